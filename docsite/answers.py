@@ -78,7 +78,7 @@ def answers_page() -> str:
         "statements`. Amounts are texts, so that no reader rounds them; instants and days are "
         "texts of ISO 8601. Where a command is refused, the JSON is `error` with `type` "
         "(`invalid_input` or `machine_fault`) and `problems`, each with `what`, `why`, `where`, "
-        "`line` and `todo`.",
+        "`line` and `remedy`.",
         "",
         *shapes,
         "## Records",

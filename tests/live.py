@@ -118,7 +118,7 @@ def asked(written: DeploymentWritten, where: Path) -> Iterator[Check]:
         with connected(target) as connection:
             answered = answer_to(connection, target, fetch(auth), call, json.dumps(body).encode())
     except (OSError, http.client.HTTPException, InvalidInput) as error:
-        yield Check(deployment=written.name, what="request", ok=False, found=str(error), todo="See above.")
+        yield Check(deployment=written.name, what="request", ok=False, found=str(error), remedy="See above.")
         return
     if by_chat:
         chat = usage_in(answered.body)
@@ -129,8 +129,8 @@ def asked(written: DeploymentWritten, where: Path) -> Iterator[Check]:
     told = ", ".join(f"{unit.column} {count}" for unit, count in units) if units else answered.said
     found = f"{answered.status} in {answered.duration_ms} ms, {answered.request_id or 'no request id'}: {told}"
     well = answered.status == 200 and units is not None
-    todo = "" if well else "An answer with its usage was expected."
-    yield Check(deployment=written.name, what="request", ok=well, found=found, todo=todo)
+    remedy = "" if well else "An answer with its usage was expected."
+    yield Check(deployment=written.name, what="request", ok=well, found=found, remedy=remedy)
 
 
 def main(environment: Mapping[str, str]) -> int:
@@ -148,8 +148,8 @@ def main(environment: Mapping[str, str]) -> int:
         checks = list(_checks(where))
     for check in checks:
         print(f"{'✓' if check.ok else '✗'}  {check.deployment:<17} {check.what:<13} {check.found}")
-        if check.todo:
-            print(f"{'':<35}{check.todo}")
+        if check.remedy:
+            print(f"{'':<35}{check.remedy}")
     return 0 if all(check.ok for check in checks) else FAILED
 
 

@@ -81,7 +81,7 @@ def or_refused(read: Callable[[], object]) -> None:
     except InvalidInput as error:
         for problem in error.problems:
             assert problem.what
-            assert problem.todo
+            assert problem.remedy
             assert problem.line >= 0
 
 

@@ -967,8 +967,8 @@ def test_every_problem_is_told_with_its_place(name: str) -> None:
 def test_every_problem_says_why_and_what_to_do(name: str) -> None:
     for problem in problems_of(with_edits(*ALL[name].edits)):
         assert problem.why
-        assert problem.todo[0].isupper(), problem
-        assert problem.todo.rstrip(")")[-1] in ".?", problem
+        assert problem.remedy[0].isupper(), problem
+        assert problem.remedy.rstrip(")")[-1] in ".?", problem
 
 
 # what is written | what the problem says to do
@@ -984,9 +984,9 @@ SUGGESTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("document", "line", "written", "todo"), SUGGESTIONS)
-def test_a_problem_suggests_what_was_meant(document: str, line: int, written: str, todo: str) -> None:
-    assert todo in [problem.todo for problem in problems_of(with_edits((document, line, written)))]
+@pytest.mark.parametrize(("document", "line", "written", "remedy"), SUGGESTIONS)
+def test_a_problem_suggests_what_was_meant(document: str, line: int, written: str, remedy: str) -> None:
+    assert remedy in [problem.remedy for problem in problems_of(with_edits((document, line, written)))]
 
 
 # How an event comes about, beside a notice and a cure that are recorded · what is told of it
@@ -1025,11 +1025,11 @@ SHOWN = [
 ]
 
 
-@pytest.mark.parametrize(("line", "why", "todo"), SHOWN)
-def test_a_term_that_is_shown_is_told_why_it_is_none(line: str, why: str, todo: str) -> None:
+@pytest.mark.parametrize(("line", "why", "remedy"), SHOWN)
+def test_a_term_that_is_shown_is_told_why_it_is_none(line: str, why: str, remedy: str) -> None:
     edited = with_edits(("A1.md", 13, line.format("```yaml term").replace("~```", "~~~")))
     problem = next(problem for problem in problems_of(edited) if problem.what.endswith("does not open a block"))
-    assert (problem.why[: len(why)], problem.todo[: len(todo)]) == (why, todo)
+    assert (problem.why[: len(why)], problem.remedy[: len(remedy)]) == (why, remedy)
 
 
 def test_a_folder_without_definitions() -> None:

@@ -36,7 +36,7 @@ def test_no_numbers_of_an_agreement(key: str, text: str) -> None:
     [problem] = refused.value.problems
     assert (problem.where, problem.line > 0) == ("A1.md", True)
     assert problem.why
-    assert problem.todo
+    assert problem.remedy
 
 
 def test_the_value_of_a_figure_is_read_where_a_term_uses_it() -> None:
@@ -46,4 +46,4 @@ def test_the_value_of_a_figure_is_read_where_a_term_uses_it() -> None:
     [problem] = refused.value.problems
     assert (problem.where, problem.line) == ("agreement.md", 28)
     assert problem.what == "the value '1,5 %' of figure rate cannot be read"
-    assert problem.todo == "Write 1.5 or 15 whichever is meant."
+    assert problem.remedy == "Write 1.5 or 15 whichever is meant."

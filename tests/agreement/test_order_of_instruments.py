@@ -121,7 +121,7 @@ def test_check_tells_a_change_that_changes_nothing() -> None:
 READINGS = "readings:\n  R1: {says: It reads both ways., source: [T], options: [wide, narrow]}\nrules:"
 
 
-@pytest.mark.parametrize(("term_under", "change_under", "rescission", "why", "todo"), [
+@pytest.mark.parametrize(("term_under", "change_under", "rescission", "why", "remedy"), [
     ("narrow", "wide", "", "a2 stands under R1=wide, and x stands under R1=narrow",
      "Take x out of it, or let both stand under the same readings."),
     ("", "wide", "id: a3\nrescinds: [A2]\nunder: {R1: wide}", "A3 rescinds A2", "Take x out of it."),
@@ -130,7 +130,7 @@ READINGS = "readings:\n  R1: {says: It reads both ways., source: [T], options: [
     ("", "wide", "id: a3\nrescinds: [A2]\nunder: {R1: narrow}", "", ""),
 ])  # fmt: skip
 def test_check_tells_a_change_that_never_stands_where_its_term_does(
-    term_under: str, change_under: str, rescission: str, why: str, todo: str
+    term_under: str, change_under: str, rescission: str, why: str, remedy: str
 ) -> None:
     """Under every reading one of them is missing: no other day would help."""
     ends = letter("A2", "2026-02-01", "2026-09-01", f"id: a2\nends: [x]\nunder: {{R1: {change_under}}}")
@@ -141,8 +141,8 @@ def test_check_tells_a_change_that_never_stands_where_its_term_does(
         texts["A3.md"] = letter("A3", "2026-05-01", "2026-05-01", rescission)
     agreement = terms_at_hand.reading(texts)
     told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
-    assert [(remark.what, remark.why, remark.todo) for remark in told] == (
-        [("a2 changes nothing of x", why, todo)] if why else []
+    assert [(remark.what, remark.why, remark.remedy) for remark in told] == (
+        [("a2 changes nothing of x", why, remedy)] if why else []
     )
 
 

@@ -117,7 +117,7 @@ def test_of_one_day_and_one_thing_a_register_says_one_thing(other: str, contradi
         register(text)
     [problem] = refused.value.problems
     assert (problem.line, problem.what) == (2, "it contradicts answer:chat-1=2026-05-01")
-    assert "corrects: answer:chat-1=2026-05-01" in problem.todo
+    assert "corrects: answer:chat-1=2026-05-01" in problem.remedy
 
 
 def test_what_is_offered_is_something_that_a_right_of_first_refusal_speaks_of() -> None:
@@ -125,7 +125,7 @@ def test_what_is_offered_is_something_that_a_right_of_first_refusal_speaks_of() 
     with pytest.raises(InvalidInput) as refused:
         register(offer)
     [problem] = refused.value.problems
-    assert (problem.what, problem.todo) == ("unknown subject 'comput'", "Did you mean 'compute'?")
+    assert (problem.what, problem.remedy) == ("unknown subject 'comput'", "Did you mean 'compute'?")
     assert problem.why == "no right of first refusal names it as its subject"
 
 

@@ -25,12 +25,12 @@ def at_hand(terms: str, facts: Iterable[str] = ()) -> OpenAgreement:
     return reading(texts)
 
 
-def remedy(terms: str) -> str:
+def remedy_of(terms: str) -> str:
     with pytest.raises(InvalidInput) as refused:
         at_hand(terms)
     [problem] = refused.value.problems
     assert problem.line
-    return f"{problem.why}. {problem.todo}"
+    return f"{problem.why}. {problem.remedy}"
 
 
 SELLS = "id: t\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\n"
@@ -46,9 +46,9 @@ TIMED = [
 ]
 
 
-@pytest.mark.parametrize(("refused", "todo", "written", "may"), TIMED)
-def test_two_events(refused: str, todo: str, written: list[str], may: str) -> None:
-    assert todo in remedy(SELLS + refused)
+@pytest.mark.parametrize(("refused", "remedy", "written", "may"), TIMED)
+def test_two_events(refused: str, remedy: str, written: list[str], may: str) -> None:
+    assert remedy in remedy_of(SELLS + refused)
     terms = "\n\n".join(SELLS.replace("id: t", f"id: t{n}") + timed for n, timed in enumerate(written))
     opened = at_hand(terms, BOTH)
     outcomes = [decided(opened, "sell shop app own", day).outcome for day in DAYS]
@@ -239,19 +239,19 @@ HANGING = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "todo", "written", "may"), HANGING)
-def test_what_hangs_on_an_event_is_written_with_events(kind: str, todo: str, written: str, may: str) -> None:
-    said = remedy(f"id: t\nkind: {kind}\nparties: [shop]").replace("EVENT", "a")
+@pytest.mark.parametrize(("kind", "remedy", "written", "may"), HANGING)
+def test_what_hangs_on_an_event_is_written_with_events(kind: str, remedy: str, written: str, may: str) -> None:
+    said = remedy_of(f"id: t\nkind: {kind}\nparties: [shop]").replace("EVENT", "a")
     assert "Define what happens under events: in agreement.md" in said
-    assert todo in said
+    assert remedy in said
     opened = at_hand(written, BOTH)
     outcomes = [decided(opened, "sell shop app own", day).outcome for day in DAYS]
     assert ["yes" if outcome == "permitted" else "no" for outcome in outcomes] == may.split()
 
 
-@pytest.mark.parametrize(("refused", "todo", "written", "question", "outcome"), WRITTEN)
-def test_another_way_to_say_it(refused: str, todo: str, written: str, question: str, outcome: str) -> None:
-    assert todo in remedy(refused)
+@pytest.mark.parametrize(("refused", "remedy", "written", "question", "outcome"), WRITTEN)
+def test_another_way_to_say_it(refused: str, remedy: str, written: str, question: str, outcome: str) -> None:
+    assert remedy in remedy_of(refused)
     assert decided(at_hand(written, BOTH), question).outcome == outcome
 
 
@@ -260,20 +260,20 @@ RIGHT = SELLS + "exclusive: true"
 
 
 @pytest.mark.parametrize(
-    ("changed", "todo"),
+    ("changed", "remedy"),
     [
         ("sets-scope: {regions: [eu]}", "Write ends: [ID] in this change, and under the same clause a term"),
         ("sets-end: [t]\nuntil: 2030-01-01", "Write until: or through: under t itself."),
         ("sets-end: [t.exclusive]\nuntil: 2030-01-01", "write its exclusivity as a term: kind: exclusivity"),
     ],
 )
-def test_another_way_to_change(changed: str, todo: str) -> None:
+def test_another_way_to_change(changed: str, remedy: str) -> None:
     texts = documents(RIGHT)
     [name] = [name for name in texts if name not in ("agreement.md", "facts.md")]
     texts[name] += f"\n## 99.1 A change\n\nIt changes.\n\n```yaml change\n{CHANGE.format(changed)}\n```\n"
     with pytest.raises(InvalidInput) as refused:
         reading(texts)
-    assert todo in " ".join(problem.todo for problem in refused.value.problems)
+    assert remedy in " ".join(problem.remedy for problem in refused.value.problems)
 
 
 def test_an_exclusivity_that_ends_before_its_right_in_one_document() -> None:
@@ -294,10 +294,10 @@ def test_business_days_are_counted_as_calendar_days() -> None:
 
 @pytest.mark.parametrize(("kind", "near"), [("permision", "permission"), ("prohibiton", "prohibition")])
 def test_a_near_kind_is_named(kind: str, near: str) -> None:
-    assert remedy(SELLS.replace("kind: permission", f"kind: {kind}")).endswith(f"Did you mean {near!r}?")
+    assert remedy_of(SELLS.replace("kind: permission", f"kind: {kind}")).endswith(f"Did you mean {near!r}?")
 
 
 def test_a_floor_above_the_cap_names_both_lines() -> None:
-    told = remedy(SHARE + "base: {sellers: [shop]}\ncap: USD 2000\nfloors: [{amount: USD 2001, per: month}]")
+    told = remedy_of(SHARE + "base: {sellers: [shop]}\ncap: USD 2000\nfloors: [{amount: USD 2001, per: month}]")
     assert told == ("its cap in line 28 lets no more than USD 2000 be due in all. Lower the floor, or raise the cap.")
     at_hand(SHARE + "base: {sellers: [shop]}\ncap: USD 2000\nfloors: [{amount: USD 2000, per: month}]")

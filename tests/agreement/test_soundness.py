@@ -366,7 +366,7 @@ def test_what_is_said(a1: list[str], a2: list[str], expected: str) -> None:
     [remark] = remarks_on(texts)
     assert said(remark) == expected
     assert remark.why
-    assert remark.todo
+    assert remark.remedy
     about = remark.what.split()[0] if remark.kind in ABOUT_THE_FIRST else ("A2." if a2 else "A1.")
     line = texts[remark.document].split("\n")[remark.line - 1]
     assert about in line or remark.kind in ("contradicted-grant", "misplaced")
@@ -613,10 +613,10 @@ DOUBLES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("a1", "a2", "todo"), [row[1:] for row in DOUBLES], ids=[row[0] for row in DOUBLES])
-def test_what_is_advised_of_doubles_changes_no_answer(a1: list[str], a2: list[str], todo: str) -> None:
+@pytest.mark.parametrize(("a1", "a2", "remedy"), [row[1:] for row in DOUBLES], ids=[row[0] for row in DOUBLES])
+def test_what_is_advised_of_doubles_changes_no_answer(a1: list[str], a2: list[str], remedy: str) -> None:
     remarks = remarks_on(documents([OWNS, STAKE, *a1], a2))
-    assert [remark.todo for remark in remarks if remark.kind == "overlap"] == [todo]
+    assert [remark.remedy for remark in remarks if remark.kind == "overlap"] == [remedy]
 
 
 # Two terms that meet · what the one waits for.
@@ -764,7 +764,7 @@ NOT_OWNED = "id: t\nkind: prohibition\nparties: [shop]\nactions: [contract-compu
 def test_what_forbids_something_that_nobody_owns_is_an_error_and_the_answer_says_so() -> None:
     opened = at_hand(NOT_OWNED, owned="id: own\nkind: ownership\nparty: maker\nproducts: [apps, rights]")
     said = [
-        f"{remark.severity.value} {remark.what}. {remark.todo}"
+        f"{remark.severity.value} {remark.what}. {remark.remedy}"
         for remark in check_agreement(opened.agreement, opened.facts, RESTS_ON)
         if remark.kind == "unowned"
     ]
@@ -879,7 +879,7 @@ def test_who_can_earn_nothing_from_others_pays_no_share_of_it(owned: str) -> Non
         at_hand(WHOLESALE % ("rival", "rival", "") + "\n\n" + owned)
     [problem] = refused.value.problems
     assert problem.what == "rival earns nothing from the other sellers in s"
-    assert problem.todo == "Take wholesale: out, or write an ownership of rival, or let whoever owns it pay."
+    assert problem.remedy == "Take wholesale: out, or write an ownership of rival, or let whoever owns it pay."
     assert problem.line
 
 
@@ -963,7 +963,7 @@ def test_no_case_is_excepted_from_what_a_right_writes() -> None:
     sole = "id: A2.l\nkind: licence\nlicensor: maker\nlicensee: rival\nproducts: [rights]\nsole: true"
     opened = hand.reading(hand.documents(older) | {"A2.md": hand.amendment("A2", "2026-06-01", sole)})
     [said] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "contradicted-grant"]
-    assert said.todo == (
+    assert said.remedy == (
         "End A2.l.exclusive or A1.l in a change, or write A2.l.exclusive as a term of its own (kind: exclusivity) that "
         "lets the case pass, in place of exclusive: or sole: under A2.l."
     )

@@ -50,7 +50,7 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     with pytest.raises(InvalidInput) as refused:
         open_agreement("anthropic-cloud")
     [problem] = refused.value.problems
-    assert problem.todo.endswith("or an agreement that ships: anthropic-clouds or openai-microsoft.")
+    assert problem.remedy.endswith("or an agreement that ships: anthropic-clouds or openai-microsoft.")
 
 
 def test_both_are_in_force_at_once() -> None:

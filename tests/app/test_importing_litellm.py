@@ -183,9 +183,9 @@ LEFT_OUT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("params", "why", "todo"), LEFT_OUT)
+@pytest.mark.parametrize(("params", "why", "remedy"), LEFT_OUT)
 def test_what_cannot_be_served_is_left_out_with_the_way_to_serve_it(
-    tmp_path: Path, params: str, why: str, todo: str
+    tmp_path: Path, params: str, why: str, remedy: str
 ) -> None:
     beside = "  - {model_name: gpt-5.4, litellm_params: {model: openai/gpt-5.4}}\n"
     alone = f"model_list:\n  - {{model_name: ours, litellm_params: {params}}}\n"
@@ -193,7 +193,7 @@ def test_what_cannot_be_served_is_left_out_with_the_way_to_serve_it(
     [left, served] = told["models"]
     assert (left["standing"], served["standing"]) == ("left out", "permitted")
     assert why in left["why"]
-    assert todo in left["todo"]
+    assert remedy in left["remedy"]
     assert [deployment["name"] for deployment in written["deployment"]] == ["openai"]
     assert "# Not served: ours" in (tmp_path / "home" / "clauseway.toml").read_text()
     # Where nothing remains to be served, nothing is written.

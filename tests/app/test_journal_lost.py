@@ -37,7 +37,7 @@ def base(home: Home) -> Decimal:
 
 
 def problems(found: Any) -> str:
-    return "\n".join(f"{one['what']} {one['why']} {one['where']} {one['todo']}" for one in found["error"]["problems"])
+    return "\n".join(f"{one['what']} {one['why']} {one['where']} {one['remedy']}" for one in found["error"]["problems"])
 
 
 def test_a_gateway_that_was_stopped_and_started_is_metered_from_its_first_request_on(home: Home) -> None:

@@ -156,8 +156,8 @@ def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:
 
 
 def test_what_one_needs_the_other_gives_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A busy machine may take longer over all this than a slice is recalled.
-    monkeypatch.setattr(of_home, "_RECALL_NS", 600_000_000_000)
+    # A busy machine may take longer over all this than a slice is revoked.
+    monkeypatch.setattr(of_home, "_REVOKE_NS", 600_000_000_000)
 
     async def both() -> None:
         one, other = (Allowances(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2))

@@ -141,7 +141,7 @@ def test_a_minute_later_it_is_there_again_for_another_worker(clock: Clock) -> No
     assert asyncio.run(ask()) == [10, 0, 10]
 
 
-def test_what_an_idle_worker_holds_is_recalled_where_another_is_short(clock: Clock) -> None:
+def test_what_an_idle_worker_holds_is_revoked_where_another_is_short(clock: Clock) -> None:
     async def ask() -> list[int]:
         held = Held(clock, requests=20)
         first, second = Worker(held, "a"), Worker(held, "b")
@@ -266,11 +266,11 @@ class Shares:
 
 def test_shares_that_are_asked_for_one_after_the_other() -> None:
     shares = Shares(requests=100)
-    for at_s, who, serial, (spent, least, target), (leased, left, recall) in ASKS:
+    for at_s, who, serial, (spent, least, target), (leased, left, revoked) in ASKS:
         if at_s == 10.0:
             shares.set(requests=60)
         held = shares.ask(at_s, who, serial, least, target, spent=spent)
-        assert (held.leased, held.left, held.recall) == (leased, left, recall), (at_s, who, serial)
+        assert (held.leased, held.left, held.revoked) == (leased, left, revoked), (at_s, who, serial)
 
 
 # A share of 40 of 100, 15 of them used, last heard at second 0. Asked by another at which second → what is left.
@@ -297,7 +297,7 @@ def test_requests_and_tokens_of_a_limit_are_shared_apart() -> None:
     assert shares.ask(0.0, "a", 1, 800, 800, kind="tokens").left == 200
     assert not shares.ask(0.0, "b", 1, 201, 201, kind="tokens").leased
     assert [
-        shares.ask(0.0, "a", 2, 0, held, kind=kind).recall for kind, held in (("requests", 10), ("tokens", 800))
+        shares.ask(0.0, "a", 2, 0, held, kind=kind).revoked for kind, held in (("requests", 10), ("tokens", 800))
     ] == [
         False,
         True,
@@ -308,7 +308,7 @@ def test_requests_and_tokens_of_a_limit_are_shared_apart() -> None:
 def test_a_limit_that_was_removed_refuses_nobody(kept: dict[str, int]) -> None:
     shares = Shares(**kept)
     held = shares.ask(0.0, "a", 1, 10**9, 10**9)
-    assert (held.leased, held.recall) == (10**9, False)
+    assert (held.leased, held.revoked) == (10**9, False)
     assert held.left > 10**15
 
 

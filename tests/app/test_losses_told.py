@@ -63,9 +63,9 @@ def home(tmp_path: Path, wrong: str) -> Home:
 def test_the_doctor_says_it_and_what_to_do(home: Home, wrong: str) -> None:
     found = answer("doctor", home=home.root, code=2)
     (check,) = [check for check in found["checks"] if check["what"] == "usage"]
-    said, todo = SAID[wrong]
+    said, remedy = SAID[wrong]
     assert said in check["found"]
-    assert todo in check["todo"]
+    assert remedy in check["remedy"]
     assert not check["ok"]
 
 
@@ -79,7 +79,7 @@ def test_the_doctor_says_that_books_were_edited(tmp_path: Path) -> None:
     check = books_of(home)
     assert not check["ok"]
     assert "was changed" in check["found"]
-    assert "backup" in check["todo"]
+    assert "backup" in check["remedy"]
 
 
 def books_of(home: Home) -> dict[str, Any]:
@@ -99,8 +99,8 @@ def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> Non
     tending = Upkeep(home, told.append)
     tending.round(merging=False)
     tending.round(merging=False)
-    said, todo = SAID[wrong]
-    assert len([line for line in told if said in line and todo in line]) == 1
+    said, remedy = SAID[wrong]
+    assert len([line for line in told if said in line and remedy in line]) == 1
     counts = read_damages(home.damages)
     assert counts == {"frames": 0, "spool": 0, "lake": 0} | {wrong.partition("-")[0]: 1}
 
@@ -108,8 +108,8 @@ def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> Non
 def test_the_pages_and_a_statement_say_it(home: Home, wrong: str) -> None:
     source = HomePages(home, open_agreement(), system_clock, "http://127.0.0.1:1/v1")
     alerts = asyncio.run(source.alerts())
-    said, todo = SAID[wrong]
-    assert [(said in alert.what, todo in alert.todo) for alert in alerts] == [(True, True)]
+    said, remedy = SAID[wrong]
+    assert [(said in alert.what, remedy in alert.remedy) for alert in alerts] == [(True, True)]
 
 
 def test_a_statement_says_what_was_found_lost_since_it_was_settled(tmp_path: Path) -> None:

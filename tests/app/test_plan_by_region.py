@@ -88,6 +88,6 @@ def test_a_place_of_which_nothing_says_where_it_lies_makes_no_plan(tmp_path: Pat
         plan(opened(tmp_path), "aws/eu-west-1", "aws/eu-west-3")
     [problem] = refused.value.problems
     assert (problem.where, problem.what) == ("deployment aws/eu-west-3: region", "unknown region 'eu-west-3'")
-    assert problem.todo.endswith(
+    assert problem.remedy.endswith(
         "If it lies in none of the regions, list it under regions: in agreement.md, in a region that no term names."
     )

@@ -253,7 +253,7 @@ def test_who_asks_for_what_was_retired_before_it_could_be_served_here_learns_its
 def test_a_model_that_the_agreement_does_not_know_is_told_how_to_be_recorded(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as refused:
         configuration(tmp_path, OTHER.replace('{"gpt-5.5" = "gpt-5.5"}', '{"gpt-4o-transcribe" = "t"}'))
-    assert "clauseway fact record product --product gpt-4o-transcribe" in refused.value.problems[0].todo
+    assert "clauseway fact record product --product gpt-4o-transcribe" in refused.value.problems[0].remedy
 
 
 def test_a_retired_name_is_told_with_the_day(tmp_path: Path) -> None:

@@ -182,8 +182,8 @@ def test_a_deployment_of_what_is_not_named_is_told_both_ways_out(tmp_path: Path)
         "azure: unknown product 'gpt-4o-mini'",
         "aws: unknown product 'gpt-4o-mini'",
     ]
-    assert "clauseway fact record product --product gpt-4o-mini" in problems[0].todo
-    assert 'unstated = "serve"' in problems[0].todo
+    assert "clauseway fact record product --product gpt-4o-mini" in problems[0].remedy
+    assert 'unstated = "serve"' in problems[0].remedy
 
 
 def test_a_name_that_nothing_knows_is_a_mistake_either_way(tmp_path: Path) -> None:

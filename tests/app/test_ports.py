@@ -53,7 +53,7 @@ def test_an_address_that_cannot_be_had_is_told_in_words(host: str, port: int | N
     [problem] = refused.value.problems
     assert why in problem.why
     assert problem.where.startswith(f"{host}:")
-    assert "name another" in problem.todo
+    assert "name another" in problem.remedy
 
 
 def test_what_a_child_refuses_reaches_whoever_started_it(tmp_path: Path) -> None:

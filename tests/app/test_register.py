@@ -122,7 +122,7 @@ def test_a_retraction_says_that_nothing_happened_and_is_not_retracted_itself(hom
     with pytest.raises(InvalidInput, match=f"{retraction.id} is a retraction") as refused:
         record(home, given_fact("retraction", "2026-05-03", retraction.id))
     [problem] = refused.value.problems
-    assert problem.todo == "Record the fact again, with the day on which it took effect."
+    assert problem.remedy == "Record the fact again, with the day on which it took effect."
     assert new_model_on_aws(home).outcome == "conditional"
     record(home, launch("new-model", "azure", "available", "2026-04-30"))
     assert new_model_on_aws(home).outcome == "permitted"
@@ -208,7 +208,7 @@ def test_everything_wrong_is_told_at_once_and_nothing_recorded(
     with pytest.raises(InvalidInput) as refused:
         record(home, fact)
     assert [problem.where for problem in refused.value.problems] == places
-    assert all(problem.todo for problem in refused.value.problems)
+    assert all(problem.remedy for problem in refused.value.problems)
     assert recorded_facts(home) == ()
 
 

@@ -66,7 +66,7 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
             signals.stop.set()
             keeping.join(PATIENCE_S)
     log = (home.logs / "gateway.log").read_text()
-    assert '"event":"plan taken over"' in log
+    assert '"event":"plan reloaded"' in log
     assert secret not in log
     assert "sk-cloud" not in log
 

@@ -67,7 +67,7 @@ def test_a_request_that_was_charged_on_two_clouds_is_taken_back_on_each(home: Ho
     sold = Sold(request=settled_book.request(20))
     with pytest.raises(InvalidInput, match="charged on aws and azure") as refused:
         take(home, "both", sold)
-    assert "--cloud" in refused.value.problems[0].todo
+    assert "--cloud" in refused.value.problems[0].remedy
     assert take(home, "azure", Sold(request=sold.request, cloud="azure")) == D("0.25")
     assert take(home, "aws", Sold(request=sold.request, cloud="aws")) == D("0.275")
 

@@ -123,7 +123,7 @@ def test_everything_unknown_is_told_at_once(home: Home) -> None:
         "unknown: 'R1'",
         "unknown: 'share=15%'",
     ]
-    assert all("A5" in problem.todo and "R1" in problem.todo for problem in refused.value.problems)
+    assert all("A5" in problem.remedy and "R1" in problem.remedy for problem in refused.value.problems)
 
 
 def test_an_amendment_that_two_agreements_have_is_named_with_its_own(tmp_path: Path) -> None:

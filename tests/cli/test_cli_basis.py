@@ -68,7 +68,7 @@ def due(statement: Any) -> str:
 def refused(home: Path, *words: str) -> tuple[str, str]:
     """Why a command is refused, and what to do."""
     [problem] = told(home, *words, code=3)["error"]["problems"]
-    return f"{problem['where']}: {problem['what']}: {problem['why']}", problem["todo"]
+    return f"{problem['where']}: {problem['what']}: {problem['why']}", problem["remedy"]
 
 
 def today() -> str:
@@ -133,9 +133,9 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "why", "todo"), OTHERS, ids=[one[0][1] for one in OTHERS])
+@pytest.mark.parametrize(("given", "why", "remedy"), OTHERS, ids=[one[0][1] for one in OTHERS])
 def test_another_is_taken_by_no_flag(
-    home: Path, book: str, tmp_path: Path, given: tuple[str, str], why: str, todo: str
+    home: Path, book: str, tmp_path: Path, given: tuple[str, str], why: str, remedy: str
 ) -> None:
     told(home, *MAY, *ACCEPTED, "--prices", book)
     other = written(tmp_path / "other.csv", OWN.format("3.00"))
@@ -146,7 +146,7 @@ def test_another_is_taken_by_no_flag(
         written(agreement / file.name, file.read_text("utf-8") + "\n")
     flags = [one.format(other=other, agreement=agreement) for one in given]
     told_why, told_todo = refused(home, *MAY, *flags)
-    assert (told_why.startswith(why), told_todo) == (True, todo), told_why
+    assert (told_why.startswith(why), told_todo) == (True, remedy), told_why
     assert due(told(home, *MAY)) == "0.40"
 
 
@@ -195,9 +195,9 @@ def test_without_a_rate_a_price_in_yen_is_refused(home: Path, tmp_path: Path) ->
     yen = written(tmp_path / "yen.csv", YEN.format("250"))
     told(home, "basis", "prices", yen, "--why", "sold in Japan")
     for words in (("books", "credit", "--id", "n1", "--request", REQUEST), (*MAY, *ACCEPTED)):
-        why, todo = refused(home, *words)
+        why, remedy = refused(home, *words)
         assert "JPY" in why
-        assert "clauseway basis rates FILE --why" in todo
+        assert "clauseway basis rates FILE --why" in remedy
 
 
 def test_everything_is_verified_from_the_home_alone(home: Path, book: str, tmp_path: Path) -> None:
@@ -266,9 +266,9 @@ def test_a_month_is_closed_on_what_the_home_holds(
     told(home, *MAY, *ACCEPTED, "--prices", book)
     other = written(tmp_path / "other.csv", OWN.format("3.00"))
     told(home, *(one.format(other=other) for one in words))
-    told_why, todo = refused(home, "books", "close", "2026-05")
+    told_why, remedy = refused(home, "books", "close", "2026-05")
     assert told_why == f"PERIOD: 2026-05 cannot be closed: {why}"
-    assert todo == "Settle again: clauseway settle --period 2026-05."
+    assert remedy == "Settle again: clauseway settle --period 2026-05."
 
 
 def test_a_gateway_takes_the_book_of_the_home(home: Path, book: str, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_an_invalid_question_in_json() -> None:
     found = answer(*SERVE, "--as-of", "2026-02-30", code=3)
     [problem] = found["error"]["problems"]
     assert problem["where"] == "--as-of"
-    assert problem["todo"]
+    assert problem["remedy"]
 
 
 @pytest.mark.parametrize("arguments", [("decide", "--bogus"), ("decide",), ("nothing",), ("settle",)])

@@ -186,7 +186,7 @@ def test_a_contradiction_is_recorded_as_a_correction_or_not_at_all(
     answer("fact", "record", *first, *common)  # said twice is no contradiction
     [problem] = answer("fact", "record", *second, *common, code=3)["error"]["problems"]
     assert (problem["where"], problem["what"]) == ("--corrects", "it contradicts F1")
-    assert "record a correction: --corrects F1" in problem["todo"]
+    assert "record a correction: --corrects F1" in problem["remedy"]
     answer("fact", "record", *second, *common, "--effective", "2026-05-02")
     answer("fact", "record", "retraction", "--corrects", "F2", *common)
     answer("fact", "record", *second, *common, "--corrects", "F1")

@@ -107,7 +107,7 @@ def test_a_person_writes_what_they_were_given(by: As, may: str, command: str, re
     said = by(BOB, command, refused=bool(refused))
     if refused:
         assert said["what"] == f"{BOB} may not write: {refused}"
-        assert "clauseway person add" in said["todo"]
+        assert "clauseway person add" in said["remedy"]
 
 
 def test_whoever_is_not_named_writes_nothing_and_reads_on(by: As) -> None:
@@ -189,9 +189,9 @@ def test_the_second_person_asks_for_the_same_or_is_told_what_differs(by: As) -> 
     by(ANNA, CREDIT, refused=True)
     other = CREDIT.replace("0.50", "0.60")
     differs = by(BOB, other, refused=True)
-    assert f"{ANNA} asked for it otherwise" in differs["todo"]
-    assert "amount 0.50, not 0.60" in differs["todo"]
-    assert "clauseway person withdraw 1" in differs["todo"]
+    assert f"{ANNA} asked for it otherwise" in differs["remedy"]
+    assert "amount 0.50, not 0.60" in differs["remedy"]
+    assert "clauseway person withdraw 1" in differs["remedy"]
     assert len(by(BOB, "person waiting")) == 2
     by(BOB, "person withdraw 1")
     by(ANNA, other)
@@ -205,7 +205,7 @@ def test_a_book_of_prices_needs_two_with_the_same_file(by: As, tmp_path: Path) -
     by(ANNA, "basis prices", str(book), "--why", "list of June", refused=True)
     book.write_text(f"{PRICES}gpt-5.5,azure,openai,,input_tokens,2026-01-01,,2026-01-01,2.60,list\n")
     changed = by(BOB, "basis prices", str(book), "--why", "seen", refused=True)
-    assert f"{ANNA} asked for it otherwise" in changed["todo"]
+    assert f"{ANNA} asked for it otherwise" in changed["remedy"]
     by(ANNA, "basis prices", str(book), "--why", "mended")
     assert [row["asked_by"] for row in by(BOB, "person waiting")] == [ANNA]
 

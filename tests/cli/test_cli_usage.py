@@ -113,7 +113,7 @@ def test_what_cannot_be_done_says_where_and_changes_nothing(
     Control.open(Home(tmp_path / ".clauseway").make().control).close()
     problems = answer(*arguments, code=3, cwd=tmp_path)["error"]["problems"]
     assert [problem["where"].endswith(where) for problem in problems] == [True]
-    assert all(problem[part] for problem in problems for part in ("what", "why", "todo"))
+    assert all(problem[part] for problem in problems for part in ("what", "why", "remedy"))
 
 
 def test_real_demand_fills_a_home(tmp_path: Path) -> None:

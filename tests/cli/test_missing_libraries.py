@@ -48,15 +48,15 @@ NEEDED = [
 ]
 
 
-@pytest.mark.parametrize(("missing", "arguments", "where", "todo"), NEEDED)
+@pytest.mark.parametrize(("missing", "arguments", "where", "remedy"), NEEDED)
 def test_what_needs_an_extra_names_it(
-    missing: set[str], arguments: tuple[str, ...], where: str, todo: str, tmp_path: Path
+    missing: set[str], arguments: tuple[str, ...], where: str, remedy: str, tmp_path: Path
 ) -> None:
     done = run_without(missing, *(argument.format(folder=tmp_path) for argument in arguments), "--home", str(tmp_path))
     assert done.returncode == 3, done.stderr + done.stdout
     assert f"  {where}: " in done.stderr
     assert "is not installed" in done.stderr
-    assert todo in done.stderr
+    assert remedy in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -195,7 +195,7 @@ def test_what_is_refused(terms: str, events: str, refusal: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "why", "todo"),
+    ("name", "why", "remedy"),
     [
         (
             "termination",
@@ -211,14 +211,14 @@ def test_what_is_refused(terms: str, events: str, refusal: str) -> None:
         ("notce", "the agreement does not define it", "Did you mean 'notice'?"),
     ],
 )
-def test_an_event_that_comes_about_by_itself_is_not_recorded(name: str, why: str, todo: str) -> None:
+def test_an_event_that_comes_about_by_itself_is_not_recorded(name: str, why: str, remedy: str) -> None:
     events = EVENTS + "  end: {says: The end., on: 2030-01-01, source: [T]}\n"
     with pytest.raises(InvalidInput) as supposed:
         opened(events=events).supposing([f"event:{name}=2026-05-01"])
     with pytest.raises(InvalidInput) as recorded:
         opened(event(name, "2026-05-01"), events=events)
     refusals = [problem for error in (supposed, recorded) for problem in error.value.problems]
-    assert [(problem.why, problem.todo) for problem in refusals] == [(why, todo)] * 2
+    assert [(problem.why, problem.remedy) for problem in refusals] == [(why, remedy)] * 2
 
 
 def test_an_event_that_comes_about_on_a_day_is_cited_where_it_is_defined() -> None:

@@ -129,7 +129,7 @@ def test_a_change_that_an_earlier_end_of_the_right_leaves_idle_is_told() -> None
     [told] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"]
     assert told.what == "A2.longer changes nothing of A1.shop.exclusive"
     assert told.why == "it ends with A1.shop, whose end this does not move"
-    assert told.todo == "Set the end of A1.shop, which moves both."
+    assert told.remedy == "Set the end of A1.shop, which moves both."
 
 
 def test_a_permission_may_hold_despite_the_exclusivity_of_a_right() -> None:

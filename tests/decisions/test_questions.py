@@ -18,7 +18,7 @@ def problems(suppose: Iterable[str] = (), **parts: Any) -> list[tuple[str, str]]
     """Where each problem is and what it is, of a question that must be refused."""
     with pytest.raises(InvalidInput) as refused:
         partnership().decide(suppose=suppose, **GOOD | parts)
-    assert all(problem.why and problem.todo for problem in refused.value.problems)
+    assert all(problem.why and problem.remedy for problem in refused.value.problems)
     return [(problem.where, problem.what) for problem in refused.value.problems]
 
 

@@ -91,7 +91,7 @@ def test_a_place_answers_as_the_region_in_which_it_lies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("region", "what", "todo"),
+    ("region", "what", "remedy"),
     [
         ("", "it is missing", "Name a place as its cloud does, or one of eu, us, elsewhere."),
         (
@@ -112,11 +112,11 @@ def test_a_place_answers_as_the_region_in_which_it_lies() -> None:
         ("u\x00", "'u\\x00' is not a region", "Name the region as its cloud does."),
     ],
 )
-def test_a_region_that_says_nothing_is_refused(region: str, what: str, todo: str) -> None:
+def test_a_region_that_says_nothing_is_refused(region: str, what: str, remedy: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         asking("serve", "maker", "north", "maker", "any", region)
     [problem] = refused.value.problems
-    assert (problem.where, problem.what, problem.todo) == ("--region", what, todo)
+    assert (problem.where, problem.what, problem.remedy) == ("--region", what, remedy)
     assert region or problem.why == "H1.eu, H1.state, H1.reseller, H2.eu keep to regions"
 
 

@@ -67,7 +67,7 @@ def test_a_day_after_the_end_is_refused(end: str) -> None:
         at_hand(f"{NEW}\n{end}")
     [problem] = refused.value.problems
     assert "2026-09-01" in problem.why
-    assert "since:" in problem.todo
+    assert "since:" in problem.remedy
 
 
 @pytest.mark.parametrize("end", ["through: 2026-09-01", "until: 2026-09-02", "until: milestone"])

@@ -62,4 +62,4 @@ def test_dead_is_what_is_never_in_force_on_any_day_as_known_at_any_point_under_a
 def test_every_remark_has_a_place_a_reason_and_what_to_do(opened: OpenAgreement) -> None:
     remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)
     assert len(remarks) == len(set(remarks))
-    assert all(remark.document and remark.what and remark.why and remark.todo for remark in remarks)
+    assert all(remark.document and remark.what and remark.why and remark.remedy for remark in remarks)

@@ -257,13 +257,13 @@ def hold_true(opened: OpenAgreement, remark: Remark) -> None:
     match remark.kind:
         case "no-effect":
             assert_equal(opened, without_term(agreement, remark.term), remark, reasons=True)
-        case "within" if "delete" in remark.todo:
+        case "within" if "delete" in remark.remedy:
             assert_equal(opened, without_term(agreement, remark.term), remark)
         case "overlap":
             hold_together(opened, remark)
-            for name in re.findall(r"[Dd]elete (t\d)", remark.todo):
+            for name in re.findall(r"[Dd]elete (t\d)", remark.remedy):
                 assert_equal(opened, without_term(agreement, name), remark)
-            for name, by in re.findall(r"nd (t\d) in a change of (A\d)", remark.todo):
+            for name, by in re.findall(r"nd (t\d) in a change of (A\d)", remark.remedy):
                 assert_equal(opened, ended(agreement, name, by), remark)
         case "conflict" | "contradicted-grant" | "narrowed":
             if remark.kind != "narrowed":

@@ -497,7 +497,7 @@ def test_an_action_of_ones_own_is_refused_with_those_that_there_are() -> None:
         "no act of this name is decided; keep what it means as prose, or as kind: undertaking with parties:, "
         "which decides nothing and is shown"
     )
-    assert problem.todo == ("Write one of: contract-compute, license, sell, serve, use-under-licence.")
+    assert problem.remedy == ("Write one of: contract-compute, license, sell, serve, use-under-licence.")
 
 
 @pytest.mark.parametrize(("terms", "what"), REFUSED, ids=[what for _, what in REFUSED])
@@ -506,7 +506,7 @@ def test_refused(terms: str, what: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         at_hand(terms)
     assert what in [problem.what for problem in refused.value.problems], refused.value.problems
-    assert all(problem.why and problem.todo for problem in refused.value.problems)
+    assert all(problem.why and problem.remedy for problem in refused.value.problems)
 
 
 # --- facts -----------------------------------------------------------------------------------------------------------

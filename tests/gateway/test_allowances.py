@@ -382,7 +382,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 class Scripted(LocalLeaseServer):
-    """A lease server whose leases end after so many seconds, are recalled, or hold less than was asked."""
+    """A lease server whose leases end after so many seconds, are revoked, or hold less than was asked."""
 
     def __init__(self, amounts: dict[str, int]) -> None:
         super().__init__(amounts)
@@ -455,19 +455,19 @@ def test_the_lease_of_a_period_that_is_over_is_returned_by_the_next_report(clock
     run(spend())
 
 
-# Is it recalled? → what this process holds after its next report, of 68 leased and 3 spent.
-RECALLED = [(False, 68), (True, 3)]
+# Is it revoked? → what this process holds after its next report, of 68 leased and 3 spent.
+REVOKED = [(False, 68), (True, 3)]
 
 
-@pytest.mark.parametrize(("recall", "held"), RECALLED)
-def test_a_slice_that_is_recalled_goes_back_but_for_what_is_spent(clock: list[float], recall: bool, held: int) -> None:
+@pytest.mark.parametrize(("revoked", "held"), REVOKED)
+def test_a_slice_that_is_revoked_goes_back_but_for_what_is_spent(clock: list[float], revoked: bool, held: int) -> None:
     async def spend() -> None:
         lease_server = Scripted({"b": 1000})
         allowances = Allowances(lease_server)
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
         allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
-        lease_server.changes = {"recall": recall}
+        lease_server.changes = {"revoked": revoked}
         await allowances.report(0.0)
         assert sum(lease_server._held.values()) == held
 
@@ -772,8 +772,8 @@ def test_what_was_given_back_unheard_is_told_again_and_then_no_more(clock: list[
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
         allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
-        lease_server.changes, lease_server.unheard = {"recall": True}, frozenset({3})
-        await allowances.report(0.0)  # 2: recalled; 3: given back, unheard
+        lease_server.changes, lease_server.unheard = {"revoked": True}, frozenset({3})
+        await allowances.report(0.0)  # 2: revoked; 3: given back, unheard
         assert sum(lease_server._held.values()) == 68
         lease_server.changes = {}
         await allowances.report(0.0)  # 4: told again
@@ -784,7 +784,7 @@ def test_what_was_given_back_unheard_is_told_again_and_then_no_more(clock: list[
     run(spend())
 
 
-@pytest.mark.parametrize("why", ["recalled", "idle"])
+@pytest.mark.parametrize("why", ["revoked", "idle"])
 def test_nothing_is_given_back_before_the_journal_has_what_freed_it(clock: list[float], why: str) -> None:
     """Of a process that dies, an attempt without an end counts as reserved: others must not have spent that."""
 
@@ -800,7 +800,7 @@ def test_nothing_is_given_back_before_the_journal_has_what_freed_it(clock: list[
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
         allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
         await allowances.report(0.0)
-        lease_server.changes = {"recall": why == "recalled"}
+        lease_server.changes = {"revoked": why == "revoked"}
         now_s = 60.0 if why == "idle" else 6.0
         await allowances.report(now_s)
         (slice_,) = allowances.slices()

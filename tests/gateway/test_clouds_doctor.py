@@ -93,9 +93,9 @@ ILL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("answer", "asked", "said", "todo"), ILL)
+@pytest.mark.parametrize(("answer", "asked", "said", "remedy"), ILL)
 def test_an_answer_that_is_not_well(
-    tmp_path: Path, service: Service, cloud: Cloud, answer: Answer, asked: str, said: str, todo: str
+    tmp_path: Path, service: Service, cloud: Cloud, answer: Answer, asked: str, said: str, remedy: str
 ) -> None:
     cloud.answer = answer
     examination = found(tmp_path, deployment("one", f"{service.url}/v1"))
@@ -103,7 +103,7 @@ def test_an_answer_that_is_not_well(
     assert not examination.ok
     assert asked in check.found
     assert said in check.found
-    assert todo in check.todo
+    assert remedy in check.remedy
     assert "sk-live-1234" not in str(examination)
 
 
@@ -116,7 +116,7 @@ def test_a_compartment_that_is_not_named(tmp_path: Path, service: Service, cloud
     cloud.answer = Answer(400, b'{"code":"MissingParameter","message":"Missing required header: opc-compartment-id"}')
     check = of(found(tmp_path, deployment("one", f"{service.url}/openai/v1", dialect='"oci"', cloud='"oci"')), "answer")
     assert (check.ok, "opc-compartment-id" in check.found) == (False, True)
-    assert "settings = {compartment_id" in check.todo
+    assert "settings = {compartment_id" in check.remedy
 
 
 def test_where_there_is_no_list_an_empty_request_must_be_refused(

@@ -186,7 +186,7 @@ def test_without_a_network_nothing_fails() -> None:
         await rig.cache.fetches_done()
         problem = rig.cache.state(AUTH).problem
         assert problem is not None
-        assert (problem.why, "az login" in problem.todo) == ("OSError: Name or service not known", True)
+        assert (problem.why, "az login" in problem.remedy) == ("OSError: Name or service not known", True)
 
     run(scenario())
 

@@ -50,7 +50,7 @@ def refusal(auth: Auth) -> str:
     with pytest.raises(InvalidInput) as refused:
         fetch(auth)
     (problem,) = refused.value.problems
-    return f"{problem.why} {problem.todo}"
+    return f"{problem.why} {problem.remedy}"
 
 
 def test_the_table_of_kinds_is_whole() -> None:

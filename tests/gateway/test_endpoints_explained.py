@@ -79,7 +79,7 @@ def test_a_request_tells_what_was_tried_and_what_it_cost(new_rig: Rig) -> None:
 
 def test_a_request_tells_what_was_passed_over(rig: Rig) -> None:
     told = explained(rig, ask(rig, **{"x-clauseway-cloud": "openai"})).json()
-    assert [(one["deployment"], one["reason"]) for one in told["passed_over"]] == [
+    assert [(one["deployment"], one["reason"]) for one in told["skipped"]] == [
         ("azure-1", "the request asks for openai")
     ]
     assert told["attempted"] == []

@@ -282,7 +282,7 @@ def test_the_doctor_looks_whether_there_is_room(disk: SmallDisk) -> None:
     (short,) = with_room(well, disk.path / "not" / "made" / "yet").checks
     assert (short.ok, short.what) == (False, "journal")
     assert "MB are free" in short.found
-    assert "Make room" in short.todo
+    assert "Make room" in short.remedy
     assert with_room(well, Path("/")).ok
 
 

@@ -47,7 +47,7 @@ def test_who_cannot_is_passed_over_and_the_explanation_says_since_when_and_by_wh
     assert served_by(answer) == "azure"
     number = answer.headers["x-clauseway-request-id"]
     told = httpx.get(f"{rig.url}/clauseway/v1/requests/{number}", headers=AUTHORIZED).json()
-    (passed,) = told["passed_over"]
+    (passed,) = told["skipped"]
     assert (passed["deployment"], passed["reason"]) == ("aws-1", "lacks web-search (since 2026-05-01; a page)")
 
 

@@ -45,15 +45,15 @@ def test_a_process_tells_its_life(rig: Rig) -> None:
     rig.cloud("azure")
     rig.start()
     rig.write_plan(msgspec.structs.replace(rig.plan(), models={"another": "api.stateless"}))
-    eventually(lambda: "plan taken over" in rig.errors())
+    eventually(lambda: "plan reloaded" in rig.errors())
     (rig.home / "plan.json").write_bytes(b"{}")
     eventually(lambda: "plan refused" in rig.errors())
     rig.stop()
     told_here = [event for event in events(rig) if event != "few descriptors"]  # that is the machine's affair
-    assert told_here == ["start", "ready", "plan taken over", "plan refused", "drain", "stopped"]
+    assert told_here == ["start", "ready", "plan reloaded", "plan refused", "drain", "stopped"]
     told = {line["event"]: line for line in lines(rig)}
     assert told["ready"]["port"] == rig.port
-    assert told["plan taken over"]["deployments"] == 1
+    assert told["plan reloaded"]["deployments"] == 1
     assert "no readable plan" in told["plan refused"]["problems"][0]
 
 

@@ -126,7 +126,7 @@ def test_a_certificate_that_is_replaced_is_taken_over_and_a_bad_one_is_not(
 
 
 def has_taken_over(rig: Rig, plans: int) -> bool:
-    return rig.errors().count("plan taken over") >= plans
+    return rig.errors().count("plan reloaded") >= plans
 
 
 @pytest.mark.parametrize("begins", [True, False], ids=["with TLS", "without"])
@@ -212,7 +212,7 @@ def test_a_replaced_authority_ends_the_trust_in_connections_that_are_kept(
             assert open_request.result().status_code == 200
         trustme.CA().cert_pem.write_to_path(tmp_path / "ca.new")
         (tmp_path / "ca.new").rename(tmp_path / "ca.pem")
-        eventually(lambda: "authorities taken over" in rig.errors())
+        eventually(lambda: "authorities reloaded" in rig.errors())
         replaced.set()
         assert open_request.result().status_code == 200
     assert cloud.connections == 1

@@ -81,7 +81,7 @@ def test_a_value_that_was_given_is_never_called_reported(items: list[str], name:
 def test_a_placeholder_is_used_only_where_it_was_accepted() -> None:
     (problem,) = read_assumptions([], FIGURES).undisclosed(["other-share"])
     assert "no value was reported (P), and 50 % is a placeholder" in problem.why
-    assert "--assume other-share=VALUE" in problem.todo
+    assert "--assume other-share=VALUE" in problem.remedy
     assert read_assumptions(["other-share"], FIGURES).undisclosed(["other-share"]) == []
     assert [one.name for one in read_assumptions([], FIGURES).used([])] == ["cap-counts", "revenue-owner", "wholesale"]
 

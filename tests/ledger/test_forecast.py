@@ -162,7 +162,7 @@ def test_too_little_history_says_so_and_asks_for_an_assumption(bases: tuple[str,
         ahead(past, of)
     [problem] = refused.value.problems
     assert "too little history" in problem.what
-    assert "--growth" in problem.todo
+    assert "--growth" in problem.remedy
     assert ahead(past, of, growth=NO_GROWTH).settled == exact_sum(one.shares[0].amount for one in past)
 
 

@@ -128,7 +128,7 @@ class Reader(NamedTuple):
         if not error.problems:
             return "refused without a problem"
         for problem in error.problems:
-            if not (problem.what and problem.todo) or problem.line < 0:
+            if not (problem.what and problem.remedy) or problem.line < 0:
                 return f"a refusal that says nothing: {problem!r}"[:200]
         return ""
 

@@ -114,13 +114,13 @@ def test_an_ask_that_was_delayed_takes_nothing_back(control: Control) -> None:
     assert gateway.asks(60, 60).leased == 60  # said again, granted once
 
 
-def test_a_budget_that_is_lowered_grants_nothing_more_and_recalls(control: Control) -> None:
+def test_a_budget_that_is_lowered_grants_nothing_more_and_revokes(control: Control) -> None:
     Tenants(control).set_budget(budget(100))
     gateway = Gateway(control, "a")
     gateway.asks(50, 50)
     Tenants(control).set_budget(budget(30))
     held = gateway.asks(0, 50, 20)
-    assert (held.leased, held.left, held.amount, held.is_recalled) == (50, 0, 30, True)
+    assert (held.leased, held.left, held.amount, held.is_revoked) == (50, 0, 30, True)
     assert gateway.asks(51, 51, 20).leased == 50
     assert gateway.asks(0, 20, 20).left == 10
 
@@ -129,10 +129,10 @@ def test_who_is_refused_has_the_others_give_back(control: Control) -> None:
     Tenants(control).set_budget(budget(100))
     a, b = Gateway(control, "a"), Gateway(control, "b")
     a.asks(80, 80)
-    assert not a.asks(0, 80).is_recalled
+    assert not a.asks(0, 80).is_revoked
     assert b.asks(30, 30).leased == 0
-    assert a.asks(0, 80).is_recalled
-    assert not a.asks(0, 10, at_ns=NOON_NS + 6 * 10**9).is_recalled
+    assert a.asks(0, 80).is_revoked
+    assert not a.asks(0, 10, at_ns=NOON_NS + 6 * 10**9).is_revoked
     assert b.asks(30, 30).leased == 30
 
 
@@ -153,18 +153,18 @@ def test_whoever_is_short_itself_is_not_asked_to_give_back(control: Control) -> 
     Tenants(control).set_budget(budget(100))
     a, b = Gateway(control, "a"), Gateway(control, "b")
     a.asks(80, 80)
-    assert [b.asks(30, 30).is_recalled for _ in range(2)] == [False, False]
-    assert not a.asks(90, 90).is_recalled
-    assert a.asks(0, 90).is_recalled
+    assert [b.asks(30, 30).is_revoked for _ in range(2)] == [False, False]
+    assert not a.asks(90, 90).is_revoked
+    assert a.asks(0, 90).is_revoked
 
 
-def test_yesterdays_lease_that_is_refused_recalls_nothing_of_today(control: Control) -> None:
+def test_yesterdays_lease_that_is_refused_revokes_nothing_of_today(control: Control) -> None:
     Tenants(control).set_budget(budget(100, "day"))
     tomorrow = NOON_NS + DAY_NS
     late, today = Gateway(control, "a"), Gateway(control, "b", part=1)
     late.asks(50, 50, at_ns=NOON_NS)
     assert late.asks(60, 60, at_ns=tomorrow).leased == 50
-    assert not today.asks(0, 20, at_ns=tomorrow).is_recalled
+    assert not today.asks(0, 20, at_ns=tomorrow).is_revoked
 
 
 def test_a_lease_that_is_over_is_not_opened_again(control: Control) -> None:
@@ -194,7 +194,7 @@ def test_who_spent_more_than_it_held_holds_what_it_spent(control: Control) -> No
     assert a.asks(80, 80, 60).leased == 50
     (standing,) = Leases(control).standings(NOON_NS)
     assert (standing.spent, standing.leased, standing.left) == (60, 50, -10)
-    assert b.asks(0, 50, at_ns=NOON_NS + 6 * 10**9).is_recalled
+    assert b.asks(0, 50, at_ns=NOON_NS + 6 * 10**9).is_revoked
 
 
 def test_of_a_budget_that_was_removed_all_but_what_is_spent_goes_back(control: Control) -> None:
@@ -220,17 +220,17 @@ def test_what_is_said_of_a_removed_budget_is_kept(control: Control) -> None:
 
 
 # How long after a refusal → whether others are to give back what they do not use.
-RECALLS = [(0, True), (5 * 10**9 - 1, True), (5 * 10**9, False)]
+REVOCATIONS = [(0, True), (5 * 10**9 - 1, True), (5 * 10**9, False)]
 
 
-@pytest.mark.parametrize(("after_ns", "is_recalled"), RECALLS)
-def test_for_five_seconds_after_a_refusal_others_give_back(control: Control, after_ns: int, is_recalled: bool) -> None:
+@pytest.mark.parametrize(("after_ns", "is_revoked"), REVOCATIONS)
+def test_for_five_seconds_after_a_refusal_others_give_back(control: Control, after_ns: int, is_revoked: bool) -> None:
     Tenants(control).set_budget(budget(100))
     a, b = Gateway(control, "a"), Gateway(control, "b")
     a.asks(100, 100)
-    assert not a.asks(0, 100).is_recalled, "nothing is left, and nobody is short"
+    assert not a.asks(0, 100).is_revoked, "nothing is left, and nobody is short"
     b.asks(1, 1)
-    assert a.asks(0, 100, at_ns=NOON_NS + after_ns).is_recalled is is_recalled
+    assert a.asks(0, 100, at_ns=NOON_NS + after_ns).is_revoked is is_revoked
 
 
 def test_who_is_refused_hears_what_others_hold(control: Control) -> None:
@@ -266,7 +266,7 @@ def test_the_lease_of_a_dead_process_ends_alone_and_once(control: Control) -> No
 
 
 def test_a_budget_that_is_not_there_leases_nothing(control: Control) -> None:
-    assert Gateway(control, "a").asks(1, 1) == LeaseState(leased=0, left=0, amount=0, end_ns=1 << 63, is_recalled=True)
+    assert Gateway(control, "a").asks(1, 1) == LeaseState(leased=0, left=0, amount=0, end_ns=1 << 63, is_revoked=True)
 
 
 PERIODS = [

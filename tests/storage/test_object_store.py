@@ -83,14 +83,14 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "problem", "todo"), REFUSED)
-def test_what_is_wrong_with_a_place_is_said_in_words(wrong: dict[str, str], problem: str, todo: str) -> None:
+@pytest.mark.parametrize(("wrong", "problem", "remedy"), REFUSED)
+def test_what_is_wrong_with_a_place_is_said_in_words(wrong: dict[str, str], problem: str, remedy: str) -> None:
     storage = msgspec.structs.replace(s3_server.new_storage(), **wrong)
     environment = s3_server.ENVIRONMENT | {"WRONG": "wrong"}
     with pytest.raises(StoreFailed) as caught:
         ObjectStore(storage, environment, retries_max=1, retry_s_max=2).get("usage/a")
     (told,) = caught.value.problems
-    assert (told.what, told.where, todo in told.todo) == (problem, storage.url, True), told
+    assert (told.what, told.where, remedy in told.remedy) == (problem, storage.url, True), told
     assert "wrong" not in str(told).replace(str(wrong), "")
 
 

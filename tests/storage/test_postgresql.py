@@ -52,7 +52,7 @@ def test_a_database_that_orders_text_otherwise_is_refused(monkeypatch: pytest.Mo
     with pytest.raises(InvalidInput) as refused:
         Control.open(new_database())
     assert "orders text by a language" in str(refused.value)
-    assert "LC_COLLATE 'C'" in refused.value.problems[0].todo
+    assert "LC_COLLATE 'C'" in refused.value.problems[0].remedy
 
 
 def test_a_writer_that_is_not_heard_any_more_keeps_no_other_from_writing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_what_an_address_says_of_its_connections_holds() -> None:
 def test_an_address_of_no_such_database_is_refused(address: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         Control.open(address)
-    assert "postgresql://USER:PASSWORD@HOST/DATABASE" in refused.value.problems[0].todo
+    assert "postgresql://USER:PASSWORD@HOST/DATABASE" in refused.value.problems[0].remedy
 
 
 def test_a_password_is_never_shown() -> None:

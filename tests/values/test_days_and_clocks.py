@@ -99,8 +99,8 @@ def test_how_a_point_of_knowledge_is_written() -> None:
 
 
 def test_a_refusal_carries_every_problem_with_what_why_where_and_what_to_do() -> None:
-    one = Problem(what="a", why="b", where="A1.md", line=3, todo="Do c.")
-    two = Problem(what="d", why="e", where="--flag", todo="Do f.")
+    one = Problem(what="a", why="b", where="A1.md", line=3, remedy="Do c.")
+    two = Problem(what="d", why="e", where="--flag", remedy="Do f.")
     refusal = InvalidInput(one, two)
     assert refusal.problems == (one, two)
     assert str(refusal) == "A1.md:3: a: b. Do c.\n--flag: d: e. Do f."

@@ -68,18 +68,18 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "why", "todo"), REFUSED)
-def test_refused_with_the_way_to_write_it(text: str, why: str, todo: str) -> None:
+@pytest.mark.parametrize(("text", "why", "remedy"), REFUSED)
+def test_refused_with_the_way_to_write_it(text: str, why: str, remedy: str) -> None:
     with pytest.raises(BadNumber) as refused:
         read_decimal(text)
     assert why in refused.value.why
-    assert todo in refused.value.todo
+    assert remedy in refused.value.remedy
     problem = refused.value.problem("that", "--amount", 3)
-    assert (problem.where, problem.line, problem.why, problem.todo) == (
+    assert (problem.where, problem.line, problem.why, problem.remedy) == (
         "--amount",
         3,
         refused.value.why,
-        refused.value.todo,
+        refused.value.remedy,
     )
 
 

@@ -34,7 +34,7 @@ from clauseway.web.contexts import (
 from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
 from clauseway.web.lawyer import CompareContext, LawyerContext, QuestionAsked, TextContext
-from clauseway.web.overview import Door, HomeContext
+from clauseway.web.overview import HomeContext, ScreenSummary
 
 
 def cite(amendment: str, term: str, document: str, line: int, source: str, text: str) -> Citation:
@@ -349,7 +349,7 @@ class SamplePages:
             title="The OpenAI–Microsoft partnership",
             as_of=date(2026, 4, 28),
             known_at="at the end of 28 April 2026",
-            doors=(Door(reader="Lawyer", address="/lawyer", answer="Ask."),),
+            screens=(ScreenSummary(reader="Lawyer", address="/lawyer", answer="Ask."),),
             timeline=TIMELINE,
             counts=await self.counts(),
             gateway_url="http://127.0.0.1:8400",

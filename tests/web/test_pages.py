@@ -141,7 +141,7 @@ class TestTimeline:
     def test_what_is_open_stays_open_when_the_page_renews_itself(self, page: Page, served: Served) -> None:
         table = page.locator("#timeline-table")
         table.locator("summary").click()
-        served.source.alerts = (Alert(what="a file is damaged", where="lake", why="it is short", todo="Recover it."),)
+        served.source.alerts = (Alert(what="a file is damaged", where="lake", why="it is short", remedy="Recover it."),)
         served.source.edition = "2026-04-29"
         expect(page.locator("#alerts")).to_contain_text("a file is damaged")
         expect(table).to_have_attribute("open", "")

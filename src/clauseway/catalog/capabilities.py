@@ -256,7 +256,7 @@ def _twice(entries: Iterable[CapabilityEntry], name: str) -> list[Problem]:
             why = f"line {seen[key]} begins on the same day"
             problems.append(
                 Problem(
-                    what=message, why=why, where=name, line=entry.line, todo="Keep one of them."
+                    what=message, why=why, where=name, line=entry.line, remedy="Keep one of them."
                 )
             )
         seen.setdefault(key, entry.line)

@@ -219,7 +219,9 @@ def _twice(rows: Iterable[RowReader], columns: tuple[str, ...], name: str) -> li
                 f"line {seen[key]} is the first",
             )
             problems.append(
-                Problem(what=message, why=why, where=name, line=row.line, todo="Keep one of them.")
+                Problem(
+                    what=message, why=why, where=name, line=row.line, remedy="Keep one of them."
+                )
             )
         seen.setdefault(key, row.line)
     return problems

@@ -23,9 +23,9 @@ class RowReader:
         self.fields, self.name, self.line = fields, name, line
         self.problems: list[Problem] = []
 
-    def refuse(self, problem: str, why: str, todo: str) -> None:
+    def refuse(self, problem: str, why: str, remedy: str) -> None:
         self.problems.append(
-            Problem(what=problem, why=why, where=self.name, line=self.line, todo=todo)
+            Problem(what=problem, why=why, where=self.name, line=self.line, remedy=remedy)
         )
 
     def text(self, column: str) -> str:
@@ -46,7 +46,7 @@ class RowReader:
             return parse_day(self.fields[column], column)
         except InvalidInput as invalid:
             problem = invalid.problems[0]
-            self.refuse(f"{column}: {problem.what}", problem.why, problem.todo)
+            self.refuse(f"{column}: {problem.what}", problem.why, problem.remedy)
             return FOREVER
 
     def day(self, column: str, otherwise: date) -> date:
@@ -67,7 +67,7 @@ class RowReader:
         try:
             return read_whole(text) if text else 0
         except BadNumber as error:
-            self.refuse(f"{column}: {text!r} is not a number", error.why, error.todo)
+            self.refuse(f"{column}: {text!r} is not a number", error.why, error.remedy)
             return 0
 
     def one_of(self, column: str, allowed: Sequence[str]) -> str:
@@ -90,13 +90,13 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[RowReader]:
         for number, line in enumerate(text.splitlines(), 1)
         if line.strip() and line[0] != "#"
     ]
-    todo = f"Write {','.join(columns)}."
+    remedy = f"Write {','.join(columns)}."
     if not lines or _fields(lines[0][1]) != list(columns):
         number, first_line = lines[0] if lines else (1, "")
         message = "the first line does not name the columns"
         raise InvalidInput(
             Problem(
-                what=message, why=f"it reads {first_line!r}", where=name, line=number, todo=todo
+                what=message, why=f"it reads {first_line!r}", where=name, line=number, remedy=remedy
             )
         )
     rows, problems = [], []
@@ -107,7 +107,7 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[RowReader]:
         else:
             why = f"it has {len(fields)} fields, not {len(columns)}"
             problems.append(
-                Problem(what="a line does not fit", why=why, where=name, line=number, todo=todo)
+                Problem(what="a line does not fit", why=why, where=name, line=number, remedy=remedy)
             )
     if problems:
         raise InvalidInput(*problems)

@@ -158,9 +158,9 @@ def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:
     extra = _EXTRAS[library]
     if extra in _IN_SERVER:
         extra = _BY_COMMAND.get(command, extra)
-    todo = f"Install it: pip install 'clauseway[{extra}]'."
+    remedy = f"Install it: pip install 'clauseway[{extra}]'."
     mistake, why = f"it needs {library}", "the library is not installed"
-    print_problems([Problem(what=mistake, why=why, where=command, todo=todo)], as_json)
+    print_problems([Problem(what=mistake, why=why, where=command, remedy=remedy)], as_json)
     return INVALID
 
 

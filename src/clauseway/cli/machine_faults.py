@@ -21,7 +21,7 @@ class _Fault(msgspec.Struct, frozen=True):
     """A fault of the machine: what happened, and what to do."""
 
     what: str
-    todo: str
+    remedy: str
 
 
 _FULL = _Fault(
@@ -78,7 +78,7 @@ class ChildEnded(Exception):
             what=f"the process of {name} was ended by signal {signal_number} ({name_of_signal})",
             why="the signal came from outside: a person, a supervisor, or the system when memory is short",
             where=str(logs),
-            todo="Start the command again. If nobody sent the signal, look for a lack of memory in "
+            remedy="Start the command again. If nobody sent the signal, look for a lack of memory in "
             "the system's log (journalctl --dmesg).",
         )
 
@@ -105,7 +105,7 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
                 home
             ):  # SQLite's files in shared memory tell a full disk so
                 fault = _FULL
-            return Problem(what=fault.what, why=why, where=str(where or home), todo=fault.todo)
+            return Problem(what=fault.what, why=why, where=str(where or home), remedy=fault.remedy)
     return None
 
 

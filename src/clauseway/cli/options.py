@@ -202,10 +202,10 @@ def within_of(flags: msgspec.Struct) -> Within:
     return Within(**{part.lists: tuple(names or ()) for part, names in given})
 
 
-def check_named(named: Names, why: str, todo: str) -> None:
+def check_named(named: Names, why: str, remedy: str) -> None:
     """Raise InvalidInput for each part that a question needs and no flag names."""
     missing = [
-        Problem(what="it is missing", why=why, where=part.flag, todo=todo.format(part.flag))
+        Problem(what="it is missing", why=why, where=part.flag, remedy=remedy.format(part.flag))
         for part in PARTS
         if part.needed and not getattr(named, part.name)
     ]

@@ -108,7 +108,7 @@ def print_problems(problems: Sequence[Problem], as_json: bool) -> None:
     print(f"Refused, with {count}; nothing was changed.", file=sys.stderr)
     for problem in problems:
         place = f"{problem.where}:{problem.line}" if problem.line else problem.where
-        sentences = f"  {place}: {problem.what}: {problem.why}.\n    {problem.todo}"
+        sentences = f"  {place}: {problem.what}: {problem.why}.\n    {problem.remedy}"
         print(shown(sentences), file=sys.stderr)
 
 
@@ -118,7 +118,8 @@ def print_fault(fault: Problem, as_json: bool) -> None:
         print_json({"error": {"type": "machine_fault", "problems": [fault]}})
         return
     print(
-        f"Stopped.\n  {fault.where}: {fault.what}: {fault.why}.\n    {fault.todo}", file=sys.stderr
+        f"Stopped.\n  {fault.where}: {fault.what}: {fault.why}.\n    {fault.remedy}",
+        file=sys.stderr,
     )
 
 

@@ -112,7 +112,7 @@ def ask(
                 what=f"{as_of} cannot be asked about",
                 why="it stands for having no end",
                 where="--as-of",
-                todo="Name an earlier day.",
+                remedy="Name an earlier day.",
             )
         )
     problems += _reading_problems(agreement, readings or {})
@@ -147,7 +147,7 @@ def region_problems(
 
     `way_out` says what to do about a place that lies in none of them.
     """
-    problem, why, todo = "", "", "Name the region as its cloud does."
+    problem, why, remedy = "", "", "Name the region as its cloud does."
     names = sorted({*catalog.regions, *catalog.places_of(cloud), ELSEWHERE})
     if not region.isprintable():
         problem, why = f"{region!r} is not a region", "it holds what cannot be printed"
@@ -158,14 +158,14 @@ def region_problems(
             f"the agreement does not say where it lies{cloud and ' on '}{cloud}",
         )
         # A slip, or a place that the agreement leaves out: only the person who asks knows.
-        todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
-        todo += f" If it lies in none of the regions, {way_out}."
+        remedy = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+        remedy += f" If it lies in none of the regions, {way_out}."
     # Where terms tell regions apart, an answer for no region would be wrong for some.
     elif catalog.regions and not region and action in ACTIONS_WITH_CLOUD:
         problem, why = "it is missing", "terms of the agreement tell regions apart"
         regions = ", ".join(sorted(catalog.regions))
-        todo = f"Name a place as its cloud does, or one of {regions}, {ELSEWHERE}."
-    return [Problem(what=problem, why=why, where="--region", todo=todo)] if problem else []
+        remedy = f"Name a place as its cloud does, or one of {regions}, {ELSEWHERE}."
+    return [Problem(what=problem, why=why, where="--region", remedy=remedy)] if problem else []
 
 
 def _missing_region(agreement: Agreement, catalog: Catalog, action: str) -> Problem:
@@ -182,8 +182,8 @@ def _missing_region(agreement: Agreement, catalog: Catalog, action: str) -> Prob
         else f"no term keeps {action} to a region, but a grant may be kept to one"
     )
     regions = ", ".join(sorted(catalog.regions))
-    todo = f"Name a place as its cloud does, or one of {regions}, {ELSEWHERE}."
-    return Problem(what="it is missing", why=why, where="--region", todo=todo)
+    remedy = f"Name a place as its cloud does, or one of {regions}, {ELSEWHERE}."
+    return Problem(what="it is missing", why=why, where="--region", remedy=remedy)
 
 
 def _keeps_to_regions(term: AnyTerm, action: str) -> bool:
@@ -212,13 +212,13 @@ def check_name(problems: list[Problem], flag: str, value: str, names: Iterable[s
         return
     choices = sorted(names) if not isinstance(names, tuple) else list(names)
     near = get_close_matches(value, choices, n=1)
-    todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(choices)}."
+    remedy = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(choices)}."
     problems.append(
         Problem(
             what=f"unknown name {value!r}",
             why="the agreement does not name it",
             where=flag,
-            todo=todo,
+            remedy=remedy,
         )
     )
 
@@ -227,8 +227,8 @@ def _check_parts(problems: list[Problem], asked: Names) -> None:
     """Add a problem for each part that an action lacks or does not have."""
     action, to, seller = asked.action, asked.to, asked.seller
 
-    def refuse(flag: str, problem: str, why: str, todo: str) -> None:
-        problems.append(Problem(what=problem, why=why, where=flag, todo=todo))
+    def refuse(flag: str, problem: str, why: str, remedy: str) -> None:
+        problems.append(Problem(what=problem, why=why, where=flag, remedy=remedy))
 
     if action in ACTIONS_WITH_OTHER_PARTY and not to:
         whom = "the licensee" if action == LICENSE else "the payee"
@@ -269,7 +269,7 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
                     what="it is missing",
                     why=f"{action} is about a product",
                     where="--product",
-                    todo="Name a product or a class.",
+                    remedy="Name a product or a class.",
                 )
             )
         return
@@ -284,7 +284,7 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
                 what=f"{product!r} is a wider class",
                 why="terms may name it, a question is about one class",
                 where="--product",
-                todo=f"Name one of {', '.join(within)}, or a product.",
+                remedy=f"Name one of {', '.join(within)}, or a product.",
             )
         )
         return
@@ -303,6 +303,6 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
                 what=f"{action} does not take {product!r}",
                 why=f"it is of class {catalog.class_of(product)}",
                 where="--product",
-                todo=f"{action} takes {', '.join(takes)}.",
+                remedy=f"{action} takes {', '.join(takes)}.",
             )
         )

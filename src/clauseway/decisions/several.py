@@ -148,13 +148,16 @@ def check_regions_together(asked: Iterable[AskedAgreement]) -> None:
     dividing = [member for member in asked if member.catalog.regions]
     if any(member.catalog.regions != dividing[0].catalog.regions for member in dividing):
         names = " and ".join(sorted(member.agreement.id for member in dividing))
-        why, todo = (
+        why, remedy = (
             "a question names one place for all of them",
             "Define the same regions in each, or in one alone.",
         )
         raise InvalidInput(
             Problem(
-                what=f"{names} divide regions differently", why=why, where="--agreement", todo=todo
+                what=f"{names} divide regions differently",
+                why=why,
+                where="--agreement",
+                remedy=remedy,
             )
         )
 
@@ -236,7 +239,9 @@ def _reading_problems(asked: Sequence[AskedAgreement], chosen: Mapping[str, str]
             problem = f"unknown option {option!r}" if name in options else f"unknown name {name!r}"
             where = f"--reading {name}" if name in options else "--reading"
             problems.append(
-                Problem(what=problem, why="no agreement given defines it", where=where, todo=remedy)
+                Problem(
+                    what=problem, why="no agreement given defines it", where=where, remedy=remedy
+                )
             )
     return problems
 

@@ -31,7 +31,7 @@ OPENING = timedelta(days=7)
 class _Wrong(Protocol):
     """Notes a problem of a cell."""
 
-    def __call__(self, message: str, why: str, todo: str) -> None: ...
+    def __call__(self, message: str, why: str, remedy: str) -> None: ...
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -164,9 +164,11 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
             if read is not None:
                 listings.append(read)
     except csv.Error as error:
-        todo = "Give a CSV as spreadsheets write it, in UTF-8."
+        remedy = "Give a CSV as spreadsheets write it, in UTF-8."
         problems.append(
-            Problem(what="not valid CSV", why=str(error), where=name, line=rows.line_num, todo=todo)
+            Problem(
+                what="not valid CSV", why=str(error), where=name, line=rows.line_num, remedy=remedy
+            )
         )
     if problems:
         raise InvalidInput(*problems)
@@ -181,9 +183,11 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
 def _check_columns(names: Iterable[str], name: str) -> None:
     missing = [column for column in _COLUMNS if column not in names]
     if missing:
-        todo = f"Give a CSV with the columns {', '.join(_COLUMNS)}."
+        remedy = f"Give a CSV with the columns {', '.join(_COLUMNS)}."
         message = f"no column {', '.join(map(repr, missing))}"
-        raise InvalidInput(Problem(what=message, why="it is needed", where=name, line=1, todo=todo))
+        raise InvalidInput(
+            Problem(what=message, why="it is needed", where=name, line=1, remedy=remedy)
+        )
 
 
 def _listing(
@@ -192,8 +196,8 @@ def _listing(
     cells = {column: (row.get(column) or "").strip() for column in _COLUMNS}
     before = len(problems)
 
-    def wrong(message: str, why: str, todo: str) -> None:
-        problems.append(Problem(what=message, why=why, where=name, line=line, todo=todo))
+    def wrong(message: str, why: str, remedy: str) -> None:
+        problems.append(Problem(what=message, why=why, where=name, line=line, remedy=remedy))
 
     # Every cell is read before the row is given up, so that all its mistakes are told.
     if cells["event"] not in _EVENTS:
@@ -252,7 +256,7 @@ def _price(text: str, wrong: _Wrong) -> Decimal | None:
             return price
         raise BadNumber(f"it is not below {_PRICE_BELOW}", "Write USD per million tokens.")
     except BadNumber as error:
-        wrong(f"{text!r} is not a price", error.why, error.todo)
+        wrong(f"{text!r} is not a price", error.why, error.remedy)
     return None
 
 

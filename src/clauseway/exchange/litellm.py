@@ -88,8 +88,8 @@ class _Reading:
             for key, value in content.items():
                 self._take(file, content, str(key), value)
 
-    def problem(self, file: str, line: int, problem: str, why: str, todo: str) -> None:
-        self.problems.append(Problem(what=problem, why=why, where=file, line=line, todo=todo))
+    def problem(self, file: str, line: int, problem: str, why: str, remedy: str) -> None:
+        self.problems.append(Problem(what=problem, why=why, where=file, line=line, remedy=remedy))
 
     def _content(self, file: str) -> CommentedMap:
         try:

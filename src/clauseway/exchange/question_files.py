@@ -93,7 +93,7 @@ def answers_to(source: Path, target: Path | None) -> Callable[[], AbstractContex
                 what=f"{target.suffix} for {source.suffix}",
                 why="answers come back in the format of the questions, or as JSON lines",
                 where="--out",
-                todo=f"Name a file that ends in {source.suffix} or in .jsonl.",
+                remedy=f"Name a file that ends in {source.suffix} or in .jsonl.",
             )
         )
     return lambda: _whole(target, write)
@@ -115,7 +115,7 @@ def refused_as_a_whole(path: Path) -> Iterator[None]:
                 what="the file cannot be read or written",
                 why=str(error),
                 where=str(path),
-                todo="Give a readable file of questions, and a place to write to.",
+                remedy="Give a readable file of questions, and a place to write to.",
             )
         ) from None
 
@@ -263,7 +263,10 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
             why = "the answers take that name" if name in ADDED else "it stands there twice"
             problems.append(
                 Problem(
-                    what=f"column {name!r}", why=why, where=str(path), todo="Give it another name."
+                    what=f"column {name!r}",
+                    why=why,
+                    where=str(path),
+                    remedy="Give it another name.",
                 )
             )
         elif part in COLUMNS or part in LISTS:
@@ -382,7 +385,7 @@ def _format(path: Path, formats: Mapping[str, Any], flag: str) -> Any:
                 what=f"{path.name!r} has no known format",
                 why="the end of its name says which",
                 where=flag,
-                todo=f"Name a file that ends in {', '.join(formats)}.",
+                remedy=f"Name a file that ends in {', '.join(formats)}.",
             )
         )
     return formats[path.suffix.lower()]

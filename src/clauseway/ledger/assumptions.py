@@ -123,20 +123,23 @@ class Assumptions:
                 continue
             if figure is None:
                 why = "a term of the agreement names it and nothing declares it"
-                todo = "Declare it with the agreement's figures."
+                remedy = "Declare it with the agreement's figures."
                 problems.append(
                     Problem(
-                        what=f"figure {name} has no value", why=why, where="agreement", todo=todo
+                        what=f"figure {name} has no value",
+                        why=why,
+                        where="agreement",
+                        remedy=remedy,
                     )
                 )
             elif figure.standing in (REPORTED, PLACEHOLDER) and not figure.accepted:
                 why = f"{figure.text.rstrip('.')}; {_undisclosed_value(figure)}"
-                todo = (
+                remedy = (
                     f"Accept it with --assume {name}, "
                     f"or give another value with --assume {name}=VALUE."
                 )
                 problems.append(
-                    Problem(what=f"{name} is undisclosed", why=why, where="--assume", todo=todo)
+                    Problem(what=f"{name} is undisclosed", why=why, where="--assume", remedy=remedy)
                 )
         return problems
 
@@ -159,10 +162,12 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
     for item in items:
         name, _, value = (part.strip() for part in item.partition("="))
         if name not in figures:
-            todo = f"Name one of {', '.join(sorted(figures))}."
+            remedy = f"Name one of {', '.join(sorted(figures))}."
             why = "the agreement declares no such figure"
             problems.append(
-                Problem(what=f"unknown assumption {name!r}", why=why, where="--assume", todo=todo)
+                Problem(
+                    what=f"unknown assumption {name!r}", why=why, where="--assume", remedy=remedy
+                )
             )
         elif error := _unreadable(figures[name], value or figures[name].value):
             problems.append(_refusal(item, error, figures[name]))
@@ -259,12 +264,12 @@ def _opening(figure: Figure, value: str) -> Decimal:
 
 
 def _refusal(item: str, error: BadNumber, figure: Figure) -> Problem:
-    todo = f"Or accept it as declared with --assume {figure.id} ({figure.value})."
+    remedy = f"Or accept it as declared with --assume {figure.id} ({figure.value})."
     return Problem(
         what=f"--assume {item} cannot be read",
         why=error.why,
         where="--assume",
-        todo=f"{error.todo} {todo}".strip(),
+        remedy=f"{error.remedy} {remedy}".strip(),
     )
 
 

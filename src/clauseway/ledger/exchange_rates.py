@@ -78,7 +78,7 @@ class Rates:
                     what=f"no rate of {base} in {quote} on {day}",
                     why="a rate counts from its day on, and none is that old",
                     where=self.source,
-                    todo=f"Accept a file with {','.join(_COLUMNS)} and a line for the pair: "
+                    remedy=f"Accept a file with {','.join(_COLUMNS)} and a line for the pair: "
                     "clauseway basis rates FILE --why ….",
                 )
             )
@@ -154,4 +154,4 @@ def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
 
 def _problem(source: str, line: int, message: str, wanted: str) -> Problem:
     why = "rates are read from a CSV file, one dated pair a line"
-    return Problem(what=message, why=why, where=source, line=line, todo=f"Write {wanted}.")
+    return Problem(what=message, why=why, where=source, line=line, remedy=f"Write {wanted}.")

@@ -159,9 +159,11 @@ def forecast(
         key=lambda settlement: settlement.period,
     )
     if not in_order:
-        todo = "Settle a month that is over: clauseway settle --period 2026-05 --assume …"
+        remedy = "Settle a month that is over: clauseway settle --period 2026-05 --assume …"
         why = "there is no past to go on from"
-        raise InvalidInput(Problem(what="nothing is settled", why=why, where="--home", todo=todo))
+        raise InvalidInput(
+            Problem(what="nothing is settled", why=why, where="--home", remedy=remedy)
+        )
     last = in_order[-1].period
     end = date(through + 1, 1, 1)
     # A share that ended before the last settled month has nothing ahead.
@@ -586,7 +588,7 @@ def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> 
                 f"{len(months)} full settled months ({named}), and {CHANGES_MIN} are needed",
                 where=share.citation.document,
                 line=share.citation.line,
-                todo="Say what is assumed, a month: --growth 5%, or a range: --growth 2%..8%.",
+                remedy="Say what is assumed, a month: --growth 5%, or a range: --growth 2%..8%.",
             )
         )
     changes = tuple(change for _, change in pairs)

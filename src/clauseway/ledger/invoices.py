@@ -217,7 +217,7 @@ def payment_of(
                 what=f"{amount} {currency} is more than is open",
                 why=f"of invoice {invoice.id} {abs(whole)} {invoice.currency} is open",
                 where="--amount",
-                todo="Pay what is open; what was paid beyond it belongs to another invoice.",
+                remedy="Pay what is open; what was paid beyond it belongs to another invoice.",
             )
         )
     # Split the payment over the open lines, and withhold tax line by line.

@@ -233,7 +233,7 @@ def _unknown_products(revenue: Iterable[RevenueLine], catalog: Catalog) -> list[
             why="the catalog does not say which class it belongs to, "
             "so no base can take or leave it",
             where="usage",
-            todo="Record its class: clauseway fact record product "
+            remedy="Record its class: clauseway fact record product "
             f"--product {product} --class CLASS --effective DAY --source WHERE.",
         )
         for product in sorted({line.product for line in revenue} - defined)
@@ -247,7 +247,7 @@ def _unknown_hosts(revenue: Iterable[RevenueLine], catalog: Catalog) -> list[Pro
             why="nobody is known to operate it, "
             "and by revenue-owner=host a sale is its operator's revenue",
             where="usage",
-            todo="Add the cloud to the agreement's definitions, or settle by revenue-owner=seller.",
+            remedy="Add the cloud to the agreement's definitions, or settle by revenue-owner=seller.",
         )
         for cloud in sorted({line.cloud for line in revenue} - catalog.operators.keys())
     ]
@@ -269,14 +269,14 @@ def _unusable(shares: Sequence[RevenueShare], assumptions: Assumptions) -> list[
         except ValueError as error:
             reason = str(error)
         if reason:
-            todo = "Fix the figure it names, or the term."
+            remedy = "Fix the figure it names, or the term."
             where = share.citation.document
             problem = Problem(
                 what=f"{share.term} cannot be settled",
                 why=reason,
                 where=where,
                 line=share.citation.line,
-                todo=todo,
+                remedy=remedy,
             )
             problems.append(problem)
     return problems

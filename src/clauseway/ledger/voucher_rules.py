@@ -38,9 +38,9 @@ from clauseway.values import (
 DaySales = tuple[date, str, str, str]
 
 
-def refused(message: str, why: str, todo: str) -> InvalidInput:
+def refused(message: str, why: str, remedy: str) -> InvalidInput:
     """Return the refusal of a voucher."""
-    return InvalidInput(Problem(what=message, why=why, where="ledger", todo=todo))
+    return InvalidInput(Problem(what=message, why=why, where="ledger", remedy=remedy))
 
 
 def read_amount(text: str, unit: Decimal) -> Decimal:

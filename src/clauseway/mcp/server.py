@@ -93,8 +93,8 @@ def _answered(tool: Tool[Any], asked: Asked, arguments: dict[str, Any]) -> CallT
         given = msgspec.convert(arguments, tool.arguments)
         answer = msgspec.to_builtins(tool.answer(asked, given), str_keys=True)
     except msgspec.ValidationError as error:
-        todo = f"Its arguments are {', '.join(schema_of(tool)['properties']) or 'none'}."
-        wrong = Problem(what="wrong arguments", why=str(error), where=tool.name, todo=todo)
+        remedy = f"Its arguments are {', '.join(schema_of(tool)['properties']) or 'none'}."
+        wrong = Problem(what="wrong arguments", why=str(error), where=tool.name, remedy=remedy)
         return _refused([wrong])
     except InvalidInput as error:
         return _refused(error.problems)
@@ -104,7 +104,7 @@ def _answered(tool: Tool[Any], asked: Asked, arguments: dict[str, Any]) -> CallT
 
 def _refused(problems: Sequence[Problem]) -> CallToolResult:
     refusal = {"problems": msgspec.to_builtins(problems)}
-    text = "\n".join(f"{each.where}: {each.what}: {each.why}. {each.todo}" for each in problems)
+    text = "\n".join(f"{each.where}: {each.what}: {each.why}. {each.remedy}" for each in problems)
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content=refusal, is_error=True
     )

@@ -145,8 +145,8 @@ class _Line(RowReader):
     def conditions(self) -> Conditions:
         endpoint = self.further("endpoint")
         if endpoint and endpoint not in ENDPOINTS:
-            todo = f"Use one of {', '.join(ENDPOINTS)}."
-            self.refuse(f"unknown endpoint {endpoint!r}", "no request is sent to it", todo)
+            remedy = f"Use one of {', '.join(ENDPOINTS)}."
+            self.refuse(f"unknown endpoint {endpoint!r}", "no request is sent to it", remedy)
         return Conditions(tuple(self.further(name) for name in NAMES), self.above(), self.hours())
 
     def above(self) -> int:
@@ -156,7 +156,7 @@ class _Line(RowReader):
         try:
             return read_whole(text, least=1, most=_CONTEXT_MAX)
         except BadNumber as error:
-            self.refuse(f"{text!r} is not a length of a context", error.why, error.todo)
+            self.refuse(f"{text!r} is not a length of a context", error.why, error.remedy)
             return 0
 
     def hours(self) -> frozenset[int]:
@@ -179,7 +179,7 @@ class _Line(RowReader):
         try:
             percent = read_decimal(text, places=_PERCENT_PLACES)
         except BadNumber as error:
-            self.refuse(f"a discount of {text}", error.why, error.todo)
+            self.refuse(f"a discount of {text}", error.why, error.remedy)
             return Decimal(0)
         # A discount stands for a price: beside one, or with a currency, it would be ambiguous.
         if self.amount():
@@ -216,11 +216,11 @@ class _Line(RowReader):
                 "Write EUR, for example.",
             )
         elif currency != USD and _PRICE in self.fields:
-            todo = f"Name the column {_NEUTRAL_PRICE}."
+            remedy = f"Name the column {_NEUTRAL_PRICE}."
             self.refuse(
                 f"a price in {currency} in the column {_PRICE}",
                 "that column holds prices in dollars",
-                todo,
+                remedy,
             )
         return currency
 
@@ -234,8 +234,10 @@ class _Line(RowReader):
         try:
             price = read_decimal(text, places=_PRICE_PLACES)
         except BadNumber as error:
-            todo = "Write USD per million units, as in 2.50." if error.is_general else error.todo
-            self.refuse(f"{text!r} is not a price", error.why, todo)
+            remedy = (
+                "Write USD per million units, as in 2.50." if error.is_general else error.remedy
+            )
+            self.refuse(f"{text!r} is not a price", error.why, remedy)
             return 0
         if price >= PRICE_PER_MILLION_MAX:
             self.refuse(
@@ -307,14 +309,18 @@ def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
         for number, line in enumerate(text.splitlines(), 1)
         if line.strip() and line[0] != "#"
     ]
-    todo = f"Write {','.join(COLUMNS)}; further columns are {', '.join(FURTHER_COLUMNS)}."
+    remedy = f"Write {','.join(COLUMNS)}; further columns are {', '.join(FURTHER_COLUMNS)}."
     header = _fields(lines[0][1]) if lines else []
     if not _is_header(header):
         number, text_ = lines[0] if lines else (1, "")
         message = "the first line is not the header of a price book"
         return [], [
             Problem(
-                what=message, why=f"it reads {text_[:200]!r}", where=name, line=number, todo=todo
+                what=message,
+                why=f"it reads {text_[:200]!r}",
+                where=name,
+                line=number,
+                remedy=remedy,
             )
         ]
     good, problems = [], []
@@ -325,7 +331,9 @@ def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
         else:
             why = f"it has {len(fields)} fields, a price has {len(header)}"
             problems.append(
-                Problem(what="a line is not a price", why=why, where=name, line=number, todo=todo)
+                Problem(
+                    what="a line is not a price", why=why, where=name, line=number, remedy=remedy
+                )
             )
     return good, problems
 
@@ -369,14 +377,14 @@ def _ambiguities(entries: Sequence[PriceEntry], name: str) -> list[Problem]:
         if any(_decides(entry, earlier, later) for entry in deciding):
             continue
         day = later.interval.intersect(earlier.interval).begin
-        todo = "End one before the other begins, or add a line that names the conditions of both."
+        remedy = "End one before the other begins, or add a line that names the conditions of both."
         problems.append(
             Problem(
                 what=f"an ambiguous {_subject(earlier, later)}",
                 why=f"line {earlier.line} is as specific and meets it on {day}",
                 where=name,
                 line=later.line,
-                todo=todo,
+                remedy=remedy,
             )
         )
     return problems

@@ -301,9 +301,9 @@ class PriceTable:
             return Decimal(1)
         if self.rates is None:
             message = f"prices in {currency}"
-            todo = "Accept a file with day,base,quote,rate: clauseway basis rates FILE --why …."
+            remedy = "Accept a file with day,base,quote,rate: clauseway basis rates FILE --why …."
             raise InvalidInput(
-                Problem(what=message, why="no rates are held", where="rates", todo=todo)
+                Problem(what=message, why="no rates are held", where="rates", remedy=remedy)
             )
         rate = self.rates.at(day, currency, USD)
         return Decimal(round(rate * 10**_RATE_PLACES)).scaleb(-_RATE_PLACES)
@@ -436,9 +436,9 @@ def _currency(prices: Iterable[Price]) -> str:
             "one sale priced in two currencies",
             f"{first.place} says {first.currency}, this {last.currency}",
         )
-        todo = "Give all units of a sale their prices in one currency."
+        remedy = "Give all units of a sale their prices in one currency."
         raise InvalidInput(
-            Problem(what=message, why=why, where=last.book, line=last.line, todo=todo)
+            Problem(what=message, why=why, where=last.book, line=last.line, remedy=remedy)
         )
     return first.currency
 

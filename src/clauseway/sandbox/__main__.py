@@ -71,7 +71,7 @@ def _tls(options: argparse.Namespace) -> Tls | None:
                 what="https needs a certificate and its key",
                 why=f"not a file: {', '.join(missing)}",
                 where="--tls-certificate, --tls-key",
-                todo="Give both as PEM files.",
+                remedy="Give both as PEM files.",
             )
         )
     return Tls(*files)
@@ -88,7 +88,7 @@ def _fault(text: str) -> tuple[str, Fault]:
                 what=f"{text!r} is not a fault",
                 why=str(error),
                 where="--fault",
-                todo='Write it as {"cloud": "azure", "kind": "status", "status": 503, "count": 2}.',
+                remedy='Write it as {"cloud": "azure", "kind": "status", "status": 503, "count": 2}.',
             )
         ) from None
     return rule.cloud, rule

@@ -423,7 +423,7 @@ def listen(host: str, port: int | None, usual: int) -> socket.socket:
                         what=f"cannot listen on port {candidate}",
                         why=os.strerror(error.errno).lower() if error.errno else str(error),
                         where=f"{host}:{candidate}",
-                        todo=(
+                        remedy=(
                             "Stop what listens there, or name another address or port (0 takes "
                             "any free port)."
                         ),

@@ -27,7 +27,7 @@ def parse_day(text: str, where: str) -> date:
                 what=f"{text!r} is not a day",
                 why=str(error),
                 where=where,
-                todo="Write the day as YYYY-MM-DD, for example 2026-04-27.",
+                remedy="Write the day as YYYY-MM-DD, for example 2026-04-27.",
             )
         ) from None
 

@@ -50,8 +50,8 @@ def problem_of_name(
     if not why:
         return None
     shown = ascii(name if len(name) <= 60 else name[:60] + "…")
-    todo = f"Write 1 to {most} characters that can be seen, without spaces at the ends."
-    return Problem(what=f"{shown} is not a name", why=why, where=where, line=line, todo=todo)
+    remedy = f"Write 1 to {most} characters that can be seen, without spaces at the ends."
+    return Problem(what=f"{shown} is not a name", why=why, where=where, line=line, remedy=remedy)
 
 
 def check_names(names: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:

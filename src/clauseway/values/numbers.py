@@ -35,19 +35,19 @@ _ONE_COMMA = re.compile(r"(\d+),(\d+)", re.ASCII)
 
 
 class BadNumber(ValueError):
-    """A text that is not a number. `why` says what is wrong with it, `todo` how to write it."""
+    """A text that is not a number. `why` says what is wrong with it, `remedy` how to write it."""
 
-    def __init__(self, why: str, todo: str = _WRITE) -> None:
+    def __init__(self, why: str, remedy: str = _WRITE) -> None:
         super().__init__(why)
-        self.why, self.todo = why, todo
+        self.why, self.remedy = why, remedy
 
     @property
     def is_general(self) -> bool:
-        """True if `todo` only says how numbers are written, so that a caller may say more."""
-        return self.todo in (_WRITE, _WRITE_WHOLE)
+        """True if `remedy` only says how numbers are written, so that a caller may say more."""
+        return self.remedy in (_WRITE, _WRITE_WHOLE)
 
     def problem(self, problem: str, where: str, line: int = 0) -> Problem:
-        return Problem(what=problem, why=self.why, where=where, line=line, todo=self.todo)
+        return Problem(what=problem, why=self.why, where=where, line=line, remedy=self.remedy)
 
 
 def read_decimal(
@@ -92,7 +92,7 @@ def read_whole(text: str, *, least: int = 0, most: int = int(NUMBER_BELOW) - 1) 
         number = int(read_decimal(text, places=0, signed=least < 0))
     except BadNumber as error:
         raise BadNumber(
-            error.why, _WRITE_WHOLE if error.is_general or "," in text else error.todo
+            error.why, _WRITE_WHOLE if error.is_general or "," in text else error.remedy
         ) from None
     if not least <= number <= most:
         raise BadNumber(

@@ -24,12 +24,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     where: str
     line: int = 0
-    todo: str
+    remedy: str
 
     @property
     def sentences(self) -> str:
         """Return the problem without its place: what, why and what to do."""
-        return f"{self.what}: {self.why}. {self.todo}"
+        return f"{self.what}: {self.why}. {self.remedy}"
 
     def __str__(self) -> str:
         place = f"{self.where}:{self.line}" if self.line else self.where

@@ -28,7 +28,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     where: str
     why: str
-    todo: str
+    remedy: str
 
 
 class PlainSentence(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The first page: a door to each reader's screen, rights over time, and the counts."""
+"""The first page: each reader's screen in a sentence, rights over time, and the counts."""
 
 from datetime import date
 from typing import Final, Protocol
@@ -9,7 +9,7 @@ from clauseway.web.contexts import Alert, CountsContext, Snippet, Timeline
 from clauseway.web.page import WebPage
 
 
-class Door(msgspec.Struct, frozen=True, kw_only=True):
+class ScreenSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A reader's screen on the first page: where it is, and the first answer of the day there."""
 
     reader: str
@@ -24,7 +24,7 @@ class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     as_of: date
     known_at: str
-    doors: tuple[Door, ...]
+    screens: tuple[ScreenSummary, ...]
     timeline: Timeline
     counts: CountsContext
     gateway_url: str

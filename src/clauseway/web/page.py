@@ -31,7 +31,7 @@ class Absence(msgspec.Struct, frozen=True):
 
     what: str
     why: str
-    todo: str
+    remedy: str
 
 
 class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):

@@ -125,11 +125,11 @@ class _Pages:
             context = await page.ask(self._source, Given(request.path_params, query))
             if context is None:
                 absent = page.absent
-                what, why, todo = (
+                what, why, remedy = (
                     text.format(**request.path_params)
-                    for text in (absent.what, absent.why, absent.todo)
+                    for text in (absent.what, absent.why, absent.remedy)
                 )
-                return self._problem(request, 404, what, why, todo, screen=page.screen)
+                return self._problem(request, 404, what, why, remedy, screen=page.screen)
             drawn = {page.name: context}
             return self._page(request, f"{page.name}.html.j2", drawn, screen=page.screen)
 
@@ -171,18 +171,18 @@ class _Pages:
         problem = error.problems[0]
         # A path that cannot be names nothing; only what is asked beyond it can be asked wrongly.
         status = 404 if request.path_params else 400
-        return self._problem(request, status, problem.what, problem.why, problem.todo)
+        return self._problem(request, status, problem.what, problem.why, problem.remedy)
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Answer 500. The error itself goes to the log of this process: a page is no place for
         it."""
         why = f"This is a failure of ours, not of your input: {type(error).__name__}."
-        todo = "The log of the pages says more."
-        return self._problem(request, 500, "The page cannot be shown", why, todo)
+        remedy = "The log of the pages says more."
+        return self._problem(request, 500, "The page cannot be shown", why, remedy)
 
     async def unavailable(self, request: Request, error: Exception) -> Response:
-        what, todo = "The page cannot be shown right now", "Reload it in a moment."
-        return self._problem(request, 503, what, str(error), todo)
+        what, remedy = "The page cannot be shown right now", "Reload it in a moment."
+        return self._problem(request, 503, what, str(error), remedy)
 
     def sign_in(self, request: Request, context: SignInContext, status: int) -> Response:
         """Draw the form of those who sign in."""
@@ -190,14 +190,14 @@ class _Pages:
 
     def _not_seen(self, request: Request, screen: str) -> Response:
         label = next(entry.label for entry in SCREENS if entry.path == screen)
-        todo = f"Ask whoever names people here: clauseway person password {_account(request)} …"
+        remedy = f"Ask whoever names people here: clauseway person password {_account(request)} …"
         what = f"You do not see what is for {label}"
-        return self._problem(request, 403, what, "Your account was given other screens.", todo)
+        return self._problem(request, 403, what, "Your account was given other screens.", remedy)
 
     def _problem(
-        self, request: Request, status: int, problem: str, why: str, todo: str, screen: str = ""
+        self, request: Request, status: int, problem: str, why: str, remedy: str, screen: str = ""
     ) -> Response:
-        words = {"what": problem, "why": why, "todo": todo}
+        words = {"what": problem, "why": why, "remedy": remedy}
         return self._page(request, "problem.html.j2", words, status, screen=screen)
 
     def _page(

@@ -325,7 +325,7 @@ def png_of(svg: str) -> bytes:
                 what="no PNG can be drawn",
                 why="the library that draws it is not installed",
                 where="--png",
-                todo=(
+                remedy=(
                     "Install it (pip install 'clauseway[charts]'), or write --svg, which needs "
                     "nothing."
                 ),

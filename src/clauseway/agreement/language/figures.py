@@ -50,4 +50,4 @@ def parse_amount(text: str, *, commas: bool = False) -> Decimal:
 
 def _pointing(error: BadNumber, form: str) -> BadNumber:
     """Return the error with the wanted form as its remedy, unless it has a more exact remedy."""
-    return BadNumber(error.why, form if error.is_general else error.todo)
+    return BadNumber(error.why, form if error.is_general else error.remedy)

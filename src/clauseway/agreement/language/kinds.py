@@ -38,7 +38,7 @@ class WayToSay(msgspec.Struct, frozen=True):
     """The reason why there is no such key or kind of term, and how to say it otherwise."""
 
     why: str
-    todo: str
+    remedy: str
 
 
 _NO_MONEY = {

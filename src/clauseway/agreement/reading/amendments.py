@@ -231,15 +231,15 @@ def _kind(entry: YamlValue, mistakes: Mistakes) -> type[AnyTerm | Change] | None
 def _tell_no_kind(written: str, line: int, mistakes: Mistakes) -> None:
     """Report a kind of term that there is not, with the nearest one or another way to say it."""
     problem, why = f"unknown kind of term {written!r}", "no term of such a kind is executed"
-    todo = (
+    remedy = (
         f"Write one of: {', '.join(sorted(KINDS))}; keep as prose what none of them says, or as "
         "kind: context, which decides nothing and is shown."
     )
     if way := next((way for part, way in NO_KINDS.items() if part in written.casefold()), None):
-        why, todo = way.why, way.todo
+        why, remedy = way.why, way.remedy
     elif near := get_close_matches(written, sorted(KINDS), n=1):
-        todo = f"Did you mean {near[0]!r}?"
-    mistakes.add(line, problem, why, todo)
+        remedy = f"Did you mean {near[0]!r}?"
+    mistakes.add(line, problem, why, remedy)
 
 
 # Validate
@@ -252,8 +252,8 @@ def _check_statement(
     block = statement.block
     if block.clause < 0 and statement.entry.members:
         problem = f"{statement.entry.text('id') or 'the block'} stands under no clause"
-        todo = "Put it under a heading such as '## 1.2 Title'."
-        mistakes.add(block.line, problem, "a term restates a numbered clause", todo)
+        remedy = "Put it under a heading such as '## 1.2 Title'."
+        mistakes.add(block.line, problem, "a term restates a numbered clause", remedy)
     elif statement.written is not None:
         sources = definitions.names["sources"]
         for source in statement.written.source:
@@ -292,11 +292,11 @@ def _check_clauses(document: Document, mistakes: Mistakes) -> None:
     # Without readable front matter, the lines meant as front matter may look like a heading.
     for section in document.sections if document.front else ():
         if not section.number:
-            problem, todo = (
+            problem, remedy = (
                 f"the heading {section.title!r} has no number",
                 "Write it as '## 1.2 Title'.",
             )
-            mistakes.add(section.line, problem, "a clause is named by its number", todo)
+            mistakes.add(section.line, problem, "a clause is named by its number", remedy)
         elif section.number in lines:
             problem, why = (
                 f"clause {section.number} stands twice",

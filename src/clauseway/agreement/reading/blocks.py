@@ -44,12 +44,12 @@ _REPEATED_ELSEWHERE = frozenset({"ends", "sets-end", "tiers", "floors", "options
 def read_block(block: Block, kinds: Collection[str], mistakes: Mistakes) -> YamlValue | None:
     """Return the content of a block of one of these kinds, or report a mistake and return None."""
     if block.kind not in kinds:
-        todo = f"Write {' or '.join(f'```yaml {kind}' for kind in kinds)}."
+        remedy = f"Write {' or '.join(f'```yaml {kind}' for kind in kinds)}."
         problem = f"unknown block '{f'yaml {block.kind}'.strip()}'"
-        mistakes.add(block.line - 1, problem, "it means nothing here", todo)
+        mistakes.add(block.line - 1, problem, "it means nothing here", remedy)
     elif not block.closed:
-        todo = "Close it with ``` on a line."
-        mistakes.add(block.line - 1, "the block has no end", "no line closes it", todo)
+        remedy = "Close it with ``` on a line."
+        mistakes.add(block.line - 1, "the block has no end", "no line closes it", remedy)
     else:
         return read_yaml(block.text, block.line, mistakes)
     return None
@@ -108,7 +108,7 @@ def _check_keys(kind: type, entry: YamlValue, keys: Iterable[str], mistakes: Mis
         if refusal is None:
             mistakes.check_one_of(member.line, "key", key, set(keys))
         else:
-            mistakes.add(member.line, f"{key!r} has no place here", refusal.why, refusal.todo)
+            mistakes.add(member.line, f"{key!r} has no place here", refusal.why, refusal.remedy)
 
 
 def check_repeated(entry: YamlValue, key: str, mistakes: Mistakes) -> None:
@@ -122,8 +122,8 @@ def check_repeated(entry: YamlValue, key: str, mistakes: Mistakes) -> None:
         if content in seen:
             said = repr(item.value) if isinstance(item.value, str) else "the same"
             why = f"it stands on line {seen[content]}, and says nothing more the second time"
-            todo = "Delete one of the two, or write what else is meant."
-            mistakes.add(item.line, f"{said} stands twice in {key!r}", why, todo)
+            remedy = "Delete one of the two, or write what else is meant."
+            mistakes.add(item.line, f"{said} stands twice in {key!r}", why, remedy)
         seen.setdefault(content, item.line)
 
 
@@ -148,7 +148,7 @@ def _converted(entry: YamlValue, key: str, field: FieldInfo, mistakes: Mistakes)
         try:
             plain = read_whole(plain, least=-_DAYS_MAX, most=_DAYS_MAX)
         except BadNumber as error:
-            mistakes.add(entry.line, f"{key!r} does not fit", error.why, error.todo)
+            mistakes.add(entry.line, f"{key!r} does not fit", error.why, error.remedy)
             return None
     try:
         return msgspec.convert(plain, Choice if wanted is Choice else field.type, strict=False)
@@ -204,10 +204,10 @@ def _source(item: YamlValue) -> CitedSource | None:
 
 
 def _misfit(entry: YamlValue, key: str, form: tuple[str, str], mistakes: Mistakes) -> None:
-    why, todo = form
+    why, remedy = form
     empty = entry.value == [] or (isinstance(entry.value, str) and not entry.value.strip())
     mistakes.add(
-        entry.line, f"{key!r} does not fit", "it is empty" if empty else f"it is {why}", todo
+        entry.line, f"{key!r} does not fit", "it is empty" if empty else f"it is {why}", remedy
     )
 
 

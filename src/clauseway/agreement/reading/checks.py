@@ -65,9 +65,9 @@ class TermPlace(msgspec.Struct, frozen=True, kw_only=True):
     definitions: Definitions
     mistakes: Mistakes
 
-    def tell(self, key: str, problem: str, why: str, todo: str) -> None:
+    def tell(self, key: str, problem: str, why: str, remedy: str) -> None:
         """Report a mistake at a key of the block, or at its head."""
-        self.mistakes.add(self.line(key), problem, why, todo)
+        self.mistakes.add(self.line(key), problem, why, remedy)
 
     def line(self, key: str) -> int:
         member = self.entry.members.get(key)
@@ -145,10 +145,10 @@ def _check_empty(entry: YamlValue, term: AnyTerm, place: TermPlace) -> None:
         is_of_a_context = key == "parties" and isinstance(term, Context)
         if (key in _ANY_IF_LEFT_OUT or is_of_a_context) and member.value == []:
             why = "a list that names nothing says the same as none, and looks like the contrary"
-            todo = f"Delete {key}:, which is then any, or name what is meant."
+            remedy = f"Delete {key}:, which is then any, or name what is meant."
             if key in ("carries", "despite", "parties"):
-                todo = f"Delete {key}:, or name what is meant."
-            place.mistakes.add(member.line, f"{key!r} of {term.id} is empty", why, todo)
+                remedy = f"Delete {key}:, or name what is meant."
+            place.mistakes.add(member.line, f"{key!r} of {term.id} is empty", why, remedy)
         for part in (member, *member.items):
             _check_empty(part, term, place)
 
@@ -160,8 +160,8 @@ def _check_two_parties(term: AnyTerm, place: TermPlace) -> None:
     party, other = (getattr(term, key) for key in between)
     if party == other:
         why = f"{party} stands on both sides, and nobody owes, grants or promises itself anything"
-        todo = f"Name another party in {between[1]}:, or delete {term.id}."
-        place.tell(between[1], f"{term.id} is between {party} and itself", why, todo)
+        remedy = f"Name another party in {between[1]}:, or delete {term.id}."
+        place.tell(between[1], f"{term.id} is between {party} and itself", why, remedy)
 
 
 def _check_readings(under: Mapping[str, str], place: TermPlace) -> None:
@@ -204,8 +204,8 @@ def _check_days(term: Term, place: TermPlace) -> None:
         elif isinstance(term, Precedence) and _binds_nothing_by(term, end):
             problem = f"{term.id} binds nothing"
             why = f"it binds what first ships on or after {term.since}, and ends before that day"
-            todo = "Write since: a day on which it still holds, or let it end later."
-            place.tell("since", problem, why, todo)
+            remedy = "Write since: a day on which it still holds, or let it end later."
+            place.tell("since", problem, why, remedy)
 
 
 def _check_one_day(timed: Term | Change, until: date | None, place: TermPlace) -> None:
@@ -213,8 +213,8 @@ def _check_one_day(timed: Term | Change, until: date | None, place: TermPlace) -
     if until is not None and timed.through is not None:
         problem = f"{timed.id} ends on two days"
         why = f"until: {until} and through: {timed.through} both set its end"
-        todo = "Delete one of the two; beside through: an event may stand in until:."
-        place.tell("through", problem, why, todo)
+        remedy = "Delete one of the two; beside through: an event may stand in until:."
+        place.tell("through", problem, why, remedy)
 
 
 def _binds_nothing_by(term: Precedence, end: date) -> bool:
@@ -264,8 +264,8 @@ def _check_events(term: AnyTerm, place: TermPlace) -> None:
     if isinstance(term, RevenueShareTerm) and (term.while_ or term.while_no):
         key = "while" if term.while_ else "while-no"
         why = "tiers, floors and caps count from its beginning without a break"
-        todo = "Write until: with the event, and a share of its own for what comes after."
-        place.tell(key, f"the share {term.id} cannot pause", why, todo)
+        remedy = "Write until: with the event, and a share of its own for what comes after."
+        place.tell(key, f"the share {term.id} cannot pause", why, remedy)
 
 
 def _check_scopes(term: AnyTerm, place: TermPlace) -> None:
@@ -335,8 +335,8 @@ def _check_exclusivity(term: Exclusivity, place: TermPlace) -> None:
 
 def _check_prohibition(term: Prohibition, place: TermPlace) -> None:
     if not term.parties:
-        why, todo = "it binds those it names", f"Name parties, or write [{ANYONE}]."
-        place.tell("parties", "'parties' does not fit", why, todo)
+        why, remedy = "it binds those it names", f"Name parties, or write [{ANYONE}]."
+        place.tell("parties", "'parties' does not fit", why, remedy)
 
 
 def _check_precedence(term: Precedence, place: TermPlace) -> None:
@@ -368,8 +368,8 @@ def _check_refusal_right(term: RefusalRight, place: TermPlace) -> None:
         place.mistakes.check_name(place.line("subject"), term.subject)
     if term.grantor == term.holder:
         why = "whoever holds the right is never bound by it"
-        todo = "Name who must offer, or leave grantor: out."
-        place.tell("grantor", f"{term.id} binds its own holder", why, todo)
+        remedy = "Name who must offer, or leave grantor: out."
+        place.tell("grantor", f"{term.id} binds its own holder", why, remedy)
 
 
 def _check_licence(term: Licence, place: TermPlace) -> None:
@@ -377,8 +377,8 @@ def _check_licence(term: Licence, place: TermPlace) -> None:
     for scope in term.carries:
         if scope == Scope():
             problem = f"{term.id} carries an empty scope"
-            why, todo = "a licence carries what it names", "Write actions: and products:."
-            place.tell("carries", problem, why, todo)
+            why, remedy = "a licence carries what it names", "Write actions: and products:."
+            place.tell("carries", problem, why, remedy)
         _check_taken("carries", term, scope.actions, _parts_of(scope), place)
 
 
@@ -393,8 +393,8 @@ def _check_taken(
     )
     for action, refusal in dict.fromkeys(refusals):
         if refusal:
-            todo = f"Take {action} out, or write it in a term of its own without that."
-            place.tell(key, refusal, "nothing could be executed of it", todo)
+            remedy = f"Take {action} out, or write it in a term of its own without that."
+            place.tell(key, refusal, "nothing could be executed of it", remedy)
 
 
 # Revenue shares
@@ -406,8 +406,8 @@ def _check_share(term: RevenueShareTerm, place: TermPlace) -> None:
     _check_figures("cap", filter(None, [term.cap]), parse_amount, place)
     _check_figures("cap-opening", filter(None, [term.cap_opening]), parse_amount, place)
     if term.cap_opening and not term.cap:
-        problem, todo = f"{term.id} counts toward no cap", "Write cap:, or delete it."
-        place.tell("cap-opening", problem, "there is no cap", todo)
+        problem, remedy = f"{term.id} counts toward no cap", "Write cap:, or delete it."
+        place.tell("cap-opening", problem, "there is no cap", remedy)
     _check_cap_opening(term, place)
     _check_tiers(term, place)
     _check_floors(term, place)
@@ -416,8 +416,8 @@ def _check_share(term: RevenueShareTerm, place: TermPlace) -> None:
         place.mistakes.check_one_of(line, "value of every", every, PAYMENT_PERIODS)
         if term.payment.due_days < 0:
             problem, why = f"{term.id} is due before it is known", "due-days lies below zero"
-            todo = "Write how many days after the period it is due."
-            place.tell("payment", problem, why, todo)
+            remedy = "Write how many days after the period it is due."
+            place.tell("payment", problem, why, remedy)
     place.mistakes.check_one_of(place.line("late"), "value of late", term.late, LATE)
 
 
@@ -428,8 +428,8 @@ def _check_cap_opening(term: RevenueShareTerm, place: TermPlace) -> None:
     if opening is not None and cap is not None and opening >= cap:
         problem = f"{term.id} counts {term.cap_opening} toward its cap from the beginning"
         why = f"its cap in line {place.line('cap')} is {term.cap}, so nothing would ever be due"
-        todo = "Lower cap-opening:, raise the cap, or delete the share."
-        place.tell("cap-opening", problem, why, todo)
+        remedy = "Lower cap-opening:, raise the cap, or delete the share."
+        place.tell("cap-opening", problem, why, remedy)
 
 
 def _check_tiers(term: RevenueShareTerm, place: TermPlace) -> None:
@@ -493,9 +493,9 @@ def _check_figures(
             if figure is not None:
                 problem = f"the value {figure.value!r} of figure {name} cannot be read"
                 line = place.definitions.lines["figures", name]
-                place.mistakes.within(DEFINITIONS).add(line, problem, error.why, error.todo)
+                place.mistakes.within(DEFINITIONS).add(line, problem, error.why, error.remedy)
             elif _begins_a_number(name):
-                place.tell(key, f"the number {name!r} cannot be read", error.why, error.todo)
+                place.tell(key, f"the number {name!r} cannot be read", error.why, error.remedy)
             else:
                 place.mistakes.check_defined(place.line(key), "figure", name, figures)
 
@@ -515,18 +515,18 @@ def check_change(change: Change, place: TermPlace) -> None:
     limit = "until" if change.until else "through" if change.through else ""
     if sum(map(bool, (change.ends, change.sets_end, change.rescinds))) != 1:
         why = "it ends terms, or sets their end, or rescinds amendments"
-        todo = "Write ends:, sets-end: or rescinds:, one of them."
-        place.tell("id", f"{change.id} changes nothing clear", why, todo)
+        remedy = "Write ends:, sets-end: or rescinds:, one of them."
+        place.tell("id", f"{change.id} changes nothing clear", why, remedy)
     elif change.rescinds and limit:
         why = "what is rescinded never takes effect"
         place.tell(limit, f"{change.id} rescinds for a time", why, f"Delete {limit}:.")
     elif change.ends and limit:
         why = "ends: is from the amendment's day on"
-        todo = f"Delete {limit}:, or write sets-end: instead of ends:."
-        place.tell(limit, f"{change.id} ends terms at once and later", why, todo)
+        remedy = f"Delete {limit}:, or write sets-end: instead of ends:."
+        place.tell(limit, f"{change.id} ends terms at once and later", why, remedy)
     elif change.sets_end and not limit:
-        todo = "Write until: or through:."
-        place.tell("sets-end", f"{change.id} sets no end", "sets-end needs one", todo)
+        remedy = "Write until: or through:."
+        place.tell("sets-end", f"{change.id} sets no end", "sets-end needs one", remedy)
     _check_one_day(change, until, place)
     for key, end in _ends(until, change.through):
         if place.effective is not None and end < place.effective:

@@ -167,11 +167,11 @@ class _Sections:
         self._hidden = not document.blocks
         if self._hidden:
             why = "the amendments speak of names that stand here"
-            todo = (
+            remedy = (
                 "Write a ```yaml definitions block with sources, parties, clouds, classes, "
                 "products and rules."
             )
-            mistakes.add(1, "nothing is defined", why, todo)
+            mistakes.add(1, "nothing is defined", why, remedy)
         for block in document.blocks:
             self._gather(block)
         self.sources = self.texts("sources")
@@ -271,8 +271,8 @@ class _Sections:
                 }
             else:
                 why = "it should map clouds to lists of places"
-                todo = f"Write {name}: {{CLOUD: [a, b]}}."
-                self._misfit(member.line, f"regions: {name!r}", why, todo)
+                remedy = f"Write {name}: {{CLOUD: [a, b]}}."
+                self._misfit(member.line, f"regions: {name!r}", why, remedy)
         return regions
 
     def list_of_names(self, section: str) -> frozenset[str]:
@@ -282,8 +282,8 @@ class _Sections:
         check_repeated(entry, section, self._mistakes)
         if isinstance(names, list) and _is_list_of_names(names):
             return frozenset(str(name) for name in names)
-        todo = f"Write {section}: [a, b]."
-        self._misfit(entry.line, repr(section), "it should be a list of names", todo)
+        remedy = f"Write {section}: [a, b]."
+        self._misfit(entry.line, repr(section), "it should be a list of names", remedy)
         return frozenset()
 
     def names(self, section: str) -> KnownNames:
@@ -306,12 +306,12 @@ class _Sections:
     def _members(self, section: str) -> Mapping[str, YamlValue]:
         entry = self._entries.get(section, YamlValue({}, 0))
         if not entry.is_mapping:
-            todo = f"Write {section}: {{name: …}}."
-            self._misfit(entry.line, repr(section), "it should map names to values", todo)
+            remedy = f"Write {section}: {{name: …}}."
+            self._misfit(entry.line, repr(section), "it should map names to values", remedy)
         return entry.members
 
-    def _misfit(self, line: int, part: str, why: str, todo: str) -> None:
-        self._mistakes.add(line, f"{part} does not fit", why, todo)
+    def _misfit(self, line: int, part: str, why: str, remedy: str) -> None:
+        self._mistakes.add(line, f"{part} does not fit", why, remedy)
 
 
 def spelled(sources: Iterable[CitedSource], titles: Mapping[str, str]) -> str:
@@ -387,8 +387,8 @@ def _check_regions(definitions: Definitions, mistakes: Mistakes) -> None:
                 region_of[cloud, place] = name
                 if before:
                     problem = f"{place!r} of {cloud} lies in two regions, {before} and {name}"
-                    todo = "Take it out of one. A term may name several regions."
-                    mistakes.add(line, problem, "a place lies in one", todo)
+                    remedy = "Take it out of one. A term may name several regions."
+                    mistakes.add(line, problem, "a place lies in one", remedy)
 
 
 def _check_circles(definitions: Definitions, mistakes: Mistakes) -> None:
@@ -423,9 +423,9 @@ def _check_rules(definitions: Definitions, mistakes: Mistakes) -> None:
 def _check_readings(definitions: Definitions, mistakes: Mistakes) -> None:
     for name, reading in definitions.readings.items():
         if len(set(reading.options)) < max(2, len(reading.options)):
-            line, todo = definitions.lines["readings", name], "Write options: [default, other]."
+            line, remedy = definitions.lines["readings", name], "Write options: [default, other]."
             why = "a reading has two options or more, each once"
-            mistakes.add(line, f"reading {name!r} leaves no choice", why, todo)
+            mistakes.add(line, f"reading {name!r} leaves no choice", why, remedy)
 
 
 def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
@@ -442,15 +442,15 @@ def _check_events(definitions: Definitions, mistakes: Mistakes) -> None:
         line = definitions.lines["events", name]
         for other_event in sorted(event.waits_for | {event.over_by} - {""}):
             mistakes.check_defined(line, "event", other_event, names)
-        for why, todo in _unclear(event, definitions.events):
-            mistakes.add(line, f"the event {name!r} cannot be understood", why, todo)
+        for why, remedy in _unclear(event, definitions.events):
+            mistakes.add(line, f"the event {name!r} cannot be understood", why, remedy)
         if event.after and name not in definitions.counted:
-            todo = "Write days: with a number; days: 0 is the same day."
+            remedy = "Write days: with a number; days: 0 is the same day."
             why = f"it does not say how long after {event.after} it comes about"
-            mistakes.add(line, f"the event {name!r} has no deadline", why, todo)
+            mistakes.add(line, f"the event {name!r} has no deadline", why, remedy)
         elif event.after and event.prevented_by and (why := _preventing(event, definitions.events)):
-            todo = "Name another event in prevented-by:, or delete it, or change days:."
-            mistakes.add(line, f"prevented-by: of the event {name!r} is void", why, todo)
+            remedy = "Name another event in prevented-by:, or delete it, or change days:."
+            mistakes.add(line, f"prevented-by: of the event {name!r} is void", why, remedy)
 
 
 def _unclear(event: Event, events: Mapping[str, Event]) -> Iterator[tuple[str, str]]:

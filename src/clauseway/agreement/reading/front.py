@@ -44,10 +44,10 @@ def read_front(document: Document, kind: type[F], mistakes: Mistakes) -> tuple[Y
     """Return the front matter as written, and as a record if nothing in it is wrong."""
     written = YamlValue({}, 1)
     if not document.front.strip():
-        todo = (
+        remedy = (
             "Begin it with ---, id: …, title: … and ---, or give the file another ending than .md."
         )
-        mistakes.add(1, "no front matter", "the file does not say what it is", todo)
+        mistakes.add(1, "no front matter", "the file does not say what it is", remedy)
         return written, None
     entry = read_yaml(document.front, 2, mistakes)
     if entry is None:

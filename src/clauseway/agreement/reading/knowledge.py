@@ -23,9 +23,9 @@ def known_since(
     try:
         return _point(written, sequence)
     except (msgspec.ValidationError, OverflowError) as error:
-        todo = "Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z)."
+        remedy = "Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z)."
         mistakes.add(
-            line, f"recorded: {written!r} is neither a day nor an instant", str(error), todo
+            line, f"recorded: {written!r} is neither a day nor an instant", str(error), remedy
         )
         return KnownAt.recorded_on(day, sequence)
 

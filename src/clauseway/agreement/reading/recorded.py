@@ -146,11 +146,11 @@ def checked(
     for key, name, allowed in names_in(fact, catalog):
         check_named(0, key, name, allowed, events, mistakes.within(f"--{key}"))
     for key, part in kept_in_vain(fact, catalog):
-        why, todo = no_such_place(str(given.about["product"]), part)
-        mistakes.within(f"--{key}").add(0, f"the {given.kind} is kept to a {key}", why, todo)
+        why, remedy = no_such_place(str(given.about["product"]), part)
+        mistakes.within(f"--{key}").add(0, f"the {given.kind} is kept to a {key}", why, remedy)
     if key := ends_too_early(fact):
-        why, todo = f"it took effect on {fact.effective}", "Name a later day."
-        mistakes.within(f"--{key}").add(0, f"{key} lies before the fact itself", why, todo)
+        why, remedy = f"it took effect on {fact.effective}", "Name a later day."
+        mistakes.within(f"--{key}").add(0, f"{key} lies before the fact itself", why, remedy)
     _check_new_name(fact, catalog, mistakes)
     _check_correction(fact, tuple(earlier), mistakes.within("--corrects"))
     _check_agrees(fact, earlier, mistakes)
@@ -222,11 +222,11 @@ def _check_agrees(fact: Fact, earlier: Sequence[Fact], mistakes: Mistakes) -> No
         if after is fact:
             problem = f"it contradicts {before.name}"
             why = f"that one says otherwise of the same day: {before.citation.text}"
-            todo = (
+            remedy = (
                 f"If it was wrong, record a correction: --corrects {before.name}. "
                 "Else name the day of this one."
             )
-            mistakes.within("--corrects").add(0, problem, why, todo)
+            mistakes.within("--corrects").add(0, problem, why, remedy)
 
 
 def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes) -> None:
@@ -243,8 +243,8 @@ def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes)
     mistakes.check_one_of(0, "fact", fact.corrects, names, "no fact has that name")
     corrected = names.get(fact.corrects, fact)
     if isinstance(fact, _ADDED) or isinstance(corrected, _ADDED):
-        why, todo = "decisions may rest on the name", "Add the right one under another name."
-        mistakes.add(0, "a name that was added is not taken back", why, todo)
+        why, remedy = "decisions may rest on the name", "Add the right one under another name."
+        mistakes.add(0, "a name that was added is not taken back", why, remedy)
         return
     if isinstance(fact, Retraction) and isinstance(corrected, Retraction):
         mistakes.add(0, f"{fact.corrects} is a retraction", RETRACTED, RECORD_AGAIN)

@@ -228,19 +228,19 @@ def check_named(
     event = events.get(name) if key == "event" and name not in (allowed or ()) else None
     if event is not None and not event.recorded:
         rests_on = event.after or event.extended_by
-        todo = f"Record or suppose {rests_on}." if rests_on else "Leave it out."
+        remedy = f"Record or suppose {rests_on}." if rests_on else "Leave it out."
         why = f"it comes about by itself, {event.how}"
-        mistakes.add(line, f"the event {name!r} is not recorded", why, todo)
+        mistakes.add(line, f"the event {name!r} is not recorded", why, remedy)
     elif key == "subject":
-        mistakes.check_one_of(line, key, name, allowed, why=_NO_SUBJECT, todo=_NAME_SUBJECT)
+        mistakes.check_one_of(line, key, name, allowed, why=_NO_SUBJECT, remedy=_NAME_SUBJECT)
     else:
         mistakes.check_defined(line, key, name, allowed)
 
 
 def _check_end(fact: Fact, entry: YamlValue, mistakes: Mistakes) -> None:
     if key := ends_too_early(fact):
-        why, todo = f"it took effect on {fact.effective}", "Fix one of the two days."
-        mistakes.add(entry.members[key].line, f"{key} lies before the fact itself", why, todo)
+        why, remedy = f"it took effect on {fact.effective}", "Fix one of the two days."
+        mistakes.add(entry.members[key].line, f"{key} lies before the fact itself", why, remedy)
 
 
 def _check_sources(entry: YamlValue, sources: KnownNames, mistakes: Mistakes) -> None:
@@ -257,8 +257,8 @@ def _check_agree(facts: list[tuple[Fact, YamlValue]], mistakes: Mistakes) -> Non
             f"it contradicts {before.name}",
             f"line {lines[id(before)]} says otherwise of the same day",
         )
-        todo = f"If that was wrong, say so: corrects: {before.name}. Else fix one of the days."
-        mistakes.add(lines[id(after)], problem, why, todo)
+        remedy = f"If that was wrong, say so: corrects: {before.name}. Else fix one of the days."
+        mistakes.add(lines[id(after)], problem, why, remedy)
 
 
 def _check_corrections(facts: list[tuple[Fact, YamlValue]], mistakes: Mistakes) -> None:

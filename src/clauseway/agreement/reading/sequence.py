@@ -140,8 +140,8 @@ def _check_days(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None:
                     f"two amendments were concluded on {draft.concluded}",
                     f"{before.document} was too",
                 )
-                todo = f"Write after: {before.id or '…'} in the later one, or fix a date."
-                mistakes.within(draft.document).add(1, problem, why, todo)
+                remedy = f"Write after: {before.id or '…'} in the later one, or fix a date."
+                mistakes.within(draft.document).add(1, problem, why, remedy)
                 break
 
 
@@ -164,12 +164,12 @@ def _check_rescinded(
             and rescinded.effective <= draft.effective
         ):
             why = f"it took effect on {rescinded.effective}"
-            todo = "End its terms instead."
+            remedy = "End its terms instead."
             mistakes.add(
                 changed.line,
                 f"{changed.term} cannot be rescinded from {draft.effective}",
                 why,
-                todo,
+                remedy,
             )
 
 
@@ -213,10 +213,10 @@ def _check_changed(
         elif changed.term in later and changed.term not in earlier:
             problem = f"{changed.change.id} changes {changed.term!r} too early"
             why = f"it stands in {later[changed.term].document}, not before"
-            todo = "Change it in a later amendment, or name another term."
+            remedy = "Change it in a later amendment, or name another term."
             if later[changed.term] is draft:
-                why, todo = "it stands in the same document", _todo_within(changed.term)
-            mistakes.add(changed.line, problem, why, todo)
+                why, remedy = "it stands in the same document", _todo_within(changed.term)
+            mistakes.add(changed.line, problem, why, remedy)
         else:
             mistakes.check_one_of(
                 changed.line, "earlier term", changed.term, earlier, "no earlier amendment has it"

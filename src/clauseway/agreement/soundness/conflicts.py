@@ -290,5 +290,5 @@ def _contradiction(
     exclusivity: Exclusivity, term: AnyTerm, whole: bool, problem: str, why: str
 ) -> Remark:
     severity = Severity.ERROR if whole else Severity.WARNING
-    todo = f"End {exclusivity.id} or {term.id} in a change, or {excepting(exclusivity.id)}."
-    return remark(severity, "contradicted-grant", term.citation, problem, why, todo)
+    remedy = f"End {exclusivity.id} or {term.id} in a change, or {excepting(exclusivity.id)}."
+    return remark(severity, "contradicted-grant", term.citation, problem, why, remedy)

@@ -162,12 +162,12 @@ def _overlap(lives: Lives, earlier: AnyTerm, later: AnyTerm, together: Interval)
     problem = f"{later.id} says what {earlier.id} says"
     days = lives.meeting(together, earlier, later)
     why = f"both are in force {days}, and neither replaces the other"
-    todo = _left_as_it_is(lives, earlier, later)
+    remedy = _left_as_it_is(lives, earlier, later)
     if isinstance(later, RevenueShareTerm) and _fields(earlier) != _fields(later):
         problem = f"{later.id} takes a share of what {earlier.id} takes a share of"
         why = f"both are in force {days}, and each is due in full"
-        todo = "Nothing, if both are meant; else end or delete one of them."
-    return remark(Severity.WARNING, "overlap", later.citation, problem, why, todo)
+        remedy = "Nothing, if both are meant; else end or delete one of them."
+    return remark(Severity.WARNING, "overlap", later.citation, problem, why, remedy)
 
 
 def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
@@ -188,8 +188,8 @@ def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
         return (
             "Nothing, if each is to hold where the other does not; else end or delete one of them."
         )
-    todo = ", or ".join(ways)
-    return f"{todo[0].upper()}{todo[1:]}."
+    remedy = ", or ".join(ways)
+    return f"{remedy[0].upper()}{remedy[1:]}."
 
 
 def beside_its_class(lives: Lives) -> Iterator[Remark]:

@@ -119,14 +119,14 @@ def changes_nothing(lives: Lives) -> Iterator[Remark]:
     for amendment in lives.agreement.amendments:
         for change in amendment.changes if amendment.id in lives.standing else ():
             for term, overtaken in _unaffected(lives, change).items():
-                why, todo = _why_idle(lives, amendment, change, term, overtaken)
+                why, remedy = _why_idle(lives, amendment, change, term, overtaken)
                 yield remark(
                     Severity.NOTE,
                     "idle-change",
                     change.citation,
                     f"{change.id} changes nothing of {term}",
                     why,
-                    todo,
+                    remedy,
                 )
 
 

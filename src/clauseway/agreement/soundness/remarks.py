@@ -16,7 +16,7 @@ class Severity(StrEnum):
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True):
-    """A remark of `agreement check`. `what` is the matter, `todo` the remedy.
+    """A remark of `agreement check`. `what` is the matter, `remedy` the remedy.
 
     `term` is the id of the text that it is about; empty if it is about none that has an id.
     """
@@ -27,7 +27,7 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     what: str
     why: str
-    todo: str
+    remedy: str
     term: str = ""
 
     @property
@@ -37,7 +37,7 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def remark(
-    severity: Severity, kind: str, at: Citation, problem: str, why: str, todo: str
+    severity: Severity, kind: str, at: Citation, problem: str, why: str, remedy: str
 ) -> Remark:
     """Return a remark on a cited text."""
     return Remark(
@@ -47,7 +47,7 @@ def remark(
         line=at.line,
         what=problem,
         why=why,
-        todo=todo,
+        remedy=remedy,
         term=at.term,
     )
 

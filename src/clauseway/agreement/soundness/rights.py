@@ -191,12 +191,12 @@ def outlives_owner(lives: Lives) -> Iterator[Remark]:
                 if (term.id, owned.party, day) in seen:
                     continue
                 seen.add((term.id, owned.party, day))
-                todo = (
+                remedy = (
                     f"Write grantor: {owned.party} under {term.id} if it is to fall then; nothing, "
                     "if it is to bind the new owner."
                 )
                 if term.party == owned.party:
-                    todo = f"End {term.id} in a change; nothing, if {term.party} is to keep it."
+                    remedy = f"End {term.id} in a change; nothing, if {term.party} is to keep it."
                 yield remark(
                     Severity.WARNING,
                     "outlives-owner",
@@ -205,7 +205,7 @@ def outlives_owner(lives: Lives) -> Iterator[Remark]:
                     f"{day}{lives.left_by_events(term.id)}",
                     "it names no grantor, so it rests on nobody's right and does not fall with "
                     f"{owned.id}",
-                    todo,
+                    remedy,
                 )
 
 

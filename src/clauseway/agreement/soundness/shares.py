@@ -30,8 +30,8 @@ def shares_of_nothing(lives: Lives) -> Iterator[Remark]:
     """
     for _, term in lives.terms:
         if isinstance(term, RevenueShareTerm):
-            for problem, why, todo in (*_in_vain(term), *_base_in_vain(lives, term)):
-                yield remark(Severity.WARNING, "idle-share", term.citation, problem, why, todo)
+            for problem, why, remedy in (*_in_vain(term), *_base_in_vain(lives, term)):
+                yield remark(Severity.WARNING, "idle-share", term.citation, problem, why, remedy)
 
 
 def _in_vain(term: RevenueShareTerm) -> Iterator[tuple[str, str, str]]:

@@ -24,7 +24,7 @@ def misplaced(lives: Lives) -> Iterator[Remark]:
                 line=1,
                 what=f"amendment {amendment.id} stands in {amendment.document}",
                 why="its id and the name of its file speak of two amendments",
-                todo="Fix its id:, or rename the file.",
+                remedy="Fix its id:, or rename the file.",
             )
         for text in amendment.texts:
             prefix = text.id.split(".")[0]
@@ -77,5 +77,5 @@ def not_formalised(lives: Lives) -> Iterator[Remark]:
             line=clause.line,
             what=f"clause {clause.number} ({clause.title}) stands in prose only",
             why="no term restates it, so no answer rests on it",
-            todo="Write a term under it, if it is meant to have an effect.",
+            remedy="Write a term under it, if it is meant to have an effect.",
         )

@@ -30,22 +30,22 @@ class Mistakes:
     def __len__(self) -> int:
         return len(self._problems)
 
-    def add(self, line: int, problem: str, why: str, todo: str) -> None:
+    def add(self, line: int, problem: str, why: str, remedy: str) -> None:
         self._problems.append(
-            Problem(what=problem, why=why, where=self.where, line=line, todo=todo)
+            Problem(what=problem, why=why, where=self.where, line=line, remedy=remedy)
         )
 
     def check_defined(self, line: int, noun: str, name: str, allowed: KnownNames) -> None:
         """Check that the agreement defines a name."""
         if allowed is not None and name not in allowed:
-            todo = f"Define it in {DEFINITIONS}" + (
+            remedy = f"Define it in {DEFINITIONS}" + (
                 f", or write one of: {', '.join(sorted(allowed))}." if allowed else "."
             )
             self.add(
                 line,
                 f"unknown {noun} {name!r}",
                 "the agreement does not define it",
-                _meant(name, allowed) or todo,
+                _meant(name, allowed) or remedy,
             )
 
     def check_one_of(
@@ -55,11 +55,11 @@ class Mistakes:
         name: str,
         allowed: KnownNames,
         why: str = "it means nothing here",
-        todo: str = "Delete it.",
+        remedy: str = "Delete it.",
     ) -> None:
-        """Check that a name is in a fixed list; `todo` is the way out where nothing is in it."""
+        """Check that a name is in a fixed list; `remedy` is the way out where nothing is in it."""
         if allowed is not None and name not in allowed:
-            listed = f"Write one of: {', '.join(sorted(allowed))}." if allowed else todo
+            listed = f"Write one of: {', '.join(sorted(allowed))}." if allowed else remedy
             self.add(line, f"unknown {noun} {name!r}", why, _meant(name, allowed) or listed)
 
     def check_name(self, line: int, name: str) -> None:

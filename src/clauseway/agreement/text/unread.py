@@ -55,12 +55,12 @@ def check_unread(
     for index, token in enumerate(tokens):
         line = token.map[0] if token.map else 0
         if token.level > _LEVEL_MAX:
-            why, todo = (
+            why, remedy = (
                 "nothing in it would be read",
                 "Write it at the margin, as a clause of its own.",
             )
             mistakes.add(
-                first_line + line, f"a list or quotation more than {DEPTH_MAX} deep", why, todo
+                first_line + line, f"a list or quotation more than {DEPTH_MAX} deep", why, remedy
             )
             return
         # Reported already, or a block that is read.
@@ -71,9 +71,9 @@ def check_unread(
         )
         if is_prose or (token.type in _SHOWN and _looks_like_a_block(token.content)):
             why = "it would be shown to people and have no effect"
-            todo = "Open it with ```yaml term (or change, definitions, facts), or delete it."
+            remedy = "Open it with ```yaml term (or change, definitions, facts), or delete it."
             mistakes.add(
-                first_line + line, "this looks like a term and is not read as one", why, todo
+                first_line + line, "this looks like a term and is not read as one", why, remedy
             )
 
 
@@ -89,9 +89,9 @@ def _check_fence_lines(
     for number, line in enumerate(lines):
         match = _FENCE_LINE.match(line)
         if match and number not in read and _names_a_block(match[1], match[2]):
-            why, todo = _why_no_block(number, tokens)
+            why, remedy = _why_no_block(number, tokens)
             mistakes.add(
-                first_line + number, f"{line.strip(' >*+-')!r} does not open a block", why, todo
+                first_line + number, f"{line.strip(' >*+-')!r} does not open a block", why, remedy
             )
             reported.add(number)
     return reported

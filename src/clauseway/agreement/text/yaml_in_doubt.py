@@ -38,7 +38,7 @@ def read(text: str, first_line: int, mistakes: Mistakes) -> YamlValue | None:
     try:
         return _Reading(YAML(typ="safe", pure=True).parse(text), first_line, mistakes).document()
     except _Refused as refused:
-        mistakes.add(first_line + refused.line, refused.problem, refused.why, refused.todo)
+        mistakes.add(first_line + refused.line, refused.problem, refused.why, refused.remedy)
     except MarkedYAMLError as error:
         why = " ".join(str(error.problem or error.context).split())
         mistakes.add(first_line + _line_of(error), "not valid YAML", why, _FIX)
@@ -64,9 +64,9 @@ def _line_of(error: MarkedYAMLError) -> int:
 class _Refused(Exception):
     """YAML that no term is written with. `line` counts from 0."""
 
-    def __init__(self, line: int, problem: str, why: str, todo: str) -> None:
+    def __init__(self, line: int, problem: str, why: str, remedy: str) -> None:
         super().__init__(problem)
-        self.line, self.problem, self.why, self.todo = line, problem, why, todo
+        self.line, self.problem, self.why, self.remedy = line, problem, why, remedy
 
 
 class _Reading:
@@ -139,12 +139,12 @@ def _check_plain(event: Event, depth: int) -> None:
     if anchor is not None:
         sign = "*" if isinstance(event, AliasEvent) else "&"
         problem = f"{sign}{anchor} is an {'alias' if sign == '*' else 'anchor'}"
-        todo = f"Write the value out, or quote it if it is a text that begins with {sign}."
-        raise _Refused(line, problem, "a term is written out", todo)
+        remedy = f"Write the value out, or quote it if it is a text that begins with {sign}."
+        raise _Refused(line, problem, "a term is written out", remedy)
     tag = event.tag if isinstance(event, ScalarEvent | CollectionStartEvent) else None
     if tag is not None:
-        todo = "Delete the tag, or quote the value if it is a text that begins with !."
-        raise _Refused(line, f"{tag} is a tag", "values are texts, lists and mappings", todo)
+        remedy = "Delete the tag, or quote the value if it is a text that begins with !."
+        raise _Refused(line, f"{tag} is a tag", "values are texts, lists and mappings", remedy)
     if depth > DEPTH_MAX:
         raise _Refused(
             line, "nested too deep", f"more than {DEPTH_MAX} levels", "Flatten the block."

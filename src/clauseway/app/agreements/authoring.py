@@ -27,7 +27,7 @@ def new_agreement(folder: Path) -> list[Path]:
                 what="something is there already",
                 why="nothing is overwritten",
                 where=str(folder),
-                todo="Name a folder that does not exist yet, or an empty one.",
+                remedy="Name a folder that does not exist yet, or an empty one.",
             )
         )
     written = []
@@ -66,7 +66,7 @@ def format_folder(folder: Path, *, write: bool) -> list[Path]:
                 what="no such folder",
                 why="an agreement is a folder of Markdown files",
                 where=str(folder),
-                todo="Name the folder that holds agreement.md and the amendments.",
+                remedy="Name the folder that holds agreement.md and the amendments.",
             )
         )
     wrong = ProblemList()
@@ -93,7 +93,7 @@ def _text(path: Path) -> str:
                 what="the file cannot be read",
                 why=str(error),
                 where=str(path),
-                todo="Give a readable UTF-8 file.",
+                remedy="Give a readable UTF-8 file.",
             )
         ) from None
 

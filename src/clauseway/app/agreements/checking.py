@@ -147,12 +147,12 @@ def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Ite
         if right.again is not None:
             with_it += f"; from {right.again} it counts again"
         since = "until then" if right.again is not None else "from then on"
-        todo = (
+        remedy = (
             f"Let whoever can give it then give it to {holder} in a term of its own, or end "
             f"{right.term} in a change if it is meant to end."
         )
         if right.again is not None:
-            todo = (
+            remedy = (
                 "Nothing, if it is to pause with its giver's right; else let whoever can give it "
                 f"then give it to {holder} in a term of its own."
             )
@@ -163,7 +163,7 @@ def rights_that_fall(agreement: Agreement, fallen: Iterable[FallenRight]) -> Ite
             f"{right.term} falls on {right.day} for {listed(right.products)}{with_it}",
             f"{since} {right.giver} neither owns that nor may license it on ({lines}), and a "
             "right holds no longer than its giver's",
-            todo,
+            remedy,
         )
 
 
@@ -175,9 +175,9 @@ def carried_in_vain(agreement: Agreement, ungiven: Iterable[NeverGiven]) -> Iter
         assert isinstance(licence, Licence)
         giver, products = licence.licensor, listed(right.products)
         both = listed({*licence.products, *right.products})
-        todo = f"write a permission of {giver} with actions: [{LICENSE}] and products: [{both}]"
+        remedy = f"write a permission of {giver} with actions: [{LICENSE}] and products: [{both}]"
         if right.links:
-            todo = f"write {products} into the products of {' and '.join(right.links)}"
+            remedy = f"write {products} into the products of {' and '.join(right.links)}"
         yield remark(
             Severity.WARNING,
             "carried-in-vain",
@@ -185,7 +185,7 @@ def carried_in_vain(agreement: Agreement, ungiven: Iterable[NeverGiven]) -> Iter
             f"part {right.part} of what {right.term} carries lets {licence.licensee} do nothing "
             f"with {products}",
             f"{giver} neither owns {products} nor may license it on, on any day of {right.term}",
-            f"If {giver} may pass it on, {todo}; else take {products} out of the part.",
+            f"If {giver} may pass it on, {remedy}; else take {products} out of the part.",
         )
 
 
@@ -390,7 +390,7 @@ def _not_read(folder: Path | None) -> Iterator[Remark]:
             line=0,
             what=f"{name} is not read",
             why="the documents of an agreement are the files whose names end in .md",
-            todo="Nothing, unless it should say something: then rename it.",
+            remedy="Nothing, unless it should say something: then rename it.",
         )
 
 
@@ -405,7 +405,7 @@ def watched(folder: Path | None) -> Path:
                 what="there is nothing to watch",
                 why="no folder is named" if folder is None else f"{folder} is not a folder",
                 where="--watch",
-                todo="Name the folder of an agreement with --agreement.",
+                remedy="Name the folder of an agreement with --agreement.",
             )
         )
     return folder

@@ -82,7 +82,7 @@ def _check_known(amendments: Sequence[Amendment], known_at: KnownAt) -> None:
             what=f"{amendment.id} was not known then",
             why=f"it became known on {amendment.known.day}",
             where="--known-at",
-            todo="Name a later day, or an earlier amendment.",
+            remedy="Name a later day, or an earlier amendment.",
         )
         for amendment in amendments
         if amendment.known > known_at
@@ -100,7 +100,7 @@ def _index(amendments: Sequence[Amendment], name: str) -> int:
             what=f"there is no amendment {name!r}",
             why="the agreement does not hold it",
             where="AMENDMENT",
-            todo=f"Known: {', '.join(amendment.id for amendment in amendments)}.",
+            remedy=f"Known: {', '.join(amendment.id for amendment in amendments)}.",
         )
     )
 
@@ -173,27 +173,29 @@ def _compared(
 def _refuse_sides(amendments: Sequence[str], as_of: Sequence[str], known_at: Sequence[str]) -> None:
     """Raise InvalidInput unless there are two amendments, two days or two points of knowledge."""
     if amendments and (as_of or known_at):
-        why, todo = (
+        why, remedy = (
             "amendments bring their own days",
             "Name amendments, or days with --as-of and --known-at.",
         )
     elif len(amendments) > 2 or (not amendments and max(len(as_of), len(known_at)) != 2):
-        why, todo = (
+        why, remedy = (
             "a comparison has two sides",
             "Write `diff A4 A5`, or give --as-of or --known-at twice.",
         )
     else:
         return
-    raise InvalidInput(Problem(what="these are not two sides", why=why, where="diff", todo=todo))
+    raise InvalidInput(
+        Problem(what="these are not two sides", why=why, where="diff", remedy=remedy)
+    )
 
 
 def _only_one(opened: Opened) -> OpenAgreement:
     """Return the agreement whose amendments are compared. Raise InvalidInput if there are several."""
     if isinstance(opened, OpenAgreement):
         return opened
-    why, todo = (
+    why, remedy = (
         "each has amendments of its own",
         "Give one --agreement, or compare days with --as-of twice.",
     )
     mistake = "several agreements have no one amendment"
-    raise InvalidInput(Problem(what=mistake, why=why, where="--agreement", todo=todo))
+    raise InvalidInput(Problem(what=mistake, why=why, where="--agreement", remedy=remedy))

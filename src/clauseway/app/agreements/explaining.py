@@ -107,7 +107,7 @@ def read_explanation(where: str, written: bytes) -> Explanation:
                 what="not a recorded decision",
                 why=str(error),
                 where=where,
-                todo="Give what `clauseway decide --json` printed, whole.",
+                remedy="Give what `clauseway decide --json` printed, whole.",
             )
         ) from None
     return recorded

@@ -144,13 +144,13 @@ def launch_audit(
         opened.agreement, opened.catalog, opened.facts, evidence, point, readings
     )
     if audit is None:
-        todo = "Add a term of kind precedence, or audit another agreement."
+        remedy = "Add a term of kind precedence, or audit another agreement."
         raise InvalidInput(
             Problem(
                 what="nothing to audit",
                 why="no term puts a cloud first",
                 where=opened.agreement.id,
-                todo=todo,
+                remedy=remedy,
             )
         )
     # Only what the evidence rests on is stated as assumed.
@@ -180,18 +180,21 @@ def _check_hosts(
     problems = []
     for name, host in hosts.items():
         if name not in listing:
-            problem, todo = f"unknown provider {name!r}", f"Known: {', '.join(sorted(listing))}."
+            problem, remedy = f"unknown provider {name!r}", f"Known: {', '.join(sorted(listing))}."
             problems.append(
-                Problem(what=problem, why="it lists nothing", where="--provider", todo=todo)
+                Problem(what=problem, why="it lists nothing", where="--provider", remedy=remedy)
             )
         if host not in (RESALE, UNKNOWN, *clouds):
-            problem, todo = (
+            problem, remedy = (
                 f"unknown host {host!r}",
                 f"Known: {', '.join((RESALE, UNKNOWN, *sorted(clouds)))}.",
             )
             problems.append(
                 Problem(
-                    what=problem, why="no cloud is called so", where=f"--provider {name}", todo=todo
+                    what=problem,
+                    why="no cloud is called so",
+                    where=f"--provider {name}",
+                    remedy=remedy,
                 )
             )
     if problems:
@@ -212,10 +215,13 @@ def listed_prices(
         if model in (observation.product, observation.model)
     ]
     if not observations:
-        todo = "Name it as a provider does, for example gpt-5."
+        remedy = "Name it as a provider does, for example gpt-5."
         raise InvalidInput(
             Problem(
-                what=f"{model!r} is not listed", why="no event names it", where="--model", todo=todo
+                what=f"{model!r} is not listed",
+                why="no event names it",
+                where="--model",
+                remedy=remedy,
             )
         )
     # A model listed only after that point is known, and has no price yet.

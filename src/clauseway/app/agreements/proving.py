@@ -46,19 +46,19 @@ def claim_of(never: Sequence[str], always: Sequence[str]) -> Claim:
             what=f"{name!r} is not an outcome",
             why="there are four",
             where=flag,
-            todo=f"Write one of {', '.join(outcomes)}.",
+            remedy=f"Write one of {', '.join(outcomes)}.",
         )
         for name in (*never, *always)
         if name not in outcomes
     ]
     if bool(never) == bool(always):
-        todo = "Give --never OUTCOME or --always OUTCOME, one of the two."
+        remedy = "Give --never OUTCOME or --always OUTCOME, one of the two."
         problems.append(
             Problem(
                 what="there is not exactly one claim",
                 why="a proof tries one",
                 where="--never",
-                todo=todo,
+                remedy=remedy,
             )
         )
     if problems:

@@ -152,7 +152,7 @@ def _extent(
                 what=f"from {first} to {last} there are no years to draw",
                 why=f"years run from {date.min.year} to {FOREVER.year - 1}, the earlier one first",
                 where="--from, --until",
-                todo="Name two years, as --from 2023 --until 2033.",
+                remedy="Name two years, as --from 2023 --until 2033.",
             )
         )
     return date(first, 1, 1), date(last + 1, 1, 1)

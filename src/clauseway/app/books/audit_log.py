@@ -87,16 +87,18 @@ def restart_log(home: Home, why: str) -> ChainBreak:
     after it.
     """
     if not why.strip():
-        todo = "Say in a sentence what is known of the break: every statement after it says so."
+        remedy = "Say in a sentence what is known of the break: every statement after it says so."
         raise InvalidInput(
-            Problem(what="no reason is given", why="a break needs one", where="--why", todo=todo)
+            Problem(
+                what="no reason is given", why="a break needs one", where="--why", remedy=remedy
+            )
         )
     with _control(home) as control:
         problems = check(control).problems
         if not problems:
-            problem, todo = "the log is not broken", "Nothing is to be done."
+            problem, remedy = "the log is not broken", "Nothing is to be done."
             why_not = "every row is what was recorded, since it was begun"
-            raise InvalidInput(Problem(what=problem, why=why_not, where="books", todo=todo))
+            raise InvalidInput(Problem(what=problem, why=why_not, where="books", remedy=remedy))
         return state_break(control, problems, acting(), why.strip(), time.time_ns())
 
 
@@ -161,26 +163,26 @@ def _unexpected(control: Control, expected: str) -> Iterator[Problem]:
     """Compare the log with its end as noted on another day."""
     number, _, digest = expected.partition(":")
     if not number.isdecimal() or not digest:
-        todo = "Write it as `clauseway audit verify` printed it: NUMBER:DIGEST."
+        remedy = "Write it as `clauseway audit verify` printed it: NUMBER:DIGEST."
         problem = f"{expected!r} is not an end of a log"
         raise InvalidInput(
-            Problem(what=problem, why="it is a number and a digest", where="--head", todo=todo)
+            Problem(what=problem, why="it is a number and a digest", where="--head", remedy=remedy)
         )
     with control.reading() as connection:
         there = next(audit.logged(connection, int(number) - 1, int(number)), None)
     if there is None or there.digest != digest:
         why = "the log has no such row" if there is None else f"its digest is {there.digest} here"
-        todo = "Restore the database from a backup made before the log was written anew."
+        remedy = "Restore the database from a backup made before the log was written anew."
         problem = f"log row {number} is not the one that was told"
-        yield Problem(what=problem, why=why, where="books", todo=todo)
+        yield Problem(what=problem, why=why, where="books", remedy=remedy)
 
 
 @contextmanager
 def _control(home: Home) -> Iterator[Control]:
     if not home.is_begun:
         problem, why = "no books", "nothing was ever recorded in this home"
-        todo = "Name the home with --home, or $CLAUSEWAY_HOME."
-        raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
+        remedy = "Name the home with --home, or $CLAUSEWAY_HOME."
+        raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
     control = Control.open(home.control)
     try:
         yield control

@@ -177,11 +177,11 @@ def _appearing(target: Path) -> Iterator[Path]:
     """
     folder = target.absolute().parent
     if not folder.is_dir():  # nothing of it may be made: a disk that is not mounted looks so
-        todo = "Make it, or name another place."
-        raise _refused("there is no folder for it", f"{folder} is not there", target, todo)
+        remedy = "Make it, or name another place."
+        raise _refused("there is no folder for it", f"{folder} is not there", target, remedy)
     if target.exists() or target.is_symlink():
-        todo = "Name a folder that is not there yet: a backup never changes one."
-        raise _refused("there is something already", "it would be overwritten", target, todo)
+        remedy = "Name a folder that is not there yet: a backup never changes one."
+        raise _refused("there is something already", "it would be overwritten", target, remedy)
     for left in folder.glob(f".*{_PART}"):
         _remove_left(left)
     part = folder / f".{target.name}{_PART}"
@@ -203,8 +203,8 @@ def _made(part: Path, target: Path) -> int:
         part.mkdir(mode=0o700)
         return _locked(part)
     except (FileExistsError, FileNotFoundError, BlockingIOError):
-        why, todo = "another process writes it at this moment", "Wait until it has ended."
-        raise _refused("the backup is being written", why, target, todo) from None
+        why, remedy = "another process writes it at this moment", "Wait until it has ended."
+        raise _refused("the backup is being written", why, target, remedy) from None
 
 
 def _locked(part: Path) -> int:
@@ -360,5 +360,5 @@ def _left(home: Home) -> Iterator[str]:
             yield path.name
 
 
-def _refused(what: str, why: str, where: Path, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=str(where), todo=todo))
+def _refused(what: str, why: str, where: Path, remedy: str) -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where=str(where), remedy=remedy))

@@ -118,7 +118,7 @@ def foreign(root: Path, name: str) -> Problem:
         what=f"the backup is not as it was written: {name}",
         why="no backup holds such a file",
         where=str(root / name),
-        todo=_ANOTHER,
+        remedy=_ANOTHER,
     )
 
 
@@ -145,7 +145,7 @@ def damaged(root: Path, name: str, digest: str, held: str) -> Problem:
         what=f"the backup is damaged: {name}",
         why=f"{is_there}, and {SUMS} says {digest}" if digest else f"{SUMS} does not name it",
         where=str(root / name),
-        todo=_ANOTHER,
+        remedy=_ANOTHER,
     )
 
 
@@ -153,8 +153,8 @@ def _read(root: Path, name: str) -> bytes:
     try:
         return (root / name).read_bytes()
     except FileNotFoundError:
-        todo = "Name the folder of a backup, as `clauseway home backup` printed it."
-        raise _refused(f"it holds no {name}", root, todo) from None
+        remedy = "Name the folder of a backup, as `clauseway home backup` printed it."
+        raise _refused(f"it holds no {name}", root, remedy) from None
 
 
 def _parsed(path: Path, listed: bytes) -> dict[str, str]:
@@ -206,10 +206,10 @@ def _refuse_later(root: Path, about: bytes) -> None:
             f"version {written.tables}; this program knows them up to {FORMAT} and "
             f"{versions.PRESENT}",
             where=str(root),
-            todo="Restore it with the program that wrote it, or a later one.",
+            remedy="Restore it with the program that wrote it, or a later one.",
         )
     )
 
 
-def _refused(why: str, where: Path, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what="it is no backup", why=why, where=str(where), todo=todo))
+def _refused(why: str, where: Path, remedy: str) -> InvalidInput:
+    return InvalidInput(Problem(what="it is no backup", why=why, where=str(where), remedy=remedy))

@@ -203,9 +203,9 @@ def held_text(home: Home, digest: str) -> str:
     with _control(home) as control:
         if control is not None and is_kept(control, digest):
             return _checked_text(control, digest)
-    todo = "Take it from `clauseway basis history --json`."
+    remedy = "Take it from `clauseway basis history --json`."
     why = "nothing with it was accepted here"
-    raise InvalidInput(Problem(what=f"no text {digest!r}", why=why, where="DIGEST", todo=todo))
+    raise InvalidInput(Problem(what=f"no text {digest!r}", why=why, where="DIGEST", remedy=remedy))
 
 
 def _checked_text(control: Control, digest: str) -> str:
@@ -219,8 +219,8 @@ def _checked_text(control: Control, digest: str) -> str:
         why = (
             "it is gone" if isinstance(error, KeyError) else "it is not what was accepted under it"
         )
-        problem, todo = f"the text {digest} was edited", "Restore the database from a backup."
-        raise InvalidInput(Problem(what=problem, why=why, where="basis", todo=todo)) from None
+        problem, remedy = f"the text {digest} was edited", "Restore the database from a backup."
+        raise InvalidInput(Problem(what=problem, why=why, where="basis", remedy=remedy)) from None
 
 
 def _no_text(digest: str) -> str:
@@ -573,7 +573,7 @@ def _held_otherwise(held: Acceptance, subject: str) -> Problem:
         what=subject,
         why=f"this home stands on {acceptance_text(held)}",
         where=FLAGS[held.kind],
-        todo=f"Leave it out, or change it: {COMMANDS[held.kind].format(name=held.name)}.",
+        remedy=f"Leave it out, or change it: {COMMANDS[held.kind].format(name=held.name)}.",
     )
 
 
@@ -582,7 +582,7 @@ def _another_default(kind: str, given: Accepting, settled: str) -> Problem:
         what=f"{given.name}={given.label}",
         why=f"this home settled with {settled}",
         where=FLAGS[kind],
-        todo=f"Leave it out, or change it: {COMMANDS[kind].format(name=given.name)}.",
+        remedy=f"Leave it out, or change it: {COMMANDS[kind].format(name=given.name)}.",
     )
 
 
@@ -721,8 +721,8 @@ def _checked_reason(why: str) -> str:
     if not reason or len(reason) > _WHY_MAX or not reason.isprintable():
         problem = "no reason" if not reason else "the reason cannot be kept"
         told_why = "whoever reads the corrections that this causes is told why"
-        todo = f"Say why in one line of at most {_WHY_MAX} characters: --why …"
-        raise InvalidInput(Problem(what=problem, why=told_why, where="--why", todo=todo))
+        remedy = f"Say why in one line of at most {_WHY_MAX} characters: --why …"
+        raise InvalidInput(Problem(what=problem, why=told_why, where="--why", remedy=remedy))
     return reason
 
 
@@ -793,7 +793,7 @@ def _withdrawing(basis: Basis, kind: str, names: Sequence[str]) -> list[Acceptin
             what=f"{name} is not held",
             why="nobody accepted it here",
             where="--withdraw",
-            todo=f"Held: {', '.join(sorted(held)) or 'none'}.",
+            remedy=f"Held: {', '.join(sorted(held)) or 'none'}.",
         )
         for name in names
         if name not in held

@@ -364,8 +364,8 @@ def _request(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Deci
 def _day(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]:
     """Return a day's sales as one sale to take back, and what they were charged."""
     if sold.day is None or not (sold.seller and sold.cloud and sold.product):
-        todo = "Write --request ID, or --sold-on, --seller, --cloud and --product."
-        raise refused("no sale is named", "a charge is taken back where it was made", todo)
+        remedy = "Write --request ID, or --sold-on, --seller, --cloud and --product."
+        raise refused("no sale is named", "a charge is taken back where it was made", remedy)
     # A day's sales are taken back at its last instant: after everything they could follow.
     event_ns = start_of_day_ns(day_after(sold.day)) - 1
     sale = Reversed(
@@ -403,11 +403,11 @@ def _book(books: Books, voucher: Voucher, entries: Iterable[Entry]) -> None:
     try:
         books.book(voucher, entries, time.time_ns())
     except Conflict as error:
-        todo = (
+        remedy = (
             "Give this one an id of its own. To change what was told, tell the opposite by "
             "another id."
         )
-        raise refused(f"{voucher.id!r} is taken", str(error), todo) from None
+        raise refused(f"{voucher.id!r} is taken", str(error), remedy) from None
 
 
 @contextmanager

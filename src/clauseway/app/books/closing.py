@@ -110,11 +110,11 @@ def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
     first = min(days, default=begin)
     if first < begin:
         why = f"usage since {first} is in no closed month, and what it owes could never be stated"
-        todo = (
+        remedy = (
             f"Settle and close {first:%Y-%m} first, and every month after it: months are "
             f"closed in order."
         )
-        raise _refused(period, why, todo)
+        raise _refused(period, why, remedy)
     for share in settlement.shares:
         if share.share_before:
             why = (
@@ -122,14 +122,14 @@ def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
                 f"no month states it"
             )
             earlier = f"{share.begin:%Y-%m}"
-            todo = (
+            remedy = (
                 f"Settle and close {earlier} first, and every month after it: months are "
                 f"closed in order."
             )
-            raise _refused(period, why, todo)
+            raise _refused(period, why, remedy)
 
 
-def _refused(period: str, why: str, todo: str) -> InvalidInput:
+def _refused(period: str, why: str, remedy: str) -> InvalidInput:
     return InvalidInput(
-        Problem(what=f"{period} cannot be closed", why=why, where="PERIOD", todo=todo)
+        Problem(what=f"{period} cannot be closed", why=why, where="PERIOD", remedy=remedy)
     )

@@ -127,7 +127,7 @@ class DayCharges:
                     what="usage has no price",
                     why=str(error),
                     where="price book",
-                    todo=TODO_PRICE,
+                    remedy=TODO_PRICE,
                 )
             ) from None
 

@@ -98,18 +98,18 @@ def demonstrate(home: Home, name: str, beside: Path) -> Demonstrated:
 def _named(name: str) -> Demo:
     if name not in DEMOS:
         problem, why = f"there is no demo {name!r}", "a demo belongs to the documents that use it"
-        todo = f"Name one of {', '.join(DEMOS)}."
-        raise InvalidInput(Problem(what=problem, why=why, where="--demo", todo=todo))
+        remedy = f"Name one of {', '.join(DEMOS)}."
+        raise InvalidInput(Problem(what=problem, why=why, where="--demo", remedy=remedy))
     return DEMOS[name]
 
 
 def _refuse_begun(home: Home, files: Sequence[Path]) -> None:
     problem, why = "the demo was not made", "what is there is never overwritten"
-    todo = "Name another home with --home, and call it in a folder of its own."
+    remedy = "Name another home with --home, and call it in a folder of its own."
     there = [home.root] * home.is_begun + [file for file in files if file.exists()]
     if there:
         raise InvalidInput(
-            *(Problem(what=problem, why=why, where=str(path), todo=todo) for path in there)
+            *(Problem(what=problem, why=why, where=str(path), remedy=remedy) for path in there)
         )
 
 

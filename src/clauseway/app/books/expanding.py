@@ -61,10 +61,10 @@ def read_windows(path: Path | None) -> list[DemandWindow]:
         rows = pq.read_table(path or SAMPLE, columns=names).to_pylist()
         return [DemandWindow(**row) for row in rows]
     except (OSError, pa.ArrowException) as error:
-        todo = f"Give a Parquet file with the columns {', '.join(names)}."
+        remedy = f"Give a Parquet file with the columns {', '.join(names)}."
         why = str(error).splitlines()[0]
         raise InvalidInput(
-            Problem(what="the demand cannot be read", why=why, where=str(path), todo=todo)
+            Problem(what="the demand cannot be read", why=why, where=str(path), remedy=remedy)
         ) from None
 
 
@@ -120,11 +120,13 @@ def days_between(begin: date, last: date) -> Interval:
     """
     days = Interval(begin, last + timedelta(days=1))
     if days.is_empty:
-        why, todo = (
+        why, remedy = (
             f"{last} comes before {begin}",
             "Give the first day with --from and the last with --until.",
         )
-        raise InvalidInput(Problem(what="no day lies between", why=why, where="--until", todo=todo))
+        raise InvalidInput(
+            Problem(what="no day lies between", why=why, where="--until", remedy=remedy)
+        )
     return days
 
 
@@ -136,9 +138,9 @@ def parse_scale(text: str) -> Fraction:
             raise ValueError("it is not above zero")
         return scale
     except (ValueError, ZeroDivisionError) as error:
-        todo = "Write how many records a request of the original becomes: 1/1000."
+        remedy = "Write how many records a request of the original becomes: 1/1000."
         raise InvalidInput(
-            Problem(what=f"{text!r} is not a scale", why=str(error), where="--scale", todo=todo)
+            Problem(what=f"{text!r} is not a scale", why=str(error), where="--scale", remedy=remedy)
         ) from None
 
 
@@ -173,9 +175,11 @@ class _Placing:
                     wish.seller, cloud, product, decided.receipt.id, decided.outcome, terms, receipt
                 )
         why = f"nothing permits it on {day} where it has a price"
-        todo = "Choose other days, or another agreement."
+        remedy = "Choose other days, or another agreement."
         raise InvalidInput(
-            Problem(what=f"{wish.product} is served nowhere", why=why, where="--from", todo=todo)
+            Problem(
+                what=f"{wish.product} is served nowhere", why=why, where="--from", remedy=remedy
+            )
         )
 
     def _tried(self, cloud: str, product: str) -> Iterator[tuple[str, str]]:

@@ -152,9 +152,9 @@ def focus_invoices(home: Home, part: ExportScope) -> tuple[list[FocusRow], list[
     issued = _issued(home, part)
     old = [invoice.invoice.id for invoice in issued if not has_months(invoice.invoice)]
     if old:
-        problem, todo = "an invoice has no months", "Export other months: --period."
+        problem, remedy = "an invoice has no months", "Export other months: --period."
         why = f"{', '.join(old)} was written before invoices kept the months that they sum"
-        raise InvalidInput(Problem(what=problem, why=why, where="--period", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--period", remedy=remedy))
     details = [row for invoice in issued for row in detail_rows(invoice)]
     charges = [row for invoice in issued for row in charge_rows(invoice.invoice)]
     broken = broken_invoices(details, charges)
@@ -182,13 +182,13 @@ def _issued(home: Home, part: ExportScope) -> list[IssuedInvoice]:
     if not issued:
         by = f" by {part.party}" if part.party else ""
         through = f" through {part.period}" if part.period else ""
-        todo = "Write one: clauseway books invoice; it lists those that there are."
+        remedy = "Write one: clauseway books invoice; it lists those that there are."
         raise InvalidInput(
             Problem(
                 what=f"no invoice was written{by}{through}",
                 why="there is nothing to hand over",
                 where="--period" if part.period else "--party",
-                todo=todo,
+                remedy=remedy,
             )
         )
     return issued
@@ -218,20 +218,23 @@ def write_focus_files(
 def _check_form(form: str) -> None:
     """Raise InvalidInput for a format that no bill has."""
     if form not in ("csv", "parquet"):
-        problem, todo = f"{form!r} is not a format", "One of csv, parquet."
+        problem, remedy = f"{form!r} is not a format", "One of csv, parquet."
         raise InvalidInput(
-            Problem(what=problem, why="no export writes it", where="--format", todo=todo)
+            Problem(what=problem, why="no export writes it", where="--format", remedy=remedy)
         )
 
 
 def _check_version(version: str) -> None:
     """Raise InvalidInput for a version of FOCUS in which no bill is written."""
     if version not in VERSIONS:
-        problem, todo = f"no bill is written in FOCUS {version!r}", f"One of {', '.join(VERSIONS)}."
+        problem, remedy = (
+            f"no bill is written in FOCUS {version!r}",
+            f"One of {', '.join(VERSIONS)}.",
+        )
         why = (
             "1.3 has the columns of both" if version == "1.3" else "its columns are not known here"
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="--focus-version", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--focus-version", remedy=remedy))
 
 
 def write_focus(
@@ -246,12 +249,12 @@ def write_focus(
     if chosen == "csv":
         return focus_csv(rows, columns)
     if out is None:
-        problem, why, todo = (
+        problem, why, remedy = (
             "no file",
             "Parquet is not printed",
             "Name where it goes: --out bill.parquet.",
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="--out", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--out", remedy=remedy))
     with writing(out):
         pq.write_table(focus_table(rows, columns), out, compression="zstd")
     return ""

@@ -103,15 +103,15 @@ def _switch(home: Home, target: str, is_back: bool) -> str:
 def _refuse_same(home: Home, target: str) -> NoReturn:
     where = without_password(home.control)
     problem, why = "there is nothing to move", f"the control data is at {where} already"
-    todo = (
+    remedy = (
         "To move it to another server, move it back first: clauseway home migrate --to embedded."
         if target != EMBEDDED
         else "Name a server's database: clauseway home migrate --to postgresql://USER:PASSWORD@HOST/DATABASE."
     )
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
 
 
 def _refuse_busy(home: Home) -> None:
     problem, why = "the home is in use", "another process serves it or writes to it"
-    todo = "Stop what serves, imports, seals or settles there, then repeat the command."
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
+    remedy = "Stop what serves, imports, seals or settles there, then repeat the command."
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))

@@ -70,13 +70,13 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
     except FileExistsError:
         raise _has_a_key(party, path, "Sign with it, or move it away first.") from None
     except OSError as error:
-        todo = f"Name another folder with {VARIABLE}."
+        remedy = f"Name another folder with {VARIABLE}."
         raise InvalidInput(
             Problem(
                 what="the key cannot be kept",
                 why=error.strerror or str(error),
                 where=str(path),
-                todo=todo,
+                remedy=remedy,
             )
         ) from None
     with os.fdopen(handle, "wb") as file:
@@ -96,13 +96,15 @@ def private_key(home: Home, party: str, path: Path | None = None) -> Ed25519Priv
         return _loaded_private(party, path)
     path = older_key_file(home, party) or _private_path(home, party)
     if path.exists() and path.stat().st_mode & 0o077:
-        why, todo = "others than its owner may read it", f"Make it yours alone: chmod 600 {path}."
-        raise InvalidInput(Problem(what=f"no key of {party}", why=why, where=str(path), todo=todo))
+        why, remedy = "others than its owner may read it", f"Make it yours alone: chmod 600 {path}."
+        raise InvalidInput(
+            Problem(what=f"no key of {party}", why=why, where=str(path), remedy=remedy)
+        )
     return _loaded_private(party, path)
 
 
 def _loaded_private(party: str, path: Path) -> Ed25519PrivateKey:
-    todo = f"Make one with clauseway party key create --party {party}, or name its file with --private-key."
+    remedy = f"Make one with clauseway party key create --party {party}, or name its file with --private-key."
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     # The library raises TypeError for an encrypted key, since no password is given.
@@ -111,18 +113,20 @@ def _loaded_private(party: str, path: Path) -> Ed25519PrivateKey:
             error.strerror if isinstance(error, OSError) else ""
         ) or "it is not a private key in PEM"
         raise InvalidInput(
-            Problem(what=f"no key of {party}", why=why, where=str(path), todo=todo)
+            Problem(what=f"no key of {party}", why=why, where=str(path), remedy=remedy)
         ) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise InvalidInput(
-            Problem(what=f"no key of {party}", why="it is not Ed25519", where=str(path), todo=todo)
+            Problem(
+                what=f"no key of {party}", why="it is not Ed25519", where=str(path), remedy=remedy
+            )
         )
     return key
 
 
-def _has_a_key(party: str, path: Path, todo: str) -> InvalidInput:
+def _has_a_key(party: str, path: Path, remedy: str) -> InvalidInput:
     why = "a private key is never overwritten"
-    return InvalidInput(Problem(what=f"{party} has a key", why=why, where=str(path), todo=todo))
+    return InvalidInput(Problem(what=f"{party} has a key", why=why, where=str(path), remedy=remedy))
 
 
 def public_of(key: Ed25519PrivateKey) -> str:
@@ -188,11 +192,11 @@ def _record(control: Control, party: str, public: str, why: str) -> bool:
 def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
     key_file = read_key_file(home)
     if isinstance(key_file, str):
-        problem, todo = (
+        problem, remedy = (
             "the trusted keys cannot be read",
             "Restore the file, or remove it and trust the keys again.",
         )
-        raise InvalidInput(Problem(what=problem, why=key_file, where=str(home.root), todo=todo))
+        raise InvalidInput(Problem(what=problem, why=key_file, where=str(home.root), remedy=remedy))
     return key_file
 
 
@@ -227,7 +231,7 @@ def _loaded(public: str) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
     except (ValueError, binascii.Error):
         problem, why = f"{public!r} is not a public key", "an Ed25519 key is 32 bytes in base64"
-        todo = "Take it from clauseway party key list of whoever owns it."
+        remedy = "Take it from clauseway party key list of whoever owns it."
         raise InvalidInput(
-            Problem(what=problem, why=why, where="--public-key", todo=todo)
+            Problem(what=problem, why=why, where="--public-key", remedy=remedy)
         ) from None

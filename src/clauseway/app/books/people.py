@@ -224,8 +224,8 @@ def _check_somebody_names(named: Sequence[Person]) -> None:
         )
 
 
-def _refused(what: str, why: str, where: str, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+def _refused(what: str, why: str, where: str, remedy: str) -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where=where, remedy=remedy))
 
 
 @contextmanager

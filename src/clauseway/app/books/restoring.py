@@ -105,8 +105,8 @@ def restore(root: Path, home: Home, over: TakingOver | None = None) -> Restored:
     or the home's folder holds something. Then nothing is left there.
     """
     if over is not None and not over.why.strip():
-        todo = "Say in a sentence why the home that was backed up is taken for gone."
-        raise _refused("no reason is given", "it is kept with the home", "--why", todo)
+        remedy = "Say in a sentence why the home that was backed up is taken for gone."
+        raise _refused("no reason is given", "it is kept with the home", "--why", remedy)
     backup = look_at(root)
     part = _begun(home, backup)
     try:
@@ -130,9 +130,9 @@ def _begun(home: Home, backup: Backup) -> Home:
     there = list(root.iterdir()) if root.is_dir() else []
     left = _left_by_a_restore(backup) if part.is_dir() and not home.is_begun else frozenset()
     if (root.exists() and not root.is_dir()) or any(path.name not in left for path in there):
-        todo = "Name a folder with --home that is empty, or not there yet."
+        remedy = "Name a folder with --home that is empty, or not there yet."
         why = "a restore overwrites nothing"
-        raise _refused("the home is not empty", why, str(root), todo)
+        raise _refused("the home is not empty", why, str(root), remedy)
     for path in there:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     home.make()
@@ -184,7 +184,7 @@ def _refuse_damaged_database(backup: Backup, part: Home) -> None:
                 what=f"the backup is damaged: {CONTROL}",
                 why=f"it is not a whole database: {damage}",
                 where=str(backup.root / CONTROL),
-                todo="Take an earlier backup, or another copy of this one.",
+                remedy="Take an earlier backup, or another copy of this one.",
             )
         )
 
@@ -419,5 +419,5 @@ def _appear(part: Path, root: Path) -> None:
     shutil.rmtree(part)
 
 
-def _refused(what: str, why: str, where: str, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+def _refused(what: str, why: str, where: str, remedy: str) -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where=where, remedy=remedy))

@@ -165,8 +165,8 @@ def _day_of(of_month: Interval, text: str) -> date:
     day = parse_day(text, "--part")
     if day not in of_month:
         problem, why = f"{day} is not a day of the month", f"--period names {of_month.begin:%Y-%m}"
-        todo = f"Write --period {day:%Y-%m}, or another day."
-        raise InvalidInput(Problem(what=problem, why=why, where="--part", todo=todo))
+        remedy = f"Write --period {day:%Y-%m}, or another day."
+        raise InvalidInput(Problem(what=problem, why=why, where="--part", remedy=remedy))
     return day
 
 
@@ -552,14 +552,14 @@ def _post(control: Control, settlements: Sequence[Settlement]) -> None:
         control.settle_together(settled, time.time_ns())
     except Conflict as error:
         problem = "the same inputs come to another result than they did before"
-        todo = (
+        remedy = (
             "Count everything again: clauseway settle --from-scratch. If it stays so, another "
             "build settled it before: "
             "change what the home stands on (clauseway basis … --why), and it is a settlement "
             "of its own."
         )
         raise InvalidInput(
-            Problem(what=problem, why=str(error), where="ledger", todo=todo)
+            Problem(what=problem, why=str(error), where="ledger", remedy=remedy)
         ) from None
 
 
@@ -569,12 +569,12 @@ def _refuse_closed(books: Books, days: Interval) -> None:
         problem = f"{days.begin:%Y-%m} is closed"
         why = "its statement was given out and never changes"
         open_ = f"{since:%Y-%m}"
-        todo = (
+        remedy = (
             f"Settle {open_}: clauseway settle --period {open_} --assume …; what came late for "
             f"a closed month becomes "
             f"a correction there, or restates the month, as the agreement says."
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="--period", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--period", remedy=remedy))
 
 
 def _refuse_another_agreement(settler: Settler, closed: SettlementSummary) -> None:
@@ -583,9 +583,9 @@ def _refuse_another_agreement(settler: Settler, closed: SettlementSummary) -> No
     missing = sorted(set(closed.terms) - settler.terms)
     if missing:
         why = f"it was closed with {', '.join(missing)}, which the agreements given do not have"
-        todo = "Name the same agreements as then with --agreement."
+        remedy = "Name the same agreements as then with --agreement."
         problem = f"{closed.period.begin:%Y-%m} cannot be compared"
-        raise InvalidInput(Problem(what=problem, why=why, where="--agreement", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--agreement", remedy=remedy))
 
 
 def vouchers_hash(vouchers: Sequence[Voucher]) -> str:

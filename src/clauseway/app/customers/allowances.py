@@ -80,7 +80,7 @@ def set_limit(
             what=f"{amount:,} a minute",
             why=f"a limit is 0 (none) to {_PER_MINUTE_MAX:,}",
             where=flag,
-            todo="Write another number.",
+            remedy="Write another number.",
         )
         for flag, amount in (("--requests", requests), ("--tokens", tokens))
         if not 0 <= amount <= _PER_MINUTE_MAX
@@ -91,7 +91,7 @@ def set_limit(
                 what="nothing is limited",
                 why="neither requests nor tokens have a number",
                 where="--requests",
-                todo="Give one of them, or remove the limit: clauseway limit remove.",
+                remedy="Give one of them, or remove the limit: clauseway limit remove.",
             )
         )
     control = Control.open(home.make().control)
@@ -144,7 +144,7 @@ def set_budget(
                 what=f"unknown period {period!r}",
                 why="a budget is for one of those below",
                 where="--period",
-                todo=f"Known: {', '.join(PERIODS)}.",
+                remedy=f"Known: {', '.join(PERIODS)}.",
             )
         )
     control = Control.open(home.make().control)
@@ -255,7 +255,7 @@ def _scope(
                 what="nobody is named",
                 why="a limit or budget is somebody's",
                 where="--organisation",
-                todo="Give --organisation, and --project or --key for less than all of it.",
+                remedy="Give --organisation, and --project or --key for less than all of it.",
             )
         )
     else:
@@ -280,8 +280,8 @@ def _scope(
 
 
 def _unknown(flag: str, name: str, why: str, names: Iterable[str]) -> Problem:
-    todo = unnamed_remedy(name, names) if names else "See clauseway key list."
-    return Problem(what=f"{name!r} cannot be taken", why=why, where=flag, todo=todo)
+    remedy = unnamed_remedy(name, names) if names else "See clauseway key list."
+    return Problem(what=f"{name!r} cannot be taken", why=why, where=flag, remedy=remedy)
 
 
 def _not_there(kind: str, name: str) -> Problem:
@@ -289,5 +289,5 @@ def _not_there(kind: str, name: str) -> Problem:
         what=f"there is no {kind} {name!r}",
         why="none was set with that id, or it was removed",
         where="ID",
-        todo=f"See clauseway {kind} list.",
+        remedy=f"See clauseway {kind} list.",
     )

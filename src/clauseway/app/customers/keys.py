@@ -118,7 +118,7 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
                 what=f"{grace_hours} hours of grace",
                 why=f"the old secret may live on for 0 to {GRACE_HOURS_MAX} hours",
                 where="--grace-hours",
-                todo="Write a number of hours in between.",
+                remedy="Write a number of hours in between.",
             )
         )
     secret = _new_secret()
@@ -180,7 +180,7 @@ def find_key(home: Home, secret: str) -> MatchedKey:
             what="no key of this home has that secret",
             why="no key has it or had it before a rotation",
             where="standard input",
-            todo="Give the whole secret, from `cw-` on. A key of another home is found there.",
+            remedy="Give the whole secret, from `cw-` on. A key of another home is found there.",
         )
     )
 
@@ -244,7 +244,7 @@ def _active(control: Control, key_id: str) -> ApiKey:
             what=f"there is no active key {key_id!r}",
             why="none was made with that id, or it was revoked",
             where="KEY",
-            todo="See clauseway key list.",
+            remedy="See clauseway key list.",
         )
     )
 
@@ -262,7 +262,7 @@ def _check(
             what=f"unknown name {value!r}",
             why=why,
             where=flag,
-            todo=unnamed_remedy(value, names) if why == UNNAMED else suggestion(value, names),
+            remedy=unnamed_remedy(value, names) if why == UNNAMED else suggestion(value, names),
         )
         for flag, value, why, names in named
         if value not in names
@@ -273,7 +273,7 @@ def _check(
                 what="it is empty",
                 why="usage is metered for somebody",
                 where="--organisation",
-                todo="Name who buys.",
+                remedy="Name who buys.",
             )
         )
     if expires is not None and start_of_day_ns(expires) <= time.time_ns():
@@ -282,7 +282,7 @@ def _check(
                 what=f"{expires} has begun",
                 why="the key would never be accepted",
                 where="--expires",
-                todo="Name a day to come, or leave it out for a key without an end.",
+                remedy="Name a day to come, or leave it out for a key without an end.",
             )
         )
     if problems:

@@ -166,7 +166,7 @@ def _granted_lease(held: LeaseState, now_ns: int, dead: FindDead) -> GrantedLeas
         left=held.left,
         amount=held.amount,
         ends_in_s=ends_in_s,
-        recall=held.is_recalled,
+        revoked=held.is_revoked,
         unread=sum(lease.gone - lease.spent for lease in dead(held.elsewhere)),
     )
 

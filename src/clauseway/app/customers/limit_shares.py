@@ -24,7 +24,7 @@ _MINUTE_S: Final = 62.0
 _SLACK_S: Final = 5.0
 _HELD_S: Final = LASTS_S + _MINUTE_S + _SLACK_S
 # After a refusal, others are asked for so long to give back what they do not use.
-_RECALL_S: Final = 5.0
+_REVOKE_S: Final = 5.0
 # Of a limit that was removed: until the plans without it are there, it refuses nobody.
 _NO_LIMIT: Final = 1 << 62
 
@@ -67,13 +67,13 @@ def _lease(state: ShareState, holder: str, ask: Ask) -> GrantedLease:
     if after.leased < ask.least:
         state.short_s[of] = now_s
     left = free + before.leased - after.leased
-    is_short = now_s - state.short_s.get(of, -_RECALL_S) < _RECALL_S
+    is_short = now_s - state.short_s.get(of, -_REVOKE_S) < _REVOKE_S
     return GrantedLease(
         leased=after.leased,
         left=max(left, 0),
         amount=amount,
         ends_in_s=LASTS_S,
-        recall=left < 0 or (not ask.least and is_short),
+        revoked=left < 0 or (not ask.least and is_short),
     )
 
 

@@ -150,7 +150,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow
                     what=f"{_name_of(organisation, project)} exists",
                     why="a name is one organisation's, or one project's within it",
                     where="NAME",
-                    todo="Take another name, or change this one with `set`.",
+                    remedy="Take another name, or change this one with `set`.",
                 )
             )
     finally:
@@ -238,7 +238,7 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
                 what=f"{_name_of(organisation, project)} has {tenant.keys} active keys",
                 why="they would go on without what limits them",
                 where="NAME",
-                todo="Revoke them first: clauseway key list, clauseway key revoke.",
+                remedy="Revoke them first: clauseway key list, clauseway key revoke.",
             )
         )
     control = Control.open(home.make().control)
@@ -364,7 +364,7 @@ def _unknown(organisation: str, project: str, tenants: Iterable[tuple[str, str]]
         what=f"there is no {_name_of(organisation, project)}",
         why="nobody has created it, and no key is of it",
         where="project" if project else "organisation",
-        todo=(
+        remedy=(
             f"Known: {', '.join(dict.fromkeys(names)) or 'none'}. Create it with `create`, or "
             f"make a key of it."
         ),
@@ -383,7 +383,7 @@ def _problems_of(catalog: Catalog, wish: Wish) -> list[Problem]:
             what=f"unknown name {name!r}",
             why="nothing defines it",
             where=flag,
-            todo=suggestion(name, allowed),
+            remedy=suggestion(name, allowed),
         )
         for flag, names, allowed in named
         for name in names
@@ -400,7 +400,7 @@ def _problems_of(catalog: Catalog, wish: Wish) -> list[Problem]:
             what="an empty name",
             why="a name cannot be empty",
             where=flag,
-            todo="Leave the flag out for any.",
+            remedy="Leave the flag out for any.",
         )
         for flag, names in free.items()
         if any(not name.strip() for name in names)
@@ -411,7 +411,7 @@ def _problems_of(catalog: Catalog, wish: Wish) -> list[Problem]:
                 what="a pinned strategy without its deployment, or the other way round",
                 why="requests are pinned to one deployment",
                 where="--pinned",
-                todo="Give both: --strategy pinned --pinned NAME.",
+                remedy="Give both: --strategy pinned --pinned NAME.",
             )
         )
     return problems
@@ -423,7 +423,7 @@ def _nothing_left(organisation: str, project: str, policy: Policy) -> list[Probl
             what=f"{_name_of(organisation, project)} would be allowed no {name}",
             why="what the organisation allows and what the project allows have nothing in common",
             where=f"--{name.removesuffix('s')}",
-            todo="Widen one of the two.",
+            remedy="Widen one of the two.",
         )
         for name in _ALLOWED
         if getattr(policy, name) == NOTHING

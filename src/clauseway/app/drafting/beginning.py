@@ -88,8 +88,8 @@ def begin(answers: Answers, options: ImportOptions) -> ImportedConfiguration:
     if unserved := drafting.unserved():
         raise InvalidInput(
             *(
-                _problem("--model", f"none of these vendors serves {name!r}", todo)
-                for name, todo in unserved.items()
+                _problem("--model", f"none of these vendors serves {name!r}", remedy)
+                for name, remedy in unserved.items()
             )
         )
     return drafting.done(with_left_out=False)
@@ -106,5 +106,5 @@ def _entries(answers: Answers) -> Iterable[LitellmModel]:
             )
 
 
-def _problem(where: str, problem: str, todo: str) -> Problem:
-    return Problem(what=problem, why="the file would not serve", where=where, todo=todo)
+def _problem(where: str, problem: str, remedy: str) -> Problem:
+    return Problem(what=problem, why="the file would not serve", where=where, remedy=remedy)

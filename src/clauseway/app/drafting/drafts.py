@@ -57,10 +57,10 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     why: str
-    todo: str
+    remedy: str
 
     def text(self) -> str:
-        sentences = (f"Not served: {self.name}: {self.why}", self.todo)
+        sentences = (f"Not served: {self.name}: {self.why}", self.remedy)
         return "\n".join(_commented(filter(None, sentences))) + "\n"
 
 
@@ -147,7 +147,7 @@ def write_new(files: Mapping[Path, str]) -> None:
                     what="there is a file already",
                     why="nothing is overwritten",
                     where=str(path),
-                    todo="Move it away, or name another place with --out.",
+                    remedy="Move it away, or name another place with --out.",
                 )
                 for path in there
             )

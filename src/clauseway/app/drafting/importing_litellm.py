@@ -80,7 +80,7 @@ class ImportedModel(msgspec.Struct, frozen=True, kw_only=True):
     deployments: tuple[str, ...]
     standing: str
     why: str
-    todo: str = ""
+    remedy: str = ""
 
 
 class ImportedSetting(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,7 +199,7 @@ class Drafting:
         """Return the models that no entry serves, each with what to do about it."""
         served = {draft.entry.name for draft in self._drafts if draft.left is None}
         return {
-            draft.entry.name: draft.left.todo
+            draft.entry.name: draft.left.remedy
             for draft in self._drafts
             if draft.left is not None and draft.entry.name not in served
         }
@@ -307,7 +307,7 @@ class Drafting:
             return None
 
     def _leave_out(self, draft: _Draft, error: NotCarried) -> None:
-        draft.left = LeftOut(name=draft.entry.name, why=f"{error.why}.", todo=error.todo)
+        draft.left = LeftOut(name=draft.entry.name, why=f"{error.why}.", remedy=error.remedy)
         draft.deployments = []
 
     def _meant(self, model: LitellmModel, account: VendorAccount) -> Meant | None:
@@ -509,7 +509,7 @@ class Drafting:
                 deployments=(),
                 standing=LEFT_OUT,
                 why=draft.left.why,
-                todo=draft.left.todo,
+                remedy=draft.left.remedy,
             )
         sold = draft.deployments[0]
         # What an agreement names is decided as the gateway will decide it, at its first deployment.
@@ -523,11 +523,11 @@ class Drafting:
         )
         first = decision.reasons[0]
         why = f"{first.agreement or _opened_id(opened)} {first.term}: {first.text}"
-        todo = ""
+        remedy = ""
         if decision.outcome is Outcome.UNSTATED:
             why = 'no agreement in force states anything about it; unstated = "serve" serves it'
         elif decision.outcome is not Outcome.PERMITTED:
-            todo = "The gateway refuses it. Another seller or cloud may be permitted: clauseway decide."
+            remedy = "The gateway refuses it. Another seller or cloud may be permitted: clauseway decide."
         return ImportedModel(
             asked_as=model.name,
             written=written,
@@ -536,7 +536,7 @@ class Drafting:
             deployments=tuple(deployment.name for deployment in draft.deployments),
             standing=decision.outcome,
             why=why,
-            todo=todo,
+            remedy=remedy,
         )
 
     def _tell(self, key: str, place: str, carried: bool, says: str) -> None:
@@ -554,7 +554,7 @@ class Drafting:
             why=left.why.rstrip("."),
             where=draft.entry.file,
             line=draft.entry.line,
-            todo=left.todo,
+            remedy=left.remedy,
         )
 
     def _next(self, deployments: Sequence[DraftedDeployment]) -> Iterable[str]:

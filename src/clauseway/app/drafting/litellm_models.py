@@ -99,9 +99,9 @@ _TOLD: Mapping[str, str] = {
 class NotCarried(Exception):
     """A model that cannot be served: why, and what to do."""
 
-    def __init__(self, why: str, todo: str = _AGAIN) -> None:
+    def __init__(self, why: str, remedy: str = _AGAIN) -> None:
         super().__init__(why)
-        self.why, self.todo = why, todo
+        self.why, self.remedy = why, remedy
 
 
 class VendorAccount(msgspec.Struct, frozen=True, kw_only=True):

@@ -284,8 +284,8 @@ def placed_path(written: str, where: Path) -> str:
     return str(where.absolute().parent / Path(written).expanduser()) if written else ""
 
 
-def _problem(path: Path, problem: str, why: str, todo: str) -> Problem:
-    return Problem(what=problem, why=why, where=str(path), todo=todo)
+def _problem(path: Path, problem: str, why: str, remedy: str) -> Problem:
+    return Problem(what=problem, why=why, where=str(path), remedy=remedy)
 
 
 def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:
@@ -307,8 +307,8 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
     names += [(file.place(commitment), commitment.name) for commitment in configuration.commitment]
     for at, name in names:
         if why := flaw_of_name(name):
-            todo = "Write characters that can be seen, without spaces at the ends."
-            file.problem((*at, "name"), f"{name!a} is not a name", why, todo)
+            remedy = "Write characters that can be seen, without spaces at the ends."
+            file.problem((*at, "name"), f"{name!a} is not a name", why, remedy)
     # Each part by itself.
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog, configuration.unstated)
@@ -335,9 +335,9 @@ def _check_names(file: TomlFile, configuration: Configuration) -> None:
     for name, product in configuration.names.items():
         at = ("names", name)
         if product not in deployed:
-            todo = f"Write one of: {', '.join(sorted(deployed))}."
+            remedy = f"Write one of: {', '.join(sorted(deployed))}."
             file.problem(
-                at, f"names.{name}: {product!r} is not deployed", "nothing serves it", todo
+                at, f"names.{name}: {product!r} is not deployed", "nothing serves it", remedy
             )
         if name in deployed or name in taken:
             file.problem(
@@ -347,8 +347,8 @@ def _check_names(file: TomlFile, configuration: Configuration) -> None:
                 "Write another name.",
             )
         elif why := flaw_of_name(name):
-            todo = "Write characters that can be seen, without spaces at the ends."
-            file.problem(at, f"{name!a} is not a name", why, todo)
+            remedy = "Write characters that can be seen, without spaces at the ends."
+            file.problem(at, f"{name!a} is not a name", why, remedy)
 
 
 def _check_deployment(
@@ -375,17 +375,17 @@ def _check_deployment(
     ]
     for key, noun, value, allowed in fields:
         if value not in allowed:
-            todo = f"Write one of: {', '.join(sorted(filter(None, allowed)))}."
+            remedy = f"Write one of: {', '.join(sorted(filter(None, allowed)))}."
             # A product that ships with us but not in this agreement: there are two ways out.
             if (key, noun) == ("models", "product") and value in shipped_products():
-                todo = (
+                remedy = (
                     "The agreement's text does not know it; record what it is: "
                     f"{RECORD_PRODUCT.format(product=value)}. "
                     'Or write unstated = "serve" at the top of the file, and the gateway serves '
                     "what no agreement in force names."
                 )
             file.problem(
-                (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", todo
+                (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", remedy
             )
     # Settings that are said twice, or unsafely.
     for both in sorted(set(deployment.has) & set(deployment.lacks)):
@@ -396,17 +396,20 @@ def _check_deployment(
             "Remove one of them.",
         )
     if not deployment.url.startswith(("http://", "https://")):
-        todo = "Write http:// or https:// and the address."
+        remedy = "Write http:// or https:// and the address."
         file.problem(
             (*at, "url"),
             f"{name}: {deployment.url.rpartition('@')[2]!r} is not an address",
             "it is none of HTTP",
-            todo,
+            remedy,
         )
     elif deployment.auth.secret and urlsplit(deployment.url).hostname not in _LOOPBACK:
-        todo = "Name it with secret_env or secret_file."
+        remedy = "Name it with secret_env or secret_file."
         file.problem(
-            (*at, "auth"), f"{name}: a secret in the file", "files are copied, shown and kept", todo
+            (*at, "auth"),
+            f"{name}: a secret in the file",
+            "files are copied, shown and kept",
+            remedy,
         )
     _check_kind(file, deployment)
 
@@ -426,9 +429,9 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
         names.add(name)
         for key, amount in (("amount", commitment.amount), ("usd_rate", commitment.usd_rate)):
             if not amount.is_finite() or amount <= 0:
-                todo = "Write a number above 0."
+                remedy = "Write a number above 0."
                 file.problem(
-                    (*at, key), f"{name}: {key} = {amount}", "it is more than nothing", todo
+                    (*at, key), f"{name}: {key} = {amount}", "it is more than nothing", remedy
                 )
         if commitment.begin >= commitment.end:
             file.problem(
@@ -438,12 +441,12 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
                 "Write a later day.",
             )
         if commitment.currency != "USD" and commitment.usd_rate == 1:
-            todo = "Write usd_rate = USD for one of its currency, as the contract fixes it."
+            remedy = "Write usd_rate = USD for one of its currency, as the contract fixes it."
             file.problem(
                 (*at, "currency"),
                 f"{name}: {commitment.currency} without a rate",
                 "prices are in USD",
-                todo,
+                remedy,
             )
         # The scope: names that the agreement defines.
         fields = (
@@ -459,9 +462,9 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
         )
         for key, noun, values, allowed in fields:
             for value in sorted(set(values) - set(allowed)):
-                todo = f"Write one of: {', '.join(sorted(allowed))}."
+                remedy = f"Write one of: {', '.join(sorted(allowed))}."
                 file.problem(
-                    (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", todo
+                    (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", remedy
                 )
 
 
@@ -484,12 +487,12 @@ def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
     auth, path = deployment.auth, (*file.place(deployment), "auth")
     for variable in filter(None, (auth.secret_env, auth.access_key_env, auth.session_token_env)):
         if variable not in os.environ:
-            todo = f"Set {variable} before the gateway starts."
+            remedy = f"Set {variable} before the gateway starts."
             file.problem(
                 path,
                 f"{deployment.name}: {variable} is not set",
                 "its secret is read from there",
-                todo,
+                remedy,
             )
     if auth.secret_file and not os.access(placed_path(auth.secret_file, file.where), os.R_OK):
         problem = f"{deployment.name}: {auth.secret_file} cannot be read"
@@ -499,8 +502,8 @@ def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
         and auth.kind != "none"
         and not (auth.secret or auth.secret_env or auth.secret_file)
     ):
-        todo = "Name the secret with secret_env or secret_file."
-        file.problem(path, f"{deployment.name} has no secret", "nothing names it", todo)
+        remedy = "Name the secret with secret_env or secret_file."
+        file.problem(path, f"{deployment.name} has no secret", "nothing names it", remedy)
 
 
 def _check_kind(file: TomlFile, deployment: DeploymentWritten) -> None:
@@ -510,13 +513,13 @@ def _check_kind(file: TomlFile, deployment: DeploymentWritten) -> None:
         return
     sent = sent_kind(Auth(kind=auth.kind, settings=auth.settings))
     if sent not in dialect.takes:
-        todo = f"Use a kind that gives one of: {', '.join(sorted(dialect.takes))}."
+        remedy = f"Use a kind that gives one of: {', '.join(sorted(dialect.takes))}."
         problem = f"{deployment.name}: {deployment.dialect} takes no credential of kind {sent!r}"
         file.problem(
             (*file.place(deployment), "auth"),
             problem,
             f"that is what auth {auth.kind!r} gives",
-            todo,
+            remedy,
         )
 
 
@@ -530,12 +533,12 @@ def _check_tls(file: TomlFile, tls: TlsSettings) -> None:
             f"Write {missing} = ….",
         )
     if tls.client_ca and not tls.certificate:
-        todo = "Write certificate and key too."
+        remedy = "Write certificate and key too."
         file.problem(
             ("tls", "client_ca"),
             "clients' certificates without our own",
             "there is no TLS to show them",
-            todo,
+            remedy,
         )
 
 
@@ -543,19 +546,22 @@ def _check_copying(file: TomlFile, journal: Copying) -> None:
     """Report a copy that nobody takes, and a follower that gets none."""
     if not journal.copies:
         if journal.follower or journal.secret_file:
-            why, todo = "no copy is made without it", "Write copies = 1, or leave the follower out."
-            file.problem(("journal",), "a follower, and copies is 0", why, todo)
+            why, remedy = (
+                "no copy is made without it",
+                "Write copies = 1, or leave the follower out.",
+            )
+            file.problem(("journal",), "a follower, and copies is 0", why, remedy)
         return
     try:
         parse_address(journal.follower)
     except ValueError as error:
-        todo = 'Write the address of `clauseway journal follow`: follower = "10.0.0.7:8410".'
+        remedy = 'Write the address of `clauseway journal follow`: follower = "10.0.0.7:8410".'
         problem = f"{journal.follower!r} is no address of a follower"
-        file.problem(("journal", "follower"), problem, str(error), todo)
+        file.problem(("journal", "follower"), problem, str(error), remedy)
     if not journal.secret_file:
         why = "a follower takes journals from those alone who know its secret"
-        todo = "Make one (openssl rand -hex 32 > follower.secret) and write secret_file = …."
-        file.problem(("journal",), "journal.secret_file is missing", why, todo)
+        remedy = "Make one (openssl rand -hex 32 > follower.secret) and write secret_file = …."
+        file.problem(("journal",), "journal.secret_file is missing", why, remedy)
 
 
 def _check_copying_secret(file: TomlFile, journal: Copying) -> None:
@@ -565,9 +571,9 @@ def _check_copying_secret(file: TomlFile, journal: Copying) -> None:
     try:
         read_secret(Path(placed_path(journal.secret_file, file.where)))
     except ValueError as error:
-        todo = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
+        remedy = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
         problem = f"{journal.secret_file} holds no secret"
-        file.problem(("journal", "secret_file"), problem, str(error), todo)
+        file.problem(("journal", "secret_file"), problem, str(error), remedy)
 
 
 def named_auth(deployment: DeploymentWritten, where: Path) -> Auth:
@@ -609,21 +615,21 @@ def resolve_auth(deployment: DeploymentWritten, where: Path) -> Auth:
         _check_environment(variable, deployment, where)
     auth = with_secrets(named_auth(deployment, where), str(where))
     if not auth.secret and written.kind in STATIC and auth.kind != "file" and auth.kind != "none":
-        todo = "Name the secret with secret_env or secret_file."
+        remedy = "Name the secret with secret_env or secret_file."
         raise InvalidInput(
-            _problem(where, f"{deployment.name} has no secret", "nothing names it", todo)
+            _problem(where, f"{deployment.name} has no secret", "nothing names it", remedy)
         )
     return auth
 
 
 def _check_environment(name: str, deployment: DeploymentWritten, where: Path) -> None:
     if name and name not in os.environ:
-        todo = f"Set {name} before the gateway starts."
+        remedy = f"Set {name} before the gateway starts."
         raise InvalidInput(
             _problem(
                 where,
                 f"{deployment.name}: {name} is not set",
                 "its secret is read from there",
-                todo,
+                remedy,
             )
         )

@@ -159,9 +159,9 @@ class Home(msgspec.Struct, frozen=True):
                 "the home lies too deep for its sockets, and the folder that they go to is not "
                 "this user's alone"
             )
-            todo = "Remove that folder, or name a home with a shorter path with --home."
+            remedy = "Remove that folder, or name a home with a shorter path with --home."
             raise InvalidInput(
-                Problem(what="no place for sockets", why=why, where=str(self._far), todo=todo)
+                Problem(what="no place for sockets", why=why, where=str(self._far), remedy=remedy)
             )
 
     def make(self) -> "Home":
@@ -195,9 +195,14 @@ def not_begun(home: Home) -> InvalidInput:
     """Return the refusal of a home in which nothing was recorded: an empty answer would look like
     a true one."""
     why = "the folder is no home yet" if home.root.is_dir() else "there is no such folder"
-    todo = f"Name it with --home or in {VARIABLE}; what records something makes one: `clauseway serve`, `usage import`."
+    remedy = (
+        f"Name it with --home or in {VARIABLE}; what records something makes one: "
+        "`clauseway serve`, `usage import`."
+    )
     return InvalidInput(
-        Problem(what="nothing was ever recorded there", why=why, where=str(home.root), todo=todo)
+        Problem(
+            what="nothing was ever recorded there", why=why, where=str(home.root), remedy=remedy
+        )
     )
 
 

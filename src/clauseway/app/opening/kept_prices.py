@@ -33,9 +33,9 @@ def former_prices(home: Home, digest: str) -> tuple[tuple[PriceBook, ...], Rates
         kept = msgspec.json.decode(gzip.decompress(path.read_bytes()), type=_Kept)
     except (OSError, EOFError, msgspec.DecodeError) as error:
         problem = "the kept price book cannot be read"
-        todo = "Remove the file, and accept the book again: clauseway basis prices FILE --why …."
+        remedy = "Remove the file, and accept the book again: clauseway basis prices FILE --why …."
         raise InvalidInput(
-            Problem(what=problem, why=str(error), where=str(path), todo=todo)
+            Problem(what=problem, why=str(error), where=str(path), remedy=remedy)
         ) from None
     rates = None if kept.rates is None else Rates(kept.rates, path.name, kept.rates_digest)
     return kept.books, rates

@@ -43,7 +43,7 @@ def key_file_problems(home: Home, control: Control) -> tuple[Problem, ...]:
     key_file = read_key_file(home)
     if isinstance(key_file, str):
         problem = "the file of trusted keys cannot be read"
-        return (Problem(what=problem, why=key_file, where=where, todo=_TODO),)
+        return (Problem(what=problem, why=key_file, where=where, remedy=_TODO),)
     if not registered:
         return ()  # a home of before: the first use of a key takes the file over
     problems = []
@@ -52,9 +52,9 @@ def key_file_problems(home: Home, control: Control) -> tuple[Problem, ...]:
         for key in sorted(there - held):
             why = "nobody recorded that this home trusts it, and it is not trusted"
             problem = f"the key {key} of {party} was added to the file of trusted keys"
-            problems.append(Problem(what=problem, why=why, where=where, todo=_TODO))
+            problems.append(Problem(what=problem, why=why, where=where, remedy=_TODO))
         for key in sorted(held - there):
             why = "the books say that this home trusts it"
             problem = f"the key {key} of {party} was taken out of the file of trusted keys"
-            problems.append(Problem(what=problem, why=why, where=where, todo=_TODO))
+            problems.append(Problem(what=problem, why=why, where=where, remedy=_TODO))
     return tuple(problems)

@@ -252,14 +252,14 @@ def shipped_unless_named(product: str, catalogs: Iterable[Catalog]) -> frozenset
     return shipped_products()
 
 
-def _contradictions(facts: Iterable[Fact], where: str, todo: str) -> list[Problem]:
+def _contradictions(facts: Iterable[Fact], where: str, remedy: str) -> list[Problem]:
     """Return a problem for each pair of facts that contradict each other."""
     return [
         Problem(
             what=f"{fact.name} contradicts {earlier.name}",
             why=f"they say otherwise of the same day: {earlier.citation.text}",
             where=where,
-            todo=todo,
+            remedy=remedy,
         )
         for earlier, fact in FactRegister(tuple(facts)).contradictions()
     ]
@@ -346,7 +346,7 @@ def _documents(folder: Path) -> dict[str, str]:
                 what="no such folder",
                 why="an agreement is a folder of Markdown files",
                 where=str(folder),
-                todo="Name the folder that holds agreement.md and the amendments, "
+                remedy="Name the folder that holds agreement.md and the amendments, "
                 f"or an agreement that ships: {' or '.join(SHIPPED)}.",
             )
         )
@@ -379,7 +379,7 @@ def _unread_document(path: Path) -> Problem:
         what=f"{path.name} would not be read",
         why="the documents of an agreement are the files whose names end in .md, in small letters",
         where=str(path),
-        todo=f"Rename it to {path.name.rpartition('.')[0]}.md, or move it out of the folder.",
+        remedy=f"Rename it to {path.name.rpartition('.')[0]}.md, or move it out of the folder.",
     )
 
 
@@ -390,9 +390,9 @@ def _document(path: Path) -> str:
     """
     if path.exists() and not path.is_file():
         why = "it is a folder, a pipe or a device"
-        todo = "Put a plain file there, or move it out of the folder."
+        remedy = "Put a plain file there, or move it out of the folder."
         raise InvalidInput(
-            Problem(what="it is not a document", why=why, where=str(path), todo=todo)
+            Problem(what="it is not a document", why=why, where=str(path), remedy=remedy)
         )
     return read_text(path)
 
@@ -406,7 +406,7 @@ def read_text(path: Path) -> str:
                 what="the file cannot be read",
                 why=str(error),
                 where=str(path),
-                todo="Give a readable UTF-8 file.",
+                remedy="Give a readable UTF-8 file.",
             )
         ) from None
 
@@ -419,14 +419,16 @@ def readings_of(given: Iterable[str] | None) -> dict[str, str]:
     return chosen_by_name(given, "--reading", "a reading", "Write NAME=OPTION, as R1=or.")
 
 
-def chosen_by_name(given: Iterable[str] | None, flag: str, kind: str, todo: str) -> dict[str, str]:
+def chosen_by_name(
+    given: Iterable[str] | None, flag: str, kind: str, remedy: str
+) -> dict[str, str]:
     """`NAME=OPTION` items as a mapping.
 
     Raise InvalidInput for what has no equals sign, and for two options of one.
     """
     items = list(given or ())
     problems = [
-        Problem(what=f"{item!r} is not {kind}", why="it names no option", where=flag, todo=todo)
+        Problem(what=f"{item!r} is not {kind}", why="it names no option", where=flag, remedy=remedy)
         for item in items
         if "=" not in item
     ]
@@ -437,7 +439,7 @@ def chosen_by_name(given: Iterable[str] | None, flag: str, kind: str, todo: str)
             problem, why = f"{name} is given twice", f"as {chosen[name]}, and then as {option}"
             problems.append(
                 Problem(
-                    what=problem, why=why, where=f"{flag} {name}", todo="Choose one of the two."
+                    what=problem, why=why, where=f"{flag} {name}", remedy="Choose one of the two."
                 )
             )
     if problems:
@@ -478,7 +480,7 @@ def _instant(text: str) -> KnownAt:
                 what=f"{text!r} is no instant",
                 why=str(error),
                 where="--known-at",
-                todo="Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z).",
+                remedy="Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z).",
             )
         ) from None
     since = instant - datetime(1970, 1, 1, tzinfo=UTC)

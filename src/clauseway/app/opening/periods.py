@@ -13,9 +13,11 @@ def month(period: str) -> Interval:
             raise ValueError("it is written otherwise")
         end = date(begin.year + begin.month // 12, begin.month % 12 + 1, 1)
     except ValueError as error:
-        todo = "Write YYYY-MM, as 2026-05."
+        remedy = "Write YYYY-MM, as 2026-05."
         raise InvalidInput(
-            Problem(what=f"{period!r} is not a month", why=str(error), where="--period", todo=todo)
+            Problem(
+                what=f"{period!r} is not a month", why=str(error), where="--period", remedy=remedy
+            )
         ) from None
     return Interval(begin, end)
 
@@ -36,6 +38,6 @@ def unsettled(period: str) -> InvalidInput:
             what=f"{period} is not settled",
             why="no settlement of that month was posted here",
             where="--period",
-            todo=f"Settle it first: clauseway settle --period {period} --assume …",
+            remedy=f"Settle it first: clauseway settle --period {period} --assume …",
         )
     )

@@ -13,18 +13,18 @@ A_PLACE = "Name a place you may write to."
 
 @contextmanager
 def writing(
-    place: Path, todo: str = A_FILE, *, problem: str = "cannot be written"
+    place: Path, remedy: str = A_FILE, *, problem: str = "cannot be written"
 ) -> Iterator[None]:
     """Raise InvalidInput for a fault of writing into the place."""
     try:
         yield
     except OSError as error:
-        raise unwritable(place, error, todo, problem=problem) from None
+        raise unwritable(place, error, remedy, problem=problem) from None
 
 
 def unwritable(
-    place: Path, error: OSError, todo: str = A_FILE, *, problem: str = "cannot be written"
+    place: Path, error: OSError, remedy: str = A_FILE, *, problem: str = "cannot be written"
 ) -> InvalidInput:
     """Return the refusal of a place that cannot be written."""
     why = error.strerror or str(error) or type(error).__name__
-    return InvalidInput(Problem(what=problem, why=why, where=str(place), todo=todo))
+    return InvalidInput(Problem(what=problem, why=why, where=str(place), remedy=remedy))

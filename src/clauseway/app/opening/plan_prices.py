@@ -160,9 +160,9 @@ def _in_dollars(row: PriceRow, day: date) -> bool:
             f"{sale.product} on {sale.cloud} sold by {sale.seller} is priced in {row.currency} "
             f"{asked}"
         )
-        why, todo = (
+        why, remedy = (
             "a gateway counts limits and budgets in USD",
             "Give it a price book with a price in USD.",
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="price book", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="price book", remedy=remedy))
     return row.currency == USD

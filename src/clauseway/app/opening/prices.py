@@ -80,7 +80,7 @@ def own_rates(path: Path) -> Rates:
                 what="the rates cannot be read",
                 why=str(error),
                 where=str(path),
-                todo="Give a readable file.",
+                remedy="Give a readable file.",
             )
         ) from None
     return Rates(rates.all, path.name, rates.digest, rates.text)
@@ -104,7 +104,7 @@ def own_book(path: Path) -> PriceBook:
                 what="the price book cannot be read",
                 why=str(error),
                 where=str(path),
-                todo="Give a readable file.",
+                remedy="Give a readable file.",
             )
         ) from None
     # Books are distinguished by their names: an operator's file may be called as the shipped one
@@ -225,8 +225,8 @@ def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceW
 
 
 def _unknown(error: UnknownPrice) -> Problem:
-    todo = "Add it to a price book of yours: name it with --prices to try, `clauseway basis prices` to hold it."
-    return Problem(what="unknown price", why=str(error), where="price book", todo=todo)
+    remedy = "Add it to a price book of yours: name it with --prices to try, `clauseway basis prices` to hold it."
+    return Problem(what="unknown price", why=str(error), where="price book", remedy=remedy)
 
 
 def _of_length(table: PriceTable, sale: Sale, report: Mapping[Unit, int]) -> str:
@@ -307,9 +307,9 @@ def moment(text: str) -> tuple[date, int]:
         if instant.tzinfo is not None:
             raise ValueError("times are UTC")
     except ValueError as error:
-        todo = "Write 2026-05-01, or 2026-05-01T22:30."
+        remedy = "Write 2026-05-01, or 2026-05-01T22:30."
         raise InvalidInput(
-            Problem(what=f"{text!r} is not a time", why=str(error), where="--as-of", todo=todo)
+            Problem(what=f"{text!r} is not a time", why=str(error), where="--as-of", remedy=remedy)
         ) from None
     return instant.date(), instant.weekday() * 24 + instant.hour
 
@@ -375,10 +375,10 @@ def _report(text: str) -> Mapping[Unit, int]:
     for part in filter(None, text.split(",")):
         name, _, count = part.strip().partition("=")
         unit = _SHORT.get(name) or _UNITS.get(name)
-        todo = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *_UNITS])}."
+        remedy = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *_UNITS])}."
         try:
             if unit is None or unit in report:
-                raise BadNumber("it is not a unit, or it is named twice", todo)
+                raise BadNumber("it is not a unit, or it is named twice", remedy)
             report[unit] = read_whole(count)
         except BadNumber as error:
             problems.append(error.problem(f"{part!r} is not usage", "--tokens"))
@@ -387,7 +387,7 @@ def _report(text: str) -> Mapping[Unit, int]:
             what="usage that cannot be",
             why=why,
             where="--tokens",
-            todo="Give the whole and its parts as reported.",
+            remedy="Give the whole and its parts as reported.",
         )
         for why in problems_of(report)
     ]
@@ -398,10 +398,10 @@ def _report(text: str) -> Mapping[Unit, int]:
 
 def unpriced(error: UnknownPrice) -> InvalidInput:
     """Return the refusal of usage without a price."""
-    problem, todo = "usage has no price", TODO_PRICE
+    problem, remedy = "usage has no price", TODO_PRICE
     return InvalidInput(
         *(
-            Problem(what=problem, why=f"no price for {sentence}", where="price book", todo=todo)
+            Problem(what=problem, why=f"no price for {sentence}", where="price book", remedy=remedy)
             for sentence in error.sentences
         )
     )

@@ -54,7 +54,7 @@ def refuse_beside_another(home: Home) -> None:
     origin = origin_of(home)
     if origin is None or origin.takes_over:
         return
-    todo = (
+    remedy = (
         "Ask, settle and verify in it. Where the home that was backed up is gone for good, restore "
         "the backup once more: clauseway home restore BACKUP --take-over --why …"
     )
@@ -64,6 +64,6 @@ def refuse_beside_another(home: Home) -> None:
             why=f"it is of {origin.moment}, and the home that was backed up may spend the same "
             "budgets",
             where=str(home.root),
-            todo=todo,
+            remedy=remedy,
         )
     )

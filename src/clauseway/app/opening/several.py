@@ -155,7 +155,7 @@ def _joined(opening: Sequence[Callable[[], OpenAgreement]]) -> Opened:
                 what=f"two agreements are {repeated!r}",
                 why="a reason names its agreement by the id",
                 where="--agreement",
-                todo="Give each folder once, or give one of them another id.",
+                remedy="Give each folder once, or give one of them another id.",
             )
         )
     wrong.refuse()
@@ -220,9 +220,11 @@ def figures_of(opened: Opened) -> Mapping[str, Figure]:
                     f"one agreement has {before.value} ({before.standing}), "
                     f"another {figure.value} ({figure.standing})"
                 )
-                todo = "Rename it in one of them, and in the terms that use it."
+                remedy = "Rename it in one of them, and in the terms that use it."
                 problem = f"the figure {name!r} is declared twice"
-                problems.append(Problem(what=problem, why=why, where=asked.agreement.id, todo=todo))
+                problems.append(
+                    Problem(what=problem, why=why, where=asked.agreement.id, remedy=remedy)
+                )
     if problems:
         raise InvalidInput(*problems)
     return figures
@@ -244,5 +246,5 @@ def check_party(party: str, opened: Opened) -> None:
     parties = opened.catalog.parties
     if party and party not in parties:
         mistake, why = f"unknown name {party!r}", "the agreement does not name it"
-        todo = suggestion(party, parties)
-        raise InvalidInput(Problem(what=mistake, why=why, where="--party", todo=todo))
+        remedy = suggestion(party, parties)
+        raise InvalidInput(Problem(what=mistake, why=why, where="--party", remedy=remedy))

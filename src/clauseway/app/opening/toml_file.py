@@ -67,7 +67,7 @@ class TomlFile:
                     why=str(error),
                     where=str(where),
                     line=line,
-                    todo="Fix the line.",
+                    remedy="Fix the line.",
                 )
             ) from None
         if _depth(self.content) > _DEPTH_MAX:
@@ -97,9 +97,11 @@ class TomlFile:
                 return 0
         return self.line(*path)
 
-    def problem(self, path: _Path, problem: str, why: str, todo: str) -> None:
+    def problem(self, path: _Path, problem: str, why: str, remedy: str) -> None:
         self.problems.append(
-            Problem(what=problem, why=why, where=str(self.where), line=self.line(*path), todo=todo)
+            Problem(
+                what=problem, why=why, where=str(self.where), line=self.line(*path), remedy=remedy
+            )
         )
 
     def read(self, kind: type[T]) -> T | None:
@@ -122,9 +124,9 @@ class TomlFile:
         # Unknown keys are reported, and reading goes on.
         for name in value.keys() - fields.keys():
             near = get_close_matches(name, fields, 1, 0.6)
-            todo = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(fields))}."
+            remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(fields))}."
             self.problem(
-                (*path, name), f"unknown key {_named((*path, name))}", "nothing reads it", todo
+                (*path, name), f"unknown key {_named((*path, name))}", "nothing reads it", remedy
             )
         values: dict[str, Any] = {}
         for name, field in fields.items():
@@ -162,9 +164,9 @@ class TomlFile:
             and issubclass(items[0], msgspec.Struct)
         ):
             if not isinstance(value, list):
-                todo = f"Write [[{_named(path)}]] for each of them."
+                remedy = f"Write [[{_named(path)}]] for each of them."
                 self.problem(
-                    path, f"{_named(path)} is not a list of tables", "there may be several", todo
+                    path, f"{_named(path)} is not a list of tables", "there may be several", remedy
                 )
                 return _NOT_HERE
             read = [
@@ -178,16 +180,16 @@ class TomlFile:
             shown = (
                 value.text if isinstance(value, _Fraction) else self._written(path) or _shown(value)
             )
-            self.problem(path, f"{_named(path)} = {shown} cannot be", error.why, error.todo)
+            self.problem(path, f"{_named(path)} = {shown} cannot be", error.why, error.remedy)
             return _NOT_HERE
         except msgspec.ValidationError as error:
             reason = description_of(kind)
-            todo = f"It says: {reason}" if reason else "Write another value."
+            remedy = f"It says: {reason}" if reason else "Write another value."
             self.problem(
                 path,
                 f"{_named(path)} = {_shown(value)} cannot be",
                 str(error).replace("`", ""),
-                todo,
+                remedy,
             )
             return _NOT_HERE
 
@@ -237,18 +239,18 @@ def read_file(path: Path) -> TomlFile:
     try:
         return TomlFile(path, path.read_text("utf-8"))
     except FileNotFoundError:
-        problem, why, todo = (
+        problem, why, remedy = (
             "there is no configuration",
             "the file does not exist",
             "Write it, or name another one.",
         )
     except (OSError, UnicodeDecodeError) as error:
-        problem, why, todo = (
+        problem, why, remedy = (
             "the configuration cannot be read",
             str(error),
             "Give a readable text file.",
         )
-    raise InvalidInput(Problem(what=problem, why=why, where=str(path), todo=todo))
+    raise InvalidInput(Problem(what=problem, why=why, where=str(path), remedy=remedy))
 
 
 def description_of(kind: Any) -> str:
@@ -280,7 +282,7 @@ def _nested(where: Path) -> InvalidInput:
             what="tables nested too deeply",
             why=f"no setting stands in more than {_DEPTH_MAX} of them",
             where=str(where),
-            todo="Write the settings that `clauseway config show` lists.",
+            remedy="Write the settings that `clauseway config show` lists.",
         )
     )
 

@@ -15,7 +15,7 @@ first what its gateways have written; they change nothing else.
     rehearsing         traffic and months as if a draft amendment had been in effect
     lawyer_page        a question asked on the lawyer's screen, and the agreement's documents
     compare_page       two amendments compared for that screen
-    finance_page       months by state, balances, files to take away; doors: the way to each screen
+    finance_page       months by state, balances, files to take away; screen_summaries: each screen in a sentence
     auditor_page       what was stated and recorded, and checks of it
     engineer_page      the gateway now, and one request's path
     forecasting        what is ahead; forecast_page: the same for the first page

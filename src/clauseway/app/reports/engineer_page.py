@@ -304,7 +304,7 @@ def path_of(view: Mapping[str, Any]) -> RequestPath:
     steps = [
         *(
             StepShown(kind="skipped", where=_where(step), said=f"skipped: {step['reason']}")
-            for step in view["passed_over"]
+            for step in view["skipped"]
         ),
         *(
             StepShown(

@@ -49,10 +49,12 @@ def look_ahead(
     """
     assumed = read_growth(growth) if growth else None
     if not FIRST_YEAR <= through <= LAST_YEAR:
-        todo = f"Name a year from {FIRST_YEAR} to {LAST_YEAR}."
+        remedy = f"Name a year from {FIRST_YEAR} to {LAST_YEAR}."
         why = "no partnership is forecast for that long"
         raise InvalidInput(
-            Problem(what=f"{through} cannot be the last year", why=why, where="--until", todo=todo)
+            Problem(
+                what=f"{through} cannot be the last year", why=why, where="--until", remedy=remedy
+            )
         )
     settled = latest_settlements(home)
     basis = basis_of(home)
@@ -100,9 +102,9 @@ def read_growth(text: str) -> Growth:
         if rates != sorted(rates):
             raise BadNumber("they are not in order, low first", _GROWTH)
     except BadNumber as error:
-        todo = _GROWTH if error.is_general else error.todo
+        remedy = _GROWTH if error.is_general else error.remedy
         raise InvalidInput(
-            BadNumber(error.why, todo).problem(f"{text!r} is not a growth", "--growth")
+            BadNumber(error.why, remedy).problem(f"{text!r} is not a growth", "--growth")
         ) from None
     # Of a range without a middle, half way between its ends.
     mid = rates[1] if len(rates) == 3 else (rates[0] + rates[-1]) / 2

@@ -90,5 +90,5 @@ def is_pack(path: Path) -> bool:
 
 
 def _unreadable(path: Path, why: str) -> InvalidInput:
-    todo = "Give a statement as clauseway statement writes it: json, html, pdf or csv."
-    return InvalidInput(Problem(what="no statement", why=why, where=str(path), todo=todo))
+    remedy = "Give a statement as clauseway statement writes it: json, html, pdf or csv."
+    return InvalidInput(Problem(what="no statement", why=why, where=str(path), remedy=remedy))

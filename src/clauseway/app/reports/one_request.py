@@ -66,7 +66,7 @@ def one_request(home: Home, request_id: str) -> OneRequest:
                 why="neither the journal nor the lake of this home holds it; requests refused before any cloud was "
                 "asked are told by the gateway alone, while it runs",
                 where=str(home.root),
-                todo=(
+                remedy=(
                     "Take the id from the answer's header x-clauseway-request-id, and name the "
                     "home with --home."
                 ),
@@ -111,7 +111,7 @@ def _check(request_id: str) -> None:
                 what=f"{request_id!r} names no request",
                 why="a request's id is req_ and 32 hexadecimal digits",
                 where="ID",
-                todo="Take it from the answer's header x-clauseway-request-id.",
+                remedy="Take it from the answer's header x-clauseway-request-id.",
             )
         ) from None
 

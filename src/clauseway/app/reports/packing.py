@@ -264,9 +264,9 @@ def _settled(lake: Lake, days: Interval, period: str) -> Statement:
     closed = [closed_month for closed_month in books.closed() if closed_month.period == days]
     settlement = books.settlement(closed[0].receipt) if closed else books.latest(days)
     if settlement is None:
-        todo = f"Settle it first: clauseway settle --period {period} --assume …"
+        remedy = f"Settle it first: clauseway settle --period {period} --assume …"
         problem, why = f"{period} is not settled", "no settlement of that month was posted here"
-        raise InvalidInput(Problem(what=problem, why=why, where="PERIOD", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="PERIOD", remedy=remedy))
     return statement_of(settlement)
 
 
@@ -533,10 +533,10 @@ def _json(value: object) -> bytes:
 
 
 def _bad(path: Path, why: str) -> InvalidInput:
-    todo = "Ask for it again: clauseway statement pack MONTH writes one."
-    return InvalidInput(Problem(what="no pack", why=why, where=str(path), todo=todo))
+    remedy = "Ask for it again: clauseway statement pack MONTH writes one."
+    return InvalidInput(Problem(what="no pack", why=why, where=str(path), remedy=remedy))
 
 
 def _refused(problem: str, why: str, where: str) -> InvalidInput:
-    todo = "Settle the month on the usage that is here, or pack it where it was settled."
-    return InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))
+    remedy = "Settle the month on the usage that is here, or pack it where it was settled."
+    return InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))

@@ -156,7 +156,7 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
     problems = []
     for item in items:
         currency, _, value = item.partition("=")
-        todo = "Write EUR=1.08: USD for one euro. Each currency once."
+        remedy = "Write EUR=1.08: USD for one euro. Each currency once."
         try:
             rate = read_decimal(value)
             # The form of ISO 4217; `isascii` keeps out capitals of other alphabets.
@@ -168,7 +168,7 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
             )
             if not is_code or not rate or currency == USD or currency in rates:
                 raise BadNumber(
-                    "not a currency with a rate above zero, or it is given already", todo
+                    "not a currency with a rate above zero, or it is given already", remedy
                 )
         except BadNumber as error:
             problems.append(error.problem(f"{item!r} is not a rate", "--rate"))
@@ -196,10 +196,10 @@ def tolerance_of(amount: str, quantity: str) -> Tolerance:
 
 def _check_cost(cost: str) -> None:
     if cost not in COSTS:
-        todo = f"Name one of {', '.join(COSTS)}."
+        remedy = f"Name one of {', '.join(COSTS)}."
         why = "FOCUS has no such cost"
         raise InvalidInput(
-            Problem(what=f"unknown column {cost!r}", why=why, where="--cost", todo=todo)
+            Problem(what=f"unknown column {cost!r}", why=why, where="--cost", remedy=remedy)
         )
 
 
@@ -223,14 +223,15 @@ def _scope(
                 why=row.reason,
                 where=str(path),
                 line=row.line,
-                todo="Correct the row, or export the bill again.",
+                remedy="Correct the row, or export the bill again.",
             )
             # A few rows show what is wrong; a bill may have millions.
             for row in bill.unread[:20]
         ]
-        todo = "Give a bill with usage."
+        remedy = "Give a bill with usage."
         raise InvalidInput(
-            Problem(what="the bill has no usage", why=count, where=str(path), todo=todo), *problems
+            Problem(what="the bill has no usage", why=count, where=str(path), remedy=remedy),
+            *problems,
         )
     all_days = [row.day for row in bill.rows]
     begin, end = bill.period or (min(all_days), max(all_days) + timedelta(days=1))

@@ -155,9 +155,9 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
     # Read by itself first, so that the agreement's own mistakes are not laid to the draft.
     real = agreement_of(documents)
     if draft.suffix != ".md":
-        todo = "Give a Markdown file, as agreement check takes it: front matter, clauses, terms."
+        remedy = "Give a Markdown file, as agreement check takes it: front matter, clauses, terms."
         why = "an amendment is a Markdown file"
-        raise InvalidInput(Problem(what="no amendment", why=why, where=str(draft), todo=todo))
+        raise InvalidInput(Problem(what="no amendment", why=why, where=str(draft), remedy=remedy))
     # A draft that is named like a document of the agreement must not take its place.
     name = draft.name if draft.name not in documents else f"draft/{draft.name}"
     text = read_text(draft)
@@ -176,7 +176,7 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
                 ),
                 where=str(draft),
                 line=line,
-                todo="Give it a later day.",
+                remedy="Give it a later day.",
             )
         )
     return with_recorded(real, home), with_recorded(drafted, home)
@@ -191,9 +191,9 @@ def _documents(folder: Path | None, home: Home) -> Mapping[str, str]:
     if folder is not None or len(held) == 1:
         return documents_of(folder) if folder is not None else held[0].documents
     names = ", ".join(asked.agreement.id for asked in held)
-    why, todo = f"this home settles under {names}", "Name the one's folder with --agreement."
+    why, remedy = f"this home settles under {names}", "Name the one's folder with --agreement."
     raise InvalidInput(
-        Problem(what="which agreement is amended", why=why, where="--agreement", todo=todo)
+        Problem(what="which agreement is amended", why=why, where="--agreement", remedy=remedy)
     )
 
 
@@ -252,9 +252,9 @@ def rehearse(
         if start <= real.agreement.amendments[-1].effective:
             before = real.agreement.amendments[-1]
             why = f"{before.id} took effect on {before.effective}, and the draft comes after it"
-            todo = "Name a later day."
+            remedy = "Name a later day."
             raise InvalidInput(
-                Problem(what=f"{start} is too early", why=why, where="--effective", todo=todo)
+                Problem(what=f"{start} is too early", why=why, where="--effective", remedy=remedy)
             )
         played = played_as_if(drafted, start)
         # Decide every recorded sale without and with the draft; then settle every settled month
@@ -287,21 +287,21 @@ def _played(lake: Lake, first: date | None, last: date | None) -> Interval:
     begins = [batch.first_day for batch in batches if batch.first_day is not None]
     ends = [batch.last_day for batch in batches if batch.last_day is not None]
     if not begins or not ends:
-        todo = "Meter some, import some (usage import), or name the home that has it with --home."
+        remedy = "Meter some, import some (usage import), or name the home that has it with --home."
         raise InvalidInput(
             Problem(
                 what="there is no traffic",
                 why="no usage is sealed",
                 where=str(lake.root),
-                todo=todo,
+                remedy=remedy,
             )
         )
     days = Interval(first or min(begins), day_after(last or max(ends)))
     if days.is_empty:
-        todo = "Name a first day that is not after the last."
+        remedy = "Name a first day that is not after the last."
         why = f"nothing lies from {days.begin} up to {days.end}"
         raise InvalidInput(
-            Problem(what="no day is left to play", why=why, where="--from", todo=todo)
+            Problem(what="no day is left to play", why=why, where="--from", remedy=remedy)
         )
     return days
 

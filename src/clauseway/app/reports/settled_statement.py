@@ -15,9 +15,11 @@ def settled_statement(home: Home, period: str, party: str, *, restated: bool = F
     Raise InvalidInput if the month is not settled, or the party has no line in it.
     """
     if not period:
-        todo = "Name it: clauseway statement --period 2026-05."
+        remedy = "Name it: clauseway statement --period 2026-05."
         raise InvalidInput(
-            Problem(what="no period", why="a statement is of a month", where="--period", todo=todo)
+            Problem(
+                what="no period", why="a statement is of a month", where="--period", remedy=remedy
+            )
         )
     check_party(party, basis_of(home).opened())
     settled = statement(home, period, party, restated=restated)
@@ -28,6 +30,6 @@ def settled_statement(home: Home, period: str, party: str, *, restated: bool = F
             f"{party} has no line in {period}",
             "it owes nothing and is owed nothing in that month",
         )
-        todo = f"See who has: clauseway statement --period {period}."
-        raise InvalidInput(Problem(what=mistake, why=why, where="--party", todo=todo))
+        remedy = f"See who has: clauseway statement --period {period}."
+        raise InvalidInput(Problem(what=mistake, why=why, where="--party", remedy=remedy))
     return settled

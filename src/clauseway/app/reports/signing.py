@@ -118,7 +118,7 @@ def countersign(
 
 
 def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path | None) -> None:
-    todo = 'See clauseway statement verify; or countersign it as it is: --unverified --why "…".'
+    remedy = 'See clauseway statement verify; or countersign it as it is: --unverified --why "…".'
     problem, where = "it cannot be countersigned", str(pack or path)
     if pack is not None:
         verified, packed, _ = verify_pack(pack, home)
@@ -126,7 +126,7 @@ def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path 
         if packed.content != canonical_bytes(statement):
             raise InvalidInput(
                 Problem(
-                    what=problem, why="the pack holds another statement", where=where, todo=todo
+                    what=problem, why="the pack holds another statement", where=where, remedy=remedy
                 )
             )
         is_same = verified.same
@@ -134,7 +134,7 @@ def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path 
         is_same = verify_statement(home, statement).same
     if not is_same:
         why = "performed again here, it is not the same"
-        raise InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
 
 
 def dispute(
@@ -161,8 +161,8 @@ def dispute(
 def _refuse_other_line(path: Path, statement: Statement, line: str) -> None:
     if not any(stated.id.startswith(line.lower()) for stated in statement.lines):
         problem, why = "it cannot be signed", f"it has no line {line!r}"
-        todo = "Name a line of this statement, or dispute the line without --file."
-        raise InvalidInput(Problem(what=problem, why=why, where=str(path), todo=todo))
+        remedy = "Name a line of this statement, or dispute the line without --file."
+        raise InvalidInput(Problem(what=problem, why=why, where=str(path), remedy=remedy))
 
 
 def _refuse_read_only(path: Path) -> None:
@@ -172,7 +172,7 @@ def _refuse_read_only(path: Path) -> None:
                 what="cannot be written",
                 why="the folder is read-only",
                 where=str(beside(path)),
-                todo=_BESIDE,
+                remedy=_BESIDE,
             )
         )
 
@@ -266,22 +266,22 @@ def _signable(path: Path, given: HandedStatement, party: str) -> Statement:
     problem = "it cannot be signed"
     if given.statement is None or given.content != canonical_bytes(given.statement):
         why = "what is signed is the statement's JSON, byte for byte as clauseway writes it"
-        todo = (
+        remedy = (
             "Write it again: clauseway statement --period … --out may.json. Prints of it carry "
             "its hash."
         )
-        raise InvalidInput(Problem(what=problem, why=why, where=str(path), todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where=str(path), remedy=remedy))
     parties = {
         name
         for direction in given.statement.directions
         for name in (direction.payer, direction.payee)
     }
     if party not in parties:
-        why, todo = (
+        why, remedy = (
             f"{party} neither pays nor is paid by it",
             f"Its parties: {', '.join(sorted(parties)) or 'none'}.",
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="--party", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--party", remedy=remedy))
     return given.statement
 
 
@@ -293,20 +293,20 @@ def _refuse(
         before.changed or not all(signature.valid for signature in before.signatures)
     ):
         why = "; ".join(before.changed) or "a signature under it is not valid"
-        todo = "Ask for the statement that was signed, or move the signatures away."
-        raise InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))
+        remedy = "Ask for the statement that was signed, or move the signatures away."
+        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
     if any(signature.party == party for signature in document.signatures):
-        todo = "Move the signatures away to begin again."
+        remedy = "Move the signatures away to begin again."
         raise InvalidInput(
-            Problem(what=problem, why=f"{party} has signed it", where=where, todo=todo)
+            Problem(what=problem, why=f"{party} has signed it", where=where, remedy=remedy)
         )
     if role == COUNTERSIGNED and not document.signatures:
-        why, todo = (
+        why, remedy = (
             "nobody has signed it yet",
             f"Sign it: clauseway statement sign {path.name} --party {party}.",
         )
         raise InvalidInput(
-            Problem(what="it cannot be countersigned", why=why, where=where, todo=todo)
+            Problem(what="it cannot be countersigned", why=why, where=where, remedy=remedy)
         )
 
 
@@ -316,8 +316,8 @@ def _read(path: Path) -> Signatures:
         if document.format != FORMAT:
             raise msgspec.DecodeError(f"its format is {document.format!r}")
     except (OSError, *NOT_JSON) as error:
-        problem, todo = "no signatures", f"Give a document of the format {FORMAT}."
+        problem, remedy = "no signatures", f"Give a document of the format {FORMAT}."
         raise InvalidInput(
-            Problem(what=problem, why=str(error), where=str(path), todo=todo)
+            Problem(what=problem, why=str(error), where=str(path), remedy=remedy)
         ) from None
     return document

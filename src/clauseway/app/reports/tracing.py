@@ -164,16 +164,18 @@ def disputed_days(
     """
     trace = trace_line(home, line)
     if party not in (trace.line.payer, trace.line.payee):
-        why, todo = (
+        why, remedy = (
             f"{party} neither pays nor is paid by it",
             f"Ask {trace.line.payer} or {trace.line.payee}.",
         )
         raise InvalidInput(
-            Problem(what="it cannot be disputed", why=why, where="--party", todo=todo)
+            Problem(what="it cannot be disputed", why=why, where="--party", remedy=remedy)
         )
     if not trace.days:
-        why, todo = "it has no usage", "Dispute the lines of the months that it corrects."
-        raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="LINE", todo=todo))
+        why, remedy = "it has no usage", "Dispute the lines of the months that it corrects."
+        raise InvalidInput(
+            Problem(what="it cannot be disputed", why=why, where="LINE", remedy=remedy)
+        )
     statement_line = trace.line
     table = basis_of(home).prices(now())
     booked = [
@@ -223,11 +225,11 @@ def _find(home: Home, name: str) -> _TracedLine:
     ]
     if len(every) == 1:
         return every[0]
-    todo = "Take the name from a statement: clauseway statement --period 2026-05."
+    remedy = "Take the name from a statement: clauseway statement --period 2026-05."
     if not every:
         raise InvalidInput(
             Problem(
-                what=f"no line {name!r}", why="no settled month has it", where="LINE", todo=todo
+                what=f"no line {name!r}", why="no settled month has it", where="LINE", remedy=remedy
             )
         )
     names = ", ".join(
@@ -236,7 +238,9 @@ def _find(home: Home, name: str) -> _TracedLine:
         for candidate in every[:5]
     )
     raise InvalidInput(
-        Problem(what=f"{len(every)} lines begin with {name!r}", why=names, where="LINE", todo=todo)
+        Problem(
+            what=f"{len(every)} lines begin with {name!r}", why=names, where="LINE", remedy=remedy
+        )
     )
 
 
@@ -385,12 +389,12 @@ class _Tracer:
                 msgspec.structs.replace(traced, share_before=share[0], share_after=share[1])
             )
         if not followed:
-            why, todo = (
+            why, remedy = (
                 "the line's days hold no such request that was charged",
                 "Take it from the line's requests.",
             )
             raise InvalidInput(
-                Problem(what=f"no request {request!r}", why=why, where="--request", todo=todo)
+                Problem(what=f"no request {request!r}", why=why, where="--request", remedy=remedy)
             )
         return tuple(followed)
 
@@ -402,16 +406,20 @@ class _Tracer:
                 "a cap, a band, a minimum or another month is in it, so no request earned a "
                 "cent by the rate alone"
             )
-            todo = (
+            remedy = (
                 "Follow a request instead, with --request; the line's working says how it came "
                 "to its amount."
             )
-            raise InvalidInput(Problem(what=f"no cent {cent}", why=why, where="--cent", todo=todo))
+            raise InvalidInput(
+                Problem(what=f"no cent {cent}", why=why, where="--cent", remedy=remedy)
+            )
         cents = int(self._line.amount / CENT)
         if not 0 < cent <= cents:
             why = f"the line amounts to {self._line.amount}"
-            todo = f"Name one from 1 to {cents}." if cents > 0 else "Take another line."
-            raise InvalidInput(Problem(what=f"no cent {cent}", why=why, where="--cent", todo=todo))
+            remedy = f"Name one from 1 to {cents}." if cents > 0 else "Take another line."
+            raise InvalidInput(
+                Problem(what=f"no cent {cent}", why=why, where="--cent", remedy=remedy)
+            )
         wanted, charged, last = cent * CENT, Decimal(0), ""
         for day in self._days:
             after = charged + day.charged

@@ -47,9 +47,9 @@ def verify_settled(home: Home, period: str, party: str) -> StatementVerification
     _ = month(period)
     settlement = latest_settlements(home).get(period)
     if settlement is None:
-        todo = f"Settle it first: clauseway settle --period {period} --assume …"
+        remedy = f"Settle it first: clauseway settle --period {period} --assume …"
         problem, why = f"{period} is not settled", "no settlement of that month was posted here"
-        raise InvalidInput(Problem(what=problem, why=why, where="--period", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="--period", remedy=remedy))
     return verify_statement(home, statement_of(settlement, party))
 
 
@@ -389,5 +389,7 @@ def _verify_print(home: Home, given: HandedStatement) -> StatementVerification:
         "whose statement it is cannot be told",
         "it names none of the statements that are settled here",
     )
-    todo = "Give the statement as JSON, which says what it was made from, or settle the month here."
-    raise InvalidInput(Problem(what=problem, why=why, where="FILE", todo=todo))
+    remedy = (
+        "Give the statement as JSON, which says what it was made from, or settle the month here."
+    )
+    raise InvalidInput(Problem(what=problem, why=why, where="FILE", remedy=remedy))

@@ -148,7 +148,7 @@ def _twice(meanings: Mapping[str, str], before: Mapping[str, str]) -> list[Probl
             what=f"{last} and {before[agreement]} are both named",
             why=f"{agreement} can stand as of one amendment only",
             where=_FLAG,
-            todo="Name one of the two.",
+            remedy="Name one of the two.",
         )
         for agreement, last in meanings.items()
         if before.get(agreement, last) != last
@@ -171,7 +171,7 @@ def _unknown(item: str, opened: Opened, readings: Iterable[str], figures: Iterab
         what=f"unknown: {item!r}",
         why="it is neither an amendment nor a reading with an option nor a figure of the agreement",
         where=_FLAG,
-        todo=f"Name {allowed}, or a figure ({', '.join(figures) or 'none'}).",
+        remedy=f"Name {allowed}, or a figure ({', '.join(figures) or 'none'}).",
     )
 
 

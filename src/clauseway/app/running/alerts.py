@@ -14,7 +14,7 @@ def open_alerts(home: Home, days: Interval | None = None) -> tuple[Alert, ...]:
             what=damage.problem.what,
             where=damage.problem.where,
             why=damage.problem.why,
-            todo=damage.problem.todo,
+            remedy=damage.problem.remedy,
         )
         for damage in blocking_damages(home)
         if days is None or not damage.days.intersect(days).is_empty

@@ -75,14 +75,14 @@ _LISTS_WHAT_IT_SERVES = (
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at.
 
-    `found` says what it is like, `todo` what to do where it is not well.
+    `found` says what it is like, `remedy` what to do where it is not well.
     """
 
     deployment: str
     what: str
     ok: bool
     found: str
-    todo: str = ""
+    remedy: str = ""
 
 
 class Examination(msgspec.Struct, frozen=True):
@@ -139,7 +139,7 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
     problems = [damage.problem for damage in blocking_damages(home)]
     for problem in problems:
         text = f"{problem.what} ({problem.where}): {problem.why}"
-        yield Check(deployment="", what="usage", ok=False, found=text, todo=problem.todo)
+        yield Check(deployment="", what="usage", ok=False, found=text, remedy=problem.remedy)
     if not problems:
         sound = (
             "no journal is lost; every file of the lake is there, at its size (clauseway lake "
@@ -150,7 +150,7 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
     edited = edits(home)
     for problem in edited:
         text = f"{problem.what}: {problem.why}"
-        yield Check(deployment="", what="books", ok=False, found=text, todo=problem.todo)
+        yield Check(deployment="", what="books", ok=False, found=text, remedy=problem.remedy)
     if not edited:
         yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
 
@@ -164,8 +164,10 @@ def _origin_check(home: Home) -> Iterator[Check]:
     try:
         refuse_beside_another(home)
     except InvalidInput as error:
-        todo = error.problems[0].todo
-        yield Check(deployment="", what="home", ok=False, found=f"{since}, to be read", todo=todo)
+        remedy = error.problems[0].remedy
+        yield Check(
+            deployment="", what="home", ok=False, found=f"{since}, to be read", remedy=remedy
+        )
     else:
         yield Check(deployment="", what="home", ok=True, found=f"{since}: {origin.why}")
 
@@ -178,7 +180,7 @@ def _lake_checks(home: Home) -> Iterator[Check]:
     except LakeDamaged as error:
         for problem in error.problems:
             text = f"{problem.what} ({problem.where}): {problem.why}"
-            yield Check(deployment="", what="lake", ok=False, found=text, todo=problem.todo)
+            yield Check(deployment="", what="lake", ok=False, found=text, remedy=problem.remedy)
     except InvalidInput as error:
         yield from (_failed("", "lake", problem) for problem in error.problems)
     else:
@@ -197,7 +199,7 @@ def _failed(deployment: str, subject: str, problem: Problem) -> Check:
         what=subject,
         ok=False,
         found=f"{problem.what}: {problem.why}",
-        todo=problem.todo,
+        remedy=problem.remedy,
     )
 
 
@@ -212,9 +214,9 @@ class _DeploymentChecks:
     def checks(self) -> list[Check]:
         return [*self._reached(), *self._priced(), *self._permitted(), *self._retired()]
 
-    def _check(self, subject: str, finding: str, todo: str = "") -> Check:
+    def _check(self, subject: str, finding: str, remedy: str = "") -> Check:
         return Check(
-            deployment=self._written.name, what=subject, ok=not todo, found=finding, todo=todo
+            deployment=self._written.name, what=subject, ok=not remedy, found=finding, remedy=remedy
         )
 
     def _retired(self) -> Iterator[Check]:
@@ -288,15 +290,15 @@ class _DeploymentChecks:
         )
         status = answered.status
         if status in (401, 403):
-            todo = "Check the credential, and that its owner may use this deployment."
-            return self._check("answer", f"{asked}: {said}", todo)
+            remedy = "Check the credential, and that its owner may use this deployment."
+            return self._check("answer", f"{asked}: {said}", remedy)
         if call is _MODELS and status == 200:
             return self._listed(asked, answered.body)
         if self._written.dialect == "oci" and "compartment" in said.lower():
             # Oracle looks for it before it looks at the request, and a real one would be refused
             # for it, too.
-            todo = 'Name the compartment: settings = {compartment_id = "ocid1.compartment…"}.'
-            return self._check("answer", f"{asked}: {said}", todo)
+            remedy = 'Name the compartment: settings = {compartment_id = "ocid1.compartment…"}.'
+            return self._check("answer", f"{asked}: {said}", remedy)
         if status == 429 or (call is not _MODELS and status in _REFUSED_AS_IT_SHOULD):
             return self._check("answer", f"{asked}: the credential is accepted")
         if 300 <= status < 400:
@@ -320,8 +322,8 @@ class _DeploymentChecks:
             )
         missing = sorted(set(self._written.models.values()) - there)
         if missing:
-            todo = "Correct the names under models, or ask the cloud for access."
-            return self._check("answer", f"{asked}, without {', '.join(missing)}", todo)
+            remedy = "Correct the names under models, or ask the cloud for access."
+            return self._check("answer", f"{asked}, without {', '.join(missing)}", remedy)
         return self._check("answer", f"{asked}, with every model")
 
     # The gateway's use of it
@@ -400,9 +402,9 @@ def with_basis(examination: Examination, basis: Basis) -> Examination:
         or f"{label}, not accepted yet"
     )
     differing = shipped_differently(basis)
-    todo = "To take them: clauseway basis prices --of-this-version --why …" if differing else ""
+    remedy = "To take them: clauseway basis prices --of-this-version --why …" if differing else ""
     said = f"{held}; this version ships other books" if differing else held
-    check = Check(deployment="", what="price book", ok=True, found=said, todo=todo)
+    check = Check(deployment="", what="price book", ok=True, found=said, remedy=remedy)
     return msgspec.structs.replace(examination, checks=(*examination.checks, check))
 
 
@@ -413,7 +415,7 @@ def with_room(examination: Examination, spools: Path) -> Examination:
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
     ok = free >= _JOURNAL_ROOM_BYTES
-    todo = (
+    remedy = (
         ""
         if ok
         else (
@@ -421,7 +423,7 @@ def with_room(examination: Examination, spools: Path) -> Examination:
         )
     )
     said = f"{free >> 20:,} MB are free where usage is recorded ({spools})"
-    check = Check(deployment="", what="journal", ok=ok, found=said, todo=todo)
+    check = Check(deployment="", what="journal", ok=ok, found=said, remedy=remedy)
     return Examination(examination.ok and ok, (*examination.checks, check))
 
 
@@ -435,7 +437,7 @@ def with_follower(examination: Examination, patient: Patient) -> Examination:
         return examination  # told by the checks before
     if not journal.copies:
         return examination
-    todo = ""
+    remedy = ""
     try:
         follower = follower_of(journal)
         address = (follower.host, follower.port)
@@ -444,12 +446,12 @@ def with_follower(examination: Examination, patient: Patient) -> Examination:
         said = f"the follower {follower.address} answers and knows the secret"
     except InvalidInput as error:
         (problem,) = error.problems
-        said, todo = f"{problem.what}: {problem.why}", problem.todo
+        said, remedy = f"{problem.what}: {problem.why}", problem.remedy
     except (OSError, BadMessage) as error:
         said = f"the follower {journal.follower} cannot be used: {error}"
-        todo = "Start `clauseway journal follow` there, with the same secret and release."
-    check = Check(deployment="", what="copy", ok=not todo, found=said, todo=todo)
-    return Examination(examination.ok and not todo, (*examination.checks, check))
+        remedy = "Start `clauseway journal follow` there, with the same secret and release."
+    check = Check(deployment="", what="copy", ok=not remedy, found=said, remedy=remedy)
+    return Examination(examination.ok and not remedy, (*examination.checks, check))
 
 
 def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:
@@ -518,6 +520,6 @@ def _within(timeout_s: float, function: Callable[[], T]) -> T:
             what="no credential",
             why=why,
             where="auth",
-            todo="Check that this machine has such an identity.",
+            remedy="Check that this machine has such an identity.",
         )
     )

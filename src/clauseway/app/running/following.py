@@ -21,8 +21,8 @@ def following(
     try:
         host, port = parse_address(listen, least_port=0)
     except ValueError as error:
-        todo = "Write it as 10.0.0.7:8410; [::]:8410 takes connections at every address."
-        raise _problem(f"{listen!r} is no address", str(error), "--listen", todo) from None
+        remedy = "Write it as 10.0.0.7:8410; [::]:8410 takes connections at every address."
+        raise _problem(f"{listen!r} is no address", str(error), "--listen", remedy) from None
     try:
         secret = read_secret(secret_file)
     except ValueError as error:
@@ -32,16 +32,16 @@ def following(
         follower = Follower(folder, secret, report)
     except OSError as error:
         problem, why = "the copies have no place", error.strerror or str(error)
-        todo = "Name a folder on a disk of this machine with --dir."
-        raise _problem(problem, why, str(folder), todo) from None
+        remedy = "Name a folder on a disk of this machine with --dir."
+        raise _problem(problem, why, str(folder), remedy) from None
     # Of the two families only IPv6 has a colon in its addresses.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
         problem, why = f"nobody can listen at {listen}", error.strerror or str(error)
-        todo = "Name an address of this machine and a free port, or stop what listens there."
-        raise _problem(problem, why, "--listen", todo) from None
+        remedy = "Name an address of this machine and a free port, or stop what listens there."
+        raise _problem(problem, why, "--listen", remedy) from None
     thread = threading.Thread(target=follower.serve, args=(listener,), name="follower")
     thread.start()
     try:
@@ -54,5 +54,5 @@ def following(
         listener.close()
 
 
-def _problem(problem: str, why: str, where: str, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))
+def _problem(problem: str, why: str, where: str, remedy: str) -> InvalidInput:
+    return InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))

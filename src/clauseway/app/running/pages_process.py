@@ -39,7 +39,6 @@ from clauseway.app.opening.several import (
 )
 from clauseway.app.reports.auditor_page import BOOKS, auditor_page, check_page
 from clauseway.app.reports.compare_page import compare_page, named_or_last
-from clauseway.app.reports.doors import doors
 from clauseway.app.reports.engineer_page import (
     GLANCE,
     Glance,
@@ -52,6 +51,7 @@ from clauseway.app.reports.engineer_page import (
 from clauseway.app.reports.finance_page import file_of, finance_page
 from clauseway.app.reports.forecast_page import forecast_context
 from clauseway.app.reports.lawyer_page import lawyer_page, text_page
+from clauseway.app.reports.screen_summaries import screen_summaries
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
@@ -201,7 +201,7 @@ class HomePages:
             title=title_of(opened),
             as_of=today,
             known_at=str(known_at.to_the_second()),
-            doors=doors(self._home, opened, timeline, counts, today),
+            screens=screen_summaries(self._home, opened, timeline, counts, today),
             timeline=timeline,
             counts=counts,
             gateway_url=self._gateway_url,

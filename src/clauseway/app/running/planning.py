@@ -142,11 +142,11 @@ def prices_now(
     row = prices.row(sale, day)
     if row.currency != USD:
         problem = f"{product} of deployment {written.name} is priced in {row.currency}"
-        why, todo = (
+        why, remedy = (
             "a gateway counts limits and budgets in USD",
             "Give it a price book with a price in USD.",
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="price book", todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where="price book", remedy=remedy))
     if not any(units <= row.prices.keys() for units in NEEDS_PRICE[kind]):
         raise UnknownPrice(
             [(sale, unit, day) for unit in sorted(NEEDS_PRICE[kind][0] - row.prices.keys())]

@@ -25,7 +25,7 @@ def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedR
                 what="the trace cannot be read",
                 why=str(error),
                 where="--traffic",
-                todo="Give a readable CSV file.",
+                remedy="Give a readable CSV file.",
             )
         ) from None
     planned = plan(rows)
@@ -46,7 +46,7 @@ def keys_by_buyer(lines: Sequence[str], where: str) -> dict[str, str]:
                     what=f"no key buys from {seller}",
                     why="a part of the traffic does",
                     where=where,
-                    todo=f"Make one (clauseway key create --organisation NAME --seller {seller}) and add the line "
+                    remedy=f"Make one (clauseway key create --organisation NAME --seller {seller}) and add the line "
                     f"{seller}=SECRET.",
                 )
                 for seller in missing

@@ -182,11 +182,11 @@ def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = Non
             secrets=options.secrets,
         )
     except UnknownPrice as error:
-        why, todo = "what has no price is not sold", f"{TODO_PRICE} Or do not sell it there."
+        why, remedy = "what has no price is not sold", f"{TODO_PRICE} Or do not sell it there."
         where = str(options.configuration)
         raise InvalidInput(
             *(
-                Problem(what=f"no price for {missing}", why=why, where=where, todo=todo)
+                Problem(what=f"no price for {missing}", why=why, where=where, remedy=remedy)
                 for missing in error.sentences
             )
         ) from None
@@ -298,8 +298,8 @@ def _served(
 def _refuse_served(home: Home) -> NoReturn:
     """Refuse a second process, which would take plan and leases from the first one's gateway."""
     problem, why = "this home is served already", "its plan, journal and leases are one process's"
-    todo = "Stop the other one, or name another home with --home."
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
+    remedy = "Stop the other one, or name another home with --home."
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
 
 
 def _start_pages(
@@ -360,22 +360,22 @@ def keep(
     with ThreadPoolExecutor(1, "upkeep") as thread, contextlib.closing(inputs):
         rounds = Rounds(options.home, report, thread)
 
-        def take_over_changes() -> None:
+        def reload_changes() -> None:
             if inputs.changed() or signals.reload.is_set():
                 # Cleared first: a signal that comes meanwhile asks for another take-over.
                 signals.reload.clear()
-                _take_over(options, served, report)
+                _reload(options, served, report)
 
-        reviving = Reviving(served, report, take_over_changes)
+        reviving = Reviving(served, report, reload_changes)
         while not signals.stop.wait(LOOK_EVERY_S):
             if (dead := served.dead()) and not reviving.start_again(dead):
                 return dead
             served.gateways.reap(report)
-            take_over_changes()
+            reload_changes()
             if signals.replace.is_set():
                 signals.replace.clear()
                 try:
-                    served.gateways.replace_all(take_over_changes)
+                    served.gateways.replace_all(reload_changes)
                     report("The gateway's processes were replaced.")
                 except (InvalidInput, ChildFailed, ModuleNotFoundError, DBAPIError) as error:
                     report(f"The gateway's processes were not all replaced: {error}")
@@ -388,13 +388,13 @@ def seal_the_rest(home: Home) -> None:
     import_module(_SEALING).seal(home)
 
 
-def _take_over(options: ServeOptions, served: Served, report: Callable[[str], None]) -> None:
+def _reload(options: ServeOptions, served: Served, report: Callable[[str], None]) -> None:
     """Compile the plan and have it read. A change that cannot be compiled is reported once, and the
     present plan stays."""
     try:
         served.gateways.reload(refresh_plan(options))
     except (InvalidInput, DBAPIError) as error:
-        report(f"The change was not taken over, and changes nothing:\n{error}")
+        report(f"The change was not loaded, and changes nothing:\n{error}")
 
 
 class Reviving:

@@ -111,8 +111,8 @@ def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
         needed, why = _needed(lake, opened, first)
         if needed < wanted:
             problem = f"usage before {wanted} cannot be dropped"
-            todo = f"Keep {(today - needed).days} days or more; or close the periods before."
-            raise InvalidInput(Problem(what=problem, why=why, where="--keep-days", todo=todo))
+            remedy = f"Keep {(today - needed).days} days or more; or close the periods before."
+            raise InvalidInput(Problem(what=problem, why=why, where="--keep-days", remedy=remedy))
         return drop_before(lake, wanted, time.time_ns())
 
 
@@ -151,14 +151,14 @@ def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> 
     """
     wrong = [name for name in by if name not in SHOWN_BY]
     if wrong:
-        todo = f"Some of {', '.join(SHOWN_BY)}."
+        remedy = f"Some of {', '.join(SHOWN_BY)}."
         raise InvalidInput(
             *(
                 Problem(
                     what=f"{name!r} is nothing to sum by",
                     why="no sum knows it",
                     where="--by",
-                    todo=todo,
+                    remedy=remedy,
                 )
                 for name in wrong
             )
@@ -196,13 +196,13 @@ def rebuild_rollups(home: Home) -> int:
 def export_usage(home: Home, form: str, out: Path, days: Interval | None = None) -> int:
     """Write sealed usage to a file, each attempt once; how many rows. Raise InvalidInput."""
     if form not in EXPORTS:
-        todo = f"One of {', '.join(EXPORTS)}."
+        remedy = f"One of {', '.join(EXPORTS)}."
         raise InvalidInput(
             Problem(
                 what=f"{form!r} is not a format",
                 why="no export writes it",
                 where="--format",
-                todo=todo,
+                remedy=remedy,
             )
         )
     with writing(out), open_lake(home) as lake, written_whole(out) as beside:

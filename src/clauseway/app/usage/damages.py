@@ -85,13 +85,13 @@ def missing_spools(losses: Losses) -> list[Spool]:
 
 def loss_problem(loss: Loss) -> Problem:
     """Return an open loss, with what to do."""
-    todo = (
+    remedy = (
         f"Restore the segment from a copy if there is one; else import what the cloud's bill "
         f"says (clauseway usage "
         f"import), and accept the loss: clauseway spool accept {loss.number} --why …"
     )
     return Problem(
-        what=f"usage of {loss.days} may be lost", why=loss.reason, where=loss.place, todo=todo
+        what=f"usage of {loss.days} may be lost", why=loss.reason, where=loss.place, remedy=remedy
     )
 
 
@@ -103,7 +103,7 @@ def missing_problem(spool: Spool) -> Problem:
         else "never seen"
     )
     why = f"it was registered before its first use and is not in the home any more ({reach})"
-    todo = (
+    remedy = (
         f"Put the folder back into the home's spool folder; or: clauseway spool write-off "
         f"{spool.spool} --why …"
     )
@@ -111,7 +111,7 @@ def missing_problem(spool: Spool) -> Problem:
         what="a usage journal is missing",
         why=why,
         where=f"spool {spool.spool} ({spool.place})",
-        todo=todo,
+        remedy=remedy,
     )
 
 

@@ -366,12 +366,12 @@ def _check_understood(read: Imported, paths: Sequence[Path]) -> None:
         reasons = sorted(read.skipped.items(), key=lambda item: -item[1])[:5]
         why = "; ".join(f"{count:,} × {reason}" for reason, count in reasons)
         problem = f"nothing was imported: all {passed:,} rows were skipped"
-        todo = (
+        remedy = (
             "Give a file with usage in it; `clauseway usage import --help` says which formats "
             "are read."
         )
         where = ", ".join(map(str, paths[:3]))
-        raise InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))
+        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
 
 
 def _check_fields(names: Iterable[str]) -> None:
@@ -494,9 +494,9 @@ def _check_numbers(numbers: Sequence[int], rows: Iterable[QuarantinedRow]) -> No
         problem = (
             f"{', '.join(map(str, missing))} in quarantine: there is no such row, or not any more"
         )
-        todo = "`clauseway usage quarantine list` shows what there is."
+        remedy = "`clauseway usage quarantine list` shows what there is."
         raise InvalidInput(
-            Problem(what=problem, why="nothing waits under it", where="NUMBER", todo=todo)
+            Problem(what=problem, why="nothing waits under it", where="NUMBER", remedy=remedy)
         )
 
 
@@ -552,13 +552,13 @@ def _no_field(name: str, where: str) -> Problem:
         what=f"{name!r} is not a field of usage",
         why="no row has it",
         where=where,
-        todo=f"One of {', '.join(known_fields())}.",
+        remedy=f"One of {', '.join(known_fields())}.",
     )
 
 
 def _unreadable(path: Path, why: str) -> Problem:
     return Problem(
-        what="the file cannot be read", why=why, where=str(path), todo="Give a readable file."
+        what="the file cannot be read", why=why, where=str(path), remedy="Give a readable file."
     )
 
 

@@ -62,7 +62,7 @@ def store_of(home: Home) -> Store | None:
                 what="lake.toml makes no sense",
                 why=str(error),
                 where=str(home.lake_place),
-                todo="Fix it; `clauseway lake move` writes it, and says which settings there are.",
+                remedy="Fix it; `clauseway lake move` writes it, and says which settings there are.",
             )
         ) from None
     store: Store = module.ObjectStore(storage)
@@ -81,7 +81,7 @@ def require_in_reach(home: Home, master: str) -> None:
                 what="Spark cannot read this lake from a cluster",
                 why="its files lie on object storage, and are read from copies of this machine",
                 where=f"--spark-master {master}",
-                todo="Run Spark here: --spark-master 'local-cluster[2,1,1024]'. A cluster reads the"
+                remedy="Run Spark here: --spark-master 'local-cluster[2,1,1024]'. A cluster reads the"
                 " table of `clauseway lake publish` by itself.",
             )
         )
@@ -184,23 +184,23 @@ def _refuse_foreign(place: Store, names: set[str]) -> None:
                 what="the place is not empty",
                 why=f"{len(foreign):,} files there are not of this lake, {foreign[0]} among them",
                 where=place.location,
-                todo="Name a prefix that nothing lies below.",
+                remedy="Name a prefix that nothing lies below.",
             )
         )
 
 
 def _refuse_same(home: Home, former: Store | None) -> NoReturn:
     where = home.lake if former is None else former.location
-    todo = (
+    remedy = (
         "Name object storage: clauseway lake move --to s3://BUCKET/PREFIX."
         if former is None
         else f"To move it elsewhere, move it back first: clauseway lake move --to {HOME}."
     )
     problem, why = "there is nothing to move", f"the lake is at {where} already"
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
 
 
 def _refuse_busy(home: Home) -> None:
     problem, why = "the home is in use", "another process seals, imports or merges there"
-    todo = "Wait until it has ended, or stop it, then repeat the command."
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), todo=todo))
+    remedy = "Wait until it has ended, or stop it, then repeat the command."
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))

@@ -118,13 +118,13 @@ def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
     with open_lake(home) as lake, lake_locked(home):
         loss = next((loss for loss in Losses(lake.control).all() if loss.number == number), None)
         if loss is None:
-            todo = "See clauseway spool list."
+            remedy = "See clauseway spool list."
             raise InvalidInput(
                 Problem(
                     what=f"there is no loss {number}",
                     why="none was found",
                     where="NUMBER",
-                    todo=todo,
+                    remedy=remedy,
                 )
             )
         return _accepted(loss if loss.is_accepted else _accept(lake, loss, home, estimate, why))
@@ -146,8 +146,8 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             problem, reason = f"no journal {name!r}", "no journal of that name was registered"
             if matches:
                 problem, reason = "which journal?", f"the names of several begin with {name!r}"
-            todo = "See clauseway spool list."
-            raise InvalidInput(Problem(what=problem, why=reason, where="SPOOL", todo=todo))
+            remedy = "See clauseway spool list."
+            raise InvalidInput(Problem(what=problem, why=reason, where="SPOOL", remedy=remedy))
         (spool,) = matches
         # Written off before: the same again changes nothing.
         for loss in losses.all():
@@ -158,7 +158,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             spool = given_up(losses, spool)
         if not spool.missing_ns:
             why_not = "it is at rest: all of it is sealed" if spool.is_at_rest else "it is there"
-            todo = (
+            remedy = (
                 "Nothing is to be done." if spool.is_at_rest else "Seal it: clauseway settle does."
             )
             raise InvalidInput(
@@ -166,7 +166,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
                     what="the journal is not lost",
                     why=why_not,
                     where=f"spool {spool.spool}",
-                    todo=todo,
+                    remedy=remedy,
                 )
             )
         # The loss covers the whole journal, over all days on which it may hold usage.
@@ -206,7 +206,7 @@ def given_up(losses: Losses, spool: Spool) -> Spool:
                 what="the journal is not lost",
                 why=f"another home holds it, and was heard {silent_ns // 10**9} s ago",
                 where=f"spool {spool.spool}",
-                todo=f"Write it off once that home was silent for {SILENT_NS // 10**9} s.",
+                remedy=f"Write it off once that home was silent for {SILENT_NS // 10**9} s.",
             )
         )
     if spool.is_at_rest or spool.missing_ns:
@@ -236,9 +236,9 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
             return _accepted(of_file[-1])
         faults = lake.sealed.examine([file])
         if not faults:
-            why_not, todo = "its bytes are those that were sealed", "Nothing is to be done."
+            why_not, remedy = "its bytes are those that were sealed", "Nothing is to be done."
             raise InvalidInput(
-                Problem(what="the file is not lost", why=why_not, where=file.name, todo=todo)
+                Problem(what="the file is not lost", why=why_not, where=file.name, remedy=remedy)
             )
         [fault] = faults
         loss = Loss(
@@ -271,8 +271,8 @@ def _file_named(lake: Lake, name: str) -> LakeFile:
     ]
     if not name or len(wanted) != 1:
         why = "several files end so" if name and wanted else "no file of that name is read"
-        todo = "clauseway lake check names the files that are missing or changed."
-        raise InvalidInput(Problem(what=f"no file {name!r}", why=why, where="FILE", todo=todo))
+        remedy = "clauseway lake check names the files that are missing or changed."
+        raise InvalidInput(Problem(what=f"no file {name!r}", why=why, where="FILE", remedy=remedy))
     return wanted[0]
 
 
@@ -340,20 +340,20 @@ def _assumption(loss: Loss) -> Assumption:
 def _check(estimate: str, why: str, estimates: Sequence[str] = ESTIMATES) -> None:
     problems = []
     if estimate not in estimates:
-        todo = f"One of {', '.join(estimates)}."
+        remedy = f"One of {', '.join(estimates)}."
         problems.append(
             Problem(
                 what=f"unknown estimate {estimate!r}",
                 why="an estimate is reserved or nothing",
                 where="--estimate",
-                todo=todo,
+                remedy=remedy,
             )
         )
     if not why.strip():
-        todo = "Say in a sentence why: it stands on every statement that rests on it."
+        remedy = "Say in a sentence why: it stands on every statement that rests on it."
         problems.append(
             Problem(
-                what="no reason is given", why="an estimate needs one", where="--why", todo=todo
+                what="no reason is given", why="an estimate needs one", where="--why", remedy=remedy
             )
         )
     if problems:

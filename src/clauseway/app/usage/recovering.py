@@ -86,8 +86,8 @@ def copies_in(folder: Path) -> list[CopyFound]:
 
 def _listed(folder: Path) -> list[JournalCopy]:
     if not folder.is_dir():
-        todo = "Name the folder of `clauseway journal follow` with --dir."
-        raise _problem("there are no copies", "there is no such folder", str(folder), todo)
+        remedy = "Name the folder of `clauseway journal follow` with --dir."
+        raise _problem("there are no copies", "there is no such folder", str(folder), remedy)
     return journal_copies(folder)
 
 
@@ -98,8 +98,8 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
     while the home that holds it was heard a short time ago.
     """
     if not why.strip():
-        todo = "Say in a sentence why the journal is taken for lost."
-        raise _problem("no reason is given", "it is kept with the copy", "--why", todo)
+        remedy = "Say in a sentence why the journal is taken for lost."
+        raise _problem("no reason is given", "it is kept with the copy", "--why", remedy)
     copy = _named(folder, name)
     place = f"{RECOVERED}{copy.spool[:_NAME_LENGTH]}"
     ends = home.spools / f"{place}-ends"
@@ -107,9 +107,9 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
     try:
         held = lock(copy.directory)
     except SpoolBusy:
-        todo = "Stop the gateway, or wait until it is gone: a lost machine is for ten seconds."
+        remedy = "Stop the gateway, or wait until it is gone: a lost machine is for ten seconds."
         problem = "the journal is not lost: its gateway writes it at this moment"
-        raise _problem(problem, "its follower hears it", f"journal {copy.spool}", todo) from None
+        raise _problem(problem, "its follower hears it", f"journal {copy.spool}", remedy) from None
     try:
         with open_lake(home) as lake, lake_locked(home):
             _check(lake.control, home, copy)
@@ -149,8 +149,8 @@ def _check(control: Control, home: Home, copy: JournalCopy) -> None:
     where = f"journal {copy.spool}"
     by, ours = fenced_by(copy.directory), f"for home {home.identity()}:"
     if by and ours not in by:
-        todo = "Nothing is to be done: what that home sealed is in the lake."
-        raise _problem("it was recovered already", f"by {by}", where, todo)
+        remedy = "Nothing is to be done: what that home sealed is in the lake."
+        raise _problem("it was recovered already", f"by {by}", where, remedy)
     losses = Losses(control)
     registered = losses.spool(copy.spool)
     if registered is None:
@@ -162,8 +162,8 @@ def _check(control: Control, home: Home, copy: JournalCopy) -> None:
     is_there = there.is_dir() and spool.identity_of(there) == bytes.fromhex(copy.spool)
     # What a backup brought back is a beginning: the copy may go on where that ends.
     if is_there and not registered.place.startswith((RECOVERED, RESTORED)):
-        todo = "Nothing is to be done: it is sealed from there."
-        raise _problem("the journal is not lost", f"it is there: {there}", where, todo)
+        remedy = "Nothing is to be done: it is sealed from there."
+        raise _problem("the journal is not lost", f"it is there: {there}", where, remedy)
 
 
 def _take(copy: JournalCopy, target: Path) -> None:
@@ -265,5 +265,5 @@ def _write_ends(home: Home, ends: Path, left_open: list[spool.OpenAttempt]) -> N
     asyncio.run(write())
 
 
-def _problem(problem: str, why: str, where: str, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=problem, why=why, where=where, todo=todo))
+def _problem(problem: str, why: str, where: str, remedy: str) -> InvalidInput:
+    return InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))

@@ -122,7 +122,7 @@ def _print(out: Console, view: CheckView, with_effects: bool) -> None:
             Text(remark.severity.value, _STYLES[remark.severity.value]),
             Text(f"{place}  {remark.what}"),
         )
-        print_indented(out, f"{remark.why}. {remark.todo}", by=2, style="dim")
+        print_indented(out, f"{remark.why}. {remark.remedy}", by=2, style="dim")
     counts = " · ".join(_counted(name, count) for name, count in view.counts.items())
     style = "bold green" if view.sound else "bold red"
     out.print(

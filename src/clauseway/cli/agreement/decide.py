@@ -115,7 +115,7 @@ def _check_single(out: Path | None) -> None:
     if out is not None:
         why = "one answer is printed"
         raise InvalidInput(
-            Problem(what="it has no meaning here", why=why, where="--out", todo="Leave it out.")
+            Problem(what="it has no meaning here", why=why, where="--out", remedy="Leave it out.")
         )
 
 
@@ -128,9 +128,9 @@ def _decide_batch(
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "pyarrow":
             raise
-        todo = "Install it: pip install 'clauseway[settle]'."
+        remedy = "Install it: pip install 'clauseway[settle]'."
         problem = Problem(
-            what="it cannot be read", why="PyArrow is not installed", where="--batch", todo=todo
+            what="it cannot be read", why="PyArrow is not installed", where="--batch", remedy=remedy
         )
         raise InvalidInput(problem) from None
     summary = answering.decide_file(opened, source, target, otherwise)

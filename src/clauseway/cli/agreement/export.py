@@ -128,9 +128,9 @@ def _only_one(taken: Mapping[str, Extract]) -> Extract:
     """Return the only agreement. Raise InvalidInput if there are several."""
     if len(taken) > 1:
         mistake, why = "several agreements are several files", "each has rules of its own"
-        todo = (
+        remedy = (
             "Name where they go: --out both.cedar writes both.NAME.cedar and both.combination.txt."
         )
-        raise InvalidInput(Problem(what=mistake, why=why, where="--out", todo=todo))
+        raise InvalidInput(Problem(what=mistake, why=why, where="--out", remedy=remedy))
     [extract] = taken.values()
     return extract

@@ -82,7 +82,7 @@ def _refuse_names(named: Names) -> None:
             what="it has no meaning here",
             why="--all chooses the rights",
             where=part.flag,
-            todo=f"Leave {part.flag} out.",
+            remedy=f"Leave {part.flag} out.",
         )
         for part in PARTS
         if getattr(named, part.name) != part.default

@@ -57,7 +57,7 @@ def _read(receipt: str) -> bytes:
                 what="the receipt cannot be read",
                 why=error.strerror or str(error),
                 where=receipt,
-                todo="Name the file that holds what `clauseway decide --json` printed.",
+                remedy="Name the file that holds what `clauseway decide --json` printed.",
             )
         ) from None
 

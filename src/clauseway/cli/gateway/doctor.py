@@ -87,5 +87,5 @@ def _print_check(out: Console, check: Check) -> None:
     out.print(
         Text("  ") + mark + Text(f" {check.what:<{_COLUMN}}") + Text(check.found), soft_wrap=True
     )
-    if check.todo:
-        print_indented(out, check.todo, by=4 + _COLUMN, style="yellow")
+    if check.remedy:
+        print_indented(out, check.remedy, by=4 + _COLUMN, style="yellow")

@@ -40,7 +40,7 @@ def print_drafted(imported: ImportedConfiguration) -> None:
     for model in imported.models:
         if model.standing != "unstated":
             sentence = (
-                f"{model.asked_as} ({model.written}, {model.place}): {model.why} {model.todo}"
+                f"{model.asked_as} ({model.written}, {model.place}): {model.why} {model.remedy}"
             )
             out.print(sentence.rstrip(), markup=False, soft_wrap=True)
     if any(model.standing == "unstated" for model in imported.models):

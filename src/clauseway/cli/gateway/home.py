@@ -120,7 +120,7 @@ def restore_command(
                 what="nothing is taken over",
                 why="a home that is restored to be read spends nothing",
                 where="--why" if why else "--keep-budgets",
-                todo="Add --take-over, or leave it out.",
+                remedy="Add --take-over, or leave it out.",
             )
         )
     over = TakingOver(why=why, keeps_budgets=keep_budgets) if take_over else None

@@ -90,9 +90,9 @@ def command(
 
 def _refuse_answers(*answers: object) -> None:
     if any(answers):
-        why, todo = "a demo asks no question", "Leave out the answers, or --demo."
+        why, remedy = "a demo asks no question", "Leave out the answers, or --demo."
         raise InvalidInput(
-            Problem(what="--demo beside answers", why=why, where="--demo", todo=todo)
+            Problem(what="--demo beside answers", why=why, where="--demo", remedy=remedy)
         )
 
 
@@ -135,11 +135,13 @@ def _answers(
     ]
     # Asked in a script, nobody would answer: every missing flag is named at once.
     if missing and not sys.stdin.isatty():
-        todo = "Give {}, or run it on a terminal, which asks."
+        remedy = "Give {}, or run it on a terminal, which asks."
         other = " or --without-agreement"
         raise InvalidInput(
             *(
-                _problem(flag, "it is missing", todo.format(flag + other * (flag == "--agreement")))
+                _problem(
+                    flag, "it is missing", remedy.format(flag + other * (flag == "--agreement"))
+                )
                 for flag in missing
             )
         )
@@ -164,6 +166,6 @@ def _asked(question: str, usual: str) -> list[str]:
     return [name for part in written.split(",") if (name := part.strip())]
 
 
-def _problem(where: str, problem: str, todo: str) -> Problem:
+def _problem(where: str, problem: str, remedy: str) -> Problem:
     why = "three answers make a configuration: where, which models, under which agreement"
-    return Problem(what=problem, why=why, where=where, todo=todo)
+    return Problem(what=problem, why=why, where=where, remedy=remedy)

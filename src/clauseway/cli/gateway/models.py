@@ -38,13 +38,13 @@ def command(
     day = day_given(as_of, "--as-of") or now().day
     if surface:
         if surface not in SURFACES:
-            todo = suggestion(surface, SURFACES)
+            remedy = suggestion(surface, SURFACES)
             raise InvalidInput(
                 Problem(
                     what=f"unknown surface {surface!r}",
                     why="the matrix has none",
                     where="--surface",
-                    todo=todo,
+                    remedy=remedy,
                 )
             )
         lacking = lacking_on(surface, product, day)

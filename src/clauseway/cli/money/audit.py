@@ -93,7 +93,7 @@ def verify(
         for problem in check.problems:
             print_indented(out, f"{problem.what}: {problem.why}.", by=2)
         if check.problems:
-            print_indented(out, check.problems[0].todo, by=2, style="dim")
+            print_indented(out, check.problems[0].remedy, by=2, style="dim")
         for broken in check.breaks:
             when = KnownAt(broken.recorded_ns).day
             text = f"Broken before log row {broken.row}: {broken.found} "

@@ -116,9 +116,9 @@ def prices(
       clauseway basis prices --of-this-version --why "prices of the new models"
     """
     if file is None and not of_this_version and not alone:
-        todo = "Name a file, or say --of-this-version or --without-own."
+        remedy = "Name a file, or say --of-this-version or --without-own."
         raise InvalidInput(
-            Problem(what="no price book", why="none was named", where="FILE", todo=todo)
+            Problem(what="no price book", why="none was named", where="FILE", remedy=remedy)
         )
     changed = change_prices(
         home_at(home), why, file=file, of_this_version=of_this_version, alone=alone
@@ -202,9 +202,9 @@ def agreement(
       clauseway basis agreement ours --why "amendment 6, signed 5 June"
     """
     if bool(folders) == built_in:
-        todo = "Name the folders, or say --built-in."
+        remedy = "Name the folders, or say --built-in."
         raise InvalidInput(
-            Problem(what="no agreement", why="none was named", where="FOLDER", todo=todo)
+            Problem(what="no agreement", why="none was named", where="FOLDER", remedy=remedy)
         )
     return _say(change_agreements(home_at(home), why, folders or []), as_json)
 

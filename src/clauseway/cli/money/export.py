@@ -101,9 +101,9 @@ def focus(
     """
     part = books.part
     if not part.period:
-        todo = "Name it with --period, as 2026-05."
+        remedy = "Name it with --period, as 2026-05."
         raise InvalidInput(
-            Problem(what="no period", why="a bill is of a month", where="--period", todo=todo)
+            Problem(what="no period", why="a bill is of a month", where="--period", remedy=remedy)
         )
     table = held_prices(books.home, known_at)
     opened = held_agreements(books.home)
@@ -133,12 +133,12 @@ def focus_invoices(
       clauseway export focus-invoices --period 2026-05 --party microsoft --out invoices
     """
     if books.out is None:
-        mistake, why, todo = (
+        mistake, why, remedy = (
             "no folder",
             "there are two files",
             "Name where they go: --out invoices.",
         )
-        raise InvalidInput(Problem(what=mistake, why=why, where="--out", todo=todo))
+        raise InvalidInput(Problem(what=mistake, why=why, where="--out", remedy=remedy))
     details, charges = focus_invoices_of(home_at(books.home), books.part)
     datasets = {
         "invoice_detail": (details, INVOICE_COLUMNS),
@@ -158,8 +158,12 @@ def parquet(books: _Books) -> int:
       clauseway export parquet --out books
     """
     if books.out is None:
-        mistake, why, todo = "no folder", "there are two files", "Name where they go: --out books."
-        raise InvalidInput(Problem(what=mistake, why=why, where="--out", todo=todo))
+        mistake, why, remedy = (
+            "no folder",
+            "there are two files",
+            "Name where they go: --out books.",
+        )
+        raise InvalidInput(Problem(what=mistake, why=why, where="--out", remedy=remedy))
     written = parquet_files(home_at(books.home), books.part, books.out)
     return report_rows(written, books.as_json)
 
@@ -185,8 +189,8 @@ def cloudevents(books: _Books) -> int:
             f"there is no usage in {part.period}",
             "nothing that is asked for was metered or imported",
         )
-        todo = "See what there is: clauseway usage show."
-        raise InvalidInput(Problem(what=mistake, why=why, where="--period", todo=todo))
+        remedy = "See what there is: clauseway usage show."
+        raise InvalidInput(Problem(what=mistake, why=why, where="--period", remedy=remedy))
     every = chain([] if first is None else [first], lines)
     if books.as_json and books.out is None:
         text = b"".join(every)

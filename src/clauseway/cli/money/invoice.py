@@ -59,7 +59,7 @@ def command(
                 what="no payer or payee",
                 why=why,
                 where="--payer",
-                todo="Name both: --payer and --payee.",
+                remedy="Name both: --payer and --payee.",
             )
         )
     written = invoice(home_at(home), period, payer, payee, dated(day), number, currency)

@@ -56,9 +56,11 @@ def command(
     if reversed_:
         return _reverse(home, reference, invoice, reversed_, day, reason, as_json)
     if not invoice:
-        todo = "Name the invoice, or the payment to take back with --reverse."
+        remedy = "Name the invoice, or the payment to take back with --reverse."
         raise InvalidInput(
-            Problem(what="no invoice", why="a payment is on an invoice", where="INVOICE", todo=todo)
+            Problem(
+                what="no invoice", why="a payment is on an invoice", where="INVOICE", remedy=remedy
+            )
         )
     paid = pay(home_at(home), reference, invoice, amount, dated(day), currency)
     withheld = f", of which {cents(paid.withheld)} withheld" if paid.withheld else ""
@@ -82,7 +84,7 @@ def _reverse(
     if invoice:
         why = "a reversal is of one payment, on whichever invoice that was"
         raise InvalidInput(
-            Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", todo="Leave it out.")
+            Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", remedy="Leave it out.")
         )
     done, paid = reverse(home_at(home), reference, payment, dated(day), reason)
     amount = f"{cents(paid.amount)} {paid.currency} of {paid.invoice}"

@@ -117,10 +117,10 @@ def _known(text: str | None) -> KnownAt:
 def _named(cloud: str) -> str:
     if cloud:
         return cloud
-    todo = "Name it with --cloud, as in --cloud azure."
+    remedy = "Name it with --cloud, as in --cloud azure."
     raise InvalidInput(
         Problem(
-            what="no cloud", why="prices differ from cloud to cloud", where="--cloud", todo=todo
+            what="no cloud", why="prices differ from cloud to cloud", where="--cloud", remedy=remedy
         )
     )
 
@@ -131,7 +131,7 @@ def _check(file: Path | None, as_json: bool) -> int:
             what="no book",
             why="none was named",
             where="FILE",
-            todo="Write `price check prices.csv`.",
+            remedy="Write `price check prices.csv`.",
         )
         raise InvalidInput(problem)
     checked = check_book(file)

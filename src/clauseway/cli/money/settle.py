@@ -243,13 +243,13 @@ def _print_days(days: list[DaySettled]) -> None:
 def _refuse_unknown_engine(name: str) -> None:
     if name != "spark":
         problem, why = f"no engine {name!r}", "a second opinion comes from spark"
-        todo = "Write --second-opinion spark."
-        raise InvalidInput(Problem(what=problem, why=why, where="--second-opinion", todo=todo))
+        remedy = "Write --second-opinion spark."
+        raise InvalidInput(Problem(what=problem, why=why, where="--second-opinion", remedy=remedy))
 
 
 def _refuse_beside(flag: str, why: str, **others: object) -> None:
     """Refuse a flag beside others that were given and would be without effect."""
     given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if given:
-        problem, todo = f"{flag} with {listed(given)}", f"Leave out {flag}, or the rest."
-        raise InvalidInput(Problem(what=problem, why=why, where=flag, todo=todo))
+        problem, remedy = f"{flag} with {listed(given)}", f"Leave out {flag}, or the rest."
+        raise InvalidInput(Problem(what=problem, why=why, where=flag, remedy=remedy))

@@ -277,13 +277,13 @@ def countersign(
       clauseway statement countersign may.json --party microsoft
     """
     if unverified is not bool(why.strip()):
-        todo = 'Write both: --unverified --why "the meter of May is being replaced".'
+        remedy = 'Write both: --unverified --why "the meter of May is being replaced".'
         raise InvalidInput(
             Problem(
                 what="--unverified and --why",
                 why="one needs the other",
                 where="--unverified",
-                todo=todo,
+                remedy=remedy,
             )
         )
     given = read_statement(file)
@@ -394,7 +394,7 @@ def _format(given: str, out: Path | None, as_json: bool) -> str:
     if as_json and given not in ("", "json"):
         mistake, why = f"--json and --format {given}", "they ask for two formats"
         raise InvalidInput(
-            Problem(what=mistake, why=why, where="--format", todo="Leave one of the two out.")
+            Problem(what=mistake, why=why, where="--format", remedy="Leave one of the two out.")
         )
     if chosen not in _FORMATS or (chosen == TERMINAL and out is not None):
         mistake = (
@@ -403,6 +403,6 @@ def _format(given: str, out: Path | None, as_json: bool) -> str:
         kept = ", ".join(FORMATS if out is not None else _FORMATS)
         why = "a statement is not written in it"
         raise InvalidInput(
-            Problem(what=mistake, why=why, where="--format", todo=f"Name one of {kept}.")
+            Problem(what=mistake, why=why, where="--format", remedy=f"Name one of {kept}.")
         )
     return chosen

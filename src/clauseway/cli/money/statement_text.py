@@ -17,7 +17,10 @@ def print_statement(out: Console, statement: StatementContext) -> None:
     out.print(f"\n{statement.title} ({statement.currency})", style="bold")
     for alert in statement.alerts:
         print_indented(
-            out, f"Open: {alert.what} ({alert.where}): {alert.why}. {alert.todo}", by=2, style="red"
+            out,
+            f"Open: {alert.what} ({alert.where}): {alert.why}. {alert.remedy}",
+            by=2,
+            style="red",
         )
     for section in statement.sections:
         _print_section(out, section)

@@ -82,7 +82,7 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
             retired = " (retired: nobody reads it)" if fault.is_retired else ""
             problem = fault.problem
             out.print(
-                f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.todo}",
+                f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.remedy}",
                 soft_wrap=True,
             )
         for loss in report.lost:

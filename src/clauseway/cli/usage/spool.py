@@ -115,7 +115,7 @@ def _print(overview: Journals) -> None:
         out.print(f"{alone.place}: usage had one copy from {alone.since} {until}", soft_wrap=True)
     for problem in overview.open:
         out.print(
-            f"open: {problem.what} ({problem.where}): {problem.why}\n  {problem.todo}",
+            f"open: {problem.what} ({problem.where}): {problem.why}\n  {problem.remedy}",
             soft_wrap=True,
         )
     if not overview.spools:

@@ -393,14 +393,17 @@ def _pairs(given: Sequence[str] | None, *, may_be_empty: bool = False) -> dict[s
         item for item in given or () if "=" not in item or (item.endswith("=") and not may_be_empty)
     ]
     if wrong:
-        why, todo = "a field and its value are joined by =", "Write it like --set seller=microsoft."
+        why, remedy = (
+            "a field and its value are joined by =",
+            "Write it like --set seller=microsoft.",
+        )
         raise InvalidInput(
             *(
                 Problem(
                     what=f"{item!r} is not written as field=value",
                     why=why,
                     where="--set",
-                    todo=todo,
+                    remedy=remedy,
                 )
                 for item in wrong
             )

@@ -234,13 +234,16 @@ def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[
 def check_choices(count: int) -> None:
     """Raise InvalidInput if there are more choices of readings than can be walked."""
     if count > _CHOICES_MAX:
-        why, todo = (
+        why, remedy = (
             f"they are read in {count:,} ways",
             "Choose some of them with --reading NAME=OPTION.",
         )
         raise InvalidInput(
             Problem(
-                what="too many readings are left open", why=why, where="--every-reading", todo=todo
+                what="too many readings are left open",
+                why=why,
+                where="--every-reading",
+                remedy=remedy,
             )
         )
 
@@ -274,15 +277,15 @@ def _size(question: Question) -> tuple[object, ...]:
 
 def _nothing_to_walk(days: Interval) -> Problem:
     if days.is_empty:
-        why, todo = (
+        why, remedy = (
             f"the range from {days.begin} has no day",
             "Let --until be no earlier than --from.",
         )
-        return Problem(what="there is nothing to prove", why=why, where="--until", todo=todo)
+        return Problem(what="there is nothing to prove", why=why, where="--until", remedy=remedy)
     why = (
         "no question has all these names: "
         "some action does not take that product, cloud or other party"
     )
     return Problem(
-        what="there is nothing to prove", why=why, where="--action", todo="Leave out a flag."
+        what="there is nothing to prove", why=why, where="--action", remedy="Leave out a flag."
     )

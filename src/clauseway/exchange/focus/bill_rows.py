@@ -168,7 +168,7 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
                     why="the bill has no such column, and without it nothing can be compared",
                     where=str(path),
                     line=1,
-                    todo=f"Export the bill in FOCUS {VERSIONS_READ} with this column"
+                    remedy=f"Export the bill in FOCUS {VERSIONS_READ} with this column"
                     + (
                         f", or compare another cost: --cost {' or '.join(COSTS)}."
                         if name == cost
@@ -180,16 +180,16 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
         ) from None
     except RepeatedColumns as error:
         message, why = "a column is there twice", f"{error} could mean either"
-        todo = "Give each column a name of its own."
+        remedy = "Give each column a name of its own."
         raise InvalidInput(
-            Problem(what=message, why=why, where=str(path), line=1, todo=todo)
+            Problem(what=message, why=why, where=str(path), line=1, remedy=remedy)
         ) from None
     except (OSError, pa.ArrowException) as error:
-        todo = (
+        remedy = (
             f"Give a bill in FOCUS {VERSIONS_READ} as CSV, or as Parquet with the ending .parquet."
         )
         raise InvalidInput(
-            Problem(what="the bill cannot be read", why=str(error), where=str(path), todo=todo)
+            Problem(what="the bill cannot be read", why=str(error), where=str(path), remedy=remedy)
         ) from None
 
 

@@ -50,7 +50,7 @@ def format_of(path: Path) -> str:
             what="the format is not recognised",
             why="neither its name nor its beginning tells it",
             where=str(path),
-            todo=f"Name it with --format: {', '.join(FORMATS)}.",
+            remedy=f"Name it with --format: {', '.join(FORMATS)}.",
         )
     )
 
@@ -58,9 +58,9 @@ def format_of(path: Path) -> str:
 def check_format(form: str) -> None:
     """Raise InvalidInput for a format that nothing reads."""
     if form not in FORMATS:
-        todo = f"One of {', '.join(FORMATS)}."
+        remedy = f"One of {', '.join(FORMATS)}."
         message, why = f"{form!r} is not a format", "nothing reads it"
-        raise InvalidInput(Problem(what=message, why=why, where="--format", todo=todo))
+        raise InvalidInput(Problem(what=message, why=why, where="--format", remedy=remedy))
 
 
 def read_usage(path: Path, form: str, names: BillNames, rows: int) -> Iterator[list[Reported]]:
@@ -86,15 +86,17 @@ def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
         return list(islice(reader, rows))
     except MissingColumns as error:
         message, why = "it is not a FOCUS file", f"it has no {error}"
-        todo = f"Export usage with the columns of FOCUS {VERSIONS_READ}, or name another --format."
+        remedy = (
+            f"Export usage with the columns of FOCUS {VERSIONS_READ}, or name another --format."
+        )
         raise InvalidInput(
-            Problem(what=message, why=why, where=str(path), line=1, todo=todo)
+            Problem(what=message, why=why, where=str(path), line=1, remedy=remedy)
         ) from None
     except RepeatedColumns as error:
         message, why = "a column is there twice", f"{error} could mean either"
-        todo = "Give each column a name of its own."
+        remedy = "Give each column a name of its own."
         raise InvalidInput(
-            Problem(what=message, why=why, where=str(path), line=1, todo=todo)
+            Problem(what=message, why=why, where=str(path), line=1, remedy=remedy)
         ) from None
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise InvalidInput(_unreadable(path, error)) from None
@@ -115,5 +117,5 @@ def _check_own(names: list[str]) -> None:
 def _unreadable(path: Path, error: Exception) -> Problem:
     why = (error.strerror if isinstance(error, OSError) else "") or str(error).splitlines()[0]
     return Problem(
-        what="the file cannot be read", why=why, where=str(path), todo="Give a readable file."
+        what="the file cannot be read", why=why, where=str(path), remedy="Give a readable file."
     )

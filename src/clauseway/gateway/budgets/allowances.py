@@ -429,7 +429,7 @@ class Allowances:
 
     async def report(self, now_s: float) -> None:
         """Tell the lease server what was spent, return the leases that are over, give back what is
-        recalled or idle.
+        revoked or idle.
 
         To be called once a second or so. Raises nothing: what could not be said is said the next
         time.
@@ -522,14 +522,14 @@ class Allowances:
             for call in calls:
                 call.leased.lease_task = None
 
-    async def _give_back(self, recalled: "list[_Leased]") -> None:
+    async def _give_back(self, revoked: "list[_Leased]") -> None:
         """Give back what is free.
 
         INVARIANT: only once the journal has what freed it. Of a process that dies, an attempt
         without an end counts as what it reserved, and others have spent by then what was given back.
         """
-        free = [max(leased.left, 0) for leased in recalled]
-        calls = [_Call(leased, None, leased.give_back()) for leased in recalled]
+        free = [max(leased.left, 0) for leased in revoked]
+        calls = [_Call(leased, None, leased.give_back()) for leased in revoked]
         if calls and not await self._is_recorded():
             for (leased, _, ask), amount in zip(calls, free, strict=True):
                 if isinstance(leased, BudgetSlice):
@@ -548,7 +548,7 @@ class Allowances:
             return False
 
     async def _ask_for(self, calls: "list[_Call]") -> list[_Leased]:
-        """Say it and take over what is answered; the leases of which something is recalled.
+        """Say it and take over what is answered; the leases of which something is revoked.
 
         Where the lease server could not be asked, nothing was granted, as far as we know.
         """
@@ -565,7 +565,7 @@ class Allowances:
                     leased.denied_least, leased.denied_until_s = 0, began_s + DENIED_S
                     leased.unheard = True
             return []
-        recalled: list[_Leased] = []
+        revoked: list[_Leased] = []
         for (leased, former, ask), slice_ in zip(calls, slices, strict=True):
             # The server has the last figures of a lease that is over.
             if former is not None:
@@ -575,9 +575,9 @@ class Allowances:
             elif ask.part == leased.part:
                 leased.granted(slice_, ask, began_s)
                 # Another process is short, or nobody here needs it: what is free goes back at once.
-                if leased.left > 0 and (slice_.recall or _is_idle(leased)):
-                    recalled.append(leased)
-        return recalled
+                if leased.left > 0 and (slice_.revoked or _is_idle(leased)):
+                    revoked.append(leased)
+        return revoked
 
 
 def _is_idle(leased: _Leased) -> bool:

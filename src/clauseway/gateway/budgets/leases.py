@@ -49,7 +49,7 @@ class GrantedLease(msgspec.Struct, frozen=True, kw_only=True):
     `amount`.
 
     The period that it is of ends in `ends_in_s`; 0 or less: that is over, and nothing more comes of
-    this lease. The share of a limit ends then unless it is asked for again. `recall`: another
+    this lease. The share of a limit ends then unless it is asked for again. `revoked`: another
     process needs what this one holds and does not use. `unread`: less was granted than was needed,
     and so much more is held by processes that died; it counts as spent until their journals are
     read.
@@ -59,7 +59,7 @@ class GrantedLease(msgspec.Struct, frozen=True, kw_only=True):
     left: int
     amount: int
     ends_in_s: float = FOREVER_S
-    recall: bool = False
+    revoked: bool = False
     unread: int = 0
 
 

@@ -284,8 +284,8 @@ def _key(auth: Auth) -> _Key:
     )
 
 
-def _problem(auth: Auth, why: str, todo: str) -> Problem:
-    return Problem(what=f"no credential of kind {auth.kind}", why=why, where="auth", todo=todo)
+def _problem(auth: Auth, why: str, remedy: str) -> Problem:
+    return Problem(what=f"no credential of kind {auth.kind}", why=why, where="auth", remedy=remedy)
 
 
 def _not_yet(auth: Auth) -> Problem:

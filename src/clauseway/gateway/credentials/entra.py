@@ -38,7 +38,7 @@ class _Entra:
                     what="a client secret without its identity",
                     why=f"there is a secret, but no {' and no '.join(missing)}",
                     where="auth.settings",
-                    todo=f"Write {' and '.join(missing)}.",
+                    remedy=f"Write {' and '.join(missing)}.",
                 )
             )
 

@@ -42,5 +42,5 @@ def _taken(member: str, origin: str, where: str) -> str:
 
 
 def _problem(member: str, why: str, where: str) -> InvalidInput:
-    todo = "Put it there, readable to the gateway, or name another place."
-    return InvalidInput(Problem(what=f"no {member}", why=why, where=where, todo=todo))
+    remedy = "Put it there, readable to the gateway, or name another place."
+    return InvalidInput(Problem(what=f"no {member}", why=why, where=where, remedy=remedy))

@@ -28,10 +28,10 @@ class _File:
                 _problem("a secret file without a path", "nothing names it", "Write path.")
             )
         if self._sends not in _SENT:
-            todo = f"Write one of: {', '.join(_SENT)}."
+            remedy = f"Write one of: {', '.join(_SENT)}."
             problems.append(
                 _problem(
-                    f"a secret to be sent as {self._sends!r}", "a file holds no such thing", todo
+                    f"a secret to be sent as {self._sends!r}", "a file holds no such thing", remedy
                 )
             )
         if problems:
@@ -46,8 +46,8 @@ class _File:
         return Credential(kind=self._sends, secret=secret)
 
 
-def _problem(problem: str, why: str, todo: str) -> Problem:
-    return Problem(what=problem, why=why, where="auth.settings", todo=todo)
+def _problem(problem: str, why: str, remedy: str) -> Problem:
+    return Problem(what=problem, why=why, where="auth.settings", remedy=remedy)
 
 
 def source(auth: Auth) -> _File:

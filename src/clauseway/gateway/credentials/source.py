@@ -34,14 +34,14 @@ class CredentialSource(Protocol):
 
 class CredentialSourceKind(NamedTuple):
     """A kind of source. `module` in this package has `source(auth)`; `libraries` are what it
-    imports, `extra` brings them. `sends` is the kind of credential that it gives; `todo` what to
+    imports, `extra` brings them. `sends` is the kind of credential that it gives; `remedy` what to
     look at where it gives none."""
 
     module: str
     libraries: tuple[str, ...]
     extra: str
     sends: str
-    todo: str
+    remedy: str
 
 
 KINDS: Mapping[str, CredentialSourceKind] = {
@@ -117,7 +117,7 @@ def problems_of(auth: Auth) -> list[Problem]:
                 what=f"unknown kind of auth {auth.kind!r}",
                 why="nothing gives such a credential",
                 where="auth.kind",
-                todo=f"Write one of: {', '.join((*STATIC, *KINDS))}.",
+                remedy=f"Write one of: {', '.join((*STATIC, *KINDS))}.",
             )
         ]
     return [
@@ -125,7 +125,7 @@ def problems_of(auth: Auth) -> list[Problem]:
             what=f"credentials of kind {auth.kind} cannot be had",
             why=f"{library} is not installed",
             where="auth.kind",
-            todo=f"Install it: pip install 'clauseway[{kind.extra}]'.",
+            remedy=f"Install it: pip install 'clauseway[{kind.extra}]'.",
         )
         for library in kind.libraries
         if not _is_installed(library)
@@ -168,7 +168,7 @@ def failure(auth: Auth, error: Exception) -> Problem:
         what=f"no credential of kind {auth.kind}",
         why=f"{type(error).__name__}: {said[:_WHY_CHARACTERS_MAX]}",
         where="auth",
-        todo=kind.todo if kind else "Check the secret.",
+        remedy=kind.remedy if kind else "Check the secret.",
     )
 
 

@@ -176,8 +176,8 @@ def lines_of(pieces: list[bytes]) -> Iterator[bytes]:
 
 
 def no_plan(why: str, where: str) -> InvalidInput:
-    todo = "Compile the plan anew; it is replaced whole, by rename."
-    return InvalidInput(Problem(what="no readable plan", why=why, where=where, todo=todo))
+    remedy = "Compile the plan anew; it is replaced whole, by rename."
+    return InvalidInput(Problem(what="no readable plan", why=why, where=where, remedy=remedy))
 
 
 def limits_of(part: PlanPart) -> tuple[RateLimit, ...]:

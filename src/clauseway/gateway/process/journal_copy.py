@@ -44,18 +44,18 @@ def follower_of(copying: Copying) -> FollowerSettings:
     try:
         host, port = parse_address(copying.follower)
     except ValueError as error:
-        todo = "Write the address of `clauseway journal follow`, as 10.0.0.7:8410."
+        remedy = "Write the address of `clauseway journal follow`, as 10.0.0.7:8410."
         raise _problem(
-            f"{copying.follower!r} is no address", str(error), "follower", todo
+            f"{copying.follower!r} is no address", str(error), "follower", remedy
         ) from None
     try:
         secret = read_secret(Path(copying.secret_file))
     except ValueError as error:
-        todo = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
+        remedy = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
         what = f"{copying.secret_file or 'no file'} holds no secret"
-        raise _problem(what, str(error), "secret_file", todo) from None
+        raise _problem(what, str(error), "secret_file", remedy) from None
     return FollowerSettings(host, port, secret, copying.when_away, copying.patience_s)
 
 
-def _problem(what: str, why: str, member: str, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=f"journal.{member}", todo=todo))
+def _problem(what: str, why: str, member: str, remedy: str) -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where=f"journal.{member}", remedy=remedy))

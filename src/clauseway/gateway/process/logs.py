@@ -1,7 +1,7 @@
 """Log events, and an access log with a line for some or all requests; as JSON, or as text on a
 terminal.
 
-    {"time": "2026-11-20T12:00:00.000Z", "event": "plan taken over", "agreement": "…", "deployments": 4}
+    {"time": "2026-11-20T12:00:00.000Z", "event": "plan reloaded", "agreement": "…", "deployments": 4}
 
 Nobody waits for a line: it is put in a queue, and a thread writes what has gathered. A queue that
 is full loses the line and counts it; the next line that is written says how many were lost. Lines
@@ -173,7 +173,7 @@ class AccessLog:
             "deployment": candidate.target.name if candidate is not None else "",
             "decision": candidate.decision if candidate is not None else "",
             "failed": [f"{failed.deployment} {failed.status}" for failed in explanation.attempted],
-            "passed_over": len(explanation.skipped),
+            "skipped": len(explanation.skipped),
             "duration_ms": duration_us / 1000,
             "organisation": buyer.organisation,
             "project": buyer.project,
@@ -195,7 +195,7 @@ def as_json(line: LogLine) -> bytes:
 
 
 def as_text(line: LogLine) -> bytes:
-    """`12:00:00.123 plan taken over  deployments=4`"""
+    """`12:00:00.123 plan reloaded  deployments=4`"""
     return _text(line, line.event)
 
 

@@ -146,7 +146,7 @@ class Figures(Collector):
             value=counts.failovers,
         )
         refusals = CounterMetricFamily(
-            "clauseway_refusals", "Requests refused at the door.", labels=("code",)
+            "clauseway_refusals", "Requests refused before a cloud was asked.", labels=("code",)
         )
         for code, count in list(counts.refusals.items()):
             refusals.add_metric((code,), count)

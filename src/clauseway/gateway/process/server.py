@@ -382,7 +382,7 @@ class Server:
         self._endpoints.limit(limits)
         self._access.share = plan.settings.log.access
         self._watchers()
-        self._lines.event("plan taken over", **_figures(opened))
+        self._lines.event("plan reloaded", **_figures(opened))
         if changed := changed_needing_restart(before, plan.settings):
             self._lines.event("restart needed", settings=changed)
 
@@ -393,13 +393,13 @@ class Server:
         if self._listener.is_outdated(tls):
             try:
                 await self._listener.open(loop, self._client, tls, self._shared.limits.head_s)
-                self._lines.event("certificate taken over", certificate=tls.certificate)
+                self._lines.event("certificate reloaded", certificate=tls.certificate)
             except InvalidInput as error:
                 self._refuse("certificate", error)
         if self._endpoints.is_outdated(tls):
             try:
                 self._endpoints.trust(tls)
-                self._lines.event("authorities taken over", upstream_ca=tls.upstream_ca)
+                self._lines.event("authorities reloaded", upstream_ca=tls.upstream_ca)
             except InvalidInput as error:
                 self._refuse("authorities", error)
 
@@ -461,11 +461,11 @@ def optional(module: str, setting: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        todo = (
+        remedy = (
             "Install it: pip install 'clauseway[server]' (or [telemetry] alone), or switch it off."
         )
         raise InvalidInput(
-            Problem(what=f"{setting} cannot be", why=str(error), where=setting, todo=todo)
+            Problem(what=f"{setting} cannot be", why=str(error), where=setting, remedy=remedy)
         ) from None
 
 

@@ -161,7 +161,7 @@ def as_json(identifier: str, explanation: RequestExplanation) -> dict[str, objec
         "decision": candidate.decision if candidate is not None else None,
         "outcome": candidate.outcome if candidate is not None else None,
         "attempted": [_shown(attempted) for attempted in explanation.attempted],
-        "passed_over": [skipped._asdict() for skipped in explanation.skipped],
+        "skipped": [skipped._asdict() for skipped in explanation.skipped],
         "usage": _by_name(explanation.units),
         "usage_estimated": explanation.is_estimated,
         "cost": _cost(

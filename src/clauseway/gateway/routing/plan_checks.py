@@ -76,7 +76,7 @@ def _problem(problem: str, why: str, where: str) -> Problem:
         what=problem,
         why=why,
         where=where,
-        todo="Compile the plan anew; it is never edited by hand.",
+        remedy="Compile the plan anew; it is never edited by hand.",
     )
 
 

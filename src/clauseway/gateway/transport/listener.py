@@ -1,4 +1,4 @@
-"""The door: where clients come in, with or without TLS, by certificates that may change while it is
+"""The listener: where clients come in, with or without TLS, by certificates that may change while it is
 open.
 
 The listening socket stays; what changes is who accepts from it. Connections that are open, and

@@ -78,5 +78,5 @@ def _problem(host: str, port: int, error: OSError) -> Problem:
         what=f"cannot listen on port {port}",
         why=str(error) if in_words else os.strerror(error.errno or 0).lower(),
         where=f"{host}:{port}",
-        todo="Stop what listens there, or name another address or port (0 takes any free port).",
+        remedy="Stop what listens there, or name another address or port (0 takes any free port).",
     )

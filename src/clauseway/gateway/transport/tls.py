@@ -27,9 +27,9 @@ def toward_clients(tls: TlsSettings) -> ssl.SSLContext | None:
         # Without a callback, OpenSSL would ask for the key's passphrase on the terminal.
         context.load_cert_chain(tls.certificate, tls.key, password=_no_passphrase)
     except (OSError, ValueError) as error:
-        todo = "Give the chain (ours first) and its private key, as PEM and without a passphrase."
+        remedy = "Give the chain (ours first) and its private key, as PEM and without a passphrase."
         raise _unusable(
-            f"{tls.certificate} with {tls.key}", error, "tls.certificate", todo
+            f"{tls.certificate} with {tls.key}", error, "tls.certificate", remedy
         ) from None
     if tls.client_ca:
         # Mutual TLS: with an authority to check them by, clients have to show a certificate.
@@ -77,7 +77,7 @@ def _no_passphrase() -> str:
     raise ValueError("the key is locked with a passphrase")
 
 
-def _unusable(subject: str, error: Exception, where: str, todo: str) -> InvalidInput:
+def _unusable(subject: str, error: Exception, where: str, remedy: str) -> InvalidInput:
     return InvalidInput(
-        Problem(what=f"{subject} cannot be used", why=str(error), where=where, todo=todo)
+        Problem(what=f"{subject} cannot be used", why=str(error), where=where, remedy=remedy)
     )

@@ -99,5 +99,5 @@ def _tokens(text: str) -> int:
 
 def _problem(where: str, line: int, problem: str, why: str) -> Problem:
     return Problem(
-        what=problem, why=why, where=where, line=line, todo=f"Write each row like {_EXAMPLE}."
+        what=problem, why=why, where=where, line=line, remedy=f"Write each row like {_EXAMPLE}."
     )

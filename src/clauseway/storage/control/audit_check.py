@@ -215,8 +215,8 @@ def _broken(row: Logged) -> Problem:
 
 
 def _problem(message: str, why: str) -> Problem:
-    todo = (
+    remedy = (
         "Restore the database from a backup; `clauseway audit verify` checks all of it again. "
         "Without a backup, state the break: `clauseway audit restart --why …`."
     )
-    return Problem(what=message, why=why, where="books", todo=todo)
+    return Problem(what=message, why=why, where="books", remedy=remedy)

@@ -148,8 +148,8 @@ def _require_empty(writing: Connection) -> None:
     if held or begun[_BEGUN[0]] > 1:
         most = ", ".join(f"{rows:,} rows of {name}" for name, rows in sorted(held.items())[:3])
         message, why = "the target is not empty", f"it holds {most or 'a log of books'}"
-        todo = "Name a database that is empty; what is in this one stays as it is."
-        raise InvalidInput(Problem(what=message, why=why, where="the target", todo=todo))
+        remedy = "Name a database that is empty; what is in this one stays as it is."
+        raise InvalidInput(Problem(what=message, why=why, where="the target", remedy=remedy))
 
 
 def _require_same(source: list[TableContent], target: list[TableContent]) -> None:
@@ -161,8 +161,8 @@ def _require_same(source: list[TableContent], target: list[TableContent]) -> Non
     ]
     if differing:
         message, why = "the copy is not the same", f"these tables differ: {', '.join(differing)}"
-        todo = (
+        remedy = (
             "Nothing was kept of the copy and the home is as it was. "
             "Report this as a fault of clauseway."
         )
-        raise InvalidInput(Problem(what=message, why=why, where="the target", todo=todo))
+        raise InvalidInput(Problem(what=message, why=why, where="the target", remedy=remedy))

@@ -136,9 +136,9 @@ def _postgresql(address: str) -> Engine:
         url = None
     if url is None or url.drivername not in _SCHEMES or not url.database:
         message, why = "the address of the database is not valid", "it names no PostgreSQL database"
-        todo = "Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
+        remedy = "Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
         raise InvalidInput(
-            Problem(what=message, why=why, where="the database's address", todo=todo)
+            Problem(what=message, why=why, where="the database's address", remedy=remedy)
         )
     engine = create_engine(
         url.set(drivername=_DRIVER),
@@ -188,11 +188,11 @@ def _require_order_of_bytes(connection: object, _record: object) -> None:
     if ordered != _IN_ORDER:
         message = "the database orders text by a language"
         why = "digests of rows and statements are the same everywhere only in the order of bytes"
-        todo = (
+        remedy = (
             "Make one that does not: CREATE DATABASE clauseway TEMPLATE template0 "
             "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'."
         )
-        raise InvalidInput(Problem(what=message, why=why, where=name, todo=todo))
+        raise InvalidInput(Problem(what=message, why=why, where=name, remedy=remedy))
 
 
 @contextmanager

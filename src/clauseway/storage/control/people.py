@@ -193,7 +193,7 @@ def ask(connection: Connection, asked: Approval) -> None:
 def waits(connection: Connection, needed: SecondPersonNeeded) -> Problem:
     """Say that a write waits, and how it differs from another one of its name that waits."""
     asked = needed.asked
-    todo = "Somebody else runs the same command. What waits: clauseway person waiting."
+    remedy = "Somebody else runs the same command. What waits: clauseway person waiting."
     others = [
         approval
         for approval in waiting(connection)
@@ -202,7 +202,7 @@ def waits(connection: Connection, needed: SecondPersonNeeded) -> Problem:
     ]
     if needed.is_new and others:
         other = others[-1]
-        todo = (
+        remedy = (
             f"{other.asked_by} asked for it otherwise ({_difference(asked, other)}): run that "
             f"command, or withdraw it: clauseway person withdraw {other.number}."
         )
@@ -210,7 +210,7 @@ def waits(connection: Connection, needed: SecondPersonNeeded) -> Problem:
         what=f"{asked.kind} {asked.subject} waits for a second person",
         why=f"two people write a {asked.kind} together here, and {asked.asked_by} asked for it",
         where="clauseway person two",
-        todo=todo,
+        remedy=remedy,
     )
 
 
@@ -314,7 +314,7 @@ def _check_allowed(before: Rights, who: str, written: Sequence[Written]) -> None
             what=f"{who} may not write: {', '.join(refused)}",
             why=f"{who} was given {given}",
             where="clauseway person list",
-            todo=f"Ask somebody who may ({able}), or be given it: clauseway person add {who} --may …",
+            remedy=f"Ask somebody who may ({able}), or be given it: clauseway person add {who} --may …",
         )
     )
 

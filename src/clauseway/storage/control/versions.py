@@ -78,5 +78,5 @@ def _stamp(connection: Connection) -> None:
 def _later(held: str) -> InvalidInput:
     problem = f"the home's database is of version {held}"
     why = f"this program knows versions up to {PRESENT}; a later one wrote it"
-    todo = "Use the program that wrote it, or a later one."
-    return InvalidInput(Problem(what=problem, why=why, where="the home", todo=todo))
+    remedy = "Use the program that wrote it, or a later one."
+    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=remedy))

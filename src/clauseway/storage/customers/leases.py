@@ -27,7 +27,7 @@ PERIODS = (TOTAL, DAY, MONTH)
 _SHARE = 4
 # After a refusal, other processes are asked for so long to give back unused slices: longer than
 # they take to answer.
-_RECALL_NS = 5_000_000_000
+_REVOKE_NS = 5_000_000_000
 # The process of a lease without one: such a lease ends when somebody ends it.
 NOBODY = 0
 _DIGITS = Context(prec=60)
@@ -60,7 +60,7 @@ class LeaseState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a lease: `leased` in all, `left` of the budget's `amount` for anybody, until
     `end_ns`.
 
-    `is_recalled`: the unused part should be given back. `elsewhere`: where less was granted than
+    `is_revoked`: the unused part should be given back. `elsewhere`: where less was granted than
     would help, the open leases that others hold of the same period.
     """
 
@@ -68,7 +68,7 @@ class LeaseState(msgspec.Struct, frozen=True, kw_only=True):
     left: int
     amount: int
     end_ns: int
-    is_recalled: bool
+    is_revoked: bool
     elsewhere: tuple["Lease", ...] = ()
 
 
@@ -268,7 +268,7 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
         left=max(left, 0),
         amount=amount,
         end_ns=end_ns if is_current else begin_ns,
-        is_recalled=left < 0 or (not wanted.least and now_ns - budget.short_ns < _RECALL_NS),
+        is_revoked=left < 0 or (not wanted.least and now_ns - budget.short_ns < _REVOKE_NS),
         elsewhere=tuple(others) if is_short else (),
     )
 
@@ -317,7 +317,7 @@ def _stale(
         left=max(amount - gone, 0),
         amount=amount,
         end_ns=end_ns,
-        is_recalled=False,
+        is_revoked=False,
     )
 
 
@@ -338,7 +338,7 @@ def _without_budget(
             heard_ns=now_ns,
         )
         _write(connection, ended, is_new=False)
-    return LeaseState(leased=leased, left=0, amount=0, end_ns=NO_END_NS, is_recalled=True)
+    return LeaseState(leased=leased, left=0, amount=0, end_ns=NO_END_NS, is_revoked=True)
 
 
 def _find(connection: Connection, wanted: LeaseRequest) -> Lease | None:

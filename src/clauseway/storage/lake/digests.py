@@ -53,7 +53,7 @@ class LakeFault(msgspec.Struct, frozen=True, kw_only=True):
             what=f"a file of the lake is {self.what}",
             why=f"{why}; it held {self.rows:,} records of {days}",
             where=self.name,
-            todo=f"Put it back from a backup: its SHA-256 is {self.digest}. "
+            remedy=f"Put it back from a backup: its SHA-256 is {self.digest}. "
             "Then: clauseway lake check. "
             f"Without a backup, accept the loss: clauseway lake accept {self.name} --why …",
         )

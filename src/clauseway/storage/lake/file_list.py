@@ -175,5 +175,5 @@ def _refuse_dropped(connection: Connection, days: Interval) -> None:
         message = f"single records before {kept} were dropped"
         why = f"days from {days.begin} on are asked for, and a sum without them would be wrong"
         raise DroppedDays(
-            Problem(what=message, why=why, where="lake", todo=f"Ask for days from {kept} on.")
+            Problem(what=message, why=why, where="lake", remedy=f"Ask for days from {kept} on.")
         )

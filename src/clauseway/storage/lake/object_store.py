@@ -54,7 +54,7 @@ class _Cause(msgspec.Struct, frozen=True):
 
     words: tuple[str, ...]
     what: str
-    todo: str
+    remedy: str
 
 
 _NO_BUCKET = _Cause(
@@ -267,11 +267,11 @@ class ObjectStore:
         cause = next((cause for cause in _CAUSES if _causes_fit(cause, message)), None)
         first = str(error).partition("\n")[0].partition(" - Server returned")[0].strip()
         if cause is None:
-            return self._failed(_AWAY.what, f"{self._tries}: {first}", _AWAY.todo)
-        return self._failed(cause.what, first, cause.todo)
+            return self._failed(_AWAY.what, f"{self._tries}: {first}", _AWAY.remedy)
+        return self._failed(cause.what, first, cause.remedy)
 
-    def _failed(self, problem: str, why: str, todo: str) -> StoreFailed:
-        return StoreFailed(Problem(what=problem, why=why, where=self._location, todo=todo))
+    def _failed(self, problem: str, why: str, remedy: str) -> StoreFailed:
+        return StoreFailed(Problem(what=problem, why=why, where=self._location, remedy=remedy))
 
 
 def _causes_fit(cause: _Cause, message: str) -> bool:

@@ -327,7 +327,7 @@ def _commit(table: _Table, lake: Lake, wanted: Sequence[_Wanted], number: int) -
                 what="somebody else publishes here",
                 why=f"{name} was written meanwhile",
                 where=store.location,
-                todo="Publish a lake from one place only, and repeat the command.",
+                remedy="Publish a lake from one place only, and repeat the command.",
             )
         )
     store.replace(_HINT, str(table.version + 1).encode())
@@ -548,8 +548,8 @@ def _hashed(content: bytes) -> str:
 
 
 def _unreadable(store: Store, name: str, why: str) -> InvalidInput:
-    todo = f"Put it back from a backup; or remove {METADATA} there and publish again."
+    remedy = f"Put it back from a backup; or remove {METADATA} there and publish again."
     where = f"{store.location}/{name}"
     return InvalidInput(
-        Problem(what="the published table cannot be read", why=why, where=where, todo=todo)
+        Problem(what="the published table cannot be read", why=why, where=where, remedy=remedy)
     )

@@ -71,4 +71,4 @@ def spark_engine(master: str) -> Iterator[QueryEngine]:
 
 
 def _not_started(why: str) -> InvalidInput:
-    return InvalidInput(Problem(what="Spark did not start", why=why, where="spark", todo=_TODO))
+    return InvalidInput(Problem(what="Spark did not start", why=why, where="spark", remedy=_TODO))

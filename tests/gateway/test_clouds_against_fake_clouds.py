@@ -1,4 +1,4 @@
-"""Our cloud modules and credentials at the doors of the simulated clouds, which follow the vendors' SDKs alone:
+"""Our cloud modules and credentials against the fake clouds, which follow the vendors' SDKs alone:
 every way in that we have opens theirs, and with anything else it stays shut."""
 
 import asyncio

@@ -9,37 +9,37 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.statements import cents
 from clauseway.web.contexts import CountsContext, Timeline
-from clauseway.web.overview import Door
+from clauseway.web.overview import ScreenSummary
 from clauseway.wording.names import Wording
 
 _FATES = ("served", "refused")
 
 
-def doors(
+def screen_summaries(
     home: Home, opened: Opened, timeline: Timeline, counts: CountsContext, today: date
-) -> tuple[Door, ...]:
-    """Return a door for each screen."""
+) -> tuple[ScreenSummary, ...]:
+    """Return a summary of each screen."""
     months = month_states(home, latest_settlements(home))
     served, refused = (sum(getattr(cloud, name) for cloud in counts.clouds) for name in _FATES)
     return (
-        Door(
+        ScreenSummary(
             reader="Engineer",
             address="/engineer",
             answer=f"{served:,} requests served, {refused:,} refused by a clause",
             more="since the gateway started",
         ),
-        Door(
+        ScreenSummary(
             reader="Lawyer",
             address="/lawyer",
             answer="; ".join(_rights(timeline, today)) or "no right is shown",
         ),
-        Door(
+        ScreenSummary(
             reader="Finance",
             address="/finance",
             answer=_months(opened, months),
             more="" if months else "clauseway settle --period 2026-05 --assume …",
         ),
-        Door(
+        ScreenSummary(
             reader="Auditor",
             address="/auditor",
             answer=f"{sum(bool(month.owed) for month in months)} settled months to repeat",
