@@ -91,7 +91,7 @@ BUGS = (
     ),
     Bug(
         "a process that starts ends its own attempts", "clauseway.gateway.process.journals:_end_unended",
-        "first_own, asked.values())", "1 << 62, asked.values())", NOWHERE, 26,
+        "first_own, asked.values())", "1 << 62, asked.values())", NOWHERE, 71,
     ),
     Bug(
         "a failed attempt is charged as the last answer", "clauseway.gateway.request.attempt:Attempt._append",
@@ -101,7 +101,7 @@ BUGS = (
         "what is given back stays in use until it is heard", "clauseway.gateway.budgets.slices:BudgetSlice.give_back",
         "        self.leased -= max(self.left, 0)\n        self.left = min(self.left, 0)\n        self.low_water = 0\n"
         "        self.owing = True\n        self.idle = False\n        return self.ask()",
-        "        return self.ask(target=self.leased - max(self.left, 0))", BUDGETS, 67,
+        "        return self.ask(target=self.leased - max(self.left, 0))", BUDGETS, 91,
     ),
     Bug(
         "an old word moves a lease", "clauseway.storage.customers.leases:_lease",
