@@ -58,15 +58,15 @@ def test_the_night_on_screen_and_its_snippets(night: Night, page: Page, tmp_path
     assert address is not None
     page.goto(address[1])
     expect(page.locator("h1")).to_have_text("The OpenAI–Microsoft partnership")
-    expect(page.locator("#doors")).to_contain_text("nothing is settled yet")
+    expect(page.locator("#screens")).to_contain_text("nothing is settled yet")
 
     printed = "".join(night.read_until("Ctrl-C stops everything"))
     # The open page renews itself: the amendment has taken effect, the counts are the whole week's, April is settled.
-    expect(page.locator("#doors")).to_contain_text("OpenAI serves gpt-5.5 on AWS: permitted")
+    expect(page.locator("#screens")).to_contain_text("OpenAI serves gpt-5.5 on AWS: permitted")
     expect(page.locator(".counts tr", has_text="azure")).to_contain_text("3,390")
     expect(page.locator(".counts tr", has_text="aws")).to_contain_text("1,275")
     expect(page.locator(".counts tr", has_text="aws")).to_contain_text("177")
-    expect(page.locator("#doors")).to_contain_text("2026-05 is settled")
+    expect(page.locator("#screens")).to_contain_text("2026-05 is settled")
 
     curl = re.search(r"^curl -i .*?^KEY$", printed, re.DOTALL | re.MULTILINE)
     assert curl is not None
