@@ -19,6 +19,8 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
+from openpyxl.xml.constants import ARC_CORE
+from openpyxl.xml.functions import tostring
 
 from clauseway.exchange.statement_csv import COLUMNS, statement_rows
 from clauseway.ledger.statement import Statement, digest_of
@@ -42,7 +44,7 @@ def statement_xlsx(statement: Statement) -> bytes:
     """Return the workbook. Equal statements have equal bytes."""
     book = Workbook()
     book.properties.creator = "Clauseway"
-    book.properties.created = book.properties.modified = _MADE
+    book.properties.created = _MADE
     _write_lines(book.active, statement)
     _write_totals(book.create_sheet("Totals"), statement)
     _write_table(
@@ -128,7 +130,11 @@ def _without_times(book: Workbook) -> bytes:
     """Return the workbook as a file whose parts have no times."""
     saved, written = io.BytesIO(), io.BytesIO()
     book.save(saved)
+    book.properties.modified = _MADE  # saving sets it to the time of day
     with ZipFile(saved) as parts, ZipFile(written, "w", ZIP_DEFLATED) as file:
         for part in sorted(parts.namelist()):
-            file.writestr(ZipInfo(part, _NO_TIME), parts.read(part), ZIP_DEFLATED)
+            content = parts.read(part)
+            if part == ARC_CORE:
+                content = tostring(book.properties.to_tree())
+            file.writestr(ZipInfo(part, _NO_TIME), content, ZIP_DEFLATED)
     return written.getvalue()
