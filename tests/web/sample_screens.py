@@ -117,7 +117,7 @@ FINANCE = FinanceContext(
             state="invoiced",
             owed=(OwedShown(label="OpenAI owes Microsoft", amount="4.46", claimed="invoice m-o-1: 4.46 USD open"),),
             downloads=(FileLink("CSV", "/download/statement/2026-04/csv"),),
-            next_command="clauseway books pay --help",
+            next_command="clauseway books payment --help",
         ),
     ),
     statement=None,

@@ -155,6 +155,7 @@ AUDITOR_PAGES: Final[tuple[WebPage[AuditorSource], ...]] = (
         name="launches",
         path="/auditor/launches",
         screen="/auditor",
+        link="Did every product ship first where it should?",
         ask=lambda source, _: source.launches(),
         absent=Absence(
             "No agreement puts a cloud first",

@@ -47,6 +47,8 @@ class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):
     ask: Callable[[Source, Given], Awaitable[msgspec.Struct | None]]
     query: tuple[str, ...] = ()
     screen: str = "/"
+    # The words of the link to it on its screen; empty where its screen links to it by other words.
+    link: str = ""
     absent: Absence = Absence(
         "There is no such page", "Nothing lies at this address.", "Go to the first page."
     )

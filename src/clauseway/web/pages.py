@@ -216,6 +216,8 @@ class _Pages:
             standalone=False,
             screens=[entry for entry in SCREENS if _sees(request, entry.path)],
             screen=screen,
+            links=[page for page in PAGES if page.link and page.screen == screen],
+            path=request.url.path,
             reader=_account(request),
             **context,
         )

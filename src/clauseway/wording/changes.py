@@ -238,12 +238,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         act = f"{verbs} {words.products(box.products, box.actions[0], conjunction)}"
         act += " under licence" if box.actions == (USE,) else ""
         to = f" to {words.parties(box.to, conjunction)}" if box.to != ("",) else ""
-        where = (
-            f"{words.clouds(box.clouds, conjunction)}{words.segments(box.segments)}"
-            if box.clouds != ("",)
-            else ""
-        )
-        where += f"{words.sellers(box.sellers)}{words.regions(box.regions, conjunction)}"
+        where = words.where(box, conjunction)
         who = words.parties(box.parties)
         if box.after is Outcome.UNSTATED:
             return f"nothing states any more whether {who} may {act}{to}{where}"

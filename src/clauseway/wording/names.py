@@ -16,7 +16,7 @@ from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SEL
 from clauseway.agreement.language.terms import ANY_SEGMENT
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions import AskedAgreement, Question, Reason, joint_catalog
-from clauseway.decisions.parts import BY_NAME, Names
+from clauseway.decisions.parts import BY_NAME, NameLists, Names
 from clauseway.values import Citation
 
 # "any cloud but A and B" is easier to read than a list of the others; with three exceptions it is
@@ -123,6 +123,13 @@ class Wording(msgspec.Struct, frozen=True):
             return ""
         named = [f"in {region}" for region in sorted(chosen - {ELSEWHERE})]
         return f" {listed([*named, OUTSIDE] if ELSEWHERE in chosen else named, conjunction)}"
+
+    def where(self, names: NameLists, conjunction: str = "and") -> str:
+        """Return where an act happens, for whom and by whose sale, as said behind the act."""
+        of_cloud = names.clouds != ("",)
+        placed = f"{self.clouds(names.clouds, conjunction)}{self.segments(names.segments)}"
+        sold = f"{self.sellers(names.sellers)}{self.regions(names.regions, conjunction)}"
+        return f"{placed if of_cloud else ''}{sold}"
 
     def _set(
         self, names: Iterable[str], every: frozenset[str], whole: str, conjunction: str

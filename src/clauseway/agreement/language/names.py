@@ -9,11 +9,10 @@ from msgspec.structs import FieldInfo
 
 from clauseway.agreement.language.terms import (
     ANYONE,
+    KINDS,
     NOUNS,
     SCOPES,
     AnyTerm,
-    Permission,
-    Prohibition,
 )
 
 
@@ -49,8 +48,7 @@ def uses(term: AnyTerm) -> Iterator[NameUse]:
                         )
         elif field.name in NOUNS and value != field.default:
             names = value if isinstance(value, frozenset) else frozenset({value})
-            # A permission or prohibition may hold for everyone.
-            if isinstance(term, Permission | Prohibition) and field.name in ("party", "parties"):
+            if field.name == KINDS[term.kind].anyone:
                 names -= {ANYONE}
             yield NameUse(field.encode_name, field.name, NOUNS[field.name], names)
 

@@ -143,6 +143,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     always: Sequence[str] = ()
     # The keys of the two parties between whom every term of the kind is, the one that gives first.
     between: tuple[str, str] | None = None
+    # The key that may say `anyone`.
+    anyone: str = ""
     # Actions that the kind is never about, with the reason.
     never: Mapping[str, str] = msgspec.field(default_factory=dict)
 
@@ -203,6 +205,7 @@ class Permission(Term, frozen=True, kw_only=True, rename="kebab", tag="permissio
 
 _PERMISSION = Kind(
     term=Permission,
+    anyone="party",
     binds="nobody",
     effect="Grants the act within its scope, where the `grantor` it names (if any) owns "
     "the product or has a permission in force to `license` it. It yields to an "
@@ -259,6 +262,7 @@ class Prohibition(Term, frozen=True, kw_only=True, rename="kebab", tag="prohibit
 
 _PROHIBITION = Kind(
     term=Prohibition,
+    anyone="parties",
     binds="the parties it names, or anyone",
     effect="The act is forbidden within its scope, but for a carve-out.",
     actions=TERM_ACTIONS,

@@ -364,19 +364,15 @@ def no_place_there(lives: Lives) -> Iterator[Remark]:
 
 def _clouds_and_regions(term: AnyTerm) -> Iterator[tuple[str, NAMES, NAMES]]:
     """Yield the name, the clouds and the regions of each scope of a term."""
-    match term:
-        case Permission():
-            yield term.id, term.clouds, term.regions
-        case Exclusivity() | Prohibition():
-            yield term.id, term.clouds, term.regions
-            for number, scope in enumerate(term.except_, start=1):
-                named = scope_named(term.id, "except", number)
-                yield named, scope.clouds, scope.regions or term.regions
-        case Licence():
-            for number, scope in enumerate(term.carries, start=1):
-                yield scope_named(term.id, "carries", number), scope.clouds, scope.regions
-        case _:
-            pass
+    if isinstance(term, Located):
+        yield term.id, term.clouds, term.regions
+    if isinstance(term, Forbidding):
+        for number, scope in enumerate(term.except_, start=1):
+            named = scope_named(term.id, "except", number)
+            yield named, scope.clouds, scope.regions or term.regions
+    if isinstance(term, Licence):
+        for number, scope in enumerate(term.carries, start=1):
+            yield scope_named(term.id, "carries", number), scope.clouds, scope.regions
 
 
 def _without_a_place(lives: Lives, clouds: NAMES, regions: NAMES) -> list[str]:

@@ -26,8 +26,8 @@ from clauseway.exchange.focus.invoices import (
     detail_rows,
     has_months,
 )
+from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.exchange.journals.accounting import entries_of
-from clauseway.exchange.journals.journal_formats import JOURNAL_FORMATS
 from clauseway.exchange.journals.journal_tables import journal_table, lines_table
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.ledger import Entry, statement_of

@@ -23,7 +23,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import cents, statement_context
-from clauseway.exchange.journals.journal_formats import JOURNAL_FORMATS
+from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account, Settlement
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext
 from clauseway.web.finance import (
@@ -45,7 +45,6 @@ _MEDIA_TYPES = {
     "csv": "text/csv",
     "json": "application/json",
     "pack": "application/zip",
-    **dict.fromkeys(JOURNAL_FORMATS, "text/plain"),
 }
 # Reads the lake's columns by an engine: loaded where somebody takes a ledger away.
 _JOURNALS = "clauseway.app.books.handing_over"
@@ -56,7 +55,7 @@ _NEXT = {
     OPEN: "clauseway settle --period {period} --assume …",
     SETTLED: "clauseway books close --period {period}",
     CLOSED: "clauseway books invoice --period {period} --payer {payer} --payee {payee}",
-    INVOICED: "clauseway books pay --help",
+    INVOICED: "clauseway books payment --help",
     PAID: "",
 }
 _EMPTY = (
@@ -162,9 +161,10 @@ def file_of(home: Home, document: str, period: str, form: str) -> SentFile | Non
         content = _packed(home, period)
     else:
         return None
-    ending = JOURNAL_FORMATS[form].ending if form in JOURNAL_FORMATS else form
-    name = f"clauseway-{document}-{period}.{ending}"
-    return SentFile(name=name, kind=_MEDIA_TYPES[form], content=content)
+    ending, kind = form, _MEDIA_TYPES.get(form, "text/plain")
+    if document == _LEDGER:
+        ending, kind = JOURNAL_FORMATS[form].ending, "text/plain"
+    return SentFile(name=f"clauseway-{document}-{period}.{ending}", kind=kind, content=content)
 
 
 def _packed(home: Home, period: str) -> bytes:
