@@ -1,7 +1,8 @@
 """The decision in one place: `_decide` reads top to bottom as a lawyer would argue.
 
-unstated?       No amendment that is known is in force; or nobody owns the product and no
-                permission is public. (`asking` answers for a product that is not named.)
+unstated?       No amendment that is known is in force; or nobody owns the product and public
+                permissions cover none of the acts, or only some. (`asking` answers for a product
+                that the agreement does not name.)
 share-revenue   Is a share due?
 forbidden?      Check each act that the question needs. A sale, for example, needs a sale by the
                 seller and hosting by the host.
@@ -9,8 +10,9 @@ the owner       The owner is permitted, under its own conditions.
 another party   Needs a right to each act that it does itself: to sell and to serve, if it serves
                 what it sells. A public permission permits the act, under the party's own
                 conditions; a licence, a grant or, where the agreement says so, a recorded launch,
-                under the owner's. A party that lost its licence is forbidden, and so is a use that
-                the owner may not license. Otherwise the answer is conditional on a grant.
+                under the party's own conditions and the owner's. A party that lost its licence is
+                forbidden, and so is a use that the owner may not license. Otherwise the answer is
+                conditional on a grant.
 
 `asking` builds the case from a question, and the decision from the finding.
 """
@@ -49,21 +51,21 @@ from clauseway.decisions.rights import (
     Licences,
     grants,
     last_ended_grant,
+    launch_on_own_cloud,
     licences,
     lost_permissions,
-    own_launch,
     ownership,
     permissions,
 )
 
-# The version of the decision above. Raise it when any answer changes: every receipt contains it.
+# The version of the engine. Raise it when any answer changes: every receipt contains it.
 ENGINE = "clauseway-decisions/7"
 
 
 def decide_act(case: Case, act: Act) -> Finding:
     """Decide an act as described above.
 
-    Texts of reasons hold placeholders for the names asked about, which the function `named` of the
+    Texts of reasons and conditions hold placeholders for the names asked about, which the function `named` of the
     module `case` fills in. The event that began a term is cited after the term.
     """
     return with_beginnings(case, _decide(case, act))
@@ -80,14 +82,14 @@ def _decide(case: Case, act: Act) -> Finding:
     if owner is None and not any(_public_permissions(case, own_acts)):
         return _unowned(case)
     # The party itself needs a right to `own_acts`; `needed` holds every act that has to be done, by
-    # any party. A term that forbids one of them goes before every permission, unless the party has
-    # one that overrides the term (`despite`).
-    needed = _acts_done(case, act, owner)
+    # any party. A term that forbids one of them goes before every permission, unless a permission
+    # of the party, or of anyone, overrides the term (`despite`).
+    needed = _needed_acts(case, act, owner)
     if forbidding := cite_forbidding_terms(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, forbidding)
     # The owner may do whatever no term forbids.
     if act.party == owner:
-        # A question about serving cites the hosting alone; ask about selling for why it may sell.
+        # A question about serving cites the hosting alone; one about selling cites why it may sell.
         cited = [act] if act.action == SERVE else needed
         return both(
             Finding(Outcome.PERMITTED, _grounds(case, cited, owner)),
@@ -102,10 +104,10 @@ def _decide(case: Case, act: Act) -> Finding:
     # At least one act has no public permission: only an owner could grant the right to it.
     if owner is None:
         return _unowned(case)
-    # Any other party needs a licence or a grant.
+    # Any other party needs a licence, a grant or a launch.
     if act.action == USE:
         return _decide_use(case, act, owner)
-    return _decide_by_grant(case, act, owner, needed, dict(zip(own_acts, public, strict=True)))
+    return _decide_by_rights(case, act, owner, needed, dict(zip(own_acts, public, strict=True)))
 
 
 def _unowned(case: Case) -> Finding:
@@ -129,11 +131,11 @@ def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
     return (act, msgspec.structs.replace(act, action=SELL)) if sold else (act,)
 
 
-def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
+def _needed_acts(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
-    The sale comes first, if there is one: answers cite the ownership and the ended exclusivity of
-    the first act alone.
+    The sale comes first, if there is one: answers cite the ownership of the first act alone, and
+    conditional answers its ended exclusivity.
     A party that sells what it serves needs both acts. A party that serves for another seller needs
     only the hosting; `asking` asks for the seller's sale.
     """
@@ -142,7 +144,7 @@ def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     if act.action == SERVE and act.seller == act.party:
         return msgspec.structs.replace(act, action=SELL), act
     if act.action == LICENSE and owner is not None and act.party != owner:
-        # A sublicence needs two licences by the owner: to the sublicensor and to the sublicensee.
+        # No term may forbid the owner to license either side of a sublicence.
         return act, _licensing(act, owner, act.party), _licensing(act, owner, act.to)
     return (act,)
 
@@ -165,15 +167,15 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """Return the reasons why the owner may do these acts: no term in force forbids them.
 
     Carve-outs and permissions of the owner or of anyone are cited first, with the exclusivities
-    that the acts lie inside. Without such a permission, ownership is cited too. With none of them,
-    cite the exclusivity that ended, ownership and its rule.
+    that the acts lie inside. Without such a permission, ownership is cited too. With no permission,
+    carve-out or exclusivity, cite the exclusivity that ended, ownership and its rule.
     """
-    own = [msgspec.structs.replace(act, party=owner) for act in acts]
+    as_owner = [msgspec.structs.replace(act, party=owner) for act in acts]
     # Exclusivities are compared with whoever does an act, permissions with the owner.
     exemptions = find_exemptions(case, acts)
     declared = [
         reason
-        for act in own
+        for act in as_owner
         for party in (owner, ANYONE)
         for reason in permissions(case, act, party)
     ]
@@ -188,14 +190,14 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
 # Parties other than the owner
 
 
-def _decide_by_grant(
+def _decide_by_rights(
     case: Case,
     act: Act,
     owner: str,
     needed: Sequence[Act],
     public: Mapping[Act, tuple[Reason, ...]],
 ) -> Finding:
-    """Decide an act of a party that is not the owner: it needs a licence or a grant.
+    """Decide an act of a party that is not the owner: it needs a right to it.
 
     `public` holds each act that needs a right, with the permissions of anyone to it. The
     conditions that bind the owner bind the act too.
@@ -216,13 +218,14 @@ def _decide_by_grant(
             granted += given
         elif licensed.lost:
             lost += licensed.lost
-        elif launched := own_launch(case, own_act):
+        elif launched := launch_on_own_cloud(case, own_act):
             granted += launched
         else:
             lacking.append(own_act)
     if lost:
         return _no_longer_licensed(case, lost, act)
     if lacking:
+        # The act asked about comes first: where it is the sale that lacks a right, serving has one.
         return both(_conditional_on_grant(case, lacking[0], act, owner, needed), bound)
     # A licence is a right by itself and is cited first. The owner's freedom is cited in every case:
     # a grant rests on it, and so does hosting by the owner.
@@ -253,7 +256,7 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
 def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Finding:
     """Forbid the act to a former licensee. The caller found no grant that permits it.
 
-    `own_launch` was not asked: a launch on the party's cloud does not restore a lost licence.
+    A launch on the party's own cloud does not restore a lost licence, so none was asked for.
     """
     last = max(lost, key=lambda loss: loss.rank)
     return Finding(Outcome.FORBIDDEN, (*cite_loss(case, last, act), case.cite_rule("licensee")))
@@ -304,25 +307,24 @@ def _decide_share(case: Case, act: Act) -> Finding:
     A cap is a limit, not a condition.
     """
     shares = [state for state in case.states(RevenueShareTerm) if case.reaches(state.term, act)]
-    due = [state for state in shares if state.in_force]
-    # Shares that are due and whose base contains the product and the cloud.
-    counted = [state for state in due if _is_in_base(case, state, act)]
-    if counted:
+    in_force = [state for state in shares if state.in_force]
+    due = [state for state in in_force if _is_in_base(case, state, act)]
+    if due:
         return Finding(
             Outcome.PERMITTED,
-            tuple(Reason.of("permits", state.term.citation, "due") for state in counted),
+            tuple(Reason.of("permits", state.term.citation, "due") for state in due),
         )
-    if due:
+    if in_force:
         # Where the product counts on some other cloud, name the cloud as the reason.
         elsewhere = any(
-            _is_in_base(case, state, msgspec.structs.replace(act, cloud="")) for state in due
+            _is_in_base(case, state, msgspec.structs.replace(act, cloud="")) for state in in_force
         )
         note = (
             "sales on that cloud are in no base" if elsewhere else f"{ASKED_PRODUCT} is in no base"
         )
-        excluded = tuple(Reason.of("forbids", state.term.citation, note) for state in due)
+        excluded = tuple(Reason.of("forbids", state.term.citation, note) for state in in_force)
         return Finding(Outcome.FORBIDDEN, excluded)
-    # No share is due: cite the share that ended last, else the rule on silence.
+    # No share is in force: cite the share that ended last, if any, and the rule on silence.
     ended = [state for state in shares if state.ended]
     if ended:
         last = max(ended, key=lambda state: (state.end, state.order))
@@ -331,7 +333,7 @@ def _decide_share(case: Case, act: Act) -> Finding:
 
 
 def _is_in_base(case: Case, state: TermState, act: Act) -> bool:
-    """Return whether the base contains the product and cloud asked about, as the ledger does.
+    """Return whether the base contains the product and cloud asked about, by the ledger's rule.
 
     Without a product, only the cloud is compared; without either, the share as a whole counts.
     """

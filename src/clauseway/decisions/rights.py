@@ -228,7 +228,7 @@ def lost_rights(case: Case, act: Act) -> set[str]:
     return names
 
 
-def own_launch(case: Case, act: Act) -> tuple[Reason, ...]:
+def launch_on_own_cloud(case: Case, act: Act) -> tuple[Reason, ...]:
     """Return the owner's launch on the party's own cloud, if the agreement lets it grant resale."""
     if LAUNCH_RULE not in case.agreement.rules or act.action not in (SERVE, SELL):
         return ()
