@@ -87,7 +87,7 @@ def test_what_is_pending_is_claimed_by_one_of_two_workers(issued: Index, tmp_pat
     other = Index(tmp_path / "issued.db")
     assert [issued.claim("resp_1", "req_a"), other.claim("resp_1", "req_b")] == [True, False]
     assert issued.index.claims() == {"resp_1": "req_a"}
-    issued.index.mark_reported("resp_1")
+    issued.index.mark_metered("resp_1")
     assert issued.claim("resp_1", "req_c") is False
     assert issued.index.claims() == {}
     other.close()
@@ -147,7 +147,7 @@ def test_a_reservation_goes_once_another_worker_has_metered_its_end(tmp_path: Pa
         assert await look(0.0, 10.0) == 30
         for identifier in ("resp_1", "resp_2"):
             index.index.claim(identifier, "req_a", lambda _outcome: None)
-            index.index.mark_reported(identifier)
+            index.index.mark_metered(identifier)
         index.index.forget("resp_2", lambda _outcome: None)
         index.index.flush()
         assert await look(20.0, 24.0) == 30, "the lease server may not have heard yet"

@@ -111,7 +111,7 @@ class MergedList:
 
     async def prepare(self, _is_over: Callable[[], bool]) -> Prepared | None:
         """Return the page that was asked for. Raises Refused."""
-        return Prepared(answer=await self._page(page_of(self._operation, self._query)))
+        return Prepared(body=await self._page(page_of(self._operation, self._query)))
 
     async def _page(self, page: Page) -> bytes:
         """As many objects as were asked for, or all that are left. Raises Refused."""

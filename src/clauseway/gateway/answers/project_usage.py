@@ -40,7 +40,7 @@ class ProjectUsage:
         if status != 200:
             message = "The process that holds the usage of this home does not answer at present."
             raise Refused(errors.USAGE_UNKNOWN, message, headers=_AGAIN)
-        return Prepared(answer=answer)
+        return Prepared(body=answer)
 
 
 def usage_lifecycle(

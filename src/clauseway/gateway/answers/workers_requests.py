@@ -43,8 +43,8 @@ class WorkersRequests:
             view = await self._find(self._named)
             if view is None:
                 raise no_such_request(self._named)
-            return Prepared(answer=msgspec.json.encode(view))
-        return Prepared(answer=msgspec.json.encode(await self._list(self._query)))
+            return Prepared(body=msgspec.json.encode(view))
+        return Prepared(body=msgspec.json.encode(await self._list(self._query)))
 
     async def _find(self, named: str) -> dict[str, object] | None:
         views = await self._ask(LatestQuery(limit=1), named)

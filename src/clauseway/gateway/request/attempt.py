@@ -2,9 +2,10 @@
 
 It sends, reads the answer and reports to its lifecycle: a whole answer, content of a stream,
 the end of a stream, a stream that broke, a failure of the cloud, an exception of our own. Each
-attempt has its own record; its reservation ends once, with the record.
+attempt has its own record; its reservation ends once, with the record, and that of a pending resource
+with the resource.
 
-INVARIANT: no exception leaves an attempt. Whatever its state, the attempt ends, its connection is
+INVARIANT: no exception leaves the entry points of an attempt. Whatever its state, the attempt ends, its connection is
 closed, and its lifecycle gets `attempt_raised`; the exception does not count against the cloud.
 """
 
@@ -38,7 +39,7 @@ _BUSY: Final = 429
 _ERROR_BYTES_MAX: Final = (
     64 << 10
 )  # an error is some hundred bytes; a page of HTML is not read to its end
-_PATIENCE_S: Final = (
+_REST_TIMEOUT_S: Final = (
     2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
 )
 
@@ -90,12 +91,12 @@ class Attempt(Receiver):
     stream: Stream | None = None
     first_content_us = 0
     has_content = False  # a stream's content has come: no other candidate is attempted from here on
-    over = False  # its usage record is written
+    over = False  # its usage record is appended, or could not be
     failed = False
     charged = 0
     is_estimated = False  # because the cloud reported no usage
     _tokens = 0
-    _answer = b""  # a whole answer, until its usage is recorded
+    _answer_body = b""  # a whole answer, until its usage is recorded
     _reported_units: Units | None = None
     sent = False
     _upstream: UpstreamConnection | None = None
@@ -103,7 +104,7 @@ class Attempt(Receiver):
     _task: asyncio.Task[None] | None = None  # that connects, or renews the credential
     _buffered: list[bytes] | None = None
     _buffered_bytes = 0
-    _is_error = False
+    _is_suspect = False
     _is_encoded = False
     _has_reconnected = False
     _has_renewed = False
@@ -119,7 +120,7 @@ class Attempt(Receiver):
         self.ordinal = ordinal
         self.reserved = reserved
         self.head: list[bytes] = _NO_LINES
-        self.limits: list[bytes] = _NO_LINES
+        self.rate_limit_lines: list[bytes] = _NO_LINES
         self.units: Units = ()
         self.due_s = 0.0
         self._begin_ns = monotonic_ns()
@@ -138,8 +139,8 @@ class Attempt(Receiver):
         request, shared = owner.request, owner.shared
         buyer, deployment, ruling = owner.customer.label, target.label, self.candidate.ruling
         reserved = self.reserved
-        # The intent goes first: if this process dies, the attempt is found in the journal and the
-        # whole reservation counts as spent.
+        # The intent goes first, and is on the disk within 50 ms: if this process dies, the attempt is
+        # found in the journal and the whole reservation counts as spent.
         shared.spool.append(
             pack_intent(
                 boot=shared.boot,
@@ -210,7 +211,7 @@ class Attempt(Receiver):
         body = request.operation.splice(
             request.properties, request.body, request.content_type, target.destination
         )
-        # After a 401 this tells whether another request has renewed the credential meanwhile.
+        # After a refused credential this tells whether another request has renewed the credential meanwhile.
         self._sent_head_writer = write_head
         call = request.call
         if target.envelope is not None:
@@ -220,14 +221,14 @@ class Attempt(Receiver):
         self.sent = True
         upstream.send(self, target.request_id_header, head + body)
 
-    async def _renew_and_send(self, target: CallTarget) -> None:
+    async def _renew_and_send_guarded(self, target: CallTarget) -> None:
         try:
-            await self._renew(target)
+            await self._renew_and_send(target)
         except Exception as error:
             self._task = None
             self._end_with_own_fault(error)
 
-    async def _renew(self, target: CallTarget) -> None:
+    async def _renew_and_send(self, target: CallTarget) -> None:
         """Send the same attempt again with a fresh credential, if there is one: the last credential
         was refused."""
         assert target.renew is not None
@@ -237,7 +238,7 @@ class Attempt(Receiver):
             return
         self._task = None
         if is_renewed:
-            self.status, self._is_error, self._buffered, self._buffered_bytes = 0, False, None, 0
+            self.status, self._is_suspect, self._buffered, self._buffered_bytes = 0, False, None, 0
             self._owner.set_deadline(self)
             self._connect()
         else:
@@ -277,7 +278,7 @@ class Attempt(Receiver):
         """Read status and headers; return whether an event stream to pass on follows them."""
         status = self.status = upstream.status
         self._upstream_id = upstream.upstream_id
-        self.head, self.limits = upstream.head, upstream.limits
+        self.head, self.rate_limit_lines = upstream.head, upstream.limits
         if upstream.is_encoded:
             # Nobody asked for an encoding, and an answer that cannot be read cannot be metered.
             self._is_encoded = True
@@ -290,8 +291,8 @@ class Attempt(Receiver):
                     self.head = _as_event_stream(self.head)
                 return True
         elif is_suspect(status):
-            self._is_error = True
-            self._owner.shorten_deadline(self, self._owner.shared.wheel.now_s + _PATIENCE_S)
+            self._is_suspect = True
+            self._owner.shorten_deadline(self, self._owner.shared.wheel.now_s + _REST_TIMEOUT_S)
         return False
 
     def _buffer_answer(self, data: bytes) -> None:
@@ -301,16 +302,16 @@ class Attempt(Receiver):
         self._buffered.append(data)
         self._buffered_bytes += len(data)
         self._owner.count_answer_bytes(len(data))
-        limit = _ERROR_BYTES_MAX if self._is_error else self._owner.shared.limits.answer_bytes
+        limit = _ERROR_BYTES_MAX if self._is_suspect else self._owner.shared.limits.answer_bytes
         if self._buffered_bytes > limit:
             self.cancel()
-            if self._is_error:
+            if self._is_suspect:
                 self._handle_refusal(b"".join(self._buffered), is_whole=False)
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
 
     def _read_whole_answer(self, body: bytes) -> None:
-        """Report an answer that is no stream: an answer, a refusal, or a failure of the cloud."""
+        """Report a whole response: an answer, a refusal, or a failure of the cloud."""
         if self.status >= 300:
             self._handle_refusal(body, is_whole=True)
         elif self._is_answer(body):
@@ -328,11 +329,12 @@ class Attempt(Receiver):
     def _report_answer(self, body: bytes) -> None:
         """Hand a whole answer to the lifecycle, which passes it on."""
         self.candidate.target.health.succeeded()
-        self._answer = body
+        self._answer_body = body
         self._owner.answered(self, body)
 
     def _handle_refusal(self, body: bytes, *, is_whole: bool) -> None:
-        """Pass on a refusal of the request itself; any other refusal is the attempt's failure."""
+        """Pass on a refusal of the request itself; any other is the attempt's failure. If the
+        credential was refused, renew it once and send again."""
         names_resource = self._owner.names_resource and is_whole
         failure = failure_of(self.status, self.head, body, time(), names_resource=names_resource)
         if failure is None and is_whole:
@@ -351,7 +353,7 @@ class Attempt(Receiver):
             and not self._has_renewed
         ):
             self._has_renewed = True
-            self._task = self._owner.shared.loop.create_task(self._renew_and_send(target))
+            self._task = self._owner.shared.loop.create_task(self._renew_and_send_guarded(target))
             return
         self._fail(failure or Failure(f"answered {self.status}", self.status))
 
@@ -375,7 +377,7 @@ class Attempt(Receiver):
                 self.candidate.target.health.succeeded()
             # After the last event only the connection has to end; else the next event is awaited.
             if stream.done:
-                owner.shorten_deadline(self, owner.shared.wheel.now_s + _PATIENCE_S)
+                owner.shorten_deadline(self, owner.shared.wheel.now_s + _REST_TIMEOUT_S)
             else:
                 owner.set_deadline(self)
             if events:
@@ -420,7 +422,7 @@ class Attempt(Receiver):
             self._owner.stream_ended(self)
         elif self.has_content:
             self._owner.stream_broke(self, reason)
-        elif self._is_error:
+        elif self._is_suspect:
             self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         elif reused and self._may_reconnect():
             # The connection died while it was idle: send the same attempt on a fresh connection.
@@ -448,7 +450,7 @@ class Attempt(Receiver):
 
     def _time_out(self) -> None:
         self.cancel()
-        if self._is_error:
+        if self._is_suspect:
             self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         # The last event has come; only the end of the connection was waited for.
         elif self._is_whole_stream:
@@ -459,7 +461,8 @@ class Attempt(Receiver):
             self._fail(Failure("did not answer in time", self.status))
 
     def _fail(self, failure: Failure) -> None:
-        """Report a failure of the cloud, which counts against the health of its deployment."""
+        """Report a failure of the cloud. It counts against the health of its deployment, unless the
+        cloud asks us to wait."""
         self.failed = True
         target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
         if failure.wait_s:
@@ -514,7 +517,7 @@ class Attempt(Receiver):
         """Return the microseconds since the attempt began."""
         return (monotonic_ns() - self._begin_ns) // 1000
 
-    # -- the usage record: each of these writes it, and ends the reservation
+    # -- the usage record; it ends the reservation
 
     def record_units(self, units: Units, status: Status = Status.COMPLETE) -> None:
         """Record the units that the cloud reported, and their charge."""
@@ -551,7 +554,8 @@ class Attempt(Receiver):
         return self._estimate(stream.events), Status.ESTIMATED
 
     def _estimate(self, output_tokens: int) -> Units:
-        """Return an estimate of usage that was not reported: at most the worst case."""
+        """Return an estimate of usage that was not reported: of tokens that cost, at most the worst
+        case."""
         request, reserved = self._owner.request, self.reserved
         if self.candidate.target.scale.rates.by_time:
             return ((_AUDIO_TIME, -(-len(request.body) // _SOUND_BYTES_PER_MS)),)
@@ -586,7 +590,7 @@ class Attempt(Receiver):
         """Write the usage record to the journal, exactly once, and end the reservation with its
         charge."""
         owner, customer = self._owner, self._owner.customer
-        charge = self._append(status, http_status, units, customer.label)
+        charge = self._charge_and_append(status, http_status, units, customer.label)
         if customer.allowance is None:
             return
         target, reserved = self.candidate.target, self.reserved
@@ -617,15 +621,17 @@ class Attempt(Receiver):
         attempt has seen: metered for the key that made the resource."""
         owner, customer = self._owner, self._owner.customer
         shared, target, reserved = owner.shared, self.candidate.target, self.reserved
-        charge = self._append(status, self.status, units, shared.spool.label(issued.buyer))
+        charge = self._charge_and_append(
+            status, self.status, units, shared.spool.label(issued.buyer)
+        )
         # A batch's tokens are not of the minute in which it ends.
         tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
         # If no reservation is kept for the resource, because it was made before a restart, the charge
         # counts against the key of this request: it is spent all the same.
-        is_booked = self.pending_resource is None and shared.holds.end_reservation(
+        is_charged_elsewhere = self.pending_resource is None and shared.holds.end_reservation(
             issued.identifier, charge, tokens
         )
-        own_charge, own_tokens = (0, 0) if is_booked else (charge, tokens)
+        own_charge, own_tokens = (0, 0) if is_charged_elsewhere else (charge, tokens)
         if customer.allowance is not None:
             customer.allowance.end_reservation(
                 target.cloud,
@@ -636,8 +642,9 @@ class Attempt(Receiver):
                 own_tokens,
             )
 
-    def _append(self, status: Status, http_status: int, units: Units, buyer: int) -> int:
-        """Append the usage record, which ends the attempt; return its charge in picodollars."""
+    def _charge_and_append(self, status: Status, http_status: int, units: Units, buyer: int) -> int:
+        """Charge the units, append the usage record, which ends the attempt, and let the target learn
+        from it. Return the charge in picodollars."""
         assert not self.over, "an attempt ends once"
         owner, candidate = self._owner, self.candidate
         shared, target = owner.shared, candidate.target
@@ -692,15 +699,15 @@ class Attempt(Receiver):
             ruling,
         )
         self.over = True
-        self.units, self.charged, self._answer = units, charge, b""
+        self.units, self.charged, self._answer_body = units, charge, b""
         return charge
 
     def _charge_as_served(self, units: Units) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """Return the charge of a report, and the report with the service tier that the cloud reports:
+        """Return the charge of the units, and the units with the service tier that the cloud reports:
         not always the tier that the client asked for."""
         owner, target, tier = self._owner, self.candidate.target, ""
         if target.tiered or owner.request.needs.tier:
-            report = self.stream.report if self.stream is not None else self._answer
+            report = self.stream.report if self.stream is not None else self._answer_body
             tier = tier_in(report) if report else ""
         charge = target.charge_of(
             units, owner.request.operation.name, tier, owner.customer.buyer, owner.event_ns

@@ -9,7 +9,7 @@ comes here.
 What a pending answer used (a response in the background, a batch) is metered by whoever sees its
 end first, once:
 
-    pending ──(claim, by one request)──▶ claimed ──(its usage record is durable)──▶ reported
+    pending ──(claim, by one request)──▶ claimed ──(its usage record is durable)──▶ metered
 
 A process that dies in between leaves a claim; whoever writes its journal next reads there whether
 the usage was recorded. INVARIANT: a claim names its journal, so no worker decides on another's.
@@ -33,7 +33,7 @@ ISSUED_FILE = "issued.db"
 _REMEMBERED_MAX = 10_000  # most follow-up requests come soon
 _BATCH_MAX = 512
 _AGAIN_S = 1.0
-_REPORTED, _PENDING, _CLAIMED = range(3)
+_METERED, _PENDING, _CLAIMED = range(3)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS issued (
     identifier TEXT PRIMARY KEY,
@@ -98,8 +98,8 @@ _CLAIM = (
     f"UPDATE issued SET pending = {_CLAIMED}, claimed = ? "
     f"WHERE identifier = ? AND pending = {_PENDING}"
 )
-_MARK_REPORTED = (
-    f"UPDATE issued SET pending = {_REPORTED}, claimed = '' "
+_MARK_METERED = (
+    f"UPDATE issued SET pending = {_METERED}, claimed = '' "
     f"WHERE identifier = ? AND pending = {_CLAIMED}"
 )
 # A claim that was made since then is another process's.
@@ -107,7 +107,7 @@ _RESOLVE = (
     "UPDATE issued SET pending = ?, claimed = '' "
     f"WHERE identifier = ? AND pending = {_CLAIMED} AND claimed IN (?, ?)"
 )
-_FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_REPORTED}"
+_FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_METERED}"
 
 # Hears the outcome of a change: True where a row was changed, or the error where nothing can be
 # written.
@@ -284,7 +284,7 @@ class IssuedIndex:
         return [_issued(row) for row in rows]
 
     def claims(self) -> dict[str, str]:
-        """Claimed by those who record in this journal and not yet reported: identifier → the
+        """Claimed by those who record in this journal and not yet metered: identifier → the
         request that claimed it. Claims of an earlier version name no journal."""
         claims = {}
         for identifier, claimed in self._reading.execute(
@@ -298,7 +298,7 @@ class IssuedIndex:
     def still_pending(self, identifiers: Sequence[str]) -> set[str]:
         """Return those whose end nobody has metered."""
         rows = self._reading.execute(
-            f"SELECT identifier FROM issued WHERE pending != {_REPORTED} "
+            f"SELECT identifier FROM issued WHERE pending != {_METERED} "
             f"AND identifier IN ({_marks(identifiers)})",
             tuple(identifiers),
         )
@@ -351,9 +351,9 @@ class IssuedIndex:
         claimed = f"{request} {self._journal}".rstrip()
         self._queue.put(_Change([(_CLAIM, (claimed, identifier))], report))
 
-    def mark_reported(self, identifier: str) -> None:
+    def mark_metered(self, identifier: str) -> None:
         """The usage that was claimed is recorded."""
-        self._queue.put(_Change([(_MARK_REPORTED, (identifier,))]))
+        self._queue.put(_Change([(_MARK_METERED, (identifier,))]))
 
     def hold_kept(self, identifier: str) -> None:
         """It has leases of its own."""
@@ -375,10 +375,10 @@ class IssuedIndex:
 
     def resolve(self, claims: Mapping[str, str], recorded: Collection[str]) -> None:
         """Decide the `claims` of a process that died: what was claimed by one of the `recorded`
-        requests of the journal is reported, the rest is pending again. Then end the holds whose
+        requests of the journal is metered, the rest is pending again. Then end the holds whose
         charge it did not write any more. Tried again where it cannot be written."""
         steps: list[tuple[str, Sequence[object]]] = [
-            (_RESOLVE, (_REPORTED if request in recorded else _PENDING, identifier, *names))
+            (_RESOLVE, (_METERED if request in recorded else _PENDING, identifier, *names))
             for identifier, request in claims.items()
             for names in [(request, f"{request} {self._journal}")]
         ]

@@ -6,11 +6,12 @@ From there this file is the walk, section by section:
     start       the deadline runs; if the journal is full, wait for room
     prepare     larger shares of exhausted limits are requested; an uploaded batch file is read; a
                 list from several cloud accounts is merged. Most requests skip this step
-    choose      take the best candidate that was not tried yet, is healthy and has room
+    choose      take the best candidate that was not attempted yet, is healthy and has room
     attempt     reserve the worst case, write an intent to the journal, send the request; where a
-                slice of a budget is too small, wait for a larger one, at the first attempt only
+                slice of a limit or budget is too small, wait for a larger one, at the first attempt
+                only
     answer      the cloud answers, whole or as a stream. Once the first stream content is sent, no
-                other cloud is tried: the client gets the rest, or a broken stream
+                other cloud is attempted: the client gets the rest, or a broken stream
     issue       the identifiers in the answer (of a stored response, a file, a batch) are durable in
                 the gateway's index. Most answers issue none
     finish      the answer's bytes are put together; the last of them wait until the usage record is
@@ -20,8 +21,8 @@ From there this file is the walk, section by section:
 Then follow the interruptions: attempts that fail, failures of the gateway itself, deadlines and the
 hedge, clients that leave.
 
-After a failed attempt the next candidate is tried; `failures` is the table of failures that send a
-request elsewhere. Candidates that are ejected, full or beyond a budget are skipped, and the
+After a failed attempt the next candidate is attempted; `failures` tells which refusals of a cloud
+speak of the request and are its answer. Candidates that are ejected, full or beyond a budget are skipped, and the
 explanation says so. A client may ask for a hedge: a second attempt beside a slow first one.
 """
 
@@ -70,6 +71,7 @@ from clauseway.metering import RequestId, Status
 FOREVER_S: Final = 1e12  # finite, because the timer wheel counts in ticks
 _NOTHING: Final = WorstCase(0, 0, 0)
 _SLOWER: Final = "was slower and called off"
+_LEFT: Final = "was called off, because the client left"
 
 
 class RequestClient(Protocol):
@@ -89,12 +91,12 @@ class RequestClient(Protocol):
 
 
 class Prepared(NamedTuple):
-    """The outcome of a preparation: candidates and the request that is sent to them, or the whole
-    answer."""
+    """The outcome of a preparation: candidates and the request that is sent to them, or the body of
+    the gateway's own answer."""
 
     selection: CandidateSelection = CandidateSelection(())
     request: UnderstoodRequest | None = None
-    answer: bytes = b""
+    body: bytes = b""
 
 
 class Preparation(Protocol):
@@ -105,7 +107,7 @@ class Preparation(Protocol):
 
 
 class Lifecycle(AttemptOwner):
-    """See the module. Created when a request is understood and permitted; `start` begins the walk.
+    """See the module. Created when a request is understood; `start` begins the walk.
 
     `resources` are those that the request makes or names on a cloud account; None if there are
     none.
@@ -113,7 +115,8 @@ class Lifecycle(AttemptOwner):
 
     # Class attributes: most requests change few of them, so instances stay small.
 
-    # When the timer wheel calls, and the slot in which the request waits there.
+    # When to check the deadlines next, and the slot of the timer wheel in which the request waits
+    # for that.
     due_s = 0.0
     slot_s = 0.0
     # The task that the next attempt waits for: an admission, a preparation or a larger budget slice.
@@ -123,7 +126,7 @@ class Lifecycle(AttemptOwner):
     # Choosing.
     _next_index = 0
     _last_resort: Candidate | None = None  # skipped, but better than no answer
-    _busy_until_s = 0.0  # when the first of the clouds that asked us to wait may be asked again
+    _busy_until_s = 0.0  # the soonest of the times that clouds named for asking again
     _first_shortage: Shortage | None = None  # the first that ruled out a candidate
     # Attempting: the attempt whose answer the client gets, or the latest; and the hedge beside it.
     _attempt: Attempt | None = None
@@ -137,7 +140,7 @@ class Lifecycle(AttemptOwner):
     _message = ""
     # The answer is decided, or nobody waits for one: only the index or the journal may be awaited.
     _decided = False
-    _last_bytes = b""
+    _last_bytes = b""  # what is left to send; of a whole answer, all of it
     _over = False
     _unattended = False  # nobody waits for the answer; it is read for its usage
     # `bytes_in_flight` are the bytes of the request's body and of an answer buffered whole. They count
@@ -164,8 +167,8 @@ class Lifecycle(AttemptOwner):
         self.number = shared.next_number()
         self._candidates = selection.candidates
         self._skipped = selection.skipped
-        # The attempts that failed, or lost to their rival under a hedge, as they ended.
-        self._ended_attempts: tuple[FailedAttempt, ...] = ()
+        # The attempts that failed, or were called off under a hedge, as they ended.
+        self._failed_attempts: tuple[FailedAttempt, ...] = ()
         self._resources = resources
         self._preparation = preparation
 
@@ -198,7 +201,7 @@ class Lifecycle(AttemptOwner):
         if self.request.hedge_s:
             self._hedge_due_s = now_s + self.request.hedge_s
         if shared.spool.full is not None:
-            # A cloud is never asked for usage that could not be recorded.
+            # Ask no cloud while its usage could not be recorded.
             shared.spool.wait_for_room(_RoomWaiter(self))
             self._set_due(FOREVER_S)
             return
@@ -289,7 +292,7 @@ class Lifecycle(AttemptOwner):
         """Attempt the candidates that the preparation selected, or answer with its answer."""
         request = prepared.request
         if request is None:
-            self._answer(200, response(200, prepared.answer, self._header_lines()))
+            self._finish_with_own_answer(200, response(200, prepared.body, self._header_lines()))
             return
         # No hedge after a preparation: an upload sent twice would be stored twice, and everything
         # else lies on one cloud account.
@@ -307,7 +310,7 @@ class Lifecycle(AttemptOwner):
         self._skipped = (*self._skipped, *refused.skipped)
         lines = self._header_lines(refused.headers)
         answer = error_response(kind, message, param=refused.param, headers=lines)
-        self._answer(kind.status, answer, message)
+        self._finish_with_own_answer(kind.status, answer, message)
 
     # -- choose
 
@@ -326,7 +329,7 @@ class Lifecycle(AttemptOwner):
             self._next_index += 1
             target = candidate.target
             if target.write_head is None:
-                # Logged already; the installation's administrator has to fix it.
+                # Logged already; the operator has to fix it.
                 self._skip(candidate, "has no credential at present")
             elif not target.health.admits(now_s, self.customer.label):
                 self._skip(candidate, target.health.why)
@@ -341,10 +344,9 @@ class Lifecycle(AttemptOwner):
                 self._last_resort = self._last_resort or candidate
             elif self._attempt_candidate(candidate):
                 return True
-        # Attempt the last resort only if nothing else was attempted; after an attempt, answer with
-        # its failure.
+        # Attempt the last resort only if no attempt has failed; after a failure, answer with it.
         last_resort, self._last_resort = self._last_resort, None
-        if last_resort is None or self._ended_attempts:
+        if last_resort is None or self._failed_attempts:
             return False
         return self._attempt_candidate(last_resort)
 
@@ -356,8 +358,8 @@ class Lifecycle(AttemptOwner):
     # -- attempt
 
     def _attempt_candidate(self, candidate: Candidate) -> bool:
-        """Reserve the worst case and begin the attempt, or begin to wait for a larger slice of a
-        budget. Return False if a limit or budget is too small: the candidate is skipped."""
+        """Reserve the worst case and begin the attempt, or begin to wait for a larger slice of a limit
+        or budget. Return False if a limit or budget is too small: the candidate is skipped."""
         target = candidate.target
         worst_case = self._worst_case(target)
         allowance = self.customer.allowance
@@ -373,7 +375,7 @@ class Lifecycle(AttemptOwner):
                 if shortage.may_grow and self._attempt is None:
                     # Only the first attempt waits for a larger slice; a failover or hedge moves on.
                     self._task = self.shared.loop.create_task(
-                        self._grow_budget(shortage, candidate)
+                        self._grow_and_attempt(shortage, candidate)
                     )
                     self._set_due(self._deadline_s)
                     return True
@@ -383,7 +385,7 @@ class Lifecycle(AttemptOwner):
         if target.quota is not None:
             target.quota.take(len(self.request.body) // BYTES_PER_TOKEN)
         is_hedge = self._attempt is not None and not self._attempt.over
-        ordinal = len(self._ended_attempts) + (2 if is_hedge else 1)
+        ordinal = len(self._failed_attempts) + (2 if is_hedge else 1)
         attempt = Attempt(self, candidate, ordinal, worst_case)
         if is_hedge:
             self._hedge = attempt
@@ -396,6 +398,7 @@ class Lifecycle(AttemptOwner):
         """Return the most that an attempt can use and cost; for a batch, of all its lines."""
         request, resources = self.request, self._resources
         if request.operation.costs_nothing:
+            # The call itself costs nothing; the lines of a batch do.
             if resources is None or not resources.is_batch:
                 return _NOTHING
             return resources.worst_case_of_batch()
@@ -405,8 +408,8 @@ class Lifecycle(AttemptOwner):
         text_bytes = request.text_bytes if request.operation.is_text else len(request.body)
         return target.worst_case(request.properties, text_bytes, request.needs, scale)
 
-    async def _grow_budget(self, shortage: Shortage, candidate: Candidate) -> None:
-        """Ask for larger slices of the exhausted budgets, then attempt the candidate again.
+    async def _grow_and_attempt(self, shortage: Shortage, candidate: Candidate) -> None:
+        """Ask for larger slices of the exhausted limits and budgets, then attempt the candidate again.
 
         Another request may take the granted amount first. Then the attempt is short again and asks
         again, until its worst case fits or no larger slice is granted.
@@ -516,7 +519,7 @@ class Lifecycle(AttemptOwner):
             self._finish_issuing(last_bytes, [row] if row is not None else [])
 
     def _prefer(self, attempt: Attempt) -> None:
-        """Answer the client by this attempt; cancel its rival, if there is one."""
+        """Let the client's answer come from this attempt; cancel its rival, if there is one."""
         if self._hedge is None:
             return
         rival = self._rival_of(attempt)
@@ -602,7 +605,7 @@ class Lifecycle(AttemptOwner):
                 attempt.record_resource_end(
                     resource_end.resource, resource_end.units, resource_end.status
                 )
-                # The resource is marked as reported once the record is durable; see `issued` for a
+                # The resource is marked as metered once the record is durable; see `issued` for a
                 # process that dies before that.
                 shared.spool.wait(_MeteredMarker(shared, identifier))
             else:
@@ -663,8 +666,8 @@ class Lifecycle(AttemptOwner):
         """Return status line and headers; `rest` is the framing and what follows it."""
         status = attempt.status
         allowance, target = self.customer.allowance, attempt.candidate.target
-        # Show the customer's own limits if there are any; the cloud's limits are those of our cloud
-        # account.
+        # Show the customer's own limits if there are any; else pass on the cloud's, which are those of
+        # our cloud account.
         own_limits = (
             allowance.rate_limit_headers(self.shared.wheel.now_s, target.cloud, target.product)
             if allowance
@@ -674,10 +677,10 @@ class Lifecycle(AttemptOwner):
             status,
             PHRASES.get(status, b"-"),
             b"".join(attempt.head),
-            own_limits or b"".join(attempt.limits),
+            own_limits or b"".join(attempt.rate_limit_lines),
             attempt.candidate.headers,
             self.shared.identity_lines(self.number),
-            len(self._ended_attempts) + 1,
+            len(self._failed_attempts) + 1,
             self._client.head_lines,
             rest,
         )
@@ -687,13 +690,13 @@ class Lifecycle(AttemptOwner):
         return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
             headers,
             self.shared.identity_lines(self.number),
-            len(self._ended_attempts),
+            len(self._failed_attempts),
             self._client.head_lines,
         )
 
     # -- finish → over
 
-    def _answer(self, status: int, answer: bytes, message: str = "") -> None:
+    def _finish_with_own_answer(self, status: int, answer: bytes, message: str = "") -> None:
         """Finish with an answer of the gateway's own."""
         self._status, self._message = status, message
         # An answer without a status line is the end of a stream: its error event is in the client's
@@ -772,7 +775,7 @@ class Lifecycle(AttemptOwner):
             operation=request.operation.name,
             model=request.model,
             skipped=self._skipped,
-            attempted=self._ended_attempts,
+            attempted=self._failed_attempts,
             candidate=answering_attempt.candidate if answering_attempt is not None else None,
             units=answering_attempt.units if answering_attempt is not None else (),
             charged=answering_attempt.charged if answering_attempt is not None else 0,
@@ -788,7 +791,7 @@ class Lifecycle(AttemptOwner):
         """Record the failure and go on with the rival or the next candidate."""
         attempt.record_end(Status.FAILED, failure.status)
         self._note_failure(attempt, failure)
-        self._failure_head = [*attempt.head, *attempt.limits]
+        self._failure_head = [*attempt.head, *attempt.rate_limit_lines]
         rival, self._hedge = self._rival_of(attempt), None
         if rival is not None:
             self._attempt = rival
@@ -811,7 +814,7 @@ class Lifecycle(AttemptOwner):
         self._note_failure(attempt, Failure(reason, attempt.status))
         message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         event = stream.broken(STREAM_BROKEN, message)
-        self._answer(502, _last_of_stream(event, self._client.chunked), message)
+        self._finish_with_own_answer(502, _last_of_stream(event, self._client.chunked), message)
 
     def _note_failure(self, attempt: Attempt, failure: Failure) -> None:
         """Count a failed attempt, and keep it for the explanation and the headers."""
@@ -829,7 +832,7 @@ class Lifecycle(AttemptOwner):
             charged=attempt.charged,
             is_estimated=attempt.is_estimated,
         )
-        self._ended_attempts = (*self._ended_attempts, ended_attempt)
+        self._failed_attempts = (*self._failed_attempts, ended_attempt)
 
     def _note_no_retries(self) -> None:
         """Note for the explanation that no further candidate is attempted."""
@@ -841,18 +844,19 @@ class Lifecycle(AttemptOwner):
         `limit_lines` are header lines."""
         self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
         answer = shortage_response(shortage, self._header_lines(limit_lines))
-        self._answer(shortage_kind(shortage).status, answer, shortage.message)
+        self._finish_with_own_answer(shortage_kind(shortage).status, answer, shortage.message)
 
     def _answer_no_candidate_left(self) -> None:
         """Answer that no candidate can be asked, or that none is left."""
         shortage = self._first_shortage
-        # No cloud was asked: the client's own limit is the reason.
-        if shortage is not None and not self._ended_attempts:
+        # No cloud was asked: a limit or budget of the client is a reason.
+        if shortage is not None and not self._failed_attempts:
             self._answer_shortage(shortage)
             return
-        statuses = {ended_attempt.status for ended_attempt in self._ended_attempts}
+        statuses = {failed_attempt.status for failed_attempt in self._failed_attempts}
         retry = retry_lines(self._failure_head or [])
-        # Every cloud has named a time until which it is not asked: pass on the soonest.
+        # No cloud was asked, and at least one had named a time until which it is not: pass on the
+        # soonest.
         if not statuses and self._busy_until_s:
             wait_s = max(self._busy_until_s - self.shared.wheel.now_s, 0.0)
             self._answer_failure(
@@ -872,13 +876,13 @@ class Lifecycle(AttemptOwner):
     def _answer_failure(self, kind: ErrorKind, headers: bytes = b"") -> None:
         """Answer that every attempt failed, or that no candidate can be attempted now; give the
         reason for each."""
-        prefix = "Attempted" if self._ended_attempts else "None was attempted"
-        reasons = "; ".join(map(str, self._ended_attempts or self._skipped))
+        prefix = "Attempted" if self._failed_attempts else "None was attempted"
+        reasons = "; ".join(map(str, self._failed_attempts or self._skipped))
         message = f"No cloud answered this request. {prefix}: {reasons}."
         if kind is UNKNOWN_MODEL:
             message = f"{self._retirement_message} {message}"
         answer = error_response(kind, message, headers=self._header_lines(headers))
-        self._answer(kind.status, answer, message)
+        self._finish_with_own_answer(kind.status, answer, message)
 
     @property
     def _retirement_message(self) -> str:
@@ -899,7 +903,7 @@ class Lifecycle(AttemptOwner):
         self._record_own_fault(attempt)
 
     def end_with_own_fault(self, error: BaseException) -> None:
-        """End the attempts under way and tell the client that the gateway failed."""
+        """End both attempts and tell the client that the gateway failed."""
         self.shared.report_fault(error)
         if self._over:
             return
@@ -916,7 +920,7 @@ class Lifecycle(AttemptOwner):
             answer = _last_of_stream(event, self._client.chunked)
         else:
             answer = error_response(INTERNAL, OWN_FAULT, headers=self._header_lines())
-        self._answer(INTERNAL.status, answer, OWN_FAULT)
+        self._finish_with_own_answer(INTERNAL.status, answer, OWN_FAULT)
 
     def _record_own_fault(self, attempt: Attempt) -> None:
         """Record the end of an attempt at which the gateway failed, if it has not ended yet."""
@@ -1071,6 +1075,8 @@ class Lifecycle(AttemptOwner):
         self._release()
 
     def _cancel_attempts(self) -> None:
+        """Meter the attempts under way and cancel them, and index the identifier that the client may
+        have read."""
         issued: Issued | None = None
         for attempt in self._attempts_under_way:
             stream, resources = attempt.stream, self._resources
@@ -1080,9 +1086,8 @@ class Lifecycle(AttemptOwner):
             attempt.candidate.target.health.cancelled()
             attempt.record_usage_until_now()
             if attempt is self._hedge:
-                self._note_failure(attempt, Failure(_SLOWER, attempt.status))
+                self._note_failure(attempt, Failure(_LEFT, attempt.status))
         if issued is not None:
-            # The client may have read the identifier.
             self.shared.issued.add((issued,), ignore_outcome)
 
     def client_paused(self) -> None:
@@ -1097,7 +1102,7 @@ class Lifecycle(AttemptOwner):
 
 
 class _RoomWaiter:
-    """Lets a request go on that waits for room in the journal."""
+    """Tells a request that its wait for room in the journal has ended."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
@@ -1107,8 +1112,7 @@ class _RoomWaiter:
 
 
 class _MeteredMarker:
-    """Marks a pending resource as reported when its usage is durable, even if the client has
-    left."""
+    """Marks a pending resource as metered when its usage is durable, even if the client has left."""
 
     def __init__(self, shared: Shared, identifier: str) -> None:
         self._shared = shared
@@ -1116,7 +1120,7 @@ class _MeteredMarker:
 
     def durable(self, error: OSError | None) -> None:
         if error is None:
-            self._shared.issued.mark_reported(self._identifier)
+            self._shared.issued.mark_metered(self._identifier)
 
 
 class _Nobody:
