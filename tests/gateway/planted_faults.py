@@ -21,10 +21,10 @@ from clauseway.gateway.wire.typed_streams import TypedStream
 def planted(call: Callable[..., Any], word: bytes) -> Callable[..., Any]:
     """`call`, which raises where the word stands in one of its arguments."""
 
-    def checked(*arguments: Any) -> Any:
+    def checked(*arguments: Any, **named: Any) -> Any:
         if any(isinstance(argument, bytes) and word in argument for argument in arguments):
             raise LookupError(f"planted: {word.decode()}")
-        return call(*arguments)
+        return call(*arguments, **named)
 
     return checked
 

@@ -1,5 +1,7 @@
 """The gateway itself fails in an attempt: the client is told at once, nothing leaks, no cloud is blamed."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +153,31 @@ def test_what_was_reserved_is_free_again(tmp_path: Path) -> None:
             assert answer.startswith(b"HTTP/1.1 500 ")
         assert rig.counts()["open"] == 0
         assert rig.post().status_code == 200
+
+
+def test_each_attempt_beside_a_fault_of_ours_has_a_record_of_its_own(tmp_path: Path) -> None:
+    """The gateway fails in the first attempt, its hedge is refused, a third cloud answers."""
+    hedged = threading.Event()
+
+    async def first(connection: Connection, request: Received) -> None:
+        while not hedged.is_set():
+            await asyncio.sleep(0.005)
+        await failing("fault-failing")(connection, request)
+
+    with Rig(tmp_path) as rig:
+
+        async def second(connection: Connection, request: Received) -> None:
+            hedged.set()
+            while "planted" not in rig.errors():
+                await asyncio.sleep(0.005)
+            connection.answer(500, compact({"error": {"message": "down"}}))
+
+        for name, behaviour in (("azure", first), ("openai", second), ("oracle", well)):
+            rig.cloud(name, behaviour)
+        rig.start(launcher=(PLANTED,))
+        headers = AUTHORIZED | {"x-clauseway-hedge-ms": "50"}
+        answer = httpx.post(rig.url + CHAT, content=chat_body(), headers=headers, timeout=PATIENCE_S)
+        assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, "oracle")
+        records = rig.records()
+        assert sorted(record.status.name for record in records) == ["COMPLETE", "FAILED", "FAILED"]
+        assert sorted(record.attempt for record in records) == [1, 2, 3]

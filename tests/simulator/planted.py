@@ -94,7 +94,8 @@ BUGS = (
         "first_own, asked.values())", "1 << 62, asked.values())", NOWHERE, 71,
     ),
     Bug(
-        "a failed attempt is charged as the last answer", "clauseway.gateway.request.attempt:Attempt._charge_and_append",
+        "a failed attempt is charged as the last answer",
+        "clauseway.gateway.request.attempt:Attempt._charge_and_append",
         "charge = target.charge(units)", "charge = 2 * target.charge(units)", NOWHERE, 0,
     ),
     Bug(

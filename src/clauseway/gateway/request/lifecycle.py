@@ -129,6 +129,7 @@ class Lifecycle(AttemptOwner):
     _busy_until_s = 0.0  # the soonest of the times that clouds named for asking again
     _first_shortage: Shortage | None = None  # the first that ruled out a candidate
     # Attempting: the attempt whose answer the client gets, or the latest; and the hedge beside it.
+    _attempts_begun = 0
     _attempt: Attempt | None = None
     _hedge: Attempt | None = None
     _hedge_due_s = FOREVER_S
@@ -385,8 +386,9 @@ class Lifecycle(AttemptOwner):
         if target.quota is not None:
             target.quota.take(len(self.request.body) // BYTES_PER_TOKEN)
         is_hedge = self._attempt is not None and not self._attempt.over
-        ordinal = len(self._failed_attempts) + (2 if is_hedge else 1)
-        attempt = Attempt(self, candidate, ordinal, worst_case)
+        # INVARIANT: the journal knows an attempt by this number, so no two may share it.
+        self._attempts_begun += 1
+        attempt = Attempt(self, candidate, self._attempts_begun, worst_case)
         if is_hedge:
             self._hedge = attempt
         else:
