@@ -94,10 +94,23 @@ def test_the_home_of_a_gateway_that_died_settles_its_lease(machines: Machines) -
     assert (machines.standing.spent, machines.standing.leased) == (0, 0)
 
 
+def test_a_machine_whose_clock_was_ahead_is_silent_by_the_clock_of_the_database(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as ahead:
+        right_ns = time.time_ns
+        ahead.setattr(time, "time_ns", lambda: right_ns() + 3_600 * 10**9)
+        seal(machines.first)
+    gateway(machines.first, range(11, 13), boot=8, killed=True)
+    shutil.rmtree(machines.first.root)
+    monkeypatch.setattr(losses_module, "SILENT_NS", 0)
+    assert write_off(machines.second, machines.spool, "nothing", "the machine burnt").estimate == "nothing"
+
+
 def test_a_machine_that_is_gone_is_written_off_from_another(
     machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Losses(machines.control).heard(machines.first.identity(), time.time_ns())  # as each of its sealings does
+    Losses(machines.control).heard(machines.first.identity())  # as each of its sealings does
     kept = shutil.copytree(machines.first.root, machines.first.root.with_name("kept"), symlinks=True)
     shutil.rmtree(machines.first.root)
     with pytest.raises(InvalidInput, match="another home holds it, and was heard"):

@@ -3,11 +3,11 @@ once, also when the disk turns up again."""
 
 import asyncio
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from journals import commit, ended
 
 from clauseway import spool
 from clauseway.app.opening.home import Home
@@ -17,13 +17,14 @@ from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import journals
 from clauseway.app.usage.recovering import copies_in, recover
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.metering import Status
+from clauseway.metering import RequestId, Status
+from clauseway.spool import SpoolWriter, pack_intent
 from clauseway.spool.copies import ALONE, REFUSE
 from clauseway.storage.books.losses import Losses
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.values import InvalidInput
-from copied import CopiedJournal, FollowerHere, following
+from copied import LABELS, CopiedJournal, FollowerHere, following
 from postgresql_server import new_database
 
 WHY = "the disk is gone"
@@ -166,6 +167,34 @@ def test_a_gateway_that_is_connected_is_not_dead(tmp_path: Path, follower: Follo
     asyncio.run(scenario())
 
 
+def test_what_was_sealed_beyond_the_end_of_a_copy_is_ended_too(tmp_path: Path, follower: FollowerHere) -> None:
+    """The follower is away: the gateway starts again, ends what was open, begins another attempt, and is sealed. Then
+    its disk is gone."""
+    home = Home(tmp_path / "home").make()
+    directory = lived(home, follower, range(10))
+
+    async def life_without_a_copy() -> None:
+        writer = SpoolWriter(directory, asyncio.get_running_loop(), boot=8)
+        codes = buyer, deployment, ruling = tuple(writer.label(label) for label in LABELS)
+        at_ns = 2000
+        await commit(writer, ended(7, 10, at_ns, codes), codes)  # it was open in the copy
+        await commit(writer, pack_intent(8, 1, 1, at_ns, at_ns, buyer, deployment, ruling, 1, 10, 20, 30), codes)
+        await commit(writer, ended(8, 1, at_ns, codes), codes)
+        await commit(writer, pack_intent(8, 2, 1, at_ns, at_ns, buyer, deployment, ruling, 1, 10, 20, 30), codes)
+        await writer.close()
+
+    asyncio.run(life_without_a_copy())
+    seal(home)
+    shutil.rmtree(directory)
+    name = copies_in(follower.folder)[0].spool
+    for ended_now in (1, 0):
+        recovered = recover(home, follower.folder, name, WHY)
+        assert recovered.ended == ended_now
+    before = [(str(RequestId(7, number)), int(Status.COMPLETE)) for number in range(11)]
+    after = [(str(RequestId(8, 1)), int(Status.COMPLETE)), (str(RequestId(8, 2)), int(Status.LOST))]
+    assert sealed_rows(home) == before + after
+
+
 # -- two machines on one database
 
 
@@ -188,7 +217,7 @@ def test_a_machine_that_is_lost_and_comes_back(
     directory = lived(first, follower, range(10))
     seal(first)
     with open_lake(first) as lake:
-        Losses(lake.control).heard(first.identity(), time.time_ns())
+        Losses(lake.control).heard(first.identity())
     kept = tmp_path / "kept"
     shutil.copytree(first.root, kept, symlinks=True)
     shutil.rmtree(first.root)

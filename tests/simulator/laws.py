@@ -317,7 +317,7 @@ def _budgets(ending: Ending) -> Iterator[str]:
 def _known(ending: Ending, budget: BudgetTerms) -> int:
     """Return what was spent of a budget at least: charges, and the reservations of attempts whose end nobody knew when
     the lease of a dead process was ended."""
-    ends = {(row["request_id"], row["attempt"]): row for row in ending.records.usage}
+    ends = _ends(ending)
     read_by_others = {boot for _, boot, _ in ending.watch.ended}
     total = 0
     for row in ending.records.intents:
@@ -329,6 +329,12 @@ def _known(ending: Ending, budget: BudgetTerms) -> int:
         elif row["request_id"][4:20] in read_by_others:
             total += row["reserved_picodollars"]
     return total
+
+
+def _ends(ending: Ending) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return the end of each attempt; of two, the one by which more is known."""
+    best_last = sorted(ending.records.usage, key=lambda row: -row["status"])
+    return {(row["request_id"], row["attempt"]): row for row in best_last}
 
 
 def _counts(row: dict[str, Any], budget: BudgetTerms) -> bool:
@@ -354,7 +360,7 @@ def _returned(ending: Ending) -> Iterator[str]:
 
 def _unheard(ending: Ending, budget: BudgetTerms) -> int:
     """Return what attempts may have cost whose process knew their end, and could not write it down."""
-    ends = {(row["request_id"], row["attempt"]): row["status"] for row in ending.records.usage}
+    ends = {attempt: row["status"] for attempt, row in _ends(ending).items()}
     asked = {(row["request_id"], row["attempt"]) for row in ending.records.intents if _counts(row, budget)}
     total = 0
     for each in ending.watch.begun:

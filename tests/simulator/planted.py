@@ -27,6 +27,7 @@ from .laws import (
     REPEATED,
     RETURNED,
     REVOKED,
+    SERVES,
     SETTLED,
     STREAMS,
 )  # fmt: skip
@@ -173,7 +174,7 @@ BUGS = (
     ),
     Bug(
         "what a recovered journal left open is not ended", "clauseway.app.usage.recovering:end_open_attempts",
-        "left_open = spool.open_attempts(recovered)", "left_open = []", COVERED, 6,
+        "    if unended:", "    if not unended:", COVERED, 6,
     ),
     Bug(
         "a lease counts by the clock what it paid for", "clauseway.app.usage.returning:_spent",
@@ -192,6 +193,15 @@ BUGS = (
     Bug(
         "a line that is settled again is posted whole", "clauseway.ledger.accruals:_accrual",
         "held = balances(before)", "held = balances(())", SETTLED, 4,
+    ),
+    Bug(
+        "attempts that were sealed beyond the end of a copy stay open", "clauseway.app.usage.recovering:_end_beyond",
+        "    if not left_open:", "    if left_open:", COVERED, 616,
+    ),
+    Bug(
+        "a home is heard by its own clock", "clauseway.storage.books.losses:Losses.heard",
+        "            now_ns = engines.now_ns(connection)",
+        "            import time; now_ns = time.time_ns()", SERVES, 26,
     ),
     Bug(
         "a share is not clipped at its cap", "clauseway.ledger.sharing:Sharing._clip",

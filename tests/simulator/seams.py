@@ -104,7 +104,7 @@ def _clocks(world: World, replaced: Replaced) -> None:
     for module, held, name in _holders_of_clocks(len(sys.modules)):
         replaced.set(module, held, virtual_clocks[name])
     replaced.set(limit_shares.MemoryShares.__init__, "__defaults__", (virtual_clocks["monotonic"],))
-    replaced.set(limit_shares, "_now_ns", lambda _: world.machine(_DATABASE).wall_ns())
+    replaced.set(engines, "now_ns", lambda _: world.machine(_DATABASE).wall_ns())
     replaced.set(timers, "_TICK_S", _TICK_S)
 
 

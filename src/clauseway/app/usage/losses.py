@@ -198,8 +198,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
 def given_up(losses: Losses, spool: Spool) -> Spool:
     """Return another home's journal as missing, where that home is not heard any more. Raise
     InvalidInput."""
-    now_ns = time.time_ns()
-    silent_ns = now_ns - losses.heard_ns(spool.home)
+    silent_ns = losses.silent_ns(spool.home)
     if not spool.missing_ns and not spool.is_at_rest and silent_ns < SILENT_NS:
         raise InvalidInput(
             Problem(
@@ -211,7 +210,7 @@ def given_up(losses: Losses, spool: Spool) -> Spool:
         )
     if spool.is_at_rest or spool.missing_ns:
         return spool
-    missing = msgspec.structs.replace(spool, missing_ns=now_ns)
+    missing = msgspec.structs.replace(spool, missing_ns=time.time_ns())
     losses.saw(missing)
     return missing
 
@@ -415,7 +414,9 @@ def _estimated(lake: Lake, loss: Loss, home: Home, now_ns: int) -> pa.Table:
         for row in begun
         if (row["request_id"], row["attempt"]) not in over and row["recorded_ns"] <= latest_ns
     ]
-    return pa.Table.from_pylist([_usage_row(row, now_ns) for row in open_ones], schema=USAGE_SCHEMA)
+    return pa.Table.from_pylist(
+        [_estimate_row(row, now_ns) for row in open_ones], schema=USAGE_SCHEMA
+    )
 
 
 def _attempts(
@@ -439,19 +440,27 @@ def _attempts(
     return [row for row in rows if days.begin <= row.get("event_day", days.begin) < days.end]
 
 
-def _usage_row(intent: dict[str, Any], now_ns: int) -> dict[str, Any]:
-    """Return an attempt's end as an estimate: the worst that was reserved when it began."""
+def end_row(intent: dict[str, Any], now_ns: int, status: Status) -> dict[str, Any]:
+    """Return the end of an attempt of which the lake knows the begin alone, as a row: with no units
+    and charged nothing."""
     row = {name: intent.get(name) for name in USAGE_SCHEMA.names}
     return row | {
         "recorded_ns": now_ns,
-        "status": int(Status.ESTIMATED),
+        "status": int(status),
         "http_status": 0,
         "streamed": False,
         "duration_us": 0,
         "first_content_us": 0,
-        "charge_picodollars": intent["reserved_picodollars"],
+        "charge_picodollars": 0,
         "upstream_id": "",
         "tier": "",
+    }
+
+
+def _estimate_row(intent: dict[str, Any], now_ns: int) -> dict[str, Any]:
+    """Return an attempt's end as an estimate: the worst that was reserved when it began."""
+    return end_row(intent, now_ns, Status.ESTIMATED) | {
+        "charge_picodollars": intent["reserved_picodollars"],
         # A body of images has more bytes than any model reads tokens.
         Unit.INPUT_TOKENS.column: min(intent["body_bytes"], UNITS_PER_REQUEST_MAX),
         Unit.OUTPUT_TOKENS.column: min(intent["output_tokens_max"], UNITS_PER_REQUEST_MAX),

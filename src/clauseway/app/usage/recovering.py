@@ -9,19 +9,23 @@ import asyncio
 import os
 import shutil
 import time
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 
 from clauseway import spool
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.journals import register_spool
-from clauseway.app.usage.losses import given_up
+from clauseway.app.usage.losses import end_row, given_up
 from clauseway.app.usage.sealing import lake_locked, open_lake, seal
 from clauseway.files import force_folder, make_folder, write_whole
 from clauseway.gateway.process.journals import write_lost
+from clauseway.metering import Status
 from clauseway.spool import SpoolBusy, SpoolWriter
 from clauseway.spool.copies import (
     ALONE,
@@ -34,6 +38,10 @@ from clauseway.spool.segments import IDENTITY_NAME, list_segments, lock
 from clauseway.spool.writer import close_copy
 from clauseway.storage import Control
 from clauseway.storage.books.losses import RECOVERED, RESTORED, Loss, Losses, Spool
+from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.sealed_batches import Range
+from clauseway.storage.usage.unended import AttemptKey, begun_from, ended_of
 from clauseway.values import InvalidInput, Problem, day_of
 
 _BOOT_ENDING = 1  # of the journal of ends; it serves no request of its own
@@ -120,9 +128,11 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
             if not target.exists():
                 _take(copy, target)
             _register(lake.control, home, copy, place)
+            ended = _end_beyond(lake, copy)
     finally:
         os.close(held)
-    ended = end_open_attempts(home, target, ends)
+    with open_lake(home) as lake:
+        ended += end_open_attempts(home, target, ends, partial(ended_of, lake))
     sealed = seal(home)
     return Recovered(
         spool=copy.spool,
@@ -228,28 +238,62 @@ def _register(control: Control, home: Home, copy: JournalCopy, place: str) -> No
         )
 
 
-def end_open_attempts(home: Home, recovered: Path, ends: Path) -> int:
+def _end_beyond(lake: Lake, copy: JournalCopy) -> int:
+    """End the attempts that began beyond the end of the copy and were sealed from the lost disk,
+    and of whose end nobody knows; return how many.
+
+    A gateway writes an attempt's begin here while its follower is away.
+    """
+    of = Range(spool=f"{copy.spool}-beyond", segment=0, first_frame=0, end_frame=1)
+    registered = Losses(lake.control).spool(copy.spool)
+    places = spool.positions(copy.directory)
+    segment, frame = (places[-1].segment, places[-1].end) if places else (0, 0)
+    if registered is None or lake.is_sealed(of):
+        return 0
+    is_behind = lake.control.sealed_to(copy.spool, segment) > frame
+    if registered.segment <= segment and not is_behind:
+        return 0
+    begun = begun_from(lake, registered.boots, segment, frame)
+    left_open = begun.keys() - ended_of(lake, begun.keys())
+    if not left_open:
+        return 0
+    now_ns = time.time_ns()
+    rows = [end_row(begun[key], now_ns, Status.LOST) for key in sorted(left_open)]
+    usage = pa.Table.from_pylist(rows, schema=USAGE_SCHEMA)
+    lake.seal_tables(of, usage, INTENT_SCHEMA.empty_table(), now_ns)
+    return len(rows)
+
+
+def end_open_attempts(
+    home: Home,
+    recovered: Path,
+    ends: Path,
+    sealed_ends: Callable[[Collection[AttemptKey]], Collection[AttemptKey]] = lambda _: (),
+) -> int:
     """End the attempts that were open in a journal that nobody writes any more, once, in a journal
-    of their own; return how many."""
+    of their own; return how many.
+
+    `sealed_ends` returns those of the attempts whose end was sealed from elsewhere.
+    """
     done = recovered / _ENDED
     if done.exists():
         return 0  # and perhaps sealed and released since
-    left_open = spool.open_attempts(recovered)
+    left_open = {
+        (str(attempt.intent.request), attempt.intent.attempt): attempt
+        for attempt in spool.open_attempts(recovered)
+    }
+    over = set(sealed_ends(left_open))
     if ends.exists():
-        over = {
-            (record.request, record.attempt)
+        over |= {
+            (str(record.request), record.attempt)
             for place in spool.positions(ends)
             for record in spool.read_frames(ends, place.segment, 0, 1 << 62).records
         }
-        left_open = [
-            attempt
-            for attempt in left_open
-            if (attempt.intent.request, attempt.intent.attempt) not in over
-        ]
-    if left_open:
-        _write_ends(home, ends, left_open)
+    unended = [attempt for key, attempt in left_open.items() if key not in over]
+    if unended:
+        _write_ends(home, ends, unended)
     write_whole(done, b"")
-    return len(left_open)
+    return len(unended)
 
 
 def _write_ends(home: Home, ends: Path, left_open: list[spool.OpenAttempt]) -> None:

@@ -69,7 +69,7 @@ def seal(home: Home) -> Sealing:
     with open_lake(home) as lake, lake_locked(home):
         now_ns = time.time_ns()
         if home.may_be_shared:
-            Losses(lake.control).heard(home.identity(), now_ns)
+            Losses(lake.control).heard(home.identity())
         # A process that is dead now has written its last record: after this round all of it is
         # sealed.
         dead = dead_leases(lake.control, home.identity())

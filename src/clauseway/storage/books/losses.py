@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from clauseway.storage.control import schema
+from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control
 from clauseway.values import Interval, day_after, day_of
 
@@ -183,19 +183,22 @@ class Losses:
             held = update(schema.spools).where(columns.home.in_(("", former)))
             connection.execute(held.values(home=home))
 
-    def heard(self, home: str, now_ns: int) -> None:
-        """Note that a home looks after its journals."""
+    def heard(self, home: str) -> None:
+        """Note that a home looks after its journals, by the clock that all homes share."""
         columns = schema.homes.c
         with self._control.writing() as connection:
+            now_ns = engines.now_ns(connection)
             named = update(schema.homes).where(columns.home == home).values(heard_ns=now_ns)
             if not connection.execute(named).rowcount:
                 connection.execute(insert(schema.homes).values(home=home, heard_ns=now_ns))
 
-    def heard_ns(self, home: str) -> int:
-        """Return when a home last looked after its journals; 0 for never."""
+    def silent_ns(self, home: str) -> int:
+        """Return for how long a home has not looked after its journals; one that never did, for
+        ever."""
         query = select(schema.homes.c.heard_ns).where(schema.homes.c.home == home)
         with self._control.reading() as connection:
-            return connection.execute(query).scalar_one_or_none() or 0
+            heard_ns = connection.execute(query).scalar_one_or_none() or 0
+            return engines.now_ns(connection) - heard_ns
 
     def all(self) -> list[Loss]:
         """Return every loss, in the order in which they were found."""

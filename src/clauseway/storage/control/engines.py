@@ -8,6 +8,7 @@ its beginning, so rows that it read before it wrote cannot have changed in betwe
 transaction sees the database as it was at its first statement. See docs/choices/0099.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,6 +99,14 @@ def writer_of(engine: Engine) -> Engine:
         return engine.execution_options(**{WRITES: True})
     # Each statement sees all earlier commits, so rows read after the lock are the present ones.
     return engine.execution_options(isolation_level="READ COMMITTED", **{WRITES: True})
+
+
+def now_ns(connection: Connection) -> int:
+    """Return the time by the clock that all machines of a database share."""
+    if connection.dialect.name != "postgresql":
+        return time.time_ns()
+    asked = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint")
+    return int(connection.execute(asked).scalar_one())
 
 
 def without_password(place: Place) -> str:

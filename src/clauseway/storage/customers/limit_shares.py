@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from clauseway.storage.control import schema
+from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control, as_record
 from clauseway.storage.customers.tenants import Limit
 
@@ -78,7 +78,7 @@ class StoredShares:
         with self._control.writing() as connection:
             query = select(limits).where(limits.c.id.in_(ids))
             state = ShareState(
-                _now_ns(connection) / _NS,
+                engines.now_ns(connection) / _NS,
                 {row.id: as_record(Limit, row) for row in connection.execute(query)},
             )
             held = select(shares).where(shares.c.limit_id.in_(ids))
@@ -96,14 +96,6 @@ class StoredShares:
             yield state
             _write_shares(connection, before, state)
             _write_shortages(connection, shorts_before, state)
-
-
-def _now_ns(connection: Connection) -> int:
-    """Return the time of whoever all machines ask."""
-    if connection.dialect.name != "postgresql":
-        return time.time_ns()
-    asked = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint")
-    return int(connection.execute(asked).scalar_one())
 
 
 def _write_shares(

@@ -4,7 +4,7 @@ and published as an Iceberg table. Reads the lake and never writes into it.
     priced      usage summed and priced, as one set of Ibis expressions; spark: over processes
     metered     sums by the hour and all that a price, a rule or a bill may depend on; sums: by day
     attempts    single attempts; request_rows: all rows about one request; spending: what a start
-                spent
+                spent; unended: those whose end a lost disk may have had
     content     usage named by its content, so that two homes can compare
     past        a home as it was known at an instant
     publishing  the sealed usage as a table for other engines; iceberg: that table's format
