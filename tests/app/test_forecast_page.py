@@ -9,7 +9,7 @@ from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
-from clauseway.app.reports.forecast_page import forecast_context
+from clauseway.app.screens.forecast_page import forecast_context
 from clauseway.values import KnownAt
 from metered_months import ACCEPTED, IN, MILLION, OUT, Sold, metered_home
 

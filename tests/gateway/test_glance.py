@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from gateway_rig import MESSAGES, MODEL, PRODUCT, SECRET, Rig
 
-from clauseway.app.reports.engineer_page import GLANCE, Glance, path_of, percentile_ms, together
+from clauseway.app.screens.engineer_page import GLANCE, Glance, path_of, percentile_ms, together
 
 
 @pytest.fixture(scope="module")

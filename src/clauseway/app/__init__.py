@@ -5,6 +5,7 @@ on: compiled plans to the gateway, typed contexts to the pages, records to the c
 load these modules one by one, so that asking one question does not import a database.
 
     running      plans for the gateway, processes, pages, the doctor, the first night
+    screens      what each screen of the pages shows
     reports      statements, packs, verification, forecasts, reconciliations: they change no books
     agreements   questions asked, explained and proved; texts compared, briefed and exported
     books        what a home is settled on, months settled and closed, what follows from them; a

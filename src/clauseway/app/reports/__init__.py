@@ -3,7 +3,7 @@ first what its gateways have written; they change nothing else.
 
     statements         a statement as people read it
     settled_statement  the statement of a settled month; statement_formats: how it is handed over
-    tracing            all that is behind a statement's line; line_page: the same for its page
+    tracing            all that is behind a statement's line
     verifying          a statement repeated from what it was made from
     handed_statements  statements as somebody hands them over
     second_opinion     a settlement repeated by Spark
@@ -13,10 +13,5 @@ first what its gateways have written; they change nothing else.
     one_request        a request as journal and lake know it
     what_if            a month under other terms, readings or figures
     rehearsing         traffic and months as if a draft amendment had been in effect
-    lawyer_page        a question asked on the lawyer's screen, and the agreement's documents
-    compare_page       two amendments compared for that screen
-    finance_page       months by state, balances, files to take away; screen_summaries: each screen in a sentence
-    auditor_page       what was stated and recorded, and checks of it
-    engineer_page      the gateway now, and one request's path
-    forecasting        what is ahead; forecast_page: the same for the first page
+    forecasting        what is ahead
 """

@@ -37,9 +37,9 @@ from clauseway.app.opening.several import (
     title_of,
     with_recorded,
 )
-from clauseway.app.reports.auditor_page import BOOKS, auditor_page, check_page
-from clauseway.app.reports.compare_page import compare_page, named_or_last
-from clauseway.app.reports.engineer_page import (
+from clauseway.app.screens.auditor_page import BOOKS, auditor_page, check_page
+from clauseway.app.screens.compare_page import compare_page, named_or_last
+from clauseway.app.screens.engineer_page import (
     GLANCE,
     Glance,
     Searched,
@@ -48,10 +48,10 @@ from clauseway.app.reports.engineer_page import (
     path_of,
     together,
 )
-from clauseway.app.reports.finance_page import file_of, finance_page
-from clauseway.app.reports.forecast_page import forecast_context
-from clauseway.app.reports.lawyer_page import lawyer_page, text_page
-from clauseway.app.reports.screen_summaries import screen_summaries
+from clauseway.app.screens.finance_page import file_of, finance_page
+from clauseway.app.screens.forecast_page import forecast_context
+from clauseway.app.screens.lawyer_page import lawyer_page, text_page
+from clauseway.app.screens.screen_summaries import screen_summaries
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
@@ -82,7 +82,7 @@ from clauseway.wording.names import Wording
 # Comparisons that are kept, each of some kilobytes.
 _COMPARED_MAX = 32
 # Reads usage, by an engine that takes as long to load as all else here: the first to ask loads it.
-_LINE_PAGE = "clauseway.app.reports.line_page"
+_LINE_PAGE = "clauseway.app.screens.line_page"
 
 
 class HomePages:
