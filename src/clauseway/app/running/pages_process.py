@@ -37,6 +37,11 @@ from clauseway.app.opening.several import (
     title_of,
     with_recorded,
 )
+from clauseway.app.reports.statements import statement_context
+from clauseway.app.running.alerts import open_alerts
+from clauseway.app.running.processes import PAGES_PORT
+from clauseway.app.running.readers import HomeReaders
+from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.app.screens.auditor_page import BOOKS, auditor_page, check_page
 from clauseway.app.screens.compare_page import compare_page, named_or_last
 from clauseway.app.screens.engineer_page import (
@@ -52,11 +57,6 @@ from clauseway.app.screens.finance_page import file_of, finance_page
 from clauseway.app.screens.forecast_page import forecast_context
 from clauseway.app.screens.lawyer_page import lawyer_page, text_page
 from clauseway.app.screens.screen_summaries import screen_summaries
-from clauseway.app.reports.statements import statement_context
-from clauseway.app.running.alerts import open_alerts
-from clauseway.app.running.processes import PAGES_PORT
-from clauseway.app.running.readers import HomeReaders
-from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
 from clauseway.gateway.transport.listening import listen
 from clauseway.values import InvalidInput, KnownAt, day_of
