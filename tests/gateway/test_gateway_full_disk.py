@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -150,6 +151,65 @@ def test_where_it_may_it_holds_requests_until_there_is_room(rig: Rig, disk: Smal
             acknowledged.add(answer.headers["x-clauseway-request-id"])
     eventually(lambda: rig.counts()["open"] == 0)
     check(rig, acknowledged)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_answer_that_could_not_be_recorded_is_explained_and_counted_as_refused(
+    rig: Rig, disk: SmallDisk, stream: bool
+) -> None:
+    """The cloud answered 200, but the client got an error: what is told of the request says so too."""
+    start(rig)
+    disk.fill()
+    while "journal_full" not in (refused := post(rig, stream)).text:
+        pass
+    asked = len(rig.clouds["azure"].requests)
+    disk.clear()
+    eventually(lambda: health(rig).status_code == 200)
+    listed = HTTP.get(f"{rig.url}/clauseway/v1/requests", headers=AUTHORIZED).json()["data"]
+    assert refused.status_code == (200 if stream else 503), "of a stream the status was sent before"
+    latest, *others = listed
+    assert int(latest["id"][-16:], 16) == asked, "the router refused none: the cloud was asked for each"
+    assert (latest["status"], {other["status"] for other in others}) == (503, {200})
+    assert "journal" in latest["message"]
+    path = f"/clauseway/v1/requests/{refused.headers['x-clauseway-request-id']}"
+    assert HTTP.get(rig.url + path, headers=AUTHORIZED).json() == latest
+    figures = HTTP.get(f"http://127.0.0.1:{rig.ports['metrics']}/metrics").text.splitlines()
+    [counted] = [line for line in figures if line.startswith("clauseway_requests") and 'status="503"' in line]
+    assert float(counted.split()[-1]) == 1
+
+
+def test_a_hedge_is_due_only_after_the_wait_for_room(rig: Rig, disk: SmallDisk) -> None:
+    """Time spent waiting for room counts against no deadline, and makes no cloud slow."""
+    hedge_s = 2.0
+
+    async def after_a_while(connection: Connection, request: Received) -> None:
+        await asyncio.sleep(0.3)  # long enough for a hedge that is due
+        await well(connection, request)
+
+    azure, openai_cloud = rig.cloud("azure"), rig.cloud("openai")
+    rig.start(rig.plan(settings=Settings(limits=Limits(journal_hold_s=600))), launcher=(SMALL_SEGMENTS,))
+    disk.fill()
+    with ThreadPoolExecutor(8) as clients:
+        waiting = []
+        while health(rig).status_code == 200:
+            waiting.append(clients.submit(post, rig))
+            eventually(lambda: waiting[-1].done() or health(rig).status_code == 503)
+        eventually(lambda: rig.counts()["open"] == sum(not answer.done() for answer in waiting))
+        open_before, azure.behaviour = rig.counts()["open"], after_a_while
+        begin_s = time.monotonic()
+        held = clients.submit(
+            HTTP.post,
+            f"{rig.url}/v1/chat/completions",
+            json={"model": MODEL, "messages": MESSAGES},
+            headers=AUTHORIZED | {"x-clauseway-hedge-ms": f"{hedge_s * 1000:.0f}"},
+        )
+        eventually(lambda: rig.counts()["open"] > open_before)
+        eventually(lambda: time.monotonic() > begin_s + hedge_s)
+        disk.clear()
+        answer = held.result(timeout=PATIENCE_S)
+        assert [(other.result(timeout=PATIENCE_S)).status_code for other in waiting] == [200] * len(waiting)
+    assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("azure", "1")
+    assert not openai_cloud.requests
 
 
 def test_who_leaves_while_held_is_let_go(rig: Rig, disk: SmallDisk) -> None:

@@ -451,3 +451,19 @@ def test_a_client_that_leaves_while_its_budget_is_asked_for_more(tmp_path: Path)
         assert (answer.headers["retry-after"], answer.headers["x-should-retry"]) == ("2", "true")
         rig.stop()
         assert "Traceback" not in rig.errors()
+
+
+def test_a_deadline_that_passes_before_any_attempt_says_so(tmp_path: Path) -> None:
+    """Whoever leases does not answer in time: no cloud is to blame, and none is listed."""
+    with Rig(tmp_path) as rig, socket.socket(socket.AF_UNIX) as lease_server:
+        lease_server.bind(str(tmp_path / "leases.sock"))
+        lease_server.listen()
+        rig.cloud("azure")
+        keys = (msgspec.structs.replace(key(SECRET, "openai"), budgets=(0,)),)
+        budgets = (Budget(id="b", whose="the test"),)
+        leases = str(tmp_path / "leases.sock")
+        rig.start(rig.plan(keys=keys, budgets=budgets, leases=leases, deadline_s=0.5))
+        answer = rig.post()
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+        message = answer.json()["error"]["message"]
+        assert message == "No cloud answered this request. The deadline passed before any was attempted."

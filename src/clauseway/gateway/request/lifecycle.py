@@ -51,7 +51,6 @@ from clauseway.gateway.wire.errors import (
     CLOUDS_UNAVAILABLE,
     DEADLINE,
     INTERNAL,
-    JOURNAL_FULL,
     OWN_FAULT,
     PATIENCE_S,
     PHRASES,
@@ -197,16 +196,20 @@ class Lifecycle(AttemptOwner):
         shared.spool.open_requests += 1
         shared.counts.started += 1
         shared.retries.count_request()
-        now_s = shared.wheel.now_s
-        self._deadline_s = now_s + shared.tables.deadline_s
-        if self.request.hedge_s:
-            self._hedge_due_s = now_s + self.request.hedge_s
+        self._start_deadline()
         if shared.spool.full is not None:
             # Ask no cloud while its usage could not be recorded.
             shared.spool.wait_for_room(_RoomWaiter(self))
             self._set_due(FOREVER_S)
             return
         self._prepare_or_attempt()
+
+    def _start_deadline(self) -> None:
+        """Let the request's deadline run from now, and the time after which a hedge is due."""
+        now_s = self.shared.wheel.now_s
+        self._deadline_s = now_s + self.shared.tables.deadline_s
+        if self.request.hedge_s:
+            self._hedge_due_s = now_s + self.request.hedge_s
 
     def start_unattended(self) -> None:
         """Begin a request that the gateway makes to learn its usage: no client waits for it."""
@@ -220,14 +223,11 @@ class Lifecycle(AttemptOwner):
         if self._over:
             return
         if error is None:
-            # The time spent waiting for room does not count against the deadline.
-            self._deadline_s = self.shared.wheel.now_s + self.shared.tables.deadline_s
+            # The time spent waiting for room does not count: no cloud was asked yet.
+            self._start_deadline()
             self._prepare_or_attempt()
         else:
-            self._decided = True
-            self._status = JOURNAL_FULL.status
-            self._message = "The usage journal could not be written."
-            self._answer_write_failed(error)
+            self._answer_write_failure(error)
 
     def _prepare_or_attempt(self) -> None:
         """Begin what the request needs first: a larger share of a limit, its preparation, or its
@@ -444,8 +444,8 @@ class Lifecycle(AttemptOwner):
         self._prefer(attempt)
         self._status = status = attempt.status
         is_served = 200 <= status < 300
-        counts = self.shared.counts
-        (counts.served if is_served else counts.failed)[attempt.candidate.target.cloud] += 1
+        if not is_served:
+            self.shared.counts.failed[attempt.candidate.target.cloud] += 1
         # The cloud keeps the beginning of this prompt now: the next request with the same cache key
         # goes there.
         if is_served and self.request.needs.cache_key:
@@ -495,7 +495,6 @@ class Lifecycle(AttemptOwner):
         """Record the usage of a stream whose last event has come, and finish."""
         stream = attempt.stream
         assert stream is not None
-        self.shared.counts.served[attempt.candidate.target.cloud] += 1
         self._status = attempt.status
         last_bytes = _last_of_stream(stream.last, self._client.chunked)
         if not self._stream_begun:
@@ -555,7 +554,7 @@ class Lifecycle(AttemptOwner):
             if self._attempt is not None:
                 self._attempt.pending_resource = None
             self._cancel_attempts()
-            self._answer_write_failed(outcome)
+            self._answer_write_failure(outcome)
         else:
             self._client.write(b"".join(events))
 
@@ -617,7 +616,7 @@ class Lifecycle(AttemptOwner):
                 attempt.record_end(Status.COMPLETE, attempt.status)
                 shared.holds.drop(identifier)
             if isinstance(outcome, OSError):
-                self._answer_write_failed(outcome)
+                self._answer_write_failure(outcome)
             else:
                 self._finish_issuing(last_bytes, files)
 
@@ -637,7 +636,7 @@ class Lifecycle(AttemptOwner):
                 return
             for row in rows:
                 self.shared.holds.drop(row.identifier)
-            self._answer_write_failed(outcome)
+            self._answer_write_failure(outcome)
 
         self.shared.issued.add(rows, self._guarded(on_written))
 
@@ -716,22 +715,26 @@ class Lifecycle(AttemptOwner):
     def durable(self, error: OSError | None) -> None:
         """Send the last bytes, or, with an error, say that the journal could not be written."""
         if error is not None:
-            self._answer_write_failed(error)
+            self._answer_write_failure(error)
         elif not self._over:
             self._send_last(self._last_bytes)
 
-    def _answer_write_failed(self, error: OSError) -> None:
+    def _answer_write_failure(self, error: OSError) -> None:
         """Answer that a record or an identifier of this request could not be written to disk."""
         if self._over:
             return  # the client has left
+        # The client gets this answer, whatever the cloud's was.
+        kind = kind_of_failure(error)
+        self._status = kind.status
+        self._message = "The usage journal could not be written; this answer was not recorded."
         if self._stream_begun:
-            kind = kind_of_failure(error)
-            message = "The usage journal could not be written; this answer was not recorded."
             stream = self._attempt.stream if self._attempt is not None else None
-            event = stream.broken(kind, message) if stream else error_event(kind, message)
+            event = (
+                stream.broken(kind, self._message) if stream else error_event(kind, self._message)
+            )
             self._send_last(_last_of_stream(event, self._client.chunked))
             return
-        answer = journal_failed(error, self._client.head_lines)
+        answer = journal_failed(error, self._header_lines())
         if self.request.operation.speaks_messages:
             answer = answer_in_message_shape(answer)
         self._send_last(answer)
@@ -771,6 +774,8 @@ class Lifecycle(AttemptOwner):
             shared.holds.ids_read_by_clients.discard(attempt.pending_resource.identifier)
         request = self.request
         answering_attempt = attempt if attempt is not None and not attempt.failed else None
+        if answering_attempt is not None and 200 <= self._status < 300:
+            shared.counts.served[answering_attempt.candidate.target.cloud] += 1
         explanation = RequestExplanation(
             event_ns=self.event_ns,
             buyer=self.customer.buyer,
@@ -878,9 +883,13 @@ class Lifecycle(AttemptOwner):
     def _answer_failure(self, kind: ErrorKind, headers: bytes = b"") -> None:
         """Answer that every attempt failed, or that no candidate can be attempted now; give the
         reason for each."""
-        prefix = "Attempted" if self._failed_attempts else "None was attempted"
-        reasons = "; ".join(map(str, self._failed_attempts or self._skipped))
-        message = f"No cloud answered this request. {prefix}: {reasons}."
+        message = "No cloud answered this request. "
+        if kind is DEADLINE and not self._failed_attempts:
+            message += "The deadline passed before any was attempted."
+        else:
+            prefix = "Attempted" if self._failed_attempts else "None was attempted"
+            reasons = "; ".join(map(str, self._failed_attempts or self._skipped))
+            message += f"{prefix}: {reasons}."
         if kind is UNKNOWN_MODEL:
             message = f"{self._retirement_message} {message}"
         answer = error_response(kind, message, headers=self._header_lines(headers))
