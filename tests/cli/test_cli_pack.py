@@ -1,6 +1,7 @@
 """A month in one file: performed again by a stranger, to the byte; and files that somebody tampered with."""
 
 import hashlib
+import io
 import json
 import shutil
 import sqlite3
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -153,6 +155,16 @@ def dearer(parts: dict[str, bytes]) -> None:
     path.unlink()
 
 
+def endless(parts: dict[str, bytes]) -> None:
+    """A list of five million nulls in one attempt."""
+    table = pq.read_table(io.BytesIO(parts["usage.parquet"])).slice(0, 1)
+    place, nulls = table.column_names.index("terms"), pa.nulls(5_000_000, pa.string())
+    table = table.set_column(place, "terms", pa.ListArray.from_arrays([0, len(nulls)], nulls))
+    written = io.BytesIO()
+    pq.write_table(table, written)
+    parts["usage.parquet"] = written.getvalue()
+
+
 def test_another_amount_is_told_line_by_line(packs: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(packs / "april.pack") as archive:
         stated = json.loads(archive.read("statement.json"))
@@ -194,6 +206,7 @@ HOSTILE = {
     "another table": (added("books.json", b'{"keys":[]}'), "there is no table 'keys'"),
     "another column": (added("books.json", b'{"facts":[{"x":1}]}'), "a row of facts has other columns"),
     "deep JSON": (added("books.json", b"[" * 100_000), "books.json"),
+    "Parquet that swells": (endless, "forged.pack: the Parquet file takes too much memory"),
     "no Parquet": (added("usage.parquet", b"PAR1" * 100), "usage.parquet"),
     "another receipt": (
         edit("statement.json", '"receipt": "', '"receipt": "f'),

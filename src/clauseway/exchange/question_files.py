@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,6 +29,7 @@ import pyarrow.parquet as pq
 
 from clauseway.decisions.parts import BY_NAME
 from clauseway.exchange.cells import CsvWriter, plain
+from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import written_whole
 from clauseway.values import NOT_JSON, InvalidInput, Problem
 
@@ -38,7 +40,7 @@ LISTS = ("reading", "suppose")
 ADDED = ("outcome", "due", "terms", "problem")
 # Rows held at a time: wide enough that the cost of a part by itself disappears, small enough for
 # memory.
-_ROWS = 1 << 20
+_ROWS = 1 << 18
 _ROWS_READ_SINGLY = 1 << 16
 
 
@@ -162,15 +164,11 @@ def _flag_text(value: object) -> str | None:
 
 
 def _read_parquet(path: Path) -> Iterator[QuestionRows]:
-    with pq.ParquetFile(path) as file:
-        names = _columns_of(file.schema_arrow.names, path)
-        batches = (
-            file.iter_batches(batch_size=_ROWS)
-            if file.metadata.num_rows
-            # A file without questions comes back as a file without answers.
-            else [pa.RecordBatch.from_pylist([], file.schema_arrow)]
-        )
-        for batch in batches:
+    with others_parquet(path, _ROWS, may_repeat=True) as file:
+        names = _columns_of(file.schema.names, path)
+        # A file without questions comes back as a file without answers.
+        without = [] if file.rows else [pa.RecordBatch.from_pylist([], file.schema)]
+        for batch in chain(without, file.batches):
             columns = {part: batch.column(name) for part, name in names.items()}
             yield QuestionRows(columns, batch, batch.num_rows)
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
 from clauseway.app.usage.sealing import lake_locked, open_lake
+from clauseway.exchange.parquet_process import WINDOW_ROWS
+from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.metering import RequestId, Status, Unit, Used
 from clauseway.pricing import PriceTable, Sale
 from clauseway.sandbox.traffic.demand import Demanded, DemandWindow, buying, demand
@@ -58,8 +59,8 @@ def read_windows(path: Path | None) -> list[DemandWindow]:
     """Return the windows of a file, or of the sample. Raise InvalidInput."""
     names = list(DemandWindow.__struct_fields__)
     try:
-        rows = pq.read_table(path or SAMPLE, columns=names).to_pylist()
-        return [DemandWindow(**row) for row in rows]
+        with others_parquet(path or SAMPLE, WINDOW_ROWS, columns=names) as file:
+            return [DemandWindow(**row) for batch in file.batches for row in batch.to_pylist()]
     except (OSError, pa.ArrowException) as error:
         remedy = f"Give a Parquet file with the columns {', '.join(names)}."
         why = str(error).splitlines()[0]

@@ -41,6 +41,7 @@ from clauseway.app.reports.verifying import (
 )
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.sealing import open_lake
+from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import written_whole
 from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import canonical_bytes
@@ -466,14 +467,14 @@ def _seal(lake: Lake, usage: Path, path: Path) -> None:
     """Seal the usage of a pack into its own lake."""
     words = [field.name for field in USAGE_SCHEMA if field.name != "terms" and _is_text(field.type)]
     try:
-        with pq.ParquetFile(usage, read_dictionary=words) as file:
-            if file.schema_arrow.names != USAGE_SCHEMA.names:
+        with others_parquet(usage, _ROWS, dictionaries=words, within=path) as file:
+            if file.schema.names != USAGE_SCHEMA.names:
                 raise _bad(path, f"{USAGE} has other columns than usage has")
-            rows = file.metadata.num_rows
+            rows = file.rows
             # The footer of a small file may claim any number of rows, and each would be read.
             if rows > usage.stat().st_size:
                 raise _bad(path, f"{USAGE} says that it has {rows:,} rows, more than it has bytes")
-            parts = (_rows(batch, path) for batch in file.iter_batches(_ROWS))
+            parts = (_rows(batch, path) for batch in file.batches)
             of = Range(spool="pack", segment=1, first_frame=0, end_frame=max(rows, 1))
             lake.seal_parts(of, _by_day(parts, path), INTENT_SCHEMA.empty_table(), 0)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

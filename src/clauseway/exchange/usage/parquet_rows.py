@@ -1,14 +1,15 @@
 """The rows of a Parquet file that others wrote: a value that Python cannot hold spoils its row and
-no other."""
+no other. The file is read by a process of its own (`parquet_reading`)."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-_ROWS = 20_000
+from clauseway.exchange.parquet_process import WINDOW_ROWS
+from clauseway.exchange.parquet_reading import others_parquet
+
 # Raised by Arrow for values that Python cannot hold: bytes that are not UTF-8, a year 60,000, a
 # zone on Mars.
 _NO_PYTHON_VALUE = (ValueError, OverflowError, TypeError, LookupError)
@@ -30,21 +31,23 @@ def parquet_rows(
     """Yield each row with its number from 1, and why it could not be read, else empty; first
     `check` the columns.
 
-    Raise RepeatedColumns, ArrowException for a file that is damaged or not Parquet, and the errors
-    of `check`.
+    Raise RepeatedColumns, InvalidInput for a file that takes more memory or time than its size
+    can account for, ArrowException for a file that is damaged or not Parquet, and the errors of
+    `check`.
     """
-    with pq.ParquetFile(path) as file:
-        names = file.schema_arrow.names
+    with others_parquet(path, WINDOW_ROWS) as file:
+        names = file.schema.names
         check_names(names)
         check(names)
         line = 0
-        for batch in file.iter_batches(_ROWS):
-            for row, wrong in _rows_of(batch):
+        for batch in file.batches:
+            for row, wrong in rows_of_batch(batch):
                 line += 1
                 yield line, row, wrong
 
 
-def _rows_of(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], str]]:
+def rows_of_batch(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield each row, and why it could not be read, else empty."""
     try:
         rows = batch.to_pylist()
     except _NO_PYTHON_VALUE:

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.exchange.usage.cloudevents import read_cloudevents
 from clauseway.exchange.usage.focus import VERSIONS_READ, BillNames, MissingColumns, read_focus
 from clauseway.exchange.usage.opentelemetry import read_opentelemetry
@@ -35,7 +35,8 @@ def format_of(path: Path) -> str:
             return "focus"
         if ending == ".parquet":
             # Our own export has request ids; a bill in FOCUS has none.
-            return "parquet" if "request_id" in pq.read_schema(path).names else "focus"
+            with others_parquet(path, rows=1) as file:
+                return "parquet" if "request_id" in file.schema.names else "focus"
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING_BYTES)
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
