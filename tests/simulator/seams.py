@@ -199,7 +199,12 @@ here: list[Any] = []
 def _engine() -> Engine:
     """Return the one engine of all stories, so that each statement is compiled once."""
     engine = create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(here[2], timeout=0.0, check_same_thread=False), poolclass=QueuePool
+        "sqlite://",
+        creator=lambda: sqlite3.connect(here[2], timeout=0.0, check_same_thread=False),
+        poolclass=QueuePool,
+        # Every process has its own engine in truth, and who is killed on the way to the server keeps a connection of
+        # this one until the story ends.
+        max_overflow=-1,
     )
     event.listen(engine, "connect", engines._prepare_sqlite)
     event.listen(engine, "begin", lambda _: _reach(here[0], here[1]))
