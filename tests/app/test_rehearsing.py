@@ -1,6 +1,9 @@
 """Drafts rehearsed on the traffic and months of `metered_months`: what fares otherwise, who gains and who loses."""
 
 import hashlib
+import html
+import re
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal as D
 from functools import cache
@@ -8,15 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import documents_of, open_agreement
 from clauseway.app.opening.prices import open_prices
+from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports.rehearsing import Rehearsal, open_draft, rehearse
+from clauseway.app.running.pages_process import HomePages
+from clauseway.gateway.plan.clock import system_clock
 from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
+from clauseway.web import create_app
 from metered_months import ACCEPTED, Sold, metered_home
 
 FRONT = """---
@@ -264,3 +272,62 @@ def test_what_cannot_be_played_is_refused(home: Home, tmp_path: Path) -> None:
         open_draft(None, tmp_path / "draft.txt", home)
     with pytest.raises(InvalidInput, match="cannot be read"):
         open_draft(None, tmp_path / "none.md", home)
+
+
+# -- on the lawyer's screen
+
+
+@pytest.fixture(scope="module")
+def screen(home: Home) -> Iterator[TestClient]:
+    pages = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    with TestClient(create_app(pages, hosts=["*"])) as client:
+        yield client
+
+
+def shown(screen: TestClient, draft: str) -> str:
+    page = screen.post("/lawyer/draft", data={"draft": draft})
+    assert page.status_code == 200
+    return html.unescape(re.sub(r"<[^>]+>", " ", page.text))
+
+
+def test_the_screen_tells_of_a_draft_what_the_command_does(home: Home, screen: TestClient) -> None:
+    before = state(home)
+    page = " ".join(shown(screen, text(ONLY_AZURE, TEN_PERCENT)).split())
+    found = rehearsed(home, text(ONLY_AZURE, TEN_PERCENT))
+    for said in (
+        f"{found.requests} recorded requests, {found.unchanged} of them as before",
+        "2 of gpt-5.4 on AWS us-east-2, sold by OpenAI to any, from 2026-04-28 to 2026-05-06: 244 USD",
+        "as it is: permitted by A5.any-cloud",
+        "under the draft: forbidden by A6.api (draft.md:15); permitted on Azure",
+        "2026-05 OpenAI pays Microsoft 68.80 34.40 -34.40",
+        "OpenAI gains 44.40 USD",
+        "OpenAI may no longer serve",
+    ):
+        assert said in page
+    assert state(home) == before
+
+
+@pytest.mark.parametrize(("draft", "what", "line"), BROKEN)
+def test_the_screen_shows_what_is_wrong_at_its_line_and_keeps_the_text(
+    screen: TestClient, draft: str, what: list[str], line: int
+) -> None:
+    page = screen.post("/lawyer/draft", data={"draft": draft}).text
+    [kept] = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
+    assert html.unescape(kept) == draft
+    said = html.unescape(re.sub(r"<[^>]+>", " ", page.partition("</textarea>")[2]))
+    assert f"line {line}" in said
+    assert all(each in said for each in what)
+
+
+def test_before_a_draft_was_typed_the_screen_has_its_first_lines_which_can_be_read(screen: TestClient) -> None:
+    [begun] = re.findall(r"<textarea[^>]*>(.*?)</textarea>", screen.get("/lawyer/draft").text, re.DOTALL)
+    assert "what is answered otherwise" in shown(screen, html.unescape(begun))
+
+
+def test_a_draft_that_another_site_sends_or_that_is_too_long_is_not_read(screen: TestClient) -> None:
+    foreign = screen.post("/lawyer/draft", data={"draft": text()}, headers={"sec-fetch-site": "cross-site"})
+    too_long = screen.post("/lawyer/draft", data={"draft": "x" * (1 << 20)})
+    for answer in (foreign, too_long):
+        assert answer.status_code == 400
+        assert "The form cannot be read" in answer.text
+    assert screen.post("/lawyer", data={"draft": text()}).status_code == 405

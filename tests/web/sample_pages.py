@@ -3,7 +3,19 @@
 from datetime import date
 
 import msgspec
-from sample_screens import AUDITOR, CHECK, COMPARED, ENGINEER, FINANCE, LAUNCHES, LAWYER, PATH, TEXT
+from sample_screens import (
+    AUDITOR,
+    CHECK,
+    COMPARED,
+    DRAFTED,
+    ENGINEER,
+    FINANCE,
+    LAUNCHES,
+    LAWYER,
+    PATH,
+    TEXT,
+    WRONG_DRAFT,
+)
 
 from clauseway.values import Citation
 from clauseway.web.auditor import AuditorContext, CheckContext, LaunchesContext
@@ -33,7 +45,7 @@ from clauseway.web.contexts import (
 )
 from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
-from clauseway.web.lawyer import CompareContext, LawyerContext, QuestionAsked, TextContext
+from clauseway.web.lawyer import CompareContext, DraftContext, LawyerContext, QuestionAsked, TextContext
 from clauseway.web.overview import HomeContext, ScreenSummary
 
 
@@ -388,6 +400,11 @@ class SamplePages:
 
     async def compare(self, before: str, after: str) -> CompareContext:
         return COMPARED
+
+    async def draft(self, text: str) -> DraftContext:
+        if not text:
+            return DraftContext(text="---\nid: NEXT\n---\n")
+        return WRONG_DRAFT if "soon" in text else DRAFTED
 
     async def text(self, document: str, line: str) -> TextContext | None:
         return TEXT if document == TEXT.document else None

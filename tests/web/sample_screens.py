@@ -40,12 +40,19 @@ from clauseway.web.lawyer import (
     ChangeGroupShown,
     ChangeShown,
     CompareContext,
+    DraftContext,
+    DraftMistake,
+    DraftPlayed,
+    DraftRead,
     FieldChoice,
     FormField,
     LawyerContext,
+    MonthBeside,
     Passage,
     QuestionForm,
     ReasonShown,
+    RequestsAlike,
+    RequestsChanged,
     TextContext,
 )
 
@@ -234,6 +241,47 @@ COMPARED = CompareContext(
         ChangeGroupShown(sentence="OpenAI may now serve <b>gpt-5.5</b>", citation=CLAUSE, place="", combinations="4"),
     ),
     counted="4 combinations are answered otherwise",
+)
+WRONG_DRAFT = DraftContext(
+    text="---\nid: A6\neffective: <b>soon</b>\n---\n",
+    mistakes=(DraftMistake(3, "'<b>soon</b>' is not a day."), DraftMistake(0, "The text is empty.")),
+)
+DRAFTED = DraftContext(
+    text="---\nid: A6\n---\n</textarea><b>",
+    read=DraftRead(
+        title="A6, The API comes home",
+        groups=COMPARED.groups,
+        counted=COMPARED.counted,
+        played=DraftPlayed(
+            said="Played from 2026-04-10 to 2026-05-07, as if in effect from 2026-04-28 on",
+            counted="7 recorded requests, 5 of them as before",
+            changed=(
+                RequestsChanged(
+                    said="2 would go to another cloud: this one is not permitted any more",
+                    alike=(
+                        RequestsAlike(
+                            said="2 of gpt-5.4 on AWS us-east-2, sold by OpenAI to any, from 2026-04-28 to 2026-05-06",
+                            before="permitted by A5.any-cloud (A5.md:24)",
+                            after="forbidden by A6.api (A6.md:16); permitted on Azure",
+                        ),
+                    ),
+                    more=3,
+                ),
+            ),
+            not_asked=("1 of gpt-9 on Azure were not asked about: no agreement names it",),
+            months=(
+                MonthBeside(
+                    period="2026-05",
+                    label="OpenAI pays Microsoft",
+                    real="68.80",
+                    drafted="34.40",
+                    difference="-34.40",
+                ),
+            ),
+            parties=("OpenAI gains 44.40 USD",),
+            assumed=("Assumed, as it is: cap = USD 38000000000 (reported)",),
+        ),
+    ),
 )
 LAUNCHES = LaunchesContext(
     title="The OpenAI–Microsoft partnership",

@@ -18,6 +18,7 @@ ADDRESSES = (
     "/",
     "/lawyer",
     "/lawyer/compare",
+    "/lawyer/draft",
     "/text?document=A4.md",
     "/engineer",
     "/engineer/request/req_1",
@@ -54,6 +55,19 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_axe_finds_nothing_serious_and_nothing_sticks_out(served: Served, page: Page, axe: str, address: str) -> None:
     page.goto(served.url + address)
+    judge(page, axe)
+
+
+@pytest.mark.parametrize("draft", ["effective: soon", "id: A6"])
+def test_axe_finds_nothing_in_a_draft_read_either(served: Served, page: Page, axe: str, draft: str) -> None:
+    page.goto(f"{served.url}/lawyer/draft")
+    page.get_by_label("The draft as Markdown").fill(draft)
+    page.get_by_role("button", name="Read and rehearse").click()
+    expect(page.locator("[role=alert], #traffic-played")).to_be_visible()
+    judge(page, axe)
+
+
+def judge(page: Page, axe: str) -> None:
     page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
     page.evaluate(axe)
     for viewport in (WIDE, NARROW):
@@ -86,6 +100,20 @@ def test_a_question_is_asked_and_its_mistake_told_at_its_field(served: Served, p
     expect(page).to_have_url(f"{served.url}/lawyer?party=openai&as_of=2026-04-26")
     page.get_by_role("link", name="A4.md, line 20").click()
     expect(page.locator("#named h2")).to_contain_text("4.2 Stateless APIs on Azure")
+
+
+def test_a_draft_that_is_dropped_is_read_and_a_mistake_leads_to_its_line(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/lawyer/draft")
+    dropped = page.evaluate_handle(
+        "() => { const sent = new DataTransfer(); "
+        "sent.items.add(new File(['---\\nid: A6\\neffective: soon\\n'], 'A6.md')); return sent; }"
+    )
+    page.dispatch_event("#draft", "drop", {"dataTransfer": dropped})
+    page.get_by_role("button", name="line 3").click()
+    field = page.get_by_label("The draft as Markdown")
+    expect(field).to_be_focused()
+    marked = field.evaluate("field => field.value.slice(field.selectionStart, field.selectionEnd)")
+    assert marked == "effective: <b>soon</b>"
 
 
 def test_on_paper_there_is_the_answer_without_what_can_only_be_clicked(served: Served, page: Page) -> None:

@@ -228,7 +228,9 @@ def test_a_reader_signs_in_and_out_in_a_browser(browser: Browser, url: str) -> N
     page.get_by_label("Password").fill(SECRET)
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(f"{url}/lawyer")
-    expect(page.get_by_role("navigation", name="Screens").get_by_role("link")).to_have_text(["Overview", "Lawyer"])
+    expect(page.get_by_role("navigation", name="Screens").get_by_role("link")).to_have_text(
+        ["Overview", "Lawyer", "A draft"]
+    )
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(f"{url}/sign-in")
     page.goto(f"{url}/lawyer")

@@ -17,7 +17,7 @@ inside it, so that it works without a network and prints as it looks.
     timeline   rights over time to rectangles: pure arithmetic on days
     pictures   rights and forecasts as SVG, and as PNG
     documents  a statement as one HTML file; pdf: as PDF
-    sign_in    who may see them: a form, sessions, a limit to guessing
+    sign_in    who may see them: a form, sessions, a limit to guessing; forms: what a browser sends
     openapi    the addresses of the pages as an OpenAPI document
 """
 

@@ -171,6 +171,71 @@ class CompareContext(msgspec.Struct, frozen=True, kw_only=True):
     counted: str = ""
 
 
+class DraftMistake(msgspec.Struct, frozen=True):
+    """A mistake of a draft, by the line at which it stands; 0 for none."""
+
+    line: int
+    said: str
+
+
+class RequestsAlike(msgspec.Struct, frozen=True, kw_only=True):
+    """Recorded requests that a draft changes alike: what they are, and what decides `before` and
+    `after`."""
+
+    said: str
+    before: str
+    after: str
+
+
+class RequestsChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Recorded requests with one fate under a draft, the largest groups first."""
+
+    said: str
+    alike: tuple[RequestsAlike, ...]
+    more: int
+
+
+class MonthBeside(msgspec.Struct, frozen=True, kw_only=True):
+    """An amount of a settled month as it is, and under a draft. Amounts in USD."""
+
+    period: str
+    label: str
+    real: str
+    drafted: str
+    difference: str
+
+
+class DraftPlayed(msgspec.Struct, frozen=True, kw_only=True):
+    """A draft played on recorded traffic and settled months. `problem` says why it could not be;
+    empty where it was."""
+
+    problem: str = ""
+    said: str = ""
+    counted: str = ""
+    changed: tuple[RequestsChanged, ...] = ()
+    not_asked: tuple[str, ...] = ()
+    months: tuple[MonthBeside, ...] = ()
+    parties: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+
+class DraftRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A draft without mistakes: what it changes in words, and how it plays."""
+
+    title: str
+    groups: tuple[ChangeGroupShown, ...]
+    counted: str
+    played: DraftPlayed
+
+
+class DraftContext(msgspec.Struct, frozen=True, kw_only=True):
+    """A draft as it was typed, its mistakes, or what comes of it; nothing before one was typed."""
+
+    text: str
+    mistakes: tuple[DraftMistake, ...] = ()
+    read: DraftRead | None = None
+
+
 def _asked(given: Given) -> QuestionAsked:
     """Return the question of an address, as it was typed."""
     return QuestionAsked(
@@ -194,6 +259,11 @@ class LawyerSource(Protocol):
         """Return two amendments compared; where none are named, the last two."""
         ...
 
+    async def draft(self, text: str) -> DraftContext:
+        """Return a draft amendment read, compared with the agreement as it is, and played on what
+        was recorded. Nothing is changed."""
+        ...
+
     async def text(self, document: str, line: str) -> TextContext | None:
         """Return a document of the agreement, the clause at a line marked; None where there is no
         such document."""
@@ -214,6 +284,14 @@ LAWYER_PAGES: Final[tuple[WebPage[LawyerSource], ...]] = (
         query=("before", "after"),
         screen="/lawyer",
         ask=lambda source, given: source.compare(given["before"], given["after"]),
+    ),
+    WebPage(
+        name="draft",
+        path="/lawyer/draft",
+        form=("draft",),
+        screen="/lawyer",
+        link="A draft",
+        ask=lambda source, given: source.draft(given["draft"]),
     ),
     WebPage(
         name="text",

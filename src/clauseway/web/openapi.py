@@ -80,7 +80,23 @@ def _page(page: WebPage[PageSource]) -> _Node:
     parameters = _parameters(places)
     absent = {"404": {"description": page.absent.what}}
     described = _answer(page.name, f"The page {page.name}.", "text/html", absent)
+    if page.form:
+        described |= {"post": _sent_to(page)}
     return {**described, "parameters": parameters} if parameters else described
+
+
+def _sent_to(page: WebPage[PageSource]) -> _Node:
+    fields = {name: {"type": "string"} for name in page.form}
+    form = {"type": "object", "properties": fields}
+    body = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
+    shown = {"description": f"The page {page.name}.", "content": {"text/html": {}}}
+    refused = {"description": "The form was not sent from this page, or is too long."}
+    return {
+        "operationId": f"{page.name}_sent",
+        "summary": f"Send the form of the page {page.name}. Nothing is changed.",
+        "requestBody": body,
+        "responses": {"200": shown, "400": refused, "503": _PROBLEM},
+    }
 
 
 def _parameters(places: Mapping[str, str]) -> list[_Node]:

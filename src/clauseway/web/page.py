@@ -46,6 +46,7 @@ class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):
     path: str
     ask: Callable[[Source, Given], Awaitable[msgspec.Struct | None]]
     query: tuple[str, ...] = ()
+    form: tuple[str, ...] = ()
     screen: str = "/"
     # The words of the link to it on its screen; empty where its screen links to it by other words.
     link: str = ""

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from clauseway.values import InvalidInput
 from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
+from clauseway.web.forms import form_sent, is_foreign
 from clauseway.web.openapi import pages_document
 from clauseway.web.page import Given, WebPage
 from clauseway.web.page_list import (
@@ -49,6 +50,8 @@ from clauseway.web.sign_in import (
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
 # here.
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
+# A form's fields as they are sent: a text of an amendment has some kilobytes, each sign up to nine.
+_FORM_BYTES_MAX = 1 << 20
 
 
 def create_app(
@@ -67,7 +70,7 @@ def create_app(
     sign_in = SignIn(readers, sessions, pages.sign_in)
     app = Starlette(
         routes=[
-            *(Route(page.path, pages.shows(page)) for page in PAGES),
+            *(Route(page.path, pages.shows(page), methods=_methods(page)) for page in PAGES),
             Route(FILES, pages.file),
             Route(SIGN_IN, sign_in.shows, methods=["GET"]),
             Route(SIGN_IN, sign_in.signs_in, methods=["POST"]),
@@ -89,6 +92,10 @@ def create_app(
     )
     app.router.redirect_slashes = False  # an address that ends otherwise is another address
     return app
+
+
+def _methods(page: WebPage[PageSource]) -> list[str]:
+    return ["GET", "POST"] if page.form else ["GET"]
 
 
 async def _healthz(request: Request) -> Response:
@@ -122,6 +129,11 @@ class _Pages:
             if not _sees(request, page.screen):
                 return self._not_seen(request, page.screen)
             query = {name: request.query_params.getlist(name) for name in page.query}
+            if request.method == "POST":
+                form = None if is_foreign(request) else await form_sent(request, _FORM_BYTES_MAX)
+                if form is None:
+                    return self._not_a_form(request, page)
+                query |= {name: [form[name]] for name in page.form if name in form}
             context = await page.ask(self._source, Given(request.path_params, query))
             if context is None:
                 absent = page.absent
@@ -134,6 +146,16 @@ class _Pages:
             return self._page(request, f"{page.name}.html.j2", drawn, screen=page.screen)
 
         return show
+
+    def _not_a_form(self, request: Request, page: WebPage[PageSource]) -> Response:
+        return self._problem(
+            request,
+            400,
+            "The form cannot be read",
+            f"It was not sent from this page, or is longer than {_FORM_BYTES_MAX // 1024:,} KiB.",
+            "Open the page and send it from there.",
+            screen=page.screen,
+        )
 
     async def file(self, request: Request) -> Response:
         """Send a file to keep. Its name is made of what was found, not of what was asked for."""

@@ -12,14 +12,16 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from clauseway.web.forms import form_sent, is_foreign
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 # Addresses that say nothing of a home.
@@ -189,8 +191,8 @@ class SignIn:
 
     async def signs_in(self, request: Request) -> Response:
         """Begin a session where the password is right, and lead to where the reader came from."""
-        form = await _form(request)
-        if form is None or _is_foreign(request):
+        form = await form_sent(request, _FORM_BYTES_MAX)
+        if form is None or is_foreign(request):
             problem = "The form was not sent from this page. Try again here."
             return self._draw(request, SignInContext(problem=problem), 400)
         account, goes_to = form.get("account", "").strip(), within(form.get("next", ""))
@@ -223,7 +225,7 @@ class SignIn:
     async def signs_out(self, request: Request) -> Response:
         """End the session."""
         answer = RedirectResponse(SIGN_IN, 303)
-        if not _is_foreign(request):
+        if not is_foreign(request):
             self._sessions.end(request.cookies.get(_COOKIE, ""))
             answer.delete_cookie(_COOKIE, httponly=True, samesite="lax")
         return answer
@@ -241,25 +243,6 @@ def _led_to_the_form(request: Request) -> Response:
         return JSONResponse({"error": {"message": "Sign in first."}}, 401, headers=headers)
     asked = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': asked})}", 303)
-
-
-def _is_foreign(request: Request) -> bool:
-    """True where a browser says that another site's page sent the form."""
-    return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-
-
-async def _form(request: Request) -> Mapping[str, str] | None:
-    """Return the fields of a form, None of one that is too long or is none."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _FORM_BYTES_MAX:
-            return None
-    try:
-        fields = parse_qs(body.decode("ascii"), max_num_fields=8, errors="strict")
-    except ValueError:
-        return None
-    return {name: values[0] for name, values in fields.items()}
 
 
 def _digest(token: str) -> bytes:

@@ -147,20 +147,28 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreement, OpenAgreement]:
     """Return an agreement as it is, and with a draft placed after its last amendment; both with
-    what a home has recorded.
-
-    Raise InvalidInput with everything wrong in the draft, each with its line, and in the agreement.
-    """
+    what a home has recorded. Raise InvalidInput as `place_draft` does."""
     documents = _documents(folder, home)
-    # Read by itself first, so that the agreement's own mistakes are not laid to the draft.
-    real = agreement_of(documents)
     if draft.suffix != ".md":
+        agreement_of(documents)
         remedy = "Give a Markdown file, as agreement check takes it: front matter, clauses, terms."
         why = "an amendment is a Markdown file"
         raise InvalidInput(Problem(what="no amendment", why=why, where=str(draft), remedy=remedy))
+    return place_draft(documents, draft.name, read_text(draft), home, where=str(draft))
+
+
+def place_draft(
+    documents: Mapping[str, str], name: str, text: str, home: Home, *, where: str
+) -> tuple[OpenAgreement, OpenAgreement]:
+    """Return an agreement as it is, and with the text of a draft after its last amendment; both
+    with what a home has recorded.
+
+    Raise InvalidInput with everything wrong in the draft, each with its line, and in the agreement.
+    """
+    # Read by itself first, so that the agreement's own mistakes are not laid to the draft.
+    real = agreement_of(documents)
     # A draft that is named like a document of the agreement must not take its place.
-    name = draft.name if draft.name not in documents else f"draft/{draft.name}"
-    text = read_text(draft)
+    name = name if name not in documents else f"draft/{name}"
     drafted = agreement_of({**documents, name: text})
     last, new = real.agreement.amendments[-1], _new_in(drafted.agreement, name)
     if new.effective <= last.effective:
@@ -174,7 +182,7 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
                     f"a draft comes after the last amendment, and {last.id} took effect on "
                     f"{last.effective}"
                 ),
-                where=str(draft),
+                where=where,
                 line=line,
                 remedy="Give it a later day.",
             )

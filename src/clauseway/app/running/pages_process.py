@@ -75,14 +75,22 @@ from clauseway.web.contexts import (
 )
 from clauseway.web.engineer import EngineerContext, RequestPath
 from clauseway.web.finance import FinanceContext, SentFile
-from clauseway.web.lawyer import CompareContext, LawyerContext, QuestionAsked, TextContext
+from clauseway.web.lawyer import (
+    CompareContext,
+    DraftContext,
+    LawyerContext,
+    QuestionAsked,
+    TextContext,
+)
 from clauseway.web.overview import HomeContext
 from clauseway.wording.names import Wording
 
 # Comparisons that are kept, each of some kilobytes.
 _COMPARED_MAX = 32
-# Reads usage, by an engine that takes as long to load as all else here: the first to ask loads it.
+# These read usage, by an engine that takes as long to load as all else here: the first to ask
+# loads it.
 _LINE_PAGE = "clauseway.app.screens.line_page"
+_DRAFT_PAGE = "clauseway.app.screens.draft_page"
 
 
 class HomePages:
@@ -106,6 +114,7 @@ class HomePages:
         self._drawn: tuple[int, Timeline] | None = None
         # Amendments compared before, by their names and the number of facts.
         self._compared: dict[tuple[str, str, int], CompareContext] = {}
+        self._rehearsing = asyncio.Lock()
         # The seconds and the requests when the engineer's screen was last shown.
         self._seen: tuple[float, int] | None = None
         # The forecast as last made, by the day and the receipts of the settlements that it goes on
@@ -142,6 +151,11 @@ class HomePages:
 
     async def compare(self, before: str, after: str) -> CompareContext:
         return await asyncio.to_thread(self._compare, before, after)
+
+    async def draft(self, text: str) -> DraftContext:
+        # Plays all recorded usage: one at a time.
+        async with self._rehearsing:
+            return await asyncio.to_thread(self._draft, text)
 
     async def text(self, document: str, line: str) -> TextContext | None:
         return await asyncio.to_thread(text_page, self._opened, document, line)
@@ -264,6 +278,12 @@ class HomePages:
                 self._compared.clear()
             self._compared[key] = compare_page(opened, *names)
         return self._compared[key]
+
+    def _draft(self, text: str) -> DraftContext:
+        page: DraftContext = import_module(_DRAFT_PAGE).draft_page(
+            self._home, self._up_to_now(), text, now()
+        )
+        return page
 
     def _auditor(self) -> AuditorContext:
         opened = self._up_to_now()

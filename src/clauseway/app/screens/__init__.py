@@ -5,6 +5,7 @@ forecast_page      what is ahead, for the first page
 engineer_page      the gateway now, and one request's path
 lawyer_page        a question asked, and the agreement's documents
 compare_page       two amendments compared
+draft_page         a draft compared and rehearsed
 finance_page       months by state, balances, files to take away
 line_page          all that is behind a line of a statement
 auditor_page       what was stated and recorded, and checks of it

@@ -33,9 +33,14 @@ def _shown(fields: tuple[FormField, ...], comparison: Comparison) -> CompareCont
         before=str(comparison.before),
         after=str(comparison.after),
         rescissions=tuple(f"{each.sentence}. {each.place}" for each in comparison.rescissions),
-        groups=tuple(map(_group, comparison.groups)),
+        groups=groups_shown(comparison),
         counted=f"{len(comparison.changed):,} combinations are answered otherwise",
     )
+
+
+def groups_shown(comparison: Comparison) -> tuple[ChangeGroupShown, ...]:
+    """Return the groups of a comparison as the screens show them."""
+    return tuple(map(_group, comparison.groups))
 
 
 def _group(group: ChangeGroup) -> ChangeGroupShown:
