@@ -85,9 +85,9 @@ class _Round:
                 *named, 1, 200, False, 900, 300, 4_100, _UNITS, b"chatcmpl-0123456789abcdef"
             )
             writer.append(ended, buyer, deployment, ruling)
-            writer.wait(self)
+            writer.notify_when_durable(self)
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         assert error is None
         self._heard += 1
         if self._heard == _AT_ONCE * _ROUNDS_OF_REQUESTS:

@@ -121,7 +121,7 @@ class Waiting:
     def __init__(self) -> None:
         self.heard: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         if not self.heard.done():
             self.heard.set_result(error)
 
@@ -159,7 +159,7 @@ class CopiedJournal:
 
     async def commit(self) -> OSError | None:
         waiting = Waiting()
-        self.writer.wait(waiting)
+        self.writer.notify_when_durable(waiting)
         return await asyncio.wait_for(waiting.heard, PATIENCE_S)
 
     async def write(self, number: int) -> OSError | None:

@@ -107,7 +107,7 @@ class Client:
     def answer(self) -> None:
         os.write(self._log, f"{self._number}\n".encode())
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         if error is None and not self._early:
             self.answer()
 
@@ -131,7 +131,7 @@ def serve(home: Home, boot: int, *, early: bool) -> None:
             client = Client(log, number, early=early)
             if early:
                 client.answer()
-            writer.wait(client)
+            writer.notify_when_durable(client)
             if number % 3 == 0:
                 await asyncio.sleep(0.001)  # so that requests come in several commits
         await writer.close()

@@ -88,7 +88,7 @@ class _Waiting:
     def __init__(self) -> None:
         self.heard: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         self.heard.set_result(error)
 
 
@@ -96,7 +96,7 @@ async def commit(writer: SpoolWriter, record: bytes, codes: tuple[int, ...]) -> 
     buyer, deployment, ruling = codes
     writer.append(record, buyer, deployment, ruling)
     waiting = _Waiting()
-    writer.wait(waiting)
+    writer.notify_when_durable(waiting)
     assert await waiting.heard is None
 
 

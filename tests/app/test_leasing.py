@@ -213,7 +213,7 @@ async def main(home, budget, set_back_s=0):
             spool.append(pack_usage_fields(
                 BOOT, number, 1, now, now, *codes, 1, status, 200, False, 1, 1, charged, (), b""), *codes)
     durable = loop.create_future()
-    spool.wait(SimpleNamespace(durable=durable.set_result))
+    spool.notify_when_durable(SimpleNamespace(write_ended=durable.set_result))
     assert await durable is None
     print(slice_.leased, flush=True)
     await asyncio.sleep(600)

@@ -16,14 +16,14 @@ from clauseway.spool import SpoolWriter, Waiter
 class Nobody:
     """Takes the place in line of a waiter who was told already."""
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         pass
 
 
 class EarlyWriter(SpoolWriter):
-    def wait(self, waiter: Waiter) -> None:
-        waiter.durable(None)
-        self._loop.call_later(0.05, super().wait, Nobody())
+    def notify_when_durable(self, waiter: Waiter) -> None:
+        waiter.write_ended(None)
+        self._loop.call_later(0.05, super().notify_when_durable, Nobody())
 
 
 async def main() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clauseway.gateway.request import explanations as module
 from clauseway.gateway.request.explanations import Explanations, FailedAttempt, RequestExplanation
-from clauseway.gateway.routing.choices import Skipped
+from clauseway.gateway.routing.choices import SkippedDeployment
 from clauseway.metering import Buyer, Unit
 
 BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
@@ -23,7 +23,7 @@ EXPLANATIONS = st.builds(
     buyer=st.just(BUYER),
     operation=WORDS,
     model=WORDS,
-    skipped=st.lists(st.builds(Skipped, WORDS, WORDS, WORDS), max_size=2).map(tuple),
+    skipped=st.lists(st.builds(SkippedDeployment, WORDS, WORDS, WORDS), max_size=2).map(tuple),
     attempted=st.lists(FAILED, max_size=2).map(tuple),
     status=st.integers(0, 599),
     message=WORDS,

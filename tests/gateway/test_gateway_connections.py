@@ -185,7 +185,7 @@ WAYS: tuple[Way, ...] = (
 
 
 # What the latest requests were told is kept for `/clauseway/v1/requests`, thousands of them.
-KEPT = {"tuple", "FailedAttempt", "Skipped"}
+KEPT = {"tuple", "FailedAttempt", "SkippedDeployment"}
 
 
 def grown(rig: Rig, before: Counted) -> dict[str, int]:

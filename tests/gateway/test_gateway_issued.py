@@ -13,15 +13,15 @@ from test_allowances import limit, opened
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.request.holds import Holds, Reservation
-from clauseway.gateway.request.issued import Issued, IssuedIndex
+from clauseway.gateway.request.issued import IssuedIndex, IssuedResource
 from clauseway.metering import Buyer
 
 ACME = Buyer("acme", "research", "key-1", "openai", "direct")
 RIVAL = Buyer("rival", "theirs", "key-2", "microsoft", "direct")
 
 
-def row(identifier: str, buyer: Buyer = ACME, *, pending: bool = False, created_ns: int = 1) -> Issued:
-    return Issued(identifier, buyer, "azure-1", "gpt-5.4", 2, 100, created_ns, pending)
+def row(identifier: str, buyer: Buyer = ACME, *, pending: bool = False, created_ns: int = 1) -> IssuedResource:
+    return IssuedResource(identifier, buyer, "azure-1", "gpt-5.4", 2, 100, created_ns, pending)
 
 
 class Index:
@@ -31,7 +31,7 @@ class Index:
         self.loop = asyncio.new_event_loop()
         self.index = IssuedIndex(path, self.loop, journal)
 
-    def add(self, *rows: Issued) -> bool | OSError:
+    def add(self, *rows: IssuedResource) -> bool | OSError:
         told: list[bool | OSError] = []
         self.index.add(rows, told.append)
         return self._told(told)

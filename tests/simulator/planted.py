@@ -49,9 +49,9 @@ class Bug(NamedTuple):
 
 BUGS = (
     Bug(
-        "an answer ends before its record is on the disk", "clauseway.spool.writer:SpoolWriter.wait",
+        "an answer ends before its record is on the disk", "clauseway.spool.writer:SpoolWriter.notify_when_durable",
         "        self._waiting.append(waiter)\n        if self._busy:",
-        "        self._loop.call_soon(waiter.durable, None)\n        if self._busy:", ACKNOWLEDGED, 3,
+        "        self._loop.call_soon(waiter.write_ended, None)\n        if self._busy:", ACKNOWLEDGED, 3,
     ),
     Bug(
         "a commit is written and not forced", "clauseway.spool.writer:SpoolWriter._commit",

@@ -44,7 +44,7 @@ class Journal:
             1, number, 1, 1000, 3000, buyer, deployment, ruling, 1, 1, 200, False, 5, 5, 0, ((2, 7),), b"u" * 60,
         )  # fmt: skip
         self.writer.append(packed, buyer, deployment, ruling)
-        self.writer.wait(waiting)
+        self.writer.notify_when_durable(waiting)
         return number, waiting
 
     async def write(self) -> OSError | None:

@@ -42,7 +42,7 @@ class Waiting:
     def __init__(self) -> None:
         self.heard: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         self.heard.set_result(error)
 
 
@@ -72,7 +72,7 @@ class Journal:
 
     async def commit(self) -> OSError | None:
         waiting = Waiting()
-        self.writer.wait(waiting)
+        self.writer.notify_when_durable(waiting)
         return await waiting.heard
 
     async def write(self, *numbers: int) -> None:
@@ -170,7 +170,7 @@ def test_one_commit_for_all_who_are_open(tmp_path: Path) -> None:
         for number in range(1, 41):
             journal.end(number)
             waiting.append(Waiting())
-            journal.writer.wait(waiting[-1])
+            journal.writer.notify_when_durable(waiting[-1])
         assert [await one.heard for one in waiting] == [None] * 40
         await journal.writer.close()
 

@@ -25,7 +25,7 @@ from clauseway.agreement import (
 from clauseway.agreement.language.actions import SELL, SERVE
 from clauseway.agreement.language.terms import Forbidding, Granting
 from clauseway.catalog import Catalog
-from clauseway.decisions.case import Case, Finding, both, named, not_named, once
+from clauseway.decisions.case import Case, Finding, combined, named, not_named, once
 from clauseway.decisions.decision import Decision, Outcome, Receipt, Turn
 from clauseway.decisions.engine import ENGINE, decide_act
 from clauseway.decisions.forbidding import carve_out, inside, stands
@@ -195,7 +195,7 @@ def _answer(case: Case) -> Finding:
     # Without a named seller, the party is the seller, and `decide_act` has checked the sale.
     if question.action == SERVE and question.seller != question.party:
         sale = msgspec.structs.replace(act, action=SELL, party=question.seller)
-        finding = both(finding, named(decide_act(case, sale), sale))
+        finding = combined(finding, named(decide_act(case, sale), sale))
     return finding
 
 

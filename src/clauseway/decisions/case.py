@@ -143,7 +143,7 @@ def not_named(agreement: Agreement, name: str) -> Reason:
     return Reason.of("rule", cited, f"it does not name {name}")
 
 
-def both(first: Finding, second: Finding) -> Finding:
+def combined(first: Finding, second: Finding) -> Finding:
     """Combine two findings that must both hold: a prohibition decides alone, conditions add up."""
     forbidding = [finding for finding in (first, second) if finding.outcome is Outcome.FORBIDDEN]
     if forbidding:

@@ -1,8 +1,8 @@
 """The decision in one place: `_decide` reads top to bottom as a lawyer would argue.
 
-unstated?       No amendment that is known is in force; or nobody owns the product and public
-                permissions cover none of the acts, or only some. (`asking` answers for a product
-                that the agreement does not name.)
+unstated?       No amendment that is known is in force; or nobody owns the product, and public
+                permissions do not cover every act: where they cover none, nothing else is asked.
+                (`asking` answers for a product that the agreement does not name.)
 share-revenue   Is a share due?
 forbidden?      Check each act that the question needs. A sale, for example, needs a sale by the
                 seller and hosting by the host.
@@ -31,7 +31,7 @@ from clauseway.decisions.case import (
     ASKED_PRODUCT,
     Case,
     Finding,
-    both,
+    combined,
     with_beginnings,
 )
 from clauseway.decisions.conditions import conditions
@@ -65,8 +65,8 @@ ENGINE = "clauseway-decisions/7"
 def decide_act(case: Case, act: Act) -> Finding:
     """Decide an act as described above.
 
-    Texts of reasons and conditions hold placeholders for the names asked about, which the function `named` of the
-    module `case` fills in. The event that began a term is cited after the term.
+    Texts of reasons and conditions hold placeholders for the names asked about; `case.named` fills
+    them in. The event that began a term is cited after the term.
     """
     return with_beginnings(case, _decide(case, act))
 
@@ -78,12 +78,12 @@ def _decide(case: Case, act: Act) -> Finding:
     if act.action == SHARE:
         return _decide_share(case, act)
     owner = case.owner(act)
+    # The acts to which the party itself needs a right.
     own_acts = _acts_needing_a_right(case, act)
     if owner is None and not any(_public_permissions(case, own_acts)):
         return _unowned(case)
-    # The party itself needs a right to `own_acts`; `needed` holds every act that has to be done, by
-    # any party. A term that forbids one of them goes before every permission, unless a permission
-    # of the party, or of anyone, overrides the term (`despite`).
+    # Every act that has to be done, by any party. A term that forbids one of them goes before every
+    # permission, unless a permission of the party, or of anyone, overrides the term (`despite`).
     needed = _needed_acts(case, act, owner)
     if forbidding := cite_forbidding_terms(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, forbidding)
@@ -91,7 +91,7 @@ def _decide(case: Case, act: Act) -> Finding:
     if act.party == owner:
         # A question about serving cites the hosting alone; one about selling cites why it may sell.
         cited = [act] if act.action == SERVE else needed
-        return both(
+        return combined(
             Finding(Outcome.PERMITTED, _grounds(case, cited, owner)),
             # The host may be another party: the owner lets it host.
             conditions(case, needed, owner, grantor=owner),
@@ -100,7 +100,7 @@ def _decide(case: Case, act: Act) -> Finding:
     public = _public_permissions(case, own_acts)
     if all(public):
         permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
-        return both(permitted, conditions(case, needed, act.party))
+        return combined(permitted, conditions(case, needed, act.party))
     # At least one act has no public permission: only an owner could grant the right to it.
     if owner is None:
         return _unowned(case)
@@ -134,8 +134,9 @@ def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
 def _needed_acts(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
-    The sale comes first, if there is one: answers cite the ownership of the first act alone, and
-    conditional answers its ended exclusivity.
+    The sale comes first, if there is one. Of the first act alone, answers cite the ownership, and
+    conditional answers cite the exclusivity that ended.
+
     A party that sells what it serves needs both acts. A party that serves for another seller needs
     only the hosting; `asking` asks for the seller's sale.
     """
@@ -208,7 +209,7 @@ def _decide_by_rights(
     lost: list[LostRight] = []
     lacking: list[Act] = []
     # For each act, the first of these counts: a public permission or a licence, a grant, the loss of
-    # a licence, a launch.
+    # a licence, a launch. `held` has the first two, `granted` a grant or a launch.
     for own_act, permitted in public.items():
         carried = own_act.action in CARRIED_ACTIONS
         licensed = licences(case, own_act) if carried else Licences((), ())
@@ -226,11 +227,12 @@ def _decide_by_rights(
         return _no_longer_licensed(case, lost, act)
     if lacking:
         # The act asked about comes first: where it is the sale that lacks a right, serving has one.
-        return both(_conditional_on_grant(case, lacking[0], act, owner, needed), bound)
+        on_grant = _conditional_on_grant(case, owner, needed, asked=act, lacking=lacking[0])
+        return combined(on_grant, bound)
     # A licence is a right by itself and is cited first. The owner's freedom is cited in every case:
     # a grant rests on it, and so does hosting by the owner.
     reasons = held + _grounds(case, needed, owner) + granted
-    return both(Finding(Outcome.PERMITTED, reasons), bound)
+    return combined(Finding(Outcome.PERMITTED, reasons), bound)
 
 
 def _decide_use(case: Case, act: Act, owner: str) -> Finding:
@@ -240,7 +242,9 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     """
     licensed = licences(case, act)
     if licensed.held:
-        return both(Finding(Outcome.PERMITTED, licensed.held), conditions(case, [act], act.party))
+        return combined(
+            Finding(Outcome.PERMITTED, licensed.held), conditions(case, [act], act.party)
+        )
     if licensed.lost and not grants(case, act):
         return _no_longer_licensed(case, licensed.lost, act)
     # Without a licence, the answer depends on whether the owner may still give one.
@@ -249,8 +253,11 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
         return Finding(Outcome.FORBIDDEN, (*forbidding, case.cite_rule("grant")))
     bound = conditions(case, [act, *licensing], act.party, grantor=owner)
     if granted := grants(case, act):
-        return both(Finding(Outcome.PERMITTED, _grounds(case, licensing, owner) + granted), bound)
-    return both(_conditional_on_grant(case, act, act, owner, licensing), bound)
+        return combined(
+            Finding(Outcome.PERMITTED, _grounds(case, licensing, owner) + granted), bound
+        )
+    on_grant = _conditional_on_grant(case, owner, licensing, asked=act, lacking=act)
+    return combined(on_grant, bound)
 
 
 def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Finding:
@@ -263,9 +270,10 @@ def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Find
 
 
 def _conditional_on_grant(
-    case: Case, lacking: Act, asked: Act, owner: str, needed: Sequence[Act]
+    case: Case, owner: str, needed: Sequence[Act], *, asked: Act, lacking: Act
 ) -> Finding:
-    """Answer that the act is conditional: the owner could grant what is lacking and has not."""
+    """Answer that the act asked about is conditional: the owner could grant the act that lacks a
+    right, and has not."""
     ended_grant = last_ended_grant(case, lacking)
     so_far = f"the last grant {ended_grant.note}" if ended_grant else "no grant is recorded"
     text = f"{owner} must grant it to {ASKED_PARTY}; {so_far}."

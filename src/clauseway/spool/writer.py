@@ -86,7 +86,7 @@ _INTENT_DELAY_S: Final = 0.050  # how long a record that nobody waits for may st
 class Waiter(Protocol):
     """The caller that waits for records, or for room. Notified once, on the loop's thread."""
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         """Go on: every record appended before the wait is on the disk. With an error, the wait has
         failed."""
 
@@ -316,22 +316,22 @@ class SpoolWriter:
             self._flush_timer = True
             self._loop.call_later(_INTENT_DELAY_S, self._flush)
 
-    def wait_for_room(self, waiter: Waiter) -> None:
+    def notify_of_room(self, waiter: Waiter) -> None:
         """Notify `waiter` when the journal, which is full now, has room again: then everything
         appended before is durable. With an error if there is no room within `hold_s`."""
-        self.wait(waiter)
+        self.notify_when_durable(waiter)
 
-    def wait(self, waiter: Waiter) -> None:
+    def notify_when_durable(self, waiter: Waiter) -> None:
         """Notify `waiter` when everything appended so far is durable."""
         if self.failure is not None:
             # Not at once: a caller is never called back before its own call returns.
-            self._loop.call_soon(waiter.durable, self.failure)
+            self._loop.call_soon(waiter.write_ended, self.failure)
             return
         if self.full is not None:
             if self.may_wait_for_room:
                 self._waiting.append(waiter)
             else:
-                self._loop.call_soon(waiter.durable, self.full)
+                self._loop.call_soon(waiter.write_ended, self.full)
             return
         self._waiting.append(waiter)
         if self._busy:
@@ -553,7 +553,7 @@ class SpoolWriter:
         the same."""
         for waiter in waiters:
             try:
-                waiter.durable(error)
+                waiter.write_ended(error)
             except Exception as fault:
                 message = "A waiter of the spool failed when it was notified."
                 self._loop.call_exception_handler({"message": message, "exception": fault})

@@ -22,7 +22,7 @@ from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
 from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import decide, facts_digest, other_options, receipt
-from clauseway.decisions.case import Case, Finding, both, named, once
+from clauseway.decisions.case import Case, Finding, combined, named, once
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.parts import ACTIONS_WITH_OTHER_PARTY, ACTIONS_WITH_SELLER, BY_NAME, Names
@@ -337,7 +337,7 @@ class DecisionTable:
             as_of=as_of,
             region=asked.region,
         )
-        return Verdict.of(both(_finding(hosting), _finding(sale)))
+        return Verdict.of(combined(_finding(hosting), _finding(sale)))
 
     def verdict(self, asked: Names, as_of: date) -> Verdict:
         """Return the verdict on names on a day. Raises KeyError as `look_up` does."""

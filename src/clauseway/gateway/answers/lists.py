@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from clauseway.gateway.request.issued import IssuedRow
-from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, ignore_outcome
+from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, ignore_outcome
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resources import GONE, Resources
 from clauseway.gateway.request.shared import Shared
@@ -109,9 +109,9 @@ class MergedList:
         self._query = query
         self._places = places
 
-    async def prepare(self, _is_over: Callable[[], bool]) -> Prepared | None:
+    async def prepare(self, _is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the page that was asked for. Raises Refused."""
-        return Prepared(body=await self._page(page_of(self._operation, self._query)))
+        return PreparedRequest(body=await self._page(page_of(self._operation, self._query)))
 
     async def _page(self, page: Page) -> bytes:
         """As many objects as were asked for, or all that are left. Raises Refused."""
@@ -272,7 +272,7 @@ class _Reader:
         if not self.answer.done():
             self.answer.set_result(b"".join(self._pieces))
 
-    def request_due(self, due_s: float) -> None:
+    def check_deadlines_by(self, due_s: float) -> None:
         pass
 
 

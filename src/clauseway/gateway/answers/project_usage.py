@@ -9,7 +9,7 @@ import msgspec
 
 from clauseway.gateway.answers.information import own_lifecycle, query_of
 from clauseway.gateway.plan import UsageQuestion
-from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, RequestClient
+from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, RequestClient
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.routing_tables import Customer
@@ -31,7 +31,7 @@ class ProjectUsage:
         self._socket = socket
         self._question = question
 
-    async def prepare(self, _is_over: Callable[[], bool]) -> Prepared | None:
+    async def prepare(self, _is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the home's answer. Raises Refused."""
         try:
             status, answer = await ask(self._socket, "/usage", msgspec.json.encode(self._question))
@@ -40,7 +40,7 @@ class ProjectUsage:
         if status != 200:
             message = "The process that holds the usage of this home does not answer at present."
             raise Refused(errors.USAGE_UNKNOWN, message, headers=_AGAIN)
-        return Prepared(body=answer)
+        return PreparedRequest(body=answer)
 
 
 def usage_lifecycle(

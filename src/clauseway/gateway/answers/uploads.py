@@ -17,10 +17,10 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.plan.steps import between_requests
 from clauseway.gateway.request.batch_contents import Contents, LineGroup, batch_scale
-from clauseway.gateway.request.lifecycle import Prepared
+from clauseway.gateway.request.lifecycle import PreparedRequest
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.selection import Selector, check_not_stored
-from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Skipped
+from clauseway.gateway.routing.choices import Candidate, CandidateSelection, SkippedDeployment
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.routing.unit_rates import RateScale
@@ -83,7 +83,7 @@ class BatchUpload:
         self._upload = upload
         self._event_ns = event_ns
 
-    async def prepare(self, is_over: Callable[[], bool]) -> Prepared | None:
+    async def prepare(self, is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the deployments that may serve every line, and the file as it goes to the first;
         None once the request is over. Raises Refused."""
         reading = _Reading(self._upload, self._request.body, self._select, self._scale)
@@ -93,7 +93,7 @@ class BatchUpload:
         request = msgspec.structs.replace(
             self._request, model=self._upload.model, body=reading.body
         )
-        return Prepared(selection, request)
+        return PreparedRequest(selection, request)
 
     def _select(self, line: BatchLine, needs: Needs) -> CandidateSelection:
         """Select for a line as if it had come by itself. Raises Refused."""
@@ -122,7 +122,7 @@ class _Reading:
         self._select = select
         self._scale = scale
         self._places: list[_Place] = []
-        self._skipped: tuple[Skipped, ...] = ()
+        self._skipped: tuple[SkippedDeployment, ...] = ()
         self._kinds: dict[tuple[str, str], LineGroup] = {}
         self._faults: list[_Fault] = []
         self._count = 0

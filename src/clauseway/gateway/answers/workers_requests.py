@@ -15,7 +15,7 @@ from clauseway.gateway.answers.information import (
     own_lifecycle,
 )
 from clauseway.gateway.request.explanations import as_json
-from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, RequestClient
+from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, RequestClient
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.transport.siblings import ask_siblings
@@ -37,14 +37,14 @@ class WorkersRequests:
         self._project = (buyer.organisation, buyer.project)
         self._query = LatestQuery() if named else latest_query(query)
 
-    async def prepare(self, _is_over: Callable[[], bool]) -> Prepared | None:
+    async def prepare(self, _is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the answer. Raises Refused."""
         if self._named:
             view = await self._find(self._named)
             if view is None:
                 raise no_such_request(self._named)
-            return Prepared(body=msgspec.json.encode(view))
-        return Prepared(body=msgspec.json.encode(await self._list(self._query)))
+            return PreparedRequest(body=msgspec.json.encode(view))
+        return PreparedRequest(body=msgspec.json.encode(await self._list(self._query)))
 
     async def _find(self, named: str) -> dict[str, object] | None:
         views = await self._ask(LatestQuery(limit=1), named)

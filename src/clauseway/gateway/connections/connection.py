@@ -612,7 +612,7 @@ class ClientConnection(asyncio.Protocol):
         if self._lifecycle is lifecycle:
             self._shared.wheel.arm(self, lifecycle.due_s)
 
-    def request_due(self, due_s: float) -> None:
+    def check_deadlines_by(self, due_s: float) -> None:
         """Have the deadlines checked by `due_s`, if that is sooner than before."""
         if self._lifecycle is not None and due_s < self.due_s:
             self._shared.wheel.arm(self, due_s)

@@ -34,7 +34,7 @@ from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import Selected, Selector
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import CandidateSelection, Skipped
+from clauseway.gateway.routing.choices import CandidateSelection, SkippedDeployment
 from clauseway.gateway.routing.keys import secret_in
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
@@ -156,7 +156,7 @@ class Router:
         request_line: RequestLine | None,
         kind: ErrorKind,
         message: str,
-        skipped: tuple[Skipped, ...] = (),
+        skipped: tuple[SkippedDeployment, ...] = (),
     ) -> bytes:
         """Keep the explanation of a refused request, if its customer is known; return the header line
         that names the request."""

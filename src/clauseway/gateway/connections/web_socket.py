@@ -349,7 +349,7 @@ class WebSocketSession(asyncio.Protocol):
         # Not from within this call: a long line of refusals would nest as deeply.
         shared.loop.call_soon(self._serve_next)
 
-    def request_due(self, due_s: float) -> None:
+    def check_deadlines_by(self, due_s: float) -> None:
         if self._lifecycle is not None and due_s < self.due_s:
             self._shared.wheel.arm(self, due_s)
 

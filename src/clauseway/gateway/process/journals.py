@@ -45,7 +45,7 @@ class _Recorded:
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.over: asyncio.Future[bool] = loop.create_future()
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         if not self.over.done():
             self.over.set_result(error is None)
 
@@ -54,7 +54,7 @@ async def recorded(spool: SpoolWriter) -> bool:
     """Wait until all that was appended so far is durable; return False where it cannot be
     written."""
     waiter = _Recorded(asyncio.get_running_loop())
-    spool.wait(waiter)
+    spool.notify_when_durable(waiter)
     return await waiter.over
 
 

@@ -19,7 +19,7 @@ from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN, Units
 from clauseway.gateway.request.failures import Failure, failure_of, is_suspect
 from clauseway.gateway.request.holds import Reservation
-from clauseway.gateway.request.issued import Issued
+from clauseway.gateway.request.issued import IssuedResource
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.routing_tables import Customer
@@ -109,7 +109,7 @@ class Attempt(Receiver):
     _has_reconnected = False
     _has_renewed = False
     # The resource that the answer made, if its usage is known only at the resource's end.
-    pending_resource: Issued | None = None
+    pending_resource: IssuedResource | None = None
     _sent_head_writer: HeadWriter | None = None
 
     def __init__(
@@ -265,7 +265,7 @@ class Attempt(Receiver):
             self._read_stream(data, complete)
         # We sent no `accept-encoding`; packed bytes could be neither read for usage nor passed on.
         elif self._is_encoded:
-            self.cancel()
+            self.disconnect()
             self._fail(Failure("answered in an encoding that nobody asked for", self.status))
         elif not complete:
             self._buffer_answer(data)
@@ -304,7 +304,7 @@ class Attempt(Receiver):
         self._owner.count_answer_bytes(len(data))
         limit = _ERROR_BYTES_MAX if self._is_suspect else self._owner.shared.limits.answer_bytes
         if self._buffered_bytes > limit:
-            self.cancel()
+            self.disconnect()
             if self._is_suspect:
                 self._handle_refusal(b"".join(self._buffered), is_whole=False)
             else:
@@ -366,7 +366,7 @@ class Attempt(Receiver):
             if complete:
                 events += stream.close()
         except BadStream as error:
-            self.cancel()
+            self.disconnect()
             self._report_broken_stream(str(error))
             return
         # Until content has come, a failure sends the request to another candidate.
@@ -383,7 +383,7 @@ class Attempt(Receiver):
             if events:
                 owner.stream_content(self, events)
         elif stream.failed:
-            self.cancel()
+            self.disconnect()
             self._fail(Failure("reported an error before any content", self.status))
             return
         if complete:
@@ -449,7 +449,7 @@ class Attempt(Receiver):
             self._end_with_own_fault(error)
 
     def _time_out(self) -> None:
-        self.cancel()
+        self.disconnect()
         if self._is_suspect:
             self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         # The last event has come; only the end of the connection was waited for.
@@ -477,7 +477,7 @@ class Attempt(Receiver):
         """End the attempt as it stands, because the gateway itself failed. That counts neither for
         nor against the cloud."""
         self.failed = True
-        self.cancel()
+        self.disconnect()
         self.candidate.target.health.cancelled()
         self._owner.attempt_raised(self, error)
 
@@ -496,8 +496,9 @@ class Attempt(Receiver):
                 target.cloud, target.product, reserved.picodollars, 0, reserved.tokens, 0
             )
 
-    def cancel(self) -> None:
-        """Abort the connection to the cloud, or stop connecting."""
+    def disconnect(self) -> None:
+        """Abort the connection to the cloud, or stop connecting. The attempt is not over by that: its
+        end must still be recorded."""
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()
@@ -616,7 +617,7 @@ class Attempt(Receiver):
             self._tokens,
         )
 
-    def record_resource_end(self, issued: Issued, units: Units, status: Status) -> None:
+    def record_resource_end(self, issued: IssuedResource, units: Units, status: Status) -> None:
         """Write the usage record to the journal, with the usage of a pending resource whose end this
         attempt has seen: metered for the key that made the resource."""
         owner, customer = self._owner, self._owner.customer

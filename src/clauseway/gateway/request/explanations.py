@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from clauseway.gateway.clouds.usage import Units
-from clauseway.gateway.routing.choices import Candidate, Skipped
+from clauseway.gateway.routing.choices import Candidate, SkippedDeployment
 from clauseway.metering import Buyer, Unit
 
 _KEPT: Final = 10_000
@@ -48,7 +48,7 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     buyer: Buyer
     operation: str
     model: str
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedDeployment, ...]
     attempted: tuple[FailedAttempt, ...]
     status: int
     message: str
@@ -86,7 +86,7 @@ class Explanations:
         self._packed: list[bytes] = [b""] * _KEPT
         self._buyers: list[Buyer | None] = [None] * _KEPT
         self._candidates: list[Candidate | None] = [None] * _KEPT
-        self._skipped: list[tuple[Skipped, ...]] = [()] * _KEPT
+        self._skipped: list[tuple[SkippedDeployment, ...]] = [()] * _KEPT
         self._attempted: list[tuple[FailedAttempt, ...]] = [()] * _KEPT
         self._charged = [0] * _KEPT
 

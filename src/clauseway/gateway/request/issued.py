@@ -125,7 +125,7 @@ class Hold(NamedTuple):
     charged: int = -1
 
 
-class Issued(msgspec.Struct, frozen=True):
+class IssuedResource(msgspec.Struct, frozen=True):
     """An identifier and where it lies. `buyer` is whose key made it, `model` the name that the
     client asked for, `endpoint` the code of the operation that made it, `body_bytes` how long the
     request was. `pending`: its usage has not been metered yet. `created_ns`: nanoseconds since
@@ -169,7 +169,7 @@ class IssuedIndex:
         cannot be opened."""
         self._loop = loop
         self._journal = journal
-        self._remembered: OrderedDict[str, Issued] = OrderedDict()
+        self._remembered: OrderedDict[str, IssuedResource] = OrderedDict()
         try:
             self._reading = _open(path)
             self._reading.executescript(_SCHEMA)
@@ -182,7 +182,7 @@ class IssuedIndex:
 
     # -- reading
 
-    def find(self, identifier: str) -> Issued | None:
+    def find(self, identifier: str) -> IssuedResource | None:
         resource = self._remembered.get(identifier)
         if resource is not None:
             return resource
@@ -191,7 +191,7 @@ class IssuedIndex:
         ).fetchone()
         return _issued(row) if row is not None else None
 
-    def made_by(self, buyer: Buyer, identifier: str) -> Issued | None:
+    def made_by(self, buyer: Buyer, identifier: str) -> IssuedResource | None:
         """Return a resource of a buyer's project; resources of other projects are reported as not
         found."""
         resource = self.find(identifier)
@@ -273,7 +273,7 @@ class IssuedIndex:
         rows = self.made(buyer, endpoint, deployments, "", row, not newest_first, 1)
         return rows[0].identifier if rows else ""
 
-    def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[Issued]:
+    def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[IssuedResource]:
         """Some of those whose usage is still to come, oldest first, from the one after (created_ns,
         identifier)."""
         rows = self._reading.execute(
@@ -306,7 +306,7 @@ class IssuedIndex:
 
     # -- writing
 
-    def add(self, issued: Sequence[Issued], report: OnWritten) -> None:
+    def add(self, issued: Sequence[IssuedResource], report: OnWritten) -> None:
         """Write rows; those that exist stay as they are."""
         for resource in issued:
             former = self.find(resource.identifier)
@@ -408,7 +408,7 @@ class IssuedIndex:
         self._reading.close()
         self._writing.close()
 
-    def _remember(self, issued: Issued) -> None:
+    def _remember(self, issued: IssuedResource) -> None:
         self._remembered[issued.identifier] = issued
         if len(self._remembered) > _REMEMBERED_MAX:
             self._remembered.popitem(last=False)
@@ -462,5 +462,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _issued(row: tuple[str, str, str, str, str, str, str, str, int, int, int, int]) -> Issued:
-    return Issued(row[0], Buyer(*row[1:6]), *row[6:11], pending=row[11] == _PENDING)
+def _issued(
+    row: tuple[str, str, str, str, str, str, str, str, int, int, int, int],
+) -> IssuedResource:
+    return IssuedResource(row[0], Buyer(*row[1:6]), *row[6:11], pending=row[11] == _PENDING)

@@ -38,11 +38,11 @@ from clauseway.gateway.request.attempt import Attempt, AttemptOwner
 from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
 from clauseway.gateway.request.failures import Failure, retry_lines
 from clauseway.gateway.request.in_flight import Use
-from clauseway.gateway.request.issued import Issued, OnWritten
+from clauseway.gateway.request.issued import IssuedResource, OnWritten
 from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_failure
 from clauseway.gateway.request.resources import ResourceEnd, Resources
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Skipped
+from clauseway.gateway.routing.choices import Candidate, CandidateSelection, SkippedDeployment
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.wire.errors import (
@@ -85,11 +85,11 @@ class RequestClient(Protocol):
     def request_over(self, *, intact: bool) -> None:
         """End the request. `intact` tells whether the connection can carry another request."""
 
-    def request_due(self, due_s: float) -> None:
-        """Arrange that `check_deadlines` is called by `due_s`."""
+    def check_deadlines_by(self, due_s: float) -> None:
+        """Arrange that the lifecycle's `check_deadlines` is called by `due_s`."""
 
 
-class Prepared(NamedTuple):
+class PreparedRequest(NamedTuple):
     """The outcome of a preparation: candidates and the request that is sent to them, or the body of
     the gateway's own answer."""
 
@@ -101,7 +101,7 @@ class Prepared(NamedTuple):
 class Preparation(Protocol):
     """Work before any cloud is asked, such as reading an upload."""
 
-    async def prepare(self, is_over: Callable[[], bool], /) -> Prepared | None:
+    async def prepare(self, is_over: Callable[[], bool], /) -> PreparedRequest | None:
         """Return None if the request is over meanwhile. Raise Refused if it cannot be served."""
 
 
@@ -199,7 +199,7 @@ class Lifecycle(AttemptOwner):
         self._start_deadline()
         if shared.spool.full is not None:
             # Ask no cloud while its usage could not be recorded.
-            shared.spool.wait_for_room(_RoomWaiter(self))
+            shared.spool.notify_of_room(_RoomWaiter(self))
             self._set_due(FOREVER_S)
             return
         self._prepare_or_attempt()
@@ -230,8 +230,8 @@ class Lifecycle(AttemptOwner):
             self._answer_write_failure(error)
 
     def _prepare_or_attempt(self) -> None:
-        """Begin what the request needs first: a larger share of a limit, its preparation, or its
-        first attempt."""
+        """Begin what the request still needs: a larger share of a limit, then its preparation, then its
+        first attempt. Each of the first two is needed once, and leads back here or to an attempt."""
         shortage, self.shortage = self.shortage, None
         if shortage is not None:
             self._task = self.shared.loop.create_task(self._admit(shortage))
@@ -289,7 +289,7 @@ class Lifecycle(AttemptOwner):
     def _is_over(self) -> bool:
         return self._over
 
-    def _go_on_with(self, prepared: Prepared) -> None:
+    def _go_on_with(self, prepared: PreparedRequest) -> None:
         """Attempt the candidates that the preparation selected, or answer with its answer."""
         request = prepared.request
         if request is None:
@@ -354,13 +354,14 @@ class Lifecycle(AttemptOwner):
     def _skip(self, candidate: Candidate, why: str) -> None:
         """Note for the explanation that a candidate is skipped."""
         target = candidate.target
-        self._skipped = (*self._skipped, Skipped(target.cloud, target.name, why))
+        self._skipped = (*self._skipped, SkippedDeployment(target.cloud, target.name, why))
 
     # -- attempt
 
     def _attempt_candidate(self, candidate: Candidate) -> bool:
         """Reserve the worst case and begin the attempt, or begin to wait for a larger slice of a limit
-        or budget. Return False if a limit or budget is too small: the candidate is skipped."""
+        or budget: then return True. Return False if a limit or budget is too small: the candidate is
+        skipped."""
         target = candidate.target
         worst_case = self._worst_case(target)
         allowance = self.customer.allowance
@@ -526,7 +527,7 @@ class Lifecycle(AttemptOwner):
         rival = self._rival_of(attempt)
         self._attempt, self._hedge = attempt, None
         if rival is not None:
-            rival.cancel()
+            rival.disconnect()
             rival.candidate.target.health.cancelled()
             rival.record_usage_until_now()
             self._note_failure(rival, Failure(_SLOWER, rival.status))
@@ -590,7 +591,11 @@ class Lifecycle(AttemptOwner):
             self._finish_issuing(last_bytes, files)
 
     def _meter_resource_end(
-        self, resource_end: ResourceEnd, attempt: Attempt, last_bytes: bytes, files: list[Issued]
+        self,
+        resource_end: ResourceEnd,
+        attempt: Attempt,
+        last_bytes: bytes,
+        files: list[IssuedResource],
     ) -> None:
         """Claim the end of a pending resource and meter its usage, unless another request has
         claimed it.
@@ -608,7 +613,7 @@ class Lifecycle(AttemptOwner):
                 )
                 # The resource is marked as metered once the record is durable; see `issued` for a
                 # process that dies before that.
-                shared.spool.wait(_MeteredMarker(shared, identifier))
+                shared.spool.notify_when_durable(_MeteredMarker(shared, identifier))
             else:
                 # Another request has claimed the end and meters it, or the claim could not be
                 # written.
@@ -623,7 +628,7 @@ class Lifecycle(AttemptOwner):
         request_id = str(RequestId(shared.boot, self.number))
         shared.issued.claim(identifier, request_id, self._guarded(on_claimed))
 
-    def _finish_issuing(self, last_bytes: bytes, rows: list[Issued]) -> None:
+    def _finish_issuing(self, last_bytes: bytes, rows: list[IssuedResource]) -> None:
         """Finish once the index has the identifiers in the answer: `rows` are their rows."""
         if not rows:
             self._finish(last_bytes)
@@ -642,7 +647,8 @@ class Lifecycle(AttemptOwner):
 
     def _guarded(self, step: OnWritten) -> OnWritten:
         """Wrap `step` so that an exception in it ends the request: the event loop, which calls it,
-        would only log the exception."""
+        would only log the exception. Its outcome is True if the index was changed, False if there
+        was nothing to change, and an error if nothing can be written."""
 
         def guarded(outcome: bool | OSError) -> None:
             try:
@@ -707,12 +713,12 @@ class Lifecycle(AttemptOwner):
         self._finish(answer)
 
     def _finish(self, last_bytes: bytes) -> None:
-        """Keep the last bytes until every record of this request is durable; `durable` sends them."""
+        """Keep the last bytes until every record of this request is durable; `write_ended` sends them."""
         self._decided = True
         self._last_bytes = last_bytes
-        self.shared.spool.wait(self)
+        self.shared.spool.notify_when_durable(self)
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         """Send the last bytes, or, with an error, say that the journal could not be written."""
         if error is not None:
             self._answer_write_failure(error)
@@ -844,7 +850,7 @@ class Lifecycle(AttemptOwner):
     def _note_no_retries(self) -> None:
         """Note for the explanation that no further candidate is attempted."""
         why = "no retries are left: too many requests fail at present"
-        self._skipped = (*self._skipped, Skipped("", "", why))
+        self._skipped = (*self._skipped, SkippedDeployment("", "", why))
 
     def _answer_shortage(self, shortage: Shortage, limit_lines: bytes = b"") -> None:
         """Answer that a limit or budget is exhausted, or that its lease server cannot be reached.
@@ -921,7 +927,7 @@ class Lifecycle(AttemptOwner):
         stream = self._attempt.stream if self._attempt is not None else None
         for attempt in (self._attempt, self._hedge):
             if attempt is not None:
-                attempt.cancel()
+                attempt.disconnect()
                 # Our fault ended the attempt: that is no failure of its cloud.
                 attempt.candidate.target.health.cancelled()
                 self._record_own_fault(attempt)
@@ -969,14 +975,15 @@ class Lifecycle(AttemptOwner):
         return min((due_s, *(attempt.due_s for attempt in self._attempts_under_way)))
 
     def _set_due(self, due_s: float) -> None:
-        """Have the deadlines checked by `due_s`."""
+        """Have the deadlines checked by `due_s`. The first time only notes it: whoever starts the
+        request arms the timer then."""
         sooner = due_s < self.due_s
         self.due_s = due_s
         if self._unattended:
             self.shared.wheel.arm(self, due_s)
         elif sooner:
             # A later time needs no call: the timer re-arms itself when it fires.
-            self._client.request_due(due_s)
+            self._client.check_deadlines_by(due_s)
 
     def timer_fired(self) -> None:
         """Check deadlines of an unattended request; called by the timer wheel."""
@@ -1023,7 +1030,7 @@ class Lifecycle(AttemptOwner):
         if self._task is not None:
             self._task.cancel()
         for attempt in self._attempts_under_way:
-            attempt.cancel()
+            attempt.disconnect()
             attempt.failed = True
             attempt.candidate.target.health.failed(
                 self.shared.wheel.now_s, "did not answer in time", self.customer.label
@@ -1088,12 +1095,12 @@ class Lifecycle(AttemptOwner):
     def _cancel_attempts(self) -> None:
         """Meter the attempts under way and cancel them, and index the identifier that the client may
         have read."""
-        issued: Issued | None = None
+        issued: IssuedResource | None = None
         for attempt in self._attempts_under_way:
             stream, resources = attempt.stream, self._resources
             if resources is not None and stream is not None and attempt.has_content:
                 issued = resources.row_of_stream(attempt, stream)
-            attempt.cancel()
+            attempt.disconnect()
             attempt.candidate.target.health.cancelled()
             attempt.record_usage_until_now()
             if attempt is self._hedge:
@@ -1118,7 +1125,7 @@ class _RoomWaiter:
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         self._lifecycle.room_wait_ended(error)
 
 
@@ -1129,7 +1136,7 @@ class _MeteredMarker:
         self._shared = shared
         self._identifier = identifier
 
-    def durable(self, error: OSError | None) -> None:
+    def write_ended(self, error: OSError | None) -> None:
         if error is None:
             self._shared.issued.mark_metered(self._identifier)
 
@@ -1146,7 +1153,7 @@ class _Nobody:
     def request_over(self, *, intact: bool) -> None:
         pass
 
-    def request_due(self, due_s: float) -> None:
+    def check_deadlines_by(self, due_s: float) -> None:
         pass
 
 

@@ -10,7 +10,7 @@ is again.
 
 from time import time_ns
 
-from clauseway.gateway.request.issued import Issued
+from clauseway.gateway.request.issued import IssuedResource
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.shared import Shared
@@ -58,7 +58,7 @@ class Poller:
             if issued.created_ns <= youngest_ns and is_ours:
                 self._ask_for(issued)
 
-    def _ask_for(self, issued: Issued) -> None:
+    def _ask_for(self, issued: IssuedResource) -> None:
         shared, identifier = self._shared, issued.identifier
         holder = shared.tables.holder(issued.deployment, issued.model)
         # A client asks for it just now, and would meter the same end.
@@ -110,5 +110,5 @@ class _Unheard:
     def request_over(self, *, intact: bool) -> None:
         self._open.discard(self._identifier)
 
-    def request_due(self, due_s: float) -> None:
+    def check_deadlines_by(self, due_s: float) -> None:
         pass

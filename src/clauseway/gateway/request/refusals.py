@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from clauseway.gateway.routing.choices import Skipped
+from clauseway.gateway.routing.choices import SkippedDeployment
 from clauseway.gateway.wire.errors import (
     JOURNAL_FAILED,
     JOURNAL_FULL,
@@ -28,7 +28,7 @@ class Refused(Exception):
         *,
         param: str | None = None,
         headers: bytes = b"",
-        skipped: tuple[Skipped, ...] = (),
+        skipped: tuple[SkippedDeployment, ...] = (),
         closes: bool = False,
     ) -> None:
         super().__init__(message)

@@ -15,7 +15,7 @@ import msgspec
 
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.request.attempt import Attempt
-from clauseway.gateway.request.issued import Hold, Issued
+from clauseway.gateway.request.issued import Hold, IssuedResource
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import WorstCase
 from clauseway.gateway.wire.batch_files import Batching, Upload
@@ -31,7 +31,7 @@ _BATCH_OUTPUT: Final = "batch_output"
 class ResourceEnd(NamedTuple):
     """The end of a pending resource, with its usage."""
 
-    resource: Issued
+    resource: IssuedResource
     units: Units
     status: Status
 
@@ -41,7 +41,10 @@ class Resources:
     names one."""
 
     def __init__(
-        self, customer: Customer, request: UnderstoodRequest, named_resource: Issued | None = None
+        self,
+        customer: Customer,
+        request: UnderstoodRequest,
+        named_resource: IssuedResource | None = None,
     ) -> None:
         self._customer = customer
         self._request = request
@@ -81,10 +84,10 @@ class Resources:
 
     # -- rows: which deployment made which resource, for whom
 
-    def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> Issued:
+    def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> IssuedResource:
         request, deployment = self._request, attempt.candidate.target.name
         upload = request.properties if isinstance(request.properties, Upload) else None
-        return Issued(
+        return IssuedResource(
             identifier=identifier,
             buyer=self._customer.buyer,
             deployment=deployment,
@@ -109,17 +112,17 @@ class Resources:
         budgets = tuple([budget_slice.id for budget_slice in slices])
         return Hold(identifier, budgets, worst_case.picodollars, time_ns()) if budgets else None
 
-    def row_of_answer(self, attempt: Attempt, body: bytes) -> Issued | None:
+    def row_of_answer(self, attempt: Attempt, body: bytes) -> IssuedResource | None:
         """Return the row of the resource that a whole answer issued, if its cloud keeps it."""
         made = made_in(body) if self.keeps_made else None
         return self.row(attempt, made.id, pending=made.pending) if made is not None else None
 
-    def row_of_stream(self, attempt: Attempt, stream: Stream) -> Issued | None:
+    def row_of_stream(self, attempt: Attempt, stream: Stream) -> IssuedResource | None:
         """Return the row of the resource that a stream created, if its cloud keeps it."""
         made = stream.made
         return self.row(attempt, made.id) if self.keeps_made and made is not None else None
 
-    def files_of(self, status: int, body: bytes) -> list[Issued]:
+    def files_of(self, status: int, body: bytes) -> list[IssuedResource]:
         """Return the rows of the files that the named batch produced."""
         named_resource, made = self.named_resource, self._made_by_named(status, body)
         if named_resource is None or made is None:
@@ -169,6 +172,6 @@ class Resources:
             )
         return ResourceEnd(resource, *attempt.units_of_stream()) if resource is not None else None
 
-    def _estimate(self, resource: Issued) -> Units:
+    def _estimate(self, resource: IssuedResource) -> Units:
         """Estimate by the input only, because no output was ever seen."""
         return self._request.operation.estimate(resource.body_bytes, 0)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.request.batch_contents import LineGroup, batch_scale, decode_contents
-from clauseway.gateway.request.issued import Issued
+from clauseway.gateway.request.issued import IssuedResource
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, DeploymentChoice
@@ -39,7 +39,7 @@ class Selected(NamedTuple):
     knows it."""
 
     selection: CandidateSelection
-    named_resource: Issued | None
+    named_resource: IssuedResource | None
     model: str
 
 
@@ -117,7 +117,7 @@ class Selector:
             message = f"Previous response with id '{previous}' not found."
             raise Refused(errors.NO_PREVIOUS_RESPONSE, message, param="previous_response_id")
 
-    def _named_resource(self, identifiers: tuple[str, ...]) -> Issued:
+    def _named_resource(self, identifiers: tuple[str, ...]) -> IssuedResource:
         """Return the first resource that a request names; all of them have to lie on one
         deployment. Raises Refused."""
         resources = [self._owned(identifier) for identifier in identifiers]
@@ -129,7 +129,7 @@ class Selector:
             raise Refused(errors.MALFORMED_BODY, message)
         return resources[0]
 
-    def _owned(self, identifier: str) -> Issued:
+    def _owned(self, identifier: str) -> IssuedResource:
         """Return a resource of the customer's project; those of other projects are refused as not
         found."""
         resource = self._shared.issued.made_by(self._customer.buyer, identifier)
@@ -163,7 +163,7 @@ class Selector:
             raise Refused(errors.MISSING_MODEL, _NO_INPUT_FILE, param="input_file_id")
         return Selected(CandidateSelection((self._store(request_line.operation),)), None, "")
 
-    def _for_batch(self, properties: Batching, file: Issued) -> CandidateSelection:
+    def _for_batch(self, properties: Batching, file: IssuedResource) -> CandidateSelection:
         """Decide every request of an uploaded file again, for the key that creates the batch, and
         store the batch's worst case in `properties`. Raise Refused."""
         written = self._shared.issued.contents(file.identifier)

@@ -33,7 +33,7 @@ class Candidate(NamedTuple):
     outcome: str
 
 
-class Skipped(NamedTuple):
+class SkippedDeployment(NamedTuple):
     """A deployment that a request did not go to, and why; both empty where the reason holds for
     all."""
 
@@ -49,7 +49,7 @@ class CandidateSelection(NamedTuple):
     """The candidates of one request, best first, and what was skipped on the way."""
 
     candidates: tuple[Candidate, ...]
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[SkippedDeployment, ...] = ()
 
 
 class Option(NamedTuple):
@@ -78,7 +78,7 @@ class DeploymentChoice:
         options: Sequence[Option],
         refusals: Mapping[str, Refusal],
         strategy: str = "primary-first",
-        skipped: tuple[Skipped, ...] = (),
+        skipped: tuple[SkippedDeployment, ...] = (),
         retired: str = "",
         late: int = 0,
     ) -> None:
@@ -175,7 +175,7 @@ class DeploymentChoice:
             else:
                 candidates.append(option.candidate)
                 continue
-            skipped.append(Skipped(target.cloud, target.name, reason))
+            skipped.append(SkippedDeployment(target.cloud, target.name, reason))
         return CandidateSelection(tuple(candidates), tuple(skipped))
 
     def _too_small(self, target: Target, sizes: tuple[int, int]) -> str:

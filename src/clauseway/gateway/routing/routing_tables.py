@@ -17,7 +17,7 @@ from clauseway.gateway.clouds.dialect import Address, address_of
 from clauseway.gateway.plan import Key, Plan, Policy, Route, Target
 from clauseway.gateway.plan.file import Opened
 from clauseway.gateway.plan.steps import emptied
-from clauseway.gateway.routing.choices import Candidate, DeploymentChoice, Option, Skipped
+from clauseway.gateway.routing.choices import Candidate, DeploymentChoice, Option, SkippedDeployment
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.keys import digest
 from clauseway.gateway.routing.quotas import Memory
@@ -267,7 +267,7 @@ class RoutingTables:
                 "" if its.serves_retired else gone.get((its.snapshot or model, its.surface), "")
             )
             if why:
-                skipped.append(Skipped(its.label.cloud, its.label.deployment, why))
+                skipped.append(SkippedDeployment(its.label.cloud, its.label.deployment, why))
             elif message:
                 late.append(option)
                 retired.append(message)
