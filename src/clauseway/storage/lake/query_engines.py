@@ -5,55 +5,139 @@ digit. Two things differ and stand here: how files are read, and how sums are he
 queries.
 """
 
+import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
+from itertools import count
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import ibis
+import pyarrow as pa
 from ibis.backends import BaseBackend
-from ibis.expr.types import Table
+from ibis.expr.operations import Node
+from ibis.expr.types import Expr, Table
 
 QueryEngine = Callable[[], AbstractContextManager[BaseBackend]]
 
 # The engine's memory before it writes to disk: with the libraries themselves it stays within 600
 # MB.
 _ENGINE_MEMORY = "300MB"
+# Between two queries.
+_IDLE_MEMORY = "2MB"
+
+
+@lru_cache(maxsize=32)
+def _text(query: Node) -> str:
+    """Return a query as DuckDB's SQL. To write it takes longer than most queries, and the same one
+    comes again with each page."""
+    return str(ibis.duckdb.compile(query.to_expr()))
+
+
+def _connected(connection: Any) -> BaseBackend:
+    """Return Ibis's engine over a connection to DuckDB. Its tables are named by number, so that
+    equal queries of two connections are equal expressions, whose text is kept."""
+    con = ibis.duckdb.from_connection(connection)
+    write = con.compile
+
+    def compile_once(expr: Expr, /, **options: Any) -> str:
+        return write(expr, **options) if any(options.values()) else _text(expr.op())
+
+    con.compile, con.numbers = compile_once, count(1)
+    return con
+
+
+class _SharedDatabase:
+    """This process's DuckDB: opened once, as that takes 16 ms, and lent as connections that see
+    tables of their own alone. They share its memory; larger data goes to a folder that is removed
+    with the process."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="clauseway-")
+        self._database = ibis.duckdb.connect(
+            memory_limit=_ENGINE_MEMORY,
+            temp_directory=self._folder.name,
+            preserve_insertion_order=False,
+        ).con
+        self._lock = threading.Lock()
+        self._lent = 0
+
+    def lend(self) -> Any:
+        with self._lock:
+            self._lent += 1
+            return self._database.cursor()
+
+    def take_back(self, connection: Any) -> None:
+        with self._lock:
+            connection.close()
+            self._lent -= 1
+            if self._lent:
+                return
+            # DuckDB keeps free memory for the next query until its limit falls, which it refuses
+            # while an answer is still read.
+            with suppress(Exception):
+                self._database.execute(f"SET memory_limit = '{_IDLE_MEMORY}'")
+            self._database.execute(f"SET memory_limit = '{_ENGINE_MEMORY}'")
+
+
+# By process: a forked child has none of the threads that its parent's database waits for.
+_DATABASES: dict[int, _SharedDatabase] = {}
 
 
 @contextmanager
 def duckdb_engine() -> Iterator[BaseBackend]:
-    """Open a DuckDB of its own, within its memory; larger data goes to a folder that is removed
-    afterwards."""
-    with tempfile.TemporaryDirectory(prefix="clauseway-") as folder:
-        con = ibis.duckdb.connect(
-            memory_limit=_ENGINE_MEMORY,
-            temp_directory=folder,
-            preserve_insertion_order=False,
-        )
-        try:
-            yield con
-        finally:
-            con.disconnect()
+    """Open a connection to this process's DuckDB. Its tables end with it."""
+    process = os.getpid()
+    database = _DATABASES.get(process) or _DATABASES.setdefault(process, _SharedDatabase())
+    connection = database.lend()
+    try:
+        yield _connected(connection)
+    except Exception:
+        # A DuckDB that met a fatal error answers no more: the next query opens another.
+        _DATABASES.pop(process, None)
+        raise
+    finally:
+        database.take_back(connection)
 
 
 def read_files(con: BaseBackend, files: Sequence[Path]) -> Table:
     """Return the rows of Parquet files; a column that a file lacks is null for its rows."""
     paths = [str(file) for file in files]
     if con.name == "duckdb":
-        return con.read_parquet(paths, union_by_name=True)
+        name = _numbered(con)
+        table = con.read_parquet(paths, table_name=name, union_by_name=True)
+        return ibis.table(table.schema(), name=name)
     frame = con._session.read.option("mergeSchema", "true").parquet(*paths)
     name = f"files_{uuid4().hex}"
     frame.createOrReplaceTempView(name)
     return con.table(name)
 
 
-def held(con: BaseBackend, name: str, parts: Sequence[Table]) -> Table:
-    """Return the rows of all parts, computed once and held; DuckDB computes a part at a time."""
-    if con.name == "duckdb":
-        table = con.create_table(name, parts[0], temp=True)
-        for part in parts[1:]:
-            con.insert(name, part)
+def _numbered(con: BaseBackend) -> str:
+    return f"table_{next(con.numbers)}"
+
+
+def given(con: BaseBackend, rows: pa.Table) -> Table:
+    """Return rows of this process as a table of the engine."""
+    table = ibis.memtable(rows)
+    if con.name != "duckdb":
         return table
-    return (parts[0] if len(parts) == 1 else ibis.union(*parts)).cache()
+    name = _numbered(con)
+    con.con.register(name, rows)
+    return ibis.table(table.schema(), name=name)
+
+
+def held(con: BaseBackend, parts: Sequence[Table]) -> Table:
+    """Return the rows of all parts, computed once and held; DuckDB computes a part at a time."""
+    if con.name != "duckdb":
+        return (parts[0] if len(parts) == 1 else ibis.union(*parts)).cache()
+    name, schema = _numbered(con), parts[0].schema()
+    columns = ", ".join(map(str, schema.to_sqlglot_column_defs(con.dialect)))
+    con.con.execute(f"CREATE TEMP TABLE {name} ({columns})")
+    for part in parts:
+        con.con.execute(f"INSERT INTO {name} {con.compile(part)}")
+    return ibis.table(schema, name=name)

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
@@ -24,6 +23,7 @@ from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.digests import LakeFault
 from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of
 from clauseway.storage.lake.hourly_sums import DIMENSIONS, FIGURES, RollupRow, Sums
+from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.usage_records import is_served, once
 from clauseway.values import HOUR_NS, Interval, day_after, day_of
@@ -125,20 +125,20 @@ def scan(files: Sequence[Path], days: Interval) -> list[RollupRow]:
     record."""
     if not files:
         return []
-    con = ibis.duckdb.connect()
-    counts = is_served(_.status)
-    summed = (
-        once(con, files, days)
-        .mutate(hour=_.event_ns // HOUR_NS)
-        .group_by("hour", *DIMENSIONS)
-        .agg(
-            served=counts.sum(),
-            failed=(~counts).sum(),
-            # Units of attempts that do not count are left out.
-            **{unit.column: _[unit.column].sum(where=counts).fill_null(0) for unit in Unit},
+    with duckdb_engine() as con:
+        counts = is_served(_.status)
+        summed = (
+            once(con, files, days)
+            .mutate(hour=_.event_ns // HOUR_NS)
+            .group_by("hour", *DIMENSIONS)
+            .agg(
+                served=counts.sum(),
+                failed=(~counts).sum(),
+                # Units of attempts that do not count are left out.
+                **{unit.column: _[unit.column].sum(where=counts).fill_null(0) for unit in Unit},
+            )
         )
-    )
-    return list(con.to_pyarrow(summed.order_by("hour", *DIMENSIONS)).to_pylist())
+        return list(con.to_pyarrow(summed.order_by("hour", *DIMENSIONS)).to_pylist())
 
 
 def _days_again(

@@ -17,7 +17,7 @@ from clauseway.metering import SERVED, Unit
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.columns import LATER
 from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of
-from clauseway.storage.lake.query_engines import read_files
+from clauseway.storage.lake.query_engines import duckdb_engine, read_files
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.values import Interval, day_after
 
@@ -92,10 +92,10 @@ def records(
     Raise LakeDamaged at the first day with a file that is missing or changed.
     """
     for day in days_of(files_of(control, USAGE, days), days):
-        con = ibis.duckdb.connect()
         files = files_of(control, USAGE, day)
         sealed.require_sound(files)
-        in_order = once(con, [sealed.path(file) for file in files], day).order_by(
-            _.event_ns, _.request_id, _.attempt
-        )
-        yield from con.con.sql(con.compile(in_order)).to_arrow_reader(_ROWS)
+        with duckdb_engine() as con:
+            in_order = once(con, [sealed.path(file) for file in files], day).order_by(
+                _.event_ns, _.request_id, _.attempt
+            )
+            yield from con.con.sql(con.compile(in_order)).to_arrow_reader(_ROWS)

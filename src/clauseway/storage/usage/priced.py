@@ -43,7 +43,7 @@ from clauseway.pricing.price_conditions import CONTEXT, HOUR
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.query_engines import duckdb_engine, held
+from clauseway.storage.lake.query_engines import duckdb_engine, given, held
 from clauseway.storage.lake.usage_records import best_known, is_served, rows_in
 from clauseway.values import (
     EPOCH_HOUR,
@@ -99,7 +99,7 @@ def revenue(
             return []
         grain = prices.grain(places_of(con, lake, days))
         # Sum part by part, then join the prices to the sums.
-        sums = held(con, "sums", [_sums(part, grain) for part in parts])
+        sums = held(con, [_sums(part, grain) for part in parts])
         charged = _charged(con, sums, prices, grain)
         lines = charged.group_by(*by_line, "currency").agg(
             amount=_.amount.sum(),
@@ -133,7 +133,7 @@ def sales_in_order(
             ["event_ns", "request_id", "attempt", "event_day", *price_columns(grain), *units]
         )
         attempts = with_price_columns(priced_once(usage), grain).select(*wanted)
-        charged = _charged(con, held(con, "attempts", [attempts]), prices, grain)
+        charged = _charged(con, held(con, [attempts]), prices, grain)
         priced = con.to_pyarrow(
             charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced")
         )
@@ -339,7 +339,7 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
     groups = [sale_of(row) for row in rows_of(con, usage.select(*by).distinct())]
     rows = prices.rows(groups)
     priced = sorted({unit for row in rows for unit in row.prices})
-    table = ibis.memtable(_price_table(rows, by, priced))
+    table = given(con, _price_table(rows, by, priced))
     table = table.mutate(
         **{
             name: table[name].nullif(_NO_PRICE).cast(_PRICE_TYPE)
