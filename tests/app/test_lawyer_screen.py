@@ -4,8 +4,10 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
+from playwright.sync_api import Browser, expect
 from starlette.testclient import TestClient
 
 from clauseway.app.agreements.comparing import compare_sides
@@ -15,6 +17,7 @@ from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
 from clauseway.web.lawyer import QUESTION_QUERY
+from served_pages import serving
 
 OPENED = open_agreements([])
 ASKED = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws"}
@@ -149,3 +152,76 @@ def test_an_amendment_that_is_none_is_told_and_stays_in_its_field(client: TestCl
     assert "there is no amendment" in page
     assert 'value="&lt;b&gt;A9&lt;/b&gt;" selected' in page
     assert "<b>A9" not in page
+
+
+# -- both clocks
+
+
+def test_the_question_is_drawn_over_time_with_the_points_of_knowledge(client: TestClient) -> None:
+    page = client.get("/lawyer", params=ASKED | {"as_of": "2026-04-26", "known_at": "2026-03-31"}).text
+    drawn = page.partition('data-part="timeline"')[2].partition('id="sliders"')[0]
+    bars = re.findall(r"<title>([^<]*)</title>", drawn)
+    assert any("forbidden, " in html.unescape(bar) for bar in bars)
+    assert not any("permitted, " in html.unescape(bar) for bar in bars), "A5 was not known then"
+    points = re.findall(r'<li data-value="([^"]*)">([^<]*)</li>', page)
+    assert points[-1] == ("", "now")
+    assert any(label.startswith("2026-04-27: A5") for _, label in points)
+    latest = max(place for place, (day, _) in enumerate(points) if day and day <= "2026-03-31")
+    assert f'id="slide-known-at" min="0" max="{len(points) - 1}" value="{latest}"' in page
+
+
+def years_drawn(page: str) -> list[int]:
+    return [int(year) for year in re.findall(r'<text class="year[^>]*>(\d{4})<', page)]
+
+
+def test_the_picture_holds_the_day_that_is_asked_for_and_some_years_after_it(client: TestClient) -> None:
+    for day, first, last in [
+        ("2026-05-01", 2023, 2030),
+        ("2035-05-01", 2023, 2039),
+        ("2020-05-01", 2020, 2026),
+        ("2999-05-01", 2023, 2026),
+        ("0001-01-01", 2023, 2026),
+    ]:
+        years = years_drawn(client.get("/lawyer", params=ASKED | {"as_of": day}).text)
+        assert (years[0], years[-1]) == (first, last), day
+
+
+def test_now_is_the_last_point_of_knowledge_also_where_it_is_named(client: TestClient) -> None:
+    for known_at in ("", "2026-11-01"):
+        page = client.get("/lawyer", params=ASKED | {"as_of": "2026-05-01", "known_at": known_at}).text
+        [(most, present)] = re.findall(r'id="slide-known-at" min="0" max="(\d+)" value="(\d+)"', page)
+        assert present == most
+
+
+def test_a_reading_is_switched_and_switched_back(client: TestClient) -> None:
+    def switches(page: str) -> dict[str, tuple[str, bool]]:
+        found = re.findall(r'<a class="button" href="([^"]*)"( aria-current="true")?>([^<]*)</a>', page)
+        return {label: (html.unescape(address), bool(chosen)) for address, chosen, label in found}
+
+    asked = client.get("/lawyer", params=ASKED | {"as_of": "2026-04-26"}).text
+    assert (switches(asked)["a4 (usual)"][1], switches(asked)["a3"][1]) == (True, False)
+    read_otherwise = client.get(switches(asked)["a3"][0]).text
+    assert (switches(read_otherwise)["a4 (usual)"][1], switches(read_otherwise)["a3"][1]) == (False, True)
+    back = client.get(switches(read_otherwise)["a4 (usual)"][0]).text
+    assert switches(back)["a4 (usual)"][1]
+
+
+@pytest.mark.browser
+def test_a_clock_is_slid_by_keyboard_and_the_answer_follows(browser: Browser, tmp_path: Path) -> None:
+    pages = HomePages(Home(tmp_path / "home"), OPENED, system_clock, "http://127.0.0.1/v1")
+    with serving(create_app(pages)) as url:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"{url}/lawyer?{urlencode(ASKED | {'as_of': '2026-04-26'})}")
+        expect(page.locator(".verdict")).to_have_text("forbidden")
+        slider = page.get_by_label("As of 2026-04-26")
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".verdict")).to_have_text("permitted")
+        expect(page.get_by_label("As of 2026-04-27")).to_be_focused()
+        expect(page.locator("#field-as_of")).to_have_value("2026-04-27")
+        expect(page).to_have_url(re.compile("as_of=2026-04-27"))
+        page.get_by_label("As known at").focus()
+        page.keyboard.press("Home")
+        expect(page.locator(".verdict")).to_have_text("forbidden")
+        context.close()

@@ -15,7 +15,14 @@ from clauseway.web.auditor import (
     StatedMonth,
     YearMark,
 )
-from clauseway.web.contexts import FigureShown, ForecastContext
+from clauseway.web.contexts import (
+    FigureShown,
+    ForecastContext,
+    Timeline,
+    TimelineMark,
+    TimelineRow,
+    TimelineStretch,
+)
 from clauseway.web.engineer import (
     BudgetShown,
     DeploymentShown,
@@ -46,13 +53,17 @@ from clauseway.web.lawyer import (
     DraftRead,
     FieldChoice,
     FormField,
+    KnowledgePoint,
     LawyerContext,
     MonthBeside,
+    OverTime,
     Passage,
     QuestionForm,
+    ReadingSwitch,
     ReasonShown,
     RequestsAlike,
     RequestsChanged,
+    SwitchOption,
     TextContext,
 )
 
@@ -63,7 +74,7 @@ FORM = QuestionForm(
             id="as_of", name="as_of", label="as of", value="yesterday", kind="text", problem="'yesterday' is not a day."
         ),
     ),
-    further=(),
+    further=(FormField(id="known_at", name="known_at", label="known at", value="", kind="text"),),
 )
 ANSWER = AnswerShown(
     outcome="forbidden",
@@ -92,6 +103,38 @@ ANSWER = AnswerShown(
     receipt="dec_1",
     address="/lawyer?as_of=2026-04-01",
     command="clauseway decide --action serve",
+    over_time=OverTime(
+        timeline=Timeline(
+            begin=date(2026, 1, 1),
+            end=date(2028, 1, 1),
+            rows=(
+                TimelineRow(
+                    label="OpenAI serves gpt-5.5 on AWS",
+                    stretches=(
+                        TimelineStretch(
+                            begin=date(2026, 1, 1), end=date(2026, 4, 27), outcome="forbidden", why="A4: Azure alone."
+                        ),
+                        TimelineStretch(
+                            begin=date(2026, 4, 27), end=date(2028, 1, 1), outcome="permitted", why="A5: any cloud."
+                        ),
+                    ),
+                ),
+            ),
+            marks=(TimelineMark(day=date(2026, 4, 27), label="A5", text="Exclusivity ends"),),
+        ),
+        points=(KnowledgePoint("2026-02-27", "2026-02-27: A4, <b>2 facts</b>"), KnowledgePoint("", "now")),
+        point=0,
+        switches=(
+            ReadingSwitch(
+                name="R3",
+                text="Whether A4 changes anything.",
+                options=(
+                    SwitchOption(label="a4 (usual)", address="/lawyer?reading=R3%3Da4", is_chosen=True),
+                    SwitchOption(label="a3", address="/lawyer?reading=R3%3Da3", is_chosen=False),
+                ),
+            ),
+        ),
+    ),
 )
 LAWYER = LawyerContext(
     title="The OpenAI–Microsoft partnership", form=FORM, answer=ANSWER, plain_words=(), as_of=date(2026, 4, 28)

@@ -92,12 +92,12 @@ def test_the_screens_are_reached_from_each_other_by_keyboard(served: Served, pag
 
 def test_a_question_is_asked_and_its_mistake_told_at_its_field(served: Served, page: Page) -> None:
     page.goto(f"{served.url}/lawyer")
-    wrong = page.get_by_label("as of")
+    wrong = page.get_by_role("textbox", name="as of")
     expect(wrong).to_have_value("yesterday")
     expect(wrong).to_have_accessible_description("'yesterday' is not a day.")
     wrong.fill("2026-04-26")
     wrong.press("Enter")
-    expect(page).to_have_url(f"{served.url}/lawyer?party=openai&as_of=2026-04-26")
+    expect(page).to_have_url(f"{served.url}/lawyer?party=openai&as_of=2026-04-26&known_at=")
     page.get_by_role("link", name="A4.md, line 20").click()
     expect(page.locator("#named h2")).to_contain_text("4.2 Stateless APIs on Azure")
 

@@ -1,12 +1,9 @@
 """Who may see the pages: what a browser is answered, with a session and without, and in a real browser."""
 
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, expect
 from sample_pages import SamplePages
 from starlette.testclient import TestClient
@@ -14,6 +11,7 @@ from starlette.testclient import TestClient
 from clauseway.web import create_app
 from clauseway.web.page_list import PAGES
 from clauseway.web.sign_in import Guesses, Sessions, SignedIn, within
+from served_pages import serving
 
 ALL = frozenset({"/", "/engineer", "/lawyer", "/finance", "/auditor"})
 SECRET = "a long enough sentence"
@@ -204,15 +202,8 @@ def test_a_session_ends_after_twelve_hours(readers: SampleReaders) -> None:
 
 @pytest.fixture
 def url(readers: SampleReaders) -> Iterator[str]:
-    """The address of the pages on a free port of loopback, served in a thread."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(SamplePages(), readers=readers), log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with serving(create_app(SamplePages(), readers=readers)) as address:
+        yield address
 
 
 @pytest.mark.browser

@@ -11,7 +11,7 @@ import msgspec
 
 from clauseway.decisions.parts import BY_NAME
 from clauseway.values import Citation
-from clauseway.web.contexts import OutcomeName, PlainSentence
+from clauseway.web.contexts import OutcomeName, PlainSentence, Timeline
 from clauseway.web.page import Absence, Given, WebPage
 
 FieldKind = Literal["select", "text"]
@@ -99,6 +99,40 @@ class ChangeShown(msgspec.Struct, frozen=True, kw_only=True):
     address: str
 
 
+class KnowledgePoint(msgspec.Struct, frozen=True):
+    """A day at whose end something had become known: the value for the field (empty: now), and what
+    it was."""
+
+    value: str
+    label: str
+
+
+class SwitchOption(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to read a clause, and the address that asks so."""
+
+    label: str
+    address: str
+    is_chosen: bool
+
+
+class ReadingSwitch(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading of the agreement with its options, the usual one first."""
+
+    name: str
+    text: str
+    options: tuple[SwitchOption, ...]
+
+
+class OverTime(msgspec.Struct, frozen=True, kw_only=True):
+    """The question over all days, and both clocks to slide on: `point` is the present one of the
+    `points` of knowledge."""
+
+    timeline: Timeline
+    points: tuple[KnowledgePoint, ...]
+    point: int
+    switches: tuple[ReadingSwitch, ...]
+
+
 class AnswerShown(msgspec.Struct, frozen=True, kw_only=True):
     """A decision for the screen. `address` asks the same again and always: both clocks are in it."""
 
@@ -115,6 +149,7 @@ class AnswerShown(msgspec.Struct, frozen=True, kw_only=True):
     receipt: str
     address: str
     command: str
+    over_time: OverTime
     note: str = ""
 
 

@@ -1,6 +1,7 @@
-"""Rights over time for the first page: every right of interest, decided by all agreements
-together."""
+"""Rights over time for the pages, decided by all agreements together: every right of interest, or
+the one that is asked about."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import msgspec
@@ -13,11 +14,16 @@ from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, Timeline
 from clauseway.wording.decided import NOT_YET, deciding_clause
 from clauseway.wording.names import Wording
 from clauseway.wording.outcomes import outcome_word
-from clauseway.wording.rights import Right, rights_of_interest
+from clauseway.wording.rights import rights_of_interest
 
 # The picture begins with the year of the first amendment and ends where the last known end lies
 # well inside.
 _YEARS_AFTER_LAST_END = 1
+_YEARS_ASKED_AHEAD = 5
+# A day further away than that is not drawn: a picture of so many years shows none of them.
+_YEARS_AROUND = 30
+# A right's words, its action, and its answers over all days.
+_Row = tuple[str, str, tuple[AnsweredStretch, ...]]
 
 
 def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
@@ -30,20 +36,33 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
         for asked in each_of(opened)
         for right in rights_of_interest(asked, known_at)
     }
-    rows = [(right, _spans(opened, right.question)) for right in rights.values()]
+    rows = [
+        (label, right.question.action, _spans(opened, right.question))
+        for label, right in rights.items()
+    ]
+    return _drawn(opened, rows, known_at)
+
+
+def timeline_of_question(opened: Opened, question: Question) -> Timeline:
+    """Return a question's answers over the same days, and some around the day that it asks for, as
+    known at its `known_at`."""
+    row = (Wording.of(each_of(opened)).right(question), question.action, opened.timeline(question))
+    return _drawn(opened, [row], question.known_at, question.as_of)
+
+
+def _drawn(
+    opened: Opened, rows: Sequence[_Row], known_at: KnownAt, asked: date | None = None
+) -> Timeline:
     amendments = [
         amendment for asked in each_of(opened) for amendment in asked.agreement.amendments
     ]
-    begin, end = _extent(rows, amendments)
+    begin, end = _extent([spans for _, _, spans in rows], amendments, asked)
     return Timeline(
         begin=begin,
         end=end,
         rows=tuple(
-            TimelineRow(
-                label=label,
-                stretches=_stretches(right.question.action, spans, begin, end),
-            )
-            for label, (right, spans) in zip(rights, rows, strict=True)
+            TimelineRow(label=label, stretches=_stretches(action, spans, begin, end))
+            for label, action, spans in rows
         ),
         marks=tuple(
             TimelineMark(day=amendment.effective, label=amendment.id, text=amendment.title)
@@ -61,11 +80,16 @@ def _spans(opened: Opened, question: Question) -> tuple[AnsweredStretch, ...]:
 
 
 def _extent(
-    rows: list[tuple[Right, tuple[AnsweredStretch, ...]]], amendments: list[Amendment]
+    rows: Sequence[Sequence[AnsweredStretch]],
+    amendments: Sequence[Amendment],
+    asked: date | None,
 ) -> tuple[date, date]:
     begins = [amendment.effective for amendment in amendments]
-    days = [span.begin for _, spans in rows for span in spans] + begins
-    return date(min(days).year, 1, 1), date(max(days).year + _YEARS_AFTER_LAST_END, 1, 1)
+    days = [span.begin for spans in rows for span in spans] + begins
+    first, last = min(days).year, max(days).year + _YEARS_AFTER_LAST_END
+    if asked is not None and first - _YEARS_AROUND <= asked.year <= last + _YEARS_AROUND:
+        first, last = min(first, asked.year), max(last, asked.year + _YEARS_ASKED_AHEAD)
+    return date(first, 1, 1), date(last, 1, 1)
 
 
 def _stretches(

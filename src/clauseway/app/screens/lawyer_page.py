@@ -8,9 +8,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from clauseway.agreement import Reading
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.app.agreements.explaining import Explanation, explain
 from clauseway.app.agreements.passages import clause_at, documents_by_name, sections_of
+from clauseway.app.agreements.rights import timeline_of_question
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.catalog import Catalog
@@ -24,11 +26,15 @@ from clauseway.web.lawyer import (
     ChangeShown,
     FieldChoice,
     FormField,
+    KnowledgePoint,
     LawyerContext,
+    OverTime,
     Passage,
     QuestionAsked,
     QuestionForm,
+    ReadingSwitch,
     ReasonShown,
+    SwitchOption,
     TextContext,
 )
 from clauseway.wording.decided import RECORD_PRODUCT
@@ -153,6 +159,7 @@ def _answered(opened: Opened, words: Wording, asked: QuestionAsked) -> AnswerSho
         receipt=explained.receipt.id,
         address=_address(pinned),
         command=_command(pinned),
+        over_time=_over_time(opened, supposing, question, pinned),
         note=_note(opened, question),
     )
 
@@ -227,6 +234,69 @@ def _command(asked: QuestionAsked) -> str:
             if value != default:
                 parts += [f"--{name.replace('_', '-')}", value]
     return shlex.join(parts)
+
+
+# The question over time
+
+
+def _over_time(
+    opened: Opened, supposing: Opened, question: Question, pinned: QuestionAsked
+) -> OverTime:
+    points = tuple(_points(opened))
+    # Where nothing became known after the point that was asked for, it is as good as now.
+    reached = sum(
+        bool(point.value) and point.value <= str(question.known_at.day) for point in points
+    )
+    return OverTime(
+        timeline=timeline_of_question(supposing, question),
+        points=points,
+        point=reached if reached == len(points) - 1 else max(reached - 1, 0),
+        switches=tuple(
+            _switch(reading, pinned)
+            for each in each_of(opened)
+            for reading in each.agreement.readings.values()
+        ),
+    )
+
+
+def _points(opened: Opened) -> Iterator[KnowledgePoint]:
+    """Yield the days on which something became known, in order; and now."""
+    amendments: dict[date, list[str]] = {}
+    facts: dict[date, int] = {}
+    for each in each_of(opened):
+        for amendment in each.agreement.amendments:
+            amendments.setdefault(amendment.known.day, []).append(amendment.id)
+        for fact in each.facts.facts:
+            facts[fact.known.day] = facts.get(fact.known.day, 0) + 1
+    for day in sorted(amendments.keys() | facts.keys()):
+        told = amendments.get(day, [])
+        if count := facts.get(day, 0):
+            told = [*told, f"{count:,} facts" if count > 1 else "a fact"]
+        yield KnowledgePoint(str(day), f"{day}: {', '.join(told)}")
+    yield KnowledgePoint("", "now")
+
+
+def _switch(reading: Reading, pinned: QuestionAsked) -> ReadingSwitch:
+    of_others = [item for item in pinned.reading if item.partition("=")[0] != reading.id]
+    chosen = next(
+        (item.partition("=")[2] for item in pinned.reading if item not in of_others),
+        reading.default,
+    )
+    usual_first = sorted(reading.options, key=lambda option: option != reading.default)
+    return ReadingSwitch(
+        name=reading.id,
+        text=reading.citation.text,
+        options=tuple(
+            SwitchOption(
+                label=f"{option} (usual)" if option == reading.default else option,
+                address=_address(
+                    msgspec.structs.replace(pinned, reading=(*of_others, f"{reading.id}={option}"))
+                ),
+                is_chosen=option == chosen,
+            )
+            for option in usual_first
+        ),
+    )
 
 
 # The form
