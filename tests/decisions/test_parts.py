@@ -5,10 +5,13 @@ from typing import get_type_hints
 
 import pytest
 
+from clauseway.agreement.language.actions import LICENSEES, PARTIES, TAKES
+from clauseway.agreement.language.terms import PLACES, Scope
+from clauseway.agreement.soundness.lives import WHERE
 from clauseway.app.opening.library import QuestionParts
 from clauseway.cli import options
 from clauseway.decisions import DecisionTable, Question
-from clauseway.decisions.parts import BY_NAME, PARTS, NameLists, Names, NamesGiven
+from clauseway.decisions.parts import BY_NAME, PARTS, SCOPED, NameLists, Names, NamesGiven
 from clauseway.decisions.question import QuestionRecord
 from clauseway.decisions.reach import Act
 from clauseway.decisions.searches.compare import Box, Combination
@@ -20,6 +23,7 @@ from in_process import run
 
 NAMES = {part.name for part in PARTS}
 LISTS = {part.lists for part in PARTS}
+SCOPED_LISTS = {part.lists for part in SCOPED}
 # Beside the parts, a question says as of and known at which days, and how it is read.
 POINTS = {"as_of", "known_at"}
 
@@ -44,6 +48,11 @@ POINTS = {"as_of", "known_at"}
             NAMES,
         ),
         ("words behind the act", set(BEHIND) | {"action", "party", "product"}, NAMES),
+        # A part that terms may keep to is a word of the language too.
+        ("scopes of terms", set(Scope.__struct_fields__) - {"actions", "products"}, SCOPED_LISTS),
+        ("parts that an action takes", set().union(*TAKES.values()) - {PARTIES, LICENSEES}, SCOPED_LISTS),
+        ("parts that a kind may name", set(PLACES), SCOPED_LISTS),
+        ("places that checks compare", set(WHERE), SCOPED_LISTS),
     ],
 )
 def test_a_place_names_every_part(place: str, named: set[str], parts: set[str]) -> None:

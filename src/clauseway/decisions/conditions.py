@@ -7,14 +7,18 @@ binds its holder, nor stands in the way of a licence to it.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import assert_never, get_args
 
 import msgspec
 
 from clauseway.agreement import Answer, Offer, Precedence, RefusalRight
-from clauseway.agreement.language.terms import FIRST_SHIPPED_SINCE
+from clauseway.agreement.language.terms import FIRST_SHIPPED_SINCE, AnyTerm, Conditional
 from clauseway.decisions.case import ASKED_PRODUCT, Case, Finding
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.reach import Act
+
+_KINDS = get_args(Conditional)
+_NOTHING = Finding(Outcome.PERMITTED, ())
 
 
 def conditions(case: Case, acts: Sequence[Act], party: str, grantor: str = "") -> Finding:
@@ -22,13 +26,28 @@ def conditions(case: Case, acts: Sequence[Act], party: str, grantor: str = "") -
 
     They bind the parties that do the acts, and the grantor behind them.
     """
-    if not case.states(Precedence) and not case.states(RefusalRight):
-        return Finding(Outcome.PERMITTED, ())
-    refusal = _first_refusal(case, acts, party, grantor)
-    ship_first = _ship_first(case, [*acts, *_as_grantor(acts, grantor)])
-    open_conditions = refusal.conditions + ship_first.conditions
+    reasons: tuple[Reason, ...] = ()
+    open_conditions: tuple[Condition, ...] = ()
+    for kind in _KINDS:
+        for state in case.states(kind):
+            if state.in_force:
+                finding = _condition(case, state.term, acts, party, grantor)
+                reasons += finding.reasons
+                open_conditions += finding.conditions
     outcome = Outcome.CONDITIONAL if open_conditions else Outcome.PERMITTED
-    return Finding(outcome, refusal.reasons + ship_first.reasons, open_conditions)
+    return Finding(outcome, reasons, open_conditions)
+
+
+def _condition(case: Case, term: AnyTerm, acts: Sequence[Act], party: str, grantor: str) -> Finding:
+    """Return the condition of a term in force, or why it is met; nothing if it does not bind."""
+    assert isinstance(term, Conditional)
+    match term:
+        case RefusalRight():
+            return _first_refusal(case, term, acts, party, grantor)
+        case Precedence():
+            return _ship_first(case, term, [*acts, *_as_grantor(acts, grantor)])
+        case _:
+            assert_never(term)
 
 
 def _as_grantor(acts: Sequence[Act], grantor: str) -> list[Act]:
@@ -43,33 +62,28 @@ def _as_grantor(acts: Sequence[Act], grantor: str) -> list[Act]:
     ]
 
 
-def _first_refusal(case: Case, acts: Sequence[Act], party: str, grantor: str) -> Finding:
-    reasons: list[Reason] = []
-    open_conditions: list[Condition] = []
-    for state in case.states(RefusalRight):
-        term = state.term
-        if not state.in_force or not isinstance(term, RefusalRight):
-            continue
-        # What the holder asks for, or would be licensed, need not be offered to it first.
-        if term.holder in (party, acts[0].to):
-            continue
-        # An act that the holder itself does, such as hosting, need not be offered to it.
-        needing_offer = [act for act in acts if act.party != term.holder]
-        bound = [
-            act
-            for act in (*needing_offer, *_as_grantor(needing_offer, grantor))
-            if act.party == (term.grantor or case.owner(act))
-        ]
-        if not any(case.reaches(term, act) for act in bound):
-            continue
-        product = acts[0].product
-        offer = case.facts.offer(term.subject_of(product), case.as_of)
-        if offer is not None and offer.passed_by(case.as_of):
-            reasons += [Reason.of("meets", offer.citation), Reason.of("conditions", term.citation)]
-        else:
-            reasons.append(Reason.of("conditions", term.citation))
-            open_conditions.append(_offer_condition(case, term, product, offer))
-    return Finding(Outcome.PERMITTED, tuple(reasons), tuple(open_conditions))
+def _first_refusal(
+    case: Case, term: RefusalRight, acts: Sequence[Act], party: str, grantor: str
+) -> Finding:
+    # What the holder asks for, or would be licensed, need not be offered to it first.
+    if term.holder in (party, acts[0].to):
+        return _NOTHING
+    # An act that the holder itself does, such as hosting, need not be offered to it.
+    needing_offer = [act for act in acts if act.party != term.holder]
+    bound = [
+        act
+        for act in (*needing_offer, *_as_grantor(needing_offer, grantor))
+        if act.party == (term.grantor or case.owner(act))
+    ]
+    if not any(case.reaches(term, act) for act in bound):
+        return _NOTHING
+    product = acts[0].product
+    cited = Reason.of("conditions", term.citation)
+    offer = case.facts.offer(term.subject_of(product), case.as_of)
+    if offer is not None and offer.passed_by(case.as_of):
+        return Finding(Outcome.PERMITTED, (Reason.of("meets", offer.citation), cited))
+    condition = _offer_condition(case, term, product, offer)
+    return Finding(Outcome.CONDITIONAL, (cited,), (condition,))
 
 
 def _offer_condition(
@@ -89,23 +103,15 @@ def _offer_condition(
     return Condition(term=term.id, text=f"{rule}.", needs=(f"offer:{ASKED_PRODUCT}:passed",))
 
 
-def _ship_first(case: Case, acts: Sequence[Act]) -> Finding:
-    reasons: tuple[Reason, ...] = ()
-    open_conditions: list[Condition] = []
-    for state in case.states(Precedence):
-        term = state.term
-        if not state.in_force or not isinstance(term, Precedence):
-            continue
-        if not any(case.reaches(term, act) for act in acts):
-            continue
-        product = acts[0].product
-        satisfied = _satisfied(case, term, product)
-        if satisfied is not None:
-            reasons += satisfied
-        else:
-            reasons += (Reason.of("conditions", term.citation), *case.commentary("precedence"))
-            open_conditions.append(_ship_first_condition(case, term, product))
-    return Finding(Outcome.PERMITTED, reasons, tuple(open_conditions))
+def _ship_first(case: Case, term: Precedence, acts: Sequence[Act]) -> Finding:
+    if not any(case.reaches(term, act) for act in acts):
+        return _NOTHING
+    product = acts[0].product
+    satisfied = _satisfied(case, term, product)
+    if satisfied is not None:
+        return Finding(Outcome.PERMITTED, satisfied)
+    cited = (Reason.of("conditions", term.citation), *case.commentary("precedence"))
+    return Finding(Outcome.CONDITIONAL, cited, (_ship_first_condition(case, term, product),))
 
 
 def _satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...] | None:

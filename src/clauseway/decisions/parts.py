@@ -99,8 +99,9 @@ def _any_action(_: str) -> bool:
 class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A part of a question.
 
-    `name` is its field in `Names` and its flag; `lists` its field in `NameLists`, and in the scopes
-    of terms that may keep to it (`scoped`). `names` returns the names that a catalog has for it.
+    `name` is its field in `Names` and its flag; `lists` its field in `NameLists`. A part that terms
+    may keep to is `scoped`: `lists` is then a word of the language too (a field of `Scope`, a part in
+    `TAKES`). `names` returns the names that a catalog has for it.
     `help` describes the flag of one question, `claim_help` that of a claim.
     """
 

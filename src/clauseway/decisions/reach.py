@@ -21,7 +21,7 @@ from clauseway.agreement import (
     Scope,
 )
 from clauseway.agreement.language.actions import SHARE, USE, takes
-from clauseway.agreement.language.terms import ANYONE, AnyTerm, Inoperative, Traded
+from clauseway.agreement.language.terms import ANYONE, AnyTerm, Inoperative, Located, Traded
 from clauseway.decisions.parts import SCOPED, Names
 
 # Return whether a product or class lies in any of several products or classes.
@@ -119,7 +119,7 @@ def outside_scope(scope: Scope, act: Act, belongs: Belongs) -> str:
     return _outside_places(act, scope)
 
 
-def _outside_places(act: Act, scope: Scope | Permission | Exclusivity | Prohibition) -> str:
+def _outside_places(act: Act, scope: Located) -> str:
     return CLOUD if scope.clouds and act.cloud not in scope.clouds else _outside_trade(act, scope)
 
 

@@ -448,7 +448,7 @@ _CONTEXT = Kind(term=Context, binds="nobody", effect="None on any answer.")
 # wherever its own effect does not differ.
 Forbidding = Exclusivity | Prohibition
 Granting = Permission | Licence
-Conditional = Precedence | RefusalRight
+Conditional = RefusalRight | Precedence  # in the order in which answers name them
 # The kinds whose scope may name sellers, segments and regions; and those of them, and inner scopes,
 # that name the clouds of an act.
 Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight

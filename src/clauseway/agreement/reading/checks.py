@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from typing import assert_never
 
 import msgspec
 
@@ -30,7 +31,9 @@ from clauseway.agreement.language.terms import (
     Context,
     Exclusivity,
     Forbidding,
+    Inoperative,
     Licence,
+    Ownership,
     Permission,
     Precedence,
     Prohibition,
@@ -83,7 +86,7 @@ def check_term(term: AnyTerm, place: TermPlace) -> None:
     _check_empty(place.entry, term, place)
     _check_two_parties(term, place)
     _check_scopes(term, place)
-    # Only these kinds have rules of their own.
+    # The rules of one kind alone.
     match term:
         case Permission():
             _check_permission(term, place)
@@ -99,6 +102,10 @@ def check_term(term: AnyTerm, place: TermPlace) -> None:
             _check_licence(term, place)
         case RevenueShareTerm():
             _check_share(term, place)
+        case Ownership() | Inoperative():
+            pass
+        case _:
+            assert_never(term)
 
 
 # Any term

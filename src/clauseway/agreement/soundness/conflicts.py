@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import product
+from typing import assert_never, get_args
 
 import msgspec
 
@@ -11,6 +12,7 @@ from clauseway.agreement.language.terms import (
     NAMES,
     AnyTerm,
     Exclusivity,
+    Granting,
     Licence,
     Located,
     Ownership,
@@ -182,8 +184,12 @@ class Granted(msgspec.Struct, frozen=True):
 
 def granted(term: AnyTerm) -> list[Granted]:
     """Return what a term grants to a party that it names, scope by scope."""
+    if not isinstance(term, Granting):
+        return []
     match term:
-        case Permission() if term.party != ANYONE:
+        case Permission():
+            if term.party == ANYONE:
+                return []
             scope = Scope(
                 actions=term.actions,
                 products=term.products,
@@ -195,12 +201,13 @@ def granted(term: AnyTerm) -> list[Granted]:
             return [Granted(term, term.party, scope)]
         case Licence():
             return [Granted(term, term.licensee, scope) for scope in term.carries]
-    return []
+        case _:
+            assert_never(term)
 
 
 def contradicted_grants(lives: Lives) -> Iterator[Remark]:
     """Remark on a grant inside an exclusivity that forbids what it grants."""
-    for kind in (Permission, Licence):
+    for kind in get_args(Granting):
         for exclusivity, term, together in lives.pairs(Exclusivity, kind):
             if isinstance(term, Permission) and term.overrides(exclusivity.id):
                 continue

@@ -18,13 +18,18 @@ from clauseway.agreement.language.terms import (
     Forbidding,
     Ownership,
     Permission,
-    Prohibition,
     RevenueShareTerm,
     Stake,
     Term,
     Undertaking,
 )
-from clauseway.agreement.soundness.lives import WHERE, Lives, defined, is_of_right
+from clauseway.agreement.soundness.lives import (
+    WHERE,
+    Lives,
+    defined,
+    is_of_right,
+    parties_forbidden,
+)
 from clauseway.agreement.soundness.remarks import (
     Remark,
     Severity,
@@ -213,10 +218,11 @@ def beside_its_class(lives: Lives) -> Iterator[Remark]:
 
 
 def beside_anyone(lives: Lives) -> Iterator[Remark]:
-    """Note a party that a prohibition names beside anyone."""
+    """Note a party that a term which forbids names beside anyone."""
     for _, term in lives.terms:
-        if isinstance(term, Prohibition) and ANYONE in term.parties and len(term.parties) > 1:
-            named = listed(term.parties - {ANYONE})
+        parties = parties_forbidden(term) if isinstance(term, Forbidding) else frozenset()
+        if ANYONE in parties and len(parties) > 1:
+            named = listed(parties - {ANYONE})
             yield remark(
                 Severity.NOTE,
                 "beside-anyone",

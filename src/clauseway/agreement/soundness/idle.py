@@ -39,7 +39,6 @@ from clauseway.agreement.language.terms import (
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
@@ -53,6 +52,7 @@ from clauseway.agreement.soundness.lives import (
     PlaceNames,
     defined,
     is_of_right,
+    parties_forbidden,
     whatever_happens,
 )
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark, scope_named
@@ -455,8 +455,8 @@ def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
             yield f"it is reserved to all {part}, so nothing lies outside it"
     if isinstance(term, Forbidding) and term.except_ and _is_excepted(lives, term):
         yield "its carve-outs cover all of it"
-    if isinstance(term, Permission | Prohibition) and _is_anothers_sale(term):
-        parties = [term.party] if isinstance(term, Permission) else term.parties
+    if isinstance(term, Permission | Forbidding) and _is_anothers_sale(term):
+        parties = [term.party] if isinstance(term, Permission) else parties_forbidden(term)
         yield (
             f"of a sale the party is the seller, and {listed(parties)} is not among "
             f"{listed(term.sellers)}"
@@ -469,9 +469,9 @@ def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
         yield f"there is no cloud but {term.first}"
 
 
-def _is_anothers_sale(term: Permission | Prohibition) -> bool:
+def _is_anothers_sale(term: Permission | Forbidding) -> bool:
     """Return whether a term is about selling alone, by other sellers than its parties."""
-    parties = {term.party} if isinstance(term, Permission) else term.parties
+    parties = {term.party} if isinstance(term, Permission) else parties_forbidden(term)
     return (
         term.actions == {SELL}
         and bool(term.sellers)

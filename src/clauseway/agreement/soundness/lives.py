@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from itertools import combinations, islice, product
 from math import prod
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 
@@ -19,12 +19,15 @@ from clauseway.agreement.force.fold import in_force, is_day, standing
 from clauseway.agreement.language.agreement import Agreement, Amendment, Change
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.terms import (
+    ANYONE,
     EXCLUSIVE_SUFFIX,
     MILESTONE,
     NAMES,
     AnyTerm,
+    Exclusivity,
     Forbidding,
     Located,
+    Prohibition,
     Scope,
     Term,
 )
@@ -46,6 +49,17 @@ PlaceNames = Mapping[str, str]
 Cell = tuple[str, str]
 # For each action, the actions that it rests on.
 RestsOn = Mapping[str, frozenset[str]]
+
+
+def parties_forbidden(term: Forbidding) -> NAMES:
+    """Return the parties whose acts a term may forbid, or `anyone`."""
+    match term:
+        case Prohibition():
+            return term.parties
+        case Exclusivity():
+            return frozenset({ANYONE})
+        case _:
+            assert_never(term)
 
 
 class Lives:

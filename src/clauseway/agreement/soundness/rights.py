@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import product
+from typing import get_args
 
 from clauseway.agreement.language.actions import LICENSE
 from clauseway.agreement.language.terms import (
@@ -12,17 +13,24 @@ from clauseway.agreement.language.terms import (
     AnyTerm,
     Exclusivity,
     Forbidding,
+    Granting,
     Licence,
     Located,
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
     Scope,
 )
 from clauseway.agreement.soundness.conflicts import granted
-from clauseway.agreement.soundness.lives import WHERE, Cell, Lives, PlaceNames, covers
+from clauseway.agreement.soundness.lives import (
+    WHERE,
+    Cell,
+    Lives,
+    PlaceNames,
+    covers,
+    parties_forbidden,
+)
 from clauseway.agreement.soundness.remarks import Remark, Severity, listed, remark, scope_named
 from clauseway.values import Interval
 
@@ -117,48 +125,49 @@ def _places_within(narrow: Scope | Permission, wide: Scope | Permission) -> bool
 
 
 def narrowed(lives: Lives) -> Iterator[Remark]:
-    """Note a prohibition that forbids some of what a right of another amendment grants.
+    """Note a term that forbids some of what a right of another amendment grants.
 
-    Within one amendment that is how a case is excepted, and a prohibition that waits for an event
-    says itself when it takes a right away. Where nothing is left of an action, `check` finds an
-    emptied right.
+    Within one amendment that is how a case is excepted, and a term that waits for an event says
+    itself when it takes a right away. Where nothing is left of an action, `check` finds an emptied
+    right. Of exclusivities, `contradicted_grants` remarks.
     """
-    for kind in (Permission, Licence):
-        for prohibition, term, together in lives.pairs(Prohibition, kind):
-            overridden = isinstance(term, Permission) and term.overrides(prohibition.id)
-            if overridden or lives.waits_of(prohibition.id):
+    for forbidding_kind, kind in product(get_args(Forbidding), get_args(Granting)):
+        if forbidding_kind is Exclusivity:
+            continue
+        pairs: Iterator[tuple[Forbidding, AnyTerm, Interval]] = lives.pairs(forbidding_kind, kind)
+        for forbidding, term, together in pairs:
+            overridden = isinstance(term, Permission) and term.overrides(forbidding.id)
+            if overridden or lives.waits_of(forbidding.id):
                 continue
-            if lives.amendment_of[prohibition.id] == lives.amendment_of[term.id]:
+            if lives.amendment_of[forbidding.id] == lives.amendment_of[term.id]:
                 continue
-            always = lives.lies_within(term.id, prohibition.id)
+            always = lives.lies_within(term.id, forbidding.id)
             for grant in granted(term):
-                if prohibition.parties.isdisjoint((grant.party, ANYONE)):
+                if parties_forbidden(forbidding).isdisjoint((grant.party, ANYONE)):
                     continue
-                if cell := _forbidden_to(lives, prohibition, grant.scope, all_too=not always):
+                if cell := _forbidden_to(lives, forbidding, grant.scope, all_too=not always):
                     action, name = cell
                     yield remark(
                         Severity.NOTE,
                         "narrowed",
-                        prohibition.citation,
-                        f"{prohibition.id} forbids some of what {term.id} grants: {action} of "
-                        f"{name} {lives.meeting(together, prohibition, term)}",
+                        forbidding.citation,
+                        f"{forbidding.id} forbids some of what {term.id} grants: {action} of "
+                        f"{name} {lives.meeting(together, forbidding, term)}",
                         f"{grant.party} may act by the one, the other forbids it, and a term that "
                         "forbids goes before a right, whatever their days",
-                        f"Nothing, if that is meant; else except the case from {prohibition.id}, "
-                        f"or write despite: [{prohibition.id}] under a permission.",
+                        f"Nothing, if that is meant; else except the case from {forbidding.id}, "
+                        f"or write despite: [{forbidding.id}] under a permission.",
                     )
 
 
-def _forbidden_to(
-    lives: Lives, prohibition: Prohibition, scope: Scope, *, all_too: bool
-) -> Cell | None:
-    """Return an act of a scope that a prohibition covers; None if it covers none.
+def _forbidden_to(lives: Lives, term: Forbidding, scope: Scope, *, all_too: bool) -> Cell | None:
+    """Return an act of a scope that a term which forbids covers; None if it covers none.
 
     Without `all_too`, leave out each action of which it covers all.
     """
-    told_by: list[Located] = [scope, prohibition, *prohibition.except_]
+    told_by: list[Located] = [scope, term, *term.except_]
     points = list(product(sorted(lives.cells_of(scope)), lives.places((scope,), told_by, "")))
-    forbidden = [cell for cell, place in points if _is_forbidden(lives, prohibition, cell, place)]
+    forbidden = [cell for cell, place in points if _is_forbidden(lives, term, cell, place)]
     for action in dict.fromkeys(action for action, _ in forbidden):
         of_action = [cell for cell in forbidden if cell[0] == action]
         if all_too or len(of_action) < sum(cell[0] == action for cell, _ in points):
@@ -166,10 +175,10 @@ def _forbidden_to(
     return None
 
 
-def _is_forbidden(lives: Lives, prohibition: Prohibition, cell: Cell, place: PlaceNames) -> bool:
-    if cell not in lives.cells(prohibition.actions, prohibition.products):
+def _is_forbidden(lives: Lives, term: Forbidding, cell: Cell, place: PlaceNames) -> bool:
+    if cell not in lives.cells(term.actions, term.products):
         return False
-    return covers(prohibition, place, "") and not lives.carves_out(prohibition, cell, place)
+    return covers(term, place, "") and not lives.carves_out(term, cell, place)
 
 
 def outlives_owner(lives: Lives) -> Iterator[Remark]:
@@ -326,8 +335,8 @@ def _meet(lives: Lives, permission: Permission, term: Forbidding) -> bool:
     cells = lives.cells(permission.actions, permission.products)
     if cells.isdisjoint(lives.cells(term.actions, term.products)):
         return False
-    binds = term.parties if isinstance(term, Prohibition) else frozenset({ANYONE})
-    if permission.party != ANYONE and binds.isdisjoint((permission.party, ANYONE)):
+    who = (permission.party, ANYONE)
+    if permission.party != ANYONE and parties_forbidden(term).isdisjoint(who):
         return False
     return bool(lives.places((permission, term), (permission, term), ""))
 
