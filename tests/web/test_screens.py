@@ -1,6 +1,7 @@
 """Every page in a real browser: judged by axe-core, on wide and narrow screens, in light and dark, by keyboard and on
 paper. axe-core comes from npm, locked."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from sample_pages import LINE, STATEMENT
 from test_pages import NARROW, WIDE, Served
 
-from clauseway.web.page_list import SCREENS
+from clauseway.web.page_list import PAGES, SCREENS
 from client_packages import node_packages
 
 pytestmark = pytest.mark.browser
@@ -50,6 +51,13 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context = browser.new_context(color_scheme=request.param, viewport=WIDE)  # type: ignore[arg-type]
     yield context.new_page()
     context.close()
+
+
+def test_every_page_is_among_the_addresses() -> None:
+    paths = [address.partition("?")[0] for address in ADDRESSES]
+    patterns = {page.path: re.sub(r"{\w+}", "[^/]+", page.path) for page in PAGES}
+    missing = [path for path, pattern in patterns.items() if not any(re.fullmatch(pattern, path) for path in paths)]
+    assert not missing, "ADDRESSES has no address of these pages"
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
