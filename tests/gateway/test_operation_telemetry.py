@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.settings import Settings, Telemetry
+from clauseway.gateway.process.telemetry import _formerly_too
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -134,6 +135,39 @@ def test_spans_say_what_the_conventions_ask_for(collected: Collector) -> None:
     (request,) = [attributes(span.attributes) for span in spans if span.kind == Span.SPAN_KIND_SERVER]
     assert request["clauseway.request.id"].startswith("req_")
     assert (request["clauseway.attempts"], request["clauseway.decision"]) == (2, "permitted-1")
+
+
+def test_what_the_conventions_called_otherwise_before_has_that_name_too(collected: Collector) -> None:
+    spans = [attributes(span.attributes) for span in collected.spans() if span.trace_id.hex() == TRACE]
+    served = spans[-1]
+    former = {"gen_ai.system": "openai", "gen_ai.usage.prompt_tokens": 21, "gen_ai.usage.completion_tokens": 8}
+    assert served.items() >= former.items()
+    assert all(span["gen_ai.system"] == span["gen_ai.provider.name"] for span in spans)
+    (measured, *_) = collected.metrics()["gen_ai.client.token.usage"]
+    assert attributes(measured.attributes)["gen_ai.system"] == "openai"
+
+
+@pytest.mark.parametrize(
+    ("provider", "before"),
+    [("azure.ai.openai", "az.ai.openai"), ("gcp.vertex_ai", "vertex_ai"), ("aws.bedrock", "aws.bedrock")],
+)
+def test_a_provider_has_its_former_name(provider: str, before: str) -> None:
+    named = _formerly_too({"gen_ai.provider.name": provider, "gen_ai.request.model": MODEL})
+    assert named == {"gen_ai.provider.name": provider, "gen_ai.request.model": MODEL, "gen_ai.system": before}
+
+
+def test_former_names_can_be_left_out(tmp_path: Path) -> None:
+    collector = Collector()
+    with Rig(tmp_path) as rig:
+        rig.cloud("azure")
+        rig.start(exporting(rig.plan(), collector.url, former_names=False))
+        assert ask(rig).status_code == 200
+        eventually(lambda: len(collector.spans()) == 2)
+        rig.stop()
+    names = {name for span in collector.spans() for name in attributes(span.attributes)}
+    assert names.isdisjoint({"gen_ai.system", "gen_ai.usage.prompt_tokens", "gen_ai.usage.completion_tokens"})
+    assert "gen_ai.provider.name" in names
+    collector.shutdown()
 
 
 def test_a_caller_who_does_not_sample_is_heeded_and_a_failure_is_one(collected: Collector) -> None:

@@ -79,6 +79,12 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     service_name: Annotated[
         str, Meta(min_length=1, description="How this gateway is named there.")
     ] = "clauseway"
+    former_names: Annotated[
+        bool,
+        Meta(
+            description="Give spans and metrics the conventions' former names too, as gen_ai.system."
+        ),
+    ] = True
     spans: Annotated[
         float,
         Meta(ge=0.0, le=1.0, description="Of how many requests spans are made; metrics count all."),
@@ -167,6 +173,7 @@ NEEDS_RESTART: Mapping[str, tuple[str, ...]] = {
         "metrics_port",
         "otlp_endpoint",
         "service_name",
+        "former_names",
         "queue",
     ),
     "journal": ("copies", "follower", "secret_file", "when_away", "patience_s"),

@@ -68,6 +68,14 @@ _USAGE = {
     Unit.CACHE_WRITE_TOKENS: "gen_ai.usage.cache_creation.input_tokens",
     Unit.REASONING_TOKENS: "gen_ai.usage.reasoning.output_tokens",
 }
+# What the conventions called the same before 1.37, and before 1.27: those who read spans have yet
+# to learn the new names.
+_FORMER_NAMES = {
+    "gen_ai.provider.name": "gen_ai.system",
+    "gen_ai.usage.input_tokens": "gen_ai.usage.prompt_tokens",
+    "gen_ai.usage.output_tokens": "gen_ai.usage.completion_tokens",
+}
+_FORMER_PROVIDERS = {"azure.ai.openai": "az.ai.openai", "gcp.vertex_ai": "vertex_ai"}
 _TOKEN_TYPES = {Unit.INPUT_TOKENS: "input", Unit.OUTPUT_TOKENS: "output"}
 # As the conventions advise.
 _TOKEN_BOUNDS = (
@@ -131,6 +139,7 @@ class TelemetryWatcher:
         self._settings, self._boot = settings, boot
         self._loop, self._lines, self._named = loop, lines, named
         self._knows = knows
+        self._named_as = _formerly_too if settings.former_names else _as_it_is
         self._queue: deque[_Finished] = deque()
         self.dropped = 0
         self._taken = True
@@ -240,7 +249,7 @@ class TelemetryWatcher:
         for failed in explanation.attempted:
             end_ns = min(at_ns + failed.duration_us * 1000, finished.end_ns)
             attributes = self._failed(failed, operation, explanation.model)
-            _observe(self._durations, end_ns - at_ns, attributes)
+            self._observe(self._durations, end_ns - at_ns, attributes)
             if sampled:
                 yield self._span(own, attributes, at_ns, end_ns)
             at_ns = end_ns
@@ -250,11 +259,12 @@ class TelemetryWatcher:
             attributes = _of(candidate.target, operation, explanation.model)
             if not 200 <= explanation.status < 400:
                 attributes["error.type"] = _error(explanation.status)
-            _observe(self._durations, finished.end_ns - at_ns, attributes)
+            self._observe(self._durations, finished.end_ns - at_ns, attributes)
+            measured = self._named_as(_measured(attributes))
             for unit, count in explanation.units:
                 if unit in _TOKEN_TYPES:
                     self._tokens.record(
-                        count, {**_measured(attributes), "gen_ai.token.type": _TOKEN_TYPES[unit]}
+                        count, {**measured, "gen_ai.token.type": _TOKEN_TYPES[unit]}
                     )
             attributes |= {
                 _USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE
@@ -263,7 +273,7 @@ class TelemetryWatcher:
                 yield self._span(own, attributes, at_ns, finished.end_ns)
         # The request itself, around all of them.
         attributes = self._request(finished, explanation, operation)
-        _observe(self._requests, finished.end_ns - begin_ns, attributes)
+        self._observe(self._requests, finished.end_ns - begin_ns, attributes)
         if sampled:
             yield self._readable(
                 f"{operation} {explanation.model}".rstrip(),
@@ -275,6 +285,9 @@ class TelemetryWatcher:
                 finished.end_ns,
                 failed=explanation.status >= 500,
             )
+
+    def _observe(self, histogram: Histogram, duration_ns: int, attributes: _Attributes) -> None:
+        histogram.record(duration_ns / 1e9, self._named_as(_measured(attributes)))
 
     def _request(
         self, finished: _Finished, explanation: RequestExplanation, operation: str
@@ -345,7 +358,7 @@ class TelemetryWatcher:
             context,
             parent,
             self._resource,
-            attributes,
+            self._named_as(attributes),
             kind=kind,
             status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
             start_time=begin_ns,
@@ -386,8 +399,18 @@ def _measured(attributes: _Attributes) -> _Attributes:
     return {name: attributes[name] for name in _MEASURED if name in attributes}
 
 
-def _observe(histogram: Histogram, duration_ns: int, attributes: _Attributes) -> None:
-    histogram.record(duration_ns / 1e9, _measured(attributes))
+def _formerly_too(attributes: _Attributes) -> _Attributes:
+    """Return the attributes with what the conventions called them before."""
+    former = {
+        before: attributes[name] for name, before in _FORMER_NAMES.items() if name in attributes
+    }
+    if provider := former.get("gen_ai.system"):
+        former["gen_ai.system"] = _FORMER_PROVIDERS.get(str(provider), provider)
+    return {**attributes, **former}
+
+
+def _as_it_is(attributes: _Attributes) -> _Attributes:
+    return attributes
 
 
 def _error(status: int, without: str = "client_left") -> str:
