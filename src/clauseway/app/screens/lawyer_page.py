@@ -269,10 +269,10 @@ def _points(opened: Opened) -> Iterator[KnowledgePoint]:
         for fact in each.facts.facts:
             facts[fact.known.day] = facts.get(fact.known.day, 0) + 1
     for day in sorted(amendments.keys() | facts.keys()):
-        told = amendments.get(day, [])
+        news = amendments.get(day, [])
         if count := facts.get(day, 0):
-            told = [*told, f"{count:,} facts" if count > 1 else "a fact"]
-        yield KnowledgePoint(str(day), f"{day}: {', '.join(told)}")
+            news = [*news, f"{count:,} facts" if count > 1 else "a fact"]
+        yield KnowledgePoint(str(day), f"{day}: {', '.join(news)}")
     yield KnowledgePoint("", "now")
 
 
