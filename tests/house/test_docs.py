@@ -4,12 +4,14 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from clauseway.cli.commands import COMMANDS
 from in_process import run, run_installed
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +129,49 @@ def test_the_rooms_described_are_the_rooms_there_are() -> None:
     readme = (ROOT / "README.md").read_text()
     picture = readme[readme.index("## The rooms") :]
     assert [room for room in ROOMS if not re.search(rf"\b{room}\b", picture)] == []
+
+
+def floors_held() -> dict[str, list[set[str]]]:
+    """The floors of each room that has some, highest first, as the import contract has them."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    return {
+        contract["containers"][0].removeprefix("clauseway."): [
+            set(re.findall(r"\w+", layer)) for layer in contract["layers"]
+        ]
+        for contract in contracts
+        if contract["type"] == "layers" and contract["containers"] != ["clauseway"]
+    }
+
+
+def floors_drawn() -> dict[str, list[set[str]]]:
+    """The floors in the pictures of ARCHITECTURE: a line each, or in one line with ▸ between them."""
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text()
+    of_rooms, of_gateway = (
+        text[text.index(begin) :].partition("```text\n")[2].partition("\n```")[0]
+        for begin in ("The largest rooms have floors", "The gateway's room has floors of its own")
+    )
+    drawn: dict[str, list[set[str]]] = {"gateway": []}
+    room = "gateway"
+    for line in [*of_gateway.splitlines(), *of_rooms.splitlines()]:
+        if line in of_rooms.splitlines() and not line.startswith(" "):
+            room, _, line = line.partition(" ")
+            drawn[room] = []
+        # Two spaces part a floor from the words about it.
+        floors = re.split(r" {2,}", line.strip())[0].strip(" ▸").split("▸")
+        drawn[room] += [set(re.findall(r"\w+", floor)) for floor in floors]
+    return drawn
+
+
+@pytest.mark.parametrize("room", sorted(floors_held()))
+def test_the_floors_drawn_are_those_that_the_import_contract_holds(room: str) -> None:
+    assert floors_drawn()[room] == floors_held()[room]
+
+
+def test_the_readme_lists_every_command() -> None:
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("## The commands") : readme.index("## The rooms")]
+    listed = set(re.findall(r"^\|.*?\|", table, re.MULTILINE))
+    assert [name for name in COMMANDS if not any(f"`clauseway {name}" in cell for cell in listed)] == []
 
 
 @pytest.mark.parametrize("room", ROOMS)
