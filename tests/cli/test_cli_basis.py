@@ -238,6 +238,8 @@ def test_the_text_that_was_accepted_can_be_had_again(home: Path, book: str) -> N
     stack = run("basis", "text", told(home, "basis")[0]["digest"], "--home", str(home)).stdout
     own = json.loads(stack)[0]["text"]
     assert run("basis", "text", own, "--home", str(home)).stdout == text
+    named = told(home, "basis", "text", Path(book).name)
+    assert named == {"digest": hashlib.sha256(text.encode()).hexdigest(), "text": text}
 
 
 def test_a_text_that_somebody_edited_is_told(home: Path, book: str) -> None:

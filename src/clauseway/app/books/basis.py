@@ -115,9 +115,19 @@ class Basis:
         """Return the price books, the first over the others."""
         # A kind without names (prices, rates) is held at most once.
         for acceptance in self.of(PRICES):
-            stack = msgspec.json.decode(self._text(acceptance.digest), type=tuple[_Book, ...])
+            stack = self._stack(acceptance)
             return tuple(_book(book, self._text(book.text)) for book in stack)
         return shipped_books()
+
+    def _stack(self, acceptance: Acceptance) -> tuple[_Book, ...]:
+        return msgspec.json.decode(self._text(acceptance.digest), type=tuple[_Book, ...])
+
+    def digest_of(self, name: str) -> str:
+        """Return the digest of the text of a book or of rates that hold, by name; else empty."""
+        texts = {book.name: book.text for held in self.of(PRICES) for book in self._stack(held)}
+        return texts.get(name) or next(
+            (held.digest for held in self.of(RATES) if held.label == name), ""
+        )
 
     @property
     def rates(self) -> Rates | None:
@@ -198,14 +208,19 @@ def history(home: Home) -> list[Acceptance]:
         return [] if control is None else acceptances(control)
 
 
-def held_text(home: Home, digest: str) -> str:
-    """Return a text of the register. Raise InvalidInput where none has this digest."""
+def held_text(home: Home, named: str) -> str:
+    """Return a text of the register, by its digest or by the name of a book or of rates that hold.
+
+    Raise InvalidInput where no text has that digest or name.
+    """
     with _control(home) as control:
-        if control is not None and is_kept(control, digest):
-            return _checked_text(control, digest)
-    remedy = "Take it from `clauseway basis history --json`."
+        if control is not None:
+            digest = named if is_kept(control, named) else basis_of(home).digest_of(named)
+            if digest:
+                return _checked_text(control, digest)
+    remedy = "Take a name from `clauseway basis`, a digest from `clauseway basis history --json`."
     why = "nothing with it was accepted here"
-    raise InvalidInput(Problem(what=f"no text {digest!r}", why=why, where="DIGEST", remedy=remedy))
+    raise InvalidInput(Problem(what=f"no text {named!r}", why=why, where="TEXT", remedy=remedy))
 
 
 def _checked_text(control: Control, digest: str) -> str:

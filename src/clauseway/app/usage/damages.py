@@ -104,8 +104,9 @@ def missing_problem(spool: Spool) -> Problem:
     )
     why = f"it was registered before its first use and is not in the home any more ({reach})"
     remedy = (
-        f"Put the folder back into the home's spool folder; or: clauseway spool write-off "
-        f"{spool.spool} --why …"
+        f"Put the folder back into the home's spool folder. With a follower's copy: clauseway "
+        f"journal recover {spool.spool[:8]} --dir COPIES --why …; without one: clauseway spool "
+        f"write-off {spool.spool} --why …"
     )
     return Problem(
         what="a usage journal is missing",

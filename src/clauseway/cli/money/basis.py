@@ -2,6 +2,7 @@
 them.
 """
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -223,17 +224,27 @@ def history_(home: options.HomeRead = None, as_json: options.AsJson = False) -> 
 
 @app.command()
 def text(
-    digest: Annotated[str, typer.Argument(help="The digest, as `clauseway basis` shows it.")],
+    named: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEXT",
+            help="The name of a price book or of rates, as `clauseway basis` shows it, or a digest.",
+        ),
+    ],
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Print a text that was accepted, whole.
 
     \b
+    Your price book that holds:
+      clauseway basis text book.csv
+    Whatever was accepted before:
       clauseway basis history --json
-      clauseway basis text DIGEST > book.csv
+      clauseway basis text DIGEST
     """
-    held = held_text(home_at(home), digest)
+    held = held_text(home_at(home), named)
+    digest = hashlib.sha256(held.encode()).hexdigest()
     answer(as_json, {"digest": digest, "text": held}, lambda: sys.stdout.write(held))
     return 0
 
