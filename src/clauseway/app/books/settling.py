@@ -108,8 +108,6 @@ def settle_month(
         _refuse_closed(books, days)
         basis = basis_of(home)
         use = first_use(lake.control, basis, opened, prices, assume, readings)
-        if from_scratch:
-            drop_sums(lake.control)
         settler = Settler(
             lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch
         )
@@ -125,6 +123,9 @@ def settle_month(
         if use.accepting:
             record(home, use.accepting, FIRST_USE.format(period=period))
         _post(lake.control, [*restatements, settlement])
+        if from_scratch:
+            # Not before the month is posted: a recount that is refused leaves them.
+            drop_sums(lake.control)
         settler.carry_on(days, use.assume)
         # Closed with this settlement, the month needs no second look while its inputs stay as they
         # are.
