@@ -25,6 +25,8 @@ from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.control import schema
 from clauseway.storage.customers.leases import Lease, LeaseRequest, Leases, LeaseState, _read
 from clauseway.storage.lake.file_list import INTENTS, USAGE, files_of
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import KnownAt
 
 from .actors import INPUT_PRICE, OUTPUT_PRICE, Amendment, Answer, BudgetTerms, CloudCall, Gateway, Terms, VirtualHome
@@ -85,6 +87,8 @@ class Watch:
         self.begun: list[Begun] = []
         self._admitted: dict[str, deque[int]] = defaultdict(deque)
         self.ended: dict[tuple[str, str, int], int] = {}
+        self.ended_ns: dict[tuple[str, str], int] = {}  # by budget and start: when its last lease was ended by others
+        self.sealed_ns: dict[tuple[str, int], int] = {}  # by attempt: when its begin was known to the lake
         self._heard: dict[tuple[str, str, int], tuple[int, int]] = {}
         self.failed: set[Process] = set()  # whose journal failed: nothing is promised of what was not written yet
         self.revoked: dict[str, int] = {}  # by customer: since when somebody was told that the key is revoked
@@ -93,7 +97,7 @@ class Watch:
 
     def install(self, replaced: Replaced) -> None:
         watch = self
-        begin, admit, lease, end = Attempt._begin, KeyAllowance.admit, Leases.lease, Leases.end
+        begin, admit, lease, end, seal = Attempt._begin, KeyAllowance.admit, Leases.lease, Leases.end, Lake.seal
 
         def watched_begin(attempt: Attempt) -> None:
             watch._begins(attempt)
@@ -118,7 +122,13 @@ class Watch:
                 if (ended.budget, ended.boot, ended.part) in watch.ended:
                     watch._world.breaks(FENCED, f"{ended.budget} of {ended.boot} is ended again")
                 watch.ended[ended.budget, ended.boot, ended.part] = spent
+                watch.ended_ns[ended.budget, ended.boot] = watch._world.now_ns
             return done
+
+        def watched_seal(lake: Lake, batch: UsageBatch, *others: Any, **named: Any) -> bool:
+            for intent in batch.intents:
+                watch.sealed_ns.setdefault((str(intent.request), intent.attempt), watch._world.now_ns)
+            return seal(lake, batch, *others, **named)
 
         fail = SpoolWriter._fail
 
@@ -132,6 +142,7 @@ class Watch:
         replaced.set(KeyAllowance, "admit", watched_admit)
         replaced.set(Leases, "lease", watched_lease)
         replaced.set(Leases, "end", watched_end)
+        replaced.set(Lake, "seal", watched_seal)
 
     def _begins(self, attempt: Attempt) -> None:
         owner: Any = attempt._owner
@@ -316,17 +327,18 @@ def _budgets(ending: Ending) -> Iterator[str]:
 
 def _known(ending: Ending, budget: BudgetTerms) -> int:
     """Return what was spent of a budget at least: charges, and the reservations of attempts whose end nobody knew when
-    the lease of a dead process was ended."""
-    ends = _ends(ending)
-    read_by_others = {boot for _, boot, _ in ending.watch.ended}
+    the lease of a dead process was ended. An attempt of which nobody knew then that it had begun is no such one: a
+    follower may have had its begin alone, and it is read when the journal is recovered."""
+    ends, watch = _ends(ending), ending.watch
     total = 0
     for row in ending.records.intents:
         if not _counts(row, budget):
             continue
-        end = ends.get((row["request_id"], row["attempt"]))
+        attempt = row["request_id"], row["attempt"]
+        end = ends.get(attempt)
         if end is not None and end["status"] != Status.LOST:
             total += end["charge_picodollars"]
-        elif row["request_id"][4:20] in read_by_others:
+        elif watch.sealed_ns[attempt] <= watch.ended_ns.get((budget.id, row["request_id"][4:20]), -1):
             total += row["reserved_picodollars"]
     return total
 

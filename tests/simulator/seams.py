@@ -32,6 +32,7 @@ from clauseway.gateway.transport import timers
 from clauseway.spool import copier, follower, writer
 from clauseway.storage.control import engines
 from clauseway.storage.customers import limit_shares
+from clauseway.storage.lake import query_engines
 
 from .disks import Disks
 from .loops import VirtualLoop
@@ -260,6 +261,8 @@ def _databases(world: World, network: Network, database: Path, replaced: Replace
             held.discard(number)
 
     replaced.set(engines, "_postgresql", lambda _: _engine())
+    # The query engine is this process's, whichever of the story's asks it.
+    replaced.set(query_engines, "os", SimpleNamespace(getpid=lambda: 0))
     replaced.set(engines, "holding", holding)
 
 
