@@ -1,15 +1,23 @@
 """The auditor's screen over a home with two settled months: what repeats, what was edited, both clocks of a fact."""
 
+import base64
+import html
+import json
+import re
 import sqlite3
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 import settled_book
+from clauseway.app.books.party_keys import create_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.reports.handed_statements import beside, read_statement
+from clauseway.app.reports.signing import sign
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
@@ -49,6 +57,84 @@ def test_the_evidence_of_a_month_is_a_file(client: TestClient) -> None:
     file = client.get("/download/evidence/2026-04/pack")
     assert file.status_code == 200
     assert file.content.startswith(b"PK")
+
+
+# -- a statement that was handed over
+
+
+@pytest.fixture(scope="module")
+def signed(home: Home, client: TestClient, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """April's statement as JSON, and OpenAI's signature under it."""
+    path = tmp_path_factory.mktemp("signed") / "april.json"
+    path.write_bytes(client.get("/download/statement/2026-04/json").content)
+    create_key(home, "openai")
+    sign(home, path, read_statement(path), "openai", None)
+    return path.read_text(), beside(path).read_text()
+
+
+def handed(client: TestClient, statement: str, signatures: str = "") -> str:
+    page = client.post("/auditor/handed", data={"statement": statement, "signatures": signatures})
+    assert page.status_code == 200
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text.partition("</form>")[2])).split())
+
+
+def test_a_statement_that_was_handed_over_is_performed_again_with_its_signatures(
+    client: TestClient, signed: tuple[str, str]
+) -> None:
+    page = handed(client, *signed)
+    assert "repeats to the byte The statement of 2026-04, settled again" in page
+    assert "holds openai signed at" in page
+    assert "these bytes were signed, its key is trusted here" in page
+
+
+def test_without_its_signatures_it_is_performed_again_alone(client: TestClient, signed: tuple[str, str]) -> None:
+    page = handed(client, signed[0])
+    assert "repeats to the byte" in page
+    assert "No signatures were given with it." in page
+
+
+def test_a_line_that_was_changed_is_told_by_both(client: TestClient, signed: tuple[str, str]) -> None:
+    statement = json.loads(signed[0])
+    line = statement["lines"][0]
+    line["amount"] = str(Decimal(line["amount"]) + 1)
+    page = handed(client, json.dumps(statement), signed[1])
+    assert "does not repeat" in page
+    assert f"line {line['id']} says otherwise than what was signed" in page
+
+
+def test_a_signature_of_other_bytes_and_one_of_an_unknown_key_do_not_hold(
+    client: TestClient, signed: tuple[str, str]
+) -> None:
+    forged = json.loads(signed[1])
+    forged["signatures"][0]["at"] = "2020-01-01T00:00:00Z"
+    assert "does not hold openai signed at 2020-01-01T00:00:00Z other bytes were signed" in handed(
+        client, signed[0], json.dumps(forged)
+    )
+    foreign = json.loads(signed[1])
+    foreign["signatures"][0]["key"] = base64.b64encode(bytes(32)).decode()
+    assert "nobody here vouches for its key" in handed(client, signed[0], json.dumps(foreign))
+
+
+@pytest.mark.parametrize(
+    ("statement", "signatures", "said"),
+    [
+        ("{}", "", "no statement"),
+        ("line,period,\n", "", "a statement as csv is not read here"),
+        ("\x00<script>", "", "it is not a statement"),
+        (None, "{", "signatures"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_stays_as_it_was_typed(
+    client: TestClient, signed: tuple[str, str], statement: str | None, signatures: str, said: str
+) -> None:
+    sent = {"statement": signed[0] if statement is None else statement, "signatures": signatures}
+    page = client.post("/auditor/handed", data=sent)
+    assert page.status_code == 200
+    alert = html.unescape(page.text.partition('role="alert"')[2].partition("</p>")[0])
+    assert said in alert
+    assert "/tmp" not in alert
+    kept = [html.unescape(each) for each in re.findall(r"<textarea[^>]*>(.*?)</textarea>", page.text, re.DOTALL)]
+    assert kept == list(sent.values())
 
 
 def test_books_that_were_edited_are_told_to_be(client: TestClient, home: Home, tmp_path: Path) -> None:

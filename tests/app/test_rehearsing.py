@@ -326,7 +326,7 @@ def test_before_a_draft_was_typed_the_screen_has_its_first_lines_which_can_be_re
 
 def test_a_draft_that_another_site_sends_or_that_is_too_long_is_not_read(screen: TestClient) -> None:
     foreign = screen.post("/lawyer/draft", data={"draft": text()}, headers={"sec-fetch-site": "cross-site"})
-    too_long = screen.post("/lawyer/draft", data={"draft": "x" * (1 << 20)})
+    too_long = screen.post("/lawyer/draft", data={"draft": "x" * (4 << 20)})
     for answer in (foreign, too_long):
         assert answer.status_code == 400
         assert "The form cannot be read" in answer.text

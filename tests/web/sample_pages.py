@@ -10,6 +10,7 @@ from sample_screens import (
     DRAFTED,
     ENGINEER,
     FINANCE,
+    HANDED,
     LAUNCHES,
     LAWYER,
     PATH,
@@ -18,7 +19,7 @@ from sample_screens import (
 )
 
 from clauseway.values import Citation
-from clauseway.web.auditor import AuditorContext, CheckContext, LaunchesContext
+from clauseway.web.auditor import AuditorContext, CheckContext, HandedContext, LaunchesContext
 from clauseway.web.contexts import (
     Alert,
     ClauseShown,
@@ -397,6 +398,9 @@ class SamplePages:
 
     async def check(self, subject: str) -> CheckContext | None:
         return CHECK if subject in ("books", STATEMENT.period) else None
+
+    async def handed(self, statement: str, signatures: str) -> HandedContext:
+        return HANDED if statement else HandedContext()
 
     async def compare(self, before: str, after: str) -> CompareContext:
         return COMPARED

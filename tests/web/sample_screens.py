@@ -7,11 +7,13 @@ from clauseway.web.auditor import (
     AuditorContext,
     CheckContext,
     FactShown,
+    HandedContext,
     KeyShown,
     LaunchesContext,
     LaunchLane,
     LaunchPoint,
     LogShown,
+    SignatureShown,
     StatedMonth,
     YearMark,
 )
@@ -325,6 +327,26 @@ DRAFTED = DraftContext(
             assumed=("Assumed, as it is: cap = USD 38000000000 (reported)",),
         ),
     ),
+)
+HANDED = HandedContext(
+    statement='{"period": "</textarea><b>"}',
+    signatures="{}",
+    check=CHECK,
+    signed=(
+        SignatureShown(
+            party="openai", role="signed", at="2026-05-02T10:00:00Z", holds=True, said="trusted", disputed=()
+        ),
+        SignatureShown(
+            party="microsoft",
+            role="disputed",
+            at="2026-05-03T10:00:00Z",
+            holds=False,
+            said="nobody here vouches for its key",
+            disputed=("not line 0123456789: <i>twice</i>",),
+        ),
+    ),
+    changed=("line 0123456789 says otherwise than what was signed",),
+    edited=("a key was edited: it is not what was recorded",),
 )
 LAUNCHES = LaunchesContext(
     title="The OpenAI–Microsoft partnership",

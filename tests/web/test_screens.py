@@ -26,6 +26,7 @@ ADDRESSES = (
     "/finance",
     "/auditor",
     "/auditor/launches",
+    "/auditor/handed",
     "/auditor/check/2026-04",
     f"/statement/{STATEMENT.period}",
     f"/statement/{STATEMENT.period}/{LINE.id}",
@@ -122,6 +123,18 @@ def test_a_draft_that_is_dropped_is_read_and_a_mistake_leads_to_its_line(served:
     expect(field).to_be_focused()
     marked = field.evaluate("field => field.value.slice(field.selectionStart, field.selectionEnd)")
     assert marked == "effective: <b>soon</b>"
+
+
+def test_a_statement_and_its_signatures_are_chosen_as_files_at_once(
+    served: Served, page: Page, axe: str, tmp_path: Path
+) -> None:
+    signatures, statement = tmp_path / "april.json.signatures.json", tmp_path / "april.json"
+    signatures.write_text("{}")
+    statement.write_text('{"period": 1}')
+    page.goto(f"{served.url}/auditor/handed")
+    page.get_by_label("or choose the files").set_input_files([signatures, statement])
+    expect(page.get_by_role("heading", name="Signatures")).to_be_visible()
+    judge(page, axe)
 
 
 def test_on_paper_there_is_the_answer_without_what_can_only_be_clicked(served: Served, page: Page) -> None:

@@ -78,6 +78,33 @@ class CheckContext(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
+class SignatureShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A signature under a statement: whose, when, and in words whether it holds."""
+
+    party: str
+    role: str
+    at: str
+    holds: bool
+    said: str
+    disputed: tuple[str, ...]
+
+
+class HandedContext(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement that somebody handed over, with the signatures under it, as they were typed.
+
+    `problem` says why it cannot be checked; nothing but the form before one was typed. `changed`
+    says which lines are not as they were signed.
+    """
+
+    statement: str = ""
+    signatures: str = ""
+    problem: str = ""
+    check: CheckContext | None = None
+    signed: tuple[SignatureShown, ...] = ()
+    changed: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+
+
 class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Evidence that a product was on a cloud by a day; `cloud` is empty where it was sold directly.
 
@@ -143,6 +170,11 @@ class AuditorSource(Protocol):
         where the month is not settled."""
         ...
 
+    async def handed(self, statement: str, signatures: str) -> HandedContext:
+        """Return a statement that was handed over, performed again, and whether its signatures
+        hold. Nothing is changed."""
+        ...
+
 
 AUDITOR_PAGES: Final[tuple[WebPage[AuditorSource], ...]] = (
     WebPage(
@@ -162,6 +194,14 @@ AUDITOR_PAGES: Final[tuple[WebPage[AuditorSource], ...]] = (
             "None of its terms is of kind precedence, so no launch can break it.",
             "Open the auditor's screen: /auditor.",
         ),
+    ),
+    WebPage(
+        name="handed",
+        path="/auditor/handed",
+        form=("statement", "signatures"),
+        screen="/auditor",
+        link="Is a statement true, and who signed it?",
+        ask=lambda source, given: source.handed(given["statement"], given["signatures"]),
     ),
     WebPage(
         name="check",

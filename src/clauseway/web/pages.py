@@ -50,8 +50,9 @@ from clauseway.web.sign_in import (
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
 # here.
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
-# A form's fields as they are sent: a text of an amendment has some kilobytes, each sign up to nine.
-_FORM_BYTES_MAX = 1 << 20
+# A form's fields as they are sent, in which a sign takes three to nine bytes: an amendment has some
+# kilobytes, a statement of a thousand lines a megabyte.
+_FORM_BYTES_MAX = 4 << 20
 
 
 def create_app(

@@ -61,7 +61,7 @@ from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_
 from clauseway.gateway.transport.listening import listen
 from clauseway.values import InvalidInput, KnownAt, day_of
 from clauseway.web import create_app
-from clauseway.web.auditor import AuditorContext, CheckContext, LaunchesContext
+from clauseway.web.auditor import AuditorContext, CheckContext, HandedContext, LaunchesContext
 from clauseway.web.contexts import (
     Alert,
     CloudCounts,
@@ -91,6 +91,7 @@ _COMPARED_MAX = 32
 # loads it.
 _LINE_PAGE = "clauseway.app.screens.line_page"
 _DRAFT_PAGE = "clauseway.app.screens.draft_page"
+_HANDED_PAGE = "clauseway.app.screens.handed_page"
 
 
 class HomePages:
@@ -114,7 +115,8 @@ class HomePages:
         self._drawn: tuple[int, Timeline] | None = None
         # Amendments compared before, by their names and the number of facts.
         self._compared: dict[tuple[str, str, int], CompareContext] = {}
-        self._rehearsing = asyncio.Lock()
+        # What plays or settles all usage that there is: one at a time.
+        self._heavy = asyncio.Lock()
         # The seconds and the requests when the engineer's screen was last shown.
         self._seen: tuple[float, int] | None = None
         # The forecast as last made, by the day and the receipts of the settlements that it goes on
@@ -153,8 +155,7 @@ class HomePages:
         return await asyncio.to_thread(self._compare, before, after)
 
     async def draft(self, text: str) -> DraftContext:
-        # Plays all recorded usage: one at a time.
-        async with self._rehearsing:
+        async with self._heavy:
             return await asyncio.to_thread(self._draft, text)
 
     async def text(self, document: str, line: str) -> TextContext | None:
@@ -196,6 +197,10 @@ class HomePages:
         if subject != BOOKS:
             month(subject)
         return await asyncio.to_thread(check_page, self._home, subject)
+
+    async def handed(self, statement: str, signatures: str) -> HandedContext:
+        async with self._heavy:
+            return await asyncio.to_thread(self._handed, statement, signatures)
 
     async def alerts(self) -> tuple[Alert, ...]:
         """Return an alert for everything damaged or lost in the home."""
@@ -282,6 +287,12 @@ class HomePages:
     def _draft(self, text: str) -> DraftContext:
         page: DraftContext = import_module(_DRAFT_PAGE).draft_page(
             self._home, self._up_to_now(), text, now()
+        )
+        return page
+
+    def _handed(self, statement: str, signatures: str) -> HandedContext:
+        page: HandedContext = import_module(_HANDED_PAGE).handed_page(
+            self._home, statement, signatures
         )
         return page
 

@@ -1,17 +1,6 @@
-// Takes a file that is dropped on the field as its text, and leads from a mistake to its line.
+// Leads from a mistake to its line.
 (() => {
   const field = document.getElementById("draft");
-  for (const name of ["dragenter", "dragover"])
-    field.addEventListener(name, (event) => {
-      if (event.dataTransfer.types.includes("Files")) event.preventDefault();
-    });
-  field.addEventListener("drop", async (event) => {
-    const [file] = event.dataTransfer.files;
-    if (!file) return;
-    event.preventDefault();
-    field.value = await file.text();
-    field.form.requestSubmit();
-  });
   for (const button of document.querySelectorAll("[data-line]"))
     button.addEventListener("click", () => {
       const lines = field.value.split("\n");

@@ -1,0 +1,110 @@
+"""The auditor's page of a statement that somebody handed over: performed again from this home's
+usage, and the signatures under it, as `clauseway statement verify FILE` tells it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from clauseway.app.opening.home import Home
+from clauseway.app.reports.handed_statements import (
+    HandedStatement,
+    LineCheck,
+    StatementVerification,
+    beside,
+    read_statement,
+)
+from clauseway.app.reports.signing import SignatureState, signing_of
+from clauseway.app.reports.statements import cents
+from clauseway.app.reports.verifying import verify_statement
+from clauseway.values import InvalidInput, Problem
+from clauseway.web.auditor import CheckContext, HandedContext, SignatureShown
+
+_NAME = "statement.json"
+
+
+def handed_page(home: Home, statement: str, signatures: str) -> HandedContext:
+    """Return the page of a statement and its signatures, as JSON. Nothing is kept."""
+    shown = HandedContext(statement=statement, signatures=signatures)
+    if not statement.strip():
+        return shown
+    with TemporaryDirectory(prefix="clauseway-handed-") as folder:
+        path = Path(folder) / _NAME
+        path.write_text(statement, encoding="utf-8")
+        if signatures.strip():
+            beside(path).write_text(signatures, encoding="utf-8")
+        try:
+            return _checked(home, path, shown)
+        except InvalidInput as error:
+            said = " ".join(problem.sentences for problem in error.problems)
+            return HandedContext(statement=statement, signatures=signatures, problem=said)
+
+
+def _checked(home: Home, path: Path, shown: HandedContext) -> HandedContext:
+    given = _in_json(read_statement(path), path)
+    assert given.statement is not None
+    signing = signing_of(home, path, given)
+    return HandedContext(
+        statement=shown.statement,
+        signatures=shown.signatures,
+        check=_repeated(verify_statement(home, given.statement)),
+        signed=tuple(map(_signature, signing.signatures)) if signing else (),
+        changed=signing.changed if signing else (),
+        edited=signing.edited if signing else (),
+    )
+
+
+def _in_json(given: HandedStatement, path: Path) -> HandedStatement:
+    """Refuse a statement of which only the bytes can be compared. Raise InvalidInput."""
+    if given.statement is not None:
+        return given
+    raise InvalidInput(
+        Problem(
+            what=f"a statement as {given.format} is not read here",
+            why="its bytes say nothing of each line",
+            where=str(path),
+            remedy="Take it as JSON, or check the file: clauseway statement verify FILE.",
+        )
+    )
+
+
+def _repeated(done: StatementVerification) -> CheckContext:
+    whom = f" for {done.party}" if done.party else ""
+    return CheckContext(
+        title=f"The statement of {done.period}{whom}, settled again",
+        holds=done.same,
+        said="repeats to the byte" if done.same else "does not repeat",
+        lines=tuple(
+            (line.line, f"{line.of} {cents(line.stated)}", _verdict(line)) for line in done.lines
+        ),
+        remarks=(
+            f"Digest {done.digest}.",
+            *done.remarks,
+            *(f"{each.name} = {each.value}: {each.text}" for each in done.estimates),
+            *map(str, done.differences),
+        ),
+        command="clauseway statement verify FILE",
+    )
+
+
+def _verdict(line: LineCheck) -> str:
+    if line.because:
+        return f"{line.verdict}: {line.because}"
+    return f"{line.verdict} by {line.differs_by:+,.2f}" if line.differs_by else line.verdict
+
+
+def _signature(state: SignatureState) -> SignatureShown:
+    return SignatureShown(
+        party=state.party,
+        role=state.role,
+        at=state.at,
+        holds=state.valid and state.trusted,
+        said=", ".join(_in_words(state)),
+        disputed=tuple(f"not line {each.line}: {each.reason}" for each in state.disputes),
+    )
+
+
+def _in_words(state: SignatureState) -> Iterator[str]:
+    yield "these bytes were signed" if state.valid else "other bytes were signed"
+    yield "its key is trusted here" if state.trusted else "nobody here vouches for its key"
+    if state.unverified:
+        yield f"signed without performing it again: {state.unverified}"
