@@ -9,4 +9,5 @@ draft_page         a draft compared and rehearsed
 finance_page       months by state, balances, files to take away
 line_page          all that is behind a line of a statement
 auditor_page       what was stated and recorded, and checks of it
+    handed_page        a statement that somebody handed over, and its signatures
 """
