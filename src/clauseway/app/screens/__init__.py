@@ -1,13 +1,14 @@
-"""What each screen of the pages shows, out of reports, agreements and books. They change nothing.
+"""What each screen of the pages shows, out of reports, agreements and books: typed contexts, which
+the pages draw. They change nothing.
 
-screen_summaries   each screen in a sentence, for the first page
-forecast_page      what is ahead, for the first page
-engineer_page      the gateway now, and one request's path
-lawyer_page        a question asked, and the agreement's documents
-compare_page       two amendments compared
-draft_page         a draft compared and rehearsed
-finance_page       months by state, balances, files to take away
-line_page          all that is behind a line of a statement
-auditor_page       what was stated and recorded, and checks of it
+    screen_summaries   each screen in a sentence, for the first page
+    forecast_page      what is ahead, for the first page
+    engineer_page      the gateway now, and one request's path
+    lawyer_page        a question asked, and the agreement's documents
+    compare_page       two amendments compared
+    draft_page         a draft compared and rehearsed
+    finance_page       months by state, balances, files to take away
+    line_page          all that is behind a line of a statement
+    auditor_page       what was stated and recorded, and checks of it
     handed_page        a statement that somebody handed over, and its signatures
 """
