@@ -93,6 +93,7 @@ class Watch:
         self.failed: set[Process] = set()  # whose journal failed: nothing is promised of what was not written yet
         self.revoked: dict[str, int] = {}  # by customer: since when somebody was told that the key is revoked
         self.amendments: list[Amendment] = []
+        self.lost_disks: set[str] = set()  # by machine
         self.troubled: list[tuple[int, int, str]] = []  # from, until, machine: when nothing was promised there
 
     def install(self, replaced: Replaced) -> None:
@@ -298,7 +299,9 @@ def _covered(ending: Ending) -> Iterator[str]:
         is_young = process.ended_ns - each.at_ns < _COVERED_S * SECOND
         # While a disk was slow or full, nothing could be written.
         is_excused = ending.watch.excused(process.machine.name, each.at_ns, process.ended_ns)
-        if process.is_orderly or not (is_young or is_excused):
+        # What a follower that was away has not heard of goes with the disk, however its gateway ended.
+        is_lost = process.machine.name in ending.watch.lost_disks and is_excused
+        if (process.is_orderly and not is_lost) or not (is_young or is_excused):
             yield f"attempt {attempt} has no intent in the lake"
 
 

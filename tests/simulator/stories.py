@@ -327,6 +327,7 @@ class _Story:
             if home.machine.is_off:
                 return
             self.world.inject("disk lost", home.name)
+            self.watch.lost_disks.add(home.machine.name)
             self.former[home] = home.home.identity()
             home.machine.stop()
             self.stage.disks.lose(home.machine)
