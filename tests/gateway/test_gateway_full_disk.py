@@ -167,6 +167,7 @@ def test_an_answer_that_could_not_be_recorded_is_explained_and_counted_as_refuse
     eventually(lambda: health(rig).status_code == 200)
     listed = HTTP.get(f"{rig.url}/clauseway/v1/requests", headers=AUTHORIZED).json()["data"]
     assert refused.status_code == (200 if stream else 503), "of a stream the status was sent before"
+    assert refused.headers["x-clauseway-attempts"] == "1"
     latest, *others = listed
     assert int(latest["id"][-16:], 16) == asked, "the router refused none: the cloud was asked for each"
     assert (latest["status"], {other["status"] for other in others}) == (503, {200})

@@ -104,6 +104,7 @@ def test_the_client_is_told_and_no_cloud_is_blamed(rig: Rig, azure: Cloud, place
         assert (answer.status_code, error["type"], error["code"]) == (500, "server_error", "internal_error")
         assert set(error) == {"message", "type", "param", "code"}
         assert answer.headers["x-clauseway-request-id"]
+        assert answer.headers["x-clauseway-attempts"] == "1"
         assert not is_closed or azure.left.wait(PATIENCE_S), "its connection is closed"
         (record,) = rig.records()[before:]
         assert (record.status.name, record.units) == ("FAILED", ())
@@ -181,3 +182,4 @@ def test_each_attempt_beside_a_fault_of_ours_has_a_record_of_its_own(tmp_path: P
         records = rig.records()
         assert sorted(record.status.name for record in records) == ["COMPLETE", "FAILED", "FAILED"]
         assert sorted(record.attempt for record in records) == [1, 2, 3]
+        assert answer.headers["x-clauseway-attempts"] == "3"

@@ -687,7 +687,7 @@ class Lifecycle(AttemptOwner):
             own_limits or b"".join(attempt.rate_limit_lines),
             attempt.candidate.headers,
             self.shared.identity_lines(self.number),
-            len(self._failed_attempts) + 1,
+            self._attempts_begun,
             self._client.head_lines,
             rest,
         )
@@ -697,7 +697,7 @@ class Lifecycle(AttemptOwner):
         return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
             headers,
             self.shared.identity_lines(self.number),
-            len(self._failed_attempts),
+            self._attempts_begun,
             self._client.head_lines,
         )
 
