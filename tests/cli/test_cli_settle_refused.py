@@ -146,8 +146,9 @@ def test_a_settlement_that_is_ended_while_another_process_settles_changes_nothin
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         until_it_waits(process, home / f"{lock}.lock")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE_S)
+        _, said = process.communicate(timeout=PATIENCE_S)
         assert process.returncode != 0
+        assert ("this one waits" in said) is (lock == "books"), "sealing takes a moment, a settlement minutes"
         assert content(home) == before
     assert run(*SETTLE, home=home).returncode == 0
 

@@ -3,7 +3,7 @@ settlement."""
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from importlib.metadata import version
@@ -83,12 +83,13 @@ def settle_month(
     readings: Mapping[str, str],
     *,
     from_scratch: bool = False,
+    on_wait: Callable[[], object] = lambda: None,
 ) -> Settlement:
     """Settle a month on everything metered so far, and post it: the shares of every agreement
     given.
 
     Sums of earlier months are kept, and made anew where their inputs changed; `from_scratch` drops
-    them and recounts.
+    them and recounts. `on_wait` is called before waiting for another process at these books.
 
     Settling again on more usage posts the difference. The month after the last closed one also
     takes what came late for closed months: as corrections of its own, or by restating them. Raise
@@ -102,7 +103,7 @@ def settle_month(
     days = month(period)
     read_assumptions(assume, figures_of(opened))
     seal(home)
-    with books_locked(home), open_lake(home) as lake:
+    with books_locked(home, on_wait), open_lake(home) as lake:
         refuse_edited(lake.control)
         books = Books(lake.control)
         _refuse_closed(books, days)
@@ -236,9 +237,11 @@ def with_late(
     return corrected(settlement, corrections, list(closed.receipts.values()), restated)
 
 
-def books_locked(home: Home) -> AbstractContextManager[None]:
+def books_locked(
+    home: Home, on_wait: Callable[[], object] = lambda: None
+) -> AbstractContextManager[None]:
     """Hold the lock of the books: postings are differences to the entries read before."""
-    return locked(home, "books")
+    return locked(home, "books", on_wait)
 
 
 class Settler:

@@ -181,7 +181,7 @@ def command(
     # Whatever the settlement records as accepted comes after these.
     accepted = len(history(at))
     with _second_opinion(at, spark_master) if second_opinion else nullcontext() as opinion:
-        settlement = settle(from_scratch=from_scratch)
+        settlement = settle(from_scratch=from_scratch, on_wait=partial(_say_locked, at))
         say_recorded(history(at)[accepted:])
         _say_waiting(rows_waiting(at))
         if opinion is None:
@@ -189,6 +189,11 @@ def command(
             return 0
         verification = opinion(statement_of(settlement))
     return _print_both(settlement, verification, as_json)
+
+
+def _say_locked(home: Home) -> None:
+    message = f"Another process writes the books of {home.root}: this one waits until it has ended."
+    print(message, file=sys.stderr, flush=True)
 
 
 def _second_opinion(home: Home, master: str) -> AbstractContextManager[SecondOpinion]:
