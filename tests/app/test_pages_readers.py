@@ -1,5 +1,6 @@
 """The readers of a real home's pages: given by command, asked by the pages, gone at once when they are removed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from clauseway.app.books import people
 from clauseway.app.books.people import give_password, take_password
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.pages_process import HomePages
+from clauseway.app.running.pages_process import HomePages, log_sign_in
 from clauseway.app.running.readers import HomeReaders
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app, page_list
@@ -57,6 +58,22 @@ def test_another_password_or_none_ends_the_session_at_once(home: Home, pages: Te
     take_password(home, "anna")
     assert pages.get("/finance").status_code == 303
     assert tried(pages, "anna", OTHER) == 403
+
+
+def test_each_try_is_a_line_that_nobody_can_forge(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    give_password(home, "anna", SECRET, [])
+    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    readers = HomeReaders(home)
+    pages = TestClient(create_app(source, hosts=["*"], readers=readers, tell=log_sign_in), follow_redirects=False)
+    tried(pages, 'x"}\n{"event": "signed in", "account": "eve', OTHER)
+    tried(pages, "anna", SECRET)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["event"], line["account"]) for line in lines] == [
+        ("wrong password", 'x"}\n{"event": "signed in", "account": "eve'),
+        ("signed in", "anna"),
+    ]
+    assert all(SECRET not in str(line) and OTHER not in str(line) for line in lines)
+    assert lines[1]["time"].endswith("Z")
 
 
 def test_no_password_lies_in_the_home(home: Home) -> None:

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from clauseway.web import create_app
 from clauseway.web.page_list import PAGES
-from clauseway.web.sign_in import Guesses, Sessions, SignedIn, within
+from clauseway.web.sign_in import Guesses, Sessions, SignedIn, SignInEvent, within
 from served_pages import serving
 
 ALL = frozenset({"/", "/engineer", "/lawyer", "/finance", "/auditor"})
@@ -86,6 +86,21 @@ def test_a_session_shows_the_screens_that_the_reader_sees(stranger: TestClient) 
     for address in ("/finance", "/statement/2026-05", "/download/statement/2026-05/pdf", "/engineer", "/auditor"):
         answer = stranger.get(address)
         assert (answer.status_code, "clauseway person password bob" in answer.text) == (403, True)
+
+
+def test_who_signs_in_and_who_fails_is_told(readers: SampleReaders) -> None:
+    told: list[SignInEvent] = []
+    app = create_app(SamplePages(), hosts=["*"], readers=readers, tell=told.append)
+    client = TestClient(app, follow_redirects=False)
+    client.post("/sign-in", data={"account": 'eve"\n', "password": "wrong"})
+    signed_in(client, "anna")
+    client.post("/sign-out", headers={"sec-fetch-site": "cross-site"})
+    client.post("/sign-out")
+    client.post("/sign-out")
+    assert [(each.event, each.account) for each in told] == [
+        ("wrong password", 'eve"'), ("signed in", "anna"), ("signed out", "anna"),
+    ]  # fmt: skip
+    assert {each.address for each in told} == {"testclient"}
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(stranger: TestClient) -> None:

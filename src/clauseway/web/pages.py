@@ -45,6 +45,8 @@ from clauseway.web.sign_in import (
     SignedIn,
     SignIn,
     SignInContext,
+    TellSignIn,
+    ignore,
 )
 
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point
@@ -61,14 +63,15 @@ def create_app(
     hosts: Sequence[str] = LOOPBACK_HOSTS,
     readers: Readers | None = None,
     sessions: Sessions | None = None,
+    tell: TellSignIn = ignore,
 ) -> Starlette:
     """Return the pages over `source`, answering to the host names in `hosts` alone (`*` for any).
 
-    `readers` sign in, once anybody has a password.
+    `readers` sign in, once anybody has a password, and `tell` is called with each try.
     """
     pages = _Pages(source)
     readers, sessions = readers or NoReaders(), sessions or Sessions()
-    sign_in = SignIn(readers, sessions, pages.sign_in)
+    sign_in = SignIn(readers, sessions, pages.sign_in, tell)
     app = Starlette(
         routes=[
             *(Route(page.path, pages.shows(page), methods=_methods(page)) for page in PAGES),

@@ -13,7 +13,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -87,7 +87,17 @@ class SignInContext(msgspec.Struct, frozen=True, kw_only=True):
     next: str = "/"
 
 
+class SignInEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that an operator should find in a log: what happened (`event`), for which account
+    as it was typed, and the address that it came from."""
+
+    event: Literal["signed in", "wrong password", "signed out"]
+    account: str
+    address: str
+
+
 Draw = Callable[[Request, SignInContext, int], Response]
+TellSignIn = Callable[[SignInEvent], None]
 Clock = Callable[[], float]
 
 
@@ -121,9 +131,10 @@ class Sessions:
         reader = await readers.named(session.account)
         return reader if reader is not None and reader.since_ns == session.since_ns else None
 
-    def end(self, token: str) -> None:
-        """End a session."""
-        self._held.pop(_digest(token), None)
+    def end(self, token: str) -> str:
+        """End a session; return whose it was, empty where there is none."""
+        session = self._held.pop(_digest(token), None)
+        return "" if session is None else session.account
 
 
 class Guesses:
@@ -177,8 +188,8 @@ class RequireSignIn:
 class SignIn:
     """The form's endpoints."""
 
-    def __init__(self, readers: Readers, sessions: Sessions, draw: Draw) -> None:
-        self._readers, self._sessions, self._draw = readers, sessions, draw
+    def __init__(self, readers: Readers, sessions: Sessions, draw: Draw, tell: TellSignIn) -> None:
+        self._readers, self._sessions, self._draw, self._tell = readers, sessions, draw, tell
         self._guesses = Guesses()
         self._trying = asyncio.Semaphore(_TRIES_AT_ONCE)
 
@@ -207,10 +218,12 @@ class SignIn:
             reader = await self._readers.check(account, form.get("password", ""))
         if reader is None:
             self._guesses.wrong(account)
+            self._tell(_event("wrong password", account, request))
             problem = "No account here has that password."
             shown = SignInContext(account=account, problem=problem, next=goes_to)
             return self._draw(request, shown, 403)
         self._guesses.right(account)
+        self._tell(_event("signed in", account, request))
         answer = RedirectResponse(goes_to, 303)
         answer.set_cookie(
             _COOKIE,
@@ -226,9 +239,21 @@ class SignIn:
         """End the session."""
         answer = RedirectResponse(SIGN_IN, 303)
         if not is_foreign(request):
-            self._sessions.end(request.cookies.get(_COOKIE, ""))
+            if account := self._sessions.end(request.cookies.get(_COOKIE, "")):
+                self._tell(_event("signed out", account, request))
             answer.delete_cookie(_COOKIE, httponly=True, samesite="lax")
         return answer
+
+
+def ignore(event: SignInEvent) -> None:
+    """Tell nobody."""
+
+
+def _event(
+    event: Literal["signed in", "wrong password", "signed out"], account: str, request: Request
+) -> SignInEvent:
+    address = request.client.host if request.client is not None else ""
+    return SignInEvent(event=event, account=account, address=address)
 
 
 def within(address: str) -> str:

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib import import_module
 from pathlib import Path
 from urllib.parse import quote
@@ -83,6 +83,7 @@ from clauseway.web.lawyer import (
     TextContext,
 )
 from clauseway.web.overview import HomeContext
+from clauseway.web.sign_in import SignInEvent
 from clauseway.wording.names import Wording
 
 # Comparisons that are kept, each of some kilobytes.
@@ -384,7 +385,7 @@ async def _ask_gateway(path: Path, address: str) -> bytes:
 async def _serve(
     source: HomePages, readers: HomeReaders, listener: socket.socket, parent_pipe: int | None
 ) -> None:
-    app = create_app(source, readers=readers)
+    app = create_app(source, readers=readers, tell=log_sign_in)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
 
@@ -399,6 +400,12 @@ async def _serve(
         loop.add_reader(parent_pipe, leave)
     print(json.dumps({"ready": True, "ports": {"pages": listener.getsockname()[1]}}), flush=True)
     await server.serve(sockets=[listener])
+
+
+def log_sign_in(event: SignInEvent) -> None:
+    """Write a line on standard error, of the form that the gateway's lines have as JSON."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    print(json.dumps({"time": at, **msgspec.structs.asdict(event)}), file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
