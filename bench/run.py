@@ -16,6 +16,7 @@ from bench import (
     metering,
     months,
     recovery,
+    replicas,
     settlement,
     takeover,
 )
@@ -27,6 +28,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "instructions": instructions.measure,
     "takeover": takeover.measure,
     "recovery": recovery.measure,
+    "replicas": replicas.measure,
     "command_line": command_line.measure,
     "decisions": decisions.measure,
     "metering": metering.measure,

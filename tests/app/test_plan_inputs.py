@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from clauseway.app.running import plan_inputs
 from clauseway.app.running.plan_inputs import InputsState, PlanInputs, state_of
 from clauseway.storage import Control
 from clauseway.storage.control.engines import Place
+from clauseway.values import start_of_day_ns
 
 OPENED = open_agreements([])
 ACME = GivenScope(organisation="acme")
@@ -120,18 +122,38 @@ def test_all_is_read_only_where_something_was_written(watched: Watched, home: Ho
     assert watched.looks == looks + 1
 
 
-def test_what_changes_by_time_alone_is_seen(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A former secret is accepted until an instant: nothing is written then."""
+def _rotated(home: Home) -> int:
     rotate_key(home, list_keys(home)[0].key_id, 1)
-    monkeypatch.setattr(plan_inputs, "_ALL_EVERY_S", 0.0)
-    made = Watched(home)
-    with closing(made.inputs):
-        assert not made.changed()
-        control = Control.open(home.control)
-        hour_later_ns = max(former.until_ns for former in control.former_secrets())
+    control = Control.open(home.control)
+    try:
+        return max(former.until_ns for former in control.former_secrets())
+    finally:
         control.close()
-        monkeypatch.setattr("clauseway.app.customers.tenants.time.time_ns", lambda: hour_later_ns)
-        assert made.changed()
+
+
+def _ending(home: Home) -> int:
+    create_key(
+        home, OPENED.catalog, organisation="acme", project="q", seller="openai", segment="any", expires=date(2099, 1, 2)
+    )
+    return start_of_day_ns(date(2099, 1, 2))
+
+
+@pytest.mark.parametrize("write", [_rotated, _ending], ids=["a former secret", "a key that expires"])
+def test_what_ends_by_time_alone_is_seen_at_that_instant(
+    watched: Watched, home: Home, write: Callable[[Home], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written then, and nothing is read before."""
+    end_ns = write(home)
+    assert watched.changed()
+    looks = watched.looks
+    monkeypatch.setattr("time.time_ns", lambda: end_ns - 1)
+    assert not watched.changed()
+    assert watched.looks == looks
+    monkeypatch.setattr("time.time_ns", lambda: end_ns)
+    assert watched.changed()
+    assert watched.looks == looks + 1
+    assert not watched.changed(), "it was seen"
+    assert watched.looks == looks + 1
 
 
 def test_a_database_that_is_away_is_told_once_and_looked_for(watched: Watched, home: Home, tmp_path: Path) -> None:

@@ -61,12 +61,16 @@ class TenantRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tenancy(NamedTuple):
-    """All of a home that a plan needs: the keys with the indices of what holds for them."""
+    """All of a home that a plan needs: the keys with the indices of what holds for them.
+
+    Without a write it stays the same until an instant, when a secret ends; 0 if none does.
+    """
 
     keys: tuple[Key, ...]
     limits: tuple[RateLimit, ...]
     budgets: tuple[Budget, ...]
     policies: tuple[Policy, ...]
+    until_ns: int = 0
 
 
 def tenancy_for_plan(home: Home) -> Tenancy:
@@ -77,7 +81,7 @@ def tenancy_for_plan(home: Home) -> Tenancy:
         tenants = Tenants(control)
         limits, budgets = tenants.limits(), tenants.budgets()
         wishes = _wishes(tenants.all())
-        accepted = _accepted(control, now_ns)
+        accepted, until_ns = _accepted(control, now_ns)
     finally:
         control.close()
     # The plan refers to policies, limits and budgets by number.
@@ -116,6 +120,7 @@ def tenancy_for_plan(home: Home) -> Tenancy:
             for budget in budgets
         ),
         tuple(policies.all),
+        until_ns,
     )
 
 
@@ -308,9 +313,9 @@ def _narrowed(whole: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in own if name in whole) or NOTHING
 
 
-def _accepted(control: Control, now_ns: int) -> list[tuple[str, ApiKey]]:
-    """Return the digests accepted now, each with its key: a key's secret, and for a while the
-    secret before it."""
+def _accepted(control: Control, now_ns: int) -> tuple[list[tuple[str, ApiKey]], int]:
+    """Return the digests accepted now, each with its key, and until when they stay these (0: until
+    somebody writes): a key's secret, and for a while the secret before it."""
     active = control.keys()
     keys = {key.key_id: key for key in active if not key.expires_ns or now_ns < key.expires_ns}
     former = [
@@ -318,9 +323,11 @@ def _accepted(control: Control, now_ns: int) -> list[tuple[str, ApiKey]]:
         for secret in control.former_secrets()
         if now_ns < secret.until_ns and secret.key_id in keys
     ]
-    return [(key.digest, key) for key in keys.values()] + [
-        (secret.digest, keys[secret.key_id]) for secret in former
-    ]
+    ends_ns = [key.expires_ns for key in keys.values() if key.expires_ns]
+    ends_ns += [secret.until_ns for secret in former]
+    accepted = [(key.digest, key) for key in keys.values()]
+    accepted += [(secret.digest, keys[secret.key_id]) for secret in former]
+    return accepted, min(ends_ns, default=0)
 
 
 def _by_organisation(

@@ -1,8 +1,8 @@
 """Everything that a plan is compiled from, and whether it has changed.
 
 The books' log has a row for each write of keys, tenants, limits, budgets, facts and the basis, so
-its head says whether any of them was written: a row is read instead of all of them. What changes by
-time alone, such as a secret that expires, is seen within a second.
+its head says whether any of them was written: a row is read instead of all of them. What ends by
+time alone, such as a secret, is known beforehand: all is read again at that instant.
 """
 
 import time
@@ -23,16 +23,17 @@ from clauseway.storage.control.audit import Head, head_of
 from clauseway.values import InvalidInput
 
 _BALANCES_EVERY_S = 600.0
-# How long what changes by time alone may go unseen.
-_ALL_EVERY_S = 1.0
+# How long may go unseen what is written into the database beside the log.
+_ALL_EVERY_S = 60.0
 
 
 class InputsState(msgspec.Struct, frozen=True):
     """The state of everything that a plan is compiled from: what is `recorded` in the home, and the
-    `files`, each with its time and number."""
+    `files`, each with its time and number. At `until_ns` something ends; 0 if nothing does."""
 
     recorded: tuple[object, ...]
     files: dict[Path, tuple[int, int]]
+    until_ns: int = 0
 
 
 def state_of(home: Home, opened: Opened, configuration: Path) -> InputsState:
@@ -49,8 +50,9 @@ def state_of(home: Home, opened: Opened, configuration: Path) -> InputsState:
     files = [configuration, *_secret_files(read, configuration)]
     # The gateway counts down the rest of commitments; now and then metered usage corrects it.
     period = time.monotonic() // _BALANCES_EVERY_S if read.commitment else 0
-    recorded = (tenancy_for_plan(home), facts, len(history(home)), period)
-    return InputsState(recorded, {file: _stamp(file) for file in files})
+    tenancy = tenancy_for_plan(home)
+    recorded = (tenancy, facts, len(history(home)), period)
+    return InputsState(recorded, {file: _stamp(file) for file in files}, tenancy.until_ns)
 
 
 class PlanInputs:
@@ -101,6 +103,8 @@ class PlanInputs:
     def _may_have_changed(self, now_s: float) -> bool:
         head, self._head = self._head, self._head_of_log()
         if now_s >= self._all_due_s or head != self._head or self._seen is None:
+            return True
+        if 0 < self._seen.until_ns <= time.time_ns():
             return True
         return any(_stamp(file) != stamp for file, stamp in self._seen.files.items())
 
