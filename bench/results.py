@@ -54,8 +54,8 @@ def result(
     ours = middles.pop("ours")
     met = goal is None or (ours <= goal if direction == "lower" else ours >= goal)
     return Result(
-        name=name, unit=unit, direction=direction, ours=ours, peers=middles, goal=goal, met=met, commit=_commit(),
-        runs=runs, notes=notes, machine=_machine(),
+        name=name, unit=unit, direction=direction, ours=ours, peers=middles, goal=goal, met=met, commit=commit(),
+        runs=runs, notes=notes, machine=machine(),
     )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def ratio(name: str, goal: float, measured: Result, peer: str) -> list[Result]:
     ]
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit that was measured, marked where the tree was changed since."""
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
@@ -85,7 +85,7 @@ def _commit() -> str:
     return described.stdout.strip() or "unknown"
 
 
-def _machine() -> str:
+def machine() -> str:
     """Processor, cores, kernel and Python."""
     told = Path("/proc/cpuinfo").read_text().split("model name\t: ")
     processor = told[1].partition("\n")[0] if len(told) > 1 else platform.machine()

@@ -43,9 +43,9 @@ _TENANTS, _DAYS, _FILES_A_DAY = 1_000, 60, 2
 _FIRST = date(2026, 5, 1)
 _PERIOD = Interval(date(2026, 6, 1), date(2026, 7, 1))
 # The share is due on what has accumulated since it began.
-_SINCE = Interval(date(2026, 4, 27), _PERIOD.end)
+SINCE = Interval(date(2026, 4, 27), _PERIOD.end)
 _ASSUMED = ("share-openai-microsoft", "share-microsoft-openai", "cap")
-_KNOWN_AT = KnownAt.end_of(date(2026, 7, 1))
+KNOWN_AT = KnownAt.end_of(date(2026, 7, 1))
 _INPUTS = Inputs(agreement="", price_book="", batches=(), known_at="", engine="")
 # Prices that change within the days, so that the join is one of intervals. A book that prices a model
 # prices all of its units.
@@ -129,8 +129,8 @@ def _run(who: str, folder: Path) -> Figures:
 
 def run_ours(folder: Path) -> Figures:
     """From the sealed files to the settlement; then its journal, posted."""
-    opened, prices = open_agreement(), open_prices(_KNOWN_AT, folder / "book.csv")
-    shares = opened.revenue_shares(_KNOWN_AT, {})
+    opened, prices = open_agreement(), open_prices(KNOWN_AT, folder / "book.csv")
+    shares = opened.revenue_shares(KNOWN_AT, {})
     assumptions = read_assumptions(_ASSUMED, opened.agreement.figures)
     control = Control.open(folder / "control.db")
     lake = Lake(folder / "lake", control)
@@ -138,7 +138,7 @@ def run_ours(folder: Path) -> Figures:
         con.to_pyarrow(ibis.literal(1))
     begin = time.perf_counter()
     settlement = settle(
-        period=_PERIOD, shares=shares, revenue=revenue(lake, prices, _SINCE), catalog=opened.catalog,
+        period=_PERIOD, shares=shares, revenue=revenue(lake, prices, SINCE), catalog=opened.catalog,
         assumptions=assumptions, inputs=_INPUTS,
     )  # fmt: skip
     end = time.perf_counter()
