@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from clauseway.ledger import Account, Conflict, Entry, Inputs, Posting, Settlement
 from clauseway.storage import ApiKey, Control, Overlap, Sealed
-from clauseway.storage.control import schema
+from clauseway.storage.control import engines, schema
 from clauseway.storage.control.engines import Place
 from clauseway.values import Citation, Interval
 
@@ -207,6 +207,16 @@ def test_what_one_home_asked_is_not_compiled_again_for_another(tmp_path: Path) -
             hits.append(connection.execute(asked).context.cache_hit)
         control.close()
     assert hits[1] is CacheStats.CACHE_HIT
+
+
+def test_a_database_is_opened_and_read_while_another_writes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_BUSY_TIMEOUT_S", 1)  # what waits for the writer ends soon
+    control = Control.open(place)
+    with control.writing():
+        other = Control.open(place)
+        assert other.keys() == []
+        other.close()
+    control.close()
 
 
 def test_control_data_can_be_had_without_the_engines_of_the_lake() -> None:

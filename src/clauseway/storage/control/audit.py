@@ -125,9 +125,14 @@ def chaining(connection: Connection) -> Iterator[None]:
     _append(connection, written, time.time_ns())
 
 
+def is_open(connection: Connection) -> bool:
+    """Return whether the log has begun."""
+    return connection.execute(select(schema.audit_head.c.id)).first() is not None
+
+
 def open_log(connection: Connection) -> None:
     """Begin the log if there is none: it then starts by adopting the existing rows."""
-    if connection.execute(select(schema.audit_head.c.id)).first() is not None:
+    if is_open(connection):
         return
     head = {"id": 1, "sequence": 0, "digest": BEGIN, "checked": 0, "looked_through": 0}
     connection.execute(insert(schema.audit_head).values(**head))

@@ -28,7 +28,7 @@ from clauseway.ledger import Conflict, Entry, Settlement
 from clauseway.storage.control import audit, journal, schema
 from clauseway.storage.control.engines import Place, engine_of, reader_of, writer_of
 from clauseway.storage.control.people import SecondPersonNeeded, ask, waits
-from clauseway.storage.control.versions import bring_up
+from clauseway.storage.control.versions import bring_up, is_present
 from clauseway.values import Interval, InvalidInput
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -110,9 +110,13 @@ class Control:
         self._reader = reader_of(engine)
         self._writer = writer_of(engine)
         audit.watch(engine)
-        with self._writer.begin() as connection:
-            bring_up(connection)
-            audit.open_log(connection)
+        # Reading first: who opens a database as it should be waits for no writer.
+        with self._reader.begin() as connection:
+            is_ready = is_present(connection) and audit.is_open(connection)
+        if not is_ready:
+            with self._writer.begin() as connection:
+                bring_up(connection)
+                audit.open_log(connection)
 
     @classmethod
     def open(cls, place: Place) -> "Control":

@@ -18,6 +18,11 @@ BEFORE_ALL = "base"
 _TABLE = "alembic_version"
 
 
+def is_present(connection: Connection) -> bool:
+    """Return whether a database is of the present version."""
+    return version_of(connection, set(inspect(connection).get_table_names())) == PRESENT
+
+
 def bring_up(connection: Connection) -> None:
     """Bring a database to the present version, in the connection's transaction.
 
