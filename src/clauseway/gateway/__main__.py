@@ -41,6 +41,11 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
         help="file that counts what is damaged or lost beside the gateway",
     )
     parser.add_argument(
+        "--refused",
+        type=Path,
+        help="file that keeps requests that no cloud answered, up to some megabytes",
+    )
+    parser.add_argument(
         "--issued",
         type=Path,
         help="file of identifiers that workers share; by default one beside the journal",

@@ -130,6 +130,10 @@ class Home(msgspec.Struct, frozen=True):
     def logs(self) -> Path:
         return self.root / "logs"
 
+    def refused_by(self, journal: str) -> Path:
+        """Return the path of the requests that the gateway with this journal refused of late."""
+        return self.logs / f"{journal}-refused.jsonl"
+
     def _socket(self, name: str) -> Path:
         """Return the path of a unix socket.
 

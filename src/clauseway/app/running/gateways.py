@@ -148,6 +148,7 @@ class Gateways:
             *("--worker", str(number), str(self._count)),
             *("--control", str(home.gateway_socket_of(journal.name))),
             *("--damages", str(home.damages)),
+            *("--refused", str(home.refused_by(journal.name))),
         ]
         if home.may_be_shared:
             arguments.append("--shares-limits")

@@ -51,6 +51,7 @@ from clauseway.app.screens.engineer_page import (
     engineer_page,
     path_in_journal,
     path_of,
+    path_refused,
     together,
 )
 from clauseway.app.screens.finance_page import file_of, finance_page
@@ -180,7 +181,7 @@ class HomePages:
             ):
                 if view := msgspec.json.decode(answer):
                     return path_of(view)
-        return await asyncio.to_thread(self._in_journal, named)
+        return await asyncio.to_thread(self._kept, named)
 
     async def finance(self) -> FinanceContext:
         return await asyncio.to_thread(self._finance)
@@ -234,11 +235,13 @@ class HomePages:
             path = await self.request(typed)
         except InvalidInput as error:
             return Searched(typed=typed, problem=error.problems[0].sentences)
-        problem = "" if path else "Neither a gateway nor the journal holds such a request."
+        problem = "" if path else "Neither a gateway nor the journal knows such a request any more."
         return Searched(typed=typed, path=path, problem=problem)
 
-    def _in_journal(self, named: str) -> RequestPath | None:
-        return path_in_journal(self._home, self._up_to_now(), named)
+    def _kept(self, named: str) -> RequestPath | None:
+        return path_refused(self._home, named) or path_in_journal(
+            self._home, self._up_to_now(), named
+        )
 
     def _up_to_now(self) -> Opened:
         """Return the agreements with the facts that were recorded since the pages were started."""

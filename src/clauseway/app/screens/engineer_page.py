@@ -343,6 +343,21 @@ def _where(step: Mapping[str, Any]) -> str:
     return " on ".join(filter(None, (step.get("deployment", ""), step.get("cloud", "")))) or "all"
 
 
+def path_refused(home: Home, named: str) -> RequestPath | None:
+    """Return a request that no cloud answered, as a gateway kept it in its file; None where none
+    did."""
+    wanted = f'"id":"{named}"'.encode()
+    for file in sorted(home.logs.glob("*-refused*.jsonl")):
+        with file.open("rb") as lines:
+            for line in lines:
+                # A line whose gateway died in the middle of it is no line.
+                if wanted in line and line.endswith(b"\n"):
+                    kept = path_of(msgspec.json.decode(line))
+                    source = "As the gateway kept it; no cloud answered, so nothing was metered."
+                    return msgspec.structs.replace(kept, source=source)
+    return None
+
+
 def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | None:
     """Return a request that the journal or the lake holds; None where neither does. Raise
     InvalidInput for what names no request."""

@@ -39,6 +39,7 @@ from clauseway.gateway.process.journal_copy import copy_journal
 from clauseway.gateway.process.journals import SpoolFactory, open_journal, recorded
 from clauseway.gateway.process.logs import AccessLog, LogQueue
 from clauseway.gateway.process.presenting import Presenting
+from clauseway.gateway.process.refused import RefusedRequests
 from clauseway.gateway.process.reporting import Reporter
 from clauseway.gateway.request.issued import IssuedIndex
 from clauseway.gateway.request.pending import Poller
@@ -68,6 +69,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     simulated_clock: Path | None = None
     control: Path | None = None
     damages: Path | None = None
+    refused: Path | None = None  # where requests are kept that no cloud answered
     parent_pipe: int | None = None
     # By a factory: compiled, a record is not known to be frozen.
     worker: Worker = msgspec.field(default_factory=Worker)
@@ -188,6 +190,7 @@ class Server:
         self._reporter = Reporter(shared, self._health, self._lines)
         self._access = AccessLog(self._lines, settings.log.access, boot, self._knows_model)
         self._telemetry = self._open_telemetry(settings.telemetry, boot)
+        self._refused = self._open_refused(boot)
         self._watchers()
         return shared
 
@@ -219,6 +222,8 @@ class Server:
         self._presenting.close()
         await shared.spool.close()
         shared.issued.close()
+        if self._refused is not None:
+            self._refused.close()
 
     async def _serve_metrics(self, telemetry: Telemetry) -> asyncio.Server | None:
         """Raises InvalidInput where its libraries are not installed or its address cannot be
@@ -238,6 +243,16 @@ class Server:
                 telemetry.metrics_host, telemetry.metrics_port, page, options.metrics_listener
             ),
         )
+
+    def _open_refused(self, boot: int) -> RefusedRequests | None:
+        if self._options.refused is None:
+            return None
+        try:
+            return RefusedRequests(self._options.refused, boot, asyncio.get_running_loop())
+        except OSError as error:
+            # No reason to serve nothing.
+            self._lines.event("refused requests not kept", problem=str(error))
+            return None
 
     def _open_telemetry(self, settings: Telemetry, boot: int) -> Exporting | None:
         """Raises InvalidInput where what it takes is not installed."""
@@ -274,10 +289,11 @@ class Server:
         return name in self._shared.tables.plan.models
 
     def _watchers(self) -> None:
-        """Set who hears of requests that are over: nobody, unless a setting asks for it."""
+        """Set who hears of requests that are over: nobody, unless somebody asks for it."""
         access = (self._access,) if self._access.share else ()
         telemetry = (self._telemetry,) if self._telemetry is not None else ()
-        self._shared.watchers = (*access, *telemetry)
+        refused = (self._refused,) if self._refused is not None else ()
+        self._shared.watchers = (*access, *telemetry, *refused)
 
     def _client(self) -> ClientConnection:
         return ClientConnection(self._shared, self._actions)

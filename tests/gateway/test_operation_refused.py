@@ -1,0 +1,134 @@
+"""Requests that no cloud answered, kept in a file that is bounded: found after the gateway is gone."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from gateway_rig import AUTHORIZED, SECRET, Rig, eventually, status
+
+from clauseway.app.opening.home import Home
+from clauseway.app.screens.engineer_page import path_refused
+from clauseway.gateway.process import refused
+from clauseway.gateway.process.refused import RefusedRequests, older
+from clauseway.gateway.request.explanations import RequestExplanation
+from clauseway.metering import Buyer
+
+PROMPT = "the-prompt-nobody-may-read"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path / "home")
+    made.logs.mkdir(parents=True)
+    return made
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as started:
+        yield started
+
+
+def ask(rig: Rig, **members: Any) -> httpx.Response:
+    return rig.post(messages=[{"role": "user", "content": PROMPT}], **members)
+
+
+def test_what_no_cloud_answered_is_found_when_the_gateway_is_gone(rig: Rig, home: Home) -> None:
+    file = home.refused_by("gateway")
+    cloud = rig.cloud("azure")
+    rig.start(None, "--refused", str(file))
+    assert ask(rig).status_code == 200
+    unknown = ask(rig, model="gpt-none")
+    cloud.behaviour = status(500)
+    failed = ask(rig)
+    assert (unknown.status_code, failed.status_code) == (404, 502)
+    eventually(lambda: file.read_bytes().count(b"\n") == 2)
+    rig.stop()
+    by_unknown = path_refused(home, unknown.headers["x-clauseway-request-id"])
+    assert by_unknown is not None
+    assert unknown.json()["error"]["message"] in by_unknown.steps[-1].said
+    by_failed = path_refused(home, failed.headers["x-clauseway-request-id"])
+    assert by_failed is not None
+    assert (by_failed.steps[0].kind, by_failed.steps[0].where) == ("failed", "azure-1 on azure")
+    assert path_refused(home, "req_0000000000000000ffffffffffffffff") is None
+    kept = file.read_text()
+    assert PROMPT not in kept
+    assert SECRET not in kept
+    assert AUTHORIZED["authorization"].removeprefix("Bearer ") not in kept
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_without_a_file_nothing_is_kept(rig: Rig, home: Home) -> None:
+    rig.cloud("azure")
+    rig.start()
+    assert ask(rig, model="gpt-none").status_code == 404
+    rig.stop()
+    assert not list(home.root.rglob("*refused*"))
+
+
+def explained(message: str) -> RequestExplanation:
+    return RequestExplanation(
+        event_ns=1, buyer=Buyer("acme", "search", "key_1", "openai", "any"), operation="chat", model="gpt-5.4",
+        skipped=(), attempted=(), status=429, message=message,
+    )  # fmt: skip
+
+
+def test_a_flood_is_counted_and_not_written(home: Home) -> None:
+    file, now_s = home.refused_by("gateway"), [0.0]
+
+    async def flood() -> None:
+        kept = RefusedRequests(file, 7, asyncio.get_running_loop(), lambda: now_s[0])
+        for second in range(2):
+            now_s[0] = float(second)
+            for number in range(1_000):
+                kept.finished(second * 1_000 + number, explained("Too many requests."), 1, b"")
+            await asyncio.sleep(0.3)  # lines are gathered for a tenth of a second
+        kept.close()
+
+    asyncio.run(flood())
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert sum(line["event"] == "refused" for line in lines) == 2 * refused.A_SECOND_MAX
+    assert sum(line["lines"] for line in lines if line["event"] == "lines dropped") == 2_000 - 400
+
+
+def test_a_full_file_takes_the_place_of_the_one_before(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refused, "FILE_BYTES_MAX", 20_000)
+    file, now_s = home.refused_by("gateway"), [0.0]
+
+    async def many() -> None:
+        kept = RefusedRequests(file, 7, asyncio.get_running_loop(), lambda: now_s[0])
+        for hundred in range(12):
+            now_s[0] = float(hundred)
+            for number in range(100):
+                kept.finished(hundred * 100 + number, explained("x" * 100), 1, b"")
+            written = hundred * 100 + 99
+            for _ in range(100):
+                if file.exists() and f"{written:016x}" in file.read_text():
+                    break
+                await asyncio.sleep(0.02)
+        kept.close()
+
+    asyncio.run(many())
+    assert sorted(path.name for path in home.logs.iterdir()) == sorted([file.name, older(file).name])
+    assert sum(path.stat().st_size for path in home.logs.iterdir()) < 4 * 60_000
+    latest = path_refused(home, f"req_{7:016x}{1199:016x}")
+    assert latest is not None
+    assert latest.whose == "acme/search"
+
+
+def test_a_file_that_cannot_be_opened_is_told_and_no_reason_to_serve_nothing(rig: Rig, home: Home) -> None:
+    rig.cloud("azure")
+    rig.start(None, "--refused", str(home.root / "nowhere" / "refused.jsonl"))
+    assert ask(rig).status_code == 200
+    eventually(lambda: "refused requests not kept" in rig.errors())
+
+
+def test_a_line_that_was_cut_off_is_no_line(home: Home) -> None:
+    whole = {"id": "req_00000000000000070000000000000001"}
+    home.refused_by("gateway").write_bytes(msgspec.json.encode(whole)[:-1])
+    assert path_refused(home, whole["id"]) is None
