@@ -368,9 +368,23 @@ def _returned(ending: Ending) -> Iterator[str]:
     unwritten = sum(each.reserved for each in ending.watch.begun if (str(each.request), each.attempt) not in intents)
     for budget in ending.terms.budgets:
         written = sum(lease.spent for lease in ending.records.leases if lease.budget == budget.id)
-        most = _known(ending, budget) + unwritten + _unheard(ending, budget)
+        most = _known(ending, budget) + unwritten + _unheard(ending, budget) + _twice(ending, budget)
         if written > most:
             yield f"{written} are written down as spent of {budget.id}, and at most {most} were"
+
+
+def _twice(ending: Ending, budget: BudgetTerms) -> int:
+    """Return what may count in two leases of a process: the attempts in the frame in which the later one began."""
+    begins: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for lease in ending.records.leases:
+        if lease.budget == budget.id:
+            begins[lease.boot].append(lease.begun_at)
+    later = {(boot, *place) for boot, places in begins.items() for place in sorted(places)[1:]}
+    return sum(
+        row["reserved_picodollars"]
+        for row in ending.records.intents
+        if _counts(row, budget) and (row["request_id"][4:20], row["journal_segment"], row["journal_frame"]) in later
+    )
 
 
 def _unheard(ending: Ending, budget: BudgetTerms) -> int:
