@@ -1,0 +1,54 @@
+"""docs/scale.md says what was measured and what follows from it, and nothing else."""
+
+import msgspec
+import pytest
+from bench.report import recorded as recorded_results
+from bench.scale import Recorded, Run
+from bench.scale_page import PAGE, fixed_s, page, rate, recorded
+
+
+def test_the_page_is_what_the_records_say() -> None:
+    assert PAGE.read_text() == page(recorded(), recorded_results())
+
+
+def test_both_engines_came_to_the_same_lines_at_each_size() -> None:
+    lines = {(run.rows, run.lines) for run in recorded().runs}
+    sizes = {run.rows for run in recorded().runs}
+    assert len(lines) == len(sizes) == len(recorded().runs) / 2 >= 3
+
+
+def _run(engine: str, rows: int, start_cpu_s: float, sum_cpu_s: float) -> Run:
+    return Run(
+        engine=engine, rows=rows, files=2, bytes=rows * 10, start_s=1.0, start_cpu_s=start_cpu_s, sum_s=1.0,
+        sum_cpu_s=sum_cpu_s, megabytes=100.0, lines="same",
+    )  # fmt: skip
+
+
+BY_HAND = Recorded(
+    day="2026-11-23", machine="a machine", commit="abc1234", cores=2,
+    runs=(
+        _run("duckdb", 1_000_000, 0.5, 1.0), _run("duckdb", 11_000_000, 0.5, 2.0),
+        _run("spark", 1_000_000, 9.0, 6.0), _run("spark", 11_000_000, 9.0, 11.0),
+    ),
+)  # fmt: skip
+
+
+def test_rates_and_fixed_costs_by_hand() -> None:
+    """DuckDB: 10 million rows more take a second more; the first million took 0.1 s of the 1.0 s. Spark: 5 s more."""
+    assert (rate(BY_HAND, "duckdb"), rate(BY_HAND, "spark")) == (10_000_000, 2_000_000)
+    assert fixed_s(BY_HAND, "duckdb") == pytest.approx(0.5 + 1.0 - 0.1)
+    assert fixed_s(BY_HAND, "spark") == pytest.approx(9.0 + 6.0 - 0.5)
+
+
+def test_what_follows_is_computed_from_the_record() -> None:
+    text = page(BY_HAND, recorded_results())
+    assert "a row costs Spark 5.0 times the CPU" in text
+    assert "| bytes a record | 10.0 |" in text
+    assert "| TB a year | 10 |" in text  # 10^12 records of 10 bytes
+    assert "| core hours to sum a year | 28 |" in text  # 10^12 / 10^7 / 3600 = 27.8
+    # 2 × 10^6 files of 500,000 records; 0.9 s before the first row of two files: 0.45 s × 2 × 10^6 / 3600 = 250.
+    assert "| core hours to open a year's files, at most | 250 |" in text
+    assert "| core hours to sum a year by Spark | 139 |" in text  # 10^12 / (2 × 10^6) / 3600 = 138.9
+    assert "| Spark | 16 | 0.72 |" in text  # 10^12 / 12 / (2 × 10^6) / 16 / 3600 = 0.723
+    slower = msgspec.structs.replace(BY_HAND, runs=(*BY_HAND.runs[:3], _run("spark", 11_000_000, 9.0, 16.0)))
+    assert "a row costs Spark 10.0 times the CPU" in page(slower, recorded_results())
