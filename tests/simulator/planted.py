@@ -195,6 +195,12 @@ BUGS = (
         "held = balances(before)", "held = balances(())", SETTLED, 4,
     ),
     Bug(
+        "the name of a folder that was there is not forced", "clauseway.storage.lake.stores:make_folders",
+        "    folder.mkdir(parents=True, exist_ok=True)\n    folders = []",
+        "    folders = []\n    if folder.exists():\n        return folders\n"
+        "    folder.mkdir(parents=True, exist_ok=True)", ACKNOWLEDGED, 3005,
+    ),
+    Bug(
         "attempts that were sealed beyond the end of a copy stay open", "clauseway.app.usage.recovering:_end_beyond",
         "    if not left_open:", "    if left_open:", COVERED, 616,
     ),

@@ -1,6 +1,7 @@
 """Sealing: a batch counts once or not at all. Usage: sums and prices, against pricing one by one and plain SQL."""
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -187,6 +188,26 @@ def test_a_crash_before_the_commit_leaves_a_file_that_nobody_reads(lake: Lake, m
     assert lake.seal(batch(4, 9, USAGE[4:]), 3)
     assert lake.sweep() == []
     assert totals(revenue(lake, PRICES, DAYS)) == REVENUE
+
+
+def test_the_name_of_a_days_folder_is_forced_whoever_made_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was killed may have made the folder, and never forced its name."""
+    (lake.root / "usage/2026-04-27").mkdir(parents=True)
+    forced: list[Path] = []
+
+    def force(descriptor: int) -> None:
+        forced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "fsync", force)
+        lake.seal(batch(0, 4, USAGE[:4]), 1)
+    assert {lake.root / "usage/2026-04-27", lake.root / "usage", lake.root} <= set(forced)
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "fsync", force)
+        lake.store.put("index/one.json", b"{}")
+        forced.clear()
+        assert not lake.store.put("index/one.json", b"{}")
+    assert set(forced) == {lake.root / "index", lake.root}
 
 
 def test_intents_are_sealed_too(lake: Lake) -> None:

@@ -301,7 +301,7 @@ class Lake:
         """Write a table, in parts, so that its name appears only with all its bytes; return their
         SHA-256 and count."""
         path = self.root / name
-        fresh = make_folders(path.parent, self.root)
+        folders = make_folders(path.parent, self.root)
         with written_whole(path) as beside:
             first = next(parts)
             with pq.ParquetWriter(
@@ -314,7 +314,7 @@ class Lake:
             with beside.open("rb") as written:
                 digest = hashlib.file_digest(written, "sha256").hexdigest()
             size = beside.stat().st_size
-        for folder in fresh:
+        for folder in folders:
             force_folder(folder)
         return digest, size
 

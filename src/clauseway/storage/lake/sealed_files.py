@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from clauseway.files import force_folder
 from clauseway.storage.lake.digests import (
     CHANGED,
     MISSING,
@@ -22,7 +21,7 @@ from clauseway.storage.lake.digests import (
     faults_in,
 )
 from clauseway.storage.lake.file_list import LakeFile
-from clauseway.storage.lake.stores import Store, make_folders
+from clauseway.storage.lake.stores import Store
 
 # Objects asked for together: most of the time is waiting.
 _AT_ONCE = 8
@@ -132,8 +131,8 @@ class SealedFiles:
 
     def _copied(self, file: LakeFile) -> None:
         path = self.path(file)
-        for folder in make_folders(path.parent, self._root):
-            force_folder(folder)
+        # What is lost of a copy is copied again.
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._store.copy(file.name, path)
         except FileNotFoundError:

@@ -83,17 +83,21 @@ class FolderStore:
         return f"file://{self._root.absolute()}"
 
     def put(self, name: str, content: bytes) -> bool:
-        # One process at a time writes the names that are given here.
-        if (self._root / name).exists():
+        # One process at a time writes the names that are given here. One that died may not have
+        # forced the name that it gave.
+        path = self._root / name
+        if path.exists():
+            for folder in (path.parent, *make_folders(path.parent, self._root)):
+                force_folder(folder)
             return False
         self.replace(name, content)
         return True
 
     def replace(self, name: str, content: bytes) -> None:
         path = self._root / name
-        fresh = make_folders(path.parent, self._root)
+        folders = make_folders(path.parent, self._root)
         write_whole(path, content)
-        for folder in fresh:
+        for folder in folders:
             force_folder(folder)
 
     def get(self, name: str) -> bytes:
@@ -125,11 +129,15 @@ class FolderStore:
 
 
 def make_folders(folder: Path, root: Path) -> list[Path]:
-    """Make a folder under `root`; return the folders in which a new name appeared."""
-    missing = []
-    while folder != root and not folder.exists():
-        missing.append(folder)
+    """Make a folder under `root`; return the folders whose names are to be forced, once there is a
+    file in it.
+
+    They are those of folders, too, that were there already: whoever made them may have died before
+    that.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folders = []
+    while folder != root:
         folder = folder.parent
-    for made in reversed(missing):
-        made.mkdir(exist_ok=True)
-    return [made.parent for made in missing]
+        folders.append(folder)
+    return folders
