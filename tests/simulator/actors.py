@@ -366,9 +366,11 @@ def rescue(stage: Stage, home: VirtualHome, former: str, copies: Path) -> Proces
     until all are."""
 
     def run() -> None:
+        names: set[str] = set()  # also those at which the command was broken off: it is given again
         while True:
             try:
-                for name in _lost_journals(home, former):
+                names |= set(_lost_journals(home, former))
+                for name in sorted(names):
                     if name in {copy.spool for copy in copies_in(copies)}:
                         recover(home.home, copies, name, "the disk is gone")
                     else:

@@ -248,10 +248,8 @@ def _end_beyond(lake: Lake, copy: JournalCopy) -> int:
     registered = Losses(lake.control).spool(copy.spool)
     places = spool.positions(copy.directory)
     segment, frame = (places[-1].segment, places[-1].end) if places else (0, 0)
-    if registered is None or lake.is_sealed(of):
-        return 0
-    is_behind = lake.control.sealed_to(copy.spool, segment) > frame
-    if registered.segment <= segment and not is_behind:
+    is_behind = lake.control.is_sealed_beyond(copy.spool, segment, frame)
+    if registered is None or not is_behind or lake.is_sealed(of):
         return 0
     begun = begun_from(lake, registered.boots, segment, frame)
     left_open = begun.keys() - ended_of(lake, begun.keys())

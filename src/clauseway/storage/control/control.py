@@ -270,6 +270,16 @@ class Control:
         with self._reader.begin() as connection:
             return max(connection.execute(query).scalars(), default=0)
 
+    def is_sealed_beyond(self, spool: str, segment: int, frame: int) -> bool:
+        """Return whether anything was sealed of a spool from a frame on."""
+        columns = schema.manifest.c
+        is_later = (columns.segment > segment) | (
+            (columns.segment == segment) & (columns.end_frame > frame)
+        )
+        query = select(columns.segment).where(columns.spool == spool, is_later).limit(1)
+        with self._reader.begin() as connection:
+            return connection.execute(query).first() is not None
+
     # The register of facts
 
     def record_fact(
