@@ -1,5 +1,6 @@
 """A configuration that changes while requests run: taken over, or reported and without effect."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clauseway.app.customers.keys import create_key
+from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
 from clauseway.app.opening.several import open_agreements
@@ -91,6 +92,34 @@ def test_a_change_is_taken_over_while_sealing_takes_its_time(tmp_path: Path, mon
             finally:
                 signals.stop.set()
         keeping.join(PATIENCE_S)
+
+
+def test_a_change_that_the_disk_did_not_take_is_loaded_once_it_does(tmp_path: Path) -> None:
+    """Something stands where the plan is to be written, while a key is revoked."""
+    home = Home(tmp_path).make()
+    (tmp_path / "key").write_text("sk-cloud")
+    home.configuration.write_text("[gateway]\nport = 0\n" + DEPLOYMENT.format(name="one", product="gpt-5.5"))
+    opened, signals = open_agreements([]), Signals()
+    options = ServeOptions(home=home, opened=opened, configuration=home.configuration)
+    created = create_key(home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any")
+    told: list[str] = []
+    with serving(options) as served:
+        keeping = threading.Thread(target=keep, args=(options, served, signals, told.append))
+        keeping.start()
+        try:
+            assert "gpt-5.5" in _models(served.gateway_url, created.secret)
+            plan = home.plan.rename(tmp_path / "aside")
+            (home.plan / "in-the-way").mkdir(parents=True)
+            revoke_key(home, created.key_id)
+            _eventually(lambda: any("not loaded yet" in text for text in told))
+            shutil.rmtree(home.plan)
+            plan.rename(home.plan)
+            _eventually(lambda: _models(served.gateway_url, created.secret) == [])
+            _eventually(lambda: "The change is loaded." in told)
+            assert sum("not loaded yet" in text for text in told) == 1
+        finally:
+            signals.stop.set()
+            keeping.join(PATIENCE_S)
 
 
 def _models(url: str, secret: str) -> list[str]:

@@ -305,6 +305,7 @@ class VirtualHome:
                     if not _is_operating_fault(error):
                         raise
                     world.note(f"{self.name} could not take over: {type(error).__name__}")
+                    inputs.missed()
 
     def _inputs(self) -> InputsState:
         return InputsState((tenancy_for_plan(self.home), tuple(self.amendments)), {})

@@ -25,6 +25,8 @@ from clauseway.values import InvalidInput
 _BALANCES_EVERY_S = 600.0
 # How long may go unseen what is written into the database beside the log.
 _ALL_EVERY_S = 60.0
+# A disk or a database that failed is tried again after so long.
+_AGAIN_AFTER_S = 1.0
 
 
 class InputsState(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ class PlanInputs:
         self._control: Control | None = None
         self._place: Path | str = ""
         self._due_s = self._all_due_s = 0.0
-        self._is_away = False
+        self._is_away = self._is_missed = False
 
     def changed(self) -> bool:
         """Return whether there is something to compile that was not there at the last look. Looking
@@ -92,7 +94,13 @@ class PlanInputs:
             self._is_away = True
         end_s = time.monotonic()
         self._due_s = end_s + 4 * (end_s - begin_s)
-        return self._seen != before
+        is_missed, self._is_missed = self._is_missed, False
+        return is_missed or self._seen != before
+
+    def missed(self) -> None:
+        """Have a later look find the change again: what was to be made of it could not be made."""
+        self._is_missed = True
+        self._due_s = time.monotonic() + _AGAIN_AFTER_S
 
     def close(self) -> None:
         """Let go of the database."""

@@ -357,6 +357,7 @@ def keep(
     starts.
     """
     inputs = PlanInputs(options.home, partial(_inputs_of, options), served.inputs, report)
+    reloading = Reloading(options, served, report)
     with ThreadPoolExecutor(1, "upkeep") as thread, contextlib.closing(inputs):
         rounds = Rounds(options.home, report, thread)
 
@@ -364,7 +365,8 @@ def keep(
             if inputs.changed() or signals.reload.is_set():
                 # Cleared first: a signal that comes meanwhile asks for another take-over.
                 signals.reload.clear()
-                _reload(options, served, report)
+                if not reloading.reload():
+                    inputs.missed()
 
         reviving = Reviving(served, report, reload_changes)
         while not signals.stop.wait(LOOK_EVERY_S):
@@ -388,13 +390,33 @@ def seal_the_rest(home: Home) -> None:
     import_module(_SEALING).seal(home)
 
 
-def _reload(options: ServeOptions, served: Served, report: Callable[[str], None]) -> None:
-    """Compile the plan and have it read. A change that cannot be compiled is reported once, and the
-    present plan stays."""
-    try:
-        served.gateways.reload(refresh_plan(options))
-    except (InvalidInput, DBAPIError) as error:
-        report(f"The change was not loaded, and changes nothing:\n{error}")
+class Reloading:
+    """Compiles the plan after a change, and has the gateways read it."""
+
+    def __init__(
+        self, options: ServeOptions, served: Served, report: Callable[[str], None]
+    ) -> None:
+        self._options, self._served, self._told = options, served, report
+        self._failure = ""
+
+    def reload(self) -> bool:
+        """Return whether the change is dealt with: loaded, or reported as one that cannot be. Where
+        the disk or the database failed the present plan stays, and that is reported once, until
+        the change can be loaded."""
+        try:
+            self._served.gateways.reload(refresh_plan(self._options))
+        except InvalidInput as error:
+            self._told(f"The change was not loaded, and changes nothing:\n{error}")
+        except (DBAPIError, OSError) as error:
+            if str(error) != self._failure:
+                self._told(f"A change is not loaded yet, and is tried again: {error}")
+            self._failure = str(error)
+            return False
+        else:
+            if self._failure:
+                self._told("The change is loaded.")
+        self._failure = ""
+        return True
 
 
 class Reviving:
