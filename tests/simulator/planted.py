@@ -51,23 +51,23 @@ BUGS = (
     Bug(
         "an answer ends before its record is on the disk", "clauseway.spool.writer:SpoolWriter.notify_when_durable",
         "        self._waiting.append(waiter)\n        if self._busy:",
-        "        self._loop.call_soon(waiter.write_ended, None)\n        if self._busy:", ACKNOWLEDGED, 3,
+        "        self._loop.call_soon(waiter.write_ended, None)\n        if self._busy:", ACKNOWLEDGED, 12,
     ),
     Bug(
         "a commit is written and not forced", "clauseway.spool.writer:SpoolWriter._commit",
-        "self._offset, os.RWF_DSYNC)", "self._offset, 0)", ACKNOWLEDGED, 6,
+        "self._offset, os.RWF_DSYNC)", "self._offset, 0)", ACKNOWLEDGED, 9,
     ),
     Bug(
         "a new segment's name is not forced", "clauseway.spool.writer:SpoolWriter._create",
-        "            force_folder(self._directory)\n", "", ACKNOWLEDGED, 44,
+        "            force_folder(self._directory)\n", "", ACKNOWLEDGED, 8,
     ),
     Bug(
         "a new journal's own name is not forced", "clauseway.files.whole:make_folder",
-        "        force_folder(made.parent)\n", "        pass\n", ACKNOWLEDGED, 3,
+        "        force_folder(made.parent)\n", "        pass\n", ACKNOWLEDGED, 15,
     ),
     Bug(
         "a new segment's header is not forced", "clauseway.spool.writer:SpoolWriter._create",
-        "(header,), 0, os.RWF_DSYNC)", "(header,), 0, 0)", ACKNOWLEDGED, 6,
+        "(header,), 0, os.RWF_DSYNC)", "(header,), 0, 0)", ACKNOWLEDGED, 9,
     ),
     Bug(
         "a file of the lake is not forced", "clauseway.storage.lake.lake:Lake._write",
@@ -92,7 +92,7 @@ BUGS = (
     ),
     Bug(
         "a process that starts ends its own attempts", "clauseway.gateway.process.journals:_end_unended",
-        "first_own, asked.values())", "1 << 62, asked.values())", NOWHERE, 71,
+        "first_own, asked.values())", "1 << 62, asked.values())", NOWHERE, 35,
     ),
     Bug(
         "a failed attempt is charged as the last answer",
@@ -116,7 +116,7 @@ BUGS = (
     Bug(
         "what ended leases spent is free again", "clauseway.storage.customers.leases:_of_period",
         "return [_read(row) for row in connection.execute(query)]",
-        "return [lease for row in connection.execute(query) if (lease := _read(row)).is_open]", BUDGETS, 41,
+        "return [lease for row in connection.execute(query) if (lease := _read(row)).is_open]", BUDGETS, 4,
     ),
     Bug(
         "an attempt without an end cost nothing", "clauseway.app.usage.returning:_spent",
@@ -138,11 +138,11 @@ BUGS = (
     ),
     Bug(
         "a share of a dead process is free at once", "clauseway.app.customers.limit_shares:_lease",
-        "held_s = _MINUTE_S if ask.over else _HELD_S", "held_s = 0.5 if ask.over else LASTS_S", LIMITS, 51,
+        "held_s = _MINUTE_S if ask.over else _HELD_S", "held_s = 0.5 if ask.over else LASTS_S", LIMITS, 74,
     ),
     Bug(
         "a minute is forgotten after half of it", "clauseway.gateway.budgets.windows:Window.turn",
-        "step - steps[0][0] > _WINDOW_S", "step - steps[0][0] > 5", LIMITS, 12,
+        "step - steps[0][0] > _WINDOW_S", "step - steps[0][0] > 5", LIMITS, 14,
     ),
     Bug(
         "a stream that breaks ends as if it were whole", "clauseway.gateway.request.lifecycle:Lifecycle.stream_broke",
@@ -170,7 +170,7 @@ BUGS = (
     ),
     Bug(
         "an answer ends before its copy is on the follower's disk", "clauseway.spool.writer:SpoolWriter._written",
-        "            if self._copy is not None:\n", "            if False:\n", ACKNOWLEDGED, 206,
+        "            if self._copy is not None:\n", "            if False:\n", ACKNOWLEDGED, 246,
     ),
     Bug(
         "what a recovered journal left open is not ended", "clauseway.app.usage.recovering:end_open_attempts",
@@ -184,7 +184,7 @@ BUGS = (
     Bug(
         "facts count from the day before they were recorded",
         "clauseway.agreement.language.facts:FactRegister.known",
-        "if fact.known <= known_at", "if fact.known.instant_ns <= known_at.instant_ns + 86_400_000_000_000", KNOWN, 8,
+        "if fact.known <= known_at", "if fact.known.instant_ns <= known_at.instant_ns + 86_400_000_000_000", KNOWN, 25,
     ),
     Bug(
         "a day's charges are kept although usage of it came late", "clauseway.app.books.day_charges:DayCharges._name",
@@ -211,7 +211,7 @@ BUGS = (
     ),
     Bug(
         "a share is not clipped at its cap", "clauseway.ledger.sharing:Sharing._clip",
-        "return share if self.limit is None else min(share, self.limit)", "return share", CAPPED, 4,
+        "return share if self.limit is None else min(share, self.limit)", "return share", CAPPED, 9,
     ),
     Bug(
         "a settlement keeps the instant at which it was made", "clauseway.app.books.settling:Settler._inputs_of",

@@ -15,6 +15,7 @@ from clauseway import spool
 from clauseway.app.opening.home import Home
 from clauseway.app.running.processes import Child, Meanwhile, nothing, run, start
 from clauseway.app.usage.journals import register_spool
+from clauseway.files import make_folder
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.request.issued import ISSUED_FILE
 from clauseway.gateway.transport.listener import USUAL_PORT
@@ -137,7 +138,9 @@ class Gateways:
             spool.set_fenced_aside(journal)
         register_spool(home, journal)
         index = self._index
-        index.parent.mkdir(parents=True, exist_ok=True)
+        # Both names are forced: whoever made the folders may have died before that.
+        make_folder(home.spools)
+        make_folder(index.parent)
         passed = [self._sockets[number].fileno()]
         arguments = [
             *("--plan", str(home.plan)),
