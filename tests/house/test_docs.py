@@ -131,26 +131,29 @@ def test_the_rooms_described_are_the_rooms_there_are() -> None:
     assert [room for room in ROOMS if not re.search(rf"\b{room}\b", picture)] == []
 
 
-def floors_held() -> dict[str, list[set[str]]]:
+def floor_of(floor: str) -> tuple[set[str], bool]:
+    """The modules of a floor, and whether they may import each other (`:`)."""
+    return set(re.findall(r"\w+", floor)), ":" in floor
+
+
+def floors_held() -> dict[str, list[tuple[set[str], bool]]]:
     """The floors of each room that has some, highest first, as the import contract has them."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     return {
-        contract["containers"][0].removeprefix("clauseway."): [
-            set(re.findall(r"\w+", layer)) for layer in contract["layers"]
-        ]
+        contract["containers"][0].removeprefix("clauseway."): [floor_of(layer) for layer in contract["layers"]]
         for contract in contracts
         if contract["type"] == "layers" and contract["containers"] != ["clauseway"]
     }
 
 
-def floors_drawn() -> dict[str, list[set[str]]]:
+def floors_drawn() -> dict[str, list[tuple[set[str], bool]]]:
     """The floors in the pictures of ARCHITECTURE: a line each, or in one line with ▸ between them."""
     text = (ROOT / "docs/ARCHITECTURE.md").read_text()
     of_rooms, of_gateway = (
         text[text.index(begin) :].partition("```text\n")[2].partition("\n```")[0]
         for begin in ("The largest rooms have floors", "The gateway's room has floors of its own")
     )
-    drawn: dict[str, list[set[str]]] = {"gateway": []}
+    drawn: dict[str, list[tuple[set[str], bool]]] = {"gateway": []}
     room = "gateway"
     for line in [*of_gateway.splitlines(), *of_rooms.splitlines()]:
         if line in of_rooms.splitlines() and not line.startswith(" "):
@@ -158,7 +161,7 @@ def floors_drawn() -> dict[str, list[set[str]]]:
             drawn[room] = []
         # Two spaces part a floor from the words about it.
         floors = re.split(r" {2,}", line.strip())[0].strip(" ▸").split("▸")
-        drawn[room] += [set(re.findall(r"\w+", floor)) for floor in floors]
+        drawn[room] += [floor_of(floor) for floor in floors]
     return drawn
 
 
