@@ -212,6 +212,8 @@ def test_a_clock_is_slid_by_keyboard_and_the_answer_follows(browser: Browser, tm
     with serving(create_app(pages)) as url:
         context = browser.new_context()
         page = context.new_page()
+        errors: list[str] = []
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.goto(f"{url}/lawyer?{urlencode(ASKED | {'as_of': '2026-04-26'})}")
         expect(page.locator(".verdict")).to_have_text("forbidden")
         slider = page.get_by_label("As of 2026-04-26")
@@ -224,4 +226,5 @@ def test_a_clock_is_slid_by_keyboard_and_the_answer_follows(browser: Browser, tm
         page.get_by_label("As known at").focus()
         page.keyboard.press("Home")
         expect(page.locator(".verdict")).to_have_text("forbidden")
+        assert errors == []
         context.close()
