@@ -177,11 +177,6 @@ BUGS = (
         "    if unended:", "    if not unended:", COVERED, 6,
     ),
     Bug(
-        "a lease counts by the clock what it paid for", "clauseway.app.usage.returning:_spent",
-        "is_placed = all(lease.journal_segment >= 0 for lease in of_budget) and all(\n"
-        "        attempt.journal_segment >= 0 for attempt in attempts\n    )", "is_placed = False", BUDGETS, 15,
-    ),
-    Bug(
         "facts count from the day before they were recorded",
         "clauseway.agreement.language.facts:FactRegister.known",
         "if fact.known <= known_at", "if fact.known.instant_ns <= known_at.instant_ns + 86_400_000_000_000", KNOWN, 25,
