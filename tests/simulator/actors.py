@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from clauseway.app.customers.keys import revoke_key
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.customers.tenants import tenancy_for_plan
 from clauseway.app.opening.home import Home
-from clauseway.app.running.plan_inputs import InputsState, PlanInputs
+from clauseway.app.running.plan_inputs import InputsState, PlanInputs, stamps
 from clauseway.app.running.planning import write_plan
 from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import write_off
@@ -213,6 +214,7 @@ class VirtualHome:
         self._lake: Path | None = None
         self.follows_plan = False  # its keys in the database and the amendments: else the plan stays as it is
         self.amendments: list[Amendment] = []
+        self._amended = stage.disks.root_of(machine) / "amended"
         self.is_lost = False  # its disk, and nobody has put another one there
 
     def prepare(self, address: str, lake: Path | None, *, copies: bool) -> None:
@@ -308,7 +310,13 @@ class VirtualHome:
                     inputs.missed()
 
     def _inputs(self) -> InputsState:
-        return InputsState((tenancy_for_plan(self.home), tuple(self.amendments)), {})
+        return InputsState((tenancy_for_plan(self.home), tuple(self.amendments)), stamps([self._amended]))
+
+    def amend(self, amendment: Amendment) -> None:
+        """Record the amendment in the home, and write a file for it as a person writes the configuration."""
+        self.amendments.append(amendment)
+        self._amended.touch()
+        os.utime(self._amended, ns=(amendment.recorded_ns, amendment.recorded_ns))
 
     def _take_over(self) -> None:
         accepted = {key.key_id for key in tenancy_for_plan(self.home).keys}

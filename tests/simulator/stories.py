@@ -300,7 +300,7 @@ class _Story:
             world.note(f"an amendment takes {cloud} away in {later_s:g} s")
             self.watch.amendments.append(amendment)
             for home in self.homes:
-                home.amendments.append(amendment)
+                home.amend(amendment)
 
         self.world.after(at_s, record)
 

@@ -6,7 +6,7 @@ time alone, such as a secret, is known beforehand: all is read again at that ins
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -54,7 +54,12 @@ def state_of(home: Home, opened: Opened, configuration: Path) -> InputsState:
     period = time.monotonic() // _BALANCES_EVERY_S if read.commitment else 0
     tenancy = tenancy_for_plan(home)
     recorded = (tenancy, facts, len(history(home)), period)
-    return InputsState(recorded, {file: _stamp(file) for file in files}, tenancy.until_ns)
+    return InputsState(recorded, stamps(files), tenancy.until_ns)
+
+
+def stamps(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """Return the time and number of each file, zeros of one that is not there."""
+    return {file: _stamp(file) for file in files}
 
 
 class PlanInputs:
@@ -114,7 +119,7 @@ class PlanInputs:
             return True
         if 0 < self._seen.until_ns <= time.time_ns():
             return True
-        return any(_stamp(file) != stamp for file, stamp in self._seen.files.items())
+        return stamps(self._seen.files) != self._seen.files
 
     def _head_of_log(self) -> Head:
         place = self._home.make().control
