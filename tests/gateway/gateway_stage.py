@@ -29,11 +29,11 @@ from gateway_rig import (
 
 from clauseway.gateway.plan import Epoch, Policy, Route
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.plan.settings import Settings
+from clauseway.gateway.plan.settings import Settings, Telemetry
 from clauseway.metering import Deployment, UsageRecord
 
 # Many scenes of failures in one process must not use up its retries.
-PATIENT = Settings(limits=Limits(retries=10_000))
+PATIENT = Settings(limits=Limits(retries=10_000), telemetry=Telemetry(metrics=True, metrics_port=0))
 TABLE_GATEWAY = str(Path(__file__).with_name("table_gateway.py"))
 RESPONSE_USAGE = {"input_tokens": 21, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 8}
 RESPONSE = compact({

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from gateway_rig import (
@@ -232,6 +233,43 @@ def test_a_client_that_leaves_two_attempts(stage: Stage, on_leave: str) -> None:
         (1, ends[on_leave], 200 if on_leave == "drain" else 0),
     ]
     left.set()
+
+
+def counted(stage: Stage, scene: Scene) -> tuple[int, list[int], int]:
+    """Failures so far of the scene's clouds, and of each of its deployments; and failovers."""
+    transport = httpx.HTTPTransport(uds=str(stage.rig.control))
+    with httpx.Client(transport=transport) as client:
+        deployments = client.get("http://gateway/glance").json()["deployments"]
+    by_name = {one["deployment"]: one["failures"] for one in deployments}
+    failed = stage.rig.counts()["failed"]
+    figures = stage.http.get(f"http://127.0.0.1:{stage.rig.ports['metrics']}/metrics").text
+    failovers = int(figures.partition("\nclauseway_failovers_total ")[2].split(maxsplit=1)[0].partition(".")[0])
+    return (
+        sum(failed.get(cloud.name, 0) for cloud in scene.clouds),
+        [by_name[f"{scene.model}-at-{at}"] for at in range(len(scene.clouds))],
+        failovers,
+    )
+
+
+@pytest.mark.parametrize("ends", ["the hedge wins", "the first wins", "the client leaves"])
+def test_an_attempt_that_is_called_off_is_no_failure_of_its_cloud(stage: Stage, ends: str) -> None:
+    asked = threading.Event()
+    scripts = {
+        "the hedge wins": (stall, answering),
+        "the first wins": (after(asked, answering), after(NEVER, answering)),
+        "the client leaves": (after(NEVER, answering), after(NEVER, answering)),
+    }
+    scene = stage.scene(*scripts[ends], attempt_timeout_s=PATIENCE_S)
+    before = counted(stage, scene)
+    with connected(scene, CALLS["chat"], **HEDGED) as client:
+        eventually(lambda: scene.asked == [1, 1])
+        asked.set()
+        if ends != "the client leaves":
+            assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+    assert len(scene.wait_for_outcomes(2)) == 2
+    eventually(lambda: stage.rig.counts()["open"] == 0)
+    failed, by_deployment, failovers = before
+    assert counted(stage, scene) == (failed, by_deployment, failovers + (ends == "the hedge wins"))
 
 
 # -- clients that leave

@@ -1,18 +1,19 @@
 """The decision in one place: `_decide` reads top to bottom as a lawyer would argue.
 
-unstated?       No amendment that is known is in force; or nobody owns the product, and public
-                permissions do not cover every act: where they cover none, nothing else is asked.
+unstated?       No amendment that is known is in force.
+share-revenue   Is a share due? Nobody asks who owns the product.
+unowned?        Nobody owns the product, and no public permission covers any act: unstated. Where
+                public permissions cover some of the acts, terms that forbid are asked first.
                 (`asking` answers for a product that the agreement does not name.)
-share-revenue   Is a share due?
 forbidden?      Check each act that the question needs. A sale, for example, needs a sale by the
                 seller and hosting by the host.
 the owner       The owner is permitted, under its own conditions.
 another party   Needs a right to each act that it does itself: to sell and to serve, if it serves
                 what it sells. A public permission permits the act, under the party's own
                 conditions; a licence, a grant or, where the agreement says so, a recorded launch,
-                under the party's own conditions and the owner's. A party that lost its licence is
-                forbidden, and so is a use that the owner may not license. Otherwise the answer is
-                conditional on a grant.
+                under the party's own conditions and the owner's; a use under licence, under the
+                party's alone. A party that lost its licence is forbidden, and so is a use that the
+                owner may not license. Otherwise the answer is conditional on a grant.
 
 `asking` builds the case from a question, and the decision from the finding.
 """
@@ -58,15 +59,16 @@ from clauseway.decisions.rights import (
     permissions,
 )
 
-# The version of the engine. Raise it when any answer changes: every receipt contains it.
+# The version of the engine, which every receipt contains. Raise it when an answer changes, or what a
+# receipt digests.
 ENGINE = "clauseway-decisions/7"
 
 
 def decide_act(case: Case, act: Act) -> Finding:
-    """Decide an act as described above.
+    """Decide an act, in the order of the module's docstring.
 
-    Texts of reasons and conditions hold placeholders for the names asked about; `case.named` fills
-    them in. The event that began a term is cited after the term.
+    Texts of reasons and conditions hold placeholders for the names asked about; `named`, of the
+    module `case`, fills them in. The event that began a term is cited after the term.
     """
     return with_beginnings(case, _decide(case, act))
 
@@ -79,17 +81,17 @@ def _decide(case: Case, act: Act) -> Finding:
         return _decide_share(case, act)
     owner = case.owner(act)
     # The acts to which the party itself needs a right.
-    own_acts = _acts_needing_a_right(case, act)
+    own_acts = _rights_needed(case, act)
     if owner is None and not any(_public_permissions(case, own_acts)):
         return _unowned(case)
     # Every act that has to be done, by any party. A term that forbids one of them goes before every
     # permission, unless a permission of the party, or of anyone, overrides the term (`despite`).
-    needed = _needed_acts(case, act, owner)
+    needed = _acts_done(case, act, owner)
     if forbidding := cite_forbidding_terms(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, forbidding)
     # The owner may do whatever no term forbids.
     if act.party == owner:
-        # A question about serving cites the hosting alone; one about selling cites why it may sell.
+        # Of serving, cite that act alone, and not the sale; of any other act, all that it needs.
         cited = [act] if act.action == SERVE else needed
         return combined(
             Finding(Outcome.PERMITTED, _grounds(case, cited, owner)),
@@ -120,10 +122,11 @@ def _public_permissions(case: Case, acts: Sequence[Act]) -> list[tuple[Reason, .
     return [permissions(case, act, ANYONE) for act in acts]
 
 
-def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
+def _rights_needed(case: Case, act: Act) -> tuple[Act, ...]:
     """Return the acts to which a party other than the owner needs a right of its own.
 
-    Who serves what it sells itself needs the right to sell too, unless the product is never sold.
+    The act asked about comes first. Who serves what it sells itself needs the right to sell too,
+    unless the product is never sold.
     """
     if act.action != SERVE or act.seller != act.party:
         return (act,)
@@ -131,11 +134,11 @@ def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
     return (act, msgspec.structs.replace(act, action=SELL)) if sold else (act,)
 
 
-def _needed_acts(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
+def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
-    The sale comes first, if there is one. Of the first act alone, answers cite the ownership, and
-    conditional answers cite the exclusivity that ended.
+    The sale comes first, if there is one. Of the first act alone, the ownership is cited; so is, in
+    a conditional answer, the exclusivity that ended.
 
     A party that sells what it serves needs both acts. A party that serves for another seller needs
     only the hosting; `asking` asks for the seller's sale.
@@ -145,7 +148,8 @@ def _needed_acts(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     if act.action == SERVE and act.seller == act.party:
         return msgspec.structs.replace(act, action=SELL), act
     if act.action == LICENSE and owner is not None and act.party != owner:
-        # No term may forbid the owner to license either side of a sublicence.
+        # A sublicence is forbidden too where a term forbids the owner to license the party, or to
+        # license the party's licensee.
         return act, _licensing(act, owner, act.party), _licensing(act, owner, act.to)
     return (act,)
 
@@ -167,21 +171,21 @@ def host_of(case: Case, act: Act, owner: str | None) -> str:
 def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """Return the reasons why the owner may do these acts: no term in force forbids them.
 
-    Carve-outs and permissions of the owner or of anyone are cited first, with the exclusivities
-    that the acts lie inside. Without such a permission, ownership is cited too. With no permission,
-    carve-out or exclusivity, cite the exclusivity that ended, ownership and its rule.
+    With a permission of the owner or of anyone: carve-outs, permissions, and the exclusivities that
+    the acts lie inside. With a carve-out or such an exclusivity alone: these, and ownership. With
+    none of them: the exclusivity that ended, ownership and its rule.
     """
     as_owner = [msgspec.structs.replace(act, party=owner) for act in acts]
     # Exclusivities are compared with whoever does an act, permissions with the owner.
     exemptions = find_exemptions(case, acts)
-    declared = [
+    permitting = [
         reason
         for act in as_owner
         for party in (owner, ANYONE)
         for reason in permissions(case, act, party)
     ]
-    if declared:
-        return (*exemptions.exempt, *declared, *exemptions.inside)
+    if permitting:
+        return (*exemptions.exempt, *permitting, *exemptions.inside)
     owned = ownership(case, acts[0])
     if exemptions.exempt or exemptions.inside:
         return (*exemptions.exempt, *exemptions.inside, *owned)
@@ -196,12 +200,12 @@ def _decide_by_rights(
     act: Act,
     owner: str,
     needed: Sequence[Act],
-    public: Mapping[Act, tuple[Reason, ...]],
+    public_by_act: Mapping[Act, tuple[Reason, ...]],
 ) -> Finding:
-    """Decide an act of a party that is not the owner: it needs a right to it.
+    """Decide an act of a party that is not the owner: the party needs a right to the act.
 
-    `public` holds each act that needs a right, with the permissions of anyone to it. The
-    conditions that bind the owner bind the act too.
+    `public_by_act` holds each act that needs a right, with the public permissions that cover it.
+    The conditions that bind the owner bind the act too.
     """
     bound = conditions(case, needed, act.party, grantor=owner)
     held: tuple[Reason, ...] = ()
@@ -210,7 +214,7 @@ def _decide_by_rights(
     lacking: list[Act] = []
     # For each act, the first of these counts: a public permission or a licence, a grant, the loss of
     # a licence, a launch. `held` has the first two, `granted` a grant or a launch.
-    for own_act, permitted in public.items():
+    for own_act, permitted in public_by_act.items():
         carried = own_act.action in CARRIED_ACTIONS
         licensed = licences(case, own_act) if carried else Licences((), ())
         if permitted or licensed.held:
@@ -229,8 +233,8 @@ def _decide_by_rights(
         # The act asked about comes first: where it is the sale that lacks a right, serving has one.
         on_grant = _conditional_on_grant(case, owner, needed, asked=act, lacking=lacking[0])
         return combined(on_grant, bound)
-    # A licence is a right by itself and is cited first. The owner's freedom is cited in every case:
-    # a grant rests on it, and so does hosting by the owner.
+    # A licence or a public permission is a right by itself and is cited first. The owner's freedom is
+    # cited in every case: a grant rests on it, and so does hosting by the owner.
     reasons = held + _grounds(case, needed, owner) + granted
     return combined(Finding(Outcome.PERMITTED, reasons), bound)
 
@@ -238,7 +242,9 @@ def _decide_by_rights(
 def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     """Decide a use of intellectual property by a party that is not the owner.
 
-    It needs a licence in force, or one that the owner may still give.
+    A licence in force permits it; so does a grant, unless a term forbids the owner to license it.
+    With neither, it is forbidden where a licence was lost or such a term is in force; else it is
+    conditional on a grant.
     """
     licensed = licences(case, act)
     if licensed.held:
@@ -263,8 +269,10 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
 def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Finding:
     """Forbid the act to a former licensee. The caller found no grant that permits it.
 
-    A launch on the party's own cloud does not restore a lost licence, so none was asked for.
+    A launch on the party's own cloud does not restore a lost licence, so launches are not looked
+    for.
     """
+    # The loss of the latest day decides.
     last = max(lost, key=lambda loss: loss.rank)
     return Finding(Outcome.FORBIDDEN, (*cite_loss(case, last, act), case.cite_rule("licensee")))
 
@@ -280,7 +288,7 @@ def _conditional_on_grant(
     if lacking.action != asked.action:
         text = f"{ASKED_PARTY} may serve it for another seller; to sell it too, {text}"
     condition = Condition(
-        term="grant",
+        term="grant",  # no term asks for it, but the owner's consent is missing
         text=text,
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),  # as `--suppose` takes it
     )
@@ -288,7 +296,7 @@ def _conditional_on_grant(
     ended_exclusivity = last_exclusivity(case, needed[:1])
     former = lost_permissions(case, lacking)
     paused = chain.from_iterable(map(cite_end_or_pause, former.paused))
-    # The latest ending first: from that day on nothing gave the party a right.
+    # The latest ending first: it tells how things came to stand as they do.
     endings: list[tuple[date, tuple[Reason, ...]]] = []
     if ended_exclusivity is not None:
         endings.append((ended_exclusivity.day, cite_exclusivity(ended_exclusivity)))
@@ -323,7 +331,8 @@ def _decide_share(case: Case, act: Act) -> Finding:
             tuple(Reason.of("permits", state.term.citation, "due") for state in due),
         )
     if in_force:
-        # Where the product counts on some other cloud, name the cloud as the reason.
+        # Where the product counts on some other cloud, name the cloud as the reason. Without a
+        # cloud, the product alone is compared.
         elsewhere = any(
             _is_in_base(case, state, msgspec.structs.replace(act, cloud="")) for state in in_force
         )

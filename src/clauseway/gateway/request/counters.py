@@ -76,19 +76,21 @@ class Counts:
         for unit, count in explanation.units:
             used[unit] += count
         counters.charged += explanation.charged
-        # Attempts that failed are counted at their own deployments, with what they used.
-        if tried:
-            self.failovers += candidate is not None
-            for failed in tried:
-                self.failures[failed.deployment, failed.status] += 1
-                if failed.units:
-                    self._used(failed, operation)
+        # Attempts that failed are counted at their own deployments. What they used is counted there
+        # too, and that of those called off, which are no failures.
+        for ended in tried:
+            # The first attempt did not answer: if one did, it was another.
+            self.failovers += candidate is not None and ended.ordinal == 1
+            if not ended.called_off:
+                self.failures[ended.deployment, ended.status] += 1
+            if ended.units:
+                self._used(ended, operation)
 
-    def _used(self, failed: FailedAttempt, operation: str) -> None:
-        """Count what a failed attempt used, at its own deployment and without a request."""
+    def _used(self, ended: FailedAttempt, operation: str) -> None:
+        """Count what an attempt used that did not answer, at its own deployment and without a request."""
         counters = self.by_outcome.setdefault(
-            (failed.deployment, failed.product, operation, failed.status), Counters()
+            (ended.deployment, ended.product, operation, ended.status), Counters()
         )
-        for unit, count in failed.units:
+        for unit, count in ended.units:
             counters.units[unit] += count
-        counters.charged += failed.charged
+        counters.charged += ended.charged

@@ -19,8 +19,11 @@ _KEPT: Final = 10_000
 
 
 class FailedAttempt(NamedTuple):
-    """An attempt that failed: where, what became of it, how long it took in microseconds, and what
-    it used all the same (`charged` in picodollars), as reported or estimated."""
+    """An attempt that failed or was called off: where, what became of it, how long it took in
+    microseconds, and what it used all the same (`charged` in picodollars), as reported or estimated.
+
+    `ordinal` counts the attempts of a request from 1.
+    """
 
     cloud: str
     deployment: str
@@ -31,6 +34,8 @@ class FailedAttempt(NamedTuple):
     units: Units
     charged: int
     is_estimated: bool = False
+    ordinal: int = 1
+    called_off: bool = False  # by the gateway: no failure of the cloud
 
     def __str__(self) -> str:
         return f"{self.cloud} {self.deployment}: {self.outcome}"

@@ -3,13 +3,15 @@
 The router has read the request, identified the customer and found the candidates that may serve it.
 From there this file is the walk, section by section:
 
-    start       the deadline runs; if the journal is full, wait for room
+    start       if the journal is full, wait for room; then the deadline runs
     prepare     larger shares of exhausted limits are requested; an uploaded batch file is read; a
                 list from several cloud accounts is merged. Most requests skip this step
-    choose      take the best candidate that was not attempted yet, is healthy and has room
+    choose      take the best candidate that was not attempted yet, is healthy and has quota left;
+                where there is none and no attempt ended, the last resort: the first that was skipped
+                for its health or quota, unless its cloud named a time to wait
     attempt     reserve the worst case, write an intent to the journal, send the request; where a
-                slice of a limit or budget is too small, wait for a larger one, at the first attempt
-                only
+                share of a limit or a slice of a budget is too small, wait for a larger one, at the
+                first attempt only
     answer      the cloud answers, whole or as a stream. Once the first stream content is sent, no
                 other cloud is attempted: the client gets the rest, or a broken stream
     issue       the identifiers in the answer (of a stored response, a file, a batch) are durable in
@@ -22,8 +24,9 @@ Then follow the interruptions: attempts that fail, failures of the gateway itsel
 hedge, clients that leave.
 
 After a failed attempt the next candidate is attempted; `failures` tells which refusals of a cloud
-speak of the request and are its answer. Candidates that are ejected, full or beyond a budget are skipped, and the
-explanation says so. A client may ask for a hedge: a second attempt beside a slow first one.
+speak of the request and are its answer. Candidates that are ejected, without quota or beyond a budget
+are skipped, and the explanation says so; the last resort is attempted all the same. A client may
+ask for a hedge: a second attempt beside a slow first one.
 """
 
 import asyncio
@@ -118,9 +121,11 @@ class Lifecycle(AttemptOwner):
     # for that.
     due_s = 0.0
     slot_s = 0.0
-    # The task that the next attempt waits for: an admission, a preparation or a larger budget slice.
+    # The task that the next attempt waits for: an admission, a preparation, or a larger share of a
+    # limit or slice of a budget.
     _task: asyncio.Task[None] | None = None
-    # The shortage of the request limit when the request came; None if it was admitted.
+    # The shortage of the request limit when the request came; None if it was admitted. Set before
+    # `start`.
     shortage: Shortage | None = None
     # Choosing.
     _next_index = 0
@@ -138,7 +143,7 @@ class Lifecycle(AttemptOwner):
     _waiting_events: list[bytes] | None = None  # until the row of their response is durable
     _status = 0
     _message = ""
-    # The answer is decided, or nobody waits for one: only the index or the journal may be awaited.
+    # The answer is decided, or the request is over: only the index or the journal may be awaited.
     _decided = False
     _last_bytes = b""  # what is left to send; of a whole answer, all of it
     _over = False
@@ -167,8 +172,8 @@ class Lifecycle(AttemptOwner):
         self.number = shared.next_number()
         self._candidates = selection.candidates
         self._skipped = selection.skipped
-        # The attempts that failed, or were called off under a hedge, as they ended.
-        self._failed_attempts: tuple[FailedAttempt, ...] = ()
+        # The attempts that failed, or were called off under a hedge, in the order of their ends.
+        self._ended_attempts: tuple[FailedAttempt, ...] = ()
         self._resources = resources
         self._preparation = preparation
 
@@ -231,7 +236,7 @@ class Lifecycle(AttemptOwner):
 
     def _prepare_or_attempt(self) -> None:
         """Begin what the request still needs: a larger share of a limit, then its preparation, then its
-        first attempt. Each of the first two is needed once, and leads back here or to an attempt."""
+        first attempt. A larger share leads back here, a preparation to an attempt or an answer."""
         shortage, self.shortage = self.shortage, None
         if shortage is not None:
             self._task = self.shared.loop.create_task(self._admit(shortage))
@@ -345,9 +350,10 @@ class Lifecycle(AttemptOwner):
                 self._last_resort = self._last_resort or candidate
             elif self._attempt_candidate(candidate):
                 return True
-        # Attempt the last resort only if no attempt has failed; after a failure, answer with it.
+        # Attempt the last resort only if no attempt has ended; after a failure, the failure is the
+        # answer.
         last_resort, self._last_resort = self._last_resort, None
-        if last_resort is None or self._failed_attempts:
+        if last_resort is None or self._ended_attempts:
             return False
         return self._attempt_candidate(last_resort)
 
@@ -359,9 +365,11 @@ class Lifecycle(AttemptOwner):
     # -- attempt
 
     def _attempt_candidate(self, candidate: Candidate) -> bool:
-        """Reserve the worst case and begin the attempt, or begin to wait for a larger slice of a limit
-        or budget: then return True. Return False if a limit or budget is too small: the candidate is
-        skipped."""
+        """Reserve the worst case and begin the attempt.
+
+        Return True once the attempt has begun, or the wait for a larger share of a limit or slice of
+        a budget. Return False, and skip the candidate, if a limit or budget is too small.
+        """
         target = candidate.target
         worst_case = self._worst_case(target)
         allowance = self.customer.allowance
@@ -445,6 +453,7 @@ class Lifecycle(AttemptOwner):
         self._prefer(attempt)
         self._status = status = attempt.status
         is_served = 200 <= status < 300
+        # Counted as not served, but not against the health of the deployment.
         if not is_served:
             self.shared.counts.failed[attempt.candidate.target.cloud] += 1
         # The cloud keeps the beginning of this prompt now: the next request with the same cache key
@@ -530,7 +539,7 @@ class Lifecycle(AttemptOwner):
             rival.disconnect()
             rival.candidate.target.health.cancelled()
             rival.record_usage_until_now()
-            self._note_failure(rival, Failure(_SLOWER, rival.status))
+            self._note_ended(rival, Failure(_SLOWER, rival.status), called_off=True)
 
     def _rival_of(self, attempt: Attempt) -> Attempt | None:
         """Return the other attempt under a hedge; None if it is over or there is none."""
@@ -552,6 +561,7 @@ class Lifecycle(AttemptOwner):
             return
         if isinstance(outcome, OSError):
             self._stream_begun = False  # nothing was sent: the answer can still be an error
+            # Else the record would keep the reservation for the resource.
             if self._attempt is not None:
                 self._attempt.pending_resource = None
             self._cancel_attempts()
@@ -788,7 +798,7 @@ class Lifecycle(AttemptOwner):
             operation=request.operation.name,
             model=request.model,
             skipped=self._skipped,
-            attempted=self._failed_attempts,
+            attempted=self._ended_attempts,
             candidate=answering_attempt.candidate if answering_attempt is not None else None,
             units=answering_attempt.units if answering_attempt is not None else (),
             charged=answering_attempt.charged if answering_attempt is not None else 0,
@@ -803,7 +813,7 @@ class Lifecycle(AttemptOwner):
     def attempt_failed(self, attempt: Attempt, failure: Failure) -> None:
         """Record the failure and go on with the rival or the next candidate."""
         attempt.record_end(Status.FAILED, failure.status)
-        self._note_failure(attempt, failure)
+        self._note_ended(attempt, failure)
         self._failure_head = [*attempt.head, *attempt.rate_limit_lines]
         rival, self._hedge = self._rival_of(attempt), None
         if rival is not None:
@@ -824,15 +834,16 @@ class Lifecycle(AttemptOwner):
         attempt.failed = True
         target, stream = attempt.candidate.target, attempt.stream
         assert stream is not None
-        self._note_failure(attempt, Failure(reason, attempt.status))
+        self._note_ended(attempt, Failure(reason, attempt.status))
         message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         event = stream.broken(STREAM_BROKEN, message)
         self._finish_with_own_answer(502, _last_of_stream(event, self._client.chunked), message)
 
-    def _note_failure(self, attempt: Attempt, failure: Failure) -> None:
-        """Count a failed attempt, and keep it for the explanation and the headers."""
+    def _note_ended(self, attempt: Attempt, failure: Failure, *, called_off: bool = False) -> None:
+        """Keep an attempt that failed or was called off for the explanation and the headers, and
+        count its failure. An attempt that was called off is no failure of its cloud."""
         target = attempt.candidate.target
-        if failure.outcome != _SLOWER:  # the losing attempt of a hedge is no failure of its cloud
+        if not called_off:
             self.shared.counts.failed[target.cloud] += 1
         ended_attempt = FailedAttempt(
             cloud=target.cloud,
@@ -844,8 +855,10 @@ class Lifecycle(AttemptOwner):
             units=attempt.units,
             charged=attempt.charged,
             is_estimated=attempt.is_estimated,
+            ordinal=attempt.ordinal,
+            called_off=called_off,
         )
-        self._failed_attempts = (*self._failed_attempts, ended_attempt)
+        self._ended_attempts = (*self._ended_attempts, ended_attempt)
 
     def _note_no_retries(self) -> None:
         """Note for the explanation that no further candidate is attempted."""
@@ -863,10 +876,10 @@ class Lifecycle(AttemptOwner):
         """Answer that no candidate can be asked, or that none is left."""
         shortage = self._first_shortage
         # No cloud was asked: a limit or budget of the client is a reason.
-        if shortage is not None and not self._failed_attempts:
+        if shortage is not None and not self._ended_attempts:
             self._answer_shortage(shortage)
             return
-        statuses = {failed_attempt.status for failed_attempt in self._failed_attempts}
+        statuses = {failed_attempt.status for failed_attempt in self._ended_attempts}
         retry = retry_lines(self._failure_head or [])
         # No cloud was asked, and at least one had named a time until which it is not: pass on the
         # soonest.
@@ -881,6 +894,7 @@ class Lifecycle(AttemptOwner):
             self._answer_failure(UNKNOWN_MODEL)
         elif statuses == {429}:
             self._answer_failure(CLOUDS_BUSY, retry)
+        # No cloud was asked, or all asked to come later.
         elif not statuses or statuses <= {429, 503}:
             self._answer_failure(CLOUDS_UNAVAILABLE, retry)
         else:
@@ -890,11 +904,11 @@ class Lifecycle(AttemptOwner):
         """Answer that every attempt failed, or that no candidate can be attempted now; give the
         reason for each."""
         message = "No cloud answered this request. "
-        if kind is DEADLINE and not self._failed_attempts:
+        if kind is DEADLINE and not self._ended_attempts:
             message += "The deadline passed before any was attempted."
         else:
-            prefix = "Attempted" if self._failed_attempts else "None was attempted"
-            reasons = "; ".join(map(str, self._failed_attempts or self._skipped))
+            prefix = "Attempted" if self._ended_attempts else "None was attempted"
+            reasons = "; ".join(map(str, self._ended_attempts or self._skipped))
             message += f"{prefix}: {reasons}."
         if kind is UNKNOWN_MODEL:
             message = f"{self._retirement_message} {message}"
@@ -970,13 +984,14 @@ class Lifecycle(AttemptOwner):
         self._set_due(self._earliest_due_s())
 
     def _earliest_due_s(self) -> float:
-        """Return the earliest of the deadlines of the request, its attempts and its hedge."""
+        """Return the earliest of the deadlines of the request and its attempts, and of the time at
+        which the hedge is due."""
         due_s = self._deadline_s if self._stream_begun else min(self._deadline_s, self._hedge_due_s)
         return min((due_s, *(attempt.due_s for attempt in self._attempts_under_way)))
 
     def _set_due(self, due_s: float) -> None:
-        """Have the deadlines checked by `due_s`. The first time only notes it: whoever starts the
-        request arms the timer then."""
+        """Have the deadlines checked by `due_s`. The first time (`self.due_s` is 0) only notes
+        it: whoever starts the request arms the timer then."""
         sooner = due_s < self.due_s
         self.due_s = due_s
         if self._unattended:
@@ -1036,7 +1051,7 @@ class Lifecycle(AttemptOwner):
                 self.shared.wheel.now_s, "did not answer in time", self.customer.label
             )
             attempt.record_end(Status.FAILED, attempt.status)
-            self._note_failure(
+            self._note_ended(
                 attempt, Failure("did not answer before the request's deadline", attempt.status)
             )
         self._answer_failure(DEADLINE)
@@ -1104,7 +1119,7 @@ class Lifecycle(AttemptOwner):
             attempt.candidate.target.health.cancelled()
             attempt.record_usage_until_now()
             if attempt is self._hedge:
-                self._note_failure(attempt, Failure(_LEFT, attempt.status))
+                self._note_ended(attempt, Failure(_LEFT, attempt.status), called_off=True)
         if issued is not None:
             self.shared.issued.add((issued,), ignore_outcome)
 
@@ -1120,7 +1135,7 @@ class Lifecycle(AttemptOwner):
 
 
 class _RoomWaiter:
-    """Tells a request that its wait for room in the journal has ended."""
+    """The spool's waiter: tells a request that its wait for room in the journal has ended."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
