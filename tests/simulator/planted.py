@@ -84,7 +84,7 @@ BUGS = (
     ),
     Bug(
         "a segment is released while an attempt is open in it", "clauseway.spool.reader:release",
-        "        if place.segment in open_segments:\n            break\n", "", COVERED, 17,
+        "        if place.segment in open_segments:\n            break\n", "", COVERED, 206,
     ),
     Bug(
         "what a dead process left open is not ended", "clauseway.gateway.process.journals:write_lost",

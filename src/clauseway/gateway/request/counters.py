@@ -79,7 +79,7 @@ class Counts:
         # Attempts that failed are counted at their own deployments. What they used is counted there
         # too, and that of those called off, which are no failures.
         for ended in tried:
-            # The first attempt did not answer: if one did, it was another.
+            # Another attempt than the first answered.
             self.failovers += candidate is not None and ended.ordinal == 1
             if not ended.called_off:
                 self.failures[ended.deployment, ended.status] += 1
