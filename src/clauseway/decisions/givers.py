@@ -8,25 +8,28 @@ that its giver could never give was none.
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import assert_never
 
 import msgspec
 
 from clauseway.agreement import Licence, Ownership, Permission, TermState
 from clauseway.agreement.language.actions import LICENSE
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm, Granting
 
 _ONE_DAY = timedelta(days=1)
 
 
 def giver_of(term: AnyTerm | None) -> str:
     """Return the licensor of a licence, or the grantor that a permission names; else empty."""
+    if not isinstance(term, Granting):
+        return ""
     match term:
         case Licence():
             return term.licensor
         case Permission():
             return term.grantor
         case _:
-            return ""
+            assert_never(term)
 
 
 class LostRight(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ it compared with an act, and which part of the act lay outside a term. The fold
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import assert_never
 
 import msgspec
 
@@ -13,8 +14,16 @@ from clauseway.agreement import (
     Agreement,
     Amendment,
     Change,
+    Exclusivity,
     FactRegister,
     InForce,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    Prohibition,
+    RefusalRight,
+    RevenueShareTerm,
     TermState,
 )
 from clauseway.agreement.force.fold import rescissions
@@ -386,21 +395,40 @@ def _begins(state: TermState) -> str:
     return f"it waits for {' and '.join(events)}" if events else f"{state.term.while_no} goes on"
 
 
-# The fields of terms that name each part. Each kind of term has some of these fields.
-_WRITTEN: Mapping[str, tuple[str, ...]] = {
-    PARTY: ("party", "parties", "licensee", "payer", "grantor"),
-    ACTION: ("actions",),
-    OTHER_PARTY: ("payee",),
-    PRODUCT: ("products",),
-    CLOUD: ("clouds",),
-    SELLER: ("sellers",),
-    SEGMENT: ("segments",),
-    REGION: ("regions",),
+# The fields of terms that name each part but the parties. Each kind of term has some of these.
+_WRITTEN: Mapping[str, str] = {
+    ACTION: "actions",
+    PRODUCT: "products",
+    CLOUD: "clouds",
+    SELLER: "sellers",
+    SEGMENT: "segments",
+    REGION: "regions",
 }
 
 
 def _about(part: str, term: AnyTerm) -> list[str]:
-    for field in _WRITTEN[part]:
-        if value := getattr(term, field, None):
-            return [value] if isinstance(value, str) else sorted(value)
-    return []
+    """Return the names that a term is about in a part of an act; empty where it names none."""
+    if part == PARTY:
+        return sorted(_parties(term))
+    if part == OTHER_PARTY:
+        return [term.payee] if isinstance(term, RevenueShareTerm) else []
+    return sorted(getattr(term, _WRITTEN[part], ()))
+
+
+def _parties(term: AnyTerm) -> frozenset[str]:
+    """Return the parties with which the party of an act is compared."""
+    match term:
+        case Ownership() | Permission() | Precedence():
+            return frozenset({term.party})
+        case Prohibition():
+            return term.parties
+        case Licence():
+            return frozenset({term.licensee})
+        case RefusalRight():
+            return frozenset({term.grantor}) - {""}
+        case RevenueShareTerm():
+            return frozenset({term.payer})
+        case Exclusivity() | Inoperative():
+            return frozenset()
+        case _:
+            assert_never(term)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import chain
+from typing import assert_never
 
 import msgspec
 
@@ -17,7 +18,7 @@ from clauseway.agreement import (
     TermState,
     in_force,
 )
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm, Granting
 from clauseway.catalog import Catalog
 from clauseway.decisions.findings.effects import readings_named
 from clauseway.decisions.givers import Givers, giver_of
@@ -123,10 +124,13 @@ class _Search(msgspec.Struct, frozen=True):
 
 
 def _products(term: AnyTerm) -> frozenset[str]:
+    """Return the products and classes to which a term grants a right."""
+    if not isinstance(term, Granting):
+        return frozenset()
     match term:
         case Permission():
             return term.products
         case Licence():
             return term.products.union(*(scope.products for scope in term.carries))
         case _:
-            return frozenset()
+            assert_never(term)

@@ -267,13 +267,20 @@ class _Ended:
 
     def _lost(self, state: TermState) -> date | None:
         """Return the day on which an ended term was lost; None for a right that never was."""
-        match state.term:
+        term = state.term
+        match term:
             case Licence() | Exclusivity():
                 lost = self._givers.lost(state, self._lineage, state.as_of)
-            case Permission() if not state.paused:
+            case Permission():
+                if state.paused:
+                    return state.end
                 lost = self._givers.lost_permission(state, self._lineage, state.as_of)
-            case _:
+            case Ownership() | Prohibition() | Precedence() | RefusalRight():
                 return state.end
+            case RevenueShareTerm() | Inoperative():
+                return state.end
+            case _:
+                assert_never(term)
         return lost.day if lost is not None else None
 
     def _keep(
@@ -336,7 +343,10 @@ def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> tuple[obj
             return (Permission, term.id), _EVERYWHERE  # it may be paused
         case Permission():
             return (Permission, term.party), (term.actions & looked_at, *_where(term))
-    return None, _EVERYWHERE
+        case Ownership() | Prohibition() | Precedence() | RefusalRight() | Inoperative():
+            return None, _EVERYWHERE
+        case _:
+            assert_never(term)
 
 
 def _where(scope: Scope | Permission | Exclusivity) -> tuple[NAMES, ...]:
@@ -406,8 +416,12 @@ def _scope_names(term: AnyTerm) -> Iterable[str]:
             return ("",)
         case Inoperative():
             return ()
-        case _:
+        case Ownership() | Permission() | Exclusivity() | Prohibition():
             return term.products
+        case Precedence() | RefusalRight():
+            return term.products
+        case _:
+            assert_never(term)
 
 
 def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ...] | None:
@@ -436,11 +450,13 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
             return carried or None
         case Inoperative():
             return None
-        case _:
+        case Permission() | Exclusivity() | Prohibition() | Precedence() | RefusalRight():
             if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products):
                 return None
             carve_outs = term.except_ if isinstance(term, Forbidding) else ()
             return _scopes_on(carve_outs, looked_at, lineage)
+        case _:
+            assert_never(term)
 
 
 def _scopes_on(
@@ -675,10 +691,12 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
                 for clouds in (term.base.clouds, _alone(""))
                 if term.base.clouds
             )
+        case Permission() | Prohibition():
+            yield _places(term, term.clouds)
         case Ownership() | Inoperative():
             pass
         case _:
-            yield _places(term, term.clouds)
+            assert_never(term)
 
 
 def _places(scope: Traded | Only, clouds: NAMES) -> Scope:
