@@ -16,7 +16,7 @@ import hledger_judge
 import settled_book
 import two_agreements
 from clauseway.agreement.language.terms import Inoperative
-from clauseway.app.agreements.exporting import extract
+from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, extract
 from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.charges import charges_of
 from clauseway.app.opening.home import Home
@@ -435,8 +435,7 @@ AGREEMENT_FILES = [
             "5 declarations written to {schema}.",
         ],
     ),
-    ("rego", ["{n} terms in force written to {out}."]),
-    ("odrl", ["{n} terms in force written to {out}."]),
+    *((form, ["{n} terms in force written to {out}."]) for form in AGREEMENT_FORMATS),
 ]
 
 

@@ -2,9 +2,10 @@
 rules only."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import cached_property
+from typing import NamedTuple
 
 import cedarpy
 import msgspec
@@ -244,3 +245,18 @@ def _day(literal: Node) -> date:
     value = literal.toPython()
     assert isinstance(value, date)
     return value
+
+
+class Judge(NamedTuple):
+    """Somebody outside who answers questions from an agreement's export in a format."""
+
+    form: str
+    answers: Callable[[Extract, Sequence[Question]], list[str]]
+
+
+JUDGES = {
+    "cedar": Judge("cedar", cedar_answers),
+    "opa": Judge("rego", opa_answers),
+    "regopy": Judge("rego", regopy_answers),
+    "odrl": Judge("odrl", odrl_answers),
+}

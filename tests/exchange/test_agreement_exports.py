@@ -10,7 +10,7 @@ import pytest
 from drawn_at_random import AGREEMENTS, FIRST_DAY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from outside_judges import CW, ODRL, odrl_graph
+from outside_judges import CW, JUDGES, ODRL, odrl_graph
 from pyshacl import validate
 from rdflib import Graph, URIRef
 from rdflib.namespace import ODRL2, RDF, RDFS
@@ -19,6 +19,7 @@ from clauseway import OpenAgreement, open_agreement
 from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
 from clauseway.app.opening.library import SHIPPED
 from clauseway.cli import run
+from clauseway.cli.commands import COMMANDS, Group
 from clauseway.exchange.agreements.cedar import CEDAR_SCHEMA
 from clauseway.exchange.agreements.extract import Extract
 from clauseway.exchange.agreements.odrl import odrl_document
@@ -182,12 +183,21 @@ def test_ship_first_as_cedar_reads_it() -> None:
 
 # --- the commands ----------------------------------------------------------------------------------------------------
 
+EXPORTS = COMMANDS["export"]
+assert isinstance(EXPORTS, Group)
+FORMS = [form for form, command in EXPORTS.below.items() if command.module == "agreement.export"]
+
+
+def test_every_format_of_the_agreement_has_a_command_and_a_judge_from_outside() -> None:
+    assert {*AGREEMENT_FORMATS} <= {*FORMS}, "a format without its Export in COMMANDS"
+    assert {*FORMS} == {judge.form for judge in JUDGES.values()}, "a format without its line in JUDGES"
+
 
 def test_files_are_written(tmp_path: Path) -> None:
-    for form in ("cedar", "rego", "odrl"):
+    for form in FORMS:
         assert run(["export", form, "--as-of", "2026-05-01", "--out", str(tmp_path / f"partnership.{form}")]) == 0
     names = sorted(path.name for path in tmp_path.iterdir())
-    endings = ["cedar", "cedarschema", "entities.json", "odrl", "rego"]
+    endings = sorted([*FORMS, "cedarschema", "entities.json"])
     assert names == [f"partnership.{ending}" for ending in endings]
     taken = extract(open_agreement(), date(2026, 5, 1), None)
     assert (tmp_path / "partnership.entities.json").read_text("utf-8") == cedar(taken)[1]
@@ -236,7 +246,7 @@ def test_grants_of_products_and_of_classes_have_one_type() -> None:
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["cedar", "rego", "odrl"])
+@pytest.mark.parametrize("form", FORMS)
 def test_what_is_wrong_is_told(form: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(["export", form, "--as-of", "tomorrow"]) == 3
     assert run(["export", form, "--as-of", "2026-05-01", "--out", str(tmp_path / "nowhere" / "x")]) == 3

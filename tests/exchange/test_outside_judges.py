@@ -8,7 +8,7 @@ each time. All of all of them, as a script: `python tests/exchange/test_outside_
 """
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, timedelta
 from itertools import count
 
@@ -17,7 +17,7 @@ import pytest
 from drawn_at_random import AGREEMENTS, FIRST_DAY, READINGS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answers
+from outside_judges import JUDGES
 
 from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import boundaries
@@ -31,13 +31,6 @@ from terms_at_hand import at_hand
 # Where nobody built OPA before, the first test that asks it does.
 pytestmark = pytest.mark.timeout(1_800)
 
-Judge = Callable[[Extract, Sequence[Question]], list[str]]
-JUDGES: dict[str, tuple[Judge, Callable[[Extract], str]]] = {
-    "cedar": (cedar_answers, lambda taken: "".join(cedar(taken))),
-    "opa": (opa_answers, AGREEMENT_FORMATS["rego"]),
-    "regopy": (regopy_answers, AGREEMENT_FORMATS["rego"]),
-    "odrl": (odrl_answers, AGREEMENT_FORMATS["odrl"]),
-}
 EVERYTHING = KnownAt.everything()
 ONE = timedelta(days=1)
 
@@ -70,16 +63,16 @@ class Hearing:
         return [_varied(question, number, catalog) for number, question in enumerate(everything)]
 
     def hear(self, judge: str, days: Iterable[date], stride: int = 1) -> None:
-        answer, export = JUDGES[judge]
+        form, answers_of = JUDGES[judge]
         table, turns = self.table(), count()
         exported, answers, phase = "", list[str](), 0
         for day in days:
             taken = extract(self.opened, day, self.known_at, self.readings)
-            text = _undated(export(taken), day)
+            text = _undated(_exported(form, taken), day)
             questions = self.questions(day)
             if text != exported:
                 exported, phase = text, next(turns) % stride
-                answers = answer(taken, questions[phase::stride])
+                answers = answers_of(taken, questions[phase::stride])
                 self.heard += len(answers)
             for question, outside in zip(questions[phase::stride], answers, strict=True):
                 self.asked += 1
@@ -102,6 +95,10 @@ def _varied(question: Question, number: int, catalog: Catalog) -> Question:
     return question
 
 
+def _exported(form: str, taken: Extract) -> str:
+    return "".join(cedar(taken)) if form == "cedar" else AGREEMENT_FORMATS[form](taken)
+
+
 def _undated(text: str, day: date) -> str:
     """An export without its own day: in the others' heading, and in the name and the fields of the ODRL policy."""
     lines = text.splitlines()
@@ -116,9 +113,9 @@ def _readable(asked: Question) -> str:
 STRIDES = {"cedar": every(2, 6), "opa": every(3, 6), "regopy": every(7, 21), "odrl": every(11, 22)}
 
 
-@pytest.mark.parametrize(("judge", "stride"), STRIDES.items())
-def test_every_combination_at_every_boundary(judge: str, stride: int) -> None:
-    opened = open_agreement()
+@pytest.mark.parametrize("judge", JUDGES)
+def test_every_combination_at_every_boundary(judge: str) -> None:
+    opened, stride = open_agreement(), STRIDES[judge]
     hearing = Hearing(opened)
     hearing.hear(judge, days_of(opened), stride)
     hearing.agrees()
@@ -184,17 +181,16 @@ def test_what_can_only_be_served_is_sold_by_others_too(judge: str) -> None:
         served = [one for one in Hearing(opened).questions(day) if (one.product, one.segment) == ("research", "any")]
         asked = [msgspec.structs.replace(one, seller=seller) for one in served for seller in parties]
         ours = [opened.answer(question).outcome for question in asked]
-        assert JUDGES[judge][0](extract(opened, day), asked) == ours
+        assert JUDGES[judge].answers(extract(opened, day), asked) == ours
 
 
 @pytest.mark.parametrize("judge", JUDGES)
 def test_all_four_outcomes_are_told_apart(judge: str) -> None:
     """A hearing in which one outcome never came would prove little of it."""
     opened = open_agreement()
-    answer, _ = JUDGES[judge]
     outcomes = set[str]()
     for day in (date(2022, 1, 1), date(2026, 5, 1)):
-        outcomes |= {*answer(extract(opened, day), Hearing(opened).questions(day)[::5])}
+        outcomes |= {*JUDGES[judge].answers(extract(opened, day), Hearing(opened).questions(day)[::5])}
     assert outcomes == {"permitted", "forbidden", "conditional", "unstated"}
 
 

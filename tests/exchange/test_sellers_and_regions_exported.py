@@ -4,7 +4,7 @@ from datetime import date
 
 import msgspec
 import pytest
-from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answers
+from outside_judges import JUDGES
 from regopy import Interpreter
 
 from clauseway import KnownAt
@@ -14,7 +14,6 @@ from clauseway.exchange.agreements.cedar import cedar_requests
 from clauseway.values import InvalidInput
 from housed_data import opened
 
-JUDGES = {"cedar": cedar_answers, "opa": opa_answers, "regopy": regopy_answers, "odrl": odrl_answers}
 DAYS = (date(2023, 12, 31), date(2026, 1, 1), date(2026, 7, 1))
 
 
@@ -29,7 +28,7 @@ def test_every_seller_and_region(judge: str) -> None:
     for day in DAYS:
         asked = questions(day)
         ours = [opened().answer(question).outcome for question in asked]
-        heard = JUDGES[judge](extract(opened(), day, KnownAt.everything()), asked)
+        heard = JUDGES[judge].answers(extract(opened(), day, KnownAt.everything()), asked)
         assert heard == ours
     assert any(question.seller != question.party for question in asked)
     assert {*ours} == {"permitted", "forbidden", "conditional"}
@@ -42,7 +41,8 @@ def test_places_lie_in_their_regions(judge: str) -> None:
     for cloud, place in places.items():
         in_region = [one for one in questions(DAYS[1]) if (one.cloud, one.region) == (cloud, "eu")]
         at_place = [msgspec.structs.replace(one, region=place) for one in in_region]
-        assert JUDGES[judge](taken, at_place) == JUDGES[judge](taken, in_region)
+        answers = JUDGES[judge].answers
+        assert answers(taken, at_place) == answers(taken, in_region)
 
 
 def test_the_seller_stands_in_the_requests_of_cedar() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clauseway.cli.commands import COMMANDS
+from clauseway.cli.commands import COMMANDS, Group
 from in_process import run, run_installed
 
 ROOT = Path(__file__).parents[2]
@@ -175,6 +175,14 @@ def test_the_readme_lists_every_command() -> None:
     table = readme[readme.index("## The commands") : readme.index("## The rooms")]
     listed = set(re.findall(r"^\|.*?\|", table, re.MULTILINE))
     assert [name for name in COMMANDS if not any(f"`clauseway {name}" in cell for cell in listed)] == []
+
+
+def test_the_readme_lists_every_format_of_an_export() -> None:
+    readme = (ROOT / "README.md").read_text()
+    [row] = [line.lower() for line in readme.splitlines() if line.startswith("| `clauseway export`")]
+    exports = COMMANDS["export"]
+    assert isinstance(exports, Group)
+    assert [name for name in exports.below if name.partition("-")[0] not in row] == []
 
 
 @pytest.mark.parametrize("room", ROOMS)

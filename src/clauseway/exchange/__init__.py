@@ -3,7 +3,7 @@
     focus           FOCUS, the FinOps specification: bills and invoices written, a cloud's bill read
     usage           usage from CloudEvents, OTLP, FOCUS and Parquet, not yet believed, and to
                     CloudEvents and FOCUS
-    agreements      the agreement on a day as Cedar, Rego and ODRL, term by term
+    agreements      the agreement on a day in the languages of other engines, term by term
     journals        the journal for Beancount, hledger and as Arrow tables
     question_files  files of questions (Parquet, CSV, JSON lines), and the same rows with answers
     statement_csv   a statement's lines; statement_xlsx: as a workbook; signatures: those under a statement

@@ -1,4 +1,4 @@
-"""`clauseway export` of the agreement: as Cedar, Rego and ODRL."""
+"""`clauseway export` of the agreement: one command for each format."""
 
 import re
 import sys
