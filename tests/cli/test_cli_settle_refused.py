@@ -142,7 +142,9 @@ def test_a_closed_month_changes_nothing(home: Path) -> None:
 def test_a_settlement_that_is_ended_while_another_process_settles_changes_nothing(home: Path, lock: str) -> None:
     with locks.locked(Home(home), lock):
         before = content(home)
-        command = [str(Path(sys.executable).parent / "clauseway"), *SETTLE, *assumed(), "--home", str(home)]
+        program = str(Path(sys.executable).parent / "clauseway")
+        # A shell's background jobs, and all that they start, ignore what is sent here.
+        command = ["env", "--default-signal=INT", program, *SETTLE, *assumed(), "--home", str(home)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         until_it_waits(process, home / f"{lock}.lock")
         process.send_signal(signal.SIGINT)
