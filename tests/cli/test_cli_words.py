@@ -47,6 +47,15 @@ def test_examples_in_help_are_whole_lines(path: str) -> None:
     assert [line for line in examples if f"    {line}" not in shown] == []
 
 
+@pytest.mark.parametrize("group", sorted({path.rpartition(" ")[0] for path in TREE} - {""}))
+def test_a_group_lists_each_command_with_a_whole_sentence(group: str) -> None:
+    listed = run(*group.split(), "--help", columns=60).stdout.partition("\nCommands:\n")[2]
+    assert "..." not in listed
+    for path in TREE:
+        if path.rpartition(" ")[0] == group:
+            assert re.search(rf"^  {path.split()[-1]} +[A-Z]", listed, re.MULTILINE), path
+
+
 # a flag that meant several things · nobody has it any more
 @pytest.mark.parametrize("flag", ["--to-day", "--through", "--as-if", "--of-day", "--day", "--at"])
 def test_no_command_keeps_a_name_of_many_meanings(flag: str) -> None:

@@ -98,6 +98,8 @@ def prepared(command: Any) -> Any:
             own = None if name.startswith("-") else name.upper()
             parameter.metavar = _VALUE_OF.get(name, own)
     if command.help:
+        # The list of a group shows the whole first sentence, which click cuts off otherwise.
+        command.short_help = command.get_short_help_str(len(command.help))
         command.help = "\n\n".join(map(_kept, re.split(r"\n{2,}", command.help)))
     return command
 

@@ -24,7 +24,7 @@ def _limits() -> None:
     """Limits a minute: requests, and tokens in and out. A request must keep every limit for its
     key.
 
-    A gateway process counts by itself.
+    Gateways share a limit: together they let through no more than it allows.
     """
 
 
