@@ -2,11 +2,12 @@
 
 It sends, reads the answer and reports to its lifecycle: a whole answer, content of a stream,
 the end of a stream, a stream that broke, a failure of the cloud, an exception of our own. Each
-attempt has its own record; its reservation ends once, with the record, and that of a pending resource
-with the resource.
+attempt has its own record. Its reservation ends once: with the record or, where a resource runs on at
+the cloud, with the resource.
 
-INVARIANT: no exception leaves the entry points of an attempt. Whatever its state, the attempt ends, its connection is
-closed, and its lifecycle gets `attempt_raised`; the exception does not count against the cloud.
+INVARIANT: no exception leaves the entry points of an attempt. Whatever the state in which one is
+raised, the connection is closed and the lifecycle gets `attempt_raised`, which ends the attempt. The
+exception does not count against the cloud.
 """
 
 import asyncio
@@ -35,13 +36,11 @@ from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.segment_format import TIER_CODE
 
 _NO_LINES: list[bytes] = []
-_BUSY: Final = 429
-_ERROR_BYTES_MAX: Final = (
-    64 << 10
-)  # an error is some hundred bytes; a page of HTML is not read to its end
-_REST_TIMEOUT_S: Final = (
-    2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
-)
+_TOO_MANY_REQUESTS: Final = 429
+# An error is some hundred bytes; a page of HTML is not read to its end.
+_ERROR_BYTES_MAX: Final = 64 << 10
+# For the rest of an error whose status is known, or of a stream whose last event has come.
+_REST_TIMEOUT_S: Final = 2.0
 
 
 class AttemptOwner(ABC):
@@ -104,7 +103,7 @@ class Attempt(Receiver):
     _task: asyncio.Task[None] | None = None  # that connects, or renews the credential
     _buffered: list[bytes] | None = None
     _buffered_bytes = 0
-    _is_suspect = False
+    _is_suspect = False  # its status mostly speaks of the deployment or of our account there
     _is_encoded = False
     _has_reconnected = False
     _has_renewed = False
@@ -137,10 +136,11 @@ class Attempt(Receiver):
     def _begin(self) -> None:
         owner, target = self._owner, self.candidate.target
         request, shared = owner.request, owner.shared
+        # The numbers by which the journal knows buyer, deployment and ruling.
         buyer, deployment, ruling = owner.customer.label, target.label, self.candidate.ruling
         reserved = self.reserved
-        # The intent goes first, and is on the disk within 50 ms: if this process dies, the attempt is
-        # found in the journal and the whole reservation counts as spent.
+        # The intent goes first, and is on the disk within 50 ms. If this process dies after that, the
+        # attempt is found in the journal and the whole reservation counts as spent.
         shared.spool.append(
             pack_intent(
                 boot=shared.boot,
@@ -202,18 +202,20 @@ class Attempt(Receiver):
     def _send(self, upstream: UpstreamConnection) -> None:
         target, request = self.candidate.target, self._owner.request
         write_head = target.write_head
-        # The connection is as good as before; only the credential is missing.
+        # There is no credential at present. The connection is as good as before.
         if write_head is None:
             target.endpoint.keep(upstream)
             self._fail(Failure("has no credential at present"))
             return
         self._upstream = upstream
+        # The body for this deployment: the model's name there; a stream is asked to report its usage.
         body = request.operation.splice(
             request.properties, request.body, request.content_type, target.destination
         )
         # After a refused credential this tells whether another request has renewed the credential meanwhile.
         self._sent_head_writer = write_head
         call = request.call
+        # Some surfaces take another path and body, as Anthropic's models on other clouds do.
         if target.envelope is not None:
             call, body = target.envelope(call, body, request.forwarded, request.properties.streamed)
         # The wall clock, never the business clock: clouds reject signatures of another time.
@@ -261,42 +263,42 @@ class Attempt(Receiver):
         if self.stream is not None:
             self._read_stream(data, complete)
             return
-        if not self.status and self._read_head(upstream):
+        if not self.status:
+            self._read_head(upstream)
+        if self.stream is not None:
             self._read_stream(data, complete)
         # We sent no `accept-encoding`; packed bytes could be neither read for usage nor passed on.
         elif self._is_encoded:
             self.disconnect()
             self._fail(Failure("answered in an encoding that nobody asked for", self.status))
         elif not complete:
-            self._buffer_answer(data)
+            self._buffer_body(data)
         elif self._buffered is None:
-            self._read_whole_answer(data)
+            self._read_whole_body(data)
         else:
-            self._read_whole_answer(b"".join((*self._buffered, data)))
+            self._read_whole_body(b"".join((*self._buffered, data)))
 
-    def _read_head(self, upstream: UpstreamConnection) -> bool:
-        """Read status and headers; return whether an event stream to pass on follows them."""
+    def _read_head(self, upstream: UpstreamConnection) -> None:
+        """Read status and headers; begin the stream if events to pass on follow them."""
         status = self.status = upstream.status
         self._upstream_id = upstream.upstream_id
         self.head, self.rate_limit_lines = upstream.head, upstream.limits
         if upstream.is_encoded:
-            # Nobody asked for an encoding, and an answer that cannot be read cannot be metered.
             self._is_encoded = True
         elif status == 200:
             if upstream.is_event_stream:
                 request = self._owner.request
                 operation, destination = request.operation, self.candidate.target.destination
                 self.stream = operation.stream(request.properties, operation.units_in, destination)
+                # The stream takes the events out of AWS's frames.
                 if destination.framed:
                     self.head = _as_event_stream(self.head)
-                return True
         elif is_suspect(status):
             self._is_suspect = True
             self._owner.shorten_deadline(self, self._owner.shared.wheel.now_s + _REST_TIMEOUT_S)
-        return False
 
-    def _buffer_answer(self, data: bytes) -> None:
-        """Keep bytes of an answer that is read when it is whole; refuse one that is too long."""
+    def _buffer_body(self, data: bytes) -> None:
+        """Keep bytes of a body that is read when it is whole; end the attempt if it is too long."""
         if self._buffered is None:
             self._buffered = []
         self._buffered.append(data)
@@ -310,21 +312,19 @@ class Attempt(Receiver):
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
 
-    def _read_whole_answer(self, body: bytes) -> None:
-        """Report a whole response: an answer, a refusal, or a failure of the cloud."""
+    def _read_whole_body(self, body: bytes) -> None:
+        """Report a whole body: an answer, a refusal, or a failure of the cloud."""
         if self.status >= 300:
             self._handle_refusal(body, is_whole=True)
-        elif self._is_answer(body):
+            return
+        operation = self._owner.request.operation
+        # Read the usage once: it shows here that the body is an answer, and the record needs it.
+        units = self._reported_units = operation.units_in(body)
+        # A body with usage and without an error is an answer; any other is examined, which is slower.
+        if (units and body.find(b'"error"') < 0) or operation.is_answer(body):
             self._report_answer(body)
         else:
             self._fail(Failure(f"answered {self.status} without an answer", self.status))
-
-    def _is_answer(self, body: bytes) -> bool:
-        """Return whether a body is an answer, as its status says. Keep the usage that it reports,
-        because reading it is most of the work."""
-        operation = self._owner.request.operation
-        units = self._reported_units = operation.units_in(body)
-        return (bool(units) and body.find(b'"error"') < 0) or operation.is_answer(body)
 
     def _report_answer(self, body: bytes) -> None:
         """Hand a whole answer to the lifecycle, which passes it on."""
@@ -335,12 +335,12 @@ class Attempt(Receiver):
     def _handle_refusal(self, body: bytes, *, is_whole: bool) -> None:
         """Pass on a refusal of the request itself; any other is the attempt's failure. If the
         credential was refused, renew it once and send again."""
+        # Only a whole body can tell that the resource is gone.
         names_resource = self._owner.names_resource and is_whole
         failure = failure_of(self.status, self.head, body, time(), names_resource=names_resource)
         if failure is None and is_whole:
-            if (
-                self.status == _BUSY
-            ):  # beyond every limit: the request will not be smaller next time
+            # A 429 that speaks of the request: it is beyond every limit, and will be next time too.
+            if self.status == _TOO_MANY_REQUESTS:
                 self.head = [*self.head, b"x-should-retry", b": ", b"false", b"\r\n"]
             shape = self._owner.request.operation.shape_error
             refusal = without_our_names(body)
@@ -369,7 +369,6 @@ class Attempt(Receiver):
             self.disconnect()
             self._report_broken_stream(str(error))
             return
-        # Until content has come, a failure sends the request to another candidate.
         if stream.has_content:
             if not self.has_content:
                 self.has_content = True
@@ -382,6 +381,7 @@ class Attempt(Receiver):
                 owner.set_deadline(self)
             if events:
                 owner.stream_content(self, events)
+        # Until content has come, a failure sends the request to another candidate.
         elif stream.failed:
             self.disconnect()
             self._fail(Failure("reported an error before any content", self.status))
@@ -432,8 +432,9 @@ class Attempt(Receiver):
             self._fail(Failure(reason, self.status))
 
     def _may_reconnect(self) -> bool:
-        """Return whether to send again on a fresh connection: only if no other candidate is left,
-        because the cloud may have worked on the lost request."""
+        """Return whether to send the same attempt again: once, soon after it began, and only if no
+        other candidate is left. The cloud may have worked on what was lost, and another candidate is
+        an attempt with an intent and a record of its own."""
         stale_us = self._owner.shared.limits.stale_s * 1e6
         return (
             not self._has_reconnected
@@ -461,7 +462,7 @@ class Attempt(Receiver):
             self._fail(Failure("did not answer in time", self.status))
 
     def _fail(self, failure: Failure) -> None:
-        """Report a failure of the cloud. It counts against the health of its deployment, unless the
+        """Report that the deployment brought no answer. That counts against its health, unless the
         cloud asks us to wait."""
         self.failed = True
         target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
@@ -555,9 +556,10 @@ class Attempt(Receiver):
         return self._estimate(stream.events), Status.ESTIMATED
 
     def _estimate(self, output_tokens: int) -> Units:
-        """Return an estimate of usage that was not reported: of tokens that cost, at most the worst
-        case."""
+        """Return an estimate of usage that was not reported. Where tokens cost, it is never larger
+        than the worst case."""
         request, reserved = self._owner.request, self.reserved
+        # Sound that is charged by its duration: estimated from its bytes, rounded up.
         if self.candidate.target.scale.rates.by_time:
             return ((_AUDIO_TIME, -(-len(request.body) // _SOUND_BYTES_PER_MS)),)
         estimate = request.operation.estimate(request.text_bytes, output_tokens)
@@ -597,6 +599,7 @@ class Attempt(Receiver):
         target, reserved = self.candidate.target, self.reserved
         # The resource runs on: its end brings the charge, and until then the reservation stays.
         if self.pending_resource is not None:
+            # A batch's hold is a lease of its own, which no process's end ends.
             outlives_process = self.pending_resource.hold is not None
             reservation = Reservation(
                 customer.allowance,
@@ -627,12 +630,14 @@ class Attempt(Receiver):
         )
         # A batch's tokens are not of the minute in which it ends.
         tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
-        # If no reservation is kept for the resource, because it was made before a restart, the charge
-        # counts against the key of this request: it is spent all the same.
-        is_charged_elsewhere = self.pending_resource is None and shared.holds.end_reservation(
+        # The charge ends the reservation that is kept for the resource. If none is kept, because the
+        # resource was made before a restart, it counts against the key of this request: it is spent
+        # all the same.
+        own_charge, own_tokens = charge, tokens
+        if self.pending_resource is None and shared.holds.end_reservation(
             issued.identifier, charge, tokens
-        )
-        own_charge, own_tokens = (0, 0) if is_charged_elsewhere else (charge, tokens)
+        ):
+            own_charge, own_tokens = 0, 0
         if customer.allowance is not None:
             customer.allowance.end_reservation(
                 target.cloud,
@@ -713,12 +718,14 @@ class Attempt(Receiver):
         charge = target.charge_of(
             units, owner.request.operation.name, tier, owner.customer.buyer, owner.event_ns
         )
+        # The journal keeps the tier among the units.
         return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
 
 
 def _as_event_stream(head: list[bytes]) -> list[bytes]:
     """Return the header lines for a client whose events are taken out of AWS's frames."""
     lines = list(head)
+    # A header is four items: name, colon, value, end of line.
     for at in range(0, len(lines), 4):
         if lines[at].lower() == b"content-type":
             lines[at + 2] = b"text/event-stream; charset=utf-8"

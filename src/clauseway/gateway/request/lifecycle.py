@@ -77,7 +77,11 @@ _LEFT: Final = "was called off, because the client left"
 
 
 class RequestClient(Protocol):
-    """The connection that the request came by, as far as its lifecycle needs it."""
+    """The connection that the request came by, as far as its lifecycle needs it.
+
+    `head_lines` are headers of the answer, such as `connection: close`. `chunked`: a stream is sent
+    in chunks; else its end is the end of the connection.
+    """
 
     head_lines: bytes
     chunked: bool
@@ -248,7 +252,7 @@ class Lifecycle(AttemptOwner):
             self._set_due(self._deadline_s)
             return
         try:
-            self._attempt_next_candidate_or_refuse()
+            self._attempt_next_candidate_or_answer()
         except Exception as error:
             self.end_with_own_fault(error)
 
@@ -307,7 +311,7 @@ class Lifecycle(AttemptOwner):
         self._skipped = (*self._skipped, *prepared.selection.skipped)
         if self._resources is not None:
             self._resources.turn_to(request)
-        self._attempt_next_candidate_or_refuse()
+        self._attempt_next_candidate_or_answer()
 
     def _refuse(self, refused: Refused) -> None:
         """Answer with the refusal that the preparation raised."""
@@ -320,8 +324,8 @@ class Lifecycle(AttemptOwner):
 
     # -- choose
 
-    def _attempt_next_candidate_or_refuse(self) -> None:
-        """Attempt the next candidate; if there is none, answer so."""
+    def _attempt_next_candidate_or_answer(self) -> None:
+        """Attempt the next candidate; if there is none, answer that."""
         if not self._attempt_next_candidate():
             self._answer_no_candidate_left()
 
@@ -383,7 +387,7 @@ class Lifecycle(AttemptOwner):
             )
             if shortage is not None:
                 if shortage.may_grow and self._attempt is None:
-                    # Only the first attempt waits for a larger slice; a failover or hedge moves on.
+                    # Only the first attempt waits for more; a failover or hedge moves on.
                     self._task = self.shared.loop.create_task(
                         self._grow_and_attempt(shortage, candidate)
                     )
@@ -420,10 +424,11 @@ class Lifecycle(AttemptOwner):
         return target.worst_case(request.properties, text_bytes, request.needs, scale)
 
     async def _grow_and_attempt(self, shortage: Shortage, candidate: Candidate) -> None:
-        """Ask for larger slices of the exhausted limits and budgets, then attempt the candidate again.
+        """Ask for larger shares of the exhausted limits and slices of the exhausted budgets, then
+        attempt the candidate again.
 
-        Another request may take the granted amount first. Then the attempt is short again and asks
-        again, until its worst case fits or no larger slice is granted.
+        Another request may take what was granted first. Then the attempt is short again and asks
+        again, until its worst case fits or nothing more is granted.
         """
         try:
             await self.shared.allowances.grow(shortage)
@@ -431,7 +436,7 @@ class Lifecycle(AttemptOwner):
                 return
             self._task = None
             if not self._attempt_candidate(candidate):
-                self._attempt_next_candidate_or_refuse()
+                self._attempt_next_candidate_or_answer()
         except Exception as error:
             self._task = None
             self.end_with_own_fault(error)
@@ -461,8 +466,10 @@ class Lifecycle(AttemptOwner):
         if is_served and self.request.needs.cache_key:
             self._remember_cache(attempt)
         resources = self._resources
+        # The request's path names a resource.
         if resources is not None and resources.is_about_named:
             self._answer_about_resource(resources, attempt, body)
+        # The answer issues an identifier.
         elif resources is not None and is_served and resources.makes:
             self._answer_and_issue(resources, attempt, body)
         else:
@@ -761,8 +768,8 @@ class Lifecycle(AttemptOwner):
         events, self._waiting_events = self._waiting_events, None
         if events is not None:
             client.write(b"".join(events))
-        # An answer that ends by its length or its last chunk leaves the connection usable: unless
-        # `connection: close` was sent, the client sends its next request there.
+        # The connection can carry another request if the answer's end shows: by its length, or by
+        # its last chunk. A stream that is not chunked ends with the connection.
         intact = client.chunked or not self._stream_begun
         client.write(last_bytes)
         try:
@@ -825,7 +832,7 @@ class Lifecycle(AttemptOwner):
             self._note_no_retries()
             self._answer_no_candidate_left()
         else:
-            self._attempt_next_candidate_or_refuse()
+            self._attempt_next_candidate_or_answer()
 
     def stream_broke(self, attempt: Attempt, reason: str) -> None:
         """End a stream that broke after content was sent: with an error event in the client's
@@ -837,6 +844,7 @@ class Lifecycle(AttemptOwner):
         self._note_ended(attempt, Failure(reason, attempt.status))
         message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         event = stream.broken(STREAM_BROKEN, message)
+        # The client saw the status of the head; the explanation says 502.
         self._finish_with_own_answer(502, _last_of_stream(event, self._client.chunked), message)
 
     def _note_ended(self, attempt: Attempt, failure: Failure, *, called_off: bool = False) -> None:
