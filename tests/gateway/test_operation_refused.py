@@ -12,11 +12,13 @@ import pytest
 from gateway_rig import AUTHORIZED, SECRET, Rig, eventually, status
 
 from clauseway.app.opening.home import Home
-from clauseway.app.screens.engineer_page import path_refused
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.screens.engineer_page import Glance, engineer_page, path_refused
 from clauseway.gateway.process import refused
 from clauseway.gateway.process.refused import RefusedRequests, older
-from clauseway.gateway.request.explanations import RequestExplanation
+from clauseway.gateway.request.explanations import RequestExplanation, as_json
 from clauseway.metering import Buyer
+from clauseway.web.engineer import LatestRequest
 
 PROMPT = "the-prompt-nobody-may-read"
 
@@ -61,6 +63,48 @@ def test_what_no_cloud_answered_is_found_when_the_gateway_is_gone(rig: Rig, home
     assert SECRET not in kept
     assert AUTHORIZED["authorization"].removeprefix("Bearer ") not in kept
     assert file.stat().st_mode & 0o077 == 0
+
+
+def not_served(home: Home, glance: Glance | None) -> tuple[LatestRequest, ...]:
+    """The latest requests that were not served, as the engineer's screen lists them."""
+    page = engineer_page(
+        home, open_agreement(), glance, "–", down="", gateway_url="http://127.0.0.1/v1", snippets=(), alerts=()
+    )
+    return page.not_served
+
+
+def test_the_screen_lists_what_the_gateway_refused_before_it_was_started_again(rig: Rig, home: Home) -> None:
+    file = home.refused_by("gateway")
+    rig.cloud("azure")
+    rig.start(None, "--refused", str(file))
+    before = ask(rig, model="gpt-none-1")
+    rig.stop()
+    assert [request.id for request in not_served(home, None)] == [before.headers["x-clauseway-request-id"]]
+    rig.start(None, "--refused", str(file))
+    after = ask(rig, model="gpt-none-2")
+    eventually(lambda: file.read_bytes().count(b"\n") == 2)
+    rig.stop()
+    # The gateway that runs tells of its own as well: each is listed once, the latest first.
+    views = [json.loads(line) for line in file.read_bytes().splitlines()]
+    listed = not_served(home, Glance(not_served=(views[1],)))
+    assert [request.id for request in listed] == [
+        answer.headers["x-clauseway-request-id"] for answer in (after, before)
+    ]
+    assert [request.asked for request in listed] == ["chat gpt-none-2", "chat gpt-none-1"]
+    assert after.json()["error"]["message"] in listed[0].said
+
+
+def test_the_screen_lists_no_more_than_the_latest(home: Home) -> None:
+    file = home.refused_by("gateway")
+    for number in range(700):
+        kept = msgspec.structs.replace(explained("x" * 2_000), event_ns=number)
+        line = as_json(f"req_{7:016x}{number:016x}", kept)
+        with (older(file) if number < 400 else file).open("ab") as lines:
+            lines.write(msgspec.json.encode(line) + b"\n")
+    with file.open("ab") as lines:
+        lines.write(b'{"id": "req_torn')
+    listed = not_served(home, None)
+    assert [request.id for request in listed] == [f"req_{7:016x}{number:016x}" for number in range(699, 679, -1)]
 
 
 def test_without_a_file_nothing_is_kept(rig: Rig, home: Home) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from importlib import import_module
 from itertools import accumulate
+from os import SEEK_END
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,6 +34,8 @@ from clauseway.wording.names import Wording
 # Reads the journal and the lake by an engine: loaded for a request that no gateway keeps any more.
 _ONE_REQUEST = "clauseway.app.reports.one_request"
 _SHOWN = 20
+# The end of a file of refused requests: a line has some kilobytes at most.
+_TAIL_BYTES = 256 * 1024
 _USD = Decimal(10) ** -12
 _FAILED, _SERVER_FAILED = 400, 500
 
@@ -168,7 +172,7 @@ def engineer_page(
         deployments=tuple(_deployment(words, cited, now, each) for each in now.deployments),
         refusals=tuple((code, f"{count:,}") for code, count in sorted(now.refusals.items())),
         ruled_out=tuple(_ruled_out(words, refusal) for refusal in now.ruled_out),
-        not_served=tuple(map(_latest, now.not_served)),
+        not_served=tuple(map(_latest, _not_served(home, now))),
         latest=tuple(map(_latest, now.latest)),
         keys=tuple(_key(key) for key in sorted(list_keys(home), key=_expiry) if key.expires),
         budgets=tuple(map(_budget, budgets)),
@@ -343,11 +347,36 @@ def _where(step: Mapping[str, Any]) -> str:
     return " on ".join(filter(None, (step.get("deployment", ""), step.get("cloud", "")))) or "all"
 
 
+def _refused_files(home: Home) -> list[Path]:
+    return sorted(home.logs.glob("*-refused*.jsonl"))
+
+
+def _not_served(home: Home, glance: Glance) -> tuple[dict[str, Any], ...]:
+    """Return the latest requests that were not served: a gateway that was started again tells of
+    none before, but kept them in its file."""
+    by_id = {view["id"]: view for views in _kept_refusals(home) for view in views}
+    for view in glance.not_served:
+        by_id.pop(view["id"], None)
+    return _newest([glance.not_served, tuple(by_id.values())])
+
+
+def _kept_refusals(home: Home) -> Iterator[Sequence[dict[str, Any]]]:
+    """Yield the latest requests of each file that gateways kept of those that no cloud answered."""
+    for file in _refused_files(home):
+        with file.open("rb") as kept:
+            begin = max(kept.seek(0, SEEK_END) - _TAIL_BYTES, 0)
+            kept.seek(begin)
+            lines = kept.read().split(b"\n")
+        # Reading began in the middle of a line, and a gateway may have died in the middle of one.
+        whole = lines[1:-1] if begin else lines[:-1]
+        yield [msgspec.json.decode(line) for line in whole[-_SHOWN:]]
+
+
 def path_refused(home: Home, named: str) -> RequestPath | None:
     """Return a request that no cloud answered, as a gateway kept it in its file; None where none
     did."""
     wanted = f'"id":"{named}"'.encode()
-    for file in sorted(home.logs.glob("*-refused*.jsonl")):
+    for file in _refused_files(home):
         with file.open("rb") as lines:
             for line in lines:
                 # A line whose gateway died in the middle of it is no line.
