@@ -15,6 +15,7 @@ from bench import (
     ledger,
     metering,
     months,
+    pages,
     recovery,
     replicas,
     settlement,
@@ -36,6 +37,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "settlement": settlement.measure,
     "ledger": ledger.measure,
     "months": months.measure,
+    "pages": pages.measure,
     "checking": checking.measure,
 }
 

@@ -192,17 +192,17 @@ FROM sums AS s JOIN prices AS p ON s.product = p.product AND s.cloud = p.cloud A
 GROUP BY ALL ORDER BY ALL"""
 
 
-def generate(folder: Path, rows: int) -> None:
+def generate(folder: Path, rows: int, files_a_day: int = _FILES_A_DAY) -> None:
     """Make the lake of so many rows, its list of files, the book, and the prices as plain columns for the bare side."""
     folder.mkdir(parents=True)
     (folder / "book.csv").write_text(_BOOK)
     control = Control.open(folder / "control.db")
     root = Lake(folder / "lake", control).root
     files = []
-    each = rows // (_DAYS * _FILES_A_DAY)
+    each = rows // (_DAYS * files_a_day)
     with duckdb.connect() as connection:
-        for number in range(_DAYS * _FILES_A_DAY):
-            day = _FIRST + timedelta(days=number // _FILES_A_DAY)
+        for number in range(_DAYS * files_a_day):
+            day = _FIRST + timedelta(days=number // files_a_day)
             name = f"{USAGE}/{day}/made-up-{number:04d}.parquet"
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             where = {

@@ -413,7 +413,7 @@ class SamplePages:
     async def text(self, document: str, line: str) -> TextContext | None:
         return TEXT if document == TEXT.document else None
 
-    async def line(self, period: str, line: str, request: str) -> LineContext | None:
+    async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
         return self.lines.get((period, line))
 
     async def statement(self, period: str) -> StatementContext | None:

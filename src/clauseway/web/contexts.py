@@ -254,7 +254,10 @@ class ClauseShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything behind a statement line. `days` are rows of day, requests and what was charged."""
+    """Everything behind a statement line. `days` are rows of day, requests and what was charged.
+
+    `is_outline`: the records of its days were not read, so there are no `prices` and no `requests`.
+    """
 
     period: str
     id: str
@@ -268,6 +271,7 @@ class LineContext(msgspec.Struct, frozen=True, kw_only=True):
     requests: tuple[RequestShown, ...]
     requests_note: str
     clauses: tuple[ClauseShown, ...]
+    is_outline: bool = False
 
 
 class Snippet(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,9 +94,10 @@ class FinanceSource(Protocol):
         """Return the statement of a month (`2026-05`), or None where there is none."""
         ...
 
-    async def line(self, period: str, line: str, request: str) -> LineContext | None:
+    async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
         """Return the evidence behind a line of a month, with one request followed where it is
-        named; None where there is no such line or request."""
+        named; None where there is no such line or request. Many records are read only where
+        `records` asks for them (any text)."""
         ...
 
 
@@ -122,8 +123,10 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
         name="line",
         screen="/finance",
         path="/statement/{period}/{line}",
-        query=("request",),
-        ask=lambda source, given: source.line(given["period"], given["line"], given["request"]),
+        query=("request", "records"),
+        ask=lambda source, given: source.line(
+            given["period"], given["line"], given["request"], given["records"]
+        ),
         absent=Absence(
             "There is no line {line} in {period}",
             "No settlement of that month has it, or the request is not in it.",

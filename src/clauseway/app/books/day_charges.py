@@ -75,6 +75,15 @@ class DayCharges:
             self._covered = days
         return [line for day in sorted(self._lines) if day in days for line in self._lines[day]]
 
+    def kept(self, days: Interval) -> _Lines:
+        """Return the charges of some days as they were kept, without a look at the lake; none
+        where the charges of a day with usage are not kept."""
+        names = {_place(day): self._name(day) for day in sorted(self._batches) if day in days}
+        kept = read_sums(self._lake.control, names)
+        if len(kept) < len(names):
+            return []
+        return [line for place in names for line in msgspec.json.decode(kept[place], type=_Lines)]
+
     def settled(self, day: date) -> DaySettled:
         """Return a day's charges summed up, read or made. Raise InvalidInput as `lines` does."""
         lines = self.lines(_one_day(day))

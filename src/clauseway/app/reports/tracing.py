@@ -5,10 +5,11 @@ requests, its clause.
           └─────────▶ clauses, with file, line and source
 
 Everything is read again from where it lies, by what was known when the line was settled; what does
-not come to the same sum as the line is said, not hidden.
+not come to the same sum as the line is said, not hidden. An outline leaves the records unread: it
+takes the same time however many there are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -18,14 +19,14 @@ from clauseway.app.agreements.passages import clause_at
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.books.bookkeeping import Sold, dispute
 from clauseway.app.books.settled import latest_settlements, now
-from clauseway.app.books.settling import saw_all_usage
+from clauseway.app.books.settling import Settler, saw_all_usage
 from clauseway.app.opening.charges import charge_of, charges_of, in_usd
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened
 from clauseway.app.reports.statements import working_of
 from clauseway.app.usage.sealing import open_lake
-from clauseway.ledger import Dispute, Entry, Settlement, statement_of
+from clauseway.ledger import Dispute, Entry, RevenueLine, Settlement, statement_of
 from clauseway.ledger.accruals import references
 from clauseway.ledger.statement import StatementLine, change_id, line_id
 from clauseway.metering import Used
@@ -109,7 +110,9 @@ class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
 class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
     """Everything behind a line.
 
-    `remarks` say what could not be repeated, and why; none is the rule.
+    `remarks` say what could not be repeated, and why; none is the rule. `unread` is the number of
+    records on the line's days, where it is an outline: `days` are then those that settling kept,
+    none where it kept none, and there are neither `prices` nor `requests`.
 
     `requests` are the first and the last by event time, or the one that was asked for. `counted` is
     the part of the charges that is in the share's base; `working` how the line came to its amount,
@@ -128,20 +131,30 @@ class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
     requests: tuple[TracedRequest, ...]
     clauses: tuple[TracedClause, ...]
     remarks: tuple[str, ...]
+    unread: int = 0
 
 
-def trace_line(home: Home, line: str, request: str = "", cent: int = 0) -> LineTrace:
+def trace_line(
+    home: Home, line: str, request: str = "", cent: int = 0, rows_max: int = 0
+) -> LineTrace:
     """Return the evidence behind a line of the latest settlements, named by its id or the beginning of
     it.
 
     With `request` the one request is followed; with `cent` the request that brought the line to
-    that cent. Raise InvalidInput: no such line, request or cent, or usage without a price.
+    that cent. With `rows_max`, a line whose days hold more records is outlined, unless one request
+    is followed. Raise InvalidInput: no such line, request or cent, or usage without a price.
     """
     traced = _find(home, line)
     with open_lake(home) as lake:
         inputs = traced.settlement.inputs
-        table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
+        known_at = KnownAt.parse(inputs.known_at)
         opened = settled_agreement(home, inputs.agreement)
+        rows = sum(file.rows for file in lake.usage_files(traced.line.days))
+        if rows_max and rows > rows_max and not request and not cent:
+            # Who settled by all knowledge kept the days by the prices that were known then.
+            prices = settled_prices(home, inputs.price_book, min(known_at, now()))
+            return _outline(lake, prices, opened, traced, rows)
+        table = settled_prices(home, inputs.price_book, known_at)
         try:
             return _Tracer(lake, table, opened, traced).trace(request, cent)
         except UnknownPrice as error:
@@ -297,6 +310,51 @@ def _lines(period: str, settlement: Settlement) -> Iterator[_TracedLine]:
             )
 
 
+def _outline(
+    lake: Lake, prices: PriceTable, opened: Opened, traced: _TracedLine, rows: int
+) -> LineTrace:
+    """Return what the books and the kept charges of the days say of a line; no record is read."""
+    settlement, line = traced.settlement, traced.line
+    readings = settlement.inputs.readings or {}
+    charges = Settler(lake, opened, prices, readings).charges
+    days = _of_line(line, charges.kept(line.days))
+    return LineTrace(
+        period=traced.period,
+        line=line,
+        working=traced.working,
+        receipt=settlement.receipt,
+        entries=tuple(_entries(lake, traced)),
+        days=days,
+        charged=exact_sum(day.charged for day in days) if days else traced.base,
+        counted=traced.base,
+        prices=(),
+        requests=(),
+        clauses=tuple(_clause(opened, citation) for citation in line.citations),
+        remarks=traced.remarks,
+        unread=rows,
+    )
+
+
+def _entries(lake: Lake, traced: _TracedLine) -> Iterator[Entry]:
+    """Yield the entries that accrue a line, and those that correct it in a later period."""
+    own, period = traced.reference, traced.settlement.period
+    later = f"|{period.begin}|{own.removeprefix(references(period)[0])}"
+    for entry in lake.control.entries(own, "correction|"):
+        if entry.reference == own or (
+            not traced.line.is_change and entry.reference.endswith(later)
+        ):
+            yield entry
+
+
+def _of_line(line: StatementLine, charges: Sequence[RevenueLine]) -> tuple[DayCharge, ...]:
+    """Return the charges of a line, of those of its days."""
+    return tuple(
+        DayCharge(day=charge.event_day, requests=charge.requests, charged=charge.amount)
+        for charge in charges
+        if (charge.seller, charge.cloud, charge.product) == (line.seller, line.cloud, line.product)
+    )
+
+
 class _Tracer:
     """One line being followed, with the lake and the prices that it was settled from."""
 
@@ -321,7 +379,7 @@ class _Tracer:
             line=self._line,
             working=self._traced.working,
             receipt=self._settlement.receipt,
-            entries=tuple(self._entries()),
+            entries=tuple(_entries(self._lake, self._traced)),
             days=self._days,
             charged=self._charged,
             counted=self._traced.base,
@@ -331,28 +389,10 @@ class _Tracer:
             remarks=tuple(self._remarks()),
         )
 
-    def _entries(self) -> Iterator[Entry]:
-        """Yield the entries that accrue the line, and those that correct it in a later period."""
-        own, period = self._traced.reference, self._settlement.period
-        later = f"|{period.begin}|{own.removeprefix(references(period)[0])}"
-        for entry in self._lake.control.entries(own, "correction|"):
-            if entry.reference == own or (
-                not self._line.is_change and entry.reference.endswith(later)
-            ):
-                yield entry
-
     def _charges_by_day(self) -> tuple[DayCharge, ...]:
         line = self._line
-        return tuple(
-            DayCharge(
-                day=revenue_line.event_day,
-                requests=revenue_line.requests,
-                charged=revenue_line.amount,
-            )
-            for revenue_line in revenue(self._lake, self._prices, line.days, product=line.product)
-            if (revenue_line.seller, revenue_line.cloud, revenue_line.product)
-            == (line.seller, line.cloud, line.product)
-        )
+        charges = revenue(self._lake, self._prices, line.days, product=line.product)
+        return _of_line(line, charges)
 
     def _priced_units(self) -> tuple[PricedUnit, ...]:
         # Each attempt is priced by itself here, which takes too long where there are many.

@@ -211,8 +211,8 @@ class HomePages:
     async def statement(self, period: str) -> StatementContext | None:
         return await asyncio.to_thread(self._statement, period)
 
-    async def line(self, period: str, line: str, request: str) -> LineContext | None:
-        return await asyncio.to_thread(self._line, period, line, request)
+    async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
+        return await asyncio.to_thread(self._line, period, line, request, records)
 
     def _home_context(self, counts: CountsContext) -> HomeContext:
         today, known_at = day_of(self._clock()), now()
@@ -330,10 +330,10 @@ class HomePages:
             statement_context(settlement), alerts=open_alerts(self._home, settlement.as_of)
         )
 
-    def _line(self, period: str, line: str, request: str) -> LineContext | None:
+    def _line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
         month(period)  # refuses a text that is not a month, before any line is looked for
         page: LineContext | None = import_module(_LINE_PAGE).line_page(
-            self._home, period, line, request
+            self._home, period, line, request, records
         )
         return page
 

@@ -17,12 +17,28 @@ from clauseway.web.contexts import (
     TracedUnit,
 )
 
+# Records on the days of a line that a page reads without being asked for them: a blink of an eye.
+RECORDS_MAX = 10_000
 
-def line_page(home: Home, period: str, line: str, request: str) -> LineContext | None:
+
+def line_page(
+    home: Home,
+    period: str,
+    line: str,
+    request: str,
+    records: str = "",
+    records_max: int = 0,
+) -> LineContext | None:
     """Return the page of a line of a month, with one request followed if it is named; None where
-    the month has no such line or request."""
+    the month has no such line or request.
+
+    Where its days hold more than `records_max` records, they are left unread unless `records` says
+    anything.
+    """
     try:
-        trace = tracing.trace_line(home, line, request)
+        trace = tracing.trace_line(
+            home, line, request, rows_max=0 if records else records_max or RECORDS_MAX
+        )
     except InvalidInput:
         return None
     return line_context(trace) if (trace.period, trace.line.id) == (period, line) else None
@@ -31,7 +47,6 @@ def line_page(home: Home, period: str, line: str, request: str) -> LineContext |
 def line_context(trace: tracing.LineTrace) -> LineContext:
     """Return the trace for a page."""
     line = trace.line
-    shown = len(trace.requests)
     followed = any(request.share_after is not None for request in trace.requests)
     return LineContext(
         period=trace.period,
@@ -56,14 +71,25 @@ def line_context(trace: tracing.LineTrace) -> LineContext:
         days=tuple((day.day, f"{day.requests:,}", exact(day.charged)) for day in trace.days),
         prices=tuple(map(_unit, trace.prices)),
         requests=tuple(map(_request, trace.requests)),
-        requests_note="The request that was asked for."
-        if followed
-        else f"{shown:,} of {line.requests:,}, the first and the last by event time.",
+        requests_note=_note(trace, followed=followed),
+        is_outline=trace.unread > 0,
         clauses=tuple(
             ClauseShown(citation=clause.citation, title=clause.title, text=clause.text)
             for clause in trace.clauses
         ),
     )
+
+
+def _note(trace: tracing.LineTrace, *, followed: bool) -> str:
+    if trace.unread:
+        return (
+            f"{trace.line.requests:,} requests, among {trace.unread:,} records of these days, which "
+            "are not read for a page that nobody asked to."
+        )
+    if followed:
+        return "The request that was asked for."
+    shown = len(trace.requests)
+    return f"{shown:,} of {trace.line.requests:,}, the first and the last by event time."
 
 
 def _counted(trace: tracing.LineTrace) -> tuple[str, ...]:

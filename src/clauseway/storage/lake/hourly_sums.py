@@ -117,10 +117,10 @@ def usage_by(
 
 def days_with_usage(control: Control) -> Interval | None:
     """Return the days from the first to the last with usage; None where there is none."""
+    # A query each: SQLite looks up one end of an index, and walks over every row for both.
     with control.reading() as connection:
-        first, last = connection.execute(
-            select(func.min(_COLUMNS.hour), func.max(_COLUMNS.hour))
-        ).one()
+        first = connection.execute(select(func.min(_COLUMNS.hour))).scalar_one()
+        last = connection.execute(select(func.max(_COLUMNS.hour))).scalar_one()
     if first is None:
         return None
     return Interval(day_of(first * HOUR_NS), day_after(day_of(last * HOUR_NS)))
