@@ -40,7 +40,10 @@ class Calendar:
         return self._stretches[event]
 
     def first(self, event: str, since: date) -> tuple[date, Citation | None]:
-        """Return the first day from `since` on with an event going on, and its cause's citation."""
+        """Return the first day, from `since` on, on which an event goes on, and what it cites.
+
+        The day is FOREVER if there is none.
+        """
         for stretch in self.stretches(event):
             if since < stretch.end:
                 return max(since, stretch.begin), stretch.begun_by
@@ -70,7 +73,7 @@ class Calendar:
         ]
 
     def _deadlines(self, event: Event) -> list[Stretch]:
-        # A third event between the first and the deadline prevents it.
+        # A third event that comes before the deadline prevents it.
         prevented = (
             [start.begin for start in self._starts(event.prevented_by)]
             if event.prevented_by

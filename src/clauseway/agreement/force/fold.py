@@ -41,8 +41,8 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
     `begin` is FOREVER if the term waits for an event. `end` is exclusive. `ended_by` cites the text
     that set the end: the term itself or a change. `event` cites the fact that brought the end
     about, and `begun_by` the fact that brought the beginning about, if a past event did. `paused`
-    says, of a state that ended before the term did, while what the term does not hold. `right` is
-    the permission or licence that wrote the term, if it is the exclusivity of one.
+    is filled where the state ended and the term did not: `while EVENT goes on`, or `… does not go
+    on`. `right` is the permission or licence that wrote the term, if it is the exclusivity of one.
     """
 
     term: AnyTerm
@@ -160,8 +160,8 @@ def changed_by(
     """Return the terms that have not ended when a change takes effect, by default with everything
     known.
 
-    A term whose end a change concluded later had set by then is left out, and so is an exclusivity
-    that the change only moves past the end of its right.
+    Left out are a term whose end had been set by then by a change concluded later, and an
+    exclusivity that the change only moves past the end of its right.
     """
     effects = _effects(agreement, facts, readings, change, known_at)
     return frozenset(name for name, outlives_right in effects if not outlives_right)
@@ -206,7 +206,7 @@ def overtaken_by(
 ) -> dict[str, Change]:
     """Return the terms whose end a change never sets, each with the change that holds instead.
 
-    That one was concluded later, and took effect no later.
+    The change that holds was concluded later, and took effect no later.
     """
     fold, terms = _every_day(agreement, facts, readings, known_at)
     return {term.id: by for term in terms if (by := fold.overtaken(change, term)) is not None}
@@ -219,7 +219,10 @@ def ends_set_again(
     change: Change,
     known_at: KnownAt | None = None,
 ) -> dict[str, Citation]:
-    """Return the terms whose end a change sets to the end that they have, and the text of that."""
+    """Return the terms whose end a change sets to the end that they have already.
+
+    Each comes with the citation of the text that set that end.
+    """
     fold, terms = _every_day(agreement, facts, readings, known_at)
     return {
         term.id: set_by
@@ -251,9 +254,9 @@ def _every_day(
 def idle_events(agreement: Agreement, facts: FactRegister) -> tuple[EventHappened, ...]:
     """Return the recorded events that change nothing: renewals that came too late, second notices.
 
-    Without such an event, every event that a term waits for would go on on the same days: now, and
-    at each point since the event was recorded, for what was answered then may have rested on it.
-    `facts` holds only known facts.
+    Such an event can be left out, and every event that a term waits for still goes on on the same
+    days: as known now, and as known at each point since it was recorded, because answers given then
+    may have rested on it. `facts` holds only known facts.
     """
     awaited = events_awaited(agreement)
 
@@ -398,8 +401,8 @@ class _Fold(msgspec.Struct, frozen=True):
     def states(self, term: AnyTerm, amendment: Amendment, order: int) -> Iterator[TermState]:
         """Yield a state for each stretch on which the term holds; one state if it never does.
 
-        A term that ends while it is paused has a last state of no day: it ended then, and no longer
-        waits to go on.
+        A term that ends while it is paused has a last state that holds on no day: the term has
+        ended, and no longer waits to go on.
         """
         begin, begun_by = self._begin(term)
         end = self._end(term, begin)
@@ -436,7 +439,7 @@ class _Fold(msgspec.Struct, frozen=True):
         return term.begins, None
 
     def _pause(self, term: Term, day: date) -> str:
-        """Return while what a term does not hold on a day on which it pauses."""
+        """Return why a term pauses on a day: `while EVENT goes on`, or `… does not go on`."""
         for stretch in self.calendar.stretches(term.while_no) if term.while_no else ():
             if stretch.begin <= day < stretch.end:
                 return f"while {term.while_no} goes on"
@@ -451,7 +454,7 @@ class _Fold(msgspec.Struct, frozen=True):
         return stretches
 
     def has_effect(self, change: Change, term: Term) -> bool:
-        """Return whether a change holds of a term that had not ended when it took effect."""
+        """Return whether a change sets the end of a term that had not ended when it took effect."""
         end = self._own_end(term)
         for earlier, effective in self.changes.get(term.id, ()):
             if earlier.id == change.id:
@@ -472,7 +475,10 @@ class _Fold(msgspec.Struct, frozen=True):
         return None
 
     def had_end_of(self, change: Change, term: Term) -> Citation | None:
-        """Return the text that had set the end which a change sets again; None if it is another."""
+        """Return the text that had set the end which a change sets again.
+
+        None if the change sets another end.
+        """
         end, said = self._own_end(term), _said_end(term)
         for each, effective in self.changes.get(term.id, ()):
             if end.day <= effective:
@@ -501,7 +507,7 @@ class _Fold(msgspec.Struct, frozen=True):
     def _own_end(self, term: Term) -> _End:
         """Return the end that a term sets itself, as far as it is known.
 
-        Of a term that is yet to begin by an event, one that ends it may be over by then.
+        If an event begins the term, an event ends it only after that.
         """
         by_day = term if is_day(term.until) else msgspec.structs.replace(term, until="")
         end, (begin, _) = self._written_end(by_day, term.begins), self._begin(term)

@@ -118,7 +118,7 @@ class EventHappened(Fact, frozen=True, kw_only=True, tag="event"):
 
 
 class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
-    """The owner granted a party a product: to sell it, or for intellectual property to use it.
+    """The owner granted a party a product: to sell it or, if it is intellectual property, to use it.
 
     `cloud`, `region` and `segment` limit the grant; empty means any. `through` is its last day.
     """
@@ -141,9 +141,9 @@ class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
 
 
 class Withdrawal(Fact, frozen=True, kw_only=True, tag="withdrawal"):
-    """What it covers of a party's grants is withdrawn from this day on. A later grant stands.
+    """A product is withdrawn from a party's grants from this day on. A later grant stands.
 
-    `cloud`, `region` and `segment` limit what is withdrawn; empty means any. The rest of a grant
+    `cloud`, `region` and `segment` limit what is withdrawn; empty means any. The rest of each grant
     goes on.
     """
 
@@ -184,7 +184,7 @@ class PartyAdded(Fact, frozen=True, kw_only=True, tag="party"):
 
 
 class Retraction(Fact, frozen=True, kw_only=True, tag="retraction"):
-    """The fact that it corrects did not happen. It says nothing else."""
+    """The fact that `corrects` names did not happen."""
 
 
 FACT_KINDS: Mapping[str, type[Fact]] = {
@@ -350,9 +350,10 @@ def ends_too_early(fact: Fact) -> str:
 
 
 def kept_in_vain(fact: Fact, catalog: Catalog) -> list[tuple[str, str]]:
-    """Return the keys by which a grant is kept to a place that no act with its product has.
+    """Return the keys that limit a grant by a part that no act with its product has.
 
-    Each comes with the plural under which scopes name it. A class stands for all in it.
+    Each key comes with the key of that part in scopes (`cloud` with `clouds`). A class stands for
+    all its products.
     """
     if not isinstance(fact, Grant | Withdrawal):
         return []

@@ -20,7 +20,7 @@ class NameUse(NamedTuple):
     """Names in a term: the key they are written under, the noun for what they name, the names.
 
     `field` holds the names in the term, or in one of its scopes. `number` counts the scopes under
-    the key from 1, and is 0 of names that stand in no scope.
+    the key from 1; it is 0 for names outside any scope.
     """
 
     key: str

@@ -33,7 +33,7 @@ from clauseway.values import Citation
 
 NAMES = frozenset[str]
 _NONE: NAMES = frozenset()
-# Of a kind that decides nothing, what it names and says is all that it has.
+# A kind that decides nothing consists of what it says and whom it names: neither may be empty.
 _SomeText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 _SomeNames = Annotated[NAMES, msgspec.Meta(min_length=1)]
 
@@ -141,7 +141,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     actions: Sequence[str] = ()
     keys: Mapping[str, str] = msgspec.field(default_factory=dict)
     always: Sequence[str] = ()
-    # The keys of the two parties between whom every term of the kind is, the one that gives first.
+    # The keys of the two parties of every term of the kind; the party that gives stands first.
     between: tuple[str, str] | None = None
     # The key that may say `anyone`.
     anyone: str = ""
@@ -449,9 +449,9 @@ _CONTEXT = Kind(term=Context, binds="nobody", effect="None on any answer.")
 Forbidding = Exclusivity | Prohibition
 Granting = Permission | Licence
 Conditional = RefusalRight | Precedence  # in the order in which answers name them
-# The kinds whose scope may name sellers, segments and regions; and those of them, and inner scopes,
-# that name the clouds of an act.
+# The kinds whose scope may name sellers, segments and regions.
 Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
+# Those of them whose scope may name clouds too, and scopes within terms.
 Located = Scope | Permission | Exclusivity | Prohibition
 # Every kind. With `assert_never`, mypy reports any code that leaves a kind out.
 AnyTerm = (

@@ -223,13 +223,13 @@ def _kind(entry: YamlValue, mistakes: Mistakes) -> type[AnyTerm | Change] | None
         return None
     kind = KINDS.get(written.kind)
     if kind is None:
-        _tell_no_kind(written.kind, entry.members["kind"].line, mistakes)
+        _report_unknown_kind(written.kind, entry.members["kind"].line, mistakes)
         return None
     return kind.term
 
 
-def _tell_no_kind(written: str, line: int, mistakes: Mistakes) -> None:
-    """Report a kind of term that there is not, with the nearest one or another way to say it."""
+def _report_unknown_kind(written: str, line: int, mistakes: Mistakes) -> None:
+    """Report an unknown kind of term, with the nearest kind or another way to say it."""
     problem, why = f"unknown kind of term {written!r}", "no term of such a kind is executed"
     remedy = (
         f"Write one of: {', '.join(sorted(KINDS))}; keep as prose what none of them says, or as "
@@ -273,7 +273,7 @@ def _check_statement(
 def _known_at(
     written: YamlValue, front: AmendmentFront, definitions: Definitions, mistakes: Mistakes
 ) -> KnownAt:
-    """Return since when the amendment is known. Report a day before its announcement."""
+    """Return the point from which the amendment is known. Report a day before its announcement."""
     lines = {key: member.line for key, member in written.members.items()}
     for source in front.sources:
         mistakes.check_defined(lines["sources"], "source", source, definitions.names["sources"])

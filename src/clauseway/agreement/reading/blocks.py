@@ -37,7 +37,7 @@ Cited: TypeAlias = Annotated[tuple[CitedSource, ...], msgspec.Meta(min_length=1)
 # All whole numbers in terms count days.
 _DAYS_MAX = 36_500
 _NOTHING: Mapping[str, object] = {}
-# Lists of which other checks say what stands in them twice.
+# Lists in which other checks report repetitions.
 _REPEATED_ELSEWHERE = frozenset({"ends", "sets-end", "tiers", "floors", "options"})
 
 
@@ -112,7 +112,7 @@ def _check_keys(kind: type, entry: YamlValue, keys: Iterable[str], mistakes: Mis
 
 
 def check_repeated(entry: YamlValue, key: str, mistakes: Mistakes) -> None:
-    """Report what stands twice in a list: the second says nothing, and looks like something else.
+    """Report items that stand twice in a list: the second adds nothing, and seems to.
 
     Lists within it have no order: `[a, b]` is `[b, a]`.
     """
@@ -236,7 +236,7 @@ _FORMS: tuple[tuple[object, tuple[str, str]], ...] = (
     ),
 )
 
-# For keys that authors write several values in: how to say the same with one.
+# For keys under which authors write several values: how to say the same with one value.
 _ONE_OF_SEVERAL: Mapping[str, str] = {
     "from": "Write one event. For both, write from: a with while: b, if b goes on for good; for "
     "the earlier, a term for each.",

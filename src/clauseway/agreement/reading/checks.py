@@ -53,7 +53,7 @@ _NO_ACTION = (
     "no act of this name is decided; keep what it means as prose, or as kind: undertaking with "
     "parties:, which decides nothing and is shown"
 )
-# With one of these, or a digit, a text begins that was meant to be a number.
+# A text that begins with one of these, or with a digit, was meant to be a number.
 _BEGIN_A_NUMBER = ("+", "-", ".", ",", "\u2212")
 
 
@@ -137,14 +137,14 @@ def _vocabulary(definitions: Definitions) -> Mapping[str, KnownNames]:
     }
 
 
-# The lists of a scope: left out they are any, and so would be a list that names nothing.
+# The lists that mean any if they are left out.
 _ANY_IF_LEFT_OUT = frozenset({"clouds", "sellers", "segments", "regions", "carries", "despite"})
 
 
 def _check_empty(entry: YamlValue, term: AnyTerm, place: TermPlace) -> None:
-    """Check that no list of a scope is written and names nothing: it would be read as any.
+    """Check that no list of a scope is written empty: it would be read as any.
 
-    The base of a share may name no seller: it is then on what other sellers pay.
+    The base of a share may name no seller: the share is then taken on what other sellers pay.
     """
     for key, member in entry.members.items():
         if key == "base":
@@ -225,7 +225,7 @@ def _check_one_day(timed: Term | Change, until: date | None, place: TermPlace) -
 
 
 def _binds_nothing_by(term: Precedence, end: date) -> bool:
-    """Return whether ship-first ends before what it binds could first ship."""
+    """Return whether ship-first ends by the day since which it binds what first ships."""
     return FIRST_SHIPPED_SINCE in term.binds.options.values() and end <= term.since
 
 
@@ -245,7 +245,7 @@ def _until(timed: Term | Change, place: TermPlace) -> date | None:
     events = {*(place.definitions.names["events"] or ()), MILESTONE}
     if not timed.until or timed.until in events:
         return None
-    # What begins with a digit was meant as a day, all else as an event.
+    # A text that begins with a digit was meant as a day, any other as an event.
     if not timed.until[:1].isdigit():
         place.mistakes.check_defined(place.line("until"), "day or event", timed.until, events)
         return None
@@ -429,7 +429,7 @@ def _check_share(term: RevenueShareTerm, place: TermPlace) -> None:
 
 
 def _check_cap_opening(term: RevenueShareTerm, place: TermPlace) -> None:
-    """Check that what counted toward the cap before leaves something of it."""
+    """Check that what counted toward the cap before does not use it up."""
     opening = _amount(term.cap_opening, place) if term.cap_opening else None
     cap = _amount(term.cap, place) if term.cap else None
     if opening is not None and cap is not None and opening >= cap:

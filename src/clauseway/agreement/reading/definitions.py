@@ -101,7 +101,7 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     figures: Mapping[str, Figure]
     context: Mapping[str, ContextNote]
     events: Mapping[str, Event]
-    # The events that say in `days` how long after another they come about.
+    # The events that have a `days`: how long after another event they come about.
     counted: frozenset[str]
     names: Mapping[str, KnownNames]
     lines: Mapping[tuple[str, str], int]
@@ -138,7 +138,7 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
         parties=sections.list_of_names("parties"),
         clouds=sections.texts("clouds"),
         regions=sections.regions(),
-        # Any segment that a question does not name: every agreement has it.
+        # Every agreement has the segment of customers who claim none.
         segments=sections.list_of_names("segments") | {ANY_SEGMENT},
         classes=sections.records("classes", ClassWritten),
         products=sections.records("products", ProductWritten),
@@ -454,7 +454,7 @@ def _check_events(definitions: Definitions, mistakes: Mistakes) -> None:
 
 
 def _unclear(event: Event, events: Mapping[str, Event]) -> Iterator[tuple[str, str]]:
-    """Yield why a definition has no clear meaning, and the remedy."""
+    """Yield each reason why an event has no clear meaning, and the remedy."""
     if event.id == MILESTONE:
         yield "every agreement knows it", "Delete it: fact record milestone."
     if event.after and event.on is not None:
@@ -476,7 +476,7 @@ def _unclear(event: Event, events: Mapping[str, Event]) -> Iterator[tuple[str, s
 
 
 def _preventing(event: Event, events: Mapping[str, Event]) -> str:
-    """Return why an event is always prevented, or never; empty if either may happen."""
+    """Return why an event is always prevented, or never is; empty if both are possible."""
     if event.days == 0:
         return f"it comes about on the day of {event.after}, and leaves no day to prevent it on"
     if event.prevented_by == event.after:

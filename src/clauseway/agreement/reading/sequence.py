@@ -46,7 +46,7 @@ def check_sequence(
         _check_rescinded(draft, in_order, within)
         _check_once(draft, within)
     _check_commentary(in_order, definitions, mistakes.within(DEFINITIONS))
-    # With a mistake, a document has no terms, and who earns what cannot be known.
+    # A document with a mistake has no terms, so it would not show who earns what.
     if not mistakes:
         _check_wholesale(in_order, definitions.catalog(), mistakes)
 
@@ -215,7 +215,7 @@ def _check_changed(
             why = f"it stands in {later[changed.term].document}, not before"
             remedy = "Change it in a later amendment, or name another term."
             if later[changed.term] is draft:
-                why, remedy = "it stands in the same document", _todo_within(changed.term)
+                why, remedy = "it stands in the same document", _remedy_within(changed.term)
             mistakes.add(changed.line, problem, why, remedy)
         else:
             mistakes.check_one_of(
@@ -223,7 +223,7 @@ def _check_changed(
             )
 
 
-def _todo_within(term: str) -> str:
+def _remedy_within(term: str) -> str:
     """Return how to write the end of a term in the document that writes the term."""
     right = term.removesuffix(EXCLUSIVE_SUFFIX)
     if right == term:
@@ -285,9 +285,9 @@ def _check_commentary(
 
 
 def _check_wholesale(drafts: Sequence[AmendmentRead], catalog: Catalog, mistakes: Mistakes) -> None:
-    """Check that whoever pays a share of what it earns from other sellers may ever earn it.
+    """Check each share of what its payer earns from other sellers: the payer must be able to earn it.
 
-    An owner earns from those who sell what it owns, and so does whoever may license to others.
+    An owner earns from those who sell what it owns, and so does whoever may license it to others.
     """
     terms = [term for draft in drafts if draft.amendment for term in draft.amendment.terms]
     for draft in drafts:
@@ -308,7 +308,7 @@ def _check_wholesale(drafts: Sequence[AmendmentRead], catalog: Catalog, mistakes
 
 
 def _earns(term: AnyTerm, party: str, names: Sequence[str], catalog: Catalog) -> bool:
-    """Return whether by a term a party may earn from those who sell one of these products."""
+    """Return whether a term lets a party earn from those who sell one of these products."""
     if isinstance(term, Permission):
         return term.party == party and LICENSE in term.actions
     if not isinstance(term, Ownership) or term.party != party:

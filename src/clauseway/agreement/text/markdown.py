@@ -73,7 +73,7 @@ def take_apart(text: str, mistakes: Mistakes) -> Document:
     front = _FRONT.match(text)
     skipped = front.end() if front else 0
     draft = _Draft(text[skipped:], text.count("\n", 0, skipped) + 1)
-    # Blocks alone: what inline marks mean changes no clause.
+    # Parse blocks alone: emphasis, links and other inline marks change no clause.
     parser = MarkdownIt("commonmark", {"maxNesting": _NESTING_MAX}).disable("inline")
     tokens = parser.parse(text[skipped:])
     for index, token in enumerate(tokens):

@@ -57,7 +57,7 @@ class Mistakes:
         why: str = "it means nothing here",
         remedy: str = "Delete it.",
     ) -> None:
-        """Check that a name is in a fixed list; `remedy` is the way out where nothing is in it."""
+        """Check that a name is in a fixed list; `remedy` is for an empty list."""
         if allowed is not None and name not in allowed:
             listed = f"Write one of: {', '.join(sorted(allowed))}." if allowed else remedy
             self.add(line, f"unknown {noun} {name!r}", why, _meant(name, allowed) or listed)
@@ -98,5 +98,6 @@ class Mistakes:
 
 
 def _meant(name: str, allowed: Iterable[str]) -> str:
+    """Return a remedy with the nearest of the allowed names; empty if none is near."""
     near = get_close_matches(name, sorted(allowed), n=1)
     return f"Did you mean {near[0]!r}?" if near else ""

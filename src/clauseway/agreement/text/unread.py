@@ -15,11 +15,11 @@ from clauseway.agreement.text.mistakes import Mistakes
 _BLOCK_WORDS = frozenset(
     {"definitions", "definition", "term", "terms", "change", "changes", "fact", "facts"}
 )
-# The languages of a block's text. No fence of theirs is shown only, whatever it says beside them.
+# The languages of a block's text. A fence that names one is never taken for an example.
 _LANGUAGES = ("yaml", "yml")
-# A line of two backticks or tildes, or more, behind whatever marks a list or a quotation.
+# A line that begins with two or more backticks or tildes, within a list or quotation too.
 _FENCE_LINE = re.compile(r"^[\s>*+\-\d.)]*(`{2,}|~{2,})(.*)$")
-# Nobody writes more behind a fence than a language and a kind of block.
+# The words behind a fence: a language, a kind of block, and hardly more.
 _WORDS_MAX = 4
 _KEY = r"""(?:^|[\s{{,\[-])["']?{key}["']?[ \t]*:"""
 _ID = re.compile(_KEY.format(key="id"), re.MULTILINE)
@@ -31,7 +31,7 @@ _LINES_OF_TERM = (
     re.compile(r"^id:\s", re.MULTILINE),
     re.compile(r"^(?:kind|ends|sets-end):\s", re.MULTILINE),
 )
-# Tokens whose content is shown and never read.
+# Tokens whose content is shown as it stands, and not read as prose.
 _SHOWN = ("fence", "code_block", "html_block")
 _AROUND = ("blockquote_open", "list_item_open")
 # Nobody nests lists deeper. The parser follows further, so that nothing is dropped unseen.
@@ -64,7 +64,7 @@ def check_unread(
             )
             return
         # Reported already, or a block that is read.
-        if line in read or _tells_within(token, reported):
+        if line in read or _was_reported(token, reported):
             continue
         is_prose = token.type == "paragraph_open" and all(
             pattern.search(tokens[index + 1].content) for pattern in _LINES_OF_TERM
@@ -121,7 +121,7 @@ def _why_no_block(number: int, tokens: Sequence[Token]) -> tuple[str, str]:
     return why, f"{_FORM}, or delete it."
 
 
-def _tells_within(token: Token, reported: Collection[int]) -> bool:
+def _was_reported(token: Token, reported: Collection[int]) -> bool:
     """Return whether a line of this token was reported already."""
     first, end = token.map or (0, 0)
     return any(first <= number < end for number in reported)

@@ -1,4 +1,4 @@
-"""Read YAML to entries: a text of which nothing is in doubt by libyaml, any other by ruamel.yaml.
+"""Read YAML to entries: libyaml reads a text in which nothing is in doubt, ruamel.yaml any other.
 
 libyaml takes a twentieth of the time, and every command that asks an agreement waits for it. It
 reads YAML 1.1 and words its errors in another way. So ruamel.yaml alone says what is a mistake, and
