@@ -112,13 +112,13 @@ def two_owners(lives: Lives) -> Iterator[Remark]:
 
 
 def wait_for_one_another(lives: Lives) -> Iterator[Remark]:
-    """Remark on two ship-firsts of one party that ask for another first cloud of the same.
+    """Remark on two ship-firsts of one party that name different first clouds for one product.
 
-    Of a new product: what has shipped may have met one of them.
+    Only new products count: one that has shipped may have met one of the two terms.
     """
     for earlier, later, together in lives.pairs(Precedence, Precedence):
         assert isinstance(later, Precedence)
-        # Two parties wait each for itself, and one first cloud satisfies both terms.
+        # Each party ships for itself, and one first cloud satisfies both terms.
         if earlier.party != later.party or earlier.first == later.first:
             continue
         days = _binding_new(together, earlier, later)

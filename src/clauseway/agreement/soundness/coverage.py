@@ -64,9 +64,9 @@ def gaps(lives: Lives) -> Iterator[Remark]:
 
 
 def forbids_what_nobody_owns(lives: Lives) -> Iterator[Remark]:
-    """Remark on a term that forbids acts with products that nobody owns and nobody may freely use.
+    """Remark on a term that forbids acts with products that nobody owns and not everybody may use.
 
-    Nothing is stated of such products, so nothing could be executed of the term.
+    Nothing is stated of such products, so the term has no effect.
     """
     terms = [term for _, term in lives.terms]
     owned = [term.products for term in terms if isinstance(term, Ownership)]
@@ -114,7 +114,7 @@ def _is_owned(
     actions: NAMES,
     day: date,
 ) -> bool:
-    """Return whether somebody owns a class on a day, or anyone may do with it what it takes."""
+    """Return whether somebody owns a class on a day, or anyone may do with it all that it takes."""
     live = [term for term, life in by_id.values() if day in life]
     owned = any(isinstance(term, Ownership) and lives.is_in(name, term.products) for term in live)
     return owned or all(_is_public(lives, live, action, name) for action in actions)
@@ -176,7 +176,7 @@ def _overlap(lives: Lives, earlier: AnyTerm, later: AnyTerm, together: Interval)
 
 
 def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
-    """Return the ways to say once what two terms say, that leave every answer as it is."""
+    """Return the ways to end or delete one of two equal terms that leave every answer as it is."""
     of_earlier, of_later = (lives.amendment_of[term.id] for term in (earlier, later))
     ways: list[str] = []
     # A change ends terms of earlier amendments only.
@@ -218,7 +218,7 @@ def beside_its_class(lives: Lives) -> Iterator[Remark]:
 
 
 def beside_anyone(lives: Lives) -> Iterator[Remark]:
-    """Note a party that a term which forbids names beside anyone."""
+    """Note a party that a prohibition names beside anyone."""
     for _, term in lives.terms:
         parties = parties_forbidden(term) if isinstance(term, Forbidding) else frozenset()
         if ANYONE in parties and len(parties) > 1:
@@ -242,7 +242,7 @@ def _content(term: AnyTerm) -> object:
         case Undertaking() | Context() | Commitment():
             return None
         case RevenueShareTerm():
-            # A minimum may stand beside a share as one of no percentage with a floor.
+            # A minimum may be written beside a share as a second share of 0 % with a floor.
             of_nothing = bool(term.floors) and _NO_PERCENTAGE.fullmatch(term.rate) is not None
             return term.payer, term.payee, term.base, of_nothing
         case Stake():

@@ -82,7 +82,7 @@ def never_in_force(lives: Lives) -> Iterator[Remark]:
             ]
             for point in sorted(points)
         ]
-        # The last point is that at which everything is known.
+        # At the last point everything is known.
         states = by_point[-1]
         if any(state.in_force for state in states) or lives.may_begin_yet(term):
             continue
@@ -110,11 +110,11 @@ def never_in_force(lives: Lives) -> Iterator[Remark]:
 
 
 def changes_nothing(lives: Lives) -> Iterator[Remark]:
-    """Remark on a change of a term that, under every reading, had ended by then, had its end from
-    a change concluded later, or stands only where the change does not.
+    """Remark on a change that, under every reading, neither revives a term nor moves its end.
 
-    Such a change neither revives the term nor moves its end. Of a rescinded amendment nobody
-    expects an effect.
+    The term had ended by then, its end is set by a change concluded later, or it stands only under
+    readings under which the change does not. Changes of a rescinded amendment are left out: nobody
+    expects an effect of them.
     """
     for amendment in lives.agreement.amendments:
         for change in amendment.changes if amendment.id in lives.standing else ():
@@ -202,7 +202,7 @@ def sets_end_again(lives: Lives) -> Iterator[Remark]:
                 if change.under.items() <= readings.items()
             ]
             for term in change.sets_end if again else ():
-                # With its right, the end of an exclusivity is set again too.
+                # A change that names the right sets the end of its exclusivity too.
                 with_right = term.removesuffix(EXCLUSIVE_SUFFIX) in {*change.sets_end} - {term}
                 if with_right or not all(term in terms for terms in again):
                     continue
@@ -219,10 +219,10 @@ def sets_end_again(lives: Lives) -> Iterator[Remark]:
 
 
 def _unaffected(lives: Lives, change: Change) -> dict[str, str]:
-    """Return the terms that a change names, and on which it has no effect under any readings.
+    """Return the terms that a change names and has no effect on, under any readings.
 
-    Each comes with the change, concluded later, that set the term's end instead; empty if the term
-    had ended.
+    Each comes with the id of the change, concluded later, that set the term's end instead; empty if
+    the term had ended.
     """
     known_facts = lives.facts.known(KnownAt.everything())
     terms = dict.fromkeys((*change.ends, *change.sets_end), "")
@@ -255,10 +255,10 @@ def events_dropped(lives: Lives) -> Iterator[Remark]:
         for change in amendment.changes if amendment.id in lives.standing else ():
             for name in change.sets_end:
                 event = lives.written[name].until
-                # The end that an earlier change set is its own.
+                # Only the first change of a term's end drops the event that the term names.
                 dropped = event in (*lives.agreement.events, MILESTONE) and change.until != event
                 first = name not in changed and not is_of_right(name)
-                # Of a term that the event has ended nothing goes on; `changes_nothing` says so.
+                # If the event has ended the term, nothing goes on; `changes_nothing` says so.
                 if dropped and first and name not in _unaffected(lives, change):
                     yield remark(
                         Severity.NOTE,
@@ -289,7 +289,7 @@ def events_changing_nothing(lives: Lives) -> Iterator[Remark]:
 
 
 def withdraws_nothing(lives: Lives) -> Iterator[Remark]:
-    """Remark on a recorded withdrawal of which no grant made until then has any part."""
+    """Remark on a recorded withdrawal that takes nothing from any grant made until then."""
     known_facts = lives.facts.known(KnownAt.everything())
     for fact in known_facts.facts:
         if not isinstance(fact, Withdrawal):
@@ -348,7 +348,7 @@ def _counts_nowhere(lives: Lives, fact: Fact) -> str:
 
 
 def _has_clouds(lives: Lives, product: str) -> bool:
-    """Return whether some act with a product happens on a cloud, or it is not known here."""
+    """Return whether some act with a product happens on a cloud; True for an unknown product."""
     actions = dict(lives.askable).get(product)
     return actions is None or any(takes(action, CLOUDS) for action in actions)
 
@@ -380,7 +380,7 @@ def reach_nothing(lives: Lives) -> Iterator[Remark]:
 
 
 def reserves_nothing(lives: Lives) -> Iterator[Remark]:
-    """Warn of an exclusivity that is reserved to names outside those that it is kept to."""
+    """Warn of an exclusivity that reserves acts to names outside its own scope."""
     for _, term in lives.terms:
         if not isinstance(term, Exclusivity) or is_of_right(term.id):
             continue
@@ -399,13 +399,13 @@ def reserves_nothing(lives: Lives) -> Iterator[Remark]:
 
 
 def ends_by_event_in_vain(lives: Lives) -> Iterator[Remark]:
-    """Note an event that ends a term or its new end, and comes about after the last day anyway."""
+    """Note an event in `until` that comes about after the last day in `through` anyway."""
     for amendment in lives.agreement.amendments:
         for text in amendment.texts:
             event = lives.agreement.events.get(text.until)
             if text.through is None or event is None or event.on is None or is_of_right(text.id):
                 continue
-            # What extends the event puts its day off, never forward.
+            # The events that extend this one put its day off, and never bring it forward.
             if event.on > text.through:
                 yield remark(
                     Severity.NOTE,
@@ -545,23 +545,25 @@ def _forbidden_places(lives: Lives, term: Forbidding, scope: Scope) -> list[Plac
         # Of a sale the party is the seller.
         sale_by_party = term.only.part == PARTIES and term.actions == {SELL}
         part, reserved = SELLERS if sale_by_party else term.only.part, term.only.names
-    told_by: list[Located] = [term, scope]
+    distinguished_by: list[Located] = [term, scope]
     if part in WHERE:
-        told_by.append(Scope(**{part: reserved}))
-    places = lives.places((scope, term), told_by, "")
+        distinguished_by.append(Scope(**{part: reserved}))
+    places = lives.places((scope, term), distinguished_by, "")
     return [place for place in places if part not in WHERE or place[part] not in reserved]
 
 
 def _is_excepted(lives: Lives, term: Forbidding) -> bool:
     """Return whether the carve-outs of a term cover all that it would forbid."""
-    told_by: list[Located] = [term, *term.except_]
+    distinguished_by: list[Located] = [term, *term.except_]
     reserved, part = frozenset[str](), ""
     if isinstance(term, Exclusivity) and term.only.part in WHERE:
         part, reserved = term.only.part, term.only.names
-        told_by.append(Scope(**{part: reserved}))
+        distinguished_by.append(Scope(**{part: reserved}))
     # What is reserved is not forbidden, so carve-outs need not cover it.
     places = [
-        place for place in lives.places((term,), told_by, "") if place.get(part) not in reserved
+        place
+        for place in lives.places((term,), distinguished_by, "")
+        if place.get(part) not in reserved
     ]
     return all(
         lives.carves_out(term, cell, place)

@@ -191,11 +191,11 @@ class Lives:
         }
 
     def places(
-        self, within: Iterable[Located], told_by: Iterable[Located], but: str
+        self, within: Iterable[Located], distinguished_by: Iterable[Located], but: str
     ) -> list[PlaceNames]:
         """Return the places that lie within all of the scopes `within`.
 
-        The part `but` is left empty. Of the names that no scope of `told_by` mentions, one stands
+        The part `but` is left empty. Of the names that no scope of `distinguished_by` mentions, one stands
         for all.
         """
         sides = []
@@ -203,7 +203,7 @@ class Lives:
             inside = frozenset(self.names[key]).intersection(
                 *(getattr(scope, key) or self.names[key] for scope in within)
             )
-            named = frozenset().union(*(getattr(scope, key) for scope in told_by))
+            named = frozenset().union(*(getattr(scope, key) for scope in distinguished_by))
             apart = [*sorted(inside & named), *sorted(inside - named)[:1]]
             sides.append([""] if key == but else apart)
         return [dict(zip(WHERE, names, strict=True)) for names in product(*sides)]
@@ -245,7 +245,8 @@ class Lives:
     def _end_by_event(self, id: str) -> tuple[str, date] | None:
         """Return the event that ends a term, and the day since which it does.
 
-        The event is empty if there is none. None: what ends the term depends on several changes.
+        The event is empty if none does. Return None if the end depends on readings, or on several
+        changes.
         """
         term = self.written[id]
         changes = [change for change in self._changes(id) if id in change.sets_end]
@@ -289,7 +290,10 @@ class Lives:
         return self.holds_as_long(wide, narrow)
 
     def holds_as_long(self, wide: str, narrow: str) -> bool:
-        """Return whether each event that begins, ends or pauses a term does so to another one."""
+        """Return whether the wide term holds as long as the narrow one, whatever events happen.
+
+        Each event that begins, ends or pauses the wide term must do the same to the narrow term.
+        """
         end, first = self._end_by_event(narrow), self.written[wide]
         if not self.waits_of(wide) <= self.waits_of(narrow):
             return False
@@ -319,7 +323,7 @@ class Lives:
     def left_by_events(self, *ids: str) -> str:
         """Return which days events leave to these terms; empty if no event may take one.
 
-        What an event has ended is told by its days.
+        An event that has ended a term already shows in the term's days, and is left out.
         """
         waits = dict.fromkeys(
             f"{id} {key}: {event}"
@@ -332,7 +336,7 @@ class Lives:
     def _awaited_ends(self, id: str) -> Iterator[tuple[str, str]]:
         """Yield the events that may still end a term, each with its key.
 
-        Which day ends a term that is yet to begin by an event is open.
+        If an event begins the term, every event that ends it is still open.
         """
         for event, since in self._ends_by_events(id):
             if self.written[id].from_ or self._calendar.first(event, since)[0] == FOREVER:
@@ -391,7 +395,7 @@ def is_of_right(name: str) -> bool:
 def excepting(*names: str) -> str:
     """Return how to except a case from one of these terms that forbid.
 
-    An exclusivity that a right writes has no text of its own to write it in.
+    An exclusivity that a right writes has no text of its own in which a case could be excepted.
     """
     written = [name for name in names if not is_of_right(name)]
     if written:
@@ -406,8 +410,8 @@ def excepting(*names: str) -> str:
 def whatever_happens(agreement: Agreement) -> Agreement:
     """Return the agreement with its terms freed from events that begin or pause them.
 
-    A text has to be sound whatever happens, so a term counts wherever events may let it hold. Of a
-    term that begins by an event, one that ends it may be over by then.
+    A text has to be sound whatever happens, so a term counts wherever events may let it hold. If an
+    event begins the term, the event that ends it is left out too: it may be over by then.
     """
     amendments = [
         msgspec.structs.replace(amendment, terms=tuple(map(_without_events, amendment.terms)))

@@ -84,9 +84,9 @@ def _part_within(narrow: frozenset[str], wide: frozenset[str]) -> bool:
 
 
 def carve_outs_within(lives: Lives) -> Iterator[Remark]:
-    """Note a carve-out of which another carve-out of the same term covers all.
+    """Note a carve-out that lies within another carve-out of the same term.
 
-    So of what a licence carries.
+    The same holds for the parts of what a licence carries.
     """
     for _, term in lives.terms:
         noun, written, does = "carve-out", tuple[Scope, ...](), "lets pass"
@@ -97,7 +97,7 @@ def carve_outs_within(lives: Lives) -> Iterator[Remark]:
         scopes = list(enumerate(written, start=1))
         seen: set[int] = set()
         for (number, narrow), (other, wide) in product(scopes, scopes):
-            # Of two that cover the same, the second is the one too many.
+            # Of two equal carve-outs, the second is reported.
             if number in seen or other in seen or number == other:
                 continue
             if _scope_within(lives, narrow, wide) and (
@@ -127,9 +127,9 @@ def _places_within(narrow: Scope | Permission, wide: Scope | Permission) -> bool
 def narrowed(lives: Lives) -> Iterator[Remark]:
     """Note a term that forbids some of what a right of another amendment grants.
 
-    Within one amendment that is how a case is excepted, and a term that waits for an event says
-    itself when it takes a right away. Where nothing is left of an action, `check` finds an emptied
-    right. Of exclusivities, `contradicted_grants` remarks.
+    Left out: terms of one amendment, where this is how a case is excepted; a term that waits for an
+    event, which says itself when it takes a right away; a right of which nothing is left, which
+    `check` finds as emptied; exclusivities, on which `contradicted_grants` remarks.
     """
     for forbidding_kind, kind in product(get_args(Forbidding), get_args(Granting)):
         if forbidding_kind is Exclusivity:
@@ -161,12 +161,14 @@ def narrowed(lives: Lives) -> Iterator[Remark]:
 
 
 def _forbidden_to(lives: Lives, term: Forbidding, scope: Scope, *, all_too: bool) -> Cell | None:
-    """Return an act of a scope that a term which forbids covers; None if it covers none.
+    """Return an act within a scope that a term forbids; None if it forbids none.
 
-    Without `all_too`, leave out each action of which it covers all.
+    Without `all_too`, leave out each action that the term forbids wholly.
     """
-    told_by: list[Located] = [scope, term, *term.except_]
-    points = list(product(sorted(lives.cells_of(scope)), lives.places((scope,), told_by, "")))
+    distinguished_by: list[Located] = [scope, term, *term.except_]
+    points = list(
+        product(sorted(lives.cells_of(scope)), lives.places((scope,), distinguished_by, ""))
+    )
     forbidden = [cell for cell, place in points if _is_forbidden(lives, term, cell, place)]
     for action in dict.fromkeys(action for action, _ in forbidden):
         of_action = [cell for cell in forbidden if cell[0] == action]
@@ -182,9 +184,10 @@ def _is_forbidden(lives: Lives, term: Forbidding, cell: Cell, place: PlaceNames)
 
 
 def outlives_owner(lives: Lives) -> Iterator[Remark]:
-    """Remark on a permission without a grantor that goes on when its product is another's.
+    """Remark on a permission without a grantor that goes on when a third party owns its product.
 
-    With a grantor it would fall with the ownership. What is left to anyone has none.
+    With a grantor it would fall with the ownership. A permission of anyone has no grantor, and is
+    left out.
     """
     seen: set[tuple[str, str, date]] = set()
     for by_id in lives.by_readings:
@@ -266,7 +269,7 @@ def _passed_on(
     owning: Sequence[tuple[Ownership, Interval]],
     day: date,
 ) -> list[str]:
-    """Return what a permission is of that a third party owns from the day an ownership ends."""
+    """Return the products of a permission that a third party owns from the day an ownership ends."""
     names: list[str] = []
     for name, _ in lives.askable:
         if lives.is_in(name, term.products) and lives.is_in(name, owned.products):

@@ -125,13 +125,13 @@ def _never_ends(lives: Lives, term: RevenueShareTerm) -> bool:
     return not term.until and not moved and all(life.end == FOREVER for life in days)
 
 
-# The most and the fewest days of each period. A floor is reduced by days where the share is in
-# force on some days of its period alone, so the one that adds nothing is the lower one by day.
+# The most and the fewest days of each period. Where a share is in force on some days of a period
+# alone, its floor is reduced by days. So a floor adds nothing if it is the lower one day by day.
 _DAYS = {"month": (31, 28), "quarter": (92, 90), "year": (366, 365)}
 
 
 def _floors_below(term: RevenueShareTerm) -> Iterator[tuple[Floor, Floor]]:
-    """Yield each floor that never adds to another one of shorter periods, with that one."""
+    """Yield each floor that never adds to a floor of shorter periods, with that floor."""
     periods = list(_DAYS)
     floors = [floor for floor in term.floors if floor.per in _DAYS]
     for floor, under in product(floors, floors):
@@ -143,7 +143,7 @@ def _floors_below(term: RevenueShareTerm) -> Iterator[tuple[Floor, Floor]]:
 
 
 def _at_rate_below(term: RevenueShareTerm) -> Iterator[Tier]:
-    """Yield each tier that goes on at the rate below it, be it written out or a figure."""
+    """Yield each tier whose rate is that of the tier below it, be it written out or a figure."""
     below = term.rate
     for tier in term.tiers:
         rate = _percentage(tier.rate)
@@ -153,7 +153,7 @@ def _at_rate_below(term: RevenueShareTerm) -> Iterator[Tier]:
 
 
 def _beyond_cap(term: RevenueShareTerm) -> Iterator[str]:
-    """Yield where each tier begins that the cap never lets count."""
+    """Yield the beginning of each tier that the cap never lets count."""
     cap, opening = _amount(term.cap), _amount(term.cap_opening or "0")
     begin, due, rate = Decimal(0), Decimal(0), _percentage(term.rate)
     for tier in term.tiers:
@@ -211,7 +211,7 @@ def others_sales(lives: Lives) -> Iterator[Remark]:
 def _not_its_own(
     lives: Lives, by_id: LivesById, share: RevenueShareTerm, life: Interval
 ) -> tuple[list[str], Interval]:
-    """Return what a share takes in and its payer does not own, and the first days on which."""
+    """Return the products that a share takes in and its payer does not own, and the first days."""
     rights = [
         (term, days)
         for term, days in by_id.values()
