@@ -25,11 +25,11 @@ ESTIMATES = (RESERVED, NOTHING)
 # The estimates for a lost file of the lake: the hourly sums show what was in it.
 SUMMED = "summed"
 FILE_ESTIMATES = (SUMMED, NOTHING)
-# So begin the names of folders of journals that were recovered from a follower's copy.
+# The folder's name begins so for a journal that was recovered from a follower's copy.
 RECOVERED = "recovered-"
-# So begin the names of folders of journals that a backup brought back.
+# It begins so for a journal that a backup brought back.
 RESTORED = "restored-"
-# The spool that losses of files name.
+# The `spool` of a loss that is a file of the lake.
 LAKE = "lake"
 
 
@@ -55,8 +55,7 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
     home: str = ""
 
     def is_of(self, home: str) -> bool:
-        """Return whether it is for this home to look after. One that is missing where it belongs
-        may have been moved."""
+        """Return whether this home looks after the spool: the spool names this home, or none."""
         return self.home in ("", home)
 
 
@@ -177,7 +176,7 @@ class Losses:
             connection.execute(update(schema.spools).where(named).values(**_values(spool)))
 
     def hand_over(self, former: str, home: str) -> None:
-        """Let a home look after the spools that a former one held, or that name none."""
+        """Let a home look after the spools of a former home, and those that name no home."""
         columns = schema.spools.c
         with self._control.writing() as connection:
             held = update(schema.spools).where(columns.home.in_(("", former)))
@@ -193,8 +192,8 @@ class Losses:
                 connection.execute(insert(schema.homes).values(home=home, heard_ns=now_ns))
 
     def silent_ns(self, home: str) -> int:
-        """Return for how long a home has not looked after its journals; one that never did, for
-        ever."""
+        """Return the time since a home last looked after its journals (ns): since 1970 if it never
+        did."""
         query = select(schema.homes.c.heard_ns).where(schema.homes.c.home == home)
         with self._control.reading() as connection:
             heard_ns = connection.execute(query).scalar_one_or_none() or 0
@@ -238,7 +237,7 @@ def record(connection: Connection, losses: Iterable[Loss]) -> None:
     """Record losses that are not recorded yet, in a transaction of the caller."""
     columns = schema.losses.c
     for loss in losses:
-        # What was found since may be lost again, at the same place and for the same reason.
+        # A loss whose spool was found again does not count: the same place may be lost once more.
         same = (columns.spool == loss.spool) & (columns.segment == loss.segment)
         same &= columns.found_ns == 0
         same &= (columns.first_frame == loss.first_frame) & (columns.reason == loss.reason)

@@ -110,7 +110,7 @@ class Control:
         self._reader = reader_of(engine)
         self._writer = writer_of(engine)
         audit.watch(engine)
-        # Reading first: who opens a database as it should be waits for no writer.
+        # Read first: opening a database that is of the present version waits for no writer.
         with self._reader.begin() as connection:
             is_ready = is_present(connection) and audit.is_open(connection)
         if not is_ready:
@@ -139,8 +139,8 @@ class Control:
         """Open a transaction that writes. The log of the books records its writes before it
         commits.
 
-        Raise InvalidInput, and write nothing, where the person may not write that, or a second
-        person has to: then what was asked for is noted.
+        Raise InvalidInput, and write nothing, where the person may not write the rows, or a second
+        person has to; then the write is noted as waiting.
         """
         try:
             with self._writer.begin() as connection, audit.chaining(connection):
@@ -149,7 +149,7 @@ class Control:
             raise self._asked_for(needed) from None
 
     def _asked_for(self, needed: SecondPersonNeeded) -> InvalidInput:
-        """Note a write that waits for a second person; return what its author is told."""
+        """Note a write that waits for a second person; return the error for its author."""
         with self._writer.begin() as connection, audit.chaining(connection):
             problem = waits(connection, needed)
             if needed.is_new:

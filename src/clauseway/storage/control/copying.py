@@ -86,7 +86,7 @@ def snapshot_of_file(source: Path, path: Path) -> None:
 
 
 def stand_alone(path: Path) -> None:
-    """Let a SQLite file that nobody has open need no log beside it."""
+    """Write the log beside a SQLite file into the file, which nobody has open."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode=DELETE").close()
 

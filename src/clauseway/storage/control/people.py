@@ -191,7 +191,7 @@ def ask(connection: Connection, asked: Approval) -> None:
 
 
 def waits(connection: Connection, needed: SecondPersonNeeded) -> Problem:
-    """Say that a write waits, and how it differs from another one of its name that waits."""
+    """Say that a write waits, and how it differs from a waiting write of the same name."""
     asked = needed.asked
     remedy = "Somebody else runs the same command. What waits: clauseway person waiting."
     others = [
@@ -215,8 +215,7 @@ def waits(connection: Connection, needed: SecondPersonNeeded) -> Problem:
 
 
 def details(approval: Approval) -> dict[str, str]:
-    """Return what a waiting write says, member by member: those of JSON in a column by their own
-    names."""
+    """Return what a waiting write says, by name: a column, or a member of the JSON in a column."""
     said: dict[str, str] = {}
     for row in approval.says:
         for column, text in row.items():
@@ -248,14 +247,14 @@ def _difference(asked: Approval, other: Approval) -> str:
 
 
 def withdraw(connection: Connection, number: int, who: str, decided_ns: int) -> bool:
-    """Let a write wait no longer; return whether it did."""
+    """Withdraw a waiting write; return whether it waited."""
     return _decide(connection, number, _WITHDRAWN, who, decided_ns)
 
 
 def rights(connection: Connection) -> Rights:
     """Return who may write what at this point of a transaction."""
     named = tuple(people(connection))
-    # Who reads which pages is asked only where somebody may be refused.
+    # The readers of the pages matter only where somebody may be refused.
     readers = passwords(connection) if named else []
     return Rights(
         people=named,

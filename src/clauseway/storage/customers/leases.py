@@ -25,8 +25,8 @@ PERIODS = (TOTAL, DAY, MONTH)
 # Beyond the immediate need, a grant takes at most this part of the free amount: other processes
 # need theirs.
 _SHARE = 4
-# After a refusal, other processes are asked for so long to give back unused slices: longer than
-# they take to answer.
+# How long after a refusal other processes are asked to give back unused slices: longer than they
+# take to answer.
 _REVOKE_NS = 5_000_000_000
 # The process of a lease without one: such a lease ends when somebody ends it.
 NOBODY = 0
@@ -35,11 +35,11 @@ NO_END_NS = 1 << 63
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A process's request for a lease, in totals of it. See `Lease` for the names; less than
-    `least` would not help.
+    """A process's request for a lease; its amounts are totals of the lease, as in `Lease`.
 
-    `is_over`: nothing is open any more, and `spent` is final. `journal_segment` and `journal_frame` are the place in
-    the process's journal behind which it reserves whatever is granted now; -1 if it did not say.
+    `target` is the amount wanted; less than `least` would not help. `is_over`: no attempt is open
+    any more, and `spent` is final. `journal_segment` and `journal_frame` are the place in the
+    process's journal behind which it reserves whatever is granted now; -1 if it did not say.
     """
 
     budget: str
@@ -274,8 +274,10 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
 
 
 def granted(held: int, free: int, *, spent: int, least: int, target: int) -> int:
-    """Return a lease's new amount: less if it is given back; more as far as the budget reaches, if
-    that helps."""
+    """Return a lease's new amount: less if a part is given back, more as far as the budget reaches.
+
+    It stays as it is where the budget does not reach `least`.
+    """
     if target <= held:
         return max(min(held, target), spent)
     needed = max(least - held, 0)
@@ -305,7 +307,7 @@ def _new(wanted: LeaseRequest, begin_ns: int, now_ns: int) -> Lease:
 def _stale(
     connection: Connection, budget: Row[Any] | None, lease: Lease, now_ns: int
 ) -> LeaseState:
-    """Answer a request that is older than the last one, or of a lease that is over: nothing
+    """Answer a request that is not newer than the last one, or whose lease is over: nothing
     changes."""
     amount = picodollars(budget.amount) if budget is not None else 0
     gone = sum(held.gone for held in _of_period(connection, lease.budget, lease.begin_ns))

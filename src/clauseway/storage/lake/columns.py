@@ -68,7 +68,7 @@ _UNITS = [(unit.column, pa.int64()) for unit in Unit]
 
 # Columns that were added later; older files lack them.
 LATER = [("tier", pa.string())]
-# Where the journal has the intent: in the order of the segments and of their frames they began.
+# The intent's place in the journal. The order of segments and frames is that in which attempts began.
 LATER_OF_INTENTS = [("journal_segment", pa.int64()), ("journal_frame", pa.int64())]
 
 # The fields of a record that its columns take as they are.
@@ -81,8 +81,8 @@ INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT, *LATER_OF_INTENTS])
 
 
 def sound_table(batch: UsageBatch) -> tuple[pa.Table, list[Flawed]]:
-    """Return the batch's usage, and the records with impossible units: attempts without units
-    there, whole here."""
+    """Return the batch's usage, and the records with impossible units. The usage has these records
+    as attempts without units."""
     try:
         table = usage_table(batch)
     except OverflowError:  # a count beyond 63 bits

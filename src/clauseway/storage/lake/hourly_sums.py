@@ -2,7 +2,7 @@
 the lake.
 
 They are written in the transaction that commits a batch, so they hold a batch once or not at all.
-Nothing here reads a file of the lake: who only shows sums loads no engine.
+Nothing here reads a file of the lake, so a page that only shows sums loads no engine.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

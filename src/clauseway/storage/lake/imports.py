@@ -19,10 +19,10 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 
 _AT_ONCE = 500  # identities in one query: a database takes some thousands of values, not more
-_WRITTEN = 50_000  # claims in one transaction: others that write wait no longer than it takes
+_WRITTEN = 50_000  # claims in one transaction: other writers wait until it ends
 _RECORDS, _IMPORTS = schema.imported_records.c, schema.imports.c
-# Not an import's number: records taken out of quarantine, and records imported before imports were
-# counted.
+# In the place of an import's number: for records taken out of quarantine, and for records that were
+# imported before imports were numbered.
 SINGLE = 0
 
 

@@ -1,7 +1,7 @@
 """Object storage as a place of the lake's files: S3 and whatever speaks its protocol.
 
 A put is conditional (`If-None-Match: *`): an object appears whole, and never takes the place of
-another one. What the network or the service fails at is asked again within a bound, and then told.
+another one. A call that the network or the service fails is repeated within a bound, then reported.
 The module needs the extra `object-storage`. The same library speaks to Azure Blob Storage and
 Google Cloud Storage; those are not tested.
 """
@@ -143,7 +143,7 @@ class ObjectStore:
                 "retry_timeout": timedelta(seconds=retry_s_max),
             },
         }
-        with self._told():
+        with self._translating():
             self._store: Any = from_url(self._location, **options)
 
     @property
@@ -155,7 +155,7 @@ class ObjectStore:
         return self._location
 
     def put(self, name: str, content: bytes) -> bool:
-        with self._told():
+        with self._translating():
             try:
                 obstore.put(self._store, name, content, mode="create", use_multipart=False)
             except AlreadyExistsError:
@@ -163,11 +163,11 @@ class ObjectStore:
         return True
 
     def replace(self, name: str, content: bytes) -> None:
-        with self._told():
+        with self._translating():
             obstore.put(self._store, name, content, use_multipart=False)
 
     def get(self, name: str) -> bytes:
-        with self._told():
+        with self._translating():
             return bytes(obstore.get(self._store, name).bytes())
 
     def keep(self, name: str, path: Path) -> bool:
@@ -189,7 +189,7 @@ class ObjectStore:
         return hashed.hexdigest()
 
     def under(self, folder: str) -> Iterator[Stored]:
-        with self._told():
+        with self._translating():
             for some in obstore.list(self._store, prefix=folder or None):
                 for listed in some:
                     changed = listed["last_modified"]
@@ -200,7 +200,7 @@ class ObjectStore:
                     )
 
     def remove(self, names: Iterable[str]) -> None:
-        with self._told():
+        with self._translating():
             for name in names:
                 try:
                     obstore.delete(self._store, name)
@@ -208,7 +208,7 @@ class ObjectStore:
                     continue
 
     def _chunks(self, name: str) -> Iterator[memoryview]:
-        with self._told():
+        with self._translating():
             for chunk in obstore.get(self._store, name).stream(min_chunk_size=_CHUNK_BYTES):
                 yield memoryview(chunk)
 
@@ -251,18 +251,18 @@ class ObjectStore:
             ) from None
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say in words what the library raises, but that an object is not there."""
+    def _translating(self) -> Iterator[None]:
+        """Raise StoreFailed for what the library raises, except where an object is not there."""
         try:
             yield
         except FileNotFoundError as error:
             if _causes_fit(_NO_BUCKET, str(error)):
-                raise self._said(error) from None
+                raise self._translated(error) from None
             raise
         except (BaseError, ValueError) as error:
-            raise self._said(error) from None
+            raise self._translated(error) from None
 
-    def _said(self, error: Exception) -> StoreFailed:
+    def _translated(self, error: Exception) -> StoreFailed:
         message = f"{type(error).__name__}: {error}"
         cause = next((cause for cause in _CAUSES if _causes_fit(cause, message)), None)
         first = str(error).partition("\n")[0].partition(" - Server returned")[0].strip()

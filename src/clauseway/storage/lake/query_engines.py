@@ -24,17 +24,15 @@ from ibis.expr.types import Expr, Table
 
 QueryEngine = Callable[[], AbstractContextManager[BaseBackend]]
 
-# The engine's memory before it writes to disk: with the libraries themselves it stays within 600
-# MB.
+# The engine's memory before it writes to disk: with its libraries the process stays within 600 MB.
 _ENGINE_MEMORY = "300MB"
-# Between two queries.
+# The engine's memory between two queries.
 _IDLE_MEMORY = "2MB"
 
 
 @lru_cache(maxsize=32)
 def _text(query: Node) -> str:
-    """Return a query as DuckDB's SQL. To write it takes longer than most queries, and the same one
-    comes again with each page."""
+    """Return a query as DuckDB's SQL. The text is kept, because pages ask the same queries again."""
     return str(ibis.duckdb.compile(query.to_expr()))
 
 
@@ -77,8 +75,8 @@ class _SharedDatabase:
             self._lent -= 1
             if self._lent:
                 return
-            # DuckDB keeps free memory for the next query until its limit falls, which it refuses
-            # while an answer is still read.
+            # DuckDB keeps free memory for the next query until its limit is lowered. It refuses to
+            # lower the limit while an answer is still read.
             with suppress(Exception):
                 self._database.execute(f"SET memory_limit = '{_IDLE_MEMORY}'")
             self._database.execute(f"SET memory_limit = '{_ENGINE_MEMORY}'")

@@ -97,8 +97,8 @@ class Summing:
         for day in sorted(self._again):
             held = self._held_on(day)
             if self._sealed.faults(held):
-                # A damaged day cannot be summed anew: it is added to, and nothing is settled from
-                # it.
+                # A day with a damaged file cannot be summed anew: its new rows are added, and
+                # nothing is settled from it.
                 self._unsure.add(day)
                 continue
             files = [*held, *(file for file in written if file.first_day == day)]

@@ -41,7 +41,7 @@ class SealedFiles:
 
     def faults(self, files: Iterable[LakeFile]) -> list[LakeFault]:
         """Read every byte of what readers would read; return the faults of files that are missing
-        or changed. Afterwards the others are at their paths."""
+        or changed. Afterwards all other files are at their paths."""
         wanted = list(files)
         if not self._store.is_remote:
             return faults_in(self._root, wanted)
@@ -74,8 +74,8 @@ class SealedFiles:
             raise LakeDamaged(faults)
 
     def fetch(self, files: Iterable[LakeFile]) -> None:
-        """Bring files to their paths where they are not there at their sizes; of those that are
-        nowhere, none will be."""
+        """Copy the files that are not at their paths, or not with their sizes. A file that is not
+        stored either stays away."""
         if self._store.is_remote:
             wanted = {file.name: file for file in files}
             absent = faults_at_sight(self._root, wanted.values())
@@ -131,7 +131,7 @@ class SealedFiles:
 
     def _copied(self, file: LakeFile) -> None:
         path = self.path(file)
-        # What is lost of a copy is copied again.
+        # Not forced to disk: a copy that is lost is made again.
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._store.copy(file.name, path)

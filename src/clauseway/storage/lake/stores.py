@@ -129,11 +129,10 @@ class FolderStore:
 
 
 def make_folders(folder: Path, root: Path) -> list[Path]:
-    """Make a folder under `root`; return the folders whose names are to be forced, once there is a
-    file in it.
+    """Make a folder under `root`; return the folders to force once there is a file in it.
 
-    They are those of folders, too, that were there already: whoever made them may have died before
-    that.
+    Folders that were there already are among them: whoever made them may have died before forcing
+    their names.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folders = []

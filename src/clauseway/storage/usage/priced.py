@@ -231,7 +231,7 @@ def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
     more than a stretch need be sorted at a time.
     """
     files = lake.sound(lake.usage_files(days))
-    # A day of any file that may repeat an attempt is unsure for all files.
+    # A file that may repeat an attempt makes its days unsure for all files.
     unsure = {day for file in files if not file.apart for day in _span(file)}
     apart = [file for file in files if unsure.isdisjoint(_span(file))]
     again = sorted(
