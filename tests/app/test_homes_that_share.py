@@ -2,6 +2,7 @@
 machine is dead. On a real PostgreSQL; two machines are two folders, and processes of the other one are not seen."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from clauseway.storage.customers.leases import BudgetStanding, LeaseRequest, Lea
 from clauseway.storage.customers.limit_shares import StoredShares
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 from clauseway.values import InvalidInput
+from in_process import run
 from postgresql_server import new_database
 
 BUDGET, AMOUNT = "bud_1", 1_000
@@ -107,16 +109,24 @@ def test_a_machine_whose_clock_was_ahead_is_silent_by_the_clock_of_the_database(
     assert write_off(machines.second, machines.spool, "nothing", "the machine burnt").estimate == "nothing"
 
 
+def listed(home: Home) -> str:
+    return run("spool", "list", home=home.root).stdout
+
+
 def test_a_machine_that_is_gone_is_written_off_from_another(
     machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Losses(machines.control).heard(machines.first.identity())  # as each of its sealings does
+    assert re.search(rf"held by home {machines.first.identity()}, heard \d+ s ago", listed(machines.second))
+    assert "held by" not in listed(machines.first)
     kept = shutil.copytree(machines.first.root, machines.first.root.with_name("kept"), symlinks=True)
     shutil.rmtree(machines.first.root)
     with pytest.raises(InvalidInput, match="another home holds it, and was heard"):
         write_off(machines.second, machines.spool, "nothing", "the machine burnt")
     monkeypatch.setattr(losses_module, "SILENT_NS", 0)
+    assert f"clauseway journal recover {machines.spool[:8]}" in listed(machines.second)
     assert write_off(machines.second, machines.spool, "nothing", "the machine burnt").estimate == "nothing"
+    assert listed(machines.second).splitlines()[0].endswith(": written off")
     assert (machines.standing.spent, machines.standing.leased) == (600, 0), "it may have spent all that it held"
     assert machines.lease(3, target=1_000, spent=100).end_ns <= time.time_ns(), "its lease is over, should it come back"
     assert machines.standing.spent == 600

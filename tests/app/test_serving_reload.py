@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import clauseway.agreement
 from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
@@ -27,6 +28,30 @@ seller = "openai"
 region = "global"
 auth = {{kind = "bearer", secret_file = "key"}}
 models = {{"{product}" = "there"}}
+"""
+# Nobody but AWS serves what Azure served.
+AMENDMENT = """---
+id: A6
+title: The API moves
+announced: 2026-05-01
+effective: 2026-05-01
+sources: [P]
+---
+
+# A6 The API moves
+
+## 6.1 Stateless APIs on AWS only
+
+OpenAI's stateless API products are served on AWS alone.
+
+```yaml term
+id: A6.api
+kind: exclusivity
+actions: [serve, sell]
+products: [api.stateless]
+only: {clouds: [aws]}
+source: [P]
+```
 """
 
 
@@ -70,6 +95,37 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
     assert '"event":"plan reloaded"' in log
     assert secret not in log
     assert "sk-cloud" not in log
+
+
+def test_an_amendment_is_taken_over_by_gateways_and_pages(tmp_path: Path) -> None:
+    """A sixth amendment comes into the agreement's folder, unfinished at first; then it takes Azure away."""
+    home, ours = Home(tmp_path / "home").make(), tmp_path / "ours"
+    shutil.copytree(Path(clauseway.agreement.__file__).parent / "builtin/openai-microsoft", ours)
+    (home.root / "key").write_text("sk-cloud")
+    home.configuration.write_text("[gateway]\nport = 0\n" + DEPLOYMENT.format(name="one", product="gpt-5.5"))
+    opened, signals = open_agreements([ours]), Signals()
+    options = ServeOptions(home=home, opened=opened, agreements=(ours,), configuration=home.configuration, pages_port=0)
+    secret = create_key(home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any").secret
+    told: list[str] = []
+    with serving(options) as served:
+        keeping = threading.Thread(target=keep, args=(options, served, signals, told.append))
+        keeping.start()
+        try:
+            assert _asked(served.gateway_url, secret).status_code != 403
+            assert "A6" not in httpx.get(f"{served.pages_url}lawyer", timeout=PATIENCE_S).text
+            (ours / "A6.md").write_text(AMENDMENT.partition("only:")[0])
+            _eventually(lambda: bool(told))
+            assert "A6.md" in told[0]
+            assert _asked(served.gateway_url, secret).status_code != 403
+            assert "A6" not in httpx.get(f"{served.pages_url}lawyer", timeout=PATIENCE_S).text
+            (ours / "A6.md").write_text(AMENDMENT)
+            _eventually(lambda: _asked(served.gateway_url, secret).status_code == 403)
+            assert "forbidden by A6.api" in _asked(served.gateway_url, secret).json()["error"]["message"]
+            assert "A6" in httpx.get(f"{served.pages_url}lawyer", timeout=PATIENCE_S).text
+            assert len(told) == 1
+        finally:
+            signals.stop.set()
+            keeping.join(PATIENCE_S)
 
 
 def test_a_change_is_taken_over_while_sealing_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +176,12 @@ def test_a_change_that_the_disk_did_not_take_is_loaded_once_it_does(tmp_path: Pa
         finally:
             signals.stop.set()
             keeping.join(PATIENCE_S)
+
+
+def _asked(url: str, secret: str) -> httpx.Response:
+    body = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "Who serves me?"}]}
+    headers = {"authorization": f"Bearer {secret}"}
+    return httpx.post(f"{url}/chat/completions", json=body, headers=headers, timeout=PATIENCE_S)
 
 
 def _models(url: str, secret: str) -> list[str]:

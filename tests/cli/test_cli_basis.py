@@ -7,6 +7,7 @@ book charges 2.75 USD, the operator's own book 2.00: a share of 20 % is 0.55 or 
 import gzip
 import hashlib
 import json
+import shutil
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,37 @@ YEN = (
     "gpt-5.4,aws,openai,,output_tokens,2026-04-27,,2026-04-27,900,a letter,JPY\n"
 )
 RATES = "day,base,quote,rate\n2026-04-01,USD,JPY,{}\n"
+TEN_PERCENT = """---
+id: A6
+title: Ten percent
+announced: 2026-05-01
+effective: 2026-05-01
+sources: [P]
+---
+
+# A6 Ten percent
+
+## 6.1 The share
+
+OpenAI pays ten percent.
+
+```yaml change
+id: A6.replaces
+ends: [A5.share-openai-microsoft]
+source: [P]
+```
+
+```yaml term
+id: A6.share
+kind: revenue-share
+payer: openai
+payee: microsoft
+rate: 10 %
+base: {sellers: [openai], wholesale: true, wholesale-except: [microsoft], excludes: [open-weight]}
+through: 2030-12-31
+source: [P]
+```
+"""
 ACCEPTED = [flag for name in settled_book.ACCEPTED for flag in ("--assume", name)]
 MAY = ("settle", "--period", "2026-05")
 REQUEST = settled_book.request(8)
@@ -101,6 +133,27 @@ def test_a_first_use_is_recorded_and_said_once(home: Path, book: str) -> None:
     again = run(*MAY, *ACCEPTED, "--prices", book, "--home", str(home))
     assert again.stderr == ""
     assert told(home, "basis", "history") == held
+
+
+def test_the_first_settlement_stands_on_the_agreement_that_the_gateway_serves_by(home: Path, tmp_path: Path) -> None:
+    """Its sixth amendment asks for ten percent: 2.75 × 10 % = 0.275, rounded to even. The gateway's text changes."""
+    ours, name = tmp_path / "ours", "clauseway.toml"
+    shutil.copytree(Path(settled_book.__file__).parents[1] / "src/clauseway/agreement/builtin/openai-microsoft", ours)
+    written(ours / "A6.md", TEN_PERCENT)
+    written(home / name, f'agreement = ["{ours}"]\n')
+    assert due(told(home, *MAY, *ACCEPTED)) == "0.28"
+    assert settled_by(home) == (True, "")
+    written(ours / "A6.md", TEN_PERCENT.replace("10 %", "5 %"))
+    assert settled_by(home) == (False, "Have them stand on it: clauseway basis agreement FOLDER --why …")
+    told(home, "basis", "agreement", str(ours), "--why", "amendment 6, corrected")
+    assert settled_by(home) == (True, "")
+    assert due(told(home, *MAY)) == "0.14"
+
+
+def settled_by(home: Path) -> tuple[bool, str]:
+    """What the doctor says of the agreement that settlements stand on; the home has no deployment."""
+    [check] = [check for check in told(home, "doctor", code=2)["checks"] if check["what"] == "settled by"]
+    return check["ok"], check["remedy"]
 
 
 # what is given to a home that holds book.csv and the reported figures → why it is refused, what to do

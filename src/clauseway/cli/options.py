@@ -254,9 +254,3 @@ def catalog_of(
     names, with those recorded in the home."""
     folders = agreements_for([folder] if folder else None, configuration, home)
     return opened(folders, None, home=home).catalog
-
-
-def opened_together(folders: list[Path] | None, facts: Path | None) -> Opened:
-    """Return the agreements that the flags name, with the facts of the file but not of a home."""
-    agreements = open_agreements(folders or [])
-    return agreements if facts is None else agreements.with_facts_from(facts)

@@ -138,6 +138,21 @@ def open_agreements(folders: Sequence[Path | str | None]) -> Opened:
     return _joined([partial(open_agreement, folder) for folder in folders or [None]])
 
 
+def agreements_with(folders: Sequence[Path], facts: Path | None) -> Opened:
+    """Open agreements that are in force at once, with further facts of a file, as the files are
+    now. Raise InvalidInput."""
+    agreements = open_agreements(folders)
+    return agreements if facts is None else agreements.with_facts_from(facts)
+
+
+def files_of_agreements(folders: Sequence[Path], facts: Path | None) -> tuple[Path, ...]:
+    """Return what `agreements_with` reads: the folders, whose time changes with each file that is
+    added or removed, their documents, and the file of facts. Agreements that ship have none."""
+    there = [folder for folder in folders if folder.is_dir()]
+    documents = [file for folder in there for file in sorted(folder.glob("*.md"))]
+    return (*there, *documents, *([] if facts is None else [facts]))
+
+
 def agreements_of(texts: Sequence[Mapping[str, str]]) -> Opened:
     """Open agreements that are in force at once, each from its texts. Raise InvalidInput."""
     return _joined([partial(agreement_of, documents) for documents in texts])

@@ -30,7 +30,7 @@ from clauseway.app.opening.offerings import shipped_models
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.opening.restored import origin_of, refuse_beside_another
-from clauseway.app.opening.several import Opened
+from clauseway.app.opening.several import Opened, text_hash, title_of
 from clauseway.app.running.planning import (
     prices_now,
     refusal,
@@ -406,6 +406,24 @@ def with_basis(examination: Examination, basis: Basis) -> Examination:
     said = f"{held}; this version ships other books" if differing else held
     check = Check(deployment="", what="price book", ok=True, found=said, remedy=remedy)
     return msgspec.structs.replace(examination, checks=(*examination.checks, check))
+
+
+def with_settled_agreement(examination: Examination, basis: Basis, opened: Opened) -> Examination:
+    """Add whether settlements stand on the agreement that the gateway serves by, once they stand
+    on any."""
+    if not basis.holds_agreement:
+        return examination
+    settled = basis.opened()
+    ok = text_hash(settled) == text_hash(opened)
+    said = f"settlements stand on the text that the gateway serves by: {title_of(opened)}"
+    remedy = ""
+    if not ok:
+        found = (
+            f"settlements stand on another text of {title_of(settled)} than the gateway serves by"
+        )
+        remedy = "Have them stand on it: clauseway basis agreement FOLDER --why …"
+    check = Check(deployment="", what="settled by", ok=ok, found=said, remedy=remedy)
+    return Examination(examination.ok and ok, (*examination.checks, check))
 
 
 def with_room(examination: Examination, spools: Path) -> Examination:

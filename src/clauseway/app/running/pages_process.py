@@ -14,9 +14,10 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from urllib.parse import quote
@@ -31,9 +32,10 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import (
     Opened,
+    agreements_with,
     each_of,
     facts_known,
-    open_agreements,
+    text_hash,
     title_of,
     with_recorded,
 )
@@ -109,20 +111,22 @@ class HomePages:
         clock: BusinessClock,
         gateway_url: str,
         snippets: tuple[Snippet, ...] = (),
+        read_again: Callable[[], Opened] | None = None,
     ) -> None:
         self._home, self._opened, self._clock = home, opened, clock
-        self._words = Wording.of(each_of(opened))
+        # Reads the agreements' files, where there are any that may change.
+        self._read_again = read_again
         self._gateway_url, self._snippets = gateway_url, snippets
-        # The picture as last drawn, by the number of facts it rests on.
-        self._drawn: tuple[int, Timeline] | None = None
-        # Amendments compared before, by their names and the number of facts.
-        self._compared: dict[tuple[str, str, int], CompareContext] = {}
+        # The picture as last drawn, by the text and the number of facts it rests on.
+        self._drawn: tuple[tuple[str, int], Timeline] | None = None
+        # Amendments compared before, by their names, the text and the number of facts.
+        self._compared: dict[tuple[str, str, str, int], CompareContext] = {}
         # What plays or settles all usage that there is: one at a time.
         self._heavy = asyncio.Lock()
         # The seconds and the requests when the engineer's screen was last shown.
         self._seen: tuple[float, int] | None = None
-        # The forecast as last made, by the day and the receipts of the settlements that it goes on
-        # from.
+        # The forecast as last made, by the text, the day and the receipts of the settlements that it
+        # goes on from.
         self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
 
     async def home(self) -> HomeContext:
@@ -134,6 +138,7 @@ class HomePages:
         tokens = answer["tokens"]
         clouds = sorted({*answer["served"], *answer["refused"], *answer["failed"]})
         instant = self._clock()
+        words = Wording.of(each_of(await asyncio.to_thread(self._text)))
         return CountsContext(
             clouds=tuple(
                 CloudCounts(
@@ -142,7 +147,7 @@ class HomePages:
                     refused=answer["refused"].get(cloud, 0),
                     failed=answer["failed"].get(cloud, 0),
                     tokens=tokens.get(cloud, 0),
-                    name=self._words.name(cloud),
+                    name=words.name(cloud),
                 )
                 for cloud in clouds
             ),
@@ -161,7 +166,7 @@ class HomePages:
             return await asyncio.to_thread(self._draft, text)
 
     async def text(self, document: str, line: str) -> TextContext | None:
-        return await asyncio.to_thread(text_page, self._opened, document, line)
+        return await asyncio.to_thread(lambda: text_page(self._text(), document, line))
 
     async def engineer(self, request: str) -> EngineerContext:
         searched = await self._search(request.strip()) if request.strip() else None
@@ -244,8 +249,17 @@ class HomePages:
         )
 
     def _up_to_now(self) -> Opened:
-        """Return the agreements with the facts that were recorded since the pages were started."""
-        return with_recorded(self._opened, self._home)
+        """Return the agreements with the amendments that were added and the facts that were
+        recorded since the pages were started."""
+        return with_recorded(self._text(), self._home)
+
+    def _text(self) -> Opened:
+        """Return the agreements as their files are now; as they were before while those are
+        wrong, which `clauseway serve` reports."""
+        if self._read_again is not None:
+            with suppress(InvalidInput):
+                self._opened = self._read_again()
+        return self._opened
 
     def _rate(self, requests: int) -> str:
         """Return the requests a second since the screen was last shown."""
@@ -281,7 +295,7 @@ class HomePages:
         opened = self._up_to_now()
         names = named_or_last(opened, before, after)
         # Comparing asks every combination twice.
-        key = (*names, facts_known(opened))
+        key = (*names, text_hash(opened), facts_known(opened))
         if key not in self._compared:
             if len(self._compared) >= _COMPARED_MAX:
                 self._compared.clear()
@@ -309,15 +323,15 @@ class HomePages:
         return lawyer_page(opened, asked, day_of(self._clock()), now())
 
     def _rights(self, opened: Opened, known_at: KnownAt) -> Timeline:
-        facts = facts_known(opened)
-        if self._drawn is None or self._drawn[0] != facts:
-            self._drawn = (facts, timeline_of_rights(opened, known_at))
+        key = (text_hash(opened), facts_known(opened))
+        if self._drawn is None or self._drawn[0] != key:
+            self._drawn = (key, timeline_of_rights(opened, known_at))
         return self._drawn[1]
 
     def _ahead(self, opened: Opened, known_at: KnownAt, receipts: Sequence[str]) -> ForecastContext:
         # A thousand paths take a second: they are drawn anew when a month was settled, or a day has
         # begun.
-        key = (known_at.day, *receipts)
+        key = (text_hash(opened), known_at.day, *receipts)
         if self._forecast is None or self._forecast[0] != key:
             self._forecast = (key, forecast_context(self._home, opened, known_at))
         return self._forecast[1]
@@ -439,14 +453,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 3
     # The parent writes the key of the snippets into a pipe.
     key = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
-    opened = open_agreements(options.agreement)
-    if options.facts is not None:
-        opened = opened.with_facts_from(options.facts)
+    read_again = partial(agreements_with, options.agreement, options.facts)
+    opened = read_again()
     clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
     sample = Sample(model=options.sample_model, cloud=options.sample_cloud)
     snippets = snippets_for(options.gateway_url, sample, key)
     home = Home(options.home)
-    source = HomePages(home, opened, clock, options.gateway_url, snippets)
+    has_files = bool(options.agreement or options.facts)
+    source = HomePages(
+        home, opened, clock, options.gateway_url, snippets, read_again if has_files else None
+    )
     asyncio.run(_serve(source, HomeReaders(home), listener, options.parent_pipe))
     return 0
 

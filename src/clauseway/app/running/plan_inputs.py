@@ -38,9 +38,11 @@ class InputsState(msgspec.Struct, frozen=True):
     until_ns: int = 0
 
 
-def state_of(home: Home, opened: Opened, configuration: Path) -> InputsState:
+def state_of(
+    home: Home, opened: Opened, configuration: Path, texts: Iterable[Path] = ()
+) -> InputsState:
     """Return the state of tenants, facts, the basis, the configuration and the files of secrets
-    that it names.
+    that it names, and of the agreements' `texts`.
 
     Raise InvalidInput, DBAPIError.
     """
@@ -49,7 +51,7 @@ def state_of(home: Home, opened: Opened, configuration: Path) -> InputsState:
         read = read_configuration(configuration, with_recorded(opened, home).catalog)
     except InvalidInput:
         read = Configuration()
-    files = [configuration, *_secret_files(read, configuration)]
+    files = [configuration, *_secret_files(read, configuration), *texts]
     # The gateway counts down the rest of commitments; now and then metered usage corrects it.
     period = time.monotonic() // _BALANCES_EVERY_S if read.commitment else 0
     tenancy = tenancy_for_plan(home)

@@ -38,7 +38,12 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import SERVED, locked_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.restored import refuse_beside_another
-from clauseway.app.opening.several import Opened, with_recorded
+from clauseway.app.opening.several import (
+    Opened,
+    agreements_with,
+    files_of_agreements,
+    with_recorded,
+)
 from clauseway.app.running.gateways import Gateways
 from clauseway.app.running.plan_inputs import InputsState, PlanInputs, state_of
 from clauseway.app.running.planning import compile_plan, write_plan
@@ -79,7 +84,8 @@ _ENDS_MAX, _ENDS_WITHIN_S = 3, 60.0
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `serve`. Paths left out mean: the built-in agreement, its own facts, real time.
 
-    `opened` comes without what is recorded in the home: that is read anew with every plan. `host`
+    `opened` comes without what is recorded in the home: that is read anew with every plan, and so
+    are the files of `agreements` and `facts`, where any are named. `host`
     and `port` are the configuration's where they are None. A port that is named nowhere is the
     usual one, or the next free one above it. `workers` processes of the gateway share it.
     """
@@ -147,11 +153,19 @@ class _Sources(NamedTuple):
 def _read_sources(options: ServeOptions) -> _Sources:
     """Read the recorded facts and the configuration. Raise InvalidInput with every problem."""
     known_at = KnownAt(time.time_ns())
-    opened = with_recorded(options.opened, options.home.make())
+    opened = with_recorded(_text_of(options), options.home.make())
     configuration = read_configuration(
         options.configuration, opened.catalog, secrets=options.secrets
     )
     return _Sources(known_at, opened, configuration)
+
+
+def _text_of(options: ServeOptions) -> Opened:
+    """Return the agreements as their files are now: an amendment may have been added. Raise
+    InvalidInput."""
+    if not options.agreements and options.facts is None:
+        return options.opened
+    return agreements_with(options.agreements, options.facts)
 
 
 def present_plan(options: ServeOptions) -> Plan:
@@ -455,7 +469,12 @@ class Reviving:
 
 
 def _inputs_of(options: ServeOptions) -> InputsState:
-    return state_of(options.home, options.opened, options.configuration)
+    texts = files_of_agreements(options.agreements, options.facts)
+    try:
+        opened = _text_of(options)
+    except InvalidInput:  # reported when a plan is compiled of it
+        opened = options.opened
+    return state_of(options.home, opened, options.configuration, texts)
 
 
 class Rounds:

@@ -61,13 +61,26 @@ class Alone(msgspec.Struct, frozen=True, kw_only=True):
     until: str
 
 
+class OtherHome(msgspec.Struct, frozen=True, kw_only=True):
+    """Another home of the same database, by its identity, that has journals whose end is not sealed
+    yet, and how long ago it looked after them. `is_silent`: so long that they may be given up."""
+
+    home: str
+    silent_s: int
+    is_silent: bool
+
+
 class Journals(msgspec.Struct, frozen=True, kw_only=True):
-    """The registered journals, every loss, and the `open` problems, each with its remedy."""
+    """The registered journals, every loss, and the `open` problems, each with its remedy.
+
+    `others` are the homes that hold those journals which this home does not look after.
+    """
 
     spools: tuple[Spool, ...]
     losses: tuple[Loss, ...]
     open: tuple[Problem, ...]
     alone: tuple[Alone, ...] = ()
+    others: tuple[OtherHome, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -80,13 +93,22 @@ def journals(home: Home) -> Journals:
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)
         spools, every = tuple(losses.spools()), tuple(losses.all())
+        others = tuple(_others(losses, spools, home.identity()))
     damages = blocking_damages(home, missing_files=False)
     return Journals(
         spools=spools,
         losses=every,
         open=tuple(damage.problem for damage in damages),
         alone=tuple(_alone(home)),
+        others=others,
     )
+
+
+def _others(losses: Losses, spools: Iterable[Spool], here: str) -> Iterator[OtherHome]:
+    """Yield the other homes that hold journals which are not at rest."""
+    for home in sorted({each.home for each in spools if not (each.is_of(here) or each.is_at_rest)}):
+        silent_ns = losses.silent_ns(home)
+        yield OtherHome(home=home, silent_s=silent_ns // 10**9, is_silent=silent_ns >= SILENT_NS)
 
 
 def _alone(home: Home) -> Iterator[Alone]:

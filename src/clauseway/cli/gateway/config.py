@@ -13,6 +13,7 @@ from clauseway.app.books.basis import basis_of
 from clauseway.app.drafting.importing_litellm import ImportOptions, import_litellm
 from clauseway.app.opening.configuration import example_text
 from clauseway.app.opening.home import home_at
+from clauseway.app.opening.several import agreements_with
 from clauseway.app.running.configuring import DEFAULT, check_configuration, show_configuration
 from clauseway.app.running.serving import ServeOptions
 from clauseway.cli import options
@@ -63,7 +64,7 @@ def check(
     checked = check_configuration(
         ServeOptions(
             home=at,
-            opened=options.opened_together(agreements, None),
+            opened=agreements_with(agreements, None),
             configuration=file or at.configuration,
             agreements=tuple(agreements),
             secrets=not without_secrets,

@@ -16,6 +16,7 @@ from clauseway.app.running.doctor import (
     with_basis,
     with_follower,
     with_room,
+    with_settled_agreement,
 )
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -59,7 +60,8 @@ def command(
         configuration=configuration or at.configuration,
         home=at,
     )
-    examination = with_room(with_basis(examine(patient), basis), at.spools)
+    examination = with_settled_agreement(with_basis(examine(patient), basis), basis, patient.opened)
+    examination = with_room(examination, at.spools)
     examination = with_follower(examination, patient)
     answer(as_json, examination, lambda: _print(console(), examination))
     return 0 if examination.ok else UNWELL

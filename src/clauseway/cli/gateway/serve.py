@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from clauseway.app.opening.home import home_at
+from clauseway.app.opening.several import agreements_with
 from clauseway.app.running.serving import ServeOptions, Signals, keep, seal_the_rest, serving
 from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
@@ -39,8 +40,9 @@ def command(
 
     The gateway speaks OpenAI's format. Its deployments and settings stand in a TOML file
     (`clauseway init` writes one, `clauseway config example` prints all there is); secrets come from the
-    environment or from files. Keys made, facts recorded and changes of the file hold at once; a
-    file that is wrong is reported and changes nothing. SIGHUP reads everything anew; SIGUSR2
+    environment or from files. Keys made, facts recorded, amendments added to an
+    agreement's folder and changes of the file hold at once; what is wrong is reported and
+    changes nothing. SIGHUP reads everything anew; SIGUSR2
     replaces the gateway's processes, and what they are answering ends first. Prices are
     those that the home holds (`clauseway basis`); --prices may name a book for a home that holds
     none yet.
@@ -65,7 +67,7 @@ def command(
     agreements = options.agreements_for(agreement, configuration, home)
     chosen = ServeOptions(
         home=at,
-        opened=options.opened_together(agreements, facts),
+        opened=agreements_with(agreements, facts),
         configuration=configuration or at.configuration,
         agreements=tuple(agreements),
         facts=facts,

@@ -16,6 +16,7 @@ from clauseway.app.books.settled import now, rows_waiting
 from clauseway.app.books.settling import settle_as_known, settle_days, settle_month
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
+from clauseway.app.opening.named_agreements import agreements_in
 from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.statements import exact, statement_context
 from clauseway.app.reports.what_if import what_if
@@ -123,7 +124,8 @@ def command(
 
     What it stands on belongs to the home: the first settlement that names a price book, rates, a
     figure, a reading or an agreement records it as accepted by you, and every later command uses
-    it. Naming something else is refused; `clauseway basis` changes it, by whom, when and why.
+    it. Where no flag names an agreement, that is the one of the home's configuration. Naming
+    something else is refused; `clauseway basis` changes it, by whom, when and why.
 
     With --second-opinion spark the usage is summed and priced again by Spark (the extra `spark`,
     and Java), from the first day on and without any sum that was kept. The exit code is 2 where
@@ -166,7 +168,9 @@ def command(
         _print(settle_as_known(at, period, known_point(known_at)), as_json)
         return 0
     basis = basis_of(at)
-    given = NamedBasis(prices=prices, rates=rates, agreements=tuple(agreement or ()))
+    # The first settlement stands on what the gateway serves by, unless a flag says otherwise.
+    served = () if basis.holds_agreement else agreements_in(at.configuration)
+    given = NamedBasis(prices=prices, rates=rates, agreements=tuple(agreement or served))
     opened, table = given_agreements(at, basis, given), given_prices(basis, given, now())
     readings = readings_of(reading)
     if part:

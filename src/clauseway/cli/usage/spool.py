@@ -1,6 +1,5 @@
 """`clauseway spool`: the usage journals and their losses."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.usage.accepted_loss import print_accepted
-from clauseway.storage.books.losses import NOTHING, RESERVED, Loss, Spool
+from clauseway.storage.books.losses import NOTHING, RESERVED, Spool
 
 LOST = 2
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -98,9 +97,7 @@ def write_off_command(
 def _print(overview: Journals) -> None:
     out = console()
     for journal in overview.spools:
-        out.print(
-            f"{journal.spool}  {journal.place}: {_state(journal, overview.losses)}", soft_wrap=True
-        )
+        out.print(f"{journal.spool}  {journal.place}: {_state(journal, overview)}", soft_wrap=True)
     for loss in overview.losses:
         out.print(
             f"loss {loss.number}: usage of {loss.days}, {loss.place}: {loss.reason}", soft_wrap=True
@@ -122,9 +119,22 @@ def _print(overview: Journals) -> None:
         out.print("No journal was written here.")
 
 
-def _state(spool: Spool, losses: Sequence[Loss]) -> str:
-    if any(loss.spool == spool.spool and loss.is_standing_write_off for loss in losses):
+def _state(spool: Spool, overview: Journals) -> str:
+    if any(loss.spool == spool.spool and loss.is_standing_write_off for loss in overview.losses):
         return "written off"
     if spool.missing_ns:
         return "missing"
-    return "at rest: all of it is sealed" if spool.is_at_rest else "open: its end is not sealed yet"
+    if spool.is_at_rest:
+        return "at rest: all of it is sealed"
+    state = "open: its end is not sealed yet"
+    for other in overview.others:
+        if other.home != spool.home:
+            continue
+        if not other.is_silent:
+            return f"{state}; held by home {other.home}, heard {other.silent_s:,} s ago"
+        return (
+            f"{state}; held by home {other.home}, silent for {other.silent_s:,} s. If its machine is "
+            f"gone: clauseway journal recover {spool.spool[:8]} where its copy lies, "
+            f"or clauseway spool write-off {spool.spool[:8]}"
+        )
+    return state
