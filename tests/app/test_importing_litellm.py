@@ -162,6 +162,29 @@ def test_stated_costs_are_a_price_book(tmp_path: Path) -> None:
     assert answer("price", "check", str(tmp_path / "home" / "prices.csv"))["prices"] == 2
 
 
+# litellm_params | base_model | where its price stands in the public list
+LISTED = [
+    ("{model: azure/gpt-4o-eu, api_base: 'https://a.openai.azure.com'}", "azure/gpt-4o", "openai lists gpt-4o"),
+    ("{model: azure/ours, api_base: 'https://a.openai.azure.com'}", "gpt-4.1", "openai lists gpt-4.1"),
+    ("{model: vertex_ai/gemini-2.5-flash, vertex_project: p}", "", "google lists gemini-2.5-flash"),
+]
+
+
+@pytest.mark.parametrize(("params", "base", "source"), LISTED)
+def test_a_listed_price_is_found_by_the_model_and_not_by_the_name_of_its_deployment(
+    tmp_path: Path, params: str, base: str, source: str
+) -> None:
+    info = f", model_info: {{base_model: {base}}}" if base else ""
+    told, _ = imported(tmp_path, f"model_list: [{{model_name: ours-1, litellm_params: {params}{info}}}]")
+    assert told["models"][0]["standing"] == "unstated"
+    prices = (tmp_path / "home" / "prices.csv").read_text()
+    assert f"genai-prices: {source}" in prices
+    assert {"input_tokens", "output_tokens"} <= {line.split(",")[4] for line in prices.splitlines()[1:]}
+    # Microsoft lists few models of OpenAI; another seller's price is never taken in silence.
+    taken = [setting["says"] for setting in told["settings"] if setting["key"] == "ours-1: model"]
+    assert ["OpenAI's" in says for says in taken] == ([True] if source.startswith("openai") else [])
+
+
 # litellm_params | why it is left out, and what to do
 LEFT_OUT = [
     ("{model: '*'}", "it stands for models that are not named", "one entry each"),

@@ -25,6 +25,7 @@ from clauseway.app.drafting.drafts import (
 )
 from clauseway.app.drafting.litellm_models import ModelEntry, NotCarried, VendorAccount, account_of
 from clauseway.app.drafting.litellm_settings import CarriedSettings, carried_settings
+from clauseway.app.drafting.vendors import OPENAI
 from clauseway.app.opening.configuration import checked
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, documents_of
@@ -38,7 +39,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions import Outcome
 from clauseway.exchange.litellm import LitellmFile, LitellmModel, read_litellm
 from clauseway.metering import Unit
-from clauseway.pricing import PriceTable, Sale
+from clauseway.pricing import PriceEntry, PriceTable, Sale
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.wording.decided import RECORD_PRODUCT
 
@@ -430,13 +431,13 @@ class Drafting:
                 _PriceRow(
                     product,
                     cloud,
-                    entry.unit,
-                    Decimal(entry.price) / 1_000_000,
-                    entry.source,
-                    entry.conditions.above,
+                    listed.unit,
+                    Decimal(listed.price) / 1_000_000,
+                    listed.source,
+                    listed.conditions.above,
                 )
-                for entry in listed_now(account.vendor.listing, account.model, self._day)
-                if isinstance(entry.unit, Unit) and not entry.conditions.names[5]
+                for listed in self._listed(entry, account, product)
+                if isinstance(listed.unit, Unit) and not listed.conditions.names[5]
             ]
         # A model on one's own machines, and the output of embeddings, cost nothing unless stated.
         units = {row.unit for row in rows}
@@ -458,6 +459,24 @@ class Drafting:
             )
         for row in rows:
             self._rows.setdefault((row.product, row.cloud, row.unit, row.above), row)
+
+    def _listed(self, entry: ModelEntry, account: VendorAccount, product: str) -> list[PriceEntry]:
+        """Return the prices that the vendor lists; on Azure OpenAI's, where Microsoft lists none."""
+        listing = account.vendor.listing
+        if account.dialect != "azure":
+            # Vertex AI asks for Gemini with its publisher, which the list leaves out.
+            return listed_now(listing, account.model.removeprefix("google/"), self._day)
+        # Azure asks by the deployment's name: the list has the model's.
+        listed = listed_now(listing, product, self._day)
+        if listed:
+            return listed
+        listed = listed_now(OPENAI.listing, product, self._day)
+        if listed:
+            says = (
+                "Microsoft's price is in no public list: OpenAI's is written until you write yours"
+            )
+            entry.remarks.append(("model", says))
+        return listed
 
     # -- names
 
