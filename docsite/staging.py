@@ -67,7 +67,7 @@ class Staging:
             return _BESIDE[name]
         if target == ROOT / "docs/choices":
             return "choices/index.md"
-        if target.is_relative_to(ROOT / "docs"):
+        if target.is_relative_to(ROOT / "docs") and not target.is_dir():
             return str(target.relative_to(ROOT / "docs"))
         if name in _STANDS_FOR:
             return _STANDS_FOR[name]

@@ -91,6 +91,12 @@ def test_there_are_tutorials_for_all_readers() -> None:
     assert {page.stem for page in PAGES} >= {"engineer", "lawyer", "finance", "auditor", "paragraph"}
 
 
+def test_each_tutorial_leads_to_how_the_program_is_installed() -> None:
+    """Readers come to them from the first page, past the list of tutorials."""
+    tutorials = [page for page in PAGES if page.parent.name == "tutorials" and page.name != "index.md"]
+    assert [page.name for page in tutorials if "](index.md#install)" not in page.read_text("utf-8")] == []
+
+
 @pytest.fixture
 def terminals(tmp_path: Path) -> Iterator[Path]:
     """Start what the tutorial starts in terminals of their own; yield the file with the gateway's address."""

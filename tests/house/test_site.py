@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from docsite.building import build
@@ -16,6 +17,7 @@ from obtained import obtain
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements/site.txt"
+LINK = re.compile(r"<a\b[^>]*\bhref=[\"']?([^\"'\s>#?]+)")
 # What a browser fetches by itself when it shows a page.
 FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^\"'>]*")
 
@@ -41,6 +43,18 @@ def test_no_page_asks_for_anything_from_elsewhere(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 100
     assert [(page.name, found) for page in pages for found in FETCHED.findall(page.read_text("utf-8"))] == []
+
+
+def test_no_link_leads_to_a_folder(site: Path) -> None:
+    """From a disk a browser lists its files, and a server need not answer at all."""
+    linked = [
+        (str(page.relative_to(site)), link)
+        for page in site.rglob("*.html")
+        for link in LINK.findall(page.read_text("utf-8"))
+        if not link.startswith("/") and ":" not in link
+    ]
+    assert len(linked) > 1_000
+    assert [(page, link) for page, link in linked if (site / page).parent.joinpath(unquote(link)).is_dir()] == []
 
 
 def test_every_command_has_its_place(site: Path) -> None:
