@@ -418,7 +418,7 @@ def with_settled_agreement(examination: Examination, basis: Basis, opened: Opene
     said = f"settlements stand on the text that the gateway serves by: {title_of(opened)}"
     remedy = ""
     if not ok:
-        found = (
+        said = (
             f"settlements stand on another text of {title_of(settled)} than the gateway serves by"
         )
         remedy = "Have them stand on it: clauseway basis agreement FOLDER --why …"
