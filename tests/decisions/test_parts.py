@@ -1,14 +1,17 @@
 """The one list of a question's parts: every place that knows each part by itself names them all."""
 
 import inspect
+from datetime import date
 from typing import get_type_hints
 
 import pytest
 
+from clauseway import KnownAt, open_agreement
 from clauseway.agreement.language.actions import LICENSEES, PARTIES, TAKES
 from clauseway.agreement.language.terms import PLACES, Scope
 from clauseway.agreement.soundness.lives import WHERE
 from clauseway.app.opening.library import QuestionParts
+from clauseway.app.screens.lawyer_page import lawyer_page
 from clauseway.cli import options
 from clauseway.decisions import DecisionTable, Question
 from clauseway.decisions.parts import BY_NAME, PARTS, SCOPED, NameLists, Names, NamesGiven
@@ -17,7 +20,7 @@ from clauseway.decisions.reach import Act
 from clauseway.decisions.searches.compare import Box, Combination
 from clauseway.decisions.searches.proof import Within
 from clauseway.exchange.question_files import COLUMNS
-from clauseway.web.lawyer import QUESTION_QUERY
+from clauseway.web.lawyer import QUESTION_QUERY, QuestionAsked
 from clauseway.wording.names import BEHIND
 from in_process import run
 
@@ -78,3 +81,10 @@ def test_the_line_of_a_decision_names_every_part_asked() -> None:
     )
     line = run(*asked.split()).stdout.splitlines()[0]
     assert line.endswith("openai: serve gpt-5.5 on aws in us-east-1 for us-national-security, sold by microsoft")
+
+
+def test_the_lawyers_form_has_words_for_every_part() -> None:
+    form = lawyer_page(open_agreement(), QuestionAsked(), date(2026, 5, 1), KnownAt.everything()).form
+    hints = {field.name: field.hint for field in (*form.sentence, *form.further)}
+    # So a part is shown that `_SHOWN` does not list.
+    assert [name for name in NAMES if hints[name] == "a name"] == []
