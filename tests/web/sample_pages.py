@@ -365,7 +365,7 @@ class SamplePages:
             screens=(ScreenSummary(reader="Lawyer", address="/lawyer", answer="Ask."),),
             timeline=TIMELINE,
             counts=await self.counts(),
-            gateway_url="http://127.0.0.1:8400",
+            gateway_url="http://127.0.0.1:8400/v1",
             snippets=SNIPPETS,
             alerts=self.alerts,
         )

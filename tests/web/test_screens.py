@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from sample_pages import LINE, STATEMENT
@@ -65,6 +66,14 @@ def test_every_page_is_among_the_addresses() -> None:
 def test_axe_finds_nothing_serious_and_nothing_sticks_out(served: Served, page: Page, axe: str, address: str) -> None:
     page.goto(served.url + address)
     judge(page, axe)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_every_link_leads_to_another_page(served: Served, address: str) -> None:
+    """The gateway asks for a key: whoever followed a link to it would end there."""
+    links = re.findall(r'<a\b[^>]*\bhref="([^"]*)"', httpx.get(served.url + address).text)
+    assert links
+    assert [link for link in links if not link.startswith(("/", "#", "?"))] == []
 
 
 @pytest.mark.parametrize("draft", ["effective: soon", "id: A6"])
