@@ -44,8 +44,8 @@ _REST_TIMEOUT_S: Final = 2.0
 
 
 class AttemptOwner(ABC):
-    """The lifecycle, as far as an attempt needs it. A class to inherit from, not a protocol:
-    compiled, that is one step to each member instead of a look-up."""
+    """The lifecycle, as far as an attempt needs it. A class to inherit from, not a protocol: the
+    compiled gateway calls its methods directly and looks none of them up."""
 
     shared: Shared
     customer: Customer
@@ -97,7 +97,7 @@ class Attempt(Receiver):
     _tokens = 0
     _answer_body = b""  # a whole answer, until its usage is recorded
     _reported_units: Units | None = None
-    sent = False
+    sent = False  # the request was handed to a connection
     _upstream: UpstreamConnection | None = None
     _upstream_id = b""  # the cloud's own identifier of the request
     _task: asyncio.Task[None] | None = None  # that connects, or renews the credential
@@ -547,7 +547,8 @@ class Attempt(Receiver):
         self.record_units(*self.units_of_stream())
 
     def units_of_stream(self) -> tuple[Units, Status]:
-        """Return the usage of a complete stream: its report, or an estimate by its events."""
+        """Return the usage of a complete stream: its report, else an estimate by its events, which is
+        noted as such."""
         stream = self.stream
         assert stream is not None
         if stream.units is not None:
@@ -665,6 +666,7 @@ class Attempt(Receiver):
                 charge, recorded_units = self._charge_as_served(units)
             else:
                 charge = target.charge(units)
+            # The counters leave estimates and broken answers out.
             if status is Status.COMPLETE:
                 shared.counts.tokens[target.cloud] += tokens
         self._tokens = tokens

@@ -349,7 +349,7 @@ class Lifecycle(AttemptOwner):
                     self._busy_until_s = min(self._busy_until_s or FOREVER_S, target.health.until_s)
                 else:
                     self._last_resort = self._last_resort or candidate
-            elif not target.has_room(now_s):
+            elif not target.has_quota_left(now_s):
                 self._skip(candidate, "its quota of this minute is used up")
                 self._last_resort = self._last_resort or candidate
             elif self._attempt_candidate(candidate):

@@ -158,7 +158,7 @@ class CallTarget:
             worth += body_bytes * _MILLISECONDS_PER_BYTE * rates.milliseconds
         return WorstCase(worth, input_max + output_max, output_max)
 
-    def has_room(self, now_s: float) -> bool:
+    def has_quota_left(self, now_s: float) -> bool:
         """Return whether its own quota bears another request."""
         return self.quota is None or self.quota.admits(now_s)
 
