@@ -104,6 +104,11 @@ lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
 openapi: $(VENV)/.setup ## write docs/openapi/ again, from the tables of the gateway and of the pages
 	@$(BIN)/python tools/openapi docs/openapi
 
+.PHONY: pictures
+pictures: $(VENV)/.dev ## take docs/pages.png again: the pages after the night of the amendment, in a real browser
+	@tools/chromium
+	@CLAUSEWAY_PICTURES=1 $(BIN)/python -m pytest -q tests/app/test_night_on_screen.py
+
 .PHONY: site
 site: $(VENV)/.dev build/site-libraries ## build the documentation site, which opens from a disk: build/site/index.html
 	@$(BIN)/python -m docsite build/site-libraries build/site

@@ -11,6 +11,8 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from pictures import judge_picture
+
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 
 
@@ -53,7 +55,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.mark.browser
-def test_the_night_on_screen_and_its_snippets(night: Night, page: Page, tmp_path: Path) -> None:
+def test_the_night_on_screen_and_its_snippets(night: Night, browser: Browser, page: Page) -> None:
     address = re.search(r"pages (http://\S+)", night.read_until("pages http")[-1])
     assert address is not None
     page.goto(address[1])
@@ -67,6 +69,7 @@ def test_the_night_on_screen_and_its_snippets(night: Night, page: Page, tmp_path
     expect(page.locator(".counts tr", has_text="aws")).to_contain_text("1,275")
     expect(page.locator(".counts tr", has_text="aws")).to_contain_text("177")
     expect(page.locator("#screens")).to_contain_text("2026-05 is settled")
+    judge_picture(browser, address[1])
 
     curl = re.search(r"^curl -i .*?^KEY$", printed, re.DOTALL | re.MULTILINE)
     assert curl is not None
