@@ -12,27 +12,39 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 from journals import flip, frames, gateway, home_at, segment
 
+import clauseway.agreement
+import s3_server
 import settled_book
 from clauseway.app.opening.home import Home
+from clauseway.app.usage import losses as losses_module
 from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.sealing import seal
+from clauseway.spool import identify
 from clauseway.spool.copies import read_secret
 from clauseway.storage.control import actor
 from copied import CopiedJournal
 from in_process import answer, run
+from kill_load import Customer, Got, KillLoad
+from kill_stage import Cloud, Part, eventually, free_ports
+from postgresql_server import new_database
 
 PAGE = (Path(__file__).parents[2] / "docs/operation.md").read_text()
 PROGRAM = Path(sys.executable).parent / "clauseway"
 ACCEPTED = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-openai", "--assume", "cap")
 # A section's heading to the test that runs its lines.
 RUN = (
+    "From one machine to several",
     "A disk that is gone",
     "Backup and restore",
     "A secret that leaked",
@@ -69,6 +81,7 @@ class Walk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.home: Path | None = None  # by default the one in the folder
         self._left: dict[str, list[str]] = {}
 
     def line(self, heading: str, begins: str, changes: Mapping[str, str]) -> str:
@@ -93,7 +106,7 @@ class Walk:
         line = self.line(heading, begins, changes)
         if not line.startswith("clauseway ") or re.search(r"[<>$]", line):
             return by_shell(line, self.folder)
-        done = run(*shlex.split(line)[1:], cwd=self.folder, given=given)
+        done = run(*shlex.split(line)[1:], cwd=self.folder, home=self.home, given=given)
         assert done.returncode == code, f"{line}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
@@ -133,19 +146,25 @@ def test_each_command_within_a_sentence_is_there_with_its_flags() -> None:
 # A disk that is gone
 
 
-@pytest.fixture
-def follower(tmp_path: Path, walk: Walk) -> Iterator[int]:
-    """The follower that the page starts, with the secret that the page makes; its port."""
-    walk("A disk that is gone", "openssl")
+@contextmanager
+def following_as(heading: str, walk: Walk) -> Iterator[int]:
+    """The follower that a section starts, with the secret that it makes; its port."""
+    walk(heading, "(umask 077; openssl")
     changes = {"10.0.0.7:8410": "127.0.0.1:0", "/var/lib/clauseway/copies": "copies"}
-    words = [str(PROGRAM), *walk.line("A disk that is gone", "clauseway journal follow", changes).split()[1:]]
-    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    words = [str(PROGRAM), *walk.line(heading, "clauseway journal follow", changes).split()[1:]]
+    process = subprocess.Popen(words, cwd=walk.folder, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield int(re.findall(r"127\.0\.0\.1:(\d+)", process.stdout.readline())[0])
     finally:
         process.terminate()
         process.communicate(timeout=60)
+
+
+@pytest.fixture
+def follower(walk: Walk) -> Iterator[int]:
+    with following_as("A disk that is gone", walk) as port:
+        yield port
 
 
 def metered(home: Home, port: int, secret: bytes) -> str:
@@ -182,6 +201,192 @@ def test_a_disk_that_is_gone(walk: Walk, follower: int, tmp_path: Path, monkeypa
     assert f"journal recover {missing[:8]}" in said
     assert "is accepted by" in walk(heading, "clauseway spool write-off", {"2f67bbae": missing[:8]})
     assert run("spool", "list", home=home.root).returncode == 0
+
+
+# From one machine to several
+
+AMENDMENT = """---
+id: A6
+title: The API moves
+announced: {day}
+effective: {day}
+sources: [P]
+---
+
+# A6 The API moves
+
+## 6.1 Stateless APIs on AWS only
+
+OpenAI's stateless API products are served on AWS alone.
+
+```yaml term
+id: A6.api
+kind: exclusivity
+actions: [serve, sell]
+products: [api.stateless]
+only: {{clouds: [aws]}}
+source: [P]
+```
+"""
+SERVED = """agreement = ["{agreement}"]
+[gateway]
+port = {port}
+[journal]
+copies = 1
+follower = "127.0.0.1:{follower}"
+secret_file = "{secret}"
+"""
+DEPLOYMENT = """[[deployment]]
+name = "{cloud}-1"
+dialect = "openai"
+url = "http://127.0.0.1:{port}/v1"
+cloud = "{cloud}"
+seller = "openai"
+region = "global"
+auth = {{kind = "bearer", secret = "sk-cloud"}}
+models = {{"gpt-5.5" = "there"}}
+"""
+
+
+class Serving(Part):
+    """A machine that serves its home as the page has it."""
+
+    def __init__(self, home: Home, line: str) -> None:
+        super().__init__(home.root.name, home.root.parent)
+        self.home, self.line = home, line
+
+    def start(self) -> None:
+        words = [str(PROGRAM), *self.line.split()[1:], "--home", str(self.home.root), "--pages-port", "0", "--json"]
+        self._begin(words)
+        self.said(b"}")
+
+    def texts(self) -> set[str]:
+        """The agreements of the plans that its workers took over since they began."""
+        logs = [path.read_text().splitlines() for path in self.home.logs.glob("gateway*.log")]
+        events = [json.loads(line) for log in logs for line in log if line.startswith("{")]
+        return {event["agreement"] for event in events if event["event"] == "plan reloaded"}
+
+
+class Fleet:
+    """The page's three machines: two that serve and the follower's, clouds that keep what they told, and the load."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.first, self.second, self.third = (Home(root / name) for name in ("first", "second", "third"))
+        self.ports = dict(zip((self.first.root, self.second.root), free_ports(2), strict=True))
+        self.clouds = [Cloud(name, root, port) for name, port in zip(("azure", "aws"), free_ports(2), strict=True)]
+        shutil.copytree(Path(clauseway.agreement.__file__).parent / "builtin/openai-microsoft", root / "ours")
+        for name, value in s3_server.ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+
+    def configure(self, home: Home, agreement: str, follower: int) -> None:
+        text = SERVED.format(
+            agreement=agreement, port=self.ports[home.root], follower=follower, secret=self.root / "follower.secret"
+        )
+        text += "".join(DEPLOYMENT.format(cloud=cloud.name, port=cloud.port) for cloud in self.clouds)
+        home.configuration.write_text(text)
+
+    def asked_of(self, cloud: int) -> int:
+        ledger = self.clouds[cloud].ledger
+        return ledger.read_text().count('"asked"') if ledger.exists() else 0
+
+    def told(self) -> dict[str, tuple[int, int]]:
+        """The tokens of each answer that a cloud gave whole, by the cloud's name for it."""
+        lines = [json.loads(line) for cloud in self.clouds for line in cloud.ledger.read_text().splitlines()]
+        return {line["name"]: (line["input"], line["output"]) for line in lines if line["kind"] == "told"}
+
+
+def check_each_is_metered_once(fleet: Fleet, got: Sequence[Got]) -> Decimal:
+    """Each answer that a client had whole, with the tokens that the cloud told. What all of them cost, in USD."""
+    exporting = ("export", "usage", "--format", "cloudevents", "--out", str(fleet.root / "usage.jsonl"))
+    assert run(*exporting, home=fleet.first.root).returncode == 0
+    events = [json.loads(line) for line in (fleet.root / "usage.jsonl").read_text().splitlines()]
+    ours = [event for event in events if event["data"]["organisation"] == "acme"]
+    complete = [event for event in ours if event["data"]["status"] == "complete"]
+    metered = Counter(event["id"].partition("/")[0] for event in complete)
+    assert [each.request for each in got if each.outcome == "whole" and metered[each.request] != 1] == []
+    told = fleet.told()
+    for event in complete:
+        units = event["data"]["units"]
+        assert (units["input_tokens"], units["output_tokens"]) == told[event["data"]["upstream_id"]]
+    assert len({event["data"]["upstream_id"] for event in complete}) == len(complete)
+    return sum((Decimal(event["data"]["charge_picodollars"]) for event in ours), Decimal()) / 10**12
+
+
+def test_from_one_machine_to_several(walk: Walk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heading, fleet, today = "From one machine to several", Fleet(tmp_path, monkeypatch), datetime.now(UTC).date()
+    tmp_path.chmod(0o755)
+    walk.home = fleet.first.root
+    settled_book.make(fleet.first.root)
+    secret = answer("key", "create", "--organisation", "acme", "--seller", "openai", home=fleet.first.root)["secret"]
+    assert run("budget", "set", "--organisation", "acme", "--amount", "50", home=fleet.first.root).returncode == 0
+    walk.line(heading, "pip install", {})
+    walk.line(heading, "systemctl stop", {})
+    there = {"postgresql://clauseway:secret@db.example/clauseway": new_database()}
+    assert "are the same in both places" in walk(heading, "clauseway home migrate", there)
+    storage = s3_server.new_storage()
+    place = f"{storage.url} --storage-endpoint {storage.endpoint} --access-key-env LAKE_KEY --secret-env LAKE_SECRET"
+    there = {"s3://acme-usage/clauseway": place, "eu-central-1": storage.region}
+    assert "are the same in both places" in walk(heading, "clauseway lake move", there)
+    for address, home in (("10.0.0.6", fleet.second), ("10.0.0.7", fleet.third)):
+        home.root.mkdir(mode=0o700)
+        here = {"/var/lib/clauseway/{": f"{fleet.first.root}/{{", f"{address}:/var/lib/clauseway/": f"{home.root}/"}
+        walk(heading, "scp -p", {"scp": "cp", **here})
+    shutil.copytree(tmp_path / "ours", fleet.second.root / "ours")
+    with ExitStack() as stack:
+        follower = stack.enter_context(following_as(heading, walk))
+        fleet.configure(fleet.first, "../ours", follower)
+        fleet.configure(fleet.second, "ours", follower)
+        line = walk.line(heading, "clauseway serve", {})
+        machines = [Serving(home, line) for home in (fleet.first, fleet.second)]
+        for part in (*fleet.clouds, *machines):
+            stack.callback(part.kill)
+            part.start()
+        asking = walk.line(heading, "curl", {})
+        for port in fleet.ports.values():
+            assert json.loads(by_shell(asking.replace("8400", str(port)), tmp_path))["copies"] == 1
+        load = KillLoad(list(fleet.ports.values()), lambda _: Customer("acme", secret), clients=2)
+        stack.enter_context(load)
+        eventually(lambda: load.whole >= 50, "the machines answer")
+        # An amendment takes Azure away.
+        (tmp_path / "A6.md").write_text(AMENDMENT.format(day=today))
+        assert "would go to another cloud" in walk(heading, "clauseway agreement rehearse")
+        walk(heading, "scp -p A6.md", {"scp": "cp", "10.0.0.6:/var/lib/clauseway/": f"{fleet.second.root}/"})
+        moving = walk.line(heading, "mv A6.md", {})
+        by_shell(moving, tmp_path)
+        by_shell(moving, fleet.second.root)
+        eventually(lambda: all(machine.texts() for machine in machines), "both machines have the amendment")
+        assert len(machines[0].texts() | machines[1].texts()) == 1
+        assert "amendment 6" in walk(heading, "clauseway basis agreement")
+        before, on_azure = load.whole, fleet.asked_of(0)
+        eventually(lambda: load.whole >= before + 50, "the machines answer under the amendment")
+        assert fleet.asked_of(0) - on_azure <= 2, "what was under way, of two clients"
+        # A machine and its disk are gone.
+        lost = [identify(directory).hex() for directory in sorted(fleet.second.spools.iterdir())]
+        machines[1].kill()
+        shutil.rmtree(fleet.second.root)
+        before = load.whole
+        eventually(lambda: load.whole >= before + 50, "the machine that is left answers")
+        walk.home = fleet.third.root
+        copies = {"/var/lib/clauseway/copies": "copies"}
+        assert "held by home" in walk(heading, "clauseway spool list")
+        kept = walk(heading, "clauseway journal copies", copies)
+        assert [journal for journal in lost if journal not in kept] == []
+        monkeypatch.setattr(losses_module, "SILENT_NS", 0)  # five minutes are not waited for
+        for shown, journal in zip(("8732aa57", "2f67bbae"), lost, strict=True):
+            assert "was recovered" in walk(heading, "clauseway journal recover", copies | {shown: journal[:8]})
+        listed = walk(heading, "clauseway spool list")
+        assert all(re.search(f"{journal}.*: at rest", listed) for journal in lost)
+    walk.home = fleet.first.root
+    # The load is over, and the machine that was left is killed too, with its disk there.
+    month = {"2026-11": f"{today:%Y-%m}", " --second-opinion spark": ""}
+    assert f"Statement {today:%Y-%m}" in walk(heading, "clauseway settle", month)
+    assert "all sound" in walk(heading, "clauseway lake check")
+    assert "were not edited" in walk(heading, "clauseway audit verify")
+    cost = check_each_is_metered_once(fleet, load.got)
+    (budget,) = answer("budget", "list", home=fleet.first.root)
+    # The machine was killed just now: what it spent since it said so last is still leased.
+    assert 0 < cost <= Decimal(budget["spent"]) + Decimal(budget["leased"]) <= 50
 
 
 # Backup and restore
