@@ -1,12 +1,17 @@
 """Where a home's things lie, also where the home lies deep."""
 
 import socket
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+import settled_book
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.locks import locked
 from clauseway.values import InvalidInput
+from in_process import CLAUSEWAY
 
 
 def test_sockets_of_a_usual_home_lie_in_it(tmp_path: Path) -> None:
@@ -30,3 +35,20 @@ def test_a_folder_that_others_may_read_takes_no_sockets(tmp_path: Path) -> None:
     home.make().gateway_socket.parent.chmod(0o755)
     with pytest.raises(InvalidInput, match="not this user's alone"):
         home.make()
+
+
+def test_a_command_that_waits_for_another_process_says_so(tmp_path: Path) -> None:
+    """Another process seals; what the command has to say waits for that, and is said then."""
+    home = settled_book.make(tmp_path / "home")
+    command = [str(CLAUSEWAY), "spool", "list", "--home", str(home.root)]
+    with ExitStack() as stack:
+        with locked(home, "seal"):
+            waiting = stack.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            )
+            assert waiting.stderr is not None
+            said = waiting.stderr.readline()
+        printed, rest = waiting.communicate(timeout=60)
+    assert said == f"Another process works at {home.root}: this command waits until it has ended.\n"
+    assert (waiting.returncode, rest) == (0, "")
+    assert printed

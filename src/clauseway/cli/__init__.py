@@ -36,7 +36,8 @@ from typing import Annotated, cast
 import msgspec
 import typer
 
-from clauseway.app.opening.home import home_at
+from clauseway.app.opening.home import Home, home_at
+from clauseway.app.opening.locks import reporting_waits
 from clauseway.cli.commands import path_in, paths_like, program
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
@@ -86,12 +87,13 @@ def run(given: list[str]) -> int:
     as_json = "--json" in given
     try:
         tree = prepared(guard(fold_names(program(given, _program_options))))
-        code = tree(
-            given or ["--help"],
-            prog_name="clauseway",
-            standalone_mode=False,
-            max_content_width=WIDTH_MAX,
-        )
+        with reporting_waits(_say_wait):
+            code = tree(
+                given or ["--help"],
+                prog_name="clauseway",
+                standalone_mode=False,
+                max_content_width=WIDTH_MAX,
+            )
         sys.stdout.flush()  # here, where an error can still be reported
         return code if isinstance(code, int) else 0
     except InvalidInput as error:
@@ -117,6 +119,12 @@ def run(given: list[str]) -> int:
             fault, as_json = msgspec.structs.replace(fault, where="standard output"), False
         print_fault(fault, as_json)
         return FAILED
+
+
+def _say_wait(home: Home) -> None:
+    """Say that the command waits: a silent one is taken for stuck."""
+    message = f"Another process works at {home.root}: this command waits until it has ended."
+    print(message, file=sys.stderr, flush=True)
 
 
 def _suggest_command(given: Sequence[str]) -> None:

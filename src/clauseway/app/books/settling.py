@@ -238,7 +238,7 @@ def with_late(
 
 
 def books_locked(
-    home: Home, on_wait: Callable[[], object] = lambda: None
+    home: Home, on_wait: Callable[[], object] | None = None
 ) -> AbstractContextManager[None]:
     """Hold the lock of the books: postings are differences to the entries read before."""
     return locked(home, "books", on_wait)

@@ -2,23 +2,57 @@
 share its database."""
 
 import fcntl
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from clauseway.app.opening.home import Home
 
 # Whoever serves a home holds this lock of its folder.
 SERVED = "serve"
+# `clauseway serve` seals four times a minute, which takes less: such waits are not worth a line.
+_SHORT_WAIT_S = 2.0
+_report_wait: ContextVar[Callable[[Home], object] | None] = ContextVar("report_wait", default=None)
 
 
 @contextmanager
-def locked(home: Home, name: str, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
+def reporting_waits(report: Callable[[Home], object]) -> Iterator[None]:
+    """Have `report` called, from a thread of its own, when this context has waited for a lock of a
+    home for two seconds; it may be called again for the next lock."""
+    token = _report_wait.set(report)
+    try:
+        yield
+    finally:
+        _report_wait.reset(token)
+
+
+@contextmanager
+def locked(home: Home, name: str, on_wait: Callable[[], object] | None = None) -> Iterator[None]:
     """Hold the lock `name` of a home; wait for whoever has it, having called `on_wait` once.
+    Without it, a long wait is reported (`reporting_waits`).
 
     The lock is a file's where the control database is a file, else the server's. It ends with its
     holder.
     """
+    if on_wait is not None:
+        with _held(home, name, on_wait):
+            yield
+        return
+    report = _report_wait.get() or (lambda _: None)
+    wait = threading.Timer(_SHORT_WAIT_S, report, [home])
+    wait.daemon = True
+    try:
+        with _held(home, name, wait.start):
+            wait.cancel()
+            yield
+    finally:
+        wait.cancel()
+
+
+@contextmanager
+def _held(home: Home, name: str, on_wait: Callable[[], object]) -> Iterator[None]:
     place = home.make().control
     if isinstance(place, str):
         # Only homes on a server load its driver.
