@@ -106,7 +106,7 @@ class VirtualLoop(_Loop):  # type: ignore[misc]
         task = asyncio.Task(coroutine, loop=self, name=name or "task", context=context)
         # Of a process that is killed, tasks are left as they are.
         task._log_destroy_pending = False  # type: ignore[attr-defined]
-        self._world.graveyard.append(task)
+        self._world.tasks.append(task)
         return task
 
     def run_in_executor(self, executor: Any, function: Callable[..., Any], *args: Any) -> Any:

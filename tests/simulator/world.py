@@ -8,6 +8,7 @@ a lock, a socket or another thread: its greenlets are never resumed.
 
 import asyncio
 import heapq
+import inspect
 import random
 import re
 import traceback
@@ -101,7 +102,9 @@ class World:
         self.operations = 0
         self.broken: list[tuple[str, str]] = []  # (law, what was seen)
         self.pids: dict[int, Process] = {}
-        self.graveyard: list[Any] = []
+        self.tasks: list[Any] = []  # of all loops, kept until the end
+        self._threads: list[Any] = []
+        self._is_over = False
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._number = 0
         self._hub = greenlet.getcurrent()
@@ -111,6 +114,8 @@ class World:
 
     def note(self, text: str) -> None:
         """Write a line of the history: the same seed writes the same lines."""
+        if self._is_over:
+            return
         # Errors name files by the folder of this very telling.
         self.history.append(f"{self.now_ns / SECOND:.6f} {_FOLDER.sub('', text)}")
 
@@ -155,11 +160,14 @@ class World:
             except greenlet.GreenletExit:
                 raise
             except BaseException as error:
+                if self._is_over:
+                    return
                 frames = "".join(traceback.format_exception(error)[-3:])
                 self.breaks("no process ends by a fault of its own", f"{process.name}: {frames}")
                 process.end()
 
         fresh = greenlet.greenlet(run, parent=self._hub)
+        self._threads.append(fresh)
         self.at(self.now_ns, lambda: self._resume(fresh, process))
 
     # -- time
@@ -199,13 +207,14 @@ class World:
         self._leave()
 
     def _leave(self) -> None:
+        if self._is_over:
+            raise greenlet.GreenletExit
         loop = asyncio._get_running_loop()
         self._hub.switch()
         asyncio._set_running_loop(loop)
 
     def _resume(self, thread: Any, process: Process) -> None:
         if not process.alive:
-            self.graveyard.append(thread)
             return
         self.current = process
         try:
@@ -215,11 +224,20 @@ class World:
             asyncio._set_running_loop(None)
 
     def bury(self) -> None:
-        """End the threads of dead processes for good: the virtual machine below them does nothing any more."""
+        """End every thread that waits for something, the dead ones too: what they hold is never freed otherwise, as
+        nobody sees into the stack of a greenlet. What they do as they end is in no history."""
+        self._is_over = True
         self._heap.clear()
-        for process in list(self.pids.values()):
+        for process in self.pids.values():
             process.alive = False
-        self.graveyard.clear()
+        for thread in self._threads:
+            if thread:
+                thread.throw(greenlet.GreenletExit)
+        self._threads.clear()
+        for task in self.tasks:
+            if inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:
+                task.get_coro().close()  # it was never begun, which Python warns of otherwise
+        self.tasks.clear()
 
 
 class Signal:
