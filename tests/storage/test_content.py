@@ -215,6 +215,32 @@ def test_chunks_in_which_rows_are_read_are_not_in_it(block: int, monkeypatch: py
         assert day_contents(lake, MAY) == whole
 
 
+@pytest.mark.parametrize("rows", [1, 4, 8])
+def test_how_many_days_are_sorted_at_a_time_is_not_in_it(rows: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "_SORTED_ROWS", rows)
+    assert name_of(RECORDS) == name
+
+
+# rows of each day of May, at most 100 at a time -> the days that are sorted together, the last one excluded
+STRETCHES: list[tuple[dict[int, int], list[tuple[int, int]]]] = [
+    ({}, []),
+    ({1: 40, 2: 40, 3: 40}, [(1, 3), (3, 4)]),
+    ({1: 500, 2: 500}, [(1, 2), (2, 3)]),
+    ({1: 40, 2: 500, 3: 40}, [(1, 2), (2, 3), (3, 4)]),
+    ({1: 40, 2: 60, 4: 0, 5: 40}, [(1, 3), (4, 6)]),
+    ({1: 0, 2: 500, 3: 100}, [(1, 2), (2, 3), (3, 4)]),
+]
+
+
+@pytest.mark.parametrize(("rows_of", "together"), STRETCHES)
+def test_days_are_sorted_together_while_they_are_small(
+    rows_of: dict[int, int], together: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "_SORTED_ROWS", 100)
+    days = {date(2026, 5, day): rows for day, rows in rows_of.items()}
+    assert [(days.begin.day, days.end.day) for days in content._small_stretches(days)] == together
+
+
 def test_no_usage_has_no_name() -> None:
     assert name_of() == ""
     assert content_digest([]) == ""

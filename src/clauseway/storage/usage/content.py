@@ -51,6 +51,8 @@ _UNITS = tuple(unit.column for unit in Unit)
 # Rows hashed together. INVARIANT: never changed, as a day's name depends on it.
 _BLOCK_ROWS = 65_536
 _CHUNK_ROWS = 50_000
+# Rows sorted at a time, where they are of several days: some 350 bytes each.
+_SORTED_ROWS = 250_000
 _FORMAT = b"clauseway usage 1"
 
 
@@ -65,7 +67,8 @@ class DayContent(msgspec.Struct, frozen=True, kw_only=True):
 def day_contents(lake: Lake, days: Interval) -> list[DayContent]:
     """Return the content of each of these event days that has any, in order."""
     files = lake.usage_files(days)
-    by_day = {day: _files_digest(of) for day, of in _by_days(files, days).items()}
+    files_of = _by_days(files, days)
+    by_day = {day: _files_digest(of) for day, of in files_of.items()}
     # Contents read before are kept with the hash of their files; a limited lake reads anew.
     kept = _kept(lake.control, days) if not lake.is_limited else {}
     contents = {
@@ -75,7 +78,7 @@ def day_contents(lake: Lake, days: Interval) -> list[DayContent]:
     }
     missing = [day for day in by_day if day not in contents]
     if missing:
-        read = _read(lake, missing)
+        read = _read(lake, {day: sum(file.rows for file in files_of[day]) for day in missing})
         if not lake.is_limited:
             _keep(lake.control, {day: (by_day[day], read[day]) for day in missing})
         contents |= read
@@ -151,14 +154,32 @@ def _keep(control: Control, read: Mapping[date, tuple[str, DayContent]]) -> None
             connection.execute(insert(schema.usage_contents).values(**values))
 
 
-def _read(lake: Lake, days: Sequence[date]) -> dict[date, DayContent]:
-    """Read the content of these days, a stretch of them at a time."""
-    contents = {day: DayContent(day=day, attempts=0, digest="") for day in days}
+def _read(lake: Lake, rows_of: Mapping[date, int]) -> dict[date, DayContent]:
+    """Read the content of these days, a stretch of them at a time.
+
+    `rows_of` are at least the rows of each day.
+    """
+    contents = {day: DayContent(day=day, attempts=0, digest="") for day in rows_of}
     with duckdb_engine() as con:
-        for stretch in stretches(days):
+        for stretch in _small_stretches(rows_of):
             for day, rows in _in_order(con, lake, stretch):
                 contents[day] = rows.end(day)
     return contents
+
+
+def _small_stretches(rows_of: Mapping[date, int]) -> Iterator[Interval]:
+    """Yield the days as intervals without a gap, each of one day or of so few rows that sorting
+    them takes little memory."""
+    for stretch in stretches(list(rows_of)):
+        begin, rows = stretch.begin, 0
+        for day, of_day in rows_of.items():
+            if day not in stretch:
+                continue
+            if rows + of_day > _SORTED_ROWS and day != begin:
+                yield Interval(begin, day)
+                begin, rows = day, 0
+            rows += of_day
+        yield Interval(begin, stretch.end)
 
 
 def stretches(days: Sequence[date]) -> Iterator[Interval]:
