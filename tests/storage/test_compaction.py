@@ -1,10 +1,12 @@
 """Merging, dropping and summing: what the lake says stays the same, or is refused; never twice, never less."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -91,6 +93,25 @@ def scanned(lake: Lake) -> list[tuple[tuple[str, ...], int, int, dict[str, int]]
         )
         for row in scan(lake.files(), ALL)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rows_max", [8, 12])
+def test_a_request_lies_between_the_first_and_the_last_of_one_file_alone(lake: Lake, rows_max: int) -> None:
+    """Three gateways seal by turns: a file with requests of all of them would be read for each that is looked up."""
+    asked = []
+    for frame, (day, turn, boot) in enumerate(itertools.product(range(2), range(4), (7, 8, 9))):
+        numbers = (day * 8 + turn * 2, day * 8 + turn * 2 + 1)
+        usage = [msgspec.structs.replace(used(number, day, 100), request=RequestId(boot, number)) for number in numbers]
+        lake.seal(batch(frame, *usage, spool=f"s{boot}"), frame)
+        asked += [str(record.request) for record in usage]
+    before = said(lake)
+    assert list(compact(lake, 50, files_least=2, rows_max=rows_max)) != []
+    for kind in (USAGE, INTENTS):
+        files = files_of(lake.control, kind)
+        assert [file.rows for file in files] == [8] * 6
+        for request in asked:
+            assert sum(file.first_request <= request <= file.last_request for file in files) == 1
+    assert said(lake) == before
 
 
 def test_small_files_of_a_day_become_one_and_say_the_same(lake: Lake) -> None:

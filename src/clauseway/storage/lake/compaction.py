@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
+from clauseway.metering import RequestId
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.digests import LakeDamaged, LakeFault
@@ -94,21 +95,32 @@ def drop_before(lake: Lake, kept_from: date, now_ns: int) -> int:
 def _groups(
     files: Sequence[LakeFile], least: Callable[[date], int], rows_max: int
 ) -> Iterator[list[LakeFile]]:
-    """Yield groups of a day's files that make one file together, if there are enough of them."""
+    """Yield groups of a day's files that make one file together, if there are enough of them.
+
+    Files of one start of a gateway come together, and those of the next begin another file once
+    this one is half full: a request then lies between the first and the last of few files.
+    """
     # An estimate goes when the lost file is put back, and so stays by itself.
     small = [file for file in files if file.rows < rows_max // 2 and not file.is_estimate]
-    by_day = sorted(small, key=lambda file: (file.first_day, file.last_day))
+    by_day = sorted(small, key=lambda file: (file.first_day, file.last_day, file.first_request))
     for (_, last_day), of_day in groupby(by_day, key=lambda file: (file.first_day, file.last_day)):
         files_least = least(last_day)
         group: list[LakeFile] = []
         for file in of_day:
-            if sum(member.rows for member in group) + file.rows > rows_max:
+            rows = sum(member.rows for member in group)
+            is_next = bool(group) and _start(group[-1]) != _start(file)
+            if rows + file.rows > rows_max or (is_next and rows >= rows_max // 2):
                 if len(group) >= files_least:
                     yield group
                 group = []
             group.append(file)
         if len(group) >= files_least:
             yield group
+
+
+def _start(file: LakeFile) -> int:
+    """Return the start of the gateway that took the last request of a file."""
+    return RequestId.parse(file.last_request).boot
 
 
 def _merge(lake: Lake, kind: str, group: Sequence[LakeFile], now_ns: int) -> Merged:
