@@ -31,6 +31,7 @@ from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 from clauseway.values import InvalidInput
 from in_process import run
 from postgresql_server import new_database
+from settled_book import ACCEPTED
 
 BUDGET, AMOUNT = "bud_1", 1_000
 HOMES = ("first", "second")
@@ -113,20 +114,32 @@ def listed(home: Home) -> str:
     return run("spool", "list", home=home.root).stdout
 
 
+def settled(home: Home) -> str:
+    """What the settlement of a month without usage says beside it."""
+    accepted = [flag for name in ACCEPTED for flag in ("--assume", name)]
+    done = run("settle", "--period", "2026-03", *accepted, home=home.root)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
 def test_a_machine_that_is_gone_is_written_off_from_another(
     machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Losses(machines.control).heard(machines.first.identity())  # as each of its sealings does
     assert re.search(rf"held by home {machines.first.identity()}, heard \d+ s ago", listed(machines.second))
     assert "held by" not in listed(machines.first)
+    silent = f"Home {machines.first.identity()} has been silent for"
+    assert silent not in settled(machines.second)
     kept = shutil.copytree(machines.first.root, machines.first.root.with_name("kept"), symlinks=True)
     shutil.rmtree(machines.first.root)
     with pytest.raises(InvalidInput, match="another home holds it, and was heard"):
         write_off(machines.second, machines.spool, "nothing", "the machine burnt")
     monkeypatch.setattr(losses_module, "SILENT_NS", 0)
     assert f"clauseway journal recover {machines.spool[:8]}" in listed(machines.second)
+    assert silent in settled(machines.second)
     assert write_off(machines.second, machines.spool, "nothing", "the machine burnt").estimate == "nothing"
     assert listed(machines.second).splitlines()[0].endswith(": written off")
+    assert silent not in settled(machines.second)
     assert (machines.standing.spent, machines.standing.leased) == (600, 0), "it may have spent all that it held"
     assert machines.lease(3, target=1_000, spent=100).end_ns <= time.time_ns(), "its lease is over, should it come back"
     assert machines.standing.spent == 600

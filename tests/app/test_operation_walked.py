@@ -343,8 +343,14 @@ def test_from_one_machine_to_several(walk: Walk, tmp_path: Path, monkeypatch: py
             stack.callback(part.kill)
             part.start()
         asking = walk.line(heading, "curl", {})
-        for port in fleet.ports.values():
-            assert json.loads(by_shell(asking.replace("8400", str(port)), tmp_path))["copies"] == 1
+
+        def ready() -> list[dict[str, object]]:
+            ports = map(str, fleet.ports.values())
+            return [json.loads(by_shell(asking.replace("8400", port), tmp_path)) for port in ports]
+
+        before_it = ready()
+        assert [state["copies"] for state in before_it] == [1, 1]
+        assert before_it[0]["agreement"] == before_it[1]["agreement"]
         load = KillLoad(list(fleet.ports.values()), lambda _: Customer("acme", secret), clients=2)
         stack.enter_context(load)
         eventually(lambda: load.whole >= 50, "the machines answer")
@@ -357,6 +363,7 @@ def test_from_one_machine_to_several(walk: Walk, tmp_path: Path, monkeypatch: py
         by_shell(moving, fleet.second.root)
         eventually(lambda: all(machine.texts() for machine in machines), "both machines have the amendment")
         assert len(machines[0].texts() | machines[1].texts()) == 1
+        assert len({str(state["agreement"]) for state in (*ready(), before_it[0])}) == 2
         assert "amendment 6" in walk(heading, "clauseway basis agreement")
         before, on_azure = load.whole, fleet.asked_of(0)
         eventually(lambda: load.whole >= before + 50, "the machines answer under the amendment")

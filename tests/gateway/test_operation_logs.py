@@ -83,7 +83,7 @@ def test_credentials_that_fail_are_told_and_so_is_that_they_are_well_again(rig: 
     (tmp_path / "missing").write_text("here it is")
     eventually(lambda: "credential well" in events(rig))
     ready = httpx.get(f"{rig.url}/readyz").json()
-    assert (ready["status"], ready["deployments"]) == ("ready", 1)
+    assert (ready["status"], ready["deployments"], ready["agreement"]) == ("ready", 1, "test")
 
 
 def test_answers_and_readiness_name_the_plan_that_they_were_given_by(rig: Rig) -> None:

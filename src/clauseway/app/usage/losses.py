@@ -104,9 +104,19 @@ def journals(home: Home) -> Journals:
     )
 
 
+def silent_homes(home: Home) -> list[OtherHome]:
+    """Return the other homes that were not heard for long and hold journals whose end is not sealed:
+    what only these hold is in no month yet."""
+    with open_lake(home) as lake:
+        losses = Losses(lake.control)
+        others = _others(losses, losses.spools(), home.identity())
+        return [other for other in others if other.is_silent]
+
+
 def _others(losses: Losses, spools: Iterable[Spool], here: str) -> Iterator[OtherHome]:
-    """Yield the other homes that hold journals which are not at rest."""
-    for home in sorted({each.home for each in spools if not (each.is_of(here) or each.is_at_rest)}):
+    """Yield the other homes that hold journals which are neither at rest nor known to be gone."""
+    unsealed = [each for each in spools if not (each.is_at_rest or each.missing_ns)]
+    for home in sorted({each.home for each in unsealed if not each.is_of(here)}):
         silent_ns = losses.silent_ns(home)
         yield OtherHome(home=home, silent_s=silent_ns // 10**9, is_silent=silent_ns >= SILENT_NS)
 

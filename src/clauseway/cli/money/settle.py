@@ -1,7 +1,7 @@
 """`clauseway settle`: who owes whom for a month."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
@@ -21,6 +21,7 @@ from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.statements import exact, statement_context
 from clauseway.app.reports.what_if import what_if
 from clauseway.app.usage.lake_place import require_in_reach
+from clauseway.app.usage.losses import OtherHome, silent_homes
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_what_if
@@ -188,9 +189,11 @@ def command(
         settlement = settle(from_scratch=from_scratch, on_wait=partial(_say_locked, at))
         say_recorded(history(at)[accepted:])
         _say_waiting(rows_waiting(at))
+        _say_silent(silent_homes(at))
         if opinion is None:
             _print(settlement, as_json)
             return 0
+        print("Spark sums the same usage again; that takes a minute or more.", file=sys.stderr)
         verification = opinion(statement_of(settlement))
     return _print_both(settlement, verification, as_json)
 
@@ -226,6 +229,16 @@ def _print(settlement: Settlement, as_json: bool) -> None:
         statement_of(settlement),
         lambda: print_statement(console(), statement_context(statement_of(settlement))),
     )
+
+
+def _say_silent(homes: Sequence[OtherHome]) -> None:
+    """Report on standard error whose usage may be missing: a machine that is gone settles nothing."""
+    for other in homes:
+        print(
+            f"Home {other.home} has been silent for {other.silent_s:,} s, and the end of its journals "
+            "is not sealed: what only they hold is in no amount; `clauseway spool list` shows them.",
+            file=sys.stderr,
+        )
 
 
 def _say_waiting(rows: int) -> None:

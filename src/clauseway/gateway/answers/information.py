@@ -245,6 +245,7 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
         "status": "ready",
         "deployments": deployments,
         "plan": shared.tables.digest,
+        "agreement": shared.tables.plan.agreement[:16],
         "worker": shared.worker.number,
     }
     copy = shared.spool.copy
