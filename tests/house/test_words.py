@@ -42,7 +42,8 @@ def types_of(module: ast.Module) -> Iterator[str]:
 
 
 def bound(module: ast.Module) -> Iterator[str]:
-    """Every name that a module binds: classes, functions, parameters, variables. Fields have the names of files."""
+    """Every name that a module binds: classes, functions, parameters, variables, attributes. Fields have the names of
+    files."""
     classes = [node for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
     fields = {id(field.target) for one in classes for field in one.body if isinstance(field, ast.AnnAssign)}
     for node in ast.walk(module):
@@ -50,6 +51,8 @@ def bound(module: ast.Module) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.arg):
             yield node.arg
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in fields:
             yield node.id
 
@@ -77,7 +80,7 @@ def test_the_word_of_the_field_is_the_name(former: str, word: str) -> None:
 
 
 def test_no_pronoun_is_a_name() -> None:
-    using = {f"{path}: {name}" for path, name in bound_names() if name in PRONOUNS}
+    using = {f"{path}: {name}" for path, name in bound_names() if name.strip("_") in PRONOUNS}
     assert using == set()
 
 

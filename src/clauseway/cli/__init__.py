@@ -114,7 +114,7 @@ def run(given: list[str]) -> int:
     except Exception as error:
         fault = fault_of(error, _home_of(given))
         if fault is None:
-            return _told(error)
+            return _report(error)
         if _output_fails():
             fault, as_json = msgspec.structs.replace(fault, where="standard output"), False
         print_fault(fault, as_json)
@@ -162,7 +162,7 @@ def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:
     """Say which extra brings a missing library; any other missing module is our own failure."""
     library = (error.name or "").partition(".")[0]
     if library not in _EXTRAS:
-        return _told(error)
+        return _report(error)
     extra = _EXTRAS[library]
     if extra in _IN_SERVER:
         extra = _BY_COMMAND.get(command, extra)
@@ -172,7 +172,7 @@ def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:
     return INVALID
 
 
-def _told(error: Exception) -> int:
+def _report(error: Exception) -> int:
     if os.environ.get(_DEBUG):
         traceback.print_exc()
     print(f"clauseway failed: {type(error).__name__}: {error}", file=sys.stderr)

@@ -36,8 +36,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     found: str
 
     def __str__(self) -> str:
-        stated, found_ = self.stated or "nothing", self.found or "nothing"
-        return f"{self.where}: {self.what} is stated as {stated}, found as {found_}"
+        stated, computed = self.stated or "nothing", self.found or "nothing"
+        return f"{self.where}: {self.what} is stated as {stated}, found as {computed}"
 
 
 def differences(stated: Statement, computed: Statement) -> list[Difference]:

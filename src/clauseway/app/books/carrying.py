@@ -125,7 +125,7 @@ class CarriedSums:
         self._prices = price_names
         self._of_catalog = named(catalog)
         self._months: dict[date, str] = {}
-        self._known: dict[str, Carried] = {}
+        self._decoded: dict[str, Carried] = {}
         self._made: dict[str, KeptSum] = {}
 
     def before(
@@ -228,7 +228,7 @@ class CarriedSums:
             of_month = by_month.get(days.begin.replace(day=1), [])
             taken = [record for record in back if day_of(record.event_ns) in days]
             carried = carry(share, days, of_month, taken, self._catalog, assumptions, carried)
-            self._known[name] = carried
+            self._decoded[name] = carried
             place = _place(share, days, if_rejected)
             self._made[place] = KeptSum(place, name, msgspec.json.encode(carried).decode())
         return carried
@@ -251,15 +251,15 @@ class CarriedSums:
             # From the latest month back: the first sum that is there spares the most work.
             for at in range(len(chain), len(chain) - len(part), -1):
                 days, name = chain[at - 1]
-                if name not in self._known:
+                if name not in self._decoded:
                     bodies = (
                         kept.get(_place(share, days, rejected)) for rejected in (False, if_rejected)
                     )
                     body = next((body for body in bodies if body is not None), None)
                     if body is None:
                         continue
-                    self._known[name] = msgspec.json.decode(body, type=Carried)
-                return self._known[name], at
+                    self._decoded[name] = msgspec.json.decode(body, type=Carried)
+                return self._decoded[name], at
         return None, 0
 
     def _chain(

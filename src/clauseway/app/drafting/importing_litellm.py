@@ -184,7 +184,7 @@ class Drafting:
             self._catalog = with_recorded(agreements_of(self._texts), options.home).catalog
         self._names = ProductNames(self._catalog)
         self._settings = carried_settings(read.settings)
-        self._told: list[ImportedSetting] = []
+        self._imported_settings: list[ImportedSetting] = []
         self._rows: dict[tuple[str, str, Unit, int], _PriceRow] = {}
         self._day = options.known_at.day
         # Variables of the environment, and what each holds: one holds one secret.
@@ -250,7 +250,7 @@ class Drafting:
         return ImportedConfiguration(
             files=tuple(str(path) for path in sorted(files)),
             models=models,
-            settings=tuple(self._told),
+            settings=tuple(self._imported_settings),
             secrets=tuple(sorted(set(_variables(deployments)))),
             next=tuple(self._next(deployments)),
         )
@@ -559,7 +559,9 @@ class Drafting:
         )
 
     def _tell(self, key: str, place: str, carried: bool, says: str) -> None:
-        self._told.append(ImportedSetting(key=key, place=place, carried=carried, says=says))
+        self._imported_settings.append(
+            ImportedSetting(key=key, place=place, carried=carried, says=says)
+        )
 
     def _tell_settings(self, settings: CarriedSettings) -> None:
         for setting, carried, says in settings.sentences:

@@ -74,7 +74,7 @@ class PlanInputs:
         seen: InputsState | None,
         report: Callable[[str], None],
     ) -> None:
-        self._home, self._look, self._told = home, look, report
+        self._home, self._look, self._report = home, look, report
         self._seen = seen
         self._head: Head | None = None
         self._control: Control | None = None
@@ -97,7 +97,7 @@ class PlanInputs:
         except (InvalidInput, DBAPIError) as error:  # the address may be half written
             self._head, self._all_due_s = None, 0.0
             if not self._is_away:
-                self._told(f"The database is away; the gateway goes on as it is: {error}")
+                self._report(f"The database is away; the gateway goes on as it is: {error}")
             self._is_away = True
         end_s = time.monotonic()
         self._due_s = end_s + 4 * (end_s - begin_s)

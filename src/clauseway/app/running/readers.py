@@ -31,7 +31,7 @@ class HomeReaders:
 
     async def named(self, account: str) -> SignedIn | None:
         """Return somebody who may see the pages at present."""
-        held = await asyncio.to_thread(self._one, account)
+        held = await asyncio.to_thread(self._password, account)
         return None if held is None else _reader(held)
 
     async def check(self, account: str, password: str) -> SignedIn | None:
@@ -39,7 +39,7 @@ class HomeReaders:
         return await asyncio.to_thread(self._check, account, password)
 
     def _check(self, account: str, password: str) -> SignedIn | None:
-        held = self._one(account)
+        held = self._password(account)
         is_right = matches(password, self._nobodys if held is None else held.verifier)
         return _reader(held) if held is not None and is_right else None
 
@@ -47,7 +47,7 @@ class HomeReaders:
         with self._control.reading() as connection:
             return passwords(connection)
 
-    def _one(self, account: str) -> Password | None:
+    def _password(self, account: str) -> Password | None:
         with self._control.reading() as connection:
             return password_of(connection, account)
 

@@ -85,9 +85,9 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `serve`. Paths left out mean: the built-in agreement, its own facts, real time.
 
     `opened` comes without what is recorded in the home: that is read anew with every plan, and so
-    are the files of `agreements` and `facts`, where any are named. `host`
-    and `port` are the configuration's where they are None. A port that is named nowhere is the
-    usual one, or the next free one above it. `workers` processes of the gateway share it.
+    are the files of `agreements` and `facts`, where any are named. `host` and `port` are the
+    configuration's where they are None. A port that is named nowhere is the usual one, or the next
+    free one above it. `workers` processes of the gateway share it.
     """
 
     home: Home
@@ -410,7 +410,7 @@ class Reloading:
     def __init__(
         self, options: ServeOptions, served: Served, report: Callable[[str], None]
     ) -> None:
-        self._options, self._served, self._told = options, served, report
+        self._options, self._served, self._report = options, served, report
         self._failure = ""
 
     def reload(self) -> bool:
@@ -420,15 +420,15 @@ class Reloading:
         try:
             self._served.gateways.reload(refresh_plan(self._options))
         except InvalidInput as error:
-            self._told(f"The change was not loaded, and changes nothing:\n{error}")
+            self._report(f"The change was not loaded, and changes nothing:\n{error}")
         except (DBAPIError, OSError) as error:
             if str(error) != self._failure:
-                self._told(f"A change is not loaded yet, and is tried again: {error}")
+                self._report(f"A change is not loaded yet, and is tried again: {error}")
             self._failure = str(error)
             return False
         else:
             if self._failure:
-                self._told("The change is loaded.")
+                self._report("The change is loaded.")
         self._failure = ""
         return True
 
@@ -437,13 +437,13 @@ class Reviving:
     """Starts processes again that died, unless one dies again and again."""
 
     def __init__(self, served: Served, report: Callable[[str], None], meanwhile: Meanwhile) -> None:
-        self._served, self._told, self._meanwhile = served, report, meanwhile
+        self._served, self._report, self._meanwhile = served, report, meanwhile
         self._ends_s: dict[str, deque[float]] = {}
         self._waiting = ""
 
     def _tell_once(self, text: str) -> None:
         if text != self._waiting:
-            self._told(text)
+            self._report(text)
         self._waiting = text
 
     def start_again(self, dead: Child) -> bool:
@@ -462,9 +462,9 @@ class Reviving:
             ends_s.pop()  # not counted: the database was down, not the process
             self._tell_once(f"{dead.name} ended ({code}) and waits for the database: {error}")
         except (InvalidInput, ChildFailed, ModuleNotFoundError) as error:
-            self._told(f"{dead.name} ended ({code}) and could not be started again: {error}")
+            self._report(f"{dead.name} ended ({code}) and could not be started again: {error}")
         else:
-            self._told(f"{dead.name} ended ({code}) and was started again.")
+            self._report(f"{dead.name} ended ({code}) and was started again.")
         return True
 
 
@@ -481,7 +481,7 @@ class Rounds:
     """Rounds of upkeep in a thread: one at a time, each when it is due."""
 
     def __init__(self, home: Home, report: Callable[[str], None], thread: Executor) -> None:
-        self._home, self._told, self._thread = home, report, thread
+        self._home, self._report, self._thread = home, report, thread
         self._sealed_s = self._merged_s = time.monotonic()
         self._upkeep: Any = None
         self._working: Future[None] | None = None
@@ -502,5 +502,5 @@ class Rounds:
 
     def _round(self, *, merging: bool) -> None:
         if self._upkeep is None:
-            self._upkeep = import_module(_UPKEEP).Upkeep(self._home, self._told)
+            self._upkeep = import_module(_UPKEEP).Upkeep(self._home, self._report)
         self._upkeep.round(merging=merging)

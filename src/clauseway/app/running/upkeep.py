@@ -20,7 +20,7 @@ class Upkeep:
     """Upkeep of a served home, round by round. Each problem is reported once."""
 
     def __init__(self, home: Home, report: Callable[[str], None]) -> None:
-        self._home, self._told = home, report
+        self._home, self._report = home, report
         self._part = 0
         self._lost: set[str] = set()
 
@@ -40,15 +40,15 @@ class Upkeep:
         except LakeDamaged:
             pass  # told below
         except (OSError, DBAPIError, InvalidInput) as error:
-            self._told(
+            self._report(
                 f"Usage could not be sealed and waits in the spool; it is tried again: {error}"
             )
             return
         try:
             lost = {str(damage.problem) for damage in write_damages(self._home)}
         except (OSError, DBAPIError, InvalidInput) as error:
-            self._told(f"Damage could not be looked for; it is tried again: {error}")
+            self._report(f"Damage could not be looked for; it is tried again: {error}")
             return
         for text in sorted(lost - self._lost):
-            self._told(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
+            self._report(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
         self._lost = lost

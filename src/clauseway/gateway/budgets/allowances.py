@@ -219,9 +219,11 @@ class Allowances:
         self._slices: dict[str, BudgetSlice] = {}
         self._limits: LazyList[RateLimit] = ()
         self._budgets: LazyList[Budget] = ()
-        self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], KeyAllowance] = {}
+        self._allowances: dict[tuple[tuple[int, ...], tuple[int, ...]], KeyAllowance] = {}
         # Of superseded plans: allowances that exist only there are dropped.
-        self._known_before: list[dict[tuple[tuple[int, ...], tuple[int, ...]], KeyAllowance]] = []
+        self._former_allowances: list[
+            dict[tuple[tuple[int, ...], tuple[int, ...]], KeyAllowance]
+        ] = []
         self._limits_before: list[LazyList[RateLimit]] = []
         self._budgets_before: list[LazyList[Budget]] = []
         self._parts = count()
@@ -237,14 +239,14 @@ class Allowances:
         self._limits_before.append(self._limits)
         self._budgets_before.append(self._budgets)
         self._limits, self._budgets = plan.limits, plan.budgets
-        self._known_before.append(self._known)
-        self._known = {}
+        self._former_allowances.append(self._allowances)
+        self._allowances = {}
 
     def forgetting(self) -> Generator[None, None, None]:
         """Let go of what the plan that was turned to last does not have, in steps."""
-        while self._known_before:
-            yield from emptied(self._known_before[-1])
-            self._known_before.pop()
+        while self._former_allowances:
+            yield from emptied(self._former_allowances[-1])
+            self._former_allowances.pop()
         staying: dict[str, None] = {}
         for limit in self._limits:
             staying[limit.id] = None
@@ -279,13 +281,13 @@ class Allowances:
     def of(self, key: Key) -> KeyAllowance:
         """The allowance of a key of the plan that was taken over last."""
         indices = (key.limits, key.budgets)
-        if indices not in self._known:
+        if indices not in self._allowances:
             windows = [
                 window for index in key.limits for window in self._windows_of(self._limits[index])
             ]
             slices = [self._slice_of(self._budgets[index]) for index in key.budgets]
-            self._known[indices] = KeyAllowance(self, windows, slices)
-        return self._known[indices]
+            self._allowances[indices] = KeyAllowance(self, windows, slices)
+        return self._allowances[indices]
 
     def slices(self) -> list[BudgetSlice]:
         """The slices that this process holds, to be looked at."""

@@ -20,17 +20,19 @@ class Endpoints:
         self._tls = tls
         self._seen = identity(tls.upstream_ca)
         self._context: ssl.SSLContext | None = None
-        self._known: dict[tuple[str, str, int], Endpoint] = {}
+        self._endpoints: dict[tuple[str, str, int], Endpoint] = {}
 
     def at(self, address: Address) -> Endpoint:
         """Raises InvalidInput where the authority that the settings name is none."""
         key = (address.scheme, address.host, address.port)
-        if key not in self._known:
+        if key not in self._endpoints:
             if address.scheme == "https" and self._context is None:
                 self._context = toward_clouds(self._tls)
             tls = self._context if address.scheme == "https" else None
-            self._known[key] = Endpoint(address.host, address.port, self._loop, self._limits, tls)
-        return self._known[key]
+            self._endpoints[key] = Endpoint(
+                address.host, address.port, self._loop, self._limits, tls
+            )
+        return self._endpoints[key]
 
     def is_outdated(self, tls: TlsSettings) -> bool:
         """Return whether another authority is named, or lies there, than the one in use."""
@@ -45,19 +47,19 @@ class Endpoints:
         changed."""
         context = toward_clouds(tls) if self._context is not None else None
         self._tls, self._context = tls, context
-        for (scheme, _, _), endpoint in self._known.items():
+        for (scheme, _, _), endpoint in self._endpoints.items():
             if scheme == "https":
                 endpoint.trust(context)
 
     def limit(self, limits: Limits) -> None:
         self._limits = limits
-        for endpoint in self._known.values():
+        for endpoint in self._endpoints.values():
             endpoint.limits = limits
 
     def grow_older(self) -> None:
-        for endpoint in self._known.values():
+        for endpoint in self._endpoints.values():
             endpoint.grow_older()
 
     def close(self) -> None:
-        for endpoint in self._known.values():
+        for endpoint in self._endpoints.values():
             endpoint.close()
