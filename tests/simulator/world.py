@@ -126,6 +126,8 @@ class World:
 
     def breaks(self, law: str, text: str) -> None:
         """Note that a law is broken."""
+        if self._is_over:
+            return
         self.broken.append((law, text))
         self.note(f"BROKEN {law}: {text}")
 

@@ -113,7 +113,7 @@ def import_usage(
     files = [_File(path, source.format) for path in paths]
     with _importing(home, on_wait), open_lake(home) as lake:
         started_ns = time.time_ns()
-        number = imports.begin(lake.control, [file.told for file in files], started_ns)
+        number = imports.begin(lake.control, [file.imported for file in files], started_ns)
         staging = Staging(home.root / "importing")
         # Nothing is written into the lake before every file is read and understood.
         try:
@@ -148,7 +148,7 @@ def bounds_of(opened: Opened) -> Bounds:
 class _File:
     def __init__(self, path: Path, form: str) -> None:
         self.path = path
-        self.told = ImportedFile(path.name, _hash_of(path))
+        self.imported = ImportedFile(path.name, _hash_of(path))
         self.form = form or format_of(path)
         # Bills have no ids: two rows of a file that are about the same are a mistake. Events come
         # twice as they please.
@@ -317,7 +317,7 @@ class _Run:
         if then.content != record.content:
             return _contradiction(then.line, then.file.name)
         file = self._files[place]
-        same_file = then.file.digest == file.told.digest
+        same_file = then.file.digest == file.imported.digest
         if file.repeats_are_wrong and same_file and then.line != record.line:
             return _same_charge(then.line)
         return ""
@@ -325,7 +325,7 @@ class _Run:
     def _repeated(self, repeat: Repeat) -> None:
         """Count a row whose record stood before it in this import; hold a row that contradicts
         it."""
-        first = self._files[repeat.first_file].told.name
+        first = self._files[repeat.first_file].imported.name
         wrong = ""
         if not repeat.same:
             wrong = _contradiction(repeat.first_line, first)
@@ -337,7 +337,7 @@ class _Run:
             self._again += 1
 
     def _hold(self, place: int, line: int, body: str, flaws: tuple[Flaw, ...]) -> None:
-        origin = self._files[place].told.name
+        origin = self._files[place].imported.name
         self._staging.hold([Flawed(origin=origin, line=line, flaws=flaws, body=body)])
         self._flawed += 1
 
