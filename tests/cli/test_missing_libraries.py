@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+import spark_judge
 from clauseway import cli
 from clauseway.storage import Control
 
@@ -27,9 +29,18 @@ main({arguments!r})
 """
 
 
-def run_without(missing: set[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_without(
+    missing: set[str], *arguments: str, environment: Mapping[str, str] = {}
+) -> subprocess.CompletedProcess[str]:
     program = WITHOUT.format(missing=missing, arguments=list(arguments))
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | environment,
+    )
 
 
 # what is missing | what is asked for | the flag or command that needs it | what to install
@@ -58,6 +69,25 @@ def test_what_needs_an_extra_names_it(
     assert "is not installed" in done.stderr
     assert remedy in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("library", ["pyspark", "pandas"])
+def test_a_second_opinion_names_its_extra_before_anything_is_accepted(library: str, tmp_path: Path) -> None:
+    """Spark is there; what Ibis needs to ask it is in the same extra."""
+    try:
+        spark = spark_judge.settings()
+    except spark_judge.Unavailable as reason:
+        pytest.skip(f"no Spark: {reason}")
+    home = ("--home", str(tmp_path))
+    day = ("--from", "2026-05-01", "--until", "2026-05-02")
+    assert run_without(set(), "usage", "expand", "--scale", "1/50000", *day, *home).returncode == 0
+    accepted = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-openai", "--assume", "cap")
+    asked = ("settle", "--period", "2026-05", *accepted, "--second-opinion", "spark", *home)
+    done = run_without({library}, *asked, environment=spark)
+    assert done.returncode == 3, done.stderr
+    assert f"it needs {library}" in done.stderr
+    assert "pip install 'clauseway[spark]'" in done.stderr
+    assert "Accepted by" not in done.stderr + done.stdout
 
 
 def test_publishing_and_moving_a_lake_name_their_extras(tmp_path: Path) -> None:

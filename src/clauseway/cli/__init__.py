@@ -60,6 +60,7 @@ _EXTRAS = {
     "ibis": "settle",
     "mcp": "mcp",
     "obstore": "object-storage",
+    "pandas": "spark",
     "psycopg": "postgres",
     "pyarrow": "settle",
     "pyspark": "spark",

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import ibis
 import pyspark
 from ibis.backends import BaseBackend
+from ibis.backends.pyspark import Backend
 from pyspark.sql import SparkSession
 
 from clauseway.storage.lake.query_engines import QueryEngine
@@ -62,7 +62,9 @@ def spark_engine(master: str) -> Iterator[QueryEngine]:
 
     @contextmanager
     def opened() -> Iterator[BaseBackend]:
-        yield ibis.pyspark.connect(session)
+        backend = Backend()
+        backend.do_connect(session)
+        yield backend
 
     try:
         yield opened
