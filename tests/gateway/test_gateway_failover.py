@@ -1,5 +1,6 @@
 """Clouds that fail, beside the table of faults: who is named, what is passed on, what is asked again."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,16 @@ from pathlib import Path
 import openai
 import pytest
 from gateway_rig import (
+    DONE_EVENT,
     MESSAGES,
     MODEL,
+    PATIENCE_S,
+    USAGE_EVENT,
     WORDS,
+    Connection,
+    Received,
     Rig,
+    content_events,
     cut,
     drop,
     stall,
@@ -19,6 +26,8 @@ from gateway_rig import (
 )
 
 from clauseway.metering import Unit
+
+DEADLINE_S = 1.0
 
 
 @pytest.fixture
@@ -116,3 +125,38 @@ def test_the_whole_request_has_a_deadline(rig: Rig) -> None:
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "deadline_exceeded"
     assert rig.outcomes() == [("azure-1", "FAILED", 0), ("openai-1", "FAILED", 0)]
+
+
+async def unhurried(connection: Connection, request: Received) -> None:
+    """A stream that takes twice the deadline, and is never silent for as long as an attempt may be."""
+    connection.begin_stream()
+    for event in [*content_events(with_nulls=True), USAGE_EVENT, DONE_EVENT]:
+        await asyncio.sleep(2 * DEADLINE_S / len(WORDS))
+        connection.piece(event)
+        await connection.writer.drain()
+    connection.end_stream()
+
+
+def test_a_stream_that_goes_on_outlives_the_deadline(rig: Rig) -> None:
+    """By its deadline a request has content, or an error; from then on only silence ends a stream."""
+    rig.cloud("azure", unhurried)
+    rig.start(rig.plan(attempt_timeout_s=PATIENCE_S, deadline_s=DEADLINE_S))
+    answer = rig.post(stream=True)
+    assert answer.text.endswith("data: [DONE]\n\n"), answer.text
+    assert rig.outcomes() == [("azure-1", "COMPLETE", 200)]
+
+
+def test_a_stream_that_falls_silent_is_ended_after_its_deadline_too(rig: Rig) -> None:
+    async def silent_at_last(connection: Connection, request: Received) -> None:
+        connection.begin_stream()
+        for event in content_events(with_nulls=True)[:-1]:
+            await asyncio.sleep(2 * DEADLINE_S / len(WORDS))
+            connection.piece(event)
+            await connection.writer.drain()
+        await connection.left()
+
+    rig.cloud("azure", silent_at_last)
+    rig.start(rig.plan(attempt_timeout_s=DEADLINE_S, deadline_s=DEADLINE_S))
+    error = json.loads(rig.post(stream=True).text.split("\n\n")[-2][6:])["error"]
+    assert "azure fell silent" in error["message"]
+    assert rig.outcomes() == [("azure-1", "INTERRUPTED_ESTIMATED", 200)]

@@ -182,7 +182,10 @@ class GatewayWritten(Limits, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Within this time of its arrival a request has content, or an error.",
+            description=(
+                "Within this time of its arrival a request has its answer, its stream's first content, "
+                "or an error. From then on a stream is ended by attempt_timeout_s of silence alone."
+            ),
         ),
     ] = 600.0
     passed_headers: Annotated[

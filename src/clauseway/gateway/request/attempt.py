@@ -77,8 +77,6 @@ class AttemptOwner(ABC):
     def shorten_deadline(self, attempt: "Attempt", due_s: float) -> None: ...
     @abstractmethod
     def count_answer_bytes(self, count: int) -> None: ...
-    @abstractmethod
-    def timeout_reason(self) -> str: ...
 
 
 class Attempt(Receiver):
@@ -457,7 +455,7 @@ class Attempt(Receiver):
         elif self._is_whole_stream:
             self._owner.stream_ended(self)
         elif self.has_content:
-            self._owner.stream_broke(self, self._owner.timeout_reason())
+            self._owner.stream_broke(self, "fell silent")
         else:
             self._fail(Failure("did not answer in time", self.status))
 

@@ -13,7 +13,8 @@ From there this file is the walk, section by section:
                 share of a limit or a slice of a budget is too small, wait for a larger one, at the
                 first attempt only
     answer      the cloud answers, whole or as a stream. Once the first stream content is sent, no
-                other cloud is attempted: the client gets the rest, or a broken stream
+                other cloud is attempted, and the request's deadline no longer counts: the client gets
+                the rest, or a broken stream
     issue       the identifiers in the answer (of a stored response, a file, a batch) are durable in
                 the gateway's index. Most answers issue none
     finish      the answer's bytes are put together; the last of them wait until the usage record is
@@ -23,10 +24,10 @@ From there this file is the walk, section by section:
 Then follow the interruptions: attempts that fail, failures of the gateway itself, deadlines and the
 hedge, clients that leave.
 
-After a failed attempt the next candidate is attempted; `failures` tells which refusals of a cloud
-speak of the request and are its answer. Candidates that are ejected, without quota or beyond a budget
-are skipped, and the explanation says so; the last resort is attempted all the same. A client may
-ask for a hedge: a second attempt beside a slow first one.
+After a failed attempt the next candidate is attempted, while the process has retries left
+(`RetryBudget`); `failures` tells which refusals of a cloud speak of the request and are its answer.
+Candidates that are ejected, without quota or beyond a budget are skipped, and the explanation says
+so. A client may ask for a hedge: a second attempt beside a slow first one.
 """
 
 import asyncio
@@ -848,7 +849,7 @@ class Lifecycle(AttemptOwner):
         self._finish_with_own_answer(502, _last_of_stream(event, self._client.chunked), message)
 
     def _note_ended(self, attempt: Attempt, failure: Failure, *, called_off: bool = False) -> None:
-        """Keep an attempt that failed or was called off for the explanation and the headers, and
+        """Keep an attempt that failed or was called off for the explanation and the error, and
         count its failure. An attempt that was called off is no failure of its cloud."""
         target = attempt.candidate.target
         if not called_off:
@@ -902,7 +903,7 @@ class Lifecycle(AttemptOwner):
             self._answer_failure(UNKNOWN_MODEL)
         elif statuses == {429}:
             self._answer_failure(CLOUDS_BUSY, retry)
-        # No cloud was asked, or all asked to come later.
+        # No cloud was asked, or every attempt was answered 429 or 503.
         elif not statuses or statuses <= {429, 503}:
             self._answer_failure(CLOUDS_UNAVAILABLE, retry)
         else:
@@ -978,10 +979,13 @@ class Lifecycle(AttemptOwner):
     # -- deadlines and the hedge
 
     def set_deadline(self, attempt: Attempt) -> None:
-        """Set the attempt's deadline: its own time limit, at most the request's."""
+        """Set the attempt's deadline: its own time limit, at most the request's. A stream whose
+        content has come is past the request's deadline: only silence ends it."""
         due_s = self.shared.wheel.now_s + self.shared.tables.attempt_timeout_s
         # Not by min(), which costs more: this runs for every attempt.
-        attempt.due_s = due_s = due_s if due_s < self._deadline_s else self._deadline_s
+        if due_s > self._deadline_s and not attempt.has_content:
+            due_s = self._deadline_s
+        attempt.due_s = due_s
         if self._hedge is not None or self._hedge_due_s < due_s:
             due_s = self._earliest_due_s()
         self._set_due(due_s)
@@ -993,8 +997,8 @@ class Lifecycle(AttemptOwner):
 
     def _earliest_due_s(self) -> float:
         """Return the earliest of the deadlines of the request and its attempts, and of the time at
-        which the hedge is due."""
-        due_s = self._deadline_s if self._stream_begun else min(self._deadline_s, self._hedge_due_s)
+        which the hedge is due. Once stream content was sent, the attempt's deadline alone counts."""
+        due_s = FOREVER_S if self._stream_begun else min(self._deadline_s, self._hedge_due_s)
         return min((due_s, *(attempt.due_s for attempt in self._attempts_under_way)))
 
     def _set_due(self, due_s: float) -> None:
@@ -1063,11 +1067,6 @@ class Lifecycle(AttemptOwner):
                 attempt, Failure("did not answer before the request's deadline", attempt.status)
             )
         self._answer_failure(DEADLINE)
-
-    def timeout_reason(self) -> str:
-        """Return why a stream is ended: the request's deadline or the attempt's is over."""
-        is_over = self.shared.wheel.now_s >= self._deadline_s
-        return "was not done before the request's deadline" if is_over else "fell silent"
 
     @property
     def _attempts_under_way(self) -> Iterator[Attempt]:
