@@ -9,11 +9,17 @@ forbidden?      Check each act that the question needs. A sale, for example, nee
                 seller and hosting by the host.
 the owner       The owner is permitted, under its own conditions.
 another party   Needs a right to each act that it does itself: to sell and to serve, if it serves
-                what it sells. A public permission permits the act, under the party's own
-                conditions; a licence, a grant or, where the agreement says so, a recorded launch,
-                under the party's own conditions and the owner's; a use under licence, under the
-                party's alone. A party that lost its licence is forbidden, and so is a use that the
-                owner may not license. Otherwise the answer is conditional on a grant.
+                what it sells. For each act the first of these counts:
+                    a public permission     permits it, under the party's own conditions
+                    a licence               permits it, under the party's and the owner's
+                    a grant, recorded or a permission that names the party
+                                            permits it, under the party's and the owner's
+                    a licence that it lost  forbids it
+                    a launch, where the agreement says so
+                                            permits it, under the party's and the owner's
+                    none of them            leaves it conditional on a grant
+                A use under licence has the party's conditions alone; without a licence it is
+                forbidden where the owner may not license it.
 
 `asking` builds the case from a question, and the decision from the finding.
 """

@@ -449,6 +449,8 @@ _CONTEXT = Kind(term=Context, binds="nobody", effect="None on any answer.")
 Forbidding = Exclusivity | Prohibition
 Granting = Permission | Licence
 Conditional = RefusalRight | Precedence  # in the order in which answers name them
+# Those of them that wait for an offer, of which facts tell.
+Offered = RefusalRight
 # The kinds whose scope may name sellers, segments and regions.
 Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
 # Those of them whose scope may name clouds too, and scopes within terms.

@@ -17,7 +17,7 @@ from clauseway.agreement.language.agreement import Agreement, Amendment
 from clauseway.agreement.language.definitions import ContextNote
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.meaning import meaning_of
-from clauseway.agreement.language.terms import RefusalRight
+from clauseway.agreement.language.terms import Offered
 from clauseway.agreement.reading.amendments import AmendmentRead, read_amendment
 from clauseway.agreement.reading.definitions import Definitions, read_definitions
 from clauseway.agreement.reading.exclusive import with_changes_of_both
@@ -92,7 +92,7 @@ def _with_subjects(catalog: Catalog, drafts: Iterable[AmendmentRead]) -> Catalog
     terms = [
         term for draft in drafts if draft.amendment is not None for term in draft.amendment.terms
     ]
-    rights = [term for term in terms if isinstance(term, RefusalRight)]
+    rights = [term for term in terms if isinstance(term, Offered)]
     each = frozenset[str]().union(*(right.products for right in rights if not right.subject))
     return msgspec.structs.replace(
         catalog,

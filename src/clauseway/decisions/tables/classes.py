@@ -46,6 +46,7 @@ from clauseway.agreement.language.terms import (
     Conditional,
     Forbidding,
     Inoperative,
+    Offered,
     Only,
     Traded,
 )
@@ -492,7 +493,7 @@ def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]
     subjects = {
         term.subject_of(product)
         for bearing in bearings
-        if isinstance(term := text.live[bearing.place].term, RefusalRight)
+        if isinstance(term := text.live[bearing.place].term, Offered)
     }
     for place, fact in enumerate(text.known_facts.facts):
         match fact:
