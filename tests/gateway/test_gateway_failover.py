@@ -27,7 +27,7 @@ from gateway_rig import (
 
 from clauseway.metering import Unit
 
-DEADLINE_S = 1.0
+DEADLINE_S = SILENCE_S = 1.0
 
 
 @pytest.fixture
@@ -125,6 +125,31 @@ def test_the_whole_request_has_a_deadline(rig: Rig) -> None:
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "deadline_exceeded"
     assert rig.outcomes() == [("azure-1", "FAILED", 0), ("openai-1", "FAILED", 0)]
+
+
+async def slow(connection: Connection, request: Received) -> None:
+    """An answer of which nothing comes for longer than a stream may be silent."""
+    await asyncio.sleep(1.5 * SILENCE_S)
+    await well(connection, request)
+
+
+# is a stream asked for, how long may an answer take | who answers at last
+SLOW: list[tuple[bool, float, str]] = [
+    (False, PATIENCE_S, "azure"),
+    (False, SILENCE_S, "openai"),
+    (False, 0.0, "openai"),  # as long as a stream may be silent
+    (True, PATIENCE_S, "openai"),
+]
+
+
+@pytest.mark.parametrize(("stream", "answer_timeout_s", "cloud"), SLOW)
+def test_an_answer_that_is_no_stream_has_a_time_of_its_own(
+    rig: Rig, stream: bool, answer_timeout_s: float, cloud: str
+) -> None:
+    rig.cloud("azure", slow)
+    rig.cloud("openai", well)
+    rig.start(rig.plan(attempt_timeout_s=SILENCE_S, answer_timeout_s=answer_timeout_s))
+    assert rig.post(stream=stream).headers["x-clauseway-cloud"] == cloud
 
 
 async def unhurried(connection: Connection, request: Received) -> None:

@@ -174,9 +174,22 @@ class GatewayWritten(Limits, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=3600,
-            description="A cloud says something within this time, or another one is asked.",
+            description=(
+                "Of a stream, a cloud sends something within this time, or another one is asked."
+            ),
         ),
     ] = 60.0
+    answer_timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description=(
+                "An answer that is no stream is there within this time, or another cloud is asked: "
+                "nothing of it comes before its end, and long reasoning or an image takes minutes."
+            ),
+        ),
+    ] = 300.0
     deadline_s: Annotated[
         float,
         Meta(

@@ -213,6 +213,7 @@ def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = Non
         usage=str(home.lease_socket),
         settings=settings_of(configuration, options.configuration),
         attempt_timeout_s=configuration.gateway.attempt_timeout_s,
+        answer_timeout_s=configuration.gateway.answer_timeout_s,
         deadline_s=configuration.gateway.deadline_s,
     )
     # A plan that the gateway would refuse must not take the place of the present one.

@@ -263,5 +263,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     usage: str = ""
     settings: Settings = Settings()
     attempt_timeout_s: float = 60.0
+    answer_timeout_s: float = 0.0  # of answers that are no streams; 0: the same
     deadline_s: float = 600.0
     parts: int = 0

@@ -981,7 +981,9 @@ class Lifecycle(AttemptOwner):
     def set_deadline(self, attempt: Attempt) -> None:
         """Set the attempt's deadline: its own time limit, at most the request's. A stream whose
         content has come is past the request's deadline: only silence ends it."""
-        due_s = self.shared.wheel.now_s + self.shared.tables.attempt_timeout_s
+        tables, streamed = self.shared.tables, self.request.properties.streamed
+        timeout_s = tables.attempt_timeout_s if streamed else tables.answer_timeout_s
+        due_s = self.shared.wheel.now_s + timeout_s
         # Not by min(), which costs more: this runs for every attempt.
         if due_s > self._deadline_s and not attempt.has_content:
             due_s = self._deadline_s

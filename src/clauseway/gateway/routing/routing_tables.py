@@ -70,6 +70,7 @@ class RoutingTables:
         self.plan = plan
         self.digest = opened.digest
         self.attempt_timeout_s = plan.attempt_timeout_s
+        self.answer_timeout_s = plan.answer_timeout_s or plan.attempt_timeout_s
         self.deadline_s = plan.deadline_s
         self._hash_key = bytes.fromhex(plan.hash_key)
         self._label = label
