@@ -326,7 +326,7 @@ class Server:
     async def _watch(self) -> None:
         """Once a second: is the plan or a certificate another file, are idle connections too old,
         what is there to report. Until a stop is asked for."""
-        while not self._stopping:
+        while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
             self._woken.clear()

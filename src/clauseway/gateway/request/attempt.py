@@ -258,9 +258,6 @@ class Attempt(Receiver):
         assert upstream is not None
         if complete:
             self._upstream = None
-        if self.stream is not None:
-            self._read_stream(data, complete)
-            return
         if not self.status:
             self._read_head(upstream)
         if self.stream is not None:
