@@ -98,7 +98,8 @@ def test_with_the_present_segment_usable_it_goes_on(disk: SmallDisk, quick_us: i
             if journal.writer._preparing is not None:
                 await asyncio.wait((journal.writer._preparing,))
         shortage = journal.shortage()
-        assert shortage is not None and shortage.errno == errno.ENOSPC
+        assert shortage is not None
+        assert shortage.errno == errno.ENOSPC
         assert 0 < journal.writer.room_bytes < SEGMENT_BYTES
         for _ in range(20):
             assert await journal.write() is None, "there is room in the segment that is there"
