@@ -189,8 +189,8 @@ def read_litellm(name: str, text_of: Callable[[str], str]) -> LitellmFile:
 def _parsed(text: str) -> Any:
     """Return the content with its lines. Tags build nothing: they stay what they are.
 
-    Raise ValueError where it nests too deeply: depth is looked at before anything is built, because
-    its cost grows with the square of the depth.
+    Raise ValueError where it nests too deeply, or where a key is itself a table or a list: depth is
+    looked at before anything is built, because its cost grows with the square of the depth.
     """
     depth = 0
     for event in YAML(typ="rt").parse(text):
@@ -200,7 +200,10 @@ def _parsed(text: str) -> Any:
             depth -= 1
         if depth > _DEPTH_MAX:
             raise ValueError(f"it nests more than {_DEPTH_MAX} levels deep")
-    return YAML(typ="rt").load(text)
+    try:
+        return YAML(typ="rt").load(text)
+    except TypeError as error:
+        raise ValueError("a key is itself a table or a list") from error
 
 
 def _line(content: CommentedMap, key: Any) -> int:

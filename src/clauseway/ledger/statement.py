@@ -16,6 +16,7 @@ import msgspec
 
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.dues import Due, dues, total
+from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.settlement import (
     Ended,
     Inputs,
@@ -94,7 +95,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     `lines` are those of the shares, corrections and restatements, flat and with their ids, in the
     order of the directions; they sum to the directions' totals, and so do `dues`, the payments term
-    by term.
+    by term. Raise ValueError where `as_of` is no month.
     """
 
     party: str
@@ -107,6 +108,12 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Inputs
     receipt: str
     dues: tuple[Due, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.as_of != calendar_period(self.as_of.begin, "month"):
+            raise ValueError(
+                f"{self.as_of.begin} until {self.as_of.end} is no month of the calendar"
+            )
 
     @property
     def month(self) -> str:
