@@ -2,9 +2,9 @@
 
 unstated?       No amendment that is known is in force.
 share-revenue   Is a share due? Nobody asks who owns the product.
-unowned?        Nobody owns the product, and no public permission covers any act: unstated. Where
-                public permissions cover some of the acts, terms that forbid are asked first.
-                (`asking` answers for a product that the agreement does not name.)
+unowned?        Nobody owns the product, and no public permission (one to `anyone`) covers any act:
+                unstated. Where public permissions cover some of the acts, terms that forbid are asked
+                first. (`asking` answers for a product that the agreement does not name.)
 forbidden?      Check each act that the question needs. A sale, for example, needs a sale by the
                 seller and hosting by the host.
 the owner       The owner is permitted, under its own conditions.
@@ -87,11 +87,11 @@ def _decide(case: Case, act: Act) -> Finding:
         return _decide_share(case, act)
     owner = case.owner(act)
     # The acts to which the party itself needs a right.
-    own_acts = _rights_needed(case, act)
+    own_acts = _acts_needing_a_right(case, act)
     if owner is None and not any(_public_permissions(case, own_acts)):
         return _unowned(case)
-    # Every act that has to be done, by any party. A term that forbids one of them goes before every
-    # permission, unless a permission of the party, or of anyone, overrides the term (`despite`).
+    # Every act that has to be done here, by any party. A term that forbids one of them goes before
+    # every permission, unless a permission to the party, or to anyone, overrides it (`despite`).
     needed = _acts_done(case, act, owner)
     if forbidding := cite_forbidding_terms(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, forbidding)
@@ -128,11 +128,11 @@ def _public_permissions(case: Case, acts: Sequence[Act]) -> list[tuple[Reason, .
     return [permissions(case, act, ANYONE) for act in acts]
 
 
-def _rights_needed(case: Case, act: Act) -> tuple[Act, ...]:
+def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
     """Return the acts to which a party other than the owner needs a right of its own.
 
     The act asked about comes first. Who serves what it sells itself needs the right to sell too,
-    unless the product is never sold.
+    unless the product is never sold: then nobody could be granted that right.
     """
     if act.action != SERVE or act.seller != act.party:
         return (act,)
@@ -143,8 +143,8 @@ def _rights_needed(case: Case, act: Act) -> tuple[Act, ...]:
 def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
-    The sale comes first, if there is one. Of the first act alone, the ownership is cited; so is, in
-    a conditional answer, the exclusivity that ended.
+    The sale comes first, if there is one. Ownership is cited for the first act only. So is, in a
+    conditional answer, the exclusivity that ended.
 
     A party that sells what it serves needs both acts. A party that serves for another seller needs
     only the hosting; `asking` asks for the seller's sale.
@@ -177,9 +177,12 @@ def host_of(case: Case, act: Act, owner: str | None) -> str:
 def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """Return the reasons why the owner may do these acts: no term in force forbids them.
 
-    With a permission of the owner or of anyone: carve-outs, permissions, and the exclusivities that
-    the acts lie inside. With a carve-out or such an exclusivity alone: these, and ownership. With
-    none of them: the exclusivity that ended, ownership and its rule.
+    there is                                        cited, in this order
+    a permission to the owner or to anyone          carve-outs, the permissions, the exclusivities
+                                                    that the acts lie inside
+    else a carve-out or such an exclusivity         these, and ownership
+    neither                                         the exclusivity that ended, ownership and its
+                                                    rule
     """
     as_owner = [msgspec.structs.replace(act, party=owner) for act in acts]
     # Exclusivities are compared with whoever does an act, permissions with the owner.
@@ -218,11 +221,11 @@ def _decide_by_rights(
     granted: tuple[Reason, ...] = ()
     lost: list[LostRight] = []
     lacking: list[Act] = []
-    # For each act, the first of these counts: a public permission or a licence, a grant, the loss of
-    # a licence, a launch. `held` has the first two, `granted` a grant or a launch.
+    # For each act, the first of these counts: a public permission, a licence, a grant, the loss of a
+    # licence, a launch. Public permissions and licences go to `held`, grants and launches to `granted`.
     for own_act, permitted in public_by_act.items():
-        carried = own_act.action in CARRIED_ACTIONS
-        licensed = licences(case, own_act) if carried else Licences((), ())
+        can_be_licensed = own_act.action in CARRIED_ACTIONS
+        licensed = licences(case, own_act) if can_be_licensed else Licences((), ())
         if permitted or licensed.held:
             held += permitted or licensed.held
         elif given := grants(case, own_act):
@@ -236,11 +239,12 @@ def _decide_by_rights(
     if lost:
         return _no_longer_licensed(case, lost, act)
     if lacking:
-        # The act asked about comes first: where it is the sale that lacks a right, serving has one.
+        # The act asked about comes first. So the sale is the first that lacks a right only where
+        # serving has one; the condition's text says so.
         on_grant = _conditional_on_grant(case, owner, needed, asked=act, lacking=lacking[0])
         return combined(on_grant, bound)
-    # A licence or a public permission is a right by itself and is cited first. The owner's freedom is
-    # cited in every case: a grant rests on it, and so does hosting by the owner.
+    # A licence or a public permission is a right by itself and is cited first. The owner's own
+    # grounds are cited in every case: a grant rests on them, and so does hosting by the owner.
     reasons = held + _grounds(case, needed, owner) + granted
     return combined(Finding(Outcome.PERMITTED, reasons), bound)
 
@@ -298,7 +302,7 @@ def _conditional_on_grant(
         text=text,
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),  # as `--suppose` takes it
     )
-    # Cite the exclusivity that reserved the first act needed.
+    # Cite the exclusivity that reserved the first act needed: the sale, if there is one.
     ended_exclusivity = last_exclusivity(case, needed[:1])
     former = lost_permissions(case, lacking)
     paused = chain.from_iterable(map(cite_end_or_pause, former.paused))

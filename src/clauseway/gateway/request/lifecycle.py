@@ -7,8 +7,8 @@ From there this file is the walk, section by section:
     prepare     larger shares of exhausted limits are requested; an uploaded batch file is read; a
                 list from several cloud accounts is merged. Most requests skip this step
     choose      take the best candidate that was not attempted yet, is healthy and has quota left;
-                where there is none and no attempt ended, the last resort: the first that was skipped
-                for its health or quota, unless its cloud named a time to wait
+                where there is none and no attempt ended, the last resort: the first of those that
+                were skipped for their health or quota and whose cloud named no time to wait
     attempt     reserve the worst case, write an intent to the journal, send the request; where a
                 share of a limit or a slice of a budget is too small, wait for a larger one, at the
                 first attempt only
@@ -154,7 +154,7 @@ class Lifecycle(AttemptOwner):
     _over = False
     _unattended = False  # nobody waits for the answer; it is read for its usage
     # `bytes_in_flight` are the bytes of the request's body and of an answer buffered whole. They count
-    # in `in_flight_use`, the use of this process by the request's key, until the request is over.
+    # in `in_flight_use`, what requests of this key hold in this process, until the request is over.
     in_flight_use: Use | None = None
     bytes_in_flight = 0
 
@@ -189,7 +189,7 @@ class Lifecycle(AttemptOwner):
 
     @property
     def has_sent_bytes(self) -> bool:
-        """Return whether a part of the answer was sent and more will follow."""
+        """Return whether a part of a streamed answer was sent."""
         return self._stream_begun and self._waiting_events is None
 
     @property
@@ -326,7 +326,7 @@ class Lifecycle(AttemptOwner):
     # -- choose
 
     def _attempt_next_candidate_or_answer(self) -> None:
-        """Attempt the next candidate; if there is none, answer that."""
+        """Attempt the next candidate; if there is none, answer so."""
         if not self._attempt_next_candidate():
             self._answer_no_candidate_left()
 
@@ -400,7 +400,7 @@ class Lifecycle(AttemptOwner):
         if target.quota is not None:
             target.quota.take(len(self.request.body) // BYTES_PER_TOKEN)
         is_hedge = self._attempt is not None and not self._attempt.over
-        # INVARIANT: the journal knows an attempt by this number, so no two may share it.
+        # INVARIANT: the journal knows an attempt by this number, so no two of a request share it.
         self._attempts_begun += 1
         attempt = Attempt(self, candidate, self._attempts_begun, worst_case)
         if is_hedge:
@@ -428,7 +428,7 @@ class Lifecycle(AttemptOwner):
         """Ask for larger shares of the exhausted limits and slices of the exhausted budgets, then
         attempt the candidate again.
 
-        Another request may take what was granted first. Then the attempt is short again and asks
+        Another request may be the first to take what was granted. Then the attempt is short again and asks
         again, until its worst case fits or nothing more is granted.
         """
         try:
@@ -459,7 +459,7 @@ class Lifecycle(AttemptOwner):
         self._prefer(attempt)
         self._status = status = attempt.status
         is_served = 200 <= status < 300
-        # Counted as not served, but not against the health of the deployment.
+        # Counted as failed, but not against the health of the deployment.
         if not is_served:
             self.shared.counts.failed[attempt.candidate.target.cloud] += 1
         # The cloud keeps the beginning of this prompt now: the next request with the same cache key
@@ -665,8 +665,8 @@ class Lifecycle(AttemptOwner):
 
     def _guarded(self, step: OnWritten) -> OnWritten:
         """Wrap `step` so that an exception in it ends the request: the event loop, which calls it,
-        would only log the exception. Its outcome is True if the index was changed, False if there
-        was nothing to change, and an error if nothing can be written."""
+        would only log the exception. `step` is called with True if the index was changed, False if
+        there was nothing to change, and an error if nothing can be written."""
 
         def guarded(outcome: bool | OSError) -> None:
             try:
@@ -828,7 +828,7 @@ class Lifecycle(AttemptOwner):
             self._attempt = rival
             return
         if self._decided:
-            return  # the answer is decided already; this was the losing attempt
+            return  # the answer is decided: nothing is left to go on with
         if self.has_candidates_left and not self.shared.retries.take():
             self._note_no_retries()
             self._answer_no_candidate_left()
@@ -890,8 +890,8 @@ class Lifecycle(AttemptOwner):
             return
         statuses = {failed_attempt.status for failed_attempt in self._ended_attempts}
         retry = retry_lines(self._failure_head or [])
-        # No cloud was asked, and at least one had named a time until which it is not: pass on the
-        # soonest.
+        # No cloud was asked, and at least one had named a time before which it must not be asked:
+        # pass on the soonest.
         if not statuses and self._busy_until_s:
             wait_s = max(self._busy_until_s - self.shared.wheel.now_s, 0.0)
             self._answer_failure(
