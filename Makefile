@@ -94,7 +94,7 @@ bench: $(VENV)/.dev ## time the data plane and the decisions beside others; writ
 .PHONY: lock
 lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
 	$(LOCK) pyproject.toml --extra settle --extra sandbox --group dev --output-file requirements/dev.txt
-	$(LOCK) pyproject.toml --extra settle --extra sandbox --group build --constraints requirements/dev.txt \
+	$(LOCK) pyproject.toml --extra settle --extra sandbox --extra signing --group build --constraints requirements/dev.txt \
 		--output-file requirements/up.txt
 	$(LOCK) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
 	$(LOCK) requirements/site.in --output-file requirements/site.txt
@@ -125,7 +125,7 @@ clean: ## remove .venv, caches and the local data of `make up`
 # Each stamp is written last, so an interrupted installation is taken up again and a finished one is a no-op.
 $(VENV)/.setup: requirements/up.txt pyproject.toml
 	@tools/venv $(VENV)
-	@echo 'Fetching the locked libraries (about 110 MB with a cold cache) …'
+	@echo 'Fetching the locked libraries (about 115 MB with a cold cache) …'
 	@set -o pipefail; $(INSTALL) --requirement requirements/up.txt | $(BRIEFLY)
 	@$(EDITABLE)
 	@# The bytecode of what a question loads, as no process may write it where the environment forbids it.

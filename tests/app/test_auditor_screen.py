@@ -5,6 +5,8 @@ import html
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -135,6 +137,53 @@ def test_what_cannot_be_read_is_told_and_stays_as_it_was_typed(
     assert "/tmp" not in alert
     kept = [html.unescape(each) for each in re.findall(r"<textarea[^>]*>(.*?)</textarea>", page.text, re.DOTALL)]
     assert kept == list(sent.values())
+
+
+# The screen in an interpreter that has no library of signatures.
+WITHOUT_SIGNATURES = """
+import json, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "cryptography":
+            raise ModuleNotFoundError("No module named 'cryptography'", name="cryptography")
+
+sys.meta_path.insert(0, Missing())
+
+from pathlib import Path
+from starlette.testclient import TestClient
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.pages_process import HomePages
+from clauseway.gateway.plan.clock import system_clock
+from clauseway.web import create_app
+
+home, given = Home(Path(sys.argv[1])), json.load(sys.stdin)
+source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+with TestClient(create_app(source, hosts=["*"]), raise_server_exceptions=False) as pages:
+    screen = pages.get("/auditor")
+    shown = [pages.post("/auditor/handed", data=each) for each in given]
+    print(json.dumps([[answer.status_code, answer.text] for answer in (screen, *shown)]))
+"""
+
+
+def test_without_a_library_of_signatures_all_but_signatures_is_shown(home: Home, signed: tuple[str, str]) -> None:
+    statement, signatures = signed
+    given = [{"statement": statement, "signatures": ""}, {"statement": statement, "signatures": signatures}]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SIGNATURES, str(home.root)],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    screen, alone, with_signatures = json.loads(done.stdout)
+    assert screen[0] == 200
+    assert "SHA256:" in screen[1], "the trusted keys"
+    assert "repeats to the byte" in alone[1]
+    assert with_signatures[0] == 200
+    assert "pip install 'clauseway[signing]'" in html.unescape(with_signatures[1])
 
 
 def test_books_that_were_edited_are_told_to_be(client: TestClient, home: Home, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -95,6 +96,17 @@ def test_each_tutorial_leads_to_how_the_program_is_installed() -> None:
     """Readers come to them from the first page, past the list of tutorials."""
     tutorials = [page for page in PAGES if page.parent.name == "tutorials" and page.name != "index.md"]
     assert [page.name for page in tutorials if "](index.md#install)" not in page.read_text("utf-8")] == []
+
+
+def test_make_setup_brings_what_the_tutorials_need() -> None:
+    """These tests run where the tools of development are; a reader's clone has `make setup` alone."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    locked = (ROOT / "requirements/up.txt").read_text("utf-8")
+    tutorials = [page for page in PAGES if page.parent.name == "tutorials" and page.name != "index.md"]
+    extras = {extra for page in tutorials for extra in re.findall(r"clauseway\[(\w+)\]", page.read_text("utf-8"))}
+    needed = [need.partition(">=")[0] for extra in extras for need in project["optional-dependencies"][extra]]
+    assert needed
+    assert [name for name in needed if not re.search(rf"^{re.escape(name)}==", locked, re.MULTILINE)] == []
 
 
 @pytest.fixture

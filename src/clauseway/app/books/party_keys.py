@@ -1,28 +1,21 @@
-"""Keys of parties (Ed25519): private ones in a folder of the home, public ones that it vouches for.
+"""Private keys of parties (Ed25519), in a folder of the home, and signatures by them.
 
 A private key is written for its owner alone, under $CLAUSEWAY_KEYS, else in `keys` of the home.
 Before, keys lay in clauseway/keys of the user's configuration; they are still found there. The
-public keys that a home trusts are in its books: who vouched for which, and when, is in their log.
+public keys that a home vouches for are in `trusted_keys`, which needs no library of signatures.
 """
 
 import base64
 import binascii
-import hashlib
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from clauseway.app.opening.actor import acting
+from clauseway.app.books.trusted_keys import raw_key, trust_key, trusted_keys
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.key_file import read_key_file, write_key_file
-from clauseway.storage import Control
-from clauseway.storage.books.party_keys import keys_of, record_key
 from clauseway.values import InvalidInput, Problem
 
 VARIABLE = "CLAUSEWAY_KEYS"
@@ -134,81 +127,6 @@ def public_of(key: Ed25519PrivateKey) -> str:
     return _base64(key.public_key())
 
 
-def trust_key(home: Home, party: str, public: str) -> bool:
-    """Vouch for a party's public key (base64), in the books; return whether that is new.
-
-    Raise InvalidInput where it is not a key.
-    """
-    fingerprint(public)
-    with _books(home) as control:
-        _record_older_file(home, control)
-        is_new = _record(control, party, public, "")
-        write_key_file(home, keys_of(control))
-    return is_new
-
-
-def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:
-    """Return the public keys that the home vouches for, by party.
-
-    Raise InvalidInput where the file of an older home, which had no register, was spoilt.
-    """
-    if not home.is_begun:
-        return _of_file(home)
-    with _books(home) as control:
-        _record_older_file(home, control)
-        return keys_of(control)
-
-
-def fingerprint(public: str) -> str:
-    """Return the SHA-256 of a public key, as people compare it.
-
-    Raise InvalidInput where it is not a key.
-    """
-    raw = _loaded(public).public_bytes(*_RAW)
-    return f"SHA256:{base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip('=')}"
-
-
-def _record_older_file(home: Home, control: Control) -> None:
-    """Record what the file of an older home names, once: before, it was all there was."""
-    if keys_of(control):
-        return
-    for party, keys in sorted(_of_file(home).items()):
-        for public in keys:
-            _record(control, party, public, "taken over from party-keys.json")
-
-
-def _record(control: Control, party: str, public: str, why: str) -> bool:
-    return record_key(
-        control,
-        party=party,
-        public=public,
-        fingerprint=fingerprint(public),
-        who=acting(),
-        why=why,
-        recorded_ns=time.time_ns(),
-    )
-
-
-def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
-    key_file = read_key_file(home)
-    if isinstance(key_file, str):
-        problem, remedy = (
-            "the trusted keys cannot be read",
-            "Restore the file, or remove it and trust the keys again.",
-        )
-        raise InvalidInput(Problem(what=problem, why=key_file, where=str(home.root), remedy=remedy))
-    return key_file
-
-
-@contextmanager
-def _books(home: Home) -> Iterator[Control]:
-    control = Control.open(home.make().control)
-    try:
-        yield control
-    finally:
-        control.close()
-
-
 def is_signed(public: str, signature: str, content: bytes) -> bool:
     """Return whether a signature (base64) over these bytes is by the owner of a public key."""
     try:
@@ -227,11 +145,4 @@ def _base64(key: Ed25519PublicKey) -> str:
 
 
 def _loaded(public: str) -> Ed25519PublicKey:
-    try:
-        return Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
-    except (ValueError, binascii.Error):
-        problem, why = f"{public!r} is not a public key", "an Ed25519 key is 32 bytes in base64"
-        remedy = "Take it from clauseway party key list of whoever owns it."
-        raise InvalidInput(
-            Problem(what=problem, why=why, where="--public-key", remedy=remedy)
-        ) from None
+    return Ed25519PublicKey.from_public_bytes(raw_key(public))

@@ -18,8 +18,8 @@ from clauseway.app.books.party_keys import (
     older_key_file,
     private_key,
     public_of,
-    trusted_keys,
 )
+from clauseway.app.books.trusted_keys import trusted_keys
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.places import writing
 from clauseway.app.reports.handed_statements import HandedStatement, beside

@@ -10,6 +10,7 @@ from clauseway.app.books.audit_log import list_log, verify_books
 from clauseway.app.books.month_states import month_states
 from clauseway.app.books.register import list_facts
 from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.trusted_keys import fingerprint, trusted_keys
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statements import cents
@@ -29,8 +30,7 @@ from clauseway.web.contexts import Alert
 from clauseway.wording.names import Wording
 
 BOOKS = "books"
-# Each loads libraries that no other page needs: signatures, and an engine that counts usage.
-_KEYS = "clauseway.app.books.party_keys"
+# Loads libraries that no other page needs: an engine that counts usage.
 _VERIFYING = "clauseway.app.reports.verifying"
 _LOG_ROWS_MAX = 50
 
@@ -41,7 +41,6 @@ def auditor_page(
     """Return the screen; months and the log come latest first."""
     words, settled = Wording.of(each_of(opened)), latest_settlements(home)
     states = {month.period: month.state for month in month_states(home, settled)}
-    keys = import_module(_KEYS)
     return AuditorContext(
         title=title_of(opened),
         months=tuple(
@@ -57,8 +56,8 @@ def auditor_page(
         facts=tuple(_facts(opened, known_at)),
         log=tuple(map(_logged, reversed(list_log(home, limit=_LOG_ROWS_MAX)))),
         keys=tuple(
-            KeyShown(words.name(party), keys.fingerprint(public))
-            for party, publics in sorted(keys.trusted_keys(home).items())
+            KeyShown(words.name(party), fingerprint(public))
+            for party, publics in sorted(trusted_keys(home).items())
             for public in publics
         ),
         alerts=alerts,

@@ -2,8 +2,10 @@
 usage, and the signatures under it, as `clauseway statement verify FILE` tells it."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.handed_statements import (
@@ -13,13 +15,17 @@ from clauseway.app.reports.handed_statements import (
     beside,
     read_statement,
 )
-from clauseway.app.reports.signing import SignatureState, signing_of
 from clauseway.app.reports.statements import cents
 from clauseway.app.reports.verifying import verify_statement
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.auditor import CheckContext, HandedContext, SignatureShown
 
+if TYPE_CHECKING:
+    from clauseway.app.reports.signing import SignatureState, Signing
+
 _NAME = "statement.json"
+# Loads the library of signatures: a statement without any is performed again where that is absent.
+_SIGNING = "clauseway.app.reports.signing"
 
 
 def handed_page(home: Home, statement: str, signatures: str) -> HandedContext:
@@ -42,7 +48,7 @@ def handed_page(home: Home, statement: str, signatures: str) -> HandedContext:
 def _checked(home: Home, path: Path, shown: HandedContext) -> HandedContext:
     given = _in_json(read_statement(path), path)
     assert given.statement is not None
-    signing = signing_of(home, path, given)
+    signing = _signing(home, path, given) if shown.signatures.strip() else None
     return HandedContext(
         statement=shown.statement,
         signatures=shown.signatures,
@@ -51,6 +57,22 @@ def _checked(home: Home, path: Path, shown: HandedContext) -> HandedContext:
         changed=signing.changed if signing else (),
         edited=signing.edited if signing else (),
     )
+
+
+def _signing(home: Home, path: Path, given: HandedStatement) -> "Signing | None":
+    """Return the state of the signatures. Raise InvalidInput where nothing here can read them."""
+    try:
+        signing: Signing | None = import_module(_SIGNING).signing_of(home, path, given)
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            Problem(
+                what="the signatures cannot be checked",
+                why=f"the library {error.name} is not installed",
+                where=str(beside(path)),
+                remedy="Install it where the pages run: pip install 'clauseway[signing]'.",
+            )
+        ) from None
+    return signing
 
 
 def _in_json(given: HandedStatement, path: Path) -> HandedStatement:
@@ -92,7 +114,7 @@ def _verdict(line: LineCheck) -> str:
     return f"{line.verdict} by {line.differs_by:+,.2f}" if line.differs_by else line.verdict
 
 
-def _signature(state: SignatureState) -> SignatureShown:
+def _signature(state: "SignatureState") -> SignatureShown:
     return SignatureShown(
         party=state.party,
         role=state.role,
@@ -103,7 +125,7 @@ def _signature(state: SignatureState) -> SignatureShown:
     )
 
 
-def _in_words(state: SignatureState) -> Iterator[str]:
+def _in_words(state: "SignatureState") -> Iterator[str]:
     yield "these bytes were signed" if state.valid else "other bytes were signed"
     yield "its key is trusted here" if state.trusted else "nobody here vouches for its key"
     if state.unverified:

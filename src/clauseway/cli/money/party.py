@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.party_keys import create_key, fingerprint, trust_key, trusted_keys
+from clauseway.app.books.party_keys import create_key
+from clauseway.app.books.trusted_keys import fingerprint, trust_key, trusted_keys
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import check_party, open_agreements
 from clauseway.cli import options

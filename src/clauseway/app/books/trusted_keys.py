@@ -1,0 +1,111 @@
+"""Public keys of parties that a home vouches for, in its books: who vouched for which, and when, is
+in their log.
+
+Whoever lists them needs no library of signatures: a key is 32 bytes here.
+"""
+
+import base64
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from clauseway.app.opening.actor import acting
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.key_file import read_key_file, write_key_file
+from clauseway.storage import Control
+from clauseway.storage.books.party_keys import keys_of, record_key
+from clauseway.values import InvalidInput, Problem
+
+_KEY_BYTES = 32  # of Ed25519 (RFC 8032, section 5.1.5)
+
+
+def trust_key(home: Home, party: str, public: str) -> bool:
+    """Vouch for a party's public key (base64), in the books; return whether that is new.
+
+    Raise InvalidInput where it is not a key.
+    """
+    fingerprint(public)
+    with _books(home) as control:
+        _record_older_file(home, control)
+        is_new = _record(control, party, public, "")
+        write_key_file(home, keys_of(control))
+    return is_new
+
+
+def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:
+    """Return the public keys that the home vouches for, by party.
+
+    Raise InvalidInput where the file of an older home, which had no register, was spoilt.
+    """
+    if not home.is_begun:
+        return _of_file(home)
+    with _books(home) as control:
+        _record_older_file(home, control)
+        return keys_of(control)
+
+
+def fingerprint(public: str) -> str:
+    """Return the SHA-256 of a public key, as people compare it.
+
+    Raise InvalidInput where it is not a key.
+    """
+    digest = hashlib.sha256(raw_key(public)).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def raw_key(public: str) -> bytes:
+    """Return the bytes of a public key in base64. Raise InvalidInput where it is not a key."""
+    with suppress(ValueError):  # of base64, too
+        raw = base64.b64decode(public, validate=True)
+        if len(raw) == _KEY_BYTES:
+            return raw
+    raise InvalidInput(
+        Problem(
+            what=f"{public!r} is not a public key",
+            why="an Ed25519 key is 32 bytes in base64",
+            where="--public-key",
+            remedy="Take it from clauseway party key list of whoever owns it.",
+        )
+    )
+
+
+def _record_older_file(home: Home, control: Control) -> None:
+    """Record what the file of an older home names, once: before, it was all there was."""
+    if keys_of(control):
+        return
+    for party, keys in sorted(_of_file(home).items()):
+        for public in keys:
+            _record(control, party, public, "taken over from party-keys.json")
+
+
+def _record(control: Control, party: str, public: str, why: str) -> bool:
+    return record_key(
+        control,
+        party=party,
+        public=public,
+        fingerprint=fingerprint(public),
+        who=acting(),
+        why=why,
+        recorded_ns=time.time_ns(),
+    )
+
+
+def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
+    key_file = read_key_file(home)
+    if isinstance(key_file, str):
+        problem, remedy = (
+            "the trusted keys cannot be read",
+            "Restore the file, or remove it and trust the keys again.",
+        )
+        raise InvalidInput(Problem(what=problem, why=key_file, where=str(home.root), remedy=remedy))
+    return key_file
+
+
+@contextmanager
+def _books(home: Home) -> Iterator[Control]:
+    control = Control.open(home.make().control)
+    try:
+        yield control
+    finally:
+        control.close()
