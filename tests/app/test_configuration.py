@@ -140,6 +140,12 @@ def test_a_misspelt_key_is_told_the_one_that_was_meant(tmp_path: Path) -> None:
         read_configuration(write(tmp_path, "[gateway]\nhead_s = 0\n" + DEPLOYMENT), CATALOG)
 
 
+def test_where_there_is_no_configuration_the_commands_that_write_one_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"clauseway init.*clauseway gateway sandbox --config") as refused:
+        read_file(tmp_path / "clauseway.toml")
+    assert refused.value.problems[0].what == "there is no configuration"
+
+
 def test_every_setting_has_bounds_and_a_reason() -> None:
     for kind in (GatewayWritten, TlsSettings, Log, Telemetry):
         for field in msgspec.structs.fields(kind):

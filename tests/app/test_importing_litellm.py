@@ -81,6 +81,25 @@ ACCOUNTS = [
         ("bedrock", "https://bedrock-mantle.us-west-2.api.aws/openai/v1", "aws", "amazon", "aws", "openai.gpt-5.5"),
     ),
     (
+        "{model: bedrock/openai.gpt-oss-120b, aws_region_name: us-west-2}",
+        ("bedrock", "https://bedrock-mantle.us-west-2.api.aws/v1", "aws", "amazon", "aws", "openai.gpt-oss-120b"),
+    ),
+    # Names of the runtime alone: one with a version, and one of an inference profile.
+    (
+        "{model: bedrock/openai.gpt-oss-120b-1:0, aws_region_name: us-west-2}",
+        (
+            "bedrock", "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", "aws", "amazon", "aws",
+            "openai.gpt-oss-120b-1:0",
+        ),
+    ),
+    (
+        "{model: bedrock/us.openai.gpt-5.5, aws_region_name: us-west-2}",
+        (
+            "bedrock", "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", "aws", "amazon", "aws",
+            "us.openai.gpt-5.5",
+        ),
+    ),
+    (
         "{model: bedrock/converse/us.anthropic.claude-haiku-4-5-20251001-v1:0, aws_region_name: us-east-1, "
         "aws_access_key_id: os.environ/KEY_ID, aws_secret_access_key: os.environ/SECRET}",
         (
@@ -183,6 +202,28 @@ def test_a_listed_price_is_found_by_the_model_and_not_by_the_name_of_its_deploym
     # Microsoft lists few models of OpenAI; another seller's price is never taken in silence.
     taken = [setting["says"] for setting in told["settings"] if setting["key"] == "ours-1: model"]
     assert ["OpenAI's" in says for says in taken] == ([True] if source.startswith("openai") else [])
+
+
+def test_a_name_of_ones_own_that_the_list_has_for_another_model_does_not_price_it(tmp_path: Path) -> None:
+    """Google lists a `gemini-pro`, at a tenth of the price of the model that this entry asks for."""
+    params = "{model: vertex_ai/gemini-2.5-pro, vertex_project: p}"
+    imported(tmp_path, f"model_list: [{{model_name: gemini-pro, litellm_params: {params}}}]")
+    prices = (tmp_path / "home" / "prices.csv").read_text().splitlines()[1:]
+    assert {line.partition('"')[2].partition('"')[0] for line in prices} == {
+        "genai-prices: google lists gemini-2.5-pro"
+    }
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        "{model: bedrock/us.anthropic.claude-haiku-4-5-20251001-v1:0, aws_region_name: us-east-1}",
+        "{model: vertex_ai/claude-sonnet-4-5@20250929, vertex_project: p}",
+    ],
+)
+def test_a_model_that_answers_in_its_vendors_format_alone_is_told_to(tmp_path: Path, params: str) -> None:
+    told, _ = imported(tmp_path, f"model_list: [{{model_name: claude, litellm_params: {params}}}]")
+    assert ["clients ask /v1/messages" in setting["says"] for setting in told["settings"]] == [True]
 
 
 # litellm_params | why it is left out, and what to do

@@ -90,6 +90,16 @@ def test_a_second_opinion_names_its_extra_before_anything_is_accepted(library: s
     assert "Accepted by" not in done.stderr + done.stdout
 
 
+def test_an_import_names_the_extra_that_its_clouds_need(tmp_path: Path) -> None:
+    file, home = tmp_path / "config.yaml", tmp_path / "home"
+    file.write_text(
+        "model_list:\n  - {model_name: gemini, litellm_params: {model: vertex_ai/gemini-2.5-pro, vertex_project: p}}\n"
+    )
+    done = run_without({"google"}, "config", "import", "litellm", str(file), "--home", str(home))
+    assert done.returncode == 0, done.stderr
+    assert "pip install 'clauseway[google]'" in done.stdout.partition("Next")[2]
+
+
 def test_publishing_and_moving_a_lake_name_their_extras(tmp_path: Path) -> None:
     Control.open(tmp_path / "control.db").close()
     done = run_without({"fastavro"}, "lake", "publish", "--home", str(tmp_path))

@@ -221,8 +221,9 @@ def test_a_bad_plan_stops_the_start_with_every_problem(rig: Rig) -> None:
     assert rig.process is not None
     assert rig.process.wait(20) == 3
     text = str(failed.value)
-    assert "targets[0]: unknown dialect 'cobol'" in text
-    assert "targets[1].url: unusable address" in text
+    assert f"{plan.targets[0].label.deployment}: unknown dialect 'cobol'" in text
+    assert f"{plan.targets[1].label.deployment}.url: unusable address" in text
+    assert f"Fix the url, settings or auth of the deployment {plan.targets[1].label.deployment}." in text
     assert "hash_key: not hexadecimal" in text
 
 

@@ -17,6 +17,15 @@ from in_process import answer, run
 from litellm_config import TEN
 
 PATIENCE_S = 20.0
+# And what Bedrock's runtime serves in OpenAI's format, under its name there.
+ON_BEDROCK = """\
+model_list:
+  - model_name: gpt-oss
+    litellm_params:
+      model: bedrock/openai.gpt-oss-120b-1:0
+      aws_region_name: us-east-1
+      api_key: os.environ/AWS_BEARER_TOKEN_BEDROCK
+"""
 # Variables that hold the keys, as the import names them, and the keys that the simulated clouds take.
 SECRETS = {
     "OPENAI_API_KEY": credentials.OPENAI_API_KEY,
@@ -24,6 +33,7 @@ SECRETS = {
     "MISTRAL_API_KEY": credentials.OPENAI_API_KEY,
     "AZURE_API_KEY": credentials.AZURE_API_KEY,
     "ANTHROPIC_API_KEY": credentials.ANTHROPIC_API_KEY,
+    "AWS_BEARER_TOKEN_BEDROCK": credentials.BEDROCK_API_KEY,
 }
 
 
@@ -41,7 +51,7 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("litellm")
     home = Home(folder / "home")
-    (folder / "config.yaml").write_text(TEN)
+    (folder / "config.yaml").write_text(TEN.replace("model_list:\n", ON_BEDROCK))
     told = answer("config", "import", "litellm", str(folder / "config.yaml"), home=home.root)
     with pytest.MonkeyPatch.context() as patched, sandbox_clouds(Home(folder / "clouds")) as clouds:
         for name in told["secrets"]:
@@ -56,6 +66,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             ("https://api.openai.com/v1", clouds.url("openai")),
             ("https://api.mistral.ai/v1", clouds.url("openai")),
             ("https://contoso.openai.azure.com/openai", azure),
+            ("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1", clouds.url("bedrock_runtime")),
             ('"prod-55"', '"gpt-5-5"'),
             ('"mistral-large-latest"', '"gpt-5.4"'),
             ('"mistral-embed"}', '"text-embedding-3-small"}'),
@@ -94,6 +105,7 @@ CHATS = [
     ("openai", "fast", "unstated"),
     ("openai", "gpt-4o", "unstated"),
     ("mistral", "mistral-large", "unstated"),
+    ("amazon", "gpt-oss", "permitted"),
 ]
 
 

@@ -38,6 +38,7 @@ from clauseway.app.opening.toml_file import TomlFile
 from clauseway.catalog import Catalog
 from clauseway.decisions import Outcome
 from clauseway.exchange.litellm import LitellmFile, LitellmModel, read_litellm
+from clauseway.gateway.credentials.source import missing_extra
 from clauseway.metering import Unit
 from clauseway.pricing import PriceEntry, PriceTable, Sale
 from clauseway.values import InvalidInput, KnownAt, Problem
@@ -283,7 +284,7 @@ class Drafting:
         for draft, entry, account, meant in asked:
             own = name_of_own(account.model.rpartition("/")[2] if is_known else name)
             try:
-                self._draft(draft, entry, account, meant or Meant(own))
+                self._draft(draft, entry, account, meant or Meant(own), is_known=meant is not None)
             except NotCarried as error:
                 self._leave_out(draft, error)
             for key, says in entry.sentences():
@@ -337,7 +338,13 @@ class Drafting:
         )
 
     def _draft(
-        self, draft: _Draft, entry: ModelEntry, account: VendorAccount, meant: Meant
+        self,
+        draft: _Draft,
+        entry: ModelEntry,
+        account: VendorAccount,
+        meant: Meant,
+        *,
+        is_known: bool,
     ) -> None:
         """Write the deployments of an entry. Raise NotCarried."""
         further = {
@@ -350,7 +357,7 @@ class Drafting:
         is_embedding = draft.entry.info.get("mode") == "embedding" or "embed" in account.model
         # Both are used by now, and not to be reported as left out.
         entry.take("mode", "base_model")
-        self._price(entry, account, meant.product, is_embedding=is_embedding)
+        self._price(entry, account, meant.product, is_embedding=is_embedding, is_known=is_known)
         snapshots = {meant.product: meant.snapshot} if meant.snapshot else {}
         seller = self._options.seller or account.vendor.party
         shapes = [(account.name, account.dialect, account.url, account.about)]
@@ -402,7 +409,13 @@ class Drafting:
         return self._merged[key]
 
     def _price(
-        self, entry: ModelEntry, account: VendorAccount, product: str, *, is_embedding: bool
+        self,
+        entry: ModelEntry,
+        account: VendorAccount,
+        product: str,
+        *,
+        is_embedding: bool,
+        is_known: bool,
     ) -> None:
         """Find the prices of a product: stated there, in the books, or listed by its vendor. Raise
         NotCarried where it has none: what has no price is not sold."""
@@ -423,7 +436,13 @@ class Drafting:
         needed = NEEDS_PRICE[kind]
         sale = Sale(product, cloud, self._options.seller or account.vendor.party, account.region)
         # Prices of LiteLLM's file go before the books, and these before a public list.
-        in_books = self._options.prices.row(sale, self._day).prices.keys()
+        # A product that nobody knows has a name of the user's own. The public list, whose entries
+        # stand on no line of a book, may have another model by that name.
+        in_books = {
+            unit
+            for unit, price in self._options.prices.row(sale, self._day).won.items()
+            if is_known or price.entry.line
+        }
         if not rows and any(units <= in_books for units in needed):
             return
         if not rows:
@@ -582,6 +601,9 @@ class Drafting:
         """Yield the commands that lead from here to a gateway that serves."""
         out, home = self._options.out, self._options.home
         flag = "" if out == home.configuration else f" --config {out}"
+        extras = {missing_extra(str(deployment.auth["kind"])) for deployment in deployments} - {""}
+        if extras:
+            yield f"pip install 'clauseway[{','.join(sorted(extras))}]'"
         if self._rows:
             book = out.parent / PRICES_FILE
             yield f'clauseway basis prices {book} --why "prices of {self._options.file.name}"'

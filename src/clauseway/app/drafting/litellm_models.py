@@ -229,7 +229,10 @@ def account_of(entry: ModelEntry) -> VendorAccount:
             why,
             f"Spoken are {spoken}; behind any of them that speaks OpenAI's: openai/ and api_base.",
         )
-    return _BUILDERS[provider](entry, model)
+    account = _BUILDERS[provider](entry, model)
+    if account.about == _MESSAGES_ONLY:
+        entry.remarks += [("model", says) for says in _MESSAGES_ONLY]
+    return account
 
 
 def _provider(entry: ModelEntry, written: str) -> tuple[str, str]:
@@ -397,6 +400,7 @@ _MESSAGES_ONLY: tuple[str, ...] = (
 
 
 def _bedrock(entry: ModelEntry, model: str) -> VendorAccount:
+    is_mantle = model.startswith("mantle/")
     # LiteLLM's routes choose one of Bedrock's APIs; the model's id follows them.
     for route in ("converse/", "converse_like/", "invoke/", "openai/", "mantle/"):
         model = model.removeprefix(route)
@@ -410,8 +414,12 @@ def _bedrock(entry: ModelEntry, model: str) -> VendorAccount:
         )
     if bare.startswith(("anthropic.", "claude")):
         url = f"https://bedrock-runtime.{region}.amazonaws.com"
+    elif bare.startswith("openai.") and not is_mantle and _is_of_runtime(model):
+        url = f"https://bedrock-runtime.{region}.amazonaws.com/openai/v1"
     elif bare.startswith("openai."):
-        url = f"https://bedrock-mantle.{region}.api.aws/openai/v1"
+        # Mantle keeps the open-weight models under a root of their own.
+        root = "v1" if bare.startswith("openai.gpt-oss") else "openai/v1"
+        url = f"https://bedrock-mantle.{region}.api.aws/{root}"
     else:
         raise NotCarried(
             "Bedrock serves it in formats of its own (Converse, InvokeModel) alone",
@@ -425,8 +433,14 @@ def _bedrock(entry: ModelEntry, model: str) -> VendorAccount:
         auth=_aws_auth(entry),
         model=model,
         region=region,
-        about=() if "/openai/" in url else _MESSAGES_ONLY,
+        about=() if bare.startswith("openai.") else _MESSAGES_ONLY,
     )
+
+
+def _is_of_runtime(model: str) -> bool:
+    """Return whether only Bedrock's runtime has a model of this id: one with a version, or an
+    inference profile's."""
+    return not model.startswith("openai.") or re.search(r"-\d+:\d+$", model) is not None
 
 
 def _aws_auth(entry: ModelEntry) -> dict[str, Any]:

@@ -242,7 +242,8 @@ def read_file(path: Path) -> TomlFile:
         problem, why, remedy = (
             "there is no configuration",
             "the file does not exist",
-            "Write it, or name another one.",
+            "`clauseway init` writes a first one, `clauseway gateway sandbox --config FILE` one for "
+            "simulated clouds. Or name another with --config.",
         )
     except (OSError, UnicodeDecodeError) as error:
         problem, why, remedy = (

@@ -218,8 +218,8 @@ def on_port(port: int | None) -> list[str]:
     return [] if port is None else ["--port", str(port)]
 
 
-def moved(name: str, asked: int | None, usual: int, port: int) -> tuple[str, ...]:
+def moved(who_listens: str, asked: int | None, usual: int, port: int) -> tuple[str, ...]:
     """Return a sentence where nobody asked for a port and the usual one was taken."""
     if asked is not None or port == usual:
         return ()
-    return (f"Port {usual} is taken: {name} listens on {port}.",)
+    return (f"Port {usual} is taken: {who_listens} on {port}.",)

@@ -275,7 +275,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             taken = gateways.listen(host, port, plan.settings)
             gateways.start()
             served = _served(options, configuration, gateways, host, taken, clock)
-            served.notes = (*moved("the gateway", port, USUAL_PORT, taken), *served.notes)
+            served.notes = (*moved("the gateway listens", port, USUAL_PORT, taken), *served.notes)
             starting.pop_all()
         stack.callback(served.stop)
         served.inputs = inputs
@@ -306,7 +306,7 @@ def _served(
             options, pages_port, clock, gateway_url, sample, meanwhile
         ),
         sample=sample,
-        notes=moved("the pages", options.pages_port, PAGES_PORT, pages_port),
+        notes=moved("the pages listen", options.pages_port, PAGES_PORT, pages_port),
     )
 
 

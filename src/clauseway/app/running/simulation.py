@@ -72,7 +72,7 @@ def _notes(asked: Mapping[str, int], ports: Mapping[str, int]) -> tuple[str, ...
     sentences: tuple[str, ...] = ()
     for cloud, port in ports.items():
         sentences += moved(
-            f"the simulated {cloud}", asked.get(cloud), FAKE_CLOUDS[cloud].usual_port, port
+            f"the simulated {cloud} listens", asked.get(cloud), FAKE_CLOUDS[cloud].usual_port, port
         )
     return sentences
 

@@ -75,13 +75,13 @@ def _print_request(out: Console, request: "TracedRequest", whole: bool) -> None:
     if not whole:
         return
     whose = "/".join(filter(None, (request.organisation, request.project)))
-    print_indented(out, f"{whose} · {request.model} on {request.cloud} {request.region}", by=6)
-    print_indented(
-        out,
-        f"the cloud's own id {request.upstream_id} · decision {request.decision}",
-        by=6,
-        style="dim",
-    )
+    where = f"{request.model} on {request.cloud} {request.region}".strip()
+    print_indented(out, f"{whose} · {where}", by=6)
+    # Usage that was imported may name neither.
+    upstream = request.upstream_id and f"the cloud's own id {request.upstream_id}"
+    decision = request.decision and f"decision {request.decision}"
+    if upstream or decision:
+        print_indented(out, " · ".join(filter(None, (upstream, decision))), by=6, style="dim")
     _print_units(out, request.units)
     if request.share_before is not None and request.share_after is not None:
         moved = f"{_exact(request.share_before)} to {_exact(request.share_after)}"

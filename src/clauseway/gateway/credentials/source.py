@@ -132,6 +132,14 @@ def problems_of(auth: Auth) -> list[Problem]:
     ]
 
 
+def missing_extra(kind: str) -> str:
+    """Return the extra that brings what credentials of a kind need; empty where it is there."""
+    needs = KINDS.get(kind)
+    if needs is None or all(_is_installed(library) for library in needs.libraries):
+        return ""
+    return needs.extra
+
+
 def open_credential_source(auth: Auth) -> CredentialSource:
     """The source that the Auth names. Raises InvalidInput where there is none, or its settings are
     none."""

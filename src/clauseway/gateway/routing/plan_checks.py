@@ -36,8 +36,9 @@ def check(plan: Plan) -> None:
 def plan_problems(plan: Plan) -> Iterator[list[Problem]]:
     """Yield the problems of everything but the keys, some of them at a time."""
     yield _wrong_hash_key(plan.hash_key)
-    for index, target in enumerate(plan.targets):
-        yield _wrong_target(target, f"targets[{index}]")
+    for target in plan.targets:
+        # Whoever reads it wrote a deployment of that name, not the plan.
+        yield _wrong_target(target, target.label.deployment)
     yield _wrong_order(plan)
     for index, epoch in enumerate(plan.epochs):
         yield _wrong_epoch(plan, epoch, f"epochs[{index}]")
@@ -80,6 +81,11 @@ def _problem(problem: str, why: str, where: str) -> Problem:
     )
 
 
+def _of_deployment(problem: str, why: str, name: str, field: str) -> Problem:
+    remedy = f"Fix the url, settings or auth of the deployment {name}."
+    return Problem(what=problem, why=why, where=f"{name}.{field}", remedy=remedy)
+
+
 def _wrong_target(target: Target, where: str) -> list[Problem]:
     problems = []
     if target.dialect not in DIALECTS:
@@ -116,9 +122,9 @@ def _wrong_target(target: Target, where: str) -> list[Problem]:
             DIALECTS[target.dialect].head_writer(target, credential_in(target.auth))
     except KeyError:
         why = f"{target.dialect} does not take {target.auth.kind!r}"
-        problems.append(_problem("unknown authentication", why, f"{where}.auth.kind"))
+        problems.append(_of_deployment("unknown authentication", why, where, "auth.kind"))
     except ValueError as error:
-        problems.append(_problem("unusable address", str(error), f"{where}.url"))
+        problems.append(_of_deployment("unusable address", str(error), where, "url"))
     return problems
 
 

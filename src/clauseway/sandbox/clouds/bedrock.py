@@ -199,6 +199,8 @@ def mantle() -> Bedrock:
 def runtime() -> Bedrock:
     """`https://bedrock-runtime.{region}.amazonaws.com`."""
     names = [f"{scope}.openai.{name}" for scope in ("us", "global") for name in TEXT_MODELS]
+    # The open-weight models are asked for without a profile, by a version.
+    names += [f"{name}-1:0" for name in OPEN_WEIGHT_MODELS]
     return Bedrock(credentials.AWS_RUNTIME_SERVICE, names, ())
 
 
