@@ -240,6 +240,15 @@ def test_a_segment_that_goes_before_it_is_sealed_is_missed(home: Home) -> None:
     assert base(home) == 5 * 12
 
 
+def test_a_loss_that_was_accepted_is_not_accepted_at_another_estimate(home: Home) -> None:
+    flip_in_the_middle(gateway(home))
+    seal(home)
+    accepted = answer("spool", "accept", "1", "--why", "a bad sector", home=home.root)
+    again = answer("spool", "accept", "1", "--estimate", "nothing", "--why", "in the bill", home=home.root, code=3)
+    assert "accepted it at reserved" in str(again)
+    assert answer("spool", "accept", "1", "--why", "a bad sector", home=home.root) == accepted
+
+
 def test_a_segment_that_is_closed_while_it_is_sealed_is_not_missed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sealing looks how far the segments reach; then the gateway goes on to the next one, before the first is read."""
     directory = gateway(home, killed=True)

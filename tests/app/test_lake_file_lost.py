@@ -8,11 +8,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from sqlalchemy import insert
 
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import open_lake
+from clauseway.storage.control import schema
+from clauseway.storage.lake.file_list import INTENTS, every_file
 from in_process import answer, run
-from metered_months import assumed, metered_home
+from metered_months import IN, MILLION, OUT, Sold, assumed, metered_home
 
 LOST_DAY = "2026-05-05"
 
@@ -75,6 +80,8 @@ def test_a_lost_file_is_accepted_by_name_and_the_month_says_so(
     verified = answer("statement", "verify", packed, home=tmp_path / "nowhere")["repeated"]
     assert [one["name"] for one in verified["estimates"]] == ["lost-usage-1"]
     assert accept(home, path, "--estimate", estimate) == accepted, "again, the same"
+    other = "nothing" if estimate == "summed" else "summed"
+    assert f"accepted it at {estimate}" in str(accept(home, path, "--estimate", other, code=3))
     # Put back, it is what counts.
     shutil.copy(aside, path)
     assert answer("lake", "check", home=home.root)["healed"] == [named(path)]
@@ -90,6 +97,55 @@ def test_another_file_in_its_place_heals_nothing(home: Home) -> None:
     accept(home, path)
     shutil.copy(next((home.lake / "usage" / "2026-05-06").glob("*.parquet")), path)
     assert answer("lake", "check", home=home.root)["healed"] == []
+    assert owed(home) == {"azure": "40.00", "aws": "28.80"}
+
+
+# What is accepted for the two files · what openai then owes for azure: 20 % of 490.00, of a third, of two thirds
+LOST_TOGETHER = [
+    (("summed", "summed"), "98.00"),
+    (("summed", "nothing"), "32.67"),
+    (("nothing", "summed"), "65.33"),
+    (("nothing", "nothing"), ""),
+]
+
+
+@pytest.mark.parametrize(("estimates", "azure"), LOST_TOGETHER)
+def test_files_of_one_day_that_are_lost_together_are_accepted_one_after_the_other(
+    home: Home, estimates: tuple[str, str], azure: str
+) -> None:
+    """200.00 by openai on azure on 5 May in a file of one record, 150.00 and 140.00 in one of two.
+
+    The sums do not tell the files apart: what is missing is shared by their records.
+    """
+    more = {IN: 5 * MILLION, OUT: 14 * MILLION}, {IN: 5 * MILLION, OUT: 13 * MILLION}
+    metered_home(home.root, [Sold(LOST_DAY, 1, 1, units) for units in more], first=100)
+    paths = sorted((home.lake / "usage" / LOST_DAY).glob("*.parquet"))
+    whole = {"azure": "98.00", "aws": "28.80"}
+    before = {path: path.read_bytes() for path in paths}
+    for path in paths:
+        path.unlink()
+    assert settled(home, code=3)
+    for path, estimate in zip(paths, estimates, strict=True):
+        assert accept(home, path, "--estimate", estimate)["attempts"] == (estimate == "summed")
+    assert owed(home) == ({"azure": azure} if azure else {}) | {"aws": "28.80"}
+    assert run("lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
+    for path, content in before.items():
+        path.write_bytes(content)
+    assert len(answer("lake", "check", home=home.root)["healed"]) == 2
+    assert owed(home) == whole
+    assert run("lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
+
+
+def test_a_file_of_intents_is_accepted_at_nothing_whatever_else_is_lost(home: Home) -> None:
+    """A file of attempts that began holds no usage: what the sums lack beside it is another file's."""
+    path, _ = lose(home)
+    with open_lake(home) as lake, lake.control.writing() as connection:
+        (listed,) = [file for file in every_file(lake.control) if file.name == named(path)]
+        intents = msgspec.structs.replace(listed, name=listed.name.replace("usage/", "intents/"), kind=INTENTS)
+        connection.execute(insert(schema.lake_files).values(**msgspec.structs.asdict(intents)))
+    accepted = answer("lake", "accept", intents.name, "--why", "the disk failed", home=home.root)
+    assert accepted["attempts"] == 0
+    accept(home, path)
     assert owed(home) == {"azure": "40.00", "aws": "28.80"}
 
 

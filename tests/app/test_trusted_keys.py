@@ -60,6 +60,76 @@ def test_a_key_put_into_the_file_by_hand_is_found_and_not_trusted(
     assert run("audit", "verify", home=home.root).returncode == 0
 
 
+def signed_may(home: Home, tmp_path: Path) -> Path:
+    """The statement of May, signed by openai and countersigned by microsoft."""
+    may = tmp_path / "may.json"
+    assert run("statement", "--period", "2026-05", "--out", str(may), home=home.root).returncode == 0
+    for party, verb in (("openai", "sign"), ("microsoft", "countersign")):
+        assert run("statement", verb, str(may), "--party", party, home=home.root).returncode == 0
+    return may
+
+
+def test_a_key_that_leaked_is_withdrawn_and_no_signature_by_it_counts(home: Home, tmp_path: Path) -> None:
+    leaked, other = created(home, "openai"), created(home, "microsoft")
+    may = signed_may(home, tmp_path)
+    assert run("statement", "verify", str(may), home=home.root).returncode == 0
+    print_ = next(line.split()[2] for line in run("party", "key", "list", home=home.root).stdout.splitlines()[1:])
+    why = ("--why", "the laptop was stolen")
+    done = run("party", "key", "withdraw", print_, "--party", "openai", *why, home=home.root)
+    assert "the laptop was stolen" in done.stdout
+    assert answer("party", "key", "list", home=home.root) == {"microsoft": [other]}
+    assert "the laptop was stolen" in run("party", "key", "list", home=home.root).stdout
+    verified = run("statement", "verify", str(may), home=home.root)
+    assert verified.returncode == 2
+    assert "its key was withdrawn by" in " ".join(verified.stdout.split())
+    (row,) = answer("audit", "log", "--kind", "withdrawn-key", home=home.root)
+    assert row["why"] == "the laptop was stolen"
+    assert run("audit", "verify", home=home.root).returncode == 0
+    # Nobody signs with it again, and nobody trusts it again.
+    may.with_name("may.json.signatures.json").unlink()
+    refused = run("statement", "sign", str(may), "--party", "openai", home=home.root)
+    assert "the key of openai was withdrawn by" in " ".join(refused.stderr.split())
+    trust = ("party", "key", "trust", "--party", "openai", "--public-key", leaked)
+    assert run(*trust, home=home.root).returncode == 3
+    assert answer("party", "key", "withdraw", leaked, "--party", "openai", *why, home=home.root)["public_key"] == leaked
+    assert len(answer("audit", "log", "--kind", "withdrawn-key", home=home.root)) == 1, "again changes nothing"
+    # Another key takes its place, and the statement is signed anew.
+    key = tmp_path / "keys" / "openai.key"
+    assert "openai.key.withdrawn" in " ".join(
+        run("party", "key", "create", "--party", "openai", home=home.root).stderr.split()
+    )
+    key.rename(key.with_suffix(".withdrawn"))
+    created(home, "openai")
+    assert run("statement", "verify", str(signed_may(home, tmp_path)), home=home.root).returncode == 0
+
+
+def test_the_only_key_that_is_withdrawn_is_not_taken_from_the_file_again(home: Home) -> None:
+    leaked = created(home, "openai")
+    path = home.root / "party-keys.json"
+    before = path.read_bytes()
+    answer("party", "key", "withdraw", leaked[:12], "--party", "openai", "--why", "leaked", home=home.root)
+    path.write_bytes(before)
+    assert answer("party", "key", "list", home=home.root) == {}
+    assert "was added to the file" in str(answer("audit", "verify", home=home.root, code=2))
+
+
+# Words of the command · a word of what is said
+NOT_WITHDRAWN = [
+    (("nothing", "--party", "openai", "--why", "x"), "openai has no such key here"),
+    (("SHA256:", "--party", "microsoft", "--why", "x"), "microsoft has no such key here"),
+    (("SHA256:", "--party", "openai", "--why", " "), "no reason is given"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), NOT_WITHDRAWN)
+def test_what_names_no_key_withdraws_none(home: Home, words: tuple[str, ...], said: str) -> None:
+    public = created(home, "openai")
+    done = run("party", "key", "withdraw", *words, home=home.root)
+    assert done.returncode == 3
+    assert said in " ".join(done.stderr.split())
+    assert answer("party", "key", "list", home=home.root) == {"openai": [public]}
+
+
 def test_a_home_that_had_the_file_alone_takes_it_over_and_says_so(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

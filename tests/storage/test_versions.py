@@ -22,6 +22,7 @@ ADDED = [
     ("rollups", "cache_write_1h_tokens"),
     ("leases", "journal_segment"),
     ("leases", "journal_frame"),
+    ("party_keys", "is_withdrawn"),
 ]
 
 PEOPLE = ("people", "passwords", "two_person_rules", "approvals")

@@ -61,7 +61,10 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
         # byte.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise _has_a_key(party, path, "Sign with it, or move it away first.") from None
+        remedy = (
+            f"Sign with it; or, where it was withdrawn, move it away: mv {path} {path}.withdrawn"
+        )
+        raise _has_a_key(party, path, remedy) from None
     except OSError as error:
         remedy = f"Name another folder with {VARIABLE}."
         raise InvalidInput(

@@ -1,7 +1,8 @@
 """Public keys of parties that a home vouches for, in its books: who vouched for which, and when, is
 in their log.
 
-Whoever lists them needs no library of signatures: a key is 32 bytes here.
+A key that leaked is withdrawn: whoever has it can sign with any date, so no signature by it counts
+any more, whatever instant it states. Whoever lists them needs no library of signatures: a key is 32 bytes here.
 """
 
 import base64
@@ -14,8 +15,14 @@ from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.key_file import read_key_file, write_key_file
 from clauseway.storage import Control
-from clauseway.storage.books.party_keys import keys_of, record_key
-from clauseway.values import InvalidInput, Problem
+from clauseway.storage.books.party_keys import (
+    RecordedKey,
+    has_keys,
+    keys_of,
+    record_key,
+    withdrawn_keys,
+)
+from clauseway.values import InvalidInput, KnownAt, Problem
 
 _KEY_BYTES = 32  # of Ed25519 (RFC 8032, section 5.1.5)
 
@@ -28,9 +35,78 @@ def trust_key(home: Home, party: str, public: str) -> bool:
     fingerprint(public)
     with _books(home) as control:
         _record_older_file(home, control)
+        if ended := _withdrawal(control, party, public):
+            raise InvalidInput(
+                Problem(
+                    what=f"this key of {party} is not trusted again",
+                    why=withdrawal_text(ended),
+                    where="--public-key",
+                    remedy=f"Trust another key: {party} makes it with clauseway party key create.",
+                )
+            )
         is_new = _record(control, party, public, "")
         write_key_file(home, keys_of(control))
     return is_new
+
+
+def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
+    """Trust a party's key no longer, in the books; again the same changes nothing.
+
+    `key` is the public key or its fingerprint, or the beginning of one. Return the withdrawal.
+    Raise InvalidInput: no reason, or not one key of the party.
+    """
+    if not why.strip():
+        remedy = "Say it with --why: every signature by the key is shown with it."
+        raise InvalidInput(
+            Problem(what="no reason is given", why="it is empty", where="--why", remedy=remedy)
+        )
+    with _books(home) as control:
+        _record_older_file(home, control)
+        public = _named_key(control, party, key)
+        _record(control, party, public, why.strip(), is_withdrawn=True)
+        write_key_file(home, keys_of(control))
+        ended = _withdrawal(control, party, public)
+    assert ended is not None, "it was just recorded"
+    return ended
+
+
+def _named_key(control: Control, party: str, key: str) -> str:
+    withdrawn = [row.public for row in withdrawn_keys(control) if row.party == party]
+    recorded = (*keys_of(control).get(party, ()), *withdrawn)
+    named = [
+        public
+        for public in recorded
+        if key and key in (public[: len(key)], fingerprint(public)[: len(key)])
+    ]
+    if len(named) != 1:
+        why = "the names of several begin so" if named else f"{party} has no such key here"
+        raise InvalidInput(
+            Problem(
+                what=f"no key {key!r}",
+                why=why,
+                where="KEY",
+                remedy="Take it, or its fingerprint, from clauseway party key list.",
+            )
+        )
+    return named[0]
+
+
+def withdrawals(home: Home) -> list[RecordedKey]:
+    """Return the keys that the home trusts no longer."""
+    if not home.is_begun:
+        return []
+    with _books(home) as control:
+        return withdrawn_keys(control)
+
+
+def withdrawal_text(ended: RecordedKey) -> str:
+    """Say who withdrew a key, when and why."""
+    return f"withdrawn by {ended.who} on {KnownAt(ended.recorded_ns).day}: {ended.why}"
+
+
+def _withdrawal(control: Control, party: str, public: str) -> RecordedKey | None:
+    ended = (row for row in withdrawn_keys(control) if (row.party, row.public) == (party, public))
+    return next(ended, None)
 
 
 def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:
@@ -72,22 +148,27 @@ def raw_key(public: str) -> bytes:
 
 def _record_older_file(home: Home, control: Control) -> None:
     """Record what the file of an older home names, once: before, it was all there was."""
-    if keys_of(control):
+    if has_keys(control):
         return
     for party, keys in sorted(_of_file(home).items()):
         for public in keys:
             _record(control, party, public, "taken over from party-keys.json")
 
 
-def _record(control: Control, party: str, public: str, why: str) -> bool:
+def _record(
+    control: Control, party: str, public: str, why: str, *, is_withdrawn: bool = False
+) -> bool:
     return record_key(
         control,
-        party=party,
-        public=public,
-        fingerprint=fingerprint(public),
-        who=acting(),
-        why=why,
-        recorded_ns=time.time_ns(),
+        RecordedKey(
+            party=party,
+            public=public,
+            fingerprint=fingerprint(public),
+            who=acting(),
+            why=why,
+            recorded_ns=time.time_ns(),
+            is_withdrawn=is_withdrawn,
+        ),
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.files import write_whole
 from clauseway.storage import Control
-from clauseway.storage.books.party_keys import keys_of
+from clauseway.storage.books.party_keys import has_keys, keys_of
 from clauseway.values import Problem
 
 _NAME = "party-keys.json"
@@ -44,7 +44,7 @@ def key_file_problems(home: Home, control: Control) -> tuple[Problem, ...]:
     if isinstance(key_file, str):
         problem = "the file of trusted keys cannot be read"
         return (Problem(what=problem, why=key_file, where=where, remedy=_TODO),)
-    if not registered:
+    if not has_keys(control):
         return ()  # a home of before: the first use of a key takes the file over
     problems = []
     for party in sorted({*key_file, *registered}):

@@ -19,7 +19,7 @@ from clauseway.app.books.party_keys import (
     private_key,
     public_of,
 )
-from clauseway.app.books.trusted_keys import trusted_keys
+from clauseway.app.books.trusted_keys import trusted_keys, withdrawal_text, withdrawals
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.places import writing
 from clauseway.app.reports.handed_statements import HandedStatement, beside
@@ -50,7 +50,7 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one signature.
 
     `valid`: its bytes are signed by its key; `trusted`: the home vouches for that key as the
-    party's.
+    party's. `withdrawn` says who withdrew the key, when and why; empty if nobody did.
     """
 
     party: str
@@ -60,6 +60,7 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool
     disputes: tuple[DisputedLine, ...]
     unverified: str = ""
+    withdrawn: str = ""
 
 
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +187,7 @@ def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None
         return None
     document = _read(beside(path))
     trusted = trusted_keys(home)
+    withdrawn = {(row.party, row.public): withdrawal_text(row) for row in withdrawals(home)}
     states = tuple(
         SignatureState(
             party=signature.party,
@@ -196,6 +198,7 @@ def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None
             trusted=signature.key in trusted.get(signature.party, ()),
             disputes=signature.disputes,
             unverified=signature.unverified or "",
+            withdrawn=withdrawn.get((signature.party, signature.key), ""),
         )
         for number, signature in enumerate(document.signatures)
     )
@@ -231,7 +234,21 @@ def _ready(
     older = None if key else older_key_file(home, party)
     note = f"{party}'s key lies in an older place: mv {older} {keys_folder(home)}/" if older else ""
     private = private_key(home, party, key)
+    _refuse_withdrawn(home, path, party, public_of(private))
     return _Ready(home, path, given, statement, document, party, role, private, note)
+
+
+def _refuse_withdrawn(home: Home, path: Path, party: str, public: str) -> None:
+    for ended in withdrawals(home):
+        if (ended.party, ended.public) == (party, public):
+            raise InvalidInput(
+                Problem(
+                    what="it cannot be signed",
+                    why=f"the key of {party} was {withdrawal_text(ended)}",
+                    where=str(path),
+                    remedy=f"Move the key away, and make another: clauseway party key create --party {party}.",
+                )
+            )
 
 
 def _signed(

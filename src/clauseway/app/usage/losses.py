@@ -159,7 +159,9 @@ def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
                     remedy=remedy,
                 )
             )
-        return _accepted(loss if loss.is_accepted else _accept(lake, loss, home, estimate, why))
+        if loss.is_accepted:
+            return _accepted_before(loss, estimate)
+        return _accepted(_accept(lake, loss, home, estimate, why))
 
 
 def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
@@ -184,7 +186,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
         # Written off before: the same again changes nothing.
         for loss in losses.all():
             if loss.spool == spool.spool and loss.is_standing_write_off:
-                return _accepted(loss)
+                return _accepted_before(loss, estimate)
         # Another home of the same database has to be silent before its journal is given up.
         if not spool.is_of(home.identity()):
             spool = given_up(losses, spool)
@@ -264,7 +266,7 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
         # A file may be lost, put back and lost again: each time is a loss of its own.
         of_file = [loss for loss in Losses(lake.control).all() if loss.file == file.name]
         if file.lost_ns:
-            return _accepted(of_file[-1])
+            return _accepted_before(of_file[-1], estimate)
         faults = lake.sealed.examine([file])
         if not faults:
             why_not, remedy = "its bytes are those that were sealed", "Nothing is to be done."
@@ -342,6 +344,21 @@ def _away(since_ns: int, until_ns: int) -> str:
     if not until_ns:
         return f"has been away since {instant(since_ns)}"
     return f"was away from {instant(since_ns)} to {instant(until_ns)}"
+
+
+def _accepted_before(loss: Loss, estimate: str) -> Accepted:
+    """Return a loss that was accepted. Raise InvalidInput where another estimate was."""
+    if loss.estimate != estimate:
+        raise InvalidInput(
+            Problem(
+                what=f"loss {loss.number} was accepted at another estimate",
+                why=f"{loss.who} accepted it at {loss.estimate}: {estimate_text(loss)}",
+                where="--estimate",
+                remedy="An estimate stays until what was lost is put back. Of a bill import what it "
+                "has beyond the estimate.",
+            )
+        )
+    return _accepted(loss)
 
 
 def estimate_text(loss: Loss | Accepted) -> str:

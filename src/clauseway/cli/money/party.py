@@ -5,7 +5,14 @@ from typing import Annotated
 import typer
 
 from clauseway.app.books.party_keys import create_key
-from clauseway.app.books.trusted_keys import fingerprint, trust_key, trusted_keys
+from clauseway.app.books.trusted_keys import (
+    fingerprint,
+    trust_key,
+    trusted_keys,
+    withdraw_key,
+    withdrawal_text,
+    withdrawals,
+)
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import check_party, open_agreements
 from clauseway.cli import options
@@ -76,6 +83,40 @@ def trust(
     return 0
 
 
+@key.command()
+def withdraw(
+    party: _Party,
+    named: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY", help="The public key or its fingerprint, or the beginning of one."
+        ),
+    ],
+    why: Annotated[str, typer.Option("--why", help="Why, in a sentence.")],
+    agreement: options.AgreementFolders = None,
+    home: options.HomeMade = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Trust a party's key no longer, for instance a key that leaked. No signature by it counts any more.
+
+    Whoever has a key that leaked signs with any date. So what was signed with it has to be signed
+    anew: `statement verify` tells each, with who withdrew the key, when and why.
+
+    \b
+    As `clauseway party key list` shows it:
+      clauseway party key withdraw SHA256:… --party microsoft --why "the laptop was stolen"
+    """
+    check_party(party, open_agreements(agreement or []))
+    ended = withdraw_key(home_at(home), party, named, why)
+    text = f"{party}: {ended.fingerprint} was {withdrawal_text(ended)}"
+    answer(
+        as_json,
+        {"party": party, "public_key": ended.public, "withdrawn": withdrawal_text(ended)},
+        text,
+    )
+    return 0
+
+
 @key.command("list")
 def list_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """List the public keys that are trusted here.
@@ -90,6 +131,9 @@ def list_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
         for party, keys in sorted(trusted.items()):
             for public in keys:
                 console().print(f"{party}  {public}  {fingerprint(public)}", soft_wrap=True)
+        for ended in withdrawals(home_at(home)):
+            text = f"{ended.party}  {ended.public}  {ended.fingerprint}  {withdrawal_text(ended)}"
+            console().print(text, soft_wrap=True, style="red")
 
     answer(as_json, trusted, show)
     return 0

@@ -40,6 +40,8 @@ def print_signing(out: Console, signing: Any) -> None:
     for signature in signing.signatures:
         worth = "valid" if signature.valid else "NOT valid"
         vouched = "its key is trusted" if signature.trusted else "nobody here vouches for its key"
+        if signature.withdrawn:
+            vouched = f"its key was {signature.withdrawn}"
         style = "green" if signature.valid and signature.trusted else "red"
         print_indented(
             out,

@@ -130,6 +130,10 @@ def _tenant_kind(row: Row[Any]) -> str:
     return "project" if row.project else "organisation"
 
 
+def _party_key_kind(row: Row[Any]) -> str:
+    return "withdrawn-key" if row.is_withdrawn else "party-key"
+
+
 def _usage_kind(row: Row[Any]) -> str:
     return "import" if row.spool in (schema.IMPORTED, schema.LET_OUT) else "usage"
 
@@ -250,7 +254,8 @@ CHAINED = (
     ),
     Chained(
         table=schema.party_keys,
-        kinds=("party-key",),
+        kinds=("party-key", "withdrawn-key"),
+        kind_of=_party_key_kind,
         subject=_columns("party", "fingerprint"),
         why=_column("why"),
     ),

@@ -42,7 +42,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "break",
     ),
     "usage": ("import", "loss", "dropped-days"),
-    "parties": ("party-key",),
+    "parties": ("party-key", "withdrawn-key"),
 }
 # Kinds that software writes while it meters, or that stand beside a row of another kind.
 FREE: Mapping[str, str] = {

@@ -563,7 +563,7 @@ audit_breaks = Table(
     Column("why", Text, nullable=False),
 )
 
-# The public keys of parties that the home vouches for.
+# The public keys of parties that the home vouches for; a key that is withdrawn has a second row.
 party_keys = Table(
     "party_keys",
     metadata,
@@ -574,6 +574,7 @@ party_keys = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("who", Text, nullable=False),
     Column("why", Text, nullable=False),
+    Column("is_withdrawn", Boolean, nullable=False, server_default=false()),
 )
 
 # Sums that settlements keep to read less: their names hash their inputs, and dropping them loses

@@ -5,11 +5,13 @@
       └──────────┘ put back with the bytes that it was sealed with: its estimate goes
 
 The hourly sums of a day were made from its files when they were sealed. The difference between the
-sums and the other files of the day was in the lost file.
+sums and the other files of the day was in the lost file. The sums do not tell files that are lost
+together apart: each has a part of the difference by its number of records, and the last the rest.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -25,7 +27,7 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.control import as_record
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.file_list import ESTIMATE, USAGE, LakeFile, files_of, lost_files, retire
-from clauseway.storage.lake.hourly_sums import replace_day, sums_of
+from clauseway.storage.lake.hourly_sums import RollupRow, replace_day, sums_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.rollups import scan
 from clauseway.storage.lake.sealed_batches import Range
@@ -43,11 +45,15 @@ def accept_file(lake: Lake, file: LakeFile, loss: Loss, before: int, now_ns: int
 
     `before` is how often the file was lost before. Only while nobody else changes the lake.
     """
-    usage = (
-        _estimated(lake, file, now_ns) if loss.estimate == SUMMED else USAGE_SCHEMA.empty_table()
+    parts = _parts(lake, file)
+    counted = parts if loss.estimate == SUMMED else []
+    usage = pa.Table.from_pylist(
+        [_usage_row(file, part, now_ns) for part in counted], schema=USAGE_SCHEMA
     )
     accepted = msgspec.structs.replace(loss, attempts=usage.num_rows)
-    also = partial(_take_for_lost, lake=lake, file=file, loss=accepted, now_ns=now_ns)
+    # Accepted at nothing, its part is no other lost file's.
+    sums = _sums(lake, file, [] if counted else parts)
+    also = partial(_take_for_lost, lake=lake, file=file, loss=accepted, sums=sums, now_ns=now_ns)
     if usage.num_rows:
         of = Range(spool=_spool(file), segment=before, first_frame=0, end_frame=1)
         lake.seal_tables(of, usage, INTENT_SCHEMA.empty_table(), now_ns, also=also)
@@ -77,11 +83,19 @@ def heal(lake: Lake, now_ns: int) -> list[LakeFile]:
 
 
 def _take_for_lost(
-    connection: Connection, lake: Lake, file: LakeFile, loss: Loss, now_ns: int
+    connection: Connection,
+    lake: Lake,
+    file: LakeFile,
+    loss: Loss,
+    sums: Mapping[date, Sequence[RollupRow]],
+    now_ns: int,
 ) -> None:
     lost = update(schema.lake_files).where(_FILES.name == file.name)
     connection.execute(lost.values(lost_ns=now_ns))
     connection.execute(insert(schema.losses).values(**_row(loss)))
+    # Beside other damaged files an estimate is not added to sums that it was taken from.
+    for day, rows in sums.items():
+        replace_day(connection, day, rows)
     _sum_again(connection, lake, file)
 
 
@@ -117,34 +131,53 @@ def _sum_again(connection: Connection, lake: Lake, file: LakeFile) -> None:
             )
 
 
-def _estimated(lake: Lake, file: LakeFile, now_ns: int) -> pa.Table:
-    """Return the usage in the hourly sums of the file's days beyond its other files, a row for each
-    hour and place."""
-    rows = [row for day in days_of([file]) for row in _beyond(lake, file, day, now_ns)]
-    return pa.Table.from_pylist(rows, schema=USAGE_SCHEMA)
+def _sums(lake: Lake, file: LakeFile, gone: Sequence[RollupRow]) -> dict[date, Sequence[RollupRow]]:
+    """Return the hourly sums of the file's days as they are, less what is gone."""
+    if file.kind != USAGE:
+        return {}
+    less = {_key(row): row for row in gone}
+    with lake.control.reading() as connection:
+        return {
+            day.begin: [_less(row, less.get(_key(row))) for row in sums_of(connection, day)]
+            for day in days_of([file])
+        }
 
 
-def _beyond(lake: Lake, file: LakeFile, day: Interval, now_ns: int) -> Iterator[dict[str, Any]]:
+def _less(row: RollupRow, gone: RollupRow | None) -> RollupRow:
+    return row if gone is None else {**row, **{name: row[name] - gone[name] for name in _COUNTED}}
+
+
+def _parts(lake: Lake, file: LakeFile) -> list[RollupRow]:
+    """Return the part of the file in the hourly sums beyond its days' sound files, by hour and
+    place. A file of intents has none."""
+    if file.kind != USAGE:
+        return []
+    return [part for day in days_of([file]) for part in _parts_of(lake, file, day)]
+
+
+def _parts_of(lake: Lake, file: LakeFile, day: Interval) -> Iterator[RollupRow]:
     listed = files_of(lake.control, USAGE, day)
-    others = lake.sound([other for other in listed if other.name != file.name])
-    there = scan([lake.root / other.name for other in others], day)
+    damaged = {fault.name for fault in lake.sealed.faults(listed)}
+    # Other files that wait to be accepted have their parts of the same difference.
+    records = sum(other.rows for other in listed if other.name in damaged)
+    sound = [lake.root / other.name for other in listed if other.name not in damaged]
+    accounted = {_key(row): row for row in scan(sound, day)}
     with lake.control.reading() as connection:
         summed = sums_of(connection, day)
-    accounted = {_key(row): row for row in there}
     for row in summed:
         held = accounted.get(_key(row))
         left = {name: row[name] - (held[name] if held else 0) for name in _COUNTED}
-        if left["served"] > 0 and min(left.values()) >= 0:
-            yield _usage_row(file, row, left, now_ns)
+        part = {name: count * file.rows // records for name, count in left.items()}
+        # A part of less than a request stays for the files that are accepted later.
+        if part["served"] > 0 and min(left.values()) >= 0:
+            yield {**row, **part}
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["hour"], *(row[name] for name in _PLACE)
 
 
-def _usage_row(
-    file: LakeFile, row: Mapping[str, Any], left: Mapping[str, int], now_ns: int
-) -> dict[str, Any]:
+def _usage_row(file: LakeFile, row: RollupRow, now_ns: int) -> dict[str, Any]:
     """Return the usage of an hour as a single record that sums many."""
     event_ns = row["hour"] * HOUR_NS
     identity = "|".join(map(str, _key(row)))
@@ -173,5 +206,5 @@ def _usage_row(
         "upstream_id": "",
         "tier": "",
         # None for zero: the sums do not tell zeros from units that were never reported.
-        **{unit.column: left[unit.column] or None for unit in Unit},
+        **{unit.column: row[unit.column] or None for unit in Unit},
     }
