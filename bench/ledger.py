@@ -36,7 +36,7 @@ from clauseway.ledger import (
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books, Closed
-from clauseway.values import Citation, Interval, exact_sum
+from clauseway.values import Citation, Interval, KnownAt, exact_sum
 
 _GOAL_S = 10.0
 _TENANTS = [f"tenant-{number:04}" for number in range(1_000)]
@@ -141,7 +141,7 @@ def _settled(period: Interval, revenue: list[RevenueLine]) -> Settlement:
         catalog=_CATALOG,
         assumptions=read_assumptions((), {}),
         inputs=Inputs(
-            agreement="", price_book="", batches=(), known_at=str(len(revenue)), engine=""
+            agreement="", price_book="", batches=(), known_at=str(KnownAt(len(revenue))), engine=""
         ),
     )
 

@@ -46,7 +46,7 @@ _PERIOD = Interval(date(2026, 6, 1), date(2026, 7, 1))
 SINCE = Interval(date(2026, 4, 27), _PERIOD.end)
 _ASSUMED = ("share-openai-microsoft", "share-microsoft-openai", "cap")
 KNOWN_AT = KnownAt.end_of(date(2026, 7, 1))
-_INPUTS = Inputs(agreement="", price_book="", batches=(), known_at="", engine="")
+_INPUTS = Inputs(agreement="", price_book="", batches=(), known_at="everything", engine="")
 # Prices that change within the days, so that the join is one of intervals. A book that prices a model
 # prices all of its units.
 _BOOK = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source

@@ -11,7 +11,7 @@ from clauseway.agreement.language.shares import CORRECTION, PaymentTerm
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.floors import TopUp
 from clauseway.ledger.scale import Band
-from clauseway.values import Citation, Interval
+from clauseway.values import Citation, Interval, KnownAt
 
 _ZERO = Decimal(0)
 # The product of a line that is the top-up to a floor; the line's cloud is then the floor's period.
@@ -20,7 +20,7 @@ MINIMUM = "minimum"
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """The inputs of a settlement, by content, so that the same inputs can be shown to give the same
-    result.
+    result. Raise ValueError where `known_at` is no point of knowledge.
 
     `usage` is the digest of the `attempts` of the period that counted, `usage_before` the digest of
     the earlier usage that its cumulative totals stand on; older settlements name `batches` of one
@@ -42,6 +42,9 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     vouchers: str = ""
     closed: tuple[str, ...] = ()
     readings: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        KnownAt.parse(self.known_at)
 
 
 class ShareLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -18,8 +18,10 @@ from clauseway.values.clocks import (
     EPOCH_HOUR,
     HOUR_NS,
     HOURS_OF_WEEK,
+    LAST_DAY,
     KnownAt,
     day_of,
+    day_on_clock,
     start_of_day_ns,
 )
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
@@ -57,6 +59,7 @@ __all__ = [
     "FOREVER",
     "HOURS_OF_WEEK",
     "HOUR_NS",
+    "LAST_DAY",
     "NAME_CHARACTERS_MAX",
     "NOT_JSON",
     "NUMBER_BELOW",
@@ -73,6 +76,7 @@ __all__ = [
     "check_names",
     "day_after",
     "day_of",
+    "day_on_clock",
     "exact_product",
     "exact_sum",
     "flaw_of_name",

@@ -20,7 +20,7 @@ from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Key
 from clauseway.gateway.routing.keys import digest
 from clauseway.storage import ApiKey, Control
-from clauseway.values import HOUR_NS, InvalidInput, Problem, start_of_day_ns, suggestion
+from clauseway.values import HOUR_NS, LAST_DAY, InvalidInput, Problem, start_of_day_ns, suggestion
 
 ROLES = ("member", "auditor", "admin")
 _PREFIX = "cw-"
@@ -274,6 +274,15 @@ def _check(
                 why="usage is metered for somebody",
                 where="--organisation",
                 remedy="Name who buys.",
+            )
+        )
+    if expires is not None and expires > LAST_DAY:
+        problems.append(
+            Problem(
+                what=f"{expires} is too late",
+                why=f"the last day whose instants can be recorded is {LAST_DAY}",
+                where="--expires",
+                remedy="Name an earlier day, or leave it out for a key without an end.",
             )
         )
     if expires is not None and start_of_day_ns(expires) <= time.time_ns():

@@ -416,7 +416,13 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 ):
                     raise _bad(path, f"{entry.filename} is larger than it may be")
             yield archive
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        EOFError,
+        NotImplementedError,
+        UnicodeDecodeError,
+    ) as error:
         raise _bad(path, str(error) or "it is no ZIP file") from None
 
 

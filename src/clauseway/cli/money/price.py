@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from clauseway.app.books.basis import NamedBasis, basis_of, given_prices
-from clauseway.app.books.settled import now
 from clauseway.app.opening.home import home_at
+from clauseway.app.opening.library import known_point
 from clauseway.app.opening.prices import (
     ChargePart,
     CheckedBook,
@@ -26,7 +26,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.output import counted
 from clauseway.pricing import DEFAULT_TIER, Sale
-from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
+from clauseway.values import InvalidInput, Problem
 
 _CHECK = "check"
 _STYLES = {"won": "green", "discount": "cyan", "skipped": "dim"}
@@ -103,15 +103,11 @@ def command(
         return _check(file, as_json)
     day, hour = moment(at) if at else (datetime.now(UTC).date(), -1)
     given = NamedBasis(prices=prices, rates=rates)
-    table = given_prices(basis_of(home_at(home)), given, _known(known_at))
+    table = given_prices(basis_of(home_at(home)), given, known_point(known_at))
     sale = Sale(product, _named(cloud), seller, region, buyer, tier, endpoint, 0, hour)
     working = show_working(table, sale, day, tokens)
     answer(as_json, working, lambda: _print(console(), working))
     return 0
-
-
-def _known(text: str | None) -> KnownAt:
-    return now() if text is None else KnownAt.end_of(parse_day(text, "--known-at"))
 
 
 def _named(cloud: str) -> str:

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import (
@@ -23,10 +23,12 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.exc import IntegrityError
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 RowsByTable = dict[str, list[dict[str, Any]]]
 # The tables that a settlement stands on, and the column that says when a row became known.
 _TABLES: tuple[tuple[Table, str], ...] = (
@@ -66,8 +68,13 @@ def put(control: Control, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> No
     with control.writing() as connection:
         for table, _ in _TABLES:
             values = [_read(table, row) for row in rows.get(str(table.name), ())]
-            if values:
+            if not values:
+                continue
+            try:
                 connection.execute(insert(table), values)
+            except IntegrityError as error:
+                why = f"rows of {table.name} do not fit each other: {error.orig}"
+                raise Unfit(why) from None
 
 
 def _taken(
@@ -114,7 +121,7 @@ def _value(kind: Any, value: Any) -> Any:
     wanted = (
         bool
         if isinstance(kind, Boolean)
-        else int
+        else _Int64
         if isinstance(kind, Integer | BigInteger)
         else str
     )
