@@ -66,6 +66,36 @@ def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
     assert (refused.returncode, "no period is closed" in refused.stderr) == (3, True)
 
 
+def event(number: int, key: str, day: str, charge: int) -> str:
+    """A request of a key, with 100 tokens in and a charge in millionths of a USD."""
+    units = {"input_tokens": 100}
+    buyer = {"organisation": "acme", "project": "search", "key_id": key, "seller": "openai"}
+    place = {"cloud": "azure", "product": "gpt-5.5", "charge_picodollars": charge * 10**6}
+    return json.dumps(
+        {
+            "specversion": "1.0", "type": "org.clauseway.usage.v1", "source": "/app", "id": str(number),
+            "time": f"{day}T{number:02}:30:00Z", "data": {**buyer, **place, "units": units},
+        }
+    )  # fmt: skip
+
+
+def test_a_key_that_leaked_is_told_from_others_of_its_project(tmp_path: Path) -> None:
+    asked = [("key_leaked", "2026-05-01", 250_000), ("key_leaked", "2026-05-01", 500_000)]
+    asked += [("key_other", "2026-05-02", 4_000_000), ("key_leaked", "2026-05-02", 1_000_000)]
+    (tmp_path / "events.jsonl").write_text("\n".join(event(at, *each) for at, each in enumerate(asked)) + "\n")
+    home = tmp_path / "home"
+    answer("usage", "import", str(tmp_path / "events.jsonl"), home=home)
+    figures = {"served": 3, "failed": 0, "input_tokens": 300, "charged_usd": "1.750000000000"}
+    assert answer("usage", "show", "--key", "key_leaked", home=home) == [{"cloud": "azure", **figures}]
+    by_hour = ("usage", "show", "--key", "key_leaked", "--by", "hour", "--by", "project")
+    (last,) = answer(*by_hour, "--from", "2026-05-02", home=home)
+    assert (last["hour"], last["project"], last["charged_usd"]) == ("2026-05-02T03:00Z", "search", "1.000000000000")
+    shown = run(*by_hour, home=home).stdout
+    assert [line.split()[-1] for line in shown.splitlines()[1:]] == ["0.250000", "0.500000", "1.000000"]
+    assert run("usage", "show", "--key", "key_nobody", home=home).stdout == "No usage of key_nobody is sealed.\n"
+    assert run("usage", "show", "--key", "key_leaked", "--by", "colour", home=home).returncode == 3
+
+
 def test_the_event_that_the_help_shows_is_imported(tmp_path: Path) -> None:
     shown = run("usage", "import", "--help").stdout.partition('{"specversion"')[2].partition("}}}")[0]
     (tmp_path / "events.jsonl").write_text('{"specversion"' + " ".join(shown.split()) + "}}}\n")

@@ -26,6 +26,7 @@ from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.compaction import Merged, compact, drop_before
 from clauseway.storage.lake.file_list import INTENTS, USAGE, every_file, files_of, kept_from
 from clauseway.storage.lake.hourly_sums import Usage, replace_day, usage_by
+from clauseway.storage.lake.key_usage import ChargedUsage, usage_of_key
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.rollups import scan
 from clauseway.storage.lake.usage_records import days_of, records
@@ -149,6 +150,26 @@ def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> 
 
     Raise InvalidInput.
     """
+    _check_names(by)
+    with open_lake(home) as lake:
+        sums = usage_by(lake.control, by, days)
+    return [_with_instants(by, usage) for usage in sums]
+
+
+def usage_of_key_shown(
+    home: Home, key_id: str, by: Sequence[str], days: Interval | None = None
+) -> list[ChargedUsage]:
+    """Usage of one key summed by some of `SHOWN_BY`, and what it was charged; hours as instants.
+
+    Raise InvalidInput.
+    """
+    _check_names(by)
+    with open_lake(home) as lake:
+        sums = usage_of_key(lake, key_id, by, days)
+    return [msgspec.structs.replace(of, usage=_with_instants(by, of.usage)) for of in sums]
+
+
+def _check_names(by: Sequence[str]) -> None:
     wrong = [name for name in by if name not in SHOWN_BY]
     if wrong:
         remedy = f"Some of {', '.join(SHOWN_BY)}."
@@ -163,18 +184,12 @@ def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> 
                 for name in wrong
             )
         )
-    with open_lake(home) as lake:
-        sums = usage_by(lake.control, by, days)
-    if "hour" not in by:
-        return sums
-    place = list(by).index("hour")
-    return [
-        msgspec.structs.replace(
-            usage,
-            key=(*usage.key[:place], _instant(int(usage.key[place])), *usage.key[place + 1 :]),
-        )
-        for usage in sums
-    ]
+
+
+def _with_instants(by: Sequence[str], usage: Usage) -> Usage:
+    named = zip(by, usage.key, strict=True)
+    key = tuple(_instant(int(value)) if name == "hour" else value for name, value in named)
+    return msgspec.structs.replace(usage, key=key)
 
 
 def _instant(hour: int) -> str:

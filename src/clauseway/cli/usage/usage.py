@@ -13,7 +13,13 @@ from rich.console import Console
 from clauseway.app.books.expanding import days_between, expand, parse_scale, read_windows
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.periods import days_given
-from clauseway.app.usage.compacting import SHOWN_BY, figures_of, summed_rows, usage_shown
+from clauseway.app.usage.compacting import (
+    SHOWN_BY,
+    figures_of,
+    summed_rows,
+    usage_of_key_shown,
+    usage_shown,
+)
 from clauseway.app.usage.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -52,6 +58,13 @@ def show(
         list[str] | None,
         typer.Option("--by", help=f"By what to sum: {', '.join(SHOWN_BY)}. Repeatable."),
     ] = None,
+    key: Annotated[
+        str,
+        typer.Option(
+            "--key",
+            help="Only of this key, by its id, with what it was charged; reads every record of the days.",
+        ),
+    ] = "",
     begin: Annotated[str, typer.Option("--from", help="First day.")] = "",
     end: Annotated[str, typer.Option("--until", help="Last day.")] = "",
     home: options.HomeRead = None,
@@ -64,9 +77,15 @@ def show(
       clauseway usage show
     Whose, and what, in May:
       clauseway usage show --by organisation --by product --from 2026-05-01 --until 2026-05-31
+    What a key that leaked asked since, and what it was charged:
+      clauseway usage show --key key_0123456789abcdef --by hour --by model --from 2026-05-01
     """
     names = by or ["cloud"]
-    sums = usage_shown(home_at(home), names, days_given(begin, end))
+    days = days_given(begin, end)
+    of_key = usage_of_key_shown(home_at(home), key, names, days) if key else []
+    sums = [of.usage for of in of_key] if key else usage_shown(home_at(home), names, days)
+    charged = [f"{of.charged:,.6f}" for of in of_key]
+    nothing = f"No usage of {key} is sealed." if key else "Nothing is sealed yet."
 
     def show() -> None:
         out = console()
@@ -87,15 +106,18 @@ def show(
             table.add_column(
                 name.replace("_", " "), justify="right", min_width=max(wide, len("served"))
             )
-        for usage, row in zip(sums, rows, strict=True):
-            table.add_row(*usage.key, *row)
-        out.print(table if sums else "Nothing is sealed yet.")
+        if key:
+            table.add_column(
+                "charged (USD)", justify="right", min_width=max(map(len, charged), default=0)
+            )
+        for at, (usage, row) in enumerate(zip(sums, rows, strict=True)):
+            table.add_row(*usage.key, *row, *charged[at : at + 1])
+        out.print(table if sums else nothing)
 
-    answer(
-        as_json,
-        summed_rows(names, sums),
-        show,
-    )
+    shown = summed_rows(names, sums)
+    for summed, of in zip(shown, of_key, strict=False):
+        summed["charged_usd"] = f"{of.charged:f}"
+    answer(as_json, shown, show)
     return 0
 
 
