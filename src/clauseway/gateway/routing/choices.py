@@ -20,6 +20,12 @@ _ANY_SIZE: Final = 1 << 62
 _ORDER_S: Final = 1.0
 # Each is some hundred bytes; a client who makes up ever new kinds of requests gains nothing.
 _SELECTIONS_MAX: Final = 4096
+# The operations in which a model answers a conversation, and the path at which clients ask each.
+_ANSWERS: Final[Mapping[str, str]] = {
+    "chat": "/v1/chat/completions",
+    "responses": "/v1/responses",
+    "messages": "/v1/messages",
+}
 
 
 class Candidate(NamedTuple):
@@ -164,7 +170,7 @@ class DeploymentChoice:
             elif deployment not in ("", target.name):
                 reason = f"what the request follows lies on {deployment}"
             elif operation.name in target.lacks:
-                reason = f"has no {operation.name}"
+                reason = _has_no(operation.name, target.lacks)
             # What it makes has to be read and deleted there later too.
             elif lacking := target.lacks.intersection(operation.depends_on):
                 reason = f"has no {' and no '.join(sorted(lacking))}"
@@ -217,3 +223,11 @@ class DeploymentChoice:
         if self._late:
             ranked.sort(key=lambda at: id(selection.candidates[at]) in self._late)
         return selection._replace(candidates=tuple(selection.candidates[at] for at in ranked))
+
+
+def _has_no(operation: str, lacks: frozenset[str]) -> str:
+    """Return that a deployment lacks an operation, and where else it answers the same model."""
+    if operation not in _ANSWERS:
+        return f"has no {operation}"
+    others = [path for name, path in _ANSWERS.items() if name not in lacks]
+    return f"has no {operation}" + (f", but answers {' and '.join(others)}" if others else "")
