@@ -102,12 +102,14 @@ def test_it_goes_on_then_refuses_then_goes_on(rig: Rig, disk: SmallDisk) -> None
     start(rig)
     acknowledged = {post(rig).headers["x-clauseway-request-id"]}
     assert health(rig).json() == {"status": "ok"}
+    assert figure(rig, "clauseway_journal_short") == 0, "before half a segment is written nobody has asked for the next"
     disk.fill(leave=LEFT)
     while "journal" not in (said := health(rig).json()):
         acknowledged.add(post(rig).headers["x-clauseway-request-id"])
     assert said["status"] == "ok", "as long as the present segment has room"
     assert "bytes are left" in said["journal"]
     assert 0 < figure(rig, "clauseway_journal_room_bytes") < 64 << 10
+    assert figure(rig, "clauseway_journal_short") == 1
     disk.fill()
     acknowledged |= fill_journal(rig)
     for refused in (post(rig), post(rig, stream=True), health(rig), HTTP.get(f"{rig.url}/readyz")):
@@ -123,7 +125,7 @@ def test_it_goes_on_then_refuses_then_goes_on(rig: Rig, disk: SmallDisk) -> None
     eventually(lambda: health(rig).json() == {"status": "ok"})
     for _ in range(30):
         acknowledged.add(post(rig).headers["x-clauseway-request-id"])
-    assert figure(rig, "clauseway_journal_full") == 0
+    assert (figure(rig, "clauseway_journal_full"), figure(rig, "clauseway_journal_short")) == (0, 0)
     eventually(lambda: events(rig)[-1:] == ["journal has room"])
     assert rig.counts()["open"] == 0
     check(rig, acknowledged)

@@ -71,6 +71,33 @@ def test_prometheus_takes_the_alerts() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+# A gateway's figures for its journal · the alert that they raise
+JOURNALS = [
+    # The first segment has 4 MB; the next one is made once half of it is written.
+    ({"clauseway_journal_room_bytes": "3.7e6", "clauseway_journal_short": "0"}, ""),
+    ({"clauseway_journal_room_bytes": "9e6", "clauseway_journal_short": "1"}, "ClausewayJournalShort"),
+    ({'clauseway_usage_lost{kind="spool"}': "1", 'clauseway_usage_lost{kind="lake"}': "0"}, "ClausewayJournalGone"),
+    ({'clauseway_usage_lost{kind="spool"}': "0", 'clauseway_usage_lost{kind="lake"}': "2"}, "ClausewayUsageLost"),
+]
+
+
+@pytest.mark.parametrize(("figures", "raised"), JOURNALS)
+def test_a_journal_alerts_when_somebody_has_to_come(tmp_path: Path, figures: dict[str, str], raised: str) -> None:
+    promtool = find("promtool", "prometheus")
+    if promtool is None:
+        pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
+    series = [{"series": name, "values": " ".join([value] * 10)} for name, value in figures.items()]
+    raised_by = {
+        "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+        "eval_time": "5m",
+        "exp_samples": [{"labels": f'{{alertname="{raised}"}}', "value": 1}] if raised else [],
+    }
+    asked = {"rule_files": [str(ALERTS)], "tests": [{"input_series": series, "promql_expr_test": [raised_by]}]}
+    (tmp_path / "test.yml").write_text(json.dumps(asked))
+    done = subprocess.run([*promtool, "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def samples() -> set[str]:
     """The names of the samples that the gateway shows."""
     kinds = re.findall(r"(Counter|Gauge|Histogram)MetricFamily\(\s*\"(clauseway_\w+)\"", METRICS)

@@ -187,6 +187,11 @@ class Figures(Collector):
             value=shared.spool.full is not None and not isinstance(shared.spool.full, Uncopied),
         )
         yield GaugeMetricFamily(
+            "clauseway_journal_short",
+            "1 while the usage journal's next segment finds no room.",
+            value=shared.spool.shortage is not None,
+        )
+        yield GaugeMetricFamily(
             "clauseway_journal_room_bytes",
             "What can be recorded without asking the disk for room.",
             value=shared.spool.room_bytes,
