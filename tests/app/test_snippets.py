@@ -7,6 +7,7 @@ import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import msgspec
 import pytest
 
 from clauseway.app.opening.configuration import AuthWritten, DeploymentWritten
@@ -28,6 +29,14 @@ def on(cloud: str, *models: str) -> DeploymentWritten:
         auth=AuthWritten(kind="bearer"),
         models={model: model for model in models},
     )
+
+
+def test_the_key_that_is_made_for_a_sample_buys_what_it_asks_for() -> None:
+    """A key buys from one seller: a cloud of another's is not asked for."""
+    resold = msgspec.structs.replace(on("aws", "gpt-5.5"), seller="reseller")
+    sample = sample_of((on("azure", "gpt-5.5"), resold))
+    assert (sample.cloud, sample.seller) == ("", "vendor")
+    assert sample.make_key == "clauseway key create --organisation ours --seller vendor"
 
 
 # deployments | model, cloud of the request that is shown

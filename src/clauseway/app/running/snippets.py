@@ -14,24 +14,35 @@ _MESSAGES = '[{"role": "user", "content": "Which cloud serves me?"}]'
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a snippet: its model, and the cloud that it asks for; empty for any cloud."""
+    """The request of a snippet: its model, the cloud that it asks for (empty for any cloud), and
+    the seller from whom its key has to buy."""
 
     model: str
     cloud: str = ""
+    seller: str = "SELLER"
+
+    @property
+    def make_key(self) -> str:
+        """Return the command that makes a key for it."""
+        return f"clauseway key create --organisation ours --seller {self.seller}"
 
 
 def sample_of(deployments: Sequence[DeploymentWritten]) -> Sample:
     """Return a request that the deployments may serve: for the first one's model.
 
-    A model on several clouds is asked of the second one, to show that a request may choose.
+    A model that its seller has on several clouds is asked of the second one, to show that a request
+    may choose.
     """
     if not deployments:
         return Sample(model="MODEL")
     model = next(iter(deployments[0].models), "MODEL")
+    seller = deployments[0].seller
     clouds = dict.fromkeys(
-        deployment.cloud for deployment in deployments if model in deployment.models
+        deployment.cloud
+        for deployment in deployments
+        if model in deployment.models and deployment.seller == seller
     )
-    return Sample(model=model, cloud=list(clouds)[1] if len(clouds) > 1 else "")
+    return Sample(model=model, cloud=list(clouds)[1] if len(clouds) > 1 else "", seller=seller)
 
 
 def snippets_for(gateway_url: str, sample: Sample, key: str = "") -> tuple[Snippet, ...]:

@@ -91,7 +91,8 @@ def command(
             )
             for note in served.notes:
                 out.print(note, style="yellow")
-            out.print("Make a key with `clauseway key create`, then:", style="dim")
+            out.print(f"Make a key: {served.sample.make_key}", style="dim", soft_wrap=True)
+            out.print("Ask with it:", style="dim")
             out.print(curl_snippet(served.gateway_url, served.sample, "YOUR-KEY"), soft_wrap=True)
 
         answer(as_json, {"gateway": served.gateway_url, "pages": served.pages_url}, show)
