@@ -1,6 +1,7 @@
 """A spool on a real disk: what is durable, what a dead process leaves behind, what damage looks like, what may go."""
 
 import asyncio
+import contextlib
 import os
 import resource
 import shutil
@@ -9,7 +10,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -598,7 +598,7 @@ def test_a_damaged_segment_is_kept_aside(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.glob("*.damaged")] == [f"{0:016d}.seg.damaged"]
 
 
-@contextmanager
+@contextlib.contextmanager
 def small_files(size: int) -> Iterator[None]:
     """A limit on the size of this process's files, set by the kernel: writing beyond it fails, in part or whole.
 
@@ -633,3 +633,28 @@ def test_a_disk_that_fails_makes_the_writer_fail_closed(tmp_path: Path) -> None:
     run(scenario)
     assert 5 < len(told_durable) < 50
     assert numbers_in(tmp_path) == told_durable
+
+
+@pytest.mark.parametrize("removed", ["the segment", "the folder"])
+def test_nothing_is_acknowledged_in_a_journal_that_was_removed(tmp_path: Path, removed: str) -> None:
+    """Its writes still succeed, in a file that ends with the process."""
+
+    async def scenario() -> None:
+        directory = tmp_path / "spool"
+        journal = Journal(directory)
+        await journal.write(1)
+        [segment] = segments(directory)
+        if removed == "the folder":
+            shutil.rmtree(directory)
+        else:
+            segment.unlink()
+        journal.begin(2)
+        journal.end(2)
+        error = await journal.commit()
+        assert isinstance(error, FileNotFoundError)
+        assert error.filename == str(directory)
+        assert journal.writer.failure is error
+        with contextlib.suppress(OSError):
+            await journal.writer.close()
+
+    run(scenario)

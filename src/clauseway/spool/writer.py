@@ -470,11 +470,14 @@ class SpoolWriter:
             written = os.pwritev(descriptor, buffers, offset, flags)
             rest = b"".join(buffers)[written:] if written < sum(map(len, buffers)) else b""
             # The disk took a part only: writing the rest returns the reason.
-            return (
-                written + os.pwritev(descriptor, (rest,), offset + written, flags)
-                if rest
-                else written
-            )
+            if rest:
+                written += os.pwritev(descriptor, (rest,), offset + written, flags)
+            # Writes to a file that was removed succeed, and end with the process.
+            if not os.fstat(descriptor).st_nlink:
+                raise FileNotFoundError(
+                    errno.ENOENT, "the journal was removed", str(self._directory)
+                )
+            return written
         finally:
             self._disk_us = int((time.monotonic() - began_s) * 1e6)
 
