@@ -21,7 +21,7 @@ from clauseway.app.customers.holders import dead_leases
 from clauseway.app.customers.leasing import answer, lease_server
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.losses import write_off
-from clauseway.app.usage.returning import UnreadJournals, _spent, return_leases
+from clauseway.app.usage.returning import UnreadJournals, _of_open, _spent, return_leases
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.gateway.budgets import allowances as of_gateways
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
@@ -508,6 +508,31 @@ def test_the_journal_tells_from_which_lease_an_attempt_was_reserved(
         "next day": _spent(row, [held[1]], held, [attempt]),
     }
     assert spent == {day: 5 if day == counts_for else 0 for day in spent}, when
+
+
+# Leases of a dead process, a day each: what the process counted in one that it ended (None: it is open), and what
+# its attempts were charged that the journal has there → what is spent of those that are open.
+TURNS = [
+    ("each day's are its own", [(5, 5), (None, 7)], [7]),
+    ("the cheaper of two attempts ended first, in the older lease", [(5, 8), (None, 4)], [7]),
+    ("the dearer did: it may count twice, and is never missing", [(8, 5), (None, 7)], [7]),
+    ("the older lease is open too", [(None, 8), (None, 4)], [8, 4]),
+    ("over two turns", [(5, 8), (6, 4), (None, 9)], [10]),
+    ("all the same after two turns", [(5, 8), (7, 4), (None, 9)], [9]),
+]
+
+
+@pytest.mark.parametrize(("when", "days", "of_open"), TURNS)
+def test_charges_that_came_after_a_days_turn_are_all_counted(
+    when: str, days: list[tuple[int | None, int]], of_open: list[int]
+) -> None:
+    _, (lease,) = day_lease(NOON_NS)
+    periods = [
+        [msgspec.structs.replace(lease, part=day, is_open=counted is None, spent=counted or 0)]
+        for day, (counted, _) in enumerate(days)
+    ]
+    amounts = _of_open(periods, [charged for _, charged in days])
+    assert [amount for (part,), amount in zip(periods, amounts, strict=True) if part.is_open] == of_open, when
 
 
 @pytest.mark.parametrize("compacted", [False, True], ids=["as sealed", "compacted"])

@@ -119,7 +119,8 @@ class Position(NamedTuple):
     ever.
 
     `boot` is the start that writes it, `created_ns` when that start began it; 0 if its header is
-    damaged.
+    damaged. So many as `acknowledged` are known to be on the disk; the others may be in memory
+    still, and their writer dead.
     """
 
     spool: str
@@ -129,6 +130,7 @@ class Position(NamedTuple):
     damages: tuple[Damage, ...]
     boot: int = 0
     created_ns: int = 0
+    acknowledged: int = 0
 
 
 class Extent(NamedTuple):
@@ -369,6 +371,7 @@ def _position(segment: SpoolSegment, later: list[SpoolSegment]) -> Position:
         tuple(damages),
         header.boot,
         header.created_ns,
+        header.acknowledged,
     )
 
 
@@ -384,6 +387,15 @@ def _position_without_header(segment: SpoolSegment, later: list[SpoolSegment]) -
     unwritten = not any(begin)
     damage = Damage(str(segment.path), 0, 0, -1, "the segment's header fails its checksum")
     return Position("", segment.number, 0, bool(later), () if unwritten else (damage,))
+
+
+def force_segment(directory: Path, segment: int) -> None:
+    """Force what a segment's file has to the disk. Raise OSError."""
+    descriptor = os.open(segment_path(directory, segment), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_frames(directory: Path, segment: int, first_frame: int, max_records: int) -> FrameBatch:

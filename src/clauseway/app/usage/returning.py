@@ -41,24 +41,44 @@ def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unre
             if all_is_read
             else []
         )
-        for parts in _by_period(held):
-            budget = budgets.get(parts[0].budget)
+        for periods in _by_budget(held):
+            budget = budgets.get(periods[0][0].budget)
             if not all_is_read:
-                spent = sum(part.gone for part in parts)
+                spent = [sum(part.gone for part in parts) for parts in periods]
             elif budget is None:
-                spent = 0  # nobody asks any more: what was reported will do
+                spent = [0] * len(periods)  # nobody asks any more: what was reported will do
             else:
-                spent = _spent(budget, parts, held, attempts)
-            ended += _end(leases, parts, spent, now_ns)
+                spent = [_spent(budget, parts, held, attempts) for parts in periods]
+            for parts, amount in zip(periods, _of_open(periods, spent), strict=True):
+                ended += _end(leases, parts, amount, now_ns)
     return ended
 
 
-def _by_period(held: Iterable[Lease]) -> list[list[Lease]]:
-    """Return the leases of each budget and period."""
-    leases: dict[tuple[str, int], list[Lease]] = defaultdict(list)
+def _by_budget(held: Iterable[Lease]) -> list[list[list[Lease]]]:
+    """Return the leases of each budget, by period, in the order in which the periods' first began."""
+    leases: dict[str, dict[int, list[Lease]]] = defaultdict(lambda: defaultdict(list))
     for lease in held:
-        leases[lease.budget, lease.begin_ns].append(lease)
-    return list(leases.values())
+        leases[lease.budget][lease.begin_ns].append(lease)
+    return [sorted(periods.values(), key=_began) for periods in leases.values()]
+
+
+def _began(parts: Sequence[Lease]) -> tuple[tuple[int, int], int]:
+    return min(part.begun_at for part in parts), parts[0].begin_ns
+
+
+def _of_open(periods: Sequence[Sequence[Lease]], spent: Sequence[int]) -> Iterator[int]:
+    """Yield what the open leases of each period spent, in picodollars: what the journal has of the
+    period (`spent`), less what the process counted in the leases that it ended.
+
+    What the journal has beyond that is the next period's. Where attempts end after their lease, the
+    process counts the charges that come first in its oldest lease, whichever they were reserved
+    from: one period gets less than its attempts were charged, and the next one more.
+    """
+    beyond = 0
+    for parts, amount in zip(periods, spent, strict=True):
+        rest = beyond + amount - sum(part.spent for part in parts if not part.is_open)
+        beyond = 0 if any(part.is_open for part in parts) else max(rest, 0)
+        yield rest
 
 
 def _spent(
@@ -143,13 +163,12 @@ def _counts(budget: BudgetRow, attempt: ReservedAttempt) -> bool:
     )
 
 
-def _end(leases: Leases, parts: list[Lease], spent: int, now_ns: int) -> int:
-    """End a process's leases of one period.
+def _end(leases: Leases, parts: Iterable[Lease], spent: int, now_ns: int) -> int:
+    """End a process's open leases of one period, of which `spent` was spent.
 
     The sum is what counts: each takes what it held, the last one the rest.
     """
     open_parts = [part for part in parts if part.is_open]
-    spent -= sum(part.spent for part in parts if not part.is_open)
     ended = 0
     for part in open_parts:
         own = spent if part is open_parts[-1] else min(spent, part.leased)

@@ -8,7 +8,7 @@ seals what lies around it.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -266,6 +266,12 @@ def _seal_segment(
         read = spool.read_frames(directory, place.segment, first, _BATCH_RECORDS)
         if read.end == first:
             break
+        # INVARIANT: what is sealed stays in the journal. A frame whose writer died while it was
+        # being forced can be read, and would be gone after a loss of power: what it began would
+        # never end. Of a disk that takes nothing any more, what can be read may be all that is left.
+        if read.end > place.acknowledged:
+            with suppress(OSError):
+                spool.force_segment(directory, place.segment)
         losses = [_loss(place, damage, until_ns, registered) for damage in read.damages]
         # INVARIANT: damage is known to the database as soon as the records around it are sealed.
         lake.seal(_batch(read), time.time_ns(), also=partial(record, losses=losses))
