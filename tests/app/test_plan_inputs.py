@@ -1,5 +1,6 @@
 """Whatever a plan is compiled from is looked at again as soon as it is written, and not otherwise."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date
@@ -78,6 +79,22 @@ def watched(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     with closing(made.inputs):
         assert not made.changed()
         yield made
+
+
+def test_after_a_wait_for_the_database_the_next_look_is_due_at_once(home: Home) -> None:
+    """Else an interruption of ten seconds would keep a key that was revoked for forty more."""
+
+    def look() -> InputsState:
+        time.sleep(1.0)  # as a connection that comes back
+        return state_of(home, OPENED, home.configuration)
+
+    with closing(PlanInputs(home, look, None, pytest.fail)) as inputs:
+        assert inputs.changed()
+        revoke_key(home, list_keys(home)[0].key_id)
+        since_s = time.monotonic()
+        while not inputs.changed():
+            assert time.monotonic() < since_s + 3.5
+            time.sleep(0.05)
 
 
 def _book(home: Home) -> None:

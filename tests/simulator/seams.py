@@ -43,7 +43,7 @@ from .world import World
 # A wheel that turns fewer times takes fewer events; deadlines are as precise as that.
 _TICK_S = 0.25
 _DATABASE = "database"
-_CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "sleep")
+_CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "thread_time", "sleep")
 _REAL_CLOCKS = {name: getattr(time, name) for name in _CLOCKS}
 
 
@@ -98,6 +98,7 @@ def _clocks(world: World, replaced: Replaced) -> None:
         "monotonic_ns": monotonic_ns,
         "monotonic": lambda: monotonic_ns() / 1e9,
         "perf_counter": lambda: monotonic_ns() / 1e9,
+        "thread_time": lambda: 0.0,
         "sleep": world.pause,
     }
     for name in _CLOCKS:
