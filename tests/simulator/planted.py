@@ -138,7 +138,7 @@ BUGS = (
     ),
     Bug(
         "a share of a dead process is free at once", "clauseway.app.customers.limit_shares:_lease",
-        "held_s = _MINUTE_S if ask.over else _HELD_S", "held_s = 0.5 if ask.over else LASTS_S", LIMITS, 74,
+        "held_s = _MINUTE_S if ask.over else _HELD_S", "held_s = 0.5 if ask.over else LASTS_S", LIMITS, 256,
     ),
     Bug(
         "a minute is forgotten after half of it", "clauseway.gateway.budgets.windows:Window.turn",
@@ -198,6 +198,18 @@ BUGS = (
     Bug(
         "attempts that were sealed beyond the end of a copy stay open", "clauseway.app.usage.recovering:_end_beyond",
         "    if not left_open:", "    if left_open:", COVERED, 616,
+    ),
+    Bug(
+        "a frame is sealed before it is on the disk", "clauseway.app.usage.sealing:_seal_segment",
+        "spool.force_segment(directory, place.segment)", "pass", COVERED, 3659,
+    ),
+    Bug(
+        "a charge that came after a day's turn is counted on neither day", "clauseway.app.usage.returning:_of_open",
+        "beyond = 0 if any(part.is_open for part in parts) else max(rest, 0)", "beyond = 0", BUDGETS, 3551,
+    ),
+    Bug(
+        "who waited for the database waits four times as long", "clauseway.app.running.plan_inputs:PlanInputs.changed",
+        "4 * (time.thread_time() - worked_before_s)", "4 * (time.monotonic() - begin_s)", REVOKED, 5385,
     ),
     Bug(
         "a home is heard by its own clock", "clauseway.storage.books.losses:Losses.heard",
