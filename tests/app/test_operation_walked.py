@@ -437,7 +437,8 @@ def test_a_secret_that_leaked(walk: Walk, tmp_path: Path, monkeypatch: pytest.Mo
     named = {"key_0123456789abcdef": made["key_id"]}
     assert made["secret"] not in walk(heading, "clauseway key rotate", named)
     assert "is revoked" in walk(heading, "clauseway key revoke", named)
-    assert "Contoso" in walk(heading, "clauseway usage show", {"2026-11-20": "2026-04-20"})
+    leaked = {"key_0123456789abcdef": "key_1", "2026-11-20": "2026-04-20"}
+    assert "gpt-5.5-2026-04-24" in walk(heading, "clauseway usage show", leaked)
     request = {"req_0123456789abcdef0123456789abcdef": settled_book.request(7)}
     assert "gpt-5.4" in walk(heading, "clauseway usage request", request)
 

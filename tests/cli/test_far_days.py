@@ -14,7 +14,6 @@ FAR = [
     ("settle --period 2026-05 --known-at 0001-01-01", "--known-at"),
     ("settle --period 2026-05 --known-at 3000-01-01T00:00:00Z", "--known-at"),
     ("settle --period 2026-05 --known-at 9999-12-31T23:59:59.000000000Z", "--known-at"),
-    ("price gpt-5.5 --cloud azure --known-at 3000-01-01", "--known-at"),
     ("key create --organisation acme --seller openai --expires 3000-01-01", "--expires"),
 ]
 

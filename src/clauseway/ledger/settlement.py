@@ -44,7 +44,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     readings: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
-        KnownAt.parse(self.known_at)
+        if not KnownAt.parse(self.known_at).is_recordable:
+            raise ValueError(f"nothing can be recorded by {self.known_at}")
 
 
 class ShareLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -16,12 +16,12 @@ from clauseway.values.citations import Citation
 from clauseway.values.clocks import (
     DAY_NS,
     EPOCH_HOUR,
+    FIRST_DAY,
     HOUR_NS,
     HOURS_OF_WEEK,
     LAST_DAY,
     KnownAt,
     day_of,
-    day_on_clock,
     start_of_day_ns,
 )
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
@@ -56,6 +56,7 @@ __all__ = [
     "CENT",
     "DAY_NS",
     "EPOCH_HOUR",
+    "FIRST_DAY",
     "FOREVER",
     "HOURS_OF_WEEK",
     "HOUR_NS",
@@ -76,7 +77,6 @@ __all__ = [
     "check_names",
     "day_after",
     "day_of",
-    "day_on_clock",
     "exact_product",
     "exact_sum",
     "flaw_of_name",

@@ -10,8 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from clauseway.values.problems import InvalidInput, Problem
-
 DAY_NS = 86_400 * 1_000_000_000
 HOUR_NS = DAY_NS // 24
 HOURS_OF_WEEK = 168  # from Monday 00:00 UTC
@@ -34,22 +32,6 @@ def start_of_day_ns(day: date) -> int:
 # The days all of whose instants 64 bits of nanoseconds name, as databases and usage keep them.
 FIRST_DAY = day_of(-_LAST_SEQUENCE) + timedelta(days=1)
 LAST_DAY = day_of(_LAST_SEQUENCE) - timedelta(days=1)
-_WHY_NOT = f"instants are nanoseconds in 64 bits, from {FIRST_DAY} to {LAST_DAY}"
-
-
-def day_on_clock(day: date, where: str) -> date:
-    """Return a day whose instants can be recorded. Raise InvalidInput naming `where` (a flag, a
-    field) for any other."""
-    if FIRST_DAY <= day <= LAST_DAY:
-        return day
-    raise InvalidInput(
-        Problem(
-            what=f"no instant of {day} can be recorded",
-            why=_WHY_NOT,
-            where=where,
-            remedy="Name a day within these.",
-        )
-    )
 
 
 class KnownAt(msgspec.Struct, frozen=True, order=True):
@@ -84,17 +66,19 @@ class KnownAt(msgspec.Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: str) -> "KnownAt":
         """Read a point as `str` writes it. A day's last second without a fraction is the day's end.
-        Raise ValueError, also for an instant that 64 bits do not hold."""
+        Raise ValueError."""
         if text == "everything":
             return cls.everything()
         stamp, _, fraction = text.removesuffix("Z").partition(".")
         since = datetime.fromisoformat(stamp).replace(tzinfo=UTC) - datetime.fromtimestamp(0, UTC)
         ends_a_day = not fraction and stamp.endswith("23:59:59")
         rest = 999_999_999 if ends_a_day else int(fraction.ljust(9, "0") or 0)
-        instant_ns = (since.days * 86_400 + since.seconds) * 1_000_000_000 + rest
-        if abs(instant_ns) > _LAST_SEQUENCE:
-            raise ValueError(_WHY_NOT)
-        return cls(instant_ns)
+        return cls((since.days * 86_400 + since.seconds) * 1_000_000_000 + rest)
+
+    @property
+    def is_recordable(self) -> bool:
+        """Return whether a database can be asked what was recorded by the point."""
+        return abs(self.instant_ns) <= _LAST_SEQUENCE
 
     def to_the_second(self) -> "KnownAt":
         """Return the point as people read it; receipts keep every digit."""

@@ -62,6 +62,8 @@ from clauseway.storage.usage.content import DayContent, attempts_of, content_dig
 from clauseway.storage.usage.past import as_known
 from clauseway.storage.usage.priced import sales_in_order
 from clauseway.values import (
+    FIRST_DAY,
+    LAST_DAY,
     Interval,
     InvalidInput,
     KnownAt,
@@ -175,8 +177,17 @@ def _day_of(of_month: Interval, text: str) -> date:
 def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
     """Settle a month on what the home held and knew at an instant; nothing is posted.
 
-    Raise InvalidInput as `settle_month` does.
+    Raise InvalidInput as `settle_month` does, and for an instant that no record can have.
     """
+    if not known_at.is_recordable:
+        raise InvalidInput(
+            Problem(
+                what="nothing is recorded at that instant, ever",
+                why=f"instants of records are nanoseconds in 64 bits, from {FIRST_DAY} to {LAST_DAY}",
+                where="--known-at",
+                remedy="Name a day within these.",
+            )
+        )
     days = month(period)
     basis = basis_of(home, known_at)
     prices, opened = basis.prices(known_at), basis.opened()

@@ -45,7 +45,7 @@ from clauseway.decisions import (
     timeline,
 )
 from clauseway.decisions.parts import BY_NAME, NamesGiven
-from clauseway.values import InvalidInput, KnownAt, Problem, day_on_clock, parse_day
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 # The agreements that ship with the package, by the names that `--agreement` takes beside folders.
 SHIPPED = ("anthropic-clouds", "openai-microsoft")
@@ -463,7 +463,7 @@ def known_point(known_at: KnownAt | date | str | None) -> KnownAt:
         return _instant(known_at)
     day = day_given(known_at, "--known-at")
     assert day is not None
-    return KnownAt.end_of(day_on_clock(day, "--known-at"))
+    return KnownAt.end_of(day)
 
 
 def _instant(text: str) -> KnownAt:
@@ -483,7 +483,6 @@ def _instant(text: str) -> KnownAt:
                 remedy="Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z).",
             )
         ) from None
-    day_on_clock(instant.date(), "--known-at")
     since = instant - datetime(1970, 1, 1, tzinfo=UTC)
     return KnownAt(
         (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
