@@ -220,7 +220,8 @@ def test_a_follower_killed_under_load_and_started_again(rig: Rig, when_away: Whe
         eventually(lambda: events_of_the_copy(rig)[-1] == "journal copied again")
         rig.kill()
     assert load.answered <= set(requests_in(follower.copy())), "what was answered alone came later"
-    assert load.refused == ({"journal_copy_missing"} if when_away == "refuse" else set())
+    # The head of a request may have come while the copy was missing, and its body when it was back.
+    assert load.refused - {"changed_meanwhile"} == ({"journal_copy_missing"} if when_away == "refuse" else set())
     assert bool(alone_periods(rig.spool)) is (when_away == "alone")
     assert events_of_the_copy(rig)[0] == "journal copy away"
 

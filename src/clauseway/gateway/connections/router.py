@@ -259,7 +259,8 @@ class Router:
         # body
         if incoming.unwanted:
             raise Refused(
-                errors.CHANGED, "Keys or paths have changed while this request came. Send it again."
+                errors.CHANGED,
+                "What stood against this request has changed while its body came. Send it again.",
             )
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
