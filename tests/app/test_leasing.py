@@ -519,6 +519,8 @@ TURNS = [
     ("the older lease is open too", [(None, 8), (None, 4)], [8, 4]),
     ("over two turns", [(5, 8), (6, 4), (None, 9)], [10]),
     ("all the same after two turns", [(5, 8), (7, 4), (None, 9)], [9]),
+    ("both began in one frame, and the later has all", [(None, 0), (None, 107)], [7, 100]),
+    ("what no lease held stays where it is", [(None, 103), (None, 99)], [102, 100]),
 ]
 
 

@@ -205,7 +205,11 @@ BUGS = (
     ),
     Bug(
         "a charge that came after a day's turn is counted on neither day", "clauseway.app.usage.returning:_of_open",
-        "beyond = 0 if any(part.is_open for part in parts) else max(rest, 0)", "beyond = 0", BUDGETS, 3551,
+        "beyond = 0 if is_open else max(rest, 0)", "beyond = 0", BUDGETS, 3551,
+    ),
+    Bug(
+        "leases that began in one frame are taken for told apart", "clauseway.app.usage.returning:_within",
+        "if moved > 0:", "if moved > 1 << 62:", BUDGETS, 7908,
     ),
     Bug(
         "who waited for the database waits four times as long", "clauseway.app.running.plan_inputs:PlanInputs.changed",

@@ -66,8 +66,8 @@ def _began(parts: Sequence[Lease]) -> tuple[tuple[int, int], int]:
     return min(part.begun_at for part in parts), parts[0].begin_ns
 
 
-def _of_open(periods: Sequence[Sequence[Lease]], spent: Sequence[int]) -> Iterator[int]:
-    """Yield what the open leases of each period spent, in picodollars: what the journal has of the
+def _of_open(periods: Sequence[Sequence[Lease]], spent: Sequence[int]) -> list[int]:
+    """Return what the open leases of each period spent, in picodollars: what the journal has of the
     period (`spent`), less what the process counted in the leases that it ended.
 
     What the journal has beyond that is the next period's. Where attempts end after their lease, the
@@ -75,10 +75,31 @@ def _of_open(periods: Sequence[Sequence[Lease]], spent: Sequence[int]) -> Iterat
     from: one period gets less than its attempts were charged, and the next one more.
     """
     beyond = 0
+    of_open: list[int] = []
     for parts, amount in zip(periods, spent, strict=True):
         rest = beyond + amount - sum(part.spent for part in parts if not part.is_open)
-        beyond = 0 if any(part.is_open for part in parts) else max(rest, 0)
-        yield rest
+        is_open = any(part.is_open for part in parts)
+        of_open.append(max(rest, 0) if is_open else 0)
+        beyond = 0 if is_open else max(rest, 0)
+    return _within(
+        [sum(part.leased for part in parts if part.is_open) for parts in periods], of_open
+    )
+
+
+def _within(held: Sequence[int], spent: list[int]) -> list[int]:
+    """Move what a period's leases spent beyond what they held to a period whose leases have room, the
+    one before first.
+
+    Nothing is reserved beyond a lease; but leases that began in one frame of the journal cannot be
+    told apart by it.
+    """
+    for place in range(len(spent)):
+        for other in (*range(place - 1, -1, -1), *range(place + 1, len(spent))):
+            moved = min(spent[place] - held[place], held[other] - spent[other])
+            if moved > 0:
+                spent[place] -= moved
+                spent[other] += moved
+    return spent
 
 
 def _spent(
