@@ -205,7 +205,7 @@ BUGS = (
     ),
     Bug(
         "a charge that came after a day's turn is counted on neither day", "clauseway.app.usage.returning:_of_open",
-        "beyond = 0 if is_open else max(rest, 0)", "beyond = 0", BUDGETS, 3551,
+        "else (0, rest)", "else (0, 0)", BUDGETS, 3551,
     ),
     Bug(
         "leases that began in one frame are taken for told apart", "clauseway.app.usage.returning:_within",

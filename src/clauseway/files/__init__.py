@@ -8,6 +8,7 @@ Knows names, bytes and the disk; not what a file holds. Standard library only.
 
 from clauseway.files.whole import (
     PRIVATE,
+    force_file,
     force_folder,
     make_folder,
     write_first,
@@ -15,4 +16,12 @@ from clauseway.files.whole import (
     written_whole,
 )
 
-__all__ = ["PRIVATE", "force_folder", "make_folder", "write_first", "write_whole", "written_whole"]
+__all__ = [
+    "PRIVATE",
+    "force_file",
+    "force_folder",
+    "make_folder",
+    "write_first",
+    "write_whole",
+    "written_whole",
+]

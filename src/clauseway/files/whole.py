@@ -27,7 +27,7 @@ def written_whole(path: Path, *, durable: bool = True, mode: int = _PUBLIC) -> I
     try:
         yield beside
         if durable:
-            _force(beside, os.O_RDONLY)
+            force_file(beside)
         beside.rename(path)
     except BaseException:
         beside.unlink(missing_ok=True)  # a full disk gets its room back
@@ -72,6 +72,11 @@ def make_folder(folder: Path) -> None:
 def force_folder(folder: Path) -> None:
     """Make the names in a folder durable: a file whose name is lost is lost."""
     _force(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def force_file(path: Path) -> None:
+    """Make what a file has durable, whoever wrote it. Raise OSError."""
+    _force(path, os.O_RDONLY)
 
 
 def _force(path: Path, flags: int) -> None:

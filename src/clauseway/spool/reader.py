@@ -15,7 +15,7 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from clauseway.files import force_folder
+from clauseway.files import force_file, force_folder
 from clauseway.metering import (
     Buyer,
     Deployment,
@@ -119,8 +119,8 @@ class Position(NamedTuple):
     ever.
 
     `boot` is the start that writes it, `created_ns` when that start began it; 0 if its header is
-    damaged. So many as `acknowledged` are known to be on the disk; the others may be in memory
-    still, and their writer dead.
+    damaged. The first `acknowledged` frames are known to be on the disk; later ones may be in the
+    kernel's memory alone, and their writer may be dead.
     """
 
     spool: str
@@ -390,12 +390,8 @@ def _position_without_header(segment: SpoolSegment, later: list[SpoolSegment]) -
 
 
 def force_segment(directory: Path, segment: int) -> None:
-    """Force what a segment's file has to the disk. Raise OSError."""
-    descriptor = os.open(segment_path(directory, segment), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make what a segment's file has durable. Raise OSError."""
+    force_file(segment_path(directory, segment))
 
 
 def read_frames(directory: Path, segment: int, first_frame: int, max_records: int) -> FrameBatch:

@@ -182,7 +182,7 @@ def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
     if not known_at.is_recordable:
         raise InvalidInput(
             Problem(
-                what="nothing is recorded at that instant, ever",
+                what="no record can have that instant",
                 why=f"instants of records are nanoseconds in 64 bits, from {FIRST_DAY} to {LAST_DAY}",
                 where="--known-at",
                 remedy="Name a day within these.",

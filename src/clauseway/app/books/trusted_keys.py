@@ -2,7 +2,8 @@
 in their log.
 
 A key that leaked is withdrawn: whoever has it can sign with any date, so no signature by it counts
-any more, whatever instant it states. Whoever lists them needs no library of signatures: a key is 32 bytes here.
+any more, whatever instant it states. To list keys, no library of signatures is needed: here a key is
+32 bytes.
 """
 
 import base64
@@ -35,7 +36,7 @@ def trust_key(home: Home, party: str, public: str) -> bool:
     fingerprint(public)
     with _books(home) as control:
         _record_older_file(home, control)
-        if ended := _withdrawal(control, party, public):
+        if ended := withdrawn_keys(control).get((party, public)):
             raise InvalidInput(
                 Problem(
                     what=f"this key of {party} is not trusted again",
@@ -50,7 +51,8 @@ def trust_key(home: Home, party: str, public: str) -> bool:
 
 
 def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
-    """Trust a party's key no longer, in the books; again the same changes nothing.
+    """Record in the books that a party's key is trusted no longer. Withdrawing it again changes
+    nothing.
 
     `key` is the public key or its fingerprint, or the beginning of one. Return the withdrawal.
     Raise InvalidInput: no reason, or not one key of the party.
@@ -65,13 +67,11 @@ def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
         public = _named_key(control, party, key)
         _record(control, party, public, why.strip(), is_withdrawn=True)
         write_key_file(home, keys_of(control))
-        ended = _withdrawal(control, party, public)
-    assert ended is not None, "it was just recorded"
-    return ended
+        return withdrawn_keys(control)[party, public]
 
 
 def _named_key(control: Control, party: str, key: str) -> str:
-    withdrawn = [row.public for row in withdrawn_keys(control) if row.party == party]
+    withdrawn = [public for owner, public in withdrawn_keys(control) if owner == party]
     recorded = (*keys_of(control).get(party, ()), *withdrawn)
     named = [
         public
@@ -91,10 +91,10 @@ def _named_key(control: Control, party: str, key: str) -> str:
     return named[0]
 
 
-def withdrawals(home: Home) -> list[RecordedKey]:
-    """Return the keys that the home trusts no longer."""
+def withdrawals(home: Home) -> dict[tuple[str, str], RecordedKey]:
+    """Return who withdrew the keys that the home trusts no longer, by party and public key."""
     if not home.is_begun:
-        return []
+        return {}
     with _books(home) as control:
         return withdrawn_keys(control)
 
@@ -102,11 +102,6 @@ def withdrawals(home: Home) -> list[RecordedKey]:
 def withdrawal_text(ended: RecordedKey) -> str:
     """Say who withdrew a key, when and why."""
     return f"withdrawn by {ended.who} on {KnownAt(ended.recorded_ns).day}: {ended.why}"
-
-
-def _withdrawal(control: Control, party: str, public: str) -> RecordedKey | None:
-    ended = (row for row in withdrawn_keys(control) if (row.party, row.public) == (party, public))
-    return next(ended, None)
 
 
 def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:

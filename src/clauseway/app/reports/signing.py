@@ -187,7 +187,7 @@ def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None
         return None
     document = _read(beside(path))
     trusted = trusted_keys(home)
-    withdrawn = {(row.party, row.public): withdrawal_text(row) for row in withdrawals(home)}
+    withdrawn = {key: withdrawal_text(ended) for key, ended in withdrawals(home).items()}
     states = tuple(
         SignatureState(
             party=signature.party,
@@ -239,16 +239,15 @@ def _ready(
 
 
 def _refuse_withdrawn(home: Home, path: Path, party: str, public: str) -> None:
-    for ended in withdrawals(home):
-        if (ended.party, ended.public) == (party, public):
-            raise InvalidInput(
-                Problem(
-                    what="it cannot be signed",
-                    why=f"the key of {party} was {withdrawal_text(ended)}",
-                    where=str(path),
-                    remedy=f"Move the key away, and make another: clauseway party key create --party {party}.",
-                )
+    if ended := withdrawals(home).get((party, public)):
+        raise InvalidInput(
+            Problem(
+                what="it cannot be signed",
+                why=f"the key of {party} was {withdrawal_text(ended)}",
+                where=str(path),
+                remedy=f"Move the key away, and make another: clauseway party key create --party {party}.",
             )
+        )
 
 
 def _signed(

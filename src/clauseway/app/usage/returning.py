@@ -55,7 +55,7 @@ def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unre
 
 
 def _by_budget(held: Iterable[Lease]) -> list[list[list[Lease]]]:
-    """Return the leases of each budget, by period, in the order in which the periods' first began."""
+    """Return the leases of each budget, period by period, in the order in which these began."""
     leases: dict[str, dict[int, list[Lease]]] = defaultdict(lambda: defaultdict(list))
     for lease in held:
         leases[lease.budget][lease.begin_ns].append(lease)
@@ -77,22 +77,22 @@ def _of_open(periods: Sequence[Sequence[Lease]], spent: Sequence[int]) -> list[i
     beyond = 0
     of_open: list[int] = []
     for parts, amount in zip(periods, spent, strict=True):
-        rest = beyond + amount - sum(part.spent for part in parts if not part.is_open)
-        is_open = any(part.is_open for part in parts)
-        of_open.append(max(rest, 0) if is_open else 0)
-        beyond = 0 if is_open else max(rest, 0)
+        rest = max(beyond + amount - sum(part.spent for part in parts if not part.is_open), 0)
+        own, beyond = (rest, 0) if any(part.is_open for part in parts) else (0, rest)
+        of_open.append(own)
     return _within(
         [sum(part.leased for part in parts if part.is_open) for parts in periods], of_open
     )
 
 
-def _within(held: Sequence[int], spent: list[int]) -> list[int]:
-    """Move what a period's leases spent beyond what they held to a period whose leases have room, the
-    one before first.
+def _within(held: Sequence[int], spent: Sequence[int]) -> list[int]:
+    """Return what each period spent, none more than its leases `held`: the excess goes to periods
+    whose leases have room, the one before first, and stays where none has.
 
-    Nothing is reserved beyond a lease; but leases that began in one frame of the journal cannot be
-    told apart by it.
+    A process reserves nothing beyond a lease. But the journal does not tell apart leases that began
+    in the same frame.
     """
+    spent = list(spent)
     for place in range(len(spent)):
         for other in (*range(place - 1, -1, -1), *range(place + 1, len(spent))):
             moved = min(spent[place] - held[place], held[other] - spent[other])

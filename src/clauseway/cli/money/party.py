@@ -131,7 +131,7 @@ def list_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
         for party, keys in sorted(trusted.items()):
             for public in keys:
                 console().print(f"{party}  {public}  {fingerprint(public)}", soft_wrap=True)
-        for ended in withdrawals(home_at(home)):
+        for ended in withdrawals(home_at(home)).values():
             text = f"{ended.party}  {ended.public}  {ended.fingerprint}  {withdrawal_text(ended)}"
             console().print(text, soft_wrap=True, style="red")
 

@@ -127,17 +127,15 @@ def problems_of(auth: Auth) -> list[Problem]:
             where="auth.kind",
             remedy=f"Install it: pip install 'clauseway[{kind.extra}]'.",
         )
-        for library in kind.libraries
-        if not _is_installed(library)
+        for library in _missing_libraries(kind)
     ]
 
 
 def missing_extra(kind: str) -> str:
-    """Return the extra that brings what credentials of a kind need; empty where it is there."""
+    """Return the extra that brings the libraries of a kind of credential; empty where none is
+    missing."""
     needs = KINDS.get(kind)
-    if needs is None or all(_is_installed(library) for library in needs.libraries):
-        return ""
-    return needs.extra
+    return needs.extra if needs is not None and _missing_libraries(needs) else ""
 
 
 def open_credential_source(auth: Auth) -> CredentialSource:
@@ -190,6 +188,10 @@ class _Held:
 
     def fetch(self) -> Credential:
         return credential_in(self._auth)
+
+
+def _missing_libraries(kind: CredentialSourceKind) -> list[str]:
+    return [library for library in kind.libraries if not _is_installed(library)]
 
 
 def _is_installed(library: str) -> bool:

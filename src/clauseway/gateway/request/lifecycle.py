@@ -428,8 +428,8 @@ class Lifecycle(AttemptOwner):
         """Ask for larger shares of the exhausted limits and slices of the exhausted budgets, then
         attempt the candidate again.
 
-        Another request may be the first to take what was granted. Then the attempt is short again and asks
-        again, until its worst case fits or nothing more is granted.
+        Another request may be the first to take what was granted. Then the attempt is short again
+        and asks again, until its worst case fits or nothing more is granted.
         """
         try:
             await self.shared.allowances.grow(shortage)

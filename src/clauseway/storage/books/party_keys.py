@@ -40,10 +40,10 @@ def has_keys(control: Control) -> bool:
         return connection.execute(select(_TABLE.c.sequence).limit(1)).first() is not None
 
 
-def withdrawn_keys(control: Control) -> list[RecordedKey]:
-    """Return the keys that were withdrawn, in the order in which they were."""
+def withdrawn_keys(control: Control) -> dict[tuple[str, str], RecordedKey]:
+    """Return the withdrawals by party and public key, in the order in which they were recorded."""
     with control.reading() as connection:
-        return [row for row in _recorded(connection) if row.is_withdrawn]
+        return {(row.party, row.public): row for row in _recorded(connection) if row.is_withdrawn}
 
 
 def record_key(control: Control, key: RecordedKey) -> bool:
