@@ -16,12 +16,14 @@ from starlette.testclient import TestClient
 
 import settled_book
 from clauseway.app.books.party_keys import create_key
+from clauseway.app.books.trusted_keys import trusted_keys, withdraw_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports.handed_statements import beside, read_statement
 from clauseway.app.reports.signing import sign
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
+from clauseway.storage.control.actor import acting
 from clauseway.web import create_app
 
 
@@ -115,6 +117,24 @@ def test_a_signature_of_other_bytes_and_one_of_an_unknown_key_do_not_hold(
     foreign = json.loads(signed[1])
     foreign["signatures"][0]["key"] = base64.b64encode(bytes(32)).decode()
     assert "nobody here vouches for its key" in handed(client, signed[0], json.dumps(foreign))
+
+
+def test_a_signature_by_a_key_that_was_withdrawn_says_by_whom_and_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAUSEWAY_KEYS", str(tmp_path / "keys"))
+    home = settled_book.make(tmp_path / "home")
+    april = tmp_path / "april.json"
+    with TestClient(create_app(HomePages(home, open_agreements([]), system_clock, ""), hosts=["*"])) as pages:
+        april.write_bytes(pages.get("/download/statement/2026-04/json").content)
+        create_key(home, "openai")
+        sign(home, april, read_statement(april), "openai", None)
+        [public] = trusted_keys(home)["openai"]
+        withdraw_key(home, "openai", public, "the laptop was stolen")
+        page = handed(pages, april.read_text(), beside(april).read_text())
+    assert "does not hold openai signed" in page
+    assert f"its key was withdrawn by {acting()} on" in page
+    assert "the laptop was stolen" in page
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,13 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
     unverified: str = ""
     withdrawn: str = ""
 
+    @property
+    def vouched(self) -> str:
+        """Whether the home vouches for the key, in words; of a withdrawn one, who withdrew it."""
+        if self.withdrawn:
+            return f"its key was {self.withdrawn}"
+        return "its key is trusted here" if self.trusted else "nobody here vouches for its key"
+
 
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
     """The signatures under a statement, and what the statement says otherwise than the signed one.

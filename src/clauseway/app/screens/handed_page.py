@@ -127,6 +127,6 @@ def _signature(state: "SignatureState") -> SignatureShown:
 
 def _in_words(state: "SignatureState") -> Iterator[str]:
     yield "these bytes were signed" if state.valid else "other bytes were signed"
-    yield "its key is trusted here" if state.trusted else "nobody here vouches for its key"
+    yield state.vouched
     if state.unverified:
         yield f"signed without performing it again: {state.unverified}"

@@ -39,13 +39,10 @@ def print_signing(out: Console, signing: Any) -> None:
     out.print(f"Signatures in {signing.file}", style="bold")
     for signature in signing.signatures:
         worth = "valid" if signature.valid else "NOT valid"
-        vouched = "its key is trusted" if signature.trusted else "nobody here vouches for its key"
-        if signature.withdrawn:
-            vouched = f"its key was {signature.withdrawn}"
         style = "green" if signature.valid and signature.trusted else "red"
         print_indented(
             out,
-            f"{signature.party} {signature.role} at {signature.at}: {worth}; {vouched}",
+            f"{signature.party} {signature.role} at {signature.at}: {worth}; {signature.vouched}",
             by=2,
             style=style,
         )
