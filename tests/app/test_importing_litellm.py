@@ -360,3 +360,17 @@ def test_every_key_is_carried_or_told(tmp_path: Path, params: dict[str, Any], se
     keys = {setting["key"] for setting in told["settings"]}
     assert keys >= {f"gpt-5.5: {name}" for name in params} | {f"gpt-5.5: {name}i" for name in params}
     assert keys >= {f"litellm_settings.{name}" for name in sections} | {f"{name}s" for name in sections}
+
+
+def test_an_alias_that_is_another_models_own_name_is_told_once(tmp_path: Path) -> None:
+    model = "{model: openai/gpt-5.5, api_key: os.environ/OPENAI_API_KEY}"
+    entries = "".join(f"  - {{model_name: {name}, litellm_params: {model}}}\n" for name in ("gpt-5.5", "gpt-5.4"))
+    aliases = "router_settings: {model_group_alias: {gpt-5.4: gpt-5.5, gpt-4o: gpt-5.5}}\n"
+    told, written = imported(tmp_path, f"model_list:\n{entries}{aliases}")
+    says = "is another model's own name: clients ask for gpt-5.5"
+    refused = [(setting["key"], setting["says"]) for setting in told["settings"] if not setting["carried"]]
+    assert refused == [
+        ("model_group_alias: gpt-5.4", f"gpt-5.4 {says}"),
+        ("model_group_alias: gpt-4o", f"gpt-4o {says}"),
+    ]
+    assert "names" not in written

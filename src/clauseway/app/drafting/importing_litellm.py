@@ -505,10 +505,12 @@ class Drafting:
         # Reversed, so that of entries with one name the first decides what it means.
         served = {draft.entry.name: draft.product for draft in reversed([*drafts]) if draft.product}
         for name, product in served.items():
-            self._alias(names, name, product)
+            # An alias of LiteLLM goes before an entry of the same name.
+            if self._settings.aliases.get(name) not in served:
+                self._alias(names, f"{name}: model_name", name, product)
         for name, meant in self._settings.aliases.items():
             if meant in served:
-                self._alias(names, name, served[meant])
+                self._alias(names, f"model_group_alias: {name}", name, served[meant])
             else:
                 says = f"{meant} is not served, so {name} means nothing"
                 self._tell(f"model_group_alias: {name}", str(self._options.file), False, says)
@@ -523,13 +525,13 @@ class Drafting:
         # A product needs no alias for its own name.
         return {name: product for name, product in names.items() if name not in products}
 
-    def _alias(self, names: dict[str, str], name: str, product: str) -> None:
+    def _alias(self, names: dict[str, str], key: str, name: str, product: str) -> None:
         meant = self._names.meant(name)
         if name == product or (meant and name in self._names.taken and meant.product == product):
             return
         if name in self._names.taken:
             says = f"{name} is another model's own name: clients ask for {product}"
-            self._tell(f"{name}: model_name", str(self._options.file), False, says)
+            self._tell(key, str(self._options.file), False, says)
             return
         names[name] = product
 
