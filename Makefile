@@ -110,8 +110,8 @@ pictures: $(VENV)/.dev ## take docs/pages.png again: the pages after the night o
 	@CLAUSEWAY_PICTURES=1 $(BIN)/python -m pytest -q tests/app/test_night_on_screen.py
 
 .PHONY: site
-site: $(VENV)/.dev build/site-libraries ## build the documentation site, which opens from a disk: build/site/index.html
-	@$(BIN)/python -m docsite build/site-libraries build/site
+site: $(VENV)/.dev build/site-libraries ## build the documentation site, which opens from a disk: build/site/index.html (SITE_URL=https://…: where it will be served)
+	@$(BIN)/python -m docsite build/site-libraries build/site $(SITE_URL)
 	@echo 'Open build/site/index.html'
 
 .PHONY: release

@@ -1,4 +1,5 @@
-"""`python -m docsite LIBRARIES SITE`: build the site with MkDocs from that folder of libraries."""
+"""`python -m docsite LIBRARIES SITE [ADDRESS]`: build the site with MkDocs from that folder of libraries, to be opened
+from a disk or served at an address."""
 
 import sys
 from pathlib import Path
@@ -6,6 +7,6 @@ from pathlib import Path
 from docsite.building import SiteFault, build
 
 try:
-    build(Path(sys.argv[1]), Path(sys.argv[2]))
+    build(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
 except SiteFault as fault:
     sys.exit(str(fault))

@@ -51,10 +51,30 @@ def test_no_link_leads_to_a_folder(site: Path) -> None:
         (str(page.relative_to(site)), link)
         for page in site.rglob("*.html")
         for link in LINK.findall(page.read_text("utf-8"))
-        if not link.startswith("/") and ":" not in link
+        if ":" not in link
     ]
     assert len(linked) > 1_000
     assert [(page, link) for page, link in linked if (site / page).parent.joinpath(unquote(link)).is_dir()] == []
+
+
+def test_every_link_leads_to_a_file_of_the_site_when_it_is_opened_from_a_disk(site: Path) -> None:
+    """A link from the root of a server leads to the root of the disk."""
+    leads_nowhere = [
+        (str(page.relative_to(site)), link)
+        for page in site.rglob("*.html")
+        for link in LINK.findall(page.read_text("utf-8"))
+        if ":" not in link and (link.startswith("/") or not (site / page).parent.joinpath(unquote(link)).is_file())
+    ]
+    assert leads_nowhere == []
+
+
+def test_what_a_server_does_not_find_leads_back_from_any_address(tmp_path: Path) -> None:
+    libraries = obtain(f"site-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}", install)
+    build(libraries, tmp_path, "https://docs.example/clauseway/")
+    page = (tmp_path / "404.html").read_text("utf-8")
+    links = [link for link in LINK.findall(page) if ":" not in link]
+    assert links
+    assert [link for link in links if not link.startswith("/clauseway/")] == []
 
 
 def test_every_command_has_its_place(site: Path) -> None:
