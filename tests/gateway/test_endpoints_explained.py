@@ -188,7 +188,25 @@ def test_an_older_request_is_told_from_the_journal(new_rig: Rig, capsys: pytest.
     assert "0.0001725 USD" in " ".join(out.split())
 
 
-@pytest.mark.parametrize("name", ["req_5", "resp_" + "0" * 32, "req_" + "z" * 32, NOBODY])
+def test_a_request_is_found_by_the_id_that_its_cloud_gave_it(new_rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    request = ask(new_rig).headers["x-clauseway-request-id"]
+    home = Home(new_rig.home)
+    attempt = one_request(home, request).attempts[1]
+    assert attempt.upstream_id, "the cloud answers with its own id"
+    assert one_request(home, attempt.upstream_id).request == request
+    assert run(["usage", "request", attempt.upstream_id, "--home", str(new_rig.home)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert request in out
+    assert f"the cloud's own id: {attempt.upstream_id}" in out
+    # This cloud gives one id to all: then both are told.
+    other = ask(new_rig).headers["x-clauseway-request-id"]
+    for name in (attempt.upstream_id, "\ud800"):
+        assert run(["usage", "request", name, "--home", str(new_rig.home)]) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"clouds gave it to 2: {request}, {other}" in said
+
+
+@pytest.mark.parametrize("name", ["req_5", "resp_" + "0" * 32, "req_" + "z" * 32, NOBODY, "", "\ud800"])
 def test_what_is_no_request(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInput, match="x-clauseway-request-id"):
         one_request(Home(tmp_path), name)

@@ -10,10 +10,17 @@ from clauseway.app.opening.home import Home
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.endpoints import ENDPOINT_NAMES
-from clauseway.storage.usage.request_rows import RequestRow, intent_rows, usage_rows
+from clauseway.storage.usage.request_rows import (
+    RequestRow,
+    intent_rows,
+    requests_of,
+    usage_rows,
+)
 from clauseway.values import InvalidInput, Problem
 
 OPEN = "open"
+# Requests with one id of a cloud's that a message names.
+_NAMED_MAX = 5
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,18 +60,21 @@ class OneRequest(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempted, ...]
 
 
-def one_request(home: Home, request_id: str) -> OneRequest:
-    """Return everything recorded of a request. The journal is sealed first.
+def one_request(home: Home, named: str) -> OneRequest:
+    """Return everything recorded of a request, named by its own id or by the id that a cloud gave
+    it. The journal is sealed first.
 
     Raise InvalidInput.
     """
-    recorded = recorded_request(home, request_id)
+    # A cloud's id may look like one of ours, so ours is looked for first.
+    recorded = recorded_request(home, named) if is_own_id(named) else None
+    recorded = recorded or _request_of_cloud(home, named)
     if recorded is None:
         raise InvalidInput(
             Problem(
-                what=f"no request {request_id}",
-                why="neither the journal nor the lake of this home holds it; requests refused before any cloud was "
-                "asked are told by the gateway alone, while it runs",
+                what=f"no request {named!r}",
+                why="neither the journal nor the lake of this home holds one of that id, nor one to which a cloud "
+                "gave it; requests refused before any cloud was asked are told by the gateway alone, while it runs",
                 where=str(home.root),
                 remedy=(
                     "Take the id from the answer's header x-clauseway-request-id, and name the "
@@ -73,6 +83,27 @@ def one_request(home: Home, request_id: str) -> OneRequest:
             )
         )
     return recorded
+
+
+def _request_of_cloud(home: Home, upstream_id: str) -> OneRequest | None:
+    """Return the request to which a cloud gave an id. Raise InvalidInput where it gave it to
+    several."""
+    # Empty is recorded where a cloud gave none.
+    if not upstream_id or not upstream_id.isprintable():
+        return None
+    seal(home)
+    with open_lake(home) as lake:
+        requests = requests_of(lake, upstream_id)
+    if len(requests) > 1:
+        raise InvalidInput(
+            Problem(
+                what=f"{upstream_id!r} names several requests",
+                why=f"clouds gave it to {len(requests)}: {', '.join(requests[:_NAMED_MAX])}",
+                where="ID",
+                remedy="Name one of them.",
+            )
+        )
+    return recorded_request(home, requests[0]) if requests else None
 
 
 def recorded_request(home: Home, request_id: str) -> OneRequest | None:
@@ -102,18 +133,28 @@ def recorded_request(home: Home, request_id: str) -> OneRequest | None:
     )
 
 
-def _check(request_id: str) -> None:
+def is_own_id(named: str) -> bool:
+    """Return whether it is a request's id as a gateway makes them."""
     try:
-        RequestId.parse(request_id)
+        RequestId.parse(named)
     except (AssertionError, ValueError):
+        return False
+    return True
+
+
+def _check(request_id: str) -> None:
+    if not is_own_id(request_id):
         raise InvalidInput(
             Problem(
                 what=f"{request_id!r} names no request",
                 why="a request's id is req_ and 32 hexadecimal digits",
                 where="ID",
-                remedy="Take it from the answer's header x-clauseway-request-id.",
+                remedy=(
+                    "Take it from the answer's header x-clauseway-request-id; by the id that a "
+                    "cloud gave it: clauseway usage request ID."
+                ),
             )
-        ) from None
+        )
 
 
 def _attempted(row: RequestRow) -> Attempted:

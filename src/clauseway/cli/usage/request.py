@@ -15,7 +15,11 @@ _PICODOLLARS = 10**12
 
 def command(
     request_id: Annotated[
-        str, typer.Argument(metavar="ID", help="As in the header x-clauseway-request-id.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="As in the header x-clauseway-request-id, or the id that the cloud gave it.",
+        ),
     ],
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
@@ -25,13 +29,16 @@ def command(
 
     Reads journal and lake, so it tells of requests of any age. The gateway itself tells more of its
     latest ones, with the project's own key: GET /clauseway/v1/requests/ID says which deployments
-    were skipped and why.
+    were skipped and why. A cloud's own id (OpenAI's x-request-id, Azure's apim-request-id, AWS's
+    x-amzn-requestid, …), as its support names it, is looked for in all records, which takes longer.
 
     \b
     One request:
       clauseway usage request req_1f0c6d2b9a3e47580000000000000001
     For a machine:
       clauseway usage request req_1f0c6d2b9a3e47580000000000000001 --json
+    By a cloud's own id:
+      clauseway usage request 8f0f3b1e-0d0c-4a52-9a43-5b2f9ab0a1c7
     """
     request = one_request(home_at(home), request_id)
 
@@ -60,6 +67,8 @@ def _lines(attempt: Attempted) -> list[str]:
         f"{attempt.status}{answered} after {attempt.duration_us / 1000:,.1f} ms",
         f"   let through by {attempt.decision}: {attempt.outcome}, {', '.join(attempt.terms) or 'no term'}",
     ]
+    if attempt.upstream_id:
+        lines.append(f"   the cloud's own id: {attempt.upstream_id}")
     if attempt.units:
         counted = ", ".join(
             f"{count:,} {unit.replace('_', ' ')}" for unit, count in attempt.units.items()

@@ -21,6 +21,22 @@ def intent_rows(lake: Lake, request_id: str) -> list[RequestRow]:
     return _rows(lake, INTENTS, request_id)
 
 
+def requests_of(lake: Lake, upstream_id: str) -> list[str]:
+    """Return the requests of which an attempt ended with that id of a cloud's, in order.
+
+    Files are in order of our own ids, so every file is read; of each, two columns.
+    """
+    named: set[str] = set()
+    for file in lake.sound(files_of(lake.control, USAGE)):
+        rows = read_rows(
+            lake.root / file.name,
+            columns=["request_id"],
+            filters=[("upstream_id", "=", upstream_id)],
+        )
+        named.update(rows["request_id"].to_pylist())
+    return sorted(named)
+
+
 def _rows(lake: Lake, kind: str, request_id: str) -> list[RequestRow]:
     rows: list[RequestRow] = []
     files = [
