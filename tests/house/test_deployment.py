@@ -22,8 +22,9 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNITS = sorted(path for path in DEPLOY.iterdir() if path.suffix in (".service", ".timer"))
 PROGRAM = "/opt/clauseway/bin/clauseway"
-ALERTS = DEPLOY / "alerts.yml"
-DASHBOARD = json.loads((DEPLOY / "grafana.json").read_text())
+MONITORING = DEPLOY.parent / "src/clauseway/web/monitoring"
+ALERTS = MONITORING / "alerts.yml"
+DASHBOARD = json.loads((MONITORING / "grafana.json").read_text())
 PAGE = (ROOT / "docs/operation.md").read_text()
 METRICS = (ROOT / "src/clauseway/gateway/process/metrics.py").read_text()
 # Prometheus' names for a sample of a family of each kind.

@@ -37,6 +37,7 @@ def test_each_address_answers_as_it_is_listed() -> None:
         "form": "csv",
         "subject": "books",
         "named": PATH.id,
+        "name": "grafana.json",
     }
     with TestClient(APP) as client:
         for path, listed in DOCUMENT["paths"].items():

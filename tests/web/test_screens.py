@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from sample_pages import LINE, STATEMENT
 from test_pages import NARROW, WIDE, Served
 
+from clauseway import web
 from clauseway.web.page_list import PAGES, SCREENS
 from client_packages import node_packages
 
@@ -33,6 +34,7 @@ ADDRESSES = (
     f"/statement/{STATEMENT.period}/{LINE.id}",
     "/nothing",
 )
+MONITORING = Path(web.__file__).with_name("monitoring")
 GRAVE = ("serious", "critical")
 
 
@@ -144,6 +146,19 @@ def test_a_statement_and_its_signatures_are_chosen_as_files_at_once(
     page.get_by_label("or choose the files").set_input_files([signatures, statement])
     expect(page.get_by_role("heading", name="Signatures")).to_be_visible()
     judge(page, axe)
+
+
+def test_what_watches_the_gateway_is_taken_from_the_engineers_screen(
+    served: Served, page: Page, tmp_path: Path
+) -> None:
+    page.goto(f"{served.url}/engineer")
+    for label, name in (("A dashboard for Grafana", "grafana.json"), ("Rules for Prometheus", "alerts.yml")):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=label).click()
+        assert download.value.suggested_filename == name
+        download.value.save_as(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == (MONITORING / name).read_bytes()
+    assert httpx.get(f"{served.url}/engineer/monitoring/__init__.py").status_code == 404
 
 
 def test_on_paper_there_is_the_answer_without_what_can_only_be_clicked(served: Served, page: Page) -> None:

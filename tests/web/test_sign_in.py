@@ -1,5 +1,6 @@
 """Who may see the pages: what a browser is answered, with a session and without, and in a real browser."""
 
+import html
 import re
 from collections.abc import Callable, Iterator
 
@@ -101,6 +102,55 @@ def test_who_signs_in_and_who_fails_is_told(readers: SampleReaders) -> None:
         ("wrong password", 'eve"'), ("signed in", "anna"), ("signed out", "anna"),
     ]  # fmt: skip
     assert {each.address for each in told} == {"testclient"}
+
+
+DRAFT = 'id: A6\r\n\r\n> "a <b>draft</b>" & more'
+
+
+def kept_by(page: str) -> dict[str, str]:
+    """What a form keeps in fields that nobody sees."""
+    fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page)
+    return {name: html.unescape(value) for name, value in fields}
+
+
+def test_what_was_typed_outlives_the_session_and_is_sent_again(stranger: TestClient, readers: SampleReaders) -> None:
+    signed_in(stranger, "anna")
+    change_password(readers)
+    asked = stranger.post("/lawyer/draft?a=b", data={"draft": DRAFT, "other": "x"})
+    assert (asked.status_code, "Sign in" in asked.text) == (401, True)
+    kept = kept_by(asked.text)
+    assert kept == {"next": "/lawyer/draft?a=b", "kept.draft": DRAFT}
+    wrong = stranger.post("/sign-in", data={**kept, "account": "anna", "password": "wrong"})
+    assert (wrong.status_code, kept_by(wrong.text)) == (403, kept)
+    again = stranger.post("/sign-in", data={**kept, "account": "anna", "password": SECRET})
+    assert (again.status_code, SECRET in again.text) == (200, False)
+    assert 'action="/lawyer/draft?a=b"' in again.text
+    assert kept_by(again.text) == {"draft": DRAFT}
+    assert stranger.post("/lawyer/draft", data=kept_by(again.text)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "content", "headers"),
+    [
+        ("/lawyer/draft", b"draft=x", {"sec-fetch-site": "cross-site"}),
+        ("/lawyer/draft", b"draft=" + b"x" * (5 << 20), {}),
+        ("/lawyer/draft", b"\xff", {}),
+        ("/lawyer/draft", b"", {}),
+        ("/finance", b"draft=x", {}),
+    ],
+)
+def test_nothing_is_kept_of_what_is_no_form_of_these_pages(
+    stranger: TestClient, address: str, content: bytes, headers: dict[str, str]
+) -> None:
+    answer = stranger.post(address, content=content, headers=headers)
+    assert (answer.status_code, answer.json()) == (401, {"error": {"message": "Sign in first."}})
+
+
+@pytest.mark.parametrize("leads_to", ["https://elsewhere.example", "/finance", "/sign-out", ""])
+def test_what_is_kept_is_sent_to_a_form_of_these_pages_alone(stranger: TestClient, leads_to: str) -> None:
+    form = {"account": "anna", "password": SECRET, "next": leads_to, "kept.draft": "x"}
+    answer = stranger.post("/sign-in", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, within(leads_to))
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(stranger: TestClient) -> None:
@@ -237,6 +287,17 @@ def test_a_reader_signs_in_and_out_in_a_browser(browser: Browser, url: str) -> N
     expect(page.get_by_role("navigation", name="Screens").get_by_role("link")).to_have_text(
         ["Overview", "Lawyer", "A draft"]
     )
+    page.goto(f"{url}/lawyer/draft")
+    page.get_by_label("The draft as Markdown").fill("id: A6\n\n> typed for an hour")
+    context.clear_cookies()
+    page.get_by_role("button", name="Read and rehearse").click()
+    page.get_by_label("Account").fill("bob")
+    page.get_by_label("Password").fill(SECRET)
+    page.get_by_role("button", name="Sign in").click()
+    with page.expect_request(f"{url}/lawyer/draft") as sent:
+        page.get_by_role("button", name="Send it again").click()
+    assert sent.value.post_data == "draft=id%3A+A6%0D%0A%0D%0A%3E+typed+for+an+hour"
+    expect(page.get_by_label("The draft as Markdown")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(f"{url}/sign-in")
     page.goto(f"{url}/lawyer")

@@ -10,6 +10,21 @@ from clauseway.web.contexts import Alert, Snippet
 from clauseway.web.page import Absence, WebPage
 
 
+class MonitoringFile(msgspec.Struct, frozen=True):
+    """A file for what watches the gateway: its name in `monitoring`, its kind, and its label."""
+
+    name: str
+    kind: str
+    label: str
+
+
+MONITORING: Final = "/engineer/monitoring/{name}"
+MONITORING_FILES: Final = (
+    MonitoringFile("grafana.json", "application/json", "A dashboard for Grafana"),
+    MonitoringFile("alerts.yml", "application/yaml", "Rules for Prometheus"),
+)
+
+
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
     """A figure of the strip, with a word on what it counts."""
 

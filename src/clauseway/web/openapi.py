@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from clauseway.web.engineer import MONITORING, MONITORING_FILES
 from clauseway.web.page import WebPage
 from clauseway.web.page_list import FILES, PAGES, PageSource
 from clauseway.web.sign_in import SIGN_IN, SIGN_OUT
@@ -28,6 +29,7 @@ def pages_document(version: str) -> _Node:
         "paths": {
             **{page.path: _page(page) for page in PAGES},
             FILES: _file(),
+            MONITORING: _monitoring(),
             SIGN_IN: _sign_in(),
             SIGN_OUT: {"post": _leading("sign_out", "End the session.")},
             "/counts.json": _answer("counts", "The counts of the gateway.", "application/json"),
@@ -50,6 +52,7 @@ def _sign_in() -> _Node:
         "requestBody": body
     }
     refused = {
+        "200": {"description": "Signed in; what was typed before can be sent again."},
         "400": {"description": "The form was not sent from this page."},
         "403": {"description": "No account has that password."},
         "429": {"description": "Too many wrong passwords."},
@@ -73,6 +76,15 @@ def _file() -> _Node:
     return {**described, "parameters": _parameters(names)}
 
 
+def _monitoring() -> _Node:
+    summary = "A file for what watches the gateway."
+    absent = {"404": {"description": "There is no such file."}}
+    described = _answer("monitoring", summary, "application/octet-stream", absent)
+    names = {"type": "string", "enum": [file.name for file in MONITORING_FILES]}
+    name = {"name": "name", "in": "path", "required": True, "schema": names}
+    return {**described, "parameters": [name]}
+
+
 def _page(page: WebPage[PageSource]) -> _Node:
     places = dict.fromkeys(re.findall(r"{(\w+)}", page.path), "path") | dict.fromkeys(
         page.query, "query"
@@ -91,11 +103,12 @@ def _sent_to(page: WebPage[PageSource]) -> _Node:
     body = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
     shown = {"description": f"The page {page.name}.", "content": {"text/html": {}}}
     refused = {"description": "The form was not sent from this page, or is too long."}
+    signed_out = {"description": "Nobody is signed in: the form that keeps what was sent."}
     return {
         "operationId": f"{page.name}_sent",
         "summary": f"Send the form of the page {page.name}. Nothing is changed.",
         "requestBody": body,
-        "responses": {"200": shown, "400": refused, "503": _PROBLEM},
+        "responses": {"200": shown, "400": refused, "401": signed_out, "503": _PROBLEM},
     }
 
 

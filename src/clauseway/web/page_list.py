@@ -31,7 +31,7 @@ class Screen(msgspec.Struct, frozen=True):
 
 # A statement or a ledger of a month, as a file.
 FILES = "/download/{document}/{period}/{form}"
-FILES_SCREEN = "/finance"
+FILES_SCREEN, ENGINEER_SCREEN = "/finance", "/engineer"
 SCREENS = (
     Screen("/", "Overview"),
     Screen("/engineer", "Engineer"),

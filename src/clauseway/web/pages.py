@@ -1,6 +1,8 @@
 """The ASGI application: every page of `page_list`, and beside them
 
     GET /download/…    a statement or a ledger as a file
+    GET /engineer/monitoring/…
+                       files for what watches the gateway
     GET /counts.json   the counts, as the first page's script asks for them
     GET /sign-in       the form that begins a session (POST); POST /sign-out ends it
     GET /openapi.json  these addresses, as an OpenAPI document
@@ -13,6 +15,7 @@ style.
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
+from importlib.resources import files
 
 import msgspec
 from starlette.applications import Starlette
@@ -23,12 +26,15 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from clauseway.values import InvalidInput
+from clauseway.web import monitoring
 from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
+from clauseway.web.engineer import MONITORING, MONITORING_FILES
 from clauseway.web.forms import form_sent, is_foreign
 from clauseway.web.openapi import pages_document
 from clauseway.web.page import Given, WebPage
 from clauseway.web.page_list import (
+    ENGINEER_SCREEN,
     FILES,
     FILES_SCREEN,
     PAGES,
@@ -39,6 +45,7 @@ from clauseway.web.sign_in import (
     SIGN_IN,
     SIGN_OUT,
     NoReaders,
+    PageForms,
     Readers,
     RequireSignIn,
     Sessions,
@@ -55,6 +62,9 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 # A form's fields as they are sent, in which a sign takes three to nine bytes: an amendment has some
 # kilobytes, a statement of a thousand lines a megabyte.
 _FORM_BYTES_MAX = 4 << 20
+_FORMS = PageForms(
+    fields={page.path: page.form for page in PAGES if page.form}, bytes_max=_FORM_BYTES_MAX
+)
 
 
 def create_app(
@@ -71,11 +81,12 @@ def create_app(
     """
     pages = _Pages(source)
     readers, sessions = readers or NoReaders(), sessions or Sessions()
-    sign_in = SignIn(readers, sessions, pages.sign_in, tell)
+    sign_in = SignIn(readers, sessions, pages.sign_in, tell, _FORMS)
     app = Starlette(
         routes=[
             *(Route(page.path, pages.shows(page), methods=_methods(page)) for page in PAGES),
             Route(FILES, pages.file),
+            Route(MONITORING, pages.monitoring),
             Route(SIGN_IN, sign_in.shows, methods=["GET"]),
             Route(SIGN_IN, sign_in.signs_in, methods=["POST"]),
             Route(SIGN_OUT, sign_in.signs_out, methods=["POST"]),
@@ -85,7 +96,13 @@ def create_app(
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)),
-            Middleware(RequireSignIn, readers=readers, sessions=sessions),
+            Middleware(
+                RequireSignIn,
+                readers=readers,
+                sessions=sessions,
+                draw=pages.sign_in,
+                forms=_FORMS,
+            ),
         ],
         exception_handlers={
             404: pages.not_found,
@@ -119,6 +136,15 @@ def _account(request: Request) -> str:
 def _sees(request: Request, screen: str) -> bool:
     reader: SignedIn | None = request.scope.get("reader")
     return reader is None or screen in reader.sees
+
+
+def _sent(name: str, kind: str, content: bytes) -> Response:
+    headers = {
+        "content-disposition": f'attachment; filename="{name}"',
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+    }
+    return Response(content, media_type=kind, headers=headers)
 
 
 class _Pages:
@@ -168,12 +194,17 @@ class _Pages:
         sent = await self._source.file(**request.path_params)
         if sent is None:
             return await self.not_found(request, LookupError())
-        headers = {
-            "content-disposition": f'attachment; filename="{sent.name}"',
-            "x-content-type-options": "nosniff",
-            "cache-control": "no-store",
-        }
-        return Response(sent.content, media_type=sent.kind, headers=headers)
+        return _sent(sent.name, sent.kind, sent.content)
+
+    async def monitoring(self, request: Request) -> Response:
+        """Send a file for what watches the gateway."""
+        if not _sees(request, ENGINEER_SCREEN):
+            return self._not_seen(request, ENGINEER_SCREEN)
+        for file in MONITORING_FILES:
+            if file.name == request.path_params["name"]:
+                content = files(monitoring).joinpath(file.name).read_bytes()
+                return _sent(file.name, file.kind, content)
+        return await self.not_found(request, LookupError())
 
     async def counts(self, request: Request) -> Response:
         try:
@@ -211,8 +242,9 @@ class _Pages:
         return self._problem(request, 503, what, str(error), remedy)
 
     def sign_in(self, request: Request, context: SignInContext, status: int) -> Response:
-        """Draw the form of those who sign in."""
-        return self._page(request, "sign_in.html.j2", {"sign_in": context}, status, screen="")
+        """Draw the form of those who sign in, or what they typed before, to be sent again."""
+        name = "send_again.html.j2" if context.is_signed_in else "sign_in.html.j2"
+        return self._page(request, name, {"sign_in": context}, status, screen="")
 
     def _not_seen(self, request: Request, screen: str) -> Response:
         label = next(entry.label for entry in SCREENS if entry.path == screen)
@@ -245,6 +277,7 @@ class _Pages:
             links=[page for page in PAGES if page.link and page.screen == screen],
             path=request.url.path,
             reader=_account(request),
+            monitoring=MONITORING_FILES,
             **context,
         )
         policy = (

@@ -3,6 +3,7 @@
     request ── nobody has a password ──▶ the pages
             ── a session of somebody who may still see them ──▶ the screens that they see
             ── none ──▶ the form, which leads back
+            ── none, with a form that was typed ──▶ the form, which keeps it to be sent again
 
 Sessions are of this process: they end with it, after twelve hours, and as soon as the password is
 changed or removed.
@@ -12,11 +13,12 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -35,7 +37,10 @@ _TRIES = 5
 _PAUSE_S_MAX = 300
 # Accounts whose wrong passwords are counted: beyond it the first counted is forgotten.
 _COUNTED_MAX = 10_000
-_FORM_BYTES_MAX = 4096
+# What signs in: account, password and an address.
+_SIGN_IN_BYTES_MAX = 4096
+# Fields with this before their name were typed into another form, which asked for a sign-in.
+_KEPT = "kept."
 # A try takes tens of megabytes and tenths of a second.
 _TRIES_AT_ONCE = 2
 
@@ -80,11 +85,30 @@ class NoReaders:
 
 
 class SignInContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The form: what was typed as the account, what was wrong, and the address that it leads to."""
+    """The form: what was typed as the account, what was wrong, and the address that it leads to.
+
+    `kept` is what was typed into a form at that address when nobody was signed in any more;
+    `is_signed_in` says that it can be sent again.
+    """
 
     account: str = ""
     problem: str = ""
     next: str = "/"
+    kept: Mapping[str, str] = {}
+    is_signed_in: bool = False
+
+
+class PageForms(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of the forms on the pages, by the paths that they are sent to, and how many bytes
+    one may have."""
+
+    fields: Mapping[str, tuple[str, ...]] = {}
+    bytes_max: int = 0
+
+    def kept(self, address: str, form: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what of a form belongs to the one at an address."""
+        path = address.partition("?")[0]
+        return {name: form[name] for name in self.fields.get(path, ()) if name in form}
 
 
 class SignInEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,26 +194,50 @@ class RequireSignIn:
     The pages find the reader in the scope, as `reader`; None where nobody is asked.
     """
 
-    def __init__(self, app: ASGIApp, readers: Readers, sessions: Sessions) -> None:
+    def __init__(
+        self, app: ASGIApp, readers: Readers, sessions: Sessions, draw: Draw, forms: PageForms
+    ) -> None:
         self._app, self._readers, self._sessions = app, readers, sessions
+        self._draw, self._forms = draw, forms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _OPEN:
-            request = Request(scope)
+            request = Request(scope, receive)
             token = request.cookies.get(_COOKIE, "")
             reader = await self._sessions.reader(token, self._readers)
             if reader is None and await self._readers.are_named():
-                await _led_to_the_form(request)(scope, receive, send)
+                answer = await self._kept(request) or _led_to_the_form(request)
+                await answer(scope, receive, send)
                 return
             scope["reader"] = reader
         await self._app(scope, receive, send)
+
+    async def _kept(self, request: Request) -> Response | None:
+        """Return the form with what was typed into another form; None where that is none of
+        these pages'."""
+        path = request.url.path
+        if request.method != "POST" or path not in self._forms.fields or is_foreign(request):
+            return None
+        form = await form_sent(request, self._forms.bytes_max)
+        kept = self._forms.kept(path, form or {})
+        if not kept:
+            return None
+        return self._draw(request, SignInContext(next=_asked(request), kept=kept), 401)
 
 
 class SignIn:
     """The form's endpoints."""
 
-    def __init__(self, readers: Readers, sessions: Sessions, draw: Draw, tell: TellSignIn) -> None:
+    def __init__(
+        self,
+        readers: Readers,
+        sessions: Sessions,
+        draw: Draw,
+        tell: TellSignIn,
+        forms: PageForms,
+    ) -> None:
         self._readers, self._sessions, self._draw, self._tell = readers, sessions, draw, tell
+        self._forms = forms
         self._guesses = Guesses()
         self._trying = asyncio.Semaphore(_TRIES_AT_ONCE)
 
@@ -202,16 +250,23 @@ class SignIn:
 
     async def signs_in(self, request: Request) -> Response:
         """Begin a session where the password is right, and lead to where the reader came from."""
-        form = await form_sent(request, _FORM_BYTES_MAX)
-        if form is None or is_foreign(request):
+        form = await form_sent(request, self._forms.bytes_max + _SIGN_IN_BYTES_MAX)
+        if form is None or is_foreign(request) or _is_long(form):
             problem = "The form was not sent from this page. Try again here."
             return self._draw(request, SignInContext(problem=problem), 400)
         account, goes_to = form.get("account", "").strip(), within(form.get("next", ""))
+        carried = {
+            name.removeprefix(_KEPT): value
+            for name, value in form.items()
+            if name.startswith(_KEPT)
+        }
+        shown = SignInContext(
+            account=account, next=goes_to, kept=self._forms.kept(goes_to, carried)
+        )
         wait_s = self._guesses.wait_s(account)
         if wait_s > 0:
             problem = f"Too many wrong passwords. Try again in {wait_s:.0f} s."
-            shown = SignInContext(account=account, problem=problem, next=goes_to)
-            answer = self._draw(request, shown, 429)
+            answer = self._draw(request, replace(shown, problem=problem), 429)
             answer.headers["retry-after"] = str(int(wait_s) + 1)
             return answer
         async with self._trying:
@@ -220,11 +275,13 @@ class SignIn:
             self._guesses.wrong(account)
             self._tell(_event("wrong password", account, request))
             problem = "No account here has that password."
-            shown = SignInContext(account=account, problem=problem, next=goes_to)
-            return self._draw(request, shown, 403)
+            return self._draw(request, replace(shown, problem=problem), 403)
         self._guesses.right(account)
         self._tell(_event("signed in", account, request))
-        answer = RedirectResponse(goes_to, 303)
+        if shown.kept:
+            answer = self._draw(request, replace(shown, is_signed_in=True), 200)
+        else:
+            answer = RedirectResponse(goes_to, 303)
         answer.set_cookie(
             _COOKIE,
             self._sessions.begin(reader),
@@ -266,8 +323,18 @@ def _led_to_the_form(request: Request) -> Response:
     if request.method not in ("GET", "HEAD") or request.url.path in _FOR_PROGRAMS:
         headers = {"cache-control": "no-store"}
         return JSONResponse({"error": {"message": "Sign in first."}}, 401, headers=headers)
-    asked = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': asked})}", 303)
+    return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': _asked(request)})}", 303)
+
+
+def _asked(request: Request) -> str:
+    """Return the address that was asked for, within these pages."""
+    return quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _is_long(form: Mapping[str, str]) -> bool:
+    """Return whether what signs in is longer than anybody types."""
+    typed = (value for name, value in form.items() if not name.startswith(_KEPT))
+    return sum(map(len, typed)) > _SIGN_IN_BYTES_MAX
 
 
 def _digest(token: str) -> bytes:

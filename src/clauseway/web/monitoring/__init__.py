@@ -1,0 +1,1 @@
+"""Files for what watches the gateway: a dashboard for Grafana, and rules for Prometheus."""
