@@ -18,7 +18,7 @@ inside it, so that it works without a network and prints as it looks.
     pictures   rights and forecasts as SVG, and as PNG
     documents  a statement as one HTML file; pdf: as PDF
     sign_in    who may see them: a form, sessions, a limit to guessing; forms: what a browser sends
-    monitoring a dashboard for Grafana and rules for Prometheus, to take away
+    monitoring  a dashboard for Grafana and rules for Prometheus, to take away
     openapi    the addresses of the pages as an OpenAPI document
 """
 
