@@ -56,7 +56,7 @@ def test_each_month_says_how_far_it_has_come_and_what_comes_next(client: TestCli
 def test_every_file_that_is_offered_can_be_taken_away(client: TestClient) -> None:
     page = client.get("/finance").text
     offered = re.findall(r'href="(/download/[^"]*)" download', page)
-    assert {address.split("/")[2] for address in offered} == {"statement", "ledger"}
+    assert {address.split("/")[2] for address in offered} == {"statement", "ledger", "evidence"}
     for address in offered:
         file = client.get(address)
         assert file.status_code == 200, address
@@ -76,6 +76,25 @@ def test_balances_are_in_the_words_of_people(client: TestClient) -> None:
     page = client.get("/finance").text
     assert '<th scope="row">OpenAI</th>' in page
     assert "payable" in page
+
+
+@pytest.mark.parametrize("address", ["/finance", "/statement/2026-05"])
+def test_a_statement_names_parties_and_clouds_as_people_write_them(client: TestClient, address: str) -> None:
+    page = client.get(address).text
+    text = " ".join(re.sub(r"<[^>]+>", " ", page.partition("<article")[2].partition("</article>")[0]).split())
+    assert "OpenAI pays Microsoft" in text
+    assert "OpenAI owes Microsoft" in text
+    assert "on AWS, sold by OpenAI" in text
+    assert re.findall(r"\b(?:openai|microsoft) (?:pays|owes)|on (?:aws|azure), sold", text) == []
+
+
+def test_a_line_is_titled_as_people_write_its_names(client: TestClient) -> None:
+    [line] = re.findall(r'href="(/statement/2026-05/\w+)"[^>]*>[^<]*</a>', client.get("/statement/2026-05").text)[:1]
+    title = re.search(r"<h1>(.*?)</h1>", client.get(line).text)
+    assert title is not None
+    assert re.match(
+        r"(OpenAI|Microsoft) pays (OpenAI|Microsoft) .* on (AWS|Azure), sold by (OpenAI|Microsoft)$", title[1]
+    )
 
 
 def test_the_first_page_of_an_empty_home_names_the_next_command(tmp_path: Path) -> None:

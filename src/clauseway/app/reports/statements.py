@@ -1,7 +1,7 @@
 """A statement as people read it: amounts as text, headings in words, every line with its clause
 and its working."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from clauseway.ledger import Direction, Ended, ShareLine, ShareResult, Statement
 from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED
 from clauseway.ledger.assumptions import Assumption as StandsOn
 from clauseway.ledger.floors import TopUp, part_in_words
-from clauseway.ledger.settlement import Inputs
+from clauseway.ledger.settlement import Inputs, described
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
 from clauseway.values import FOREVER, Interval, exact_product, exact_sum
@@ -23,9 +23,17 @@ from clauseway.web.contexts import (
     Total,
 )
 
+# Writes a party or a cloud by its identifier.
+Named = Callable[[str], str]
 
-def statement_context(statement: Statement) -> StatementContext:
-    """Return the statement for pages, terminals and print."""
+
+def as_it_is(identifier: str) -> str:
+    """Return an identifier as files and commands write it."""
+    return identifier
+
+
+def statement_context(statement: Statement, named: Named = as_it_is) -> StatementContext:
+    """Return the statement for pages, terminals and print. `named` writes parties and clouds."""
     whom = f" for {statement.party}" if statement.party else ""
     return StatementContext(
         period=statement.month,
@@ -35,14 +43,14 @@ def statement_context(statement: Statement) -> StatementContext:
             section
             for direction in statement.directions
             for section in (
-                *(_section(statement, share) for share in direction.shares),
-                *((_ended_section(direction.ended, statement),) if direction.ended else ()),
-                *_changed_sections(statement, direction),
+                *(_section(statement, share, named) for share in direction.shares),
+                *((_ended_section(direction.ended, statement, named),) if direction.ended else ()),
+                *_changed_sections(statement, direction, named),
             )
         ),
         totals=tuple(
             Total(
-                label=f"{direction.payer} owes {direction.payee}",
+                label=f"{named(direction.payer)} owes {named(direction.payee)}",
                 amount=cents(direction.total),
                 parts=_parts(statement, direction),
             )
@@ -62,7 +70,7 @@ def statement_context(statement: Statement) -> StatementContext:
         party=statement.party,
         assumed=_assumed(statement, {assumption.name for assumption in statement.assumptions}),
         digest=digest_of(statement),
-        calendar=() if _is_restatement(statement) else _calendar(statement),
+        calendar=() if _is_restatement(statement) else _calendar(statement, named),
     )
 
 
@@ -99,12 +107,12 @@ def _parts(statement: Statement, direction: Direction) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _calendar(statement: Statement) -> tuple[DueLine, ...]:
+def _calendar(statement: Statement, named: Named) -> tuple[DueLine, ...]:
     """Return the payments that terms date, in order of their days."""
     dated = [(due.due, due) for due in statement.dues if due.due is not None and due.amount]
     return tuple(
         DueLine(
-            label=f"{due.payer} pays {due.payee} ({due.term})",
+            label=f"{named(due.payer)} pays {named(due.payee)} ({due.term})",
             through=due.through,
             due=day,
             amount=cents(due.amount),
@@ -151,7 +159,7 @@ def percent(rate: Decimal) -> str:
     return f"{(rate * 100).normalize():f} %"
 
 
-def _section(statement: Statement, share: ShareResult) -> StatementSection:
+def _section(statement: Statement, share: ShareResult, named: Named) -> StatementSection:
     notes = []
     # The assumptions under the section are those of its rate, its cap and its lines.
     stands_on = {share.rate_name, share.cap.name if share.cap is not None else ""}
@@ -178,11 +186,12 @@ def _section(statement: Statement, share: ShareResult) -> StatementSection:
     notes += _terms_of_payment(share)
     return StatementSection(
         heading=share.term,
-        payer=share.payer,
-        payee=share.payee,
+        payer=named(share.payer),
+        payee=named(share.payee),
         begin=share.days.begin,
         end=share.days.end,
-        lines=tuple(_line(statement, share, line) for line in share.lines) or (_no_usage(share),),
+        lines=tuple(_line(statement, share, line, named) for line in share.lines)
+        or (_no_usage(share),),
         subtotal=cents(share.amount),
         note=" ".join(notes),
         assumed=_assumed(statement, stands_on),
@@ -208,10 +217,10 @@ def _no_usage(share: ShareResult) -> LineShown:
     )
 
 
-def _line(statement: Statement, share: ShareResult, line: ShareLine) -> LineShown:
+def _line(statement: Statement, share: ShareResult, line: ShareLine, named: Named) -> LineShown:
     return LineShown(
         id=line_id(statement.as_of, share, line),
-        label=_label(share, line),
+        label=_label(share, line, named),
         base=exact(line.base),
         rate="by bands" if share.bands else percent(line.rate),
         amount=cents(line.amount),
@@ -227,10 +236,10 @@ def working_of(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
     return (*_moved(share, line), f"{whole}{split}: {cents(line.amount)}")
 
 
-def _label(share: ShareResult, line: ShareLine) -> str:
+def _label(share: ShareResult, line: ShareLine, named: Named = as_it_is) -> str:
     """Return a line's words: the minimum of a part of a period names its days."""
     if line.seller:
-        return line.of
+        return described(line.product, named(line.cloud), named(line.seller))
     part = part_in_words(Interval(share.begin, share.end), _top_up(share, line))
     return f"{line.of}, {part}" if part else line.of
 
@@ -291,32 +300,44 @@ def _terms_of_payment(share: ShareResult) -> list[str]:
     return notes
 
 
-def _changed_sections(statement: Statement, direction: Direction) -> list[StatementSection]:
+def _changed_sections(
+    statement: Statement, direction: Direction, named: Named
+) -> list[StatementSection]:
     """Return the late amounts of a closed period, and the disputed ones, each with its reason."""
     sections = []
     if direction.corrections:
         lines = [
-            _change(change, _id(statement, change, is_restated=False))
+            _change(change, _id(statement, change, is_restated=False), named)
             for change in direction.corrections
         ]
         sections.append(
             _changed(
-                statement, direction, "corrections of closed months", direction.corrections, lines
+                statement,
+                direction,
+                "corrections of closed months",
+                direction.corrections,
+                lines,
+                named,
             )
         )
     if direction.restated:
         lines = [
-            _change(change, _id(statement, change, is_restated=True))
+            _change(change, _id(statement, change, is_restated=True), named)
             for change in direction.restated
         ]
         heading = "restatements of closed months, due with this one"
-        sections.append(_changed(statement, direction, heading, direction.restated, lines))
+        sections.append(_changed(statement, direction, heading, direction.restated, lines, named))
     # Their amounts are in the lines above already, so these have no names of their own.
     if direction.changes:
-        lines = [_change(change, "") for change in direction.changes]
+        lines = [_change(change, "", named) for change in direction.changes]
         sections.append(
             _changed(
-                statement, direction, "restated, and in the lines above", direction.changes, lines
+                statement,
+                direction,
+                "restated, and in the lines above",
+                direction.changes,
+                lines,
+                named,
             )
         )
     return sections
@@ -326,10 +347,11 @@ def _id(statement: Statement, change: StatementChange, *, is_restated: bool) -> 
     return change_id(statement.as_of, change, is_restated=is_restated)
 
 
-def _change(change: StatementChange, name: str) -> LineShown:
+def _change(change: StatementChange, name: str, named: Named) -> LineShown:
     return LineShown(
         id=name,
-        label=f"{change.period.begin:%Y-%m}: {change.of}",
+        label=f"{change.period.begin:%Y-%m}: "
+        + described(change.product, named(change.cloud), named(change.seller)),
         base=exact(exact_sum((change.new_base, -change.old_base))),
         rate="–",
         amount=cents(change.amount),
@@ -344,12 +366,13 @@ def _changed(
     heading: str,
     changed: Sequence[StatementChange],
     lines: Sequence[LineShown],
+    named: Named,
 ) -> StatementSection:
     in_dispute = f" In dispute besides: {cents(direction.disputed)}." if direction.disputed else ""
     return StatementSection(
         heading=heading,
-        payer=direction.payer,
-        payee=direction.payee,
+        payer=named(direction.payer),
+        payee=named(direction.payee),
         begin=statement.as_of.begin,
         end=statement.as_of.end,
         lines=tuple(lines),
@@ -358,7 +381,7 @@ def _changed(
     )
 
 
-def _ended_section(ended: Ended, statement: Statement) -> StatementSection:
+def _ended_section(ended: Ended, statement: Statement, named: Named) -> StatementSection:
     """Return the section of an ended share: the day from which nothing is due, and its clause."""
     # A share that ended before this period is over for all of it.
     begin = max(ended.day, statement.as_of.begin)
@@ -371,8 +394,8 @@ def _ended_section(ended: Ended, statement: Statement) -> StatementSection:
     )
     return StatementSection(
         heading=f"{ended.term}, ended",
-        payer=ended.payer,
-        payee=ended.payee,
+        payer=named(ended.payer),
+        payee=named(ended.payee),
         begin=begin,
         end=statement.as_of.end,
         lines=(nothing,),

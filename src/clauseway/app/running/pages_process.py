@@ -340,14 +340,21 @@ class HomePages:
         settlement = statement(self._home, period)
         if settlement is None:
             return None
+        words = Wording.of(each_of(self._up_to_now()))
         return msgspec.structs.replace(
-            statement_context(settlement), alerts=open_alerts(self._home, settlement.as_of)
+            statement_context(settlement, words.name),
+            alerts=open_alerts(self._home, settlement.as_of),
         )
 
     def _line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
         month(period)  # refuses a text that is not a month, before any line is looked for
         page: LineContext | None = import_module(_LINE_PAGE).line_page(
-            self._home, period, line, request, records
+            self._home,
+            period,
+            line,
+            request,
+            records,
+            named=Wording.of(each_of(self._up_to_now())).name,
         )
         return page
 

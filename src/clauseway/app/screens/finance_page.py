@@ -38,6 +38,7 @@ from clauseway.web.finance import (
 from clauseway.wording.names import Wording
 
 _STATEMENT, _LEDGER, _EVIDENCE = "statement", "ledger", "evidence"
+_PACK = "pack"
 _MEDIA_TYPES = {
     "html": "text/html",
     "pdf": "application/pdf",
@@ -76,7 +77,7 @@ def finance_page(
     months = month_states(home, settled_months)
     settled = [month.period for month in months if month.state != OPEN]
     latest = statement(home, settled[-1]) if settled else None
-    shown = statement_context(latest) if latest else None
+    shown = statement_context(latest, words.name) if latest else None
     return FinanceContext(
         title=title_of(opened),
         months=tuple(_month(words, month) for month in reversed(months)),
@@ -129,6 +130,7 @@ def _downloads(period: str) -> Iterator[FileLink]:
             yield FileLink(form.upper(), f"/download/{_STATEMENT}/{period}/{form}")
     for form in JOURNAL_FORMATS:
         yield FileLink(f"ledger ({form})", f"/download/{_LEDGER}/{period}/{form}")
+    yield FileLink(_PACK, f"/download/{_EVIDENCE}/{period}/{_PACK}")
 
 
 def _chip(figure: FigureShown) -> AssumptionChip:
@@ -157,7 +159,7 @@ def file_of(home: Home, document: str, period: str, form: str) -> SentFile | Non
         exporting = import_module(_JOURNALS)
         scope = exporting.ExportScope(period=period)
         content = exporting.journal_text(home, scope, form).text.encode()
-    elif (document, form) == (_EVIDENCE, "pack"):
+    elif (document, form) == (_EVIDENCE, _PACK):
         content = _packed(home, period)
     else:
         return None

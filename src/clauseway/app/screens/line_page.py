@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from clauseway.app.opening.home import Home
 from clauseway.app.reports import tracing
-from clauseway.app.reports.statements import cents, exact
+from clauseway.app.reports.statements import Named, as_it_is, cents, exact
 from clauseway.ledger.settlement import described
 from clauseway.values import USD, InvalidInput
 from clauseway.web.contexts import (
@@ -28,6 +28,7 @@ def line_page(
     request: str,
     records: str = "",
     records_max: int = 0,
+    named: Named = as_it_is,
 ) -> LineContext | None:
     """Return the page of a line of a month, with one request followed if it is named; None where
     the month has no such line or request.
@@ -41,18 +42,18 @@ def line_page(
         )
     except InvalidInput:
         return None
-    return line_context(trace) if (trace.period, trace.line.id) == (period, line) else None
+    return line_context(trace, named) if (trace.period, trace.line.id) == (period, line) else None
 
 
-def line_context(trace: tracing.LineTrace) -> LineContext:
-    """Return the trace for a page."""
+def line_context(trace: tracing.LineTrace, named: Named = as_it_is) -> LineContext:
+    """Return the trace for a page. `named` writes parties and clouds."""
     line = trace.line
     followed = any(request.share_after is not None for request in trace.requests)
     return LineContext(
         period=trace.period,
         id=line.id,
-        title=f"{line.payer} pays {line.payee} {cents(line.amount)}: "
-        + described(line.product, line.cloud, line.seller),
+        title=f"{named(line.payer)} pays {named(line.payee)} {cents(line.amount)}: "
+        + described(line.product, named(line.cloud), named(line.seller)),
         currency=USD,
         working=(*_counted(trace), *trace.working),
         remarks=trace.remarks,
