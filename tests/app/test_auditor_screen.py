@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
 import settled_book
+from clauseway.app.agreements.explaining import explain
 from clauseway.app.books.party_keys import create_key
 from clauseway.app.books.trusted_keys import trusted_keys, withdraw_key
 from clauseway.app.opening.home import Home
@@ -61,6 +63,51 @@ def test_the_evidence_of_a_month_is_a_file(client: TestClient) -> None:
     file = client.get("/download/evidence/2026-04/pack")
     assert file.status_code == 200
     assert file.content.startswith(b"PK")
+
+
+# -- a decision that was handed over
+
+
+def decided(outcome: str = "") -> str:
+    """A decision as `decide --json` prints it, with another outcome where one is given."""
+    opened = open_agreements([])
+    asked = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws"}
+    _, question = opened.asking((), as_of="2026-03-15", known_at="2026-03-15", reading={}, **asked)
+    written = json.loads(msgspec.json.encode(explain(opened, question)))
+    return json.dumps(written | ({"outcome": outcome} if outcome else {}))
+
+
+def asked_again(client: TestClient, receipt: str) -> str:
+    page = client.post("/auditor/decision", data={"receipt": receipt})
+    assert page.status_code == 200
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text.partition("<main")[2])).split())
+
+
+def test_a_decision_that_was_handed_over_is_asked_again(client: TestClient) -> None:
+    assert "/auditor/decision" in client.get("/auditor").text
+    page = asked_again(client, decided())
+    assert "repeats" in page
+    assert "OpenAI serves gpt-5.5 on AWS" in page
+    assert "As of 2026-03-15" in page
+
+
+def test_a_decision_with_another_outcome_says_what_was_recorded_and_what_is_now(client: TestClient) -> None:
+    page = asked_again(client, decided("permitted"))
+    assert "does not repeat" in page
+    assert "outcome permitted forbidden" in page
+
+
+@pytest.mark.parametrize(
+    "receipt", ["{", "{}", "<script>alert(1)</script>", '{"outcome": 1}', decided().replace("openai", "nobody")]
+)
+def test_a_decision_that_cannot_be_read_or_asked_is_told_and_stays_as_it_was_typed(
+    client: TestClient, receipt: str
+) -> None:
+    page = client.post("/auditor/decision", data={"receipt": receipt})
+    assert page.status_code == 200
+    assert page.text.partition('role="alert"')[2].partition("</p>")[0]
+    [kept] = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page.text, re.DOTALL)
+    assert html.unescape(kept) == receipt
 
 
 # -- a statement that was handed over

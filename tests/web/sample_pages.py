@@ -4,6 +4,7 @@ from datetime import date
 
 import msgspec
 from sample_screens import (
+    ASKED_AGAIN,
     AUDITOR,
     CHECK,
     COMPARED,
@@ -19,7 +20,7 @@ from sample_screens import (
 )
 
 from clauseway.values import Citation
-from clauseway.web.auditor import AuditorContext, CheckContext, HandedContext, LaunchesContext
+from clauseway.web.auditor import AuditorContext, CheckContext, DecisionContext, HandedContext, LaunchesContext
 from clauseway.web.contexts import (
     Alert,
     ClauseShown,
@@ -398,6 +399,9 @@ class SamplePages:
 
     async def check(self, subject: str) -> CheckContext | None:
         return CHECK if subject in ("books", STATEMENT.period) else None
+
+    async def decision(self, receipt: str) -> DecisionContext:
+        return ASKED_AGAIN if receipt else DecisionContext()
 
     async def handed(self, statement: str, signatures: str) -> HandedContext:
         return HANDED if statement else HandedContext()

@@ -6,6 +6,7 @@ from clauseway.values import Citation
 from clauseway.web.auditor import (
     AuditorContext,
     CheckContext,
+    DecisionContext,
     FactShown,
     HandedContext,
     KeyShown,
@@ -328,6 +329,7 @@ DRAFTED = DraftContext(
         ),
     ),
 )
+ASKED_AGAIN = DecisionContext(receipt='{"outcome": "</textarea><b>"}', check=CHECK)
 HANDED = HandedContext(
     statement='{"period": "</textarea><b>"}',
     signatures="{}",

@@ -28,6 +28,7 @@ ADDRESSES = (
     "/finance",
     "/auditor",
     "/auditor/launches",
+    "/auditor/decision",
     "/auditor/handed",
     "/auditor/check/2026-04",
     f"/statement/{STATEMENT.period}",
@@ -134,6 +135,15 @@ def test_a_draft_that_is_dropped_is_read_and_a_mistake_leads_to_its_line(served:
     expect(field).to_be_focused()
     marked = field.evaluate("field => field.value.slice(field.selectionStart, field.selectionEnd)")
     assert marked == "effective: <b>soon</b>"
+
+
+def test_a_decision_is_chosen_as_a_file(served: Served, page: Page, axe: str, tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.json"
+    receipt.write_text("{}")
+    page.goto(f"{served.url}/auditor/decision")
+    page.get_by_label("or choose a file").set_input_files(receipt)
+    expect(page.locator("#repeated-shown")).to_be_visible()
+    judge(page, axe)
 
 
 def test_a_statement_and_its_signatures_are_chosen_as_files_at_once(

@@ -68,7 +68,8 @@ class AuditorContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a check that was asked for, in a word and in sentences."""
+    """The result of a check that was asked for, in a word and in sentences. `lines` are what was
+    compared: its name, how it was stated, how it is now."""
 
     title: str
     holds: bool
@@ -103,6 +104,17 @@ class HandedContext(msgspec.Struct, frozen=True, kw_only=True):
     signed: tuple[SignatureShown, ...] = ()
     changed: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
+
+
+class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that somebody handed over, as it was typed, and asked again.
+
+    `problem` says why it cannot be; nothing but the form before one was typed.
+    """
+
+    receipt: str = ""
+    problem: str = ""
+    check: CheckContext | None = None
 
 
 class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +182,10 @@ class AuditorSource(Protocol):
         where the month is not settled."""
         ...
 
+    async def decision(self, receipt: str) -> DecisionContext:
+        """Return a decision that was handed over, asked again. Nothing is changed."""
+        ...
+
     async def handed(self, statement: str, signatures: str) -> HandedContext:
         """Return a statement that was handed over, performed again, and whether its signatures
         hold. Nothing is changed."""
@@ -194,6 +210,14 @@ AUDITOR_PAGES: Final[tuple[WebPage[AuditorSource], ...]] = (
             "None of its terms is of kind precedence, so no launch can break it.",
             "Open the auditor's screen: /auditor.",
         ),
+    ),
+    WebPage(
+        name="decision",
+        path="/auditor/decision",
+        form=("receipt",),
+        screen="/auditor",
+        link="Does a decision repeat?",
+        ask=lambda source, given: source.decision(given["receipt"]),
     ),
     WebPage(
         name="handed",

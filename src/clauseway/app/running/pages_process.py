@@ -46,6 +46,7 @@ from clauseway.app.running.readers import HomeReaders
 from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.app.screens.auditor_page import BOOKS, auditor_page, check_page
 from clauseway.app.screens.compare_page import compare_page, named_or_last
+from clauseway.app.screens.decision_page import decision_page
 from clauseway.app.screens.engineer_page import (
     GLANCE,
     Glance,
@@ -64,7 +65,13 @@ from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_
 from clauseway.gateway.transport.listening import listen
 from clauseway.values import InvalidInput, KnownAt, day_of
 from clauseway.web import create_app
-from clauseway.web.auditor import AuditorContext, CheckContext, HandedContext, LaunchesContext
+from clauseway.web.auditor import (
+    AuditorContext,
+    CheckContext,
+    DecisionContext,
+    HandedContext,
+    LaunchesContext,
+)
 from clauseway.web.contexts import (
     Alert,
     CloudCounts,
@@ -204,6 +211,9 @@ class HomePages:
         if subject != BOOKS:
             month(subject)
         return await asyncio.to_thread(check_page, self._home, subject)
+
+    async def decision(self, receipt: str) -> DecisionContext:
+        return await asyncio.to_thread(lambda: decision_page(self._up_to_now(), receipt))
 
     async def handed(self, statement: str, signatures: str) -> HandedContext:
         async with self._heavy:

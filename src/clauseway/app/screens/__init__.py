@@ -10,5 +10,6 @@ the pages draw. They change nothing.
     finance_page       months by state, balances, files to take away
     line_page          all that is behind a line of a statement
     auditor_page       what was stated and recorded, and checks of it
+    decision_page      a decision that somebody handed over
     handed_page        a statement that somebody handed over, and its signatures
 """

@@ -1,0 +1,63 @@
+"""The auditor's page of a decision that somebody handed over: the question asked again, as
+`clauseway verify` tells it."""
+
+from collections.abc import Iterator
+
+from clauseway.app.agreements.explaining import (
+    DecisionVerification,
+    Explanation,
+    read_explanation,
+    verify,
+)
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.values import InvalidInput
+from clauseway.web.auditor import CheckContext, DecisionContext
+from clauseway.wording.names import Wording
+
+_WHERE = "the decision"
+
+
+def decision_page(opened: Opened, receipt: str) -> DecisionContext:
+    """Return the page of a decision, as JSON. Nothing is kept."""
+    if not receipt.strip():
+        return DecisionContext(receipt=receipt)
+    try:
+        recorded = read_explanation(_WHERE, receipt.encode())
+        done = verify(opened, recorded)
+    except InvalidInput as error:
+        said = " ".join(problem.sentences for problem in error.problems)
+        return DecisionContext(receipt=receipt, problem=said)
+    return DecisionContext(receipt=receipt, check=_checked(opened, recorded, done))
+
+
+def _checked(opened: Opened, recorded: Explanation, done: DecisionVerification) -> CheckContext:
+    return CheckContext(
+        title=_sentence(opened, recorded),
+        holds=done.same,
+        said="repeats" if done.same else "does not repeat",
+        lines=tuple((each.what, each.recorded, each.now) for each in done.differences),
+        remarks=tuple(_remarks(recorded, done)),
+        command="clauseway verify FILE",
+    )
+
+
+def _sentence(opened: Opened, recorded: Explanation) -> str:
+    asked = recorded.question
+    again, question = opened.asking(
+        asked.suppositions,
+        as_of=asked.as_of,
+        known_at=asked.known_at,
+        reading=asked.readings,
+        **asked.given(),
+    )
+    return Wording.of(each_of(again)).right(question)
+
+
+def _remarks(recorded: Explanation, done: DecisionVerification) -> Iterator[str]:
+    asked = recorded.question
+    yield f"As of {asked.as_of}, as known at {asked.known_at}: {recorded.outcome} was recorded."
+    if asked.suppositions:
+        yield f"Supposed: {' · '.join(asked.suppositions)}."
+    for note in done.notes:
+        yield f"The {note.what} was edited since, without a change of meaning."
+    yield f"Receipt {done.recorded.id}."
