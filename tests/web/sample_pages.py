@@ -8,6 +8,7 @@ from sample_screens import (
     AUDITOR,
     CHECK,
     COMPARED,
+    COMPARED_BILL,
     DRAFTED,
     ENGINEER,
     FINANCE,
@@ -46,7 +47,7 @@ from clauseway.web.contexts import (
     Unavailable,
 )
 from clauseway.web.engineer import EngineerContext, RequestPath
-from clauseway.web.finance import FinanceContext, SentFile
+from clauseway.web.finance import BillContext, FinanceContext, SentFile
 from clauseway.web.lawyer import CompareContext, DraftContext, LawyerContext, QuestionAsked, TextContext
 from clauseway.web.overview import HomeContext, ScreenSummary
 
@@ -402,6 +403,9 @@ class SamplePages:
 
     async def decision(self, receipt: str) -> DecisionContext:
         return ASKED_AGAIN if receipt else DecisionContext()
+
+    async def bill(self, bill: str) -> BillContext:
+        return COMPARED_BILL if bill else BillContext()
 
     async def handed(self, statement: str, signatures: str) -> HandedContext:
         return HANDED if statement else HandedContext()

@@ -40,6 +40,9 @@ from clauseway.web.engineer import (
 from clauseway.web.finance import (
     AssumptionChip,
     BalanceShown,
+    BillContext,
+    BillItem,
+    BillRow,
     FileLink,
     FinanceContext,
     MonthShown,
@@ -328,6 +331,26 @@ DRAFTED = DraftContext(
             assumed=("Assumed, as it is: cap = USD 38000000000 (reported)",),
         ),
     ),
+)
+COMPARED_BILL = BillContext(
+    bill="</textarea><b>",
+    is_compared=True,
+    said="At stake: 30.00 USD.",
+    scope="2026-05-01 up to, not including, 2026-06-01, on AWS",
+    rows=(
+        BillRow(name="matched", items="6", at_stake="–", metered="414.00", billed="414.00"),
+        BillRow(name="in all", items="", at_stake="30.00", metered="444.00", billed="474.00"),
+    ),
+    items=(
+        BillItem(
+            said="2026-05-05 Azure eastus2 gpt-5.4 input_tokens: quantity differs, +30.00 USD",
+            quantities="metered 15,000,000 for 30 · billed 30,000,000 for 60",
+            causes=("duplicate: row 9 repeats row 2",),
+            behind="rows 2, 9",
+        ),
+    ),
+    more=3,
+    remarks=("Row 4, ContractedCost: <i>many</i> is no number. The row was left out.",),
 )
 ASKED_AGAIN = DecisionContext(receipt='{"outcome": "</textarea><b>"}', check=CHECK)
 HANDED = HandedContext(

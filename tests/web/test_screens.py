@@ -26,6 +26,7 @@ ADDRESSES = (
     "/engineer",
     "/engineer/request/req_1",
     "/finance",
+    "/finance/bill",
     "/auditor",
     "/auditor/launches",
     "/auditor/decision",
@@ -137,12 +138,15 @@ def test_a_draft_that_is_dropped_is_read_and_a_mistake_leads_to_its_line(served:
     assert marked == "effective: <b>soon</b>"
 
 
-def test_a_decision_is_chosen_as_a_file(served: Served, page: Page, axe: str, tmp_path: Path) -> None:
-    receipt = tmp_path / "receipt.json"
-    receipt.write_text("{}")
-    page.goto(f"{served.url}/auditor/decision")
-    page.get_by_label("or choose a file").set_input_files(receipt)
-    expect(page.locator("#repeated-shown")).to_be_visible()
+@pytest.mark.parametrize(("address", "shown"), [("/auditor/decision", "#repeated"), ("/finance/bill", "#compared")])
+def test_a_file_that_is_chosen_is_sent_and_answered(
+    served: Served, page: Page, axe: str, tmp_path: Path, address: str, shown: str
+) -> None:
+    chosen = tmp_path / "chosen"
+    chosen.write_text("{}")
+    page.goto(served.url + address)
+    page.get_by_label("or choose a file").set_input_files(chosen)
+    expect(page.locator(f"{shown}-shown")).to_be_visible()
     judge(page, axe)
 
 

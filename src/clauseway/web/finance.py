@@ -71,6 +71,45 @@ class FinanceContext(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[Alert, ...] = ()
 
 
+class BillRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a bill, or a likely cause within one: how many items, and its amounts."""
+
+    name: str
+    items: str
+    at_stake: str
+    metered: str
+    billed: str
+
+
+class BillItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An item in which a bill and the meter differ: what both sides say, likely causes with their
+    figures, and the rows and requests behind it."""
+
+    said: str
+    quantities: str = ""
+    causes: tuple[str, ...] = ()
+    behind: str = ""
+
+
+class BillContext(msgspec.Struct, frozen=True, kw_only=True):
+    """A cloud's bill as it was typed, held against the meter.
+
+    `problem` says why it cannot be; nothing but the form before one was typed. `more` counts the
+    items that are not listed.
+    """
+
+    bill: str = ""
+    problem: str = ""
+    is_compared: bool = False
+    holds: bool = False
+    said: str = ""
+    scope: str = ""
+    rows: tuple[BillRow, ...] = ()
+    items: tuple[BillItem, ...] = ()
+    more: int = 0
+    remarks: tuple[str, ...] = ()
+
+
 class SentFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file as it is sent: the name under which a browser keeps it, its kind, its bytes."""
 
@@ -84,6 +123,10 @@ class FinanceSource(Protocol):
 
     async def finance(self) -> FinanceContext:
         """Return the finance screen."""
+        ...
+
+    async def bill(self, bill: str) -> BillContext:
+        """Return a cloud's bill held against the meter. Nothing is changed."""
         ...
 
     async def file(self, document: str, period: str, form: str) -> SentFile | None:
@@ -107,6 +150,14 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
         path="/finance",
         screen="/finance",
         ask=lambda source, _: source.finance(),
+    ),
+    WebPage(
+        name="bill",
+        path="/finance/bill",
+        form=("bill",),
+        screen="/finance",
+        link="Does a cloud’s bill agree?",
+        ask=lambda source, given: source.bill(given["bill"]),
     ),
     WebPage(
         name="statement",

@@ -10,6 +10,7 @@ first what its gateways have written; they change nothing else.
     signing            statements signed, countersigned and disputed
     packing            a statement in one file, with all it takes to repeat it
     reconciling        a cloud's bill held against the meter
+    reconciliation_text  a reconciliation in words and rows
     one_request        a request as journal and lake know it
     what_if            a month under other terms, readings or figures
     rehearsing         traffic and months as if a draft amendment had been in effect

@@ -84,7 +84,7 @@ from clauseway.web.contexts import (
     Unavailable,
 )
 from clauseway.web.engineer import EngineerContext, RequestPath
-from clauseway.web.finance import FinanceContext, SentFile
+from clauseway.web.finance import BillContext, FinanceContext, SentFile
 from clauseway.web.lawyer import (
     CompareContext,
     DraftContext,
@@ -102,6 +102,7 @@ _COMPARED_MAX = 32
 # loads it.
 _LINE_PAGE = "clauseway.app.screens.line_page"
 _DRAFT_PAGE = "clauseway.app.screens.draft_page"
+_BILL_PAGE = "clauseway.app.screens.bill_page"
 _HANDED_PAGE = "clauseway.app.screens.handed_page"
 
 
@@ -197,6 +198,10 @@ class HomePages:
 
     async def finance(self) -> FinanceContext:
         return await asyncio.to_thread(self._finance)
+
+    async def bill(self, bill: str) -> BillContext:
+        async with self._heavy:
+            return await asyncio.to_thread(self._bill, bill)
 
     async def file(self, document: str, period: str, form: str) -> SentFile | None:
         return await asyncio.to_thread(file_of, self._home, document, period, form)
@@ -322,6 +327,10 @@ class HomePages:
         page: HandedContext = import_module(_HANDED_PAGE).handed_page(
             self._home, statement, signatures
         )
+        return page
+
+    def _bill(self, bill: str) -> BillContext:
+        page: BillContext = import_module(_BILL_PAGE).bill_page(self._home, bill, now())
         return page
 
     def _auditor(self) -> AuditorContext:

@@ -8,6 +8,7 @@ the pages draw. They change nothing.
     compare_page       two amendments compared
     draft_page         a draft compared and rehearsed
     finance_page       months by state, balances, files to take away
+    bill_page          a cloud's bill held against the meter
     line_page          all that is behind a line of a statement
     auditor_page       what was stated and recorded, and checks of it
     decision_page      a decision that somebody handed over

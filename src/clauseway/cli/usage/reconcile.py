@@ -1,9 +1,9 @@
 """`clauseway usage reconcile`: a cloud's bill against the meter."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.padding import Padding
@@ -11,17 +11,23 @@ from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.periods import month
+from clauseway.app.reports.reconciliation_text import (
+    behind,
+    differing,
+    quantities,
+    signed,
+    summary,
+    verdict,
+)
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.beside_text import cents, signed
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import held_agreements, held_prices
 from clauseway.cli.output import counted
 from clauseway.exchange.focus.bill_rows import COSTS
 from clauseway.exchange.usage.focus import VERSIONS_READ
-from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, ReconciledLine
-from clauseway.values import round_together
+from clauseway.ledger.reconciliation import Item, ReconciledLine
 
 DIFFERS = 2
 # More than a screen of findings is for --json.
@@ -124,67 +130,23 @@ def _print(out: Console, reconciliation: Reconciliation) -> None:
         print_indented(out, text, by=2)
     for currency, amount in result.unrated.items():
         print_indented(out, f"{amount:,f} {currency} have no rate and are in no amount.", by=2)
-    out.print(f"\n  {_verdict(reconciliation)}", style="bold")
-
-
-def _verdict(reconciliation: Reconciliation) -> str:
-    result = reconciliation.found
-    if reconciliation.is_whole:
-        return "Everything is matched."
-    shown = round_together({part.name: part.billed for part in result.parts})
-    rest = [
-        f"{part.name} {cents(shown[part.name])}"
-        for part in result.parts
-        if part.name in BESIDE and (part.billed or (part.name == NOT_READ and part.rows))
-    ]
-    beside = f" Beside it on the bill: {', '.join(rest)} USD." if rest else ""
-    if result.at_stake or reconciliation.unread:
-        return f"At stake: {cents(result.at_stake)} USD.{beside}"
-    return f"All usage that was compared is matched.{beside}"
+    out.print(f"\n  {verdict(reconciliation)}", style="bold")
 
 
 def _print_summary(out: Console, reconciliation: Reconciliation) -> None:
-    result = reconciliation.found
     table = _table(("", "items", "at stake", "metered", "billed"))
-    # Rounded together, so that the columns add up as they are shown.
-    metered = round_together({part.name: part.metered for part in result.parts})
-    billed = round_together({part.name: part.billed for part in result.parts})
-    for part in result.parts:
-        if not part.rows and not part.metered:
-            continue
-        count, at_stake = result.by_status.get(part.name, (part.rows, Decimal(0)))
-        is_known = part.name in result.by_status
-        table.add_row(
-            part.name,
-            f"{count:,}",
-            cents(at_stake) if is_known and part.name != MATCHED else "–",
-            cents(metered[part.name]) if is_known else "–",
-            cents(billed[part.name]),
-        )
-    for cause, (count, at_stake) in result.by_cause.items():
-        name = f"  likely {cause}" if not cause.startswith("no ") else f"  {cause}"
-        table.add_row(name, f"{count:,}", cents(at_stake), "", "")
-    table.add_row("in all", "", cents(result.at_stake), cents(result.metered), cents(result.total))
-    table.add_row("billed less metered", "", "", "", signed(result.total - result.metered))
+    for row in summary(reconciliation):
+        table.add_row(*msgspec.structs.astuple(row))
     out.print(Padding(table, (1, 0, 1, 2), expand=False))
 
 
 def _print_items(out: Console, reconciliation: Reconciliation) -> None:
     result = reconciliation.found
-    # Items of a day that differs as a whole are told once, by that day.
-    whole = {(day.day, cloud, day.status) for day in result.whole_days for cloud in day.clouds}
     for day in result.whole_days:
         text = f"  {day.day} {', '.join(day.clouds)}: the whole day is {day.status}, {signed(day.difference)}"
         out.print(text, style="bold")
         out.print(f"    {counted(day.items, 'item')}", style="dim")
-    items = [
-        (line, item)
-        for line in result.lines
-        for item in line.items
-        if item.status != MATCHED and (line.day, line.cloud, item.status) not in whole
-    ]
-    # Those with the most money at stake first.
-    items.sort(key=lambda pair: (-pair[1].at_stake, pair[0].day, pair[0].product, pair[1].unit))
+    items = differing(reconciliation)
     for line, item in items[:_SHOWN]:
         _print_item(out, line, item)
     if len(items) > _SHOWN:
@@ -197,20 +159,10 @@ def _print_item(out: Console, line: ReconciledLine, item: Item) -> None:
         f"  {line.day} {where} {line.product} {item.unit}: {item.status}, {signed(item.difference)}",
         style="bold",
     )
-    out.print(
-        f"    metered {item.metered_quantity:,} for {_known(item.metered)} · "
-        f"billed {item.billed_quantity.normalize():,f} for {_known(item.billed)}"
-    )
+    out.print(f"    {quantities(item)}")
     for cause in item.causes:
         print_indented(out, f"{cause.name}: {cause.detail}", by=4)
-    rows = ", ".join(map(str, item.rows[:8])) + (", …" if len(item.rows) > 8 else "")
-    requests = " to ".join(item.requests)
-    behind = [f"rows {rows}" if rows else "", f"requests {requests}" if requests else ""]
-    print_indented(out, " · ".join(filter(None, behind)), by=4, style="dim")
-
-
-def _known(amount: Decimal | None) -> str:
-    return "an unknown amount" if amount is None else f"{amount.normalize():,f}"
+    print_indented(out, behind(item), by=4, style="dim")
 
 
 def _table(columns: tuple[str, ...]) -> Table:

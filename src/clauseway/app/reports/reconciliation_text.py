@@ -1,0 +1,112 @@
+"""A reconciliation in words and rows: its verdict, its parts as they add up, and what differs, the
+most money first."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.app.reports.reconciling import Reconciliation
+from clauseway.app.reports.statements import cents
+from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, ReconciledLine
+from clauseway.values import round_together
+
+
+class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a bill, or a likely cause: how many items, and its amounts; `–` where there is
+    none."""
+
+    name: str
+    items: str
+    at_stake: str
+    metered: str = ""
+    billed: str = ""
+
+
+def verdict(reconciliation: Reconciliation) -> str:
+    """Return in a sentence whether the bill agrees, or how much is at stake."""
+    result = reconciliation.found
+    if reconciliation.is_whole:
+        return "Everything is matched."
+    shown = round_together({part.name: part.billed for part in result.parts})
+    rest = [
+        f"{part.name} {cents(shown[part.name])}"
+        for part in result.parts
+        if part.name in BESIDE and (part.billed or (part.name == NOT_READ and part.rows))
+    ]
+    beside = f" Beside it on the bill: {', '.join(rest)} USD." if rest else ""
+    if result.at_stake or reconciliation.unread:
+        return f"At stake: {cents(result.at_stake)} USD.{beside}"
+    return f"All usage that was compared is matched.{beside}"
+
+
+def summary(reconciliation: Reconciliation) -> Iterator[SummaryRow]:
+    """Yield the bill's parts, the likely causes of what differs, and the sums of both sides."""
+    result = reconciliation.found
+    # Rounded together, so that the columns add up as they are shown.
+    metered = round_together({part.name: part.metered for part in result.parts})
+    billed = round_together({part.name: part.billed for part in result.parts})
+    for part in result.parts:
+        if not part.rows and not part.metered:
+            continue
+        count, at_stake = result.by_status.get(part.name, (part.rows, Decimal(0)))
+        is_known = part.name in result.by_status
+        yield SummaryRow(
+            name=part.name,
+            items=f"{count:,}",
+            at_stake=cents(at_stake) if is_known and part.name != MATCHED else "–",
+            metered=cents(metered[part.name]) if is_known else "–",
+            billed=cents(billed[part.name]),
+        )
+    for cause, (count, at_stake) in result.by_cause.items():
+        name = f"  likely {cause}" if not cause.startswith("no ") else f"  {cause}"
+        yield SummaryRow(name=name, items=f"{count:,}", at_stake=cents(at_stake))
+    yield SummaryRow(
+        name="in all",
+        items="",
+        at_stake=cents(result.at_stake),
+        metered=cents(result.metered),
+        billed=cents(result.total),
+    )
+    difference = result.total - result.metered
+    yield SummaryRow(name="billed less metered", items="", at_stake="", billed=signed(difference))
+
+
+def differing(reconciliation: Reconciliation) -> list[tuple[ReconciledLine, Item]]:
+    """Return the items that differ, those with the most money at stake first; items of a day that
+    differs as a whole are told once, by that day."""
+    result = reconciliation.found
+    whole = {(day.day, cloud, day.status) for day in result.whole_days for cloud in day.clouds}
+    items = [
+        (line, item)
+        for line in result.lines
+        for item in line.items
+        if item.status != MATCHED and (line.day, line.cloud, item.status) not in whole
+    ]
+    items.sort(key=lambda pair: (-pair[1].at_stake, pair[0].day, pair[0].product, pair[1].unit))
+    return items
+
+
+def quantities(item: Item) -> str:
+    """Return what both sides say of an item."""
+    return (
+        f"metered {item.metered_quantity:,} for {_known(item.metered)} · "
+        f"billed {item.billed_quantity.normalize():,f} for {_known(item.billed)}"
+    )
+
+
+def behind(item: Item) -> str:
+    """Return the bill's rows and the meter's requests behind an item."""
+    rows = ", ".join(map(str, item.rows[:8])) + (", …" if len(item.rows) > 8 else "")
+    requests = " to ".join(item.requests)
+    sides = [f"rows {rows}" if rows else "", f"requests {requests}" if requests else ""]
+    return " · ".join(filter(None, sides))
+
+
+def signed(amount: Decimal) -> str:
+    """+1,234.56; nothing has no sign."""
+    return f"{amount:+,.2f}" if amount else "0.00"
+
+
+def _known(amount: Decimal | None) -> str:
+    return "an unknown amount" if amount is None else f"{amount.normalize():,f}"
