@@ -5,6 +5,7 @@ python -m tests.simulator --seed 17 --history       one seed again, with all tha
 python -m tests.simulator --planted                 which seed finds each planted bug, by which law
 … --json FILE                                       the summary as a record, beside what is printed
 … --once                                            that record is of the longest run, beside the one of `make soak`
+… --join                                            these seeds join those of the same commit in that record
 """
 
 import argparse
@@ -12,10 +13,12 @@ import os
 import platform
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -30,12 +33,15 @@ def main() -> int:
     if options.seed is not None:
         return _replay(options.seed, with_history=options.history)
     summary, planted = Summary(), list[FoundBug]()
+    seeds = range(options.begin, options.begin + options.seeds)
+    joined = _joined(options.json, seeds) if options.join else {}
     if options.seeds:
-        summary = _run(range(options.begin, options.begin + options.seeds), options.jobs)
+        summary = _run(seeds, options.jobs)
     if options.planted:
         planted = _hunt_all(options.most, options.jobs)
     if options.json is not None:
-        _write(options.json, "simulator-once" if options.once else "simulator", summary, planted)
+        kind = "simulator-once" if options.once else "simulator"
+        _write(options.json, kind, _with(_record(summary, seeds), joined), planted)
     return 1 if summary.failed or any(found.seed < 0 for found in planted) else 0
 
 
@@ -49,8 +55,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--planted", action="store_true", help="search for each planted bug")
     parser.add_argument("--most", type=int, default=400, help="with --planted: in so many seeds at most")
     parser.add_argument("--once", action="store_true", help="with --json: it is the record of the longest run")
+    parser.add_argument("--join", action="store_true", help="with --json: add these seeds to the record there")
     parser.add_argument("--json", type=Path, help="write the summary to this file")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.join and options.json is None:
+        parser.error("--join needs the record to join: --json FILE")
+    return options
 
 
 def _replay(seed: int, *, with_history: bool) -> int:
@@ -102,25 +112,58 @@ def _hunt_one(place: int, most: int) -> FoundBug:
     return hunt(BUGS[place], seeds_for(BUGS[place], most))
 
 
-def _write(path: Path, kind: str, summary: Summary, planted: list[FoundBug]) -> None:
+def _commit() -> str:
+    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _record(summary: Summary, seeds: range) -> dict[str, Any]:
+    """What was run of these seeds, and what came of it."""
+    return {
+        "seeds": summary.seeds,
+        "parts": [f"{seeds.start} to {seeds.stop - 1}"] if seeds else [],
+        "operations": summary.operations,
+        "faults": summary.faults,
+        "broken": len(summary.failed),
+    }
+
+
+def _joined(path: Path, seeds: range) -> dict[str, Any]:
+    """Return the record that these seeds join. End where it is of another commit, or has some of them."""
+    if not path.exists():
+        return {}
+    record: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    if record["commit"] != _commit():
+        sys.exit(f"{path} is of commit {record['commit']}: remove it, or run that commit")
+    for part in record["parts"]:
+        first, last = map(int, part.split(" to "))
+        if seeds.start <= last and first < seeds.stop:
+            sys.exit(f"{path} has the seeds {part}: name others")
+    return record
+
+
+def _with(record: dict[str, Any], joined: dict[str, Any]) -> dict[str, Any]:
+    """Return both records as one."""
+    if not joined:
+        return record
+    sums = {name: joined[name] + record[name] for name in ("seeds", "parts", "operations", "broken")}
+    return sums | {"faults": Counter(joined["faults"]) + Counter(record["faults"])}
+
+
+def _write(path: Path, kind: str, record: dict[str, Any], planted: list[FoundBug]) -> None:
     """Write a record of what was run, where and of which commit."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    record = {
+    whole = {
         "kind": kind,
         "day": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}",
-        "commit": commit,
-        "seeds": summary.seeds,
-        "operations": summary.operations,
-        "faults": summary.faults,
-        "broken": len(summary.failed),
+        "commit": _commit(),
+        **record,
         "laws": list(LAWS),
         "planted": planted,
         "unseen": {"name": UNSEEN.name, "why": UNSEEN.why_unseen},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n")
 
 
 if __name__ == "__main__":

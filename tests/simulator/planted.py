@@ -229,6 +229,10 @@ BUGS = (
         "or _known_at(self._lake, self._opened, self._prices, days.end)", "or str(KnownAt(time.time_ns()))",
         REPEATED, 4,
     ),
+    Bug(
+        "a settlement reads what is sealed while it settles", "clauseway.app.books.settling:Settler.__init__",
+        "lake = lake.snapshot()", "pass", FAULTS, 3299,
+    ),
 )  # fmt: skip
 
 UNSEEN = Bug(

@@ -26,8 +26,7 @@ from clauseway.ledger.floors import calendar_period
 from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
-from clauseway.storage.control.control import Sealed
-from clauseway.storage.lake.file_list import lost_files
+from clauseway.storage.lake.file_list import LakeListing
 from clauseway.values import Interval, day_of
 
 # Changes whenever sums of before would be other sums today.
@@ -41,12 +40,12 @@ def named(*parts: object) -> str:
 
 
 def usage_names(
-    control: Control, usage: Iterable[Sealed], period_of: Callable[[date], Interval]
+    listing: LakeListing, period_of: Callable[[date], Interval]
 ) -> dict[date, list[str]]:
     """Return, by the first day of each period, the batches that may hold usage of it and the lost
     files that may."""
-    batches = ((batch.name, batch.first_day, batch.last_day) for batch in usage)
-    lost = ((file.name, file.first_day, file.last_day) for file in lost_files(control))
+    batches = ((batch.name, batch.first_day, batch.last_day) for batch in listing.batches)
+    lost = ((file.name, file.first_day, file.last_day) for file in listing.lost)
     names: dict[date, list[str]] = defaultdict(list)
     for name, first, last in (*batches, *lost):
         day = first
@@ -109,7 +108,7 @@ class CarriedSums:
 
     What was kept is read where its name is right; what was made is kept by `keep`.
 
-    `usage` are the sealed batches, `lines` returns the charges of some days.
+    `listing` is that of the lake whose usage is summed, `lines` returns the charges of some days.
     """
 
     def __init__(
@@ -117,11 +116,11 @@ class CarriedSums:
         control: Control,
         price_names: PriceNames,
         catalog: Catalog,
-        usage: Sequence[Sealed],
+        listing: LakeListing,
         lines: RevenueLines,
     ) -> None:
         self._control, self._catalog, self._lines = control, catalog, lines
-        self._usage = usage_names(control, usage, _month_of)
+        self._usage = usage_names(listing, _month_of)
         self._prices = price_names
         self._of_catalog = named(catalog)
         self._months: dict[date, str] = {}

@@ -8,7 +8,7 @@ own, and only the days of that batch are read again; files that are merged chang
 kept under another name is treated as missing.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 
@@ -19,7 +19,6 @@ from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.ledger import RevenueLine
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
-from clauseway.storage.control.control import Sealed
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.content import stretches
 from clauseway.storage.usage.priced import revenue
@@ -53,14 +52,13 @@ class DayCharges:
         prices: PriceTable,
         price_names: PriceNames,
         in_no_base: Collection[str],
-        usage: Iterable[Sealed],
         *,
         use_kept: bool,
     ) -> None:
         self._lake, self._prices, self._price_names = lake, prices, price_names
         self._in_no_base = sorted(in_no_base)
         self._use_kept = use_kept
-        self._batches = usage_names(lake.control, usage, _one_day)
+        self._batches = usage_names(lake.listing, _one_day)
         self._covered: Interval | None = None
         self._lines: dict[date, _Lines] = {}
         self._made: dict[date, KeptSum] = {}

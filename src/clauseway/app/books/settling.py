@@ -258,8 +258,9 @@ def books_locked(
 class Settler:
     """Settles months of a home's usage, as known now.
 
-    Usage is read once for all days that are asked for. What lies before a month is taken from sums
-    that were kept, with `use_kept`; without, everything is read.
+    Usage is that of the lake as it was listed at the beginning: what gateways seal meanwhile is in
+    no part of a settlement. It is read once for all days that are asked for. What lies before a
+    month is taken from sums that were kept, with `use_kept`; without, everything is read.
     """
 
     def __init__(
@@ -274,6 +275,7 @@ class Settler:
     ) -> None:
         self.shares = shares_of(opened, prices.known_at, readings)
         self.terms = _terms_of(opened)
+        lake = lake.snapshot()
         self._lake, self._opened, self._prices = lake, opened, prices
         self._figures = figures_of(opened)
         # Open weights, for example: they may be used without a price, and are shared by nobody.
@@ -284,18 +286,18 @@ class Settler:
         # it.
         self.stated_known_at = ""
         self._contents: tuple[Interval, list[DayContent]] | None = None
-        batches = lake.control.batches()
         # Sums are kept of all usage: of a part of it, everything is read.
         self._use_kept = use_kept and not lake.is_limited
         price_names = PriceNames(prices)
         self.charges = DayCharges(
-            lake, prices, price_names, self._in_no_base, batches, use_kept=self._use_kept
+            lake, prices, price_names, self._in_no_base, use_kept=self._use_kept
         )
         self.sums = CarriedSums(
-            lake.control, price_names, opened.catalog, batches, self.charges.lines
+            lake.control, price_names, opened.catalog, lake.listing, self.charges.lines
         )
         self.first_day_of_usage = min(
-            (batch.first_day for batch in batches if batch.first_day is not None), default=None
+            (batch.first_day for batch in lake.listing.batches if batch.first_day is not None),
+            default=None,
         )
         self.inputs = Inputs(
             agreement=text_hash(opened),

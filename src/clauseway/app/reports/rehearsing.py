@@ -545,7 +545,8 @@ def _months(
     """Yield the settled months that lie in the days played, both ways; with figures given, all
     of them that are played."""
     vouchers = Books(lake.control).vouchers()
-    sides = [Settler(lake, side, prices, readings, vouchers) for side in (real, played)]
+    usage = lake.snapshot()  # both sides are of the same
+    sides = [Settler(usage, side, prices, readings, vouchers) for side in (real, played)]
     for side in sides:
         # Usage is read once for all months.
         begins = [days.begin.replace(day=1), *(share.begin for share in side.shares)]

@@ -37,9 +37,12 @@ from clauseway.storage.books.books import Books
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage.past import copied, forget_since, rows_known
-from clauseway.values import Interval, InvalidInput, KnownAt, Problem
+from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt, Problem
 
 _ZERO = Decimal(0)
+# A month is settled in less; and so many batches, sealed in that time, are taken away one by one.
+_SETTLING_NS = HOUR_NS
+_SEALED_MEANWHILE = 20
 
 
 def verify_settled(home: Home, period: str, party: str) -> StatementVerification:
@@ -299,6 +302,13 @@ def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None
         # Another home's usage may have come since, which was known there before.
         yield lake.as_known(settled_ns)
         yield lake.as_known(settled_ns, settled_ns)
+        # What gateways sealed while the month was settled is in no part of the settlement.
+        begun_ns = settled_ns - _SETTLING_NS
+        meanwhile = {
+            file.sealed_ns for file in lake.usage_files() if begun_ns < file.sealed_ns <= settled_ns
+        }
+        for sealed_ns in sorted(meanwhile, reverse=True)[:_SEALED_MEANWHILE]:
+            yield lake.as_known(settled_ns, sealed_ns - 1)
 
 
 def _batches_then(lake: Lake, inputs: Inputs) -> tuple[int, int]:

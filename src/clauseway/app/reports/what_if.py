@@ -87,10 +87,10 @@ def what_if(
     amended = as_amended_by(opened, otherwise.amendments)
     with open_lake(home) as lake:
         vouchers = Books(lake.control).vouchers()
-        real = Settler(lake, opened, prices, readings, vouchers).settle(days, accepted)
-        as_if = Settler(lake, amended, prices, {**readings, **otherwise.readings}, vouchers).settle(
-            days, supposed
-        )
+        usage = lake.snapshot()  # both sides are of the same
+        real = Settler(usage, opened, prices, readings, vouchers).settle(days, accepted)
+        supposing = {**readings, **otherwise.readings}
+        as_if = Settler(usage, amended, prices, supposing, vouchers).settle(days, supposed)
     return WhatIf(
         period=period,
         under=_in_words(otherwise),

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from clauseway.storage.control import schema
-from clauseway.storage.control.control import Control, as_record
+from clauseway.storage.control.control import Control, Sealed, as_record
 from clauseway.values import Interval, InvalidInput, Problem
 
 USAGE, INTENTS = "usage", "intents"
@@ -92,6 +92,44 @@ def forget(control: Control, names: Iterable[str]) -> None:
             connection.execute(
                 delete(schema.lake_files).where(columns.name == name, columns.retired_ns > 0)
             )
+
+
+class LakeListing(msgspec.Struct, frozen=True):
+    """The lake as it was listed at an instant: the sealed batches in order of commit, the usage
+    files that readers see and those whose loss was accepted."""
+
+    batches: tuple[Sealed, ...]
+    files: tuple[LakeFile, ...]
+    lost: tuple[LakeFile, ...]
+
+    def usage_files(self, days: Interval | None) -> list[LakeFile]:
+        """Return the files, all or those with rows of some of the days."""
+        return [
+            file
+            for file in self.files
+            if days is None or (file.first_day < days.end and file.last_day >= days.begin)
+        ]
+
+
+def listing_of(control: Control) -> LakeListing:
+    """Return what is listed now, read in one transaction."""
+    batches, files = schema.manifest, schema.lake_files
+    listed = (files.c.kind == USAGE) & (files.c.retired_ns == 0)
+    with control.reading() as connection:
+        sealed = connection.execute(select(batches).order_by(batches.c.sequence))
+        rows = connection.execute(select(files).where(listed).order_by(files.c.sequence))
+        usage = [as_record(LakeFile, row) for row in rows]
+        return LakeListing(
+            batches=tuple(as_record(Sealed, row) for row in sealed),
+            files=tuple(file for file in usage if not file.lost_ns),
+            lost=tuple(file for file in usage if file.lost_ns),
+        )
+
+
+def refuse_dropped(control: Control, days: Interval) -> None:
+    """Raise DroppedDays if single records of these days were dropped."""
+    with control.reading() as connection:
+        _refuse_dropped(connection, days)
 
 
 def files_of(control: Control, kind: str, days: Interval | None = None) -> list[LakeFile]:

@@ -29,10 +29,13 @@ from clauseway.storage.lake.file_list import (
     INTENTS,
     USAGE,
     LakeFile,
+    LakeListing,
     files_of,
     forget,
     kept_names,
     list_files,
+    listing_of,
+    refuse_dropped,
 )
 from clauseway.storage.lake.hourly_sums import Sums, add_sums, replace_day
 from clauseway.storage.lake.quarantine import hold
@@ -72,6 +75,7 @@ class Lake:
         self.control = control
         self.store: Store = store or FolderStore(root)
         self.known_ns = self.sealed_ns = _NO_LIMIT_NS
+        self._listing: LakeListing | None = None
         self.engine: QueryEngine = duckdb_engine
         if not root.exists():
             make_folder(root)
@@ -94,6 +98,20 @@ class Lake:
         limited.known_ns = known_ns
         limited.sealed_ns = self.sealed_ns if sealed_ns is None else sealed_ns
         return limited
+
+    def snapshot(self) -> "Lake":
+        """Return the lake as it is listed now: what is sealed, merged or lost while sums of usage
+        are made changes none of them. Of a snapshot: itself."""
+        if self._listing is not None:
+            return self
+        still = copy(self)
+        still._listing = listing_of(self.control)
+        return still
+
+    @property
+    def listing(self) -> LakeListing:
+        """Return the listing that sums are made from: the snapshot's, or the present one."""
+        return self._listing or listing_of(self.control)
 
     def priced_by(self, engine: QueryEngine) -> "Lake":
         """Return the lake with another engine to sum and price its usage."""
@@ -201,7 +219,12 @@ class Lake:
     def usage_files(self, days: Interval | None = None) -> Sequence[LakeFile]:
         """Return the files that sums of usage are made from. Readers of their rows call `sound`
         first."""
-        files = files_of(self.control, USAGE, days)
+        if self._listing is None:
+            files = files_of(self.control, USAGE, days)
+        else:
+            files = self._listing.usage_files(days)
+            if days is not None:
+                refuse_dropped(self.control, days)
         return [file for file in files if file.sealed_ns <= self.sealed_ns]
 
     def sound(self, files: Sequence[LakeFile]) -> Sequence[LakeFile]:
