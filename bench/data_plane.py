@@ -42,11 +42,14 @@ _HASH_KEY = "5a" * 32
 _NOT_HERE = "skipped: it could not be fetched on this machine"
 
 
-class _Proxy(msgspec.Struct):
+class Proxy(msgspec.Struct):
+    """What is put under load, and the processes whose CPU time counts."""
+
     port: int
     processes: list[int]
     headers: tuple[str, ...] = ()
     authority: str = ""  # who signed its certificate, where it speaks TLS
+    secret: str = SECRET
 
 
 def measure(effort: Effort) -> list[Result]:
@@ -105,14 +108,14 @@ class Bench:
         self.budget = Budget(id=everything.id, whose=everything.whose)
         self.leases = stack.enter_context(lease_server(house))
         self.ours = self.another("ours")
-        self.interpreted: dict[str, _Proxy] = {}
+        self.interpreted: dict[str, Proxy] = {}
         if compiled():
             plan = _plan(
                 cloud, _auth_by_key(), "azure", "/openai/v1", self.budget, str(self.leases)
             )
             interpreted = gateway_on(home / "interpreted", plan, core, interpreted=True)
             self.interpreted["interpreted"] = stack.enter_context(interpreted)
-        self.peers: dict[str, _Proxy] = {}
+        self.peers: dict[str, Proxy] = {}
         self.missing: dict[str, str] = {}
         for name in peers:
             running = PEERS[name](cache(), home / name, cloud)
@@ -120,7 +123,7 @@ class Bench:
                 self.missing[name] = _NOT_HERE
                 continue
             stack.callback(running.stop)
-            self.peers[name] = _Proxy(running.port, running.processes(), running.headers)
+            self.peers[name] = Proxy(running.port, running.processes(), running.headers)
             for process in running.processes():
                 _pin_all(process, core)
 
@@ -133,46 +136,32 @@ class Bench:
         *,
         under: Sequence[str] = (),
         **more: Any,
-    ) -> _Proxy:
+    ) -> Proxy:
         """Our gateway over the cloud, with that way of authenticating to it; `under` is the command of
         a program that runs it and watches."""
         plan = _plan(self.cloud, auth, dialect, path, self.budget, str(self.leases), **more)
         return self.stack.enter_context(gateway_on(self.home / name, plan, self.core, under=under))
 
-    def another(self, name: str, *, under: Sequence[str] = ()) -> _Proxy:
+    def another(self, name: str, *, under: Sequence[str] = ()) -> Proxy:
         """Our gateway over the cloud, with a key, in a folder of its own."""
         return self.gateway(name, _auth_by_key(), "azure", "/openai/v1", under=under)
 
     def load(
         self,
-        proxy: _Proxy,
+        proxy: Proxy,
         *,
         stream: bool = False,
         connections: int = _CONNECTIONS,
         rate: float = 0.0,
     ) -> dict[str, float]:
-        command = [
-            sys.executable,
-            "-m",
-            "bench.load",
-            "--port",
-            str(proxy.port),
-            "--connections",
-            str(connections),
-        ]
-        command += ["--seconds", str(self.effort.seconds), "--rate", str(rate)]
-        command += [f"--process={process}" for process in proxy.processes]
-        command += [f"--header={line}" for line in proxy.headers] + (["--stream"] if stream else [])
-        command += ["--authority", proxy.authority] if proxy.authority else []
-        measured = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=True,
-            preexec_fn=lambda: _pin(self.other_core),
+        return load(
+            proxy,
+            seconds=self.effort.seconds,
+            core=self.other_core,
+            stream=stream,
+            connections=connections,
+            rate=rate,
         )
-        figures: dict[str, float] = json.loads(measured.stdout)
-        return figures
 
     def beside_peers(self, name: str, *, stream: bool) -> Result:
         proxies = {"ours": self.ours, **self.interpreted, **self.peers}
@@ -181,7 +170,7 @@ class Bench:
             for who, proxy in proxies.items():
                 seen[who].append(self.load(proxy, stream=stream))
         runs = {who: [round(one["cpu_us"], 2) for one in figures] for who, figures in seen.items()}
-        notes = {who: _note(figures) for who, figures in seen.items()} | self.missing
+        notes = {who: note_of(figures) for who, figures in seen.items()} | self.missing
         how = "compiled" if self.interpreted else "interpreted, as nothing could be compiled here"
         notes["ours"] += f"; {how}"
         return result(name, "CPU µs per request", None, runs, notes)
@@ -214,12 +203,12 @@ class Bench:
                     "CPU µs per request",
                     goal_us,
                     runs,
-                    {"ours": _note(notes)},
+                    {"ours": note_of(notes)},
                 )
             )
         return results
 
-    def _other_gateways(self) -> Iterator[tuple[str, float | None, _Proxy]]:
+    def _other_gateways(self) -> Iterator[tuple[str, float | None, Proxy]]:
         signed = Auth(
             kind="sigv4",
             secret="bench",
@@ -257,7 +246,7 @@ class Bench:
                 _pin_all(process, self.core)
             pairs["nginx"] = (
                 self.peers["nginx"],
-                _Proxy(running.port, running.processes(), authority=authority),
+                Proxy(running.port, running.processes(), authority=authority),
             )
         runs: dict[str, list[float]] = {who: [] for who in pairs}
         seen: dict[str, list[dict[str, float]]] = {who: [] for who in pairs}
@@ -266,13 +255,13 @@ class Bench:
                 before, after = self.load(plain), self.load(encrypted)
                 runs[who].append(round(after["cpu_us"] - before["cpu_us"], 2))
                 seen[who].append(after)
-        notes = {who: _note(figures) for who, figures in seen.items()}
+        notes = {who: note_of(figures) for who, figures in seen.items()}
         return result("request/tls-on-top", "CPU µs per request", None, runs, notes)
 
     def latency(self, requests: Result) -> list[Result]:
         """Added at one connection beyond the cloud and a forced write; and the slowest hundredth at half load. nginx,
         which forces nothing to disk, is beside it: what a hop and the pace cost on this machine."""
-        cloud, rate = _Proxy(self.cloud, [os.getpid()]), _rate_of(requests) / 2
+        cloud, rate = Proxy(self.cloud, [os.getpid()]), _rate_of(requests) / 2
         beside = {"nginx": self.peers["nginx"]} if "nginx" in self.peers else {}
         added: dict[str, list[float]] = {who: [] for who in ("ours", *beside)}
         slowest: dict[str, list[float]] = {who: [] for who in ("ours", *beside)}
@@ -328,7 +317,30 @@ class Bench:
         return result("start/first-request", "s", 0.7, {"ours": took}, {})
 
 
-def _note(figures: Sequence[dict[str, float]]) -> str:
+def load(
+    proxy: Proxy,
+    *,
+    seconds: float,
+    core: int,
+    stream: bool = False,
+    connections: int = _CONNECTIONS,
+    rate: float = 0.0,
+) -> dict[str, float]:
+    """The figures of `bench.load`, which runs on that core."""
+    command = [sys.executable, "-m", "bench.load", "--port", str(proxy.port)]
+    command += ["--connections", str(connections), "--seconds", str(seconds), "--rate", str(rate)]
+    command += ["--secret", proxy.secret]
+    command += [f"--process={process}" for process in proxy.processes]
+    command += [f"--header={line}" for line in proxy.headers] + (["--stream"] if stream else [])
+    command += ["--authority", proxy.authority] if proxy.authority else []
+    measured = subprocess.run(
+        command, capture_output=True, text=True, check=True, preexec_fn=lambda: _pin(core)
+    )
+    figures: dict[str, float] = json.loads(measured.stdout)
+    return figures
+
+
+def note_of(figures: Sequence[dict[str, float]]) -> str:
     middle = sorted(figures, key=lambda one: one["cpu_us"])[len(figures) // 2]
     bad = sum(int(one["bad"]) for one in figures)
     return (
@@ -405,7 +417,7 @@ def compiled() -> Path | None:
 @contextlib.contextmanager
 def gateway_on(
     home: Path, plan: Plan, core: int, *, interpreted: bool = False, under: Sequence[str] = ()
-) -> Iterator[_Proxy]:
+) -> Iterator[Proxy]:
     """A gateway on that core, compiled where that was possible."""
     home.mkdir(parents=True, exist_ok=True)
     modules = None if interpreted else compiled()
@@ -428,7 +440,7 @@ def gateway_on(
         assert process.stdout is not None
         try:
             ready = json.loads(process.stdout.readline())
-            yield _Proxy(ready["ports"]["gateway"], [process.pid])
+            yield Proxy(ready["ports"]["gateway"], [process.pid])
         finally:
             process.terminate()
 

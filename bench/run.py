@@ -9,6 +9,7 @@ from bench import (
     checking,
     command_line,
     data_plane,
+    databases,
     decisions,
     importing,
     instructions,
@@ -20,6 +21,7 @@ from bench import (
     replicas,
     settlement,
     takeover,
+    workers,
 )
 from bench.report import write_page
 from bench.results import Effort, Result, show, write
@@ -30,6 +32,8 @@ BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "takeover": takeover.measure,
     "recovery": recovery.measure,
     "replicas": replicas.measure,
+    "workers": workers.measure,
+    "databases": databases.measure,
     "command_line": command_line.measure,
     "decisions": decisions.measure,
     "metering": metering.measure,

@@ -1,20 +1,53 @@
-"""`python -m bench.soak [--requests N] [--minutes M]`: memory stays flat over millions of requests (`make soak`).
+"""`python -m bench.soak [--requests N] [--minutes M]`: nothing grows over millions of requests (`make soak`).
 
-A gateway with everything on answers N requests in rounds; its resident memory after each round must stay within a few
-megabytes of that after the first. Exits with 1 where it does not.
+`serve` with four workers and everything on answers N requests in rounds, while its home seals. What the gateways and
+the home's own process hold at most in the second half of the rounds, resident memory and descriptors, is no more than
+in the first, but for little. Exits with 1 where it is.
 """
 
 import argparse
 import math
+import os
+import tempfile
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
-from bench.data_plane import resident_mb, running
-from bench.results import Effort
+from bench.data_plane import Proxy, cloud_on, load, resident_mb
+from bench.serving import Served, allow, make_home, new_key, serve
 
-_ROUNDS = 20
-_GROWTH_MAX_MB = 8.0  # the latest requests are kept to be explained, and arenas settle
+_ROUNDS, _WORKERS, _CONNECTIONS = 20, 4, 64
+# Of the gateways together, and of their home: the latest requests are kept to be explained.
+_GATEWAYS_MB_MAX, _HOME_MB_MAX = 8.0, 32.0
+_DESCRIPTORS_MAX = 8  # segments, files of the lake and connections to the home come and go
+
+
+class Size(NamedTuple):
+    """What the processes hold after a round; or of several, each at most."""
+
+    gateways_mb: float
+    home_mb: float
+    descriptors: int
+
+    def __str__(self) -> str:
+        return (
+            f"gateways {self.gateways_mb:.1f} MB, their home {self.home_mb:.1f} MB, "
+            f"{self.descriptors} descriptors"
+        )
+
+
+def size_of(served: Served) -> Size:
+    processes = (*served.gateways, served.parent)
+    descriptors = sum(len(list(Path(f"/proc/{process}/fd").iterdir())) for process in processes)
+    return Size(resident_mb(served.gateways), resident_mb([served.parent]), descriptors)
+
+
+def at_most(sizes: Sequence[Size]) -> Size:
+    gateways_mb, home_mb, descriptors = zip(*sizes, strict=True)
+    return Size(max(gateways_mb), max(home_mb), max(descriptors))
 
 
 def main() -> int:
@@ -24,27 +57,52 @@ def main() -> int:
         "--minutes", type=float, default=math.inf, help="no more than so long in all"
     )
     asked = parser.parse_args()
-    wanted, until_s = asked.requests, time.monotonic() + 60 * asked.minutes
-    console = Console()
-    with running(Effort(rounds=1, seconds=2.0), peers=()) as bench:
-        rate = bench.load(bench.ours)["rate"]
-        seconds = max(min(wanted / rate, 60 * asked.minutes) / _ROUNDS, 1.0)
-        bench.effort = Effort(rounds=1, seconds=seconds)
-        sizes: list[float] = []
-        done = 0
-        while done < wanted and time.monotonic() < until_s:
-            figures = bench.load(bench.ours)
-            done += int(figures["rate"] * seconds)
-            sizes.append(resident_mb(bench.ours.processes))
-            console.print(
-                f"round {len(sizes)}: {done:,} of {wanted:,} requests, {sizes[-1]} MB, {figures['bad']:.0f} bad answers"
-            )
-            assert figures["bad"] == 0, "a request was not answered well"
-        grown = round(max(sizes[1:], default=sizes[0]) - sizes[0], 1)
+    console, cores = Console(width=120), sorted(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder,
+        cloud_on(cores[0]) as cloud,
+    ):
+        home = make_home(Path(folder) / "home", cloud=cloud)
+        allow(home)
+        secret = new_key(home).secret
+        with serve(home, workers=_WORKERS) as served:
+            proxy = Proxy(served.port, list(served.gateways), secret=secret)
+            sizes, done = _rounds(served, proxy, asked.requests, asked.minutes * 60, console)
+    assert len(sizes) > 1, "one round shows no growth: give it more time"
+    return _judged(sizes, done, console)
+
+
+def _rounds(
+    served: Served, proxy: Proxy, wanted: int, limit_s: float, console: Console
+) -> tuple[list[Size], int]:
+    """The sizes after each round, and how many requests were answered."""
+    core, until_s = min(os.sched_getaffinity(0)), time.monotonic() + limit_s
+    rate = load(proxy, seconds=2.0, core=core, connections=_CONNECTIONS)["rate"]
+    seconds = max(min(wanted / rate, limit_s) / _ROUNDS, 1.0)
+    sizes: list[Size] = []
+    done = 0
+    while done < wanted and time.monotonic() < until_s:
+        figures = load(proxy, seconds=seconds, core=core, connections=_CONNECTIONS)
+        assert figures["bad"] == 0, "a request was not answered well"
+        done += int(figures["rate"] * seconds)
+        sizes.append(size_of(served))
+        console.print(f"round {len(sizes)}: {done:,} of {wanted:,} requests; {sizes[-1]}")
+    return sizes, done
+
+
+def _judged(sizes: Sequence[Size], done: int, console: Console) -> int:
+    """Say what both halves of the rounds held at most; 1 where it has grown too much."""
+    half = len(sizes) // 2
+    before, after = at_most(sizes[:half]), at_most(sizes[half:])
     console.print(
-        f"{done:,} requests; {sizes[0]} MB after the first round, {grown:+} MB at most since"
+        f"{done:,} requests over {_WORKERS} workers\n  first half:  {before}\n  second half: {after}"
     )
-    return 0 if grown <= _GROWTH_MAX_MB else 1
+    has_grown = (
+        after.gateways_mb > before.gateways_mb + _GATEWAYS_MB_MAX
+        or after.home_mb > before.home_mb + _HOME_MB_MAX
+        or after.descriptors > before.descriptors + _DESCRIPTORS_MAX
+    )
+    return int(has_grown)
 
 
 if __name__ == "__main__":

@@ -38,14 +38,14 @@ def holding_request() -> bytes:
     return _with_head(request_body(stream=True)[:-1] + b"," + HOLD + b"}")
 
 
-def request(*, stream: bool, headers: Sequence[str] = ()) -> bytes:
-    return _with_head(request_body(stream=stream), headers)
+def request(*, stream: bool, headers: Sequence[str] = (), secret: str = SECRET) -> bytes:
+    return _with_head(request_body(stream=stream), headers, secret)
 
 
-def _with_head(body: bytes, headers: Sequence[str] = ()) -> bytes:
+def _with_head(body: bytes, headers: Sequence[str] = (), secret: str = SECRET) -> bytes:
     lines = "".join(f"{line}\r\n" for line in headers)
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {SECRET}\r\n"
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {secret}\r\n"
         f"content-type: application/json\r\nuser-agent: bench\r\n{lines}content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

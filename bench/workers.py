@@ -1,0 +1,148 @@
+"""What a request costs with one, two and four workers, and with a copy of the journal on another disk.
+
+`serve` runs over a home for each, all of it on the gateway's core, and is asked by turns as in `bench.data_plane`: with
+a key, a limit, a budget and a record forced before the last byte. On one core workers bring no more answers; whatever
+they cost beyond one is the price of there being several. With 32 connections to each worker, as many answers share a
+forced write as with one; where all workers share 32, fewer do. A copy is kept by `journal follow` on the other core and
+on the same disk: its round trip and its forced write add to the answer.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.data_plane import Proxy, cloud_on, load, note_of
+from bench.results import Effort, Result, result
+from bench.serving import allow, make_home, new_key, serve
+
+Figures = dict[str, float]
+
+_WORKERS = (1, 2, 4)
+_CONNECTIONS = 32
+_GOAL = 1.1
+_COPIES = """
+[journal]
+copies = 1
+follower = "127.0.0.1:{port}"
+secret_file = "{secret}"
+"""
+_PATIENCE_S = 30.0
+
+
+class Asked(NamedTuple):
+    """How long each load lasts, and the core that it runs on."""
+
+    seconds: float
+    core: int
+
+    def of(self, proxy: Proxy, connections: int) -> Figures:
+        return load(proxy, seconds=self.seconds, core=self.core, connections=connections)
+
+
+def measure(effort: Effort) -> list[Result]:
+    cores = sorted(os.sched_getaffinity(0))
+    core, other = cores[-1], cores[0]
+    with (
+        tempfile.TemporaryDirectory(prefix="clauseway-bench-") as made,
+        cloud_on(other) as cloud,
+        contextlib.ExitStack() as stack,
+    ):
+        folder = Path(made)
+        followed = stack.enter_context(_follower(folder, other))
+        proxies = {
+            workers: stack.enter_context(
+                _proxy(folder / f"workers-{workers}", cloud, core, workers=workers)
+            )
+            for workers in _WORKERS
+        }
+        copied = stack.enter_context(_proxy(folder / "copied", cloud, core, more=followed))
+        asked = Asked(effort.seconds, other)
+        each: list[dict[int, Figures]] = []
+        shared: list[dict[int, Figures]] = []
+        added_ms: dict[int, list[float]] = {1: [], _CONNECTIONS: []}
+        for _ in range(effort.rounds):
+            each.append({n: asked.of(proxy, n * _CONNECTIONS) for n, proxy in proxies.items()})
+            shared.append({n: asked.of(proxy, _CONNECTIONS) for n, proxy in proxies.items()})
+            for connections, differences in added_ms.items():
+                without = asked.of(proxies[1], connections)["p50_us"]
+                with_copy = asked.of(copied, connections)["p50_us"]
+                differences.append(round((with_copy - without) / 1000, 3))
+    alone = [figures[1] for figures in each]
+    runs = {"ours": [round(figures["cpu_us"], 2) for figures in alone]}
+    name = "replica/chat-1-worker"
+    return [
+        result(name, "CPU µs per request", None, runs, {"ours": note_of(alone)}),
+        *_over_one("over-1", _GOAL, each),
+        *_over_one("that-share-32-connections-over-1", None, shared),
+        *_of_copies(added_ms),
+    ]
+
+
+def _over_one(
+    name: str, goal: float | None, seen: Sequence[dict[int, Figures]]
+) -> Iterator[Result]:
+    """CPU per request of several workers over that of one, round by round."""
+    for workers in _WORKERS[1:]:
+        times = [round(figures[workers]["cpu_us"] / figures[1]["cpu_us"], 3) for figures in seen]
+        note = {"ours": note_of([figures[workers] for figures in seen])}
+        yield result(f"replica/chat-{workers}-workers-{name}", "times", goal, {"ours": times}, note)
+
+
+def _of_copies(added_ms: dict[int, list[float]]) -> Iterator[Result]:
+    for connections, differences in added_ms.items():
+        name = f"replica/copy-adds-c{connections}-p50"
+        yield result(name, "ms", None, {"ours": differences}, {})
+
+
+@contextlib.contextmanager
+def _proxy(
+    root: Path, cloud: int, core: int, *, workers: int = 1, more: str = ""
+) -> Iterator[Proxy]:
+    home = make_home(root, cloud=cloud, more=more)
+    allow(home)
+    secret = new_key(home).secret
+    with serve(home, workers=workers, core=core) as served:
+        yield Proxy(served.port, list(served.gateways), secret=secret)
+
+
+@contextlib.contextmanager
+def _follower(folder: Path, core: int) -> Iterator[str]:
+    """What a configuration says of a follower that runs until the block ends."""
+    secret = folder / "follower.secret"
+    secret.write_text(secrets.token_hex(32))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "clauseway", "journal", "follow"]
+    command += ["--listen", f"127.0.0.1:{port}", "--secret-file", str(secret)]
+    command += ["--home", str(folder / "follower")]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    ) as process:
+        try:
+            _await_listener(port)
+            yield _COPIES.format(port=port, secret=secret)
+        finally:
+            process.terminate()
+
+
+def _await_listener(port: int) -> None:
+    until_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < until_s, "the follower does not listen"
+            time.sleep(0.05)
+        else:
+            return
