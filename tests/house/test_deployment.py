@@ -99,6 +99,42 @@ def test_a_journal_alerts_when_somebody_has_to_come(tmp_path: Path, figures: dic
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def commits(within_66_ms: int, within_131_ms: int, within_262_ms: int) -> dict[str, str]:
+    """The histogram of commits that grows so each minute."""
+    ends = {"0.065536": within_66_ms, "0.131072": within_131_ms, "0.262144": within_262_ms, "+Inf": within_262_ms}
+    return {f'clauseway_journal_commit_seconds_bucket{{le="{end}"}}': f"0+{more}x60" for end, more in ends.items()}
+
+
+def credential_until(second: int) -> dict[str, str]:
+    return {"clauseway_credential_expires_timestamp_seconds": f"{second}x60"}
+
+
+# Figures of an hour that ends at second 3600 · whether the alert is raised then
+EDGES = [
+    # Between two ends of buckets a quantile is a guess: none of these commits took longer than 131 ms.
+    ("ClausewaySlowDisk", commits(0, 60, 60), False),
+    ("ClausewaySlowDisk", commits(0, 60, 61), True),
+    # Of a source that has the next one ready five minutes before, a quarter of them may be left at the renewal.
+    ("ClausewayCredentialEnds", credential_until(3675), False),
+    ("ClausewayCredentialEnds", credential_until(3650), True),
+]
+
+
+@pytest.mark.parametrize(("alert", "figures", "raised"), EDGES)
+def test_an_alert_is_exact_at_its_edge(tmp_path: Path, alert: str, figures: dict[str, str], raised: bool) -> None:
+    promtool = find("promtool", "prometheus")
+    if promtool is None:
+        pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
+    series = [{"series": name, "values": values} for name, values in figures.items()]
+    firing = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}}) or vector(0)'
+    expected = {"expr": firing, "eval_time": "1h", "exp_samples": [{"labels": "{}", "value": int(raised)}]}
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": [expected]}
+    asked = {"rule_files": [str(ALERTS)], "tests": [test]}
+    (tmp_path / "test.yml").write_text(json.dumps(asked))
+    done = subprocess.run([*promtool, "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def samples() -> set[str]:
     """The names of the samples that the gateway shows."""
     kinds = re.findall(r"(Counter|Gauge|Histogram)MetricFamily\(\s*\"(clauseway_\w+)\"", METRICS)

@@ -269,7 +269,8 @@ class Figures(Collector):
             "clauseway_budget_usd", "The whole budget.", labels=("budget", "whose")
         )
         for budget_slice in self._shared.allowances.slices():
-            if budget_slice.amount >= 0:
+            # Nothing is known of a period in which nobody has asked yet.
+            if budget_slice.serial and budget_slice.amount >= 0:
                 left.add_metric(
                     (budget_slice.id, budget_slice.whose),
                     max(budget_slice.left + budget_slice.elsewhere, 0) * _USD,
