@@ -3,7 +3,7 @@ were edited."""
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import msgspec
 
@@ -183,8 +183,5 @@ def _control(home: Home) -> Iterator[Control]:
         problem, why = "no books", "nothing was ever recorded in this home"
         remedy = "Name the home with --home, or $CLAUSEWAY_HOME."
         raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
-    control = Control.open(home.control)
-    try:
+    with closing(Control.open(home.control)) as control:
         yield control
-    finally:
-        control.close()

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -239,13 +239,10 @@ def _copy_lake(lake: Lake, copier: _Copier) -> None:
 def _finish_lake(lake: Lake, taken: Path, copier: _Copier) -> str:
     """Copy what the control data that was taken lists and is not there yet; return the end of its
     log. Raise LakeDamaged."""
-    control = Control.open(taken)
-    try:
+    with closing(Control.open(taken)) as control:
         files = {f"{LAKE}/{file.name}": file for file in seen_files(control)}
         with control.reading() as connection:
             head = str(head_of(connection))
-    finally:
-        control.close()
     stand_alone(taken)
     copier.made(CONTROL)
     # Merged meanwhile into files that are listed instead.

@@ -11,7 +11,7 @@ that changes it. Facts have a register of their own (`app.register`).
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -182,11 +182,8 @@ def _control(home: Home) -> Iterator[Control | None]:
     if not home.is_begun:
         yield None
         return
-    control = Control.open(home.control)
-    try:
+    with closing(Control.open(home.control)) as control:
         yield control
-    finally:
-        control.close()
 
 
 def basis_of(home: Home, known_at: KnownAt | None = None) -> Basis:
@@ -701,11 +698,8 @@ def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Accepta
     """Append acceptances by the acting person, now."""
     if not accepting:
         return []
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         return accept(control, accepting, who=acting(), why=why, recorded_ns=time.time_ns())
-    finally:
-        control.close()
 
 
 # Changing the basis

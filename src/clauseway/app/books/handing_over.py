@@ -2,6 +2,7 @@
 all."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -167,11 +168,8 @@ def _issued(home: Home, part: ExportScope) -> list[IssuedInvoice]:
 
     Raise InvalidInput where there is none.
     """
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         vouchers = Books(control).dated_vouchers()
-    finally:
-        control.close()
     issued = [
         IssuedInvoice(invoice=voucher, recorded_ns=recorded_ns)
         for voucher, recorded_ns in vouchers
@@ -284,11 +282,8 @@ def _require_settled(home: Home, part: ExportScope) -> None:
 
 def _entries(home: Home, part: ExportScope) -> list[Entry]:
     _require_settled(home, part)
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         return entries_of(control.entries(), part.days, part.party)
-    finally:
-        control.close()
 
 
 def _publisher(opened: Opened, charge: UsageCharge) -> str:

@@ -6,7 +6,7 @@ Moved      the two places of control data that was moved, and the content of eac
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -75,8 +75,7 @@ def _copied(
     source: Path | str, target: Path | str, on_table: Callable[[str, int], None]
 ) -> list[TableContent]:
     """Copy, and hold the log of the books against the copied rows."""
-    old = Control.open(source)
-    try:
+    with closing(Control.open(source)) as old:
         new = Control.open(target)
         try:
             tables = copy_and_compare(old, new, on_table)
@@ -84,8 +83,6 @@ def _copied(
                 raise InvalidInput(*problems)
         finally:
             new.close()
-    finally:
-        old.close()
     return tables
 
 

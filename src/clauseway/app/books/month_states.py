@@ -3,6 +3,7 @@ account: read from the books and the hourly sums, without a look at single recor
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from decimal import Decimal
 
 import msgspec
@@ -62,14 +63,11 @@ def month_states(home: Home, settled: Mapping[str, Settlement]) -> tuple[MonthSt
 
     `settled` are the latest settlements by month.
     """
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         books = Books(control)
         closed = {f"{days.begin:%Y-%m}" for days in books.closed_receipts()}
         vouchers = books.vouchers()
         used = days_with_usage(control)
-    finally:
-        control.close()
     paid = standing_payments(vouchers)
     claims = [
         (voucher, exact_sum(open_lines(voucher, paid).values()))
@@ -138,13 +136,9 @@ def _months(days: Interval) -> Iterable[str]:
 def balances(home: Home) -> tuple[AccountBalance, ...]:
     """Return the balance of each account and currency, accounts that are even left out."""
     sums: dict[tuple[Account, str], list[Decimal]] = defaultdict(list)
-    control = Control.open(home.make().control)
-    try:
-        with control.reading() as connection:
-            for leg in journal.legs_of(connection):
-                sums[leg.posting.account, leg.posting.currency].append(leg.posting.amount)
-    finally:
-        control.close()
+    with closing(Control.open(home.make().control)) as control, control.reading() as connection:
+        for leg in journal.legs_of(connection):
+            sums[leg.posting.account, leg.posting.currency].append(leg.posting.amount)
     summed = [(account, currency, exact_sum(legs)) for (account, currency), legs in sums.items()]
     return tuple(
         AccountBalance(account=account, currency=currency, amount=amount)

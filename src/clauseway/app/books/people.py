@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import msgspec
 
@@ -230,8 +230,5 @@ def _refused(what: str, why: str, where: str, remedy: str) -> InvalidInput:
 
 @contextmanager
 def _control(home: Home) -> Iterator[Control]:
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         yield control
-    finally:
-        control.close()

@@ -7,6 +7,7 @@ corrects it.
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import date
 
 import msgspec
@@ -94,8 +95,7 @@ def _append(home: Home, record: Recorded, recorded_ns: int) -> int:
     payload = _Payload(
         agreement=record.agreement, says=record.says, about=record.about, corrects=record.corrects
     )
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         return control.record_fact(
             kind=record.kind,
             effective=record.effective,
@@ -103,19 +103,14 @@ def _append(home: Home, record: Recorded, recorded_ns: int) -> int:
             source=record.source,
             recorded_ns=recorded_ns,
         )
-    finally:
-        control.close()
 
 
 def recorded_facts(home: Home) -> tuple[Recorded, ...]:
     """Return the facts recorded in a home, in order; none if the home has no register yet."""
     if not home.is_begun:
         return ()
-    control = Control.open(home.control)
-    try:
+    with closing(Control.open(home.control)) as control:
         return tuple(map(_recorded, control.facts()))
-    finally:
-        control.close()
 
 
 def with_register(opened: OpenAgreement, home: Home) -> OpenAgreement:

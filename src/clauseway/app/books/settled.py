@@ -5,7 +5,7 @@ Nothing here counts usage, so that a page or a statement loads no engine.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
@@ -59,11 +59,8 @@ def rows_waiting(home: Home) -> int:
 
 @contextmanager
 def _books(home: Home) -> Iterator[Books]:
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         yield Books(control)
-    finally:
-        control.close()
 
 
 def now() -> KnownAt:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
@@ -180,8 +180,5 @@ def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
 
 @contextmanager
 def _books(home: Home) -> Iterator[Control]:
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         yield control
-    finally:
-        control.close()

@@ -4,6 +4,7 @@ key."""
 import secrets
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -94,8 +95,7 @@ def set_limit(
                 remedy="Give one of them, or remove the limit: clauseway limit remove.",
             )
         )
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         scope = _scope(control, catalog, who, problems)
         limit = Limit(
             id=f"lim_{secrets.token_hex(6)}",
@@ -105,27 +105,19 @@ def set_limit(
             **msgspec.structs.asdict(scope),
         )
         return _listed_limit(Tenants(control).set_limit(limit))
-    finally:
-        control.close()
 
 
 def list_limits(home: Home) -> list[ListedLimit]:
     """Return all limits, in the order in which they were set first."""
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         return [_listed_limit(limit) for limit in Tenants(control).limits()]
-    finally:
-        control.close()
 
 
 def remove_limit(home: Home, limit_id: str) -> None:
     """Raise InvalidInput where nothing has that id."""
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         if not Tenants(control).remove_limit(limit_id):
             raise InvalidInput(_not_there("limit", limit_id))
-    finally:
-        control.close()
 
 
 def set_budget(
@@ -147,8 +139,7 @@ def set_budget(
                 remedy=f"Known: {', '.join(PERIODS)}.",
             )
         )
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         scope = _scope(control, catalog, who, problems)
         row = BudgetRow(
             id=f"bud_{secrets.token_hex(6)}",
@@ -160,27 +151,19 @@ def set_budget(
         )
         kept = Tenants(control).set_budget(row)
         return next(listed for listed in _listed_budgets(control) if listed.id == kept.id)
-    finally:
-        control.close()
 
 
 def list_budgets(home: Home) -> list[ListedBudget]:
     """Return all budgets in their present periods, in the order in which they were set first."""
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         return _listed_budgets(control)
-    finally:
-        control.close()
 
 
 def remove_budget(home: Home, budget_id: str) -> None:
     """Raise InvalidInput where nothing has that id."""
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         if not Tenants(control).remove_budget(budget_id):
             raise InvalidInput(_not_there("budget", budget_id))
-    finally:
-        control.close()
 
 
 def _listed_limit(limit: Limit) -> ListedLimit:

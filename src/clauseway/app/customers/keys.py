@@ -4,6 +4,7 @@ them expire."""
 import secrets
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -101,12 +102,9 @@ def create_key(
         role=role,
         expires_ns=start_of_day_ns(expires) if expires else 0,
     )
-    control = Control.open(home.control)
-    try:
+    with closing(Control.open(home.control)) as control:
         ensure_tenant(control, organisation, project)
         control.add_key(key)
-    finally:
-        control.close()
     return _made(key, secret)
 
 
@@ -122,14 +120,11 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
             )
         )
     secret = _new_secret()
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         key = _active(control, key_id)
         control.replace_secret(
             key_id, _digest(home, secret), time.time_ns() + grace_hours * HOUR_NS
         )
-    finally:
-        control.close()
     return _made(key, secret)
 
 
@@ -138,37 +133,28 @@ def revoke_key(home: Home, key_id: str) -> ListedKey:
 
     Raise InvalidInput where there is no such key.
     """
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         _active(control, key_id)
         control.revoke_key(key_id, time.time_ns())
-    finally:
-        control.close()
     return next(key for key in list_keys(home, with_revoked=True) if key.key_id == key_id)
 
 
 def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
     """Return the keys in order of creation, without those revoked where nothing else is said."""
     now_ns = time.time_ns()
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         former = {secret.key_id: secret.until_ns for secret in control.former_secrets()}
         return [
             _listed(key, former.get(key.key_id, 0), now_ns)
             for key in control.keys(with_revoked=with_revoked)
         ]
-    finally:
-        control.close()
 
 
 def find_key(home: Home, secret: str) -> MatchedKey:
     """Return the key that a secret belongs to, revoked or not. Raise InvalidInput."""
     wanted = _digest(home.make(), secret)
-    control = Control.open(home.control)
-    try:
+    with closing(Control.open(home.control)) as control:
         keys, former = control.keys(with_revoked=True), control.former_secrets()
-    finally:
-        control.close()
     owner = next((each.key_id for each in former if each.digest == wanted), "")
     until_ns = {each.key_id: each.until_ns for each in former}
     for key in keys:

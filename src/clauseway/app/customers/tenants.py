@@ -9,6 +9,7 @@ happens on leaving are the nearest's word.
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import msgspec
@@ -76,14 +77,11 @@ class Tenancy(NamedTuple):
 def tenancy_for_plan(home: Home) -> Tenancy:
     """Return the keys accepted now, with the limits, budgets and policies that hold for each."""
     now_ns = time.time_ns()
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         tenants = Tenants(control)
         limits, budgets = tenants.limits(), tenants.budgets()
         wishes = _wishes(tenants.all())
         accepted, until_ns = _accepted(control, now_ns)
-    finally:
-        control.close()
     # The plan refers to policies, limits and budgets by number.
     policies = _Policies(wishes)
     of_limits, of_budgets = _by_organisation(limits), _by_organisation(budgets)
@@ -145,8 +143,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow
     Raise InvalidInput where it is there already.
     """
     check_names(organisation, project)
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         if project:
             check_known(control, organisation)
         if not Tenants(control).add(_tenant(organisation, project)):
@@ -158,18 +155,13 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow
                     remedy="Take another name, or change this one with `set`.",
                 )
             )
-    finally:
-        control.close()
     return show_tenant(home, organisation, project)
 
 
 def list_tenants(home: Home) -> list[TenantRow]:
     """Return organisations and projects by name, an organisation before its projects."""
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         tenants, keys = Tenants(control).all(), control.keys()
-    finally:
-        control.close()
     names = {(tenant.organisation, tenant.project) for tenant in tenants}
     names |= {(key.organisation, project) for key in keys for project in ("", key.project)}
     wishes = _wishes(tenants)
@@ -211,8 +203,7 @@ def set_policy(
     show_tenant(home, organisation, project)
     if problems := _problems_of(catalog, wish):
         raise InvalidInput(*problems)
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         tenants = Tenants(control)
         wishes = _wishes(tenants.all()) | {(organisation, project): wish}
         # An organisation's word narrows its projects too: each must be left somewhere to be served.
@@ -226,8 +217,6 @@ def set_policy(
             raise InvalidInput(*problems)
         tenants.add(_tenant(organisation, project))
         tenants.set_policy(organisation, project, msgspec.json.encode(wish).decode())
-    finally:
-        control.close()
     return show_tenant(home, organisation, project)
 
 
@@ -246,11 +235,8 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
                 remedy="Revoke them first: clauseway key list, clauseway key revoke.",
             )
         )
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         Tenants(control).remove(organisation, project)
-    finally:
-        control.close()
 
 
 def check_names(organisation: str, project: str) -> None:

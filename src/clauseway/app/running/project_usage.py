@@ -4,6 +4,7 @@ with everything sealed that the journals hold by then."""
 import threading
 import time
 from collections import defaultdict
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from importlib import import_module
@@ -76,11 +77,8 @@ class ProjectUsages:
     def _of(self, question: UsageQuestion, prices: PriceTable) -> dict[str, object]:
         days = Interval(question.first, day_after(question.last))
         buyer = {"organisation": question.organisation, "project": question.project}
-        control = Control.open(self._home.make().control)
-        try:
+        with closing(Control.open(self._home.make().control)) as control:
             sums = usage_by(control, _BY, days, buyer)
-        finally:
-            control.close()
         by_model: defaultdict[tuple[date, str], _ModelDay] = defaultdict(_ModelDay)
         for usage in sums:
             hour, product, seller, cloud, region = usage.key

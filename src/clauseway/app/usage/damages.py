@@ -4,6 +4,7 @@ Nothing here reads usage, so that a page that shows them loads no engine.
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import msgspec
 
@@ -30,8 +31,7 @@ def blocking_damages(home: Home, *, missing_files: bool = True) -> list[Blocking
     is missing or of another size."""
     if not home.is_begun:
         return []
-    control = Control.open(home.control)
-    try:
+    with closing(Control.open(home.control)) as control:
         losses = Losses(control)
         damages = [
             BlockingDamage(kind="frames", problem=loss_problem(loss), days=loss.interval)
@@ -61,8 +61,6 @@ def blocking_damages(home: Home, *, missing_files: bool = True) -> list[Blocking
             )
             for fault in faults
         ]
-    finally:
-        control.close()
 
 
 def write_damages(home: Home) -> list[BlockingDamage]:

@@ -1,6 +1,7 @@
 """The journals of a home: each is registered by name, so that one that is gone is missed."""
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 from clauseway import spool
@@ -14,8 +15,7 @@ def register_spool(home: Home, directory: Path) -> str:
 
     Before a gateway writes it, and again once that runs: then its newest segment is known.
     """
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         identity = spool.identify(directory).hex()
         newest = spool.newest_segment(directory)
         fresh = Spool(
@@ -30,5 +30,3 @@ def register_spool(home: Home, directory: Path) -> str:
         # segments go.
         spool.note_number(directory, max(registered.segment + 1, registered.released))
         return identity
-    finally:
-        control.close()

@@ -8,7 +8,7 @@ seals what lies around it.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -52,11 +52,8 @@ class Sealing(msgspec.Struct, frozen=True, kw_only=True):
 @contextmanager
 def open_lake(home: Home) -> Iterator[Lake]:
     """Open the lake of a home, with its manifest."""
-    control = Control.open(home.make().control)
-    try:
+    with closing(Control.open(home.make().control)) as control:
         yield Lake(home.lake, control, store_of(home))
-    finally:
-        control.close()
 
 
 def seal(home: Home) -> Sealing:

@@ -35,21 +35,15 @@ def copied(control: Place, lake: Path, store: Store | None = None) -> Iterator[L
                 closing(sqlite3.connect(copy)) as target,
             ):
                 source.backup(target)
-        opened = Control.open(copy)
-        try:
+        with closing(Control.open(copy)) as opened:
             if not isinstance(control, Path):
                 _copy_from_server(control, opened)
             yield Lake(lake if lake.exists() else Path(folder) / "lake", opened, store)
-        finally:
-            opened.close()
 
 
 def _copy_from_server(address: str, copy: Control) -> None:
-    server = Control.open(address)
-    try:
+    with closing(Control.open(address)) as server:
         copy_control(server, copy)
-    finally:
-        server.close()
 
 
 @contextmanager
