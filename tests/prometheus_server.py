@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from debian_programs import find
 
 PATIENCE_S = 60.0
-ALERTS = Path(__file__).parents[1] / "deploy/alerts.yml"
+ALERTS = Path(__file__).parents[1] / "src/clauseway/web/monitoring/alerts.yml"
 # Often enough that a test waits for the fault and hardly for the scrape.
 EVERY = "500ms"
 
