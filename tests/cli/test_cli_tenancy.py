@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from clauseway.cli import run
 from clauseway.cli.customers.tenancy import money
+from clauseway.storage.control.actor import acting
 
 NO_KEY = "key_0000000000000000"
 
@@ -61,6 +63,30 @@ def test_from_an_organisation_to_its_budget(clauseway: Commands) -> None:
     assert clauseway.json(f"limit remove {limit['id']}") == {"removed": limit["id"]}
     assert clauseway.json(f"budget remove {budget['id']}") == {"removed": budget["id"]}
     assert (clauseway.json("limit list"), clauseway.json("budget list")) == ([], [])
+
+
+# The command that sets something · what is set first, and by whoever comes second · what the second is told
+SET_TWICE = [
+    ("budget set --organisation acme", "--amount 100", "--amount 50", "100.00 USD"),
+    ("limit set --organisation acme", "--requests 60 --tokens 9_000", "--requests 60", "60 requests and 9,000 tokens"),
+    ("limit set --organisation acme", "--tokens 9_000", "--requests 60", "9,000 tokens"),
+    ("organisation set acme", "--cloud azure", "--strategy cheapest", "primary-first · clouds azure"),
+    ("project set acme search", "--residency eu", "--cloud aws", "primary-first · residency eu"),
+]
+
+
+@pytest.mark.parametrize(("command", "first", "second", "told"), SET_TWICE)
+def test_whoever_replaces_what_another_has_set_is_told(
+    clauseway: Commands, command: str, first: str, second: str, told: str
+) -> None:
+    clauseway("organisation create acme")
+    clauseway("project create acme search")
+    assert "replaces" not in clauseway(f"{command} {first}")
+    assert "replaces" not in clauseway(f"{command} {first}"), "the same again"
+    said = clauseway(f"{command} {second}")
+    assert re.search(rf"It replaces {re.escape(told)}, set by {acting()} at \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.", said)
+    replaced = clauseway.json(f"{command} {first}")["replaced"]
+    assert replaced["who"] == acting()
 
 
 def test_how_requests_are_routed(clauseway: Commands) -> None:

@@ -9,14 +9,28 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
-from clauseway.app.customers.tenants import UNNAMED, check_known, unnamed_remedy, whose
+from clauseway.app.customers.tenants import (
+    UNNAMED,
+    ReplacedValue,
+    check_known,
+    replaced_value,
+    unnamed_remedy,
+    whose,
+)
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_products
 from clauseway.catalog import Catalog
 from clauseway.storage import Control
 from clauseway.storage.customers.leases import PERIODS, TOTAL, BudgetStanding, Leases, usd
-from clauseway.storage.customers.tenants import BudgetRow, Limit, LimitScope, Tenants
+from clauseway.storage.customers.tenants import (
+    BudgetRow,
+    Limit,
+    LimitScope,
+    Replaced,
+    Tenants,
+)
 from clauseway.values import (
     USD,
     BadNumber,
@@ -31,19 +45,22 @@ _PER_MINUTE_MAX = 10**15
 
 
 class ListedLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit. `whose` says in words for whom and what; 0 is no limit."""
+    """A limit. `whose` says in words for whom and what; 0 is no limit. `replaced` is there once,
+    where it was just set in the place of another."""
 
     id: str
     whose: str
     requests_per_minute: int
     tokens_per_minute: int
+    replaced: ReplacedValue | msgspec.UnsetType = msgspec.UNSET
 
 
 class ListedBudget(msgspec.Struct, frozen=True, kw_only=True):
     """A budget in its present period, in USD: `leased` is what gateways hold beyond what was spent.
 
     `begin` and `end` are instants in UTC, empty where it has no period. Below zero `left` is what
-    was spent too much before the budget was lowered.
+    was spent too much before the budget was lowered. `replaced` is there once, where it was just
+    set in the place of another.
     """
 
     id: str
@@ -56,6 +73,7 @@ class ListedBudget(msgspec.Struct, frozen=True, kw_only=True):
     leased: Decimal
     left: Decimal
     currency: str
+    replaced: ReplacedValue | msgspec.UnsetType = msgspec.UNSET
 
 
 class GivenScope(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +122,9 @@ def set_limit(
             created_ns=time.time_ns(),
             **msgspec.structs.asdict(scope),
         )
-        return _listed_limit(Tenants(control).set_limit(limit))
+        kept, former = Tenants(control).set_limit(limit)
+        listed = _listed_limit(kept)
+        return listed if former is None else replace(listed, replaced=_replaced_limit(former))
 
 
 def list_limits(home: Home) -> list[ListedLimit]:
@@ -149,8 +169,9 @@ def set_budget(
             created_ns=time.time_ns(),
             **msgspec.structs.asdict(scope),
         )
-        kept = Tenants(control).set_budget(row)
-        return next(listed for listed in _listed_budgets(control) if listed.id == kept.id)
+        kept, former = Tenants(control).set_budget(row)
+        listed = next(listed for listed in _listed_budgets(control) if listed.id == kept.id)
+        return listed if former is None else replace(listed, replaced=_replaced_budget(former))
 
 
 def list_budgets(home: Home) -> list[ListedBudget]:
@@ -164,6 +185,18 @@ def remove_budget(home: Home, budget_id: str) -> None:
     with closing(Control.open(home.make().control)) as control:
         if not Tenants(control).remove_budget(budget_id):
             raise InvalidInput(_not_there("budget", budget_id))
+
+
+def _replaced_limit(former: Replaced[Limit]) -> ReplacedValue:
+    of = ((former.row.requests_per_minute, "requests"), (former.row.tokens_per_minute, "tokens"))
+    said = " and ".join(f"{amount:,} {name}" for amount, name in of if amount)
+    return replaced_value(said, former)
+
+
+def _replaced_budget(former: Replaced[BudgetRow]) -> ReplacedValue:
+    in_cents = round_half_even(former.row.amount)
+    amount = in_cents if in_cents == former.row.amount else former.row.amount.normalize()
+    return replaced_value(f"{amount:,f} {former.row.currency}", former)
 
 
 def _listed_limit(limit: Limit) -> ListedLimit:

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,8 +18,15 @@ from clauseway.app.opening.home import Home
 from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Budget, Key, Policy, RateLimit
 from clauseway.storage import ApiKey, Control
-from clauseway.storage.customers.tenants import BudgetRow, Limit, LimitScope, Tenant, Tenants
-from clauseway.values import InvalidInput, Problem, names, suggestion
+from clauseway.storage.customers.tenants import (
+    BudgetRow,
+    Limit,
+    LimitScope,
+    Replaced,
+    Tenant,
+    Tenants,
+)
+from clauseway.values import InvalidInput, KnownAt, Problem, names, suggestion
 
 STRATEGIES = ("primary-first", "commitment", "cheapest", "fastest", "pinned")
 ON_LEAVE = ("cancel", "drain")
@@ -28,6 +35,7 @@ _ALLOWED = ("clouds", "sellers", "regions", "residency")
 # Where two lists of what is allowed have nothing in common, this stands for that: nothing has this
 # name.
 NOTHING = ("-",)
+_NO_WISH = "{}"
 # Why a name of a party, cloud, product or segment is refused.
 UNNAMED = "the agreement does not name it"
 
@@ -51,14 +59,37 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_leave: str = ""
 
 
+class ReplacedValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting in words that another took the place of, who had set it, and when; `who` is empty
+    where the log does not say."""
+
+    what: str
+    who: str
+    at: str
+
+    def __str__(self) -> str:
+        by = f", set by {self.who} at {self.at}" if self.who else ""
+        return f"It replaces {self.what}{by}."
+
+
+def replaced_value(what: str, former: Replaced[Any]) -> ReplacedValue:
+    """Return a setting that was replaced, in words."""
+    at = str(KnownAt(former.recorded_ns).to_the_second()) if former.who else ""
+    return ReplacedValue(what=what, who=former.who, at=at)
+
+
 class TenantRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An organisation, or (with a name of its own) a project: what it says, and what then holds."""
+    """An organisation, or (with a name of its own) a project: what it says, and what then holds.
+
+    `replaced` is there once, where it was just set in the place of another wish.
+    """
 
     organisation: str
     project: str
     says: Wish
     holds: Policy
     keys: int
+    replaced: ReplacedValue | msgspec.UnsetType = msgspec.UNSET
 
 
 class Tenancy(NamedTuple):
@@ -216,8 +247,23 @@ def set_policy(
         if problems:
             raise InvalidInput(*problems)
         tenants.add(_tenant(organisation, project))
-        tenants.set_policy(organisation, project, msgspec.json.encode(wish).decode())
-    return show_tenant(home, organisation, project)
+        former = tenants.set_policy(organisation, project, msgspec.json.encode(wish).decode())
+    tenant = show_tenant(home, organisation, project)
+    if former is None or former.row.policy == _NO_WISH:
+        return tenant
+    held = _holds(wishes | _wishes([former.row]), organisation, project)
+    return msgspec.structs.replace(tenant, replaced=replaced_value(described(held), former))
+
+
+def described(policy: Policy) -> str:
+    """Return a policy in a line: its strategy and its limits."""
+    parts = [policy.strategy + (f" to {policy.pinned}" if policy.pinned else "")]
+    for field in ("clouds", "sellers", "regions", "residency", "certifications"):
+        if names := getattr(policy, field):
+            parts.append(f"{field} {', '.join(names)}")
+    if policy.on_leave != Policy().on_leave:
+        parts.append(f"{policy.on_leave} when a client leaves")
+    return " · ".join(parts)
 
 
 def remove_tenant(home: Home, organisation: str, project: str = "") -> None:

@@ -43,6 +43,7 @@ def set_command(
     catalog = options.catalog_of(flags.agreement, flags.home)
     budget = set_budget(home_at(flags.home), catalog, flags.scope, amount, period)
     answer(flags.as_json, budget, lambda: tenancy.print_budgets([budget]))
+    tenancy.tell_replaced(budget.replaced, as_json=flags.as_json)
     return 0
 
 

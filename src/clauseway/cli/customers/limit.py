@@ -63,6 +63,7 @@ def set_command(
     catalog = options.catalog_of(flags.agreement, flags.home)
     limit = set_limit(home_at(flags.home), catalog, flags.scope, requests, tokens)
     answer(flags.as_json, limit, lambda: _print([limit]))
+    tenancy.tell_replaced(limit.replaced, as_json=flags.as_json)
     return 0
 
 

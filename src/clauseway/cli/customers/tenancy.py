@@ -8,12 +8,17 @@ import typer
 from rich.table import Table
 
 from clauseway.app.customers.allowances import GivenScope, ListedBudget
-from clauseway.app.customers.tenants import TenantRow, Wish, set_policy
+from clauseway.app.customers.tenants import (
+    ReplacedValue,
+    TenantRow,
+    Wish,
+    described,
+    set_policy,
+)
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.gateway.plan import Policy
 from clauseway.values import CENT
 
 _Names = list[str] | None
@@ -80,7 +85,14 @@ def set_routing(flags: RoutingFlags, organisation: str, project: str = "") -> in
     catalog = options.catalog_of(flags.agreement, flags.home)
     changed = set_policy(home_at(flags.home), catalog, Wish(**given | lists), organisation, project)
     answer(flags.as_json, changed, lambda: print_tenant(changed))
+    tell_replaced(changed.replaced, as_json=flags.as_json)
     return 0
+
+
+def tell_replaced(replaced: ReplacedValue | msgspec.UnsetType, *, as_json: bool) -> None:
+    """Tell whoever changed a setting what it was, and who had set it: perhaps meanwhile."""
+    if replaced is not msgspec.UNSET and not as_json:
+        console().print(str(replaced), style="yellow", soft_wrap=True, markup=False)
 
 
 _BAR = 12  # characters
@@ -133,17 +145,6 @@ def print_tenant(tenant: TenantRow) -> None:
             else "all of it is the organisation's"
         )
         out.print(said, style="dim", markup=False)
-
-
-def described(policy: Policy) -> str:
-    """Return a policy in a line: its strategy and its limits."""
-    parts = [policy.strategy + (f" to {policy.pinned}" if policy.pinned else "")]
-    for field in ("clouds", "sellers", "regions", "residency", "certifications"):
-        if names := getattr(policy, field):
-            parts.append(f"{field} {', '.join(names)}")
-    if policy.on_leave != Policy().on_leave:
-        parts.append(f"{policy.on_leave} when a client leaves")
-    return " · ".join(parts)
 
 
 def print_budgets(budgets: list[ListedBudget]) -> None:

@@ -5,15 +5,17 @@ Every method is one transaction; times and ids are arguments.
 
 from collections.abc import Collection
 from decimal import Decimal
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, select, update
 
-from clauseway.storage.control import schema
+from clauseway.storage.control import audit, schema
+from clauseway.storage.control.chained import row_text
 from clauseway.storage.control.control import Control, as_record
 
 R = TypeVar("R", "Limit", "BudgetRow")
+T = TypeVar("T", "Limit", "BudgetRow", "Tenant")
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,15 @@ class BudgetRow(LimitScope, frozen=True, kw_only=True):
     created_ns: int
 
 
+class Replaced(msgspec.Struct, Generic[T], frozen=True):
+    """A row that was replaced by another value, and who had written it when: empty and 0 where the
+    log does not say."""
+
+    row: T
+    who: str
+    recorded_ns: int
+
+
 class Tenants:
     """Organisations, projects, limits and budgets of a control database."""
 
@@ -70,16 +81,17 @@ class Tenants:
             connection.execute(insert(schema.tenants).values(**msgspec.structs.asdict(tenant)))
             return True
 
-    def set_policy(self, organisation: str, project: str, policy: str) -> bool:
-        """Replace the policy of an organisation or project; return whether it exists."""
-        named = Tenant(organisation=organisation, project=project, created_ns=0)
+    def set_policy(self, organisation: str, project: str, policy: str) -> Replaced[Tenant] | None:
+        """Replace the policy of an organisation or project; return the former one, where it was
+        another."""
+        named = _is(Tenant(organisation=organisation, project=project, created_ns=0))
         with self._control.writing() as connection:
-            return (
-                connection.execute(
-                    update(schema.tenants).where(_is(named)).values(policy=policy)
-                ).rowcount
-                > 0
-            )
+            held = connection.execute(select(schema.tenants).where(named)).one_or_none()
+            if held is None or held.policy == policy:
+                return None
+            connection.execute(update(schema.tenants).where(named).values(policy=policy))
+            key = (organisation, project)
+            return _replaced(connection, schema.tenants, key, as_record(Tenant, held))
 
     def remove(self, organisation: str, project: str) -> bool:
         """Remove an organisation with its projects, or a project, with the limits and budgets that
@@ -101,12 +113,12 @@ class Tenants:
             query = select(schema.tenants).order_by(columns.organisation, columns.project)
             return [as_record(Tenant, row) for row in connection.execute(query)]
 
-    def set_limit(self, limit: Limit) -> Limit:
+    def set_limit(self, limit: Limit) -> tuple[Limit, Replaced[Limit] | None]:
         """Set the limit of a scope; return it as it now stands, with the id and creation time of
-        the limit it replaces."""
+        the limit it replaces, and the former one, where it was another."""
         return self._set(schema.limits, limit, ())
 
-    def set_budget(self, budget: BudgetRow) -> BudgetRow:
+    def set_budget(self, budget: BudgetRow) -> tuple[BudgetRow, Replaced[BudgetRow] | None]:
         """Set the budget of a scope and period, the same way."""
         return self._set(schema.budgets, budget, ("period",))
 
@@ -136,7 +148,7 @@ class Tenants:
             )
             return [as_record(BudgetRow, row) for row in connection.execute(query)]
 
-    def _set(self, table: Table, row: R, more: tuple[str, ...]) -> R:
+    def _set(self, table: Table, row: R, more: tuple[str, ...]) -> tuple[R, Replaced[R] | None]:
         same = and_(
             *(
                 table.c[name] == getattr(row, name)
@@ -144,20 +156,30 @@ class Tenants:
             )
         )
         with self._control.writing() as connection:
-            held = connection.execute(
-                select(table.c.id, table.c.created_ns).where(same)
-            ).one_or_none()
+            held = connection.execute(select(table).where(same)).one_or_none()
             if held is None:
                 connection.execute(insert(table).values(**msgspec.structs.asdict(row)))
-                return row
+                return row, None
             # The scope is what identifies it: id and day of making stay when its amount changes.
             row = msgspec.structs.replace(row, id=held.id, created_ns=held.created_ns)
+            former = as_record(type(row), held)
             connection.execute(update(table).where(same).values(**msgspec.structs.asdict(row)))
-            return row
+            if former == row:
+                return row, None
+            return row, _replaced(connection, table, (held.id,), former)
 
     def _remove(self, table: Table, row_id: str) -> bool:
         with self._control.writing() as connection:
             return connection.execute(delete(table).where(table.c.id == row_id)).rowcount > 0
+
+
+def _replaced(connection: Connection, table: Table, key: tuple[str, ...], former: T) -> Replaced[T]:
+    """Return a former row with who wrote it: the row that replaces it is logged at the commit."""
+    named = row_text(key)
+    logged = audit.latest(connection, str(table.name), [named]).get(named)
+    if logged is None:
+        return Replaced(former, "", 0)
+    return Replaced(former, logged.who, logged.recorded_ns)
 
 
 def _is(tenant: Tenant) -> ColumnElement[bool]:
