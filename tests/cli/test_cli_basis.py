@@ -222,6 +222,18 @@ def test_a_change_says_who_and_why_and_so_does_the_correction_it_causes(home: Pa
     )
 
 
+def test_whoever_replaces_what_another_accepted_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "two"
+    first = run("basis", "assume", "cap=5_000", "--why", "term sheet", home=home)
+    assert (first.returncode, "replaces" in first.stdout) == (0, False)
+    assert "replaces" not in run("basis", "read", "R1=or", "--why", "counsel", home=home).stdout
+    second = run("basis", "assume", "cap=6_000", "--why", "a call", home=home)
+    assert f"assumption cap replaces 5_000, accepted by {acting()} at " in second.stdout
+    assert second.stdout.partition(" replaces ")[2].splitlines()[0].endswith(": term sheet")
+    assert run("basis", "assume", "--withdraw", "cap", "--why", "x", home=home).returncode == 0
+    assert "replaces" not in run("basis", "assume", "cap=7_000", "--why", "y", home=home).stdout
+
+
 def test_credits_and_disputes_use_the_prices_of_the_home(home: Path, book: str) -> None:
     told(home, *MAY, *ACCEPTED, "--prices", book)
     # 2.00 was charged; the shipped book says 2.75

@@ -771,6 +771,22 @@ def change_figures(
     return change(home, [*accepting, *_withdrawing(basis, ASSUMPTION, withdraw)], why)
 
 
+def replaced(home: Home, changed: Sequence[Acceptance]) -> Iterator[tuple[Acceptance, Acceptance]]:
+    """Yield those of the recorded changes that took the place of another acceptance, each with
+    the former one, whoever recorded it and however shortly before."""
+    with _control(home) as control:
+        recorded = [] if control is None else acceptances(control)
+    for change in changed:
+        former = [
+            acceptance
+            for acceptance in recorded
+            if (acceptance.kind, acceptance.name) == (change.kind, change.name)
+            and acceptance.sequence < change.sequence
+        ]
+        if former and not former[-1].is_withdrawal:
+            yield change, former[-1]
+
+
 def change_readings(
     home: Home, why: str, readings: Mapping[str, str], withdraw: Sequence[str] = ()
 ) -> list[Acceptance]:

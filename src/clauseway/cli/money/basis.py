@@ -21,9 +21,10 @@ from clauseway.app.books.basis import (
     change_readings,
     held_text,
     history,
+    replaced,
     shipped_differently,
 )
-from clauseway.app.opening.home import home_at
+from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -124,7 +125,7 @@ def prices(
     changed = change_prices(
         home_at(home), why, file=file, of_this_version=of_this_version, alone=alone
     )
-    return _say(changed, as_json)
+    return _say(home_at(home), changed, as_json)
 
 
 @app.command()
@@ -139,7 +140,7 @@ def rates(
     \b
       clauseway basis rates rates.csv --why "reference rates of May"
     """
-    return _say(change_rates(home_at(home), why, file), as_json)
+    return _say(home_at(home), change_rates(home_at(home), why, file), as_json)
 
 
 @app.command()
@@ -159,7 +160,9 @@ def assume(
       clauseway basis assume cap=30_000_000_000 --why "term sheet of 3 June"
       clauseway basis assume --withdraw cap --why "not agreed"
     """
-    return _say(change_figures(home_at(home), why, figures or [], withdraw or []), as_json)
+    return _say(
+        home_at(home), change_figures(home_at(home), why, figures or [], withdraw or []), as_json
+    )
 
 
 @app.command()
@@ -178,7 +181,7 @@ def read(
       clauseway basis read R1=or --why "opinion of counsel, 4 June"
     """
     chosen = readings_of(readings)
-    return _say(change_readings(home_at(home), why, chosen, withdraw or []), as_json)
+    return _say(home_at(home), change_readings(home_at(home), why, chosen, withdraw or []), as_json)
 
 
 @app.command()
@@ -207,7 +210,7 @@ def agreement(
         raise InvalidInput(
             Problem(what="no agreement", why="none was named", where="FOLDER", remedy=remedy)
         )
-    return _say(change_agreements(home_at(home), why, folders or []), as_json)
+    return _say(home_at(home), change_agreements(home_at(home), why, folders or []), as_json)
 
 
 @app.command("history")
@@ -265,7 +268,7 @@ def say_recorded(recorded: Sequence[Acceptance]) -> None:
         print("`clauseway basis` shows all that is held.", file=sys.stderr)
 
 
-def _say(changed: Sequence[Acceptance], as_json: bool) -> int:
+def _say(at: Home, changed: Sequence[Acceptance], as_json: bool) -> int:
     shown = [_shown(acceptance) for acceptance in changed]
 
     def show() -> None:
@@ -273,6 +276,15 @@ def _say(changed: Sequence[Acceptance], as_json: bool) -> int:
             console().print("Nothing changed: that is what the home holds.")
             return
         _print(shown)
+        for change, former in replaced(at, changed):
+            name = f"{change.kind} {change.name}".rstrip()
+            day = KnownAt(former.recorded_ns).to_the_second()
+            console().print(
+                f"{name} replaces {former.label}, accepted by {former.who} at {day}: {former.why}",
+                style="yellow",
+                soft_wrap=True,
+                markup=False,
+            )
         console().print(
             "Settle open months again to use it; closed months get a correction.", style="dim"
         )
