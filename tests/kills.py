@@ -30,13 +30,13 @@ from sqlalchemy.exc import DBAPIError
 from clauseway.app.customers.allowances import GivenScope, set_budget, set_limit
 from clauseway.app.customers.keys import create_key
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.usage import losses
 from clauseway.app.usage.losses import write_off
 from clauseway.app.usage.recovering import copies_in, recover
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Status
 from clauseway.metering.records import SERVED
 from clauseway.storage import Control
+from clauseway.storage.books import losses
 from clauseway.storage.books.losses import Losses
 from clauseway.storage.customers.leases import NOBODY, Leases, picodollars
 from kill_load import Customer, Got, KillLoad

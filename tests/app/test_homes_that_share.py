@@ -15,7 +15,6 @@ from journals import gateway
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
-from clauseway.app.usage import losses as losses_module
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.losses import write_off
 from clauseway.app.usage.sealing import seal
@@ -24,6 +23,7 @@ from clauseway.gateway.budgets.leases import Ask, LeaseSocket
 from clauseway.gateway.plan import Key, Plan, RateLimit
 from clauseway.spool import identify
 from clauseway.storage import Control
+from clauseway.storage.books import losses as losses_module
 from clauseway.storage.books.losses import Losses
 from clauseway.storage.customers.leases import BudgetStanding, LeaseRequest, Leases, LeaseState, usd
 from clauseway.storage.customers.limit_shares import StoredShares
@@ -149,6 +149,25 @@ def test_a_machine_that_is_gone_is_written_off_from_another(
     (loss,) = Losses(machines.control).all()
     assert loss.found_ns
     assert blocking_damages(machines.first) == []
+
+
+def test_a_machine_that_is_gone_keeps_nothing_of_a_budget_whose_journal_was_sealed_to_its_end(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its gateway ended and told nobody; nothing is lost with its disk, so there is nothing to recover or write off."""
+    gateway(machines.first, range(11, 13), boot=8)
+    seal(machines.first)  # by which the gateway that holds 600 is dead, but for this its lease was open
+    lease = LeaseRequest(
+        budget=BUDGET, boot=f"{8:016x}", part=0, pid=machines.pid, serial=1, spent=0, least=500, target=500,
+        is_over=False, spool=machines.spool,
+    )  # fmt: skip
+    Leases(machines.control).lease([lease], time.time_ns())
+    shutil.rmtree(machines.first.root)
+    seal(machines.second)
+    assert machines.standing.leased == 500, "its machine was heard a moment ago"
+    monkeypatch.setattr(losses_module, "SILENT_NS", 0)
+    seal(machines.second)
+    assert (machines.standing.spent, machines.standing.leased) == (0, 0)
 
 
 def test_a_journal_that_was_moved_to_another_home_is_its_own_from_then_on(machines: Machines) -> None:

@@ -11,7 +11,6 @@ from journals import commit, ended
 
 from clauseway import spool
 from clauseway.app.opening.home import Home
-from clauseway.app.usage import losses as losses_module
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import journals
@@ -20,6 +19,7 @@ from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import RequestId, Status
 from clauseway.spool import SpoolWriter, pack_intent
 from clauseway.spool.copies import ALONE, REFUSE
+from clauseway.storage.books import losses as losses_module
 from clauseway.storage.books.losses import Losses
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.file_list import USAGE, files_of

@@ -27,11 +27,11 @@ import clauseway.agreement
 import s3_server
 import settled_book
 from clauseway.app.opening.home import Home
-from clauseway.app.usage import losses as losses_module
 from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.sealing import seal
 from clauseway.spool import identify
 from clauseway.spool.copies import read_secret
+from clauseway.storage.books import losses as losses_module
 from clauseway.storage.control import actor
 from copied import CopiedJournal
 from in_process import answer, run

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import msgspec
 import pyarrow
 
-from clauseway.app.usage import losses
 from clauseway.storage import ApiKey, Control
+from clauseway.storage.books import losses
 from clauseway.storage.customers.leases import usd
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 

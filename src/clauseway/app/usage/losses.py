@@ -29,6 +29,7 @@ from clauseway.storage.books.losses import (
     FILE_ESTIMATES,
     LAKE,
     RESERVED,
+    SILENT_NS,
     SUMMED,
     WHOLE,
     Loss,
@@ -48,8 +49,6 @@ from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after
 ESTIMATES_SPOOL = "estimate"
 # An attempt of a gateway that still runs may be under way: no cloud takes longer to answer.
 _UNDER_WAY_NS = 3_600_000_000_000
-# A home that is served looks after its journals four times a minute.
-SILENT_NS = 300_000_000_000
 
 
 class Alone(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,8 +116,11 @@ def _others(losses: Losses, spools: Iterable[Spool], here: str) -> Iterator[Othe
     """Yield the other homes that hold journals which are neither at rest nor known to be gone."""
     unsealed = [each for each in spools if not (each.is_at_rest or each.missing_ns)]
     for home in sorted({each.home for each in unsealed if not each.is_of(here)}):
-        silent_ns = losses.silent_ns(home)
-        yield OtherHome(home=home, silent_s=silent_ns // 10**9, is_silent=silent_ns >= SILENT_NS)
+        yield OtherHome(
+            home=home,
+            silent_s=losses.silent_ns(home) // 10**9,
+            is_silent=losses.is_silent(home),
+        )
 
 
 def _alone(home: Home) -> Iterator[Alone]:
@@ -232,12 +234,12 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
 def given_up(losses: Losses, spool: Spool) -> Spool:
     """Return another home's journal as missing, where that home is not heard any more. Raise
     InvalidInput."""
-    silent_ns = losses.silent_ns(spool.home)
-    if not spool.missing_ns and not spool.is_at_rest and silent_ns < SILENT_NS:
+    if not spool.missing_ns and not spool.is_at_rest and not losses.is_silent(spool.home):
+        silent_s = losses.silent_ns(spool.home) // 10**9
         raise InvalidInput(
             Problem(
                 what="the journal is not lost",
-                why=f"another home holds it, and was heard {silent_ns // 10**9} s ago",
+                why=f"another home holds it, and was heard {silent_s} s ago",
                 where=f"spool {spool.spool}",
                 remedy=f"Write it off once that home was silent for {SILENT_NS // 10**9} s.",
             )

@@ -25,6 +25,8 @@ ESTIMATES = (RESERVED, NOTHING)
 # The estimates for a lost file of the lake: the hourly sums show what was in it.
 SUMMED = "summed"
 FILE_ESTIMATES = (SUMMED, NOTHING)
+# A home that is served looks after its journals four times a minute.
+SILENT_NS = 300_000_000_000
 # The folder's name begins so for a journal that was recovered from a follower's copy.
 RECOVERED = "recovered-"
 # It begins so for a journal that a backup brought back.
@@ -198,6 +200,10 @@ class Losses:
         with self._control.reading() as connection:
             heard_ns = connection.execute(query).scalar_one_or_none() or 0
             return engines.now_ns(connection) - heard_ns
+
+    def is_silent(self, home: str) -> bool:
+        """Return whether a home was not heard for so long that it may be gone."""
+        return self.silent_ns(home) >= SILENT_NS
 
     def all(self) -> list[Loss]:
         """Return every loss, in the order in which they were found."""
