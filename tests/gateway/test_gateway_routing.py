@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -9,9 +10,11 @@ import openai
 import pytest
 from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PRODUCT, Connection, Received, Rig, status, well
 
-from clauseway.gateway.plan import Lack, PlannedRetirement
+from clauseway.gateway.plan import Lack, PlannedRetirement, Policy
 
 OLD, NEW = "gpt-4o-2024-05-13", "gpt-5.6-sol"
+# Picodollars for a token that is sent.
+PRICES = {"aws": 2_500_000, "azure": 2_400_000}
 RETIRED = f"The model {OLD!r} was retired by openai on 2026-10-23. Its successor is {NEW!r}."
 
 
@@ -51,6 +54,40 @@ def test_who_cannot_is_passed_over_and_the_explanation_says_since_when_and_by_wh
     assert (passed["deployment"], passed["reason"]) == ("aws-1", "lacks web-search (since 2026-05-01; a page)")
 
 
+def explained(rig: Rig, answer: httpx.Response) -> dict[str, Any]:
+    number = answer.headers["x-clauseway-request-id"]
+    told: dict[str, Any] = httpx.get(f"{rig.url}/clauseway/v1/requests/{number}", headers=AUTHORIZED).json()
+    return told
+
+
+def asked_of(told: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Each candidate with what a million tokens of it cost, in and out."""
+    prices = [candidate["usd_per_million_tokens"] for candidate in told["candidates"]]
+    names = [candidate["deployment"] for candidate in told["candidates"]]
+    return [(name, price["input"], price["output"]) for name, price in zip(names, prices, strict=True)]
+
+
+def test_the_explanation_names_the_strategy_and_every_candidate_with_its_prices(rig: Rig) -> None:
+    told = explained(rig, rig.post())
+    assert told["strategy"] == "primary-first"
+    aws, azure = ("aws-1", "2.500000", "15.000000"), ("azure-1", "2.400000", "15.000000")
+    assert asked_of(told) == [aws, azure]
+    # Where only one can serve it, nothing was chosen.
+    told = explained(rig, rig.post(web_search_options={}))
+    assert (told["strategy"], asked_of(told)) == ("", [azure])
+
+
+def test_the_explanation_says_by_which_strategy_the_cheaper_was_asked_first(rig: Rig) -> None:
+    targets = tuple(rig.target(name, rig.clouds[name].port, input_price=price) for name, price in PRICES.items())
+    with Rig(rig.home / "cheapest") as other:
+        other.home.mkdir()
+        plan = other.plan(targets)
+        other.start(msgspec.structs.replace(plan, policies=(Policy(strategy="cheapest"),)))
+        told = explained(other, other.post())
+    assert (told["strategy"], told["served_by"]["deployment"]) == ("cheapest", "azure-1")
+    assert asked_of(told) == [("azure-1", "2.400000", "15.000000"), ("aws-1", "2.500000", "15.000000")]
+
+
 def test_where_nobody_can_the_refusal_says_why(rig: Rig) -> None:
     body = {"model": MODEL, "messages": MESSAGES, "web_search_options": {}}
     headers = {**AUTHORIZED, "x-clauseway-cloud": "aws"}
@@ -83,7 +120,9 @@ def test_what_shares_a_prompt_follows_to_where_it_was_served(rig: Rig) -> None:
     rig.clouds["aws"].behaviour = status(503)
     assert served_by(rig.post(messages=long, prompt_cache_key="tenant-7")) == "azure"
     rig.clouds["aws"].behaviour = well
-    assert served_by(rig.post(messages=long, prompt_cache_key="tenant-7")) == "azure"
+    followed = rig.post(messages=long, prompt_cache_key="tenant-7")
+    assert served_by(followed) == "azure"
+    assert explained(rig, followed)["strategy"] == "primary-first, but azure-1 has the prompt's beginning cached"
     assert served_by(rig.post(messages=long, prompt_cache_key="tenant-8")) == "aws"
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gateway_rig import MESSAGES, MODEL, PRODUCT, SECRET, Rig
+from gateway_rig import MESSAGES, MODEL, PRODUCT, SECRET, Rig, status
 
 from clauseway.app.screens.engineer_page import GLANCE, Glance, path_of, percentile_ms, together
+from clauseway.web.engineer import CandidateShown
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,34 @@ def test_it_tells_of_deployments_with_their_terms_and_of_what_was_not_served(rig
     assert [view["status"] for view in glance.latest] == [403, 200]
 
 
+def test_it_tells_why_a_deployment_failed_and_what_room_its_quota_leaves(rig: Rig) -> None:
+    aws = rig.target("aws", rig.clouds["azure"].port, quota_requests_per_minute=60, quota_tokens_per_minute=100_000)
+    with Rig(rig.home / "quota") as other:
+        other.home.mkdir()
+        azure = other.target("azure", other.cloud("failing", status(503)).port)
+        other.start(other.plan((azure, aws)))
+        answers = [other.post().status_code for _ in range(2)]
+        glance = GLANCE.decode(told(other, "/glance"))
+    assert answers == [200, 200]
+    first, second = glance.deployments
+    assert (first.failures, first.room) == ({"503": 2}, None)
+    assert second.failures == {}
+    assert second.room is not None
+    assert (second.room.requests_per_minute, second.room.tokens_per_minute) == (60, 100_000)
+    # A minute drains as much as it takes, so what is left grows again by one request a second.
+    assert 58 <= second.room.requests <= 60
+    assert 90_000 < second.room.tokens < 100_000
+    two = together([glance, glance]).deployments
+    assert two[0].failures == {"503": 4}
+    assert two[1].room == msgspec.structs.replace(
+        second.room,
+        requests=2 * second.room.requests,
+        requests_per_minute=120,
+        tokens=2 * second.room.tokens,
+        tokens_per_minute=200_000,
+    )
+
+
 def test_several_workers_are_one(rig: Rig) -> None:
     glance = GLANCE.decode(told(rig, "/glance"))
     both = together([glance, glance])
@@ -63,6 +92,13 @@ def test_a_request_is_followed_to_its_end(rig: Rig) -> None:
     refused, answered = (follow(rig, view) for view in glance.latest)
     assert answered.steps[-1].where == "azure-1 on azure"
     assert answered.steps[-1].said == "answered with 200"
+    assert answered.candidates == (
+        CandidateShown(
+            where="azure-1 on azure",
+            prices=(("input", "2.5"), ("cached input", "2.5"), ("output", "15")),
+            answered=True,
+        ),
+    )
     assert refused.steps[-1].where == "the gateway"
     assert refused.steps[-1].said == glance.not_served[0]["message"]
 

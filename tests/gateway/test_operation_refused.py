@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gateway_rig import AUTHORIZED, SECRET, Rig, eventually, status
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
+from clauseway.app.reports.spend import Spend
 from clauseway.app.screens.engineer_page import Glance, engineer_page, path_refused
 from clauseway.gateway.process import refused
 from clauseway.gateway.process.refused import RefusedRequests, older
@@ -68,7 +70,15 @@ def test_what_no_cloud_answered_is_found_when_the_gateway_is_gone(rig: Rig, home
 def not_served(home: Home, glance: Glance | None) -> tuple[LatestRequest, ...]:
     """The latest requests that were not served, as the engineer's screen lists them."""
     page = engineer_page(
-        home, open_agreement(), glance, "–", down="", gateway_url="http://127.0.0.1/v1", snippets=(), alerts=()
+        home,
+        open_agreement(),
+        glance,
+        "–",
+        spent_today=Spend(Decimal(0), unpriced=0),
+        down="",
+        gateway_url="http://127.0.0.1/v1",
+        snippets=(),
+        alerts=(),
     )
     return page.not_served
 

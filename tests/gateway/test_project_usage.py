@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from gateway_rig import AUTHORIZED, PATIENCE_S, PRODUCT, SECRET, Connection, Rec
 
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.opening.home import Home
+from clauseway.app.reports.spend import LatestPrices, Spend, spend_on
 from clauseway.app.running.project_usage import ProjectUsages
 from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan import Plan
@@ -95,7 +96,20 @@ def test_what_has_a_price_has_an_estimate(served: Served) -> None:
     (row,) = served.usage().json()["data"]
     assert row["cost"]["currency"] == "USD"
     # 17 tokens in at 2.5, 4 cached at 0.25, 8 out at 15 USD per million.
-    assert Decimal(row["cost"]["amount"]) == Decimal("0.0000425") + Decimal("0.000001") + Decimal("0.00012")
+    cost = Decimal("0.0000425") + Decimal("0.000001") + Decimal("0.00012")
+    assert Decimal(row["cost"]["amount"]) == cost
+    assert spent(served.home, row["date"]) == Spend(cost, unpriced=0)
+
+
+def spent(home: Home, day: str) -> Spend:
+    return spend_on(home, LatestPrices(home).table(), date.fromisoformat(day))
+
+
+def test_the_spend_of_a_day_says_how_many_requests_it_leaves_out(served: Served) -> None:
+    assert served.rig.post().status_code == 200
+    (row,) = served.usage().json()["data"]
+    assert spent(served.home, row["date"]) == Spend(Decimal(0), unpriced=1)
+    assert spent(served.home, "2026-01-01") == Spend(Decimal(0), unpriced=0)
 
 
 def test_days_that_are_asked_for(served: Served) -> None:

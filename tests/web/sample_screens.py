@@ -28,6 +28,7 @@ from clauseway.web.contexts import (
 )
 from clauseway.web.engineer import (
     BudgetShown,
+    CandidateShown,
     DeploymentShown,
     EngineerContext,
     ExpiringKey,
@@ -248,6 +249,11 @@ PATH = RequestPath(
     facts=(("input tokens", "12"),),
     permitted_by=(CLAUSE,),
     source="As the gateway keeps it.",
+    strategy="cheapest, but azure-2 has the prompt's beginning cached",
+    candidates=(
+        CandidateShown(where="azure-2 on azure", prices=(("input", "2.5"), ("output", "15")), answered=True),
+        CandidateShown(where="azure-1 on azure", prices=(("input", "2.4"), ("output", "15")), answered=False),
+    ),
 )
 ENGINEER = EngineerContext(
     title="The OpenAI–Microsoft partnership",
@@ -266,7 +272,9 @@ ENGINEER = EngineerContext(
             share="50%",
             p50="≤ 66 ms",
             p99="≤ 131 ms",
-            failures="0",
+            failures="3",
+            causes=("2 × 503", "1 × no answer"),
+            room=("58 of 60 requests a minute",),
             permitted_by=(CLAUSE,),
         )
         for state in ("well", "left alone")

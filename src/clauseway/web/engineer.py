@@ -34,7 +34,8 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeploymentShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment's model: its state, its share of the requests, and the terms that permit it."""
+    """A deployment's model: its state, its share of the requests, and the terms that permit it.
+    `causes` count its failures by what it answered, `room` is what its quota leaves."""
 
     name: str
     cloud: str
@@ -48,6 +49,8 @@ class DeploymentShown(msgspec.Struct, frozen=True, kw_only=True):
     p50: str
     p99: str
     failures: str
+    causes: tuple[str, ...]
+    room: tuple[str, ...]
     permitted_by: tuple[Citation, ...]
 
 
@@ -98,8 +101,18 @@ class StepShown(msgspec.Struct, frozen=True, kw_only=True):
     said: str
 
 
+class CandidateShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment that could have answered a request, and its prices of a million tokens in USD:
+    which tokens, and the price. `answered`: it did."""
+
+    where: str
+    prices: tuple[tuple[str, str], ...]
+    answered: bool
+
+
 class RequestPath(msgspec.Struct, frozen=True, kw_only=True):
-    """A request from its arrival to its end, step by step, and what it used."""
+    """A request from its arrival to its end, step by step, and what it used. `candidates` could
+    have answered it, in the order of `strategy`."""
 
     id: str
     title: str
@@ -109,6 +122,8 @@ class RequestPath(msgspec.Struct, frozen=True, kw_only=True):
     facts: tuple[tuple[str, str], ...]
     permitted_by: tuple[Citation, ...]
     source: str
+    strategy: str = ""
+    candidates: tuple[CandidateShown, ...] = ()
 
 
 class EngineerContext(msgspec.Struct, frozen=True, kw_only=True):

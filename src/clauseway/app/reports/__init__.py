@@ -14,5 +14,6 @@ first what its gateways have written; they change nothing else.
     one_request        a request as journal and lake know it
     what_if            a month under other terms, readings or figures
     rehearsing         traffic and months as if a draft amendment had been in effect
+    spend              what a day has cost so far, estimated
     forecasting        what is ahead
 """

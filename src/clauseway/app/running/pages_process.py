@@ -39,6 +39,7 @@ from clauseway.app.opening.several import (
     title_of,
     with_recorded,
 )
+from clauseway.app.reports.spend import LatestPrices, spend_on
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
@@ -125,6 +126,7 @@ class HomePages:
         # Reads the agreements' files, where there are any that may change.
         self._read_again = read_again
         self._gateway_url, self._snippets = gateway_url, snippets
+        self._prices = LatestPrices(home)
         # The picture as last drawn, by the text and the number of facts it rests on.
         self._drawn: tuple[tuple[str, int], Timeline] | None = None
         # Amendments compared before, by their names, the text and the number of facts.
@@ -293,6 +295,7 @@ class HomePages:
             self._up_to_now(),
             glance,
             rate,
+            spent_today=spend_on(self._home, self._prices.table(), day_of(self._clock())),
             down=down,
             gateway_url=self._gateway_url,
             snippets=self._snippets,

@@ -11,25 +11,20 @@ from importlib import import_module
 
 import msgspec
 
-from clauseway.app.books.basis import basis_of
-from clauseway.app.opening.charges import in_usd
 from clauseway.app.opening.home import Home
+from clauseway.app.reports.spend import LatestPrices, estimated_cost
 from clauseway.gateway.plan import UsageQuestion
-from clauseway.metering import Unit
-from clauseway.pricing import PriceTable, Sale, UnknownPrice
+from clauseway.pricing import PriceTable, Sale
 from clauseway.storage import Control
 from clauseway.storage.lake.hourly_sums import Usage, usage_by
-from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt, day_after, day_of
+from clauseway.values import HOUR_NS, Interval, day_after, day_of
 
 # Sealing writes Parquet; the gateway, which hands questions over, starts without that library.
 _SEALING = "clauseway.app.usage.sealing"
 # Each sealing leaves files, and a project may ask at any rate.
 _SEAL_EVERY_S = 5.0
-# Books change when somebody names others; to read them takes a quarter of a second.
-_BOOKS_EVERY_S = 60.0
 _BY = ("hour", "product", "seller", "cloud", "region")
 _QUESTION = msgspec.json.Decoder(UsageQuestion)
-_UNITS = {unit.column: unit for unit in Unit}
 
 
 class _ModelDay:
@@ -55,8 +50,8 @@ class ProjectUsages:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._one_question = threading.Lock()
-        self._sealed_s = self._booked_s = -_BOOKS_EVERY_S
-        self._prices: PriceTable | None = None
+        self._sealed_s = -_SEAL_EVERY_S
+        self._prices = LatestPrices(home)
 
     def answer(self, body: bytes) -> bytes:
         """Return the usage of a project as its client reads it. Raise msgspec.DecodeError."""
@@ -66,13 +61,7 @@ class ProjectUsages:
             if now_s - self._sealed_s >= _SEAL_EVERY_S:
                 import_module(_SEALING).seal(self._home)
                 self._sealed_s = now_s
-            return msgspec.json.encode(self._of(question, self._prices_at(now_s)))
-
-    def _prices_at(self, now_s: float) -> PriceTable:
-        if self._prices is None or now_s - self._booked_s >= _BOOKS_EVERY_S:
-            self._prices = basis_of(self._home).prices(KnownAt(time.time_ns()))
-            self._booked_s = now_s
-        return self._prices
+            return msgspec.json.encode(self._of(question, self._prices.table()))
 
     def _of(self, question: UsageQuestion, prices: PriceTable) -> dict[str, object]:
         days = Interval(question.first, day_after(question.last))
@@ -84,7 +73,7 @@ class ProjectUsages:
             hour, product, seller, cloud, region = usage.key
             day = day_of(int(hour) * HOUR_NS)
             sale = Sale(product, cloud, seller, region, question.organisation)
-            by_model[day, product].add(usage, _cost(prices, sale, day, usage))
+            by_model[day, product].add(usage, estimated_cost(prices, sale, day, usage))
         return {
             "object": "clauseway.usage",
             **buyer,
@@ -106,13 +95,3 @@ def _row(day: date, model: str, its: _ModelDay) -> dict[str, object]:
         "usage": {unit: count for unit, count in its.units.items() if count},
         "cost": cost,
     }
-
-
-def _cost(prices: PriceTable, sale: Sale, day: date, usage: Usage) -> Decimal | None:
-    """Estimate the charge of sums at the plain price: they do not say which requests were long, or
-    in which tier. None where a price or a rate is not known."""
-    report = {_UNITS[name]: count for name, count in usage.units.items()}
-    try:
-        return in_usd(prices.charge_sum(sale, day, report), day, prices)
-    except (UnknownPrice, InvalidInput):
-        return None

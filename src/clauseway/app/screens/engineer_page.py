@@ -16,10 +16,12 @@ from clauseway.app.customers.allowances import ListedBudget, list_budgets
 from clauseway.app.customers.keys import ListedKey, list_keys
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
+from clauseway.app.reports.spend import Spend
 from clauseway.values import Citation, KnownAt
 from clauseway.web.contexts import Alert, Snippet
 from clauseway.web.engineer import (
     BudgetShown,
+    CandidateShown,
     DeploymentShown,
     EngineerContext,
     ExpiringKey,
@@ -40,8 +42,18 @@ _USD = Decimal(10) ** -12
 _FAILED, _SERVER_FAILED = 400, 500
 
 
+class RoomGlance(msgspec.Struct, frozen=True, kw_only=True):
+    """The rest of a deployment's quota; by the minute 0 where there is no limit."""
+
+    requests: int
+    requests_per_minute: int
+    tokens: int
+    tokens_per_minute: int
+
+
 class DeploymentGlance(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment's model, as a gateway tells of it."""
+    """A deployment's model, as a gateway tells of it. `failures` are counted by the status that the
+    cloud answered, 0 where it answered none."""
 
     deployment: str
     cloud: str
@@ -51,8 +63,8 @@ class DeploymentGlance(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     why: str
     requests: int
-    charged: int
-    failures: int
+    failures: Mapping[str, int]
+    room: RoomGlance | None
     buckets: tuple[int, ...]
     terms: tuple[str, ...]
 
@@ -117,9 +129,21 @@ def _one_deployment(parts: Sequence[DeploymentGlance]) -> DeploymentGlance:
     return msgspec.structs.replace(
         first,
         requests=sum(part.requests for part in parts),
-        charged=sum(part.charged for part in parts),
-        failures=sum(part.failures for part in parts),
+        failures=_summed(part.failures for part in parts),
+        room=_summed_room([part.room for part in parts if part.room is not None]),
         buckets=_added(part.buckets for part in parts),
+    )
+
+
+def _summed_room(rooms: Sequence[RoomGlance]) -> RoomGlance | None:
+    """Return the room of all workers: each has a part of the quota for itself."""
+    if not rooms:
+        return None
+    return RoomGlance(
+        requests=sum(room.requests for room in rooms),
+        requests_per_minute=sum(room.requests_per_minute for room in rooms),
+        tokens=sum(room.tokens for room in rooms),
+        tokens_per_minute=sum(room.tokens_per_minute for room in rooms),
     )
 
 
@@ -155,6 +179,7 @@ def engineer_page(
     glance: Glance | None,
     rate: str,
     *,
+    spent_today: Spend,
     down: str,
     gateway_url: str,
     snippets: tuple[Snippet, ...],
@@ -168,7 +193,7 @@ def engineer_page(
     return EngineerContext(
         title=title_of(opened),
         down=down,
-        strip=tuple(_strip(now, rate, budgets)) if glance else (),
+        strip=tuple(_strip(now, rate, spent_today, budgets)) if glance else (),
         deployments=tuple(_deployment(words, cited, now, each) for each in now.deployments),
         refusals=tuple((code, f"{count:,}") for code, count in sorted(now.refusals.items())),
         ruled_out=tuple(_ruled_out(words, refusal) for refusal in now.ruled_out),
@@ -185,12 +210,13 @@ def engineer_page(
     )
 
 
-def _strip(glance: Glance, rate: str, budgets: Sequence[ListedBudget]) -> Iterator[Tile]:
+def _strip(
+    glance: Glance, rate: str, today: Spend, budgets: Sequence[ListedBudget]
+) -> Iterator[Tile]:
     ended = sum(glance.statuses.values())
     failed = sum(
         count for status, count in glance.statuses.items() if int(status) >= _SERVER_FAILED
     )
-    charged = sum(each.charged for each in glance.deployments) * _USD
     yield Tile(label="requests a second", value=rate, note=f"{glance.requests:,} since the start")
     yield Tile(
         label="p99", value=_time(glance.buckets, 0.99), note=f"p50 {_time(glance.buckets, 0.5)}"
@@ -200,7 +226,7 @@ def _strip(glance: Glance, rate: str, budgets: Sequence[ListedBudget]) -> Iterat
         value=f"{failed / ended:.2%}" if ended else "–",
         note=f"{failed:,} of {ended:,}",
     )
-    yield Tile(label="spent", value=f"{charged:,.2f} USD", note="provisional, since the start")
+    yield Tile(label="spent today", value=f"{today.usd:,.2f} USD", note=_spend_note(today))
     amount = sum((budget.amount for budget in budgets), Decimal(0))
     spent = sum((budget.spent for budget in budgets), Decimal(0))
     yield Tile(
@@ -208,6 +234,12 @@ def _strip(glance: Glance, rate: str, budgets: Sequence[ListedBudget]) -> Iterat
         value=f"{spent:,.2f} USD" if budgets else "–",
         note=f"of {amount:,.2f}" if budgets else "clauseway budget set --help",
     )
+
+
+def _spend_note(today: Spend) -> str:
+    if today.unpriced:
+        return f"estimated; requests without a price: {today.unpriced:,}"
+    return "estimated, of all that is sealed"
 
 
 def _time(buckets: Sequence[int], part: float) -> str:
@@ -231,9 +263,21 @@ def _deployment(
         share=f"{part.requests / served:.0%}" if served else "–",
         p50=_time(part.buckets, 0.5),
         p99=_time(part.buckets, 0.99),
-        failures=f"{part.failures:,}",
+        failures=f"{sum(part.failures.values()):,}",
+        causes=tuple(
+            f"{count:,} × {status if int(status) else 'no answer'}"
+            for status, count in sorted(part.failures.items())
+        ),
+        room=tuple(_room_left(part.room)) if part.room else (),
         permitted_by=tuple(cited[term] for term in part.terms if term in cited),
     )
+
+
+def _room_left(room: RoomGlance) -> Iterator[str]:
+    if room.requests_per_minute:
+        yield f"{room.requests:,} of {room.requests_per_minute:,} requests a minute"
+    if room.tokens_per_minute:
+        yield f"{room.tokens:,} of {room.tokens_per_minute:,} tokens a minute"
 
 
 def _citations(opened: Opened) -> dict[str, Citation]:
@@ -328,6 +372,8 @@ def path_of(view: Mapping[str, Any]) -> RequestPath:
             said=end,
         )
     )
+    # A line of a refusals file of an earlier version has no candidates.
+    candidates = view.get("candidates", ())
     usage = tuple(
         (name.replace("_", " "), f"{count:,}") for name, count in view["usage"].items() if count
     )
@@ -337,9 +383,24 @@ def path_of(view: Mapping[str, Any]) -> RequestPath:
         at=_instant(view["event_ns"]),
         whose=_whose(view["organisation"], view["project"]),
         steps=tuple(steps),
+        strategy=view.get("strategy", ""),
+        candidates=tuple(_candidate(candidate, served_by) for candidate in candidates),
         facts=(*usage, ("cost, provisional", f"{view['cost']['amount']} USD")),
         permitted_by=(),
         source="As the gateway keeps it; of older requests the journal knows the attempts alone.",
+    )
+
+
+def _candidate(candidate: Mapping[str, Any], served_by: Mapping[str, Any] | None) -> CandidateShown:
+    prices = candidate["usd_per_million_tokens"]
+    name = candidate["deployment"]
+    return CandidateShown(
+        where=_where(candidate),
+        prices=tuple(
+            (way.replace("_", " "), f"{Decimal(price).normalize():f}")
+            for way, price in prices.items()
+        ),
+        answered=served_by is not None and served_by["deployment"] == name,
     )
 
 

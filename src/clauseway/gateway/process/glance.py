@@ -94,13 +94,29 @@ def _deployments(shared: Shared, routes: Mapping[str, Route]) -> Iterator[dict[s
             "state": _state(target, now_s, is_permitted=at in terms),
             "why": target.health.why,
             "requests": sum(counters.count for counters in own),
-            "charged": sum(counters.charged for counters in own),
-            "failures": sum(
-                count for (name, _), count in list(counts.failures.items()) if name == target.name
-            ),
+            "failures": {
+                str(status): count
+                for (name, status), count in list(counts.failures.items())
+                if name == target.name
+            },
+            "room": _room(target, now_s),
             "buckets": _buckets(own),
             "terms": terms.get(at, ()),
         }
+
+
+def _room(target: CallTarget, now_s: float) -> dict[str, int] | None:
+    """Return what its quota leaves at this worker; None where it has none. 0 by the minute: as many
+    as there are."""
+    if target.quota is None:
+        return None
+    requests, tokens = target.quota.left(now_s)
+    return {
+        "requests": requests,
+        "requests_per_minute": target.quota.requests,
+        "tokens": tokens,
+        "tokens_per_minute": target.quota.tokens,
+    }
 
 
 def _state(target: CallTarget, now_s: float, *, is_permitted: bool) -> str:

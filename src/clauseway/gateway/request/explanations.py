@@ -42,7 +42,8 @@ class FailedAttempt(NamedTuple):
 
 
 class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How a request ended. `candidate` is where its answer came from, None where there was none.
+    """How a request ended. `candidate` is where its answer came from, None where there was none;
+    `candidates` are all that could have answered, in the order of `strategy`.
 
     `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer
     alone, and `is_estimated` says that the cloud did not report them; `status` is what the client
@@ -58,13 +59,16 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: int
     message: str
     candidate: Candidate | None = None
+    candidates: tuple[Candidate, ...] = ()
+    strategy: str = ""
     units: Units = ()
     charged: int = 0
     is_estimated: bool = False
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The part of an explanation that no other request shares: buyer and candidate stay apart."""
+    """The part of an explanation that no other request shares: buyer, candidates and strategy stay
+    apart."""
 
     event_ns: int
     operation: str
@@ -90,7 +94,9 @@ class Explanations:
         self._numbers = array("Q", bytes(8 * _KEPT))
         self._packed: list[bytes] = [b""] * _KEPT
         self._buyers: list[Buyer | None] = [None] * _KEPT
-        self._candidates: list[Candidate | None] = [None] * _KEPT
+        self._candidate: list[Candidate | None] = [None] * _KEPT
+        self._candidates: list[tuple[Candidate, ...]] = [()] * _KEPT
+        self._strategies: list[str] = [""] * _KEPT
         self._skipped: list[tuple[SkippedDeployment, ...]] = [()] * _KEPT
         self._attempted: list[tuple[FailedAttempt, ...]] = [()] * _KEPT
         self._charged = [0] * _KEPT
@@ -111,7 +117,9 @@ class Explanations:
             )
         )
         self._buyers[place] = explanation.buyer
-        self._candidates[place] = explanation.candidate
+        self._candidate[place] = explanation.candidate
+        self._candidates[place] = explanation.candidates
+        self._strategies[place] = explanation.strategy
         self._skipped[place] = explanation.skipped
         self._attempted[place] = explanation.attempted
         self._charged[place] = explanation.charged
@@ -140,7 +148,9 @@ class Explanations:
             attempted=self._attempted[place],
             status=packed.status,
             message=packed.message,
-            candidate=self._candidates[place],
+            candidate=self._candidate[place],
+            candidates=self._candidates[place],
+            strategy=self._strategies[place],
             units=packed.units,
             charged=self._charged[place],
             is_estimated=packed.is_estimated,
@@ -165,6 +175,10 @@ def as_json(identifier: str, explanation: RequestExplanation) -> dict[str, objec
         "served_by": label,
         "decision": candidate.decision if candidate is not None else None,
         "outcome": candidate.outcome if candidate is not None else None,
+        "strategy": explanation.strategy,
+        "candidates": [
+            _with_prices(candidate, explanation) for candidate in explanation.candidates
+        ],
         "attempted": [_shown(attempted) for attempted in explanation.attempted],
         "skipped": [skipped._asdict() for skipped in explanation.skipped],
         "usage": _by_name(explanation.units),
@@ -173,6 +187,27 @@ def as_json(identifier: str, explanation: RequestExplanation) -> dict[str, objec
             explanation.charged + sum([attempted.charged for attempted in explanation.attempted])
         ),
     }
+
+
+def _with_prices(candidate: Candidate, explanation: RequestExplanation) -> dict[str, object]:
+    """Show a candidate with its plain prices at the time of the request."""
+    target = candidate.target
+    rates = target.plain_rates(explanation.operation, explanation.buyer, explanation.event_ns)
+    return {
+        "cloud": target.cloud,
+        "deployment": target.name,
+        "usd_per_million_tokens": {
+            "input": _per_million(rates.input),
+            "cached_input": _per_million(rates.cached_input),
+            "output": _per_million(rates.output),
+        },
+    }
+
+
+def _per_million(picodollars: int) -> str:
+    """Return the exact price in dollars of a million, given the price of one."""
+    whole, rest = divmod(picodollars, 10**6)
+    return f"{whole}.{rest:06d}"
 
 
 def _shown(attempted: FailedAttempt) -> dict[str, object]:

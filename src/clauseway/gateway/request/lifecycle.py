@@ -177,6 +177,7 @@ class Lifecycle(AttemptOwner):
         self.number = shared.next_number()
         self._candidates = selection.candidates
         self._skipped = selection.skipped
+        self._strategy = selection.strategy
         # The attempts that failed, or were called off under a hedge, in the order of their ends.
         self._ended_attempts: tuple[FailedAttempt, ...] = ()
         self._resources = resources
@@ -310,6 +311,7 @@ class Lifecycle(AttemptOwner):
         self._hedge_due_s = FOREVER_S
         self._candidates, self.request = prepared.selection.candidates, request
         self._skipped = (*self._skipped, *prepared.selection.skipped)
+        self._strategy = prepared.selection.strategy
         if self._resources is not None:
             self._resources.turn_to(request)
         self._attempt_next_candidate_or_answer()
@@ -807,6 +809,8 @@ class Lifecycle(AttemptOwner):
             model=request.model,
             skipped=self._skipped,
             attempted=self._ended_attempts,
+            candidates=self._candidates,
+            strategy=self._strategy,
             candidate=answering_attempt.candidate if answering_attempt is not None else None,
             units=answering_attempt.units if answering_attempt is not None else (),
             charged=answering_attempt.charged if answering_attempt is not None else 0,

@@ -52,10 +52,12 @@ class SkippedDeployment(NamedTuple):
 
 
 class CandidateSelection(NamedTuple):
-    """The candidates of one request, best first, and what was skipped on the way."""
+    """The candidates of one request, best first, and what was skipped on the way. `strategy` says
+    what ordered them; empty where there was nothing to order."""
 
     candidates: tuple[Candidate, ...]
     skipped: tuple[SkippedDeployment, ...] = ()
+    strategy: str = ""
 
 
 class Option(NamedTuple):
@@ -206,6 +208,7 @@ class DeploymentChoice:
         standings = [candidate.target.standing(now_s) for candidate in selection.candidates]
         ranked = order(self._strategy, standings, length, streamed)
         first = ranked[0]
+        strategy = self._strategy
         # The first that has the prompt in its cache goes ahead, unless a plain price elsewhere is
         # lower still, or the best is provisioned, and so paid for whether it is used or not.
         for at in ranked[1:] if cached_at else ():
@@ -218,11 +221,14 @@ class DeploymentChoice:
             ):
                 ranked.remove(at)
                 ranked.insert(0, at)
+                strategy += f", but {cached_at} has the prompt's beginning cached"
                 break
         # Beyond the model's published retirement: only where nothing else answers.
         if self._late:
             ranked.sort(key=lambda at: id(selection.candidates[at]) in self._late)
-        return selection._replace(candidates=tuple(selection.candidates[at] for at in ranked))
+        return selection._replace(
+            candidates=tuple(selection.candidates[at] for at in ranked), strategy=strategy
+        )
 
 
 def _has_no(operation: str, lacks: frozenset[str]) -> str:

@@ -61,6 +61,15 @@ class Quota:
                 return False
         return True
 
+    def left(self, now_s: float) -> tuple[int, int]:
+        """Return how many requests and tokens it takes at this moment; 0 also where no quota holds."""
+        requests = self._requests - (now_s - self._requests_s) * self._requests_per_s
+        tokens = self._tokens - (now_s - self._tokens_s) * self._tokens_per_s
+        return (
+            max(int(self.requests - max(requests, 0.0)), 0),
+            max(int(self.tokens - max(tokens, 0.0)), 0),
+        )
+
     def take(self, tokens: int) -> None:
         """A request goes there, of about so many tokens."""
         self._requests += 1

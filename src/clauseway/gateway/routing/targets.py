@@ -15,7 +15,7 @@ from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.quotas import Pace, Quota
 from clauseway.gateway.routing.strategies import NEVER_NS, CandidateStanding
 from clauseway.gateway.routing.tariffs import Tariffs
-from clauseway.gateway.routing.unit_rates import RateScale
+from clauseway.gateway.routing.unit_rates import RateScale, TokenRates
 from clauseway.gateway.transport.upstream import Endpoint
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.operations import Destination, UnderstoodRequest
@@ -185,6 +185,10 @@ class CallTarget:
         for balance in self.burns:
             balance.left -= worth
         return worth
+
+    def plain_rates(self, operation: str, buyer: Buyer, event_ns: int) -> TokenRates:
+        """Return what a short request of that instant is charged by, in the default tier."""
+        return self._tariffs.at(event_ns).of(buyer.organisation, operation, "").rates
 
     @property
     def is_watched(self) -> bool:
