@@ -105,7 +105,7 @@ openapi: $(VENV)/.setup ## write docs/openapi/ again, from the tables of the gat
 	@$(BIN)/python tools/openapi docs/openapi
 
 .PHONY: pictures
-pictures: $(VENV)/.dev ## take docs/pages.png again: the pages after the night of the amendment, in a real browser
+pictures: $(VENV)/.dev ## take the pictures of the pages in the documents again: after the night of the amendment, in a real browser
 	@tools/chromium
 	@CLAUSEWAY_PICTURES=1 $(BIN)/python -m pytest -q tests/app/test_night_on_screen.py
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from pictures import judge_picture
+from pictures import judge_pictures
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 
@@ -69,7 +69,7 @@ def test_the_night_on_screen_and_its_snippets(night: Night, browser: Browser, pa
     expect(page.locator(".counts tr", has_text="aws")).to_contain_text("1,275")
     expect(page.locator(".counts tr", has_text="aws")).to_contain_text("177")
     expect(page.locator("#screens")).to_contain_text("2026-05 is settled")
-    judge_picture(browser, address[1])
+    judge_pictures(browser, address[1])
 
     curl = re.search(r"^curl -i .*?^KEY$", printed, re.DOTALL | re.MULTILINE)
     assert curl is not None

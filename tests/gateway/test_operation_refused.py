@@ -104,6 +104,19 @@ def test_the_screen_lists_what_the_gateway_refused_before_it_was_started_again(r
     assert after.json()["error"]["message"] in listed[0].said
 
 
+def test_the_screen_lists_refusals_that_are_alike_once(rig: Rig, home: Home) -> None:
+    file = home.refused_by("gateway")
+    rig.cloud("azure")
+    rig.start(None, "--refused", str(file))
+    first, other, again = (ask(rig, model=model) for model in ("gpt-none-1", "gpt-none-2", "gpt-none-1"))
+    eventually(lambda: file.read_bytes().count(b"\n") == 3)
+    rig.stop()
+    listed = not_served(home, None)
+    numbers = [answer.headers["x-clauseway-request-id"] for answer in (first, other, again)]
+    assert [request.id for request in listed] == [numbers[2], numbers[1]]
+    assert [[number for number, _ in request.alike] for request in listed] == [[numbers[0]], []]
+
+
 def test_the_screen_lists_no_more_than_the_latest(home: Home) -> None:
     file = home.refused_by("gateway")
     for number in range(700):
@@ -113,8 +126,9 @@ def test_the_screen_lists_no_more_than_the_latest(home: Home) -> None:
             lines.write(msgspec.json.encode(line) + b"\n")
     with file.open("ab") as lines:
         lines.write(b'{"id": "req_torn')
-    listed = not_served(home, None)
-    assert [request.id for request in listed] == [f"req_{7:016x}{number:016x}" for number in range(699, 679, -1)]
+    (listed,) = not_served(home, None)
+    numbers = [listed.id, *(number for number, _ in listed.alike)]
+    assert numbers == [f"req_{7:016x}{number:016x}" for number in range(699, 679, -1)]
 
 
 def test_without_a_file_nothing_is_kept(rig: Rig, home: Home) -> None:

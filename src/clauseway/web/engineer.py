@@ -63,7 +63,8 @@ class RuledOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LatestRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the latest requests: when, whose, for what, and what became of it."""
+    """One of the latest requests: when, whose, for what, and what became of it. `alike` are earlier
+    ones of which all of this but the time is the same: the id and the time of each."""
 
     id: str
     at: str
@@ -71,6 +72,7 @@ class LatestRequest(msgspec.Struct, frozen=True, kw_only=True):
     asked: str
     status: int
     said: str
+    alike: tuple[tuple[str, str], ...] = ()
 
 
 class ExpiringKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -197,7 +197,7 @@ def engineer_page(
         deployments=tuple(_deployment(words, cited, now, each) for each in now.deployments),
         refusals=tuple((code, f"{count:,}") for code, count in sorted(now.refusals.items())),
         ruled_out=tuple(_ruled_out(words, refusal) for refusal in now.ruled_out),
-        not_served=tuple(map(_latest, _not_served(home, now))),
+        not_served=_alike_together(map(_latest, _not_served(home, now))),
         latest=tuple(map(_latest, now.latest)),
         keys=tuple(_key(key) for key in sorted(list_keys(home), key=_expiry) if key.expires),
         budgets=tuple(map(_budget, budgets)),
@@ -311,6 +311,20 @@ def _latest(view: Mapping[str, Any]) -> LatestRequest:
     )
 
 
+def _alike_together(latest: Iterable[LatestRequest]) -> tuple[LatestRequest, ...]:
+    """Return what differs in more than the time, each with the earlier requests like it."""
+    alike: dict[tuple[str, str, int, str], list[LatestRequest]] = {}
+    for request in latest:
+        key = (request.whose, request.asked, request.status, request.said)
+        alike.setdefault(key, []).append(request)
+    return tuple(
+        msgspec.structs.replace(
+            newest, alike=tuple((request.id, request.at) for request in earlier)
+        )
+        for newest, *earlier in alike.values()
+    )
+
+
 def _whose(organisation: str, project: str) -> str:
     return "/".join(filter(None, (organisation, project)))
 
@@ -385,7 +399,10 @@ def path_of(view: Mapping[str, Any]) -> RequestPath:
         steps=tuple(steps),
         strategy=view.get("strategy", ""),
         candidates=tuple(_candidate(candidate, served_by) for candidate in candidates),
-        facts=(*usage, ("cost, provisional", f"{view['cost']['amount']} USD")),
+        facts=(
+            *usage,
+            ("cost, provisional", f"{Decimal(view['cost']['amount']).normalize():f} USD"),
+        ),
         permitted_by=(),
         source="As the gateway keeps it; of older requests the journal knows the attempts alone.",
     )
