@@ -1,7 +1,7 @@
 """Spark as a second engine: its wheel and a Java for it, obtained once into the tests' cache.
 
-Java is the machine's own where it is new enough, else Debian's package, unpacked without being installed. As a script
-(`make test` runs it first) this says what it does meanwhile.
+Java is the machine's own where it is new enough, else the package of this Debian, unpacked without being installed. As
+a script (`make test` runs it first) this says what it does meanwhile.
 """
 
 import os
@@ -16,8 +16,8 @@ from obtained import APT_LISTS, alone, obtain
 
 _LIBRARIES = Path(__file__).with_name("spark.txt")
 _OLDEST_JAVA = 17
-_PACKAGE = f"openjdk-{_OLDEST_JAVA}-jre-headless"
-_JVM = Path(f"usr/lib/jvm/java-{_OLDEST_JAVA}-openjdk-amd64")
+# The versions for which Spark 4 is made. Debian 12 has the first, Debian 13 the second.
+_PACKAGED_JAVAS = (_OLDEST_JAVA, 21)
 # Each Java here lives for seconds: compiling its methods well, on threads of its own, costs more than it gains.
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _PATIENCE_S = 900.0  # an upper bound for a busy machine and a slow mirror
@@ -55,7 +55,7 @@ def _java() -> Path:
     for home in (Path(named) if named else None, Path(program).resolve().parents[1] if program else None):
         if home is not None and _version(home) >= _OLDEST_JAVA:
             return home
-    return obtain("java", _fetch_java) / _JVM
+    return _unpacked(obtain("java", _fetch_java))
 
 
 def _version(home: Path) -> int:
@@ -67,28 +67,42 @@ def _version(home: Path) -> int:
     return int(number.group(1)) if number else 0
 
 
+def _unpacked(folder: Path) -> Path:
+    """The home of the Java that was unpacked into a folder; one that does not exist where there is none."""
+    return next(folder.glob("usr/lib/jvm/java-*-openjdk-*"), folder / "none")
+
+
 def _fetch_java(folder: Path) -> None:
     """Unpack Debian's package into the folder. Raises Unavailable."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and APT_LISTS.is_dir()):
         raise Unavailable(f"there is no Java {_OLDEST_JAVA} here, and no apt-get to fetch one")
     _say("Fetching Java (45 MB) …")
     with alone(APT_LISTS):
-        for _ in range(2):
-            _run(["apt-get", "download", _PACKAGE], folder)
-            if packages := list(folder.glob("*.deb")):
-                break
+        package = _download(folder)
+        if package is None:
             # Where apt has no lists yet, they are fetched once; that takes root.
             _run(["apt-get", "update"], folder)
-    for package in packages:
+            package = _download(folder)
+    if package is not None:
         _run(["dpkg-deb", "-x", str(package), str(folder)], folder)
-    _relink(folder)
-    if _version(folder / _JVM) < _OLDEST_JAVA:
-        raise Unavailable(f"Debian's {_PACKAGE} cannot be had or does not run here")
+        _relink(folder)
+    if _version(_unpacked(folder)) < _OLDEST_JAVA:
+        versions = " or ".join(map(str, _PACKAGED_JAVAS))
+        raise Unavailable(f"no openjdk-*-jre-headless of version {versions} can be had or runs here")
+
+
+def _download(folder: Path) -> Path | None:
+    """The package of the first version that this Debian has; None where it has none."""
+    for version in _PACKAGED_JAVAS:
+        _run(["apt-get", "download", f"openjdk-{version}-jre-headless"], folder)
+        if packages := list(folder.glob("*.deb")):
+            return packages[0]
+    return None
 
 
 def _relink(folder: Path) -> None:
     """Point the package's links to its settings under /etc into the folder."""
-    for link in (folder / _JVM).rglob("*"):
+    for link in _unpacked(folder).rglob("*"):
         if link.is_symlink() and str(target := link.readlink()).startswith("/etc/java"):
             link.unlink()
             # The folder is renamed once it is whole, so links are relative.

@@ -48,14 +48,17 @@ class Scene:
         self.rig, self.stack = rig, stack
         self._listener = listener
 
-    def start(self, plan: Plan | None = None, *arguments: str, launcher: tuple[str, ...] = ()) -> None:
+    def start(
+        self, plan: Plan | None = None, *arguments: str, launcher: tuple[str, ...] = (), rig: Rig | None = None
+    ) -> None:
+        """Start the gateway, or another process that shares its port for figures."""
         if not self.rig.clouds:
             self.rig.cloud("azure")
         if plan is None:
             plan = self.rig.plan(settings=Settings(telemetry=FIGURES))
         more = {"launcher": launcher} if launcher else {}
         arguments += ("--metrics-listener", str(self._listener))
-        self.rig.start(plan, *arguments, pass_fds=(self._listener,), **more)
+        (rig or self.rig).start(plan, *arguments, pass_fds=(self._listener,), **more)
 
     def post(self, **members: object) -> httpx.Response:
         body = {"model": MODEL, "messages": MESSAGES, "max_completion_tokens": 10, **members}
@@ -77,6 +80,17 @@ def gateway_is_gone(scene: Scene) -> Iterator[None]:
     scene.start()
     yield
     scene.rig.kill()
+
+
+def worker_hangs(scene: Scene) -> Iterator[None]:
+    second = scene.stack.enter_context(Rig(scene.rig.home))
+    second.control, second.spool = scene.rig.home / "control-2.sock", scene.rig.home / "spool-2"
+    scene.start(None, "--worker", "0", "2")
+    scene.start(None, "--worker", "1", "2", rig=second)
+    yield
+    assert second.process is not None
+    second.process.send_signal(signal.SIGSTOP)
+    scene.stack.callback(second.process.send_signal, signal.SIGCONT)
 
 
 def disk_refuses_writes(scene: Scene) -> Iterator[None]:
@@ -278,6 +292,7 @@ class Fault(NamedTuple):
 
 FAULTS = [
     Fault("ClausewayDown", gateway_is_gone),
+    Fault("ClausewayWorkerAway", worker_hangs),
     Fault("ClausewayJournalFailed", disk_refuses_writes),
     Fault("ClausewayJournalFull", disk_is_full, frozenset({"ClausewayJournalShort"})),
     Fault("ClausewayJournalShort", next_segment_has_no_room),

@@ -314,13 +314,15 @@ def _cumulative(buckets: list[int], first: int, last: int) -> list[tuple[str, fl
 class MetricsPage:
     """The figures of a process, and the page that shows them with those of the other workers."""
 
-    def __init__(self, figures: Figures, control: Path | None = None, worker: str = "") -> None:
-        """`worker` names this process where several serve together; the others are asked at their
+    def __init__(
+        self, figures: Figures, control: Path | None = None, worker: str = "", workers: int = 1
+    ) -> None:
+        """`worker` names this process where `workers` serve together; the others are asked at their
         sockets beside `control`."""
         self._own = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._own)
         self._own.register(figures)
-        self._control, self._worker = control, worker
+        self._control, self._worker, self._workers = control, worker, workers
 
     def own(self) -> bytes:
         """Return this process's figures as text."""
@@ -353,15 +355,16 @@ class MetricsPage:
             return self._own
         texts = await ask_siblings(self._control, "/figures")
         shown = CollectorRegistry(auto_describe=False)
-        shown.register(_Together({self._worker: self.own(), **texts}))
+        shown.register(_Together({self._worker: self.own(), **texts}, self._workers))
         return shown
 
 
 class _Together(Collector):
-    """Families of several processes, put together by their names."""
+    """Families of several processes, put together by their names, and how many of the `workers`
+    answered."""
 
-    def __init__(self, texts: Mapping[str, bytes]) -> None:
-        self._texts = texts
+    def __init__(self, texts: Mapping[str, bytes], workers: int) -> None:
+        self._texts, self._workers = texts, workers
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
@@ -374,6 +377,12 @@ class _Together(Collector):
                     labels = {**sample.labels, "worker": worker}
                     shown.samples.append(sample._replace(labels=labels))
         yield from families.values()
+        yield GaugeMetricFamily("clauseway_workers", "Workers at this port.", self._workers)
+        yield GaugeMetricFamily(
+            "clauseway_workers_answering",
+            "Workers that gave their figures within a second.",
+            len(self._texts),
+        )
 
 
 async def serve_metrics(

@@ -235,7 +235,9 @@ class Server:
             return None
         module = optional("clauseway.gateway.process.metrics", "telemetry.metrics")
         figures = module.Figures(self._shared, self._health, self._lines, options.damages)
-        page = module.MetricsPage(figures, options.control, options.worker_name)
+        page = module.MetricsPage(
+            figures, options.control, options.worker_name, options.worker.count
+        )
         self._figures = page.own
         return cast(
             asyncio.Server,
