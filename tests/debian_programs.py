@@ -31,7 +31,9 @@ def _unpack(folder: Path, program: str, packages: tuple[str, ...]) -> None:
         raise Unavailable
     with alone(APT_LISTS):
         for _ in range(2):
-            subprocess.run(["apt-get", "download", *packages], cwd=folder, capture_output=True, timeout=PATIENCE_S)
+            # One by one: what is one package of Debian 12 may be two of Debian 13.
+            for package in packages:
+                subprocess.run(["apt-get", "download", package], cwd=folder, capture_output=True, timeout=PATIENCE_S)
             if files := list(folder.glob("*.deb")):
                 break
             # Where apt has no lists yet, they are fetched once; that takes root.

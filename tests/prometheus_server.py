@@ -72,7 +72,7 @@ def rules_without_waiting() -> str:
 @contextlib.contextmanager
 def scraping(folder: Path, instances: Sequence[str]) -> Iterator[Prometheus]:
     """Scrape a socket for each instance, where a gateway may answer later. Skips where Prometheus cannot be had."""
-    promtool = find("promtool", "prometheus")
+    promtool = find("promtool", "prometheus", "promtool")
     program = Path(promtool[-1]).with_name("prometheus") if promtool is not None else None
     if program is None or not program.exists():
         pytest.skip("no Prometheus on PATH, and Debian's package cannot be fetched here")

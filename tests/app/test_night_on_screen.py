@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from needed import NEEDS_CURL
 from pictures import judge_pictures
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
@@ -54,6 +55,7 @@ def page(browser: Browser) -> Iterator[Page]:
     page.close()
 
 
+@NEEDS_CURL
 @pytest.mark.browser
 def test_the_night_on_screen_and_its_snippets(night: Night, browser: Browser, page: Page) -> None:
     address = re.search(r"pages (http://\S+)", night.read_until("pages http")[-1])

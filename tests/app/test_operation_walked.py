@@ -37,6 +37,7 @@ from copied import CopiedJournal
 from in_process import answer, run
 from kill_load import Customer, Got, KillLoad
 from kill_stage import Cloud, Part, eventually, free_ports
+from needed import NEEDS_CURL
 from postgresql_server import new_database
 
 PAGE = (Path(__file__).parents[2] / "docs/operation.md").read_text()
@@ -313,6 +314,7 @@ def check_each_is_metered_once(fleet: Fleet, got: Sequence[Got]) -> Decimal:
     return sum((Decimal(event["data"]["charge_picodollars"]) for event in ours), Decimal()) / 10**12
 
 
+@NEEDS_CURL
 def test_from_one_machine_to_several(walk: Walk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heading, fleet, today = "From one machine to several", Fleet(tmp_path, monkeypatch), datetime.now(UTC).date()
     tmp_path.chmod(0o755)

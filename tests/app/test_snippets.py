@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,6 +11,7 @@ import pytest
 
 from clauseway.app.opening.configuration import AuthWritten, DeploymentWritten
 from clauseway.app.running.snippets import Sample, curl_snippet, python_snippet, sample_of
+from needed import NEEDS_CURL
 
 KEY = "cw-a-secret"
 SAMPLE = Sample(model="gpt-5.5", cloud="aws")
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+@NEEDS_CURL
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_the_command_works_as_pasted_in_any_shell(shell: str) -> None:
     with Recorder(("127.0.0.1", 0), _Handler) as server:

@@ -18,6 +18,7 @@ from typing import IO, NamedTuple
 import pytest
 
 from in_process import run
+from needed import NEEDS_CURL
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/tutorials/*.md"), *ROOT.glob("docs/explanation/*.md"), ROOT / "docs/index.md"])
@@ -146,6 +147,7 @@ def answer_from(stream: IO[str]) -> str:
     raise AssertionError(text)
 
 
+@NEEDS_CURL
 def test_the_engineers_tutorial_can_be_walked(terminals: Path) -> None:
     gateway = json.loads(terminals.read_text())["gateway"].removesuffix("/v1")
     script, shown = ["set -eo pipefail"], []

@@ -32,6 +32,7 @@ from gateway_rig import (
 
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, TlsSettings
+from needed import NEEDS_CURL
 
 COUNTING = str(Path(__file__).with_name("counting_gateway.py"))
 TIMES = 40
@@ -343,7 +344,7 @@ def test_connect_is_refused_and_nothing_after_it_is_read(house: House) -> None:
     assert b" 404 " in answers[:20]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+@NEEDS_CURL
 @pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
 def test_curl(house: House, protocol: str) -> None:
     command = [

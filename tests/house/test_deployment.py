@@ -65,7 +65,7 @@ def rules() -> list[dict[str, str]]:
 
 
 def test_prometheus_takes_the_alerts() -> None:
-    promtool = find("promtool", "prometheus")
+    promtool = find("promtool", "prometheus", "promtool")
     if promtool is None:
         pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
     done = subprocess.run([*promtool, "check", "rules", ALERTS], capture_output=True, text=True)
@@ -84,7 +84,7 @@ JOURNALS = [
 
 @pytest.mark.parametrize(("figures", "raised"), JOURNALS)
 def test_a_journal_alerts_when_somebody_has_to_come(tmp_path: Path, figures: dict[str, str], raised: str) -> None:
-    promtool = find("promtool", "prometheus")
+    promtool = find("promtool", "prometheus", "promtool")
     if promtool is None:
         pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
     series = [{"series": name, "values": " ".join([value] * 10)} for name, value in figures.items()]
@@ -122,7 +122,7 @@ EDGES = [
 
 @pytest.mark.parametrize(("alert", "figures", "raised"), EDGES)
 def test_an_alert_is_exact_at_its_edge(tmp_path: Path, alert: str, figures: dict[str, str], raised: bool) -> None:
-    promtool = find("promtool", "prometheus")
+    promtool = find("promtool", "prometheus", "promtool")
     if promtool is None:
         pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
     series = [{"series": name, "values": values} for name, values in figures.items()]
@@ -169,7 +169,7 @@ def test_the_dashboard_asks_for_figures_that_the_gateway_shows() -> None:
 
 
 def test_prometheus_takes_what_the_dashboard_asks(tmp_path: Path) -> None:
-    promtool = find("promtool", "prometheus")
+    promtool = find("promtool", "prometheus", "promtool")
     if promtool is None:
         pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
     asked = [target["expr"] for panel in panels() for target in panel["targets"]]
