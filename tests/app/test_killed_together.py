@@ -21,7 +21,7 @@ class _Sleeper(Part):
 
     def start(self) -> None:
         self.log.write_text("I wait.\n")
-        self._begin(["sleep", "1000"])
+        self._begin(["sh", "-c", "echo I sleep.; sleep 1000; exit"])
 
 
 def test_what_stands_still_is_told_of_each_part(tmp_path: Path) -> None:
@@ -29,6 +29,7 @@ def test_what_stands_still_is_told_of_each_part(tmp_path: Path) -> None:
     stage = cast("Stage", SimpleNamespace(parts=[sleeper, gone], database=SimpleNamespace(address=_NOBODY)))
     got = [Got(f"t{n}", "acme", "told", 503, code="limit_unavailable", port=8400, ended_s=n) for n in (10, 90, 99)]
     sleeper.start()
+    sleeper.said(b"I sleep.")  # a process that has just begun has no command line yet
     try:
         told = standing(stage, got, now_s=100.0)
     finally:

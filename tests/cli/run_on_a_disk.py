@@ -2,7 +2,7 @@
 
 `python run_on_a_disk.py KIND HOME FOLDER`: copy the settled home into FOLDER, make that a disk of this KIND, run every
 command that takes a home, and print what became of each as JSON. `read-only` and `full` mount a small disk, seen by
-this process alone; where none can be mounted, files may not grow instead (`full`), or their modes forbid to write
+this process alone; where none can be mounted, files may not grow instead (`full`), or belong to another user
 (`read-only`).
 """
 
@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from command_tree import arguments_of, commands, uses
 
 from in_process import run
+
+_NOBODY = 65_534
 
 
 def main(kind: str, template: str, folder: str) -> None:
@@ -45,6 +47,8 @@ def _forbid_writing(place: Path, mounted: bool) -> None:
         return
     for path in (place, *place.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
+        if os.geteuid() == 0:
+            os.chown(path, _NOBODY, _NOBODY)
 
 
 def _fill(place: Path, mounted: bool) -> None:
