@@ -46,21 +46,27 @@ test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes,
 	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill, a hundred kills of a whole installation, a thousand simulated seeds; every reader fuzzed; memory over ten minutes of requests and 300,000 connections (SOAK=5: how many times)
+soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill, a hundred kills of a whole installation, a thousand simulated seeds; every reader fuzzed; memory over eight minutes of requests and 300,000 connections (SOAK=5: how many times)
+	@$(MAKE) --jobs=2 soak-properties soak-kills
+	@$(BIN)/python -m tests.simulator --seeds 1000 --planted --jobs 2 --json bench/evidence/simulator.json
+	@$(MAKE) fuzz
+	@$(BIN)/python -m bench.soak --minutes 8
+	@$(BIN)/python -m bench.churn --connections 300000
+
+.PHONY: soak-properties soak-kills
+soak-properties: $(VENV)/.dev
 	@SOAK=$(or $(SOAK),5) $(BIN)/python -m pytest --numprocesses 2 --timeout=0 tests/agreement/test_any_text.py tests/agreement/test_format.py \
 		tests/decisions/test_trace.py tests/decisions/test_change.py tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py \
 		tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py \
 		tests/storage/test_linearizable.py $(ARGS)
+
+soak-kills: $(VENV)/.dev
 	@$(BIN)/python tests/kills.py --kills 100 --out bench/evidence/kills.json
-	@$(BIN)/python -m tests.simulator --seeds 1000
-	@$(MAKE) fuzz
-	@$(BIN)/python -m bench.soak --minutes 10
-	@$(BIN)/python -m bench.churn --connections 300000
 
 .PHONY: fuzz
-fuzz: MINUTES ?= 25
-fuzz: $(VENV)/.dev ## give every reader 100,000 inputs that are nearly right, those where one takes long fewer; records what came of it in so many minutes (MINUTES=25)
-	@$(BIN)/python tests/readers/fuzzing.py --soak --minutes $(MINUTES) --processes 2 --record bench/evidence/fuzzing.json $(ARGS)
+fuzz: INPUTS ?= 100000
+fuzz: $(VENV)/.dev ## give every reader 100,000 inputs that are nearly right (INPUTS=100000), and record what came of it
+	@$(BIN)/python tests/readers/fuzzing.py --inputs $(INPUTS) --processes 2 --record bench/evidence/fuzzing.json $(ARGS)
 	@$(MAKE) evidence
 
 .PHONY: evidence

@@ -146,9 +146,8 @@ def _fuzzed(record: Record) -> Iterator[str]:
     yield "gives a value or an error of the reader's own, and no other exception; the process goes on; memory grows by"
     yield f"no more than {record['memory_mb_max']:g} MB beyond what valid inputs take; one input takes no more than"
     yield f"{record['cpu_s_max']:g} s of processor. Kept are inputs that broke a law before it was mended: the suite"
-    yield "gives them again. No reader got more than 100,000, and"
-    yield "fewer where the time of the run did not allow it. The inputs are those of the seed"
-    yield f"{record['seed']}: with it and a number each is made again."
+    yield f"gives them again. The inputs are those of seed {_named(record['seeds'])}: with a seed and a number each is"
+    yield "made again."
     yield ""
     yield "| reader | inputs | values | refused | broke a law | kept | memory MB | slowest s |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -174,6 +173,12 @@ SECTIONS = {
     ),
     "kills": ("Kills", "`make soak`", _killed),
     "fuzzing": ("Every reader fuzzed", "`make fuzz`", _fuzzed),
+    "fuzzing-once": (
+        "The longest run of inputs",
+        "`python tests/readers/fuzzing.py --inputs 100000 --processes 2 --seed N --once "
+        "--record bench/evidence/fuzzing-once.json && make evidence`, with one seed after the other",
+        _fuzzed,
+    ),
 }
 
 

@@ -23,8 +23,13 @@ RECORDED: Mapping[str, Mapping[str, Any]] = {
         "laws": ["nothing is counted twice"],
     },
     "fuzzing": {
-        "kind": "fuzzing", **USUAL, "seed": "17", "memory_mb_max": 300.0, "cpu_s_max": 5.0,
+        "kind": "fuzzing", **USUAL, "seeds": ["17"], "memory_mb_max": 300.0, "cpu_s_max": 5.0,
         "readers": [{"name": "plans", "inputs": 100_000, "values": 9_000, "refused": 91_000, "broken": 0, "kept": 2,
+                     "memory_mb": 1.5, "slowest_s": 0.25}],
+    },
+    "fuzzing-once": {
+        "kind": "fuzzing-once", **USUAL, "seeds": ["17", "18"], "memory_mb_max": 300.0, "cpu_s_max": 5.0,
+        "readers": [{"name": "plans", "inputs": 200_000, "values": 18_000, "refused": 182_000, "broken": 0, "kept": 2,
                      "memory_mb": 1.5, "slowest_s": 0.25}],
     },
 }  # fmt: skip

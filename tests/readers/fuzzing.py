@@ -5,15 +5,15 @@
     memory                                       grows by no more than MEMORY_MB over all inputs
     time                                         no more than CPU_S of processor for an input, and STALL_S in all
 
-    python tests/readers/fuzzing.py --inputs 100000 [--reader NAME]… [--record FILE] [--keep FOLDER]
+    python tests/readers/fuzzing.py --inputs 100000 [--reader NAME]… [--record FILE [--once]] [--keep FOLDER]
 
 An input has a number; seed and number make it again. What failed is written to the folder, the smallest
-of each kind; `kept/READER` holds those that were mended, and the suite gives them again.
+of each kind; `kept/READER` holds those that were mended, and the suite gives them again. With `--once` the
+record is of the longest run: a run with another seed joins what an earlier one of the same commit wrote.
 """
 
 import argparse
 import json
-import math
 import mmap
 import os
 import platform
@@ -101,16 +101,12 @@ def read_all(asked: argparse.Namespace, progress: Progress) -> None:
 
     folder, first = asked.child, asked.first
     done = {each.reader for each in results_in(folder)}
-    wanted = [READERS[name] for name in asked.reader or READERS if name not in done]
-    for left, reader in zip(range(len(wanted), 0, -1), wanted, strict=True):
-        # What a reader leaves of its part of the time is the others'.
-        until_s = time.time() + (asked.until - time.time()) / left if asked.until else math.inf
+    for reader in [READERS[name] for name in asked.reader or READERS if name not in done]:
         progress.at(-1)
         progress.begin(reader.name)
         place = folder / reader.name
         place.mkdir(exist_ok=True)
-        inputs = asked.inputs or (reader.in_soak if asked.soak else reader.in_suite)
-        fuzzed = _read(reader, asked.seed, range(first, inputs), until_s, progress, place)
+        fuzzed = _read(reader, asked.seed, range(first, asked.inputs or reader.in_suite), progress, place)
         first = 0
         with (folder / "results").open("ab") as out:
             out.write(msgspec.json.encode(fuzzed) + b"\n")
@@ -122,7 +118,7 @@ def results_in(folder: Path) -> list[Fuzzed]:
     return [msgspec.json.decode(line, type=Fuzzed) for line in lines]
 
 
-def _read(reader: Any, seed: str, numbers: range, until_s: float, progress: Progress, folder: Path) -> Fuzzed:
+def _read(reader: Any, seed: str, numbers: range, progress: Progress, folder: Path) -> Fuzzed:
     values = refused = 0
     slowest_s, broken = 0.0, dict[str, Broken]()
     with reader.open(folder) as (valid, make, read):
@@ -140,8 +136,6 @@ def _read(reader: Any, seed: str, numbers: range, until_s: float, progress: Prog
             if how:
                 broken[path.name] = Broken(-1, f"{path.name}: {how}", where, 0, "")
         for number in numbers:
-            if time.time() > until_s:
-                break
             progress.at(number)
             content = make(Mutator(Random(f"{seed}/{reader.name}/{number}"), valid))
             how, where, is_value, spent_s = _tried(reader, read, content)
@@ -256,15 +250,15 @@ def kept_inputs(name: str) -> Iterator[Path]:
 # The command
 
 
-def _record(results: Sequence[Fuzzed], seed: str) -> dict[str, Any]:
+def _record(results: Sequence[Fuzzed], seed: str, *, once: bool) -> dict[str, Any]:
     described = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
     commit = subprocess.run(described, cwd=ROOT, capture_output=True, text=True).stdout
     return {
-        "kind": "fuzzing",
+        "kind": "fuzzing-once" if once else "fuzzing",
         "day": str(datetime.now(UTC).date()),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "commit": commit.strip(),
-        "seed": seed,
+        "seeds": [seed],
         "memory_mb_max": MEMORY_MB,
         "cpu_s_max": CPU_S,
         "readers": [
@@ -278,23 +272,53 @@ def _record(results: Sequence[Fuzzed], seed: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _joined(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Join a record with the one that stands there. Ends where that is of another commit, or has the seed."""
+    before = json.loads(path.read_text())
+    if before["commit"] != record["commit"]:
+        sys.exit(f"{path} is of commit {before['commit']}: remove it, or run that commit")
+    if set(before["seeds"]) & set(record["seeds"]):
+        sys.exit(f"{path} has the seed {record['seeds'][0]}: name another with --seed")
+    earlier = {reader["name"]: reader for reader in before["readers"]}
+    readers = [_summed(reader, earlier[reader["name"]]) for reader in record["readers"]]
+    return record | {"seeds": [*before["seeds"], *record["seeds"]], "readers": readers}
+
+
+def _summed(reader: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    sums = {name: earlier[name] + reader[name] for name in ("inputs", "values", "refused", "broken")}
+    return reader | sums | {name: max(earlier[name], reader[name]) for name in ("memory_mb", "slowest_s")}
+
+
 def names() -> Iterator[str]:
     """The names of all readers, without the libraries that they load."""
     yield from re.findall(r'Reader\(\s*"([a-z-]+)"', (HERE / "fuzzed_readers.py").read_text())
+
+
+def _tell(done: Fuzzed, seed: str, keep: Path) -> None:
+    """Print what came of a reader's inputs, and keep those that broke a law."""
+    print(
+        f"{done.reader:14} {done.inputs:>9,} inputs  {done.values:>9,} values  {done.refused:>9,} refused  "
+        f"{len(done.broken)} broke a law  {done.memory_mb:6.1f} MB  {done.slowest_s:.3f} s  {done.cpu_s:.0f} s of "
+        "processor",
+        flush=True,
+    )
+    for broken in done.broken:
+        path = keep / done.reader / f"{seed}-{broken.number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes.fromhex(broken.input))
+        print(f"    {broken.number}: {broken.how}\n      {broken.where}\n      {path}", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/readers/fuzzing.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--inputs", type=int, default=0)
     parser.add_argument("--reader", action="append", default=[])
-    parser.add_argument("--soak", action="store_true", help="as many inputs as make soak gives")
-    parser.add_argument("--minutes", type=float, default=0.0, help="no more than so long in all")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--record", type=Path)
+    parser.add_argument("--once", action="store_true", help="with --record: it is the record of the longest run")
     parser.add_argument("--keep", type=Path, default=ROOT / "build/fuzzing")
     parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--until", type=float, default=0.0, help=argparse.SUPPRESS)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
@@ -303,31 +327,18 @@ def main() -> int:
         # Libraries that wait for their threads at the end are not what is looked at.
         sys.stdout.flush()
         os._exit(0)
+    options = ["--inputs", str(asked.inputs), "--seed", asked.seed]
     results = []
-    options = ["--inputs", str(asked.inputs), "--seed", asked.seed, *(["--soak"] if asked.soak else [])]
-    options += ["--until", str(time.time() + 60 * asked.minutes)] if asked.minutes else []
-    # A process for each core, the readers dealt out among them.
-    wanted = asked.reader or list(names())
-    shares = [wanted[at :: asked.processes] for at in range(asked.processes)]
     with ThreadPoolExecutor(asked.processes) as threads:
-        for some in threads.map(lambda share: fuzz(share, *options), shares):
+        for some in threads.map(lambda name: fuzz([name], *options), asked.reader or names()):
+            _tell(some[0], asked.seed, asked.keep)
             results += some
-    results.sort(key=lambda done: wanted.index(done.reader))
-    for done in results:
-        print(
-            f"{done.reader:14} {done.inputs:>9,} inputs  {done.values:>9,} values  {done.refused:>9,} refused  "
-            f"{len(done.broken)} broke a law  {done.memory_mb:6.1f} MB  {done.slowest_s:.3f} s  {done.cpu_s:.0f} s of "
-            "processor",
-            flush=True,
-        )
-        for one in done.broken:
-            asked.keep.joinpath(done.reader).mkdir(parents=True, exist_ok=True)
-            path = asked.keep / done.reader / f"{asked.seed}-{one.number}"
-            path.write_bytes(bytes.fromhex(one.input))
-            print(f"    {one.number}: {one.how}\n      {one.where}\n      {path}", flush=True)
     if asked.record:
+        record = _record(results, asked.seed, once=asked.once)
+        if asked.once and asked.record.exists():
+            record = _joined(record, asked.record)
         asked.record.parent.mkdir(parents=True, exist_ok=True)
-        asked.record.write_text(json.dumps(_record(results, asked.seed), indent=1) + "\n")
+        asked.record.write_text(json.dumps(record, indent=1) + "\n")
     return 1 if any(done.broken for done in results) else 0
 
 
