@@ -1,7 +1,8 @@
 """A fake cloud as a process that may be killed at any moment: what it told anybody stands in its ledger.
 
 `python tests/kill_cloud.py NAME PORT LEDGER`. Each line of the ledger is JSON: `asked` before a byte of an answer is
-sent, `told` once all of it was. Lines survive the process, because the kernel has them.
+sent, `told` once all of it was; `asked_s` is the instant by `time.monotonic`, one clock for all processes. Lines
+survive the process, because the kernel has them.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import json
 import os
 import random
 import sys
+import time
 from pathlib import Path
 
 WORDS = 12
@@ -47,7 +49,7 @@ class KillCloud:
         self._number += 1
         name = f"{self._boot}-{self._number}"
         tokens = random.randint(5, 25), random.randint(5, 90)
-        line = {"name": name, "tag": tag, "input": tokens[0], "output": tokens[1]}
+        line = {"name": name, "tag": tag, "input": tokens[0], "output": tokens[1], "asked_s": time.monotonic()}
         self._ledger.write({"kind": "asked", **line})
         usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
         if body.get("stream"):

@@ -8,10 +8,10 @@ import pytest
 
 import kill_stage
 import kills
-from kill_load import Got
+from kill_load import Got, Outcome
 from kill_stage import NeverHappened, Part, Stage
 from kill_standing import standing
-from kills import NoVerdict
+from kills import Answered, NoVerdict, not_yet_written, recount
 
 _NOBODY = "postgresql://postgres@127.0.0.1:1/nobody"
 
@@ -41,6 +41,26 @@ def test_what_stands_still_is_told_of_each_part(tmp_path: Path) -> None:
     assert "gone: does not run" in told
     assert "it cannot be asked" in told
     assert "Last said by sleeper:\n  I wait." in told
+
+
+MISSING = "1 attempts reached a cloud, and only 0 are metered without the cloud's name"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "after_s", "breaches"),
+    [
+        ("broken", 0.04, []),
+        ("broken", 0.6, [MISSING]),
+        ("told", 0.04, [MISSING]),
+        ("whole", 0.04, ["t1 was answered whole as , and is not metered as complete", MISSING]),
+    ],
+)
+def test_only_what_broke_at_once_may_be_missing(outcome: Outcome, after_s: float, breaches: list[str]) -> None:
+    """A gateway writes within 50 ms what it began; an attempt of which a client heard is written before."""
+    ledger = {"azure-1": Answered("t1", 5, 7, asked_s=10.0)}
+    got = [Got("t1", "acme", outcome, 200, ended_s=10.0 + after_s)]
+    unwritten = not_yet_written([], ledger, got)
+    assert list(recount([], ledger, got, len(unwritten))) == breaches
 
 
 def test_a_part_that_never_gets_ready_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
