@@ -193,6 +193,14 @@ def test_now_is_the_last_point_of_knowledge_also_where_it_is_named(client: TestC
         assert present == most
 
 
+def test_people_read_seconds_and_the_link_keeps_every_digit(client: TestClient) -> None:
+    page = client.get(
+        "/lawyer", params=ASKED | {"as_of": "2026-05-01", "known_at": "2026-05-02T10:00:00.123456789Z"}
+    ).text
+    assert "as known at 2026-05-02T10:00:00Z</p>" in page
+    assert "known_at=2026-05-02T10%3A00%3A00.123456789Z" in page
+
+
 def test_a_reading_is_switched_and_switched_back(client: TestClient) -> None:
     def switches(page: str) -> dict[str, tuple[str, bool]]:
         found = re.findall(r'<a class="button" href="([^"]*)"( aria-current="true")?>([^<]*)</a>', page)

@@ -8,8 +8,13 @@ import msgspec
 import pytest
 from gateway_rig import MESSAGES, MODEL, PRODUCT, SECRET, Rig, status
 
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.several import each_of
 from clauseway.app.screens.engineer_page import GLANCE, Glance, path_of, percentile_ms, together
 from clauseway.web.engineer import CandidateShown
+from clauseway.wording.names import Wording
+
+WORDS = Wording.of(each_of(open_agreement()))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +55,7 @@ def test_it_tells_of_deployments_with_their_terms_and_of_what_was_not_served(rig
 
 
 def test_it_tells_why_a_deployment_failed_and_what_room_its_quota_leaves(rig: Rig) -> None:
-    aws = rig.target("aws", rig.clouds["azure"].port, quota_requests_per_minute=60, quota_tokens_per_minute=100_000)
+    aws = rig.target("aws", rig.clouds["azure"].port, quota_requests_per_minute=60, quota_tokens_per_minute=100)
     with Rig(rig.home / "quota") as other:
         other.home.mkdir()
         azure = other.target("azure", other.cloud("failing", status(503)).port)
@@ -62,10 +67,10 @@ def test_it_tells_why_a_deployment_failed_and_what_room_its_quota_leaves(rig: Ri
     assert (first.failures, first.room) == ({"503": 2}, None)
     assert second.failures == {}
     assert second.room is not None
-    assert (second.room.requests_per_minute, second.room.tokens_per_minute) == (60, 100_000)
-    # A minute drains as much as it takes, so what is left grows again by one request a second.
+    assert (second.room.requests_per_minute, second.room.tokens_per_minute) == (60, 100)
+    # A minute drains as much as it takes, so what is left grows again: one request a second, five tokens in three.
     assert 58 <= second.room.requests <= 60
-    assert 90_000 < second.room.tokens < 100_000
+    assert 0 <= second.room.tokens < 100
     two = together([glance, glance]).deployments
     assert two[0].failures == {"503": 4}
     assert two[1].room == msgspec.structs.replace(
@@ -73,7 +78,7 @@ def test_it_tells_why_a_deployment_failed_and_what_room_its_quota_leaves(rig: Ri
         requests=2 * second.room.requests,
         requests_per_minute=120,
         tokens=2 * second.room.tokens,
-        tokens_per_minute=200_000,
+        tokens_per_minute=200,
     )
 
 
@@ -90,11 +95,11 @@ def test_several_workers_are_one(rig: Rig) -> None:
 def test_a_request_is_followed_to_its_end(rig: Rig) -> None:
     glance = GLANCE.decode(told(rig, "/glance"))
     refused, answered = (follow(rig, view) for view in glance.latest)
-    assert answered.steps[-1].where == "azure-1 on azure"
+    assert answered.steps[-1].where == "azure-1 on Azure"
     assert answered.steps[-1].said == "answered with 200"
     assert answered.candidates == (
         CandidateShown(
-            where="azure-1 on azure",
+            where="azure-1 on Azure",
             prices=(("input", "2.5"), ("cached input", "2.5"), ("output", "15")),
             answered=True,
         ),
@@ -104,7 +109,7 @@ def test_a_request_is_followed_to_its_end(rig: Rig) -> None:
 
 
 def follow(rig: Rig, view: dict[str, Any]) -> Any:
-    return path_of(msgspec.json.decode(told(rig, f"/request/{view['id']}")))
+    return path_of(WORDS, msgspec.json.decode(told(rig, f"/request/{view['id']}")))
 
 
 @pytest.mark.parametrize("named", ["req_", "req_" + "0" * 32, "x", "%3Cb%3E"])

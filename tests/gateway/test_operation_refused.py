@@ -53,13 +53,13 @@ def test_what_no_cloud_answered_is_found_when_the_gateway_is_gone(rig: Rig, home
     assert (unknown.status_code, failed.status_code) == (404, 502)
     eventually(lambda: file.read_bytes().count(b"\n") == 2)
     rig.stop()
-    by_unknown = path_refused(home, unknown.headers["x-clauseway-request-id"])
+    by_unknown = path_refused(home, open_agreement(), unknown.headers["x-clauseway-request-id"])
     assert by_unknown is not None
     assert unknown.json()["error"]["message"] in by_unknown.steps[-1].said
-    by_failed = path_refused(home, failed.headers["x-clauseway-request-id"])
+    by_failed = path_refused(home, open_agreement(), failed.headers["x-clauseway-request-id"])
     assert by_failed is not None
-    assert (by_failed.steps[0].kind, by_failed.steps[0].where) == ("failed", "azure-1 on azure")
-    assert path_refused(home, "req_0000000000000000ffffffffffffffff") is None
+    assert (by_failed.steps[0].kind, by_failed.steps[0].where) == ("failed", "azure-1 on Azure")
+    assert path_refused(home, open_agreement(), "req_0000000000000000ffffffffffffffff") is None
     kept = file.read_text()
     assert PROMPT not in kept
     assert SECRET not in kept
@@ -184,7 +184,7 @@ def test_a_full_file_takes_the_place_of_the_one_before(home: Home, monkeypatch: 
     asyncio.run(many())
     assert sorted(path.name for path in home.logs.iterdir()) == sorted([file.name, older(file).name])
     assert sum(path.stat().st_size for path in home.logs.iterdir()) < 4 * 60_000
-    latest = path_refused(home, f"req_{7:016x}{1199:016x}")
+    latest = path_refused(home, open_agreement(), f"req_{7:016x}{1199:016x}")
     assert latest is not None
     assert latest.whose == "acme/search"
 
@@ -199,4 +199,4 @@ def test_a_file_that_cannot_be_opened_is_told_and_no_reason_to_serve_nothing(rig
 def test_a_line_that_was_cut_off_is_no_line(home: Home) -> None:
     whole = {"id": "req_00000000000000070000000000000001"}
     home.refused_by("gateway").write_bytes(msgspec.json.encode(whole)[:-1])
-    assert path_refused(home, whole["id"]) is None
+    assert path_refused(home, open_agreement(), whole["id"]) is None

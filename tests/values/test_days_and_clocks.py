@@ -92,6 +92,7 @@ def test_records_of_one_instant_have_an_order() -> None:
 
 def test_how_a_point_of_knowledge_is_written() -> None:
     assert str(KnownAt.everything()) == "everything"
+    assert KnownAt.everything().to_the_second() == KnownAt.everything()
     assert str(KnownAt.recorded_on(A5)) == "2026-04-27T00:00:00Z"
     assert str(KnownAt.end_of(A5)) == "2026-04-27T23:59:59Z"
     assert str(KnownAt(MIDNIGHT + 5)) == "2026-04-27T00:00:00.000000005Z"

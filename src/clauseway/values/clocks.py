@@ -82,6 +82,8 @@ class KnownAt(msgspec.Struct, frozen=True, order=True):
 
     def to_the_second(self) -> "KnownAt":
         """Return the point as people read it; receipts keep every digit."""
+        if self.instant_ns == _LAST_SEQUENCE:
+            return self
         return KnownAt(self.instant_ns // 1_000_000_000 * 1_000_000_000, self.sequence)
 
     @property

@@ -195,7 +195,8 @@ class HomePages:
                 self._home.gateway_sockets(), f"/request/{quote(named, safe='')}"
             ):
                 if view := msgspec.json.decode(answer):
-                    return path_of(view)
+                    words = Wording.of(each_of(await asyncio.to_thread(self._up_to_now)))
+                    return path_of(words, view)
         return await asyncio.to_thread(self._kept, named)
 
     async def finance(self) -> FinanceContext:
@@ -261,9 +262,8 @@ class HomePages:
         return Searched(typed=typed, path=path, problem=problem)
 
     def _kept(self, named: str) -> RequestPath | None:
-        return path_refused(self._home, named) or path_in_journal(
-            self._home, self._up_to_now(), named
-        )
+        opened = self._up_to_now()
+        return path_refused(self._home, opened, named) or path_in_journal(self._home, opened, named)
 
     def _up_to_now(self) -> Opened:
         """Return the agreements with the amendments that were added and the facts that were

@@ -361,17 +361,17 @@ def _budget(budget: ListedBudget) -> BudgetShown:
 # One request
 
 
-def path_of(view: Mapping[str, Any]) -> RequestPath:
+def path_of(words: Wording, view: Mapping[str, Any]) -> RequestPath:
     """Return a request that a gateway keeps, with what it skipped on its way."""
     steps = [
         *(
-            StepShown(kind="skipped", where=_where(step), said=f"skipped: {step['reason']}")
+            StepShown(kind="skipped", where=_where(words, step), said=f"skipped: {step['reason']}")
             for step in view["skipped"]
         ),
         *(
             StepShown(
                 kind="failed",
-                where=_where(step),
+                where=_where(words, step),
                 said=f"{step['outcome']} {step['status'] or ''} after {step['duration_us'] / 1000:,.1f} ms",
             )
             for step in view["attempted"]
@@ -382,7 +382,7 @@ def path_of(view: Mapping[str, Any]) -> RequestPath:
     steps.append(
         StepShown(
             kind="answered" if served_by else "failed",
-            where=_where(served_by) if served_by else "the gateway",
+            where=_where(words, served_by) if served_by else "the gateway",
             said=end,
         )
     )
@@ -398,7 +398,7 @@ def path_of(view: Mapping[str, Any]) -> RequestPath:
         whose=_whose(view["organisation"], view["project"]),
         steps=tuple(steps),
         strategy=view.get("strategy", ""),
-        candidates=tuple(_candidate(candidate, served_by) for candidate in candidates),
+        candidates=tuple(_candidate(words, candidate, served_by) for candidate in candidates),
         facts=(
             *usage,
             ("cost, provisional", f"{Decimal(view['cost']['amount']).normalize():f} USD"),
@@ -408,11 +408,13 @@ def path_of(view: Mapping[str, Any]) -> RequestPath:
     )
 
 
-def _candidate(candidate: Mapping[str, Any], served_by: Mapping[str, Any] | None) -> CandidateShown:
+def _candidate(
+    words: Wording, candidate: Mapping[str, Any], served_by: Mapping[str, Any] | None
+) -> CandidateShown:
     prices = candidate["usd_per_million_tokens"]
     name = candidate["deployment"]
     return CandidateShown(
-        where=_where(candidate),
+        where=_where(words, candidate),
         prices=tuple(
             (way.replace("_", " "), f"{Decimal(price).normalize():f}")
             for way, price in prices.items()
@@ -421,8 +423,10 @@ def _candidate(candidate: Mapping[str, Any], served_by: Mapping[str, Any] | None
     )
 
 
-def _where(step: Mapping[str, Any]) -> str:
-    return " on ".join(filter(None, (step.get("deployment", ""), step.get("cloud", "")))) or "all"
+def _where(words: Wording, step: Mapping[str, Any]) -> str:
+    cloud = step.get("cloud", "")
+    places = (step.get("deployment", ""), words.name(cloud) if cloud else "")
+    return " on ".join(filter(None, places)) or "all"
 
 
 def _refused_files(home: Home) -> list[Path]:
@@ -450,7 +454,7 @@ def _kept_refusals(home: Home) -> Iterator[Sequence[dict[str, Any]]]:
         yield [msgspec.json.decode(line) for line in whole[-_SHOWN:]]
 
 
-def path_refused(home: Home, named: str) -> RequestPath | None:
+def path_refused(home: Home, opened: Opened, named: str) -> RequestPath | None:
     """Return a request that no cloud answered, as a gateway kept it in its file; None where none
     did."""
     wanted = f'"id":"{named}"'.encode()
@@ -459,7 +463,7 @@ def path_refused(home: Home, named: str) -> RequestPath | None:
             for line in lines:
                 # A line whose gateway died in the middle of it is no line.
                 if wanted in line and line.endswith(b"\n"):
-                    kept = path_of(msgspec.json.decode(line))
+                    kept = path_of(Wording.of(each_of(opened)), msgspec.json.decode(line))
                     source = "As the gateway kept it; no cloud answered, so nothing was metered."
                     return msgspec.structs.replace(kept, source=source)
     return None
@@ -472,7 +476,7 @@ def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | Non
     kept = module.recorded_request(home, named)
     if kept is None:
         return None
-    cited = _citations(opened)
+    words, cited = Wording.of(each_of(opened)), _citations(opened)
     last = kept.attempts[-1]
     units = tuple((name.replace("_", " "), f"{count:,}") for name, count in last.units.items())
     return RequestPath(
@@ -483,7 +487,7 @@ def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | Non
         steps=tuple(
             StepShown(
                 kind="answered" if attempt is last else "failed",
-                where=f"{attempt.deployment} on {attempt.cloud} {attempt.region}".rstrip(),
+                where=f"{attempt.deployment} on {words.name(attempt.cloud)} {attempt.region}".rstrip(),
                 said=f"{attempt.status} {attempt.http_status or ''} after {attempt.duration_us / 1000:,.1f} ms",
             )
             for attempt in kept.attempts

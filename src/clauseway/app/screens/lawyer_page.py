@@ -150,7 +150,7 @@ def _answered(opened: Opened, words: Wording, asked: QuestionAsked) -> AnswerSho
         said=outcome_word(explained.outcome, action),
         sentence=words.right(question),
         as_of=explained.as_of,
-        known_at=str(explained.known_at),
+        known_at=str(question.known_at.to_the_second()),
         reasons=tuple(_reason(opened, reason) for reason in explained.reasons),
         conditions=tuple(condition.text for condition in explained.conditions),
         changes=tuple(_change(pinned, change, action) for change in explained.would_change),
