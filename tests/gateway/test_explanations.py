@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.gateway.request import explanations as module
-from clauseway.gateway.request.explanations import Explanations, FailedAttempt, RequestExplanation
+from clauseway.gateway.request.explanations import EndedAttempt, Explanations, RequestExplanation
 from clauseway.gateway.routing.choices import SkippedDeployment
 from clauseway.metering import Buyer, Unit
 
@@ -15,7 +15,7 @@ BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
 WORDS = st.text(max_size=20)
 UNITS = st.lists(st.tuples(st.sampled_from(Unit), st.integers(0, 10**12)), max_size=4).map(tuple)
 FAILED = st.builds(
-    FailedAttempt, WORDS, WORDS, WORDS, st.integers(0, 599), st.integers(0, 10**9), WORDS, UNITS, st.integers(0, 10**30)
+    EndedAttempt, WORDS, WORDS, WORDS, st.integers(0, 599), st.integers(0, 10**9), WORDS, UNITS, st.integers(0, 10**30)
 )
 EXPLANATIONS = st.builds(
     RequestExplanation,

@@ -186,7 +186,7 @@ WAYS: tuple[Way, ...] = (
 
 
 # What the latest requests were told is kept for `/clauseway/v1/requests`, thousands of them.
-KEPT = {"tuple", "FailedAttempt", "SkippedDeployment"}
+KEPT = {"tuple", "EndedAttempt", "SkippedDeployment"}
 
 
 def grown(rig: Rig, before: Counted) -> dict[str, int]:

@@ -165,8 +165,8 @@ class Versions(msgspec.Struct, frozen=True):
     lines: tuple[Since, ...]
 
     def lacking(self, surface: str, version: str) -> Mapping[Capability, Since]:
-        """Return the capabilities that a version (`2024-10-21`, `2025-04-01-preview`) is too old
-        for; none if it is not dated."""
+        """Return the capabilities that came after a version (`2024-10-21`, `2025-04-01-preview`).
+        Return none if the version has no date."""
         written = _VERSION.fullmatch(version)
         if written is None:
             return {}

@@ -18,8 +18,9 @@ another party   Needs a right to each act that it does itself: to sell and to se
                     a launch, where the agreement says so
                                             permits it, under the party's and the owner's
                     none of them            leaves it conditional on a grant
-                A use under licence has the party's conditions alone; without a licence it is
-                forbidden where the owner may not license it.
+                A use under a licence in force has the party's conditions alone; a use by a grant
+                has the owner's too. With neither, it is forbidden where the owner may not license
+                it.
 
 `asking` builds the case from a question, and the decision from the finding.
 """
@@ -86,36 +87,37 @@ def _decide(case: Case, act: Act) -> Finding:
     if act.action == SHARE:
         return _decide_share(case, act)
     owner = case.owner(act)
-    # The acts to which the party itself needs a right.
-    own_acts = _acts_needing_a_right(case, act)
-    if owner is None and not any(_public_permissions(case, own_acts)):
+    acts_needing_a_right = _acts_needing_a_right(case, act)
+    if owner is None and not any(_public_permissions(case, acts_needing_a_right)):
         return _unowned(case)
-    # Every act that has to be done here, by any party. A term that forbids one of them goes before
-    # every permission, unless a permission to the party, or to anyone, overrides it (`despite`).
-    needed = _acts_done(case, act, owner)
-    if forbidding := cite_forbidding_terms(case, needed, act.party):
+    # A term that forbids one of the acts done, by any party, goes before every permission, unless a
+    # permission to the party, or to anyone, overrides it (`despite`).
+    acts_done = _acts_done(case, act, owner)
+    if forbidding := cite_forbidding_terms(case, acts_done, act.party):
         return Finding(Outcome.FORBIDDEN, forbidding)
     # The owner may do whatever no term forbids.
     if act.party == owner:
-        # Of serving, cite that act alone, and not the sale; of any other act, all that it needs.
-        cited = [act] if act.action == SERVE else needed
+        # If the question is to serve, cite only the serving. Otherwise cite all acts done.
+        cited_acts = [act] if act.action == SERVE else acts_done
         return combined(
-            Finding(Outcome.PERMITTED, _grounds(case, cited, owner)),
-            # The host may be another party: the owner lets it host.
-            conditions(case, needed, owner, grantor=owner),
+            Finding(Outcome.PERMITTED, _grounds(case, cited_acts, owner)),
+            # If another party hosts, the owner grants it the hosting, so the conditions that bind
+            # the owner's grants bind too.
+            conditions(case, acts_done, owner, grantor=owner),
         )
     # Anyone may do what a public permission covers.
-    public = _public_permissions(case, own_acts)
+    public = _public_permissions(case, acts_needing_a_right)
     if all(public):
         permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
-        return combined(permitted, conditions(case, needed, act.party))
+        return combined(permitted, conditions(case, acts_done, act.party))
     # At least one act has no public permission: only an owner could grant the right to it.
     if owner is None:
         return _unowned(case)
     # Any other party needs a licence, a grant or a launch.
     if act.action == USE:
         return _decide_use(case, act, owner)
-    return _decide_by_rights(case, act, owner, needed, dict(zip(own_acts, public, strict=True)))
+    public_by_act = dict(zip(acts_needing_a_right, public, strict=True))
+    return _decide_by_rights(case, act, owner, acts_done, public_by_act)
 
 
 def _unowned(case: Case) -> Finding:
@@ -143,8 +145,8 @@ def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
 def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
-    The sale comes first, if there is one. Ownership is cited for the first act only. So is, in a
-    conditional answer, the exclusivity that ended.
+    The sale comes first, if there is one. Callers cite ownership, and in a conditional answer the
+    exclusivity that ended, for the first act only.
 
     A party that sells what it serves needs both acts. A party that serves for another seller needs
     only the hosting; `asking` asks for the seller's sale.
@@ -177,15 +179,14 @@ def host_of(case: Case, act: Act, owner: str | None) -> str:
 def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """Return the reasons why the owner may do these acts: no term in force forbids them.
 
-    there is                                        cited, in this order
-    a permission to the owner or to anyone          carve-outs, the permissions, the exclusivities
-                                                    that the acts lie inside
-    else a carve-out or such an exclusivity         these, and ownership
-    neither                                         the exclusivity that ended, ownership and its
-                                                    rule
+    If a permission to the owner, or to anyone, covers the acts: cite carve-outs, the permissions,
+    and the exclusivities that the acts lie inside. Else, if there is a carve-out or such an
+    exclusivity: cite both, then ownership. Else: cite the last exclusivity that ended, ownership,
+    and the rule `owner`.
     """
+    # Each of `acts` keeps the party that does it, for exclusivities; `as_owner` are the same acts
+    # as done by the owner, for permissions.
     as_owner = [msgspec.structs.replace(act, party=owner) for act in acts]
-    # Exclusivities are compared with whoever does an act, permissions with the owner.
     exemptions = find_exemptions(case, acts)
     permitting = [
         reason
@@ -208,7 +209,7 @@ def _decide_by_rights(
     case: Case,
     act: Act,
     owner: str,
-    needed: Sequence[Act],
+    acts_done: Sequence[Act],
     public_by_act: Mapping[Act, tuple[Reason, ...]],
 ) -> Finding:
     """Decide an act of a party that is not the owner: the party needs a right to the act.
@@ -216,36 +217,37 @@ def _decide_by_rights(
     `public_by_act` holds each act that needs a right, with the public permissions that cover it.
     The conditions that bind the owner bind the act too.
     """
-    bound = conditions(case, needed, act.party, grantor=owner)
-    held: tuple[Reason, ...] = ()
-    granted: tuple[Reason, ...] = ()
+    bound = conditions(case, acts_done, act.party, grantor=owner)
+    held_reasons: tuple[Reason, ...] = ()
+    granted_reasons: tuple[Reason, ...] = ()
     lost: list[LostRight] = []
     lacking: list[Act] = []
     # For each act, the first of these counts: a public permission, a licence, a grant, the loss of a
-    # licence, a launch. Public permissions and licences go to `held`, grants and launches to `granted`.
-    for own_act, permitted in public_by_act.items():
+    # licence, a launch. Public permissions and licences are rights that the party holds; grants and
+    # launches are given to it by the owner.
+    for own_act, public in public_by_act.items():
         can_be_licensed = own_act.action in CARRIED_ACTIONS
         licensed = licences(case, own_act) if can_be_licensed else Licences((), ())
-        if permitted or licensed.held:
-            held += permitted or licensed.held
-        elif given := grants(case, own_act):
-            granted += given
+        if held := public or licensed.held:
+            held_reasons += held
+        elif granted := grants(case, own_act):
+            granted_reasons += granted
         elif licensed.lost:
             lost += licensed.lost
         elif launched := launch_on_own_cloud(case, own_act):
-            granted += launched
+            granted_reasons += launched
         else:
             lacking.append(own_act)
     if lost:
         return _no_longer_licensed(case, lost, act)
     if lacking:
-        # The act asked about comes first. So the sale is the first that lacks a right only where
-        # serving has one; the condition's text says so.
-        on_grant = _conditional_on_grant(case, owner, needed, asked=act, lacking=lacking[0])
+        # The act asked about comes first. If the sale is first in `lacking`, the party may serve
+        # already; the condition's text says so.
+        on_grant = _conditional_on_grant(case, owner, acts_done, asked=act, lacking=lacking[0])
         return combined(on_grant, bound)
     # A licence or a public permission is a right by itself and is cited first. The owner's own
     # grounds are cited in every case: a grant rests on them, and so does hosting by the owner.
-    reasons = held + _grounds(case, needed, owner) + granted
+    reasons = held_reasons + _grounds(case, acts_done, owner) + granted_reasons
     return combined(Finding(Outcome.PERMITTED, reasons), bound)
 
 
@@ -288,30 +290,29 @@ def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Find
 
 
 def _conditional_on_grant(
-    case: Case, owner: str, needed: Sequence[Act], *, asked: Act, lacking: Act
+    case: Case, owner: str, acts_done: Sequence[Act], *, asked: Act, lacking: Act
 ) -> Finding:
-    """Answer that the act asked about is conditional: the owner could grant the act that lacks a
-    right, and has not."""
+    """Answer *conditional*: the owner has not granted the right to `lacking`, and could."""
     ended_grant = last_ended_grant(case, lacking)
     so_far = f"the last grant {ended_grant.note}" if ended_grant else "no grant is recorded"
     text = f"{owner} must grant it to {ASKED_PARTY}; {so_far}."
     if lacking.action != asked.action:
         text = f"{ASKED_PARTY} may serve it for another seller; to sell it too, {text}"
     condition = Condition(
-        term="grant",  # no term asks for it, but the owner's consent is missing
+        term="grant",  # the rule on grants: no term asks for the owner's consent
         text=text,
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),  # as `--suppose` takes it
     )
-    # Cite the exclusivity that reserved the first act needed: the sale, if there is one.
-    ended_exclusivity = last_exclusivity(case, needed[:1])
-    former = lost_permissions(case, lacking)
-    paused = chain.from_iterable(map(cite_end_or_pause, former.paused))
-    # The latest ending first: it tells how things came to stand as they do.
+    # Cite the exclusivity that reserved the first act done: the sale, if there is one.
+    ended_exclusivity = last_exclusivity(case, acts_done[:1])
+    lost_rights = lost_permissions(case, lacking)
+    paused = chain.from_iterable(map(cite_end_or_pause, lost_rights.paused))
+    # Cite the latest ending first: it explains the present state.
     endings: list[tuple[date, tuple[Reason, ...]]] = []
     if ended_exclusivity is not None:
         endings.append((ended_exclusivity.day, cite_exclusivity(ended_exclusivity)))
-    if former.last is not None:
-        endings.append((former.last.day, cite_loss(case, former.last, lacking)))
+    if lost_rights.last is not None:
+        endings.append((lost_rights.last.day, cite_loss(case, lost_rights.last, lacking)))
     if ended_grant is not None:
         endings.append((ended_grant.day, ended_grant.reasons))
     endings.sort(key=lambda ending: ending[0], reverse=True)
@@ -341,8 +342,8 @@ def _decide_share(case: Case, act: Act) -> Finding:
             tuple(Reason.of("permits", state.term.citation, "due") for state in due),
         )
     if in_force:
-        # Where the product counts on some other cloud, name the cloud as the reason. Without a
-        # cloud, the product alone is compared.
+        # If the base contains the product on any cloud, the cloud is the reason. An act without a
+        # cloud compares the product alone.
         elsewhere = any(
             _is_in_base(case, state, msgspec.structs.replace(act, cloud="")) for state in in_force
         )
@@ -360,7 +361,8 @@ def _decide_share(case: Case, act: Act) -> Finding:
 
 
 def _is_in_base(case: Case, state: TermState, act: Act) -> bool:
-    """Return whether the base contains the product and cloud asked about, by the ledger's rule.
+    """Return whether the base contains the product and cloud asked about, as in the ledger: both
+    ask `ShareBase.takes_in`.
 
     Without a product, only the cloud is compared; without either, the share as a whole counts.
     """
@@ -368,4 +370,5 @@ def _is_in_base(case: Case, state: TermState, act: Act) -> bool:
     assert isinstance(term, RevenueShareTerm)
     if act.product:
         return term.base.takes_in(case.lineage(act.product), act.cloud)
-    return not act.cloud or not term.base.clouds or act.cloud in term.base.clouds
+    names_no_cloud = not (act.cloud and term.base.clouds)
+    return names_no_cloud or act.cloud in term.base.clouds

@@ -5,13 +5,13 @@ unless the permission names that term (`despite`).
 """
 
 from collections.abc import Iterator, Sequence
-from typing import get_args
+from typing import assert_never, get_args
 
 import msgspec
 
 from clauseway.agreement import Exclusivity, Permission, Prohibition, Scope, TermState
 from clauseway.agreement.language.actions import LICENSE, SEGMENTS, takes
-from clauseway.agreement.language.terms import Forbidding
+from clauseway.agreement.language.terms import Forbidding, Only
 from clauseway.decisions.case import ASKED_SEGMENT, Case
 from clauseway.decisions.decision import Reason
 from clauseway.decisions.endings import cite_end_or_pause, fallen
@@ -88,9 +88,17 @@ def last_exclusivity(case: Case, acts: Sequence[Act]) -> LostRight | None:
 
 def inside(case: Case, term: Forbidding, act: Act) -> bool:
     """Return whether an act that a term reaches lies inside what an exclusivity reserves."""
-    if isinstance(term, Prohibition):
-        return False
-    only = term.only
+    match term:
+        case Prohibition():
+            return False
+        case Exclusivity():
+            return _is_reserved(case, term.only, act)
+        case _:
+            assert_never(term)
+
+
+def _is_reserved(case: Case, only: Only, act: Act) -> bool:
+    """Return whether an act lies inside what an exclusivity names."""
     if only.clouds:
         return act.cloud in only.clouds
     if only.sellers:

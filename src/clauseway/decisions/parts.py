@@ -5,10 +5,11 @@ part, `NamesGiven` the same as keywords, `NameLists` several names. A row of `PA
 there is to know of the part. Questions, combinations, claims, tables, files of questions, the
 library and the command line take their parts from here.
 
-Two more places know each part by itself: the look-ups of `DecisionTable` (the slots of a leaf,
-`look_up`, `verdict`, `_for_another`), too often called to go through a list; and `wording.names`,
-which has the words. Rules of a part of its own stand where they are applied: what makes a question
-invalid in `question`, which names of it a claim means in `searches.proof`.
+Other places that know each part by itself: the look-ups of `DecisionTable` (the slots of a leaf,
+`look_up`, `verdict`, `_for_another`), too often called to go through a list; `wording.names` and
+the lawyer's screen, which have the words. Rules of a part of its own stand where they are applied:
+what makes a question invalid in `question`, what lies inside an exclusivity in `forbidding`, which
+region is asked about in `asking`, which names of it a claim means in `searches.proof`.
 """
 
 from collections.abc import Callable, Collection, Mapping

@@ -63,7 +63,7 @@ def settle(
     for a share that is `carried`, every line since the day it is carried up to.
     `carried_if_rejected` holds the carried sums with no sale in dispute.
 
-    `ordered` gives the sales one by one for days on which a cap falls or a band begins (see
+    `ordered` gives single sales for the days on which a cap is reached or a band begins (see
     `Settlement.needs_order`). `credited` and `disputed` take sales back: records below zero, at the
     event time of the sale; disputed sales may return. `losses` are accepted estimates of lost
     usage and remarks of the books: the statement names them among its assumptions.

@@ -107,10 +107,11 @@ class Copy(Protocol):
         """Send bytes of a segment, whose first `frames` frames end with them."""
 
     def written(self, segment: int, offset: int, frames: int) -> None:
-        """The segment is durable here up to this offset, with so many frames."""
+        """Tell the copy that a segment is durable here up to `offset`, which is `frames` frames."""
 
     async def close(self) -> None:
-        """Wait for a while until all that was sent is durable there, and leave."""
+        """Wait, for a limited time, until all that was sent is durable at the copy; then
+        disconnect."""
 
 
 class _Segment(NamedTuple):

@@ -343,7 +343,8 @@ class Lives:
                 yield "until", event
 
     def may_begin_yet(self, term: AnyTerm) -> bool:
-        """Return whether the event that ends a term before it begins may be over by then."""
+        """Return whether a term that an event ended before its beginning may still begin, because
+        the event may be over by then."""
         event = self.agreement.events.get(term.until)
         days = self._calendar.stretches(term.until) if event is not None and event.over_by else ()
         return any(stretch.begin < term.begins < stretch.end == FOREVER for stretch in days)

@@ -36,7 +36,7 @@ from clauseway.values import Interval
 
 
 def within_another(lives: Lives) -> Iterator[Remark]:
-    """Note a permission that grants nothing beyond another of the same party."""
+    """Note each permission that another permission of its party, or of anyone, already covers."""
     seen: set[str] = set()
     for by_id in lives.by_readings:
         alive = [term for term, _ in by_id.values() if isinstance(term, Permission)]

@@ -34,7 +34,8 @@ _FIX = (
 
 
 def read(text: str, first_line: int, mistakes: Mistakes) -> YamlValue | None:
-    """Read YAML text as `read_yaml` does."""
+    """Read YAML text with the slow parser that knows the line of each mistake. `read_yaml` calls it
+    where the quick parser is in doubt."""
     try:
         return _Reading(YAML(typ="safe", pure=True).parse(text), first_line, mistakes).document()
     except _Refused as refused:

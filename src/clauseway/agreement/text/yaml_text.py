@@ -53,7 +53,7 @@ class _InDoubtError(Exception):
 
 
 class _Events:
-    """One pass over a text's events, which `following` returns one by one."""
+    """Reads the parser's events of one text; each call of `following` returns the next event."""
 
     def __init__(self, following: Callable[[], Any], first_line: int) -> None:
         self._following = following

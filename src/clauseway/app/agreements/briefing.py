@@ -18,11 +18,11 @@ def brief(
     reading: Mapping[str, str] | None = None,
     known_at: KnownAt | None = None,
 ) -> Brief:
-    """Return an amendment of the agreement in brief, by what was known at a point.
+    """Return an amendment of the agreement in brief, by what was known at `known_at`.
 
-    Without one the answers are those known by the end of the day on which it takes effect, and the
-    facts since then all that are known. Raise InvalidInput for an amendment that does not exist, or
-    of which nothing was known then.
+    Without `known_at`, answers use what was known by the end of the day on which the amendment
+    takes effect, and all facts since then are listed. Raise InvalidInput for an amendment that does
+    not exist, or of which nothing was known then.
     """
     comparison = compare_amendments(opened, [name], reading, known_at)
     sides, _ = amendment_sides(opened, [name], reading, known_at)

@@ -42,8 +42,8 @@ def named(*parts: object) -> str:
 def usage_names(
     listing: LakeListing, period_of: Callable[[date], Interval]
 ) -> dict[date, list[str]]:
-    """Return, by the first day of each period, the batches that may hold usage of it and the lost
-    files that may."""
+    """Return, for each period's first day, the batches and the lost files that may hold usage of
+    the period."""
     batches = ((batch.name, batch.first_day, batch.last_day) for batch in listing.batches)
     lost = ((file.name, file.first_day, file.last_day) for file in listing.lost)
     names: dict[date, list[str]] = defaultdict(list)

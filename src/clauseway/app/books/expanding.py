@@ -80,10 +80,8 @@ def expand(
 ) -> Expanded:
     """Make the requests of some days and seal them.
 
-    The same again changes nothing: a batch is in the lake once.
-
-    Each is served where the agreements permit it on its day and where its product has a price; on
-    Azure otherwise.
+    Repeating the call adds nothing, because the lake takes each batch once. Each request is served
+    where the agreements permit it on its day and its product has a price; otherwise on Azure.
     """
     placing = _Placing(opened, basis_of(home).prices(KnownAt(time.time_ns())))
     # Named by everything that was asked, so that the same again meets its own batches in the lake.

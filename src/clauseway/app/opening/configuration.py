@@ -274,7 +274,7 @@ def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Config
 
 
 def settings_of(configuration: Configuration, where: Path) -> Settings:
-    """Return the settings for the gateway's process. Paths are taken from the file's folder."""
+    """Return the settings for the gateway's process. Relative paths start at the file's folder."""
     gateway, tls = configuration.gateway, configuration.tls
     limits = Limits(**{name: getattr(gateway, name) for name in Limits.__struct_fields__})
     placed = {

@@ -137,10 +137,10 @@ def pack_month(
     beside_of: Path | None = None,
     sums: bool = False,
 ) -> Packed:
-    """Pack the statement of a settled month, or one that was given with its signatures beside it.
+    """Pack a settled month's statement, or the given statement with its signatures.
 
-    With `sums`, usage is stated by day alone. Raise InvalidInput: not settled here, or not on the
-    usage that is here.
+    With `sums`, usage is stated by day alone. Raise InvalidInput if this home has not settled the
+    statement, or its usage has changed since.
     """
     days = month(period)
     with (

@@ -2,7 +2,7 @@
 the pages draw. They change nothing.
 
     screen_summaries   each screen in a sentence, for the first page
-    forecast_page      what is ahead, for the first page
+    forecast_page      what is ahead, for the finance screen
     engineer_page      the gateway now, and one request's path
     lawyer_page        a question asked, and the agreement's documents
     compare_page       two amendments compared

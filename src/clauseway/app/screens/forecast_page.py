@@ -1,4 +1,4 @@
-"""The forecast as the first page shows it: the picture, the same in sentences, and the figures
+"""The forecast as the finance screen shows it: the picture, the same in sentences, and the figures
 it stands on."""
 
 from clauseway.app.books.basis import basis_of

@@ -25,7 +25,7 @@ def list_(as_json: options.AsJson = False) -> int:
     """List the agreements that ship, by the names that --agreement takes instead of a folder.
 
     \b
-    See their names, and what the other one says:
+    See the names, and what anthropic-clouds says:
       clauseway agreement list
       clauseway agreement terms --agreement anthropic-clouds
     """

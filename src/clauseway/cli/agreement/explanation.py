@@ -17,7 +17,7 @@ def print_would_change(out: Lines, changes: Sequence[WouldChange], action: str) 
     out.line("\nWhat would change this", style="bold")
     for change in changes:
         out.line(
-            f"  {_when(change)}: ",
+            f"  {_introduction(change)}: ",
             Styled(outcome_word(change.outcome, action), outcome_style(change.outcome)),
             Styled(f" ({', '.join(change.agreements)})" if change.agreements else "", "dim"),
             whole=True,
@@ -34,8 +34,8 @@ def print_how_to_name(out: Lines, product: str) -> None:
     out.line(f"  {RECORD_PRODUCT.format(product=product)}", whole=True)
 
 
-def _when(change: WouldChange) -> str:
-    """The words for an entry's kind."""
+def _introduction(change: WouldChange) -> str:
+    """Return the words that introduce a change, by its kind."""
     words = {
         "later": f"from {change.as_of}",
         "earlier": f"up to {change.as_of}",

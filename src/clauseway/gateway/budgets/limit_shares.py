@@ -6,7 +6,7 @@ at each instant every process has used no more than its share in the last minute
 no more than the limit, and no minute sees more than the limit, wherever it begins.
 
 A share ends by itself some seconds after the lease server was last heard. The lease server counts
-it for a minute more: what was used of it may be that young.
+the share one minute longer, because it may have been used up to its last moment.
 """
 
 import asyncio

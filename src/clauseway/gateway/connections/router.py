@@ -89,8 +89,8 @@ _OPEN: Final[tuple[tuple[bytes, Callable[[Shared, bytes], bytes]], ...]] = (
 
 
 class Router:
-    """Of one connection: it remembers the customer of the last key, as long as key and tables stay
-    the same."""
+    """Routes the requests of one connection. It remembers the customer of the last key, as long as
+    key and tables stay the same."""
 
     __slots__ = (
         "_customer",
@@ -179,8 +179,8 @@ class Router:
     def _answer_without_cloud(
         self, incoming: Incoming, methods: tuple[bytes, ...], client: RequestClient
     ) -> Lifecycle | bytes:
-        """Answer a path that is no operation; `methods` are those that it takes, where only the
-        method is wrong."""
+        """Answer a path that is no operation. `methods` are the methods that the path takes, if only
+        the request's method is wrong."""
         path, _, query = incoming.url.partition(b"?")
         shared, head_lines = self._shared, client.head_lines
         if methods:

@@ -108,7 +108,7 @@ class Keys:
         self._count = 0
 
     def add(self, line: bytes, keys: Sequence[Key]) -> None:
-        """The next line. Raises ValueError where its keys are out of order."""
+        """Add the next line of keys. Raise ValueError if the keys are out of order."""
         for key in keys:
             if key.digest <= self._last:
                 raise ValueError(f"{key.digest!r} after {self._last!r}")

@@ -39,7 +39,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
 from clauseway.gateway.process.logs import UNKNOWN, LogQueue
-from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
+from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.metering import Unit
 
@@ -316,7 +316,7 @@ class TelemetryWatcher:
             attributes["error.type"] = _error(explanation.status)
         return attributes
 
-    def _failed(self, failed: FailedAttempt, operation: str, model: str) -> _Attributes:
+    def _failed(self, failed: EndedAttempt, operation: str, model: str) -> _Attributes:
         target = self._named(failed.deployment)
         attributes = (
             _of(target, operation, model)

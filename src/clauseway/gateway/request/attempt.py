@@ -83,7 +83,7 @@ class Attempt(Receiver):
     """See the module. `ordinal` counts from 1; `reserved` is the worst case that was reserved for it
     from limits and budgets."""
 
-    # Class attributes: most attempts change few of them, so instances stay small.
+    # Class attributes: most attempts set few of them anew, so instances stay small.
     status = 0
     stream: Stream | None = None
     first_content_us = 0
@@ -101,7 +101,7 @@ class Attempt(Receiver):
     _task: asyncio.Task[None] | None = None  # that connects, or renews the credential
     _buffered: list[bytes] | None = None
     _buffered_bytes = 0
-    _is_suspect = False  # its status mostly speaks of the deployment or of our account there
+    _may_refuse_us = False  # its status is mostly about the deployment or our account there
     _is_encoded = False
     _has_reconnected = False
     _has_renewed = False
@@ -238,7 +238,12 @@ class Attempt(Receiver):
             return
         self._task = None
         if is_renewed:
-            self.status, self._is_suspect, self._buffered, self._buffered_bytes = 0, False, None, 0
+            self.status, self._may_refuse_us, self._buffered, self._buffered_bytes = (
+                0,
+                False,
+                None,
+                0,
+            )
             self._owner.set_deadline(self)
             self._connect()
         else:
@@ -289,7 +294,7 @@ class Attempt(Receiver):
                 if destination.framed:
                     self.head = _as_event_stream(self.head)
         elif is_suspect(status):
-            self._is_suspect = True
+            self._may_refuse_us = True
             self._owner.shorten_deadline(self, self._owner.shared.wheel.now_s + _REST_TIMEOUT_S)
 
     def _buffer_body(self, data: bytes) -> None:
@@ -299,10 +304,10 @@ class Attempt(Receiver):
         self._buffered.append(data)
         self._buffered_bytes += len(data)
         self._owner.count_answer_bytes(len(data))
-        limit = _ERROR_BYTES_MAX if self._is_suspect else self._owner.shared.limits.answer_bytes
+        limit = _ERROR_BYTES_MAX if self._may_refuse_us else self._owner.shared.limits.answer_bytes
         if self._buffered_bytes > limit:
             self.disconnect()
-            if self._is_suspect:
+            if self._may_refuse_us:
                 self._handle_refusal(b"".join(self._buffered), is_whole=False)
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
@@ -393,7 +398,7 @@ class Attempt(Receiver):
 
     @property
     def _is_whole_stream(self) -> bool:
-        """Return whether a stream's last event has come: bytes after it would add nothing."""
+        """Return whether a stream's last event has come: no later byte belongs to the answer."""
         stream = self.stream
         return stream is not None and stream.done and stream.has_content and not stream.failed
 
@@ -417,7 +422,7 @@ class Attempt(Receiver):
             self._owner.stream_ended(self)
         elif self.has_content:
             self._owner.stream_broke(self, reason)
-        elif self._is_suspect:
+        elif self._may_refuse_us:
             self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         elif reused and self._may_reconnect():
             # The connection died while it was idle: send the same attempt on a fresh connection.
@@ -446,7 +451,7 @@ class Attempt(Receiver):
 
     def _time_out(self) -> None:
         self.disconnect()
-        if self._is_suspect:
+        if self._may_refuse_us:
             self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         # The last event has come; only the end of the connection was waited for.
         elif self._is_whole_stream:
@@ -627,8 +632,8 @@ class Attempt(Receiver):
         # A batch's tokens are not of the minute in which it ends.
         tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
         # The charge ends the reservation that is kept for the resource. If none is kept, because the
-        # resource was made before a restart, it counts against the key of this request: it is spent
-        # all the same.
+        # resource was made before a restart, the charge counts against the key of this request,
+        # because the money is spent.
         own_charge, own_tokens = charge, tokens
         if self.pending_resource is None and shared.holds.end_reservation(
             issued.identifier, charge, tokens

@@ -6,7 +6,7 @@
 from collections import defaultdict
 from typing import Final
 
-from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
+from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
 from clauseway.metering import Unit
 
 # A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those
@@ -86,7 +86,7 @@ class Counts:
             if ended.units:
                 self._used(ended, operation)
 
-    def _used(self, ended: FailedAttempt, operation: str) -> None:
+    def _used(self, ended: EndedAttempt, operation: str) -> None:
         """Count what an attempt used that did not answer, at its own deployment and without a request."""
         counters = self.by_outcome.setdefault(
             (ended.deployment, ended.product, operation, ended.status), Counters()

@@ -18,7 +18,7 @@ from clauseway.metering import Buyer, Unit
 _KEPT: Final = 10_000
 
 
-class FailedAttempt(NamedTuple):
+class EndedAttempt(NamedTuple):
     """An attempt that failed or was called off: where, what became of it, how long it took in
     microseconds, and what it used all the same (`charged` in picodollars), as reported or estimated.
 
@@ -55,7 +55,7 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     operation: str
     model: str
     skipped: tuple[SkippedDeployment, ...]
-    attempted: tuple[FailedAttempt, ...]
+    attempted: tuple[EndedAttempt, ...]
     status: int
     message: str
     candidate: Candidate | None = None
@@ -98,7 +98,7 @@ class Explanations:
         self._candidates: list[tuple[Candidate, ...]] = [()] * _KEPT
         self._strategies: list[str] = [""] * _KEPT
         self._skipped: list[tuple[SkippedDeployment, ...]] = [()] * _KEPT
-        self._attempted: list[tuple[FailedAttempt, ...]] = [()] * _KEPT
+        self._attempted: list[tuple[EndedAttempt, ...]] = [()] * _KEPT
         self._charged = [0] * _KEPT
 
     def keep(self, number: int, explanation: RequestExplanation) -> None:
@@ -210,7 +210,7 @@ def _per_million(picodollars: int) -> str:
     return f"{whole}.{rest:06d}"
 
 
-def _shown(attempted: FailedAttempt) -> dict[str, object]:
+def _shown(attempted: EndedAttempt) -> dict[str, object]:
     """Show a failed attempt. Its usage is in the request's cost, too."""
     shown: dict[str, object] = {
         "cloud": attempted.cloud,

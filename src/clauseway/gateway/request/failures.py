@@ -154,7 +154,8 @@ def failure_of(
 
 
 def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
-    """Return whether a refusal below 500 speaks of the request."""
+    """Return whether a refusal (a status below 500) is about the request itself, not about the
+    deployment or our account there."""
     if status < 400:
         return False  # redirects: nobody signed for those
     if words.code in _CONTENT or words.flagged:

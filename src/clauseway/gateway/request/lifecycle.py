@@ -6,9 +6,9 @@ From there this file is the walk, section by section:
     start       if the journal is full, wait for room; then the deadline runs
     prepare     larger shares of exhausted limits are requested; an uploaded batch file is read; a
                 list from several cloud accounts is merged. Most requests skip this step
-    choose      take the best candidate that was not attempted yet, is healthy and has quota left;
-                where there is none and no attempt ended, the last resort: the first of those that
-                were skipped for their health or quota and whose cloud named no time to wait
+    choose      take the best candidate that was not attempted yet, is healthy and has quota left.
+                If none is left and no attempt ended, take the last resort: the first candidate that
+                was skipped for its health or quota, unless its cloud named a time to wait
     attempt     reserve the worst case, write an intent to the journal, send the request; where a
                 share of a limit or a slice of a budget is too small, wait for a larger one, at the
                 first attempt only
@@ -17,15 +17,15 @@ From there this file is the walk, section by section:
                 the rest, or a broken stream
     issue       the identifiers in the answer (of a stored response, a file, a batch) are durable in
                 the gateway's index. Most answers issue none
-    finish      the answer's bytes are put together; the last of them wait until the usage record is
-                durable in the journal
+    finish      the last bytes of the answer wait until the usage record is durable in the journal
     over        the client has its answer, or has left
 
 Then follow the interruptions: attempts that fail, failures of the gateway itself, deadlines and the
 hedge, clients that leave.
 
 After a failed attempt the next candidate is attempted, while the process has retries left
-(`RetryBudget`); `failures` tells which refusals of a cloud speak of the request and are its answer.
+(`RetryBudget`). `failures` tells which refusals of a cloud are about the request itself: the client
+gets those as its answer.
 Candidates that are ejected, without quota or beyond a budget are skipped, and the explanation says
 so. A client may ask for a hedge: a second attempt beside a slow first one.
 """
@@ -39,7 +39,7 @@ from typing import Final, NamedTuple, Protocol
 from clauseway.gateway.budgets.allowances import Shortage
 from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN
 from clauseway.gateway.request.attempt import Attempt, AttemptOwner
-from clauseway.gateway.request.explanations import FailedAttempt, RequestExplanation
+from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
 from clauseway.gateway.request.failures import Failure, retry_lines
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.issued import IssuedResource, OnWritten
@@ -72,7 +72,7 @@ from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import RequestId, Status
 
 FOREVER_S: Final = 1e12  # finite, because the timer wheel counts in ticks
-_NOTHING: Final = WorstCase(0, 0, 0)
+_COSTS_NOTHING: Final = WorstCase(0, 0, 0)
 _SLOWER: Final = "was slower and called off"
 _LEFT: Final = "was called off, because the client left"
 
@@ -114,13 +114,15 @@ class Preparation(Protocol):
 
 
 class Lifecycle(AttemptOwner):
-    """See the module. Created when a request is understood; `start` begins the walk.
+    """The life of one request, from `start` to `_release`, as the module tells it.
 
     `resources` are those that the request makes or names on a cloud account; None if there are
     none.
     """
 
-    # Class attributes: most requests change few of them, so instances stay small.
+    # Class attributes: most requests set few of them anew, so instances stay small. Of those that
+    # tell how far a request is, three go from False to True, once each: `_stream_begun`, `_decided`
+    # (what the client gets is settled) and `_over` (the client has it, or has left).
 
     # When to check the deadlines next, and the slot of the timer wheel in which the request waits
     # for that.
@@ -145,7 +147,7 @@ class Lifecycle(AttemptOwner):
     _failure_head: list[bytes] | None = None  # the headers of the latest failure
     # Answering.
     _stream_begun = False  # content of a stream was sent, or waits until its identifier is durable
-    _waiting_events: list[bytes] | None = None  # until the row of their response is durable
+    _waiting_events: list[bytes] | None = None  # kept until the row of their response is durable
     _status = 0
     _message = ""
     # The answer is decided, or the request is over: only the index or the journal may be awaited.
@@ -179,7 +181,7 @@ class Lifecycle(AttemptOwner):
         self._skipped = selection.skipped
         self._strategy = selection.strategy
         # The attempts that failed, or were called off under a hedge, in the order of their ends.
-        self._ended_attempts: tuple[FailedAttempt, ...] = ()
+        self._ended_attempts: tuple[EndedAttempt, ...] = ()
         self._resources = resources
         self._preparation = preparation
 
@@ -260,11 +262,12 @@ class Lifecycle(AttemptOwner):
 
     # -- prepare
 
-    async def _admit(self, shortage: Shortage | None) -> None:
+    async def _admit(self, exhausted: Shortage) -> None:
         """Ask for larger shares of the exhausted limits until the request is admitted or no larger
         share is granted."""
         allowance = self.customer.allowance
         assert allowance is not None, "a limit was short"
+        shortage: Shortage | None = exhausted
         try:
             while shortage is not None and shortage.may_grow:
                 await self.shared.allowances.grow(shortage)
@@ -313,7 +316,7 @@ class Lifecycle(AttemptOwner):
         self._skipped = (*self._skipped, *prepared.selection.skipped)
         self._strategy = prepared.selection.strategy
         if self._resources is not None:
-            self._resources.turn_to(request)
+            self._resources.replace_request(request)
         self._attempt_next_candidate_or_answer()
 
     def _refuse(self, refused: Refused) -> None:
@@ -418,7 +421,7 @@ class Lifecycle(AttemptOwner):
         if request.operation.costs_nothing:
             # The call itself costs nothing; the lines of a batch do.
             if resources is None or not resources.is_batch:
-                return _NOTHING
+                return _COSTS_NOTHING
             return resources.worst_case_of_batch()
         scale = target.scale
         if target.has_varying_prices:
@@ -461,7 +464,7 @@ class Lifecycle(AttemptOwner):
         self._prefer(attempt)
         self._status = status = attempt.status
         is_served = 200 <= status < 300
-        # Counted as failed, but not against the health of the deployment.
+        # A refusal counts as a failed attempt, but not against the health of the deployment.
         if not is_served:
             self.shared.counts.failed[attempt.candidate.target.cloud] += 1
         # The cloud keeps the beginning of this prompt now: the next request with the same cache key
@@ -470,10 +473,10 @@ class Lifecycle(AttemptOwner):
             self._remember_cache(attempt)
         resources = self._resources
         # The request's path names a resource.
-        if resources is not None and resources.is_about_named:
+        if resources is not None and resources.is_about_named_resource:
             self._answer_about_resource(resources, attempt, body)
         # The answer issues an identifier.
-        elif resources is not None and is_served and resources.makes:
+        elif resources is not None and is_served and resources.issues_identifier:
             self._answer_and_issue(resources, attempt, body)
         else:
             if is_served:
@@ -531,7 +534,7 @@ class Lifecycle(AttemptOwner):
         resource_end = resources.resource_end_in_stream(attempt)
         if resource_end is not None:
             self._meter_resource_end(resource_end, attempt, last_bytes, [])
-        elif resources.is_about_named:
+        elif resources.is_about_named_resource:
             attempt.record_end(Status.COMPLETE, attempt.status)
             self._finish(last_bytes)
         else:
@@ -571,7 +574,7 @@ class Lifecycle(AttemptOwner):
             return
         if isinstance(outcome, OSError):
             self._stream_begun = False  # nothing was sent: the answer can still be an error
-            # Else the record would keep the reservation for the resource.
+            # The record is to end the reservation: no resource is left to keep it for.
             if self._attempt is not None:
                 self._attempt.pending_resource = None
             self._cancel_attempts()
@@ -605,6 +608,8 @@ class Lifecycle(AttemptOwner):
         attempt.record_end(Status.COMPLETE if status < 300 else Status.FAILED, status)
         if status < 300 and self.request.operation.deletes and resources.named_resource is not None:
             self._decided = True
+            # The cloud has deleted the resource. If its row stays, the next request for it learns
+            # that from the cloud.
             finish = self._guarded(lambda _outcome: self._finish(last_bytes))
             self.shared.issued.forget(resources.named_resource.identifier, finish)
         else:
@@ -726,8 +731,8 @@ class Lifecycle(AttemptOwner):
     def _finish_with_own_answer(self, status: int, answer: bytes, message: str = "") -> None:
         """Finish with an answer of the gateway's own."""
         self._status, self._message = status, message
-        # An answer without a status line is the end of a stream: its error event is in the client's
-        # format already.
+        # Only whole answers start with HTTP/. A stream's error event is in the client's format
+        # already.
         if self.request.operation.speaks_messages and answer.startswith(b"HTTP/"):
             answer = answer_in_message_shape(answer)
         self._finish(answer)
@@ -858,7 +863,7 @@ class Lifecycle(AttemptOwner):
         target = attempt.candidate.target
         if not called_off:
             self.shared.counts.failed[target.cloud] += 1
-        ended_attempt = FailedAttempt(
+        ended_attempt = EndedAttempt(
             cloud=target.cloud,
             deployment=target.name,
             outcome=failure.outcome,
@@ -969,7 +974,7 @@ class Lifecycle(AttemptOwner):
     def _record_own_fault(self, attempt: Attempt) -> None:
         """Record the end of an attempt at which the gateway failed, if it has not ended yet."""
         attempt.failed = True
-        # Explained as skipped, because the failure is not the cloud's and counts against none.
+        # Listed as skipped, not as failed: the fault is ours, not the cloud's.
         self._skip(attempt.candidate, "the gateway itself failed at this attempt")
         try:
             if not attempt.over and attempt.has_content:
@@ -1008,8 +1013,8 @@ class Lifecycle(AttemptOwner):
         return min((due_s, *(attempt.due_s for attempt in self._attempts_under_way)))
 
     def _set_due(self, due_s: float) -> None:
-        """Have the deadlines checked by `due_s`. The first time (`self.due_s` is 0) only notes
-        it: whoever starts the request arms the timer then."""
+        """Note `due_s`, and ask the client's timer for it if it is earlier than before. The first
+        call asks for nothing: whoever starts the request arms the timer."""
         sooner = due_s < self.due_s
         self.due_s = due_s
         if self._unattended:

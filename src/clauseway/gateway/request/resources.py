@@ -52,14 +52,16 @@ class Resources:
         operation = request.operation
         # Where the path names the resource, the answer is about it; a body may name one and make
         # another.
-        self.is_about_named = named_resource is not None and operation.state is State.NAMES
+        self.is_about_named_resource = named_resource is not None and operation.state is State.NAMES
         self.is_batch = isinstance(request.properties, Batching)
-        self.makes = operation.state is State.ISSUES
+        self.issues_identifier = operation.state is State.ISSUES
         # OpenAI keeps a response unless the request says `store: false`; a chat completion only
         # where it says `store: true`, and then the operation is one that issues.
-        self.keeps_made = self.makes and getattr(request.properties, "store", None) is not False
+        self.keeps_made = (
+            self.issues_identifier and getattr(request.properties, "store", None) is not False
+        )
 
-    def turn_to(self, request: UnderstoodRequest) -> None:
+    def replace_request(self, request: UnderstoodRequest) -> None:
         """Replace the request by the one that its preparation made of it."""
         self._request = request
 
@@ -140,14 +142,14 @@ class Resources:
 
     def _made_by_named(self, status: int, body: bytes) -> Made | None:
         """Return the state of the named resource, as its cloud's answer reports it."""
-        tells_end = self.is_about_named and self._request.operation.tells_end
+        tells_end = self.is_about_named_resource and self._request.operation.tells_end
         return made_in(body) if tells_end and status == 200 else None
 
     def resource_end_in_answer(self, status: int, body: bytes) -> ResourceEnd | None:
         """Return the end of the named resource, if its usage is pending and the answer tells that
         the resource has ended."""
         named_resource, operation = self.named_resource, self._request.operation
-        if named_resource is None or not named_resource.pending or not self.is_about_named:
+        if named_resource is None or not named_resource.pending or not self.is_about_named_resource:
             return None
         # Gone before anybody saw its end: what it used can only be estimated.
         if status in GONE and operation.tells_end:
@@ -164,7 +166,7 @@ class Resources:
     def resource_end_in_stream(self, attempt: Attempt) -> ResourceEnd | None:
         """Return the end of a response in the background, if the stream reported it."""
         resource = attempt.pending_resource
-        if self.is_about_named and self.named_resource is not None:
+        if self.is_about_named_resource and self.named_resource is not None:
             resource = (
                 self.named_resource
                 if self.named_resource.pending and self._request.operation.tells_end

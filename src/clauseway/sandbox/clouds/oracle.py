@@ -121,7 +121,7 @@ def _json(received: Received, status: int, body: object) -> HttpAnswer:
 
 
 def _headers(received: Received) -> tuple[Header, ...]:
-    """Return the request id, the client's own part first, as Oracle joins them."""
+    """Return the header with the request id: the client's id, then ours, as Oracle joins them."""
     given = received.header(b"opc-request-id").upper()
     own = received.serial.upper()
     return ((b"opc-request-id", f"{given}/{own}".encode() if given else own.encode()),)

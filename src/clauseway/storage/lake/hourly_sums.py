@@ -87,8 +87,8 @@ def usage_by(
     days: Interval | None = None,
     only: Mapping[str, str] | None = None,
 ) -> list[Usage]:
-    """Return the sums by some of hour, organisation, project, seller, cloud, region, product,
-    model, in their order; only of rows with these names, where any are given."""
+    """Return sums grouped and ordered by `by`: columns out of hour, organisation, project, seller,
+    cloud, region, product, model. `only` keeps the rows whose columns have these names."""
     key = [_COLUMNS[name] for name in by]
     query = (
         select(*key, *(func.sum(_COLUMNS[name]).label(name) for name in FIGURES))

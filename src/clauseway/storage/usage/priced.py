@@ -268,10 +268,10 @@ def priced_once(usage: Table) -> Table:
 
 
 def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
-    """Return the products, clouds, sellers and regions of the days' usage, as the files record
-    them.
+    """Return the places (product, cloud, seller, region) of the days' usage.
 
-    Files without a record are read. There may be places without a charge.
+    Files list their places; of a file that lists none, the rows are read. A place may have no
+    charge.
     """
     files = lake.usage_files(days)
     places = {Sale(*place) for file in files for place in file.recorded_places()}
