@@ -227,6 +227,28 @@ def test_tables_without_end_are_a_problem_of_the_file(tmp_path: Path, text: str)
     assert problems(tmp_path, text + DEPLOYMENT if text.startswith("a") else text) == [(0, "tables nested too deeply")]
 
 
+NINES, FS = "9" * 5000, "0x" + "F" * 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"[gateway]\nport = {NINES}", 2),
+        (f"gateway = [\n{NINES}]", 2),
+        (f"[gateway]\nport = {FS}", 2),
+        (f"gateway = [{FS}]", 1),
+        (f"deployment = {FS}", 1),
+    ],
+    ids=["a port", "in the place of a section", "hexadecimal", "hexadecimal in a list", "in the place of a list"],
+)
+def test_a_number_without_end_is_a_problem_of_its_line(tmp_path: Path, text: str, line: int) -> None:
+    assert problems(tmp_path, text) == [(line, "a number of thousands of digits")]
+
+
+def test_a_number_in_the_place_of_deployments_is_a_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, "deployment = 5") == [(1, "deployment is not a list of tables")]
+
+
 def test_a_plan_names_secrets_and_holds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever reads the plan's file, a copy or a backup of it reads no secret of a cloud."""
     for name in ("ACCESS", "SESSION"):

@@ -170,6 +170,15 @@ def test_the_question_is_drawn_over_time_with_the_points_of_knowledge(client: Te
     assert f'id="slide-known-at" min="0" max="{len(points) - 1}" value="{latest}"' in page
 
 
+def test_where_nothing_was_known_nothing_is_stated_on_any_day(client: TestClient) -> None:
+    page = client.get("/lawyer", params=ASKED | {"as_of": "2026-05-01", "known_at": "0001-01-01"})
+    assert page.status_code == 200
+    drawn = page.text.partition('data-part="timeline"')[2].partition('id="sliders"')[0]
+    bars = [html.unescape(bar) for bar in re.findall(r"<title>([^<]*)</title>", drawn)]
+    assert [bar for bar in bars if re.search("permitted|forbidden|conditional", bar)] == []
+    assert any("unstated" in bar for bar in bars)
+
+
 def years_drawn(page: str) -> list[int]:
     return [int(year) for year in re.findall(r'<text class="year[^>]*>(\d{4})<', page)]
 

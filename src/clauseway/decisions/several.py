@@ -19,6 +19,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Protocol, TypeVar, Unpack
 
 import msgspec
@@ -300,7 +301,7 @@ def timeline_together(
     histories = [_history(member, question) for member in in_order]
     days = sorted({day for begins, _ in histories for day in begins if day != date.min})
     spans: list[AnsweredStretch] = []
-    for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
+    for begin, end in pairwise((*days, FOREVER)):
         decisions = [
             decisions_of_member[bisect_right(begins, begin) - 1]
             for begins, decisions_of_member in histories

@@ -189,8 +189,9 @@ def read_litellm(name: str, text_of: Callable[[str], str]) -> LitellmFile:
 def _parsed(text: str) -> Any:
     """Return the content with its lines. Tags build nothing: they stay what they are.
 
-    Raise ValueError where it nests too deeply, or where a key is itself a table or a list: depth is
-    looked at before anything is built, because its cost grows with the square of the depth.
+    Raise ValueError where it nests too deeply, where a key is itself a table or a list, or where a
+    number has no digits. Depth is looked at before anything is built, because its cost grows with
+    the square of the depth.
     """
     depth = 0
     for event in YAML(typ="rt").parse(text):
@@ -204,6 +205,9 @@ def _parsed(text: str) -> Any:
         return YAML(typ="rt").load(text)
     except TypeError as error:
         raise ValueError("a key is itself a table or a list") from error
+    except IndexError as error:
+        # The library takes `-__` for a number.
+        raise ValueError("a number has no digits: put it in quotes if it is a name") from error
 
 
 def _line(content: CommentedMap, key: Any) -> int:

@@ -95,8 +95,10 @@ def _extent(
 def _stretches(
     action: str, spans: tuple[AnsweredStretch, ...], begin: date, end: date
 ) -> tuple[TimelineStretch, ...]:
-    before = [TimelineStretch(begin=begin, end=spans[0].begin, outcome="unstated", why=NOT_YET)]
-    drawn = before if spans[0].begin > begin else []
+    # Where nothing was known, nothing is stated on any day.
+    first = spans[0].begin if spans else end
+    before = [TimelineStretch(begin=begin, end=first, outcome="unstated", why=NOT_YET)]
+    drawn = before if first > begin else []
     return tuple(drawn) + tuple(
         TimelineStretch(
             begin=max(span.begin, begin),

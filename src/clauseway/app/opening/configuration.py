@@ -308,7 +308,8 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
     """Report values that mean nothing."""
     # Names: unique among all deployments, including those with other problems.
     written = file.content.get("deployment", [])
-    written_names = [item.get("name") if isinstance(item, dict) else None for item in written]
+    items = written if isinstance(written, list) else []
+    written_names = [item.get("name") if isinstance(item, dict) else None for item in items]
     if not written:
         file.problem((), "no deployment", "there is nothing to route to", "Add a [[deployment]].")
     for index, name in enumerate(written_names):

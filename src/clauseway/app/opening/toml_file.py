@@ -32,6 +32,10 @@ _Path = tuple[str | int, ...]
 
 
 _WHOLE_MAX = 10**18
+# Python writes no whole number of more than 4,300 digits, and reads none unless it is hexadecimal,
+# octal or binary.
+_BITS_MAX = 4_000
+_ENDLESS = re.compile(r"[0-9A-Fa-f_]{1000}")
 # Far more than any setting has; Python itself gives up after a thousand.
 _DEPTH_MAX = 32
 
@@ -70,8 +74,12 @@ class TomlFile:
                     remedy="Fix the line.",
                 )
             ) from None
+        except ValueError:
+            raise _endless(where, text) from None
         if _depth(self.content) > _DEPTH_MAX:
             raise _nested(where)
+        if _has_endless_number(self.content):
+            raise _endless(where, text)
         self._lines = _lines_of(text)
         self._text = text.splitlines()
         self._places: dict[int, _Path] = {}
@@ -284,6 +292,31 @@ def _nested(where: Path) -> InvalidInput:
             why=f"no setting stands in more than {_DEPTH_MAX} of them",
             where=str(where),
             remedy="Write the settings that `clauseway config show` lists.",
+        )
+    )
+
+
+def _has_endless_number(content: object) -> bool:
+    """Return whether a whole number anywhere has more digits than Python writes."""
+    values = [content]
+    while values:
+        value = values.pop()
+        if isinstance(value, int) and value.bit_length() > _BITS_MAX:
+            return True
+        if isinstance(value, dict | list):
+            values += value.values() if isinstance(value, dict) else value
+    return False
+
+
+def _endless(where: Path, text: str) -> InvalidInput:
+    begin = _ENDLESS.search(text)
+    return InvalidInput(
+        Problem(
+            what="a number of thousands of digits",
+            why="no setting takes such a number",
+            where=str(where),
+            line=text.count("\n", 0, begin.start()) + 1 if begin else 0,
+            remedy=f"Write a whole number of at most {len(str(_WHOLE_MAX)) - 1} digits.",
         )
     )
 

@@ -13,6 +13,7 @@ and a list, and gives the same answer as `decide`.
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from itertools import product as every
 from math import prod
 
@@ -56,7 +57,7 @@ def timeline(
     """
     days = boundaries(agreement, facts, question.known_at)
     spans: list[AnsweredStretch] = []
-    for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
+    for begin, end in pairwise((*days, FOREVER)):
         decision = decide(agreement, catalog, facts, msgspec.structs.replace(question, as_of=begin))
         if spans and _same(spans[-1].decision, decision):
             spans[-1] = msgspec.structs.replace(spans[-1], end=end)
