@@ -103,7 +103,7 @@ def cells() -> Iterator[tuple[str, str, str]]:
 def term(name: str, action: str, part: str) -> str:
     product = PRODUCTS.get(action, "apps")
     assert name in HEADS, f"HEADS says nothing of {name}: what a term of it needs beside actions and products"
-    lines = [f"id: t\nkind: {name}", HEADS[name]]
+    lines = [f"id: t\nkind: {name}", *filter(None, [HEADS[name]])]
     if name == "licence":
         kept = f", {WRITTEN[part]}" if part else ""
         return "\n".join([*lines, f"carries: [{{actions: [{action}], products: [{product}]{kept}}}]"])

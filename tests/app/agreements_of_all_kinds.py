@@ -59,6 +59,14 @@ figures:
 """
 
 
+# The kinds of which terms are drawn below.
+KINDS_DRAWN: set[str] = set()
+
+
+def _drawn(lines: str) -> None:
+    KINDS_DRAWN.add(lines.partition("\n")[0].removeprefix("kind: "))
+
+
 def _some(names: Sequence[str], least: int = 1) -> st.SearchStrategy[str]:
     """A list of names as YAML."""
     return st.lists(st.sampled_from(names), min_size=least, max_size=3, unique=True).map(
@@ -67,11 +75,13 @@ def _some(names: Sequence[str], least: int = 1) -> st.SearchStrategy[str]:
 
 
 def _term(lines: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    _drawn(lines)
     return st.fixed_dictionaries(parts).map(lambda drawn: lines.format(**drawn))
 
 
 def _between(lines: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """A term between two parties, as `one` and `other`: nobody owes or grants itself anything."""
+    _drawn(lines)
     two = st.lists(st.sampled_from(PARTIES), min_size=2, max_size=2, unique=True)
     return st.tuples(two, st.fixed_dictionaries(parts)).map(
         lambda drawn: lines.format(one=drawn[0][0], other=drawn[0][1], **drawn[1])
@@ -186,6 +196,7 @@ TERMS = st.one_of(
     _between("kind: commitment\nparty: {one}\nto: {other}\nabout: USD 5"),
     _between("kind: stake\nholder: {one}\nof: {other}\nabout: 5 %"),
     _term("kind: undertaking\nparties: {parties}", parties=_some(PARTIES)),
+    _term("kind: context\nparties: {parties}", parties=_some(PARTIES)),
 )
 _ENDS = (
     "",

@@ -6,12 +6,13 @@ from datetime import date
 
 import msgspec
 import pytest
-from agreements_of_all_kinds import NEW_NAMES, agreements, built_in_documents, opened_from, renamed
+from agreements_of_all_kinds import KINDS_DRAWN, NEW_NAMES, agreements, built_in_documents, opened_from, renamed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from clauseway import InvalidInput, KnownAt, open_agreement
 from clauseway.agreement import read_facts
+from clauseway.agreement.language.terms import KINDS
 from clauseway.app.agreements.briefing import brief
 from clauseway.app.agreements.comparing import compare_amendments, compare_days
 from clauseway.app.agreements.timelines import main_rights, rights_over_time, svg_of
@@ -27,6 +28,11 @@ BUILT_IN = open_agreement()
 RENAMED = opened_from({name: renamed(text) for name, text in built_in_documents().items()})
 NAMES = ("A1", "A2", "A3", "A4", "A5")
 KNOWN = KnownAt.end_of(date(2026, 11, 1))
+
+
+def test_terms_of_each_kind_are_drawn_at_random() -> None:
+    assert set(KINDS) == KINDS_DRAWN
+
 
 # Each example reads an agreement and walks all that can be asked of it; what fails is told, so nothing is made smaller.
 few = settings(max_examples=5, phases=[Phase.explicit, Phase.reuse, Phase.generate])

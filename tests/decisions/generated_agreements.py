@@ -3,7 +3,7 @@
 Some tell sellers apart, some tell regions apart, and some do neither.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -305,10 +305,18 @@ def _ownership(_: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStra
     return st.builds(Ownership, party=st.sampled_from(("maker", "maker", "north")), products=_products, **common)
 
 
-_KINDS = (
-    _exclusivity, _exclusivity, _prohibition, _permission, _permission, _precedence, _refusal_right, _licence,
-    _revenue_share, _ownership,
-)  # fmt: skip
+# Each kind that changes an answer, and how often it is drawn.
+KINDS_DRAWN: Mapping[type[AnyTerm], tuple[Callable[..., st.SearchStrategy[AnyTerm]], int]] = {
+    Exclusivity: (_exclusivity, 2),
+    Prohibition: (_prohibition, 1),
+    Permission: (_permission, 2),
+    Precedence: (_precedence, 1),
+    RefusalRight: (_refusal_right, 1),
+    Licence: (_licence, 1),
+    RevenueShareTerm: (_revenue_share, 1),
+    Ownership: (_ownership, 1),
+}
+_KINDS = tuple(drawn for drawn, times in KINDS_DRAWN.values() for _ in range(times))
 
 
 @st.composite

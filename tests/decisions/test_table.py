@@ -7,13 +7,14 @@ from datetime import date, timedelta
 import msgspec
 import pytest
 from every_question import ALL_READINGS, READINGS, SUPPOSED, partnership
+from generated_agreements import KINDS_DRAWN, agreements
 from generated_agreements import READINGS as GENERATED_READINGS
-from generated_agreements import agreements
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from clauseway import KnownAt, OpenAgreement
 from clauseway.agreement import boundaries
+from clauseway.agreement.language.terms import KINDS, Inoperative
 from clauseway.decisions import Decision, Question, Tables, Verdict, all_questions, compile_table
 from clauseway.decisions.findings.effects import effects
 from clauseway.decisions.tables.decision_table import DecisionTable
@@ -21,6 +22,12 @@ from soak import examples, only_when_soaking
 from terms_at_hand import asking, at_hand
 
 DAY = timedelta(days=1)
+
+
+def test_each_kind_that_changes_an_answer_is_drawn_at_random() -> None:
+    """Else no law below, no export and no table would be asked about a new kind."""
+    operative = {kind.term for kind in KINDS.values() if not issubclass(kind.term, Inoperative)}
+    assert set(KINDS_DRAWN) == operative
 
 
 def days_of(opened: OpenAgreement) -> list[date]:

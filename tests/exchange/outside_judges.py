@@ -254,6 +254,8 @@ class Judge(NamedTuple):
     answers: Callable[[Extract, Sequence[Question]], list[str]]
 
 
+# Exports of the agreement from which nobody can answer a question, each with its reason.
+ANSWERS_NOTHING: dict[str, str] = {}
 JUDGES = {
     "cedar": Judge("cedar", cedar_answers),
     "opa": Judge("rego", opa_answers),

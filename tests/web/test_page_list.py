@@ -1,6 +1,8 @@
 """Every page of the one list: drawn by a template of its name, and in words where it has nothing to show."""
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,8 +11,13 @@ from sample_screens import PATH, TEXT
 from starlette.testclient import TestClient
 
 from clauseway.web import create_app
+from clauseway.web.auditor import AUDITOR_PAGES
+from clauseway.web.engineer import ENGINEER_PAGES
+from clauseway.web.finance import FINANCE_PAGES
+from clauseway.web.lawyer import LAWYER_PAGES
+from clauseway.web.overview import OVERVIEW_PAGES
 from clauseway.web.page import WebPage
-from clauseway.web.page_list import PAGES, PageSource
+from clauseway.web.page_list import PAGES, SCREENS, PageSource
 
 # part of an address · what the sample has · what it has not
 QUERY = {"document": (TEXT.document, "B9.md")}
@@ -20,7 +27,22 @@ PARTS = {
     "subject": ("books", "2031-01"),
     "named": (PATH.id, "req_9"),
 }
+# Whoever may see a screen may see its reader's pages, and nobody else.
+OF_SCREEN: Mapping[str, Sequence[WebPage[Any]]] = {
+    "/": OVERVIEW_PAGES,
+    "/engineer": ENGINEER_PAGES,
+    "/lawyer": LAWYER_PAGES,
+    "/finance": FINANCE_PAGES,
+    "/auditor": AUDITOR_PAGES,
+}
 PAGES_BY_PATH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
+
+
+def test_each_page_stands_under_the_screen_of_its_reader() -> None:
+    assert OF_SCREEN.keys() == {screen.path for screen in SCREENS}
+    assert [page for pages in OF_SCREEN.values() for page in pages] == list(PAGES)
+    for screen, pages in OF_SCREEN.items():
+        assert {page.screen for page in pages} == {screen}
 
 
 @PAGES_BY_PATH

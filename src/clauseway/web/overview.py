@@ -46,5 +46,5 @@ class OverviewSource(Protocol):
 
 
 OVERVIEW_PAGES: Final[tuple[WebPage[OverviewSource], ...]] = (
-    WebPage(name="home", path="/", ask=lambda source, _: source.home()),
+    WebPage(name="home", path="/", ask=lambda source, _: source.home(), screen="/"),
 )

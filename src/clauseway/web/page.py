@@ -38,8 +38,9 @@ class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):
     """A page: its path, and how its context is asked of a source by the parts of the address.
 
     Its template is `NAME.html.j2`, in which the context is called by that name. `query` lists what
-    an address may say beyond its path. `screen` is the entry of the navigation that it stands
-    under, by its path.
+    an address may say beyond its path, and `form` what a form that is sent to it may. `screen` is
+    the entry of the navigation that it stands under, by its path: whoever may see that screen may
+    see the page.
     """
 
     name: str
@@ -47,7 +48,7 @@ class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):
     ask: Callable[[Source, Given], Awaitable[msgspec.Struct | None]]
     query: tuple[str, ...] = ()
     form: tuple[str, ...] = ()
-    screen: str = "/"
+    screen: str
     # The words of the link to it on its screen; empty where its screen links to it by other words.
     link: str = ""
     absent: Absence = Absence(

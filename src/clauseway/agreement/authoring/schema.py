@@ -25,6 +25,7 @@ from clauseway.agreement.language.definitions import (
     Reading,
 )
 from clauseway.agreement.language.facts import FACT_KINDS, STAGES
+from clauseway.agreement.language.kinds import REFUSED
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
 from clauseway.agreement.language.terms import BINDS, KINDS, UNLESS, Choice
 from clauseway.agreement.reading.amendments import WrittenFields
@@ -84,11 +85,10 @@ DOCS: Mapping[str, str] = {
     "one of these.",
     "parties": "Parties, by their names in agreement.md.",
     "licensees": "Whoever alone may be licensed.",
-    "except": "Carve-outs: what an exclusivity does not cover. All keys of one must fit.",
+    "except": "Carve-outs: what a term that forbids does not cover. All keys of one must fit.",
     "prohibition.parties": "Who may not: parties, or [anyone].",
     "rescinds": "Amendments, by their ids, that are not yet in effect and never take it.",
-    "despite": "The exclusivities and prohibitions that this permission holds against, by "
-    "their ids; or [any].",
+    "despite": "The terms that forbid, against which this permission holds, by their ids; or [any].",
     "grantor": "Who must offer it first. Left out: the owner.",
     "permission.grantor": "The party that grants it: it permits where that party owns the product "
     "or may license it.",
@@ -275,7 +275,7 @@ def _record(
     for record in (beside, kind) if beside else (kind,):
         for field in msgspec.structs.fields(record):
             key = field.encode_name
-            if key in properties or field.name in computed:
+            if key in properties or field.name in computed or key in REFUSED.get(kind, {}):
                 continue
             properties[key] = {
                 **_value(field.type, key),

@@ -276,9 +276,14 @@ class _Ended:
                 if state.paused:
                     return state.end
                 lost = self._givers.lost_permission(state, self._lineage, state.as_of)
-            case Ownership() | Prohibition() | Precedence() | RefusalRight():
-                return state.end
-            case RevenueShareTerm() | Inoperative():
+            case (
+                Ownership()
+                | Prohibition()
+                | Precedence()
+                | RefusalRight()
+                | RevenueShareTerm()
+                | Inoperative()
+            ):
                 return state.end
             case _:
                 assert_never(term)
@@ -409,7 +414,11 @@ def _inner_names(term: AnyTerm) -> frozenset[str]:
 
 def _scope_names(term: AnyTerm) -> Iterable[str]:
     """Return the products and classes to index a term by; the empty name if it may bear on any."""
+    if isinstance(term, Traded):
+        return term.products
     match term:
+        case Ownership():
+            return term.products
         case Licence():
             carried = {name for scope in term.carries for name in scope.products or ("",)}
             return term.products | carried
@@ -417,10 +426,6 @@ def _scope_names(term: AnyTerm) -> Iterable[str]:
             return ("",)
         case Inoperative():
             return ()
-        case Ownership() | Permission() | Exclusivity() | Prohibition():
-            return term.products
-        case Precedence() | RefusalRight():
-            return term.products
         case _:
             assert_never(term)
 
@@ -431,6 +436,13 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
     Return None if the term itself does not bear on them.
     """
     looked_at = _LOOKS_AT[action]
+    if isinstance(term, Traded):
+        if _may_found_a_right(term, action):
+            return None if lineage.isdisjoint(term.products) else ()
+        if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products):
+            return None
+        carve_outs = term.except_ if isinstance(term, Forbidding) else ()
+        return _scopes_on(carve_outs, looked_at, lineage)
     match term:
         case RevenueShareTerm():
             if action != SHARE:
@@ -439,9 +451,6 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
             return () if "" in lineage or term.base.takes_in(lineage, "") else (1,)
         case Ownership():
             return () if action != SHARE and not lineage.isdisjoint(term.products) else None
-        case Permission() if LICENSE in term.actions and action in (SERVE, SELL, CONTRACT):
-            # A right may rest on a permission that lets its grantor or licensor license.
-            return None if lineage.isdisjoint(term.products) else ()
         case Licence():
             if action == USE:
                 return None if lineage.isdisjoint(term.products) else ()
@@ -451,13 +460,18 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
             return carried or None
         case Inoperative():
             return None
-        case Permission() | Exclusivity() | Prohibition() | Precedence() | RefusalRight():
-            if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products):
-                return None
-            carve_outs = term.except_ if isinstance(term, Forbidding) else ()
-            return _scopes_on(carve_outs, looked_at, lineage)
         case _:
             assert_never(term)
+
+
+def _may_found_a_right(term: Traded, action: str) -> bool:
+    """Return whether a right to act may rest on a permission that lets its grantor or licensor
+    license."""
+    return (
+        isinstance(term, Permission)
+        and LICENSE in term.actions
+        and action in (SERVE, SELL, CONTRACT)
+    )
 
 
 def _scopes_on(

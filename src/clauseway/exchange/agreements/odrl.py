@@ -566,12 +566,15 @@ class _Policy:
     ) -> list[Node] | None:
         """Return the constraint on the parties whom a term forbids an act that it covers; None if
         it forbids nobody."""
-        if isinstance(term, Prohibition):
-            return (
-                [] if ANYONE in term.parties else self._actor(reach, owner, term.parties, "isAnyOf")
-            )
-        # What an exclusivity keeps for some is what it prohibits to all others.
-        only = term.only
+        match term:
+            case Prohibition():
+                anyone = ANYONE in term.parties
+                return [] if anyone else self._actor(reach, owner, term.parties, "isAnyOf")
+            case Exclusivity():
+                # What an exclusivity keeps for some is what it prohibits to all others.
+                only = term.only
+            case _:
+                assert_never(term)
         if only.clouds:
             return [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(only.clouds)))]
         if only.sellers:
