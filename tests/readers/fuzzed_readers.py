@@ -983,12 +983,15 @@ def _pages(folder: Path) -> Iterator[Opened]:
 READERS: Mapping[str, Reader] = {
     reader.name: reader
     for reader in (
-        Reader("gateway", "HTTP of the gateway, by its OpenAPI document", _gateway, (Refused,), is_asked=True),
-        Reader("pages", "HTTP of the pages, by their OpenAPI document", _pages, (Refused,), is_asked=True),
+        # Those that take longest come first: two processes then end together.
+        Reader("packs", "packs of statements", _packs, in_suite=60),
         Reader("agreement", "documents of an agreement", _agreements, in_suite=60),
+        Reader("litellm", "configurations of LiteLLM", _litellm, in_suite=100),
+        Reader("pages", "HTTP of the pages, by their OpenAPI document", _pages, (Refused,), is_asked=True),
+        Reader("backups", "backups", _backups, in_suite=100),
+        Reader("gateway", "HTTP of the gateway, by its OpenAPI document", _gateway, (Refused,), is_asked=True),
         Reader("facts", "registers of facts, suppositions", _facts),
         Reader("configuration", "`clauseway.toml`", _configurations),
-        Reader("litellm", "configurations of LiteLLM", _litellm, in_suite=100),
         Reader("books", "price books", _books),
         Reader("rates", "exchange rates", _rates),
         Reader("listings", "listings of models", _listings),
@@ -1002,10 +1005,8 @@ READERS: Mapping[str, Reader] = {
         Reader("copies", "messages between a gateway and its follower", _copies, (BadMessage,)),
         Reader("plans", "plans", _plans),
         Reader("answers", "clouds' answers and streams", _clouds_answers, (BadStream,)),
-        Reader("packs", "packs of statements", _packs, in_suite=60),
         Reader("statements", "statements, and signatures under them", _statements),
         Reader("party-keys", "`party-keys.json`", _keys_of_parties, (Refused,)),
-        Reader("backups", "backups", _backups, in_suite=100),
         Reader("receipts", "receipts of decisions", _receipts),
     )
 }
