@@ -198,7 +198,29 @@ def added(name: str, content: bytes) -> Callable[[dict[str, bytes]], None]:
 
 
 # What somebody did to the pack -> what is said of it.
+def a_row_more(table: str, **row: object) -> Callable[[dict[str, bytes]], None]:
+    def change(parts: dict[str, bytes]) -> None:
+        books = json.loads(parts["books.json"])
+        sequence = 1 + max((each["sequence"] for each in books[table]), default=0)
+        books[table].append({"sequence": sequence, "recorded_ns": 1, **row})
+        parts["books.json"] = json.dumps(books).encode()
+
+    return change
+
+
+FACT = {"kind": "launch", "effective": "2026-05-01", "source": "a letter"}
+VOUCHER = {"id": "v", "kind": "invoice", "day": "2026-05-01"}
+SETTLEMENT = {"receipt": "r", "begin_day": "2026-05-01", "end_day": "2026-06-01"}
 HOSTILE = {
+    "a fact that is none": (a_row_more("facts", **FACT, payload="{}"), "a row of facts has a value of another kind"),
+    "a voucher that is none": (
+        a_row_more("vouchers", **VOUCHER, body="{}"),
+        "a row of vouchers has a value of another kind",
+    ),
+    "a settlement that is none": (
+        a_row_more("settlements", **SETTLEMENT, body="{}"),
+        "a row of settlements has a value of another kind",
+    ),
     "a path out of it": (added("../../evil.py", b"x"), "'../../evil.py', which no pack has"),
     "another file": (added("readme.txt", b"x"), "'readme.txt', which no pack has"),
     "no statement": (left_out("statement.json"), "it lacks statement.json"),

@@ -6,7 +6,6 @@ corrects it.
 """
 
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import date
 
@@ -26,17 +25,8 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.locks import locked
 from clauseway.storage import Control
-from clauseway.storage.control.control import FactRow
+from clauseway.storage.control.control import FactPayload, FactRow
 from clauseway.values import KnownAt
-
-
-class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The part of a fact that the database keeps beside its columns."""
-
-    agreement: str
-    says: str
-    about: Mapping[str, str | bool]
-    corrects: str = ""
 
 
 class ListedFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +82,7 @@ def _checked(
 
 def _append(home: Home, record: Recorded, recorded_ns: int) -> int:
     """Append a checked fact to the register; return its sequence."""
-    payload = _Payload(
+    payload = FactPayload(
         agreement=record.agreement, says=record.says, about=record.about, corrects=record.corrects
     )
     with closing(Control.open(home.make().control)) as control:
@@ -160,7 +150,7 @@ def listed(fact: Fact, hidden_by: str = "", *, idle: bool = False) -> ListedFact
 
 
 def _recorded(row: FactRow) -> Recorded:
-    payload = msgspec.json.decode(row.payload, type=_Payload)
+    payload = msgspec.json.decode(row.payload, type=FactPayload)
     return Recorded(
         kind=row.kind,
         effective=row.effective,

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Column,
     Connection,
     Date,
     Integer,
@@ -25,8 +26,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from clauseway.ledger import Settlement
+from clauseway.ledger.vouchers import Voucher
 from clauseway.storage.control import schema
-from clauseway.storage.control.control import Control
+from clauseway.storage.control.control import Control, FactPayload
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 RowsByTable = dict[str, list[dict[str, Any]]]
@@ -42,6 +45,12 @@ _TABLES: tuple[tuple[Table, str], ...] = (
     (schema.settlements, "recorded_ns"),
     (schema.closes, "closed_ns"),
 )
+# The columns whose text is a record in JSON.
+_RECORDS: Mapping[Column[Any], msgspec.json.Decoder[Any]] = {
+    schema.facts.c.payload: msgspec.json.Decoder(FactPayload),
+    schema.vouchers.c.body: msgspec.json.Decoder(Voucher),
+    schema.settlements.c.body: msgspec.json.Decoder(Settlement),
+}
 ROWS_MAX = 1_000_000
 
 
@@ -102,7 +111,11 @@ def _read(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
         raise Unfit(f"a row of {table.name} has other columns")
     try:
         columns = [column for column in table.columns if column.name in row]
-        return {column.name: _value(column.type, row[column.name]) for column in columns}
+        values = {column.name: _value(column.type, row[column.name]) for column in columns}
+        for column in columns:
+            if decoder := _RECORDS.get(column):
+                decoder.decode(values[column.name])
+        return values
     except (ValueError, TypeError, InvalidOperation) as error:
         raise Unfit(f"a row of {table.name} has a value of another kind: {error}") from None
 

@@ -8,7 +8,7 @@ arguments.
 Faults of the database itself stay SQLAlchemy's.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from typing import Any, TypeVar
@@ -91,8 +91,18 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.spool}/{self.segment}/{self.first_frame}-{self.end_frame}:{self.digest}"
 
 
+class FactPayload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The part of a fact that the database keeps beside its columns, as JSON."""
+
+    agreement: str
+    says: str
+    about: Mapping[str, str | bool]
+    corrects: str = ""
+
+
 class FactRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded fact. `sequence` orders the facts of one instant; `payload` is JSON."""
+    """A recorded fact. `sequence` orders the facts of one instant; `payload` is a `FactPayload` in
+    JSON."""
 
     sequence: int
     recorded_ns: int
