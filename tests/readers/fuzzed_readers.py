@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +38,7 @@ from gateway_rig import (
 )
 from mutations import Mutator
 from small_agreement import DOCUMENTS
+from starlette.types import ASGIApp
 from test_any_text import REGISTER, SUPPOSITIONS
 from test_any_usage_file import BILL, EVENT, EXPORT, OWN
 
@@ -338,8 +339,7 @@ def _focus(folder: Path) -> Iterator[Opened]:
     yield valid, _any(valid, _mutated_bill), _usage_reader(folder, ".csv", "focus")
 
 
-@contextmanager
-def _bills(folder: Path) -> Iterator[Opened]:
+def _bill_text() -> bytes:
     costs = dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), "1.5")
     charged = BILL | costs | {
         "ChargeClass": "", "BillingCurrency": "USD", "BillingPeriodStart": "2026-05-01T00:00:00Z",
@@ -349,7 +349,12 @@ def _bills(folder: Path) -> Iterator[Opened]:
     writer = csv.DictWriter(text, list(charged))
     writer.writeheader()
     writer.writerows([charged, charged | {"ChargeCategory": "Tax"}, charged | {"ChargeClass": "Correction"}])
-    valid, path = [text.getvalue().encode()], folder / "bill.csv"
+    return text.getvalue().encode()
+
+
+@contextmanager
+def _bills(folder: Path) -> Iterator[Opened]:
+    valid, path = [_bill_text()], folder / "bill.csv"
 
     def read(content: bytes) -> object:
         path.write_bytes(content)
@@ -954,29 +959,92 @@ def _pages(folder: Path) -> Iterator[Opened]:
 
     def read(content: bytes) -> object:
         asked = json.loads(content)
-        begun: list[Any] = []
-
-        async def receive() -> MutableMapping[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: Any) -> None:
-            begun.append(message)
-
-        scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": asked["method"],
-            "scheme": "http", "path": asked["path"], "raw_path": asked["path"].encode("utf-8", "surrogatepass"),
-            "query_string": asked["query"].encode("utf-8", "surrogatepass"), "root_path": "",
-            "headers": [(name.encode(), value.encode("utf-8", "replace")) for name, value in asked["headers"].items()],
-            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1),
-        }  # fmt: skip
-        loop.run_until_complete(app(scope, receive, send))
-        if begun[0]["status"] == 500:
-            raise RuntimeError("a failure of ours")
-        if begun[0]["status"] >= 400:
-            raise Refused
-        return begun
+        return _answered(loop, app, asked["method"], asked["path"], asked["query"], asked["headers"], b"")
 
     yield valid, make, read
+    loop.close()
+
+
+def _answered(
+    loop: asyncio.AbstractEventLoop,
+    app: ASGIApp,
+    method: str,
+    path: str,
+    query: str,
+    headers: dict[str, str],
+    body: bytes,
+) -> list[Any]:
+    """What the application sends. Raise Refused for its refusals, RuntimeError for a failure of ours."""
+    begun: list[Any] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        begun.append(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "path": path, "raw_path": path.encode("utf-8", "surrogatepass"),
+        "query_string": query.encode("utf-8", "surrogatepass"), "root_path": "",
+        "headers": [(name.encode(), value.encode("utf-8", "replace")) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1),
+    }  # fmt: skip
+    loop.run_until_complete(app(scope, receive, send))
+    if begun[0]["status"] == 500:
+        raise RuntimeError("a failure of ours")
+    if begun[0]["status"] >= 400:
+        raise Refused
+    return begun
+
+
+_PASTED = b"\n--- pasted ---\n"
+
+
+@contextmanager
+def _forms(folder: Path) -> Iterator[Opened]:
+    """Texts that people paste into the pages: drafts, bills, decisions, statements and signatures. The first line of an
+    input is the address and the names of its fields; the texts follow, between lines of their own."""
+    from in_process import answer  # noqa: PLC0415  # loads the commands
+
+    home = settled_book.make(folder / "home")
+    app = create_app(HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1"))
+    loop = asyncio.new_event_loop()
+    pack_month(home, "2026-05", folder / "valid.pack")
+    with zipfile.ZipFile(folder / "valid.pack") as archive:
+        statement = archive.read("statement.json")
+    decision = answer("decide", "--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
+    draft = (resources.files("clauseway.agreement.builtin") / "openai-microsoft" / "A5.md").read_bytes()
+    # A bill of May is held against the usage of thousands; in July there is none.
+    bill = _bill_text()
+    in_july = bill.replace(b"2026-06", b"2026-08").replace(b"2026-05", b"2026-07")
+    pasted = {
+        ("/lawyer/draft", ("draft",)): [draft],
+        ("/finance/bill", ("bill",)): [bill],
+        ("/auditor/decision", ("receipt",)): [json.dumps(decision).encode()],
+        ("/auditor/handed", ("statement", "signatures")): [statement, b"[]"],
+    }
+    assert {page.path for page in PAGES if page.form} == {path for path, _ in pasted}
+    valid = [_PASTED.join([" ".join((path, *names)).encode(), *texts]) for (path, names), texts in pasted.items()]
+    quick = [content for content in valid if content.startswith(b"/auditor")]
+    valid += [_PASTED.join((b"/finance/bill bill", in_july)), *quick] * 5
+
+    def change(mutator: Mutator, chosen: bytes) -> bytes:
+        if mutator.one_in(20):
+            return mutator.bytes_of(chosen)  # the address too
+        head, *texts = chosen.split(_PASTED)
+        at = mutator.random.randrange(len(texts))
+        texts[at] = mutator.json_of(texts[at]) if texts[at][:1] in b"[{" else mutator.bytes_of(texts[at])
+        return _PASTED.join([head, *texts])
+
+    def read(content: bytes) -> object:
+        head, *texts = content.split(_PASTED)
+        path, *names = _text(head).split(" ")
+        body = urlencode(dict(zip(names, texts, strict=False))).encode()
+        headers = {"host": "127.0.0.1", "content-type": "application/x-www-form-urlencoded"}
+        return _answered(loop, app, "POST", path, "", headers, body)
+
+    yield valid, _any(valid, change), read
     loop.close()
 
 
@@ -989,6 +1057,7 @@ READERS: Mapping[str, Reader] = {
         Reader("litellm", "configurations of LiteLLM", _litellm, in_suite=100),
         Reader("pages", "HTTP of the pages, by their OpenAPI document", _pages, (Refused,), is_asked=True),
         Reader("backups", "backups", _backups, in_suite=100),
+        Reader("forms", "texts pasted into forms of the pages", _forms, (Refused,), in_suite=60, is_asked=True),
         Reader("gateway", "HTTP of the gateway, by its OpenAPI document", _gateway, (Refused,), is_asked=True),
         Reader("facts", "registers of facts, suppositions", _facts),
         Reader("configuration", "`clauseway.toml`", _configurations),
