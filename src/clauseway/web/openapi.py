@@ -71,7 +71,7 @@ def _leading(name: str, summary: str) -> _Node:
 def _file() -> _Node:
     summary = "A month's statement or ledger, as a file."
     absent = {"404": {"description": "There is no such file."}}
-    described = _answer("file", summary, "application/octet-stream", absent)
+    described = _answer("file", summary, "*/*", more=absent)
     names = dict.fromkeys(re.findall(r"{(\w+)}", FILES), "path")
     return {**described, "parameters": _parameters(names)}
 
@@ -79,7 +79,8 @@ def _file() -> _Node:
 def _monitoring() -> _Node:
     summary = "A file for what watches the gateway."
     absent = {"404": {"description": "There is no such file."}}
-    described = _answer("monitoring", summary, "application/octet-stream", absent)
+    kinds = sorted({file.kind for file in MONITORING_FILES})
+    described = _answer("monitoring", summary, *kinds, more=absent)
     names = {"type": "string", "enum": [file.name for file in MONITORING_FILES]}
     name = {"name": "name", "in": "path", "required": True, "schema": names}
     return {**described, "parameters": [name]}
@@ -91,7 +92,7 @@ def _page(page: WebPage[PageSource]) -> _Node:
     )
     parameters = _parameters(places)
     absent = {"404": {"description": page.absent.what}}
-    described = _answer(page.name, f"The page {page.name}.", "text/html", absent)
+    described = _answer(page.name, f"The page {page.name}.", "text/html", more=absent)
     if page.form:
         described |= {"post": _sent_to(page)}
     return {**described, "parameters": parameters} if parameters else described
@@ -119,8 +120,9 @@ def _parameters(places: Mapping[str, str]) -> list[_Node]:
     ]
 
 
-def _answer(name: str, summary: str, kind: str, more: Mapping[str, _Node] | None = None) -> _Node:
-    answers = {"200": {"description": summary, "content": {kind: {}}}, **(more or {})}
+def _answer(name: str, summary: str, *kinds: str, more: Mapping[str, _Node] | None = None) -> _Node:
+    answered = {"description": summary, "content": {kind: {} for kind in kinds}}
+    answers = {"200": answered, **(more or {})}
     return {
         "get": {
             "operationId": name,

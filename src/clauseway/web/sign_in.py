@@ -241,6 +241,10 @@ class SignIn:
         self._guesses = Guesses()
         self._trying = asyncio.Semaphore(_TRIES_AT_ONCE)
 
+    async def answers(self, request: Request) -> Response:
+        """Answer at the form's address, whose one route names all its methods."""
+        return await (self.signs_in if request.method == "POST" else self.shows)(request)
+
     async def shows(self, request: Request) -> Response:
         """Show the form; where nobody is asked, lead on."""
         goes_to = within(request.query_params.get("next", ""))

@@ -26,6 +26,7 @@ _MODELS: Final = tuple(
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 _JSON, _FORM = "application/json", "multipart/form-data"
 _REFUSED: Final = {"$ref": "#/components/responses/Refused"}
+_REFUSED_AS_MESSAGES: Final = {"$ref": "#/components/responses/RefusedAsMessages"}
 _OBJECT: Final = {"type": "object", "additionalProperties": True}
 # Operations whose body is a form, or may be one.
 _FORMS: Final[Mapping[str, Sequence[str]]] = {
@@ -63,8 +64,11 @@ def gateway_document(version: str) -> _Node:
                     for name in ("api-key", "x-api-key")
                 },
             },
-            "schemas": {"Error": _error_schema()},
-            "responses": {"Refused": _refused()},
+            "schemas": {"Error": _error_schema(), "MessagesError": _messages_error_schema()},
+            "responses": {
+                "Refused": _refused("Error"),
+                "RefusedAsMessages": _refused("MessagesError"),
+            },
         },
         "x-not-offered": dict(NOT_OFFERED),
         "x-not-offered-to-clients-of-anthropic": dict(NOT_OFFERED_AS_MESSAGES),
@@ -116,7 +120,7 @@ def _described(operation: Operation, root: str) -> _Node:
         "tags": ["messages" if operation.speaks_messages else operation.name.partition(".")[0]],
         "responses": {
             "200": {"description": "The cloud's answer, as its vendor defines it."},
-            "default": _REFUSED,
+            "default": _REFUSED_AS_MESSAGES if operation.speaks_messages else _REFUSED,
         },
     }
     if root == _CANONICAL:
@@ -166,20 +170,28 @@ def _own_paths() -> _Node:
     }
     for path in _MODELS:
         is_first = path == _MODELS[0]
-        own[path] = _own("models.list" * is_first, "The models that the key may ask for.")
+        refused = _REFUSED_AS_MESSAGES if path.startswith("/anthropic") else _REFUSED
+        listed = "The models that the key may ask for."
+        own[path] = _own("models.list" * is_first, listed, refused=refused)
         model = f"{path}/{{model}}"
-        described = _own("models.retrieve" * is_first, "One model.")
+        described = _own("models.retrieve" * is_first, "One model.", refused=refused)
         own[model] = {**_with_parameters(model), **described}
     return own
 
 
-def _own(name: str, summary: str, query: Sequence[tuple[str, str]] = ()) -> _Node:
+def _own(
+    name: str,
+    summary: str,
+    query: Sequence[tuple[str, str]] = (),
+    *,
+    refused: Mapping[str, str] = _REFUSED,
+) -> _Node:
     described: _Node = {
         "summary": summary,
         "tags": ["clauseway"],
         "responses": {
             "200": {"description": summary, "content": {_JSON: {"schema": _OBJECT}}},
-            "default": _REFUSED,
+            "default": refused,
         },
     }
     if name:
@@ -207,14 +219,15 @@ def _kinds() -> dict[int, list[ErrorKind]]:
     return dict(sorted(kinds.items()))
 
 
-def _refused() -> _Node:
+def _refused(schema: str) -> _Node:
     """Return the response with which the gateway itself refuses: its codes by status."""
     return {
         "description": (
             "Refused by the gateway itself; x-codes has its codes by status, x-should-retry of "
-            "the head says whether it may be tried again."
+            "the head says whether it may be tried again. Or refused by the cloud for what the "
+            "request says: in the cloud's own words."
         ),
-        "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
+        "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
         "x-codes": {
             str(status): sorted({kind.code for kind in kinds}) for status, kinds in _kinds().items()
         },
@@ -234,8 +247,19 @@ def _error_schema() -> _Node:
                     "message": {"type": "string"},
                     "type": {"type": "string"},
                     "param": {"type": ["string", "null"]},
-                    "code": {"type": "string", "examples": codes},
+                    "code": {"type": ["string", "null"], "examples": codes},
                 },
             }
         },
+    }
+
+
+def _messages_error_schema() -> _Node:
+    """Return the shape of errors for clients of Anthropic's messages; `code` is our own member."""
+    texts = {name: {"type": "string"} for name in ("type", "message", "code")}
+    error = {"type": "object", "required": ["type", "message"], "properties": texts}
+    return {
+        "type": "object",
+        "required": ["type", "error"],
+        "properties": {"type": {"const": "error"}, "error": error},
     }
