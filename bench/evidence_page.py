@@ -172,6 +172,11 @@ SECTIONS = {
         _simulated,
     ),
     "kills": ("Kills", "`make soak`", _killed),
+    "kills-once": (
+        "The longest run of kills",
+        "`python tests/kills.py --kills 1000 --once --out bench/evidence/kills-once.json && make evidence`",
+        _killed,
+    ),
     "fuzzing": ("Every reader fuzzed", "`make fuzz`", _fuzzed),
     "fuzzing-once": (
         "The longest run of inputs",

@@ -22,6 +22,11 @@ RECORDED: Mapping[str, Mapping[str, Any]] = {
         "held_after": {"gateways": {"memory MiB": 45, "descriptors": 31}}, "breaches": [],
         "laws": ["nothing is counted twice"],
     },
+    "kills-once": {
+        "kind": "kills-once", **USUAL, "kills": 2_400, "what": {"gateways": 2_000}, "recounted": 99_999, "overshoot": 0,
+        "held_after": {"gateways": {"memory MiB": 46, "descriptors": 32}}, "breaches": [],
+        "laws": ["nothing is counted twice"],
+    },
     "fuzzing": {
         "kind": "fuzzing", **USUAL, "seeds": ["17"], "memory_mb_max": 300.0, "cpu_s_max": 5.0,
         "readers": [{"name": "plans", "inputs": 100_000, "values": 9_000, "refused": 91_000, "broken": 0, "kept": 2,
