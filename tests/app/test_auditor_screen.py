@@ -151,6 +151,8 @@ def test_a_line_that_was_changed_is_told_by_both(client: TestClient, signed: tup
     page = handed(client, json.dumps(statement), signed[1])
     assert "does not repeat" in page
     assert f"line {line['id']} says otherwise than what was signed" in page
+    assert ">holds</span>" not in page, "what was signed is another statement"
+    assert "another statement was signed" in page
 
 
 def test_a_signature_of_other_bytes_and_one_of_an_unknown_key_do_not_hold(

@@ -15,8 +15,10 @@ from clauseway.app.books.closing import close_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
+from clauseway.app.screens.finance_page import NEXT
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
+from in_process import run
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +38,16 @@ def months(client: TestClient) -> dict[str, str]:
     return dict(re.findall(r'<a href="/statement/([^"]*)">.*?class="state \w+">(\w+)<', page, re.DOTALL))
 
 
+@pytest.mark.parametrize("command", [command for command in NEXT.values() if command])
+def test_what_comes_next_is_a_command(command: str) -> None:
+    named = command.format(period="2026-05", payer="openai", payee="microsoft").replace("…", "reported")
+    done = run(*named.split()[1:], "--help")
+    assert done.returncode == 0, done.stderr
+
+
 def test_each_month_says_how_far_it_has_come_and_what_comes_next(client: TestClient, home: Home) -> None:
     assert months(client) == {"2026-05": "settled", "2026-04": "settled"}
-    assert "clauseway books close --period 2026-04" in client.get("/finance").text
+    assert "clauseway books close 2026-04" in client.get("/finance").text
     for period in ("2026-04", "2026-05"):
         close_month(home, period, date(2026, 7, 1))
     assert months(client) == {"2026-05": "closed", "2026-04": "closed"}

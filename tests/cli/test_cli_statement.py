@@ -420,6 +420,9 @@ def test_tampering_is_told_line_by_line(own: Home, tmp_path: Path) -> None:
     done = told(own, "verify", str(may), code=2)["signing"]
     assert done["changed"] == ["line 2pa4zs7k says otherwise than what was signed"]
     assert [one["valid"] for one in done["signatures"]] == [True]
+    said = run("statement", "verify", str(may), home=own.root).stdout
+    assert "NOT of this statement; its key is trusted here" in said
+    assert " valid;" not in said
     # Whoever changes the digests too breaks the signature.
     beside = tmp_path / "may.json.signatures.json"
     document = json.loads(beside.read_text())

@@ -52,9 +52,9 @@ _JOURNALS = "clauseway.app.books.handing_over"
 _PACKING = "clauseway.app.reports.packing"
 # The libraries of an extra, by the format that they write.
 _LIBRARIES = {"pdf": "typst", "xlsx": "openpyxl"}
-_NEXT = {
+NEXT = {
     OPEN: "clauseway settle --period {period} --assume …",
-    SETTLED: "clauseway books close --period {period}",
+    SETTLED: "clauseway books close {period}",
     CLOSED: "clauseway books invoice --period {period} --payer {payer} --payee {payee}",
     INVOICED: "clauseway books payment --help",
     PAID: "",
@@ -95,7 +95,7 @@ def finance_page(
 
 def _month(words: Wording, month: MonthState) -> MonthShown:
     unclaimed = next((owed for owed in month.owed if owed.amount and not owed.invoices), None)
-    command = _NEXT[month.state].format(
+    command = NEXT[month.state].format(
         period=month.period,
         payer=unclaimed.payer if unclaimed else "PAYER",
         payee=unclaimed.payee if unclaimed else "PAYEE",

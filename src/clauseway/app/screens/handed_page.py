@@ -53,7 +53,7 @@ def _checked(home: Home, path: Path, shown: HandedContext) -> HandedContext:
         statement=shown.statement,
         signatures=shown.signatures,
         check=_repeated(verify_statement(home, given.statement)),
-        signed=tuple(map(_signature, signing.signatures)) if signing else (),
+        signed=tuple(_signatures(signing)) if signing else (),
         changed=signing.changed if signing else (),
         edited=signing.edited if signing else (),
     )
@@ -114,19 +114,25 @@ def _verdict(line: LineCheck) -> str:
     return f"{line.verdict} by {line.differs_by:+,.2f}" if line.differs_by else line.verdict
 
 
-def _signature(state: "SignatureState") -> SignatureShown:
-    return SignatureShown(
-        party=state.party,
-        role=state.role,
-        at=state.at,
-        holds=state.valid and state.trusted,
-        said=", ".join(_in_words(state)),
-        disputed=tuple(f"not line {each.line}: {each.reason}" for each in state.disputes),
-    )
+def _signatures(signing: "Signing") -> Iterator[SignatureShown]:
+    # A signature may be right, and the statement beside it another one.
+    is_another = bool(signing.changed)
+    for state in signing.signatures:
+        yield SignatureShown(
+            party=state.party,
+            role=state.role,
+            at=state.at,
+            holds=state.valid and state.trusted and not is_another,
+            said=", ".join(_in_words(state, is_another=is_another)),
+            disputed=tuple(f"not line {each.line}: {each.reason}" for each in state.disputes),
+        )
 
 
-def _in_words(state: "SignatureState") -> Iterator[str]:
-    yield "these bytes were signed" if state.valid else "other bytes were signed"
+def _in_words(state: "SignatureState", *, is_another: bool) -> Iterator[str]:
+    if not state.valid:
+        yield "other bytes were signed"
+    else:
+        yield "another statement was signed" if is_another else "these bytes were signed"
     yield state.vouched
     if state.unverified:
         yield f"signed without performing it again: {state.unverified}"

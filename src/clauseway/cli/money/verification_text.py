@@ -38,8 +38,17 @@ def print_signing(out: Console, signing: Any) -> None:
     """
     out.print(f"Signatures in {signing.file}", style="bold")
     for signature in signing.signatures:
-        worth = "valid" if signature.valid else "NOT valid"
-        style = "green" if signature.valid and signature.trusted else "red"
+        # A signature may be right, and the statement beside it another one.
+        is_of_another = signature.valid and bool(signing.changed)
+        worth = (
+            "NOT of this statement"
+            if is_of_another
+            else "valid"
+            if signature.valid
+            else "NOT valid"
+        )
+        holds = signature.valid and signature.trusted and not is_of_another
+        style = "green" if holds else "red"
         print_indented(
             out,
             f"{signature.party} {signature.role} at {signature.at}: {worth}; {signature.vouched}",
