@@ -179,6 +179,16 @@ def test_where_nothing_was_known_nothing_is_stated_on_any_day(client: TestClient
     assert any("unstated" in bar for bar in bars)
 
 
+def test_below_an_answer_stand_the_terms_of_its_day(client: TestClient) -> None:
+    before, after = (
+        client.get("/lawyer", params=ASKED | {"as_of": day}).text.partition("The agreement on")[2]
+        for day in ("2025-06-01", "2026-05-01")
+    )
+    assert before.lstrip().startswith("1 June 2025")
+    assert "across any cloud" in after
+    assert "across any cloud" not in before
+
+
 def years_drawn(page: str) -> list[int]:
     return [int(year) for year in re.findall(r'<text class="year[^>]*>(\d{4})<', page)]
 

@@ -96,21 +96,25 @@ def lawyer_page(
         answer = _answered(opened, words, asked)
     except InvalidInput as error:
         problems = error.problems
+    # Below an answer stand the terms of its day, else those of today.
+    as_of, known_at = (
+        (answer.as_of, KnownAt.parse(answer.known_at)) if answer else (today, known_at)
+    )
     return LawyerContext(
         title=title_of(opened),
         form=_form(opened, words, asked, problems),
         answer=answer,
-        plain_words=plain_words(opened, today, known_at),
-        as_of=today,
+        plain_words=plain_words(opened, as_of, known_at),
+        as_of=as_of,
     )
 
 
-def plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
+def plain_words(opened: Opened, as_of: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
     """Return the sentences of the terms in force, each clause once, the latest amendment's
     first."""
     clauses: dict[str, list[Citation]] = {}
     states = [
-        state for asked in each_of(opened) for state in asked.in_force(today, known_at).states
+        state for asked in each_of(opened) for state in asked.in_force(as_of, known_at).states
     ]
     for state in states:
         if state.in_force:
