@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,14 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.reports.tracing import trace_line
 from clauseway.app.running.pages_process import HomePages
 from clauseway.app.screens import line_page as screen
-from clauseway.app.screens.line_page import line_page
+from clauseway.app.screens.line_page import day_requests_page, line_page
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.ledger import statement_of
 from clauseway.web import create_app
+from clauseway.web.contexts import DayRequestsContext
 
 
 @pytest.fixture
@@ -88,3 +92,73 @@ def test_the_page_leads_to_the_records_that_it_did_not_read(home: Home, client: 
     assert address not in whole
     request = whole.partition("?request=")[2].partition('"')[0]
     assert "moved the line" in client.get(f"/statement/2026-05/{line}?request={request}").text
+
+
+def pages_of(home: Home, period: str, line: str, day: date) -> Iterator[DayRequestsContext]:
+    """Every page of a day's requests, as somebody reads on."""
+    begin: int | None = 1
+    while begin:
+        page = day_requests_page(home, period, line, str(day), str(begin))
+        assert page is not None
+        yield page
+        begin = page.later
+
+
+@pytest.mark.parametrize("most", [1, 2, 100])
+def test_a_line_opens_down_to_all_its_requests(home: Home, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(screen, "REQUESTS_MAX", most)
+    seen = []
+    for period in ("2026-04", "2026-05"):
+        for line in lines_of(home, period):
+            trace = trace_line(home, line)
+            for day in trace.days:
+                shown = [row for page in pages_of(home, period, line, day.day) for row in page.requests]
+                assert len(shown) == day.requests
+                assert sum(Decimal(row.charged) for row in shown) == day.charged
+                assert [row.at for row in shown] == sorted(row.at for row in shown)
+                seen += [row.id for row in shown]
+    # Nothing is owed for what Microsoft sells itself after 27 April.
+    assert sorted(seen) == sorted(
+        settled_book.request(number) for number, *_ in settled_book.USED if number not in (6, 11)
+    )
+
+
+def test_the_line_leads_to_each_day_and_each_page_to_the_next(
+    home: Home, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "REQUESTS_MAX", 1)
+    settled_book.seal(home, ((12, "04-20", 70, 1, 1, (1_000, 0, 0)),))
+    line, day = next(
+        (line, day.day) for line in lines_of(home, "2026-04") for day in trace_line(home, line).days if day.requests > 1
+    )
+    address = f"/statement/2026-04/{line}/{day}"
+    assert f'href="{address}"' in client.get(f"/statement/2026-04/{line}?records=all").text
+    first = client.get(address).text
+    assert "1 to 1 of 2" in first
+    assert "Earlier" not in first
+    second = client.get(f"{address}?from=2").text
+    assert f'href="{address}?from=2"' in first
+    assert f'href="{address}?from=1"' in second
+    assert "Later" not in second
+    request = second.partition("?request=")[2].partition('"')[0]
+    assert request
+    assert request not in first
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("{line}/2026-04-01", "There are no requests of line {line} on 2026-04-01"),
+        ("l-none/2026-04-20", "There are no requests of line l-none"),
+        ("{line}/2026-4-20", "is not a day"),
+        ("{line}/{day}?from=0", "requests of a day are counted from 1"),
+        ("{line}/{day}?from=99", "the day has"),
+        ("{line}/{day}?from=٣", "is not the number of a request"),
+    ],
+)
+def test_a_day_or_a_number_that_is_none_is_said(home: Home, client: TestClient, asked: str, said: str) -> None:
+    line = lines_of(home, "2026-04")[0]
+    named = {"line": line, "day": trace_line(home, line).days[0].day}
+    answer = client.get("/statement/2026-04/" + asked.format(**named))
+    assert answer.status_code == 404
+    assert said.format(**named) in answer.text

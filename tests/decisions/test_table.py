@@ -107,6 +107,20 @@ def test_a_carve_out_of_an_act_without_customers_names_none() -> None:
     assert tables_of(opened).decide(question) == decision
 
 
+@pytest.mark.parametrize("clouds", [("own", "north", "south"), ("south", "north", "own"), ("north", "own", "south")])
+def test_a_host_that_owns_is_told_from_one_that_does_not(clouds: tuple[str, ...]) -> None:
+    """A right of first refusal without a grantor binds the owner, where it hosts what others sell."""
+    opened = at_hand(
+        "id: p\nkind: permission\nparty: anyone\nactions: [serve, sell]\nproducts: [apps]\n\n"
+        "id: r\nkind: refusal-right\nholder: partner\nactions: [serve]\nproducts: [apps]\nsubject: hosting"
+    )
+    tables = tables_of(opened)
+    asked = [asking(opened, f"sell shop app {cloud}", "2026-06-01") for cloud in clouds]
+    assert differing(opened, asked, tables) == []
+    outcomes = {question.cloud: str(tables.decide(question).outcome) for question in asked}
+    assert outcomes == {"own": "conditional", "north": "permitted", "south": "permitted"}
+
+
 def _default(opened: OpenAgreement) -> dict[str, str]:
     return opened.agreement.default_readings()
 

@@ -218,6 +218,34 @@ def test_a_right_that_the_owner_holds_itself_binds_nobody(judge: str) -> None:
     hearing.agrees()
 
 
+# The maker gives a class of which one product is another's: the class itself, and the rest of it, are still given.
+PARTLY_OWNED = """
+id: other
+kind: ownership
+party: rival
+products: [app]
+
+id: own
+kind: ownership
+party: maker
+products: [apps, rooms, rights]
+"""
+GIVEN = "id: g\nkind: permission\nparty: partner\ngrantor: maker\nactions: [serve, sell]\nproducts: [apps]"
+GIVEN_IN_PART = (
+    f"{GIVEN}\nexclusive: true",
+    GIVEN,
+    f"id: b\nkind: prohibition\nparties: [anyone]\nactions: [sell]\nproducts: [apps]\n\n{GIVEN}\ndespite: [b]",
+)
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("terms", GIVEN_IN_PART, ids=["exclusive", "permitted", "despite"])
+def test_a_class_is_given_without_what_another_owns_of_it(judge: str, terms: str) -> None:
+    hearing = Hearing(at_hand(terms, owned=PARTLY_OWNED))
+    hearing.hear(judge, [date(2026, 5, 1)])
+    hearing.agrees()
+
+
 # What a licence carried ended; grants of all of it were withdrawn in part, by place, customers and product.
 LICENSED = (
     "id: t\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\ncarries:"

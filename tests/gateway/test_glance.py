@@ -59,13 +59,19 @@ def test_it_tells_why_a_deployment_failed_and_what_room_its_quota_leaves(rig: Ri
     with Rig(rig.home / "quota") as other:
         other.home.mkdir()
         azure = other.target("azure", other.cloud("failing", status(503)).port)
-        other.start(other.plan((azure, aws)))
+        # The same deployment serves another product, whose requests have not failed.
+        beside = msgspec.structs.replace(
+            azure, label=msgspec.structs.replace(azure.label, product="ip.other", model="other")
+        )
+        other.start(other.plan((azure, aws, beside)))
         answers = [other.post().status_code for _ in range(2)]
         glance = GLANCE.decode(told(other, "/glance"))
     assert answers == [200, 200]
-    first, second = glance.deployments
+    first, second, other_product = glance.deployments
     assert (first.failures, first.room) == ({"503": 2}, None)
-    assert second.failures == {}
+    assert (first.state, first.why[:29]) == ("failing", "2 failures in a row, the last")
+    assert (second.failures, second.state, second.why) == ({}, "well", "")
+    assert (other_product.deployment, other_product.failures, other_product.state) == ("azure-1", {}, "well")
     assert second.room is not None
     assert (second.room.requests_per_minute, second.room.tokens_per_minute) == (60, 100)
     # A minute drains as much as it takes, so what is left grows again: one request a second, five tokens in three.

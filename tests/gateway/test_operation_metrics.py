@@ -67,7 +67,7 @@ CHAT = {"product": "api.stateless", "operation": "chat"}
     [
         ("clauseway_requests_total", {**AZURE, **CHAT, "status": "200"}, 4),
         ("clauseway_requests_total", {**AWS, **CHAT, "status": "200"}, 1),
-        ("clauseway_attempt_failures_total", {**AZURE, "status": "500"}, 1),
+        ("clauseway_attempt_failures_total", {**AZURE, "product": "api.stateless", "status": "500"}, 1),
         ("clauseway_failovers_total", {}, 1),
         ("clauseway_usage_lost", {"kind": "frames"}, 2),
         ("clauseway_usage_lost", {"kind": "spool"}, 0),

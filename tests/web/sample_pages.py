@@ -27,6 +27,7 @@ from clauseway.web.contexts import (
     ClauseShown,
     CloudCounts,
     CountsContext,
+    DayRequestsContext,
     FigureShown,
     LineContext,
     LineShown,
@@ -312,6 +313,17 @@ LINE = LineContext(
     requests_note="1 of 4,840, the first and the last by event time.",
     clauses=(ClauseShown(citation=A5_SHARE, title="5.7 OpenAI pays through 2030, capped", text="Through 2030 …"),),
 )
+DAY_REQUESTS = DayRequestsContext(
+    period=LINE.period,
+    line=LINE.id,
+    day=date(2026, 4, 28),
+    title=LINE.title,
+    currency="USD",
+    said="101 to 101 of 4,840; the day is charged 13.31 USD",
+    requests=LINE.requests,
+    earlier=1,
+    later=102,
+)
 
 SNIPPETS = (
     Snippet(
@@ -423,6 +435,10 @@ class SamplePages:
 
     async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
         return self.lines.get((period, line))
+
+    async def day_requests(self, period: str, line: str, day: str, begin: str) -> DayRequestsContext | None:
+        asked = (period, line, day)
+        return DAY_REQUESTS if asked == (LINE.period, LINE.id, str(DAY_REQUESTS.day)) else None
 
     async def statement(self, period: str) -> StatementContext | None:
         return next((statement for statement in self.statements if statement.period == period), None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sample_pages import LINE, STATEMENT, SamplePages
+from sample_pages import DAY_REQUESTS, LINE, STATEMENT, SamplePages
 from sample_screens import PATH, TEXT
 from starlette.testclient import TestClient
 
@@ -24,6 +24,7 @@ QUERY = {"document": (TEXT.document, "B9.md")}
 PARTS = {
     "period": (STATEMENT.period, "2031-01"),
     "line": (LINE.id, "NOTHINGS"),
+    "day": (str(DAY_REQUESTS.day), "2031-01-01"),
     "subject": ("books", "2031-01"),
     "named": (PATH.id, "req_9"),
 }

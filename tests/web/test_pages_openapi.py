@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from openapi_spec_validator import validate
-from sample_pages import LINE, STATEMENT, SamplePages
+from sample_pages import DAY_REQUESTS, LINE, STATEMENT, SamplePages
 from sample_screens import PATH, TEXT
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -33,6 +33,7 @@ def test_each_address_answers_as_it_is_listed() -> None:
     parts = {
         "period": STATEMENT.period,
         "line": LINE.id,
+        "day": str(DAY_REQUESTS.day),
         "document": "statement",
         "form": "csv",
         "subject": "books",

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sample_pages import LINE, STATEMENT
+from sample_pages import DAY_REQUESTS, LINE, STATEMENT
 from test_pages import NARROW, WIDE, Served
 
 from clauseway import web
@@ -34,6 +34,7 @@ ADDRESSES = (
     "/auditor/check/2026-04",
     f"/statement/{STATEMENT.period}",
     f"/statement/{STATEMENT.period}/{LINE.id}",
+    f"/statement/{LINE.period}/{LINE.id}/{DAY_REQUESTS.day}",
     "/nothing",
 )
 MONITORING = Path(web.__file__).with_name("monitoring")

@@ -245,6 +245,22 @@ class RequestShown(msgspec.Struct, frozen=True, kw_only=True):
     moved: str = ""
 
 
+class DayRequestsContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests of a statement line on one day, in order of time. `said` tells which of how many;
+    `earlier` and `later` are where the page before and the page after begin, None where there is
+    none."""
+
+    period: str
+    line: str
+    day: date
+    title: str
+    currency: str
+    said: str
+    requests: tuple[RequestShown, ...]
+    earlier: int | None
+    later: int | None
+
+
 class ClauseShown(msgspec.Struct, frozen=True, kw_only=True):
     """A clause behind a line, with its words as they stand in the agreement."""
 

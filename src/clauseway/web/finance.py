@@ -7,6 +7,7 @@ import msgspec
 
 from clauseway.web.contexts import (
     Alert,
+    DayRequestsContext,
     FigureShown,
     ForecastContext,
     LineContext,
@@ -143,6 +144,13 @@ class FinanceSource(Protocol):
         `records` asks for them (any text)."""
         ...
 
+    async def day_requests(
+        self, period: str, line: str, day: str, begin: str
+    ) -> DayRequestsContext | None:
+        """Return the requests of a line on one day, from the one of number `begin` on; None where
+        the month has no such line."""
+        ...
+
 
 FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
     WebPage(
@@ -182,6 +190,20 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
             "There is no line {line} in {period}",
             "No settlement of that month has it, or the request is not in it.",
             "Take the name from the statement: /statement/{period}.",
+        ),
+    ),
+    WebPage(
+        name="day_requests",
+        screen="/finance",
+        path="/statement/{period}/{line}/{day}",
+        query=("from",),
+        ask=lambda source, given: source.day_requests(
+            given["period"], given["line"], given["day"], given["from"]
+        ),
+        absent=Absence(
+            "There are no requests of line {line} on {day}",
+            "No settlement of {period} has that line, or nothing was charged in it on that day.",
+            "Take the day from the line: /statement/{period}/{line}.",
         ),
     ),
 )

@@ -53,6 +53,10 @@ _SHOWN = 3
 _PRICED_ONE_BY_ONE_MAX = 200_000
 
 
+class NotTraced(InvalidInput):
+    """There is no such line, or no such request or day in it."""
+
+
 class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
     """The charge for a line's requests of one event day (UTC), in USD."""
 
@@ -212,6 +216,59 @@ def disputed_days(
     return BookedDispute(line=statement_line.id, booked=tuple(booked))
 
 
+class DayRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests of a line on one event day, in order of event time, those beyond the first
+    `skipped`; `day` counts and sums all of that day."""
+
+    period: str
+    line: StatementLine
+    day: DayCharge
+    skipped: int
+    requests: tuple[TracedRequest, ...]
+
+
+def requests_of_day(home: Home, line: str, day: date, skipped: int, most: int) -> DayRequests:
+    """Return at most `most` requests of a line's day. No other day is read.
+
+    Raise NotTraced: no such line, or a day without a request of it. Raise InvalidInput: usage
+    without a price.
+    """
+    traced = _find(home, line)
+    with open_lake(home) as lake:
+        inputs = traced.settlement.inputs
+        prices = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
+        days = Interval(day, day_after(day)).intersect(traced.line.days)
+        try:
+            charged = _of_line(
+                traced.line, revenue(lake, prices, days, product=traced.line.product)
+            )
+            if not charged:
+                raise _no_requests(traced, day)
+            selected = attempts(lake, _selection(traced.line, days), first=most, skipped=skipped)
+            return DayRequests(
+                period=traced.period,
+                line=traced.line,
+                day=charged[0],
+                skipped=skipped,
+                requests=tuple(_request(attempt, prices) for attempt in selected),
+            )
+        except UnknownPrice as error:
+            raise unpriced(error) from None
+
+
+def _no_requests(traced: "_TracedLine", day: date) -> NotTraced:
+    days = traced.line.days
+    return NotTraced(
+        Problem(
+            what=f"line {traced.line.id} has no requests on {day}",
+            why=f"none that was charged lies in it on that day; its days are from {days.begin} until "
+            f"{days.end}",
+            where="the day",
+            remedy="Take a day from the line's days.",
+        )
+    )
+
+
 class _TracedLine(msgspec.Struct, frozen=True, kw_only=True):
     """A line, and by what it is followed: the reference of its entries, how many requests its
     days held, what of them counted and what was taken back. `is_plain`: each charge moved it by
@@ -240,7 +297,7 @@ def _find(home: Home, name: str) -> _TracedLine:
         return every[0]
     remedy = "Take the name from a statement: clauseway statement --period 2026-05."
     if not every:
-        raise InvalidInput(
+        raise NotTraced(
             Problem(
                 what=f"no line {name!r}", why="no settled month has it", where="LINE", remedy=remedy
             )
@@ -250,7 +307,7 @@ def _find(home: Home, name: str) -> _TracedLine:
         f"{candidate.period})"
         for candidate in every[:5]
     )
-    raise InvalidInput(
+    raise NotTraced(
         Problem(
             what=f"{len(every)} lines begin with {name!r}", why=names, where="LINE", remedy=remedy
         )
@@ -363,9 +420,7 @@ class _Tracer:
         self._settlement, self._line, self._traced = traced.settlement, traced.line, traced
         self._period = traced.period
         line = self._line
-        self._selection = Selection(
-            days=line.days, seller=line.seller, cloud=line.cloud, product=line.product
-        )
+        self._selection = _selection(line, line.days)
         self._days = self._charges_by_day()
         self._charged = exact_sum(day.charged for day in self._days)
         base = traced.base - traced.adjusted
@@ -409,7 +464,7 @@ class _Tracer:
 
     def _first_and_last(self) -> tuple[TracedRequest, ...]:
         return tuple(
-            self._request(attempt)
+            _request(attempt, self._prices)
             for attempt in attempts(self._lake, self._selection, first=_SHOWN, last=_SHOWN)
         )
 
@@ -418,7 +473,7 @@ class _Tracer:
         selection = msgspec.structs.replace(self._selection, request_id=request)
         followed = []
         for attempt in attempts(self._lake, selection):
-            traced = self._request(attempt)
+            traced = _request(attempt, self._prices)
             # Where a cap or bands bear on the line, no share of it is one request's alone.
             if not self._traced.is_plain:
                 followed.append(traced)
@@ -433,7 +488,7 @@ class _Tracer:
                 "the line's days hold no such request that was charged",
                 "Take it from the line's requests.",
             )
-            raise InvalidInput(
+            raise NotTraced(
                 Problem(what=f"no request {request!r}", why=why, where="--request", remedy=remedy)
             )
         return tuple(followed)
@@ -493,32 +548,6 @@ class _Tracer:
         """Return the line's share of so much charged, by its rate and unrounded."""
         return exact_product(exact_product(charged, self._part), self._line.rate)
 
-    def _request(self, attempt: Used) -> TracedRequest:
-        charge = charge_of(attempt, self._prices)
-        return TracedRequest(
-            request_id=str(attempt.request),
-            attempt=attempt.attempt,
-            at=str(KnownAt(attempt.event_ns)),
-            organisation=attempt.organisation,
-            project=attempt.project,
-            cloud=attempt.cloud,
-            region=attempt.region,
-            model=attempt.model,
-            upstream_id=attempt.upstream_id,
-            decision=attempt.decision,
-            terms=attempt.terms,
-            units=tuple(
-                _unit(
-                    charge_line.unit.column,
-                    charge_line.quantity,
-                    charge_line.price,
-                    charge_line.source,
-                )
-                for charge_line in charge.lines
-            ),
-            charged=in_usd(charge, _day_of(attempt), self._prices),
-        )
-
     def _charge(self, attempt: Used) -> Decimal:
         """Return the charge for an attempt, in USD."""
         return in_usd(charge_of(attempt, self._prices), _day_of(attempt), self._prices)
@@ -541,6 +570,37 @@ class _Tracer:
             yield f"Credits and disputes took back {-self._traced.adjusted} of what was charged."
         if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
             yield "The prices of so many requests are shown for the requests below only."
+
+
+def _selection(line: StatementLine, days: Interval) -> Selection:
+    return Selection(days=days, seller=line.seller, cloud=line.cloud, product=line.product)
+
+
+def _request(attempt: Used, prices: PriceTable) -> TracedRequest:
+    charge = charge_of(attempt, prices)
+    return TracedRequest(
+        request_id=str(attempt.request),
+        attempt=attempt.attempt,
+        at=str(KnownAt(attempt.event_ns)),
+        organisation=attempt.organisation,
+        project=attempt.project,
+        cloud=attempt.cloud,
+        region=attempt.region,
+        model=attempt.model,
+        upstream_id=attempt.upstream_id,
+        decision=attempt.decision,
+        terms=attempt.terms,
+        units=tuple(
+            _unit(
+                charge_line.unit.column,
+                charge_line.quantity,
+                charge_line.price,
+                charge_line.source,
+            )
+            for charge_line in charge.lines
+        ),
+        charged=in_usd(charge, _day_of(attempt), prices),
+    )
 
 
 def _day_of(attempt: Used) -> date:

@@ -40,7 +40,7 @@ from clauseway.app.opening.several import (
     with_recorded,
 )
 from clauseway.app.reports.spend import LatestPrices, spend_on
-from clauseway.app.reports.statements import statement_context
+from clauseway.app.reports.statements import Named, statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
 from clauseway.app.running.readers import HomeReaders
@@ -77,6 +77,7 @@ from clauseway.web.contexts import (
     Alert,
     CloudCounts,
     CountsContext,
+    DayRequestsContext,
     ForecastContext,
     LineContext,
     Snippet,
@@ -237,6 +238,11 @@ class HomePages:
     async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
         return await asyncio.to_thread(self._line, period, line, request, records)
 
+    async def day_requests(
+        self, period: str, line: str, day: str, begin: str
+    ) -> DayRequestsContext | None:
+        return await asyncio.to_thread(self._day_requests, period, line, day, begin)
+
     def _home_context(self, counts: CountsContext) -> HomeContext:
         today, known_at = day_of(self._clock()), now()
         opened = self._up_to_now()
@@ -362,9 +368,8 @@ class HomePages:
         settlement = statement(self._home, period)
         if settlement is None:
             return None
-        words = Wording.of(each_of(self._up_to_now()))
         return msgspec.structs.replace(
-            statement_context(settlement, words.name),
+            statement_context(settlement, self._names()),
             alerts=open_alerts(self._home, settlement.as_of),
         )
 
@@ -376,9 +381,21 @@ class HomePages:
             line,
             request,
             records,
-            named=Wording.of(each_of(self._up_to_now())).name,
+            named=self._names(),
         )
         return page
+
+    def _day_requests(
+        self, period: str, line: str, day: str, begin: str
+    ) -> DayRequestsContext | None:
+        month(period)
+        page: DayRequestsContext | None = import_module(_LINE_PAGE).day_requests_page(
+            self._home, period, line, day, begin, named=self._names()
+        )
+        return page
+
+    def _names(self) -> Named:
+        return Wording.of(each_of(self._up_to_now())).name
 
     def _edition(self, today: date) -> str:
         receipts = [settlement.receipt for settlement in latest_settlements(self._home).values()]

@@ -1,5 +1,5 @@
-"""Evidence behind a statement line for its page: amounts as text, the words of the clause, every
-step."""
+"""Evidence behind a statement line for its pages: amounts as text, the words of the clause, every
+step, and all its requests, day by day."""
 
 from decimal import Decimal
 
@@ -7,9 +7,11 @@ from clauseway.app.opening.home import Home
 from clauseway.app.reports import tracing
 from clauseway.app.reports.statements import Named, as_it_is, cents, exact
 from clauseway.ledger.settlement import described
-from clauseway.values import USD, InvalidInput
+from clauseway.ledger.statement import StatementLine
+from clauseway.values import USD, InvalidInput, KnownAt, Problem, parse_day
 from clauseway.web.contexts import (
     ClauseShown,
+    DayRequestsContext,
     LineContext,
     RequestShown,
     TracedEntry,
@@ -19,6 +21,8 @@ from clauseway.web.contexts import (
 
 # Records on the days of a line that a page reads without being asked for them: a blink of an eye.
 RECORDS_MAX = 10_000
+# Requests on a page of a day's requests.
+REQUESTS_MAX = 100
 
 
 def line_page(
@@ -40,7 +44,7 @@ def line_page(
         trace = tracing.trace_line(
             home, line, request, rows_max=0 if records else records_max or RECORDS_MAX
         )
-    except InvalidInput:
+    except tracing.NotTraced:
         return None
     return line_context(trace, named) if (trace.period, trace.line.id) == (period, line) else None
 
@@ -52,8 +56,7 @@ def line_context(trace: tracing.LineTrace, named: Named = as_it_is) -> LineConte
     return LineContext(
         period=trace.period,
         id=line.id,
-        title=f"{named(line.payer)} pays {named(line.payee)} {cents(line.amount)}: "
-        + described(line.product, named(line.cloud), named(line.seller)),
+        title=_title(line, named),
         currency=USD,
         working=(*_counted(trace), *trace.working),
         remarks=trace.remarks,
@@ -81,6 +84,65 @@ def line_context(trace: tracing.LineTrace, named: Named = as_it_is) -> LineConte
     )
 
 
+def day_requests_page(
+    home: Home, period: str, line: str, day: str, begin: str, named: Named = as_it_is
+) -> DayRequestsContext | None:
+    """Return a page of the requests of a line on a day, from the one of number `begin` on (from the
+    first where it is empty); None where the month has no such line, or the line no request on it.
+
+    Raise InvalidInput: a day or a number that is none, usage without a price.
+    """
+    on, first = parse_day(day, "the day"), _number(begin)
+    try:
+        day_requests = tracing.requests_of_day(home, line, on, first - 1, REQUESTS_MAX)
+    except tracing.NotTraced:
+        return None
+    if (day_requests.period, day_requests.line.id) != (period, line):
+        return None
+    if not day_requests.requests:
+        raise _not_a_number(begin, f"the day has {day_requests.day.requests:,} requests")
+    last = first - 1 + len(day_requests.requests)
+    return DayRequestsContext(
+        period=period,
+        line=line,
+        day=on,
+        title=_title(day_requests.line, named),
+        currency=USD,
+        said=f"{first:,} to {last:,} of {day_requests.day.requests:,}; the day is charged "
+        f"{exact(day_requests.day.charged)} {USD}",
+        requests=tuple(map(_request, day_requests.requests)),
+        earlier=max(1, first - REQUESTS_MAX) if first > 1 else None,
+        later=last + 1 if last < day_requests.day.requests else None,
+    )
+
+
+def _number(text: str) -> int:
+    """Return the number at which a page begins: 1 and above. Raise InvalidInput."""
+    number = (
+        int(text or 1) if not text or (text.isascii() and text.isdigit() and len(text) < 10) else 0
+    )
+    if number:
+        return number
+    raise _not_a_number(text, "requests of a day are counted from 1")
+
+
+def _not_a_number(text: str, why: str) -> InvalidInput:
+    return InvalidInput(
+        Problem(
+            what=f"{text!r} is not the number of a request",
+            why=why,
+            where="from",
+            remedy="Write a whole number, as from=1.",
+        )
+    )
+
+
+def _title(line: StatementLine, named: Named) -> str:
+    return f"{named(line.payer)} pays {named(line.payee)} {cents(line.amount)} {USD}: " + described(
+        line.product, named(line.cloud), named(line.seller)
+    )
+
+
 def _note(trace: tracing.LineTrace, *, followed: bool) -> str:
     if trace.unread:
         return (
@@ -90,7 +152,12 @@ def _note(trace: tracing.LineTrace, *, followed: bool) -> str:
     if followed:
         return "The request that was asked for."
     shown = len(trace.requests)
-    return f"{shown:,} of {trace.line.requests:,}, the first and the last by event time."
+    if shown == trace.line.requests:
+        return f"All {shown:,}." if shown > 1 else ""
+    return (
+        f"{shown:,} of {trace.line.requests:,}, the first and the last by event time; all of a day "
+        "stand behind its number above."
+    )
 
 
 def _counted(trace: tracing.LineTrace) -> tuple[str, ...]:
@@ -113,7 +180,7 @@ def _unit(unit: tracing.PricedUnit) -> TracedUnit:
 def _request(request: tracing.TracedRequest) -> RequestShown:
     return RequestShown(
         id=request.request_id,
-        at=request.at,
+        at=str(KnownAt.parse(request.at).to_the_second()),
         whose="/".join(filter(None, (request.organisation, request.project))),
         served_by=f"{request.model} on {request.cloud} {request.region}".rstrip(),
         charged=exact(request.charged),

@@ -646,8 +646,9 @@ def _distinctions_of_term(term: AnyTerm, bearing: Bearing, catalog: Catalog) -> 
     distinctions = {(_PARTY, _alone(party)) for party in parties}
     for scope in _places_in(term, bearing):
         distinctions |= {(part, names) for part in SCOPED if (names := _kept(scope, part))}
-    # A party that the term binds may host what others sell on its clouds, so these count too.
-    if isinstance(term, Forbidding | Conditional):
+    # A party that the term binds may host what others sell on its clouds, so these count too. Some
+    # conditions name nobody and bind the owner, who stands in its own term.
+    if isinstance(term, Forbidding | Conditional | Ownership):
         distinctions |= {(_CLOUD, names) for names in map(catalog.own_cloud, parties) if names}
     return frozenset(distinctions)
 

@@ -232,22 +232,22 @@ class _Policies:
         self._ownership()
         # Every share is stated: one that no term in force makes due is not due.
         self._permit(self.extract.agreement.rules["share"], _stated(["share-revenue"]), [])
-        for term in self.extract.written():
-            self._term(term)
+        for kept in self.extract.written():
+            self._term(kept.term, kept.but)
         self._grants()
         for lost in self.extract.lost():
             self._lost(lost)
         return self.written
 
-    def _term(self, term: AnyTerm) -> None:
-        """Write a term in force; ownerships are written together."""
+    def _term(self, term: AnyTerm, but: frozenset[str]) -> None:
+        """Write a term in force, `but` for some products; ownerships are written together."""
         match term:
             case Permission():
-                self._permission(term)
+                self._permission(GrantedScope(term, but))
             case Licence():
                 self._licence(term)
             case Exclusivity():
-                self._exclusivity(term)
+                self._exclusivity(term, but)
             case Prohibition():
                 self._prohibition(term)
             case RefusalRight():
@@ -265,7 +265,7 @@ class _Policies:
 
     def _ownership(self) -> None:
         for term, taken in self.extract.owned():
-            rest = [f"!({self._in(taken)})"] if taken else []
+            rest = self._not_in(taken)
             mine = [f"principal == {_name('Party', term.party)}"]
             self._permit(term.citation, _now(_OWNED), [*mine, self._in(term.products), *rest])
             # For all others: conditional on a grant, and stated, so that a ban is answered with
@@ -276,8 +276,8 @@ class _Policies:
                 [self._in(term.products), *rest],
             )
 
-    def _permission(self, term: Permission) -> None:
-        public = term in self.extract.public()
+    def _permission(self, scope: GrantedScope) -> None:
+        term, public = scope.permission, scope.permission.party == ANYONE
         who = [] if public else [f"principal == {_name('Party', term.party)}"]
         acts = sorted(term.actions & {*_OWNED})
         # What is left to anyone holds of products that nobody owns, too.
@@ -285,7 +285,7 @@ class _Policies:
         self._permit(
             term.citation,
             asked,
-            [*who, *self._scope(term), *([] if public else self._owned(term.products))],
+            [*who, *self._granted_scope(scope), *([] if public else self._owned(term.products))],
         )
 
     def _licence(self, term: Licence) -> None:
@@ -308,9 +308,9 @@ class _Policies:
         if owned == "true" and not self._owned(products):
             return []
         on = [
-            self._in(permission.products)
-            for permission in self.extract.permitted()
-            if permission.party == term.licensor and "license" in permission.actions
+            " && ".join([self._in(scope.permission.products), *self._not_in(scope.but)])
+            for scope in self.extract.permitted()
+            if scope.permission.party == term.licensor and "license" in scope.permission.actions
         ]
         mine = " && ".join([f"({owned})", *self._owned(products)])
         lets = [f"({' && '.join([scope, *self._owned(products)])})" for scope in on]
@@ -355,10 +355,11 @@ class _Policies:
 
     # Policies that forbid, now and once met
 
-    def _exclusivity(self, term: Exclusivity) -> None:
+    def _exclusivity(self, term: Exclusivity, but: frozenset[str]) -> None:
+        outside = self._not_in(but)
         for action in sorted(action for action in term.actions if term.bears_on(action)):
             for reach in _REACHES[action]:
-                self._bar(term, action, reach, [], self._inside(term, action, reach))
+                self._bar(term, action, reach, outside, self._inside(term, action, reach))
 
     def _prohibition(self, term: Prohibition) -> None:
         for action in sorted(term.actions):
@@ -422,7 +423,8 @@ class _Policies:
         """Return permissions that hold although the term forbids the act: the asker's, the
         licensing owner's, or anyone's."""
         permissions = []
-        for permission in self.extract.in_force(Permission):
+        for scope in self.extract.permissions():
+            permission = scope.permission
             if action in permission.actions and permission.overrides(term.id):
                 use = reach.actor == "owner" and "use-under-licence" in reach.actions
                 for asked in reach.actions if use else [""]:
@@ -430,7 +432,9 @@ class _Policies:
                     actions = [f"action in {_actions(_all([asked]))}"] if asked else []
                     if whose != "false":
                         held = [] if whose == "true" else [f"({whose})"]
-                        permissions.append(" && ".join([*actions, *held, *self._scope(permission)]))
+                        permissions.append(
+                            " && ".join([*actions, *held, *self._granted_scope(scope)])
+                        )
         return permissions
 
     def _asked_by(self, permission: Permission, of_owner: bool) -> str:
@@ -653,8 +657,11 @@ class _Policies:
         return [*products, *_places(scope.clouds), *_trade(scope)]
 
     def _granted_scope(self, granted: GrantedScope) -> list[str]:
-        but = [f"!({self._in(granted.but)})"] if granted.but else []
-        return [*self._scope(granted.permission), *but]
+        return [*self._scope(granted.permission), *self._not_in(granted.but)]
+
+    def _not_in(self, products: Iterable[str]) -> list[str]:
+        """Return the condition that it is none of these products; empty where there are none."""
+        return [f"!({self._in(products)})"] if products else []
 
     def _overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
         """True if two scopes overlap; an empty scope holds everything."""
@@ -662,7 +669,7 @@ class _Policies:
         return not some or not others or self.extract.overlap(some, others)
 
     def _owner_scope(self, products: frozenset[str], taken: frozenset[str]) -> str:
-        return " && ".join([self._in(products), *([f"!({self._in(taken)})"] if taken else [])])
+        return " && ".join([self._in(products), *self._not_in(taken)])
 
     def _owned(self, products: Iterable[str]) -> list[str]:
         """Return the condition that somebody owns it; empty if all of the scope is owned."""

@@ -7,7 +7,7 @@ asked.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -56,6 +56,13 @@ class LostLicence(msgspec.Struct, frozen=True, kw_only=True):
     products: frozenset[str]
 
 
+class KeptTerm(msgspec.Struct, Generic[TermT], frozen=True):
+    """A term in force, as far as whoever gave it could give it: its products, `but` for some."""
+
+    term: TermT
+    but: frozenset[str] = frozenset()
+
+
 class GrantedScope(msgspec.Struct, frozen=True):
     """What a permission or a recorded grant lets its party do, `but` for some products."""
 
@@ -83,56 +90,72 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         terms = (state.term for state in self.force.states if state.in_force)
         return sum(not isinstance(term, Inoperative) for term in terms)
 
-    def written(self) -> Iterator[AnyTerm]:
+    def written(self) -> Iterator[KeptTerm[AnyTerm]]:
         """Yield the terms in force, kind by kind; first the kinds that make other acts wait.
 
         Each format has one function that writes a term of any kind, with `assert_never`: mypy names
         the formats that do not know a kind.
         """
         for kind in sorted(KINDS.values(), key=lambda kind: not issubclass(kind.term, Conditional)):
-            yield from self.in_force(kind.term)
+            yield from self.kept(kind.term)
 
     def in_force(self, kind: type[TermT]) -> list[TermT]:
         """Return the terms of a kind that are in force, the latest amendment's first.
 
+        The kind is none that is kept to what its giver could give: `kept` returns those.
+        """
+        kept = self.kept(kind)
+        assert not any(each.but for each in kept)
+        return [each.term for each in kept]
+
+    def kept(self, kind: type[TermT]) -> list[KeptTerm[TermT]]:
+        """Return the terms of a kind that are in force, the latest amendment's first.
+
         A permission keeps to what its grantor could give, and the exclusivity that a right wrote to
-        what the right's giver could give. A term that is kept to nothing is left out.
+        what the right's giver could give: it may come in several parts. A term that is kept to
+        nothing is left out.
         """
         terms = [
             (state.term, state.right)
             for state in self.force.states
             if state.in_force and isinstance(state.term, kind)
         ]
-        given = ((term, self._kept(term, right)) for term, right in terms)
         return [
-            msgspec.structs.replace(term, products=products) if products is not None else term
-            for term, products in given
-            if products is None or products
+            KeptTerm(
+                msgspec.structs.replace(term, products=products) if products is not None else term,
+                but,
+            )
+            for term, right in terms
+            for products, but in self._parts(term, right)
         ]
 
-    def _kept(self, term: AnyTerm, right: AnyTerm | None) -> frozenset[str] | None:
-        """Return the products to which a term is kept on the day; None for all that it names.
+    def _parts(
+        self, term: AnyTerm, right: AnyTerm | None
+    ) -> Iterator[tuple[frozenset[str] | None, frozenset[str]]]:
+        """Yield the products of each part of a term that holds on the day, None for all that it
+        names, and the products that the part leaves out.
 
         A right is kept to what whoever gives it could give. Ship-first of what first ships since a
         day that lies ahead binds nothing yet.
         """
         if isinstance(term, Precedence) and self.binds_new_only(term) and self.as_of < term.since:
-            return frozenset()
+            return
         giver = giver_of(right or term)
         if not giver or not isinstance(term, Permission | Exclusivity):
-            return None
+            yield None, frozenset()
+            return
         named = [
             name for name, wider in self._lineages.items() if not wider.isdisjoint(term.products)
         ]
         given = {
             name for name in named if self.givers.may_give(giver, self._lineages[name], self.as_of)
         }
-        # A class stands for all in it, so it is given where all in it is.
-        return frozenset(
-            name
-            for name in given
-            if all(inner in given for inner in named if name in self._lineages[inner])
-        )
+        # A class stands for all in it. Where some of that is not given, the class is given without.
+        whole = frozenset(name for name in given if given.issuperset(self.inside(name)))
+        if whole:
+            yield whole, frozenset()
+        for name in sorted(given - whole):
+            yield frozenset({name}), frozenset(self.inside(name)) - given
 
     @property
     def _lineages(self) -> Mapping[str, frozenset[str]]:
@@ -213,18 +236,22 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
             "",
         )
 
+    def permissions(self) -> list[GrantedScope]:
+        """Return the permissions in force."""
+        return [GrantedScope(kept.term, kept.but) for kept in self.kept(Permission)]
+
     def public(self) -> list[Permission]:
-        """Return the permissions that hold for anyone."""
-        return [term for term in self.in_force(Permission) if term.party == ANYONE]
+        """Return the permissions that hold for anyone, which rest on no grant."""
+        return [kept.term for kept in self.kept(Permission) if kept.term.party == ANYONE]
 
     def granted(self) -> list[GrantedScope]:
         """Return what named parties are granted within a scope: by permissions of terms, and by
         recorded grants."""
-        return [*map(GrantedScope, self.permitted()), *self.kept_grants()]
+        return [*self.permitted(), *self.kept_grants()]
 
-    def permitted(self) -> list[Permission]:
+    def permitted(self) -> list[GrantedScope]:
         """Return the permissions of a named party."""
-        return [term for term in self.in_force(Permission) if term.party != ANYONE]
+        return [scope for scope in self.permissions() if scope.permission.party != ANYONE]
 
     def grants(self, party: str) -> list[Grant]:
         """Return a party's recorded grants in effect that are kept to no cloud, region or segment,

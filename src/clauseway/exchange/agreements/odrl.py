@@ -188,8 +188,8 @@ class _Policy:
 
     def nodes(self) -> list[Node]:
         """Return the policy itself and the duties."""
-        for term in self.extract.written():
-            self._term(term)
+        for kept in self.extract.written():
+            self._term(kept.term, kept.but)
         self._owners()
         self._grants()
         for lost in self.extract.lost():
@@ -202,17 +202,17 @@ class _Policy:
         ]
         return [*duties, policy]
 
-    def _term(self, term: AnyTerm) -> None:
-        """Write a term in force; ownerships are written together. The duties of terms that make
-        acts wait are gathered first."""
+    def _term(self, term: AnyTerm, but: frozenset[str]) -> None:
+        """Write a term in force, `but` for some products; ownerships are written together. The
+        duties of terms that make acts wait are gathered first."""
         match term:
             case Permission():
                 for action in sorted(term.actions & {*_OWNED}):
-                    self._granted(term.citation, term.party, action, term)
+                    self._granted(term.citation, term.party, action, term, but)
             case Licence():
                 self._licence(term)
             case Exclusivity():
-                self._exclusivity(term)
+                self._exclusivity(term, but)
             case Prohibition():
                 self._prohibition(term)
             case RefusalRight():
@@ -301,16 +301,20 @@ class _Policy:
     def _gives(self, licence: Licence, owner: str) -> list[list[Node]]:
         """Return the ways in which a licensor gives an owner's products: as that owner, or by its
         own rights to license on."""
-        return [self._in(products) if products else [] for products in self._given(licence, owner)]
-
-    def _given(self, licence: Licence, owner: str) -> list[frozenset[str]]:
-        """Return the scopes that a licensor may give; an empty scope is all."""
-        if licence.licensor == owner:
-            return [frozenset()]
         return [
-            permission.products
-            for permission in self.extract.permitted()
-            if permission.party == licence.licensor and "license" in permission.actions
+            [*(self._in(products) if products else []), *self._not_in(but)]
+            for products, but in self._given(licence, owner)
+        ]
+
+    def _given(self, licence: Licence, owner: str) -> list[tuple[frozenset[str], frozenset[str]]]:
+        """Return the products that a licensor may give, each time with those left out of them; no
+        products are all."""
+        if licence.licensor == owner:
+            return [(frozenset(), frozenset())]
+        return [
+            (scope.permission.products, scope.but)
+            for scope in self.extract.permitted()
+            if scope.permission.party == licence.licensor and "license" in scope.permission.actions
         ]
 
     def _granted(
@@ -523,24 +527,25 @@ class _Policy:
 
     # Prohibitions
 
-    def _exclusivity(self, term: Exclusivity) -> None:
+    def _exclusivity(self, term: Exclusivity, but: frozenset[str]) -> None:
         for action in sorted(action for action in term.actions if term.bears_on(action)):
             for reach in _REACHED[action]:
-                self._bar(term, action, reach)
+                self._bar(term, action, reach, but)
 
     def _prohibition(self, term: Prohibition) -> None:
         for action in sorted(term.actions):
             for reach in _REACHED[action]:
                 self._bar(term, action, reach)
 
-    def _bar(self, term: Forbidding, action: str, reach: _Reach) -> None:
-        """Prohibit acts that need an act that a term forbids, but for its carve-outs and the
-        permissions that name it."""
+    def _bar(self, term: Forbidding, action: str, reach: _Reach, but: Iterable[str] = ()) -> None:
+        """Prohibit acts that need an act that a term forbids, but for its carve-outs, the
+        permissions that name it, and some products."""
         carved = [self._not(scope, action) for scope in term.except_]
         # A carve-out that covers every such act leaves nothing to prohibit.
         if None in carved:
             return
-        everywhere = [*self._where(term), *(node for node in carved if node)]
+        carved_out = (node for node in carved if node)
+        everywhere = [*self._where(term), *carved_out, *self._not_in(but)]
         for product in self._taking(reach.asked, term.products):
             for owner, owned in self._owners_or_none([product]):
                 outside = self._outside(term, action, reach, owner)
@@ -609,8 +614,10 @@ class _Policy:
                 _scope_of(permission),
                 action,
                 "" if of_owner or permission.party == ANYONE else permission.party,
+                but=scope.but,
             )
-            for permission in self.extract.in_force(Permission)
+            for scope in self.extract.permissions()
+            for permission in [scope.permission]
             if permission.overrides(term.id)
             and action in permission.actions
             and (not of_owner or permission.party in (owner, ANYONE))
@@ -626,10 +633,11 @@ class _Policy:
                 self._constraint("party", "isNoneOf", [self._party(licence.licensee)]),
                 *self._not_in(licence.products),
                 *self._not_in(given),
+                *(self._in(but) if but else []),
             )
             for licence in self.extract.in_force(Licence)
             if self.extract.overlap(licence.products, products)
-            for given in self._given(licence, owner)
+            for given, but in self._given(licence, owner)
         ]
         public = [
             self._not(_scope_of(term), "use-under-licence")
@@ -696,12 +704,13 @@ class _Policy:
                 self._of(scope, product),
                 action,
                 beside=() if self._within(product, given) else given,
+                but=but,
             )
             for licence in self.extract.in_force(Licence)
             if licence.licensee == lost.licensee
             for scope in self._scopes_of(licence, action)
             if self._on(scope, product)
-            for given in self._given(licence, owner)
+            for given, but in self._given(licence, owner)
         ]
 
     def _scopes_of(self, licence: Licence, action: str) -> list[Scope]:

@@ -312,16 +312,14 @@ def _terms(extract: Extract) -> list[str]:
     written: list[str] = []
     # Who owns what.
     for term, taken in extract.owned():
-        outside = [f"not lies_in(product, {_set(taken)})"] if taken else []
-        body = [f"lies_in(product, {_set(term.products)})", *outside]
+        body = [f"lies_in(product, {_set(term.products)})", *_outside(taken, "product")]
         written.append(_rule(term.citation, f"owner(product) := {_text(term.party)}", body))
-    for any_term in extract.written():
-        written += _term(extract, any_term)
+    for each in extract.written():
+        written += _term(extract, each.term, each.but)
     # Recorded grants, launches, and licences once they ended.
     for kept in extract.kept_grants():
         grant = kept.permission
-        who = [f"act.party == {_text(grant.party)}", *_scope(grant)]
-        who += [f"not lies_in(act.product, {_set(kept.but)})"] if kept.but else []
+        who = [f"act.party == {_text(grant.party)}", *_scope(grant), *_outside(kept.but)]
         written.append(_rule(grant.citation, "granted(act)", who))
     if rule := extract.launch_rule:
         written.append(_rule(rule, "launched_on_its_own_cloud(act)", _LAUNCH))
@@ -330,15 +328,16 @@ def _terms(extract: Extract) -> list[str]:
     return written
 
 
-def _term(extract: Extract, term: AnyTerm) -> list[str]:
-    """Return the rules of a term in force; of an ownership, `_terms` writes them."""
+def _term(extract: Extract, term: AnyTerm, but: frozenset[str]) -> list[str]:
+    """Return the rules of a term in force, `but` for some products; of an ownership, `_terms`
+    writes them."""
     match term:
         case Permission():
-            return _permission(extract, term)
+            return _permission(term, but)
         case Licence():
             return _licence("licensed(act)", term, partial(_given_by, term.licensor))
         case Exclusivity():
-            return _exclusivity(term)
+            return _exclusivity(term, but)
         case Prohibition():
             return _prohibition(term)
         case RefusalRight():
@@ -353,21 +352,20 @@ def _term(extract: Extract, term: AnyTerm) -> list[str]:
             assert_never(term)
 
 
-def _permission(extract: Extract, term: Permission) -> list[str]:
-    public = term in extract.public()
+def _permission(term: Permission, but: frozenset[str]) -> list[str]:
+    public = term.party == ANYONE
     who = [] if public else [f"act.party == {_text(term.party)}"]
-    rules = [
-        _rule(term.citation, "public(act)" if public else "granted(act)", [*who, *_scope(term)])
-    ]
+    acts = [*_scope(term), *_outside(but)]
+    rules = [_rule(term.citation, "public(act)" if public else "granted(act)", [*who, *acts])]
     holder = [] if public else [f"party == {_text(term.party)}"]
     for name in sorted(term.despite):
         forbidding = "_" if name == ANY_TERM else _text(name)
         head = f"overridden({forbidding}, act, {'_' if public else 'party'})"
-        rules.append(_rule(term.citation, head, [*holder, *_scope(term)]))
+        rules.append(_rule(term.citation, head, [*holder, *acts]))
     if LICENSE in term.actions and not public:
         # The party that may license on gives these products.
-        scope = f"lies_in(product, {_set(term.products)})"
-        rules.append(_rule(term.citation, f"gives({_text(term.party)}, product)", [scope]))
+        products = [f"lies_in(product, {_set(term.products)})", *_outside(but, "product")]
+        rules.append(_rule(term.citation, f"gives({_text(term.party)}, product)", products))
     return rules
 
 
@@ -402,18 +400,21 @@ def _lost_of(extract: Extract, lost: LostLicence, products: frozenset[str]) -> l
     return [] if names is None else [f"act.product in {_set(names)}"]
 
 
-def _exclusivity(term: Exclusivity) -> list[str]:
+def _exclusivity(term: Exclusivity, but: frozenset[str]) -> list[str]:
     actions = frozenset(action for action in term.actions if term.bears_on(action))
     if not term.only.licensees:
         field = {"clouds": "cloud", "sellers": "seller", "regions": "region", "parties": "party"}[
             term.only.part
         ]
-        return _forbidding(term, actions, [f"not act.{field} in {_set(term.only.names)}"])
-    kept = _set(term.only.licensees)
-    licensing = _forbidding(
-        term, actions & {LICENSE}, [f"not act.to in {kept}", "act.to != owner(act.product)"]
-    )
-    return licensing + _forbidding(term, actions & {USE}, [f"not act.party in {kept}"])
+        kept = [f"not act.{field} in {_set(term.only.names)}", *_outside(but)]
+        return _forbidding(term, actions, kept)
+    licensees = _set(term.only.licensees)
+    licensing = [f"not act.to in {licensees}", "act.to != owner(act.product)", *_outside(but)]
+    use = [f"not act.party in {licensees}", *_outside(but)]
+    return [
+        *_forbidding(term, actions & {LICENSE}, licensing),
+        *_forbidding(term, actions & {USE}, use),
+    ]
 
 
 def _prohibition(term: Prohibition) -> list[str]:
@@ -477,9 +478,7 @@ def _precedence(extract: Extract, term: Precedence) -> list[str]:
 
 def _share(term: RevenueShareTerm) -> str:
     between = [f"act.party == {_text(term.payer)}", f"act.to == {_text(term.payee)}"]
-    excludes = (
-        [f"not lies_in(act.product, {_set(term.base.excludes)})"] if term.base.excludes else []
-    )
+    excludes = _outside(term.base.excludes)
     products = [f"of_base(act.product, {_set(term.base.products)})"] if term.base.products else []
     clouds = [f"act.cloud in {_set(term.base.clouds | {''})}"] if term.base.clouds else []
     return _rule(term.citation, "due(act)", [*between, *excludes, *products, *clouds])
@@ -494,6 +493,11 @@ def _traded(term: Forbidding | Precedence | RefusalRight) -> Scope:
         segments=term.segments,
         regions=term.regions,
     )
+
+
+def _outside(products: frozenset[str], product: str = "act.product") -> list[str]:
+    """Return the condition that a product is none of these; empty where there are none."""
+    return [f"not lies_in({product}, {_set(products)})"] if products else []
 
 
 def _scope(scope: Scope | Permission) -> list[str]:

@@ -85,19 +85,20 @@ def _deployments(shared: Shared, routes: Mapping[str, Route]) -> Iterator[dict[s
             if (name, product) == (target.name, target.product)
         ]
         label = target.deployment
+        state, why = _state(target, now_s, is_permitted=at in terms)
         yield {
             "deployment": target.name,
             "cloud": label.cloud,
             "region": label.region,
             "seller": label.seller,
             "product": target.product,
-            "state": _state(target, now_s, is_permitted=at in terms),
-            "why": target.health.why,
+            "state": state,
+            "why": why,
             "requests": sum(counters.count for counters in own),
             "failures": {
                 str(status): count
-                for (name, status), count in list(counts.failures.items())
-                if name == target.name
+                for (name, product, status), count in list(counts.failures.items())
+                if (name, product) == (target.name, target.product)
             },
             "room": _room(target, now_s),
             "buckets": _buckets(own),
@@ -119,12 +120,15 @@ def _room(target: CallTarget, now_s: float) -> dict[str, int] | None:
     }
 
 
-def _state(target: CallTarget, now_s: float, *, is_permitted: bool) -> str:
+def _state(target: CallTarget, now_s: float, *, is_permitted: bool) -> tuple[str, str]:
+    """Return the state of a deployment's model, and why; nothing beside one that is well."""
     if target.credential is None:
-        return "without a credential"
+        return "without a credential", ""
     if not is_permitted:
-        return "not permitted"
-    return "left alone" if target.health.is_away(now_s) else "well"
+        return "not permitted", ""
+    if target.health.is_away(now_s):
+        return "left alone", target.health.why
+    return ("failing", failing) if (failing := target.health.failing) else ("well", "")
 
 
 def _ruled_out(routes: Mapping[str, Route]) -> Iterator[dict[str, object]]:

@@ -135,10 +135,10 @@ class Figures(Collector):
         failures = CounterMetricFamily(
             "clauseway_attempt_failures",
             "Attempts at a cloud that failed (status 0: without an answer).",
-            labels=(*_PLACE, "status"),
+            labels=(*_PLACE, "product", "status"),
         )
-        for (deployment, status), count in list(counts.failures.items()):
-            failures.add_metric((*self._place(deployment), str(status)), count)
+        for (deployment, product, status), count in list(counts.failures.items()):
+            failures.add_metric((*self._place(deployment), product, str(status)), count)
         yield failures
         yield CounterMetricFamily(
             "clauseway_failovers",

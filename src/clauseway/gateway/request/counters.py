@@ -38,7 +38,7 @@ class Counts:
     to a lifecycle.
 
     `tokens` are input and output together, as the clouds reported them. `failures` are failed
-    attempts by (deployment, HTTP status, 0 for none); `refusals` are by code of the error,
+    attempts by (deployment, product, HTTP status, 0 for none); `refusals` are by code of the error,
     `shortages` by (kind, whose).
     """
 
@@ -49,7 +49,7 @@ class Counts:
         self.tokens: defaultdict[str, int] = defaultdict(int)
         self.started = 0
         self.by_outcome: dict[CountersKey, Counters] = {}
-        self.failures: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self.failures: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self.failovers = 0
         self.refusals: defaultdict[str, int] = defaultdict(int)
         self.shortages: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -82,7 +82,7 @@ class Counts:
             # Another attempt than the first answered.
             self.failovers += candidate is not None and ended.ordinal == 1
             if not ended.called_off:
-                self.failures[ended.deployment, ended.status] += 1
+                self.failures[ended.deployment, ended.product, ended.status] += 1
             if ended.units:
                 self._used(ended, operation)
 

@@ -36,6 +36,7 @@ class Health:
         "_ejections",
         "_failed_key",
         "_failures",
+        "_last_failure",
         "_probing_until_s",
         "asked_for_pause",
         "ejected",
@@ -50,6 +51,7 @@ class Health:
         self.ejected = 0
         self.why = ""
         self._failures = 0
+        self._last_failure = ""
         self._failed_key = ANY_KEY  # the only key whose requests failed in a row
         self._ejections = 0
         self._probing_until_s = 0.0
@@ -58,6 +60,15 @@ class Health:
         """Return whether requests skip it: what was asked for ends by itself, an ejection by a
         probe."""
         return now_s < self.until_s if self.asked_for_pause else bool(self.until_s)
+
+    @property
+    def failing(self) -> str:
+        """Return how many attempts failed in a row, and why the last did; empty where it answered
+        last."""
+        if not self._failures:
+            return ""
+        some = "failures" if self._failures > 1 else "failure"
+        return f"{self._failures} {some} in a row, the last: {self._last_failure}"
 
     def admits(self, now_s: float, key: int = ANY_KEY) -> bool:
         """Return whether a request of a key may go there now. Past the time of an ejection: one, as
@@ -101,6 +112,7 @@ class Health:
         elif self._failed_key != key:
             self._failed_key = ANY_KEY
         self._failures += 1
+        self._last_failure = why
         # One that is ejected already was probed: the probe's failure ejects it again at once.
         if self._failures < _FAILURES and (not self.until_s or self.asked_for_pause):
             return
@@ -108,7 +120,7 @@ class Health:
             self.until_s, now_s + min(_EJECTED_S * 2**self._ejections, _EJECTED_MAX_S)
         )
         self.asked_for_pause = False
-        self.why = f"ejected after {self._failures} failures in a row, the last: {why}"
+        self.why = f"ejected after {self.failing}"
         self._ejections = min(self._ejections + 1, _EJECTIONS_MAX)
         self.ejected += 1
         self._probing_until_s = 0.0

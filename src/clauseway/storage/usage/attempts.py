@@ -31,9 +31,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
 
 
-def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) -> Iterator[Used]:
+def attempts(
+    lake: Lake, selection: Selection, first: int = 0, last: int = 0, skipped: int = 0
+) -> Iterator[Used]:
     """Yield the attempts in order of event time, then record id; with `first` or `last`, so many of
-    either end only.
+    either end only, `first` beyond those that are `skipped`.
 
     Failed attempts and attempts lost in a crash have no charge and are left out.
     """
@@ -45,7 +47,8 @@ def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) ->
         # Either end is limited by itself; a request for both unites them.
         ends = []
         if first:
-            ends.append(chosen.order_by(_.event_ns, _.request_id, _.attempt).limit(first))
+            in_order = chosen.order_by(_.event_ns, _.request_id, _.attempt)
+            ends.append(in_order.limit(first, offset=skipped))
         if last:
             ends.append(
                 chosen.order_by(_.event_ns.desc(), _.request_id.desc(), _.attempt.desc()).limit(
