@@ -47,7 +47,9 @@ def test_what_comes_next_is_a_command(command: str) -> None:
 
 def test_each_month_says_how_far_it_has_come_and_what_comes_next(client: TestClient, home: Home) -> None:
     assert months(client) == {"2026-05": "settled", "2026-04": "settled"}
-    assert "clauseway books close 2026-04" in client.get("/finance").text
+    page = client.get("/finance").text
+    assert "Next: <code>clauseway books close 2026-04</code>" in page
+    assert "Next, once April 2026 is closed: <code>clauseway books close 2026-05</code>" in page
     for period in ("2026-04", "2026-05"):
         close_month(home, period, date(2026, 7, 1))
     assert months(client) == {"2026-05": "closed", "2026-04": "closed"}

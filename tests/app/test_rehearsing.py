@@ -319,9 +319,11 @@ def test_the_screen_shows_what_is_wrong_at_its_line_and_keeps_the_text(
     assert all(each in said for each in what)
 
 
-def test_before_a_draft_was_typed_the_screen_has_its_first_lines_which_can_be_read(screen: TestClient) -> None:
+def test_before_a_draft_was_typed_the_screen_has_its_first_lines_which_change_something(screen: TestClient) -> None:
     [begun] = re.findall(r"<textarea[^>]*>(.*?)</textarea>", screen.get("/lawyer/draft").text, re.DOTALL)
-    assert "what is answered otherwise" in shown(screen, html.unescape(begun))
+    read = shown(screen, html.unescape(begun))
+    assert "what is answered otherwise" in read
+    assert "No answer changes" not in read
 
 
 def test_a_draft_that_another_site_sends_or_that_is_too_long_is_not_read(screen: TestClient) -> None:

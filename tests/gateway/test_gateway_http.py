@@ -246,7 +246,11 @@ def test_what_the_agreement_forbids_is_refused_with_the_clause(rig: Rig, azure: 
 
 
 def test_what_nobody_deployed_is_not_laid_at_the_agreements_door(rig: Rig) -> None:
-    with pytest.raises(openai.NotFoundError, match="the agreement does not stand in the way"):
+    said = (
+        "for this key, which buys from microsoft; the agreement does not stand in the way. "
+        "Keys that buy from openai may be served."
+    )
+    with pytest.raises(openai.NotFoundError, match=said):
         rig.client(OTHER_SECRET).chat.completions.create(model=MODEL, messages=MESSAGES)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gateway_rig import MESSAGES, MODEL, PRODUCT, SECRET, Rig, status
+from gateway_rig import MESSAGES, MODEL, PRODUCT, REFUSAL, SECRET, Rig, status
 
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import each_of
 from clauseway.app.screens.engineer_page import GLANCE, Glance, path_of, percentile_ms, together
+from clauseway.gateway.plan import Epoch, Route
+from clauseway.gateway.wire.errors import FORBIDDEN
 from clauseway.web.engineer import CandidateShown
 from clauseway.wording.names import Wording
 
@@ -52,6 +54,21 @@ def test_it_tells_of_deployments_with_their_terms_and_of_what_was_not_served(rig
     [refused] = glance.not_served
     assert refused["status"] == 403
     assert [view["status"] for view in glance.latest] == [403, 200]
+
+
+def test_a_request_that_several_clouds_terms_refuse_is_counted_once(rig: Rig) -> None:
+    with Rig(rig.home / "refused") as other:
+        other.home.mkdir()
+        other.cloud("azure")
+        closed = (REFUSAL, msgspec.structs.replace(REFUSAL, cloud="google"))
+        route = Route(candidates=(), refusals=closed)
+        epoch = Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|direct": route})
+        other.start(other.plan(epochs=(epoch,)))
+        assert other.post().status_code == 403
+        counts, glance = msgspec.json.decode(told(other, "/counts")), GLANCE.decode(told(other, "/glance"))
+    assert counts["refused"] == {"aws": 1, "google": 1}
+    assert counts["refusals"] == {FORBIDDEN.code: 1}
+    assert (counts["requests"], glance.requests, glance.statuses) == (1, 1, {"403": 1})
 
 
 def test_it_tells_why_a_deployment_failed_and_what_room_its_quota_leaves(rig: Rig) -> None:

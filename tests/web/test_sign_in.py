@@ -285,7 +285,7 @@ def test_a_reader_signs_in_and_out_in_a_browser(browser: Browser, url: str) -> N
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(f"{url}/lawyer")
     expect(page.get_by_role("navigation", name="Screens").get_by_role("link")).to_have_text(
-        ["Overview", "Lawyer", "A draft"]
+        ["Overview", "Lawyer", "What did an amendment change?", "What would a draft change?"]
     )
     page.goto(f"{url}/lawyer/draft")
     page.get_by_label("The draft as Markdown").fill("id: A6\n\n> typed for an hour")

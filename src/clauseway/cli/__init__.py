@@ -18,6 +18,7 @@ person or as JSON.
     written         files that a command writes
     help            the layout of `--help`
     machine_faults  the machine's own faults in words
+    signals         signals of the operating system, as events to wait for
 
 Exit codes: 0 done (for `decide`: permitted) · 2 not so: any other outcome of `decide`, a receipt
 that differs, a counterexample, an unsound text · 3 invalid input · 1 a failure, ours or the

@@ -3,6 +3,7 @@
 "Through 2030" includes 31 December, so it ends on 2031-01-01; "until" excludes the day it names.
 """
 
+import re
 from datetime import date, timedelta
 
 import msgspec
@@ -11,6 +12,7 @@ from clauseway.values.problems import InvalidInput, Problem
 
 # Later than any day in a question: the end of an interval without end.
 FOREVER = date.max
+_WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def parse_day(text: str, where: str) -> date:
@@ -25,7 +27,7 @@ def parse_day(text: str, where: str) -> date:
         raise InvalidInput(
             Problem(
                 what=f"{text!r} is not a day",
-                why=str(error),
+                why=str(error) if _WRITTEN.fullmatch(text) else "it is not written as a day",
                 where=where,
                 remedy="Write the day as YYYY-MM-DD, for example 2026-04-27.",
             )

@@ -96,6 +96,7 @@ class CloudCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
     """The counts since the gateway started. `clock` is the business clock's reading, as text.
+    `refused` counts each request that clauses refuse once, the clouds' own counts once for each.
 
     `edition` changes whenever what `home` returns has changed in anything but the counts: an open
     page then fetches itself anew.
@@ -104,6 +105,7 @@ class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
     clouds: tuple[CloudCounts, ...]
     clock: str
     edition: str
+    refused: int = 0
 
 
 class LineShown(msgspec.Struct, frozen=True, kw_only=True):

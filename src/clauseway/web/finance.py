@@ -33,13 +33,15 @@ class FileLink(msgspec.Struct, frozen=True):
 
 
 class MonthShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A month, how far it has come, and the command that brings it further."""
+    """A month, how far it has come, and the command that brings it further: once `next_after` is
+    closed, where it names a month."""
 
     period: str
     state: str
     owed: tuple[OwedShown, ...]
     downloads: tuple[FileLink, ...]
     next_command: str = ""
+    next_after: str = ""
 
 
 class BalanceShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -318,6 +318,7 @@ LAWYER_PAGES: Final[tuple[WebPage[LawyerSource], ...]] = (
         path="/lawyer/compare",
         query=("before", "after"),
         screen="/lawyer",
+        link="What did an amendment change?",
         ask=lambda source, given: source.compare(given["before"], given["after"]),
     ),
     WebPage(
@@ -325,7 +326,7 @@ LAWYER_PAGES: Final[tuple[WebPage[LawyerSource], ...]] = (
         path="/lawyer/draft",
         form=("draft",),
         screen="/lawyer",
-        link="A draft",
+        link="What would a draft change?",
         ask=lambda source, given: source.draft(given["draft"]),
     ),
     WebPage(

@@ -108,6 +108,11 @@ _BILL_PAGE = "clauseway.app.screens.bill_page"
 _HANDED_PAGE = "clauseway.app.screens.handed_page"
 
 
+# The maps of a gateway's counts that the pages show, and the code of a refusal by a clause.
+_COUNTED = ("served", "refused", "failed", "refusals", "tokens")
+_BY_A_CLAUSE = "forbidden_by_agreement"
+
+
 class HomePages:
     """Tells the pages what to draw.
 
@@ -164,6 +169,7 @@ class HomePages:
             ),
             clock=str(KnownAt(instant).to_the_second()),
             edition=await asyncio.to_thread(self._edition, day_of(instant)),
+            refused=answer["refusals"][_BY_A_CLAUSE],
         )
 
     async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
@@ -405,7 +411,7 @@ class HomePages:
 
 async def _ask_gateways(paths: Sequence[Path]) -> dict[str, Counter[str]]:
     """Return the counts of all workers together. Raise Unavailable."""
-    together = {name: Counter[str]() for name in ("served", "refused", "failed", "tokens")}
+    together = {name: Counter[str]() for name in _COUNTED}
     for answer in await _ask_all(paths, "/counts"):
         worker = msgspec.json.decode(answer)
         for name, counts in together.items():

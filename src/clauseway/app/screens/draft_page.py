@@ -4,6 +4,7 @@ and in settled months, as `clauseway agreement rehearse` tells it."""
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
+from clauseway.agreement.language.terms import Conditional, Forbidding
 from clauseway.app.agreements.comparing import compare_amendments
 from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
@@ -72,12 +73,15 @@ def _beginning(opened: Opened) -> str:
     if len(held) != 1:
         return ""
     last = held[0].agreement.amendments[-1]
+    # The end of a term that stands in the way changes answers; that of a permission may not.
+    barring = (term for term in last.terms if isinstance(term, Conditional | Forbidding))
+    ended = next(barring, last.terms[0] if last.terms else None)
     day = last.effective + timedelta(days=1)
     return (
         f"---\nid: NEXT\ntitle: Say in a few words what changes\nannounced: {day}\n"
         f"effective: {day}\nsources: [P]\n---\n\n# NEXT\n\n## 1 The clause\n\n"
         "Write the clause as people read it.\n\n```yaml change\nid: NEXT.ends\n"
-        f"ends: [{last.terms[0].id if last.terms else 'TERM'}]\nsource: [P]\n```\n"
+        f"ends: [{ended.id if ended else 'TERM'}]\nsource: [P]\n```\n"
     )
 
 

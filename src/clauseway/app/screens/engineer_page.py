@@ -300,14 +300,15 @@ def _ruled_out(words: Wording, refusal: RefusalGlance) -> RuledOut:
 
 
 def _latest(view: Mapping[str, Any]) -> LatestRequest:
-    served_by = view["served_by"] or {}
+    served_by = (view["served_by"] or {}).get("deployment", "")
+    did = "served by" if view["status"] < _FAILED else "refused by"
     return LatestRequest(
         id=view["id"],
         at=_instant(view["event_ns"]),
         whose=_whose(view["organisation"], view["project"]),
         asked=f"{view['operation']} {view['model']}",
         status=view["status"],
-        said=view["message"] or f"served by {served_by.get('deployment', '')}",
+        said=view["message"] or f"{did} {served_by}",
     )
 
 

@@ -1,6 +1,6 @@
 """The finance screen: months by state, balances, and the files that a month is handed over in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import cents, statement_context
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account, Settlement
+from clauseway.values import USD
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext
 from clauseway.web.finance import (
     AssumptionChip,
@@ -80,7 +81,7 @@ def finance_page(
     shown = statement_context(latest, words.name) if latest else None
     return FinanceContext(
         title=title_of(opened),
-        months=tuple(_month(words, month) for month in reversed(months)),
+        months=tuple(_month(words, month, _before(months, month)) for month in reversed(months)),
         statement=shown,
         chips=tuple(map(_chip, shown.assumptions)) if shown else (),
         balances=tuple(
@@ -93,7 +94,16 @@ def finance_page(
     )
 
 
-def _month(words: Wording, month: MonthState) -> MonthShown:
+def _before(months: Sequence[MonthState], month: MonthState) -> str:
+    """Return the month that has to be closed before another is: months are closed in order. Empty
+    where there is none."""
+    if month.state != SETTLED:
+        return ""
+    earlier = (each.period for each in months if each.state in (OPEN, SETTLED))
+    return next((period for period in earlier if period < month.period), "")
+
+
+def _month(words: Wording, month: MonthState, before: str) -> MonthShown:
     unclaimed = next((owed for owed in month.owed if owed.amount and not owed.invoices), None)
     command = NEXT[month.state].format(
         period=month.period,
@@ -106,13 +116,14 @@ def _month(words: Wording, month: MonthState) -> MonthShown:
         owed=tuple(_owed(words, owed) for owed in month.owed),
         downloads=tuple(_downloads(month.period)) if month.state != OPEN else (),
         next_command=command,
+        next_after=before,
     )
 
 
 def _owed(words: Wording, owed: MonthOwed) -> OwedShown:
     return OwedShown(
         label=f"{words.name(owed.payer)} owes {words.name(owed.payee)}",
-        amount=cents(owed.amount),
+        amount=f"{cents(owed.amount)} {USD}",
         claimed=_claimed(owed),
     )
 

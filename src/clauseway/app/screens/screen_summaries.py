@@ -8,11 +8,10 @@ from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.statements import cents
+from clauseway.values import USD
 from clauseway.web.contexts import CountsContext, Timeline
 from clauseway.web.overview import ScreenSummary
 from clauseway.wording.names import Wording
-
-_FATES = ("served", "refused")
 
 
 def screen_summaries(
@@ -20,12 +19,12 @@ def screen_summaries(
 ) -> tuple[ScreenSummary, ...]:
     """Return a summary of each screen."""
     months = month_states(home, latest_settlements(home))
-    served, refused = (sum(getattr(cloud, name) for cloud in counts.clouds) for name in _FATES)
+    served = sum(cloud.served for cloud in counts.clouds)
     return (
         ScreenSummary(
             reader="Engineer",
             address="/engineer",
-            answer=f"{served:,} requests served, {refused:,} refused by a clause",
+            answer=f"{served:,} requests served, {counts.refused:,} refused by a clause",
             more="since the gateway started",
         ),
         ScreenSummary(
@@ -62,7 +61,7 @@ def _months(opened: Opened, months: tuple[MonthState, ...]) -> str:
         return "nothing is settled yet"
     words, last = Wording.of(each_of(opened)), settled[-1]
     owed = "; ".join(
-        f"{words.name(owed.payer)} owes {words.name(owed.payee)} {cents(owed.amount)}"
+        f"{words.name(owed.payer)} owes {words.name(owed.payee)} {cents(owed.amount)} {USD}"
         for owed in last.owed
     )
     return f"{last.period} is {last.state}: {owed}"

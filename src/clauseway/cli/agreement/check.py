@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.output import print_problems
+from clauseway.cli.signals import set_on
 from clauseway.decisions import Outcome
 from clauseway.decisions.parts import PARTS
 from clauseway.values import InvalidInput, KnownAt
@@ -82,9 +82,9 @@ def command(
 
 
 def _watch(folder: Path, home: Home, as_json: bool, with_effects: bool) -> None:
-    stopped = threading.Event()
     # Ctrl-C sets a flag: an exception raised while a library cleans up would be lost.
-    before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    before = signal.getsignal(signal.SIGINT)
+    stopped = set_on(signal.SIGINT)
     seen: object = None
     try:
         while not stopped.is_set():

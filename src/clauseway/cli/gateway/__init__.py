@@ -3,5 +3,4 @@ no command:
 
     drafted          a configuration that was written for somebody, told on a terminal
     replay_progress  a replay as it goes
-    signals          signals of the operating system, as events to wait for
 """

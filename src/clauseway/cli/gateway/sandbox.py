@@ -16,8 +16,8 @@ from clauseway.app.running.simulation import (
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.cli.gateway.signals import stop_on_signals
 from clauseway.cli.machine_faults import end_of
+from clauseway.cli.signals import stop_on_signals
 
 
 def _port_flag(name: str, title: str, usual: int) -> Any:

@@ -12,9 +12,9 @@ from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.cli.gateway.signals import set_on, stop_on_signals
 from clauseway.cli.machine_faults import end_of
 from clauseway.cli.money.basis import say_recorded
+from clauseway.cli.signals import set_on, stop_on_signals
 
 
 def command(
@@ -77,9 +77,9 @@ def command(
         pages_port=pages_port,
     )
     # Before any process is started: a signal that comes meanwhile stops them in order.
-    signals = Signals(stop=stop_on_signals())
-    set_on(signals.reload, signal.SIGHUP)
-    set_on(signals.replace, signal.SIGUSR2)
+    signals = Signals(
+        stop=stop_on_signals(), reload=set_on(signal.SIGHUP), replace=set_on(signal.SIGUSR2)
+    )
     with serving(chosen, prices) as served:
         say_recorded(served.recorded)
 

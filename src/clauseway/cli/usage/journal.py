@@ -1,8 +1,6 @@
 """`clauseway journal`: copies of usage journals on another machine."""
 
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +12,7 @@ from clauseway.app.usage.recovering import CopyFound, copies_in, recover
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
+from clauseway.cli.signals import stop_on_signals
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 _Folder = Annotated[
@@ -68,9 +67,7 @@ def follow(
       follower = "10.0.0.7:8410"
       secret_file = "follower.secret"
     """
-    until = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: until.set())
+    until = stop_on_signals()
     where = folder or home_at(home).make().copies
 
     def report(text: str) -> None:

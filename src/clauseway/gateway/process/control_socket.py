@@ -1,11 +1,13 @@
 """The control socket: live counts for the pages, over HTTP on a unix socket that only this user can
 open.
 
-`GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "open": n,
-"requests": n, "tokens": {...}, "agreement": hash, "connections": n, "bytes": n (in flight)}; `GET
-/glance` what the engineer's page shows, and `GET /request/ID` one of the latest requests; `GET
-/figures` what this process tells Prometheus and `GET /requests?…` the latest requests of a project,
-for a worker that is asked for those of all. Not on a request's way: plain streams will do.
+`GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "refusals": {code:
+n}, "open": n, "requests": n, "tokens": {...}, "agreement": hash, "connections": n, "bytes": n (in
+flight)}; `GET /glance` what the engineer's page shows, and `GET /request/ID` one of the latest
+requests; `GET /figures` what this process tells Prometheus and `GET /requests?…` the latest requests
+of a project, for a worker that is asked for those of all. A request that several clouds' terms
+refuse is counted in `refused` for each of them, and once in `refusals` and `requests`. Not on a
+request's way: plain streams will do.
 """
 
 import asyncio
@@ -30,8 +32,9 @@ def counts(shared: Shared) -> dict[str, object]:
         "served": dict(live.served),
         "refused": dict(live.refused),
         "failed": dict(live.failed),
+        "refusals": dict(live.refusals),
         "open": shared.spool.open_requests,
-        "requests": live.started + sum(live.refused.values()),
+        "requests": live.ended,
         "tokens": dict(live.tokens),
         "agreement": shared.tables.plan.agreement,
         "connections": shared.in_flight.connections,

@@ -23,7 +23,7 @@ def glance(shared: Shared) -> dict[str, object]:
     routes = _routes(shared)
     counts = shared.counts
     return {
-        "requests": counts.started + sum(counts.refused.values()),
+        "requests": counts.ended,
         "statuses": _statuses(counts.by_outcome),
         "buckets": _buckets(counts.by_outcome.values()),
         "open": shared.spool.open_requests,

@@ -54,6 +54,11 @@ class Counts:
         self.refusals: defaultdict[str, int] = defaultdict(int)
         self.shortages: defaultdict[tuple[str, str], int] = defaultdict(int)
 
+    @property
+    def ended(self) -> int:
+        """Return the number of requests that are over, refused ones among them."""
+        return sum(counters.count for counters in list(self.by_outcome.values()))
+
     def finished(self, explanation: RequestExplanation, duration_us: int) -> None:
         """Count a request that is over."""
         operation, candidate, tried = (

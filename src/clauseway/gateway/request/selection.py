@@ -267,7 +267,7 @@ class Selector:
             message = f"No deployment of {model} {where} can serve this request: {named}."
             raise Refused(errors.UNSUPPORTED, message, skipped=selection.skipped)
         if not refusals:
-            message = f"No deployment serves {model} {where} for this key; the agreement does not stand in the way."
+            message = self._not_sold(model, where)
             raise Refused(errors.NO_DEPLOYMENT, message, param="model", skipped=selection.skipped)
         # Every cloud that its terms close is named, not only the first.
         for refusal in refusals:
@@ -278,6 +278,18 @@ class Selector:
         raise Refused(
             errors.FORBIDDEN, message, param="model", headers=decision, skipped=selection.skipped
         )
+
+    def _not_sold(self, model: str, where: str) -> str:
+        """Say that nothing here serves a model to the key, and who sells it to others."""
+        seller = self._customer.buyer.seller
+        others = [name for name in self._shared.tables.sellers(model) if name != seller]
+        said = (
+            f"No deployment serves {model} {where} for this key, which buys from {seller}; "
+            "the agreement does not stand in the way."
+        )
+        if not others:
+            return said
+        return f"{said} Keys that buy from {' or '.join(others)} may be served."
 
 
 def check_not_stored(operation: Operation, needs: Needs) -> None:

@@ -153,6 +153,12 @@ class RoutingTables:
             choice = self._current[customer.market, model] = self._choice(customer.market, model)
         return choice
 
+    def sellers(self, model: str) -> list[str]:
+        """Return the sellers of which some customers may buy `model` now."""
+        markets = [market.split("|") for market, route in self._routes.items() if route.candidates]
+        product = self.plan.models[model]
+        return sorted({seller for seller, sold, _ in markets if sold == product})
+
     def retired(self, event_ns: int, model: str) -> str:
         """Return the message for a name that nothing serves here and that is retired elsewhere;
         else empty."""

@@ -1,0 +1,32 @@
+"""The first page's way to each reader's screen: what stands beside the engineer's."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from clauseway.app.agreements.rights import timeline_of_rights
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.running import pages_process
+from clauseway.app.screens.screen_summaries import screen_summaries
+from clauseway.gateway.wire.errors import FORBIDDEN
+from clauseway.values import KnownAt
+from clauseway.web.contexts import CloudCounts, CountsContext
+
+
+def test_the_pages_know_the_gateways_code_of_a_refusal_by_a_clause() -> None:
+    assert FORBIDDEN.code == pages_process._BY_A_CLAUSE
+
+
+@pytest.mark.parametrize(("refused", "said"), [(1, "5 requests served, 1 refused by a clause"), (0, "0 refused")])
+def test_a_request_that_two_clouds_terms_refuse_is_one(tmp_path: Path, refused: int, said: str) -> None:
+    opened = open_agreement()
+    clouds = tuple(
+        CloudCounts(cloud=cloud, served=served, refused=refused, failed=0, tokens=0)
+        for cloud, served in (("aws", 0), ("google", 0), ("azure", 5))
+    )
+    counts = CountsContext(clouds=clouds, clock="", edition="", refused=refused)
+    timeline = timeline_of_rights(opened, KnownAt.everything())
+    engineer, *_ = screen_summaries(Home(tmp_path).make(), opened, timeline, counts, date(2026, 5, 1))
+    assert said in engineer.answer
