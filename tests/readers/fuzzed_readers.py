@@ -1039,7 +1039,8 @@ def _forms(folder: Path) -> Iterator[Opened]:
 
     def read(content: bytes) -> object:
         head, *texts = content.split(_PASTED)
-        path, *names = _text(head).split(" ")
+        # What is no UTF-8 in an address, servers replace before the pages see it.
+        path, *names = head.decode("utf-8", "replace").split(" ")
         body = urlencode(dict(zip(names, texts, strict=False))).encode()
         headers = {"host": "127.0.0.1", "content-type": "application/x-www-form-urlencoded"}
         return _answered(loop, app, "POST", path, "", headers, body)
