@@ -148,6 +148,8 @@ def _fuzzed(record: Record) -> Iterator[str]:
     yield f"{record['cpu_s_max']:g} s of processor. Kept are inputs that broke a law before it was mended: the suite"
     yield f"gives them again. The inputs are those of seed {_named(record['seeds'])}: with a seed and a number each is"
     yield "made again."
+    if runs := record.get("runs"):
+        yield f"Each run with its commit: {', '.join(runs)}."
     yield ""
     yield "| reader | inputs | values | refused | broke a law | kept | memory MB | slowest s |"
     yield "|---|---|---|---|---|---|---|---|"

@@ -21,9 +21,19 @@ class Nobody:
 
 
 class EarlyWriter(SpoolWriter):
+    """Commits for one of many: else the next answer's commit would bring this one's record too."""
+
+    _commits = False
+
     def notify_when_durable(self, waiter: Waiter) -> None:
         waiter.write_ended(None)
-        self._loop.call_later(0.05, super().notify_when_durable, Nobody())
+        if not self._commits:
+            self._commits = True
+            self._loop.call_later(0.05, self._commit)
+
+    def _commit(self) -> None:
+        self._commits = False
+        super().notify_when_durable(Nobody())
 
 
 async def main() -> None:

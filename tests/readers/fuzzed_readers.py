@@ -1053,12 +1053,12 @@ READERS: Mapping[str, Reader] = {
     reader.name: reader
     for reader in (
         # Those that take longest come first: two processes then end together.
+        Reader("forms", "texts pasted into forms of the pages", _forms, (Refused,), in_suite=60, is_asked=True),
         Reader("packs", "packs of statements", _packs, in_suite=60),
         Reader("agreement", "documents of an agreement", _agreements, in_suite=60),
         Reader("litellm", "configurations of LiteLLM", _litellm, in_suite=100),
         Reader("pages", "HTTP of the pages, by their OpenAPI document", _pages, (Refused,), is_asked=True),
         Reader("backups", "backups", _backups, in_suite=100),
-        Reader("forms", "texts pasted into forms of the pages", _forms, (Refused,), in_suite=60, is_asked=True),
         Reader("gateway", "HTTP of the gateway, by its OpenAPI document", _gateway, (Refused,), is_asked=True),
         Reader("facts", "registers of facts, suppositions", _facts),
         Reader("configuration", "`clauseway.toml`", _configurations),

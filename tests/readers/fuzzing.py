@@ -9,7 +9,7 @@
 
 An input has a number; seed and number make it again. What failed is written to the folder, the smallest
 of each kind; `kept/READER` holds those that were mended, and the suite gives them again. With `--once` the
-record is of the longest run: a run with another seed joins what an earlier one of the same commit wrote.
+record is of the longest run: a run with another seed joins what earlier ones wrote, each with its commit.
 """
 
 import argparse
@@ -259,6 +259,7 @@ def _record(results: Sequence[Fuzzed], seed: str, *, once: bool) -> dict[str, An
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "commit": commit.strip(),
         "seeds": [seed],
+        **({"runs": [f"seed {seed} at {commit.strip()}"]} if once else {}),
         "memory_mb_max": MEMORY_MB,
         "cpu_s_max": CPU_S,
         "readers": [
@@ -273,19 +274,22 @@ def _record(results: Sequence[Fuzzed], seed: str, *, once: bool) -> dict[str, An
 
 
 def _joined(record: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Join a record with the one that stands there. Ends where that is of another commit, or has the seed."""
+    """Join a record with the one that stands there. Ends where that has the seed."""
     before = json.loads(path.read_text())
-    if before["commit"] != record["commit"]:
-        sys.exit(f"{path} is of commit {before['commit']}: remove it, or run that commit")
     if set(before["seeds"]) & set(record["seeds"]):
         sys.exit(f"{path} has the seed {record['seeds'][0]}: name another with --seed")
     earlier = {reader["name"]: reader for reader in before["readers"]}
-    readers = [_summed(reader, earlier[reader["name"]]) for reader in record["readers"]]
-    return record | {"seeds": [*before["seeds"], *record["seeds"]], "readers": readers}
+    readers = [_summed(reader, earlier.get(reader["name"], reader | _NOTHING)) for reader in record["readers"]]
+    joined = {name: [*before[name], *record[name]] for name in ("seeds", "runs")}
+    return record | joined | {"readers": readers}
+
+
+# The counts of a reader before its first input.
+_NOTHING = {"inputs": 0, "values": 0, "refused": 0, "broken": 0}
 
 
 def _summed(reader: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
-    sums = {name: earlier[name] + reader[name] for name in ("inputs", "values", "refused", "broken")}
+    sums = {name: earlier[name] + reader[name] for name in _NOTHING}
     return reader | sums | {name: max(earlier[name], reader[name]) for name in ("memory_mb", "slowest_s")}
 
 
