@@ -32,7 +32,7 @@ from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.usage.priced import revenue
 
 RECORD = Path(__file__).with_name("scale.json")
-SIZES = (1_200_000, 6_000_000, 24_000_000)
+SIZES = (1_200_000, 6_000_000, 50_400_000)
 ENGINES = ("duckdb", "spark")
 _TESTS = Path(__file__).parents[1] / "tests"
 

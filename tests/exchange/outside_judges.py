@@ -16,6 +16,7 @@ from rdflib.term import Node
 from regopy import Interpreter
 
 import opa_judge
+from clauseway.agreement.language.actions import SEGMENTS, takes
 from clauseway.decisions import Question
 from clauseway.exchange.agreements.cedar import (
     CEDAR_SCHEMA,
@@ -190,7 +191,7 @@ class OdrlReader:
             place = self._node("place", f"{asked.cloud}:{asked.region}")
             return self._all(place, CW.within) or [self._node("region", asked.region)]
         if operand == CW.segment:
-            return [Literal(asked.segment)]
+            return [Literal(asked.segment)] if takes(asked.action, SEGMENTS) else []
         if operand in (CW.party, CW.recipient):
             return [self._node("party", asked.party if operand == CW.party else asked.to)]
         if operand == CW.host:

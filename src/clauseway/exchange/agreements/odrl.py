@@ -93,7 +93,8 @@ _OPERANDS: Mapping[str, str] = {
     "cloud": "The cloud on which the act takes place.",
     "seller": "Who sells what is served: the party itself, unless another does.",
     "sellsItself": "Whether the party itself sells what it serves.",
-    "segment": "The customers for whom the act is done.",
+    "segment": "The customers for whom the act is done. "
+    "None of a licence, of a use and of a revenue share: no name is theirs.",
     "region": "The region in which the act's place lies (within), "
     "or the region that the act names.",
     "party": "Who acts.",
