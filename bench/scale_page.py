@@ -72,7 +72,7 @@ def _measured(record: Recorded) -> Iterator[str]:
     yield _paragraph(
         f"Recorded on {record.day}, on {record.machine}, at commit `{record.commit}`.",
         "Both engines came to the same lines, digit by digit, at each size.",
-        "The machine had other work: compare CPU, not elapsed time.",
+        "Compare CPU: elapsed time moves with what else a machine does.",
     )
     yield ""
     yield "| rows | files | MB on disk | engine | start, CPU s | sum, CPU s | sum, elapsed s | largest memory, MB |"
