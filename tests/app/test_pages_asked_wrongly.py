@@ -52,7 +52,11 @@ TABLE = [
     ("/statement/%00", 404, "is not a month"),
     ("/statement/%3Cscript%3E", 404, "is not a month"),
     ("/statement/", 404, "There is no such page"),
-    ("/statement/a/b/c", 404, "There is no such page"),
+    ("/statement/a/b/c", 404, "it is not written as a month"),
+    ("/statement/2026-05/line/soon", 404, "is not a day"),
+    ("/statement/2026-05/line/2026-05-04", 404, "There are no requests of line line on 2026-05-04"),
+    ("/statement/2026-05/line/2026-05-04?from=x", 404, "is not the number of a request"),
+    ("/statement/a/b/c/d", 404, "There is no such page"),
     ("/nothing", 404, "There is no such page"),
     ("/", 503, "The page cannot be shown right now"),
 ]

@@ -1,16 +1,19 @@
 """Periods as commands name them."""
 
+import re
 from datetime import date
 
 from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day, through
+
+_WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
 def month(period: str) -> Interval:
     """`2026-05` as its days. Raise InvalidInput."""
     try:
+        if not _WRITTEN.fullmatch(period):
+            raise ValueError("it is not written as a month")
         begin = date.fromisoformat(f"{period}-01")
-        if not str(begin).startswith(period):  # digits of other scripts
-            raise ValueError("it is written otherwise")
         end = date(begin.year + begin.month // 12, begin.month % 12 + 1, 1)
     except ValueError as error:
         remedy = "Write YYYY-MM, as 2026-05."
