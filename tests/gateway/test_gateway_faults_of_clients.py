@@ -4,13 +4,15 @@ no second cloud. A deployment's fault stays with one of its models."""
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from gateway_rig import (
     DONE_EVENT,
-    OTHER_SECRET,
+    MESSAGES,
+    MODEL,
+    PATIENCE_S,
     PRODUCT,
-    SECRET,
     Behaviour,
     Connection,
     Received,
@@ -31,7 +33,9 @@ from gateway_stage import (
     answering,
 )
 
-from clauseway.gateway.plan import Epoch, Route
+from clauseway.gateway.plan import Epoch, Key, Route
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
 from clauseway.metering import Deployment, Unit
 
 ITEM = (
@@ -112,26 +116,69 @@ def test_an_unknown_previous_response_is_answered_as_openai_answers(stage: Stage
     assert scene.asked == [0]
 
 
-# -- one key's failures, one model's failures
+# -- one organisation's failures, one model's failures
 
 
-def test_a_key_whose_requests_fail_keeps_the_primary_from_nobody_else(tmp_path: Path) -> None:
-    async def poisoned(connection: Connection, request: Received) -> None:
+def key_of(secret: str, organisation: str) -> Key:
+    return msgspec.structs.replace(key(secret, "openai"), organisation=organisation, key_id=secret)
+
+
+ORGANISATIONS = {"sk-acme-1": "acme", "sk-acme-2": "acme", "sk-brill": "brill", "sk-corvo": "corvo"}
+
+
+class Tenants:
+    """Three organisations, one with two keys, at two clouds, the first of which fails where `poison` is asked for."""
+
+    def __init__(self, rig: Rig, retries: int = 50) -> None:
+        self._http = httpx.Client(timeout=PATIENCE_S)
+        self.first, self.second = rig.cloud("first", self._poisoned), rig.cloud("second")
+        keys = tuple(key_of(*pair) for pair in ORGANISATIONS.items())
+        rig.start(rig.plan(keys=keys, settings=Settings(limits=Limits(retries=retries))))
+        self._url = f"{rig.url}/v1/chat/completions"
+
+    async def _poisoned(self, connection: Connection, request: Received) -> None:
         await (status(500) if "poison" in request.json else answering)(connection, request)
 
+    def ask(self, secret: str, **members: object) -> tuple[int, str]:
+        """Ask with a key; the status, and the cloud that answered."""
+        body = {"model": MODEL, "messages": MESSAGES, **members}
+        answer = self._http.post(self._url, json=body, headers={"authorization": f"Bearer {secret}"})
+        return answer.status_code, answer.headers.get("x-clauseway-cloud", "")
+
+
+# Whose requests are poisoned, in turn → which keys' good requests are served by the first cloud then
+POISONED = {
+    "one key": (["sk-acme-1"] * 8, {"sk-brill", "sk-corvo"}),
+    "two keys of one organisation": (["sk-acme-1", "sk-acme-2"] * 4, {"sk-brill", "sk-corvo"}),
+    "and once another": ([*["sk-acme-1", "sk-acme-2"] * 4, "sk-corvo"], {"sk-brill", "sk-corvo"}),
+    "and once each other": ([*["sk-acme-1"] * 6, "sk-corvo", "sk-brill"], set()),
+}
+
+
+@pytest.mark.parametrize(("poisoned", "at_first"), POISONED.values(), ids=POISONED)
+def test_an_organisation_whose_requests_fail_keeps_the_primary_from_itself(
+    tmp_path: Path, poisoned: list[str], at_first: set[str]
+) -> None:
     with Rig(tmp_path) as rig:
-        first, second = rig.cloud("first", poisoned), rig.cloud("second")
-        rig.start(
-            rig.plan(keys=(key(SECRET, "openai"), msgspec.structs.replace(key(OTHER_SECRET, "openai"), key_id="other")))
-        )
-        for _ in range(8):
-            assert rig.post(poison=True).headers["x-clauseway-cloud"] == "second"
-        assert len(first.requests) < 8, "for the key itself it is ejected"
-        asked = rig.client(OTHER_SECRET).chat.completions.with_raw_response
-        for _ in range(3):
-            answer = asked.create(model="gpt-5.4", messages=[{"role": "user", "content": "Hello."}])
-            assert answer.headers["x-clauseway-cloud"] == "first"
-        assert len(second.requests) == 8
+        tenants = Tenants(rig)
+        assert {tenants.ask(secret, poison=True) for secret in poisoned} == {(200, "second")}
+        assert len(tenants.first.requests) < len(poisoned), "for the organisation itself it is ejected"
+        # The one that is to be moved first: an answer of the first cloud would end its ejection.
+        served = {secret: tenants.ask(secret) for secret in sorted(ORGANISATIONS)}
+        assert {secret for secret, answer in served.items() if answer == (200, "first")} == at_first
+
+
+def test_an_organisation_that_uses_up_its_further_attempts_leaves_the_others_theirs(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        tenants = Tenants(rig, retries=12)
+        statuses = set()
+        for _ in range(30):
+            statuses.add(tenants.ask("sk-acme-1", poison=True)[0])
+            # It ends the row: nothing is ejected.
+            assert tenants.ask("sk-acme-1") == (200, "first")
+        assert 502 in statuses, "nothing was left for the organisation itself"
+        tenants.first.behaviour = status(500)
+        assert [tenants.ask("sk-brill") for _ in range(3)] == [(200, "second")] * 3
 
 
 @pytest.mark.parametrize("failing", [status(429, "retry-after: 20"), status(500)], ids=["told to wait", "ejected"])

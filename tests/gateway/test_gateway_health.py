@@ -2,6 +2,7 @@
 
 import json
 from email.utils import formatdate
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -54,28 +55,68 @@ def test_health(history: list[tuple[float, str]], then: dict[float, bool]) -> No
     assert {now_s: health.admits(now_s) for now_s in then} == then
 
 
-# (at which second, which key, what happens)… → which keys are admitted at second 0.5
-KEYS: list[tuple[str, list[tuple[int, str]], list[int]]] = [
-    ("one key's failures are its own", [(1, "fails")] * 5, [2, 3]),
-    ("of two keys all hear", [(1, "fails")] * 4 + [(2, "fails")], []),
-    ("another key fails after it", [(1, "fails")] * 5 + [(2, "fails")], []),
-    ("another key is served", [(1, "fails")] * 5 + [(2, "succeeds")], [1, 2, 3]),
-    ("a wait is everybody's", [(1, "told 7")], []),
-]
+# (which organisation, what happens at second 0)… → which organisations are admitted at second 0.5
+ACME, BRILL, CORVO, DUNE = ORGANISATIONS = ("acme", "brill", "corvo", "dune")
+BY_ORGANISATION: list[tuple[str, list[tuple[str, str]], set[str]]] = [
+    ("an organisation's failures are its own", [(ACME, "fails")] * 5, {BRILL, CORVO, DUNE}),
+    ("however many", [(ACME, "fails")] * 50, {BRILL, CORVO, DUNE}),
+    ("one failure of another after it", [(ACME, "fails")] * 5 + [(BRILL, "fails")], {BRILL, CORVO, DUNE}),
+    ("four of one and one of another", [(ACME, "fails")] * 4 + [(BRILL, "fails")], set(ORGANISATIONS)),
+    ("three of one and two of another", [(ACME, "fails")] * 3 + [(BRILL, "fails")] * 2, set()),
+    ("of three, all hear", [(ACME, "fails")] * 9 + [(BRILL, "fails"), (CORVO, "fails")], set()),
+    ("of four, none has to fail often", [(ACME, "fails"), (BRILL, "fails"), (CORVO, "fails"), (DUNE, "fails")] * 2,
+     set()),
+    ("another is served", [(ACME, "fails")] * 5 + [(BRILL, "succeeds")], set(ORGANISATIONS)),
+    ("served between", ([(ACME, "fails")] * 3 + [(BRILL, "fails"), (BRILL, "succeeds")]) * 5, set(ORGANISATIONS)),
+    ("a wait is everybody's", [(ACME, "told 7")], set()),
+    ("a wait while one is ejected, too", [(ACME, "fails")] * 9 + [(BRILL, "told 7")], set()),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("history", "admitted"), [case[1:] for case in KEYS], ids=[case[0] for case in KEYS])
-def test_health_by_key(history: list[tuple[int, str]], admitted: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("history", "admitted"), [case[1:] for case in BY_ORGANISATION], ids=[case[0] for case in BY_ORGANISATION]
+)
+def test_health_by_organisation(history: list[tuple[str, str]], admitted: set[str]) -> None:
     health = Health()
-    for key, step in history:
-        health.attempted(0.0, key)
+    for organisation, step in history:
+        health.attempted(0.0, organisation)
         if step == "fails":
-            health.failed(0.0, "answered 500", key)
+            health.failed(0.0, "answered 500", organisation)
         elif step == "succeeds":
             health.succeeded()
         else:
             health.asked_to_wait(0.0, 7.0, "answered 429")
-    assert [key for key in (1, 2, 3) if health.admits(0.5, key)] == admitted
+    assert {name for name in ORGANISATIONS if health.admits(0.5, name)} == admitted
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(ORGANISATIONS), st.sampled_from([*["fails"] * 5, "succeeds"])), max_size=60)
+
+
+@given(STEPS)
+def test_three_failures_of_one_organisation_count_for_the_others(steps: list[tuple[str, str]]) -> None:
+    """So none takes a deployment from the others, and an organisation that fails five times leaves it itself."""
+    health, row = Health(), dict.fromkeys(ORGANISATIONS, 0)
+    for organisation, step in steps:
+        health.attempted(0.0, organisation)
+        if step == "fails":
+            row[organisation] += 1
+            health.failed(0.0, "answered 500", organisation)
+        else:
+            row = dict.fromkeys(ORGANISATIONS, 0)
+            health.succeeded()
+        gone = sum(min(failures, 3) for failures in row.values()) >= 5
+        for name in ORGANISATIONS:
+            assert health.admits(0.5, name) == (not gone and row[name] < 5)
+
+
+def test_who_met_a_failure_first_does_not_keep_the_others_away_for_long() -> None:
+    health = Health()
+    for _ in range(20):
+        health.failed(0.0, "answered 500", ACME)
+    assert health.until_s == 30.0
+    for _ in range(2):
+        health.failed(0.0, "answered 500", BRILL)
+    assert [health.admits(now_s, CORVO) for now_s in (0.9, 1.0)] == [False, True]
 
 
 def test_ejections_grow_to_half_a_minute_and_begin_anew_when_it_is_well() -> None:
@@ -115,31 +156,54 @@ def test_an_ejected_deployment_never_has_two_probes(steps: list[str]) -> None:
     assert health.admits(now_s + 200.0), "nothing is left alone for ever"
 
 
-@given(st.lists(st.booleans(), max_size=1000))
-def test_further_attempts_are_a_fifth_of_the_requests_and_fifty(steps: list[bool]) -> None:
+RETRIES = st.lists(st.tuples(st.sampled_from(ORGANISATIONS), st.booleans()), max_size=1000)
+
+
+@given(RETRIES)
+def test_further_attempts_are_a_fifth_of_the_requests_and_fifty(steps: list[tuple[str, bool]]) -> None:
     budget, requests, taken = RetryBudget(50), 0, 0
-    for retry in steps:
+    for organisation, retry in steps:
         if retry:
-            taken += budget.take()
+            taken += budget.take(organisation)
         else:
             requests += 1
-            budget.count_request()
+            budget.count_request(organisation)
         assert taken <= 50 + 0.2 * requests + 1e-6
+
+
+@given(st.lists(st.booleans(), max_size=1000))
+def test_an_organisation_that_takes_what_it_can_leaves_another_ten(steps: list[bool]) -> None:
+    budget = RetryBudget(50)
+    for retry in steps:
+        if retry:
+            budget.take(ACME)
+        else:
+            budget.count_request(ACME)
+    assert all(budget.take(BRILL) for _ in range(10))
+
+
+@pytest.mark.parametrize("always", [1, 2, 3, 50])
+def test_one_that_is_alone_has_two_thirds_of_the_budget_and_never_less_than_one(always: int) -> None:
+    budget = RetryBudget(always)
+    assert sum(budget.take(ACME) for _ in range(always)) == max(1, ceil(always * 2 / 3))
 
 
 def test_a_quiet_day_saves_up_no_retries_for_an_outage() -> None:
     budget = RetryBudget(50)
     for _ in range(1000):
-        budget.count_request()
-    assert [budget.take() for _ in range(51)] == [True] * 50 + [False]
+        budget.count_request(ACME)
+    assert [budget.take(ACME) for _ in range(35)] == [True] * 34 + [False]
 
 
 def test_the_retry_budget_comes_back() -> None:
     budget = RetryBudget(50)
-    assert [budget.take() for _ in range(51)] == [True] * 50 + [False]
+    assert [budget.take(ACME) for _ in range(35)] == [True] * 34 + [False]
     for _ in range(6):
-        budget.count_request()
-    assert [budget.take(), budget.take()] == [True, False]
+        budget.count_request(ACME)
+    assert [budget.take(ACME), budget.take(ACME)] == [True, False]
+    for _ in range(1000):
+        budget.count_request(BRILL)
+    assert sum(budget.take(ACME) for _ in range(50)) == 34, "a budget that is whole again owes nobody"
 
 
 # -- what a refusal means: status, error → goes elsewhere, what is said of it, how long it is left alone

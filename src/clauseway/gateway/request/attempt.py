@@ -158,7 +158,7 @@ class Attempt(Receiver):
             deployment,
             ruling,
         )
-        target.health.attempted(shared.wheel.now_s, owner.customer.label)
+        target.health.attempted(shared.wheel.now_s, owner.customer.buyer.organisation)
         owner.set_deadline(self)
         upstream = target.endpoint.take()
         if upstream is not None:
@@ -471,7 +471,7 @@ class Attempt(Receiver):
                 now_s, failure.wait_s, failure.outcome, named_duration=failure.named_duration
             )
         else:
-            target.health.failed(now_s, failure.outcome, self._owner.customer.label)
+            target.health.failed(now_s, failure.outcome, self._owner.customer.buyer.organisation)
         self._owner.attempt_failed(self, failure)
 
     def _end_with_own_fault(self, error: Exception) -> None:

@@ -208,7 +208,7 @@ class Lifecycle(AttemptOwner):
         shared = self.shared
         shared.spool.open_requests += 1
         shared.counts.started += 1
-        shared.retries.count_request()
+        shared.retries.count_request(self.customer.buyer.organisation)
         self._start_deadline()
         if shared.spool.full is not None:
             # Ask no cloud while its usage could not be recorded.
@@ -347,7 +347,7 @@ class Lifecycle(AttemptOwner):
             if target.write_head is None:
                 # Logged already; the operator has to fix it.
                 self._skip(candidate, "has no credential at present")
-            elif not target.health.admits(now_s, self.customer.label):
+            elif not target.health.admits(now_s, self.customer.buyer.organisation):
                 self._skip(candidate, target.health.why)
                 # A cloud that named a time would refuse until then. Any other may have recovered: its
                 # deployment is a last resort, better than no answer.
@@ -838,7 +838,8 @@ class Lifecycle(AttemptOwner):
             return
         if self._decided:
             return  # the answer is decided: nothing is left to go on with
-        if self.has_candidates_left and not self.shared.retries.take():
+        organisation = self.customer.buyer.organisation
+        if self.has_candidates_left and not self.shared.retries.take(organisation):
             self._note_no_retries()
             self._answer_no_candidate_left()
         else:
@@ -1058,7 +1059,7 @@ class Lifecycle(AttemptOwner):
             or not self.has_candidates_left
         ):
             return
-        if self.shared.retries.take():
+        if self.shared.retries.take(self.customer.buyer.organisation):
             self._attempt_next_candidate()
         else:
             self._note_no_retries()
@@ -1071,7 +1072,9 @@ class Lifecycle(AttemptOwner):
             attempt.disconnect()
             attempt.failed = True
             attempt.candidate.target.health.failed(
-                self.shared.wheel.now_s, "did not answer in time", self.customer.label
+                self.shared.wheel.now_s,
+                "did not answer in time",
+                self.customer.buyer.organisation,
             )
             attempt.record_end(Status.FAILED, attempt.status)
             self._note_ended(

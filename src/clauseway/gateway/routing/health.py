@@ -8,8 +8,10 @@ A deployment that says when to come again (`Retry-After`) is left alone until th
 failure, and is as well as before afterwards. An ejected one is asked all the same where nothing
 else is left: a poor chance beats none.
 
-Failures in a row that one key's requests met are that key's affair: for others it stays well, until
-a request of theirs fails too. Clouds limit and break by the model, so each model has its own health.
+Failures in a row that one organisation's requests met eject it for that organisation: its requests
+may be what fails. It is ejected for all when others fail there too: of each organisation's failures
+in the row three count, so no organisation reaches five alone. Clouds limit and break by the model,
+so each model has its own health.
 """
 
 from typing import Final
@@ -17,11 +19,15 @@ from typing import Final
 _FAILURES: Final = (
     5  # in a row; fewer would eject a busy deployment for the bad luck of a few requests
 )
+# Of one organisation's failures, so many count for all: the rest has to come from others.
+_FAILURES_OF_ONE: Final = 3
 _EJECTED_S, _EJECTED_MAX_S = 1.0, 30.0  # doubles with each probe that fails
 _EJECTIONS_MAX: Final = 10  # beyond it nothing grows any more
 _RETRIES_SHARE: Final = 0.2
+# How many times what is left an organisation may have taken: alone it gets two thirds of a budget.
+_TAKEN_PER_LEFT: Final = 2.0
 _WAIT_MAX_S: Final = 120.0  # OpenAI's clients ignore longer waits too
-ANY_KEY: Final = 0
+EVERYBODY: Final = ""
 
 
 class Health:
@@ -29,13 +35,15 @@ class Health:
     again, 0 while it is well. `asked_for_pause`: the deployment itself asked to be left alone;
     `named_duration`: it said for how long. `ejected` is how often it was ejected in all.
 
-    A key is a number from 1; `ANY_KEY` stands for all of them.
+    Organisations are told by name; `EVERYBODY` stands for all of them.
     """
 
     __slots__ = (
+        "_counted",
+        "_ejected_for",
         "_ejections",
-        "_failed_key",
         "_failures",
+        "_failures_of",
         "_last_failure",
         "_probing_until_s",
         "asked_for_pause",
@@ -51,8 +59,11 @@ class Health:
         self.ejected = 0
         self.why = ""
         self._failures = 0
+        # INVARIANT: it has five organisations at most: none is added while it is ejected for all.
+        self._failures_of: dict[str, int] = {}
+        self._counted = 0  # of these failures, those that count for all
         self._last_failure = ""
-        self._failed_key = ANY_KEY  # the only key whose requests failed in a row
+        self._ejected_for = EVERYBODY  # the only organisation for which it is ejected
         self._ejections = 0
         self._probing_until_s = 0.0
 
@@ -70,10 +81,10 @@ class Health:
         some = "failures" if self._failures > 1 else "failure"
         return f"{self._failures} {some} in a row, the last: {self._last_failure}"
 
-    def admits(self, now_s: float, key: int = ANY_KEY) -> bool:
-        """Return whether a request of a key may go there now. Past the time of an ejection: one, as
-        a probe."""
-        if not self.until_s or self._spares(key):
+    def admits(self, now_s: float, organisation: str = EVERYBODY) -> bool:
+        """Return whether a request of an organisation may go there now. Past the time of an
+        ejection: one, as a probe."""
+        if not self.until_s or self._spares(organisation):
             return True
         if now_s < self.until_s or now_s < self._probing_until_s:
             return False
@@ -81,14 +92,14 @@ class Health:
             self.until_s, self.asked_for_pause = 0.0, False
         return True
 
-    def _spares(self, key: int) -> bool:
-        """Return whether it is away for one other key only."""
-        return self._failed_key != ANY_KEY and self._failed_key != key and not self.asked_for_pause
+    def _spares(self, organisation: str) -> bool:
+        """Return whether it is ejected for one other organisation only."""
+        return self._ejected_for not in (EVERYBODY, organisation)
 
-    def attempted(self, now_s: float, key: int = ANY_KEY) -> None:
+    def attempted(self, now_s: float, organisation: str = EVERYBODY) -> None:
         """Count an attempt that begins there. While the deployment is ejected, it is the only one: the
         probe."""
-        if self.until_s and not self._spares(key):
+        if self.until_s and not self._spares(organisation):
             # If the probe never ends, another request may be the probe.
             self._probing_until_s = now_s + _EJECTED_MAX_S
 
@@ -100,22 +111,39 @@ class Health:
     def succeeded(self) -> None:
         if not (self._failures or self.until_s):
             return
-        self._failures = self._ejections = 0
-        self._failed_key = ANY_KEY
+        self._failures = self._counted = self._ejections = 0
+        self._failures_of.clear()
+        self._ejected_for = EVERYBODY
         # An answer to a request from before it asked to be left alone does not take that back.
         if not self.asked_for_pause:
             self.until_s = self._probing_until_s = 0.0
 
-    def failed(self, now_s: float, why: str, key: int = ANY_KEY) -> None:
-        if not self._failures:
-            self._failed_key = key
-        elif self._failed_key != key:
-            self._failed_key = ANY_KEY
+    def failed(self, now_s: float, why: str, organisation: str = EVERYBODY) -> None:
+        """Count a failure in a row, and eject the deployment if there are enough of them."""
         self._failures += 1
         self._last_failure = why
-        # One that is ejected already was probed: the probe's failure ejects it again at once.
-        if self._failures < _FAILURES and (not self.until_s or self.asked_for_pause):
-            return
+        own_failures = self._count_failure_of(organisation)
+        if self._counted >= _FAILURES:
+            # Whoever met it first does not decide how long the others stay away.
+            if self._ejected_for != EVERYBODY:
+                self._ejections, self.until_s = 0, 0.0
+            self._eject(now_s, EVERYBODY)
+        elif own_failures >= _FAILURES:
+            self._eject(now_s, organisation)
+
+    def _count_failure_of(self, organisation: str) -> int:
+        """Count a failure of an organisation for itself, and for all while few of its own count.
+        Return how many it had in the row."""
+        if self._counted >= _FAILURES:
+            return 0
+        own_failures = self._failures_of[organisation] = self._failures_of.get(organisation, 0) + 1
+        if own_failures <= _FAILURES_OF_ONE:
+            self._counted += 1
+        return own_failures
+
+    def _eject(self, now_s: float, organisation: str) -> None:
+        """Eject it for an organisation, or for everybody: longer than the last time in a row."""
+        self._ejected_for = organisation
         self.until_s = max(
             self.until_s, now_s + min(_EJECTED_S * 2**self._ejections, _EJECTED_MAX_S)
         )
@@ -131,29 +159,49 @@ class Health:
         """Leave it alone for so long. If it did not name the time itself (`named_duration` false),
         it is asked all the same when nothing else is left."""
         until_s = now_s + min(seconds, _WAIT_MAX_S)
-        if until_s > self.until_s:
+        is_ejected = bool(self.until_s) and not self.asked_for_pause
+        if until_s > self.until_s or self._ejected_for != EVERYBODY:
             self.until_s, self.why = until_s, f"asked to be left alone for {seconds:g} s: {why}"
             self.named_duration = named_duration
-            self.asked_for_pause = self._failures < _FAILURES
+            # A wait is everybody's. One that is ejected is probed when the wait is over.
+            self.asked_for_pause = not is_ejected
+            self._ejected_for = EVERYBODY
         self._probing_until_s = 0.0
 
 
 class RetryBudget:
     """How many further attempts the process may make: a fifth of its requests, and `always` a few.
 
-    Without it, an outage multiplies the load on what is left.
+    Without it, an outage multiplies the load on what is left. An organisation may have taken twice
+    what is left: its failures leave the others' requests their further attempts, and one that is
+    alone has most of the budget. Its own requests give back what it took.
     """
 
     def __init__(self, always: float) -> None:
         self.always = always
         self._left = always
+        # By organisation; empty while nothing is taken.
+        self._taken: dict[str, float] = {}
 
-    def count_request(self) -> None:
+    def count_request(self, organisation: str) -> None:
         if self._left < self.always:
-            self._left += _RETRIES_SHARE
+            self._give_back(organisation)
 
-    def take(self) -> bool:
-        if self._left < 1.0:
+    def _give_back(self, organisation: str) -> None:
+        self._left += _RETRIES_SHARE
+        if self._left >= self.always:
+            self._taken.clear()
+        elif organisation in self._taken:
+            taken = self._taken[organisation] - _RETRIES_SHARE
+            if taken > 0.0:
+                self._taken[organisation] = taken
+            else:
+                del self._taken[organisation]
+
+    def take(self, organisation: str) -> bool:
+        taken = self._taken.get(organisation, 0.0)
+        if self._left < 1.0 or taken >= self._left * _TAKEN_PER_LEFT:
             return False
         self._left -= 1.0
+        self._taken[organisation] = taken + 1.0
         return True
