@@ -73,3 +73,26 @@ def test_ten_thousand_requests_take_two_megabytes() -> None:
         assert tracemalloc.get_traced_memory()[0] < 2_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_refusals_and_failed_attempts_take_little_more() -> None:
+    """One refusal in words is told to many requests, each in a text of its own."""
+    kept = Explanations()
+    tracemalloc.start()
+    try:
+        for number in range(1, 30_001):
+            failed = EndedAttempt("azure", "eastus", "failed", 500, 10_000 + number, "api.stateless", (), 0)
+            explanation = RequestExplanation(
+                event_ns=number * 1_000,
+                buyer=BUYER,
+                operation="chat",
+                model="".join(["gpt-", str(number % 3)]),
+                skipped=(),
+                attempted=(failed,),
+                status=502,
+                message="".join(["Every cloud failed. " * 20, str(number % 3)]),
+            )
+            kept.keep(number, explanation)
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()

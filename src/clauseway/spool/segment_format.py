@@ -104,13 +104,14 @@ _LENGTHS: Final = Struct("<BH")
 _USAGE_FIELDS: Final = _ATTEMPT + "BHBQQqBH"
 _USAGE_FIELD_COUNT: Final = len(_USAGE_FIELDS)
 _UNIT_FIELDS: Final = "HQ"
-_UNITS_MAX: Final = 255
 # Takes a third of the time of calling the enumeration.
 _UNIT_OF: Final = {int(unit): unit for unit in Unit}
 TIER_CODE: Final = 0xFF00
-# One struct per count of units, because packing head and units in one call is cheaper than two.
+# One struct per count of units, because packing head and units in one call is cheaper than two. A
+# record has a handful of units; all 256 structs would take two megabytes.
+_PREPARED: Final = 24
 _USAGE: Final = tuple(
-    Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count) for count in range(_UNITS_MAX + 1)
+    Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count) for count in range(_PREPARED)
 )
 # A cloud's request id has some 40 bytes; a longer id is cut, never refused.
 _UPSTREAM_ID_BYTES_MAX: Final = 512
@@ -152,6 +153,12 @@ class Payload(NamedTuple):
     labels: dict[int, Label]
     intents: list[Intent]
     usage: list[UsageRecord]
+
+
+def _usage_struct(count: int) -> Struct:
+    if count < _PREPARED:
+        return _USAGE[count]
+    return Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count)
 
 
 def pack_segment_header(spool: bytes, segment: int, created_ns: int, boot: int) -> bytes:
@@ -283,7 +290,7 @@ def pack_usage_fields(
     """
     count = len(units)
     identifier = upstream_id[:_UPSTREAM_ID_BYTES_MAX]
-    packed = _USAGE[count].pack(
+    packed = _usage_struct(count).pack(
         USAGE,
         boot,
         number,
@@ -400,7 +407,7 @@ def attempts_in(payload: bytes) -> tuple[list[tuple[int, int, int]], list[tuple[
             ended.append(_KEY.unpack_from(payload, at + 1))
             # The lengths end the fixed part; units and the upstream id follow.
             count, id_length = _LENGTHS.unpack_from(payload, at + _USAGE[0].size - _LENGTHS.size)
-            at += _USAGE[count].size + id_length
+            at += _usage_struct(count).size + id_length
     return begun, ended
 
 
@@ -461,8 +468,8 @@ def _unpack_usage(payload: bytes, at: int) -> tuple[UsageRecord, int]:
         count,
         id_length,
     ) = _USAGE[0].unpack_from(payload, at)
-    flat = _USAGE[count].unpack_from(payload, at)[_USAGE_FIELD_COUNT:]
-    begin = at + _USAGE[count].size
+    flat = _usage_struct(count).unpack_from(payload, at)[_USAGE_FIELD_COUNT:]
+    begin = at + _usage_struct(count).size
     end = begin + id_length
     record = UsageRecord(
         RequestId(boot, number),
