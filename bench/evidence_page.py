@@ -149,7 +149,7 @@ def _fuzzed(record: Record) -> Iterator[str]:
     yield f"gives them again. The inputs are those of seed {_named(record['seeds'])}: with a seed and a number each is"
     yield "made again."
     if runs := record.get("runs"):
-        yield f"Each run with its commit: {', '.join(runs)}."
+        yield f"Each run with its commit: {', '.join(_run(run, readers) for run in runs)}."
     yield ""
     yield "| reader | inputs | values | refused | broke a law | kept | memory MB | slowest s |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -162,6 +162,13 @@ def _fuzzed(record: Record) -> Iterator[str]:
             str(reader["slowest_s"]),
         ]
         yield f"| {' | '.join(cells)} |"
+
+
+def _run(run: Record, readers: list[Record]) -> str:
+    """The seed and the commit of a run, and its readers where others had the seed elsewhere."""
+    named = f"seed {run['seed']} at {run['commit']}"
+    all_read = {reader["name"] for reader in readers} <= {*run["readers"]}
+    return named if all_read else f"{named} ({_named(run['readers'])})"
 
 
 # The kind of a record: title, how to repeat it, what is told of it.

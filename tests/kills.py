@@ -11,7 +11,6 @@ import os
 import platform
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -42,6 +41,7 @@ from clauseway.storage.books import losses
 from clauseway.storage.books.losses import Losses
 from clauseway.storage.customers.leases import NOBODY, Leases, picodollars
 from clauseway.values import InvalidInput
+from commits import described
 from kill_load import Customer, Got, KillLoad
 from kill_stage import WORKERS, Machine, Stage, end, eventually, lose_disk
 from kill_standing import held, standing
@@ -443,14 +443,12 @@ def killed(
 
 def evidence(run: Kills, judged: Judged, *, once: bool) -> dict[str, object]:
     """What was seen, for the record."""
-    asked = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    described = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     told = Counter(f"{got.status} {got.code or 'ended by an error'}" for got in run.load.got if got.outcome == "told")
     return {
         "kind": "kills-once" if once else "kills",
         "day": datetime.now(UTC).date().isoformat(),
         "machine": _machine(),
-        "commit": described.stdout.strip(),
+        "commit": described(),
         "kills": sum(run.killed.values()),
         "what": dict(sorted(run.killed.items())),
         "requests": judged.requests,

@@ -34,9 +34,11 @@ RECORDED: Mapping[str, Mapping[str, Any]] = {
     },
     "fuzzing-once": {
         "kind": "fuzzing-once", **USUAL, "seeds": ["17", "18"],
-        "runs": ["seed 17 at abc1234", "seed 18 at def5678"], "memory_mb_max": 300.0, "cpu_s_max": 5.0,
+        "runs": [{"seed": "17", "commit": "abc1234", "readers": ["plans"]},
+                 {"seed": "18", "commit": "def5678", "readers": ["plans"]}],
+        "memory_mb_max": 300.0, "cpu_s_max": 5.0,
         "readers": [{"name": "plans", "inputs": 200_000, "values": 18_000, "refused": 182_000, "broken": 0, "kept": 2,
-                     "memory_mb": 1.5, "slowest_s": 0.25}],
+                     "memory_mb": 1.5, "slowest_s": 0.25, "seeds": ["17", "18"]}],
     },
 }  # fmt: skip
 

@@ -8,8 +8,9 @@
     python tests/readers/fuzzing.py --inputs 100000 [--reader NAME]… [--record FILE [--once]] [--keep FOLDER]
 
 An input has a number; seed and number make it again. What failed is written to the folder, the smallest
-of each kind; `kept/READER` holds those that were mended, and the suite gives them again. With `--once` the
-record is of the longest run: a run with another seed joins what earlier ones wrote, each with its commit.
+of each kind; `kept/READER` holds those that were mended, and the suite gives them again. The record is
+written after each reader. With `--once` it is of the longest run: what earlier runs wrote stays, each with
+its commit, and a reader that had the seed in one of them is passed over.
 """
 
 import argparse
@@ -19,6 +20,8 @@ import os
 import platform
 import re
 import resource
+import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -36,14 +39,23 @@ from mutations import Mutator
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+sys.path.append(str(HERE.parent))
+from commits import described  # noqa: E402  # lies beside this folder
 
 KEPT = HERE / "kept"
 MEMORY_MB = 300.0  # the dearest valid input of any reader takes a tenth
 ADDRESS_SPACE_BYTES = 2 << 30  # beyond what the libraries have mapped before the first input
 CPU_S = 5.0  # the slowest valid input takes a fiftieth
 STALL_S = 120.0
-_PLACE_BYTES = 64
-_MEGABYTE = 1 << 20
+_PLACE = struct.Struct("<qqqd")  # the number of the input; values, refused and the slowest before it
+_PLACE_BYTES = 96
+# A memory file system, where there is one with room: nothing here has to survive this machine, and what
+# is forced to a disk for each input takes most of the time.
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 1 << 30
+# Readers of which an input takes long are read in slices of so many, so that all processes end together.
+SLICE = 25_000
+SLICED = ("forms", "packs", "agreement", "litellm", "pages", "backups")
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -70,7 +82,8 @@ class Fuzzed(msgspec.Struct, frozen=True):
 
 
 class Progress:
-    """Which input of which reader is being read, so that whoever watches knows it when the process is gone."""
+    """Which input of which reader is being read, and what came of those before it, so that whoever watches knows it
+    when the process is gone."""
 
     def __init__(self, path: Path, *, make: bool = False) -> None:
         if make:
@@ -79,15 +92,25 @@ class Progress:
             self._mapped = mmap.mmap(file.fileno(), _PLACE_BYTES)
 
     def begin(self, reader: str) -> None:
-        self._mapped[8:] = reader.encode().ljust(_PLACE_BYTES - 8, b"\0")
+        self.at(-1)
+        self._mapped[_PLACE.size :] = reader.encode().ljust(_PLACE_BYTES - _PLACE.size, b"\0")
 
-    def at(self, number: int) -> None:
-        self._mapped[:8] = (number + 1).to_bytes(8, "little")
+    def at(self, number: int, values: int = 0, refused: int = 0, slowest_s: float = 0.0) -> None:
+        _PLACE.pack_into(self._mapped, 0, number + 1, values, refused, slowest_s)
 
     @property
-    def place(self) -> tuple[str, int]:
-        """The reader, and the number of the input; -1 while it is opened."""
-        return self._mapped[8:].rstrip(b"\0").decode(), int.from_bytes(self._mapped[:8], "little") - 1
+    def reader(self) -> str:
+        return self._mapped[_PLACE.size :].rstrip(b"\0").decode()
+
+    @property
+    def place(self) -> tuple[int, int, int, float]:
+        """The number of the input, -1 while the reader is opened; values, refused and the slowest before it."""
+        after, values, refused, slowest_s = _PLACE.unpack_from(self._mapped)
+        return after - 1, values, refused, slowest_s
+
+
+# What broke a law, while a reader is being read.
+_NOTED = "noted"
 
 
 # The process that reads
@@ -102,20 +125,26 @@ def read_all(asked: argparse.Namespace, progress: Progress) -> None:
     folder, first = asked.child, asked.first
     done = {each.reader for each in results_in(folder)}
     for reader in [READERS[name] for name in asked.reader or READERS if name not in done]:
-        progress.at(-1)
         progress.begin(reader.name)
         place = folder / reader.name
-        place.mkdir(exist_ok=True)
-        fuzzed = _read(reader, asked.seed, range(first, asked.inputs or reader.in_suite), progress, place)
+        # A process that ended left its files.
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        fuzzed = _read(reader, asked.seed, range(first, asked.last or reader.in_suite), progress, place)
         first = 0
-        with (folder / "results").open("ab") as out:
-            out.write(msgspec.json.encode(fuzzed) + b"\n")
+        _write_result(folder, fuzzed)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def results_in(folder: Path) -> list[Fuzzed]:
     path = folder / "results"
     lines = path.read_bytes().splitlines() if path.exists() else []
     return [msgspec.json.decode(line, type=Fuzzed) for line in lines]
+
+
+def _write_result(folder: Path, fuzzed: Fuzzed) -> None:
+    with (folder / "results").open("ab") as out:
+        out.write(msgspec.json.encode(fuzzed) + b"\n")
 
 
 def _read(reader: Any, seed: str, numbers: range, progress: Progress, folder: Path) -> Fuzzed:
@@ -136,7 +165,7 @@ def _read(reader: Any, seed: str, numbers: range, progress: Progress, folder: Pa
             if how:
                 broken[path.name] = Broken(-1, f"{path.name}: {how}", where, 0, "")
         for number in numbers:
-            progress.at(number)
+            progress.at(number, values, refused, slowest_s)
             content = make(Mutator(Random(f"{seed}/{reader.name}/{number}"), valid))
             how, where, is_value, spent_s = _tried(reader, read, content)
             values += is_value
@@ -146,6 +175,7 @@ def _read(reader: Any, seed: str, numbers: range, progress: Progress, folder: Pa
                 how, peak_mb = f"memory: it grew by {now_mb - before_mb:.0f} MB", now_mb
             if how:
                 _note(broken, Broken(number, how, where, len(content), content.hex()))
+                (folder.parent / _NOTED).write_bytes(msgspec.json.encode(list(broken.values())))
         cpu_s = time.process_time() - begun_s
     return Fuzzed(
         reader.name, values + refused, values, refused, tuple(broken.values()), round(_peak_mb() - before_mb, 1),
@@ -199,27 +229,54 @@ def _peak_mb() -> float:
 # The process that watches
 
 
-def fuzz(names: Sequence[str] = (), *options: str) -> list[Fuzzed]:
-    """Give inputs to readers, to all where none is named, as `options` of the command say. An input that ends the
-    process is noted, and the next ones are read."""
-    ended: dict[str, list[Broken]] = {}
-    first = 0
-    with tempfile.TemporaryDirectory(prefix="clauseway-fuzz-") as name:
+def fuzz(names: Sequence[str] = (), seed: str = "1", first: int = 0, last: int = 0) -> list[Fuzzed]:
+    """Give inputs to readers, to all where none is named: from `first` up to `last`, or as many as in the suite. An
+    input that ends the process is noted, and the next ones are read."""
+    has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
+    in_memory = has_room and "TMPDIR" not in os.environ
+    with tempfile.TemporaryDirectory(prefix="clauseway-fuzz-", dir=_MEMORY if in_memory else None) as name:
         folder = Path(name)
-        while (stopped := _round(names, options, first, folder)) is not None:
-            reader, broken = stopped
-            ended.setdefault(reader, []).append(broken)
-            first = broken.number + 1
-        results = results_in(folder)
-    return [msgspec.structs.replace(each, broken=(*ended.get(each.reader, ()), *each.broken)) for each in results]
+        parts: list[Fuzzed] = []
+        while (stopped := _round(names, ("--seed", seed, "--last", str(last)), first, folder)) is not None:
+            parts.append(stopped)
+            first = stopped.broken[-1].number + 1
+        return merged([*parts, *results_in(folder)])
 
 
-def _round(names: Sequence[str], options: Sequence[str], first: int, folder: Path) -> tuple[str, Broken] | None:
-    """Read on in a new process until all is read, or until an input stops it: which one of which reader, and how."""
+def merged(parts: Sequence[Fuzzed]) -> list[Fuzzed]:
+    """Return the parts of each reader as one."""
+    whole: dict[str, Fuzzed] = {}
+    for part in parts:
+        before = whole.get(part.reader)
+        whole[part.reader] = part if before is None else _added(before, part)
+    return list(whole.values())
+
+
+def _added(before: Fuzzed, part: Fuzzed) -> Fuzzed:
+    return Fuzzed(
+        reader=part.reader,
+        inputs=before.inputs + part.inputs,
+        values=before.values + part.values,
+        refused=before.refused + part.refused,
+        broken=(*before.broken, *part.broken),
+        memory_mb=max(before.memory_mb, part.memory_mb),
+        slowest_s=max(before.slowest_s, part.slowest_s),
+        cpu_s=before.cpu_s + part.cpu_s,
+    )
+
+
+def _round(names: Sequence[str], options: Sequence[str], first: int, folder: Path) -> Fuzzed | None:
+    """Read on in a new process until all is read, or until an input stops it: its reader up to that input, which is the
+    last that broke a law."""
     progress = Progress(folder / "progress", make=True)
+    (folder / _NOTED).unlink(missing_ok=True)
     command = [sys.executable, str(HERE / "fuzzing.py"), "--child", str(folder), "--first", str(first), *options]
     command += [word for name in names for word in ("--reader", name)]
+    temporary = folder / "temporary"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    environment["TMPDIR"] = str(temporary)
     with (folder / "errors").open("w") as errors:
         process = subprocess.Popen(command, stdout=errors, stderr=errors, cwd=ROOT, env=environment)
         watched, since_s = progress.place, time.monotonic()
@@ -235,11 +292,18 @@ def _round(names: Sequence[str], options: Sequence[str], first: int, folder: Pat
                     break
     if process.returncode == 0:
         return None
-    (reader, number), said = progress.place, (folder / "errors").read_text()[-2000:]
+    said = (folder / "errors").read_text()[-2000:]
+    number, values, refused, slowest_s = progress.place
     if number < 0:
-        raise RuntimeError(f"{reader} cannot be opened, or a valid input is not read:\n{said}")
+        raise RuntimeError(f"{progress.reader} cannot be opened, or a valid input is not read:\n{said}")
     how = f"the process ended with {process.returncode}, or was not done with it in {STALL_S:.0f} s: {said}"
-    return reader, Broken(number, how, "", 0, "")
+    noted = folder / _NOTED
+    broken = msgspec.json.decode(noted.read_bytes(), type=list[Broken]) if noted.exists() else []
+    # The input that ended it counts as refused.
+    return Fuzzed(
+        reader=progress.reader, inputs=values + refused + 1, values=values, refused=refused + 1,
+        broken=(*broken, Broken(number, how, "", 0, "")), memory_mb=0.0, slowest_s=round(slowest_s, 3), cpu_s=0.0,
+    )  # fmt: skip
 
 
 def kept_inputs(name: str) -> Iterator[Path]:
@@ -250,47 +314,61 @@ def kept_inputs(name: str) -> Iterator[Path]:
 # The command
 
 
-def _record(results: Sequence[Fuzzed], seed: str, *, once: bool) -> dict[str, Any]:
-    described = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
-    commit = subprocess.run(described, cwd=ROOT, capture_output=True, text=True).stdout
+class Run(msgspec.Struct, frozen=True):
+    """What a record is of: the seed, the commit, and whether it is of the longest run."""
+
+    seed: str
+    commit: str
+    once: bool
+
+    def record(self, results: Sequence[Fuzzed], before: dict[str, Any]) -> dict[str, Any]:
+        """The record of this run, joined with the one that stood there before it."""
+        return {
+            "kind": "fuzzing-once" if self.once else "fuzzing",
+            "day": str(datetime.now(UTC).date()),
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+            "commit": self.commit,
+            "seeds": sorted({*before.get("seeds", ()), self.seed}, key=lambda seed: (len(seed), seed)),
+            **({"runs": self._runs(results, before)} if self.once else {}),
+            "memory_mb_max": MEMORY_MB,
+            "cpu_s_max": CPU_S,
+            "readers": self._readers(results, before),
+        }
+
+    def _runs(self, results: Sequence[Fuzzed], before: dict[str, Any]) -> list[dict[str, Any]]:
+        own = {"seed": self.seed, "commit": self.commit}
+        runs = list(before.get("runs", ()))
+        earlier = [name for run in runs if own.items() <= run.items() for name in run["readers"]]
+        others = [run for run in runs if not own.items() <= run.items()]
+        return [*others, own | {"readers": [*earlier, *(each.reader for each in results)]}]
+
+    def _readers(self, results: Sequence[Fuzzed], before: dict[str, Any]) -> list[dict[str, Any]]:
+        """The counts of each reader, those of earlier runs too, in the order of the table."""
+        readers = {reader["name"]: reader for reader in before.get("readers", ())}
+        for each in results:
+            row = _row(each) | ({"seeds": [self.seed]} if self.once else {})
+            readers[each.reader] = _summed(row, readers[each.reader]) if each.reader in readers else row
+        places = {name: place for place, name in enumerate(names())}
+        return sorted(readers.values(), key=lambda reader: places.get(reader["name"], len(places)))
+
+
+def _row(each: Fuzzed) -> dict[str, Any]:
     return {
-        "kind": "fuzzing-once" if once else "fuzzing",
-        "day": str(datetime.now(UTC).date()),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "commit": commit.strip(),
-        "seeds": [seed],
-        **({"runs": [f"seed {seed} at {commit.strip()}"]} if once else {}),
-        "memory_mb_max": MEMORY_MB,
-        "cpu_s_max": CPU_S,
-        "readers": [
-            {
-                "name": each.reader, "inputs": each.inputs, "values": each.values, "refused": each.refused,
-                "broken": len(each.broken), "kept": len(list(kept_inputs(each.reader))), "memory_mb": each.memory_mb,
-                "slowest_s": each.slowest_s,
-            }
-            for each in results
-        ],
+        "name": each.reader, "inputs": each.inputs, "values": each.values, "refused": each.refused,
+        "broken": len(each.broken), "kept": len(list(kept_inputs(each.reader))), "memory_mb": each.memory_mb,
+        "slowest_s": each.slowest_s,
     }  # fmt: skip
 
 
-def _joined(record: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Join a record with the one that stands there. Ends where that has the seed."""
-    before = json.loads(path.read_text())
-    if set(before["seeds"]) & set(record["seeds"]):
-        sys.exit(f"{path} has the seed {record['seeds'][0]}: name another with --seed")
-    earlier = {reader["name"]: reader for reader in before["readers"]}
-    readers = [_summed(reader, earlier.get(reader["name"], reader | _NOTHING)) for reader in record["readers"]]
-    joined = {name: [*before[name], *record[name]] for name in ("seeds", "runs")}
-    return record | joined | {"readers": readers}
+def _summed(row: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    sums = {name: earlier[name] + row[name] for name in ("inputs", "values", "refused", "broken", "seeds")}
+    return row | sums | {name: max(earlier[name], row[name]) for name in ("memory_mb", "slowest_s")}
 
 
-# The counts of a reader before its first input.
-_NOTHING = {"inputs": 0, "values": 0, "refused": 0, "broken": 0}
-
-
-def _summed(reader: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
-    sums = {name: earlier[name] + reader[name] for name in _NOTHING}
-    return reader | sums | {name: max(earlier[name], reader[name]) for name in ("memory_mb", "slowest_s")}
+def readers_without(seed: str, record: dict[str, Any]) -> list[str]:
+    """The readers that had no input of the seed yet."""
+    done = {reader["name"] for reader in record.get("readers", ()) if seed in reader["seeds"]}
+    return [name for name in names() if name not in done]
 
 
 def names() -> Iterator[str]:
@@ -313,7 +391,25 @@ def _tell(done: Fuzzed, seed: str, keep: Path) -> None:
         print(f"    {broken.number}: {broken.how}\n      {broken.where}\n      {path}", flush=True)
 
 
-def main() -> int:
+def slices(reader: str, inputs: int) -> Iterator[tuple[int, int]]:
+    """The numbers of a reader's inputs: cut into slices where one takes long."""
+    size = SLICE if reader in SLICED and inputs else max(inputs, 1)
+    for first in range(0, max(inputs, 1), size):
+        yield first, min(first + size, inputs)
+
+
+def results(readers: Sequence[str], seed: str, inputs: int, processes: int) -> Iterator[Fuzzed]:
+    """Give each reader its inputs, in so many processes at once, and yield what came of each when it is done."""
+    with ThreadPoolExecutor(processes) as threads:
+        parts = {
+            reader: [threads.submit(fuzz, [reader], seed, first, last) for first, last in slices(reader, inputs)]
+            for reader in readers
+        }
+        for reader in readers:
+            yield from merged([part for done in parts[reader] for part in done.result()])
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python tests/readers/fuzzing.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--inputs", type=int, default=0)
     parser.add_argument("--reader", action="append", default=[])
@@ -323,27 +419,31 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="with --record: it is the record of the longest run")
     parser.add_argument("--keep", type=Path, default=ROOT / "build/fuzzing")
     parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--last", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    asked = _options()
     if asked.child:
         progress = Progress(asked.child / "progress")
         read_all(asked, progress)
         # Libraries that wait for their threads at the end are not what is looked at.
         sys.stdout.flush()
         os._exit(0)
-    options = ["--inputs", str(asked.inputs), "--seed", asked.seed]
-    results = []
-    with ThreadPoolExecutor(asked.processes) as threads:
-        for some in threads.map(lambda name: fuzz([name], *options), asked.reader or names()):
-            _tell(some[0], asked.seed, asked.keep)
-            results += some
-    if asked.record:
-        record = _record(results, asked.seed, once=asked.once)
-        if asked.once and asked.record.exists():
-            record = _joined(record, asked.record)
-        asked.record.parent.mkdir(parents=True, exist_ok=True)
-        asked.record.write_text(json.dumps(record, indent=1) + "\n")
-    return 1 if any(done.broken for done in results) else 0
+    before = json.loads(asked.record.read_text()) if asked.once and asked.record and asked.record.exists() else {}
+    missing = readers_without(asked.seed, before)
+    readers = [name for name in asked.reader or names() if name in missing]
+    run = Run(asked.seed, described(), asked.once)
+    done: list[Fuzzed] = []
+    for each in results(readers, asked.seed, asked.inputs, asked.processes):
+        _tell(each, asked.seed, asked.keep)
+        done.append(each)
+        if asked.record:
+            asked.record.parent.mkdir(parents=True, exist_ok=True)
+            asked.record.write_text(json.dumps(run.record(done, before), indent=1) + "\n")
+    return 1 if any(each.broken for each in done) else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ python -m tests.simulator --planted                 which seed finds each plante
 import argparse
 import os
 import platform
-import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -26,6 +25,9 @@ from .hunting import FoundBug, Summary, hunt, seeds_for
 from .laws import LAWS
 from .planted import BUGS, UNSEEN
 from .stories import tell
+
+sys.path.append(str(Path(__file__).parents[1]))
+from commits import described  # lies beside the folder of this module
 
 
 def main() -> int:
@@ -112,10 +114,6 @@ def _hunt_one(place: int, most: int) -> FoundBug:
     return hunt(BUGS[place], seeds_for(BUGS[place], most))
 
 
-def _commit() -> str:
-    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-
-
 def _record(summary: Summary, seeds: range) -> dict[str, Any]:
     """What was run of these seeds, and what came of it."""
     return {
@@ -132,7 +130,7 @@ def _joined(path: Path, seeds: range) -> dict[str, Any]:
     if not path.exists():
         return {}
     record: dict[str, Any] = msgspec.json.decode(path.read_bytes())
-    if record["commit"] != _commit():
+    if record["commit"] != described():
         sys.exit(f"{path} is of commit {record['commit']}: remove it, or run that commit")
     for part in record["parts"]:
         first, last = map(int, part.split(" to "))
@@ -156,7 +154,7 @@ def _write(path: Path, kind: str, record: dict[str, Any], planted: list[FoundBug
         "day": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}",
-        "commit": _commit(),
+        "commit": described(),
         **record,
         "laws": list(LAWS),
         "planted": planted,
