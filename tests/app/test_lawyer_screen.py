@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -56,6 +56,18 @@ def test_a_question_is_answered_in_a_word_beside_its_clause(
     page = client.get("/lawyer", params=asked).text
     assert verdict(page) == said
     assert f">{place}</a>" in page
+
+
+@pytest.mark.parametrize("written", [str.upper, str.title, " {} ".format])
+@pytest.mark.parametrize("part", ["party", "product", "cloud", "action"])
+def test_an_address_takes_names_in_any_case(client: TestClient, part: str, written: Callable[[str], str]) -> None:
+    asked = ASKED | {"as_of": "2026-04-26"}
+    page = client.get("/lawyer", params=asked | {part: written(asked[part])}).text
+    assert verdict(page) == "forbidden"
+    link = r'href="([^"]*)">The link to this answer'
+    pages = (page, client.get("/lawyer", params=asked).text)
+    again, same = (re.sub("known_at=[^&]*", "", re.findall(link, each)[0]) for each in pages)
+    assert again == same
 
 
 def test_its_form_has_a_field_for_every_part_of_a_question(client: TestClient) -> None:

@@ -1,11 +1,13 @@
 """Every page in a real browser: judged by axe-core, on wide and narrow screens, in light and dark, by keyboard and on
 paper. axe-core comes from npm, locked."""
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pypdf
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from sample_pages import DAY_REQUESTS, LINE, STATEMENT
@@ -39,6 +41,15 @@ ADDRESSES = (
 )
 MONITORING = Path(web.__file__).with_name("monitoring")
 GRAVE = ("serious", "critical")
+NARROWEST = 320
+# The cells and drawn labels of a page that end beyond what is seen of them without scrolling sideways.
+CUT_OFF = """() => [...document.querySelectorAll("td, tbody th, .figure, .row-label")].filter(cell => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  const seen = cell.closest(".scroll, body").getBoundingClientRect();
+  const boxes = [...range.getClientRects()].filter(box => box.width > 1);
+  return boxes.some(box => box.right > seen.right + 1 || box.left < seen.left - 1);
+}).map(cell => cell.textContent.trim())"""
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +110,10 @@ def judge(page: Page, axe: str) -> None:
         grave = {each["id"]: [node["html"] for node in each["nodes"]] for each in found if each["impact"] in GRAVE}
         assert grave == {}, viewport
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    for width in (NARROW["width"], NARROWEST):
+        page.set_viewport_size({"width": width, "height": 844})
+        # The engineer's table of deployments is wider than that: it is scrolled sideways.
+        assert page.url.endswith("/engineer") or page.evaluate(CUT_OFF) == [], width
 
 
 def test_the_screens_are_reached_from_each_other_by_keyboard(served: Served, page: Page) -> None:
@@ -182,3 +197,15 @@ def test_on_paper_there_is_the_answer_without_what_can_only_be_clicked(served: S
     expect(page.locator(".verdict")).to_be_visible()
     expect(page.locator("nav")).to_be_hidden()
     expect(page.locator("form")).to_be_hidden()
+
+
+def test_on_paper_stand_the_changes_the_readings_and_the_whole_command(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/lawyer")
+    command = "clauseway decide --action serve " + " ".join(f"--supposing-{number} none" for number in range(20))
+    page.locator(".answer pre code").evaluate("(code, text) => { code.textContent = text; }", command)
+    printed = pypdf.PdfReader(io.BytesIO(page.pdf(format="A4")))
+    text = " ".join(" ".join(sheet.extract_text() for sheet in printed.pages).split())
+    for said in ("What would change this", "from 2026-04-27: permitted", "a4 (usual)", "a3"):
+        assert said in text
+    assert command.replace(" ", "") in text.replace(" ", "")
+    assert " Ask " not in text

@@ -29,6 +29,9 @@ _MONTHS = (
     "December",
 )
 
+# So many letters of a label find room on the narrowest screens.
+_LABEL_LETTERS = 38
+
 
 @cache
 def environment() -> Environment:
@@ -46,7 +49,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        day=_day, month=_month, count=_count, days=_days, css_string=_css_string, data_uri=_data_uri
+        day=_day,
+        month=_month,
+        count=_count,
+        days=_days,
+        two_lines=_two_lines,
+        css_string=_css_string,
+        data_uri=_data_uri,
     )
     templates.globals.update(drawn_of=drawn_of, bar_px=BAR_PX, legend=LEGEND)
     return templates
@@ -82,6 +91,16 @@ def _month(period: str) -> str:
 
 def _count(number: int) -> str:
     return f"{number:,}"
+
+
+def _two_lines(text: str) -> tuple[str, str]:
+    """Return a label in the two lines that it takes on a narrow screen; the second is empty where
+    one is enough."""
+    if len(text) <= _LABEL_LETTERS:
+        return text, ""
+    spaces = [at for at, letter in enumerate(text) if letter == " "] or [len(text)]
+    middle = min(spaces, key=lambda at: abs(at - len(text) / 2))
+    return text[:middle], text[middle + 1 :]
 
 
 def _data_uri(svg: str) -> str:

@@ -90,6 +90,7 @@ def lawyer_page(
     """Return the screen with the question answered; where it is invalid, with its problems beside
     the fields. An address that asks nothing asks for the agreement's first right of interest."""
     asked = _first_question(opened, today, known_at) if asked == QuestionAsked() else asked
+    asked = _as_written(opened.catalog, asked)
     words = Wording.of(each_of(opened))
     answer, problems = None, tuple[Problem, ...]()
     try:
@@ -107,6 +108,16 @@ def lawyer_page(
         plain_words=plain_words(opened, as_of, known_at),
         as_of=as_of,
     )
+
+
+def _as_written(catalog: Catalog, asked: QuestionAsked) -> QuestionAsked:
+    """Return the question with its names as the agreement writes them, whatever their case."""
+    names = dict(asked.names)
+    for name, typed in asked.names.items():
+        if name in BY_NAME and BY_NAME[name].any_case:
+            written = {known.casefold(): known for known in BY_NAME[name].names(catalog)}
+            names[name] = written.get(typed.strip().casefold(), typed)
+    return msgspec.structs.replace(asked, names=names)
 
 
 def plain_words(opened: Opened, as_of: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
