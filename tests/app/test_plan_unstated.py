@@ -155,7 +155,7 @@ def test_what_an_agreement_forbids_is_refused_though_another_is_silent(tmp_path:
     assert served(made, "gpt-4o-mini", "2026-05-09") == {"azure": "unstated", "aws": "unstated"}
     assert served(made, "gpt-4o-mini", "2026-05-10") == {"azure": "permitted"}
     message = refusal_on_aws(made, "2026-05-10").message
-    assert message.startswith("The agreement does not let openai sell gpt-4o-mini on aws: forbidden by B1.azure (")
+    assert message.startswith("OpenAI may not sell gpt-4o-mini on AWS (forbidden by B1.azure, B1.md:")
     assert "unstated =" not in message
 
 
@@ -164,7 +164,9 @@ def test_a_refusal_names_the_setting_that_would_serve(tmp_path: Path, both: Open
     assert served(made, "gpt-4o-mini", "2026-05-09") == {}
     refused = refusal_on_aws(made, "2026-05-09")
     assert refused.outcome == "unstated"
-    assert refused.message.startswith("No agreement in force states that openai may sell gpt-4o-mini on aws: unstated ")
+    assert refused.message.startswith(
+        "No agreement in force states that OpenAI may sell gpt-4o-mini on AWS (unstated by "
+    )
     assert refused.message.endswith('unstated = "serve" at the top of clauseway.toml would serve it.')
 
 

@@ -11,7 +11,7 @@ from gateway_rig import MESSAGES, MODEL, PRODUCT, REFUSAL, SECRET, Rig, status
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import each_of
 from clauseway.app.screens.engineer_page import GLANCE, Glance, path_of, percentile_ms, together
-from clauseway.gateway.plan import Epoch, Route
+from clauseway.gateway.plan import Epoch, Route, Unserved
 from clauseway.gateway.wire.errors import FORBIDDEN
 from clauseway.web.engineer import CandidateShown
 from clauseway.wording.names import Wording
@@ -69,6 +69,27 @@ def test_a_request_that_several_clouds_terms_refuse_is_counted_once(rig: Rig) ->
     assert counts["refused"] == {"aws": 1, "google": 1}
     assert counts["refusals"] == {FORBIDDEN.code: 1}
     assert (counts["requests"], glance.requests, glance.statuses) == (1, 1, {"403": 1})
+
+
+def test_where_a_deployment_is_missing_no_clause_is_to_blame(rig: Rig) -> None:
+    missing = Unserved(cloud="oci", message="On OCI it may be sold.", terms=("A5.any-cloud",))
+    with Rig(rig.home / "missing") as other:
+        other.home.mkdir()
+        other.cloud("azure")
+        route = Route(
+            candidates=(), refusals=(REFUSAL,), unserved=(missing,), everywhere="On OCI it may be sold. Elsewhere not."
+        )
+        epoch = Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|direct": route})
+        other.start(other.plan(epochs=(epoch,)))
+        answers = [other.post(), asked_of_aws(other)]
+        glance = GLANCE.decode(told(other, "/glance"))
+    anywhere, on_aws = [answer.json()["error"] for answer in answers]
+    assert (anywhere["code"], anywhere["message"]) == ("no_deployment", "On OCI it may be sold. Elsewhere not.")
+    assert (on_aws["code"], on_aws["message"]) == ("forbidden_by_agreement", REFUSAL.message)
+    assert [view["terms"] for view in glance.not_served] == [
+        ["A4.azure-exclusive"],
+        ["A5.any-cloud", "A4.azure-exclusive"],
+    ]
 
 
 def test_it_tells_why_a_deployment_failed_and_what_room_its_quota_leaves(rig: Rig) -> None:

@@ -2,8 +2,11 @@
 timeline."""
 
 import re
+from collections.abc import Iterable, Sequence
 
+from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Decision, Outcome
+from clauseway.wording.names import OUTSIDE, Wording, listed
 
 # The command that says of which class a product is that no agreement names.
 RECORD_PRODUCT = (
@@ -13,6 +16,8 @@ RECORD_PRODUCT = (
 _OWN_READING = re.compile(r"ours \(([^()]*)\)")
 # The words for days before the first amendment.
 NOT_YET = "No amendment is in force yet."
+# A cloud and a region of it; the region is empty where the agreement tells none apart.
+CloudRegion = tuple[str, str]
 
 
 def from_source(source: str) -> str:
@@ -22,24 +27,60 @@ def from_source(source: str) -> str:
 
 
 def refusal_sentence(
-    decision: Decision, seller: str, product: str, cloud: str, region: str = ""
+    words: Wording, decision: Decision, seller: str, product: str, *places: CloudRegion
 ) -> str:
-    """Return a refusal for the caller: the sale, the clause, and the facts that would permit it."""
+    """Return a refusal for the caller: the sale, the clause, and the facts that would permit it.
+
+    The places are those for which the decision is the same. The clause is cited by its place in the
+    text, where its sources stand.
+    """
     first = decision.reasons[0]
-    clause = f"{first.term} ({first.document}, line {first.line}; {from_source(first.source)})"
-    where = f"{cloud} in {region}" if region else cloud
+    line = f":{first.line}" if first.line else ""
+    clause = f"{decision.outcome} by {first.term}, {first.document}{line}"
+    sale = f"{words.name(seller)} may not sell {product} on {_places(words, places, 'or')}"
     # The operator can decide otherwise about what is unstated, so the refusal says how.
     if decision.outcome is Outcome.UNSTATED:
         return (
-            f"No agreement in force states that {seller} may sell {product} on {where}: "
-            f"unstated by {clause}{first.note and f': {first.note}'}. "
+            f"No agreement in force states that {sale.replace(' may not ', ' may ', 1)} ({clause})"
+            f"{first.note and f': {first.note}'}. "
             'This gateway refuses what is unstated; unstated = "serve" at the top of '
             "clauseway.toml would serve it."
         )
-    return (
-        f"The agreement does not let {seller} sell {product} on {where}: "
-        f"{decision.outcome} by {clause}: {first.text}{_needed(decision)}"
-    )
+    return f"{sale} ({clause}): {first.text}{words.spelt(_needed(decision))}"
+
+
+def unserved_sentence(
+    words: Wording, outcome: Outcome, seller: str, product: str, *places: CloudRegion
+) -> str:
+    """Return that a sale would be served at places, and that no deployment there makes it."""
+    name, where = words.name(seller), _places(words, places, "and")
+    missing = f"no deployment of it there is sold by {name}"
+    if outcome is Outcome.UNSTATED:
+        return (
+            f"No agreement in force states that {name} may sell {product} on {where}; "
+            f"this gateway serves what is unstated, but {missing}."
+        )
+    return f"On {where} {name} may sell {product}, but {missing}."
+
+
+def why_nowhere(
+    words: Wording,
+    seller: str,
+    product: str,
+    unserved: Iterable[tuple[CloudRegion, Decision]],
+    refused: Iterable[tuple[CloudRegion, Decision]],
+) -> str:
+    """Return why no place serves a sale: where only a deployment is missing comes first, then each
+    clause once, with all the places that it closes."""
+    lacking = [
+        unserved_sentence(words, decision.outcome, seller, product, *places)
+        for decision, places in _alike((each, each[1].outcome) for each in unserved)
+    ]
+    closed = [
+        refusal_sentence(words, decision, seller, product, *places)
+        for decision, places in _alike((each, _grounds(each[1])) for each in refused)
+    ]
+    return " ".join([*lacking, *closed])
 
 
 def deciding_clause(decision: Decision) -> str:
@@ -47,6 +88,32 @@ def deciding_clause(decision: Decision) -> str:
     first = decision.reasons[0]
     note = f" ({first.note})" if first.note else ""
     return f"{first.amendment} {first.term}{note}: {first.text}{_needed(decision)}"
+
+
+def _alike(
+    decided: Iterable[tuple[tuple[CloudRegion, Decision], object]],
+) -> list[tuple[Decision, list[CloudRegion]]]:
+    """Return the decisions that read the same as one, with their places."""
+    groups: dict[object, tuple[Decision, list[CloudRegion]]] = {}
+    for (place, decision), reads in decided:
+        groups.setdefault(reads, (decision, []))[1].append(place)
+    return list(groups.values())
+
+
+def _grounds(decision: Decision) -> tuple[object, ...]:
+    """Return what a refusal says of its grounds."""
+    first = decision.reasons[0]
+    return decision.outcome, first.citation, first.note, _needed(decision)
+
+
+def _places(words: Wording, places: Sequence[CloudRegion], conjunction: str) -> str:
+    return listed([_place(words.name(cloud), region) for cloud, region in places], conjunction)
+
+
+def _place(cloud: str, region: str) -> str:
+    if region == ELSEWHERE:
+        return f"{cloud} {OUTSIDE}"
+    return f"{cloud} in {region}" if region else cloud
 
 
 def _needed(decision: Decision) -> str:

@@ -84,6 +84,15 @@ class Wording(msgspec.Struct, frozen=True):
     def name(self, identifier: str) -> str:
         return self.spelled.get(identifier, identifier)
 
+    def spelt(self, text: str) -> str:
+        """Return a text that names parties and clouds by their identifiers with their names."""
+        if not self.spelled:
+            return text
+        identifiers = "|".join(map(re.escape, sorted(self.spelled, reverse=True)))
+        # Not within a longer identifier: `A1.share-microsoft-openai`.
+        alone = rf"(?<![\w.:/-])(?:{identifiers})(?![\w:/-]|\.\w)"
+        return re.sub(alone, lambda named: self.name(named[0]), text)
+
     def names(self, identifiers: Iterable[str], conjunction: str = "and") -> str:
         return listed([self.name(identifier) for identifier in sorted(identifiers)], conjunction)
 

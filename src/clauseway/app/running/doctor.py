@@ -30,10 +30,9 @@ from clauseway.app.opening.offerings import shipped_models
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.opening.restored import origin_of, refuse_beside_another
-from clauseway.app.opening.several import Opened, text_hash, title_of
+from clauseway.app.opening.several import Opened, each_of, text_hash, title_of
 from clauseway.app.running.planning import (
     prices_now,
-    refusal,
     served_outcomes,
     snapshot_at,
     surface_at,
@@ -52,6 +51,8 @@ from clauseway.spool.copier import introduce
 from clauseway.spool.follower_messages import BadMessage
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.values import NOT_JSON, InvalidInput, KnownAt, Problem
+from clauseway.wording.decided import refusal_sentence
+from clauseway.wording.names import Wording
 
 T = TypeVar("T")
 _AT_ONCE = 8  # deployments examined together: most of the time is waiting
@@ -385,9 +386,13 @@ class _DeploymentChecks:
         # An agreement may well close some segments to a seller: that is no fault of the deployment.
         if len(refused) < len(decisions):
             return self._check("agreement", f"{text}, except to {', '.join(refused)}")
-        message = refusal(
-            next(iter(refused.values())), written.seller, product, written.cloud
-        ).message
+        message = refusal_sentence(
+            Wording.of(each_of(opened)),
+            next(iter(refused.values())),
+            written.seller,
+            product,
+            (written.cloud, ""),
+        )
         return self._check(
             "agreement", message, "Take the deployment out, or record the facts that it waits for."
         )

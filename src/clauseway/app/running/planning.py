@@ -57,12 +57,19 @@ from clauseway.gateway.plan import (
     Route,
     SpendCommitment,
     Target,
+    Unserved,
 )
 from clauseway.gateway.plan.file import encode_plan
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, start_of_day_ns
-from clauseway.wording.decided import refusal_sentence
+from clauseway.wording.decided import (
+    CloudRegion,
+    refusal_sentence,
+    unserved_sentence,
+    why_nowhere,
+)
+from clauseway.wording.names import Wording
 
 
 def compile_plan(
@@ -356,6 +363,7 @@ class _Compiler:
         self.served = served_outcomes(unstated)
         self.ahead = [_Ahead(asked, known_at) for asked in each_of(opened)]
         self.primary = first_clouds(opened)
+        self.words = Wording.of(each_of(opened))
         self.rulings: list[Ruling] = []
         self._numbers: dict[str, int] = {}
         self._checked: dict[tuple[str, str], Question] = {}
@@ -405,14 +413,16 @@ class _Compiler:
         }
 
     def _route(self, seller: str, product: str, segment: str, day: date) -> Route:
-        rulings: dict[tuple[str, str], int] = {}
-        refusals: list[Refusal] = []
-        for cloud, region in self._places:
-            decision = self._decide(seller, product, cloud, region, segment, day)
+        rulings: dict[CloudRegion, int] = {}
+        served: list[tuple[CloudRegion, Decision]] = []
+        refused: list[tuple[CloudRegion, Decision]] = []
+        for place in self._places:
+            decision = self._decide(seller, product, *place, segment, day)
             if decision.outcome in self.served:
-                rulings[cloud, region] = self._number(decision)
+                rulings[place] = self._number(decision)
+                served.append((place, decision))
             else:
-                refusals.append(refusal(decision, seller, product, cloud, region))
+                refused.append((place, decision))
         candidates = [
             (index, rulings[place])
             for index, target in enumerate(self.targets)
@@ -424,7 +434,36 @@ class _Compiler:
         candidates.sort(
             key=lambda candidate: self.targets[candidate[0]].label.cloud not in self.primary
         )
-        return Route(candidates=tuple(candidates), refusals=tuple(refusals))
+        deployed = {self.targets[index].label.cloud for index, _ in candidates}
+        unserved = [each for each in served if each[0][0] not in deployed]
+        return Route(
+            candidates=tuple(candidates),
+            refusals=tuple(self._refusal(seller, product, *each) for each in refused),
+            unserved=tuple(self._unserved(seller, product, *each) for each in unserved),
+            everywhere=why_nowhere(self.words, seller, product, unserved, refused)
+            if not candidates and len(unserved) + len(refused) > 1
+            else "",
+        )
+
+    def _refusal(
+        self, seller: str, product: str, place: CloudRegion, decision: Decision
+    ) -> Refusal:
+        return Refusal(
+            cloud=place[0],
+            outcome=decision.outcome,
+            message=refusal_sentence(self.words, decision, seller, product, place),
+            terms=_terms(decision),
+            receipt=decision.receipt.id,
+        )
+
+    def _unserved(
+        self, seller: str, product: str, place: CloudRegion, decision: Decision
+    ) -> Unserved:
+        return Unserved(
+            cloud=place[0],
+            message=unserved_sentence(self.words, decision.outcome, seller, product, place),
+            terms=_terms(decision),
+        )
 
     def _place(self, target: Target) -> tuple[str, str]:
         """Return the cloud of a deployment, and the agreement's region in which it lies: empty
@@ -508,19 +547,12 @@ class _Compiler:
                 Ruling(
                     decision=decision.receipt.id,
                     outcome=decision.outcome,
-                    terms=tuple(reason.term for reason in decision.reasons),
+                    terms=_terms(decision),
                     receipt=msgspec.json.encode(decision.receipt).decode(),
                 )
             )
         return self._numbers[decision.receipt.id]
 
 
-def refusal(decision: Decision, seller: str, product: str, cloud: str, region: str = "") -> Refusal:
-    """Return the refusal of a sale, in words and with its terms and receipt."""
-    return Refusal(
-        cloud=cloud,
-        outcome=decision.outcome,
-        message=refusal_sentence(decision, seller, product, cloud, region),
-        terms=tuple(reason.term for reason in decision.reasons),
-        receipt=decision.receipt.id,
-    )
+def _terms(decision: Decision) -> tuple[str, ...]:
+    return tuple(reason.term for reason in decision.reasons)

@@ -250,6 +250,7 @@ class _Reading:
             param="file",
             headers=first.headers,
             skipped=first.skipped,
+            terms=first.terms,
         )
 
 

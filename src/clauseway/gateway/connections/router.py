@@ -34,7 +34,7 @@ from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import Selected, Selector
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import CandidateSelection, SkippedDeployment
+from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.keys import secret_in
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
@@ -42,7 +42,6 @@ from clauseway.gateway.wire.batch_files import Upload
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.errors import (
     LIMITED,
-    ErrorKind,
     error_response,
     response,
     shortage_response,
@@ -141,7 +140,7 @@ class Router:
             return self._serve_operation(incoming, request_line, client)
         except Refused as refused:
             self._shared.counts.refusals[refused.kind.code] += 1
-            explained = self._explain(request_line, refused.kind, str(refused), refused.skipped)
+            explained = self._explain(request_line, refused)
             lines = refused.headers + explained + client.head_lines
             if refused.closes and incoming.keep_alive:
                 incoming.keep_alive = False
@@ -151,13 +150,7 @@ class Router:
             # After the head of an answer to HEAD a client expects the next answer, not a body.
             return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
 
-    def _explain(
-        self,
-        request_line: RequestLine | None,
-        kind: ErrorKind,
-        message: str,
-        skipped: tuple[SkippedDeployment, ...] = (),
-    ) -> bytes:
+    def _explain(self, request_line: RequestLine | None, refused: Refused) -> bytes:
         """Keep the explanation of a refused request, if its customer is known; return the header line
         that names the request."""
         shared, customer = self._shared, self._project
@@ -168,10 +161,11 @@ class Router:
                 buyer=customer.buyer,
                 operation=request_line.operation.name,
                 model=self._model,
-                skipped=skipped,
+                skipped=refused.skipped,
                 attempted=(),
-                status=kind.status,
-                message=message,
+                status=refused.kind.status,
+                message=str(refused),
+                refused_by=refused.terms,
             )
             shared.finished(number, explanation, monotonic_ns(), b"")
         return shared.identity_lines(number)
@@ -237,7 +231,8 @@ class Router:
             shortage = customer.allowance.admit(shared.wheel.now_s)
             if shortage is not None and not shortage.may_grow:
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
-                lines = self._explain(request_line, LIMITED, shortage.message) + client.head_lines
+                refused = Refused(LIMITED, shortage.message)
+                lines = self._explain(request_line, refused) + client.head_lines
                 lines += customer.allowance.rate_limit_headers(shared.wheel.now_s)
                 return _in_clients_shape(shortage_response(shortage, lines), request_line, incoming)
         if request_line.operation.state is State.LISTS:

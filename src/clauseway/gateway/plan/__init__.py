@@ -25,6 +25,7 @@ from clauseway.gateway.plan.contents import (
     Route,
     SpendCommitment,
     Target,
+    Unserved,
     UsageQuestion,
 )
 
@@ -43,5 +44,6 @@ __all__ = [
     "Route",
     "SpendCommitment",
     "Target",
+    "Unserved",
     "UsageQuestion",
 ]

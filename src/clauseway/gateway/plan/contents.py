@@ -141,15 +141,27 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     receipt: str
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
+class Unserved(msgspec.Struct, frozen=True, kw_only=True):
+    """A cloud on which the sale would be served, and no deployment makes it: a sentence that says
+    so, and the terms that permit the sale."""
+
+    cloud: str
+    message: str
+    terms: tuple[str, ...]
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The route of one (seller, product, segment) in one epoch.
 
     `candidates` are (index into `targets`, index into `rulings`), in order of preference;
-    `refusals` are by cloud.
+    `refusals` and `unserved` are by cloud. `everywhere` says of all of these clouds together why
+    none serves; empty where one does, or where there is only one of them.
     """
 
     candidates: tuple[tuple[int, int], ...]
     refusals: tuple[Refusal, ...] = ()
+    unserved: tuple[Unserved, ...] = ()
+    everywhere: str = ""
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):

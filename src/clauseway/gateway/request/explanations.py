@@ -48,7 +48,8 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer
     alone, and `is_estimated` says that the cloud did not report them; `status` is what the client
-    got, `message` the refusal in words, empty where there was an answer.
+    got, `message` the refusal in words, empty where there was an answer, and `refused_by` the terms
+    of the agreement that it is about.
     """
 
     event_ns: int
@@ -59,6 +60,7 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempted: tuple[EndedAttempt, ...]
     status: int
     message: str
+    refused_by: tuple[str, ...] = ()
     candidate: Candidate | None = None
     candidates: tuple[Candidate, ...] = ()
     strategy: str = ""
@@ -96,6 +98,7 @@ class Explanations:
         self._strategies: list[str] = [""] * _KEPT
         self._skipped: list[tuple[SkippedDeployment, ...]] = [()] * _KEPT
         self._attempted: list[bytes] = [b""] * _KEPT
+        self._refused_by: list[tuple[str, ...]] = [()] * _KEPT
         self._charged = [0] * _KEPT
 
     def keep(self, number: int, explanation: RequestExplanation) -> None:
@@ -116,6 +119,7 @@ class Explanations:
         self._skipped[place] = explanation.skipped
         attempted = explanation.attempted
         self._attempted[place] = _pack_attempts(attempted) if attempted else b""
+        self._refused_by[place] = explanation.refused_by
         self._charged[place] = explanation.charged
 
     def latest(self) -> Iterator[tuple[int, RequestExplanation]]:
@@ -142,6 +146,7 @@ class Explanations:
             attempted=_unpack_attempts(attempted) if attempted else (),
             status=self._statuses[place],
             message=self._messages[place],
+            refused_by=self._refused_by[place],
             candidate=self._candidate[place],
             candidates=self._candidates[place],
             strategy=self._strategies[place],
@@ -169,6 +174,7 @@ def as_json(identifier: str, explanation: RequestExplanation) -> dict[str, objec
         "served_by": label,
         "decision": candidate.decision if candidate is not None else None,
         "outcome": candidate.outcome if candidate is not None else None,
+        "terms": candidate.terms if candidate is not None else explanation.refused_by,
         "strategy": explanation.strategy,
         "candidates": [
             _with_prices(candidate, explanation) for candidate in explanation.candidates

@@ -150,6 +150,7 @@ class Lifecycle(AttemptOwner):
     _waiting_events: list[bytes] | None = None  # kept until the row of their response is durable
     _status = 0
     _message = ""
+    _refused_by: tuple[str, ...] = ()
     # The answer is decided, or the request is over: only the index or the journal may be awaited.
     _decided = False
     _last_bytes = b""  # what is left to send; of a whole answer, all of it
@@ -324,6 +325,7 @@ class Lifecycle(AttemptOwner):
         kind, message = refused.kind, str(refused)
         self.shared.counts.refusals[kind.code] += 1
         self._skipped = (*self._skipped, *refused.skipped)
+        self._refused_by = refused.terms
         lines = self._header_lines(refused.headers)
         answer = error_response(kind, message, param=refused.param, headers=lines)
         self._finish_with_own_answer(kind.status, answer, message)
@@ -822,6 +824,7 @@ class Lifecycle(AttemptOwner):
             is_estimated=answering_attempt is not None and answering_attempt.is_estimated,
             status=self._status,
             message=self._message,
+            refused_by=self._refused_by,
         )
         shared.finished(self.number, explanation, self._begin_ns, request.forwarded)
 

@@ -19,7 +19,8 @@ _ROOM_S: Final = (
 
 class Refused(Exception):
     """A request that goes no further, and the answer that says why. `skipped` is what was skipped
-    on the way; `closes`: its connection ends with the answer."""
+    on the way, `terms` are those of the agreement that the answer is about; `closes`: its
+    connection ends with the answer."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Refused(Exception):
         param: str | None = None,
         headers: bytes = b"",
         skipped: tuple[SkippedDeployment, ...] = (),
+        terms: tuple[str, ...] = (),
         closes: bool = False,
     ) -> None:
         super().__init__(message)
@@ -36,6 +38,7 @@ class Refused(Exception):
         self.param = param
         self.headers = headers
         self.skipped = skipped
+        self.terms = terms
         self.closes = closes
 
 

@@ -212,6 +212,7 @@ class Selector:
                 param="input_file_id",
                 headers=refused.headers,
                 skipped=refused.skipped,
+                terms=refused.terms,
             ) from None
         return selection
 
@@ -257,39 +258,54 @@ class Selector:
         self, choice: DeploymentChoice, selection: CandidateSelection, cloud: str, model: str
     ) -> NoReturn:
         """Raise Refused: by the agreement with the clause, of the cloud that was asked for or of
-        every closed cloud; else with what deployments lack."""
-        lacking = [skipped for skipped in selection.skipped if not cloud or skipped.cloud == cloud]
+        every closed cloud; else with what deployments lack, or that there is none."""
+        lacking = [
+            skipped
+            for skipped in selection.skipped
+            if cloud in ("", skipped.cloud) and not skipped.terms
+        ]
         refusals = [refusal for refusal in choice.refusals.values() if cloud in ("", refusal.cloud)]
+        is_missing = cloud in choice.unserved if cloud else bool(choice.unserved)
         where = f"on {cloud}" if cloud else "on any cloud"
         # A deployment that only lacks something is permitted: the agreement is not to blame.
         if lacking:
             named = "; ".join(map(str, lacking))
             message = f"No deployment of {model} {where} can serve this request: {named}."
             raise Refused(errors.UNSUPPORTED, message, skipped=selection.skipped)
-        if not refusals:
-            message = self._not_sold(model, where)
-            raise Refused(errors.NO_DEPLOYMENT, message, param="model", skipped=selection.skipped)
-        # Every cloud that its terms close is named, not only the first.
+        message, terms = choice.why_not(cloud)
+        # Where the sale is permitted somewhere, a deployment is missing there: the terms that close
+        # other clouds are not the reason.
+        if is_missing or not refusals:
+            seller = self._customer.buyer.seller
+            message = message or (
+                f"No deployment serves {model} {where} for this key, which buys from {seller}; "
+                "the agreement does not stand in the way."
+            )
+            raise Refused(
+                errors.NO_DEPLOYMENT,
+                message + self._others(model),
+                param="model",
+                skipped=selection.skipped,
+                terms=terms,
+            )
+        # Every cloud that its terms close is counted, not only the first.
         for refusal in refusals:
             self._shared.counts.refused[refusal.cloud] += 1
-        message = " ".join([refusal.message for refusal in refusals])
-        terms = ",".join(dict.fromkeys([term for refusal in refusals for term in refusal.terms]))
-        decision = header_line("x-clauseway-decision", terms)
         raise Refused(
-            errors.FORBIDDEN, message, param="model", headers=decision, skipped=selection.skipped
+            errors.FORBIDDEN,
+            message,
+            param="model",
+            headers=header_line("x-clauseway-decision", ",".join(terms)),
+            skipped=selection.skipped,
+            terms=terms,
         )
 
-    def _not_sold(self, model: str, where: str) -> str:
-        """Say that nothing here serves a model to the key, and who sells it to others."""
+    def _others(self, model: str) -> str:
+        """Return who sells a model here to others, as a sentence behind another; empty where nobody
+        does."""
         seller = self._customer.buyer.seller
         others = [name for name in self._shared.tables.sellers(model) if name != seller]
-        said = (
-            f"No deployment serves {model} {where} for this key, which buys from {seller}; "
-            "the agreement does not stand in the way."
-        )
-        if not others:
-            return said
-        return f"{said} Keys that buy from {' or '.join(others)} may be served."
+        return f" Keys that buy from {' or '.join(others)} may be served." if others else ""
 
 
 def check_not_stored(operation: Operation, needs: Needs) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from clauseway.gateway.plan import Refusal, Target
+from clauseway.gateway.plan import Refusal, Target, Unserved
 from clauseway.gateway.routing.strategies import MOVING, cost, length_of, order
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
@@ -30,22 +30,24 @@ _ANSWERS: Final[Mapping[str, str]] = {
 
 class Candidate(NamedTuple):
     """A target and the ruling by which it serves; `headers` say so in the answer, `decision` names
-    the ruling, and `outcome` is permitted or unstated."""
+    the ruling, `outcome` is permitted or unstated, and `terms` are those that it rests on."""
 
     target: CallTarget
     ruling: int
     headers: bytes
     decision: str
     outcome: str
+    terms: tuple[str, ...] = ()
 
 
 class SkippedDeployment(NamedTuple):
     """A deployment that a request did not go to, and why; both empty where the reason holds for
-    all."""
+    all. `terms` are those of the agreement that rule it out; empty where it is permitted."""
 
     cloud: str
     deployment: str
     reason: str
+    terms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.cloud} {self.deployment}: {self.reason}"
@@ -76,10 +78,10 @@ _SMALL: Final = (0, 0)
 
 
 class DeploymentChoice:
-    """The deployments of a model in one market and stretch. `skipped` are those that the policy
-    rules out. The last `late` options serve a name beyond its published retirement, so they come
-    after all others; `retired` says so where there are no others. Whether they still serve it, their
-    clouds know."""
+    """The deployments of a model in one market and stretch. `skipped` are those that the agreement
+    or the policy rules out; `refusals`, `unserved` and `everywhere` are the route's. The last `late`
+    options serve a name beyond its published retirement, so they come after all others; `retired`
+    says so where there are no others. Whether they still serve it, their clouds know."""
 
     def __init__(
         self,
@@ -89,15 +91,19 @@ class DeploymentChoice:
         skipped: tuple[SkippedDeployment, ...] = (),
         retired: str = "",
         late: int = 0,
+        *,
+        unserved: Mapping[str, Unserved] | None = None,
+        everywhere: str = "",
     ) -> None:
         self.candidates = tuple(option.candidate for option in options)
-        self.refusals = refusals
+        self.refusals, self.unserved, self.everywhere = refusals, unserved or {}, everywhere
         self.retired = retired
         self._late = frozenset(id(option.candidate) for option in options[len(options) - late :])
         self._options = options
         self._strategy = strategy
         self._skipped = skipped
         self._selections: dict[_Kind, CandidateSelection] = {}
+        self._why_not: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._by_cost, self._by_pace = strategy == "cheapest", strategy == "fastest"
         self._moves, self._made_s = strategy in MOVING, 0.0
         targets = [candidate.target.target for candidate in self.candidates]
@@ -153,6 +159,19 @@ class DeploymentChoice:
             selection = self._ordered(selection, length, streamed, cached_at, now_s)
             self._selections[key] = selection
         return selection
+
+    def why_not(self, cloud: str) -> tuple[str, tuple[str, ...]]:
+        """Return why a cloud, or any where it is empty, does not serve the sale, with the terms
+        that this rests on. Refused requests that are alike share it."""
+        if cloud not in self._why_not:
+            places: list[Refusal | Unserved] = [*self.unserved.values(), *self.refusals.values()]
+            places = [place for place in places if cloud in ("", place.cloud)]
+            message = "" if cloud else self.everywhere
+            self._why_not[cloud] = (
+                message or " ".join([place.message for place in places]),
+                tuple(dict.fromkeys([term for place in places for term in place.terms])),
+            )
+        return self._why_not[cloud]
 
     def _sizes(self, body_bytes: int, output_tokens: int, needs: Needs) -> tuple[int, int]:
         """How many of the known limits, smallest first, a request goes beyond: of context, and of

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.clouds.dialect import Address, address_of
-from clauseway.gateway.plan import Key, Plan, Policy, Route, Target
+from clauseway.gateway.plan import Key, Plan, Policy, Refusal, Route, Target, Unserved
 from clauseway.gateway.plan.file import Opened
 from clauseway.gateway.plan.steps import emptied
 from clauseway.gateway.routing.choices import Candidate, DeploymentChoice, Option, SkippedDeployment
@@ -99,10 +99,10 @@ class RoutingTables:
             self._holders.setdefault((holder.target.name, ""), holder)
             self._holders[holder.target.name, holder.target.product] = holder
         self.clouds = frozenset(target.label.cloud for target in plan.targets) | {
-            refusal.cloud
+            place.cloud
             for epoch in plan.epochs
             for route in epoch.routes.values()
-            for refusal in route.refusals
+            for place in _not_served(route)
         }
         self._cuts = sorted(set(_cuts_of(plan)))
         self._hourly = any(target.hourly for target in self.targets)
@@ -264,7 +264,9 @@ class RoutingTables:
             if retirement.begin_ns <= self._begin_ns
         }
         snapshot = model if model in self.plan.snapshots else ""
-        options, late, skipped, retired = [], [], [], []
+        refusals = {refusal.cloud: refusal for refusal in route.refusals}
+        options, late, retired = [], [], []
+        skipped = list(self._ruled_out(seller, self.plan.models[model], rulings, refusals))
         for target, ruling in rulings.items():
             option = self._option(target, ruling)
             its = self.plan.targets[target]
@@ -282,12 +284,33 @@ class RoutingTables:
                 options.append(option)
         return DeploymentChoice(
             [*options, *late],
-            {refusal.cloud: refusal for refusal in route.refusals},
+            refusals,
             policy.strategy,
             tuple(skipped),
             " ".join(dict.fromkeys(retired)) if not options else "",
             late=len(late),
+            unserved={missing.cloud: missing for missing in route.unserved},
+            everywhere=route.everywhere,
         )
+
+    def _ruled_out(
+        self,
+        seller: str,
+        product: str,
+        rulings: Mapping[int, int],
+        refusals: Mapping[str, Refusal],
+    ) -> Iterator[SkippedDeployment]:
+        """Yield the deployments of a sale that the agreement closes, each with the terms."""
+        for at, target in enumerate(self.targets):
+            label = target.deployment
+            refusal = refusals.get(label.cloud)
+            if (
+                at not in rulings
+                and refusal is not None
+                and (label.seller, label.product) == (seller, product)
+            ):
+                reason = f"ruled out by {refusal.terms[0]}"
+                yield SkippedDeployment(label.cloud, label.deployment, reason, refusal.terms)
 
     def _option(self, target: int, ruling: int) -> Option:
         lacks = {
@@ -313,10 +336,21 @@ class RoutingTables:
         )
         headers = b"".join(header_line(name, value) for name, value in lines)
         made = Candidate(
-            target, self._label(decision), headers, decision.decision, decision.outcome
+            target,
+            self._label(decision),
+            headers,
+            decision.decision,
+            decision.outcome,
+            decision.terms,
         )
         self._candidates[at, ruling] = made
         return made
+
+
+def _not_served(route: Route) -> Iterator[Refusal | Unserved]:
+    """Yield why each cloud does not serve a sale, of those that do not."""
+    yield from route.refusals
+    yield from route.unserved
 
 
 def _cuts_of(plan: Plan) -> Iterator[int]:

@@ -1,0 +1,93 @@
+"""Why nobody serves a sale, in one message: where only a deployment is missing first, then each clause once."""
+
+from datetime import date
+
+import pytest
+
+from clauseway.app.opening.configuration import read_configuration
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.running.planning import compile_plan
+from clauseway.gateway.plan import Key, Plan, Route
+from clauseway.gateway.routing.keys import digest
+from clauseway.values import KnownAt, start_of_day_ns
+from selection_rig import HASH_KEY, SECRET, Bench
+
+KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)
+DEPLOYMENT = """
+[[deployment]]
+name = "{cloud}"
+dialect = "openai"
+url = "http://127.0.0.1:1/v1"
+cloud = "{cloud}"
+seller = "openai"
+region = "global"
+auth = {{kind = "bearer", secret = "x"}}
+models = {{"gpt-5.5" = "m"}}
+"""
+NO_DEPLOYMENT = "On AWS Amazon may sell gpt-5.5, but no deployment of it there is sold by Amazon."
+BY_GRANT = (
+    "Amazon may not sell gpt-5.5 on Azure, Google Cloud, OCI or openai-own (conditional by "
+    "A5.ends-exclusive-sale, A5.md:39): Microsoft's exclusive right to sell OpenAI's models ends. Others sell by "
+    "OpenAI's grant. OpenAI must grant it to Amazon; no grant is recorded."
+)
+BY_SALE = (
+    "Amazon may not sell gpt-5.5 on AWS, Azure, Google Cloud, OCI or openai-own (forbidden by A1.sale, A1.md:92): "
+    "Beside OpenAI, Microsoft is the only seller of OpenAI models, in every customer segment."
+)
+# day, seller: all that is said to a key which asks for no cloud, or how it begins
+TOLD = [
+    ("2026-11-20", "amazon", f"{NO_DEPLOYMENT} {BY_GRANT}"),
+    ("2026-04-26", "amazon", BY_SALE),
+    ("2026-11-20", "openai", ""),
+]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    opened = open_agreement()
+    path = tmp_path_factory.mktemp("plan") / "clauseway.toml"
+    path.write_text(DEPLOYMENT.format(cloud="azure") + DEPLOYMENT.format(cloud="aws"))
+    keys = [
+        Key(
+            digest=digest(bytes.fromhex(HASH_KEY), secret.encode()).hex(), organisation="acme", project="p",
+            key_id=seller, seller=seller, segment="any",
+        )
+        for seller, secret in (("openai", SECRET), ("amazon", "sk-amazon"))
+    ]  # fmt: skip
+    configuration = read_configuration(path, opened.catalog)
+    prices = open_prices(KNOWN_AT)
+    return compile_plan(opened, configuration, keys, HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path)
+
+
+def route(made: Plan, seller: str, day: str) -> Route:
+    instant = start_of_day_ns(date.fromisoformat(day))
+    return [epoch for epoch in made.epochs if epoch.begin_ns <= instant][-1].routes[f"{seller}|gpt-5.5|any"]
+
+
+@pytest.mark.parametrize(("day", "seller", "said"), TOLD)
+def test_each_clause_is_said_once(made: Plan, day: str, seller: str, said: str) -> None:
+    told = route(made, seller, day).everywhere
+    assert told == said
+    assert len(told) < 500
+
+
+def test_where_a_deployment_is_missing_the_terms_that_permit_the_sale_are_named(made: Plan) -> None:
+    asked = route(made, "amazon", "2026-11-20")
+    [aws] = asked.unserved
+    assert (aws.cloud, aws.message, aws.terms[0]) == ("aws", NO_DEPLOYMENT, "A5.any-cloud")
+    assert "aws" not in {refusal.cloud for refusal in asked.refusals}
+
+
+def test_a_cloud_that_nothing_closes_is_known_though_nobody_deploys_there(made: Plan) -> None:
+    assert {"google-cloud", "oci"} <= Bench(made).tables.clouds
+
+
+def test_a_served_request_says_which_deployment_the_agreement_ruled_out(made: Plan) -> None:
+    selection = Bench(made).select(at_ns=start_of_day_ns(date(2026, 4, 26)))
+    [candidate] = selection.candidates
+    assert candidate.target.cloud == "azure"
+    assert candidate.terms
+    [skipped] = selection.skipped
+    assert str(skipped) == "aws aws: ruled out by A4.api"
+    assert skipped.terms[0] == "A4.api"
