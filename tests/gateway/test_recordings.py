@@ -42,6 +42,24 @@ OURS = {
     (429, ""): "the deployment is busy",
     (500, ""): "the deployment is broken",
 }
+# Lines of the clouds' heads, added to every recorded answer: the client gets these …
+PASSED = {
+    "x-request-id": "req_1", "request-id": "req_2", "apim-request-id": "3", "x-ms-request-id": "4",
+    "X-MS-Client-Request-Id": "5", "x-amzn-requestid": "6", "openai-processing-ms": "12",
+    "openai-version": "2020-10-01",
+    "x-ratelimit-remaining-requests": "99", "anthropic-ratelimit-tokens-remaining": "98", "x-should-retry": "false",
+    "server": "cloud", "date": "Tue, 24 Nov 2026 10:00:00 GMT",
+}  # fmt: skip
+# … and not these: they name our account, or are between neighbours.
+DROPPED = {
+    "openai-organization": "acme-internal", "OpenAI-Project": "proj_Secret123456", "anthropic-organization-id": "0b2d",
+    "x-ms-region": "East US 2", "x-ms-deployment-name": "acme-gpt", "X-Ms-Azureml-Resource": "acme-prod-eastus",
+    "azureml-model-session": "acme", "set-cookie": "session=1", "keep-alive": "timeout=5",
+    "x-clauseway-cloud": "theirs",
+}  # fmt: skip
+HEADS = "".join(f"{name}: {value}\r\n" for name, value in (PASSED | DROPPED).items())
+# The gateway's own lines, and those that frame a body.
+OWN = re.compile("x-clauseway-|content-length|transfer-encoding|content-type|connection")
 
 
 class Played(NamedTuple):
@@ -97,7 +115,7 @@ class Player:
     async def _answer(self, connection: Connection, _: Received) -> None:
         """The recorded answer; a stream in pieces that end anywhere."""
         exchange, writer = self.exchange, connection.writer
-        head = f"HTTP/1.1 {exchange.status} Recorded\r\n"
+        head = f"HTTP/1.1 {exchange.status} Recorded\r\n{HEADS}"
         if exchange.answer_type:
             head += f"content-type: {exchange.answer_type}\r\n"
         if not exchange.streamed:
@@ -147,8 +165,21 @@ class Player:
             differences.append(
                 f"the client got {answer.status_code} {answer.content[-200:]!r}, not {exchange.answer[-200:]!r}"
             )
+        else:
+            differences += self._differences_of_heads(answer, exchange)
         if self._expected(exchange) not in (received[0].body, _spliced(received[0].body)):
             differences.append(f"the cloud got {received[0].body[:300]!r}")
+        return differences
+
+    def _differences_of_heads(self, answer: httpx.Response, exchange: Exchange) -> list[str]:
+        """Return how the head that a client got differs from the recorded one."""
+        lines = sorted((name, value) for name, value in answer.headers.multi_items() if not OWN.match(name))
+        wanted = sorted((name.lower(), value) for name, value in PASSED.items())
+        differences = [] if lines == wanted else [f"the client got the head {lines}"]
+        if answer.headers.get("content-type", "") != exchange.answer_type:
+            differences.append(f"the client got {answer.headers.get('content-type')!r}, not {exchange.answer_type!r}")
+        if answer.headers.get_list("x-clauseway-cloud") != ["azure"]:
+            differences.append("another than the gateway says which cloud answered")
         return differences
 
     def _expected(self, exchange: Exchange) -> bytes:

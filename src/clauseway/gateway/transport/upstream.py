@@ -29,8 +29,8 @@ _REQUEST_ID: Final = 4
 _ENCODING: Final = 5
 _LIMIT: Final = 6
 _CODING: Final = 7
-# Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else
-# is the client's.
+# Between two neighbours only, or a matter of the cloud's own site, or ours to say, or a name of our
+# account there. Everything else is the client's.
 _ACTIONS: Final = {
     b"connection": _DROP,
     b"keep-alive": _DROP,
@@ -43,6 +43,11 @@ _ACTIONS: Final = {
     b"set-cookie": _DROP,
     b"alt-svc": _DROP,
     b"strict-transport-security": _DROP,
+    b"openai-organization": _DROP,
+    b"openai-project": _DROP,
+    b"anthropic-organization-id": _DROP,
+    b"x-ms-request-id": _PASS,
+    b"x-ms-client-request-id": _PASS,
     b"content-length": _FRAMING,
     b"transfer-encoding": _CODING,
     b"content-type": _CONTENT_TYPE,
@@ -51,7 +56,8 @@ _ACTIONS: Final = {
 }
 # Server-sent events, and AWS's frames around them.
 _EVENT_STREAMS: Final = (b"text/event-stream", b"application/vnd.amazon.eventstream")
-_OURS: Final = b"x-clauseway-"
+# Besides our own: what Azure says of the resource, the deployment and the region that answered.
+_OURS: Final = (b"x-clauseway-", b"x-ms-", b"azureml-")
 _LIMITS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-")
 _SPELLINGS_MAX: Final = (
     2000  # how many spellings of header names are remembered; an odd cloud cannot grow it
@@ -64,12 +70,12 @@ class _Actions(dict[bytes, int]):
 
     def __missing__(self, name: bytes) -> int:
         lower = name.lower()
-        if lower.startswith(_OURS):
+        if lower in _ACTIONS:
+            action = _ACTIONS[lower]
+        elif lower.startswith(_OURS):
             action = _DROP
-        elif lower.startswith(_LIMITS):
-            action = _LIMIT
         else:
-            action = _ACTIONS.get(lower, _PASS)
+            action = _LIMIT if lower.startswith(_LIMITS) else _PASS
         if len(self) < _SPELLINGS_MAX:
             self[name] = action
         return action
