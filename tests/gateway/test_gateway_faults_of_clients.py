@@ -101,6 +101,39 @@ def test_what_a_cloud_says_of_our_account_is_told_in_our_words(stage: Stage) -> 
             assert ours not in answer.text
 
 
+# What a cloud writes into an error of the request → what the client reads
+NAMES = {
+    "OpenAI's": ("org-AbCdEf123456, proj_AbCdEf12, sk-AbCdEf12", "org-***, proj-***, sk-***"),
+    "Google's project": ("projects/acme-prod-417/locations/us-central1: no", "projects/***/locations/us-central1: no"),
+    "an ARN": (
+        "Access to arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x : no",
+        "Access to arn:*** : no",
+    ),
+    "an ARN of a role": ("(arn:aws:iam::123456789012:role/gateway.)", "(arn:***.)"),
+    "a resource of Azure": ("at acme-prod.openai.azure.com.", "at ***.openai.azure.com."),
+    "of Azure's foundry": ("https://acme-prod.services.ai.azure.com/x", "https://***.services.ai.azure.com/x"),
+    "a subscription": ("(subscription 11111111-2222-3333-4444-555555555555)", "(subscription ***)"),
+    "a path of Azure": ("/subscriptions/11111111-2222-3333-4444-555555555555/x", "/subscriptions/***/x"),
+    "an OCID": ("ocid1.compartment.oc1..aaaaaaaasecret: no", "ocid1.***: no"),
+    "the deployment's own": ("Project `acme-prod-417`, comp-of-acme at 127.0.0.1:80", "Project `***`, *** at ***:80"),
+    "no name": ("Invalid 'projects/': expected arn:aws, organization, subscription 7, ocid1", None),
+    "a longer word": ("the-acme-prod-417-case and acme-prod-4170", None),
+}
+
+
+def test_a_clients_error_has_no_name_of_our_account(tmp_path: Path) -> None:
+    body = '{"error":{"message":"%s","code":"invalid_value"}}'
+    with Rig(tmp_path) as rig:
+        cloud = rig.cloud("first")
+        url = f"http://127.0.0.1:{cloud.port}/v1/projects/acme-prod-417/locations/x"
+        settings = {"project": "p", "organization": "comp-of-acme"}
+        rig.start(rig.plan([rig.target("first", cloud.port, url=url, settings=settings)]))
+        for case, (told, heard) in NAMES.items():
+            cloud.behaviour = telling(400, (body % told).encode())
+            answer = rig.post()
+            assert (answer.status_code, answer.text) == (400, body % (told if heard is None else heard)), case
+
+
 def test_an_unknown_previous_response_is_answered_as_openai_answers(stage: Stage) -> None:
     scene = stage.scene(answering)
     answer = scene.ask(CALLS["responses"], previous_response_id="resp_unknown")

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.clouds import DIALECTS, HeadWriter
-from clauseway.gateway.clouds.dialect import Credential, credential_in
+from clauseway.gateway.clouds.dialect import Credential, address_of, credential_in
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.credentials import STATIC
 from clauseway.gateway.plan import SpendCommitment, Target
@@ -29,6 +29,17 @@ _CONTEXT_TOKENS_MAX: Final = 1_050_000
 # The thinnest sound that anyone sends: 2 kbit/s, four milliseconds a byte.
 _MILLISECONDS_PER_BYTE: Final = 4
 _ANY_SIZE: Final = 1 << 62
+_NAME_CHARACTERS_MIN: Final = 6  # a shorter name may be a word of a sentence
+# Settings that name our account at a cloud.
+_ACCOUNT_SETTINGS: Final = ("organization", "project", "compartment_id")
+# Addresses that are the same for all customers of a cloud.
+_PUBLIC_HOSTS: Final = (
+    ".openai.com",
+    ".anthropic.com",
+    ".amazonaws.com",
+    ".googleapis.com",
+    ".oraclecloud.com",
+)
 _OF_TEXT: Final = frozenset({"text", "embedding", "moderation"})
 
 
@@ -107,6 +118,20 @@ class CallTarget:
         all its files and batches."""
         its = self.target
         return msgspec.json.encode((its.dialect, its.url, its.auth, its.settings))
+
+    @property
+    def account_names(self) -> tuple[str, ...]:
+        """Return the names of our account that the address and the settings tell: the host and, of
+        Azure's, its first label; the project in Google's paths; organisation, compartment."""
+        address, settings = address_of(self.target.url), self.target.settings
+        names = [settings.get(name, "") for name in _ACCOUNT_SETTINGS]
+        if not f".{address.host}".endswith(_PUBLIC_HOSTS):
+            names.append(address.host)
+        if address.host.endswith(".azure.com"):
+            names.append(address.host.partition(".")[0])
+        _, _, project = address.path.partition("/projects/")
+        names.append(project.partition("/")[0])
+        return tuple([name for name in names if len(name) >= _NAME_CHARACTERS_MIN])
 
     def turn_to(self, begin_ns: int) -> None:
         """Turn to the prices and commitments of the stretch that contains `begin_ns`."""

@@ -4,6 +4,7 @@
 """
 
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -77,9 +78,32 @@ STOPPING: Final = ErrorKind(503, "server_error", "stopping", should_retry=True)
 DEADLINE: Final = ErrorKind(504, "server_error", "deadline_exceeded")
 STREAM_BROKEN: Final = ErrorKind(502, "server_error", "stream_interrupted")
 
-# The names of our organisation, project and key at a cloud, as OpenAI and those who follow it write
-# them.
-_OUR_NAMES: Final = re.compile(rb"\b(org|proj|sk)[-_][A-Za-z0-9_*-]{6,}")
+# The names of our accounts at clouds, as these write them, and what the client reads instead.
+_OUR_NAMES: Final = (
+    # OpenAI, and those who follow it: organisation, project, key.
+    (re.compile(rb"\b(org|proj|sk)[-_][A-Za-z0-9_*-]{6,}"), rb"\1-***"),
+    # Google: the project, of which the name of a resource begins.
+    (re.compile(rb"\bprojects/[A-Za-z0-9:._-]+(?=/)"), b"projects/***"),
+    # AWS: the number of the account, and what follows it.
+    (re.compile(rb"\barn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}(:[\w:/.-]*\w)?"), b"arn:***"),
+    # Azure: the resource, the subscription.
+    (
+        re.compile(
+            rb"\b[a-z0-9-]+(\.(?:openai|cognitiveservices|services\.ai)\.azure\.com)\b",
+            re.IGNORECASE,
+        ),
+        rb"***\1",
+    ),
+    (
+        re.compile(
+            rb"\b(subscriptions?[ /:='`]{1,3})[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.I
+        ),
+        rb"\1***",
+    ),
+    # Oracle: whatever has an identifier of its cloud.
+    (re.compile(rb"\bocid1\.[a-z0-9]+\.[\w.-]*\w"), b"ocid1.***"),
+)
+_ACCOUNTS_MAX: Final = 256  # of so many the compiled names are kept
 
 # The message for a fault of our own: the rest is for whoever runs the gateway.
 OWN_FAULT: Final = "The gateway failed at this request; its log says why."
@@ -95,9 +119,20 @@ def error_members(kind: ErrorKind, message: str, param: str | None = None) -> di
     return {"message": message, "type": kind.type, "param": param, "code": kind.code}
 
 
-def without_our_names(error: bytes) -> bytes:
-    """Return a cloud's error as the client may read it: without the names of our account."""
-    return _OUR_NAMES.sub(rb"\1-***", error)
+def without_our_names(error: bytes, names: tuple[str, ...] = ()) -> bytes:
+    """Return a cloud's error as the client may read it: without the names of our account, which are
+    known by their shape, and without `names`."""
+    for shape, instead in _OUR_NAMES:
+        error = shape.sub(instead, error)
+    return _any_of(names).sub(b"***", error) if names else error
+
+
+@lru_cache(_ACCOUNTS_MAX)
+def _any_of(names: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Return the pattern of names that stand for themselves, the longest first."""
+    longest_first = sorted(names, key=len, reverse=True)
+    either = b"|".join([re.escape(name.encode()) for name in longest_first])
+    return re.compile(rb"(?<![\w.-])(?:%b)(?![\w-])" % either)
 
 
 def error_event(kind: ErrorKind, message: str) -> bytes:
