@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.request.failures import Failure, failure_of, retry_after_s, retry_lines
+from clauseway.gateway.request.failures import (
+    Failure,
+    failure_of,
+    failure_of_event,
+    retry_after_s,
+    retry_lines,
+)
 from clauseway.gateway.routing.health import Health, RetryBudget
 
 # (what happens at which second)… → at which seconds a request is admitted afterwards
@@ -303,6 +309,50 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
 def test_failures_are_judged_by_their_words(status: int, body: bytes, outcome: str | None) -> None:
     failure = failure_of(status, [], body, NOW_S)
     assert (failure.outcome if failure is not None else None) == outcome
+
+
+# Errors inside streams, in the three shapes → speaks of the request, or the code that is
+# told of the attempt and how long the deployment is left alone.
+EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
+    ("filtered", '{"error":{"code":"content_filter","type":null,"message":"no","status":400}}', None),
+    ("a number", '{"error":{"code":400,"type":"BadRequestError","message":"maximum context length"}}', None),
+    ("a number in words", '{"error":{"code":"413","message":"too large"}}', None),
+    ("flagged", '{"error":{"code":403,"message":"no","metadata":{"flagged_input":"x"}}}', None),
+    ("an error event", '{"type":"error","code":"invalid_prompt","message":"no","param":null}', None),
+    ("within an error", '{"type":"error","error":{"code":"context_length_exceeded","message":"no"}}', None),
+    ("a failed response", '{"type":"response.failed","response":{"error":{"code":"invalid_image_url"}}}', None),
+    ("messages", '{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long"}}', None),
+    ("beyond any limit", '{"error":{"code":429,"message":"Request too large for gpt-5.4"}}', None),
+    ("no JSON", "overloaded", ("", 0)),
+    ("no words", '{"error":{}}', ("", 0)),
+    ("500", '{"error":{"code":500,"message":"no"}}', ("", 0)),
+    ("a code first", '{"error":{"code":"server_error","type":"invalid_request_error"}}', (" (server_error)", 0)),
+    ("a response's server", '{"response":{"error":{"code":"server_error"}}}', (" (server_error)", 0)),
+    ("a vector store", '{"response":{"error":{"code":"vector_store_timeout"}}}', (" (vector_store_timeout)", 0)),
+    ("busy", '{"error":{"code":"rate_limit_exceeded","message":"no"}}', (" (rate_limit_exceeded)", 1)),
+    ("a busy response", '{"response":{"error":{"code":"rate_limit_exceeded"}}}', (" (rate_limit_exceeded)", 1)),
+    ("busy with messages", '{"type":"error","error":{"type":"rate_limit_error","message":"no"}}', ("", 1)),
+    ("busy by its number", '{"error":{"code":429,"message":"no"}}', ("", 1)),
+    ("busy in a sentence", '{"error":{"message":"Too many requests, please wait"}}', ("", 1)),
+    ("overloaded", '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', ("", 0)),
+    ("our key", '{"error":{"code":"invalid_api_key","type":"invalid_request_error"}}', (" (invalid_api_key)", 0)),
+    ("our quota", '{"error":{"code":"insufficient_quota","type":"x"}}', (" (insufficient_quota)", 60)),
+    ("our credit", '{"error":{"type":"invalid_request_error","message":"Your credit balance is too low"}}', ("", 60)),
+    ("no model", '{"error":{"code":"model_not_found","type":"invalid_request_error"}}', (" (model_not_found)", 0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "told"), [case[1:] for case in EVENTS], ids=[case[0] for case in EVENTS])
+def test_errors_in_streams_are_judged_by_their_words(event: str, told: tuple[str, float] | None) -> None:
+    failure = failure_of_event(event.encode(), 200)
+    before = "reported an error before any content"
+    assert failure == (Failure(before + told[0], 200, told[1]) if told is not None else None)
+
+
+@given(st.binary(max_size=60))
+def test_whatever_an_event_says_is_understood_as_something(data: bytes) -> None:
+    failure = failure_of_event(data, 200)
+    assert failure is None or failure.status == 200
 
 
 @given(st.binary(max_size=60), st.binary(max_size=40))

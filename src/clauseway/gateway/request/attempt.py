@@ -18,7 +18,12 @@ from typing import Final
 from clauseway.gateway.clouds import HeadWriter
 from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN, Units
-from clauseway.gateway.request.failures import Failure, failure_of, is_suspect
+from clauseway.gateway.request.failures import (
+    Failure,
+    failure_of,
+    failure_of_event,
+    is_suspect,
+)
 from clauseway.gateway.request.holds import Reservation
 from clauseway.gateway.request.issued import IssuedResource
 from clauseway.gateway.request.shared import Shared
@@ -90,6 +95,7 @@ class Attempt(Receiver):
     has_content = False  # a stream's content has come: no other candidate is attempted from here on
     over = False  # its usage record is appended, or could not be
     failed = False
+    is_refused = False  # an error that speaks of the request itself is its stream's content
     charged = 0
     is_estimated = False  # because the cloud reported no usage
     _tokens = 0
@@ -381,11 +387,14 @@ class Attempt(Receiver):
                 owner.set_deadline(self)
             if events:
                 owner.stream_content(self, events)
-        # Until content has come, a failure sends the request to another candidate.
+        # Until content has come, an error is judged as a refusal is.
         elif stream.failed:
-            self.disconnect()
-            self._fail(Failure("reported an error before any content", self.status))
-            return
+            failure = failure_of_event(stream.error, self.status)
+            if failure is not None:
+                self.disconnect()
+                self._fail(failure)
+                return
+            self._pass_on_refusal(stream)
         if complete:
             if self._is_whole_stream:
                 owner.stream_ended(self)
@@ -395,6 +404,19 @@ class Attempt(Receiver):
                     if stream.failed
                     else "ended the stream without its last event"
                 )
+
+    def _pass_on_refusal(self, stream: Stream) -> None:
+        """Pass on an error that speaks of the request itself: it ends the stream, and tells nothing of
+        the deployment."""
+        target, shared = self.candidate.target, self._owner.shared
+        self.is_refused = self.has_content = True
+        self.first_content_us = self.age_us()
+        target.health.cancelled()
+        # As with refusals that are answers: an attempt that failed, though not the deployment.
+        shared.counts.failed[target.cloud] += 1
+        events = stream.end_with_error()
+        self._owner.shorten_deadline(self, shared.wheel.now_s + _REST_TIMEOUT_S)
+        self._owner.stream_content(self, events)
 
     @property
     def _is_whole_stream(self) -> bool:
@@ -553,6 +575,8 @@ class Attempt(Receiver):
         assert stream is not None
         if stream.units is not None:
             return stream.units, Status.COMPLETE
+        if self.is_refused:
+            return (), Status.FAILED
         self.is_estimated = True
         return self._estimate(stream.events), Status.ESTIMATED
 
@@ -580,6 +604,8 @@ class Attempt(Receiver):
         units = stream.units if stream is not None else None
         if self.pending_resource is not None or not self._owner.request.operation.metered:
             self.record_end(Status.INTERRUPTED, self.status)
+        elif self.is_refused:
+            self.record_usage_of_stream()
         elif units is not None:
             self.record_units(units, Status.INTERRUPTED)
         elif self.sent:

@@ -5,6 +5,8 @@ account there, and when can the deployment be asked again? Pure.
     the deployment  busy, broken, no such model there: counts against it, another one is asked
     our account     its key, its rights, its quota: the same, and the client hears it in our words
 
+An error inside a stream has no status: the words tell which it would have had, and it is judged by that.
+
 The status does not tell by itself: 404 is a model that is not deployed or an item that expired, 429 a
 busy deployment or a request beyond any limit, 400 a bad value or, at some servers, a bad key.
 """
@@ -62,6 +64,49 @@ _SPENT_WORDS: Final = re.compile(r"credit balance is too low", re.IGNORECASE)
 _CONTENT: Final = frozenset(
     {"content_filter", "content_policy_violation", "moderation_blocked", "context_length_exceeded"}
 )
+# Statuses that errors inside streams would have had as answers. OpenAI's codes are those of
+# `ResponseErrorCode` in its OpenAPI document; Anthropic's types stand in its list of HTTP errors;
+# the names of classes are those that vLLM sends as `type`.
+_STATUS_BY_WORD: Final = {
+    **dict.fromkeys(
+        (
+            "invalid_prompt",
+            "invalid_image",
+            "invalid_image_format",
+            "invalid_base64_image",
+            "invalid_image_url",
+            "image_too_large",
+            "image_too_small",
+            "image_parse_error",
+            "image_content_policy_violation",
+            "invalid_image_mode",
+            "image_file_too_large",
+            "unsupported_image_media_type",
+            "empty_image_file",
+            "failed_to_download_image",
+            "image_file_not_found",
+            "invalid_request_error",
+            "BadRequestError",
+        ),
+        400,
+    ),
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "NotFoundError": 404,
+    "request_too_large": 413,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "too_many_requests": 429,
+    "slow_down": 429,
+    "server_error": 500,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+_STATUS_IN_WORDS: Final = re.compile(r"[45][0-9][0-9]")
+_BUSY_WORDS: Final = re.compile(r"\brate limit|\btoo many requests\b|\bthrottl", re.IGNORECASE)
 _TOO_LARGE_WORDS: Final = re.compile(r"request too large", re.IGNORECASE)
 _PAYMENT_REQUIRED: Final = 402
 _NOT_FOUND: Final = 404
@@ -110,7 +155,14 @@ class _Body(msgspec.Struct, frozen=True, gc=False):
     message: str | None = None
 
 
+class _Event(_Body, frozen=True, gc=False):
+    """An error as an event: in the shape of a body, or within the response that failed."""
+
+    response: _Body | None = None
+
+
 _decode = msgspec.json.Decoder(_Body).decode
+_decode_event = msgspec.json.Decoder(_Event).decode
 
 
 class _Words(NamedTuple):
@@ -140,10 +192,8 @@ def failure_of(
     # From 500 on the server failed, whatever its words say of the request.
     if status < 500 and _of_request(status, words, names_resource):
         return None
-    named = words.type if words.type in _SPENT else words.code
-    outcome = f"answered {status}" + (f" ({named})" if _CODE.fullmatch(named) else "")
-    spent = {words.code, words.type} & _SPENT or _SPENT_WORDS.search(words.message)
-    if spent or status == _PAYMENT_REQUIRED:
+    outcome = f"answered {status}{_code_in(words)}"
+    if _is_spent(status, words):
         return Failure(outcome, status, _SPENT_S)
     wait_s = retry_after_s(head, now_s)
     if status == _BUSY:
@@ -151,6 +201,46 @@ def failure_of(
     if status == 503 and wait_s:
         return Failure(outcome, status, wait_s, named_duration=True)
     return Failure(outcome, status)
+
+
+def failure_of_event(data: bytes, status: int) -> Failure | None:
+    """Return why an error inside a stream, before its content, counts against the deployment; None
+    where it speaks of the request. `data` is that of the event, `status` the one of the stream."""
+    words = _words_in_event(data)
+    meant = _status_meant(words)
+    if meant < 500 and _of_request(meant, words, names_resource=False):
+        return None
+    outcome = f"reported an error before any content{_code_in(words)}"
+    if _is_spent(meant, words):
+        return Failure(outcome, status, _SPENT_S)
+    return Failure(outcome, status, _BUSY_S if meant == _BUSY else 0.0)
+
+
+def _status_meant(words: _Words) -> int:
+    """Return the status that an error inside a stream would have had as an answer: 500 where
+    nothing tells it."""
+    for word in (words.code, words.type):
+        if _STATUS_IN_WORDS.fullmatch(word):
+            return int(word)
+        if word in _CONTENT:
+            return 400
+        if word in _STATUS_BY_WORD:
+            return _STATUS_BY_WORD[word]
+    if words.flagged:
+        return 403
+    return _BUSY if _BUSY_WORDS.search(words.message) else 500
+
+
+def _code_in(words: _Words) -> str:
+    """Return the error's code in brackets, if it is a word that a client may read."""
+    code = words.type if words.type in _SPENT else words.code
+    return f" ({code})" if _CODE.fullmatch(code) else ""
+
+
+def _is_spent(status: int, words: _Words) -> bool:
+    """Return whether money or quota is exhausted."""
+    is_spent = {words.code, words.type} & _SPENT or _SPENT_WORDS.search(words.message)
+    return status == _PAYMENT_REQUIRED or bool(is_spent)
 
 
 def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
@@ -206,10 +296,22 @@ def retry_lines(head: list[bytes]) -> bytes:
 
 def _words_in(body: bytes) -> _Words:
     try:
-        decoded = _decode(body)
+        return _words_of(_decode(body))
     # A proxy's page, or nothing: only the status speaks.
     except NOT_JSON:
         return _Words()
+
+
+def _words_in_event(data: bytes) -> _Words:
+    try:
+        event = _decode_event(data)
+    except NOT_JSON:
+        return _Words()
+    response = event.response
+    return _words_of(response if response is not None and response.error is not None else event)
+
+
+def _words_of(decoded: _Body) -> _Words:
     error = decoded.error
     if isinstance(error, _Error):
         return _Words(

@@ -21,7 +21,8 @@ class Stream(Protocol):
     events; `close` the rest of it, where the cloud ended the stream in order.
 
     `has_content` once content came; `done` once its last event came; `failed` once it reported an
-    error. `units` are its usage report, if any; `events` counts those passed on. `last` is what
+    error, of which `error` is the data. Before content, `end_with_error` lets that error be the end,
+    and gives what was held. `units` are its usage report, if any; `events` counts those passed on. `last` is what
     must not go out before the usage is durable. `made` is the identifier it issued, if any;
     `report` the data of the event that reported its usage.
     """
@@ -29,6 +30,7 @@ class Stream(Protocol):
     has_content: bool
     done: bool
     failed: bool
+    error: bytes
     events: int
     last: bytes
     made: Made | None
@@ -38,6 +40,7 @@ class Stream(Protocol):
     def units(self) -> Units | None: ...
     def feed(self, data: bytes) -> bytes: ...
     def close(self) -> bytes: ...
+    def end_with_error(self) -> bytes: ...
     def broken(self, kind: ErrorKind, message: str) -> bytes: ...
 
 

@@ -76,7 +76,8 @@ class MessageStream(TypedStream):
             self.done = True
             self.last = event
             return b""
-        self.failed = self.failed or kind == "error" or stated(decoded.error)
+        if kind == "error" or stated(decoded.error):
+            return self._error_event(event, data)
         self.events += kind == "content_block_delta"
         # From the first content on, no other cloud may be asked.
         self.has_content = self.has_content or (

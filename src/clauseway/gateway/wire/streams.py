@@ -73,7 +73,8 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 class EventStream:
     """One stream. After each `feed`: `has_content` once content came, `done` once `[DONE]` came or the
-    stream was closed after a finish reason, `failed` once the cloud reported an error in the stream.
+    stream was closed after a finish reason, `failed` once the cloud reported an error in the stream,
+    of which `error` is the data.
     `usage` is its report, if any; `events` counts those passed on; `last` is `[DONE]` and what
     follows it, as they came."""
 
@@ -83,6 +84,7 @@ class EventStream:
         "_finished",
         "_strip",
         "done",
+        "error",
         "events",
         "failed",
         "has_content",
@@ -101,6 +103,7 @@ class EventStream:
         self.has_content = False
         self.done = False
         self.failed = False
+        self.error = b""
         self.usage: ChatUsage | None = None
         self.report = b""
         self.events = 0
@@ -147,14 +150,23 @@ class EventStream:
         self.done = self.done or (self._finished and self.has_content)
         return passed
 
+    def end_with_error(self) -> bytes:
+        """Let the reported error end the stream, which is the answer: return all that was held."""
+        held, self._before_content = self._before_content, b""
+        self.failed = False
+        self.done = self.has_content = True
+        return held
+
     def _passed(self, block: bytes) -> bytes:
         block = self._without_done(block)
         block = self._without_usage(block) if self._strip else self._noting_usage(block)
         if not self._finished and (block.find(_FINISH[0]) >= 0 or block.find(_FINISH[1]) >= 0):
             self._finished = True
-        if block.find(_ERROR) >= 0 and any(_is_error(event) for event in events_in(block)):
-            self.failed = True
-            block = without_our_names(block)
+        if block.find(_ERROR) >= 0:
+            error = next((event for event in events_in(block) if _is_error(event)), b"")
+            if error:
+                self.failed, self.error = True, self.error or data_of(error)
+                block = without_our_names(block)
         self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
         return block if self.has_content else self._from_first_content(block)
 
@@ -215,7 +227,7 @@ class EventStream:
         if chunk.usage is not None:
             self.usage, self.report = chunk.usage, data
             # Only we asked for it: this event exists for its usage.
-            return event if chunk.choices else b""
+            return event if chunk.choices or "error" in members else b""
         if bytes(members["usage"]) != b"null":
             return event
         del members["usage"]

@@ -11,7 +11,7 @@ import msgspec
 from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.capabilities import ABSENT, stated
-from clauseway.gateway.wire.errors import ErrorKind, error_members
+from clauseway.gateway.wire.errors import ErrorKind, error_members, without_our_names
 from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 from clauseway.values import NOT_JSON
@@ -64,6 +64,7 @@ class TypedStream:
         "_sequence",
         "_units_in",
         "done",
+        "error",
         "events",
         "failed",
         "has_content",
@@ -81,6 +82,7 @@ class TypedStream:
         self.has_content = False
         self.done = False
         self.failed = False
+        self.error = b""
         self.events = 0
         self.last = b""
         self.units: Units | None = None
@@ -122,6 +124,16 @@ class TypedStream:
             return b""
         return self._event(rest)  # a last event without its empty line
 
+    def end_with_error(self) -> bytes:
+        """Let the reported error end the stream, which is the answer: return all that was held."""
+        held, self._before_content = self._before_content, b""
+        units = self._units_in(self.error)
+        if units is not None:
+            self.units, self.report = units, self.error
+        self.failed = False
+        self.done = self.has_content = True
+        return held
+
     def _keep_for_last(self, block: bytes) -> None:
         self.last += block
         if len(self.last) > 2 * _EVENT_BYTES_MAX:
@@ -154,12 +166,18 @@ class TypedStream:
             self.done = self.has_content = True
             self.last = event
             return b""
-        self.failed = self.failed or kind in _FAILED or stated(decoded.error)
         self.events += 1
+        if kind in _FAILED or stated(decoded.error):
+            return self._error_event(event, data)
         self.has_content = self.has_content or (
             bool(data) and kind not in _ANNOUNCING and not self.failed
         )
         return event
+
+    def _error_event(self, event: bytes, data: bytes) -> bytes:
+        """Note an error that the cloud reports, and return its event for the client."""
+        self.failed, self.error = True, self.error or data
+        return without_our_names(event)
 
 
 def _decoded(data: bytes) -> _Event:

@@ -1,0 +1,205 @@
+"""Errors inside a stream, before its first content: judged by what they say, as HTTP errors are.
+
+What speaks of the request is the client's answer, as it came, however often: the deployment stays as well as it was,
+and no other one is asked. What speaks of the deployment or of our account there sends the request elsewhere.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gateway_rig import (
+    AUTHORIZED,
+    DONE_EVENT,
+    MODEL,
+    PATIENCE_S,
+    Behaviour,
+    Connection,
+    Received,
+    Rig,
+    chunk_event,
+    compact,
+    eventually,
+)
+from gateway_stage import CALLS, RESPONSE_PREAMBLE, Stage, answering, typed
+
+from clauseway.gateway.plan import Auth
+
+ROLE = chunk_event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+USED = {"input_tokens": 21, "output_tokens": 0}
+
+
+def chat_error(**error: object) -> bytes:
+    return b"data: %b\n\n" % compact({"error": error})
+
+
+def failed_response(code: str, usage: dict[str, int] | None = None) -> bytes:
+    error = {"code": code, "message": "As the cloud says it."}
+    return typed("response.failed", 1, response={"id": "resp_1", "status": "failed", "error": error, "usage": usage})
+
+
+def message_event(kind: str, **members: object) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), compact({"type": kind, **members}))
+
+
+def message_error(kind: str, message: str) -> bytes:
+    return message_event("error", error={"type": kind, "message": message})
+
+
+MESSAGE_START = message_event(
+    "message_start",
+    message={"id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": "claude",
+             "usage": {"input_tokens": 3, "output_tokens": 1}},
+)  # fmt: skip
+FILTERED = chat_error(
+    message="The response was filtered.",
+    type="invalid_request_error",
+    param="prompt",
+    code="content_filter",
+    status=400,
+)
+# How the request's own faults are told inside a stream. Each event arrives by itself.
+OWN: dict[str, tuple[str, tuple[bytes, ...]]] = {
+    "filtered": ("chat stream", (FILTERED,)),
+    "filtered, after the role, before the end": ("chat stream", (ROLE, FILTERED, DONE_EVENT)),
+    "filtered and ended in one piece": ("chat stream", (ROLE + FILTERED + DONE_EVENT,)),
+    "too long, as vLLM says it": (
+        "chat stream",
+        (chat_error(message="maximum context length is 4096 tokens", type="BadRequestError", param=None, code=400),),
+    ),
+    "too large": ("chat stream", (chat_error(message="Payload too large", code=413),)),
+    "not as the format is": ("chat stream", (chat_error(message="Unprocessable", code="422"),)),
+    "an invalid request, with usage": (
+        "chat stream",
+        (b'data: {"error":{"code":400},"usage":{"prompt_tokens":3,"completion_tokens":0}}\n\n',),
+    ),
+    "context_length_exceeded": ("responses stream", (RESPONSE_PREAMBLE, failed_response("context_length_exceeded"))),
+    "invalid_prompt": ("responses stream", (RESPONSE_PREAMBLE, failed_response("invalid_prompt"))),
+    "an image that is none": ("responses stream", (RESPONSE_PREAMBLE, failed_response("invalid_image_format"))),
+    "an error event": (
+        "responses stream",
+        (RESPONSE_PREAMBLE, typed("error", 1, code="invalid_prompt", message="Flagged.", param="input")),
+    ),
+    "an error event, then the failure": (
+        "responses stream",
+        (
+            RESPONSE_PREAMBLE,
+            typed("error", 1, error={"type": "invalid_request_error", "code": "context_length_exceeded",
+                                     "message": "Your input exceeds the context window.", "param": "input"}),
+            failed_response("context_length_exceeded"),
+        ),
+    ),
+    "an error before all": ("responses stream", (typed("error", 0, code="invalid_prompt", message="no", param=None),)),
+}  # fmt: skip
+# And how deployments' faults are.
+DEPLOYMENTS: dict[str, tuple[str, tuple[bytes, ...]]] = {
+    "no words": ("chat stream", (ROLE, chat_error(message="boom"))),
+    "a sentence": ("chat stream", (b'data: {"error":"overloaded"}\n\n',)),
+    "500": ("chat stream", (chat_error(message="Internal", type="InternalServerError", code=500),)),
+    "rate limit": ("chat stream", (chat_error(message="Slow down", type="requests", code="rate_limit_exceeded"),)),
+    "our key": ("chat stream", (chat_error(message="no", type="invalid_request_error", code="invalid_api_key"),)),
+    "our quota": ("chat stream", (chat_error(message="no", type="insufficient_quota", code="insufficient_quota"),)),
+    "no such model": ("chat stream", (chat_error(message="no", type="invalid_request_error", code="model_not_found"),)),
+    "server_error": ("responses stream", (RESPONSE_PREAMBLE, failed_response("server_error"))),
+    "busy": ("responses stream", (RESPONSE_PREAMBLE, failed_response("rate_limit_exceeded"))),
+    "an error event": ("responses stream", (typed("error", 0, code="server_error", message="sorry", param=None),)),
+}
+OWN_MESSAGES = {
+    "too long": (MESSAGE_START, message_error("invalid_request_error", "prompt is too long: 200001 tokens > 200000")),
+    "before all": (message_error("invalid_request_error", "messages: at least one message is required"),),
+    "too large": (MESSAGE_START, message_error("request_too_large", "Request exceeds the maximum size")),
+}
+DEPLOYMENTS_MESSAGES = {
+    "overloaded": (MESSAGE_START, message_error("overloaded_error", "Overloaded")),
+    "broken": (MESSAGE_START, message_error("api_error", "Internal server error")),
+    "busy": (MESSAGE_START, message_error("rate_limit_error", "Number of request tokens has exceeded your limit")),
+    "our key": (message_error("authentication_error", "invalid x-api-key"),),
+    "our credit": (message_error("invalid_request_error", "Your credit balance is too low to access the API."),),
+}
+# More often than an ejection would take.
+TIMES = 7
+
+
+def telling(events: tuple[bytes, ...]) -> Behaviour:
+    """A 200 whose stream has these events, each sent when the last one has surely arrived."""
+
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.begin_stream()
+        for event in events:
+            connection.piece(event)
+            await connection.apart()
+        connection.end_stream()
+
+    return behave
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Rig(tmp_path_factory.mktemp("gateway")) as rig:
+        started = Stage(rig)
+        started.start()
+        yield started
+        eventually(lambda: rig.counts()["open"] == 0)
+        assert "Traceback" not in rig.errors()
+
+
+@pytest.mark.parametrize(("call", "events"), OWN.values(), ids=OWN)
+def test_the_requests_own_fault_is_its_answer(stage: Stage, call: str, events: tuple[bytes, ...]) -> None:
+    scene = stage.scene(telling(events), answering, attempt_timeout_s=PATIENCE_S)
+    answers = [scene.ask(CALLS[call]) for _ in range(TIMES)]
+    assert scene.asked == [TIMES, 0]
+    assert {answer.content for answer in answers} == {b"".join(events)}
+    assert {(answer.status_code, answer.headers["x-clauseway-attempts"]) for answer in answers} == {(200, "1")}
+    reported = b'"usage":{' in b"".join(events)
+    assert scene.wait_for_outcomes(TIMES) == [(0, "COMPLETE" if reported else "FAILED", 200)] * TIMES
+    assert all(bool(record.charge_picodollars) == reported for record in scene.records())
+
+
+def test_usage_that_the_error_reports_is_recorded(stage: Stage) -> None:
+    event = failed_response("invalid_prompt", USED)
+    scene = stage.scene(telling((RESPONSE_PREAMBLE, event)))
+    assert scene.ask(CALLS["responses stream"]).content == RESPONSE_PREAMBLE + event
+    assert scene.wait_for_outcomes(1) == [(0, "COMPLETE", 200)]
+    assert [record.charge_picodollars for record in scene.records()] == [21 * 2_500_000]
+
+
+def test_names_of_our_account_are_taken_out(stage: Stage) -> None:
+    event = typed("error", 0, code="invalid_prompt", message="Not in organization org-AbCdEfGhIjKl.", param=None)
+    scene = stage.scene(telling((event,)))
+    assert scene.ask(CALLS["responses stream"]).content == event.replace(b"org-AbCdEfGhIjKl", b"org-***")
+
+
+@pytest.mark.parametrize(("call", "events"), DEPLOYMENTS.values(), ids=DEPLOYMENTS)
+def test_the_deployments_fault_sends_the_request_elsewhere(stage: Stage, call: str, events: tuple[bytes, ...]) -> None:
+    scene = stage.scene(telling(events), answering, attempt_timeout_s=PATIENCE_S)
+    answer = scene.ask(CALLS[call])
+    assert scene.asked == [1, 1]
+    assert answer.headers["x-clauseway-cloud"] == "cloud1"
+    assert CALLS[call].ends_well(answer.text)
+    assert scene.wait_for_outcomes(2) == [(0, "FAILED", 200), (1, "COMPLETE", 200)]
+
+
+def test_errors_in_streams_of_messages(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        first, second = rig.cloud("first"), rig.cloud("second")
+        auth = Auth(kind="api-key", secret="x")
+        rig.start(rig.plan([
+            rig.target(cloud.name, cloud.port, dialect="anthropic", auth=auth, url=f"http://127.0.0.1:{cloud.port}/v1")
+            for cloud in (first, second)
+        ]))  # fmt: skip
+        body = {"model": MODEL, "max_tokens": 10, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+        with httpx.Client(timeout=PATIENCE_S) as http:
+
+            def ask() -> bytes:
+                return http.post(f"{rig.url}/v1/messages", headers=AUTHORIZED, json=body).content
+
+            for events in OWN_MESSAGES.values():
+                first.behaviour = telling(events)
+                assert {ask() for _ in range(TIMES)} == {b"".join(events)}
+            assert [len(first.requests), len(second.requests)] == [TIMES * len(OWN_MESSAGES), 0]
+            answer = (MESSAGE_START, message_event("content_block_delta", index=0), message_event("message_stop"))
+            for asked, events in enumerate(DEPLOYMENTS_MESSAGES.values(), 1):
+                first.behaviour, second.behaviour = telling(events), telling(answer)
+                assert ask() == b"".join(answer)
+                assert len(second.requests) == asked
