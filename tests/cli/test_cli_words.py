@@ -102,9 +102,21 @@ def test_every_command_has_json() -> None:
     assert {path for path, command in TREE.items() if "--json" not in flags_of(command)} == WITHOUT_JSON
 
 
-def test_names_are_taken_in_any_case() -> None:
-    asked = answer("decide", *SERVE, "--party", "OpenAI", "--cloud", "AWS")
+# The flags that name agreements: none, one, several
+NAMED_AGREEMENTS = [
+    (),
+    ("--agreement", "openai-microsoft"),
+    ("--agreement", "openai-microsoft", "--agreement", "anthropic-clouds"),
+]
+
+
+@pytest.mark.parametrize("agreements", NAMED_AGREEMENTS)
+def test_names_are_taken_in_any_case(agreements: tuple[str, ...]) -> None:
+    asked = answer("decide", *SERVE, "--party", "OpenAI", "--cloud", "AWS", *agreements)
     assert (asked["question"]["party"], asked["question"]["cloud"]) == ("openai", "aws")
+
+
+def test_names_of_a_proof_are_taken_in_any_case() -> None:
     proved = answer("prove", "--always", "permitted", *SERVE[:4], "--party", "OpenAI", "--cloud", "AWS",
                     "--from", "2026-05-01", "--until", "2026-05-02")  # fmt: skip
     assert proved["holds"] is True

@@ -52,8 +52,13 @@ def _fold(given: dict[str, Any]) -> None:
 
 
 def _has_capital(value: Any) -> bool:
-    values = value if isinstance(value, list | tuple) else [value]
+    values = value if _is_repeated(value) else [value]
     return any(isinstance(name, str) and name != name.lower() for name in values)
+
+
+def _is_repeated(value: Any) -> bool:
+    """Return whether the command line handed over the values of a flag that may be repeated."""
+    return isinstance(value, list | tuple)
 
 
 def _written(value: Any, written: Mapping[str, str]) -> Any:
@@ -66,8 +71,9 @@ def _catalog(given: Mapping[str, Any]) -> "Catalog":
     """Open the agreement that the command names, with what is recorded in its home."""
     # Agreements take as long to load as the help does; only a capital letter needs them here.
     options = importlib.import_module("clauseway.cli.options")
-    folder = given.get("agreement")
-    folders = folder if isinstance(folder, list) else [folder] if folder else []
-    opened = options.opened(folders, given.get("facts"), None, given.get("home"))
+    # One folder, or a sequence of them where the flag may be repeated.
+    folder = given.get("agreement") or ()
+    folders = folder if _is_repeated(folder) else (folder,)
+    opened = options.opened(list(folders), given.get("facts"), None, given.get("home"))
     catalog: Catalog = opened.catalog
     return catalog
