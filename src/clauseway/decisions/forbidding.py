@@ -9,9 +9,9 @@ from typing import assert_never, get_args
 
 import msgspec
 
-from clauseway.agreement import Exclusivity, Permission, Prohibition, Scope, TermState
+from clauseway.agreement import Exclusivity, Permission, Scope, TermState
 from clauseway.agreement.language.actions import LICENSE, SEGMENTS, takes
-from clauseway.agreement.language.terms import Forbidding, Only
+from clauseway.agreement.language.terms import Barring, Forbidding, Only
 from clauseway.decisions.case import ASKED_SEGMENT, Case
 from clauseway.decisions.decision import Reason
 from clauseway.decisions.endings import cite_end_or_pause, fallen
@@ -88,9 +88,9 @@ def last_exclusivity(case: Case, acts: Sequence[Act]) -> LostRight | None:
 
 def inside(case: Case, term: Forbidding, act: Act) -> bool:
     """Return whether an act that a term reaches lies inside what an exclusivity reserves."""
+    if isinstance(term, Barring):
+        return False
     match term:
-        case Prohibition():
-            return False
         case Exclusivity():
             return _is_reserved(case, term.only, act)
         case _:

@@ -15,13 +15,20 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
 )
 from clauseway.agreement.language.actions import SHARE, USE, takes
-from clauseway.agreement.language.terms import ANYONE, AnyTerm, Inoperative, Located, Traded
+from clauseway.agreement.language.terms import (
+    ANYONE,
+    AnyTerm,
+    Barring,
+    Inoperative,
+    Located,
+    Traded,
+    barred,
+)
 from clauseway.decisions.parts import SCOPED, Names
 
 # Return whether a product or class lies in any of several products or classes.
@@ -100,13 +107,14 @@ def outside(term: AnyTerm, act: Act, belongs: Belongs) -> str:
             return _licence(term, act, belongs)
         case RefusalRight():
             return _refusal_right(term, act, belongs)
-        case Prohibition():
-            return _prohibition(term, act, belongs)
         case RevenueShareTerm():
             return _revenue_share(term, act, belongs)
         case Inoperative():
             return ACTION  # they bear on no decision
         case _:
+            # A union cannot be a pattern.
+            if isinstance(term, Barring):
+                return _barring(term, act, belongs)
             assert_never(term)
 
 
@@ -154,8 +162,8 @@ def _exclusivity(term: Exclusivity, act: Act, belongs: Belongs) -> str:
     return _outside_places(act, term)
 
 
-def _prohibition(term: Prohibition, act: Act, belongs: Belongs) -> str:
-    if term.parties.isdisjoint((act.party, ANYONE)):
+def _barring(term: Barring, act: Act, belongs: Belongs) -> str:
+    if barred(term).isdisjoint((act.party, ANYONE)):
         return PARTY
     if act.action not in term.actions:
         return ACTION

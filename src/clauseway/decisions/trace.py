@@ -21,13 +21,12 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     TermState,
 )
 from clauseway.agreement.force.fold import rescissions
-from clauseway.agreement.language.terms import AnyTerm, Inoperative
+from clauseway.agreement.language.terms import AnyTerm, Barring, Inoperative, barred
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import act_of, comparisons_of
 from clauseway.decisions.decision import Decision, Reason
@@ -417,11 +416,11 @@ def _about(part: str, term: AnyTerm) -> list[str]:
 
 def _parties(term: AnyTerm) -> frozenset[str]:
     """Return the parties with which the party of an act is compared."""
+    if isinstance(term, Barring):
+        return barred(term)
     match term:
         case Ownership() | Permission() | Precedence():
             return frozenset({term.party})
-        case Prohibition():
-            return term.parties
         case Licence():
             return frozenset({term.licensee})
         case RefusalRight():

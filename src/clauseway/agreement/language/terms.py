@@ -11,7 +11,7 @@ any other place lies in `elsewhere`.
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import msgspec
 
@@ -446,21 +446,22 @@ _CONTEXT = Kind(term=Context, binds="nobody", effect="None on any answer.")
 
 # The families of kinds that have an effect. A kind of a family is treated like the others in it
 # wherever its own effect does not differ.
-Forbidding = Exclusivity | Prohibition
+# Of those that forbid: the kinds that say who may not act, and reserve nothing (see `barred`).
+Barring = Prohibition
+Forbidding = Exclusivity | Barring
 Granting = Permission | Licence
 Conditional = RefusalRight | Precedence  # in the order in which answers name them
 # Those of them that wait for an offer, of which facts tell.
 Offered = RefusalRight
 # The kinds whose scope may name sellers, segments and regions.
-Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
+Traded = Permission | Forbidding | Precedence | RefusalRight
 # Those of them whose scope may name clouds too, and scopes within terms.
-Located = Scope | Permission | Exclusivity | Prohibition
+Located = Scope | Permission | Forbidding
 # Every kind. With `assert_never`, mypy reports any code that leaves a kind out.
 AnyTerm = (
     Ownership
     | Permission
-    | Exclusivity
-    | Prohibition
+    | Forbidding
     | Precedence
     | RefusalRight
     | Licence
@@ -470,6 +471,19 @@ AnyTerm = (
     | Undertaking
     | Context
 )
+
+# The kinds of which no answer cites a term that has ended.
+Uncited = Ownership | Barring | Conditional | Inoperative
+
+
+def barred(term: Barring) -> NAMES:
+    """Return the parties that a term forbids to act, or `anyone`."""
+    match term:
+        case Prohibition():
+            return term.parties
+        case _:
+            assert_never(term)
+
 
 # The values of a precedence's Choice fields.
 FIRST_SHIPPED_SINCE = "first-shipped-since"

@@ -27,6 +27,7 @@ from clauseway.agreement.language.terms import (
     PLACES,
     UNLESS,
     AnyTerm,
+    Barring,
     Choice,
     Context,
     Exclusivity,
@@ -36,12 +37,12 @@ from clauseway.agreement.language.terms import (
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
     Term,
     Traded,
+    barred,
 )
 from clauseway.agreement.reading.definitions import Definitions
 from clauseway.agreement.text.entries import YamlValue
@@ -87,13 +88,14 @@ def check_term(term: AnyTerm, place: TermPlace) -> None:
     _check_two_parties(term, place)
     _check_scopes(term, place)
     # The rules of one kind alone.
+    if isinstance(term, Barring):
+        _check_barring(term, place)
+        return
     match term:
         case Permission():
             _check_permission(term, place)
         case Exclusivity():
             _check_exclusivity(term, place)
-        case Prohibition():
-            _check_prohibition(term, place)
         case Precedence():
             _check_precedence(term, place)
         case RefusalRight():
@@ -340,8 +342,8 @@ def _check_exclusivity(term: Exclusivity, place: TermPlace) -> None:
         place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of these.")
 
 
-def _check_prohibition(term: Prohibition, place: TermPlace) -> None:
-    if not term.parties:
+def _check_barring(term: Barring, place: TermPlace) -> None:
+    if not barred(term):
         why, remedy = "it binds those it names", f"Name parties, or write [{ANYONE}]."
         place.tell("parties", "'parties' does not fit", why, remedy)
 

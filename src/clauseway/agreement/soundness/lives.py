@@ -24,12 +24,13 @@ from clauseway.agreement.language.terms import (
     MILESTONE,
     NAMES,
     AnyTerm,
+    Barring,
     Exclusivity,
     Forbidding,
     Located,
-    Prohibition,
     Scope,
     Term,
+    barred,
 )
 from clauseway.agreement.soundness.remarks import lasting
 from clauseway.agreement.text.mistakes import DEFINITIONS
@@ -53,9 +54,9 @@ RestsOn = Mapping[str, frozenset[str]]
 
 def parties_forbidden(term: Forbidding) -> NAMES:
     """Return the parties whose acts a term may forbid, or `anyone`."""
+    if isinstance(term, Barring):
+        return barred(term)
     match term:
-        case Prohibition():
-            return term.parties
         case Exclusivity():
             return frozenset({ANYONE})
         case _:

@@ -27,7 +27,6 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
@@ -43,12 +42,15 @@ from clauseway.agreement.language.terms import (
     ANYONE,
     NAMES,
     AnyTerm,
+    Barring,
     Conditional,
     Forbidding,
     Inoperative,
     Offered,
     Only,
     Traded,
+    Uncited,
+    barred,
 )
 from clauseway.catalog import Catalog
 from clauseway.decisions.givers import Givers, giver_of, may_license
@@ -238,6 +240,10 @@ def _place(bearing: Bearing) -> int:
     return bearing.place
 
 
+# Kinds whose terms are not lost but end.
+_NeverLost = Uncited | RevenueShareTerm
+
+
 class _Ended:
     """The terms that have ended and may still be cited, of one action and product.
 
@@ -269,6 +275,8 @@ class _Ended:
     def _lost(self, state: TermState) -> date | None:
         """Return the day on which an ended term was lost; None for a right that never was."""
         term = state.term
+        if isinstance(term, _NeverLost):
+            return state.end
         match term:
             case Licence() | Exclusivity():
                 lost = self._givers.lost(state, self._lineage, state.as_of)
@@ -276,15 +284,6 @@ class _Ended:
                 if state.paused:
                     return state.end
                 lost = self._givers.lost_permission(state, self._lineage, state.as_of)
-            case (
-                Ownership()
-                | Prohibition()
-                | Precedence()
-                | RefusalRight()
-                | RevenueShareTerm()
-                | Inoperative()
-            ):
-                return state.end
             case _:
                 assert_never(term)
         return lost.day if lost is not None else None
@@ -335,6 +334,8 @@ def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> tuple[obj
     The key is None for a term that is never cited once it has ended.
     """
     looked_at = _LOOKS_AT[action]
+    if isinstance(term, Uncited):
+        return None, _EVERYWHERE
     match term:
         case Exclusivity():
             reserved = frozenset(act for act in looked_at if term.bears_on(act))
@@ -349,8 +350,6 @@ def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> tuple[obj
             return (Permission, term.id), _EVERYWHERE  # it may be paused
         case Permission():
             return (Permission, term.party), (term.actions & looked_at, *_where(term))
-        case Ownership() | Prohibition() | Precedence() | RefusalRight() | Inoperative():
-            return None, _EVERYWHERE
         case _:
             assert_never(term)
 
@@ -665,6 +664,8 @@ def _alone(name: str) -> NAMES:
 
 
 def _parties_in(term: AnyTerm) -> frozenset[str]:
+    if isinstance(term, Barring):
+        return barred(term) - {ANYONE}
     match term:
         case Ownership() | Precedence():
             return frozenset({term.party})
@@ -672,8 +673,6 @@ def _parties_in(term: AnyTerm) -> frozenset[str]:
             return frozenset({term.party}) - {ANYONE}
         case Exclusivity():
             return term.only.parties | term.only.licensees
-        case Prohibition():
-            return term.parties - {ANYONE}
         case RefusalRight():
             return frozenset({term.holder, term.grantor}) - {""}
         case Licence():
@@ -690,6 +689,9 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
     """Yield the clouds, sellers, segments and regions that a term distinguishes from others."""
     if isinstance(term, Forbidding):
         yield from (term.except_[index] for index in bearing.within)
+    if isinstance(term, Barring):
+        yield _places(term, term.clouds)
+        return
     match term:
         case Exclusivity():
             yield _places(term.only, term.only.clouds)
@@ -707,7 +709,7 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
                 for clouds in (term.base.clouds, _alone(""))
                 if term.base.clouds
             )
-        case Permission() | Prohibition():
+        case Permission():
             yield _places(term, term.clouds)
         case Ownership() | Inoperative():
             pass

@@ -37,12 +37,19 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
 )
-from clauseway.agreement.language.terms import ANYONE, AnyTerm, Forbidding, Inoperative, Traded
+from clauseway.agreement.language.terms import (
+    ANYONE,
+    AnyTerm,
+    Barring,
+    Forbidding,
+    Inoperative,
+    Traded,
+    barred,
+)
 from clauseway.decisions.parts import Names, NamesGiven
 from clauseway.decisions.question import region_problems
 from clauseway.decisions.reach import Act, act_on
@@ -241,6 +248,9 @@ class _Policies:
 
     def _term(self, term: AnyTerm, but: frozenset[str]) -> None:
         """Write a term in force, `but` for some products; ownerships are written together."""
+        if isinstance(term, Barring):
+            self._barring(term)
+            return
         match term:
             case Permission():
                 self._permission(GrantedScope(term, but))
@@ -248,8 +258,6 @@ class _Policies:
                 self._licence(term)
             case Exclusivity():
                 self._exclusivity(term, but)
-            case Prohibition():
-                self._prohibition(term)
             case RefusalRight():
                 self._refusal(term)
             case Precedence():
@@ -361,13 +369,13 @@ class _Policies:
             for reach in _REACHES[action]:
                 self._bar(term, action, reach, outside, self._inside(term, action, reach))
 
-    def _prohibition(self, term: Prohibition) -> None:
+    def _barring(self, term: Barring) -> None:
         for action in sorted(term.actions):
             for reach in _REACHES[action]:
                 named = (
                     "true"
-                    if ANYONE in term.parties
-                    else self._is(reach, term.parties, term.products)
+                    if ANYONE in barred(term)
+                    else self._is(reach, barred(term), term.products)
                 )
                 if named != "false":
                     self._bar(

@@ -45,12 +45,18 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
 )
-from clauseway.agreement.language.terms import AnyTerm, Forbidding, Inoperative, Traded
+from clauseway.agreement.language.terms import (
+    AnyTerm,
+    Barring,
+    Forbidding,
+    Inoperative,
+    Traded,
+    barred,
+)
 from clauseway.exchange.agreements.extract import Extract, LostLicence
 from clauseway.values import Citation
 
@@ -206,6 +212,9 @@ class _Policy:
     def _term(self, term: AnyTerm, but: frozenset[str]) -> None:
         """Write a term in force, `but` for some products; ownerships are written together. The
         duties of terms that make acts wait are gathered first."""
+        if isinstance(term, Barring):
+            self._barring(term)
+            return
         match term:
             case Permission():
                 for action in sorted(term.actions & {*_OWNED}):
@@ -214,8 +223,6 @@ class _Policy:
                 self._licence(term)
             case Exclusivity():
                 self._exclusivity(term, but)
-            case Prohibition():
-                self._prohibition(term)
             case RefusalRight():
                 self._refusal(term)
             case Precedence():
@@ -533,7 +540,7 @@ class _Policy:
             for reach in _REACHED[action]:
                 self._bar(term, action, reach, but)
 
-    def _prohibition(self, term: Prohibition) -> None:
+    def _barring(self, term: Barring) -> None:
         for action in sorted(term.actions):
             for reach in _REACHED[action]:
                 self._bar(term, action, reach)
@@ -572,12 +579,12 @@ class _Policy:
     ) -> list[Node] | None:
         """Return the constraint on the parties whom a term forbids an act that it covers; None if
         it forbids nobody."""
+        if isinstance(term, Barring):
+            anyone = ANYONE in barred(term)
+            return [] if anyone else self._actor(reach, owner, barred(term), "isAnyOf")
         match term:
-            case Prohibition():
-                anyone = ANYONE in term.parties
-                return [] if anyone else self._actor(reach, owner, term.parties, "isAnyOf")
             case Exclusivity():
-                # What an exclusivity keeps for some is what it prohibits to all others.
+                # An exclusivity prohibits to all others what it keeps for some.
                 only = term.only
             case _:
                 assert_never(term)

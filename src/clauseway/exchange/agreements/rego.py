@@ -26,13 +26,20 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
-    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
 )
 from clauseway.agreement.language.actions import LICENSE, USE
-from clauseway.agreement.language.terms import ANY_TERM, ANYONE, AnyTerm, Forbidding, Inoperative
+from clauseway.agreement.language.terms import (
+    ANY_TERM,
+    ANYONE,
+    AnyTerm,
+    Barring,
+    Forbidding,
+    Inoperative,
+    barred,
+)
 from clauseway.catalog import ELSEWHERE
 from clauseway.exchange.agreements.extract import Extract, LostLicence, heading
 from clauseway.values import Citation
@@ -331,6 +338,8 @@ def _terms(extract: Extract) -> list[str]:
 def _term(extract: Extract, term: AnyTerm, but: frozenset[str]) -> list[str]:
     """Return the rules of a term in force, `but` for some products; of an ownership, `_terms`
     writes them."""
+    if isinstance(term, Barring):
+        return _barring(term)
     match term:
         case Permission():
             return _permission(term, but)
@@ -338,8 +347,6 @@ def _term(extract: Extract, term: AnyTerm, but: frozenset[str]) -> list[str]:
             return _licence("licensed(act)", term, partial(_given_by, term.licensor))
         case Exclusivity():
             return _exclusivity(term, but)
-        case Prohibition():
-            return _prohibition(term)
         case RefusalRight():
             return [_refusal(term)]
         case Precedence():
@@ -417,8 +424,9 @@ def _exclusivity(term: Exclusivity, but: frozenset[str]) -> list[str]:
     ]
 
 
-def _prohibition(term: Prohibition) -> list[str]:
-    named = [] if ANYONE in term.parties else [f"act.party in {_set(term.parties)}"]
+def _barring(term: Barring) -> list[str]:
+    parties = barred(term)
+    named = [] if ANYONE in parties else [f"act.party in {_set(parties)}"]
     return _forbidding(term, term.actions, named)
 
 
