@@ -167,7 +167,7 @@ def combined(first: Finding, second: Finding) -> Finding:
     )
 
 
-def with_beginnings(case: Case, finding: Finding) -> Finding:
+def cite_beginning_events(case: Case, finding: Finding) -> Finding:
     """Return the finding with, behind each term in force, the event that began it, if one did."""
     if not case.begun_by:
         return finding

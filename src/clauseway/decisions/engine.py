@@ -3,8 +3,8 @@
 unstated?       No amendment that is known is in force.
 share-revenue   Is a share due? Nobody asks who owns the product.
 unowned?        Nobody owns the product, and no public permission (one to `anyone`) covers any act:
-                unstated. Where public permissions cover some of the acts, terms that forbid are asked
-                first. (`asking` answers for a product that the agreement does not name.)
+                unstated. Where public permissions cover only some of the acts, terms that forbid are
+                asked first, then it is unstated. (`asking` answers for a product that the agreement does not name.)
 forbidden?      Check each act that the question needs. A sale, for example, needs a sale by the
                 seller and hosting by the host.
 the owner       The owner is permitted, under its own conditions.
@@ -12,15 +12,16 @@ another party   Needs a right to each act that it does itself: to sell and to se
                 what it sells. For each act the first of these counts:
                     a public permission     permits it, under the party's own conditions
                     a licence               permits it, under the party's and the owner's
-                    a grant, recorded or a permission that names the party
+                    a grant: recorded, or a permission that names the party
                                             permits it, under the party's and the owner's
                     a licence that it lost  forbids it
-                    a launch, where the agreement says so
+                    a launch on the party's own cloud, if the agreement has the rule `launch`
                                             permits it, under the party's and the owner's
                     none of them            leaves it conditional on a grant
-                A use under a licence in force has the party's conditions alone; a use by a grant
-                has the owner's too. With neither, it is forbidden where the owner may not license
-                it.
+                A use needs a licence in force (the party's conditions apply) or a grant (the owner's
+                conditions apply as well). A grant does not help where a term forbids the owner to
+                license the party. Without either: forbidden if a licence was lost or such a term is
+                in force, else conditional on a grant.
 
 `asking` builds the case from a question, and the decision from the finding.
 """
@@ -40,7 +41,7 @@ from clauseway.decisions.case import (
     Case,
     Finding,
     combined,
-    with_beginnings,
+    cite_beginning_events,
 )
 from clauseway.decisions.conditions import conditions
 from clauseway.decisions.decision import Condition, Outcome, Reason
@@ -66,8 +67,8 @@ from clauseway.decisions.rights import (
     permissions,
 )
 
-# The version of the engine, which every receipt contains. Raise it when an answer changes, or what a
-# receipt digests.
+# The version of the engine, which every receipt contains. Increase it whenever an answer, or the
+# content of a receipt's digest, changes.
 ENGINE = "clauseway-decisions/7"
 
 
@@ -77,7 +78,7 @@ def decide_act(case: Case, act: Act) -> Finding:
     Texts of reasons and conditions hold placeholders for the names asked about; `named`, of the
     module `case`, fills them in. The event that began a term is cited after the term.
     """
-    return with_beginnings(case, _decide(case, act))
+    return cite_beginning_events(case, _decide(case, act))
 
 
 def _decide(case: Case, act: Act) -> Finding:
@@ -87,41 +88,41 @@ def _decide(case: Case, act: Act) -> Finding:
     if act.action == SHARE:
         return _decide_share(case, act)
     owner = case.owner(act)
-    acts_needing_a_right = _acts_needing_a_right(case, act)
-    if owner is None and not any(_public_permissions(case, acts_needing_a_right)):
+    own_acts = _own_acts(case, act)
+    if owner is None and not any(_public_permissions(case, own_acts)):
         return _unowned(case)
-    # A term that forbids one of the acts done, by any party, goes before every permission, unless a
-    # permission to the party, or to anyone, overrides it (`despite`).
-    acts_done = _acts_done(case, act, owner)
-    if forbidding := cite_forbidding_terms(case, acts_done, act.party):
+    # If a term forbids one of these acts, whoever does it, that prevails over every permission,
+    # unless a permission to the party, or to anyone, overrides it (`despite`).
+    needed_acts = _needed_acts(case, act, owner)
+    if forbidding := cite_forbidding_terms(case, needed_acts, act.party):
         return Finding(Outcome.FORBIDDEN, forbidding)
     # The owner may do whatever no term forbids.
     if act.party == owner:
         # If the question is to serve, cite only the serving. Otherwise cite all acts done.
-        cited_acts = [act] if act.action == SERVE else acts_done
+        cited_acts = [act] if act.action == SERVE else needed_acts
         return combined(
-            Finding(Outcome.PERMITTED, _grounds(case, cited_acts, owner)),
+            Finding(Outcome.PERMITTED, _owner_reasons(case, cited_acts, owner)),
             # If another party hosts, the owner grants it the hosting, so the conditions that bind
             # the owner's grants bind too.
-            conditions(case, acts_done, owner, grantor=owner),
+            conditions(case, needed_acts, owner, grantor=owner),
         )
     # Anyone may do what a public permission covers.
-    public = _public_permissions(case, acts_needing_a_right)
+    public = _public_permissions(case, own_acts)
     if all(public):
         permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
-        return combined(permitted, conditions(case, acts_done, act.party))
+        return combined(permitted, conditions(case, needed_acts, act.party))
     # At least one act has no public permission: only an owner could grant the right to it.
     if owner is None:
         return _unowned(case)
     # Any other party needs a licence, a grant or a launch.
     if act.action == USE:
         return _decide_use(case, act, owner)
-    public_by_act = dict(zip(acts_needing_a_right, public, strict=True))
-    return _decide_by_rights(case, act, owner, acts_done, public_by_act)
+    public_by_act = dict(zip(own_acts, public, strict=True))
+    return _decide_by_rights(case, act, owner, needed_acts, public_by_act)
 
 
 def _unowned(case: Case) -> Finding:
-    # Cite the rule `owner`: `unstated` speaks of days on which nothing is in force at all.
+    # Cite the rule `owner`. The rule `unstated` is about days on which no amendment is in force.
     return Finding(Outcome.UNSTATED, (case.cite_rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
 
 
@@ -130,11 +131,11 @@ def _public_permissions(case: Case, acts: Sequence[Act]) -> list[tuple[Reason, .
     return [permissions(case, act, ANYONE) for act in acts]
 
 
-def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
+def _own_acts(case: Case, act: Act) -> tuple[Act, ...]:
     """Return the acts to which a party other than the owner needs a right of its own.
 
-    The act asked about comes first. Who serves what it sells itself needs the right to sell too,
-    unless the product is never sold: then nobody could be granted that right.
+    The act asked about comes first. A party that serves its own sales also needs the right
+    to sell, unless the product is never sold: then nobody could be granted that right.
     """
     if act.action != SERVE or act.seller != act.party:
         return (act,)
@@ -142,7 +143,7 @@ def _acts_needing_a_right(case: Case, act: Act) -> tuple[Act, ...]:
     return (act, msgspec.structs.replace(act, action=SELL)) if sold else (act,)
 
 
-def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
+def _needed_acts(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     """Return the acts that the act asked about needs, each with the party that does it.
 
     The sale comes first, if there is one. Callers cite ownership, and in a conditional answer the
@@ -156,8 +157,8 @@ def _acts_done(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     if act.action == SERVE and act.seller == act.party:
         return msgspec.structs.replace(act, action=SELL), act
     if act.action == LICENSE and owner is not None and act.party != owner:
-        # A sublicence is forbidden too where a term forbids the owner to license the party, or to
-        # license the party's licensee.
+        # A term that forbids the owner to license the party, or the party's licensee, also forbids
+        # the sublicence.
         return act, _licensing(act, owner, act.party), _licensing(act, owner, act.to)
     return (act,)
 
@@ -176,7 +177,7 @@ def host_of(case: Case, act: Act, owner: str | None) -> str:
     return case.catalog.operators.get(act.cloud, "")
 
 
-def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
+def _owner_reasons(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """Return the reasons why the owner may do these acts: no term in force forbids them.
 
     If a permission to the owner, or to anyone, covers the acts: cite carve-outs, the permissions,
@@ -209,7 +210,7 @@ def _decide_by_rights(
     case: Case,
     act: Act,
     owner: str,
-    acts_done: Sequence[Act],
+    needed_acts: Sequence[Act],
     public_by_act: Mapping[Act, tuple[Reason, ...]],
 ) -> Finding:
     """Decide an act of a party that is not the owner: the party needs a right to the act.
@@ -217,7 +218,7 @@ def _decide_by_rights(
     `public_by_act` holds each act that needs a right, with the public permissions that cover it.
     The conditions that bind the owner bind the act too.
     """
-    bound = conditions(case, acts_done, act.party, grantor=owner)
+    conditions_of_both = conditions(case, needed_acts, act.party, grantor=owner)
     held_reasons: tuple[Reason, ...] = ()
     granted_reasons: tuple[Reason, ...] = ()
     lost: list[LostRight] = []
@@ -243,12 +244,12 @@ def _decide_by_rights(
     if lacking:
         # The act asked about comes first. If the sale is first in `lacking`, the party may serve
         # already; the condition's text says so.
-        on_grant = _conditional_on_grant(case, owner, acts_done, asked=act, lacking=lacking[0])
-        return combined(on_grant, bound)
+        on_grant = _conditional_on_grant(case, owner, needed_acts, asked=act, lacking=lacking[0])
+        return combined(on_grant, conditions_of_both)
     # A licence or a public permission is a right by itself and is cited first. The owner's own
-    # grounds are cited in every case: a grant rests on them, and so does hosting by the owner.
-    reasons = held_reasons + _grounds(case, acts_done, owner) + granted_reasons
-    return combined(Finding(Outcome.PERMITTED, reasons), bound)
+    # reasons are cited in every case: a grant rests on them, and so does hosting by the owner.
+    reasons = held_reasons + _owner_reasons(case, needed_acts, owner) + granted_reasons
+    return combined(Finding(Outcome.PERMITTED, reasons), conditions_of_both)
 
 
 def _decide_use(case: Case, act: Act, owner: str) -> Finding:
@@ -269,13 +270,14 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     licensing = (_licensing(act, owner, act.party),)
     if forbidding := cite_forbidding_terms(case, licensing, owner):
         return Finding(Outcome.FORBIDDEN, (*forbidding, case.cite_rule("grant")))
-    bound = conditions(case, [act, *licensing], act.party, grantor=owner)
+    conditions_of_both = conditions(case, [act, *licensing], act.party, grantor=owner)
     if granted := grants(case, act):
         return combined(
-            Finding(Outcome.PERMITTED, _grounds(case, licensing, owner) + granted), bound
+            Finding(Outcome.PERMITTED, _owner_reasons(case, licensing, owner) + granted),
+            conditions_of_both,
         )
     on_grant = _conditional_on_grant(case, owner, licensing, asked=act, lacking=act)
-    return combined(on_grant, bound)
+    return combined(on_grant, conditions_of_both)
 
 
 def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Finding:
@@ -284,13 +286,13 @@ def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Find
     A launch on the party's own cloud does not restore a lost licence, so launches are not looked
     for.
     """
-    # The loss of the latest day decides.
+    # The latest loss decides.
     last = max(lost, key=lambda loss: loss.rank)
     return Finding(Outcome.FORBIDDEN, (*cite_loss(case, last, act), case.cite_rule("licensee")))
 
 
 def _conditional_on_grant(
-    case: Case, owner: str, acts_done: Sequence[Act], *, asked: Act, lacking: Act
+    case: Case, owner: str, needed_acts: Sequence[Act], *, asked: Act, lacking: Act
 ) -> Finding:
     """Answer *conditional*: the owner has not granted the right to `lacking`, and could."""
     ended_grant = last_ended_grant(case, lacking)
@@ -299,12 +301,12 @@ def _conditional_on_grant(
     if lacking.action != asked.action:
         text = f"{ASKED_PARTY} may serve it for another seller; to sell it too, {text}"
     condition = Condition(
-        term="grant",  # the rule on grants: no term asks for the owner's consent
+        term="grant",  # names the rule, because no term requires the consent
         text=text,
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),  # as `--suppose` takes it
     )
     # Cite the exclusivity that reserved the first act done: the sale, if there is one.
-    ended_exclusivity = last_exclusivity(case, acts_done[:1])
+    ended_exclusivity = last_exclusivity(case, needed_acts[:1])
     lost_rights = lost_permissions(case, lacking)
     paused = chain.from_iterable(map(cite_end_or_pause, lost_rights.paused))
     # Cite the latest ending first: it explains the present state.
@@ -331,7 +333,7 @@ def _licensing(act: Act, owner: str, to: str) -> Act:
 def _decide_share(case: Case, act: Act) -> Finding:
     """Decide a revenue share: permitted if it is due, forbidden if it is not.
 
-    A cap is a limit, not a condition.
+    A cap limits the amount; it does not make the share conditional.
     """
     shares = [state for state in case.states(RevenueShareTerm) if case.reaches(state.term, act)]
     in_force = [state for state in shares if state.in_force]
@@ -344,11 +346,13 @@ def _decide_share(case: Case, act: Act) -> Finding:
     if in_force:
         # If the base contains the product on any cloud, the cloud is the reason. An act without a
         # cloud compares the product alone.
-        elsewhere = any(
+        in_base_elsewhere = any(
             _is_in_base(case, state, msgspec.structs.replace(act, cloud="")) for state in in_force
         )
         note = (
-            "sales on that cloud are in no base" if elsewhere else f"{ASKED_PRODUCT} is in no base"
+            "sales on that cloud are in no base"
+            if in_base_elsewhere
+            else f"{ASKED_PRODUCT} is in no base"
         )
         excluded = tuple(Reason.of("forbids", state.term.citation, note) for state in in_force)
         return Finding(Outcome.FORBIDDEN, excluded)
@@ -370,5 +374,5 @@ def _is_in_base(case: Case, state: TermState, act: Act) -> bool:
     assert isinstance(term, RevenueShareTerm)
     if act.product:
         return term.base.takes_in(case.lineage(act.product), act.cloud)
-    names_no_cloud = not (act.cloud and term.base.clouds)
-    return names_no_cloud or act.cloud in term.base.clouds
+    cloud_does_not_matter = not (act.cloud and term.base.clouds)
+    return cloud_does_not_matter or act.cloud in term.base.clouds
