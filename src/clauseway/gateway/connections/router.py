@@ -255,7 +255,7 @@ class Router:
         if incoming.unwanted:
             raise Refused(
                 errors.CHANGED,
-                "What stood against this request has changed while its body came. Send it again.",
+                "The reason for refusing this request no longer applies. Send it again.",
             )
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -408,7 +408,7 @@ def _call_of(
 
 
 def _refuse_not_offered(incoming: Incoming) -> None:
-    """Refuse a path that is not offered, with the reason. Return if there is none."""
+    """Refuse a path that is not offered, with the reason. Do nothing if no reason is known."""
     path = incoming.url.partition(b"?")[0].decode(errors="replace")
     method = incoming.method.decode(errors="replace")
     reason = reason_against(path, method, as_messages=_speaks_messages(incoming))

@@ -195,7 +195,8 @@ class Attempt(Receiver):
             self._end_with_own_fault(error)
             return
         if self._task is not asyncio.current_task():
-            target.endpoint.keep(upstream)  # cancelled in the very moment in which it succeeded
+            # The attempt was cancelled while the connection opened.
+            target.endpoint.keep(upstream)
             return
         self._task = None
         try:
@@ -206,7 +207,7 @@ class Attempt(Receiver):
     def _send(self, upstream: UpstreamConnection) -> None:
         target, request = self.candidate.target, self._owner.request
         write_head = target.write_head
-        # There is no credential at present. The connection is as good as before.
+        # There is no credential at present. Keep the connection: nothing was sent on it.
         if write_head is None:
             target.endpoint.keep(upstream)
             self._fail(Failure("has no credential at present"))
@@ -345,7 +346,8 @@ class Attempt(Receiver):
         names_resource = self._owner.names_resource and is_whole
         failure = failure_of(self.status, self.head, body, time(), names_resource=names_resource)
         if failure is None and is_whole:
-            # A 429 that speaks of the request: it is beyond every limit, and will be next time too.
+            # This 429 is about the request itself: it exceeds the limit alone, so a retry cannot
+            # help.
             if self.status == _TOO_MANY_REQUESTS:
                 self.head = [*self.head, b"x-should-retry", b": ", b"false", b"\r\n"]
             shape = self._owner.request.operation.shape_error
@@ -655,7 +657,7 @@ class Attempt(Receiver):
         charge = self._charge_and_append(
             status, self.status, units, shared.spool.label(issued.buyer)
         )
-        # A batch's tokens are not of the minute in which it ends.
+        # Do not count a batch's tokens in the minute in which it ends.
         tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
         # The charge ends the reservation that is kept for the resource. If none is kept, because the
         # resource was made before a restart, the charge counts against the key of this request,

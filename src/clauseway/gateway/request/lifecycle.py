@@ -12,9 +12,9 @@ From there this file is the walk, section by section:
     attempt     reserve the worst case, write an intent to the journal, send the request; where a
                 share of a limit or a slice of a budget is too small, wait for a larger one, at the
                 first attempt only
-    answer      the cloud answers, whole or as a stream. Once the first stream content is sent, no
-                other cloud is attempted, and the request's deadline no longer counts: the client gets
-                the rest, or a broken stream
+    answer      the cloud answers, whole or as a stream. Once the first content of a stream is
+                sent, no other cloud is attempted, and the request's deadline no longer counts: the
+                client gets the rest, or a broken stream
     issue       the identifiers in the answer (of a stored response, a file, a batch) are durable in
                 the gateway's index. Most answers issue none
     finish      the last bytes of the answer wait until the usage record is durable in the journal
@@ -120,9 +120,9 @@ class Lifecycle(AttemptOwner):
     none.
     """
 
-    # Class attributes: most requests set few of them anew, so instances stay small. Of those that
-    # tell how far a request is, three go from False to True, once each: `_stream_begun`, `_decided`
-    # (what the client gets is settled) and `_over` (the client has it, or has left).
+    # Class attributes: most requests set few of them anew, so instances stay small. `_decided` (the
+    # client's answer is settled) and `_over` (the client has it, or has left) go from False to True
+    # once. `_stream_begun` goes back if the identifier of a waiting stream cannot be written.
 
     # When to check the deadlines next, and the slot of the timer wheel in which the request waits
     # for that.
@@ -362,8 +362,8 @@ class Lifecycle(AttemptOwner):
                 self._last_resort = self._last_resort or candidate
             elif self._attempt_candidate(candidate):
                 return True
-        # Attempt the last resort only if no attempt has ended; after a failure, the failure is the
-        # answer.
+        # Attempt the last resort only if no attempt has ended; if an attempt failed, answer with
+        # that failure.
         last_resort, self._last_resort = self._last_resort, None
         if last_resort is None or self._ended_attempts:
             return False
@@ -449,7 +449,7 @@ class Lifecycle(AttemptOwner):
             self._task = None
             self.end_with_own_fault(error)
 
-    # -- answer: an attempt calls these when its cloud has answered, with a refusal too
+    # -- answer: an attempt calls these when its cloud has answered, including with a refusal
 
     def count_answer_bytes(self, count: int) -> None:
         """Count bytes of an answer that is buffered until it is whole."""
@@ -469,8 +469,8 @@ class Lifecycle(AttemptOwner):
         # A refusal counts as a failed attempt, but not against the health of the deployment.
         if not is_served:
             self.shared.counts.failed[attempt.candidate.target.cloud] += 1
-        # The cloud keeps the beginning of this prompt now: the next request with the same cache key
-        # goes there.
+        # The cloud has now cached this prompt's prefix: the next request with the same cache key goes
+        # there.
         if is_served and self.request.needs.cache_key:
             self._remember_cache(attempt)
         resources = self._resources
@@ -576,7 +576,7 @@ class Lifecycle(AttemptOwner):
             return
         if isinstance(outcome, OSError):
             self._stream_begun = False  # nothing was sent: the answer can still be an error
-            # The record is to end the reservation: no resource is left to keep it for.
+            # Let the usage record end the reservation: no pending resource needs it any more.
             if self._attempt is not None:
                 self._attempt.pending_resource = None
             self._cancel_attempts()
@@ -610,8 +610,8 @@ class Lifecycle(AttemptOwner):
         attempt.record_end(Status.COMPLETE if status < 300 else Status.FAILED, status)
         if status < 300 and self.request.operation.deletes and resources.named_resource is not None:
             self._decided = True
-            # The cloud has deleted the resource. If its row stays, the next request for it learns
-            # that from the cloud.
+            # The cloud has deleted the resource. If our row cannot be removed, nothing breaks: the
+            # cloud answers the next request with 404.
             finish = self._guarded(lambda _outcome: self._finish(last_bytes))
             self.shared.issued.forget(resources.named_resource.identifier, finish)
         else:
@@ -778,8 +778,8 @@ class Lifecycle(AttemptOwner):
         events, self._waiting_events = self._waiting_events, None
         if events is not None:
             client.write(b"".join(events))
-        # The connection can carry another request if the answer's end shows: by its length, or by
-        # its last chunk. A stream that is not chunked ends with the connection.
+        # The connection can carry another request if the answer's end is marked: by its length, or
+        # by its last chunk. A stream that is not chunked ends with the connection.
         intact = client.chunked or not self._stream_begun
         client.write(last_bytes)
         try:
@@ -840,7 +840,7 @@ class Lifecycle(AttemptOwner):
             self._attempt = rival
             return
         if self._decided:
-            return  # the answer is decided: nothing is left to go on with
+            return  # the answer is decided: no further attempt is needed
         organisation = self.customer.buyer.organisation
         if self.has_candidates_left and not self.shared.retries.take(organisation):
             self._note_no_retries()
@@ -911,7 +911,7 @@ class Lifecycle(AttemptOwner):
                 CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S),
                 b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(wait_s), wait_s * 1000),
             )
-        # Every cloud says that it has no such model, and the vendor has retired it: believe them.
+        # Every cloud says that it has no such model, and the vendor has retired it, so answer 404.
         elif statuses == {404} and self._retirement_message:
             self._answer_failure(UNKNOWN_MODEL)
         elif statuses == {429}:
