@@ -16,10 +16,11 @@ from rdflib import Graph, URIRef
 from rdflib.namespace import ODRL2, RDF, RDFS
 
 from clauseway import OpenAgreement, open_agreement
-from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
+from clauseway.app.agreements.exporting import cedar, extract
 from clauseway.app.opening.library import SHIPPED
 from clauseway.cli import run
 from clauseway.cli.commands import COMMANDS, Group
+from clauseway.exchange.agreements import AGREEMENT_FORMATS
 from clauseway.exchange.agreements.cedar import CEDAR_SCHEMA
 from clauseway.exchange.agreements.extract import Extract
 from clauseway.exchange.agreements.odrl import odrl_document

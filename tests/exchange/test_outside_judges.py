@@ -21,9 +21,10 @@ from outside_judges import JUDGES
 
 from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import boundaries
-from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
+from clauseway.app.agreements.exporting import cedar, extract
 from clauseway.catalog import Catalog
 from clauseway.decisions import DecisionTable, Question, all_questions, check_readings, compile_table
+from clauseway.exchange.agreements import AGREEMENT_FORMATS
 from clauseway.exchange.agreements.extract import Extract
 from soak import every, examples
 from terms_at_hand import at_hand

@@ -8,8 +8,9 @@ from outside_judges import JUDGES
 from regopy import Interpreter
 
 from clauseway import KnownAt
-from clauseway.app.agreements.exporting import AGREEMENT_FORMATS, cedar, extract
+from clauseway.app.agreements.exporting import cedar, extract
 from clauseway.decisions import Question, all_questions
+from clauseway.exchange.agreements import AGREEMENT_FORMATS
 from clauseway.exchange.agreements.cedar import cedar_requests
 from clauseway.values import InvalidInput
 from housed_data import opened

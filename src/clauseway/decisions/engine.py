@@ -40,8 +40,8 @@ from clauseway.decisions.case import (
     ASKED_PRODUCT,
     Case,
     Finding,
-    combined,
     cite_beginning_events,
+    combined,
 )
 from clauseway.decisions.conditions import conditions
 from clauseway.decisions.decision import Condition, Outcome, Reason

@@ -1,6 +1,6 @@
 """Exports of the agreement, handed to the room that knows the foreign format."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -10,8 +10,6 @@ from clauseway.app.opening.several import Opened, each_of, own_readings
 from clauseway.decisions import check_readings
 from clauseway.exchange.agreements.cedar import CEDAR_SCHEMA, cedar_entities, cedar_policies
 from clauseway.exchange.agreements.extract import Extract
-from clauseway.exchange.agreements.odrl import odrl_document
-from clauseway.exchange.agreements.rego import rego_module
 from clauseway.values import KnownAt
 
 
@@ -78,13 +76,5 @@ def cedar_schema(_: Extract) -> str:
     return CEDAR_SCHEMA
 
 
-def _odrl(taken: Extract) -> str:
-    return _json(odrl_document(taken))
-
-
 def _json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
-
-
-# The formats of which a file holds all that is written of an agreement; Cedar has three files.
-AGREEMENT_FORMATS: Mapping[str, Callable[[Extract], str]] = {"rego": rego_module, "odrl": _odrl}

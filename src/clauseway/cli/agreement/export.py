@@ -8,17 +8,13 @@ from typing import Annotated
 import msgspec
 import typer
 
-from clauseway.app.agreements.exporting import (
-    AGREEMENT_FORMATS,
-    COMBINATION,
-    cedar_schema,
-    extracts,
-)
+from clauseway.app.agreements.exporting import COMBINATION, cedar_schema, extracts
 from clauseway.app.agreements.exporting import cedar as cedar_text
 from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.commands import Export
 from clauseway.cli.written import OutFile, WrittenText, put, report_written, write_text
+from clauseway.exchange.agreements import AGREEMENT_FORMATS
 from clauseway.exchange.agreements.extract import Extract
 from clauseway.values import InvalidInput, Problem
 

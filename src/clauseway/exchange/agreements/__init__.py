@@ -4,4 +4,14 @@ extract  what each of them is written of: terms in force, ended ones, facts in e
 cedar    Cedar policies and entities
 rego     a Rego module for Open Policy Agent
 odrl     an ODRL 2.2 policy in JSON-LD
+
+`AGREEMENT_FORMATS` is the list of those of which one file holds all; Cedar has three files.
 """
+
+from collections.abc import Callable, Mapping
+
+from clauseway.exchange.agreements.extract import Extract
+from clauseway.exchange.agreements.odrl import odrl_text
+from clauseway.exchange.agreements.rego import rego_module
+
+AGREEMENT_FORMATS: Mapping[str, Callable[[Extract], str]] = {"rego": rego_module, "odrl": odrl_text}

@@ -181,6 +181,12 @@ def odrl_document(extract: Extract) -> Node:
     return {"@context": _CONTEXT, "@graph": graph}
 
 
+def odrl_text(extract: Extract) -> str:
+    """Return the document as JSON, indented."""
+    encoded = msgspec.json.encode(odrl_document(extract))
+    return msgspec.json.format(encoded, indent=2).decode() + "\n"
+
+
 # The policy
 
 
