@@ -5,6 +5,7 @@ import select
 import socket
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -183,3 +184,23 @@ def test_the_wheel_fires_once_after_the_deadline_wherever_it_was_moved(
         clock.now_s = 1000.0 + after_s
         clock.turn()
         assert fired == expected, f"{after_s} s after the begin"
+
+
+def test_slots_whose_entries_were_forgotten_keep_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that came and went in every slot of the wheel leave it as small as it was."""
+    clock = Clock()
+    monkeypatch.setattr(sys.modules[Wheel.__module__], "monotonic", lambda: clock.now_s)
+    wheel = Wheel(cast(asyncio.AbstractEventLoop, clock))
+    connections = [Something(str(number), []) for number in range(8)]
+    tracemalloc.start()
+    try:
+        for _ in range(5000):
+            for connection in connections:
+                wheel.arm(connection, clock.now_s + 0.1)
+            for connection in connections:
+                wheel.forget(connection)
+            clock.now_s += 0.05
+            clock.turn()
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()

@@ -68,15 +68,15 @@ class Wheel:
             self._tick += 1
             at = self._tick % _SLOTS
             entries = self._slots[at]
-            if entries:
-                self._slots[at] = {}
-                for timed in entries:
-                    try:
-                        self._look_at(timed)
-                    except Exception as error:  # the deadlines of others hold all the same
-                        self._loop.call_exception_handler(
-                            {"message": "A deadline failed.", "exception": error}
-                        )
+            # A dictionary whose entries were all forgotten keeps the room that they took.
+            self._slots[at] = {}
+            for timed in entries:
+                try:
+                    self._look_at(timed)
+                except Exception as error:  # the deadlines of others hold all the same
+                    self._loop.call_exception_handler(
+                        {"message": "A deadline failed.", "exception": error}
+                    )
 
     def _look_at(self, timed: Timed) -> None:
         if timed.slot_s != self._tick * _TICK_S:
