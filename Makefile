@@ -46,16 +46,12 @@ test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes,
 	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill, a hundred kills of a whole installation, a thousand simulated seeds; every reader fuzzed; memory over eight minutes of requests and 300,000 connections (SOAK=3: how many times)
-	@$(MAKE) --jobs=2 soak-properties soak-kills
-	@$(BIN)/python -m tests.simulator --seeds 1000 --planted --jobs 2 --json bench/evidence/simulator.json
-	@$(MAKE) fuzz
-	@$(BIN)/python -m bench.soak --minutes 8
-	@$(BIN)/python -m bench.churn --connections 300000
+soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill, a hundred kills of a whole installation, a thousand simulated seeds; every reader fuzzed; memory over five minutes of requests and 200,000 connections (SOAK=2: how many times)
+	@$(BIN)/python tests/soaking.py
 
 .PHONY: soak-properties soak-kills
 soak-properties: $(VENV)/.dev
-	@SOAK=$(or $(SOAK),3) $(BIN)/python -m pytest --numprocesses 2 --timeout=0 tests/agreement/test_any_text.py tests/agreement/test_format.py \
+	@SOAK=$(or $(SOAK),2) $(BIN)/python -m pytest --numprocesses 2 --timeout=0 tests/agreement/test_any_text.py tests/agreement/test_format.py \
 		tests/decisions/test_trace.py tests/decisions/test_change.py tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py \
 		tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py \
 		tests/storage/test_linearizable.py tests/gateway/test_openapi_judged.py $(ARGS)

@@ -171,6 +171,16 @@ def _run(run: Record, readers: list[Record]) -> str:
     return named if all_read else f"{named} ({_named(run['readers'])})"
 
 
+def _soaked(record: Record) -> Iterator[str]:
+    parts = record["parts"]
+    yield f"**{sum(part['minutes'] for part in parts):.0f} minutes** in {len(parts)} parts:"
+    yield ""
+    yield "| part | minutes | outcome |"
+    yield "|---|---|---|"
+    for part in parts:
+        yield f"| {part['name']} | {part['minutes']:g} | {part['outcome']} |"
+
+
 # The kind of a record: title, how to repeat it, what is told of it.
 SECTIONS = {
     "simulator": ("The simulator", "`make soak`", _simulated),
@@ -193,6 +203,7 @@ SECTIONS = {
         "--record bench/evidence/fuzzing-once.json && make evidence`, with one seed after the other",
         _fuzzed,
     ),
+    "soak": ("The minutes of a soak", "`make soak`", _soaked),
 }
 
 

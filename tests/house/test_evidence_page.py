@@ -40,6 +40,10 @@ RECORDED: Mapping[str, Mapping[str, Any]] = {
         "readers": [{"name": "plans", "inputs": 200_000, "values": 18_000, "refused": 182_000, "broken": 0, "kept": 2,
                      "memory_mb": 1.5, "slowest_s": 0.25, "seeds": ["17", "18"]}],
     },
+    "soak": {
+        "kind": "soak", **USUAL, "parts": [{"name": "every reader", "minutes": 33.5, "outcome": "passed"},
+                                           {"name": "any kill", "minutes": 9.25, "outcome": "failed"}],
+    },
 }  # fmt: skip
 
 

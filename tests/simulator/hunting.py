@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from .planted import Bug, planting
+from .planted import SEEDS_OF, Bug, planting
 from .stories import Outcome, tell
 
 
@@ -47,3 +47,8 @@ def hunt(bug: Bug, seeds: Iterable[int]) -> FoundBug:
 def seeds_for(bug: Bug, most: int) -> Sequence[int]:
     """Return the seeds to try: first the one that found the bug the last time."""
     return [bug.seed, *range(most)]
+
+
+def missed(hunted: Iterable[FoundBug], python: tuple[int, int]) -> list[FoundBug]:
+    """Return the bugs that no seed saw and one should have: none where the seeds are known for another Python alone."""
+    return [found for found in hunted if found.seed < 0 and python == SEEDS_OF]
