@@ -1,5 +1,6 @@
 """The forecast on the first page: from four settled months on, a picture and sentences; before, why there is none."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
-from clauseway.app.screens.forecast_page import forecast_context
+from clauseway.app.screens.forecast_page import Supposed, forecast_context
 from clauseway.values import KnownAt
 from metered_months import ACCEPTED, IN, MILLION, OUT, Sold, metered_home
 
@@ -44,5 +45,41 @@ def test_too_little_history_says_why_there_is_none(home: Home, tmp_path: Path) -
     page = forecast_context(home, open_agreement(), KnownAt.recorded_on(date(2026, 7, 2)))
     assert (page.svg, page.sentences) == ("", ())
     assert "2 full settled months (2026-05, 2026-06)" in page.note
+    assert "at least 3 changes from one month to the next" in page.note
     assert "clauseway forecast --growth" in page.note
     assert "no past" in forecast_context(Home(tmp_path).make(), open_agreement(), AUGUST).note
+
+
+JULY = KnownAt.recorded_on(date(2026, 7, 2))
+
+
+@pytest.mark.parametrize("growth", ["10", "10%", " 10 .. 10%", "10..10..10"])
+def test_a_growth_that_is_assumed_is_drawn_from_two_months(home: Home, growth: str) -> None:
+    page = forecast_context(home, open_agreement(), JULY, Supposed(growth, "USD 60"))
+    assert (page.growth, page.cap, page.growth_problem, page.cap_problem) == (growth, "USD 60", "", "")
+    # 20.00 a month, of which two are settled; the cap of 60 leaves 20 of July's 22.
+    [sentence] = page.sentences
+    assert sentence.startswith("OpenAI pays Microsoft: 40.00 USD settled")
+    assert "2026: 60 (60 to 60)." in sentence
+    assert "OpenAI" in page.svg
+    assert "openai pays" not in page.svg
+
+
+@pytest.mark.parametrize(
+    ("supposed", "field", "said"),
+    [
+        (Supposed("much"), "growth_problem", "'much' is not a growth"),
+        (Supposed("7..3"), "growth_problem", "low first"),
+        (Supposed("5", "lots"), "cap_problem", "it is not a number"),
+        (Supposed("", "lots"), "cap_problem", "it is not a number"),
+    ],
+)
+def test_a_mistake_stands_at_its_field(home: Home, supposed: Supposed, field: str, said: str) -> None:
+    page = forecast_context(home, open_agreement(), JULY, supposed)
+    assert said in getattr(page, field)
+    assert (page.svg, page.note) == ("", "")
+
+
+def test_the_line_of_assumptions_ends_within_the_picture(home: Home) -> None:
+    page = forecast_context(home, open_agreement(), AUGUST)
+    assert max(map(len, re.findall(">([^<]*)</text>", page.svg))) <= 115

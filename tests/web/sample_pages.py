@@ -387,7 +387,7 @@ class SamplePages:
     async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
         return msgspec.structs.replace(LAWYER, plain_words=self.plain_words)
 
-    async def finance(self) -> FinanceContext:
+    async def finance(self, growth: str, cap: str) -> FinanceContext:
         latest = self.statements[-1] if self.statements else None
         empty = "" if latest else "Nothing is settled yet: clauseway settle --period 2026-05."
         months = FINANCE.months if latest else ()

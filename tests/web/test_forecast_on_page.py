@@ -17,9 +17,9 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"><style>h1 { display: none }</styl
 class Ahead(SamplePages):
     """The sample with a forecast."""
 
-    async def finance(self) -> FinanceContext:
+    async def finance(self, growth: str, cap: str) -> FinanceContext:
         forecast = ForecastContext(svg=SVG, sentences=('2026: 160 <b>"due"</b>.',), note="Assumed: cap = 1 (reported).")
-        return msgspec.structs.replace(await super().finance(), forecast=forecast)
+        return msgspec.structs.replace(await super().finance(growth, cap), forecast=forecast)
 
 
 def test_the_picture_is_an_image_and_its_words_are_text() -> None:

@@ -584,8 +584,8 @@ def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> 
         raise InvalidInput(
             Problem(
                 what=f"too little history to draw growth from for {share.term}",
-                why=f"of changes from month to month there are {len(pairs)} between its "
-                f"{len(months)} full settled months ({named}), and {CHANGES_MIN} are needed",
+                why=f"a growth is read from at least {CHANGES_MIN} changes from one month to the "
+                f"next; its {len(months)} full settled months ({named}) have {len(pairs)}",
                 where=share.citation.document,
                 line=share.citation.line,
                 remedy="Say what is assumed, a month: --growth 5%, or a range: --growth 2%..8%.",

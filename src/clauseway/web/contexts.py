@@ -301,8 +301,12 @@ class Snippet(msgspec.Struct, frozen=True, kw_only=True):
 
 class ForecastContext(msgspec.Struct, frozen=True, kw_only=True):
     """The amounts due ahead: a picture (SVG) and the same in sentences; `note` says why there is
-    none, if so."""
+    none, if so. A growth and a cap may be assumed: what was typed, and what is wrong with it."""
 
     svg: str = ""
     sentences: tuple[str, ...] = ()
     note: str = ""
+    growth: str = ""
+    growth_problem: str = ""
+    cap: str = ""
+    cap_problem: str = ""

@@ -124,8 +124,9 @@ class SentFile(msgspec.Struct, frozen=True, kw_only=True):
 class FinanceSource(Protocol):
     """The source of the finance pages and their files."""
 
-    async def finance(self) -> FinanceContext:
-        """Return the finance screen."""
+    async def finance(self, growth: str, cap: str) -> FinanceContext:
+        """Return the finance screen. Its forecast assumes a growth in percent a month (`5`, or a
+        range `3..7`) and a cap, where they are not empty."""
         ...
 
     async def bill(self, bill: str) -> BillContext:
@@ -158,8 +159,9 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
     WebPage(
         name="finance",
         path="/finance",
+        query=("growth", "cap"),
         screen="/finance",
-        ask=lambda source, _: source.finance(),
+        ask=lambda source, given: source.finance(given["growth"], given["cap"]),
     ),
     WebPage(
         name="bill",

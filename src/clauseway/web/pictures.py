@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from html import escape
+from textwrap import wrap
 
 from clauseway.ledger.forecast import Forecast, MonthAhead, Outlook
 from clauseway.values import InvalidInput, Problem
@@ -158,6 +159,8 @@ def _outcomes(y: int) -> Iterable[str]:
 
 _PANEL_PX = 300
 _SHARES_HEAD_PX = 92
+# The line of assumptions goes on below itself where it is longer than the picture is wide.
+_ASSUMED_LETTERS, _ASSUMED_PX = 110, 17
 _SHARES_FOOT_PX = 50
 _LEFT_PX, _RIGHT_PX = 110, 30
 _MONTHS_PX = 40
@@ -175,9 +178,11 @@ def forecast_svg(forecast: Forecast) -> str:
     """Return the amounts due of each share since it began, settled and ahead, with its range and
     its cap."""
     outlooks = [outlook for outlook in forecast.outlooks if outlook.months]
-    height = _SHARES_HEAD_PX + _PANEL_PX * len(outlooks) + _SHARES_FOOT_PX
     title = f"What is due, through {forecast.through}"
     assumed = " · ".join(f"{outlook.name} = {outlook.in_words}" for outlook in forecast.assumptions)
+    lines = wrap(f"Assumed: {assumed}", _ASSUMED_LETTERS)
+    head = _SHARES_HEAD_PX + _ASSUMED_PX * (len(lines) - 1)
+    height = head + _PANEL_PX * len(outlooks) + _SHARES_FOOT_PX
     return _picture(
         height,
         title,
@@ -190,11 +195,14 @@ def forecast_svg(forecast: Forecast) -> str:
             f"Settled through {forecast.last_settled}; USD since the share began",
             "soft",
         ),
-        _text(_MARGIN_PX, 68, f"Assumed: {assumed}", "soft"),
+        *(
+            _text(_MARGIN_PX, 68 + _ASSUMED_PX * index, line, "soft")
+            for index, line in enumerate(lines)
+        ),
         *(
             line
             for index, outlook in enumerate(outlooks)
-            for line in _panel(outlook, _SHARES_HEAD_PX + index * _PANEL_PX)
+            for line in _panel(outlook, head + index * _PANEL_PX)
         ),
         _text(_MARGIN_PX, height - 20, _lines_and_bands(outlooks), "soft"),
     )

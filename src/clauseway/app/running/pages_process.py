@@ -59,7 +59,7 @@ from clauseway.app.screens.engineer_page import (
     together,
 )
 from clauseway.app.screens.finance_page import file_of, finance_page
-from clauseway.app.screens.forecast_page import forecast_context
+from clauseway.app.screens.forecast_page import Supposed, forecast_context
 from clauseway.app.screens.lawyer_page import lawyer_page, text_page
 from clauseway.app.screens.screen_summaries import screen_summaries
 from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
@@ -206,8 +206,8 @@ class HomePages:
                     return path_of(words, view)
         return await asyncio.to_thread(self._kept, named)
 
-    async def finance(self) -> FinanceContext:
-        return await asyncio.to_thread(self._finance)
+    async def finance(self, growth: str, cap: str) -> FinanceContext:
+        return await asyncio.to_thread(self._finance, growth, cap)
 
     async def bill(self, bill: str) -> BillContext:
         async with self._heavy:
@@ -315,10 +315,11 @@ class HomePages:
             searched=searched,
         )
 
-    def _finance(self) -> FinanceContext:
+    def _finance(self, growth: str, cap: str) -> FinanceContext:
         opened, known_at = self._up_to_now(), now()
         settled = latest_settlements(self._home)
-        ahead = self._ahead(opened, known_at, [each.receipt for each in settled.values()])
+        receipts = [each.receipt for each in settled.values()]
+        ahead = self._ahead(opened, known_at, Supposed(growth.strip(), cap.strip()), receipts)
         return finance_page(self._home, opened, settled, ahead, open_alerts(self._home))
 
     def _compare(self, before: str, after: str) -> CompareContext:
@@ -362,12 +363,14 @@ class HomePages:
             self._drawn = (key, timeline_of_rights(opened, known_at))
         return self._drawn[1]
 
-    def _ahead(self, opened: Opened, known_at: KnownAt, receipts: Sequence[str]) -> ForecastContext:
+    def _ahead(
+        self, opened: Opened, known_at: KnownAt, supposed: Supposed, receipts: Sequence[str]
+    ) -> ForecastContext:
         # A thousand paths take a second: they are drawn anew when a month was settled, or a day has
         # begun.
-        key = (text_hash(opened), known_at.day, *receipts)
+        key = (text_hash(opened), known_at.day, supposed, *receipts)
         if self._forecast is None or self._forecast[0] != key:
-            self._forecast = (key, forecast_context(self._home, opened, known_at))
+            self._forecast = (key, forecast_context(self._home, opened, known_at, supposed))
         return self._forecast[1]
 
     def _statement(self, period: str) -> StatementContext | None:

@@ -1,38 +1,105 @@
 """The forecast as the finance screen shows it: the picture, the same in sentences, and the figures
 it stands on."""
 
+from collections.abc import Mapping
+
+import msgspec
+
 from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.several import Opened
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.opening.shares import shares_of
 from clauseway.app.reports.forecasting import Ahead, look_ahead, svg_of
+from clauseway.app.reports.statements import Named
 from clauseway.ledger.forecast import Outlook, Reached
-from clauseway.values import InvalidInput, KnownAt
+from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.web.contexts import ForecastContext
+from clauseway.wording.names import Wording
 
 _TOO_LITTLE = (
-    "There is no forecast yet: {why}. With an assumption of yours: clauseway forecast --growth 5%."
+    "There is no forecast yet: {why}. Write above the growth that you assume, and it is drawn from "
+    "that; on the command line: clauseway forecast --growth 5%."
 )
 
 
-def forecast_context(home: Home, opened: Opened, known_at: KnownAt) -> ForecastContext:
-    """Return the amounts due ahead by the settled months alone; where they are too few, a note that
-    says so.
+class Supposed(msgspec.Struct, frozen=True):
+    """Assumptions for one look ahead, as they were typed: a growth in percent a month (`5`, or a
+    range `3..7`) and a cap. Either may be empty."""
+
+    growth: str = ""
+    cap: str = ""
+
+    def growth_of_command(self) -> str:
+        """Return the growth as the command line takes it, with its signs of percent."""
+        parts = (part.strip() for part in self.growth.split(".."))
+        return "..".join(f"{part}%" if part[-1:].isdigit() else part for part in parts)
+
+
+NOTHING_SUPPOSED = Supposed()
+
+
+def forecast_context(
+    home: Home, opened: Opened, known_at: KnownAt, supposed: Supposed = NOTHING_SUPPOSED
+) -> ForecastContext:
+    """Return the amounts due ahead by the settled months and what is supposed; where the months are
+    too few and no growth is supposed, a note that says so.
 
     The agreement is the one that the home holds, and `opened` where it holds none.
     """
     basis = basis_of(home)
     opened = basis.opened() if basis.holds_agreement else opened
+    typed = ForecastContext(growth=supposed.growth, cap=supposed.cap)
+    replace = msgspec.structs.replace
     try:
-        view = look_ahead(home, opened, known_at=known_at, assume=(), readings={})
+        view = look_ahead(
+            home,
+            opened,
+            known_at=known_at,
+            assume=_assumed_cap(opened, known_at, basis.readings, supposed.cap),
+            readings={},
+            growth=supposed.growth_of_command(),
+        )
     except InvalidInput as error:
-        return ForecastContext(note=_TOO_LITTLE.format(why=error.problems[0].why))
+        return _refused(typed, error.problems[0])
     if not view.forecast.outlooks:
-        return ForecastContext(note="No revenue share is in force after the last settled month.")
-    return ForecastContext(
+        return replace(typed, note="No revenue share is in force after the last settled month.")
+    view = _with_names(view, Wording.of(each_of(opened)).name)
+    return replace(
+        typed,
         svg=svg_of(view),
         sentences=tuple(_sentence(outlook) for outlook in view.forecast.outlooks),
         note=_note(view),
     )
+
+
+def _assumed_cap(
+    opened: Opened, known_at: KnownAt, readings: Mapping[str, str], cap: str
+) -> list[str]:
+    """Return the figures that a cap is supposed for: those of the latest capped shares."""
+    capped = [share for share in shares_of(opened, known_at, readings) if share.cap]
+    end = max((share.end for share in capped), default=None)
+    names = dict.fromkeys(share.cap for share in capped if share.end == end)
+    return [f"{name}={cap}" for name in names if cap]
+
+
+def _refused(typed: ForecastContext, problem: Problem) -> ForecastContext:
+    """Return the page with a problem at its field; one that is of no field is in the note."""
+    said = f"{problem.sentences[:1].upper()}{problem.sentences[1:]}"
+    if problem.where == "--growth":
+        return msgspec.structs.replace(typed, growth_problem=said)
+    if problem.where == "--assume" and typed.cap:
+        return msgspec.structs.replace(typed, cap_problem=said)
+    return msgspec.structs.replace(typed, note=_TOO_LITTLE.format(why=problem.why))
+
+
+def _with_names(view: Ahead, named: Named) -> Ahead:
+    """Return the forecast with the parties as people write them."""
+    replace = msgspec.structs.replace
+    outlooks = tuple(
+        replace(outlook, payer=named(outlook.payer), payee=named(outlook.payee))
+        for outlook in view.forecast.outlooks
+    )
+    return replace(view, forecast=replace(view.forecast, outlooks=outlooks))
 
 
 def _sentence(outlook: Outlook) -> str:
