@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import pytest
 from gateway_rig import (
+    AUTHORIZED,
     DONE_EVENT,
     MESSAGES,
     MODEL,
@@ -147,6 +148,51 @@ def test_an_unknown_previous_response_is_answered_as_openai_answers(stage: Stage
         }
     }
     assert scene.asked == [0]
+
+
+# -- a path that a server does not have
+
+
+# How it refuses the path → what a client hears that has no other deployment
+NO_PATH: dict[str, tuple[int, bytes, int]] = {
+    "as FastAPI says it": (404, b'{"detail":"Not Found"}', 502),
+    "without a word": (404, b"", 502),
+    "as Azure says it": (404, b'{"error":{"code":"404","message":"Resource not found"}}', 502),
+    "a method": (405, b'{"detail":"Method Not Allowed"}', 405),
+    "as OpenAI says it": (404, b'{"error":{"message":"Invalid URL (POST /v1/responses)","code":null}}', 404),
+}
+
+
+def without_responses(code: int, body: bytes) -> Behaviour:
+    async def behave(connection: Connection, request: Received) -> None:
+        has_path = b"/responses" not in request.head.partition(b"\r\n")[0]
+        await (answering if has_path else telling(code, body))(connection, request)
+
+    return behave
+
+
+@pytest.mark.parametrize(("code", "body"), [case[:2] for case in NO_PATH.values()], ids=NO_PATH)
+def test_a_path_that_a_server_lacks_moves_that_operation_alone(stage: Stage, code: int, body: bytes) -> None:
+    scene = stage.scene(without_responses(code, body), answering)
+    for _ in range(7):
+        answer = scene.ask(CALLS["responses"])
+        assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, "cloud1")
+    assert scene.asked == [1, 7], "it is asked once a minute"
+    assert [scene.ask(CALLS[call]).headers["x-clauseway-cloud"] for call in ("chat", "chat stream")] == ["cloud0"] * 2
+    path = f"/clauseway/v1/requests/{answer.headers['x-clauseway-request-id']}"
+    told = stage.http.get(stage.rig.url + path, headers=AUTHORIZED).json()
+    assert [entry["reason"] for entry in told["skipped"]] == ["its server did not have this path a short while ago"]
+
+
+@pytest.mark.parametrize(("code", "body", "heard"), NO_PATH.values(), ids=NO_PATH)
+def test_a_path_that_no_server_has_is_asked_for_all_the_same(stage: Stage, code: int, body: bytes, heard: int) -> None:
+    scene = stage.scene(without_responses(code, body))
+    for _ in range(7):
+        answer = scene.ask(CALLS["responses"])
+        assert answer.status_code == heard
+        assert heard == 502 or answer.content == body
+    assert scene.asked == [7]
+    assert scene.ask(CALLS["chat"]).status_code == 200
 
 
 # -- one organisation's failures, one model's failures

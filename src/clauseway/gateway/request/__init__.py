@@ -6,6 +6,7 @@
     resources   the resources that a request makes or names, and how such a request ends
     attempt     one call of one deployment, from its intent to its usage record
     failures    the meaning of a cloud's refusal
+    absent_paths   refusals of a server that does not have a path
     batch_contents  what a file's lines ask for, and what they may cost
     issued      the index of identifiers: which deployment issued each, and to whom
     pending     asks for what nobody comes back for; holds: what stays reserved until then

@@ -18,6 +18,7 @@ from typing import Final
 from clauseway.gateway.clouds import HeadWriter
 from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN, Units
+from clauseway.gateway.request.absent_paths import lacks_path
 from clauseway.gateway.request.failures import (
     Failure,
     failure_of,
@@ -343,8 +344,17 @@ class Attempt(Receiver):
         """Pass on a refusal of the request itself; any other is the attempt's failure. If the
         credential was refused, renew it once and send again."""
         # Only a whole body can tell that the resource is gone.
-        names_resource = self._owner.names_resource and is_whole
+        owner = self._owner
+        names_resource = owner.names_resource and is_whole
         failure = failure_of(self.status, self.head, body, time(), names_resource=names_resource)
+        # Words that speak of the path are for the client where no other server may have it.
+        if (
+            lacks_path(self.status, body, failure)
+            and not owner.names_resource
+            and (failure is not None or owner.has_candidates_left)
+        ):
+            self._fail_without_path()
+            return
         if failure is None and is_whole:
             # This 429 is about the request itself: it exceeds the limit alone, so a retry cannot
             # help.
@@ -497,6 +507,14 @@ class Attempt(Receiver):
         else:
             target.health.failed(now_s, failure.outcome, self._owner.customer.buyer.organisation)
         self._owner.attempt_failed(self, failure)
+
+    def _fail_without_path(self) -> None:
+        """Report that the server does not have the operation's path: no matter of its health."""
+        self.failed = True
+        owner = self._owner
+        name = owner.request.operation.name
+        self.candidate.target.health.found_absent(owner.shared.wheel.now_s, name)
+        owner.attempt_failed(self, Failure(f"answered {self.status}: no such path", self.status))
 
     def _end_with_own_fault(self, error: Exception) -> None:
         """End the attempt as it stands, because the gateway itself failed. That counts neither for

@@ -137,6 +137,7 @@ class Lifecycle(AttemptOwner):
     # Choosing.
     _next_index = 0
     _last_resort: Candidate | None = None  # skipped, but better than no answer
+    _without_path: Candidate | None = None  # the same, and worse
     _busy_until_s = 0.0  # the soonest of the times that clouds named for asking again
     _first_shortage: Shortage | None = None  # the first that ruled out a candidate
     # Attempting: the attempt whose answer the client gets, or the latest; and the hedge beside it.
@@ -357,6 +358,9 @@ class Lifecycle(AttemptOwner):
                     self._busy_until_s = min(self._busy_until_s or FOREVER_S, target.health.until_s)
                 else:
                     self._last_resort = self._last_resort or candidate
+            elif target.health.absent and target.health.lacks(now_s, self.request.operation.name):
+                self._skip(candidate, "its server did not have this path a short while ago")
+                self._without_path = self._without_path or candidate
             elif not target.has_quota_left(now_s):
                 self._skip(candidate, "its quota of this minute is used up")
                 self._last_resort = self._last_resort or candidate
@@ -365,6 +369,9 @@ class Lifecycle(AttemptOwner):
         # Attempt the last resort only if no attempt has ended; if an attempt failed, answer with
         # that failure.
         last_resort, self._last_resort = self._last_resort, None
+        # A server that lacked the path may have it now, but comes after all that have it.
+        if last_resort is None and not self._busy_until_s:
+            last_resort, self._without_path = self._without_path, None
         if last_resort is None or self._ended_attempts:
             return False
         return self._attempt_candidate(last_resort)

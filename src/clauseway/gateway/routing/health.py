@@ -12,6 +12,9 @@ Failures in a row that one organisation's requests met eject it for that organis
 may be what fails. It is ejected for all when others fail there too: of each organisation's failures
 in the row three count, so no organisation reaches five alone. Clouds limit and break by the model,
 so each model has its own health.
+
+A deployment whose server does not have the path of an operation is no worse for that: for a minute
+requests of that operation skip it, and all others go there.
 """
 
 from typing import Final
@@ -28,6 +31,7 @@ _RETRIES_SHARE: Final = 0.2
 _TAKEN_PER_LEFT: Final = 2.0
 _WAIT_MAX_S: Final = 120.0  # OpenAI's clients ignore longer waits too
 EVERYBODY: Final = ""
+_ABSENT_S: Final = 60.0  # a server whose path was missing may be replaced by a newer one
 
 
 class Health:
@@ -46,6 +50,7 @@ class Health:
         "_failures_of",
         "_last_failure",
         "_probing_until_s",
+        "absent",
         "asked_for_pause",
         "ejected",
         "named_duration",
@@ -58,6 +63,8 @@ class Health:
         self.asked_for_pause = self.named_duration = False
         self.ejected = 0
         self.why = ""
+        # Operation → until when it counts as absent; empty at nearly every deployment.
+        self.absent: dict[str, float] = {}
         self._failures = 0
         # INVARIANT: it has five organisations at most: none is added while it is ejected for all.
         self._failures_of: dict[str, int] = {}
@@ -102,6 +109,16 @@ class Health:
         if self.until_s and not self._spares(organisation):
             # If the probe never ends, another request may be the probe.
             self._probing_until_s = now_s + _EJECTED_MAX_S
+
+    def lacks(self, now_s: float, operation: str) -> bool:
+        """Return whether its server did not have the path of an operation a short while ago."""
+        return self.absent.get(operation, 0.0) > now_s
+
+    def found_absent(self, now_s: float, operation: str) -> None:
+        """Note that its server does not have the path of an operation. That tells nothing about its
+        health; if the request was the probe, another may be one."""
+        self.absent[operation] = now_s + _ABSENT_S
+        self.cancelled()
 
     def cancelled(self) -> None:
         """Forget a request that was cancelled: it tells nothing about the deployment. If it was the
