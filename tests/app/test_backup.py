@@ -96,7 +96,7 @@ def test_a_restored_home_settles_and_closes_the_same_bytes(home: Home, tmp_path:
     assert verify_books(look, expected=made.head).problems == ()
     assert settled(look) == settled(home)
     assert statement(look, "2026-05") != before
-    closed = [close_month(each, "2026-04", date(2026, 7, 1)).digest for each in (home, look)]
+    closed = [close_month(each, "2026-04", date(2026, 7, 1)).month.digest for each in (home, look)]
     assert closed[0] == closed[1]
     assert blocking_damages(look) == []
 

@@ -146,7 +146,8 @@ import sys, datetime
 from pathlib import Path
 from clauseway.app.books.closing import close_month
 from clauseway.app.opening.home import Home
-print(close_month(Home(Path(sys.argv[1])), "2026-04", datetime.date(2026, 7, 1)).digest)
+closing = close_month(Home(Path(sys.argv[1])), "2026-04", datetime.date(2026, 7, 1))
+print(closing.month.digest, closing.is_new)
 """
 
 
@@ -154,11 +155,12 @@ def test_two_processes_that_close_one_month_at_once_close_it_once(home: Home) ->
     move(home, new_database())
     command = [sys.executable, "-c", CLOSE, str(home.root)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    digests = [process.communicate(timeout=120)[0].strip() for process in both]
+    told = [process.communicate(timeout=120)[0].split() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     with open_lake(home) as lake:
         closed = Books(lake.control).closed()
-    assert digests == [closed[0].digest] * 2
+    assert [digest for digest, _ in told] == [closed[0].digest] * 2
+    assert sorted(is_new for _, is_new in told) == ["False", "True"], "one of them closed it, and knows"
     assert len(closed) == 1
 
 

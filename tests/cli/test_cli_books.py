@@ -1,5 +1,6 @@
 """A month of bookkeeping as people do it, command after command: settle, close, invoice, pay, correct, dispute."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,12 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
     work = Path(shutil.copytree(home, tmp_path / "home"))
     assert printed(work, "books", "close").strip() == "No month is closed."
     closed = told(work, "books", "close", "2026-04")
-    assert told(work, "books", "close", "2026-04") == closed
+    assert closed["closed_now"] is True
+    assert told(work, "books", "close", "2026-04") == closed | {"closed_now": False}
+    assert re.match(
+        r"2026-04 was closed already, at \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Receipt ",
+        printed(work, "books", "close", "2026-04"),
+    )
     assert [one["receipt"] for one in told(work, "books", "close")] == [closed["receipt"]]
     refused = told(work, "settle", "--period", "2026-04", *ACCEPTED, code=3)
     assert refused["error"]["problems"][0]["what"] == "2026-04 is closed"

@@ -4,6 +4,8 @@ agreement says."""
 import time
 from datetime import date
 
+import msgspec
+
 from clauseway.app.books.audit_log import refuse_edited
 from clauseway.app.books.basis import basis_of, stands_otherwise
 from clauseway.app.books.settling import books_locked, saw_all_usage, vouchers_hash
@@ -18,7 +20,14 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.values import Interval, InvalidInput, Problem
 
 
-def close_month(home: Home, period: str, today: date) -> Closed:
+class Closing(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed month, and whether this call closed it: one that was closed before stays so."""
+
+    month: Closed
+    is_new: bool
+
+
+def close_month(home: Home, period: str, today: date) -> Closing:
     """Close a month with its latest settlement. Closing it again changes nothing.
 
     Raise InvalidInput: it has not ended, is not settled, an earlier month is open or was never
@@ -37,7 +46,7 @@ def close_month(home: Home, period: str, today: date) -> Closed:
         books = Books(lake.control)
         for closed in books.closed():
             if closed.period == days:
-                return closed
+                return Closing(month=closed, is_new=False)
         refuse_losses(lake.control, days)
         # A closed statement stands for good: it can be repeated only from files that are whole.
         lake.files(days)
@@ -54,7 +63,7 @@ def close_month(home: Home, period: str, today: date) -> Closed:
             closed_ns=time.time_ns(),
         )
         books.close(closed)
-    return closed
+    return Closing(month=closed, is_new=True)
 
 
 def closed_months(home: Home) -> list[tuple[Closed, list[Settlement]]]:

@@ -34,11 +34,19 @@ def command(
       clauseway books close
     """
     if period:
-        closed = close_month(home_at(home), period, datetime.now(UTC).date())
+        closing = close_month(home_at(home), period, datetime.now(UTC).date())
+        closed = closing.month
+        at = datetime.fromtimestamp(closed.closed_ns // 1_000_000_000, UTC)
+        how = "is closed" if closing.is_new else f"was closed already, at {at:%Y-%m-%d %H:%M} UTC"
         answer(
             as_json,
-            {"period": period, "receipt": closed.receipt, "statement": closed.digest},
-            f"{period} is closed. Receipt {closed.receipt}, statement {closed.digest}.",
+            {
+                "period": period,
+                "receipt": closed.receipt,
+                "statement": closed.digest,
+                "closed_now": closing.is_new,
+            },
+            f"{period} {how}. Receipt {closed.receipt}, statement {closed.digest}.",
         )
         return 0
     months = closed_months(home_at(home))
