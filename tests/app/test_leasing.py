@@ -20,6 +20,7 @@ import pytest
 from clauseway.app.customers.holders import dead_leases
 from clauseway.app.customers.leasing import answer, lease_server
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import write_off
 from clauseway.app.usage.returning import UnreadJournals, _of_open, _spent, return_leases
 from clauseway.app.usage.sealing import open_lake, seal
@@ -29,6 +30,7 @@ from clauseway.gateway.budgets.leases import Ask, LeaseCall, LeaseSocket
 from clauseway.gateway.plan import Budget, Key, Plan
 from clauseway.gateway.wire.errors import shortage_response
 from clauseway.metering import Status
+from clauseway.spool import SpoolWriter
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.customers import leases as of_home
@@ -255,17 +257,54 @@ def test_what_a_killed_gateway_held_returns_once_its_spool_is_read(killed: Home)
     assert asyncio.run(asks(AMOUNT - 9_000)) == AMOUNT - 9_000
 
 
+# Starts that wrote one journal, in their order · the last one still does · starts whose leases stay open
+STARTS = [
+    ((7,), True, [7]),
+    ((7,), False, []),
+    ((7, 8), True, [8]),
+    ((7, 8), False, []),
+    ((7, 8, 7_000, 9), True, [9]),
+]
+
+
+@pytest.mark.parametrize(("boots", "is_written", "living"), STARTS)
+def test_a_start_lives_while_it_writes_its_journal_whatever_process_has_its_number(
+    home: Home, boots: tuple[int, ...], is_written: bool, living: list[int]
+) -> None:
+    """All have the number of a process that runs here, as in containers, where each start gets the same number."""
+
+    async def lives() -> list[str]:
+        directory = home.spools / "gateway"
+        register_spool(home, directory)
+        for boot in boots:
+            writer = SpoolWriter(directory, asyncio.get_running_loop(), boot=boot)
+            ask = Ask(budget=BUDGET, part=0, serial=1, least=10, target=10)
+            (granted,) = await LeaseSocket(home.lease_socket, boot, writer.identity).lease([ask])
+            assert granted.leased == 10
+            if boot != boots[-1] or not is_written:
+                await writer.close()
+        await asyncio.to_thread(seal, home)
+        with open_lake(home) as lake:
+            held = [lease.boot for lease in Leases(lake.control).open()]
+        if is_written:
+            await writer.close()
+        return held
+
+    with lease_server(home):
+        assert asyncio.run(lives()) == [f"{boot:016x}" for boot in living]
+
+
 def test_of_a_damaged_spool_all_that_was_leased_counts_as_spent(killed: Home) -> None:
     with open_lake(killed) as lake:
         lost = UnreadJournals(lost=frozenset({f"{7:016x}"}))
-        assert return_leases(lake, dead_leases(lake.control, killed.identity()), time.time_ns(), lost) == 1
+        assert return_leases(lake, dead_leases(lake.control, killed), time.time_ns(), lost) == 1
     assert (standing(killed).spent, standing(killed).leased) == (60_000, 0)
 
 
 def test_a_killed_gateways_slice_stays_held_while_its_journal_is_missing(killed: Home, tmp_path: Path) -> None:
     """It is no more free than it is spent, until the journal is back or somebody writes it off."""
     with open_lake(killed) as lake:
-        assert dead_leases(lake.control, killed.identity())
+        assert dead_leases(lake.control, killed)
     shutil.move(killed.spools, tmp_path / "aside")
     (damage,) = seal(killed).damages
     assert "missing" in damage
@@ -386,7 +425,7 @@ def test_a_lease_of_its_own_is_nobodys_and_any_process_may_end_it(home: Home) ->
         (slice_,) = answer(leases, call(boots[0], least=700, target=700), NOON_NS)
         (lease,) = leases.open()
         assert (slice_.leased, lease.boot, lease.pid, lease.leased) == (700, holder, 0, 700)
-        assert dead_leases(control, home.identity()) == [], "it ends when it is told to, not with a process"
+        assert dead_leases(control, home) == [], "it ends when it is told to, not with a process"
         answer(leases, call(boots[1], serial=2, spent=300, over=True), NOON_NS)
         assert leases.open() == []
         (standing_now,) = leases.standings(NOON_NS)

@@ -49,6 +49,7 @@ from clauseway.spool.segments import (
     newest_segment,
     note_number,
     set_fenced_aside,
+    writing_start,
 )
 from clauseway.spool.writer import SpoolWriter, Waiter
 
@@ -82,4 +83,5 @@ __all__ = [
     "release",
     "set_fenced_aside",
     "unended",
+    "writing_start",
 ]

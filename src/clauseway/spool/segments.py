@@ -208,6 +208,19 @@ def is_written(directory: Path) -> bool:
     return any(words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode) for words in held)
 
 
+def writing_start(directory: Path) -> int | None:
+    """Return the start of the gateway that writes the spool now: None where none does, 0 where its
+    segments do not say.
+
+    A spool has one writer at a time, and that one made the newest segment before it asked anybody
+    for anything. While segments are released, an older one may be taken for the newest.
+    """
+    if not is_written(directory):
+        return None
+    headers = (segment.header for segment in reversed(list_segments(directory)))
+    return next((header.boot for header in headers if header is not None), 0)
+
+
 def lock(directory: Path) -> int:
     """Take the writer's lock and return its descriptor; the kernel releases it when the process
     ends."""

@@ -187,7 +187,7 @@ def lease_server(home: Home, others: Mapping[str, AnswerQuestion] | None = None)
         limits_by_id = Tenants(control).limits_by_id
         kept = StoredShares(control) if home.may_be_shared else MemoryShares(limits_by_id)
         shares = LimitShares(kept.changing)
-        dead = partial(of_the_dead, control, home.identity())
+        dead = partial(of_the_dead, control, home)
         server = _Server(path, Leases(control), shares, dead, others or {})
     finally:
         os.umask(before)

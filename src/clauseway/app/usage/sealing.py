@@ -69,7 +69,7 @@ def seal(home: Home) -> Sealing:
             Losses(lake.control).heard(home.identity())
         # A process that is dead now has written its last record: after this round all of it is
         # sealed.
-        dead = dead_leases(lake.control, home.identity())
+        dead = dead_leases(lake.control, home)
         heal(lake, now_ns)
         rounds = [
             _seal_spool(lake, directory, now_ns, home.identity()) for directory in _spools(home)
