@@ -5,7 +5,6 @@ Kept in memory, a fixed number of them; `clauseway usage request` reads older on
 the lake.
 """
 
-import sys
 from array import array
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -17,6 +16,7 @@ from clauseway.gateway.routing.choices import Candidate, SkippedDeployment
 from clauseway.metering import Buyer, Unit
 
 _KEPT: Final = 10_000
+_SHARED_TEXTS_MAX: Final = 256
 
 
 class EndedAttempt(NamedTuple):
@@ -100,6 +100,7 @@ class Explanations:
         self._attempted: list[bytes] = [b""] * _KEPT
         self._refused_by: list[tuple[str, ...]] = [()] * _KEPT
         self._charged = [0] * _KEPT
+        self._texts: dict[str, str] = {}
 
     def keep(self, number: int, explanation: RequestExplanation) -> None:
         # A ring: each request takes the place of the one `_KEPT` before it.
@@ -110,8 +111,8 @@ class Explanations:
         self._estimated[place] = explanation.is_estimated
         self._units[place] = _pack_units(explanation.units) if explanation.units else b""
         self._operations[place] = explanation.operation
-        self._models[place] = sys.intern(explanation.model)
-        self._messages[place] = sys.intern(explanation.message)
+        self._models[place] = self._shared(explanation.model)
+        self._messages[place] = self._shared(explanation.message)
         self._buyers[place] = explanation.buyer
         self._candidate[place] = explanation.candidate
         self._candidates[place] = explanation.candidates
@@ -121,6 +122,12 @@ class Explanations:
         self._attempted[place] = _pack_attempts(attempted) if attempted else b""
         self._refused_by[place] = explanation.refused_by
         self._charged[place] = explanation.charged
+
+    def _shared(self, text: str) -> str:
+        """Return a text that equals this one and was kept before, if it was lately."""
+        if len(self._texts) > _SHARED_TEXTS_MAX:
+            self._texts.clear()  # clients write the names of models: they may all differ
+        return self._texts.setdefault(text, text)
 
     def latest(self) -> Iterator[tuple[int, RequestExplanation]]:
         """Yield those that are kept, with their numbers, the latest first."""
