@@ -7,10 +7,13 @@ import pytest
 from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
+from clauseway.app.opening.several import each_of
 from clauseway.app.running.planning import compile_plan
+from clauseway.app.screens.engineer_page import RefusalGlance, citations_of, grouped_refusals
 from clauseway.gateway.plan import Key, Plan, Route
 from clauseway.gateway.routing.keys import digest
 from clauseway.values import KnownAt, start_of_day_ns
+from clauseway.wording.names import Wording
 from selection_rig import HASH_KEY, SECRET, Bench
 
 KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)
@@ -77,6 +80,27 @@ def test_where_a_deployment_is_missing_the_terms_that_permit_the_sale_are_named(
     [aws] = asked.unserved
     assert (aws.cloud, aws.message, aws.terms[0]) == ("aws", NO_DEPLOYMENT, "A5.any-cloud")
     assert "aws" not in {refusal.cloud for refusal in asked.refusals}
+
+
+def test_on_the_screen_a_clause_stands_once_for_each_seller_with_its_place_in_the_text(made: Plan) -> None:
+    opened = open_agreement()
+    epoch = [epoch for epoch in made.epochs if epoch.begin_ns <= start_of_day_ns(date(2026, 11, 20))][-1]
+    told = [
+        RefusalGlance(
+            market=market, cloud=refusal.cloud, outcome=refusal.outcome, message=refusal.message, terms=refusal.terms
+        )
+        for market, route in epoch.routes.items()
+        for refusal in route.refusals
+    ]
+    groups = list(grouped_refusals(Wording.of(each_of(opened)), citations_of(opened), told))
+    assert len(told) > 4 * len(groups)
+    assert [(group.outcome, group.clauses[0].term, group.sales) for group in groups] == [
+        (
+            "conditional",
+            "A5.ends-exclusive-sale",
+            ("Amazon: gpt-5.5 on Azure, Google Cloud, OCI or openai-own",),
+        )
+    ]
 
 
 def test_a_cloud_that_nothing_closes_is_known_though_nobody_deploys_there(made: Plan) -> None:

@@ -10,13 +10,24 @@ from gateway_rig import MESSAGES, MODEL, PRODUCT, REFUSAL, SECRET, Rig, status
 
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import each_of
-from clauseway.app.screens.engineer_page import GLANCE, Glance, path_of, percentile_ms, together
+from clauseway.app.screens.engineer_page import (
+    GLANCE,
+    REFUSED_AS,
+    Glance,
+    citations_of,
+    path_of,
+    percentile_ms,
+    together,
+)
 from clauseway.gateway.plan import Epoch, Route, Unserved
+from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import FORBIDDEN
 from clauseway.web.engineer import CandidateShown
 from clauseway.wording.names import Wording
 
 WORDS = Wording.of(each_of(open_agreement()))
+CITED = citations_of(open_agreement())
+CODES = {kind.code for kind in vars(errors).values() if isinstance(kind, errors.ErrorKind)}
 
 
 @pytest.fixture(scope="module")
@@ -148,12 +159,19 @@ def test_a_request_is_followed_to_its_end(rig: Rig) -> None:
             answered=True,
         ),
     )
+    assert [citation.term for citation in answered.permitted_by] == ["A5.any-cloud"]
+    assert (answered.title, refused.title) == ("Served by OpenAI on Azure", f"Refused: chat {MODEL}")
+    assert dict(answered.facts)["outcome"] == "permitted"
     assert refused.steps[-1].where == "the gateway"
     assert refused.steps[-1].said == glance.not_served[0]["message"]
 
 
+def test_every_code_is_counted_in_words() -> None:
+    assert CODES - REFUSED_AS.keys() == set()
+
+
 def follow(rig: Rig, view: dict[str, Any]) -> Any:
-    return path_of(WORDS, msgspec.json.decode(told(rig, f"/request/{view['id']}")))
+    return path_of(WORDS, msgspec.json.decode(told(rig, f"/request/{view['id']}")), CITED)
 
 
 @pytest.mark.parametrize("named", ["req_", "req_" + "0" * 32, "x", "%3Cb%3E"])

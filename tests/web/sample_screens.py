@@ -279,8 +279,8 @@ ENGINEER = EngineerContext(
         )
         for state in ("well", "left alone")
     ),
-    refusals=(("agreement_forbids", "177"),),
-    ruled_out=(RuledOut(sale="OpenAI sells gpt-5.5 on AWS", outcome="forbidden", message="By A4.api."),),
+    refusals=(("refused by a clause", "177"),),
+    ruled_out=(RuledOut(sales=("OpenAI: gpt-5.5 on AWS",), outcome="forbidden", clauses=(CLAUSE,)),),
     not_served=(LATEST,),
     latest=(LATEST,),
     keys=(ExpiringKey(key_id="key_1", whose="acme/search", state="active", expires="2026-06-01"),),

@@ -55,16 +55,19 @@ class DeploymentShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuledOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A sale that the agreement does not let the gateway make now, with its clause."""
+    """Sales of one seller that the agreement does not let the gateway make now, by one clause.
+    `message` is the refusal of one of them, where the clause stands in no text."""
 
-    sale: str
+    sales: tuple[str, ...]
     outcome: str
-    message: str
+    clauses: tuple[Citation, ...] = ()
+    message: str = ""
 
 
 class LatestRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One of the latest requests: when, whose, for what, and what became of it. `alike` are earlier
-    ones of which all of this but the time is the same: the id and the time of each."""
+    ones of which all of this but the time is the same: the id and the time of each. `clauses` are
+    those that a refusal is about."""
 
     id: str
     at: str
@@ -73,6 +76,7 @@ class LatestRequest(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     said: str
     alike: tuple[tuple[str, str], ...] = ()
+    clauses: tuple[Citation, ...] = ()
 
 
 class ExpiringKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +100,13 @@ class BudgetShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A step on a request's path: `kind` is `skipped`, `failed` or `answered`."""
+    """A step on a request's path: `kind` is `skipped`, `failed` or `answered`; `clauses` are those
+    that ruled it out."""
 
     kind: str
     where: str
     said: str
+    clauses: tuple[Citation, ...] = ()
 
 
 class CandidateShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +120,7 @@ class CandidateShown(msgspec.Struct, frozen=True, kw_only=True):
 
 class RequestPath(msgspec.Struct, frozen=True, kw_only=True):
     """A request from its arrival to its end, step by step, and what it used. `candidates` could
-    have answered it, in the order of `strategy`."""
+    have answered it, in the order of `strategy`. `refused_by` are the clauses of its refusal."""
 
     id: str
     title: str
@@ -124,6 +130,7 @@ class RequestPath(msgspec.Struct, frozen=True, kw_only=True):
     facts: tuple[tuple[str, str], ...]
     permitted_by: tuple[Citation, ...]
     source: str
+    refused_by: tuple[Citation, ...] = ()
     strategy: str = ""
     candidates: tuple[CandidateShown, ...] = ()
 

@@ -52,6 +52,7 @@ from clauseway.app.screens.engineer_page import (
     GLANCE,
     Glance,
     Searched,
+    citations_of,
     engineer_page,
     path_in_journal,
     path_of,
@@ -202,8 +203,8 @@ class HomePages:
                 self._home.gateway_sockets(), f"/request/{quote(named, safe='')}"
             ):
                 if view := msgspec.json.decode(answer):
-                    words = Wording.of(each_of(await asyncio.to_thread(self._up_to_now)))
-                    return path_of(words, view)
+                    opened = await asyncio.to_thread(self._up_to_now)
+                    return path_of(Wording.of(each_of(opened)), view, citations_of(opened))
         return await asyncio.to_thread(self._kept, named)
 
     async def finance(self, growth: str, cap: str) -> FinanceContext:

@@ -31,7 +31,7 @@ from clauseway.web.engineer import (
     StepShown,
     Tile,
 )
-from clauseway.wording.names import Wording
+from clauseway.wording.names import Wording, listed
 
 # Reads the journal and the lake by an engine: loaded for a request that no gateway keeps any more.
 _ONE_REQUEST = "clauseway.app.reports.one_request"
@@ -40,6 +40,48 @@ _SHOWN = 20
 _TAIL_BYTES = 256 * 1024
 _USD = Decimal(10) ** -12
 _FAILED, _SERVER_FAILED = 400, 500
+_COST = "cost, until the month is settled"
+# Refusals that are counted by their code, in words behind the number.
+REFUSED_AS = {
+    "forbidden_by_agreement": "refused by a clause",
+    "no_deployment": "without a deployment that may serve it",
+    "unsupported_by_every_deployment": "that no deployment can serve",
+    "model_not_found": "for an unknown model",
+    "unknown_cloud": "for an unknown cloud",
+    "unknown_url": "to an unknown path",
+    "not_found": "for something that is not there",
+    "previous_response_not_found": "after a response that is not there",
+    "method_not_allowed": "with another method than the path takes",
+    "invalid_api_key": "with a key that is not valid",
+    "role_not_permitted": "with a key whose role may not",
+    "not_offered": "for something that is not offered",
+    "malformed_http": "that were no HTTP",
+    "invalid_body": "with a body that cannot be read",
+    "invalid_query": "with a query that cannot be read",
+    "missing_required_parameter": "without a model",
+    "expectation_failed": "with an unknown expectation",
+    "body_too_large": "with too large a body",
+    "head_too_large": "with too large a head",
+    "request_timeout": "that came too slowly",
+    "rate_limit_exceeded": "over a limit",
+    "budget_exceeded": "over a budget",
+    "budget_unavailable": "while the budget could not be asked",
+    "limit_unavailable": "while the limit could not be asked",
+    "too_many_connections": "over too many connections",
+    "too_many_bytes": "with too many bytes at once",
+    "clouds_failed": "at which every cloud failed",
+    "clouds_unavailable": "while no cloud could be reached",
+    "journal_failed": "while the journal could not be written",
+    "journal_full": "while the journal's disk was full",
+    "journal_copy_missing": "while the journal's copy was away",
+    "usage_unavailable": "while usage could not be asked",
+    "changed_meanwhile": "for something that changed meanwhile",
+    "not_ready": "before the gateway was ready",
+    "stopping": "while the gateway was stopping",
+    "deadline_exceeded": "that took too long",
+    "stream_interrupted": "whose stream broke",
+    "internal_error": "that failed in the gateway itself",
+}
 
 
 class RoomGlance(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +229,7 @@ def engineer_page(
     searched: Searched | None = None,
 ) -> EngineerContext:
     """Return the screen; where no gateway answers, with what the home knows by itself."""
-    words, cited = Wording.of(each_of(opened)), _citations(opened)
+    words, cited = Wording.of(each_of(opened)), citations_of(opened)
     now = glance or Glance()
     budgets = list_budgets(home)
     return EngineerContext(
@@ -195,10 +237,13 @@ def engineer_page(
         down=down,
         strip=tuple(_strip(now, rate, spent_today, budgets)) if glance else (),
         deployments=tuple(_deployment(words, cited, now, each) for each in now.deployments),
-        refusals=tuple((code, f"{count:,}") for code, count in sorted(now.refusals.items())),
-        ruled_out=tuple(_ruled_out(words, refusal) for refusal in now.ruled_out),
-        not_served=_alike_together(map(_latest, _not_served(home, now))),
-        latest=tuple(map(_latest, now.latest)),
+        refusals=tuple(
+            (REFUSED_AS.get(code, code.replace("_", " ")), f"{count:,}")
+            for code, count in sorted(now.refusals.items())
+        ),
+        ruled_out=tuple(grouped_refusals(words, cited, now.ruled_out)),
+        not_served=_alike_together(_latest(view, cited) for view in _not_served(home, now)),
+        latest=tuple(_latest(view, cited) for view in now.latest),
         keys=tuple(_key(key) for key in sorted(list_keys(home), key=_expiry) if key.expires),
         budgets=tuple(map(_budget, budgets)),
         gateway_url=gateway_url,
@@ -227,19 +272,21 @@ def _strip(
         note=f"{failed:,} of {ended:,}",
     )
     yield Tile(label="spent today", value=f"{today.usd:,.2f} USD", note=_spend_note(today))
-    amount = sum((budget.amount for budget in budgets), Decimal(0))
-    spent = sum((budget.spent for budget in budgets), Decimal(0))
+    # Budgets of a day, a month and in all do not add up: the one that is nearest its end is shown.
+    fullest = max(map(_budget, budgets), key=lambda budget: budget.percent, default=None)
     yield Tile(
-        label="of budgets",
-        value=f"{spent:,.2f} USD" if budgets else "–",
-        note=f"of {amount:,.2f}" if budgets else "clauseway budget set --help",
+        label="fullest budget",
+        value=f"{fullest.percent} %" if fullest else "–",
+        note=f"{fullest.whose}, {fullest.period}: {fullest.spent} of {fullest.amount}"
+        if fullest
+        else "clauseway budget set --help",
     )
 
 
 def _spend_note(today: Spend) -> str:
     if today.unpriced:
-        return f"estimated; requests without a price: {today.unpriced:,}"
-    return "estimated, of all that is sealed"
+        return f"an estimate; requests without a price: {today.unpriced:,}"
+    return "an estimate, of the requests stored so far"
 
 
 def _time(buckets: Sequence[int], part: float) -> str:
@@ -280,26 +327,57 @@ def _room_left(room: RoomGlance) -> Iterator[str]:
         yield f"{room.tokens:,} of {room.tokens_per_minute:,} tokens a minute"
 
 
-def _citations(opened: Opened) -> dict[str, Citation]:
-    return {
-        term.id: term.citation
-        for asked in each_of(opened)
-        for amendment in asked.agreement.amendments
-        for term in amendment.terms
-    }
+def citations_of(opened: Opened) -> dict[str, Citation]:
+    """Return where each term, each change of terms and each rule stands in the text, by its
+    identifier."""
+    cited: dict[str, Citation] = {}
+    for asked in each_of(opened):
+        cited |= asked.agreement.rules
+        for amendment in asked.agreement.amendments:
+            cited |= {written.id: written.citation for written in amendment.changes}
+            cited |= {written.id: written.citation for written in amendment.terms}
+    return cited
 
 
-def _ruled_out(words: Wording, refusal: RefusalGlance) -> RuledOut:
-    seller, product, segment = (*refusal.market.split("|"), "", "")[:3]
-    whom = "" if segment in ("", "any") else f" to {segment} customers"
-    return RuledOut(
-        sale=f"{words.name(seller)} sells {product} on {words.name(refusal.cloud)}{whom}",
-        outcome=refusal.outcome,
-        message=refusal.message,
-    )
+def grouped_refusals(
+    words: Wording, cited: Mapping[str, Citation], refusals: Iterable[RefusalGlance]
+) -> Iterator[RuledOut]:
+    """Yield what one clause closes to one seller, each with the sales that read alike as one."""
+    alike: dict[tuple[str, str, str], list[RefusalGlance]] = {}
+    for refusal in refusals:
+        seller, term = refusal.market.partition("|")[0], refusal.terms[0]
+        alike.setdefault((seller, term, refusal.outcome), []).append(refusal)
+    for (seller, term, outcome), group in sorted(alike.items()):
+        clauses = _cited(cited, [term])
+        yield RuledOut(
+            sales=tuple(_sales(words, seller, group)),
+            outcome=outcome,
+            clauses=clauses,
+            message="" if clauses else group[0].message,
+        )
 
 
-def _latest(view: Mapping[str, Any]) -> LatestRequest:
+def _sales(words: Wording, seller: str, refusals: Iterable[RefusalGlance]) -> Iterator[str]:
+    segments: dict[tuple[str, str], set[str]] = {}
+    for refusal in refusals:
+        _, product, segment = refusal.market.split("|")
+        segments.setdefault((product, refusal.cloud), set()).add(segment)
+    products: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (product, cloud), customers in sorted(segments.items()):
+        products.setdefault((cloud, tuple(sorted(customers))), []).append(product)
+    places: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for (cloud, whose), sold in products.items():
+        places.setdefault((tuple(sold), whose), []).append(cloud)
+    for (named, whose), clouds in places.items():
+        whom = words.segments(whose)
+        yield f"{words.name(seller)}: {listed(named)} on {words.names(clouds, 'or')}{whom}"
+
+
+def _cited(cited: Mapping[str, Citation], terms: Iterable[str]) -> tuple[Citation, ...]:
+    return tuple(cited[term] for term in terms if term in cited)
+
+
+def _latest(view: Mapping[str, Any], cited: Mapping[str, Citation]) -> LatestRequest:
     served_by = (view["served_by"] or {}).get("deployment", "")
     did = "served by" if view["status"] < _FAILED else "refused by"
     return LatestRequest(
@@ -309,6 +387,8 @@ def _latest(view: Mapping[str, Any]) -> LatestRequest:
         asked=f"{view['operation']} {view['model']}",
         status=view["status"],
         said=view["message"] or f"{did} {served_by}",
+        # A line of a refusals file of an earlier version names no terms.
+        clauses=_cited(cited, view.get("terms", ())) if view["status"] >= _FAILED else (),
     )
 
 
@@ -362,11 +442,16 @@ def _budget(budget: ListedBudget) -> BudgetShown:
 # One request
 
 
-def path_of(words: Wording, view: Mapping[str, Any]) -> RequestPath:
+def path_of(words: Wording, view: Mapping[str, Any], cited: Mapping[str, Citation]) -> RequestPath:
     """Return a request that a gateway keeps, with what it skipped on its way."""
     steps = [
         *(
-            StepShown(kind="skipped", where=_where(words, step), said=f"skipped: {step['reason']}")
+            StepShown(
+                kind="skipped",
+                where=_where(words, step),
+                said=step["reason"] if step.get("terms") else f"skipped: {step['reason']}",
+                clauses=_cited(cited, step.get("terms", ())[:1]),
+            )
             for step in view["skipped"]
         ),
         *(
@@ -394,19 +479,31 @@ def path_of(words: Wording, view: Mapping[str, Any]) -> RequestPath:
     )
     return RequestPath(
         id=view["id"],
-        title=f"{view['operation']} {view['model']}",
+        title=_fate(words, view),
         at=_instant(view["event_ns"]),
         whose=_whose(view["organisation"], view["project"]),
         steps=tuple(steps),
         strategy=view.get("strategy", ""),
         candidates=tuple(_candidate(words, candidate, served_by) for candidate in candidates),
         facts=(
+            ("asked", f"{view['operation']} {view['model']}"),
             *usage,
-            ("cost, provisional", f"{Decimal(view['cost']['amount']).normalize():f} USD"),
+            (_COST, f"{Decimal(view['cost']['amount']).normalize():f} USD"),
+            *((name, view[name]) for name in ("outcome", "decision") if view.get(name)),
         ),
-        permitted_by=(),
-        source="As the gateway keeps it; of older requests the journal knows the attempts alone.",
+        permitted_by=_cited(cited, view.get("terms", ())) if served_by else (),
+        refused_by=() if served_by else _cited(cited, view.get("terms", ())),
+        source="From the gateway's memory of its latest requests.",
     )
+
+
+def _fate(words: Wording, view: Mapping[str, Any]) -> str:
+    """Return what became of a request, as a title."""
+    label, status = view["served_by"], view["status"]
+    if label and status < _FAILED:
+        return f"Served by {words.name(label['seller'])} on {words.name(label['cloud'])}"
+    became = "Refused" if _FAILED <= status < _SERVER_FAILED else "Not answered"
+    return f"{became}: {view['operation']} {view['model']}"
 
 
 def _candidate(
@@ -464,8 +561,9 @@ def path_refused(home: Home, opened: Opened, named: str) -> RequestPath | None:
             for line in lines:
                 # A line whose gateway died in the middle of it is no line.
                 if wanted in line and line.endswith(b"\n"):
-                    kept = path_of(Wording.of(each_of(opened)), msgspec.json.decode(line))
-                    source = "As the gateway kept it; no cloud answered, so nothing was metered."
+                    words = Wording.of(each_of(opened))
+                    kept = path_of(words, msgspec.json.decode(line), citations_of(opened))
+                    source = "From the gateway's file of refused requests: no cloud answered it."
                     return msgspec.structs.replace(kept, source=source)
     return None
 
@@ -477,7 +575,7 @@ def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | Non
     kept = module.recorded_request(home, named)
     if kept is None:
         return None
-    words, cited = Wording.of(each_of(opened)), _citations(opened)
+    words, cited = Wording.of(each_of(opened)), citations_of(opened)
     last = kept.attempts[-1]
     units = tuple((name.replace("_", " "), f"{count:,}") for name, count in last.units.items())
     return RequestPath(
@@ -493,7 +591,7 @@ def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | Non
             )
             for attempt in kept.attempts
         ),
-        facts=(*units, ("cost, provisional", f"{last.charge_picodollars * _USD} USD")),
+        facts=(*units, (_COST, f"{last.charge_picodollars * _USD} USD")),
         permitted_by=tuple(cited[term] for term in last.terms if term in cited),
-        source="As the journal has it.",
+        source="From the journal, which records the attempts of a request.",
     )
