@@ -198,6 +198,7 @@ EVERYWHERE: dict[str, Fault] = {
     "200 and a page": Fault(ok(b"<html><body>Welcome</body></html>", "text/html"), NO_ANSWER, 200),
     "200 and an error": Fault(ok(b'{"error":{"message":"overloaded","code":502}}'), NO_ANSWER, 200),
     "200 and an error beside an answer": Fault(ok(b'{"choices":null,"error":{"message":"no"}}'), NO_ANSWER, 200),
+    "200 and a list that is none": Fault(ok(b'{"id":null,"object":null,"choices":"no","output":null}'), NO_ANSWER, 200),
     "200 and another object": Fault(ok(b'{"status":"ok"}'), NO_ANSWER, 200),
     "cut without a length": Fault(cut_without_length, NO_ANSWER, 200),
 }

@@ -31,6 +31,44 @@ def _with_member(*names: str, error_is_told: bool = False) -> IsAnswer:
     return is_answer
 
 
+def _with_array(name: str, *, or_member: str = "") -> IsAnswer:
+    """A JSON object without an error, whose member of this name is an array; where that is left
+    out, with the other member."""
+
+    def is_answer(body: bytes) -> bool:
+        try:
+            members = _decode_members(body)
+        except NOT_JSON:
+            return False
+        if bytes(members.get("error", b"null")) != b"null":
+            return False
+        if name not in members:
+            return or_member in members
+        return _is_array(members[name])
+
+    return is_answer
+
+
+def _is_response(body: bytes) -> bool:
+    """A response, which may have failed: it has an identifier or says that it is a response, and
+    only then an `error` is a part of it. An `output` that is no array is one of a response only."""
+    try:
+        members = _decode_members(body)
+    except NOT_JSON:
+        return False
+    says_response = bytes(members.get("object", b"")) == b'"response"'
+    is_response = says_response or bytes(members.get("id", b"")).startswith(b'"')
+    if "output" not in members:
+        return is_response
+    if _is_array(members["output"]):
+        return is_response or bytes(members.get("error", b"null")) == b"null"
+    return says_response and bytes(members["output"]) == b"null"
+
+
+def _is_array(value: msgspec.Raw) -> bool:
+    return bytes(value).startswith(b"[")
+
+
 _is_transcript: Final = _with_member("text")
 _has_error: Final = _with_member("error", error_is_told=True)
 
@@ -61,14 +99,12 @@ def _is_deletion(body: bytes) -> bool:
 
 # Files and batches have names of their own at some servers.
 _is_object: Final = _with_member()
-_is_list: Final = _with_member("data")
+_is_list: Final = _with_array("data")
 # OpenAI promises no more of pictures than when they were made.
-_is_images: Final = _with_member("data", "created")
-# A response that failed is an answer all the same: it has an identifier, and perhaps usage.
-_is_response: Final = _with_member("id", "output", error_is_told=True)
+_is_images: Final = _with_array("data", or_member="created")
 
 IS_ANSWER: Final[Mapping[str, IsAnswer]] = {
-    "chat": _with_member("choices"),
+    "chat": _with_array("choices"),
     "responses": _is_response,
     "responses.retrieve": _is_response,
     "responses.cancel": _is_response,
@@ -92,7 +128,7 @@ IS_ANSWER: Final[Mapping[str, IsAnswer]] = {
     "batches.retrieve": _is_object,
     "batches.cancel": _is_object,
     "responses.input_tokens": _with_member("input_tokens"),
-    "responses.compact": _with_member("output"),
+    "responses.compact": _with_array("output"),
     "conversations.create": _with_member("id"),
     "conversations.retrieve": _is_object,
     "conversations.update": _is_object,
@@ -101,7 +137,7 @@ IS_ANSWER: Final[Mapping[str, IsAnswer]] = {
     "conversations.items.list": _is_list,
     "conversations.items.retrieve": _is_object,
     "conversations.items.delete": _is_object,
-    "completions": _with_member("choices"),
+    "completions": _with_array("choices"),
     "chat.list": _is_list,
     "chat.retrieve": _is_object,
     "chat.messages": _is_list,

@@ -1,0 +1,39 @@
+"""Whole bodies of a 200, as tables: which are answers."""
+
+import pytest
+
+from clauseway.gateway.wire.whole_answers import IS_ANSWER
+
+# operation, body → an answer
+BODIES: list[tuple[str, bytes, bool]] = [
+    ("chat", b'{"choices":[]}', True),
+    ("chat", b'{"choices": [{"message":{}}],"error":null}', True),
+    ("chat", b'{"choices":null}', False),
+    ("chat", b'{"choices":"no"}', False),
+    ("chat", b'{"choices":{}}', False),
+    ("chat", b'{"choices":[],"error":"overloaded"}', False),
+    ("completions", b'{"choices":null}', False),
+    ("embeddings", b'{"data":[]}', True),
+    ("embeddings", b'{"data":null}', False),
+    ("files.list", b'{"data":"none"}', False),
+    ("images.generations", b'{"created":1,"data":[]}', True),
+    ("images.generations", b'{"created":1}', True),
+    ("images.generations", b'{"created":1,"data":null}', False),
+    ("responses", b'{"id":"r","output":[]}', True),
+    ("responses", b'{"output":[]}', True),
+    ("responses", b'{"id":"r","status":"in_progress"}', True),
+    ("responses", b'{"id":"r","object":"response","output":null,"status":"queued"}', True),
+    ("responses", b'{"id":"r","status":"failed","error":{"code":"server_error"},"output":[]}', True),
+    ("responses", b'{"object":"response","error":{"code":"server_error"},"output":[]}', True),
+    ("responses", b'{"id":"r","output":null}', False),
+    ("responses", b'{"id":"r","output":"no"}', False),
+    ("responses", b'{"id":null}', False),
+    ("responses", b'{"id":null,"error":{"message":"overloaded","code":"server_error"}}', False),
+    ("responses", b'{"output":[],"error":{"message":"overloaded"}}', False),
+    ("responses.compact", b'{"output":null}', False),
+]
+
+
+@pytest.mark.parametrize(("operation", "body", "is_answer"), BODIES)
+def test_bodies(operation: str, body: bytes, is_answer: bool) -> None:
+    assert IS_ANSWER[operation](body) is is_answer
