@@ -55,7 +55,7 @@ def test_what_cannot_be_repeated_is_not_found(client: TestClient, subject: str, 
 
 def test_a_fact_has_both_clocks_and_opens_its_place(client: TestClient) -> None:
     page = client.get("/auditor").text
-    assert '<td class="whole">2026-04-28</td>' in page
+    assert 'data-label="Holds from">2026-04-28</td>' in page
     assert "/text?document=facts.md&amp;line=" in page
 
 
