@@ -12,7 +12,20 @@ import msgspec
 from clauseway.values import NOT_JSON
 
 IsAnswer = Callable[[bytes], bool]
-_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_Members = dict[str, msgspec.Raw]
+_decode_members: Final = msgspec.json.Decoder(_Members).decode
+
+
+def _members_of(body: bytes) -> _Members | None:
+    """Return the members of a JSON object; None where the body is something else."""
+    try:
+        return _decode_members(body)
+    except NOT_JSON:
+        return None
+
+
+def _tells_error(members: _Members) -> bool:
+    return bytes(members.get("error", b"null")) != b"null"
 
 
 def _with_member(*names: str, error_is_told: bool = False) -> IsAnswer:
@@ -20,13 +33,10 @@ def _with_member(*names: str, error_is_told: bool = False) -> IsAnswer:
     is a part of it."""
 
     def is_answer(body: bytes) -> bool:
-        try:
-            members = _decode_members(body)
-        except NOT_JSON:
+        members = _members_of(body)
+        if members is None or (names and not any(name in members for name in names)):
             return False
-        if names and not any(name in members for name in names):
-            return False
-        return error_is_told or bytes(members.get("error", b"null")) == b"null"
+        return error_is_told or not _tells_error(members)
 
     return is_answer
 
@@ -36,11 +46,8 @@ def _with_array(name: str, *, or_member: str = "") -> IsAnswer:
     out, with the other member."""
 
     def is_answer(body: bytes) -> bool:
-        try:
-            members = _decode_members(body)
-        except NOT_JSON:
-            return False
-        if bytes(members.get("error", b"null")) != b"null":
+        members = _members_of(body)
+        if members is None or _tells_error(members):
             return False
         if name not in members:
             return or_member in members
@@ -52,16 +59,15 @@ def _with_array(name: str, *, or_member: str = "") -> IsAnswer:
 def _is_response(body: bytes) -> bool:
     """A response, which may have failed: it has an identifier or says that it is a response, and
     only then an `error` is a part of it. An `output` that is no array is one of a response only."""
-    try:
-        members = _decode_members(body)
-    except NOT_JSON:
+    members = _members_of(body)
+    if members is None:
         return False
     says_response = bytes(members.get("object", b"")) == b'"response"'
     is_response = says_response or bytes(members.get("id", b"")).startswith(b'"')
     if "output" not in members:
         return is_response
     if _is_array(members["output"]):
-        return is_response or bytes(members.get("error", b"null")) == b"null"
+        return is_response or not _tells_error(members)
     return says_response and bytes(members["output"]) == b"null"
 
 
