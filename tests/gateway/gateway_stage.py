@@ -1,8 +1,9 @@
 """One gateway for many scenes: each scene has deployments of its own, so that nothing of the last one is remembered."""
 
+import contextlib
 import itertools
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -200,3 +201,17 @@ class Stage:
         rig.process.send_signal(signal.SIGHUP)
         eventually(lambda: model in self.http.get(f"{rig.url}/v1/models", headers=AUTHORIZED).text)
         return Scene(self, model, clouds)
+
+
+@contextlib.contextmanager
+def staged(home: Path) -> Iterator[Stage]:
+    """A gateway whose every request has come to an end, and every attempt to one record, when it stops."""
+    with Rig(home) as rig:
+        started = Stage(rig)
+        started.start()
+        yield started
+        eventually(lambda: rig.counts()["open"] == 0)
+        rig.stop()
+        ended = [(record.request, record.attempt) for record in rig.records()]
+        assert sorted(ended) == sorted({(intent.request, intent.attempt) for intent in rig.intents()})
+        assert "Traceback" not in rig.errors()

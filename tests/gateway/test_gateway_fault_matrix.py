@@ -8,18 +8,23 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from gateway_rig import Behaviour, Connection, Received, Rig, drop, eventually, stall, status
-from gateway_stage import CALLS, Call, Stage, answering, events_of, failing_after, whole_of
+from gateway_rig import Behaviour, Connection, Received, drop, stall, status
+from gateway_stage import (
+    CALLS,
+    Call,
+    Stage,
+    answering,
+    events_of,
+    failing_after,
+    staged,
+    whole_of,
+)
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Rig(tmp_path_factory.mktemp("gateway")) as rig:
-        started = Stage(rig)
-        started.start()
+    with staged(tmp_path_factory.mktemp("gateway")) as started:
         yield started
-        eventually(lambda: rig.counts()["open"] == 0)
-        assert "Traceback" not in rig.errors()
 
 
 def told(code: int, family: str, *headers: str, kind: str = "requests") -> Behaviour:

@@ -19,7 +19,6 @@ from gateway_rig import (
     Received,
     Rig,
     chunk_event,
-    eventually,
     key,
     status,
 )
@@ -32,6 +31,7 @@ from gateway_stage import (
     Call,
     Stage,
     answering,
+    staged,
 )
 
 from clauseway.gateway.plan import Epoch, Key, Route
@@ -51,12 +51,8 @@ TOO_LARGE = (
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Rig(tmp_path_factory.mktemp("gateway")) as rig:
-        started = Stage(rig)
-        started.start()
+    with staged(tmp_path_factory.mktemp("gateway")) as started:
         yield started
-        eventually(lambda: rig.counts()["open"] == 0)
-        assert "Traceback" not in rig.errors()
 
 
 def telling(code: int, body: bytes, *headers: str) -> Behaviour:

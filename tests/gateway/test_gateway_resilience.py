@@ -1,7 +1,6 @@
 """Hedges, clients that leave, waits, credentials that are refused; and the law that nothing is asked twice."""
 
 import asyncio
-import contextlib
 import json
 import socket
 import threading
@@ -30,7 +29,17 @@ from gateway_rig import (
     stall,
     status,
 )
-from gateway_stage import CALLS, RESPONSE_DELTAS, RESPONSE_PREAMBLE, Call, Scene, Stage, answering, failing_after
+from gateway_stage import (
+    CALLS,
+    RESPONSE_DELTAS,
+    RESPONSE_PREAMBLE,
+    Call,
+    Scene,
+    Stage,
+    answering,
+    failing_after,
+    staged,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,20 +48,6 @@ from clauseway.metering import Status, Unit
 
 HEDGED = {"x-clauseway-hedge-ms": "50"}
 NEVER = threading.Event()
-
-
-@contextlib.contextmanager
-def staged(home: Path) -> Iterator[Stage]:
-    """A gateway whose every request has come to an end, and every attempt to one record, when it stops."""
-    with Rig(home) as rig:
-        started = Stage(rig)
-        started.start()
-        yield started
-        eventually(lambda: rig.counts()["open"] == 0)
-        rig.stop()
-        ended = [(record.request, record.attempt) for record in rig.records()]
-        assert sorted(ended) == sorted({(intent.request, intent.attempt) for intent in rig.intents()})
-        assert "Traceback" not in rig.errors()
 
 
 @pytest.fixture(scope="module")

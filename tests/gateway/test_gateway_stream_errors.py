@@ -20,9 +20,15 @@ from gateway_rig import (
     Rig,
     chunk_event,
     compact,
-    eventually,
 )
-from gateway_stage import CALLS, RESPONSE_PREAMBLE, Stage, answering, typed
+from gateway_stage import (
+    CALLS,
+    RESPONSE_PREAMBLE,
+    Stage,
+    answering,
+    staged,
+    typed,
+)
 
 from clauseway.gateway.plan import Auth
 
@@ -136,12 +142,8 @@ def telling(events: tuple[bytes, ...]) -> Behaviour:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Rig(tmp_path_factory.mktemp("gateway")) as rig:
-        started = Stage(rig)
-        started.start()
+    with staged(tmp_path_factory.mktemp("gateway")) as started:
         yield started
-        eventually(lambda: rig.counts()["open"] == 0)
-        assert "Traceback" not in rig.errors()
 
 
 @pytest.mark.parametrize(("call", "events"), OWN.values(), ids=OWN)
