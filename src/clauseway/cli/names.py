@@ -47,8 +47,7 @@ def _fold(given: dict[str, Any]) -> None:
     except InvalidInput:
         return  # The command itself says that the agreement cannot be opened.
     for name, part in named.items():
-        written = {name.casefold(): name for name in part.names(catalog)}
-        given[name] = _written(given[name], written)
+        given[name] = _written(given[name], part.spellings(catalog))
 
 
 def _has_capital(value: Any) -> bool:

@@ -137,6 +137,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def flag(self) -> str:
         return f"--{self.name}"
 
+    def spellings(self, catalog: Catalog) -> Mapping[str, str]:
+        """Return the names that are taken in any case, each by its case-folded form."""
+        return {name.casefold(): name for name in self.names(catalog)} if self.any_case else {}
+
     def asked(self, catalog: Catalog, action: str) -> tuple[str, ...]:
         """Return the names that distinct questions about an action hold."""
         names = self.in_order(catalog) if self.belongs_to(action) else ()

@@ -17,8 +17,8 @@ from clauseway.web.contexts import ForecastContext
 from clauseway.wording.names import Wording
 
 _TOO_LITTLE = (
-    "There is no forecast yet: {why}. Write above the growth that you assume, and it is drawn from "
-    "that; on the command line: clauseway forecast --growth 5%."
+    "There is no forecast yet: {why}. Enter an assumed growth above to draw one, or on the command "
+    "line: clauseway forecast --growth 5%."
 )
 
 

@@ -112,12 +112,12 @@ def lawyer_page(
 
 def _as_written(catalog: Catalog, asked: QuestionAsked) -> QuestionAsked:
     """Return the question with its names as the agreement writes them, whatever their case."""
-    names = dict(asked.names)
-    for name, typed in asked.names.items():
-        if name in BY_NAME and BY_NAME[name].any_case:
-            written = {known.casefold(): known for known in BY_NAME[name].names(catalog)}
-            names[name] = written.get(typed.strip().casefold(), typed)
-    return msgspec.structs.replace(asked, names=names)
+    names = {
+        name: BY_NAME[name].spellings(catalog).get(typed.strip().casefold(), typed)
+        for name, typed in asked.names.items()
+        if name in BY_NAME
+    }
+    return msgspec.structs.replace(asked, names={**asked.names, **names})
 
 
 def plain_words(opened: Opened, as_of: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:

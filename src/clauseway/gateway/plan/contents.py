@@ -142,8 +142,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unserved(msgspec.Struct, frozen=True, kw_only=True):
-    """A cloud on which the sale would be served, and no deployment makes it: a sentence that says
-    so, and the terms that permit the sale."""
+    """A cloud on which a sale may be served and no deployment makes it. `message` says so; `terms`
+    are those that permit the sale."""
 
     cloud: str
     message: str
@@ -154,8 +154,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The route of one (seller, product, segment) in one epoch.
 
     `candidates` are (index into `targets`, index into `rulings`), in order of preference;
-    `refusals` and `unserved` are by cloud. `everywhere` says of all of these clouds together why
-    none serves; empty where one does, or where there is only one of them.
+    `refusals` and `unserved` are by cloud. `everywhere` says for all these clouds together why none
+    serves the sale; it is empty if one serves it, or if there is only one cloud.
     """
 
     candidates: tuple[tuple[int, int], ...]

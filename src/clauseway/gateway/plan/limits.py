@@ -145,8 +145,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         _within(
             0,
             1_000_000,
-            "Further attempts beyond a fifth of the requests, two thirds of them for one "
-            "organisation; else an outage would multiply the load on what still answers.",
+            "Further attempts beyond a fifth of the requests, at most two thirds of them for "
+            "one organisation; else an outage would multiply the load on what still answers.",
         ),
     ] = 50
     stale_s: Annotated[

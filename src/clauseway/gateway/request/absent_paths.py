@@ -1,8 +1,8 @@
 """Whether a refusal says that a server does not have the path that was asked for. Pure.
 
-Servers that speak a vendor's format have some of its operations and lack others: they answer 404
-without words of an item or a model, 405, or OpenAI's words for it. The deployment is as well as
-before for what it has.
+Servers that speak a vendor's format have some of its operations and lack others. They answer a
+missing one with 404 that names no item and no model, with 405, or in OpenAI's words for it. The
+deployment stays healthy for the operations that it has.
 """
 
 from typing import Final

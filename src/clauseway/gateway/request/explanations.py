@@ -79,8 +79,9 @@ _unpack_attempts = msgspec.json.Decoder(tuple[EndedAttempt, ...]).decode
 class Explanations:
     """The latest requests by their number, which only rises.
 
-    A column for each field, so that neighbours share cache lines, and text that many requests have
-    stands once: ten thousand records kept as they are would take six times the memory.
+    Each field is a column, so that neighbours share cache lines. A text that many requests have is
+    kept once, units and failed attempts are packed: whole records would take several times the
+    memory.
     """
 
     def __init__(self) -> None:
@@ -124,7 +125,7 @@ class Explanations:
         self._charged[place] = explanation.charged
 
     def _shared(self, text: str) -> str:
-        """Return a text that equals this one and was kept before, if it was lately."""
+        """Return the equal text that a recent request already keeps, else this one."""
         if len(self._texts) > _SHARED_TEXTS_MAX:
             self._texts.clear()  # clients write the names of models: they may all differ
         return self._texts.setdefault(text, text)

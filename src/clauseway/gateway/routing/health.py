@@ -8,13 +8,14 @@ A deployment that says when to come again (`Retry-After`) is left alone until th
 failure, and is as well as before afterwards. An ejected one is asked all the same where nothing
 else is left: a poor chance beats none.
 
-Failures in a row that one organisation's requests met eject it for that organisation: its requests
-may be what fails. It is ejected for all when others fail there too: of each organisation's failures
-in the row three count, so no organisation reaches five alone. Clouds limit and break by the model,
-so each model has its own health.
+Five failures in a row of one organisation's requests eject a deployment for that organisation
+alone: its requests may be the cause. A deployment is ejected for all when requests of other
+organisations fail there too: of the failures in a row, at most three of each organisation count for
+all, so no organisation reaches five alone. Clouds limit and break by the model, so each model has its own
+health.
 
-A deployment whose server does not have the path of an operation is no worse for that: for a minute
-requests of that operation skip it, and all others go there.
+A server that lacks the path of an operation stays healthy: for a minute, requests of that operation
+skip it, and all others go there.
 """
 
 from typing import Final

@@ -68,7 +68,7 @@ class Wheel:
             self._tick += 1
             at = self._tick % _SLOTS
             entries = self._slots[at]
-            # A dictionary whose entries were all forgotten keeps the room that they took.
+            # Replace the slot, even an empty one: a dictionary keeps the memory of removed entries.
             self._slots[at] = {}
             for timed in entries:
                 try:
