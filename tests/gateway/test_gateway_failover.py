@@ -5,15 +5,18 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 from gateway_rig import (
+    AUTHORIZED,
     DONE_EVENT,
     MESSAGES,
     MODEL,
     PATIENCE_S,
     USAGE_EVENT,
     WORDS,
+    Behaviour,
     Connection,
     Received,
     Rig,
@@ -25,6 +28,8 @@ from gateway_rig import (
     well,
 )
 
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
 from clauseway.metering import Unit
 
 DEADLINE_S = SILENCE_S = 1.0
@@ -81,29 +86,75 @@ def test_what_a_cloud_says_of_the_request_itself_is_passed_on(rig: Rig, code: in
     assert not rig.clouds["openai"].requests
 
 
-def test_an_idle_connection_that_died_is_replaced_without_an_attempt(rig: Rig) -> None:
+async def break_head(connection: Connection, _: Received) -> None:
+    """Begins an answer and closes in the middle of its head."""
+    connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: appli")
+    await connection.apart()
+    connection.drop()
+
+
+# A kept connection's second request meets the first behaviour, a fresh connection's the second.
+# the kept connection | a fresh one | stale_s | answered by | requests that azure received | attempts
+KEPT: list[tuple[Behaviour, Behaviour, float, str, int, int]] = [
+    (drop, well, 0.25, "azure", 3, 1),
+    (drop, drop, 0.25, "openai", 3, 2),
+    (drop, status(503), 0.25, "openai", 3, 2),
+    (break_head, well, 0.25, "openai", 2, 2),  # a part of an answer was read
+    (drop, well, 0.0, "openai", 2, 2),  # the cloud had time to work on it
+]
+
+
+@pytest.mark.parametrize(("kept", "fresh", "stale_s", "cloud", "received", "attempts"), KEPT)
+def test_a_kept_connection_that_was_closed_is_no_failure_of_its_deployment(
+    rig: Rig, kept: Behaviour, fresh: Behaviour, stale_s: float, cloud: str, received: int, attempts: int
+) -> None:
+    azure = rig.cloud("azure")
+    rig.cloud("openai")
+    rig.start(rig.plan(settings=Settings(limits=Limits(stale_s=stale_s))))
+    assert rig.post().headers["x-clauseway-cloud"] == "azure"
+
+    async def once_kept(connection: Connection, request: Received) -> None:
+        azure.behaviour = fresh
+        await kept(connection, request)
+
+    azure.behaviour = once_kept
+    answer = rig.post()
+    assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, cloud)
+    assert answer.headers["x-clauseway-attempts"] == str(attempts)
+    assert len(azure.requests) == received
+    assert azure.connections == received - 1
+    assert rig.counts()["failed"].get("azure", 0) == attempts - 1
+    assert len(rig.records()) == len(rig.intents()) == attempts + 1
+
+
+# What would stand twice at a cloud that had worked on what was lost.
+MADE: list[tuple[str, bytes, str]] = [
+    ("/conversations", b'{"metadata":{}}', "application/json"),
+    (
+        "/files",
+        b'--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF\r\n--b--\r\n',
+        "multipart/form-data; boundary=b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "content_type"), MADE)
+def test_what_would_be_made_twice_is_sent_once_on_a_fresh_connection(
+    rig: Rig, path: str, body: bytes, content_type: str
+) -> None:
     azure = rig.cloud("azure")
     rig.start()
     assert rig.post().status_code == 200
 
-    async def die_once(connection: object, request: object) -> None:
-        azure.behaviour = well
-        await drop(connection, request)  # type: ignore[arg-type]
+    async def make(connection: Connection, _: Received) -> None:
+        connection.answer(200, b'{"id":"made_1","object":"conversation"}')
 
-    azure.behaviour = die_once
-    answer = rig.post()
-    assert answer.status_code == 200
-    assert answer.headers["x-clauseway-attempts"] == "1"
-    assert azure.connections == 2
-
-
-def test_a_second_deployment_is_asked_rather_than_the_first_again(rig: Rig) -> None:
-    azure, other = rig.cloud("azure"), rig.cloud("openai")
-    rig.start()
-    assert rig.post().headers["x-clauseway-cloud"] == "azure"
-    azure.behaviour = drop
-    assert rig.post().headers["x-clauseway-cloud"] == "openai"
-    assert (len(azure.requests), len(other.requests)) == (2, 1)
+    azure.behaviour = make
+    headers = {**AUTHORIZED, "content-type": content_type}
+    answer = httpx.post(f"{rig.url}/v1{path}", content=body, headers=headers, timeout=PATIENCE_S)
+    assert answer.status_code == 200, answer.text
+    assert (len(azure.requests), azure.connections) == (2, 2)
 
 
 def test_a_pinned_cloud_fails_alone(rig: Rig) -> None:

@@ -154,8 +154,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         _within(
             0.0,
             10,
-            "An idle connection that the cloud closed just as we wrote is lost within a round trip. Later than that "
-            "the request may have been worked on, and the loss counts as an attempt.",
+            "An idle connection that the cloud closed just as we wrote is lost within a round trip, and the request "
+            "goes out once more on a fresh one. Later than that it may have been worked on, and the loss is a failure.",
         ),
     ] = 0.25
     drain_s: Annotated[

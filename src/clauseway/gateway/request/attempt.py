@@ -167,7 +167,8 @@ class Attempt(Receiver):
         )
         target.health.attempted(shared.wheel.now_s, owner.customer.buyer.organisation)
         owner.set_deadline(self)
-        upstream = target.endpoint.take()
+        # A fresh connection is never a stale one: what would be made twice is sent once, there.
+        upstream = target.endpoint.take() if request.operation.is_repeatable else None
         if upstream is not None:
             self._send(upstream)
         else:
@@ -459,22 +460,19 @@ class Attempt(Receiver):
         elif self._may_refuse_us:
             self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         elif reused and self._may_reconnect():
-            # The connection died while it was idle: send the same attempt on a fresh connection.
+            # The cloud closed the connection while it was idle: the request was not processed.
             self._has_reconnected = True
+            self.sent = False
             self._connect()
         else:
             self._fail(Failure(reason, self.status))
 
     def _may_reconnect(self) -> bool:
-        """Return whether to send the same attempt again: once, soon after it began, and only if no
-        other candidate is left. The cloud may have worked on what was lost, and another candidate is
-        an attempt with an intent and a record of its own."""
+        """Return whether to send the same attempt again on a fresh connection: once, and soon after
+        it began. That a kept connection was closed tells nothing of the deployment. Later than that
+        the cloud may have worked on the request, and the loss is a failure."""
         stale_us = self._owner.shared.limits.stale_s * 1e6
-        return (
-            not self._has_reconnected
-            and self.age_us() < stale_us
-            and not self._owner.has_candidates_left
-        )
+        return not self._has_reconnected and self.age_us() < stale_us
 
     def time_out(self) -> None:
         """End the attempt, because `due_s` has passed."""

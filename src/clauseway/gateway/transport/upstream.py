@@ -96,8 +96,8 @@ class Receiver(ABC):
 
     @abstractmethod
     def lost(self, reason: str, reused: bool) -> None:
-        """The connection broke. `reused`: it had been idle before, and broke before anything
-        came."""
+        """The connection broke. `reused`: it had been idle before, and broke before a byte of the
+        answer came."""
 
 
 class Endpoint:
@@ -299,7 +299,8 @@ class UpstreamConnection(asyncio.Protocol):
         elif self.status:
             receiver.lost("broke off its answer", False)
         else:
-            receiver.lost("closed the connection without an answer", self._used)
+            reused = self._used and not self._barren_bytes
+            receiver.lost("closed the connection without an answer", reused)
 
     def _park(self) -> None:
         if self._paused:

@@ -151,6 +151,12 @@ class Operation(NamedTuple):
         return self.method == _DELETE and self.path.count(b"%b") == 1
 
     @property
+    def is_repeatable(self) -> bool:
+        """Return whether nothing stands twice at the cloud if the same request is sent twice
+        (RFC 9110, 9.2.2). An answer of a model, even a stored one, costs at most its tokens."""
+        return self.state is State.NONE or self.name not in _MAKES_WHAT_LASTS
+
+    @property
     def tells_end(self) -> bool:
         """Return whether its answer says what has become of what was made, and what that used."""
         return self.name in _TELLS_END
@@ -259,6 +265,9 @@ def _file_body(
 
 _TELLS_END: Final = frozenset(
     {"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"}
+)
+_MAKES_WHAT_LASTS: Final = frozenset(
+    {"files.create", "batches.create", "conversations.create", "conversations.items.create"}
 )
 _WITHOUT_MODEL: Final = frozenset({"files.create", "batches.create"})
 
