@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 from itertools import chain, combinations
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from clauseway import open_agreement
+from clauseway.agreement import builtin
+from clauseway.agreement.language.terms import KINDS
 from clauseway.catalog import Product, ProductClass
 from clauseway.wording.names import Wording, listed, sentence
+from clauseway.wording.terms import TermWording
 
 BUILT_IN = open_agreement()
 WORDS = Wording.of([BUILT_IN])
@@ -158,3 +162,14 @@ def test_a_place_is_clause_line_and_sources() -> None:
     )
     assert WORDS.place(ship_first.citation) == "A5 5.3, A5.md:51; S2, S4"
     assert WORDS.place(BUILT_IN.agreement.rules["owner"]) == "agreement.md:83; ours"
+
+
+def test_the_record_of_each_kind_has_words_for_a_term_of_it() -> None:
+    """The template has a term of each kind. A word in braces that nothing stands for raises KeyError."""
+    template = open_agreement(Path(builtin.__path__[0]) / "template")
+    readings = {name: next(iter(reading.options)) for name, reading in template.agreement.readings.items()}
+    words = TermWording(Wording.of([template]), readings)
+    terms = [term for amendment in template.agreement.amendments for term in amendment.terms]
+    assert {term.kind for term in terms} == set(KINDS)
+    said = [text for term in terms for text in (words.noun(term), words.term(term, term.begins))]
+    assert [text for text in said if not text or set(text) & set("[]{}")] == []

@@ -27,7 +27,6 @@ from clauseway.agreement.language.terms import (
     Inoperative,
     Located,
     Traded,
-    barred,
 )
 from clauseway.decisions.parts import SCOPED, Names
 
@@ -163,7 +162,7 @@ def _exclusivity(term: Exclusivity, act: Act, belongs: Belongs) -> str:
 
 
 def _barring(term: Barring, act: Act, belongs: Belongs) -> str:
-    if barred(term).isdisjoint((act.party, ANYONE)):
+    if term.barred.isdisjoint((act.party, ANYONE)):
         return PARTY
     if act.action not in term.actions:
         return ACTION

@@ -26,7 +26,7 @@ from clauseway.agreement import (
     TermState,
 )
 from clauseway.agreement.force.fold import rescissions
-from clauseway.agreement.language.terms import AnyTerm, Barring, Inoperative, barred
+from clauseway.agreement.language.terms import AnyTerm, Barring, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import act_of, comparisons_of
 from clauseway.decisions.decision import Decision, Reason
@@ -417,7 +417,7 @@ def _about(part: str, term: AnyTerm) -> list[str]:
 def _parties(term: AnyTerm) -> frozenset[str]:
     """Return the parties with which the party of an act is compared."""
     if isinstance(term, Barring):
-        return barred(term)
+        return term.barred
     match term:
         case Ownership() | Permission() | Precedence():
             return frozenset({term.party})

@@ -1,29 +1,38 @@
-"""Terms in words: what holds from now on, and the same as something that ends."""
+"""Terms in words: what holds from now on, and the same as something that ends.
 
+The sentences stand in the records of the kinds (`agreement.language.terms`); here are the words
+that fill them.
+"""
+
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import assert_never
 
 import msgspec
 
 from clauseway.agreement import (
     Change,
-    Commitment,
-    Context,
     Exclusivity,
     Licence,
-    Ownership,
     Permission,
     Precedence,
-    Prohibition,
-    RefusalRight,
     RevenueShareTerm,
     Scope,
-    Stake,
     Undertaking,
 )
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, USE
-from clauseway.agreement.language.terms import ANY_TERM, ANYONE, MILESTONE, AnyTerm, Traded
+from clauseway.agreement.language.terms import (
+    ANY_TERM,
+    ANYONE,
+    KINDS,
+    MILESTONE,
+    NOUNS,
+    AnyTerm,
+    Barring,
+    Forbidding,
+    Located,
+    Traded,
+)
 from clauseway.decisions.parts import ACTIONS_WITH_CLOUD
 from clauseway.wording.names import Wording, customers, listed, ordered
 
@@ -35,6 +44,9 @@ _DOING = {
     CONTRACT: "contracting for",
 }
 _DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
+
+_SLOT = re.compile(r"\{(?P<name>\w+)\}")
+_OPTION_OR_SLOT = re.compile(rf"\[(?P<inside>[^\]]*)\]|{_SLOT.pattern}")
 
 
 class TermWording(msgspec.Struct, frozen=True):
@@ -56,143 +68,91 @@ class TermWording(msgspec.Struct, frozen=True):
 
     def noun(self, term: AnyTerm) -> str:
         """Return a term as something that may end."""
-        words = self.words
-        match term:
-            case Exclusivity():
-                return (
-                    f"the exclusivity in {self._doing(term.actions)} {self._scope(term.products)}"
-                )
-            case Prohibition():
-                who = self._named(term.parties)
-                return (
-                    f"the prohibition on {who} {self._doing(term.actions)} "
-                    f"{self._scope(term.products)}"
-                )
-            case Precedence():
-                return (
-                    f"the rule to ship {self._scope(term.products)} on "
-                    f"{words.name(term.first)} first"
-                )
-            case RefusalRight():
-                return (
-                    f"{words.name(term.holder)}'s right of first refusal on "
-                    f"{self._scope(term.products)}"
-                )
-            case Licence():
-                return f"{words.name(term.licensee)}'s licence to {self._scope(term.products)}"
-            case RevenueShareTerm():
-                return (
-                    f"the revenue share that {words.name(term.payer)} owes {words.name(term.payee)}"
-                )
-            case Permission():
-                return (
-                    f"the express permission for {self._doing(term.actions)} "
-                    f"{self._scope(term.products)}"
-                )
-            case Ownership():
-                return f"{words.name(term.party)}'s ownership of {self._scope(term.products)}"
-            case Stake():
-                return (
-                    f"the statement of {words.name(term.holder)}'s stake in {words.name(term.of)}"
-                )
-            case Commitment():
-                return f"{words.name(term.party)}'s commitment to {words.name(term.to)}"
-            case Context():
-                return f"the context “{words.title(term.citation)}”"
-            case Undertaking():
-                return f"the undertaking “{words.title(term.citation)}”"
-            case _:
-                assert_never(term)
+        return self._filled(KINDS[term.kind].noun, term)
 
     def term(self, term: AnyTerm, since: date) -> str:
         """Return a term as what holds from a day on, with its own begin where it is another."""
         begins = f" from {term.begins}" if term.begins != since else ""
         days = [begins, *_on_events(term), until(term)]
         timed = "".join(f",{part}" for part in days if part)
-        return f"{self._holds(term)}{timed}{under_readings(term.under)}"
+        return f"{self._filled(KINDS[term.kind].sentence, term)}{timed}{under_readings(term.under)}"
 
-    def _holds(self, term: AnyTerm) -> str:
-        words = self.words
+    def _filled(self, template: str, term: AnyTerm) -> str:
+        """Return a kind's noun or sentence (see `Kind`) with the words of a term."""
+        words = self._slots(term)
+
+        def fill(slot: re.Match[str]) -> str:
+            return words[slot["name"]]
+
+        def fill_option(option: re.Match[str]) -> str:
+            inside = option["inside"]
+            if inside is None:
+                return fill(option)
+            filled = all(words[slot["name"]] for slot in _SLOT.finditer(inside))
+            return _SLOT.sub(fill, inside) if filled else ""
+
+        return _OPTION_OR_SLOT.sub(fill_option, template)
+
+    def _slots(self, term: AnyTerm) -> dict[str, str]:
+        """Return what stands for each word in braces in a term's noun and sentence."""
+        slots = {field: self._field(term, field) for field in term.__struct_fields__}
+        slots["title"] = self.words.title(term.citation)
+        slots["quoted"] = sentences(term.citation.text).removesuffix(".")
+        if isinstance(term, Traded):
+            slots["do"], slots["doing"] = self._do(term.actions), self._doing(term.actions)
+            slots["limits"] = self._for(term)
+        if isinstance(term, Located):
+            slots["where"] = self.words.clouds(term.clouds)
+        if isinstance(term, Forbidding):
+            slots["except_for"] = "".join(
+                f", except {self._exception(scope)}" for scope in term.except_
+            )
+        if isinstance(term, Barring):
+            slots["barred"] = who = self._named(term.barred)
+            slots["barred_may_not"] = "nobody may" if ANYONE in term.barred else f"{who} may not"
+        return slots | self._own_slots(term)
+
+    def _field(self, term: AnyTerm, field: str) -> str:
+        """Return a field in words: names as the text spells them, any other value as it is."""
+        value, noun = getattr(term, field), NOUNS.get(field, "")
+        if noun == "product":
+            return self._scope(value)
+        if noun in ("party", "cloud"):
+            return self._named([value] if isinstance(value, str) and value else value)
+        return str(value or "")
+
+    def _own_slots(self, term: AnyTerm) -> dict[str, str]:
+        """Return the words that only terms of one kind need."""
         match term:
-            case Exclusivity():
-                return self._exclusivity(term)
-            case Prohibition():
-                who, where = self._named(term.parties), words.clouds(term.clouds)
-                apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
-                act = (
-                    f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
-                )
-                if ANYONE in term.parties:
-                    return f"nobody may {act}{apart}"
-                return f"{who} may not {act}{apart}"
-            case Precedence():
-                return self._precedence(term)
-            case RefusalRight():
-                apart = (
-                    f", except on {words.names(term.except_clouds)}" if term.except_clouds else ""
-                )
-                act = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term)}"
-                by = f" by {words.name(term.grantor)}" if term.grantor else ""
-                offered = f", offered as “{term.subject}”" if term.subject else ""
-                return (
-                    f"{words.name(term.holder)} has a right of first refusal on {act}{by}{apart}"
-                    f"{offered}"
-                )
-            case Licence():
-                carried = listed([self._carried(scope) for scope in term.carries])
-                by_it = f" and by it may {carried}" if carried else ""
-                whose = (
-                    f"a licence from {words.name(term.licensor)} to {self._scope(term.products)}"
-                )
-                return f"{words.name(term.licensee)} has {whose}{by_it}"
-            case RevenueShareTerm():
-                return self._share(term)
             case Permission():
-                who = "anyone" if term.party == ANYONE else words.name(term.party)
                 anywhere = " on any cloud" if term.actions & ACTIONS_WITH_CLOUD else ""
-                where = words.clouds(term.clouds) or anywhere
-                act = (
-                    f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
-                )
-                by = f", granted by {words.name(term.grantor)}" if term.grantor else ""
-                return f"{who} may {act}{by}{_despite(term)}"
-            case Ownership():
-                return f"{words.name(term.party)} owns {self._scope(term.products)}"
-            case Stake():
-                return (
-                    f"{words.name(term.holder)} holds a stake in {words.name(term.of)}: "
-                    f"{term.about}"
-                )
-            case Commitment():
-                return f"{words.name(term.party)} commits to {words.name(term.to)}: {term.about}"
+                where = self.words.clouds(term.clouds) or anywhere
+                return {"anywhere": where, "despite_them": _despite(term)}
+            case Exclusivity():
+                return {"reserved": self._reserved(term)}
+            case Precedence():
+                return self._ship_first(term)
+            case Licence():
+                return {"carried": listed([self._carried(scope) for scope in term.carries])}
+            case RevenueShareTerm():
+                return {"sales": self._sales(term)}
             case Undertaking():
-                undertake = "undertakes" if len(term.parties) == 1 else "undertake"
-                quoted = sentences(term.citation.text).removesuffix(".")
-                return (
-                    f"{words.names(term.parties)} {undertake}, with no effect on any decision: "
-                    f"“{quoted}”"
-                )
-            case Context():
-                quoted = sentences(term.citation.text).removesuffix(".")
-                return f"the text adds, with no effect on any decision: “{quoted}”"
+                return {"undertake": "undertakes" if len(term.parties) == 1 else "undertake"}
             case _:
-                assert_never(term)
+                return {}
 
-    def _exclusivity(self, term: Exclusivity) -> str:
+    def _reserved(self, term: Exclusivity) -> str:
         words = self.words
         act = (
             f"{self._doing(term.actions)} "
             f"{self._scope(term.products)}{words.clouds(term.clouds)}{self._for(term)}"
         )
-        apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
         if term.only.licensees:
-            return (
-                f"{self._to_anyone(term)} but {words.names(term.only.licensees)} is excluded{apart}"
-            )
+            return f"{self._to_anyone(term)} but {words.names(term.only.licensees)} is excluded"
         if term.only.regions:
-            return f"{act} is kept{words.regions(term.only.regions)}{apart}"
+            return f"{act} is kept{words.regions(term.only.regions)}"
         kept = words.names(term.only.clouds or term.only.sellers or term.only.parties)
-        return f"{act} is reserved to {kept}{' as seller' if term.only.sellers else ''}{apart}"
+        return f"{act} is reserved to {kept}{' as seller' if term.only.sellers else ''}"
 
     def _to_anyone(self, term: Exclusivity) -> str:
         """Return the licensing of something to anyone, or anyone's use of it, or both."""
@@ -208,32 +168,29 @@ class TermWording(msgspec.Struct, frozen=True):
         parts = f"{acts}{products}{self.words.clouds(scope.clouds)}{self._for(scope)}"
         return parts.strip() or "everything"
 
-    def _precedence(self, term: Precedence) -> str:
+    def _ship_first(self, term: Precedence) -> dict[str, str]:
         words, readings = self.words, self.readings
-        first = words.name(term.first)
-        operator = words.name(words.catalog.operators.get(term.first, term.first))
         unless = ""
         if term.unless is not None:
+            operator = words.name(words.catalog.operators.get(term.first, term.first))
             both = "and" if term.unless.under(readings) == "cannot-and-declines" else "or"
             unless = f", unless {operator} cannot {both} chooses not to support them"
         every = term.binds.under(readings) == "every-product"
-        ahead = f" {term.lead_days} days" if term.lead_days else ""
-        which = "" if every else f"that first ship on or after {term.since} "
-        products = f"{self._scope(term.products)} {which}to {first}{ahead}"
-        verb = (
-            f"{words.name(term.party)} must bring {products} before any other "
-            f"cloud{self._for(term)}"
-        )
         # The sentence rests on options that were chosen, so it names them.
         read = [
             f"{choice.reading}={readings[choice.reading]}"
             for choice in (term.unless, term.binds)
             if choice is not None and choice.reading
         ]
-        under = f" (read with {listed(read)})" if read else ""
-        return f"{verb}{unless}{under}"
+        return {
+            "bound": "" if every else f"that first ship on or after {term.since} ",
+            "ahead": f" {term.lead_days} days" if term.lead_days else "",
+            "exception": unless,
+            "read_with": f" (read with {listed(read)})" if read else "",
+        }
 
-    def _share(self, term: RevenueShareTerm) -> str:
+    def _sales(self, term: RevenueShareTerm) -> str:
+        """Return the sales that a share is taken on, and how."""
         words, base = self.words, term.base
         on = f"the sales of {words.names(base.sellers)}"
         if base.wholesale:
@@ -245,10 +202,7 @@ class TermWording(msgspec.Struct, frozen=True):
         bands = ", by bands of what was sold so far" if term.tiers else ""
         cap = ", under a total cap" if term.cap else ""
         least = ", with a minimum" if term.floors else ""
-        how = f"{kept}{where}{excluded}{bands}{cap}{least}"
-        return (
-            f"{words.name(term.payer)} owes {words.name(term.payee)} a revenue share on {on}{how}"
-        )
+        return f"{on}{kept}{where}{excluded}{bands}{cap}{least}"
 
     def _carried(self, scope: Scope) -> str:
         products = self._scope(scope.products) if scope.products else "whatever it covers"

@@ -27,7 +27,7 @@ from clauseway.agreement.language.definitions import (
 from clauseway.agreement.language.facts import FACT_KINDS, STAGES
 from clauseway.agreement.language.kinds import REFUSED
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
-from clauseway.agreement.language.terms import BINDS, KINDS, UNLESS, Choice
+from clauseway.agreement.language.terms import BINDS, KINDS, UNLESS, Choice, Term
 from clauseway.agreement.reading.amendments import WrittenFields
 from clauseway.agreement.reading.blocks import Cited
 from clauseway.agreement.reading.definitions import (
@@ -45,7 +45,9 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 # The words that may follow ```yaml, and the content of each kind of block.
 BLOCKS = ("term", "change", "definitions", "facts")
 
-# The description of each key; "kind.key" if the key has another meaning in one kind.
+# The description of each key that several records have, and of the keys of changes, definitions and
+# facts; "kind.key" if a kind of fact means something else by it. Keys that only one kind of term has,
+# or by which it means something else, are described in its record (`terms.KINDS`).
 DOCS: Mapping[str, str] = {
     "id": "Names it: unique in the agreement, by custom AMENDMENT.name.",
     "kind": "The kind, which decides the other keys.",
@@ -75,67 +77,34 @@ DOCS: Mapping[str, str] = {
     "through": "The last day on which it holds (YYYY-MM-DD).",
     "under": "The readings under which it stands at all: {R1: and}.",
     "party": "A party, by its name in agreement.md.",
-    "permission.party": "Who may act: a party, or anyone.",
     "to": "The other party.",
     "actions": "What is meant: serve, sell, license, use-under-licence, contract-compute.",
     "products": "Products or classes of products. A class stands for all in it.",
     "clouds": "Host clouds. Left out: any.",
     "segments": "Customer segments. Left out: all customers; `any`: those of no named segment.",
-    "only": "To whom or what it is reserved: clouds, sellers, regions, parties or licensees, "
-    "one of these.",
     "parties": "Parties, by their names in agreement.md.",
     "licensees": "Whoever alone may be licensed.",
     "except": "Carve-outs: what a term that forbids does not cover. All keys of one must fit.",
-    "prohibition.parties": "Who may not: parties, or [anyone].",
     "rescinds": "Amendments, by their ids, that are not yet in effect and never take it.",
-    "despite": "The terms that forbid, against which this permission holds, by their ids; or [any].",
-    "grantor": "Who must offer it first. Left out: the owner.",
-    "permission.grantor": "The party that grants it: it permits where that party owns the product "
-    "or may license it.",
     "exclusive": "True if nobody else may, the grantor included: writes an exclusivity, named "
     "ID.exclusive.",
     "sole": "True if nobody else may but the grantor: writes an exclusivity, named ID.exclusive.",
-    "first": "The cloud that comes first.",
-    "binds": "Which products it binds: first-shipped-since (the day in since) or "
-    "every-product; or one by reading.",
-    "unless": "The recorded answer that lifts it: cannot-and-declines or cannot-or-declines; "
-    "or one by reading.",
-    "lead-days": "How many days the first cloud has a product before any other. Left out: none.",
     "answer-by": "The last day for an answer: after it, silence is a pass (YYYY-MM-DD).",
     "grant.through": "The last day of the grant (YYYY-MM-DD). Left out: it has no end.",
     "grant.cloud": "The host cloud it is kept to. Left out: any.",
     "withdrawal.cloud": "The host cloud on which grants are withdrawn. Left out: any.",
     "region": "The region it is kept to. Left out: any.",
     "segment": "The customer segment it is kept to. Left out: any.",
-    "since": "Products that first shipped on or after this day are bound (YYYY-MM-DD).",
     "holder": "Whose right or stake it is.",
-    "except-clouds": "Clouds that need no offer.",
     "subject": "What is offered, as facts of kind offer name it. A right that names none: "
     "each product by itself.",
-    "licensor": "The party that gives the licence.",
-    "licensee": "The party that holds the licence.",
-    "carries": "Other acts that the licensee may do by it. All keys of an item must fit.",
-    "payer": "The party that pays the share.",
-    "payee": "The party that gets the share.",
     "rate": "The percentage, by the name of a figure in agreement.md; or 15 %.",
-    "tiers": "Bands of the cumulative base: what lies above one is shared at its rate. Below "
-    "the first, rate holds.",
     "above": "Where the band begins, by the name of a figure; or USD 1000000.",
-    "cap": "The most that is ever due, by the name of a figure; or USD 1000000. Left out: no cap.",
-    "cap-opening": "The amount counted toward the cap before the share began. Left out: as "
-    "the figure cap-counts says.",
-    "floors": "The least that is due, whatever the base.",
     "amount": "The amount, by the name of a figure; or USD 5000.",
     "per": "Over what it is due: month, quarter or year of the calendar, or total (by the end "
     "of the share). A period of which the share is in force on N of M days counts by N/M.",
-    "payment": "When the share is paid. Left out: every month, without a due day.",
     "every": "How often: month (left out) or quarter of the calendar.",
     "due-days": "How many days after the last day of the month or quarter it is due.",
-    "withholding": "The part of each payment that the payer withholds as tax, by the name of "
-    "a figure; or 10 %.",
-    "late": "The effect of late usage on a closed period: correction (left out) in the open "
-    "one, or restatement.",
-    "base": "The sales that the share is taken on.",
     "sellers": "Sellers, by their names in agreement.md. In a scope, left out: any. In a "
     "base: whose sales are in it.",
     "regions": "Regions, by their names in agreement.md; elsewhere is what lies in none of "
@@ -272,6 +241,7 @@ def _record(
     properties: Schema = {"kind": {"const": name, "description": DOCS["kind"]}} if name else {}
     required = ["kind"] if name else []
     computed = _COMPUTED | {"id"} if beside is CitedText else _COMPUTED
+    described = _described(kind, name)
     for record in (beside, kind) if beside else (kind,):
         for field in msgspec.structs.fields(record):
             key = field.encode_name
@@ -279,7 +249,7 @@ def _record(
                 continue
             properties[key] = {
                 **_value(field.type, key),
-                "description": DOCS.get(f"{name}.{key}") or DOCS.get(key, ""),
+                "description": described.get(key, ""),
             }
             # A term begins with its amendment unless it says otherwise.
             if field.required and key != "begins":
@@ -287,14 +257,21 @@ def _record(
     paragraph = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
     # A record without a docstring gets one from msgspec, which shows its fields.
     has_words = paragraph and not paragraph.startswith(f"{kind.__name__}(")
-    described = {"description": paragraph} if has_words else {}
     return {
-        **described,
+        **({"description": paragraph} if has_words else {}),
         "type": "object",
         "properties": properties,
         "required": required,
         "additionalProperties": False,
     }
+
+
+def _described(kind: type[msgspec.Struct], name: str) -> Mapping[str, str]:
+    """Return the description of each key of a record, whose kind has the name `name`."""
+    if issubclass(kind, Term):
+        return {**DOCS, **KINDS[name].described}
+    own = {key.removeprefix(f"{name}."): text for key, text in DOCS.items() if "." in key}
+    return {**DOCS, **own}
 
 
 def _value(wanted: Any, key: str) -> Schema:

@@ -11,7 +11,7 @@ any other place lies in `elsewhere`.
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, assert_never
+from typing import Annotated
 
 import msgspec
 
@@ -133,11 +133,20 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of term: whom it binds, its effect, the actions it is about, the parts it may name.
 
     `keys` says where each part is written; `always` are parts that every term of the kind names.
+
+    `noun` says a term of the kind as something that may end, `sentence` as what holds. In both,
+    `{field}` stands for the field in words, and `[…]` is left out where a field in it is empty.
+    Further words in braces are those of `wording.terms` (`{do}` and `{doing}` are the actions,
+    `{where}` the clouds, `{limits}` customers, sellers and regions, `{except_for}` the carve-outs).
     """
 
     term: "type[AnyTerm]"
     binds: str
     effect: str
+    noun: str
+    sentence: str
+    # The description of keys that only this kind has, or that mean something else elsewhere.
+    described: Mapping[str, str] = msgspec.field(default_factory=dict)
     actions: Sequence[str] = ()
     keys: Mapping[str, str] = msgspec.field(default_factory=dict)
     always: Sequence[str] = ()
@@ -175,6 +184,8 @@ _OWNERSHIP = Kind(
     term=Ownership,
     binds="nobody",
     effect="The owner may do what no term in force forbids; anybody else needs a grant.",
+    noun="{party}'s ownership of {products}",
+    sentence="{party} owns {products}",
 )
 
 
@@ -212,6 +223,15 @@ _PERMISSION = Kind(
     "exclusivity or prohibition in force, unless `despite` names that term, or `any`. "
     "`exclusive: true` writes an exclusivity of its scope and days beside it, reserved "
     "to the party; `sole: true` one reserved to the party and the grantor.",
+    noun="the express permission for {doing} {products}",
+    sentence="{party} may {do} {products}{anywhere}{limits}[, granted by {grantor}]{despite_them}",
+    described={
+        "party": "Who may act: a party, or anyone.",
+        "grantor": "The party that grants it: it permits where that party owns the product "
+        "or may license it.",
+        "despite": "The terms that forbid, against which this permission holds, by their ids; or "
+        "[any].",
+    },
     actions=TERM_ACTIONS,
     keys={PARTIES: "party", **_OWN_KEYS},
 )
@@ -242,6 +262,12 @@ _EXCLUSIVITY = Kind(
     binds="everyone outside `only`, the owner included",
     effect="Outside `only` the act is forbidden, but for a carve-out. Inside, nothing is "
     "forbidden or granted.",
+    noun="the exclusivity in {doing} {products}",
+    sentence="{reserved}{except_for}",
+    described={
+        "only": "To whom or what it is reserved: clouds, sellers, regions, parties or licensees, "
+        "one of these.",
+    },
     actions=TERM_ACTIONS,
     keys={PARTIES: "only", LICENSEES: "only", **_OWN_KEYS},
 )
@@ -259,12 +285,20 @@ class Prohibition(Term, frozen=True, kw_only=True, rename="kebab", tag="prohibit
     regions: NAMES = _NONE
     except_: tuple[Scope, ...] = msgspec.field(default=(), name="except")
 
+    @property
+    def barred(self) -> NAMES:
+        """Return the parties that may not act, or `anyone`."""
+        return self.parties
+
 
 _PROHIBITION = Kind(
     term=Prohibition,
     anyone="parties",
     binds="the parties it names, or anyone",
     effect="The act is forbidden within its scope, but for a carve-out.",
+    noun="the prohibition on {barred} {doing} {products}",
+    sentence="{barred_may_not} {do} {products}{where}{limits}{except_for}",
+    described={"parties": "Who may not: parties, or [anyone]."},
     actions=TERM_ACTIONS,
     keys={PARTIES: "parties", **_OWN_KEYS},
 )
@@ -297,6 +331,19 @@ _PRECEDENCE = Kind(
     binds="the party it names, for its own acts; an owner for what it lets others do, too",
     effect="Conditional until the product was on the first cloud (for as many days as "
     "`lead-days` says), or the exception in `unless` applies.",
+    noun="the rule to ship {products} on {first} first",
+    sentence="{party} must bring {products} {bound}to {first}{ahead} before any other cloud"
+    "{limits}{exception}{read_with}",
+    described={
+        "first": "The cloud that comes first.",
+        "binds": "Which products it binds: first-shipped-since (the day in since) or "
+        "every-product; or one by reading.",
+        "since": "Products that first shipped on or after this day are bound (YYYY-MM-DD).",
+        "unless": "The recorded answer that lifts it: cannot-and-declines or cannot-or-declines; "
+        "or one by reading.",
+        "lead-days": "How many days the first cloud has a product before any other. Left out: "
+        "none.",
+    },
     actions=TERM_ACTIONS,
     keys={PARTIES: "party", **_TRADE_KEYS},
     always=(CLOUDS,),
@@ -332,6 +379,13 @@ _REFUSAL_RIGHT = Kind(
     "it lets others do, too; never the holder, nor a licence to it",
     effect="Conditional until the latest offer of its `subject` (left out: of the product "
     "itself, by its name) was passed on, or its last day for an answer is over.",
+    noun="{holder}'s right of first refusal on {products}",
+    sentence="{holder} has a right of first refusal on {doing} {products}{limits}"
+    "[ by {grantor}][, except on {except_clouds}][, offered as “{subject}”]",
+    described={
+        "grantor": "Who must offer it first. Left out: the owner.",
+        "except-clouds": "Clouds that need no offer.",
+    },
     actions=TERM_ACTIONS,
     keys={
         PARTIES: "grantor",
@@ -367,6 +421,13 @@ _LICENCE = Kind(
     "reserved to the licensee; `sole: true` one reserved to the licensee and the "
     "licensor. A use has no cloud, seller, segment or region: what a licence carries is "
     "kept to them.",
+    noun="{licensee}'s licence to {products}",
+    sentence="{licensee} has a licence from {licensor} to {products}[ and by it may {carried}]",
+    described={
+        "licensor": "The party that gives the licence.",
+        "licensee": "The party that holds the licence.",
+        "carries": "Other acts that the licensee may do by it. All keys of an item must fit.",
+    },
     actions=TERM_ACTIONS,
     keys=dict.fromkeys(PLACES, "carries"),
     never=dict.fromkeys((LICENSE, CONTRACT, USE), "a licence carries serving and selling"),
@@ -395,6 +456,25 @@ _REVENUE_SHARE_TERM = Kind(
     binds="the payer",
     effect="Due, or nothing due; the ledger settles it. A base keeps to sellers, products "
     "and clouds, by which sales are summed; it takes no regions or segments.",
+    noun="the revenue share that {payer} owes {payee}",
+    sentence="{payer} owes {payee} a revenue share on {sales}",
+    described={
+        "payer": "The party that pays the share.",
+        "payee": "The party that gets the share.",
+        "tiers": "Bands of the cumulative base: what lies above one is shared at its rate. Below "
+        "the first, rate holds.",
+        "cap": "The most that is ever due, by the name of a figure; or USD 1000000. Left out: no "
+        "cap.",
+        "cap-opening": "The amount counted toward the cap before the share began. Left out: as "
+        "the figure cap-counts says.",
+        "floors": "The least that is due, whatever the base.",
+        "base": "The sales that the share is taken on.",
+        "payment": "When the share is paid. Left out: every month, without a due day.",
+        "withholding": "The part of each payment that the payer withholds as tax, by the name of "
+        "a figure; or 10 %.",
+        "late": "The effect of late usage on a closed period: correction (left out) in the open "
+        "one, or restatement.",
+    },
 )
 
 
@@ -411,7 +491,12 @@ class Commitment(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="co
 
 
 _COMMITMENT = Kind(
-    term=Commitment, between=("party", "to"), binds="nobody", effect="None on any answer."
+    term=Commitment,
+    between=("party", "to"),
+    binds="nobody",
+    effect="None on any answer.",
+    noun="{party}'s commitment to {to}",
+    sentence="{party} commits to {to}: {about}",
 )
 
 
@@ -423,7 +508,14 @@ class Stake(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="stake")
     about: _SomeText
 
 
-_STAKE = Kind(term=Stake, between=("holder", "of"), binds="nobody", effect="None on any answer.")
+_STAKE = Kind(
+    term=Stake,
+    between=("holder", "of"),
+    binds="nobody",
+    effect="None on any answer.",
+    noun="the statement of {holder}'s stake in {of}",
+    sentence="{holder} holds a stake in {of}: {about}",
+)
 
 
 class Undertaking(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="undertaking"):
@@ -432,7 +524,13 @@ class Undertaking(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="u
     parties: _SomeNames
 
 
-_UNDERTAKING = Kind(term=Undertaking, binds="nobody", effect="None on any answer.")
+_UNDERTAKING = Kind(
+    term=Undertaking,
+    binds="nobody",
+    effect="None on any answer.",
+    noun="the undertaking “{title}”",
+    sentence="{parties} {undertake}, with no effect on any decision: “{quoted}”",
+)
 
 
 class Context(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="context"):
@@ -441,12 +539,19 @@ class Context(Inoperative, frozen=True, kw_only=True, rename="kebab", tag="conte
     parties: NAMES = _NONE
 
 
-_CONTEXT = Kind(term=Context, binds="nobody", effect="None on any answer.")
+_CONTEXT = Kind(
+    term=Context,
+    binds="nobody",
+    effect="None on any answer.",
+    noun="the context “{title}”",
+    sentence="the text adds, with no effect on any decision: “{quoted}”",
+)
 
 
 # The families of kinds that have an effect. A kind of a family is treated like the others in it
 # wherever its own effect does not differ.
-# Of those that forbid: the kinds that say who may not act, and reserve nothing (see `barred`).
+# Of those that forbid: the kinds that say who may not act, and reserve nothing. Each has
+# `barred`: the parties that a term forbids to act, or `anyone`.
 Barring = Prohibition
 Forbidding = Exclusivity | Barring
 Granting = Permission | Licence
@@ -474,15 +579,6 @@ AnyTerm = (
 
 # The kinds of which no answer cites a term that has ended.
 Uncited = Ownership | Barring | Conditional | Inoperative
-
-
-def barred(term: Barring) -> NAMES:
-    """Return the parties that a term forbids to act, or `anyone`."""
-    match term:
-        case Prohibition():
-            return term.parties
-        case _:
-            assert_never(term)
 
 
 # The values of a precedence's Choice fields.

@@ -42,7 +42,6 @@ from clauseway.agreement.language.terms import (
     Scope,
     Term,
     Traded,
-    barred,
 )
 from clauseway.agreement.reading.definitions import Definitions
 from clauseway.agreement.text.entries import YamlValue
@@ -343,7 +342,7 @@ def _check_exclusivity(term: Exclusivity, place: TermPlace) -> None:
 
 
 def _check_barring(term: Barring, place: TermPlace) -> None:
-    if not barred(term):
+    if not term.barred:
         why, remedy = "it binds those it names", f"Name parties, or write [{ANYONE}]."
         place.tell("parties", "'parties' does not fit", why, remedy)
 

@@ -30,7 +30,6 @@ from clauseway.agreement.language.terms import (
     Located,
     Scope,
     Term,
-    barred,
 )
 from clauseway.agreement.soundness.remarks import lasting
 from clauseway.agreement.text.mistakes import DEFINITIONS
@@ -55,7 +54,7 @@ RestsOn = Mapping[str, frozenset[str]]
 def parties_forbidden(term: Forbidding) -> NAMES:
     """Return the parties whose acts a term may forbid, or `anyone`."""
     if isinstance(term, Barring):
-        return barred(term)
+        return term.barred
     match term:
         case Exclusivity():
             return frozenset({ANYONE})

@@ -50,7 +50,6 @@ from clauseway.agreement.language.terms import (
     Only,
     Traded,
     Uncited,
-    barred,
 )
 from clauseway.catalog import Catalog
 from clauseway.decisions.givers import Givers, giver_of, may_license
@@ -665,7 +664,7 @@ def _alone(name: str) -> NAMES:
 
 def _parties_in(term: AnyTerm) -> frozenset[str]:
     if isinstance(term, Barring):
-        return barred(term) - {ANYONE}
+        return term.barred - {ANYONE}
     match term:
         case Ownership() | Precedence():
             return frozenset({term.party})

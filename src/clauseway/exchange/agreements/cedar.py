@@ -48,7 +48,6 @@ from clauseway.agreement.language.terms import (
     Forbidding,
     Inoperative,
     Traded,
-    barred,
 )
 from clauseway.decisions.parts import Names, NamesGiven
 from clauseway.decisions.question import region_problems
@@ -373,9 +372,7 @@ class _Policies:
         for action in sorted(term.actions):
             for reach in _REACHES[action]:
                 named = (
-                    "true"
-                    if ANYONE in barred(term)
-                    else self._is(reach, barred(term), term.products)
+                    "true" if ANYONE in term.barred else self._is(reach, term.barred, term.products)
                 )
                 if named != "false":
                     self._bar(

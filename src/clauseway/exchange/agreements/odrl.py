@@ -55,7 +55,6 @@ from clauseway.agreement.language.terms import (
     Forbidding,
     Inoperative,
     Traded,
-    barred,
 )
 from clauseway.exchange.agreements.extract import Extract, LostLicence
 from clauseway.values import Citation
@@ -586,8 +585,8 @@ class _Policy:
         """Return the constraint on the parties whom a term forbids an act that it covers; None if
         it forbids nobody."""
         if isinstance(term, Barring):
-            anyone = ANYONE in barred(term)
-            return [] if anyone else self._actor(reach, owner, barred(term), "isAnyOf")
+            anyone = ANYONE in term.barred
+            return [] if anyone else self._actor(reach, owner, term.barred, "isAnyOf")
         match term:
             case Exclusivity():
                 # An exclusivity prohibits to all others what it keeps for some.

@@ -38,7 +38,6 @@ from clauseway.agreement.language.terms import (
     Barring,
     Forbidding,
     Inoperative,
-    barred,
 )
 from clauseway.catalog import ELSEWHERE
 from clauseway.exchange.agreements.extract import Extract, LostLicence, heading
@@ -425,7 +424,7 @@ def _exclusivity(term: Exclusivity, but: frozenset[str]) -> list[str]:
 
 
 def _barring(term: Barring) -> list[str]:
-    parties = barred(term)
+    parties = term.barred
     named = [] if ANYONE in parties else [f"act.party in {_set(parties)}"]
     return _forbidding(term, term.actions, named)
 
