@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from gateway_rig import (
     AUTHORIZED,
     DONE_EVENT,
+    MESSAGES,
     MODEL,
     PATIENCE_S,
     Behaviour,
@@ -23,6 +25,7 @@ from gateway_rig import (
 )
 from gateway_stage import (
     CALLS,
+    RESPONSE_END,
     RESPONSE_PREAMBLE,
     Stage,
     answering,
@@ -170,6 +173,59 @@ def test_names_of_our_account_are_taken_out(stage: Stage) -> None:
     event = typed("error", 0, code="invalid_prompt", message="Not in organization org-AbCdEfGhIjKl.", param=None)
     scene = stage.scene(telling((event,)))
     assert scene.ask(CALLS["responses stream"]).content == event.replace(b"org-AbCdEfGhIjKl", b"org-***")
+
+
+# Names of the account, known by their shape or from the deployment, in a word of the model and in an error.
+TOLD = "Project `acme-prod-417`, comp-of-acme, org-AbCdEf123456 at 127.0.0.1:80"
+HEARD = "Project `***`, ***, org-*** at ***:80"
+SAID = chunk_event([{"index": 0, "delta": {"content": TOLD}, "finish_reason": None}])
+CHAT_ERROR = chat_error(message=TOLD, type="invalid_request_error", code="content_filter")
+TYPED_ERROR = typed("error", 2, code="invalid_prompt", message=TOLD, param=None)
+TYPED_FAILURE = typed(
+    "response.failed", 2, response={"id": "r", "status": "failed", "error": {"code": "invalid_prompt", "message": TOLD}}
+)
+TYPED_SAID = typed("response.output_text.delta", 1, delta=TOLD)
+# the path asked | the events of the stream, all in one piece | how many of them are the model's words
+NAMING: dict[str, tuple[str, tuple[bytes, ...], int]] = {
+    "chat": ("/chat/completions", (CHAT_ERROR,), 0),
+    "chat, after content": ("/chat/completions", (SAID, CHAT_ERROR), 1),
+    "chat, after its end": ("/chat/completions", (SAID, DONE_EVENT, CHAT_ERROR), 2),
+    "responses": ("/responses", (TYPED_ERROR,), 0),
+    "responses, a failure": ("/responses", (TYPED_FAILURE,), 0),
+    "responses, after content": ("/responses", (TYPED_SAID, TYPED_ERROR), 1),
+    "responses, a failure after content": ("/responses", (TYPED_SAID, TYPED_FAILURE), 1),
+    "responses, after the end": ("/responses", (TYPED_SAID, RESPONSE_END, TYPED_ERROR), 2),
+    "messages": ("/messages", (message_error("invalid_request_error", TOLD),), 0),
+    "messages, after content": (
+        "/messages",
+        (message_event("content_block_delta", delta={"text": TOLD}), message_error("invalid_request_error", TOLD)),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("pieces", [False, True], ids=["in one piece", "in pieces"])
+def test_an_error_in_a_stream_has_no_name_of_our_account(tmp_path: Path, pieces: bool) -> None:
+    """What the model says is nobody's to change."""
+    with Rig(tmp_path) as rig:
+        cloud = rig.cloud("first")
+        url = f"http://127.0.0.1:{cloud.port}/v1/projects/acme-prod-417/locations/x"
+        settings = {"project": "p", "organization": "comp-of-acme"}
+        plain = rig.target("first", cloud.port, url=url, settings=settings)
+        anthropic = msgspec.structs.replace(plain, dialect="anthropic", auth=Auth(kind="api-key", secret="x"))
+        with httpx.Client(timeout=PATIENCE_S, headers=AUTHORIZED) as http:
+            for target, paths in ((plain, ("/chat/completions", "/responses")), (anthropic, ("/messages",))):
+                rig.start(rig.plan([target]))
+                for case, (path, events, said) in NAMING.items():
+                    if path not in paths:
+                        continue
+                    cloud.behaviour = telling(events if pieces else (b"".join(events),))
+                    asked = {"messages": MESSAGES, "max_tokens": 9} if path != "/responses" else {"input": "x"}
+                    body = {"model": MODEL, "stream": True, **asked}
+                    heard = http.post(f"{rig.url}/v1{path}", json=body).content
+                    expected = b"".join(events[:said]) + events[-1].replace(TOLD.encode(), HEARD.encode())
+                    assert heard.startswith(expected), case
+                rig.stop()
 
 
 @pytest.mark.parametrize(("call", "events"), DEPLOYMENTS.values(), ids=DEPLOYMENTS)

@@ -362,7 +362,7 @@ class Attempt(Receiver):
             if self.status == _TOO_MANY_REQUESTS:
                 self.head = [*self.head, b"x-should-retry", b": ", b"false", b"\r\n"]
             shape = self._owner.request.operation.shape_error
-            refusal = without_our_names(body, self.candidate.target.account_names)
+            refusal = without_our_names(body, self.candidate.target.destination.account_names)
             self._report_answer(refusal if shape is None else shape(self.status, refusal))
             return
         target = self.candidate.target

@@ -79,6 +79,7 @@ class CallTarget:
             msgspec.json.encode(target.label.model),
             dialect.takes_usage_option(target),
             dialect.framed(target),
+            self.account_names,
         )
         self.envelope = dialect.envelope(target)
         self.cloud = target.label.cloud

@@ -46,28 +46,34 @@ class Stream(Protocol):
 
 class StreamWays(Protocol):
     """How the streams of a deployment are read. `takes_usage_option`: the gateway asks for usage
-    when the client does not. `framed`: events come in AWS's frames."""
+    when the client does not. `framed`: events come in AWS's frames. `account_names` must not stand in
+    the errors that a client reads."""
 
     @property
     def takes_usage_option(self) -> bool: ...
     @property
     def framed(self) -> bool: ...
+    @property
+    def account_names(self) -> tuple[str, ...]: ...
 
 
 def chat_stream(properties: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
-    return EventStream(strip_usage=ways.takes_usage_option and not properties.wants_usage)
+    strip_usage = ways.takes_usage_option and not properties.wants_usage
+    return EventStream(strip_usage=strip_usage, account_names=ways.account_names)
 
 
 def stored_chat_stream(
     properties: RequestProperties, _units_in: Reader, ways: StreamWays
 ) -> Stream:
     """Return the stream of a completion that is stored: its identifier is noted."""
-    return StoredChatStream(strip_usage=ways.takes_usage_option and not properties.wants_usage)
+    strip_usage = ways.takes_usage_option and not properties.wants_usage
+    return StoredChatStream(strip_usage=strip_usage, account_names=ways.account_names)
 
 
-def typed_stream(_asked: RequestProperties, units_in: Reader, _ways: StreamWays) -> Stream:
-    return TypedStream(units_in)
+def typed_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+    return TypedStream(units_in, ways.account_names)
 
 
 def message_stream(_asked: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
-    return FramedMessageStream() if ways.framed else MessageStream()
+    kind = FramedMessageStream if ways.framed else MessageStream
+    return kind(ways.account_names)

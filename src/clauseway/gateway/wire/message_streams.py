@@ -42,8 +42,8 @@ class MessageStream(TypedStream):
 
     __slots__ = ("_usage",)
 
-    def __init__(self) -> None:
-        super().__init__(no_units_in)
+    def __init__(self, account_names: tuple[str, ...] = ()) -> None:
+        super().__init__(no_units_in, account_names)
         self._usage: MessageUsage | None = None
 
     def broken(self, kind: ErrorKind, message: str) -> bytes:
@@ -91,8 +91,8 @@ class FramedMessageStream(MessageStream):
 
     __slots__ = ("_frames",)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, account_names: tuple[str, ...] = ()) -> None:
+        super().__init__(account_names)
         self._frames = b""
 
     def feed(self, data: bytes) -> bytes:

@@ -79,13 +79,14 @@ class State(Enum):
 
 
 class Destination(NamedTuple):
-    """The deployment that a body is spliced for: the model's name there, and whether its streams
-    may be asked for usage, or come in AWS's frames."""
+    """The deployment that a body is spliced for: the model's name there, whether its streams
+    may be asked for usage, or come in AWS's frames, and the names of our account there."""
 
     model: str
     quoted_model: bytes
     takes_usage_option: bool
     framed: bool = False
+    account_names: tuple[str, ...] = ()
 
 
 ShapeError = Callable[[int, bytes], bytes]

@@ -79,6 +79,7 @@ class EventStream:
     follows it, as they came."""
 
     __slots__ = (
+        "_account_names",
         "_before_content",
         "_carry",
         "_finished",
@@ -94,8 +95,9 @@ class EventStream:
     )
     made: Made | None = None
 
-    def __init__(self, *, strip_usage: bool) -> None:
+    def __init__(self, *, strip_usage: bool, account_names: tuple[str, ...] = ()) -> None:
         self._strip = strip_usage
+        self._account_names = account_names
         self._carry = b""
         self._before_content = b""
         self._finished = False
@@ -163,10 +165,7 @@ class EventStream:
         if not self._finished and (block.find(_FINISH[0]) >= 0 or block.find(_FINISH[1]) >= 0):
             self._finished = True
         if block.find(_ERROR) >= 0:
-            error = next((event for event in events_in(block) if _is_error(event)), b"")
-            if error:
-                self.failed, self.error = True, self.error or data_of(error)
-                block = without_our_names(block)
+            block = self._noting_error(block)
         self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
         return block if self.has_content else self._from_first_content(block)
 
@@ -179,15 +178,32 @@ class EventStream:
         events = list(events_in(block))
         for at, event in enumerate(events):
             if data_of(event) == b"[DONE]":
-                self.done, self.last = True, b"".join(events[at:])
+                self.done = True
+                self._keep_for_last(b"".join(events[at:]))
                 return b"".join(events[:at])
         return block
 
     def _keep_for_last(self, block: bytes) -> None:
         """Nothing is expected after the end; what comes all the same is for the client to read."""
-        self.last += block
+        self.last += block if block.find(_ERROR) < 0 else self._without_names_in_errors(block)
         if len(self.last) > _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
+
+    def _noting_error(self, block: bytes) -> bytes:
+        """Note the first error of a block, and return the block for the client."""
+        error = next((event for event in events_in(block) if _is_error(event)), b"")
+        if not error:
+            return block
+        self.failed, self.error = True, self.error or data_of(error)
+        return self._without_names_in_errors(block)
+
+    def _without_names_in_errors(self, block: bytes) -> bytes:
+        """Return a block whose errors do not name our account; the model's words stay."""
+        events = [
+            without_our_names(event, self._account_names) if _is_error(event) else event
+            for event in events_in(block)
+        ]
+        return b"".join(events)
 
     def _noting_usage(self, block: bytes) -> bytes:
         if block.find(_USAGE[0]) >= 0 or block.find(_USAGE[1]) >= 0:
@@ -252,8 +268,8 @@ class StoredChatStream(EventStream):
 
     __slots__ = ("made",)
 
-    def __init__(self, *, strip_usage: bool) -> None:
-        super().__init__(strip_usage=strip_usage)
+    def __init__(self, *, strip_usage: bool, account_names: tuple[str, ...] = ()) -> None:
+        super().__init__(strip_usage=strip_usage, account_names=account_names)
         self.made = None
 
     def _passed(self, block: bytes) -> bytes:

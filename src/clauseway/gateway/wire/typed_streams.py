@@ -40,6 +40,7 @@ _FINAL = frozenset(
     }
 )
 _FAILED = frozenset({"error", "response.failed"})
+_ERROR = b'"error"'
 # One event is a token or a few; a picture or the whole answer, repeated at the end, is some MB.
 _EVENT_BYTES_MAX = 32 << 20
 
@@ -59,6 +60,7 @@ class TypedStream:
     """See `answers.Stream`."""
 
     __slots__ = (
+        "_account_names",
         "_before_content",
         "_carry",
         "_sequence",
@@ -74,8 +76,9 @@ class TypedStream:
         "units",
     )
 
-    def __init__(self, units_in: Reader) -> None:
+    def __init__(self, units_in: Reader, account_names: tuple[str, ...] = ()) -> None:
         self._units_in = units_in
+        self._account_names = account_names
         self._carry = b""
         self._before_content = b""
         self._sequence = -1
@@ -135,7 +138,8 @@ class TypedStream:
         return held
 
     def _keep_for_last(self, block: bytes) -> None:
-        self.last += block
+        for event in events_in(block):
+            self.last += self._without_names(event) if _is_error(event) else event
         if len(self.last) > 2 * _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
@@ -164,7 +168,7 @@ class TypedStream:
         if kind in _FINAL and (self.has_content or kind not in _FAILED):
             self.units, self.report = self._units_in(data), data
             self.done = self.has_content = True
-            self.last = event
+            self.last = self._without_names(event) if kind in _FAILED else event
             return b""
         self.events += 1
         if kind in _FAILED or stated(decoded.error):
@@ -177,7 +181,18 @@ class TypedStream:
     def _error_event(self, event: bytes, data: bytes) -> bytes:
         """Note an error that the cloud reports, and return its event for the client."""
         self.failed, self.error = True, self.error or data
-        return without_our_names(event)
+        return self._without_names(event)
+
+    def _without_names(self, event: bytes) -> bytes:
+        """Return the event of an error without the names of our account."""
+        return without_our_names(event, self._account_names)
+
+
+def _is_error(event: bytes) -> bool:
+    if event.find(_ERROR) < 0:
+        return False
+    decoded = _decoded(data_of(event))
+    return decoded.type in _FAILED or stated(decoded.error)
 
 
 def _decoded(data: bytes) -> _Event:
