@@ -16,6 +16,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.reports.spend import Spend
 from clauseway.app.screens.engineer_page import Glance, engineer_page, path_refused
+from clauseway.app.screens.request_rate import RequestRate
 from clauseway.gateway.process import refused
 from clauseway.gateway.process.refused import RefusedRequests, older
 from clauseway.gateway.request.explanations import RequestExplanation, as_json
@@ -73,7 +74,7 @@ def not_served(home: Home, glance: Glance | None) -> tuple[LatestRequest, ...]:
         home,
         open_agreement(),
         glance,
-        "–",
+        RequestRate(),
         spent_today=Spend(Decimal(0), unpriced=0),
         down="",
         gateway_url="http://127.0.0.1/v1",

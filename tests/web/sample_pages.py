@@ -353,6 +353,7 @@ class SamplePages:
         self.edition = "2026-04-28"
         self.alerts: tuple[Alert, ...] = ()
         self.down = ""
+        self.engineer_now = ENGINEER
 
     def serve(self, cloud: str, tokens: int) -> None:
         before = self.counted.get(cloud, CloudCounts(cloud=cloud, served=0, refused=0, failed=0, tokens=0))
@@ -399,7 +400,7 @@ class SamplePages:
         return SentFile(name="clauseway-statement-2026-04.csv", kind="text/csv", content=b"line\r\n")
 
     async def engineer(self, request: str) -> EngineerContext:
-        return ENGINEER
+        return self.engineer_now
 
     async def request(self, named: str) -> RequestPath | None:
         return PATH if named == PATH.id else None

@@ -33,6 +33,7 @@ from clauseway.web.engineer import (
     EngineerContext,
     ExpiringKey,
     LatestRequest,
+    ProductServed,
     RequestPath,
     RuledOut,
     StepShown,
@@ -255,36 +256,74 @@ PATH = RequestPath(
         CandidateShown(where="azure-1 on azure", prices=(("input", "2.4"), ("output", "15")), answered=False),
     ),
 )
+
+
+def served_of(product: str, state: str, failures: str = "0", causes: tuple[str, ...] = ()) -> ProductServed:
+    return ProductServed(
+        product=product,
+        state=state,
+        why="",
+        requests="12",
+        share="50%",
+        p50="≤ 66 ms",
+        p99="≤ 131 ms",
+        failures=failures,
+        causes=causes,
+        room=("58 of 60 requests a minute",),
+        permitted_by=(CLAUSE,),
+    )
+
+
 ENGINEER = EngineerContext(
     title="The OpenAI–Microsoft partnership",
     down="",
     strip=(Tile(label="p99", value="≤ 131 ms", note="p50 ≤ 66 ms"),),
-    deployments=tuple(
+    deployments=(
         DeploymentShown(
             name="azure-1",
             cloud="Azure",
             region="eastus2",
             seller="OpenAI",
-            product="gpt-5.5",
-            state=state,
-            why="",
-            requests="12",
-            share="50%",
-            p50="≤ 66 ms",
-            p99="≤ 131 ms",
-            failures="3",
-            causes=("2 × 503", "1 × no answer"),
-            room=("58 of 60 requests a minute",),
-            permitted_by=(CLAUSE,),
-        )
-        for state in ("well", "left alone")
+            products=(
+                served_of("gpt-5.4", state="well"),
+                served_of("gpt-5.5", state="left alone", failures="3", causes=("2 × 503", "1 × no answer")),
+            ),
+        ),
     ),
     refusals=(("refused by a clause", "177"),),
     ruled_out=(RuledOut(sales=("OpenAI: gpt-5.5 on AWS",), outcome="forbidden", clauses=(CLAUSE,)),),
     not_served=(LATEST,),
     latest=(LATEST,),
-    keys=(ExpiringKey(key_id="key_1", whose="acme/search", state="active", expires="2026-06-01"),),
-    budgets=(BudgetShown(whose="acme", period="month", spent="4.00", leased="1.00", amount="10.00 USD", percent=40),),
+    keys=(
+        ExpiringKey(
+            key_id="key_1",
+            whose="acme/search",
+            state="active",
+            expires="2026-05-01",
+            distance="in 3 days",
+            is_soon=True,
+        ),
+        ExpiringKey(
+            key_id="key_2",
+            whose="acme/ads",
+            state="active",
+            expires="2027-05-01",
+            distance="in 368 days",
+            is_soon=False,
+        ),
+    ),
+    budgets=(
+        BudgetShown(
+            whose="acme",
+            period="month",
+            spent="4.00",
+            leased="1.00",
+            amount="10.00 USD",
+            left="5.00 left",
+            percent=40,
+            held_percent=10,
+        ),
+    ),
     gateway_url="http://127.0.0.1:8400/v1",
     searched="req_<b>",
     problem="'req_<b>' names no request.",

@@ -33,14 +33,10 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class DeploymentShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment's model: its state, its share of the requests, and the terms that permit it.
-    `causes` count its failures by what it answered, `room` is what its quota leaves."""
+class ProductServed(msgspec.Struct, frozen=True, kw_only=True):
+    """A product at a deployment: its state, its share of all requests, and the terms that permit
+    it. `causes` count its failures by what was answered, `room` is what its quota leaves."""
 
-    name: str
-    cloud: str
-    region: str
-    seller: str
     product: str
     state: str
     why: str
@@ -52,6 +48,16 @@ class DeploymentShown(msgspec.Struct, frozen=True, kw_only=True):
     causes: tuple[str, ...]
     room: tuple[str, ...]
     permitted_by: tuple[Citation, ...]
+
+
+class DeploymentShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment of one seller with the products that it serves."""
+
+    name: str
+    cloud: str
+    region: str
+    seller: str
+    products: tuple[ProductServed, ...]
 
 
 class RuledOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,23 +86,28 @@ class LatestRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExpiringKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that expires, or has: its day, and the command that gives it another secret."""
+    """A key that expires, or has: its day, how far that is in words, and whether it is soon."""
 
     key_id: str
     whose: str
     state: str
     expires: str
+    distance: str
+    is_soon: bool
 
 
 class BudgetShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A budget as a bar: `percent` of it is spent, 0 to 100."""
+    """A budget as a bar: `percent` of it is spent and `held_percent` held by gateways, together 0
+    to 100. `left` says what is left, or by how much it was spent too much."""
 
     whose: str
     period: str
     spent: str
     leased: str
     amount: str
+    left: str
     percent: int
+    held_percent: int
 
 
 class StepShown(msgspec.Struct, frozen=True, kw_only=True):

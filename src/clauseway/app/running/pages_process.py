@@ -62,6 +62,7 @@ from clauseway.app.screens.engineer_page import (
 from clauseway.app.screens.finance_page import file_of, finance_page
 from clauseway.app.screens.forecast_page import Supposed, forecast_context
 from clauseway.app.screens.lawyer_page import lawyer_page, text_page
+from clauseway.app.screens.request_rate import RequestRate
 from clauseway.app.screens.screen_summaries import screen_summaries
 from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
 from clauseway.gateway.transport.listening import listen
@@ -112,6 +113,17 @@ _HANDED_PAGE = "clauseway.app.screens.handed_page"
 # The maps of a gateway's counts that the pages show, and the code of a refusal by a clause.
 _COUNTED = ("served", "refused", "failed", "refusals", "tokens")
 _BY_A_CLAUSE = "forbidden_by_agreement"
+# As often as an open engineer's screen renews itself.
+_COLLECTED_EVERY_S = 2
+
+
+class _RequestCount(msgspec.Struct, frozen=True):
+    """The number of requests in a gateway's counts."""
+
+    requests: int = 0
+
+
+_REQUESTS = msgspec.json.Decoder(_RequestCount)
 
 
 class HomePages:
@@ -140,8 +152,8 @@ class HomePages:
         self._compared: dict[tuple[str, str, str, int], CompareContext] = {}
         # What plays or settles all usage that there is: one at a time.
         self._heavy = asyncio.Lock()
-        # The seconds and the requests when the engineer's screen was last shown.
-        self._seen: tuple[float, int] | None = None
+        # Fed by `collects` alone, so that it is the same for all who look.
+        self._rate = RequestRate()
         # The forecast as last made, by the text, the day and the receipts of the settlements that it
         # goes on from.
         self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
@@ -173,6 +185,21 @@ class HomePages:
             refused=answer["refusals"][_BY_A_CLAUSE],
         )
 
+    async def collects(self) -> None:
+        """Count the gateway's requests every other second, for as long as the pages are up."""
+        while True:
+            await self.collect(time.monotonic())
+            await asyncio.sleep(_COLLECTED_EVERY_S)
+
+    async def collect(self, at_s: float) -> None:
+        """Take the gateway's number of requests for the rate."""
+        try:
+            answers = await _ask_all(self._home.gateway_sockets(), "/counts")
+        except Unavailable:
+            self._rate.forget()
+            return
+        self._rate.collect(at_s, [_REQUESTS.decode(answer).requests for answer in answers])
+
     async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
         return await asyncio.to_thread(self._lawyer, asked)
 
@@ -188,14 +215,13 @@ class HomePages:
 
     async def engineer(self, request: str) -> EngineerContext:
         searched = await self._search(request.strip()) if request.strip() else None
-        down, glance, rate = "", None, "–"
+        down, glance = "", None
         try:
             answers = await _ask_all(self._home.gateway_sockets(), "/glance")
             glance = together([GLANCE.decode(answer) for answer in answers])
-            rate = self._rate(glance.requests)
         except Unavailable as error:
             down = str(error)
-        return await asyncio.to_thread(self._engineer, glance, rate, down, searched)
+        return await asyncio.to_thread(self._engineer, glance, down, searched)
 
     async def request(self, named: str) -> RequestPath | None:
         with suppress(Unavailable):
@@ -291,23 +317,14 @@ class HomePages:
                 self._opened = self._read_again()
         return self._opened
 
-    def _rate(self, requests: int) -> str:
-        """Return the requests a second since the screen was last shown."""
-        now_s = time.monotonic()
-        before_s, before = self._seen or (now_s, requests)
-        self._seen = (now_s, requests)
-        # A gateway that was started again counts from zero.
-        passed, came = now_s - before_s, requests - before
-        return f"{came / passed:,.1f}" if passed > 0 and came >= 0 else "–"
-
     def _engineer(
-        self, glance: Glance | None, rate: str, down: str, searched: Searched | None
+        self, glance: Glance | None, down: str, searched: Searched | None
     ) -> EngineerContext:
         return engineer_page(
             self._home,
             self._up_to_now(),
             glance,
-            rate,
+            self._rate,
             spent_today=spend_on(self._home, self._prices.table(), day_of(self._clock())),
             down=down,
             gateway_url=self._gateway_url,
@@ -472,7 +489,11 @@ async def _serve(
     if parent_pipe is not None:
         loop.add_reader(parent_pipe, leave)
     print(json.dumps({"ready": True, "ports": {"pages": listener.getsockname()[1]}}), flush=True)
-    await server.serve(sockets=[listener])
+    collecting = asyncio.create_task(source.collects())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        collecting.cancel()
 
 
 def log_sign_in(event: SignInEvent) -> None:

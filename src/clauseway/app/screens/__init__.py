@@ -4,6 +4,7 @@ the pages draw. They change nothing.
     screen_summaries   each screen in a sentence, for the first page
     forecast_page      what is ahead, for the finance screen
     engineer_page      the gateway now, and one request's path
+    request_rate       requests a second over the last minute, for the engineer's screen
     lawyer_page        a question asked, and the agreement's documents
     compare_page       two amendments compared
     draft_page         a draft compared and rehearsed

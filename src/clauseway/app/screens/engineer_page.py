@@ -3,6 +3,7 @@ and budgets of the home. And one request's path, as the gateway or the journal k
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from importlib import import_module
 from itertools import accumulate
@@ -12,11 +13,13 @@ from typing import Any
 
 import msgspec
 
+from clauseway.app.books.settled import now as now_known
 from clauseway.app.customers.allowances import ListedBudget, list_budgets
 from clauseway.app.customers.keys import ListedKey, list_keys
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.spend import Spend
+from clauseway.app.screens.request_rate import RequestRate
 from clauseway.values import Citation, KnownAt
 from clauseway.web.contexts import Alert, Snippet
 from clauseway.web.engineer import (
@@ -26,6 +29,7 @@ from clauseway.web.engineer import (
     EngineerContext,
     ExpiringKey,
     LatestRequest,
+    ProductServed,
     RequestPath,
     RuledOut,
     StepShown,
@@ -40,6 +44,8 @@ _SHOWN = 20
 _TAIL_BYTES = 256 * 1024
 _USD = Decimal(10) ** -12
 _FAILED, _SERVER_FAILED = 400, 500
+# Long enough before a key expires to give everybody who uses it another secret.
+_SOON_DAYS = 30
 _COST = "cost, until the month is settled"
 # Refusals that are counted by their code, in words behind the number.
 REFUSED_AS = {
@@ -219,7 +225,7 @@ def engineer_page(
     home: Home,
     opened: Opened,
     glance: Glance | None,
-    rate: str,
+    rate: RequestRate,
     *,
     spent_today: Spend,
     down: str,
@@ -236,7 +242,7 @@ def engineer_page(
         title=title_of(opened),
         down=down,
         strip=tuple(_strip(now, rate, spent_today, budgets)) if glance else (),
-        deployments=tuple(_deployment(words, cited, now, each) for each in now.deployments),
+        deployments=tuple(_deployments(words, cited, now)),
         refusals=tuple(
             (REFUSED_AS.get(code, code.replace("_", " ")), f"{count:,}")
             for code, count in sorted(now.refusals.items())
@@ -244,7 +250,11 @@ def engineer_page(
         ruled_out=tuple(grouped_refusals(words, cited, now.ruled_out)),
         not_served=_alike_together(_latest(view, cited) for view in _not_served(home, now)),
         latest=tuple(_latest(view, cited) for view in now.latest),
-        keys=tuple(_key(key) for key in sorted(list_keys(home), key=_expiry) if key.expires),
+        keys=tuple(
+            _key(key, now_known().day)
+            for key in sorted(list_keys(home), key=_expiry)
+            if key.expires and key.state != "revoked"
+        ),
         budgets=tuple(map(_budget, budgets)),
         gateway_url=gateway_url,
         snippets=snippets,
@@ -256,13 +266,13 @@ def engineer_page(
 
 
 def _strip(
-    glance: Glance, rate: str, today: Spend, budgets: Sequence[ListedBudget]
+    glance: Glance, rate: RequestRate, today: Spend, budgets: Sequence[ListedBudget]
 ) -> Iterator[Tile]:
     ended = sum(glance.statuses.values())
     failed = sum(
         count for status, count in glance.statuses.items() if int(status) >= _SERVER_FAILED
     )
-    yield Tile(label="requests a second", value=rate, note=f"{glance.requests:,} since the start")
+    yield _rate_tile(glance, rate)
     yield Tile(
         label="p99", value=_time(glance.buckets, 0.99), note=f"p50 {_time(glance.buckets, 0.5)}"
     )
@@ -283,6 +293,14 @@ def _strip(
     )
 
 
+def _rate_tile(glance: Glance, rate: RequestRate) -> Tile:
+    per_second, since_start = rate.per_second(), f"{glance.requests:,} since the start"
+    if per_second is None:
+        return Tile(label="requests a second", value="–", note=since_start)
+    note = f"over {rate.seconds():.0f} s; {since_start}"
+    return Tile(label="requests a second", value=f"{per_second:,.1f}", note=note)
+
+
 def _spend_note(today: Spend) -> str:
     if today.unpriced:
         return f"an estimate; requests without a price: {today.unpriced:,}"
@@ -294,15 +312,27 @@ def _time(buckets: Sequence[int], part: float) -> str:
     return "–" if limit is None else f"≤ {limit:,.0f} ms" if limit >= 1 else "< 1 ms"
 
 
-def _deployment(
-    words: Wording, cited: Mapping[str, Citation], glance: Glance, part: DeploymentGlance
-) -> DeploymentShown:
+def _deployments(
+    words: Wording, cited: Mapping[str, Citation], glance: Glance
+) -> Iterator[DeploymentShown]:
+    """Yield each deployment of a seller once, with all its products."""
     served = sum(each.requests for each in glance.deployments)
-    return DeploymentShown(
-        name=part.deployment,
-        cloud=words.name(part.cloud),
-        region=part.region,
-        seller=words.name(part.seller) if part.seller else "",
+    parts: dict[tuple[str, str, str, str], list[ProductServed]] = {}
+    for part in glance.deployments:
+        key = (part.deployment, part.cloud, part.region, part.seller)
+        parts.setdefault(key, []).append(_product(cited, served, part))
+    for (name, cloud, region, seller), products in parts.items():
+        yield DeploymentShown(
+            name=name,
+            cloud=words.name(cloud),
+            region=region,
+            seller=words.name(seller) if seller else "",
+            products=tuple(products),
+        )
+
+
+def _product(cited: Mapping[str, Citation], served: int, part: DeploymentGlance) -> ProductServed:
+    return ProductServed(
         product=part.product,
         state=part.state,
         why=part.why,
@@ -418,25 +448,43 @@ def _expiry(key: ListedKey) -> str:
     return key.expires
 
 
-def _key(key: ListedKey) -> ExpiringKey:
+def _key(key: ListedKey, today: date) -> ExpiringKey:
+    days = (KnownAt.parse(key.expires).day - today).days
     return ExpiringKey(
         key_id=key.key_id,
         whose=_whose(key.organisation, key.project),
         state=key.state,
         expires=key.expires,
+        distance=distance_in_words(days),
+        is_soon=days <= _SOON_DAYS,
     )
 
 
+def distance_in_words(days: int) -> str:
+    """Return how far a day is from today: `in 12 days`, `3 days ago`."""
+    if days in (0, 1):
+        return "tomorrow" if days else "today"
+    counted = f"{abs(days):,} {'day' if abs(days) == 1 else 'days'}"
+    return f"in {counted}" if days > 0 else f"{counted} ago"
+
+
 def _budget(budget: ListedBudget) -> BudgetShown:
-    part = int(100 * budget.spent / budget.amount) if budget.amount else 100
+    left = budget.amount - budget.spent - budget.leased
+    percent = _percent(budget.spent, budget.amount)
     return BudgetShown(
         whose=budget.whose,
         period=budget.period,
         spent=f"{budget.spent:,.2f}",
-        leased=f"{budget.leased:,.2f}",
+        leased=f"{budget.leased:,.2f}" if budget.leased else "",
         amount=f"{budget.amount:,.2f} {budget.currency}",
-        percent=max(0, min(100, part)),
+        left=f"{left:,.2f} left" if left >= 0 else f"{-left:,.2f} too much",
+        percent=percent,
+        held_percent=min(100 - percent, _percent(budget.leased, budget.amount)),
     )
+
+
+def _percent(part: Decimal, whole: Decimal) -> int:
+    return max(0, min(100, int(100 * part / whole))) if whole else 100
 
 
 # One request

@@ -1,7 +1,5 @@
 // Both clocks as sliders: what they are set to goes into the form's fields, and the answer for it takes the answer's place.
 (() => {
-  // The page's own style is in force already; that of a fetched one would have another nonce.
-  const unstyled = (html) => html.replace(/<style[\s\S]*?<\/style>/g, "");
   const form = document.querySelector("form.question");
   const fields = { asOf: document.getElementById("field-as_of"), knownAt: document.getElementById("field-known_at") };
   const asOf = document.getElementById("slide-as-of");
@@ -27,16 +25,10 @@
   const ask = async () => {
     const address = `/lawyer?${new URLSearchParams(new FormData(form))}`;
     const number = ++latest;
-    const answer = await fetch(address, { cache: "no-store" });
-    const fresh = new DOMParser().parseFromString(unstyled(await answer.text()), "text/html");
+    const fresh = await renewing.fetched(address).catch(() => null);
     if (number !== latest) return; // it was slid on since
-    if (!fresh.querySelector("[data-part]")) return location.assign(address);
-    for (const part of document.querySelectorAll("[data-part]")) {
-      const replacement = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
-      const open = [...part.querySelectorAll("details[open]")].map((each) => each.id);
-      part.innerHTML = replacement.innerHTML;
-      for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    }
+    if (!fresh?.querySelector("[data-part]")) return location.assign(address);
+    renewing.renew(fresh);
     document.title = fresh.title;
     history.replaceState(null, "", address);
   };

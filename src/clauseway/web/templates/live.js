@@ -1,8 +1,6 @@
 // Asks for the counts once a second. When the edition changes (a day has begun, a statement was posted) the page's
 // parts are fetched anew and put in place; what the reader has opened stays open.
 (() => {
-  // The page's own style is in force already; that of a fetched one would have another nonce.
-  const unstyled = (html) => html.replace(/<style[\s\S]*?<\/style>/g, "");
   const body = document.getElementById("counts");
   const state = document.getElementById("counts-state");
   const clock = document.getElementById("clock");
@@ -40,16 +38,7 @@
   };
 
   const renew = async (edition) => {
-    const answer = await fetch(location.href, { cache: "no-store" });
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(unstyled(await answer.text()), "text/html");
-    for (const part of document.querySelectorAll("[data-part]")) {
-      const replacement = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
-      if (!replacement || replacement.innerHTML === part.innerHTML) continue;
-      const open = [...part.querySelectorAll("details[open]")].map((each) => each.id);
-      part.innerHTML = replacement.innerHTML;
-      for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    }
+    renewing.renew(await renewing.fetched(location.href));
     main.dataset.edition = edition;
   };
 
