@@ -7,6 +7,7 @@ import resource
 import shutil
 import threading
 import time
+import tracemalloc
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -658,3 +659,19 @@ def test_nothing_is_acknowledged_in_a_journal_that_was_removed(tmp_path: Path, r
             await journal.writer.close()
 
     run(scenario)
+
+
+def test_making_a_segment_takes_no_memory_for_its_zeros(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path, segment_bytes=16 << 20)
+        tracemalloc.start()
+        try:
+            segment = journal.writer._create(1, 16 << 20)
+            assert tracemalloc.get_traced_memory()[1] < 128 << 10
+        finally:
+            tracemalloc.stop()
+        os.close(segment.descriptor)
+        await journal.writer.close()
+
+    run(scenario)
+    assert set(segments(tmp_path)[1].read_bytes()[SEGMENT_HEADER_BYTES:]) == {0}

@@ -47,6 +47,7 @@ from clauseway.spool.segments import (
     list_segments,
     lock,
     segment_path,
+    zeros,
 )
 
 # A gateway says something each second; after so long it is gone, or the network is.
@@ -165,7 +166,7 @@ class _Segment:
 
     def _fill(self, end: int) -> None:
         try:
-            os.pwritev(self.descriptor, (bytes(_FILL_BYTES),), end, os.RWF_DSYNC)
+            os.pwritev(self.descriptor, zeros(_FILL_BYTES), end, os.RWF_DSYNC)
             self._filled = end + _FILL_BYTES
         except OSError as error:
             if error.errno not in NO_ROOM:

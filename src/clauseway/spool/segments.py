@@ -30,6 +30,7 @@ _RELEASED_NAME = "released"
 _NUMBERED_NAME = "numbered"
 _FENCED_NAME = "fenced"
 _IDENTITY_BYTES = 16
+_ZEROS: Final = bytes(16 << 10)
 
 
 class SpoolBusy(OSError):
@@ -47,6 +48,13 @@ class SpoolSegment(NamedTuple):
 
 def segment_path(directory: Path, number: int) -> Path:
     return directory / f"{number:016d}{_SUFFIX}"
+
+
+def zeros(count: int) -> list[bytes]:
+    """So many zeros as buffers for one write. Nearly all are one object: allocating a megabyte at
+    once would leave the process larger by it."""
+    whole, rest = divmod(count, len(_ZEROS))
+    return [_ZEROS] * whole + [_ZEROS[:rest]] * bool(rest)
 
 
 def list_segments(directory: Path) -> list[SpoolSegment]:

@@ -63,6 +63,7 @@ from clauseway.spool.segments import (
     lock,
     next_number,
     segment_path,
+    zeros,
 )
 
 _FIRST_SEGMENT_BYTES: Final = 4 << 20  # of a start: filled while the first request waits for it
@@ -592,9 +593,8 @@ class SpoolWriter:
         try:
             os.posix_fallocate(descriptor, 0, total)
             for offset in range(0, total, _FILL_BYTES):
-                os.pwritev(
-                    descriptor, (bytes(min(_FILL_BYTES, total - offset)),), offset, os.RWF_DSYNC
-                )
+                buffers = zeros(min(_FILL_BYTES, total - offset))
+                os.pwritev(descriptor, buffers, offset, os.RWF_DSYNC)
             os.pwritev(descriptor, (header,), 0, os.RWF_DSYNC)
             force_folder(self._directory)
         except OSError:
