@@ -14,14 +14,13 @@ from clauseway.app.opening.library import QuestionParts
 from clauseway.app.screens.lawyer_page import lawyer_page
 from clauseway.cli import options
 from clauseway.decisions import DecisionTable, Question
-from clauseway.decisions.parts import BY_NAME, PARTS, SCOPED, NameLists, Names, NamesGiven
+from clauseway.decisions.parts import BEHIND, BY_NAME, PARTS, SCOPED, NameLists, Names, NamesGiven
 from clauseway.decisions.question import QuestionRecord
 from clauseway.decisions.reach import Act
 from clauseway.decisions.searches.compare import Box, Combination
 from clauseway.decisions.searches.proof import Within
 from clauseway.exchange.question_files import COLUMNS
 from clauseway.web.lawyer import QUESTION_QUERY, QuestionAsked
-from clauseway.wording.names import BEHIND
 from in_process import run
 
 NAMES = {part.name for part in PARTS}
@@ -50,7 +49,7 @@ POINTS = {"as_of", "known_at"}
             set(inspect.signature(DecisionTable.look_up).parameters) - {"self", "as_of"},
             NAMES,
         ),
-        ("words behind the act", set(BEHIND) | {"action", "party", "product"}, NAMES),
+        ("words behind the act", {part.name for part in BEHIND} | {"action", "party", "product"}, NAMES),
         # A part that terms may keep to is a word of the language too.
         ("scopes of terms", set(Scope.__struct_fields__) - {"actions", "products"}, SCOPED_LISTS),
         ("parts that an action takes", set().union(*TAKES.values()) - {PARTIES, LICENSEES}, SCOPED_LISTS),
@@ -83,8 +82,9 @@ def test_the_line_of_a_decision_names_every_part_asked() -> None:
     assert line.endswith("openai: serve gpt-5.5 on aws in us-east-1 for us-national-security, sold by microsoft")
 
 
-def test_the_lawyers_form_has_words_for_every_part() -> None:
+def test_the_lawyers_form_has_a_field_for_every_part() -> None:
     form = lawyer_page(open_agreement(), QuestionAsked(), date(2026, 5, 1), KnownAt.everything()).form
-    hints = {field.name: field.hint for field in (*form.sentence, *form.further)}
-    # So a part is shown that `_SHOWN` does not list.
-    assert [name for name in NAMES if hints[name] == "a name"] == []
+    labels = {field.name: field.label for field in (*form.sentence, *form.further)}
+    assert {name: labels.get(name) for name in NAMES} == {part.name: part.field.label for part in PARTS}
+    below = [part.name for part in PARTS if part.name in form.further_named.lower()]
+    assert below == [part.name for part in PARTS if not part.field.place]

@@ -82,6 +82,7 @@ FORM = QuestionForm(
             id="as_of", name="as_of", label="as of", value="yesterday", kind="text", problem="'yesterday' is not a day."
         ),
     ),
+    further_named="Known at",
     further=(FormField(id="known_at", name="known_at", label="known at", value="", kind="text"),),
 )
 ANSWER = AnswerShown(

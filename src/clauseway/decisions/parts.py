@@ -3,13 +3,13 @@
 A part stands here in four shapes, and a test holds them equal. `Names` holds one name for each
 part, `NamesGiven` the same as keywords, `NameLists` several names. A row of `PARTS` says what else
 there is to know of the part. Questions, combinations, claims, tables, files of questions, the
-library and the command line take their parts from here.
+library, the command line, sentences and the lawyer's form take their parts from here.
 
-Other places that know each part by itself: the look-ups of `DecisionTable` (the slots of a leaf,
-`look_up`, `verdict`, `_for_another`), too often called to go through a list; `wording.names` and
-the lawyer's screen, which have the words. Rules of a part of its own stand where they are applied:
-what makes a question invalid in `question`, what lies inside an exclusivity in `forbidding`, which
-region is asked about in `asking`, which names of it a claim means in `searches.proof`.
+One other place knows each part by itself: the look-ups of `DecisionTable` (the slots of a leaf,
+`look_up`, `verdict`, `_for_another`), too often called to go through a list. Rules of a part of its
+own stand where they are applied: `question` says what makes a question invalid, `forbidding` what
+lies inside an exclusivity, `asking` which region is asked about, `searches.proof` which names of it
+a claim means.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -99,13 +99,39 @@ def _any_action(_: str) -> bool:
     return True
 
 
+class Behind(msgspec.Struct, frozen=True):
+    """A part's words behind the act: in a line of identifiers (` on aws`), and in a sentence.
+
+    `place` is where they stand among those of other parts.
+    """
+
+    place: int
+    line: str
+    sentence: str
+
+
+class PartField(msgspec.Struct, frozen=True):
+    """A part's field in the lawyer's form.
+
+    A field with a `hint` is typed, any other is chosen from a list, in which the words `nothing`
+    stand for no name. `place` is where the field stands in the form's sentence; the fields of
+    parts that are asked less often, without a place, stand below it.
+    """
+
+    label: str
+    place: int = 0
+    hint: str = ""
+    nothing: str = ""
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A part of a question.
 
     `name` is its field in `Names` and its flag; `lists` its field in `NameLists`. A part that terms
     may keep to is `scoped`: `lists` is then a word of the language too (a field of `Scope`, a part in
     `TAKES`). `names` returns the names that a catalog has for it.
-    `help` describes the flag of one question, `claim_help` that of a claim.
+    `help` describes the flag of one question, `claim_help` that of a claim. `behind` are the words
+    behind an act, None of the parts that make the act itself.
     """
 
     name: str
@@ -113,6 +139,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     names: Callable[[Catalog], Collection[str]]
     help: str
     claim_help: str
+    field: PartField
+    behind: Behind | None
     default: str = ""
     # Whether a question about an action has the part; a question about another action may name it
     # all the same where it is `idle` there, and it changes nothing.
@@ -176,6 +204,8 @@ PARTS = (
         names=lambda _: ACTIONS,
         help="serve, sell, license, use-under-licence, contract-compute or share-revenue.",
         claim_help="Only this action; left out, every one. Repeatable, like the other names.",
+        field=PartField("do", 2),
+        behind=None,
     ),
     Part(
         name="party",
@@ -184,6 +214,8 @@ PARTS = (
         names=_parties,
         help="Who acts: openai, microsoft, amazon, …",
         claim_help="Only acts of this party.",
+        field=PartField("May", 1),
+        behind=None,
     ),
     Part(
         name="product",
@@ -192,6 +224,8 @@ PARTS = (
         names=lambda catalog: {*catalog.products, *catalog.classes},
         help="A product (gpt-5.5) or a class (api.stateless).",
         claim_help="Only this product or class.",
+        field=PartField("with", 3, hint="gpt-5.5"),
+        behind=None,
     ),
     Part(
         name="to",
@@ -200,6 +234,8 @@ PARTS = (
         names=_parties,
         help="The licensee of a licence, the payee of a share.",
         claim_help="Only this licensee or payee.",
+        field=PartField("to", 5, nothing="nobody"),
+        behind=Behind(1, " to {}", " to {}"),
         belongs_to=ACTIONS_WITH_OTHER_PARTY.__contains__,
     ),
     Part(
@@ -209,6 +245,8 @@ PARTS = (
         names=lambda catalog: catalog.clouds,
         help="The host cloud: azure, aws, google-cloud, oci, openai-own.",
         claim_help="Only acts on this cloud.",
+        field=PartField("on", 4, nothing="no cloud"),
+        behind=Behind(2, " on {}", " on {}"),
         belongs_to=ACTIONS_WITH_CLOUD.__contains__,
         idle=True,
         scoped=True,
@@ -220,6 +258,8 @@ PARTS = (
         names=lambda catalog: catalog.segments,
         help="The customer segment.",
         claim_help="Only this customer segment.",
+        field=PartField("for", 6, nothing="anybody"),
+        behind=Behind(4, " for {}", " to {} customers"),
         default=ANY_SEGMENT,
         belongs_to=ACTIONS_WITH_CLOUD.__contains__,
         idle=True,
@@ -233,6 +273,8 @@ PARTS = (
         names=_parties,
         help="Who sells what the party serves; by default the party.",
         claim_help="Only what this party sells.",
+        field=PartField("sold by", nothing="the party itself"),
+        behind=Behind(5, ", sold by {}", ", sold by {}"),
         belongs_to=ACTIONS_WITH_SELLER.__contains__,
         idle=True,
         scoped=True,
@@ -244,6 +286,8 @@ PARTS = (
         names=_regions,
         help="A place as its cloud calls it, or a region of the agreement.",
         claim_help="Only this region of the agreement, or elsewhere.",
+        field=PartField("in region", hint="us-east-2"),
+        behind=Behind(3, " in {}", " in {}"),
         belongs_to=ACTIONS_WITH_CLOUD.__contains__,
         idle=True,
         scoped=True,
@@ -253,5 +297,8 @@ PARTS = (
 )
 BY_NAME: Mapping[str, Part] = {part.name: part for part in PARTS}
 BY_FIELD: Mapping[str, Part] = {**{part.lists: part for part in PARTS}, **BY_NAME}
+# The parts that are said behind the act, in the order in which they are.
+_SAID = [(part, part.behind) for part in PARTS if part.behind is not None]
+BEHIND: Mapping[Part, Behind] = dict(sorted(_SAID, key=lambda said: said[1].place))
 # The parts that terms and facts may keep to.
 SCOPED = tuple(part for part in PARTS if part.scoped)

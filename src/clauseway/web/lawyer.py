@@ -71,11 +71,12 @@ class FormField(msgspec.Struct, frozen=True, kw_only=True):
 class QuestionForm(msgspec.Struct, frozen=True, kw_only=True):
     """The question as a form: its sentence, and what is asked less often.
 
-    `problems` are of no single field.
+    `further_named` names the fields in `further`; `problems` are of no single field.
     """
 
     sentence: tuple[FormField, ...]
     further: tuple[FormField, ...]
+    further_named: str
     problems: tuple[str, ...] = ()
 
 

@@ -16,7 +16,7 @@ from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SEL
 from clauseway.agreement.language.terms import ANY_SEGMENT
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions import AskedAgreement, Question, Reason, joint_catalog
-from clauseway.decisions.parts import BY_NAME, NameLists, Names
+from clauseway.decisions.parts import BEHIND, Behind, NameLists, Names
 from clauseway.values import Citation
 
 # "any cloud but A and B" is easier to read than a list of the others; with three exceptions it is
@@ -34,14 +34,9 @@ _DOES = {
     USE: ("uses", " under licence"),
     CONTRACT: ("contracts for", ""),
 }
-# Each further part behind the act: in a line of identifiers, and in a sentence.
-BEHIND = {
-    "to": (" to {}", " to {}"),
-    "cloud": (" on {}", " on {}"),
-    "region": (" in {}", " in {}"),
-    "segment": (" for {}", " to {} customers"),
-    "seller": (", sold by {}", ", sold by {}"),
-}
+# The parts of which `Wording.where` says several names in words of their own, and `to`, which is said
+# before it.
+_SAID_APART = frozenset({"to", "cloud", "segment", "seller", "region"})
 _DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 
 
@@ -138,7 +133,13 @@ class Wording(msgspec.Struct, frozen=True):
         of_cloud = names.clouds != ("",)
         placed = f"{self.clouds(names.clouds, conjunction)}{self.segments(names.segments)}"
         sold = f"{self.sellers(names.sellers)}{self.regions(names.regions, conjunction)}"
-        return f"{placed if of_cloud else ''}{sold}"
+        further = [
+            behind.sentence.format(self.names(chosen, conjunction))
+            for part, behind in BEHIND.items()
+            if part.name not in _SAID_APART
+            and (chosen := set(getattr(names, part.lists)) - {part.default})
+        ]
+        return f"{placed if of_cloud else ''}{sold}{''.join(further)}"
 
     def _set(
         self, names: Iterable[str], every: frozenset[str], whole: str, conjunction: str
@@ -283,8 +284,8 @@ class Wording(msgspec.Struct, frozen=True):
         further = [
             f" {OUTSIDE}"
             if self.catalog.regions and name == ELSEWHERE
-            else sentence.format(self.name(name))
-            for name, (_, sentence) in _behind(question)
+            else behind.sentence.format(self.name(name))
+            for name, behind in _behind(question)
             # Places that no term tells apart change nothing.
             if self.catalog.regions or name != question.region
         ]
@@ -384,18 +385,18 @@ def _outside(classes: Sequence[str]) -> str:
 def act_of(asked: Names) -> str:
     """Return the act that a question asks about, in identifiers: `serve gpt-5.5 on aws`."""
     further = [
-        f" {OUTSIDE}" if name == asked.region == ELSEWHERE else line.format(name)
-        for name, (line, _) in _behind(asked)
+        f" {OUTSIDE}" if name == asked.region == ELSEWHERE else behind.line.format(name)
+        for name, behind in _behind(asked)
     ]
     return " ".join(filter(None, (asked.action, asked.product))) + "".join(further)
 
 
-def _behind(asked: Names) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield each further name of a question with its words."""
+def _behind(asked: Names) -> Iterator[tuple[str, Behind]]:
+    """Yield each further name of a question with the words for it."""
     names = asked.as_combination()
-    for part, words in BEHIND.items():
-        if names[part] != BY_NAME[part].default:
-            yield names[part], words
+    for part, behind in BEHIND.items():
+        if names[part.name] != part.default:
+            yield names[part.name], behind
 
 
 def listed(parts: Sequence[str], conjunction: str = "and") -> str:

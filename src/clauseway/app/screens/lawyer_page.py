@@ -17,7 +17,7 @@ from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.catalog import Catalog
 from clauseway.decisions import Question, Reason
-from clauseway.decisions.parts import BY_NAME, PARTS
+from clauseway.decisions.parts import BEHIND, BY_NAME, PARTS, Part
 from clauseway.decisions.searches.change import WouldChange
 from clauseway.values import Citation, InvalidInput, KnownAt, Problem
 from clauseway.web.contexts import PlainSentence
@@ -52,28 +52,9 @@ _ACTIONS = {
 }
 
 
-class _PartShown(msgspec.Struct, frozen=True):
-    """A part's field. One with a `hint` is typed, any other chosen from a list, in which the words
-    `nothing` stand for no name."""
-
-    label: str
-    nothing: str = ""
-    hint: str = ""
-
-
-# A part that is not listed here is typed, under its own name.
-_SHOWN = {
-    "party": _PartShown("May"),
-    "action": _PartShown("do"),
-    "product": _PartShown("with", hint="gpt-5.5"),
-    "cloud": _PartShown("on", nothing="no cloud"),
-    "to": _PartShown("to", nothing="nobody"),
-    "segment": _PartShown("for", nothing="anybody"),
-    "seller": _PartShown("sold by", nothing="the party itself"),
-    "region": _PartShown("in region", hint="us-east-2"),
-}
-# The parts in the form's sentence. The others are asked less often.
-_SENTENCE = ("party", "action", "product", "cloud", "to", "segment")
+# The parts in the form's sentence, and those that are asked less often.
+_SENTENCE = sorted((part for part in PARTS if part.field.place), key=lambda part: part.field.place)
+_FURTHER = [part for part in BEHIND if not part.field.place]
 _OTHER_FLAGS = {
     "--as-of": "as_of",
     "--known-at": "known_at",
@@ -323,17 +304,21 @@ def _form(
     wrong, of_no_field = _by_field(problems)
     fields = _Fields(opened.catalog, words, asked, wrong)
     sentence = (
-        *(fields.part(name) for name in _SENTENCE),
+        *map(fields.part, _SENTENCE),
         fields.day("as_of", "as of", "2026-05-01"),
     )
     further = (
         fields.day("known_at", "known at", "now, a day or an instant"),
-        *(fields.part(part.name) for part in PARTS if part.name not in _SENTENCE),
+        *map(fields.part, _FURTHER),
         *_readings(opened, asked, wrong),
         *_suppositions(asked, wrong),
     )
+    further_named = [*(part.name for part in _FURTHER), "known at", "readings", "suppositions"]
     return QuestionForm(
-        sentence=sentence, further=further, problems=(*of_no_field, *wrong.values())
+        sentence=sentence,
+        further=further,
+        further_named=", ".join(further_named).capitalize(),
+        problems=(*of_no_field, *wrong.values()),
     )
 
 
@@ -361,23 +346,22 @@ class _Fields:
     ) -> None:
         self._catalog, self._words, self._asked, self._wrong = catalog, words, asked, wrong
 
-    def part(self, name: str) -> FormField:
+    def part(self, part: Part) -> FormField:
         """Return the field of a part. A name that an address gives beyond the list stays in it."""
-        part = BY_NAME[name]
-        shown = _SHOWN.get(name, _PartShown(name, hint="a name"))
-        value = self._asked.names.get(name) or part.default
+        shown = part.field
+        value = self._asked.names.get(part.name) or part.default
         names = [each for each in part.in_order(self._catalog) if each != part.default]
         choices = tuple(FieldChoice(each, self._label(each)) for each in names)
         if shown.nothing:
             choices = (FieldChoice(part.default, shown.nothing), *choices)
         return FormField(
-            id=name,
-            name=name,
+            id=part.name,
+            name=part.name,
             label=shown.label,
             value=value,
             kind="text" if shown.hint else "select",
             choices=choices if shown.hint else _with(choices, value),
-            problem=self._wrong.pop(name, ""),
+            problem=self._wrong.pop(part.name, ""),
             hint=shown.hint,
         )
 
