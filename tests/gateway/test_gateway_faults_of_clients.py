@@ -154,6 +154,12 @@ NO_PATH: dict[str, tuple[int, bytes, int]] = {
     "as FastAPI says it": (404, b'{"detail":"Not Found"}', 502),
     "without a word": (404, b"", 502),
     "as Azure says it": (404, b'{"error":{"code":"404","message":"Resource not found"}}', 502),
+    "gone": (410, b"", 502),
+    "as Groq says it": (
+        404,
+        b'{"error":{"message":"Unknown request URL: POST /v1/responses.","code":"unknown_url"}}',
+        404,
+    ),
     "a method": (405, b'{"detail":"Method Not Allowed"}', 405),
     "as OpenAI says it": (404, b'{"error":{"message":"Invalid URL (POST /v1/responses)","code":null}}', 404),
 }

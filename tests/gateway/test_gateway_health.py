@@ -289,6 +289,37 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
      "answered 404 (DeploymentNotFound)"),
     ("no such path", 404, b'{"error":{"code":"404","message":"Resource not found"}}', "answered 404"),
     ("a page", 404, b"<html>404</html>", "answered 404"),
+    ("a proxy's page", 400, b"\r\n<!DOCTYPE html><title>400 Bad Request</title>", "answered 400"),
+    ("a page about the size", 413, b"<html>413 Request Entity Too Large</html>", None),
+    ("a sentence without a format", 422, b"Failed to deserialize the JSON body: missing field `input`", None),
+    ("Google's key", 400, b'[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.",'
+     b'"status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":'
+     b'"API_KEY_INVALID","domain":"googleapis.com"}]}}]', "answered 400"),
+    ("Google's key, expired", 400, b'{"error":{"code":400,"message":"API key expired. Please renew the API key.",'
+     b'"status":"INVALID_ARGUMENT"}}', "answered 400"),
+    ("Google's key, by its reason", 400, b'{"error":{"code":400,"message":"no","details":[{"reason" : '
+     b'"API_KEY_SERVICE_BLOCKED"}]}}', "answered 400"),
+    ("Google's bad value", 400, b'[{"error":{"code":400,"message":"Invalid value at \'reason\'","status":'
+     b'"INVALID_ARGUMENT","details":[{"reason":"INVALID"}]}}]', None),
+    ("Google's answer to a bad value of a list", 400, b'[{"error":{"code":400,"message":"no"}},7]', None),
+    ("our organisation, a stream", 400, b'{"error":{"message":"Your organization must be verified to stream this model.'
+     b' Please go to: https://platform.openai.com/settings/organization/general and click on Verify Organization.",'
+     b'"type":"invalid_request_error","param":"stream","code":"unsupported_value"}}',
+     "answered 400 (unsupported_value)"),
+    ("our organisation, a model", 404, b'{"error":{"message":"Your organization must be verified to use the model '
+     b'`o3`.","type":"invalid_request_error","param":null,"code":null}}', "answered 404"),
+    ("a model taken away", 410, b'{"error":{"message":"The model `x` has been deprecated","code":null}}',
+     "answered 410"),
+    ("a model that was", 400, b'{"error":{"message":"The model `x` has been decommissioned.",'
+     b'"type":"invalid_request_error","code":"model_decommissioned"}}', "answered 400 (model_decommissioned)"),
+    ("an item that was", 410, b'{"error":{"message":"The response has expired.","code":null}}', None),
+    ("gone without a word", 410, b"", "answered 410"),
+    ("a client's tool", 424, b'{"error":{"message":"Error retrieving tool list from MCP server: \'x\'. Http status: '
+     b'424 (Failed Dependency)","type":"external_connector_error","param":"tools","code":"http_error"}}', None),
+    ("a model that broke", 424, b'{"message":"The request failed due to an error in the model."}',
+     "answered 424"),
+    ("a container that broke", 424, b'{"error":"Request failed during generation","error_type":"generation"}',
+     "answered 424"),
     ("busy", 429, b'{"error":{"code":"RateLimitReached","message":"Your requests to x have exceeded rate limit."}}',
      "answered 429 (RateLimitReached)"),
     ("a key", 401, b'{"error":{"message":"Incorrect API key provided: sk-1234.","code":"invalid_api_key"}}',
@@ -314,6 +345,10 @@ def test_failures_are_judged_by_their_words(status: int, body: bytes, outcome: s
 # Errors inside streams, in the three shapes → speaks of the request, or the code that is
 # told of the attempt and how long the deployment is left alone.
 EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
+    ("a client's tool", '{"error":{"type":"external_connector_error","code":"http_error"}}', None),
+    ("our organisation", '{"error":{"type":"invalid_request_error","message":"Your organization must be verified to '
+     'stream this model."}}', ("", 0)),
+    ("Google's key", '[{"error":{"code":400,"message":"API key not valid."}}]', ("", 0)),
     ("filtered", '{"error":{"code":"content_filter","type":null,"message":"no","status":400}}', None),
     ("a number", '{"error":{"code":400,"type":"BadRequestError","message":"maximum context length"}}', None),
     ("a number in words", '{"error":{"code":"413","message":"too large"}}', None),

@@ -1,17 +1,17 @@
 """Whether a refusal says that a server does not have the path that was asked for. Pure.
 
 Servers that speak a vendor's format have some of its operations and lack others. They answer a
-missing one with 404 that names no item and no model, with 405, or in OpenAI's words for it. The
+missing one with 404 or 410 that names no item and no model, with 405, or in OpenAI's words for it. The
 deployment stays healthy for the operations that it has.
 """
 
 from typing import Final
 
-from clauseway.gateway.request.failures import Failure
+from clauseway.gateway.request.failures import Failure, speaks_of_path
 
 _NOT_FOUND: Final = 404
 _METHOD_NOT_ALLOWED: Final = 405
-_INVALID_URL: Final = b"Invalid URL ("  # and the method and the path, as OpenAI writes it
+_GONE: Final = 410
 
 
 def lacks_path(status: int, body: bytes, failure: Failure | None) -> bool:
@@ -19,10 +19,10 @@ def lacks_path(status: int, body: bytes, failure: Failure | None) -> bool:
     None where it speaks of the request."""
     if status == _METHOD_NOT_ALLOWED:
         return True
-    if status != _NOT_FOUND:
+    if status not in (_NOT_FOUND, _GONE):
         return False
-    if _INVALID_URL in body:
+    if speaks_of_path(body):
         return True
     # With a code in it the outcome is of a model or of our account; some tell that in words alone.
-    is_wordless = failure is not None and failure.outcome == f"answered {_NOT_FOUND}"
+    is_wordless = failure is not None and failure.outcome == f"answered {status}"
     return is_wordless and b"model" not in body.lower()

@@ -46,18 +46,31 @@ _KEY: Final = frozenset(
         "permission_error",
     }
 )
-# The same in sentences, and that the deployment has no such model.
+# The same in sentences, and that the deployment has no such model. Google's are "API key not valid",
+# "API key expired", "API Key not found"; OpenAI's "Your organization must be verified to …".
 _ELSEWHERE_WORDS: Final = re.compile(
     r"incorrect api key|invalid (api|subscription) key|credit balance is too low"
+    r"|\bapi key (not valid|not found|expired)|\borganization must be verified\b"
     r"|\bmodel identifier is invalid",
     re.IGNORECASE,
 )
+# The same among Google's reasons (`ErrorReason` of google.api), under 400 too.
+_ELSEWHERE_REASON: Final = re.compile(
+    rb'"reason"\s*:\s*"(API_KEY_|BILLING_DISABLED|SERVICE_DISABLED|CONSUMER_)'
+)
 # The deployment has no such model.
-_NO_MODEL: Final = frozenset({"model_not_found", "DeploymentNotFound", "unknown_model"})
+_NO_MODEL: Final = frozenset(
+    {"model_not_found", "DeploymentNotFound", "unknown_model", "model_decommissioned"}
+)
 _NO_MODEL_WORDS: Final = re.compile(
-    r"\bmodel\b.*\b(does not exist|not found)|\Amodel: |\bmodel identifier is invalid",
+    r"\bmodel\b.*\b(does not exist|not found|deprecated|retired|no longer)\b|\Amodel: ",
     re.IGNORECASE,
 )
+# The path that was asked for, as OpenAI and Groq say it.
+_NO_PATH: Final = "unknown_url"
+_NO_PATH_WORDS: Final = "Invalid URL ("  # and the method and the path
+# What a tool of the client did, which the cloud called for it.
+_TOOL_FAILED: Final = "external_connector_error"
 # Anthropic says so under 400, without a code.
 _SPENT_WORDS: Final = re.compile(r"credit balance is too low", re.IGNORECASE)
 # The content of the request, under whatever status.
@@ -96,6 +109,7 @@ _STATUS_BY_WORD: Final = {
     "not_found_error": 404,
     "NotFoundError": 404,
     "request_too_large": 413,
+    _TOOL_FAILED: 424,
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
     "too_many_requests": 429,
@@ -110,6 +124,10 @@ _BUSY_WORDS: Final = re.compile(r"\brate limit|\btoo many requests\b|\bthrottl",
 _TOO_LARGE_WORDS: Final = re.compile(r"request too large", re.IGNORECASE)
 _PAYMENT_REQUIRED: Final = 402
 _NOT_FOUND: Final = 404
+_GONE: Final = 410
+_TOO_LARGE: Final = 413
+# A tool of the client failed, at OpenAI; the model itself, at Bedrock and servers of open models.
+_FAILED_DEPENDENCY: Final = 424
 _BUSY: Final = 429
 # Statuses that mostly speak of the deployment or the account: the rest of such an answer is not
 # waited for as long as for an answer.
@@ -144,6 +162,7 @@ class _Error(msgspec.Struct, frozen=True, gc=False):
     message: str | None = None
     param: msgspec.Raw = ABSENT
     metadata: _Flagged | None = None
+    details: msgspec.Raw = ABSENT
 
 
 class _Body(msgspec.Struct, frozen=True, gc=False):
@@ -161,8 +180,9 @@ class _Event(_Body, frozen=True, gc=False):
     response: _Body | None = None
 
 
-_decode = msgspec.json.Decoder(_Body).decode
-_decode_event = msgspec.json.Decoder(_Event).decode
+# Google wraps a body in a list.
+_decode = msgspec.json.Decoder(_Body | list[_Body]).decode
+_decode_event = msgspec.json.Decoder(_Event | list[_Event]).decode
 
 
 class _Words(NamedTuple):
@@ -173,6 +193,8 @@ class _Words(NamedTuple):
     message: str = ""
     param: bytes = b""
     flagged: bool = False
+    of_account: bool = False  # by a reason beside the words
+    is_page: bool = False  # of a proxy, for people to read
 
 
 def is_suspect(status: int) -> bool:
@@ -252,17 +274,28 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
         return True
     if status == _BUSY:
         return bool(_TOO_LARGE_WORDS.match(words.message))
-    if status in _CERTAIN or {words.code, words.type} & (_SPENT | _KEY):
+    if status in _CERTAIN or {words.code, words.type} & (_SPENT | _KEY) or words.of_account:
         return False
     if words.code in _NO_MODEL and words.param in (b"", b"null", b'"model"', b'""'):
         return False
-    if status != _NOT_FOUND:
-        return not _ELSEWHERE_WORDS.search(words.message)
+    if _ELSEWHERE_WORDS.search(words.message):
+        return False
+    if status == _FAILED_DEPENDENCY:
+        return words.type == _TOOL_FAILED
+    if status not in (_NOT_FOUND, _GONE):
+        # A proxy between us and the server may judge the size of a request, and nothing else of it.
+        return not words.is_page or status == _TOO_LARGE
     if names_resource:
         return True
     # Of an item there are words. A path that is not there has none, or only those of its status.
-    speaks = bool(words.message) and words.code != "404"
+    speaks = bool(words.message) and words.code != str(status)
     return speaks and not _NO_MODEL_WORDS.search(words.message)
+
+
+def speaks_of_path(body: bytes) -> bool:
+    """Return whether a refusal says that the server does not have the path."""
+    words = _words_in(body)
+    return words.code == _NO_PATH or words.message.startswith(_NO_PATH_WORDS)
 
 
 def retry_after_s(head: list[bytes], now_s: float) -> float:
@@ -296,18 +329,23 @@ def retry_lines(head: list[bytes]) -> bytes:
 
 def _words_in(body: bytes) -> _Words:
     try:
-        return _words_of(_decode(body))
-    # A proxy's page, or nothing: only the status speaks.
+        decoded = _decode(body)
+    # A proxy's page, a sentence or nothing: only the status speaks.
     except NOT_JSON:
-        return _Words()
+        return _Words(is_page=body.lstrip()[:1] == b"<")
+    if isinstance(decoded, list):
+        return _words_of(decoded[0]) if decoded else _Words()
+    return _words_of(decoded)
 
 
 def _words_in_event(data: bytes) -> _Words:
     try:
-        event = _decode_event(data)
+        decoded = _decode_event(data)
     except NOT_JSON:
         return _Words()
-    response = event.response
+    if isinstance(decoded, list):
+        return _words_of(decoded[0]) if decoded else _Words()
+    event, response = decoded, decoded.response
     return _words_of(response if response is not None and response.error is not None else event)
 
 
@@ -320,6 +358,7 @@ def _words_of(decoded: _Body) -> _Words:
             message=error.message or "",
             param=bytes(error.param),
             flagged=error.metadata is not None and stated(error.metadata.flagged_input),
+            of_account=_ELSEWHERE_REASON.search(error.details) is not None,
         )
     # Not OpenAI's shape: the fields stand at the top, or `error` itself is the sentence.
     return _Words(
