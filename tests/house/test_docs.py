@@ -1,5 +1,6 @@
 """What the documents say is so: their commands exist, their links lead somewhere, their rooms are the code's rooms."""
 
+import ast
 import re
 import shlex
 import subprocess
@@ -204,3 +205,29 @@ def test_the_glossary_defines_each_word_once() -> None:
     words = [word for entry in entries for word in re.findall(r"\*\*(.+?)\*\*", entry)]
     assert len(words) > 60
     assert sorted(word for word in set(words) if words.count(word) > 1) == []
+
+
+TEST_NAMED = re.compile(r"(tests/[\w/.]+\.py)::(\w+)(?:::(\w+))?")
+NAMING_TESTS = [document for document in DOCUMENTS if TEST_NAMED.search(document.read_text())]
+
+
+@cache
+def names_of_tests(path: str) -> frozenset[str]:
+    """The names of a file's classes and functions; none of a file that does not exist."""
+    file = ROOT / path
+    nodes = ast.walk(ast.parse(file.read_text())) if file.exists() else ()
+    defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return frozenset(node.name for node in nodes if isinstance(node, defined))
+
+
+@pytest.mark.parametrize("document", NAMING_TESTS, ids=named)
+def test_every_test_that_a_document_names_exists(document: Path) -> None:
+    cited = {(path, name) for path, *names in TEST_NAMED.findall(document.read_text()) for name in names if name}
+    assert [f"{path}::{name}" for path, name in sorted(cited) if name not in names_of_tests(path)] == []
+
+
+def test_whatever_is_computed_twice_names_its_law() -> None:
+    section = (ROOT / "docs/ARCHITECTURE.md").read_text().partition("## Computed twice")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 10
+    assert [row for row in rows if not TEST_NAMED.search(row.rpartition(" | ")[2])] == []
