@@ -16,6 +16,7 @@ from docsite.blocks import blocks_page
 from docsite.commands import command_pages
 from docsite.configuration import configuration_page
 from docsite.endpoints import codes_page, endpoints_page
+from docsite.library import library_page
 from docsite.tables import table
 
 ROOT = Path(__file__).parents[1]
@@ -132,6 +133,7 @@ def made_pages() -> Mapping[str, str]:
         "blocks.md": blocks_page(),
         "codes.md": codes_page(),
         "configuration.md": configuration_page(),
+        "library.md": library_page(),
     }
 
 

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     )
     from clauseway.app.books.register import list_facts, record_fact
     from clauseway.app.opening.home import Home, home_at
-    from clauseway.app.opening.library import OpenAgreement, open_agreement
+    from clauseway.app.opening.library import OpenAgreement, QuestionParts, open_agreement
+    from clauseway.app.opening.prices import PriceWorking
     from clauseway.app.opening.several import OpenAgreements, open_agreements
+    from clauseway.app.reports.for_programs import diff, explain_line, price, statement, usage
+    from clauseway.app.reports.tracing import LineTrace
     from clauseway.decisions import (
         AnsweredStretch,
         Condition,
@@ -37,8 +40,11 @@ if TYPE_CHECKING:
         Receipt,
         Turn,
     )
-    from clauseway.decisions.searches.proof import Claim, Proof, Within, prove
+    from clauseway.decisions.searches.proof import Claim, Proof, Within, every_reading, prove
+    from clauseway.ledger import Statement
+    from clauseway.storage.lake.hourly_sums import Usage
     from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Money, Problem
+    from clauseway.wording.changes import Comparison
 
 _OFFERED = {
     "FactRegister": "clauseway.agreement",
@@ -62,6 +68,7 @@ _OFFERED = {
     "Claim": "clauseway.decisions.searches.proof",
     "Proof": "clauseway.decisions.searches.proof",
     "Within": "clauseway.decisions.searches.proof",
+    "every_reading": "clauseway.decisions.searches.proof",
     "prove": "clauseway.decisions.searches.proof",
     "Condition": "clauseway.decisions",
     "Decision": "clauseway.decisions",
@@ -77,12 +84,24 @@ _OFFERED = {
     "KnownAt": "clauseway.values",
     "Money": "clauseway.values",
     "Problem": "clauseway.values",
+    "QuestionParts": "clauseway.app.opening.library",
+    "PriceWorking": "clauseway.app.opening.prices",
+    "diff": "clauseway.app.reports.for_programs",
+    "explain_line": "clauseway.app.reports.for_programs",
+    "price": "clauseway.app.reports.for_programs",
+    "statement": "clauseway.app.reports.for_programs",
+    "usage": "clauseway.app.reports.for_programs",
+    "LineTrace": "clauseway.app.reports.tracing",
+    "Statement": "clauseway.ledger",
+    "Usage": "clauseway.storage.lake.hourly_sums",
+    "Comparison": "clauseway.wording.changes",
 }
 
 __all__ = [
     "AnsweredStretch",
     "Citation",
     "Claim",
+    "Comparison",
     "Condition",
     "Decision",
     "DecisionVerification",
@@ -92,29 +111,40 @@ __all__ = [
     "Interval",
     "InvalidInput",
     "KnownAt",
+    "LineTrace",
     "Money",
     "OpenAgreement",
     "OpenAgreements",
     "Outcome",
+    "PriceWorking",
     "Problem",
     "Proof",
     "Question",
+    "QuestionParts",
     "Reason",
     "Receipt",
     "Remark",
     "RevenueShare",
+    "Statement",
     "Turn",
     "UncheckedFact",
+    "Usage",
     "Within",
     "check_agreement",
+    "diff",
+    "every_reading",
     "explain",
+    "explain_line",
     "home_at",
     "list_facts",
     "open_agreement",
     "open_agreements",
+    "price",
     "prove",
     "read_explanation",
     "record_fact",
+    "statement",
+    "usage",
     "verify",
 ]
 

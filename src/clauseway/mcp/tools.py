@@ -5,7 +5,6 @@ sends is checked; names that are not in the record are refused.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -15,18 +14,17 @@ from msgspec import NODEFAULT
 from clauseway.agreement.reading.suppositions import SUPPOSED_FORMS
 from clauseway.app.agreements.comparing import compare_sides
 from clauseway.app.agreements.explaining import explain
-from clauseway.app.books.basis import NamedBasis, basis_of, given_prices
 from clauseway.app.opening.home import Home, not_begun
-from clauseway.app.opening.library import known_point, readings_of
+from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.periods import days_given
-from clauseway.app.opening.prices import moment, show_working
 from clauseway.app.opening.several import Opened, open_agreements, with_recorded
+from clauseway.app.reports.for_programs import price
 from clauseway.app.reports.settled_statement import settled_statement
 from clauseway.app.reports.tracing import trace_line
 from clauseway.app.usage.compacting import SHOWN_BY, summed_rows, usage_shown
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.pricing import DEFAULT_TIER, Sale
+from clauseway.pricing import DEFAULT_TIER
 
 AskedT = TypeVar("AskedT", bound=msgspec.Struct)
 
@@ -183,22 +181,19 @@ class PriceArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def _price(asked: Asked, given: PriceArguments) -> object:
-    # -1 is no hour: then no price that holds in a time window alone applies.
-    day, hour = moment(given.as_of) if given.as_of else (_today(), -1)
-    known_at = known_point(given.known_at or None)
-    table = given_prices(basis_of(asked.home), NamedBasis(), known_at)
-    sale = Sale(
+    return price(
         given.product,
-        given.cloud,
-        given.seller,
-        given.region,
-        given.buyer,
-        given.tier,
-        given.endpoint,
-        0,
-        hour,
+        cloud=given.cloud,
+        seller=given.seller,
+        region=given.region,
+        buyer=given.buyer,
+        tier=given.tier,
+        endpoint=given.endpoint,
+        tokens=given.tokens,
+        as_of=given.as_of or None,
+        known_at=given.known_at or None,
+        home=asked.home,
     )
-    return show_working(table, sale, day, given.tokens)
 
 
 class UsageArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -244,10 +239,6 @@ class ExplainArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def _explain(asked: Asked, given: ExplainArguments) -> object:
     return trace_line(asked.begun(), given.line, given.request, given.cent)
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
 
 
 TOOLS: Sequence[Tool[Any]] = (

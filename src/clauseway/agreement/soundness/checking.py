@@ -110,6 +110,12 @@ def check_agreement(
 
     `rests_on` holds, for each action, the actions that it rests on, as a sale on a cloud rests on
     serving there.
+
+    >>> from clauseway import check_agreement, open_agreement
+    >>> opened = open_agreement()
+    >>> remarks = check_agreement(opened.agreement, opened.facts)
+    >>> print(remarks[0].severity, remarks[0].document, remarks[0].line, remarks[0].what)
+    warning A4.md 20 A4.api says what A3.api says
     """
     return remarks_on(Lives(agreement, facts, rests_on or {}))
 

@@ -68,6 +68,20 @@ def explain(
     """Answer a question and explain it.
 
     `opened` holds what is supposed already; `suppositions` says what that was.
+
+    >>> from clauseway import explain, open_agreement
+    >>> agreement = open_agreement()
+    >>> question = agreement.question(
+    ...     action="serve", party="openai", product="api.stateless", cloud="aws", as_of="2026-03-15"
+    ... )
+    >>> explained = explain(agreement, question)
+    >>> print(explained.outcome, explained.reasons[0].document, explained.reasons[0].line)
+    forbidden A4.md 20
+    >>> for change in explained.would_change:
+    ...     print(change.kind, change.as_of, change.suppose, change.outcome)
+    later 2026-04-27 () conditional
+    earlier 2023-01-22 () unstated
+    fact None ('milestone=2026-03-15',) permitted
     """
     decision, agreements = opened.answer(question), each_of(opened)
     several, due = len(agreements) > 1, is_due(decision.outcome, question.action)
@@ -96,7 +110,20 @@ def _trace(
 
 
 def read_explanation(where: str, written: bytes) -> Explanation:
-    """Return a decision as `decide --json` prints it. Raise InvalidInput where it is not one."""
+    """Return a decision from the bytes that `decide --json` printed, or msgspec encoded.
+
+    `where` is named in what is refused. Raise InvalidInput where it is not a decision.
+
+    >>> import msgspec
+    >>> from clauseway import explain, open_agreement, read_explanation
+    >>> agreement = open_agreement()
+    >>> question = agreement.question(
+    ...     action="sell", party="openai", product="gpt-5.5", cloud="aws", as_of="2026-05-01"
+    ... )
+    >>> written = msgspec.json.encode(explain(agreement, question))
+    >>> print(read_explanation("decision.json", written).outcome)
+    permitted
+    """
     try:
         recorded = msgspec.json.decode(written, type=Explanation)
         # Read here, because its text is only parsed where it is asked for.
@@ -117,6 +144,14 @@ def verify(opened: Askable, recorded: Explanation) -> DecisionVerification:
     """Ask a recorded question again.
 
     Raise InvalidInput where the opened agreements cannot be asked it.
+
+    >>> from clauseway import explain, open_agreement, verify
+    >>> agreement = open_agreement()
+    >>> question = agreement.question(
+    ...     action="sell", party="openai", product="gpt-5.5", cloud="aws", as_of="2026-05-01"
+    ... )
+    >>> print(verify(agreement, explain(agreement, question)).same)
+    True
     """
     asked = recorded.question
     again, question = opened.asking(

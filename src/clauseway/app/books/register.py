@@ -56,6 +56,12 @@ def record_fact(home: Home, opened: OpenAgreement, given: UncheckedFact) -> Reco
     Raise InvalidInput with every problem; then nothing was recorded.
 
     `opened` is the agreement with its own facts, without what the home has recorded.
+
+    >>> from clauseway import UncheckedFact, home_at, open_agreement, record_fact
+    >>> milestone = UncheckedFact(
+    ...     kind="milestone", effective="2026-06-01", source="a letter of that day", says="verified"
+    ... )
+    >>> recorded = record_fact(home_at(None), open_agreement(), milestone)
     """
     # What is wrong by itself is refused before anything is made.
     _checked(home, opened, given)
@@ -113,7 +119,13 @@ def with_register(opened: OpenAgreement, home: Home) -> OpenAgreement:
 
 def list_facts(opened: OpenAgreement, known_at: KnownAt) -> list[ListedFact]:
     """Return the facts known at a point, in the order in which they became known, those
-    corrected by then too."""
+    corrected by then too.
+
+    >>> from clauseway import KnownAt, list_facts, open_agreement
+    >>> facts = list_facts(open_agreement(), KnownAt.everything())
+    >>> print(facts[0].effective, facts[0].says)
+    2026-02-27 A stateful runtime environment announced for Bedrock. (2026-02-27)
+    """
     register = FactRegister(tuple(fact for fact in opened.facts.facts if fact.known <= known_at))
     idle = idle_events(opened.agreement, opened.facts.known(known_at))
     return [

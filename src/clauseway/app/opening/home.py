@@ -211,7 +211,13 @@ def not_begun(home: Home) -> InvalidInput:
 
 
 def home_at(folder: Path | str | None) -> Home:
-    """Return the home that a command was given, or the default one."""
+    """Return the home that a command was given, or the default one: `CLAUSEWAY_HOME`, else
+    `.clauseway` in the working directory. Nothing is made or read.
+
+    >>> from clauseway import home_at
+    >>> print(home_at("/srv/clauseway").root)
+    /srv/clauseway
+    """
     return Home(Path(folder or os.environ.get(VARIABLE) or DEFAULT).absolute())
 
 

@@ -132,7 +132,15 @@ class Askable:
     def decide(self, *, suppose: Iterable[str] = (), **parts: Unpack[QuestionParts]) -> Decision:
         """Answer a question, with facts supposed (`milestone=2027-01-01`).
 
-        Raise InvalidInput where it is none.
+        Its parts are those of `QuestionParts`. Raise InvalidInput with all that is wrong in them,
+        and TypeError for a keyword that no question has.
+
+        >>> from clauseway import open_agreement
+        >>> decision = open_agreement().decide(
+        ...     action="serve", party="openai", product="gpt-5.5", cloud="aws", as_of="2026-05-01"
+        ... )
+        >>> print(decision.outcome)
+        permitted
         """
         opened, question = self.asking(suppose, **parts)
         return opened.answer(question)
@@ -291,6 +299,14 @@ def open_agreement(
 
     With a home, what was recorded there is open too. Raise InvalidInput with every problem in the
     agreement and in its own facts.
+
+    >>> from clauseway import open_agreement
+    >>> agreement = open_agreement()
+    >>> for share in agreement.revenue_shares(known_at="2026-06-30"):
+    ...     print(share.term, share.payer, share.payee, share.begin, share.end)
+    A1.share-microsoft-openai microsoft openai 2023-01-23 2026-04-27
+    A1.share-openai-microsoft openai microsoft 2023-01-23 2026-04-27
+    A5.share-openai-microsoft openai microsoft 2026-04-27 2031-01-01
     """
     opened = agreement_of(documents_of(folder))
     return opened if home is None else with_recorded(opened, home_at(home))

@@ -133,7 +133,15 @@ def _with_file(
 def open_agreements(folders: Sequence[Path | str | None]) -> Opened:
     """Open agreements that are in force at once; none given is the built-in one.
 
-    Raise InvalidInput.
+    Raise InvalidInput with every problem in their texts.
+
+    >>> from clauseway import open_agreements
+    >>> both = open_agreements(["openai-microsoft", "anthropic-clouds"])
+    >>> asked = both.decide(
+    ...     action="serve", party="openai", product="gpt-5.5", cloud="aws", as_of="2026-05-01"
+    ... )
+    >>> print(asked.outcome, asked.reasons[0].agreement)
+    permitted openai-microsoft
     """
     return _joined([partial(open_agreement, folder) for folder in folders or [None]])
 

@@ -16,4 +16,5 @@ first what its gateways have written; they change nothing else.
     rehearsing         traffic and months as if a draft amendment had been in effect
     spend              what a day has cost so far, estimated
     forecasting        what is ahead
+    for_programs       prices, usage, statements and changes for programs
 """

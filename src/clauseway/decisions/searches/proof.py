@@ -139,7 +139,24 @@ def prove(
     """Try a claim on every question within `within` and `days`, under each choice of `readings`.
 
     `every_reading` makes these choices; each has an option for every reading.
-    Raises InvalidInput for unknown names, and if there is no such question.
+    Raise InvalidInput for unknown names, and if there is no such question.
+
+    >>> from datetime import date
+    >>> from clauseway import Claim, Interval, KnownAt, Outcome, Within
+    >>> from clauseway import every_reading, open_agreement, prove
+    >>> opened = open_agreement()
+    >>> proof = prove(
+    ...     opened.agreement,
+    ...     opened.catalog,
+    ...     opened.facts,
+    ...     Claim(always=False, outcomes=frozenset({Outcome.PERMITTED})),
+    ...     Within(actions=("serve",), parties=("openai",), products=("gpt-5.5",), clouds=("aws",)),
+    ...     Interval(date(2023, 1, 23), date(2026, 4, 27)),
+    ...     known_at=KnownAt.everything(),
+    ...     readings=every_reading(opened.agreement, {}),
+    ... )
+    >>> print(proof.holds, proof.counterexample.as_of, proof.counterexample.segment)
+    False 2025-10-28 us-national-security
     """
     questions = all_questions(
         agreement,
@@ -220,7 +237,12 @@ def _days(table: AnswerTable, action: str, product: str, days: Interval) -> Iter
 def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[str, str]]:
     """Return every choice of readings that keeps the chosen options, the defaults first.
 
-    Raises InvalidInput for unknown readings or options, and if there are too many choices to walk.
+    Raise InvalidInput for unknown readings or options, and if there are too many choices to walk.
+
+    >>> from clauseway import every_reading, open_agreement
+    >>> choices = every_reading(open_agreement().agreement, {})
+    >>> print(len(choices), choices[0])
+    16 {'R1': 'and', 'R3': 'a4', 'R5': 'new', 'R6': 'listed'}
     """
     fixed = check_readings(agreement, chosen)
     options = [
