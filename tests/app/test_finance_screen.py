@@ -15,7 +15,7 @@ from clauseway.app.books.closing import close_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
-from clauseway.app.screens.finance_page import NEXT
+from clauseway.app.screens.finance_page import NEXT, round_in_words
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
 from in_process import run
@@ -112,3 +112,28 @@ def test_the_first_page_of_an_empty_home_names_the_next_command(tmp_path: Path) 
     source = HomePages(Home(tmp_path), open_agreements([]), system_clock, "http://127.0.0.1/v1")
     page = TestClient(create_app(source, hosts=["*"])).get("/finance").text
     assert "clauseway settle --period" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("USD 38000000000", "USD 38 billion"),
+        ("USD 1250000000", "USD 1.25 billion"),
+        ("USD 1234567000", "USD 1,234,567,000"),
+        ("USD 3000000", "USD 3 million"),
+        ("USD 900", "USD 900"),
+        ("20 %", "20 %"),
+        ("from-a5", "from-a5"),
+        ("2030", "2030"),
+    ],
+)
+def test_a_sum_is_written_as_people_write_it(value: str, shown: str) -> None:
+    assert round_in_words(value) == shown
+
+
+def test_totals_come_first_and_assumptions_in_words(client: TestClient) -> None:
+    page = client.get("/finance").text
+    statement = page[page.index('<article class="statement">') :]
+    assert statement.index('class="totals"') < statement.index('class="chips"') < statement.index('class="ledger"')
+    for chip in ("<b>Cap</b> USD 38 billion", "<b>Share OpenAI Microsoft</b> 20 %"):
+        assert chip in statement

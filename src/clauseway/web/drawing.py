@@ -12,6 +12,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from clauseway.web.sources import cited_by, source_names, sources_of
 from clauseway.web.timeline import BAR_PX, LEGEND, drawn_of
 
 _MONTHS = (
@@ -56,8 +57,15 @@ def environment() -> Environment:
         two_lines=_two_lines,
         css_string=_css_string,
         data_uri=_data_uri,
+        source_names=source_names,
     )
-    templates.globals.update(drawn_of=drawn_of, bar_px=BAR_PX, legend=LEGEND)
+    templates.globals.update(
+        drawn_of=drawn_of,
+        bar_px=BAR_PX,
+        legend=LEGEND,
+        sources_of=sources_of,
+        cited_by=cited_by,
+    )
     return templates
 
 

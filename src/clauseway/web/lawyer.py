@@ -117,7 +117,7 @@ class SwitchOption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadingSwitch(msgspec.Struct, frozen=True, kw_only=True):
-    """A reading of the agreement with its options, the usual one first."""
+    """A reading of the agreement with its options in the agreement's order, the usual one first."""
 
     name: str
     text: str

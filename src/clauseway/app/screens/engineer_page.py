@@ -294,11 +294,9 @@ def _strip(
 
 
 def _rate_tile(glance: Glance, rate: RequestRate) -> Tile:
-    per_second, since_start = rate.per_second(), f"{glance.requests:,} since the start"
-    if per_second is None:
-        return Tile(label="requests a second", value="–", note=since_start)
-    note = f"over {rate.seconds():.0f} s; {since_start}"
-    return Tile(label="requests a second", value=f"{per_second:,.1f}", note=note)
+    per_second = rate.per_second()
+    shown = "–" if per_second is None else f"{per_second:,.1f}"
+    return Tile(label="requests a second", value=shown, note=f"{glance.requests:,} since the start")
 
 
 def _spend_note(today: Spend) -> str:

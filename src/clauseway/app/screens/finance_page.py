@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+
 from clauseway.app.books.month_states import (
     CLOSED,
     INVOICED,
@@ -60,6 +62,8 @@ NEXT = {
     INVOICED: "clauseway books payment --help",
     PAID: "",
 }
+# In the order in which a sum is tried: with at most two places it is written by the first that fits.
+_SCALES = (("trillion", 12), ("billion", 9), ("million", 6))
 _EMPTY = (
     "Nothing is settled and no usage is sealed yet: clauseway settle --period 2026-05 --assume …"
 )
@@ -83,7 +87,7 @@ def finance_page(
         title=title_of(opened),
         months=tuple(_month(words, month, _before(months, month)) for month in reversed(months)),
         statement=shown,
-        chips=tuple(map(_chip, shown.assumptions)) if shown else (),
+        chips=tuple(_chip(words, each) for each in shown.assumptions) if shown else (),
         balances=tuple(
             _balance(words, balance.account, balance.currency, balance.amount)
             for balance in balances(home)
@@ -144,8 +148,36 @@ def _downloads(period: str) -> Iterator[FileLink]:
     yield FileLink(_PACK, f"/download/{_EVIDENCE}/{period}/{_PACK}")
 
 
-def _chip(figure: FigureShown) -> AssumptionChip:
-    return AssumptionChip(kind=figure.standing.partition(" ")[0], figure=figure)
+def _chip(words: Wording, figure: FigureShown) -> AssumptionChip:
+    return AssumptionChip(
+        kind=figure.standing.partition(" ")[0],
+        figure=msgspec.structs.replace(
+            figure, name=_label(words, figure.name), value=round_in_words(figure.value)
+        ),
+    )
+
+
+def _label(words: Wording, name: str) -> str:
+    """Return the name of a figure as words: `cap-counts` is `Cap counts`."""
+    parts = (
+        words.name(part) if part in words.catalog.parties else part for part in name.split("-")
+    )
+    label = " ".join(parts)
+    return label[:1].upper() + label[1:]
+
+
+def round_in_words(value: str) -> str:
+    """Return `USD 38 billion` for `USD 38000000000`; a sum that is not round with
+    its thousands apart, and anything else as it is."""
+    unit, _, digits = value.rpartition(" ")
+    if not unit or not (digits.isascii() and digits.isdigit()):
+        return value
+    for scale, power in _SCALES:
+        rest = int(digits) % 10 ** (power - 2)
+        if int(digits) >= 10**power and rest == 0:
+            part = f"{Decimal(digits).scaleb(-power).normalize():f}"
+            return f"{unit} {part} {scale}"
+    return f"{unit} {int(digits):,}"
 
 
 def _balance(words: Wording, account: Account, currency: str, amount: Decimal) -> BalanceShown:

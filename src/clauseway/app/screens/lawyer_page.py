@@ -278,7 +278,6 @@ def _switch(reading: Reading, pinned: QuestionAsked) -> ReadingSwitch:
         (item.partition("=")[2] for item in pinned.reading if item not in of_others),
         reading.default,
     )
-    usual_first = sorted(reading.options, key=lambda option: option != reading.default)
     return ReadingSwitch(
         name=reading.id,
         text=reading.citation.text,
@@ -290,7 +289,7 @@ def _switch(reading: Reading, pinned: QuestionAsked) -> ReadingSwitch:
                 ),
                 is_chosen=option == chosen,
             )
-            for option in usual_first
+            for option in reading.options
         ),
     )
 

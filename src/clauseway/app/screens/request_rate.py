@@ -51,7 +51,3 @@ class RequestRate:
             return None
         first, last = self._ring[0], self._ring[-1]
         return (sum(last.requests) - sum(first.requests)) / (last.at_s - first.at_s)
-
-    def seconds(self) -> float:
-        """Return how many seconds the rate covers: a minute, once so long was collected."""
-        return self._ring[-1].at_s - self._ring[0].at_s if self._ring else 0.0
