@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from clauseway.values import Citation
-from clauseway.web.sources import SourceListed, source_names, sources_of
+from clauseway.web.cited_sources import SourceListed, source_names, sources_of
 
 REPORT = "S2 (a report of 27 April 2026"
 

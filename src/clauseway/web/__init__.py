@@ -14,7 +14,7 @@ inside it, so that it works without a network and prints as it looks.
     contexts   records that several pages are filled with
     page       a page as a record
     drawing    the templates, and how they write days and counts
-    sources    the sources that citations name, each listed once
+    cited_sources  the sources that citations name, each listed once
     timeline   rights over time to rectangles: pure arithmetic on days
     pictures   rights and forecasts as SVG, and as PNG
     documents  a statement as one HTML file; pdf: as PDF

@@ -12,7 +12,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from clauseway.web.sources import cited_by, source_names, sources_of
+from clauseway.web.cited_sources import cited_by, source_names, sources_of
 from clauseway.web.timeline import BAR_PX, LEGEND, drawn_of
 
 _MONTHS = (
