@@ -59,6 +59,58 @@ def test_other_spellings_of_the_same_are_taken_out_too(cut_at: list[int]) -> Non
     assert out.count(b"data: ") == 1 + WITHOUT_USAGE.count(b"data: ")
 
 
+def written(events: list[bytes], comma: str, colon: str) -> bytes:
+    """Events with other white space between their names and values."""
+    spelled = [json.dumps(json.loads(event[6:]), separators=(comma, colon)).encode() for event in events]
+    return b"".join(b"data: %b\n\n" % event for event in spelled)
+
+
+SPELLINGS = [(",", ":"), (", ", ": "), (",", " :"), (" , ", " : "), (",\t", "\t:\t"), (",  ", ":  ")]
+
+
+@pytest.mark.parametrize(("comma", "colon"), SPELLINGS)
+@pytest.mark.parametrize("strips", [False, True])
+@given(cuts)
+def test_a_finish_reason_and_usage_are_read_whatever_white_space_is_there(
+    strips: bool, comma: str, colon: str, cut_at: list[int]
+) -> None:
+    content = content_events(with_nulls=True)
+    stream = EventStream(strip_usage=strips)
+    out = fed(stream, written([*content, USAGE_EVENT], comma, colon), cut_at) + stream.close()
+    assert stream.done, "it ends without [DONE], after a finish reason"
+    assert stream.usage is not None
+    assert stream.usage.completion_tokens == USAGE["completion_tokens"]
+    if not strips:
+        assert out == written([*content, USAGE_EVENT], comma, colon)
+        return
+    events = [json.loads(event[6:]) for event in out.decode().split("\n\n")[:-1]]
+    assert events == [json.loads(event[6:]) for event in content_events(with_nulls=False)]
+
+
+# Beside the chunk's own, which goes, or alone: the members of its last event.
+NESTED: list[tuple[dict[str, object], dict[str, object]]] = [
+    ({"x_groq": {"id": "req_1", "usage": None}}, {"x_groq": {"id": "req_1", "usage": None}}),
+    ({"x_groq": {"usage": None, "id": "req_1"}}, {"x_groq": {"usage": None, "id": "req_1"}}),
+    ({"x_groq": {"id": "req_1", "usage": None}, "usage": None}, {"x_groq": {"id": "req_1", "usage": None}}),
+    ({"usage": None, "x_groq": {"id": "req_1", "usage": None}}, {"x_groq": {"id": "req_1", "usage": None}}),
+    ({"usage": None, "obfuscation": "aB3"}, {"obfuscation": "aB3"}),
+    ({"usage": None, "obfuscation": "aB3", "p": 1.5e-3}, {"obfuscation": "aB3", "p": 1.5e-3}),
+    ({"usage": None, "timings": {"n": 1}}, {"timings": {"n": 1}}),
+]
+
+
+@pytest.mark.parametrize(("members", "left"), NESTED)
+@pytest.mark.parametrize("line", [b"\n", b"\r\n"])
+def test_a_usage_that_is_not_the_chunks_own_stays(
+    members: dict[str, object], left: dict[str, object], line: bytes
+) -> None:
+    choices: list[object] = [{"index": 0, "delta": {"content": "x", "tool": {"name": "f", "usage": None}}}]
+    stream = EventStream(strip_usage=True)
+    expected = chunk_event(choices, **left)
+    assert stream.feed(chunk_event(choices, **members).replace(b"\n", line)).splitlines() == expected.splitlines()
+    assert stream.feed(DONE_EVENT) == b""
+
+
 @pytest.mark.parametrize(("strips", "passed"), [(False, WITH_USAGE[:-2]), (True, WITHOUT_USAGE)])
 @given(cuts)
 def test_a_report_whose_empty_line_never_came_counts(strips: bool, passed: bytes, cut_at: list[int]) -> None:

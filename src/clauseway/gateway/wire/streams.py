@@ -16,6 +16,8 @@ Until the first content (a delta that says more than its role, or a finish reaso
 held back: a cloud may still break off, and the request may still go elsewhere.
 """
 
+import re
+
 import msgspec
 
 from clauseway.gateway.clouds.usage import Units, units_of, usage_in
@@ -27,10 +29,20 @@ from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events
 from clauseway.values import NOT_JSON
 
 DONE = b"data: [DONE]\n\n"
-_NULL_USAGE = (b',"usage":null', b', "usage": null')
+# Members that are found by their bytes, before an event is decoded. White space may stand around each
+# colon: servers write JSON in their own ways. Quotes in a text are escaped, so no text looks like a member.
 _NAME = b'"usage"'
-_USAGE = (b'"usage":{', b'"usage": {')
-_FINISH = (b'finish_reason":"', b'finish_reason": "')
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+# As most servers write it: one brace, then the empty line, so it is of the chunk itself.
+_END = b"}\n\n"
+_LAST_NULL_USAGE = b',"usage":null' + _END
+# Of the chunk itself, and of no object within it: at most a few plain values follow, then the one
+# brace that ends the event. What is written otherwise is decoded.
+_NULL_USAGE = re.compile(
+    rb',\s*"usage"\s*:\s*null'
+    rb'(?=(?:\s*,\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)){0,4}\s*\}[ \t]*(?:\r?\n\r?\n|\r?\n?\Z))'
+)
 _ERROR = b'"error"'
 # One event is a token or a few; with logprobs or audio some hundred KB. Longer is no event stream.
 _EVENT_BYTES_MAX = 4 << 20
@@ -162,7 +174,7 @@ class EventStream:
     def _passed(self, block: bytes) -> bytes:
         block = self._without_done(block)
         block = self._without_usage(block) if self._strip else self._noting_usage(block)
-        if not self._finished and (block.find(_FINISH[0]) >= 0 or block.find(_FINISH[1]) >= 0):
+        if not self._finished and _FINISH.search(block) is not None:
             self._finished = True
         if block.find(_ERROR) >= 0:
             block = self._noting_error(block)
@@ -206,7 +218,7 @@ class EventStream:
         return b"".join(events)
 
     def _noting_usage(self, block: bytes) -> bytes:
-        if block.find(_USAGE[0]) >= 0 or block.find(_USAGE[1]) >= 0:
+        if _USAGE.search(block) is not None:
             for event in events_in(block[_begin_of(block, block.find(_NAME)) :]):
                 data = data_of(event)
                 usage = usage_in(data)
@@ -217,7 +229,10 @@ class EventStream:
     def _without_usage(self, block: bytes) -> bytes:
         if block.find(_NAME) < 0:
             return block
-        block = block.replace(_NULL_USAGE[0], b"").replace(_NULL_USAGE[1], b"")
+        block = block.replace(_LAST_NULL_USAGE, _END)
+        if block.find(_NAME) < 0:
+            return block
+        block = _NULL_USAGE.sub(b"", block)
         at = block.find(_NAME)
         if at < 0:
             return block
