@@ -20,6 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
+import psycopg
 import pytest
 from journals import flip, frames, gateway, home_at, segment
 
@@ -38,13 +39,16 @@ from in_process import answer, run
 from kill_load import Customer, Got, KillLoad
 from kill_stage import Cloud, Part, eventually, free_ports
 from needed import NEEDS_CURL
-from postgresql_server import new_database
+from postgresql_server import new_database, server_address
 
 PAGE = (Path(__file__).parents[2] / "docs/operation.md").read_text()
 PROGRAM = Path(sys.executable).parent / "clauseway"
 ACCEPTED = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-openai", "--assume", "cap")
-# A section's heading to the test that runs its lines.
+# A section's heading to the test that runs its lines: the first three, test_installation_walked.py.
 RUN = (
+    "On a server",
+    "As a service",
+    "A newer program at an older home",
     "From one machine to several",
     "A disk that is gone",
     "Backup and restore",
@@ -56,12 +60,8 @@ RUN = (
 )
 # How a line begins that no test runs, and why.
 NOT_RUN = {
-    "pip install": "a server's libraries: the suite runs in such an installation",
+    "/opt/clauseway/bin/pip": "a server's libraries: the suite runs in such an installation",
     "python3 -m venv": "the same",
-    "useradd": "changes the accounts of the machine",
-    "install -d": "writes into /etc",
-    "cp deploy/": "writes into /etc; test_deployment.py holds the units",
-    "systemctl": "needs systemd; test_deployment.py holds the units",
     "systemd-run": "needs systemd; `doctor` has tests of its own",
 }
 
@@ -69,11 +69,12 @@ NOT_RUN = {
 def section(heading: str) -> str:
     begin = re.search(rf"(?m)^#+ {re.escape(heading)}\n", PAGE)
     assert begin, heading
-    return re.split(r"(?m)^#+ ", PAGE[begin.end() :])[0]
+    return re.split(r"(?m)^##+ ", PAGE[begin.end() :])[0]
 
 
 def lines(text: str) -> list[str]:
-    """The commands of indented blocks, without their comments."""
+    """The commands of indented blocks, without their comments. Fenced blocks are files."""
+    text = re.sub(r"(?ms)^```.*?^```$", "", text)
     return [re.sub(r"\s{2,}#.*", "", line).strip() for line in re.findall(r"(?m)^    (\S.*)$", text)]
 
 
@@ -322,7 +323,7 @@ def test_from_one_machine_to_several(walk: Walk, tmp_path: Path, monkeypatch: py
     settled_book.make(fleet.first.root)
     secret = answer("key", "create", "--organisation", "acme", "--seller", "openai", home=fleet.first.root)["secret"]
     assert run("budget", "set", "--organisation", "acme", "--amount", "50", home=fleet.first.root).returncode == 0
-    walk.line(heading, "pip install", {})
+    walk.line(heading, "/opt/clauseway/bin/pip", {})
     walk.line(heading, "systemctl stop", {})
     there = {"postgresql://clauseway:secret@db.example/clauseway": new_database()}
     assert "are the same in both places" in walk(heading, "clauseway home migrate", there)
@@ -396,6 +397,22 @@ def test_from_one_machine_to_several(walk: Walk, tmp_path: Path, monkeypatch: py
     (budget,) = answer("budget", "list", home=fleet.first.root)
     # The machine was killed just now: what it spent since it said so last is still leased.
     assert 0 < cost <= Decimal(budget["spent"]) + Decimal(budget["leased"]) <= 50
+
+
+# Control data on PostgreSQL
+
+
+def test_the_role_and_the_database_of_the_page_take_a_home(walk: Walk, tmp_path: Path) -> None:
+    (made,) = re.findall(r"```sql\n(.*?)```", section("Control data on PostgreSQL"), re.DOTALL)
+    with psycopg.connect(server_address(), autocommit=True) as connection:
+        for statement in made.strip().splitlines():
+            connection.execute(statement.encode())
+    walk.home = settled_book.make(tmp_path / ".clauseway").root
+    address = re.sub(r"//.*/postgres\?", "//clauseway:secret@/clauseway?", server_address())
+    moved = run("home", "migrate", "--to", address, home=walk.home)
+    assert moved.returncode == 0, moved.stderr
+    assert (walk.home / "database.url").stat().st_mode & 0o777 == 0o600
+    assert run("audit", "verify", home=walk.home).returncode == 0
 
 
 # Backup and restore

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from clauseway.gateway.plan.settings import Telemetry
 from clauseway.gateway.transport.listener import USUAL_PORT
 from debian_programs import find
 from in_process import run
@@ -46,6 +47,13 @@ def test_systemd_takes_each_unit(unit: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_each_unit_that_opens_the_home_has_the_operators_variables() -> None:
+    """Secrets of clouds, of the lake's object storage and of the database stand there."""
+    opening = [unit.read_text() for unit in UNITS if "CLAUSEWAY_HOME=/var/lib/clauseway\n" in unit.read_text()]
+    assert len(opening) == 2
+    assert all("\nEnvironmentFile=-/etc/clauseway/secrets.env\n" in unit for unit in opening)
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_each_command_of_a_unit_exists_with_its_options(unit: Path) -> None:
     lines = [line.partition(PROGRAM)[2].rstrip("'") for line in unit.read_text().splitlines() if f"{PROGRAM} " in line]
@@ -70,6 +78,20 @@ def test_prometheus_takes_the_alerts() -> None:
         pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
     done = subprocess.run([*promtool, "check", "rules", ALERTS], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_the_configuration_that_the_page_gives(tmp_path: Path) -> None:
+    promtool = find("promtool", "prometheus", "promtool")
+    if promtool is None:
+        pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
+    (given,) = re.findall(r"```yaml\n# /etc/prometheus/prometheus.yml\n(.*?)```", section("Alerts"), re.DOTALL)
+    (tmp_path / "prometheus.yml").write_text(given)
+    (tmp_path / "clauseway-alerts.yml").write_bytes(ALERTS.read_bytes())
+    done = subprocess.run([*promtool, "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (job,) = YAML(typ="safe").load(given)["scrape_configs"]
+    assert job["job_name"] == "clauseway"
+    assert job["static_configs"][0]["targets"] == [f"127.0.0.1:{Telemetry().metrics_port}"]
 
 
 # A gateway's figures for its journal · the alert that they raise
