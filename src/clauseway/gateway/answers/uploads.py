@@ -167,7 +167,7 @@ class _Reading:
             line = read_line(self.body[span.begin : span.end])
             model = line.properties.model or ""
             needs = line.properties.needs(line.body)
-            check_not_stored(BY_NAME[line.operation], needs)
+            check_not_stored(line.properties)
             in_batch = needs._replace(bits=needs.bits | _BATCH)
             self._meet(span, line, self._select(line, in_batch))
         except BadBody as error:

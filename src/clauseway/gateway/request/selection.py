@@ -8,7 +8,6 @@ nobody knows.
 import re
 from typing import Final, NamedTuple, NoReturn
 
-from clauseway.catalog import BITS, Capability
 from clauseway.gateway.request.batch_contents import LineGroup, batch_scale, decode_contents
 from clauseway.gateway.request.issued import IssuedResource
 from clauseway.gateway.request.refusals import Refused
@@ -20,9 +19,8 @@ from clauseway.gateway.wire.batch_files import Batching
 from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.escapes import text_bytes
 from clauseway.gateway.wire.operations import BY_NAME, Operation, RequestLine
-from clauseway.gateway.wire.requests import ChatRequest, RequestProperties
+from clauseway.gateway.wire.requests import ChatRequest, RequestProperties, ResponsesRequest
 
-_STORED: Final = BITS[Capability.STORED_STATE]
 _NO_MODEL: Final = "The request names no model. GET /v1/models lists those that are served here."
 _NO_INPUT_FILE: Final = (
     "The request names no file. Upload one with purpose batch and name it as input_file_id."
@@ -308,13 +306,19 @@ class Selector:
         return f" Keys that buy from {' or '.join(others)} may be served." if others else ""
 
 
-def check_not_stored(operation: Operation, needs: Needs) -> None:
-    """Raise Refused where a chat completion of a batch is to be stored: nobody would learn its
-    identifier here, so nobody could read or delete it."""
-    if needs.bits & _STORED and operation.name == "chat":
+def check_not_stored(properties: RequestProperties) -> None:
+    """Raise Refused where an answer of a batch is to be stored: nobody would learn its identifier
+    here, so nobody could read or delete it. A response that leaves `store` out asks for nothing."""
+    if isinstance(properties, ChatRequest):
+        is_stored, named, instead = properties.store, "Chat completions", "Leave out store."
+    elif isinstance(properties, ResponsesRequest):
+        is_stored, named, instead = properties.store, "Responses", "Write store: false."
+    else:
+        return
+    if is_stored:
         message = (
-            "Chat completions of a batch are not stored through this gateway, because what is "
-            "stored could not be read or deleted here. Leave out store."
+            f"{named} of a batch are not stored through this gateway, because what is "
+            f"stored could not be read or deleted here. {instead}"
         )
         raise Refused(errors.NOT_OFFERED, message, param="store")
 
