@@ -261,3 +261,29 @@ def test_books_that_were_edited_are_told_to_be(client: TestClient, home: Home, t
         books.execute("UPDATE settlements SET receipt = receipt || 'x' WHERE sequence = 2")
     page = client.get("/auditor/check/books").text
     assert "not as they were written" in page
+
+
+def test_the_log_is_folded_by_day_the_latest_open(client: TestClient) -> None:
+    page = client.get("/auditor").text
+    days = re.findall(r'<details class="fine log-day" id="log-(\S+)"( open)?><summary>(\S+): (\d+) entr', page)
+    assert [day for day, *_ in days] == sorted({day for day, *_ in days}, reverse=True)
+    assert [bool(is_open) for _, is_open, *_ in days] == [True, *[False] * (len(days) - 1)]
+    listed = page[page.index('id="log"') : page.index('id="facts"')]
+    assert sum(int(count) for *_, count in days) == listed.count('<th scope="row">')
+
+
+def test_a_withdrawn_key_says_who_withdrew_it_and_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAUSEWAY_KEYS", str(tmp_path / "keys"))
+    home = Home(tmp_path / "home").make()
+    create_key(home, "openai")
+    [public] = trusted_keys(home)["openai"]
+    withdraw_key(home, "openai", public, "it leaked")
+    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    page = TestClient(create_app(source, hosts=["*"])).get("/auditor").text
+    assert re.search(rf"OpenAI <code>\S+</code> withdrawn by {acting()} on \d+-\d\d-\d\d: it leaked", page)
+
+
+def test_launches_say_the_result_in_a_sentence(client: TestClient) -> None:
+    page = client.get("/auditor/launches").text
+    found = r'<p class="verdict \w+">(No breach was found|One breach was found|[\d,]+ breaches were found)'
+    assert re.search(found + r"(; [\d,]+ of [\d,]+ products cannot be told| among [\d,]+ products?)\.</p>", page)

@@ -219,7 +219,10 @@ AUDITOR = AuditorContext(
     log=(
         LogShown(number=7, at="2026-05-01T00:00:00Z", who="ana", act="fact added", subject="F1", why="", digest="5e5e"),
     ),
-    keys=(KeyShown("OpenAI", "SHA256:abc"),),
+    keys=(
+        KeyShown("OpenAI", "SHA256:def", "withdrawn by ana on 2026-05-02: it leaked"),
+        KeyShown("OpenAI", "SHA256:abc"),
+    ),
 )
 CHECK = CheckContext(
     title="The statement of 2026-04, settled again",
@@ -427,6 +430,7 @@ LAUNCHES = LaunchesContext(
     known_at="2026-06-30",
     listings="models_dev_openai_listings.csv",
     breaches=1,
+    result="One breach was found; 2 of 81 products cannot be told.",
     lanes=(
         LaunchLane(
             product="gpt-5.5",

@@ -48,12 +48,18 @@ class LogShown(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     digest: str
 
+    @property
+    def day(self) -> str:
+        return self.at[:10]
+
 
 class KeyShown(msgspec.Struct, frozen=True):
-    """A public key that the home vouches for, by its fingerprint."""
+    """A public key that the home vouches for, by its fingerprint; `withdrawn` says who withdrew it,
+    when and why, and is empty of one that counts."""
 
     party: str
     fingerprint: str
+    withdrawn: str = ""
 
 
 class AuditorContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,13 +159,14 @@ class YearMark(msgspec.Struct, frozen=True):
 
 class LaunchesContext(msgspec.Struct, frozen=True, kw_only=True):
     """Launches as lanes, those on other clouds than the `first` one; `others` says how many products
-    were seen on no other cloud."""
+    were seen on no other cloud, `result` in a sentence what was found."""
 
     title: str
     first: str
     known_at: str
     listings: str
     breaches: int
+    result: str
     lanes: tuple[LaunchLane, ...]
     years: tuple[YearMark, ...]
     others: int

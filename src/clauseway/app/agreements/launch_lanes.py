@@ -53,7 +53,8 @@ def launches_page(opened: Opened, known_at: KnownAt) -> LaunchesContext | None:
         known_at=str(known_at.to_the_second()),
         listings=audit.listings,
         breaches=audit.breaches,
-        lanes=lanes,
+        result=_result(audit.breaches, elsewhere, len(products)),
+        lanes=tuple(sorted(lanes, key=_attention)),
         years=tuple(
             YearMark(_x(max(day, begin), begin, end), str(day.year))
             for day in [begin.replace(day=1, month=1), *years]
@@ -62,6 +63,21 @@ def launches_page(opened: Opened, known_at: KnownAt) -> LaunchesContext | None:
         others=len(products) - len(lanes),
         command="clauseway agreement listings launches",
     )
+
+
+def _attention(lane: LaunchLane) -> int:
+    """Breaches come first, then launches that cannot be told."""
+    return 0 if lane.breach else 1 if _SHORT[Order.CANNOT_TELL] in lane.said else 2
+
+
+def _result(breaches: int, elsewhere: Sequence[AuditRow], products: int) -> str:
+    """Return what was found in a sentence: `No breach was found; 2 of 41 products cannot be told.`"""
+    counted = {0: "No breach was found", 1: "One breach was found"}
+    sentence = counted.get(breaches, f"{breaches:,} breaches were found")
+    untold = {row.product for row in elsewhere if row.order is Order.CANNOT_TELL}
+    if not untold:
+        return f"{sentence} among {products:,} {'product' if products == 1 else 'products'}."
+    return f"{sentence}; {len(untold):,} of {products:,} products cannot be told."
 
 
 def _lane(

@@ -4,13 +4,19 @@ The screen itself reads what is recorded. A check settles again or reads every r
 of its own that somebody asks for.
 """
 
+from collections.abc import Iterator
 from importlib import import_module
 
 from clauseway.app.books.audit_log import list_log, verify_books
 from clauseway.app.books.month_states import month_states
 from clauseway.app.books.register import list_facts
 from clauseway.app.books.settled import latest_settlements
-from clauseway.app.books.trusted_keys import fingerprint, trusted_keys
+from clauseway.app.books.trusted_keys import (
+    fingerprint,
+    trusted_keys,
+    withdrawal_text,
+    withdrawals,
+)
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statements import cents
@@ -55,13 +61,18 @@ def auditor_page(
         ),
         facts=tuple(_facts(opened, known_at)),
         log=tuple(map(_logged, reversed(list_log(home, limit=_LOG_ROWS_MAX)))),
-        keys=tuple(
-            KeyShown(words.name(party), fingerprint(public))
-            for party, publics in sorted(trusted_keys(home).items())
-            for public in publics
-        ),
+        keys=tuple(_keys(home, words)),
         alerts=alerts,
     )
+
+
+def _keys(home: Home, words: Wording) -> Iterator[KeyShown]:
+    """Yield the withdrawn keys, which need attention, and then those that count."""
+    for (party, public), ended in sorted(withdrawals(home).items()):
+        yield KeyShown(words.name(party), fingerprint(public), withdrawal_text(ended))
+    for party, publics in sorted(trusted_keys(home).items()):
+        for public in publics:
+            yield KeyShown(words.name(party), fingerprint(public))
 
 
 def _facts(opened: Opened, known_at: KnownAt) -> list[FactShown]:
