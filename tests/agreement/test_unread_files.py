@@ -1,4 +1,4 @@
-"""Nothing in an agreement's folder is passed over without a word.
+"""Nothing in an agreement's folder is skipped without a word.
 
 A file that an author would take for a document and that is none is refused; any other is named by `check`.
 """

@@ -1,4 +1,4 @@
-"""A configuration that changes while requests run: taken over, or reported and without effect."""
+"""A configuration that changes while requests run: reloaded, or reported and without effect."""
 
 import shutil
 import threading

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clauseway.gateway.wire.made import made_in
+from clauseway.gateway.wire.stateful_resources import resource_in
 
 STATUS = [
     ("queued", True), ("in_progress", True), ("validating", True), ("finalizing", True), ("cancelling", True),
@@ -15,17 +15,17 @@ STATUS = [
 
 @pytest.mark.parametrize(("status", "pending"), STATUS)
 def test_whether_usage_is_still_to_come(status: str | None, pending: bool) -> None:
-    made = made_in(json.dumps({"id": "x_1", "status": status}).encode())
+    made = resource_in(json.dumps({"id": "x_1", "status": status}).encode())
     assert made is not None
     assert (made.id, made.pending) == ("x_1", pending)
 
 
 @pytest.mark.parametrize("answer", [b"", b"{", b"[]", b'{"id":5}', b'{"id":""}', b'{"object":"list"}', b"\xff"])
 def test_answers_that_name_nothing(answer: bytes) -> None:
-    assert made_in(answer) is None
+    assert resource_in(answer) is None
 
 
 def test_a_batch_names_its_files() -> None:
-    made = made_in(b'{"id":"batch_1","status":"completed","output_file_id":"file-o","error_file_id":null}')
+    made = resource_in(b'{"id":"batch_1","status":"completed","output_file_id":"file-o","error_file_id":null}')
     assert made is not None
     assert made.files == ("file-o",)

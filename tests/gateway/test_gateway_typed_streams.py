@@ -49,8 +49,8 @@ def test_every_byte_goes_on_and_the_last_event_is_held(cut_at: list[int], crlf: 
     assert not stream.failed
     assert stream.units is not None
     assert dict(stream.units) == {Unit.INPUT_TOKENS: 21, Unit.CACHED_INPUT_TOKENS: 4, Unit.OUTPUT_TOKENS: 8}
-    assert stream.made is not None
-    assert stream.made.id == "resp_1"
+    assert stream.resource is not None
+    assert stream.resource.id == "resp_1"
 
 
 # What has come → whether anything may go to the caller yet.

@@ -20,6 +20,15 @@ FORMER = [
     ("keeper", "credential cache"),
     ("tally", "counters"),
     ("twin", "fake cloud"),
+    ("situation", "legal position"),
+    ("told", "reported"),
+]
+# Words that once stood in texts for people | what is said now
+FORMER_TEXT = [
+    (r"passed[ -]over", "skipped"),
+    (r"front[ -]doors?", "API, front end, listener or screen"),
+    (r"plans? (that )?(is|was|are|were) taken over", "reloaded"),
+    (r"takes? over a (new plan|changed)", "reloads"),
 ]
 PRONOUNS = {"one", "found", "told"}
 
@@ -77,6 +86,23 @@ def test_the_word_of_the_field_is_the_name(former: str, word: str) -> None:
     named = re.compile(rf"(^|_){former}s?(_|$)|{former.title()}(s|[A-Z]|$)", re.IGNORECASE)
     using = {f"{path}: {name}" for path, name in bound_names() if named.search(name)}
     assert using == set(), f"write {word}"
+
+
+@cache
+def texts() -> dict[str, str]:
+    """Every source, document and test by its path, without the records of choices and releases."""
+    root = SOURCE.parents[1]
+    paths = [path for folder in ("src", "docs", "tests") for path in (root / folder).rglob("*") if path.is_file()]
+    paths += [root / "README.md", root / "CONTRIBUTING.md"]
+    kinds = {".py", ".md", ".toml", ".j2"}
+    kept = [path for path in paths if path.suffix in kinds and "choices" not in path.parts and path != Path(__file__)]
+    return {str(path.relative_to(root)): path.read_text("utf-8") for path in kept}
+
+
+@pytest.mark.parametrize(("former", "word"), FORMER_TEXT)
+def test_a_text_says_the_word_of_the_field(former: str, word: str) -> None:
+    said = re.compile(former.replace(" ", r"\s+"), re.IGNORECASE)
+    assert [path for path, text in texts().items() if said.search(text)] == [], f"write {word}"
 
 
 def test_no_pronoun_is_a_name() -> None:

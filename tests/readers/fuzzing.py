@@ -10,7 +10,7 @@
 An input has a number; seed and number make it again. What failed is written to the folder, the smallest
 of each kind; `kept/READER` holds those that were mended, and the suite gives them again. The record is
 written after each reader. With `--once` it is of the longest run: what earlier runs wrote stays, each with
-its commit, and a reader that had the seed in one of them is passed over.
+its commit, and a reader that had the seed in one of them is skipped.
 """
 
 import argparse

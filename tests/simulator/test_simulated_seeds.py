@@ -65,7 +65,7 @@ def test_there_are_twenty_bugs_and_each_stands_in_the_source() -> None:
 
 
 def test_a_seed_that_is_known_for_another_python_is_not_missed() -> None:
-    """The command ends well there, as the test below is passed over."""
+    """The command ends well there, as the test below is skipped."""
     seen, unseen = FoundBug("a", LAWS[0], 7), FoundBug("b", LAWS[0], -1)
     assert missed([seen, unseen], SEEDS_OF) == [unseen]
     assert missed([seen, unseen], (3, 12)) == []

@@ -1,7 +1,7 @@
 """Sandbox: simulated clouds in their real wire formats, the traffic that is replayed, and the clock
 it runs by.
 
-Seven *fake clouds* stand for the front doors of six real ones. Each is a function from a received
+Seven *fake clouds* stand for the APIs of six real ones. Each is a function from a received
 request to an answer: it checks that cloud's real authentication (SigV4 is recomputed with botocore,
 Oracle's request signature and the tokens of Entra and Google are verified with their public keys,
 and the tokens' endpoints are there too), answers in that cloud's shapes, and refuses in that

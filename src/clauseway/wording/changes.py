@@ -117,7 +117,7 @@ def expanded(groups: Sequence[ChangeGroup]) -> set[Combination]:
 
 
 # Words for a change, by the outcomes before and after: between party and act, and behind the act.
-_TOLD = {
+_CHANGE_WORDS = {
     (Outcome.UNSTATED, Outcome.PERMITTED): ("may", ""),
     (Outcome.FORBIDDEN, Outcome.PERMITTED): ("may now", ""),
     (Outcome.CONDITIONAL, Outcome.PERMITTED): ("may now", " without condition"),
@@ -243,7 +243,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         if box.after is Outcome.UNSTATED:
             return f"nothing states any more whether {who} may {act}{to}{where}"
         who = _others(who)
-        may, behind = _TOLD[box.before, box.after]
+        may, behind = _CHANGE_WORDS[box.before, box.after]
         # "Anyone may not" could be read as "not everyone may".
         if box.after is Outcome.FORBIDDEN and who == "anyone":
             who, may = "nobody", "may"

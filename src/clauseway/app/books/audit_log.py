@@ -20,7 +20,7 @@ from clauseway.storage.control.audit_check import CheckedLog, check, check_in_pa
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 # Beyond these, a refusal says how many more there are.
-_TOLD_PROBLEMS = 20
+_PROBLEMS_REPORTED_MAX = 20
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,7 +149,7 @@ def refuse_edited(control: Control) -> None:
     checked: CheckedLog = check_in_part(control)
     if checked.problems:
         # A few show what was done; of a book that was written over there would be thousands.
-        problems = checked.problems[:_TOLD_PROBLEMS]
+        problems = checked.problems[:_PROBLEMS_REPORTED_MAX]
         if more := len(checked.problems) - len(problems):
             last = msgspec.structs.replace(
                 problems[-1],

@@ -729,9 +729,9 @@ def _checked_reason(why: str) -> str:
     reason = why.strip()
     if not reason or len(reason) > _WHY_MAX or not reason.isprintable():
         problem = "no reason" if not reason else "the reason cannot be kept"
-        told_why = "whoever reads the corrections that this causes is told why"
+        reason = "whoever reads the corrections that this causes is told why"
         remedy = f"Say why in one line of at most {_WHY_MAX} characters: --why …"
-        raise InvalidInput(Problem(what=problem, why=told_why, where="--why", remedy=remedy))
+        raise InvalidInput(Problem(what=problem, why=reason, where="--why", remedy=remedy))
     return reason
 
 

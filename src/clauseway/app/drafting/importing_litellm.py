@@ -57,7 +57,7 @@ _COSTS: Mapping[str, Unit] = {
 _NEITHER = "no agreement, recorded fact or catalogue knows it, so it may be a slip in one they know"
 _TAKEN_OVER = (
     "`clauseway config check` finds every mistake in it, `clauseway config show` prints what is in "
-    "force; a running gateway takes over a changed file by itself."
+    "force; a running gateway reloads a changed file by itself."
 )
 # Where no agreement is in force.
 _NOTHING_NAMED = Catalog(

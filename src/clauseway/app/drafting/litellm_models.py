@@ -44,7 +44,7 @@ _OWN_SERVERS: Mapping[str, str] = {
 _OPENAI_MODEL = re.compile(r"^(gpt|chatgpt|o\d|text-embedding|whisper|tts|omni-moderation|dall-e)")
 # Parameters that are reported, not carried: the gateway does them by itself, or clients say them.
 _CLIENTS = "requests pass as clients write them: set it there"
-_TOLD: Mapping[str, str] = {
+_REPORTED: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "temperature",
@@ -192,7 +192,7 @@ class ModelEntry:
     def sentences(self) -> list[tuple[str, str]]:
         """Return every parameter that nobody took, with what there is instead, and the remarks."""
         rest = [
-            (key, _TOLD.get(key, "nothing here reads it"))
+            (key, _REPORTED.get(key, "nothing here reads it"))
             for key in [*self._params, *self.model.info, *self.model.others]
             if key not in self._taken
         ]

@@ -22,7 +22,7 @@ _DATABASE = "control data lies in the home; on PostgreSQL after `clauseway home 
 _REDIS = "processes share limits and budgets by themselves: `clauseway serve --workers`"
 _CACHE = "answers are not cached; clouds' own prompt caching passes through"
 # The sentence for a setting that is not carried over: what stands in its place here.
-_TOLD: Mapping[str, str] = {
+_REPORTED: Mapping[str, str] = {
     "master_key": _KEYS,
     "custom_auth": _KEYS,
     "enable_jwt_auth": _KEYS,
@@ -133,7 +133,7 @@ def _instead(setting: LitellmSetting) -> str:
         return "deployments are asked in the order of the file, with what room they have"
     if setting.key in _CALLBACKS:
         return "spans and figures go out by [telemetry]: otlp_endpoint, metrics"
-    return _TOLD.get(setting.key, "nothing here reads it")
+    return _REPORTED.get(setting.key, "nothing here reads it")
 
 
 def _seconds(key: str) -> Callable[[Any], list[tuple[str, str, object]]]:

@@ -150,8 +150,8 @@ def _print(out: Console, view: AuditView) -> None:
     _print_providers(out, view.providers)
     count = "One breach is" if view.breaches == 1 else f"{view.breaches or 'No'} breaches are"
     verdict = f"{count} evidenced."
-    untold = sum(row.order is Order.CANNOT_TELL for row in view.rows)
-    out.print(f"\n{verdict} Where the evidence cannot tell: {untold}.", style="bold")
+    undecided = sum(row.order is Order.CANNOT_TELL for row in view.rows)
+    out.print(f"\n{verdict} Where the evidence cannot tell: {undecided}.", style="bold")
 
 
 def _print_evidence(out: Console, first: str, row: AuditRow) -> None:

@@ -199,7 +199,7 @@ def sign(
       clauseway party key create --party openai
       clauseway statement sign may.json --party openai
     """
-    return _told_signing(
+    return _report_signing(
         _loaded("signing").sign(home_at(home), file, read_statement(file), party, key), as_json
     )
 
@@ -290,7 +290,7 @@ def countersign(
     done = _loaded("signing").countersign(
         home_at(home), file, given, party, key, pack_, why.strip()
     )
-    return _told_signing(done, as_json)
+    return _report_signing(done, as_json)
 
 
 @app.command()
@@ -375,7 +375,7 @@ def _loaded(report: str) -> Any:
     return import_module(f"clauseway.app.reports.{report}")
 
 
-def _told_signing(signing: Any, as_json: bool) -> int:
+def _report_signing(signing: Any, as_json: bool) -> int:
     answer(as_json, signing, lambda: print_signing(console(), signing))
     return 0
 

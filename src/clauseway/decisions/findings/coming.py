@@ -50,7 +50,7 @@ def bears_on(catalog: Catalog, term: AnyTerm) -> frozenset[str]:
     return frozenset(name for name in names if catalog.overlap([name], _products(term)))
 
 
-def situation_of(sheet: Sheet) -> Hashable:
+def position_of(sheet: Sheet) -> Hashable:
     """Return what of a sheet decides its answers, whenever the events came.
 
     Which terms hold and which have ended, in the order in which they did; the days do not matter.

@@ -1,15 +1,15 @@
 """Find for each term a question whose answer it changes: outcome, reasons or conditions.
 
-A term is tried in every situation in which it stands or has ended, and there on every combination
-that is told apart: the answer is compared with that of the same agreement without the term. This is
+A term is tried in every legal position in which it stands or has ended, and there on every
+combination that is told apart: the answer is compared with that of the same agreement without the term. This is
 done as the register stands, at each point of knowledge and under every reading, and again as if
 nothing had been recorded but the events that the term waits for. A right may stand by until an
 event ends what forbids it, so each term without an effect so far is tried once more with the events
 that may come (see `coming`). Where no answer changes, the term has no effect.
 
 A question whose outcome changes says more than one whose reasons change. Where the first question
-of a term is of the second sort, one of the first may be looked for in every other situation, with
-all that is known, under the default readings and those under which the term stands.
+of a term is of the second sort, one of the first may be looked for in every other legal position,
+with all that is known, under the default readings and those under which the term stands.
 """
 
 from collections.abc import Collection, Hashable, Iterator, Mapping
@@ -35,7 +35,7 @@ from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.findings.coming import (
     bears_on,
-    situation_of,
+    position_of,
     supposed_event,
     supposing,
     suppositions,
@@ -74,7 +74,7 @@ def effects(
     """Return an effect of each term that has one, by the term's id.
 
     Terms of the kinds that decide nothing have none. With `outcomes`, a question whose outcome
-    changes is looked for in every situation, which takes about ten times as long.
+    changes is looked for in every legal position, which takes about ten times as long.
     """
     search = _Search(agreement, catalog)
     search.among(_Knowledge(facts, False, ()))
@@ -237,7 +237,7 @@ class _Search:
         outcomes_alone: bool = False,
         about: Collection[str] | None = None,
     ) -> None:
-        """Try the terms without an effect so far in every situation.
+        """Try the terms without an effect so far in every legal position.
 
         Of products named by `about` alone, only in those that were not tried before.
         """
@@ -260,8 +260,8 @@ class _Search:
                 self.effects[term] = effect
 
     def _has_tried(self, term: str, sheet: Sheet) -> bool:
-        """Return whether a term was tried before in the situation of a sheet."""
-        case = (term, situation_of(sheet))
+        """Return whether a term was tried before in the legal position of a sheet."""
+        case = (term, position_of(sheet))
         if case in self._tried:
             return True
         self._tried.add(case)
@@ -277,7 +277,7 @@ class _Search:
         readings: Mapping[str, str],
         outcomes_alone: bool,
     ) -> Effect | None:
-        """Return a question of a situation whose answer the term changes; None if there is none.
+        """Return a question of a position whose answer the term changes; None if there is none.
 
         A question whose outcome changes goes before others, or is looked for alone. `findings`
         keeps the findings with the term, which are those of every other term of the sheet too.

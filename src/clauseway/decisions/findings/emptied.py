@@ -1,7 +1,7 @@
 """Find the rights that other terms empty: what they grant is forbidden wherever they grant it.
 
 A right is a permission, or what a licence lets its holder do, for one action. It is tried in every
-situation in which it is in force, on each combination that it covers. Where all of them are
+legal position in which it is in force, on each combination that it covers. Where all of them are
 forbidden, under every reading that lets it stand, the right is empty. It is no mistake of one term:
 kind decides between two terms, and what forbids goes before what grants. A right that some event
 may free of what forbids it stands by, and is not empty.
@@ -17,7 +17,7 @@ from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.engine import decide_act
-from clauseway.decisions.findings.coming import bears_on, situation_of, supposing, suppositions
+from clauseway.decisions.findings.coming import bears_on, position_of, supposing, suppositions
 from clauseway.decisions.findings.effects import choices_of_readings, readings_named
 from clauseway.decisions.rights import given_by_right
 from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
@@ -88,10 +88,10 @@ class _Search:
         held: Iterable[tuple[Permission | Licence, Sheet]],
         seen: set[Hashable],
     ) -> None:
-        """Try one right, in each situation that was not seen before."""
+        """Try one right, in each legal position that was not seen before."""
         for right, sheet in held:
-            if right.id == term.id and (situation := situation_of(sheet)) not in seen:
-                seen.add(situation)
+            if right.id == term.id and (position := position_of(sheet)) not in seen:
+                seen.add(position)
                 self._try(right, sheet, recorded=False)
 
     def _held(
@@ -100,7 +100,7 @@ class _Search:
         facts: FactRegister,
         about: Collection[str] | None = None,
     ) -> Iterator[tuple[Permission | Licence, Sheet]]:
-        """Yield each situation with each right that is in force in it."""
+        """Yield each legal position with each right that is in force in it."""
         known_at = KnownAt.everything()
         table = DecisionTable(self._agreement, self._catalog, facts, known_at, readings)
         for sheet in table.sheets(about):

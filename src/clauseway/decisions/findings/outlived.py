@@ -1,7 +1,7 @@
 """Find what stays reserved to parties whose own right to it has ended.
 
-An exclusivity that stands by itself does not end with the right that it protects. In every situation
-in which it is in force, the acts inside it are decided. Where an act was permitted inside it, and
+An exclusivity that stands by itself does not end with the right that it protects. In every legal
+position in which it is in force, the acts inside it are decided. Where an act was permitted inside it, and
 later each of them lacks a right that was lost, nobody is left who may act, until somebody is granted
 it anew.
 """

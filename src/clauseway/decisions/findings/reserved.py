@@ -1,7 +1,7 @@
 """Find what is reserved to nobody: whoever may act by one term is forbidden to by another.
 
-In every situation in which an exclusivity is in force, the acts inside it are decided. Where all
-acts with a product are forbidden, nobody is left who may act: those outside are kept out by the
+In every legal position in which an exclusivity is in force, the acts inside it are decided. Where
+all acts with a product are forbidden, nobody is left who may act: those outside are kept out by the
 exclusivity itself.
 """
 
@@ -75,7 +75,7 @@ def _until(
     closed: ReservedToNobody, tables: Iterable[DecisionTable], facts: FactRegister
 ) -> date | None:
     """Return the first day on which an act inside is not forbidden any more, or is not reserved."""
-    # Situations that recur are walked once, so each later day is decided for itself.
+    # Legal positions that recur are walked once, so each later day is decided for itself.
     inside_it = [
         (sheet.case, msgspec.structs.replace(act, product=closed.product))
         for table in tables
@@ -108,7 +108,7 @@ def _until(
 
 
 def _on(case: Case, facts: FactRegister, day: date) -> Case:
-    """Return the case as it stands on another day. A situation's own facts are not all of them."""
+    """Return the case as it stands on another day. A position's own facts are not all of them."""
     question = msgspec.structs.replace(case.question, as_of=day)
     force = in_force(case.agreement, facts, day, question.known_at, question.readings)
     return Case.of(case.agreement, case.catalog, force, facts, question)
@@ -122,7 +122,7 @@ def _is_inside(case: Case, state: TermState, act: Act) -> bool:
 
 
 class _Search:
-    """What is free somewhere, and what is forbidden throughout a situation."""
+    """What is free somewhere, and what is forbidden throughout a legal position."""
 
     def __init__(self) -> None:
         self._free: set[_Reserved] = set()
@@ -132,7 +132,7 @@ class _Search:
         self._forbidden: set[_Reserved] = set()
 
     def look(self, state: TermState, sheet: Sheet) -> None:
-        """Decide the acts inside an exclusivity in a situation, until one is not forbidden."""
+        """Decide the acts inside an exclusivity in a legal position, until one is not forbidden."""
         case, term = sheet.case, state.term
         assert isinstance(term, Exclusivity)
         forbidding: dict[_Reserved, set[str]] = {}

@@ -1,10 +1,10 @@
 """Sort names into classes that have the same answer, so that a table decides each class once.
 
-ActContexts For an action and a product: the terms and facts that bear on it, and when.
-Situation   The terms and facts that bear on it from a day on. Equal situations have equal
-            answers, whatever the product and the day.
-Partitions  The names that a situation distinguishes: parties, other parties, clouds, segments,
-            sellers and regions. All other names form one class.
+ActContexts    For an action and a product: the terms and facts that bear on it, and when.
+LegalPosition  The terms and facts that bear on it from a day on. Equal legal positions have equal
+               answers, whatever the product and the day.
+Partitions     The names that a legal position distinguishes: parties, other parties, clouds,
+               segments, sellers and regions. All other names form one class.
 """
 
 from bisect import bisect_right, insort
@@ -80,10 +80,10 @@ class Bearing(msgspec.Struct, frozen=True, gc=False):
     within: tuple[int, ...]
 
 
-class Situation(msgspec.Struct, frozen=True, gc=False):
+class LegalPosition(msgspec.Struct, frozen=True, gc=False):
     """Everything that an answer about an action and a product may rest on, on a day.
 
-    Equal situations have equal answers. `facts` pairs the place of a fact in the register with the
+    Equal positions have equal answers. `facts` pairs the place of a fact in the register with the
     number of its turns that are past. `product` says if it is a product and not a class, if its
     class is ever sold, and the day by which it had shipped. `ahead` are the places of ship-first that
     binds what first ships since a day that is still ahead.
@@ -166,8 +166,8 @@ class ActContext:
         places = _facts_on(text, action, product, bearings)
         self._facts = [(place, _turns(text.known_facts.facts[place], leads)) for place in places]
 
-    def situations(self) -> Iterator[tuple[date, Situation]]:
-        """Yield in order each day on which something changes, with the situation from then on.
+    def positions(self) -> Iterator[tuple[date, LegalPosition]]:
+        """Yield in order each day on which something changes, with the legal position from then on.
 
         The first day is the first on which anything is stated.
         """
@@ -195,15 +195,15 @@ class ActContext:
             for bearing in begun.get(day, ()):
                 insort(live, bearing, key=_place)
             if day >= first:
-                yield day, self._situation(day, live, ended, comments)
+                yield day, self._position(day, live, ended, comments)
 
-    def _situation(
+    def _position(
         self, day: date, live: Sequence[Bearing], ended: "_Ended", comments: Mapping[date, str]
-    ) -> Situation:
+    ) -> LegalPosition:
         text = self._text
         catalog_entry = text.catalog.products.get(self._product)
         dated = any(isinstance(text.live[bearing.place].term, Precedence) for bearing in live)
-        return Situation(
+        return LegalPosition(
             action=self._action,
             product=(
                 catalog_entry is not None,
@@ -554,7 +554,7 @@ class Classes(msgspec.Struct, frozen=True, gc=False):
         return self._offsets[step]
 
 
-# The names that a situation distinguishes, in classes, by part.
+# The names that a legal position distinguishes, in classes, by part.
 Partition = dict[Part, Classes]
 # The parts whose names are sorted into classes: a row of a table is of one action and product.
 _PARTED = tuple(part for part in PARTS if part.name not in ("action", "product"))
@@ -562,7 +562,7 @@ _PARTY, _CLOUD, _SELLER = BY_NAME["party"], BY_NAME["cloud"], BY_NAME["seller"]
 
 
 class Partitions:
-    """The partitions of an agreement's situations. Equal partitions share their classes."""
+    """The partitions of an agreement's legal positions. Equal partitions share their classes."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
@@ -570,20 +570,20 @@ class Partitions:
             action: {part: part.allowed(text.catalog, action) for part in _PARTED}
             for action in ACTIONS
         }
-        # The same terms bear on many situations.
+        # The same terms bear on many legal positions.
         self._distinctions: dict[Bearing, _Distinctions] = {}
         self._classes: dict[tuple[tuple[str, ...], frozenset[NAMES]], Classes] = {}
 
-    def of(self, situation: Situation, *, for_another: bool = False) -> Partition:
-        """Return the partition of a situation; of serving, either for itself or for another."""
-        bearings = (*situation.live, *situation.ended)
-        facts = (self._text.known_facts.facts[place] for place, _ in situation.facts)
+    def of(self, position: LegalPosition, *, for_another: bool = False) -> Partition:
+        """Return the partition of a position; of serving, either for itself or for another."""
+        bearings = (*position.live, *position.ended)
+        facts = (self._text.known_facts.facts[place] for place, _ in position.facts)
         of_terms, of_facts = (
             map(self._distinctions_of, bearings),
             map(self._distinctions_of_fact, facts),
         )
         distinctions = _NO_DISTINCTIONS.union(*of_terms, *of_facts)
-        return self._partition(situation.action, distinctions, for_another)
+        return self._partition(position.action, distinctions, for_another)
 
     def of_nothing(self, action: str) -> Partition:
         """Return the partition in which nothing is distinguished: one class of each kind."""
@@ -598,7 +598,7 @@ class Partitions:
     def _distinctions_of_fact(self, fact: Fact) -> "_Distinctions":
         match fact:
             case Grant() | Withdrawal():
-                named = ((part, getattr(fact, part.name, None)) for part in _TOLD_APART)
+                named = ((part, getattr(fact, part.name, None)) for part in _DISTINGUISHED)
                 return frozenset((part, _alone(name)) for part, name in named if name is not None)
             case Launch():
                 operator = self._text.catalog.operators.get(fact.cloud, "")
@@ -609,18 +609,18 @@ class Partitions:
     def _partition(
         self, action: str, distinctions: "_Distinctions", for_another: bool = False
     ) -> Partition:
-        sets: dict[Part, set[NAMES]] = {part: set() for part in _TOLD_APART}
+        sets: dict[Part, set[NAMES]] = {part: set() for part in _DISTINGUISHED}
         for part, names in distinctions:
             sets[part].add(names)
         # Terms that name parties distinguish other parties too.
-        told_apart = {BY_NAME["to"]: sets[_PARTY]} | sets
+        distinguished = {BY_NAME["to"]: sets[_PARTY]} | sets
         # Where the party itself sells, terms that name sellers distinguish parties. Where another
         # sells what it serves, the seller is a name of its own.
         if not for_another:
-            told_apart[_PARTY] = sets[_PARTY] | sets[_SELLER]
-            told_apart[_SELLER] = set()
+            distinguished[_PARTY] = sets[_PARTY] | sets[_SELLER]
+            distinguished[_SELLER] = set()
         return {
-            part: self._telling_apart(names, told_apart.get(part, set()))
+            part: self._telling_apart(names, distinguished.get(part, set()))
             for part, names in self._asked[action].items()
         }
 
@@ -632,7 +632,7 @@ class Partitions:
 
 
 # The parts whose names terms or facts distinguish from all other names.
-_TOLD_APART = (_PARTY, *SCOPED)
+_DISTINGUISHED = (_PARTY, *SCOPED)
 # The sets of names that terms or facts distinguish, each with its part.
 _Distinctions = frozenset[tuple[Part, NAMES]]
 _NO_DISTINCTIONS: _Distinctions = frozenset()

@@ -29,7 +29,13 @@ from clauseway.decisions.engine import decide_act
 from clauseway.decisions.parts import ACTIONS_WITH_OTHER_PARTY, ACTIONS_WITH_SELLER, BY_NAME, Names
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act, act_on, left_out
-from clauseway.decisions.tables.classes import ActContexts, Partition, Partitions, Situation, Text
+from clauseway.decisions.tables.classes import (
+    ActContexts,
+    LegalPosition,
+    Partition,
+    Partitions,
+    Text,
+)
 from clauseway.decisions.tables.domain import products_of
 from clauseway.values import FOREVER, KnownAt
 
@@ -119,7 +125,7 @@ def _names_what_was_asked(finding: Finding) -> bool:
 
 
 class Sheet(msgspec.Struct, frozen=True):
-    """One situation from `day` on: the case that decides it, and the acts that are told apart.
+    """One legal position from `day` on: the case that decides it, and the acts that are told apart.
 
     The acts on `serve` are about what the party sells itself, or (`for_another`) about what another
     party sells.
@@ -131,11 +137,11 @@ class Sheet(msgspec.Struct, frozen=True):
     for_another: bool
 
 
-_MakeCase = Callable[[Situation, date], Case]
+_MakeCase = Callable[[LegalPosition, date], Case]
 
 
 class _Leaf:
-    """The answers of one situation: a cell for each combination of classes of names.
+    """The answers of one legal position: a cell for each combination of classes of names.
 
     Each name has an offset; a question's cell lies at the sum of its names' offsets. `cells` holds
     the cells asked for so far. `case` makes the case that the engine decides.
@@ -153,10 +159,10 @@ class _Leaf:
         "day",
         "for_another",
         "parties",
+        "position",
         "regions",
         "segments",
         "sellers",
-        "situation",
         "to",
     )
     # The offset of each name, by part.
@@ -170,20 +176,20 @@ class _Leaf:
     def __init__(
         self,
         case: Case | _MakeCase,
-        situation: Situation,
+        position: LegalPosition,
         day: date,
         names: Partition,
         *,
         for_another: bool = False,
     ) -> None:
         self._case = case
-        self.situation, self.day, self._names = situation, day, names
+        self.position, self.day, self._names = position, day, names
         self.for_another = for_another
         step = 1
         for part, classes in names.items():
             setattr(self, part.lists, classes.offsets(step))
             step *= len(classes.names)
-        # Most situations do not distinguish regions, and a look-up can skip them.
+        # Most legal positions do not distinguish regions, and a look-up can skip them.
         self.apart = len(names[_REGION].numbers) > 1
         self.cells: dict[int, _Cell] = {}
 
@@ -204,7 +210,7 @@ class _Leaf:
     @property
     def case(self) -> Case:
         if not isinstance(self._case, Case):
-            self._case = self._case(self.situation, self.day)
+            self._case = self._case(self.position, self.day)
         return self._case
 
     def decide_all(self, product: str) -> None:
@@ -255,7 +261,7 @@ class _Leaf:
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """The situations of an action and a product: `leaves[n]` holds from the nth of `days` on.
+    """The legal positions of an action and a product: `leaves[n]` holds from the nth of `days` on.
 
     `leaves[0]` holds before the first day.
     """
@@ -383,7 +389,7 @@ class DecisionTable:
         return self
 
     def sheets(self, about: Collection[str] | None = None) -> Iterator[Sheet]:
-        """Yield each situation once, with all that is told apart in it.
+        """Yield each legal position once, with all that is told apart in it.
 
         `about` keeps to some products and classes.
         """
@@ -400,7 +406,7 @@ class DecisionTable:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """Return the numbers of compiled rows, of their situations and of the verdicts in these."""
+        """Return the numbers of compiled rows, of their positions and of the verdicts in these."""
         leaves = self._compiler.leaves.values()
         return len(self._rows), len(leaves), sum(map(len, leaves))
 
@@ -421,7 +427,7 @@ class _Rows(dict[tuple[str, str], _Row]):
 
 
 class _Compiler:
-    """Turns contexts into rows. Equal situations of any product and day share a leaf."""
+    """Turns contexts into rows. Equal legal positions of any product and day share a leaf."""
 
     def __init__(self, text: Text, known_at: KnownAt, readings: Mapping[str, str]) -> None:
         self._text, self._known_at, self._readings = text, known_at, readings
@@ -429,7 +435,7 @@ class _Compiler:
         self.products = {action: frozenset(products_of(text.catalog, action)) for action in ACTIONS}
         self.products[_SOLD] = self.products[SERVE]
         self._rows: dict[tuple[str, object], _Row] = {}
-        self.leaves: dict[Situation, _Leaf] = {}
+        self.leaves: dict[LegalPosition, _Leaf] = {}
         self._for_another: dict[int, _Leaf] = {}
         self._unstated = {action: self._leaf_of_unstated(action) for action in ACTIONS}
 
@@ -446,48 +452,48 @@ class _Compiler:
     def _compiled(self, action: str, product: str) -> _Row:
         days: list[date] = []
         leaves = [self._unstated[action]]
-        for day, situation in self._contexts.context(action, product).situations():
-            leaf = self.leaves.get(situation)
+        for day, position in self._contexts.context(action, product).positions():
+            leaf = self.leaves.get(position)
             if leaf is None:
-                leaf = self.leaves[situation] = self._leaf(situation, day)
+                leaf = self.leaves[position] = self._leaf(position, day)
             if leaf is not leaves[-1]:
                 days.append(day)
                 leaves.append(leaf)
         return _Row(days, leaves)
 
-    def _leaf(self, situation: Situation, day: date) -> _Leaf:
-        return _Leaf(self._case, situation, day, self._partitions.of(situation))
+    def _leaf(self, position: LegalPosition, day: date) -> _Leaf:
+        return _Leaf(self._case, position, day, self._partitions.of(position))
 
     def for_another(self, leaf: _Leaf) -> _Leaf:
-        """Return the leaf of the same situation about what another party sells."""
+        """Return the leaf of the same legal position about what another party sells."""
         if id(leaf) not in self._for_another:
-            names = self._partitions.of(leaf.situation, for_another=True)
+            names = self._partitions.of(leaf.position, for_another=True)
             self._for_another[id(leaf)] = _Leaf(
-                leaf.case, leaf.situation, leaf.day, names, for_another=True
+                leaf.case, leaf.position, leaf.day, names, for_another=True
             )
         return self._for_another[id(leaf)]
 
     def both_sales(self, leaf: _Leaf) -> Iterator[_Leaf]:
         """Yield a leaf and, if it is about serving, the leaf about what another party sells."""
         yield leaf
-        if leaf.situation.action == SERVE:
+        if leaf.position.action == SERVE:
             yield self.for_another(leaf)
 
-    def _case(self, situation: Situation, day: date) -> Case:
+    def _case(self, position: LegalPosition, day: date) -> Case:
         text = self._text
-        placed = [(bearing.place, text.live[bearing.place]) for bearing in situation.live]
-        placed += [(bearing.place, text.ended[bearing.place]) for bearing in situation.ended]
+        placed = [(bearing.place, text.live[bearing.place]) for bearing in position.live]
+        placed += [(bearing.place, text.ended[bearing.place]) for bearing in position.ended]
         # The engine expects the terms in the order of the fold.
         placed.sort(key=lambda pair: pair[0])
         force = InForce(
             as_of=day,
             known_at=self._known_at,
-            amendments=situation.commented or ("stated",),
+            amendments=position.commented or ("stated",),
             states=tuple(state for _, state in placed),
         )
-        facts = FactRegister(tuple(text.known_facts.facts[place] for place, _ in situation.facts))
+        facts = FactRegister(tuple(text.known_facts.facts[place] for place, _ in position.facts))
         return Case.of(
-            text.agreement, text.catalog, force, facts, self._question(situation.action, day)
+            text.agreement, text.catalog, force, facts, self._question(position.action, day)
         )
 
     def _leaf_of_unstated(self, action: str) -> _Leaf:
@@ -495,7 +501,7 @@ class _Compiler:
         nothing = InForce(as_of=date.min, known_at=self._known_at, amendments=(), states=())
         text, question = self._text, self._question(action, date.min)
         case = Case.of(text.agreement, text.catalog, nothing, FactRegister(), question)
-        nowhere = Situation(action, (False, False, None), (), (), (), (), ())
+        nowhere = LegalPosition(action, (False, False, None), (), (), (), (), ())
         return _Leaf(lambda *_: case, nowhere, date.min, self._partitions.of_nothing(action))
 
     def _question(self, action: str, as_of: date) -> Question:

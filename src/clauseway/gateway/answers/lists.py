@@ -29,9 +29,9 @@ from clauseway.gateway.wire.errors import (
     MALFORMED_BODY,
     NO_SUCH_OBJECT,
 )
-from clauseway.gateway.wire.made import objects_in
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
+from clauseway.gateway.wire.stateful_resources import objects_in
 from clauseway.values import NOT_JSON
 
 # OpenAI's page size: the default and the maximum.

@@ -279,7 +279,7 @@ class Allowances:
             budget_slice.gone = gone
 
     def of(self, key: Key) -> KeyAllowance:
-        """The allowance of a key of the plan that was taken over last."""
+        """Return the allowance of a key of the plan that was loaded last."""
         indices = (key.limits, key.budgets)
         if indices not in self._allowances:
             windows = [

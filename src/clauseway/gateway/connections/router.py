@@ -46,7 +46,6 @@ from clauseway.gateway.wire.errors import (
     response,
     shortage_response,
 )
-from clauseway.gateway.wire.made import EMPTY_LIST
 from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.not_offered import reason_against
@@ -61,6 +60,7 @@ from clauseway.gateway.wire.operations import (
     request_line_of,
 )
 from clauseway.gateway.wire.requests import NOTHING_ASKED, RequestProperties
+from clauseway.gateway.wire.stateful_resources import EMPTY_LIST
 
 _JSON: Final = b"application/json"
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")

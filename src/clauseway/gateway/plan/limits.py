@@ -122,7 +122,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ] = 2.0
     connect_s: Annotated[
         float,
-        _within(0.05, 120, "A cloud's front door answers a handshake within a second or is down."),
+        _within(0.05, 120, "A cloud's front end answers a handshake within a second or is down."),
     ] = 5.0
     upstream_idle_s: Annotated[
         int,

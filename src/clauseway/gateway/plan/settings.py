@@ -188,7 +188,7 @@ def changed_needing_restart(before: Settings, after: Settings) -> list[str]:
         for name in names
         if getattr(getattr(before, section), name) != getattr(getattr(after, section), name)
     ]
-    # Another certificate is taken over; whether there is one at all is not.
+    # A changed certificate is reloaded; whether there is one at all is not.
     changed += [
         f"tls.{name}"
         for name in ("certificate", "client_ca")

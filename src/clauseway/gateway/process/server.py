@@ -347,7 +347,7 @@ class Server:
             self._poller.poll(time.monotonic())
 
     def _look_at_plan(self) -> None:
-        """One plan at a time is taken over."""
+        """Reload one plan at a time."""
         if self._reloading is not None:
             if not self._reloading.done():
                 return

@@ -20,8 +20,8 @@ from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import WorstCase
 from clauseway.gateway.wire.batch_files import Batching, Upload
 from clauseway.gateway.wire.event_streams import Stream
-from clauseway.gateway.wire.made import Made, made_in
 from clauseway.gateway.wire.operations import FILES, State, UnderstoodRequest
+from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
 from clauseway.metering import Status
 
 GONE: Final = frozenset((404, 410))
@@ -57,7 +57,7 @@ class Resources:
         self.issues_identifier = operation.state is State.ISSUES
         # OpenAI keeps a response unless the request says `store: false`; a chat completion only
         # where it says `store: true`, and then the operation is one that issues.
-        self.keeps_made = (
+        self.keeps_resource = (
             self.issues_identifier and getattr(request.properties, "store", None) is not False
         )
 
@@ -75,14 +75,14 @@ class Resources:
     def background_id_of(self, stream: Stream | None) -> str:
         """Return the identifier of a response in the background, which goes on without its client;
         else empty."""
-        made = stream.made if stream is not None else None
+        resource = stream.resource if stream is not None else None
         if (
-            made is None
+            resource is None
             or not self._request.properties.later
             or self._request.operation.state is not State.ISSUES
         ):
             return ""
-        return made.id
+        return resource.id
 
     # -- rows: which deployment made which resource, for whom
 
@@ -116,18 +116,24 @@ class Resources:
 
     def row_of_answer(self, attempt: Attempt, body: bytes) -> IssuedResource | None:
         """Return the row of the resource that a whole answer issued, if its cloud keeps it."""
-        made = made_in(body) if self.keeps_made else None
-        return self.row(attempt, made.id, pending=made.pending) if made is not None else None
+        resource = resource_in(body) if self.keeps_resource else None
+        return (
+            self.row(attempt, resource.id, pending=resource.pending)
+            if resource is not None
+            else None
+        )
 
     def row_of_stream(self, attempt: Attempt, stream: Stream) -> IssuedResource | None:
         """Return the row of the resource that a stream created, if its cloud keeps it."""
-        made = stream.made
-        return self.row(attempt, made.id) if self.keeps_made and made is not None else None
+        resource = stream.resource
+        return (
+            self.row(attempt, resource.id) if self.keeps_resource and resource is not None else None
+        )
 
     def files_of(self, status: int, body: bytes) -> list[IssuedResource]:
         """Return the rows of the files that the named batch produced."""
-        named_resource, made = self.named_resource, self._made_by_named(status, body)
-        if named_resource is None or made is None:
+        named_resource, resource = self.named_resource, self._state_of_named(status, body)
+        if named_resource is None or resource is None:
             return []
         file = msgspec.structs.replace(
             named_resource,
@@ -136,14 +142,14 @@ class Resources:
             created_ns=time_ns(),
             purpose=_BATCH_OUTPUT,
         )
-        return [msgspec.structs.replace(file, identifier=name) for name in made.files]
+        return [msgspec.structs.replace(file, identifier=name) for name in resource.files]
 
     # -- ends of pending resources
 
-    def _made_by_named(self, status: int, body: bytes) -> Made | None:
+    def _state_of_named(self, status: int, body: bytes) -> StatefulResource | None:
         """Return the state of the named resource, as its cloud's answer reports it."""
         tells_end = self.is_about_named_resource and self._request.operation.tells_end
-        return made_in(body) if tells_end and status == 200 else None
+        return resource_in(body) if tells_end and status == 200 else None
 
     def resource_end_in_answer(self, status: int, body: bytes) -> ResourceEnd | None:
         """Return the end of the named resource, if its usage is pending and the answer tells that
@@ -154,12 +160,12 @@ class Resources:
         # Gone before anybody saw its end: what it used can only be estimated.
         if status in GONE and operation.tells_end:
             return ResourceEnd(named_resource, self._estimate(named_resource), Status.ESTIMATED)
-        made = self._made_by_named(status, body)
-        if made is None or made.pending:
+        resource = self._state_of_named(status, body)
+        if resource is None or resource.pending:
             return None
         units = operation.units_in(body)
         # Completed without a report: it used something all the same.
-        if units is None and made.status == "completed":
+        if units is None and resource.status == "completed":
             return ResourceEnd(named_resource, self._estimate(named_resource), Status.ESTIMATED)
         return ResourceEnd(named_resource, units or (), Status.COMPLETE)
 

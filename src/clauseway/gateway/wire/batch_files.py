@@ -39,7 +39,7 @@ _BATCHED: Mapping[str, tuple[str, Decode]] = {
 # UTF-8's byte order mark.
 _MARK = b"\xef\xbb\xbf"
 _JSON = b"application/json"
-_TOLD_MAX = 80  # of what somebody wrote in the wrong place
+_QUOTED_MAX = 80  # of what somebody wrote in the wrong place
 
 
 class LineSpan(NamedTuple):
@@ -97,9 +97,9 @@ def read_line(written: bytes) -> BatchLine:
     batched = _BATCHED.get(line.url.removeprefix("/v1"))
     if batched is None:
         paths = ", ".join(f"/v1{path}" for path in _BATCHED)
-        raise BadBody(f"its url is {line.url[:_TOLD_MAX]!r}; batches are of {paths}", "url")
+        raise BadBody(f"its url is {line.url[:_QUOTED_MAX]!r}; batches are of {paths}", "url")
     if line.method != "POST":
-        raise BadBody(f"its method is {line.method[:_TOLD_MAX]!r}, not 'POST'", "method")
+        raise BadBody(f"its method is {line.method[:_QUOTED_MAX]!r}, not 'POST'", "method")
     body = bytes(line.body)
     operation, decode = batched
     return BatchLine(operation, decode(body, _JSON), body)

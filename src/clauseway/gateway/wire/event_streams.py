@@ -9,9 +9,9 @@ from typing import Protocol
 from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.errors import ErrorKind
-from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.message_streams import FramedMessageStream, MessageStream
 from clauseway.gateway.wire.requests import RequestProperties
+from clauseway.gateway.wire.stateful_resources import StatefulResource
 from clauseway.gateway.wire.streams import EventStream, StoredChatStream
 from clauseway.gateway.wire.typed_streams import TypedStream
 
@@ -23,7 +23,7 @@ class Stream(Protocol):
     `has_content` once content came; `done` once its last event came; `failed` once it reported an
     error, of which `error` is the data. Before content, `end_with_error` lets that error be the end,
     and gives what was held. `units` are its usage report, if any; `events` counts those passed on. `last` is what
-    must not go out before the usage is durable. `made` is the identifier it issued, if any;
+    must not go out before the usage is durable. `resource` is what it created, if any;
     `report` the data of the event that reported its usage.
     """
 
@@ -33,7 +33,7 @@ class Stream(Protocol):
     error: bytes
     events: int
     last: bytes
-    made: Made | None
+    resource: StatefulResource | None
     report: bytes
 
     @property

@@ -24,8 +24,8 @@ from clauseway.gateway.clouds.usage import Units, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.capabilities import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
-from clauseway.gateway.wire.made import Made, made_in
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
+from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
 from clauseway.values import NOT_JSON
 
 DONE = b"data: [DONE]\n\n"
@@ -69,7 +69,7 @@ class _Chunk(msgspec.Struct, frozen=True, gc=False):
     usage: ChatUsage | None = None
 
 
-class _Told(msgspec.Struct, frozen=True, gc=False):
+class _ReportedError(msgspec.Struct, frozen=True, gc=False):
     type: msgspec.Raw = ABSENT
     error: msgspec.Raw = ABSENT
 
@@ -79,7 +79,7 @@ class _Told(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
-_decode_told = msgspec.json.Decoder(_Told).decode
+_decode_reported = msgspec.json.Decoder(_ReportedError).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -105,7 +105,7 @@ class EventStream:
         "report",
         "usage",
     )
-    made: Made | None = None
+    resource: StatefulResource | None = None
 
     def __init__(self, *, strip_usage: bool, account_names: tuple[str, ...] = ()) -> None:
         self._strip = strip_usage
@@ -279,19 +279,19 @@ class EventStream:
 
 
 class StoredChatStream(EventStream):
-    """A stream of a completion that its cloud keeps: `made` names it."""
+    """A stream of a completion that its cloud keeps: `resource` names it."""
 
-    __slots__ = ("made",)
+    __slots__ = ("resource",)
 
     def __init__(self, *, strip_usage: bool, account_names: tuple[str, ...] = ()) -> None:
         super().__init__(strip_usage=strip_usage, account_names=account_names)
-        self.made = None
+        self.resource = None
 
     def _passed(self, block: bytes) -> bytes:
-        if self.made is None:
+        if self.resource is None:
             # Azure's preamble has an empty identifier.
-            named = (made_in(data_of(event)) for event in events_in(block))
-            self.made = next((made for made in named if made is not None), None)
+            named = (resource_in(data_of(event)) for event in events_in(block))
+            self.resource = next((resource for resource in named if resource is not None), None)
         return super()._passed(block)
 
 
@@ -311,7 +311,7 @@ def _is_json(data: bytes) -> bool:
 
 def _is_error(event: bytes) -> bool:
     try:
-        return event.find(_ERROR) >= 0 and _decode_told(data_of(event)).is_error
+        return event.find(_ERROR) >= 0 and _decode_reported(data_of(event)).is_error
     except NOT_JSON:
         return False
 

@@ -12,8 +12,8 @@ from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.capabilities import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_members, without_our_names
-from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
+from clauseway.gateway.wire.stateful_resources import StatefulResource
 from clauseway.values import NOT_JSON
 
 # Events that announce and bring nothing yet. All others, known or not, are content.
@@ -48,7 +48,7 @@ _EVENT_BYTES_MAX = 32 << 20
 class _Event(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     sequence_number: int = -1
-    response: Made | None = None
+    response: StatefulResource | None = None
     error: msgspec.Raw = ABSENT
 
 
@@ -71,8 +71,8 @@ class TypedStream:
         "failed",
         "has_content",
         "last",
-        "made",
         "report",
+        "resource",
         "units",
     )
 
@@ -90,7 +90,7 @@ class TypedStream:
         self.last = b""
         self.units: Units | None = None
         self.report = b""
-        self.made: Made | None = None
+        self.resource: StatefulResource | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Return the events that may go to the client now: whole ones, or nothing. Raises
@@ -163,7 +163,7 @@ class TypedStream:
         kind = decoded.type
         self._sequence = max(self._sequence, decoded.sequence_number)
         if decoded.response is not None:
-            self.made = decoded.response
+            self.resource = decoded.response
         # A failure before content is not final here: another cloud may still be asked.
         if kind in _FINAL and (self.has_content or kind not in _FAILED):
             self.units, self.report = self._units_in(data), data

@@ -28,15 +28,15 @@ def _tells_error(members: _Members) -> bool:
     return bytes(members.get("error", b"null")) != b"null"
 
 
-def _with_member(*names: str, error_is_told: bool = False) -> IsAnswer:
-    """A JSON object with one of these members, any where none is named. `error_is_told`: its `error`
-    is a part of it."""
+def _with_member(*names: str, error_is_reported: bool = False) -> IsAnswer:
+    """A JSON object with one of these members, any where none is named. `error_is_reported`: its
+    `error` is a part of it."""
 
     def is_answer(body: bytes) -> bool:
         members = _members_of(body)
         if members is None or (names and not any(name in members for name in names)):
             return False
-        return error_is_told or not _tells_error(members)
+        return error_is_reported or not _tells_error(members)
 
     return is_answer
 
@@ -76,7 +76,7 @@ def _is_array(value: msgspec.Raw) -> bool:
 
 
 _is_transcript: Final = _with_member("text")
-_has_error: Final = _with_member("error", error_is_told=True)
+_has_error: Final = _with_member("error", error_is_reported=True)
 
 
 def _is_text(body: bytes) -> bool:

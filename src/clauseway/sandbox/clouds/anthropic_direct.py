@@ -1,7 +1,7 @@
 """The fake cloud of Anthropic's own API: `/v1/messages` and `/v1/messages/count_tokens` behind a
 key (`x-api-key`) or a token, with the version that the format asks for.
 
-Errors are Anthropic's, and so are those of Anthropic's models on other clouds, once the front door
+Errors are Anthropic's, and so are those of Anthropic's models on other clouds, once the front end
 has let a request in (`messages_answer`).
 """
 

@@ -6,7 +6,7 @@ the service `bedrock-mantle`, names its models `openai.gpt-…`, and serves the 
 `/v1` too, where AWS keeps them. Runtime is signed as `bedrock` and names inference profiles:
 `us.openai.…`, `global.openai.…`.
 
-The front door refuses as every AWS service does (403, `x-amzn-errortype`, a plain `message`); what
+The front end refuses as every AWS service does (403, `x-amzn-errortype`, a plain `message`); what
 comes from behind it is in OpenAI's error shape.
 """
 
@@ -104,7 +104,7 @@ class Bedrock:
 
     def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of Bedrock."""
-        # The front door stands before every path, known or not.
+        # The front end stands before every path, known or not.
         denied = self._authenticate(received)
         if denied is not None:
             return _aws_error(received, 403, denied.code, denied.message)

@@ -6,7 +6,7 @@ registered key or with the session key of an instance or resource principal, who
 names its public key; or it carries a Generative AI key as bearer, which opens not every model.
 `opc-compartment-id` must name the compartment, and `opc-request-id` comes back. A client whose
 `accept-encoding` names zstd gets each event of a stream as a frame of its own. Errors of the front
-door are Oracle's.
+end are Oracle's.
 """
 
 from collections.abc import Mapping

@@ -123,11 +123,11 @@ def retrieve(account: CloudAccount, call: ModelCall, response_id: str) -> Reply:
         )
         events = tuple(_events(again, int(call.now_s)))[after + 1 :]
         # Usage counts once: a stream that is read again after the end used nothing more.
-        told_before = kept.body["status"] in _FINAL
+        reported_before = kept.body["status"] in _FINAL
         kept.body = _finished(again, int(call.now_s))
         return (
             Reply(content_type=STREAM, events=events)
-            if told_before
+            if reported_before
             else _reply(kept, events=events)
         )
     if kept.body["status"] in _FINAL:

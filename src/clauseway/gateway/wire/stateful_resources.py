@@ -1,4 +1,7 @@
-"""Resources that an answer says were made on an account, to be asked for by identifier. Pure."""
+"""Stateful resources that an answer says were created on an account, to be asked for by identifier.
+
+Pure.
+"""
 
 import msgspec
 
@@ -7,9 +10,9 @@ from clauseway.values import NOT_JSON
 _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})
 
 
-class Made(msgspec.Struct, frozen=True, gc=False):
+class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     """`status` is where it stands; absent for what is final at once. A batch names the files that
-    it made."""
+    it produced."""
 
     id: str = ""
     status: str | None = None
@@ -26,16 +29,16 @@ class Made(msgspec.Struct, frozen=True, gc=False):
         return tuple(name for name in (self.output_file_id, self.error_file_id) if name)
 
 
-_decode_made = msgspec.json.Decoder(Made).decode
+_decode_resource = msgspec.json.Decoder(StatefulResource).decode
 
 
-def made_in(answer: bytes) -> Made | None:
+def resource_in(answer: bytes) -> StatefulResource | None:
     """Return the resource that an answer names, None where it names none."""
     try:
-        made = _decode_made(answer)
+        resource = _decode_resource(answer)
     except NOT_JSON:
         return None
-    return made if made.id else None
+    return resource if resource.id else None
 
 
 class _Page(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +58,9 @@ def objects_in(answer: bytes) -> tuple[list[tuple[str, bytes]], bool]:
         return [], False
     objects = [bytes(written) for written in page.data]
     return [
-        (made.id, written) for written in objects if (made := made_in(written)) is not None
+        (resource.id, written)
+        for written in objects
+        if (resource := resource_in(written)) is not None
     ], page.has_more
 
 
