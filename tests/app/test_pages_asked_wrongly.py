@@ -1,8 +1,10 @@
 """The pages over a real home, asked for what cannot be: a designed answer that says so, never a failure."""
 
 import re
+import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
@@ -82,3 +85,13 @@ def test_any_address_gets_an_answer(pages: httpx.Client, segments: list[str], re
     answer = pages.get(f"/statement/{path}?request={quote(request, safe='')}")
     assert answer.status_code == 404
     assert "content-security-policy" in answer.headers
+
+
+def test_a_gateway_that_died_is_told_in_words(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").make()
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(home.gateway_socket))
+    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    answer = TestClient(create_app(source, hosts=["*"])).get("/")
+    assert (answer.status_code, "Errno" in answer.text) == (503, False)
+    assert "The gateway does not answer: none is running." in answer.text

@@ -186,12 +186,14 @@ class TextContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeGroupShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A change between two amendments in a sentence, and the clause that it is laid to."""
+    """A change between two amendments in a sentence, and the clause that it is laid to. The clause
+    of a draft `is_drafted`: no document here has it."""
 
     sentence: str
     citation: Citation
     place: str
     combinations: str
+    is_drafted: bool = False
 
 
 class CompareContext(msgspec.Struct, frozen=True, kw_only=True):

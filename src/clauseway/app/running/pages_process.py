@@ -466,10 +466,23 @@ async def _ask_gateway(path: Path, address: str) -> bytes:
         body = answer.partition(b"\r\n\r\n")[2]
         msgspec.json.decode(body, type=dict)
     except (OSError, TimeoutError, msgspec.DecodeError) as error:
-        raise Unavailable(
-            f"The gateway does not answer: {error or type(error).__name__}."
-        ) from None
+        raise Unavailable(f"The gateway does not answer: {_away(error)}.") from None
     return body
+
+
+def _away(error: Exception) -> str:
+    """Say in words why a gateway's socket gives no answer."""
+    match error:
+        case ConnectionRefusedError() | FileNotFoundError():
+            return "none is running"
+        case PermissionError():
+            return "its socket belongs to another user of this machine"
+        case TimeoutError():
+            return "it took longer than two seconds"
+        case OSError(strerror=str() as said):
+            return said.lower()
+        case _:
+            return "what it answered cannot be read"
 
 
 async def _serve(

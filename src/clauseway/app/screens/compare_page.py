@@ -38,17 +38,19 @@ def _shown(fields: tuple[FormField, ...], comparison: Comparison) -> CompareCont
     )
 
 
-def groups_shown(comparison: Comparison) -> tuple[ChangeGroupShown, ...]:
-    """Return the groups of a comparison as the screens show them."""
-    return tuple(map(_group, comparison.groups))
+def groups_shown(comparison: Comparison, drafted: str = "") -> tuple[ChangeGroupShown, ...]:
+    """Return the groups of a comparison as the screens show them. `drafted` is the document of a
+    draft."""
+    return tuple(_group(group, drafted) for group in comparison.groups)
 
 
-def _group(group: ChangeGroup) -> ChangeGroupShown:
+def _group(group: ChangeGroup, drafted: str) -> ChangeGroupShown:
     return ChangeGroupShown(
         sentence=group.sentence,
         citation=group.because.citation,
         place=group.place,
         combinations=f"{group.count:,}",
+        is_drafted=group.because.citation.document.rpartition("/")[2] == drafted,
     )
 
 

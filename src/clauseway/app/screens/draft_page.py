@@ -98,7 +98,7 @@ def _read(home: Home, real: OpenAgreement, drafted: OpenAgreement, known_at: Kno
     comparison = compare_amendments(drafted, [last.id, draft.id])
     return DraftRead(
         title=f"{draft.id}, {draft.title}" if draft.title else draft.id,
-        groups=groups_shown(comparison),
+        groups=groups_shown(comparison, drafted=_NAME),
         counted=f"{len(comparison.changed):,} combinations are answered otherwise from {draft.effective} on",
         played=_played(home, real, drafted, known_at),
     )
