@@ -125,6 +125,40 @@ def test_who_met_a_failure_first_does_not_keep_the_others_away_for_long() -> Non
     assert [health.admits(now_s, CORVO) for now_s in (0.9, 1.0)] == [False, True]
 
 
+def ejected_for_all() -> Health:
+    """Until second 1, when one organisation's probe fails: until second 3."""
+    health = Health()
+    for organisation in (ACME, ACME, ACME, BRILL, BRILL):
+        health.failed(0.0, "answered 500", organisation)
+    assert health.admits(1.0, ACME)
+    health.attempted(1.0, ACME)
+    health.failed(1.0, "answered 500", ACME)
+    return health
+
+
+def test_after_a_probe_that_failed_another_organisation_has_the_next() -> None:
+    health = ejected_for_all()
+    assert [health.admits(3.0, name) for name in (ACME, BRILL, CORVO)] == [False, True, True]
+    assert [health.admits(now_s, ACME) for now_s in (4.9, 5.0)] == [False, True], "unless nobody else comes"
+    health.attempted(3.0, BRILL)
+    assert not health.admits(3.1, CORVO), "the probe is out"
+    health.failed(3.2, "answered 500", BRILL)
+    assert [health.admits(7.2, name) for name in (ACME, BRILL, CORVO)] == [True, False, True], "the turn is another's"
+
+
+def test_an_organisation_that_is_not_the_probe_does_not_prolong_an_ejection() -> None:
+    """It asks all the same where it has no other deployment."""
+    health = ejected_for_all()
+    for now_s in (1.5, 2.0, 2.9):
+        health.attempted(now_s, ACME)
+        health.failed(now_s, "answered 500", ACME)
+    health.attempted(3.0, ACME)
+    assert health.admits(3.1, BRILL)
+    health.attempted(3.1, BRILL)
+    health.succeeded()
+    assert all(health.admits(3.2, name) for name in ORGANISATIONS)
+
+
 def test_ejections_grow_to_half_a_minute_and_begin_anew_when_it_is_well() -> None:
     health, now_s, lengths = lived(FIVE), 0.0, []
     for _ in range(8):

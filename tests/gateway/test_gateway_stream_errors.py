@@ -228,6 +228,29 @@ def test_an_error_in_a_stream_has_no_name_of_our_account(tmp_path: Path, pieces:
                 rig.stop()
 
 
+def test_a_stored_response_that_failed_is_told_by_a_deployment_that_is_well(tmp_path: Path) -> None:
+    events = (RESPONSE_PREAMBLE, failed_response("server_error"))
+
+    async def behave(connection: Connection, request: Received) -> None:
+        if request.head.startswith(b"GET"):
+            await telling(events)(connection, request)
+        else:
+            connection.answer(200, b'{"id":"resp_1","object":"response","status":"queued","background":true}')
+
+    with Rig(tmp_path) as rig:
+        rig.cloud("first", behave)
+        rig.start()
+        with httpx.Client(timeout=PATIENCE_S, headers=AUTHORIZED) as http:
+            body = {"model": MODEL, "input": "Hello.", "background": True}
+            assert http.post(f"{rig.url}/v1/responses", json=body).status_code == 200
+            for _ in range(TIMES):
+                answer = http.get(f"{rig.url}/v1/responses/resp_1?stream=true")
+                assert (answer.status_code, answer.content) == (200, b"".join(events))
+        assert rig.counts()["failed"] == {}
+        assert rig.outcomes() == [("first-1", "COMPLETE", 200)] * (TIMES + 1)
+        assert not any(record.units or record.charge_picodollars for record in rig.records())
+
+
 @pytest.mark.parametrize(("call", "events"), DEPLOYMENTS.values(), ids=DEPLOYMENTS)
 def test_the_deployments_fault_sends_the_request_elsewhere(stage: Stage, call: str, events: tuple[bytes, ...]) -> None:
     scene = stage.scene(telling(events), answering, attempt_timeout_s=PATIENCE_S)

@@ -11,8 +11,9 @@ else is left: a poor chance beats none.
 Five failures in a row of one organisation's requests eject a deployment for that organisation
 alone: its requests may be the cause. A deployment is ejected for all when requests of other
 organisations fail there too: of the failures in a row, at most three of each organisation count for
-all, so no organisation reaches five alone. Clouds limit and break by the model, so each model has its own
-health.
+all, so no organisation reaches five alone. After a probe that failed, the next is another
+organisation's, unless none comes for as long as the ejection took; until then failures of the first
+prolong nothing. Clouds limit and break by the model, so each model has its own health.
 
 A server that lacks the path of an operation stays healthy: for a minute, requests of that operation
 skip it, and all others go there.
@@ -51,6 +52,8 @@ class Health:
         "_failures_of",
         "_last_failure",
         "_probing_until_s",
+        "_yielding",
+        "_yields_until_s",
         "absent",
         "asked_for_pause",
         "ejected",
@@ -74,6 +77,9 @@ class Health:
         self._ejected_for = EVERYBODY  # the only organisation for which it is ejected
         self._ejections = 0
         self._probing_until_s = 0.0
+        # The organisation whose probe failed last, and until when it leaves the next to another.
+        self._yielding = EVERYBODY
+        self._yields_until_s = 0.0
 
     def is_away(self, now_s: float) -> bool:
         """Return whether requests skip it: what was asked for ends by itself, an ejection by a
@@ -98,7 +104,12 @@ class Health:
             return False
         if self.asked_for_pause:
             self.until_s, self.asked_for_pause = 0.0, False
-        return True
+            return True
+        return not self._yields(now_s, organisation)
+
+    def _yields(self, now_s: float, organisation: str) -> bool:
+        """Return whether an organisation leaves the next probe to another, because its own failed."""
+        return now_s < self._yields_until_s and organisation == self._yielding
 
     def _spares(self, organisation: str) -> bool:
         """Return whether it is ejected for one other organisation only."""
@@ -106,7 +117,9 @@ class Health:
 
     def attempted(self, now_s: float, organisation: str = EVERYBODY) -> None:
         """Count an attempt that begins there. While the deployment is ejected, it is the only one: the
-        probe."""
+        probe. An organisation that has nowhere else to go may ask too, in no other's place."""
+        if self._yields(now_s, organisation):
+            return
         if self.until_s and not self._spares(organisation):
             # If the probe never ends, another request may be the probe.
             self._probing_until_s = now_s + _EJECTED_MAX_S
@@ -132,6 +145,7 @@ class Health:
         self._failures = self._counted = self._ejections = 0
         self._failures_of.clear()
         self._ejected_for = EVERYBODY
+        self._yields_until_s = 0.0
         # An answer to a request from before it asked to be left alone does not take that back.
         if not self.asked_for_pause:
             self.until_s = self._probing_until_s = 0.0
@@ -145,7 +159,12 @@ class Health:
             # Whoever met it first does not decide how long the others stay away.
             if self._ejected_for != EVERYBODY:
                 self._ejections, self.until_s = 0, 0.0
-            self._eject(now_s, EVERYBODY)
+            if not self._yields(now_s, organisation):
+                is_probe = bool(self.until_s) and now_s >= self.until_s
+                self._eject(now_s, EVERYBODY)
+                if is_probe and organisation != EVERYBODY:
+                    self._yielding = organisation
+                    self._yields_until_s = 2 * self.until_s - now_s
         elif own_failures >= _FAILURES:
             self._eject(now_s, organisation)
 

@@ -74,6 +74,11 @@ def typed_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) 
     return TypedStream(units_in, ways.account_names)
 
 
+def stored_response_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+    """Return the stream of a response that was stored before."""
+    return TypedStream(units_in, ways.account_names, is_of_stored=True)
+
+
 def message_stream(_asked: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
     kind = FramedMessageStream if ways.framed else MessageStream
     return kind(ways.account_names)

@@ -39,6 +39,7 @@ from clauseway.gateway.wire.event_streams import (
     chat_stream,
     message_stream,
     stored_chat_stream,
+    stored_response_stream,
     typed_stream,
 )
 from clauseway.gateway.wire.message_errors import in_message_shape
@@ -276,7 +277,15 @@ _WITHOUT_MODEL: Final = frozenset({"files.create", "batches.create"})
 def _bodyless(name: str, method: bytes, path: bytes, state: State = State.NAMES) -> Operation:
     units_in = responses_units_in if name in _TELLS_END else no_units_in
     return _operation(
-        name, method, path, None, _same_body, units_in, state=state, costs_nothing=True
+        name,
+        method,
+        path,
+        None,
+        _same_body,
+        units_in,
+        stream=stored_response_stream,
+        state=state,
+        costs_nothing=True,
     )
 
 

@@ -57,12 +57,14 @@ _NO_EVENT = _Event()
 
 
 class TypedStream:
-    """See `answers.Stream`."""
+    """See `answers.Stream`. `is_of_stored`: it tells of a response that was made before, so that its
+    failure is the answer."""
 
     __slots__ = (
         "_account_names",
         "_before_content",
         "_carry",
+        "_is_of_stored",
         "_sequence",
         "_units_in",
         "done",
@@ -76,7 +78,14 @@ class TypedStream:
         "units",
     )
 
-    def __init__(self, units_in: Reader, account_names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        units_in: Reader,
+        account_names: tuple[str, ...] = (),
+        *,
+        is_of_stored: bool = False,
+    ) -> None:
+        self._is_of_stored = is_of_stored
         self._units_in = units_in
         self._account_names = account_names
         self._carry = b""
@@ -165,8 +174,11 @@ class TypedStream:
         if decoded.response is not None:
             self.resource = decoded.response
         # A failure before content is not final here: another cloud may still be asked.
-        if kind in _FINAL and (self.has_content or kind not in _FAILED):
+        if kind in _FINAL and (self.has_content or kind not in _FAILED or self._is_of_stored):
             self.units, self.report = self._units_in(data), data
+            # A response that failed before its content, and reports nothing, used nothing.
+            if self.units is None and not self.has_content and kind in _FAILED:
+                self.units = ()
             self.done = self.has_content = True
             self.last = self._without_names(event) if kind in _FAILED else event
             return b""
