@@ -1,6 +1,7 @@
 """A configuration of LiteLLM becomes one of ours: nothing of it is lost without a word."""
 
 import json
+import shlex
 import tempfile
 import tomllib
 from pathlib import Path
@@ -322,6 +323,49 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "there is a file already" in done.stderr
     assert (tmp_path / "home" / "clauseway.toml").read_bytes() == before
+
+
+# further flags of the import, each of which the next steps have to keep
+IMPORTS: list[tuple[str, ...]] = [
+    (),
+    ("--seller", "openai"),
+    ("--seller", "ours"),
+    ("--seller", "microsoft"),
+    ("--home", "elsewhere"),
+    ("--out", "apart/gateway.toml"),
+    ("--home", "elsewhere", "--out", "apart/gateway.toml"),
+]
+
+
+@pytest.mark.parametrize("flags", IMPORTS, ids=" ".join)
+def test_the_next_steps_lead_to_a_sound_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    """Followed as they are printed, in the folder in which the import ran."""
+    monkeypatch.delenv("CLAUSEWAY_HOME", raising=False)
+    write(tmp_path, TEN)
+    told = answer("config", "import", "litellm", "config.yaml", *flags, cwd=tmp_path)
+    for variable in told["secrets"]:
+        monkeypatch.setenv(variable, "sk-x")
+    *before, serve = told["next"]
+    for command in before:
+        done = run(*shlex.split(command)[1:], cwd=tmp_path)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    # The gateway is started on the same file and home: what it needs is there.
+    given = dict(zip(shlex.split(serve)[2::2], shlex.split(serve)[3::2], strict=True))
+    home = ("--home", given["--home"]) if "--home" in given else ()
+    checked = answer("config", "check", *filter(None, [given.get("--config")]), *home, cwd=tmp_path)
+    assert (len(checked["products"]), checked["keys"]) == (9, len(before) - 2)
+
+
+def test_prices_that_are_not_accepted_yet_are_one_problem_with_its_command(tmp_path: Path) -> None:
+    imported(tmp_path, TEN)
+    done = run("config", "check", "--without-secrets", "--json", home=tmp_path / "home")
+    (problem,) = json.loads(done.stdout or done.stderr)["error"]["problems"]
+    offers = "claude-haiku-4.5 on anthropic-own in global, gpt-4o on azure in global, "
+    offers += "mistral-embed on mistral-own in global and mistral-large on mistral-own in global"
+    assert problem["what"] == f"no price for input_tokens and output_tokens of {offers}"
+    assert f"clauseway basis prices {tmp_path / 'home' / 'prices.csv'} --why" in problem["remedy"]
 
 
 def test_one_seller_sells_everything(tmp_path: Path) -> None:

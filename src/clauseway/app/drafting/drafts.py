@@ -19,6 +19,7 @@ from clauseway.values import InvalidInput, Problem
 
 # The folder of an agreement that states nothing, beside the configuration.
 NAMES_FOLDER = "names"
+PRICES_FILE = "prices.csv"
 _COMMENT_WIDTH = 118
 
 
@@ -113,6 +114,8 @@ def unnamed(
         operator = OPERATORS.get(deployment.cloud, deployment.seller)
         if deployment.cloud not in catalog.clouds:
             clouds.setdefault(deployment.cloud, operator)
+            # An agreement defines the operators of its clouds itself, whoever else names them.
+            parties[operator] = None
         for party in (deployment.seller, operator):
             if party not in catalog.parties:
                 parties[party] = None

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from shlex import quote
 
 import msgspec
 
 from clauseway.agreement.language.actions import SELL
 from clauseway.app.drafting.drafts import (
     NAMES_FOLDER,
+    PRICES_FILE,
     DraftedConfiguration,
     DraftedDeployment,
     LeftOut,
@@ -27,7 +29,7 @@ from clauseway.app.drafting.litellm_models import ModelEntry, NotCarried, Vendor
 from clauseway.app.drafting.litellm_settings import CarriedSettings, carried_settings
 from clauseway.app.drafting.vendors import OPENAI
 from clauseway.app.opening.configuration import checked
-from clauseway.app.opening.home import Home
+from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, documents_of
 from clauseway.app.opening.list_prices import listed_now
 from clauseway.app.opening.offerings import shipped_models, shipped_products, surface_of
@@ -44,7 +46,6 @@ from clauseway.pricing import PriceEntry, PriceTable, Sale
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.wording.decided import RECORD_PRODUCT
 
-PRICES_FILE = "prices.csv"
 _HEADER = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source,tier,above"
 # LiteLLM's keys for the price of a token, and the unit that each of them prices.
 _COSTS: Mapping[str, Unit] = {
@@ -253,7 +254,7 @@ class Drafting:
             models=models,
             settings=tuple(self._imported_settings),
             secrets=tuple(sorted(set(_variables(deployments)))),
-            next=tuple(self._next(deployments)),
+            next=tuple(self._next(deployments, parties)),
         )
 
     def _agreement_names(self) -> list[str]:
@@ -599,20 +600,38 @@ class Drafting:
             remedy=left.remedy,
         )
 
-    def _next(self, deployments: Sequence[DraftedDeployment]) -> Iterable[str]:
-        """Yield the commands that lead from here to a gateway that serves."""
+    def _next(
+        self, deployments: Sequence[DraftedDeployment], own_parties: Sequence[str]
+    ) -> Iterable[str]:
+        """Yield the commands that lead from here to a gateway that serves.
+
+        Each can be pasted as it is: it names the home and the file where they are not the default.
+        """
         out, home = self._options.out, self._options.home
-        flag = "" if out == home.configuration else f" --config {out}"
+        is_apart = out != home.configuration
+        in_home = "" if home == home_at(None) else f" --home {quote(str(home.root))}"
         extras = {missing_extra(str(deployment.auth["kind"])) for deployment in deployments} - {""}
         if extras:
             yield f"pip install 'clauseway[{','.join(sorted(extras))}]'"
         if self._rows:
             book = out.parent / PRICES_FILE
-            yield f'clauseway basis prices {book} --why "prices of {self._options.file.name}"'
-        yield "clauseway config check" + (f" {out}" if flag else "")
+            why = quote(f"prices of {self._options.file.name}")
+            yield f"clauseway basis prices {quote(str(book))} --why {why}{in_home}"
+        yield "clauseway config check" + (f" {quote(str(out))}" if is_apart else "") + in_home
         for seller in dict.fromkeys(deployment.seller for deployment in deployments):
-            yield f"clauseway key create --organisation ours --seller {seller}"
-        yield f"clauseway serve{flag}"
+            # A home's own configuration says which agreements are in force.
+            under = self._naming(seller, own_parties) if is_apart else ""
+            yield f"clauseway key create --organisation ours --seller {seller}{under}{in_home}"
+        yield "clauseway serve" + (f" --config {quote(str(out))}" if is_apart else "") + in_home
+
+    def _naming(self, seller: str, own_parties: Sequence[str]) -> str:
+        """Return the flag with an agreement that names a seller; none is the built-in one."""
+        if seller in own_parties:
+            return f" --agreement {quote(str(self._options.out.parent / NAMES_FOLDER))}"
+        for name, text in zip(self._agreement_names(), self._texts, strict=False):
+            if seller in agreements_of([text]).catalog.parties:
+                return f" --agreement {quote(name)}"
+        return ""
 
 
 def _opened_id(opened: Opened) -> str:

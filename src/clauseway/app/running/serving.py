@@ -29,6 +29,7 @@ from clauseway.app.books.basis import (
 )
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.customers.tenants import Tenancy, tenancy_for_plan
+from clauseway.app.drafting.drafts import PRICES_FILE
 from clauseway.app.opening.configuration import (
     Configuration,
     read_configuration,
@@ -64,9 +65,11 @@ from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.routing.plan_checks import check
 from clauseway.gateway.transport.listener import USUAL_PORT
+from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.basis import Acceptance
 from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.wording.names import listed
 
 # These load the engine, for which no start waits.
 _UPKEEP = "clauseway.app.running.upkeep"
@@ -173,6 +176,33 @@ def present_plan(options: ServeOptions) -> Plan:
     return _plan_from(_read_sources(options), options)
 
 
+def _without_price(error: UnknownPrice, configuration: Path) -> Iterator[Problem]:
+    """Yield a problem for all that lacks the prices of the same units: one book mends it."""
+    units: dict[tuple[str, str], set[Unit]] = {}
+    for sale, unit, _ in error.missing:
+        place = f"{sale.cloud} in {sale.region}" if sale.region else sale.cloud
+        units.setdefault((f"{sale.product} on {place}", sale.seller), set()).add(unit)
+    together: dict[tuple[Unit, ...], dict[str, None]] = {}
+    for (offered, _), lacking in units.items():
+        together.setdefault(tuple(sorted(lacking)), {})[offered] = None
+    for missing, offers in together.items():
+        names = listed([unit.column for unit in missing])
+        yield Problem(
+            what=f"no price for {names} of {listed(list(offers))}",
+            why="what has no price is not sold",
+            where=str(configuration),
+            remedy=f"{_accept_prices(configuration)} Or do not sell it there.",
+        )
+
+
+def _accept_prices(configuration: Path) -> str:
+    """Return what to do about missing prices: an import may have left a book that is not accepted."""
+    book = configuration.parent / PRICES_FILE
+    if not book.exists():
+        return TODO_PRICE
+    return f"Add the price to {book} if it lacks it, and accept that: clauseway basis prices {book} --why …"
+
+
 def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = None) -> Plan:
     """Return the plan of these sources, with `book` over the prices that the home holds.
 
@@ -196,14 +226,7 @@ def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = Non
             secrets=options.secrets,
         )
     except UnknownPrice as error:
-        why, remedy = "what has no price is not sold", f"{TODO_PRICE} Or do not sell it there."
-        where = str(options.configuration)
-        raise InvalidInput(
-            *(
-                Problem(what=f"no price for {missing}", why=why, where=where, remedy=remedy)
-                for missing in error.sentences
-            )
-        ) from None
+        raise InvalidInput(*_without_price(error, options.configuration)) from None
     plan = msgspec.structs.replace(
         plan,
         policies=tenancy.policies,
