@@ -110,6 +110,19 @@ def test_no_pronoun_is_a_name() -> None:
     assert using == set()
 
 
+# The most comments and docstrings of a thousand that may open with a noun clause (`What a term forbids …`).
+NOUN_CLAUSES_MAX = 5
+
+
+def test_few_sentences_open_with_a_noun_clause() -> None:
+    """Name the subject (`Acts that a term forbids …`), or say who does what."""
+    opening = re.compile(r'(?:"""|#\s)\s*([A-Z][a-z]+)')
+    files = {str(path.relative_to(SOURCE)): path.read_text("utf-8") for path in sorted(SOURCE.rglob("*.py"))}
+    words = [(path, word) for path, text in files.items() for word in opening.findall(text)]
+    clauses = [path for path, word in words if word in {"What", "Whether", "Who", "Which"}]
+    assert len(clauses) * 1000 <= len(words) * NOUN_CLAUSES_MAX, clauses
+
+
 def plain(text: str) -> str:
     """Lower-case words with spaces between them: `UsageBatch`, `usage_batch` and `usage-batch` are the same two."""
     return re.sub(r"[\s_-]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)).lower()

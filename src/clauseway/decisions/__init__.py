@@ -4,7 +4,7 @@ An owner may do whatever no term in force forbids; any other party needs a grant
 forbids acts outside it, unless a carve-out covers them. Rights of first refusal and ship-first make
 an answer conditional until recorded facts meet them. Nothing here is special to one agreement.
 
-The argument is `engine`, which reads top to bottom, over the modules below it. What uses the
+The argument is `engine`, which reads top to bottom, over the modules below it. Whatever uses the
 argument stands above it. Imports point from the top of this list down:
 
     findings      what a check of an agreement finds

@@ -65,7 +65,7 @@ def _as_grantor(acts: Sequence[Act], grantor: str) -> list[Act]:
 def _first_refusal(
     case: Case, term: RefusalRight, acts: Sequence[Act], party: str, grantor: str
 ) -> Finding:
-    # What the holder asks for, or would be licensed, need not be offered to it first.
+    # Acts that the holder asks for, or would be licensed, need not be offered to it first.
     if term.holder in (party, acts[0].to):
         return _NOTHING
     # An act that the holder itself does, such as hosting, need not be offered to it.

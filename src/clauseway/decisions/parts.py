@@ -142,7 +142,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     field: PartField
     behind: Behind | None
     default: str = ""
-    # Whether a question about an action has the part; a question about another action may name it
+    # True if a question about an action has the part; a question about another action may name it
     # all the same where it is `idle` there, and it changes nothing.
     belongs_to: Callable[[str], bool] = _any_action
     idle: bool = False

@@ -232,7 +232,7 @@ class _Tracing:
                 f"which became known on {by.known.day}"
             )
             return self._not(term, amendment.id, RESCINDED, why)
-        # What is left: it stands under a reading that was not asked for.
+        # The remaining case: it stands under a reading that was not asked for.
         under = ", ".join(f"{reading}={option}" for reading, option in sorted(term.under.items()))
         asked = ", ".join(
             f"{reading}={self._question.readings[reading]}" for reading in sorted(term.under)

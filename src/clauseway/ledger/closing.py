@@ -295,7 +295,7 @@ def corrected(
 
     `closed` are the receipts of the closed settlements.
     """
-    # What is owed for closed periods depends on their settlements, so the receipt covers them.
+    # The debts of closed periods depend on their settlements, so the receipt covers them.
     receipts = tuple(sorted(closed))
     inputs = msgspec.structs.replace(settlement.inputs, closed=receipts)
     owed = [*corrections, *restated]

@@ -134,7 +134,7 @@ class Counting:
             return _NOTHING
         # An assumption says whose revenue a sale is: the seller's, or the host's operator's.
         owner = catalog.operators[cloud] if self._assumptions.host_owns else seller
-        # What the base's own sellers sell counts in full; of others' sales, what the payer earns.
+        # Sales of the base's own sellers count in full; of others' sales, what the payer earns.
         if owner in base.sellers:
             return _WHOLE
         if base.wholesale and owner not in base.wholesale_except:

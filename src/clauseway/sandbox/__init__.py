@@ -5,7 +5,7 @@ Seven *fake clouds* stand for the APIs of six real ones. Each is a function from
 request to an answer: it checks that cloud's real authentication (SigV4 is recomputed with botocore,
 Oracle's request signature and the tokens of Entra and Google are verified with their public keys,
 and the tokens' endpoints are there too), answers in that cloud's shapes, and refuses in that
-cloud's words. Behind them all stands one model server. What it answers is drawn from the request
+cloud's words. Behind them all stands one model server. Its answers are drawn from the request
 alone; what it keeps between requests belongs to one account, and every cloud has its own.
 
     server      sockets toward clients, one port per cloud; counts what a cloud saw

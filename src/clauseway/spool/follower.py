@@ -101,7 +101,7 @@ class Follower:
             threading.Thread(target=connection.run, daemon=True).start()
 
     def stop(self, listener: socket.socket) -> None:
-        """End all connections. What was acknowledged is on the disk."""
+        """End all connections. Acknowledged records are on the disk."""
         self._is_stopping = True
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)

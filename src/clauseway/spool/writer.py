@@ -269,8 +269,8 @@ class SpoolWriter:
             self._commit()
 
     def uncopied(self, error: OSError) -> None:
-        """Refuse: there is no copy at present, and there has to be one. What comes is written here
-        all the same. To be repeated while it is so."""
+        """Refuse: there is no copy at present, and there has to be one. New records are written
+        here all the same. To be repeated while it is so."""
         if self.failure is not None:
             return
         if self.full is None:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 # Raised by a decoder for bytes that are no JSON, for text in them that is no UTF-8, and for JSON
-# that is nested too deeply. Who decodes what others wrote catches all three.
+# that is nested too deeply. A reader of others' input catches all three.
 NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 

@@ -17,7 +17,7 @@ from clauseway.web.page import Absence, Given, WebPage
 FieldKind = Literal["select", "text"]
 
 
-# What the address of a question may say: each part, both days, readings and suppositions.
+# The parameters of a question's address: each part, both days, readings and suppositions.
 QUESTION_QUERY: Final = (*BY_NAME, "as_of", "known_at", "reading", "suppose")
 
 

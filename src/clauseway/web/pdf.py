@@ -1,7 +1,7 @@
 """A statement as PDF, set by Typst: tagged for screen readers, its fonts inside, no day and no
 machine in its bytes.
 
-The template is `templates/statement.typ`. What it sets arrives as data, never as markup, so no name
+The template is `templates/statement.typ`. Its content arrives as data, never as markup, so no name
 in an agreement can change the page. A room of its own beside `documents`, because the library comes
 with an extra.
 """

@@ -1,4 +1,4 @@
-"""Who may see the pages: a form for account and password, sessions, and a limit to guessing.
+"""Sign-in to the pages: a form for account and password, sessions, and a limit to guessing.
 
     request ── nobody has a password ──▶ the pages
             ── a session of somebody who may still see them ──▶ the screens that they see
@@ -37,7 +37,7 @@ _TRIES = 5
 _PAUSE_S_MAX = 300
 # Accounts whose wrong passwords are counted: beyond it the first counted is forgotten.
 _COUNTED_MAX = 10_000
-# What signs in: account, password and an address.
+# The credentials of a sign-in: account, password and an address.
 _SIGN_IN_BYTES_MAX = 4096
 # Fields with this before their name were typed into another form, which asked for a sign-in.
 _KEPT = "kept."

@@ -1,4 +1,4 @@
-"""What an amendment does, clause by clause: what it ends or moves, begins, and leaves to prose."""
+"""The effects of an amendment, clause by clause: ends, moved days, beginnings, and prose."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 

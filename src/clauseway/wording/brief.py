@@ -140,7 +140,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     before: Side
     after: Side
 
-    # What never takes effect
+    # Amendments that never take effect
 
     def rescinded_by(self, comparison: Comparison) -> str:
         """Return the amendment that rescinds this one; empty if none does."""

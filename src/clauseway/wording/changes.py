@@ -137,7 +137,7 @@ def change_of(box: Box) -> str:
 
 
 class Owners(msgspec.Struct, frozen=True):
-    """Who owns what under each of several agreements, on a day and as known at a point."""
+    """The owners of products under each of several agreements, on a day and as known at a point."""
 
     folded: tuple[tuple[AskedAgreement, Givers], ...]
     as_of: date
@@ -232,7 +232,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
     def _act(self, box: Box) -> str:
         """Return a change of a right: a party may now do something somewhere."""
         words = self.wording
-        # What nobody may do is listed with "or", what somebody may do with "and".
+        # Acts that nobody may do are listed with "or", those that somebody may do with "and".
         conjunction = "or" if box.after is Outcome.FORBIDDEN else "and"
         verbs = listed([_VERBS[action] for action in ordered(box.actions)], conjunction)
         act = f"{verbs} {words.products(box.products, box.actions[0], conjunction)}"

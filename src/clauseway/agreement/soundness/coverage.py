@@ -46,7 +46,7 @@ _NO_PERCENTAGE = re.compile(r"0+(\.0+)?\s*%")
 def gaps(lives: Lives) -> Iterator[Remark]:
     """Remark on a class that nobody owns while some amendment is in force."""
     first = min(amendment.effective for amendment in lives.agreement.amendments)
-    # What is in force changes on these days alone.
+    # The terms in force change on these days alone.
     turns = boundaries(lives.agreement, lives.facts, KnownAt.everything())
     days = [day for day in turns if day >= first]
     for name, product_class in lives.catalog.classes.items():

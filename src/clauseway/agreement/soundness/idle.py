@@ -67,7 +67,7 @@ def never_in_force(lives: Lives) -> Iterator[Remark]:
     for amendment, term in lives.terms:
         about = lives.amendments_on(term)
         small = whatever_happens(msgspec.structs.replace(lives.agreement, amendments=tuple(about)))
-        # What is learned later may undo an end: a change, or an event such as a cure.
+        # Later knowledge may undo an end: a change, or an event such as a cure.
         learned = [changing.known for changing in about if changing.changes]
         learned += [fact.known for fact in lives.facts.facts if isinstance(fact, EventHappened)]
         points = {amendment.known, *(point for point in learned if point > amendment.known)}
@@ -559,7 +559,7 @@ def _is_excepted(lives: Lives, term: Forbidding) -> bool:
     if isinstance(term, Exclusivity) and term.only.part in WHERE:
         part, reserved = term.only.part, term.only.names
         distinguished_by.append(Scope(**{part: reserved}))
-    # What is reserved is not forbidden, so carve-outs need not cover it.
+    # Reserved acts are not forbidden, so carve-outs need not cover it.
     places = [
         place
         for place in lives.places((term,), distinguished_by, "")

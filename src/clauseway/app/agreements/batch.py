@@ -284,7 +284,7 @@ class _Asker:
             and as_of != FOREVER
             and isinstance(known_at, KnownAt)
             and parts["region"].isprintable()
-            # What is served may be sold by another; a sale's seller is its party.
+            # A product that is served may be sold by another; a sale's seller is its party.
             and (not seller or action == SERVE or (action == SELL and seller == parts["party"]))
         )
         if readings is None or not valid:

@@ -53,7 +53,7 @@ class BackedUpJournal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backup holds. Nothing that was acknowledged before its moment is missing in it.
+    """The content of a backup. Nothing that was acknowledged before its moment is missing in it.
 
     `tables` is the version of the control data, `head` the end of the log of the books. `left` are
     files of the home that no backup takes because nobody knows what they are for.

@@ -108,7 +108,7 @@ class DayCharges:
         names = {empty.place: empty.name for empty in sums.values()}
         kept = read_sums(self._lake.control, names) if self._use_kept else {}
         if kept:
-            # What is read is checked by its reader; what is kept would hide that a file is gone.
+            # A reader checks the files that it reads; kept charges would hide that a file is gone.
             self._lake.sealed.require_there(self._lake.usage_files(days))
         for day in sums:
             if body := kept.get(_place(day)):

@@ -63,7 +63,7 @@ def record_fact(home: Home, opened: OpenAgreement, given: UncheckedFact) -> Reco
     ... )
     >>> recorded = record_fact(home_at(None), open_agreement(), milestone)
     """
-    # What is wrong by itself is refused before anything is made.
+    # A fact that is wrong by itself is refused before anything is made.
     _checked(home, opened, given)
     # Of two who record at once, the later one checks what the earlier one recorded.
     with locked(home, "facts"):

@@ -1,4 +1,4 @@
-"""What was settled, read from the books.
+"""Settled months, read from the books.
 
 Nothing here counts usage, so that a page or a statement loads no engine.
 """

@@ -146,7 +146,7 @@ def _wanted(call: LeaseCall, ask: Ask) -> LeaseRequest:
         budget=ask.budget,
         boot=ask.holder or call.boot,
         part=ask.part,
-        # What another holds than the process (a batch) does not end with it.
+        # A lease of another holder than the process (a batch) does not end with it.
         pid=NOBODY if ask.holder else call.pid,
         serial=ask.serial,
         spent=ask.spent,

@@ -59,7 +59,7 @@ def _lease(state: ShareState, holder: str, ask: Ask) -> GrantedLease:
     if ask.serial > before.serial:
         target = 0 if ask.over else ask.target
         leased = granted(before.leased, free, spent=ask.spent, least=ask.least, target=target)
-        # What was used of a share stays in the sliding minute after it is given back.
+        # The used part of a share stays in the sliding minute after it is given back.
         held_s = _MINUTE_S if ask.over else _HELD_S
         after = shares[holder] = LimitShare(leased, ask.serial, now_s + held_s)
     state.shares[of] = shares

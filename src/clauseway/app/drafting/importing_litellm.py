@@ -553,7 +553,7 @@ class Drafting:
                 remedy=draft.left.remedy,
             )
         sold = draft.deployments[0]
-        # What an agreement names is decided as the gateway will decide it, at its first deployment.
+        # A name of an agreement is decided as the gateway will decide it, at its first deployment.
         decision = opened.decide(
             action=SELL,
             party=sold.seller,

@@ -1,8 +1,8 @@
 """A model of LiteLLM's configuration as a deployment: which account of which vendor it is, how one
 authenticates there, and which product it sells.
 
-Every parameter of an entry is taken, or told: `ModelEntry` keeps count. What cannot be carried over
-raises `NotCarried`, with the way to do it here.
+Every parameter of an entry is taken, or told: `ModelEntry` keeps count. A parameter that cannot be
+carried over raises `NotCarried`, with the way to do it here.
 """
 
 import re

@@ -155,7 +155,7 @@ def trace_line(
         opened = settled_agreement(home, inputs.agreement)
         rows = sum(file.rows for file in lake.usage_files(traced.line.days))
         if rows_max and rows > rows_max and not request and not cent:
-            # Who settled by all knowledge kept the days by the prices that were known then.
+            # A settlement by all knowledge kept the days by the prices that were known then.
             prices = settled_prices(home, inputs.price_book, min(known_at, now()))
             return _outline(lake, prices, opened, traced, rows)
         table = settled_prices(home, inputs.price_book, known_at)

@@ -302,7 +302,7 @@ def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None
         # Another home's usage may have come since, which was known there before.
         yield lake.as_known(settled_ns)
         yield lake.as_known(settled_ns, settled_ns)
-        # What gateways sealed while the month was settled is in no part of the settlement.
+        # Usage that gateways sealed while the month was settled is in no part of the settlement.
         begun_ns = settled_ns - _SETTLING_NS
         meanwhile = {
             file.sealed_ns for file in lake.usage_files() if begun_ns < file.sealed_ns <= settled_ns

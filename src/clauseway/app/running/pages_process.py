@@ -150,7 +150,7 @@ class HomePages:
         self._drawn: tuple[tuple[str, int], Timeline] | None = None
         # Amendments compared before, by their names, the text and the number of facts.
         self._compared: dict[tuple[str, str, str, int], CompareContext] = {}
-        # What plays or settles all usage that there is: one at a time.
+        # Tasks that play or settle all usage that there is: one at a time.
         self._heavy = asyncio.Lock()
         # Fed by `collects` alone, so that it is the same for all who look.
         self._rate = RequestRate()

@@ -33,7 +33,7 @@ PAGES_PORT = 8401
 # How soon a change or a dead process is seen: a revoked key is refused within a second.
 LOOK_EVERY_S = 0.25
 
-# What a parent goes on with while it waits for a child.
+# The work that a parent goes on with while it waits for a child.
 Meanwhile = Callable[[], None]
 
 

@@ -1,5 +1,5 @@
-"""What each screen of the pages shows, out of reports, agreements and books: typed contexts, which
-the pages draw. They change nothing.
+"""The content of each screen of the pages, out of reports, agreements and books: typed
+contexts, which the pages draw. They change nothing.
 
     screen_summaries   each screen in a sentence, for the first page
     forecast_page      what is ahead, for the finance screen

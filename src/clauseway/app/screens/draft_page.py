@@ -87,7 +87,7 @@ def _beginning(opened: Opened) -> str:
 
 def _mistakes(problems: Iterable[Problem]) -> Iterator[DraftMistake]:
     for problem in problems:
-        # What is wrong in the agreement itself names its own document.
+        # A problem in the agreement itself names its own document.
         of_draft = problem.where.rpartition("/")[2] == _NAME
         place = "" if of_draft else f"{problem.where}: "
         yield DraftMistake(problem.line if of_draft else 0, f"{place}{problem.sentences}")

@@ -118,7 +118,7 @@ class DeploymentGlance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefusalGlance(msgspec.Struct, frozen=True, kw_only=True):
-    """What the plan refuses now: `market` is seller, product and segment, between bars."""
+    """A refusal of the present plan: `market` is seller, product and segment, between bars."""
 
     market: str
     cloud: str

@@ -170,7 +170,7 @@ def _check(control: Control, home: Home, copy: JournalCopy) -> None:
         return
     there = home.spools / registered.place
     is_there = there.is_dir() and spool.identity_of(there) == bytes.fromhex(copy.spool)
-    # What a backup brought back is a beginning: the copy may go on where that ends.
+    # Segments that a backup brought back are a beginning: the copy may go on where that ends.
     if is_there and not registered.place.startswith((RECOVERED, RESTORED)):
         remedy = "Nothing is to be done: it is sealed from there."
         raise _problem("the journal is not lost", f"it is there: {there}", where, remedy)

@@ -97,7 +97,7 @@ def command(
 
         answer(as_json, {"gateway": served.gateway_url, "pages": served.pages_url}, show)
         dead = keep(chosen, served, signals)
-    # What was metered until the end counts without another start.
+    # Usage that was metered until the end counts without another start.
     seal_the_rest(at)
     if dead is not None:
         raise end_of(dead.name, dead.exit_code, at.logs)

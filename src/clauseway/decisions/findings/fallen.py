@@ -70,7 +70,10 @@ def fallen_rights(
 
 
 class _Search(msgspec.Struct, frozen=True):
-    """Who could give what until when; `lineages` holds each product and class with its classes."""
+    """The possible givers and their last days.
+
+    `lineages` holds each product and class with its classes.
+    """
 
     givers: Givers
     lineages: Mapping[str, frozenset[str]]

@@ -122,7 +122,7 @@ def _is_inside(case: Case, state: TermState, act: Act) -> bool:
 
 
 class _Search:
-    """What is free somewhere, and what is forbidden throughout a legal position."""
+    """The acts free somewhere, and those forbidden throughout a legal position."""
 
     def __init__(self) -> None:
         self._free: set[_Reserved] = set()

@@ -60,7 +60,7 @@ def never_given(
 
 
 class _Search(msgspec.Struct, frozen=True):
-    """Who could give what until when, under one choice of readings."""
+    """The possible givers of each product and their last days, under one choice of readings."""
 
     catalog: Catalog
     givers: Givers

@@ -287,7 +287,7 @@ class _Policies:
         term, public = scope.permission, scope.permission.party == ANYONE
         who = [] if public else [f"principal == {_name('Party', term.party)}"]
         acts = sorted(term.actions & {*_OWNED})
-        # What is left to anyone holds of products that nobody owns, too.
+        # A permission to anyone holds of products that nobody owns, too.
         asked = _all(acts) if public else _now(acts)
         self._permit(
             term.citation,

@@ -64,7 +64,7 @@ class KeptTerm(msgspec.Struct, Generic[TermT], frozen=True):
 
 
 class GrantedScope(msgspec.Struct, frozen=True):
-    """What a permission or a recorded grant lets its party do, `but` for some products."""
+    """The acts that a permission or a recorded grant lets its party do, `but` for some products."""
 
     permission: Permission
     but: frozenset[str] = frozenset()

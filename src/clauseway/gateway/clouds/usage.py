@@ -2,7 +2,7 @@
 
 Answers in OpenAI's format come in OpenAI's shapes on every cloud: `prompt_tokens` and
 `input_tokens` include what was cached. Anthropic's messages leave out of their input what was read
-from the cache and written to it: there the three are added. What is absent was not reported; zero
+from the cache and written to it: there the three are added. An absent count was not reported; zero
 is a report. A report that cannot be (negative, absurd, of a wrong type) is none.
 
     chat completions        ChatUsage            usage_in                units_of

@@ -229,7 +229,7 @@ class Server:
         """Raises InvalidInput where its libraries are not installed or its address cannot be
         had."""
         options = self._options
-        # Who is given sockets opens none: another worker may listen there.
+        # A worker that is given sockets opens none: another worker may listen there.
         is_given = options.listener is not None and options.metrics_listener is None
         if not telemetry.metrics or is_given:
             return None

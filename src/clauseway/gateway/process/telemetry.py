@@ -68,8 +68,8 @@ _USAGE = {
     Unit.CACHE_WRITE_TOKENS: "gen_ai.usage.cache_creation.input_tokens",
     Unit.REASONING_TOKENS: "gen_ai.usage.reasoning.output_tokens",
 }
-# What the conventions called the same before 1.37, and before 1.27: those who read spans have yet
-# to learn the new names.
+# Names of the same attributes in the conventions before 1.37, and before 1.27: those who read spans
+# have yet to learn the new names.
 _FORMER_NAMES = {
     "gen_ai.provider.name": "gen_ai.system",
     "gen_ai.usage.input_tokens": "gen_ai.usage.prompt_tokens",

@@ -1,4 +1,4 @@
-"""Whether a refusal says that a server does not have the path that was asked for. Pure.
+"""Judge whether a refusal says that a server does not have the path that was asked for. Pure.
 
 Servers that speak a vendor's format have some of its operations and lack others. They answer a
 missing one with 404 or 410 that names no item and no model, with 405, or in OpenAI's words for it. The

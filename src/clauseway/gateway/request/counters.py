@@ -81,7 +81,7 @@ class Counts:
         for unit, count in explanation.units:
             used[unit] += count
         counters.charged += explanation.charged
-        # Attempts that failed are counted at their own deployments. What they used is counted there
+        # Attempts that failed are counted at their own deployments. Their usage is counted there
         # too, and that of those called off, which are no failures.
         for ended in tried:
             # Another attempt than the first answered.

@@ -69,7 +69,7 @@ _NO_MODEL_WORDS: Final = re.compile(
 # The path that was asked for, as OpenAI and Groq say it.
 _NO_PATH: Final = "unknown_url"
 _NO_PATH_WORDS: Final = "Invalid URL ("  # and the method and the path
-# What a tool of the client did, which the cloud called for it.
+# The failure of a tool of the client, which the cloud called for it.
 _TOOL_FAILED: Final = "external_connector_error"
 # Anthropic says so under 400, without a code.
 _SPENT_WORDS: Final = re.compile(r"credit balance is too low", re.IGNORECASE)

@@ -81,7 +81,7 @@ class DeploymentChoice:
     """The deployments of a model in one market and stretch. `skipped` are those that the agreement
     or the policy rules out; `refusals`, `unserved` and `everywhere` are the route's. The last `late`
     options serve a name beyond its published retirement, so they come after all others; `retired`
-    says so where there are no others. Whether they still serve it, their clouds know."""
+    says so where there are no others. Their clouds know whether they still serve it."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class DeploymentChoice:
                 reason = f"what the request follows lies on {deployment}"
             elif operation.name in target.lacks:
                 reason = _has_no(operation.name, target.lacks)
-            # What it makes has to be read and deleted there later too.
+            # Its results have to be read and deleted there later too.
             elif lacking := target.lacks.intersection(operation.depends_on):
                 reason = f"has no {' and no '.join(sorted(lacking))}"
             elif option.lacks & bits:

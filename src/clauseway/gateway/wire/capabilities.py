@@ -3,7 +3,7 @@ says nothing of.
 
 Members at the top are decoded by type, and absent ones cost nothing. The parts of messages are
 decoded only where the body holds a name that may stand for one: `"type"` stands in every part, and
-an escaped letter (`\\u00`) may hide it. What cannot be read asks for nothing: it passes through,
+an escaped letter (`\\u00`) may hide it. An unreadable part asks for nothing: it passes through,
 and its cloud says what is wrong with it. For reservations it counts as the worst that it could be.
 """
 

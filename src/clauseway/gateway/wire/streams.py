@@ -38,7 +38,7 @@ _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 _END = b"}\n\n"
 _LAST_NULL_USAGE = b',"usage":null' + _END
 # Of the chunk itself, and of no object within it: at most a few plain values follow, then the one
-# brace that ends the event. What is written otherwise is decoded.
+# brace that ends the event. Any other spelling is decoded.
 _NULL_USAGE = re.compile(
     rb',\s*"usage"\s*:\s*null'
     rb'(?=(?:\s*,\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)){0,4}\s*\}[ \t]*(?:\r?\n\r?\n|\r?\n?\Z))'

@@ -86,7 +86,7 @@ def complete(account: CloudAccount, call: ModelCall) -> Reply:
         "created": int(call.now_s),
         "model": snapshot,
     }
-    # What is kept is the whole answer, even if the client gets it as a stream.
+    # The whole answer is kept, even if the client gets it as a stream.
     if request.stored:
         body = _whole(account.style, {**head, "object": "chat.completion"}, generation)
         chat = KeptChat(

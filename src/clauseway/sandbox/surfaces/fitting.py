@@ -96,7 +96,7 @@ class _Fitting:
             at: Any = self._root
             for name in resolved.pop("$ref").removeprefix("#").strip("/").split("/"):
                 at = at[name] if name else at
-            # What stands beside a reference goes before what it refers to.
+            # Keys beside a reference go before those that it refers to.
             resolved = {**at, **resolved}
         for part in resolved.pop("allOf", ()):
             inner = self._resolve(part)

@@ -1,6 +1,6 @@
 """Anthropic's Messages format: reading a request, writing a message or a stream, counting tokens.
 
-Shapes follow the vendor's client. What a block marked with `cache_control` begins with is cached:
+Shapes follow the vendor's client. The text up to a block marked with `cache_control` is cached:
 written the first time, read from then on. A request that thinks spends half of its budget on that.
 """
 

@@ -2,7 +2,7 @@
 tokens, compact.
 
 A response in the background is queued, at the first poll in progress and at the second finished: no
-clock is needed to test a client that polls. What is stored belongs to the account that made it.
+clock is needed to test a client that polls. A stored response belongs to the account that made it.
 Shapes follow the vendor's OpenAPI description; refusals are in the API's words.
 """
 
@@ -285,7 +285,7 @@ def input_items(given: object, serial: str) -> list[dict[str, Any]]:
             **item,
         }
         if kind == "message":
-            # What the assistant said earlier comes back as output, all else as input.
+            # Earlier words of the assistant come back as output, all else as input.
             part = "output_text" if item["role"] == "assistant" else "input_text"
             if isinstance(item.get("content"), str):
                 whole["content"] = [{"type": part, "text": item["content"]}]

@@ -153,7 +153,7 @@ def _postgresql(address: str) -> Engine:
         url.set(drivername=_DRIVER),
         # A server may have closed idle connections: each is tried before it is used.
         pool_pre_ping=True,
-        # What the address says itself is not overridden.
+        # Parameters in the address are not overridden.
         connect_args={
             name: value for name, value in _CLIENT_SETTINGS.items() if name not in url.query
         },

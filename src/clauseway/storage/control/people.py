@@ -24,7 +24,7 @@ from clauseway.storage.control.chained import BY_TABLE, RowContent, unstamped
 from clauseway.storage.control.passwords import passwords
 from clauseway.values import InvalidInput, Problem
 
-# What a person may be given: a name that stands for the kinds of rows of one kind of work.
+# Rights that a person may be given: a name that stands for the kinds of rows of one kind of work.
 ROLES: Mapping[str, tuple[str, ...]] = {
     "people": ("person", "rule", "password"),
     "customers": ("key", "secret", "organisation", "project", "limit", "budget"),

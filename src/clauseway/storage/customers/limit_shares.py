@@ -24,7 +24,7 @@ LimitKind = tuple[str, str]
 
 
 class LimitShare(msgspec.Struct, frozen=True):
-    """What a process holds of a limit, by its request number `serial`; it counts until `until_s`."""
+    """A process's share of a limit, by its request number `serial`; it counts until `until_s`."""
 
     leased: int
     serial: int
@@ -90,7 +90,7 @@ class StoredShares:
             )
             for row in connection.execute(shorts):
                 state.short_s[row.kind, row.limit_id] = row.short_ns / _NS
-            # What stood before, so that only rows that changed are written.
+            # The shares that stood before, so that only rows that changed are written.
             before = {of: dict(held) for of, held in state.shares.items()}
             shorts_before = dict(state.short_s)
             yield state

@@ -298,7 +298,7 @@ def _commit(table: _Table, lake: Lake, wanted: Sequence[_Wanted], number: int) -
     at_ms = max(newest_ns // _MS_NS, metadata["last-updated-ms"] + 1)
     kept = _kept(table, lake)
     snapshots = list(kept)
-    # What was published before and is so again is the same snapshot.
+    # A table that was published before and is so again is the same snapshot.
     if number not in {snapshot["snapshot-id"] for snapshot in kept}:
         snapshots.append(_snapshot(table, wanted, number, at_ms))
         metadata["last-sequence-number"] += 1
