@@ -3,8 +3,8 @@
 A permission or licence that says so stands for two terms: the right itself, and an exclusivity of
 the same scope, days and events, with `.exclusive` after its id. *Exclusive*: nobody but the holder
 may, not even its grantor. *Sole*: nobody but the holder and the grantor. A change that
-ends or moves the right does the same to the exclusivity; a change may also end the exclusivity alone, though never
-later than the right: `force` ends it with the right.
+ends or moves the right does the same to the exclusivity; a change may also end the exclusivity
+alone, though never later than the right: `force` ends it with the right.
 """
 
 from collections.abc import Iterable, Sequence

@@ -74,10 +74,10 @@ def _result(breaches: int, elsewhere: Sequence[AuditRow], products: int) -> str:
     """Return what was found in a sentence: `No breach was found; 2 of 41 products cannot be told.`"""
     counted = {0: "No breach was found", 1: "One breach was found"}
     sentence = counted.get(breaches, f"{breaches:,} breaches were found")
-    untold = {row.product for row in elsewhere if row.order is Order.CANNOT_TELL}
-    if not untold:
+    undecided = {row.product for row in elsewhere if row.order is Order.CANNOT_TELL}
+    if not undecided:
         return f"{sentence} among {products:,} {'product' if products == 1 else 'products'}."
-    return f"{sentence}; {len(untold):,} of {products:,} products cannot be told."
+    return f"{sentence}; {len(undecided):,} of {products:,} products cannot be told."
 
 
 def _lane(

@@ -41,7 +41,10 @@ _PEOPLE = "person"
 
 
 class Permitted(msgspec.Struct, frozen=True, kw_only=True):
-    """The people who may write what: nobody named is everybody. `for_two` are the kinds that need two."""
+    """The people who may write what; nobody named is everybody.
+
+    `for_two` are the kinds that need two.
+    """
 
     people: tuple[Person, ...]
     for_two: tuple[str, ...]
