@@ -96,3 +96,9 @@ def test_the_file_needs_nothing_else_and_names_its_assumptions_on_every_printed_
         text = " ".join(sheet.extract_text().split())
         assert "Assumed: cap = USD 38 billion (reported)" in text, f"page {number}"
         assert f"page {number} of {len(printed.pages)}" in text
+
+
+def test_a_line_leads_to_all_its_requests_from_where_some_are_listed(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/statement/{LINE.period}/{LINE.id}")
+    page.locator("section[aria-labelledby=requests]").get_by_role("link", name="28 April 2026: all 4,840").click()
+    expect(page).to_have_url(f"{served.url}/statement/{LINE.period}/{LINE.id}/2026-04-28")
