@@ -68,6 +68,7 @@ LONG_FIRST = (
     "test_real_clients_agents",
     "test_real_clients_openai_suite",
     "test_real_clients_together",
+    "test_real_clients_and_faults",
     "test_backup",
     "test_missing_libraries",
     "test_lake_damaged",

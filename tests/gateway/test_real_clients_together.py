@@ -6,22 +6,19 @@ Each way of misbehaving is a model of its own, with deployments of its own: what
 does not keep the next from being asked.
 """
 
-import json
 import os
-import shutil
-import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import anthropic
 import httpx
 import msgspec
-import openai
 import pytest
+from clients_at_once import ASKED, Ask, Outcomes, clients_at_once, outcome
 from endpoints_rig import Endpoints, sandbox_clouds
 from gateway_rig import PATIENCE_S, Rig, key
 
@@ -29,9 +26,7 @@ from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Route, Target
 from clauseway.metering import Deployment, Status, Unit, UsageRecord
 from clauseway.sandbox.faults import FAMILIES
 from clauseway.sandbox.signatures import credentials
-from client_packages import CLIENTS, NODE, PYTHON, node_and_npm, node_packages, python_packages
 
-ASKED: list[Any] = [{"role": "user", "content": "Which cloud is this?"}]
 CLAUDE, NEIGHBOUR = "claude", "the neighbour"
 TENANTS = ("openai-python", "Anthropic's client", "LangChain", "pydantic-ai", "the AI SDK", NEIGHBOUR)
 # Longer than the gateway waits for an answer, a first event or a next one.
@@ -60,7 +55,6 @@ BREAKS_STREAMS = {"stall after content", "cut-after-events", "error-event after 
 # Nobody can read what that answer used. Its cloud may have written all of it before the gateway hangs up.
 UNREAD = "zstd-frames"
 GROWTH_MAX_MB = 2.0
-Outcomes = dict[str, dict[str, Any]]
 
 
 def secret(tenant: str) -> str:
@@ -104,26 +98,8 @@ def plan(rig: Rig, ports: dict[str, int]) -> Plan:
     )  # fmt: skip
 
 
-def outcome(ask: Callable[[], str]) -> dict[str, str]:
-    try:
-        return {"text": ask()}
-    except Exception as error:
-        return {"error": type(error).__name__, "said": str(error)[:500]}
-
-
-def openai_python(url: str, model: str) -> Outcomes:
-    with openai.OpenAI(base_url=f"{url}/v1", api_key=secret("openai-python"), timeout=PATIENCE_S) as its:
-        asked: dict[str, Any] = {"model": model, "messages": ASKED}
-
-        def streamed() -> str:
-            chunks = its.chat.completions.create(**asked, stream=True)
-            return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-
-        whole = outcome(lambda: its.chat.completions.create(**asked).choices[0].message.content or "")
-        return {"openai-python": {"whole": whole, "streamed": outcome(streamed)}}
-
-
-def anthropics(url: str, model: str) -> Outcomes:
+def anthropics(url: str, models: Sequence[str]) -> Outcomes:
+    (model,) = models
     with anthropic.Anthropic(base_url=url, api_key=secret("Anthropic's client"), timeout=PATIENCE_S) as its:
         asked: dict[str, Any] = {"model": f"{model} {CLAUDE}", "max_tokens": 1000, "messages": ASKED}
 
@@ -135,33 +111,7 @@ def anthropics(url: str, model: str) -> Outcomes:
             block: Any = its.messages.create(**asked).content[0]
             return str(block.text)
 
-        return {"Anthropic's client": {"whole": outcome(whole), "streamed": outcome(streamed)}}
-
-
-class Told:
-    """A process of clients that is told by a line which model to ask, and answers with a line for each client."""
-
-    def __init__(self, process: "subprocess.Popen[str]", clients: int) -> None:
-        self._process, self._clients = process, clients
-
-    def ask(self, model: str) -> Outcomes:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(model + "\n")
-        self._process.stdin.flush()
-        answers = [json.loads(self._process.stdout.readline()) for _ in range(self._clients)]
-        return {answer.pop("name"): answer for answer in answers}
-
-
-@contextmanager
-def told(command: list[str], where: Path, clients: int, environment: dict[str, str]) -> Iterator[Told]:
-    with subprocess.Popen(
-        command, cwd=where, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
-    ) as process:
-        try:
-            yield Told(process, clients)
-        finally:
-            process.kill()
+        return {"Anthropic's client": {model: {"whole": outcome(whole), "streamed": outcome(streamed)}}}
 
 
 def neighbour(url: str, times: int) -> list[str]:
@@ -179,24 +129,24 @@ def neighbour(url: str, times: int) -> list[str]:
 class Company:
     """The gateway, its clouds and the five clients before it."""
 
-    def __init__(self, clouds: Endpoints, asking: list[Callable[[str], Outcomes]]) -> None:
+    def __init__(self, clouds: Endpoints, asking: list[Ask]) -> None:
         self.clouds = clouds
         self._asking = asking
         # For each fault, which of the attempts that the first cloud wrote down were made while it held.
         self._rounds: dict[str, list[range]] = {}
 
-    def round(self, fault: str) -> Outcomes:
+    def round(self, fault: str) -> dict[str, dict[str, Any]]:
         """Ask for the fault's model by every client at once, while it holds at Azure."""
         begin = len(self.clouds.asked("azure"))
         if FAULTS[fault]:
             self.clouds.fault("azure", **FAULTS[fault], count=None)
         with ThreadPoolExecutor(len(self._asking) + 1) as pool:
             undisturbed = pool.submit(neighbour, self.clouds.rig.url, 8)
-            parts = list(pool.map(lambda ask: ask(fault), self._asking))
+            parts = list(pool.map(lambda ask: ask([fault]), self._asking))
         assert undisturbed.result() == [], fault
         self.clouds.clear_faults()
         self._rounds.setdefault(fault, []).append(range(begin, len(self.clouds.asked("azure"))))
-        return {client: answers for part in parts for client, answers in part.items()}
+        return {client: answers[fault] for part in parts for client, answers in part.items()}
 
     def attempts_during(self, fault: str) -> list[dict[str, Any]]:
         """What Azure wrote down of the attempts that were made while a fault held there."""
@@ -217,28 +167,13 @@ class Company:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
-    libraries, packages = python_packages("frameworks"), node_packages(NODE / "ai")
-    where = tmp_path_factory.mktemp("clients")
-    (where / "node_modules").symlink_to(packages / "node_modules")
-    shutil.copy(NODE / "ai" / "together.mjs", where)
+    secrets = {tenant: secret(tenant) for tenant in ("openai-python", "LangChain", "pydantic-ai", "the AI SDK")}
     with ExitStack() as stack:
         ports = stack.enter_context(sandbox_clouds("openai", "azure", "anthropic"))
         rig = stack.enter_context(Rig(tmp_path_factory.mktemp("gateway")))
         rig.start(plan(rig, ports))
-        in_python = [PYTHON, str(CLIENTS / "together.py"), rig.url, secret("LangChain"), secret("pydantic-ai")]
-        quiet = {"LANGSMITH_TRACING": "false", "PYTHONPATH": str(libraries), "PYTHONNOUSERSITE": "1"}
-        frameworks = stack.enter_context(told(in_python, where, 2, quiet))
-        in_node = [node_and_npm()[0], str(where / "together.mjs"), rig.url, secret("the AI SDK")]
-        ai_sdk = stack.enter_context(told(in_node, where, 1, {}))
-        yield Company(
-            Endpoints(rig, ports),
-            [
-                lambda model: openai_python(rig.url, model),
-                lambda model: anthropics(rig.url, model),
-                frameworks.ask,
-                ai_sdk.ask,
-            ],
-        )
+        asking = stack.enter_context(clients_at_once(rig.url, tmp_path_factory.mktemp("clients"), secrets))
+        yield Company(Endpoints(rig, ports), [*asking, lambda models: anthropics(rig.url, models)])
 
 
 def test_the_table_has_every_way_of_misbehaving() -> None:

@@ -1,11 +1,11 @@
-// Vercel's AI SDK, unmodified, told round by round what to ask, as clients/together.py is. Arguments: the gateway's
-// address and a key.
+// Vercel's AI SDK, unmodified, told what to ask, as clients/together.py is. Arguments: the gateway's address, a key, and
+// how often an error is asked again.
 
 import { createInterface } from "node:readline";
 import { createOpenAI } from "@ai-sdk/openai";
 import { generateText, streamText } from "ai";
 
-const [url, apiKey] = process.argv.slice(2);
+const [url, apiKey, retries] = process.argv.slice(2);
 const openai = createOpenAI({ baseURL: `${url}/v1`, apiKey });
 
 async function streamed(once) {
@@ -25,8 +25,10 @@ async function outcome(ask) {
   }
 }
 
-for await (const name of createInterface({ input: process.stdin })) {
-  const once = { model: openai.chat(name), prompt: "Which cloud is this?" };
+async function asked(model) {
+  const once = { model: openai.chat(model), prompt: "Which cloud is this?", maxRetries: Number(retries) };
   const whole = await outcome(async () => (await generateText(once)).text);
-  console.log(JSON.stringify({ name: "the AI SDK", whole, streamed: await outcome(() => streamed(once)) }));
+  console.log(JSON.stringify({ name: "the AI SDK", model, whole, streamed: await outcome(() => streamed(once)) }));
 }
+
+for await (const line of createInterface({ input: process.stdin })) await Promise.all(JSON.parse(line).map(asked));
