@@ -3,67 +3,25 @@ folders here."""
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 
-import httpx
 import pyarrow.parquet as pq
 import pytest
-from gateway_rig import MESSAGES, PATIENCE_S, Rig, eventually
-from one_cloud import CONFIGURATION
+from gateway_rig import Rig, eventually
+from replicas_rig import Replica, replicas_of
 
 from clauseway.app.customers.allowances import GivenScope, list_budgets, set_budget, set_limit
 from clauseway.app.customers.keys import create_key, revoke_key
-from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
 from clauseway.app.running.upkeep import Upkeep
 from clauseway.app.usage.sealing import open_lake, seal
-from postgresql_server import new_database
-
-MODEL = "gpt-5.5"
-
-
-class Replica:
-    """A served home among others on one database and one lake."""
-
-    def __init__(self, root: Path, address: str, lake: Path, port: int, hash_key: str) -> None:
-        self.home = Home(root).make()
-        self.home.database_address.write_text(address)
-        self.home.lake.symlink_to(lake)
-        (root / "hash.key").write_text(hash_key)
-        (root / "key").write_text("sk-cloud")
-        self.home.configuration.write_text(CONFIGURATION.format(port=port))
-        self.reports: list[str] = []
-        self.served: Served
-
-    def serve(self, stack: ExitStack) -> None:
-        options = ServeOptions(home=self.home, opened=open_agreements([]), configuration=self.home.configuration)
-        self.served = stack.enter_context(serving(options))
-        signals = Signals()
-        keeping = threading.Thread(target=keep, args=(options, self.served, signals, self.reports.append))
-        keeping.start()
-        stack.callback(keeping.join, PATIENCE_S)
-        stack.callback(signals.stop.set)
-
-    def ask(self, secret: str) -> httpx.Response:
-        body = {"model": MODEL, "messages": MESSAGES, "max_completion_tokens": 9}
-        headers = {"authorization": f"Bearer {secret}"}
-        return httpx.post(f"{self.served.gateway_url}/chat/completions", json=body, headers=headers, timeout=PATIENCE_S)
 
 
 @pytest.fixture
 def replicas(tmp_path: Path) -> Iterator[list[Replica]]:
-    address, lake = new_database(), tmp_path / "lake"
-    lake.mkdir()
-    with Rig(tmp_path) as rig, ExitStack() as stack:
-        port = rig.cloud("azure").port
-        made = [Replica(tmp_path / name, address, lake, port, "5a" * 32) for name in ("first", "second")]
-        for replica in made:
-            replica.serve(stack)
+    with Rig(tmp_path) as rig, replicas_of(tmp_path, rig.cloud("azure").port) as made:
         yield made
 
 

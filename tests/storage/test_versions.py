@@ -26,6 +26,7 @@ ADDED = [
 ]
 
 PEOPLE = ("people", "passwords", "two_person_rules", "approvals")
+ISSUED = ("issued_resources", "identifier_copies")
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_database_from_before_the_versions_is_as_made_new_once_it_is_opened(en
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE alembic_version"))
         connection.execute(text("DROP TABLE kept_sums"))
-        for later in ("homes", "limit_shares", "limit_shortages", "one_copy", *PEOPLE):
+        for later in ("homes", "limit_shares", "limit_shortages", "one_copy", *ISSUED, *PEOPLE):
             connection.execute(text(f"DROP TABLE {later}"))
         for table, column in ADDED:
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))

@@ -70,7 +70,8 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
     parser.add_argument(
         "--shares-limits",
         action="store_true",
-        help="lease shares of limits by the minute: gateways elsewhere keep the same ones",
+        help="lease shares of limits by the minute, and share what is issued: gateways elsewhere "
+        "keep the same limits and know the same objects",
     )
     options = vars(parser.parse_args(arguments))
     return ProcessOptions(**options | {"worker": Worker(*options["worker"])})

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clauseway import spool
+from clauseway.app.customers.shared_identifiers import index_of
 from clauseway.app.opening.home import Home
 from clauseway.app.running.processes import Child, Meanwhile, nothing, run, start
 from clauseway.app.usage.journals import register_spool
 from clauseway.files import make_folder
 from clauseway.gateway.plan.settings import Settings
-from clauseway.gateway.request.issued import ISSUED_FILE
 from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.gateway.transport.listening import listen, listen_together
 
@@ -184,8 +184,8 @@ class Gateways:
 
     @property
     def _index(self) -> Path:
-        """Return the file of identifiers: it stays where the first worker's journal is."""
-        return self._home.gateway_journal(0) / ISSUED_FILE
+        """Return the file of identifiers, which all workers share."""
+        return index_of(self._home)
 
     def _free_journal(self) -> Path:
         """Return the first journal that no process writes, whoever started that process: a gateway

@@ -28,6 +28,7 @@ from clauseway.app.books.basis import (
     record,
 )
 from clauseway.app.customers.leasing import lease_server
+from clauseway.app.customers.shared_identifiers import shared_identifiers
 from clauseway.app.customers.tenants import Tenancy, tenancy_for_plan
 from clauseway.app.drafting.drafts import PRICES_FILE
 from clauseway.app.opening.configuration import (
@@ -289,7 +290,11 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         plan = _plan_from(sources, options, book)
         write_plan(plan, home.plan)
         usage = ProjectUsages(options.home)
-        stack.enter_context(lease_server(options.home, {"/usage": usage.answer}))
+        answers = {
+            "/usage": usage.answer,
+            **stack.enter_context(shared_identifiers(home)),
+        }
+        stack.enter_context(lease_server(home, answers))
         host = configuration.gateway.host if options.host is None else options.host
         port = configuration.gateway.port if options.port is None else options.port
         gateways = Gateways(home, options.workers, clock)

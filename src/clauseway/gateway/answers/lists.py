@@ -1,6 +1,7 @@
 """Lists of what a project made on several accounts, as one list: the newest first, page by page.
 
 The file of identifiers says what there is and in which order; the accounts say what each of it is.
+Where homes share a database, the identifiers of all of them are listed, as it knows them.
 Each is asked for the page of its own list that should hold its part; what that page does not hold
 (others use the account too) is asked for by name. Identifiers that an account does not know any
 more are forgotten. Where an account does not answer, there is no list: a part of it would look like
@@ -17,8 +18,10 @@ import msgspec
 
 from clauseway.gateway.request.issued import IssuedRow
 from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, ignore_outcome
+from clauseway.gateway.request.other_homes import ListedIndex, OwnIndex
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resources import GONE, Resources
+from clauseway.gateway.request.selection import Selector, objects_unknown
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
@@ -31,7 +34,7 @@ from clauseway.gateway.wire.errors import (
 )
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
-from clauseway.gateway.wire.stateful_resources import objects_in
+from clauseway.gateway.wire.stateful_resources import EMPTY_LIST, objects_in
 from clauseway.values import NOT_JSON
 
 # OpenAI's page size: the default and the maximum.
@@ -91,8 +94,8 @@ def page_of(operation: Operation, query: bytes) -> Page:
 
 
 class MergedList:
-    """A list of resources on several accounts, as a preparation of its request. `places` are the
-    accounts, by the deployments on them."""
+    """A list of resources on several accounts, as a preparation of its request. `selector` names
+    the accounts of the deployments on which the project made something."""
 
     def __init__(
         self,
@@ -100,30 +103,40 @@ class MergedList:
         customer: Customer,
         operation: Operation,
         query: bytes,
-        places: dict[str, Candidate],
+        selector: Selector,
     ) -> None:
         self._shared = shared
         self._customer = Customer(customer.label, 0, customer.buyer)
         self._operation = operation
         self._retrieve = BY_NAME[operation.name.replace(".list", ".retrieve")]
         self._query = query
-        self._places = places
+        self._selector = selector
+        self._index: ListedIndex = shared.other_homes or OwnIndex(shared.issued)
+        # The accounts, by the deployments on them.
+        self._places: dict[str, Candidate] = {}
 
     async def prepare(self, _is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the page that was asked for. Raises Refused."""
-        return PreparedRequest(body=await self._page(page_of(self._operation, self._query)))
+        page = page_of(self._operation, self._query)
+        try:
+            buyer, lists = self._customer.buyer, self._operation.lists
+            self._places = self._selector.holders(await self._index.deployments(buyer, lists))
+            body = await self._page(page) if self._places else EMPTY_LIST
+        except OSError:
+            raise objects_unknown() from None
+        return PreparedRequest(body=body)
 
     async def _page(self, page: Page) -> bytes:
-        """As many objects as were asked for, or all that are left. Raises Refused."""
-        index, buyer = self._shared.issued, self._customer.buyer
-        last = self._row(page.after) if page.after else None
+        """As many objects as were asked for, or all that are left. Raises Refused, OSError."""
+        index, buyer = self._index, self._customer.buyer
+        last = await self._row(page.after) if page.after else None
         listed: list[tuple[str, bytes]] = []
         more = True
         # Rows whose objects are gone leave room for further ones.
         while more and len(listed) < page.limit:
             count = page.limit - len(listed)
             # One row beyond the page says whether there is more.
-            rows = index.made(
+            rows = await index.made(
                 buyer,
                 self._operation.lists,
                 tuple(self._places),
@@ -149,8 +162,8 @@ class MergedList:
         }
         return msgspec.json.encode(frame)
 
-    def _row(self, identifier: str) -> IssuedRow:
-        issued = self._shared.issued.made_by(self._customer.buyer, identifier)
+    async def _row(self, identifier: str) -> IssuedRow:
+        issued = await self._index.find(self._customer.buyer, identifier)
         if issued is None:
             message = f"There is no {identifier!r} that this key's project made here."
             raise Refused(NO_SUCH_OBJECT, message, param="after")
@@ -170,9 +183,17 @@ class MergedList:
         there = tuple([name for name, other in self._places.items() if other is place])
         missing = {row.identifier for row in rows}
         objects: dict[str, bytes] = {}
-        before = self._shared.issued.neighbour(
-            self._customer.buyer, self._operation.lists, there, rows[0], page.newest_first
+        # The identifier just before the first row, in the list of this account.
+        neighbours = await self._index.made(
+            self._customer.buyer,
+            self._operation.lists,
+            there,
+            "",
+            rows[0],
+            not page.newest_first,
+            1,
         )
+        before = neighbours[0].identifier if neighbours else ""
         _, most = _PAGES[self._operation.name]
         parameters: dict[str, object] = {"limit": min(max(_LEAST, _MORE * len(rows)), most)}
         if self._operation.name in _EITHER_ORDER:

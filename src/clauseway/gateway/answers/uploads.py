@@ -19,7 +19,13 @@ from clauseway.gateway.plan.steps import between_requests
 from clauseway.gateway.request.batch_contents import Contents, LineGroup, batch_scale
 from clauseway.gateway.request.lifecycle import PreparedRequest
 from clauseway.gateway.request.refusals import Refused
-from clauseway.gateway.request.selection import Selector, check_not_stored
+from clauseway.gateway.request.selection import (
+    MadeElsewhere,
+    Selector,
+    check_not_stored,
+    named_in,
+    not_made_here,
+)
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, SkippedDeployment
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
@@ -86,14 +92,30 @@ class BatchUpload:
     async def prepare(self, is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the deployments that may serve every line, and the file as it goes to the first;
         None once the request is over. Raises Refused."""
-        reading = _Reading(self._upload, self._request.body, self._select, self._scale)
-        selection = await between_requests(reading.work(), is_over)
+        reading, selection = await self._read(is_over)
         if selection is None:
             return None
         request = msgspec.structs.replace(
             self._request, model=self._upload.model, body=reading.body
         )
         return PreparedRequest(selection, request)
+
+    async def _read(
+        self, is_over: Callable[[], bool]
+    ) -> "tuple[_Reading, CandidateSelection | None]":
+        """Read the file. Raises Refused."""
+        body = self._request.body
+        reading = _Reading(self._upload, body, self._select, self._scale)
+        try:
+            return reading, await between_requests(reading.work(), is_over)
+        except MadeElsewhere as unknown:
+            # All that the file names is asked for at once, and the file is read again.
+            await self._selector.look_up([unknown.identifier, *named_in(body)])
+        reading = _Reading(self._upload, body, self._select, self._scale)
+        try:
+            return reading, await between_requests(reading.work(), is_over)
+        except MadeElsewhere as unknown:  # written with escapes that nobody needs
+            raise not_made_here(unknown.identifier) from None
 
     def _select(self, line: BatchLine, needs: Needs) -> CandidateSelection:
         """Select for a line as if it had come by itself. Raises Refused."""

@@ -8,6 +8,7 @@ refusal says why, in the shape of the API that the client speaks.
 
 import re
 from collections.abc import Callable
+from functools import partial
 from time import monotonic_ns
 from typing import Final, NoReturn
 
@@ -21,6 +22,7 @@ from clauseway.gateway.answers.information import (
     requests,
 )
 from clauseway.gateway.answers.lists import MergedList
+from clauseway.gateway.answers.looking_up import LookingUp
 from clauseway.gateway.answers.message_models import message_models
 from clauseway.gateway.answers.uploads import BatchUpload
 from clauseway.gateway.answers.workers_requests import requests_lifecycle
@@ -29,10 +31,10 @@ from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.connections.incoming import Incoming
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.in_flight import Use
-from clauseway.gateway.request.lifecycle import Lifecycle, RequestClient
+from clauseway.gateway.request.lifecycle import Lifecycle, Preparation, RequestClient
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import Resources
-from clauseway.gateway.request.selection import Selected, Selector
+from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selector
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.keys import secret_in
@@ -63,6 +65,7 @@ from clauseway.gateway.wire.requests import NOTHING_ASKED, RequestProperties
 from clauseway.gateway.wire.stateful_resources import EMPTY_LIST
 
 _JSON: Final = b"application/json"
+_NOT_SELECTED: Final = Selected(CandidateSelection(()), None, "")
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
 _READS_ONLY: Final = "This key may read what its project asked and ask nothing: use one with the role member or admin."
@@ -267,17 +270,22 @@ class Router:
         event_ns = shared.clock()
         selector = Selector(shared, customer, incoming.cloud, event_ns)
         batch_file: Upload | None = None
+        unknown = ""
         if operation.routed:
             self._model = request_line.model or properties.model or ""
-            selection, named_resource, model = selector.by_model(
-                operation, self._model, properties, body, needs
-            )
-        elif isinstance(properties, Upload) and properties.for_batches:
+            select = partial(selector.by_model, operation, self._model, properties, body, needs)
+        else:
+            select = partial(selector.by_resource, request_line, properties)
+        if isinstance(properties, Upload) and properties.for_batches:
             selector.cloud()  # refused before the file is read, where it is unknown
             batch_file = properties
-            selection, named_resource, model = Selected(CandidateSelection(()), None, "")
+            selection, named_resource, model = _NOT_SELECTED
         else:
-            selection, named_resource, model = selector.by_resource(request_line, properties)
+            try:
+                selection, named_resource, model = select()
+            except MadeElsewhere as elsewhere:
+                unknown = elsewhere.identifier
+                selection, named_resource, model = _NOT_SELECTED._replace(model=self._model or "")
         # lifecycle
         request = UnderstoodRequest(
             operation,
@@ -290,11 +298,13 @@ class Router:
             _hedge_s(incoming.hedge) if incoming.hedge else 0.0,
             needs,
         )
-        if named_resource is None and operation.state is State.NONE:
+        if named_resource is None and operation.state is State.NONE and not unknown:
             return Lifecycle(client, shared, customer, selection, request, event_ns)
         resources = Resources(customer, request, named_resource)
-        preparation = None
-        if batch_file is not None:
+        preparation: Preparation | None = None
+        if unknown:
+            preparation = LookingUp(selector, select, request, unknown)
+        elif batch_file is not None:
             preparation = BatchUpload(selector, customer, request, batch_file, event_ns)
         return Lifecycle(
             client, shared, customer, selection, request, event_ns, resources, preparation
@@ -312,13 +322,15 @@ class Router:
         hold others' objects by the page."""
         shared, operation = self._shared, request_line.operation
         event_ns = shared.clock()
-        holders = Selector(shared, customer, incoming.cloud, event_ns).holders(operation)
-        if not holders:
+        selector = Selector(shared, customer, incoming.cloud, event_ns)
+        own = shared.issued.deployments(customer.buyer, operation.lists)
+        # An unknown cloud is refused here, whatever was made.
+        if not selector.holders(own) and shared.other_homes is None:
             return response(200, EMPTY_LIST, client.head_lines)
         call, forwarded = operation.call(b"", request_line.query, b""), b"".join(incoming.forwarded)
         request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
         resources = Resources(customer, request)
-        merged = MergedList(shared, customer, operation, request_line.query, holders)
+        merged = MergedList(shared, customer, operation, request_line.query, selector)
         lifecycle = Lifecycle(
             client, shared, customer, CandidateSelection(()), request, event_ns, resources, merged
         )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clauseway.gateway.plan.steps import whole
-from clauseway.gateway.request.issued import ISSUED_FILE, IssuedIndex
+from clauseway.gateway.request.issued import ISSUED_FILE, Announcing, IssuedIndex
 from clauseway.metering import RequestId, Status
 from clauseway.spool import OpenAttempt, SpoolWriter, pack_usage_fields, reading_unended
 
@@ -63,12 +63,13 @@ def open_journal(
     index: Path | None,
     loop: AbstractEventLoop,
     spool_factory: SpoolFactory = SpoolWriter,
+    announcing: Announcing | None = None,
 ) -> OpenedJournal:
     """Open a journal to write in it. `index` is the file of identifiers, by default one beside it.
-    Raises OSError."""
+    `announcing` has copied what is added to it. Raises OSError."""
     boot = secrets.randbits(_UINT63)
     spool = spool_factory(directory, loop, boot=boot)
-    issued = IssuedIndex(index or directory / ISSUED_FILE, loop, spool.identity)
+    issued = IssuedIndex(index or directory / ISSUED_FILE, loop, spool.identity, announcing)
     # Taken before anybody is served: later claims are this process's own.
     claims = issued.claims()
     ending = _end_unended(directory, spool, issued, claims)

@@ -42,6 +42,7 @@ from clauseway.gateway.process.presenting import Presenting
 from clauseway.gateway.process.refused import RefusedRequests
 from clauseway.gateway.process.reporting import Reporter
 from clauseway.gateway.request.issued import IssuedIndex
+from clauseway.gateway.request.other_homes import OtherHomes
 from clauseway.gateway.request.pending import Poller
 from clauseway.gateway.request.shared import Shared, Watcher, Worker
 from clauseway.gateway.routing.health import Health
@@ -73,7 +74,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     parent_pipe: int | None = None
     # By a factory: compiled, a record is not known to be frozen.
     worker: Worker = msgspec.field(default_factory=Worker)
-    shares_limits: bool = False  # also with gateways elsewhere
+    shares_limits: bool = False  # also with gateways elsewhere, and what is issued
     issued: Path | None = None  # the index of identifiers, where workers share one
     # Sockets that listen already, of whoever started us.
     listener: int | None = None
@@ -129,8 +130,9 @@ class Server:
         loop, limits = asyncio.get_running_loop(), self._options.limits or self._settings.limits
         self._provide_descriptors(limits)
         listener = self._listener = Listener(options.host, options.port, options.listener)
+        self._other_homes = OtherHomes(loop) if options.shares_limits else None
         boot, spool, issued, ending = open_journal(
-            options.spool, options.issued, loop, self._spool_factory
+            options.spool, options.issued, loop, self._spool_factory, self._other_homes
         )
         spool.hold_s = limits.journal_hold_s
         copy_journal(spool, options.spool, boot, settings.journal, lines, self.stop)
@@ -186,6 +188,9 @@ class Server:
         )
         if options.worker.count > 1:
             shared.siblings = options.control
+        shared.other_homes = self._other_homes
+        if self._other_homes is not None:
+            self._other_homes.index = issued
         self._poller = Poller(shared)
         self._reporter = Reporter(shared, self._health, self._lines)
         self._access = AccessLog(self._lines, settings.log.access, boot, self._knows_model)
@@ -219,6 +224,8 @@ class Server:
         await shared.holds.close()
         await self._allowances.close()
         self._lease_server.close()
+        if self._other_homes is not None:
+            self._other_homes.close()
         self._presenting.close()
         await shared.spool.close()
         shared.issued.close()
@@ -313,6 +320,8 @@ class Server:
         )
         self._presenting.reload(tables.targets)
         self._lease_server.reload(opened.plan.leases)
+        if self._other_homes is not None:
+            self._other_homes.socket = opened.plan.usage
         self._allowances.turn_to(opened)
         return tables
 

@@ -11,6 +11,10 @@ end first, once:
 
     pending ──(claim, by one request)──▶ claimed ──(its usage record is durable)──▶ metered
 
+Where homes share a database, what is added or forgotten is also noted to be shared, in the same
+commit, and the process that runs this home copies it there (see `other_homes`). What is pending
+stays its own home's.
+
 A process that dies in between leaves a claim; whoever writes its journal next reads there whether
 the usage was recorded. INVARIANT: a claim names its journal, so no worker decides on another's.
 """
@@ -21,13 +25,18 @@ import sqlite3
 import threading
 from asyncio import AbstractEventLoop
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from clauseway.metering import Buyer
+
+# Hears the outcome of a change: True where a row was changed, or the error where nothing can be
+# written.
+OnWritten = Callable[[bool | OSError], None]
 
 ISSUED_FILE = "issued.db"
 _REMEMBERED_MAX = 10_000  # most follow-up requests come soon
@@ -66,18 +75,26 @@ CREATE TABLE IF NOT EXISTS held (
     charged INTEGER NOT NULL DEFAULT -1
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS held_open ON held (identifier) WHERE kept = 0 OR charged >= 0;
+CREATE TABLE IF NOT EXISTS to_share (
+    identifier TEXT PRIMARY KEY,
+    gone INTEGER NOT NULL
+) WITHOUT ROWID;
 """
-_COLUMNS = (
+COLUMNS = (
     "identifier, organisation, project, key_id, seller, segment, deployment, model, endpoint, body_bytes, created_ns, "
     "pending"
 )
 # The first project owns an identifier: a cloud that issues it twice moves nothing from one project
 # to another.
-_INSERT = f"INSERT INTO issued ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT = f"INSERT INTO issued ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _INSERT_CONTENTS = (
     "INSERT INTO contents (identifier, purpose, contents) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _FORGET_CONTENTS = "DELETE FROM contents WHERE identifier = ?"
+_SHARE = (
+    "INSERT INTO to_share (identifier, gone) VALUES (?, ?) "
+    "ON CONFLICT DO UPDATE SET gone = excluded.gone"
+)
 _INSERT_HOLD = (
     "INSERT INTO held (identifier, budgets, picodollars, created_ns) "
     "VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -108,10 +125,6 @@ _RESOLVE = (
     f"WHERE identifier = ? AND pending = {_CLAIMED} AND claimed IN (?, ?)"
 )
 _FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_METERED}"
-
-# Hears the outcome of a change: True where a row was changed, or the error where nothing can be
-# written.
-OnWritten = Callable[[bool | OSError], None]
 
 
 class Hold(NamedTuple):
@@ -160,20 +173,33 @@ class _Change(NamedTuple):
     report: OnWritten | None = None
 
 
+class Announcing(Protocol):
+    """Has what is noted to be shared copied to where other homes find it."""
+
+    def announce(self, step: Callable[[], None], /) -> None:
+        """Call `step` once that is done, or cannot be waited for."""
+
+
 class IssuedIndex:
     """The index. A change is reported when it is durable, or as an OSError where it cannot be
-    written."""
+    written; where homes share it, once it was announced to them."""
 
-    def __init__(self, path: Path, loop: AbstractEventLoop, journal: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        loop: AbstractEventLoop,
+        journal: str = "",
+        announcing: Announcing | None = None,
+    ) -> None:
         """`journal` names the journal in which this process records. Raises OSError where the file
         cannot be opened."""
         self._loop = loop
+        self._announcing = announcing
         self._journal = journal
         self._remembered: OrderedDict[str, IssuedResource] = OrderedDict()
         try:
-            self._reading = _open(path)
-            self._reading.executescript(_SCHEMA)
-            self._writing = _open(path)
+            self._reading = open_index(path)
+            self._writing = open_index(path)
         except sqlite3.Error as error:
             raise OSError(f"{path}: {error}") from error
         self._queue: queue.SimpleQueue[_Change | threading.Event | None] = queue.SimpleQueue()
@@ -187,9 +213,9 @@ class IssuedIndex:
         if resource is not None:
             return resource
         row = self._reading.execute(
-            f"SELECT {_COLUMNS} FROM issued WHERE identifier = ?", (identifier,)
+            f"SELECT {COLUMNS} FROM issued WHERE identifier = ?", (identifier,)
         ).fetchone()
-        return _issued(row) if row is not None else None
+        return issued_in(row) if row is not None else None
 
     def made_by(self, buyer: Buyer, identifier: str) -> IssuedResource | None:
         """Return a resource of a buyer's project; resources of other projects are reported as not
@@ -204,6 +230,9 @@ class IssuedIndex:
 
     def contents(self, identifier: str) -> bytes:
         """Return the contents noted of a file; empty where it was not read."""
+        remembered = self._remembered.get(identifier)
+        if remembered is not None and remembered.contents:
+            return remembered.contents
         row = self._reading.execute(
             "SELECT contents FROM contents WHERE identifier = ?", (identifier,)
         ).fetchone()
@@ -260,28 +289,15 @@ class IssuedIndex:
         )
         return [IssuedRow(*row) for row in rows]
 
-    def neighbour(
-        self,
-        buyer: Buyer,
-        endpoint: int,
-        deployments: Sequence[str],
-        row: IssuedRow,
-        newest_first: bool,
-    ) -> str:
-        """Return the identifier just before a row in the list of some deployments; empty where it
-        is the first."""
-        rows = self.made(buyer, endpoint, deployments, "", row, not newest_first, 1)
-        return rows[0].identifier if rows else ""
-
     def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[IssuedResource]:
         """Some of those whose usage is still to come, oldest first, from the one after (created_ns,
         identifier)."""
         rows = self._reading.execute(
-            f"SELECT {_COLUMNS} FROM issued WHERE pending = {_PENDING} AND (created_ns, identifier) > (?, ?) "
+            f"SELECT {COLUMNS} FROM issued WHERE pending = {_PENDING} AND (created_ns, identifier) > (?, ?) "
             "ORDER BY created_ns, identifier LIMIT ?",
             (*after, count),
         )
-        return [_issued(row) for row in rows]
+        return [issued_in(row) for row in rows]
 
     def claims(self) -> dict[str, str]:
         """Claimed by those who record in this journal and not yet metered: identifier → the
@@ -304,10 +320,17 @@ class IssuedIndex:
         )
         return {row[0] for row in rows}
 
+    def remember(self, resources: Iterable[IssuedResource]) -> None:
+        """Remember, as long as there is room, resources that other homes issued."""
+        for resource in resources:
+            if self.find(resource.identifier) is None:
+                self._remember(resource)
+
     # -- writing
 
     def add(self, issued: Sequence[IssuedResource], report: OnWritten) -> None:
         """Write rows; those that exist stay as they are."""
+        report = self._announced(report)
         for resource in issued:
             former = self.find(resource.identifier)
             if former is None:
@@ -325,6 +348,8 @@ class IssuedIndex:
                     hold.created_ns,
                 )
                 steps.append((_INSERT_HOLD, about))
+            if self._announcing is not None:
+                steps.append((_SHARE, (resource.identifier, 0)))
             report_now = report if resource is issued[-1] else None
             buyer = resource.buyer
             row = (
@@ -370,8 +395,10 @@ class IssuedIndex:
     def forget(self, identifier: str, report: OnWritten) -> None:
         """Forget a deleted resource. A pending one stays until it is metered."""
         self._remembered.pop(identifier, None)
-        self._queue.put(_Change([(_FORGET_CONTENTS, (identifier,))]))
-        self._queue.put(_Change([(_FORGET, (identifier,))], report))
+        steps: list[tuple[str, Sequence[object]]] = [(_FORGET_CONTENTS, (identifier,))]
+        if self._announcing is not None:
+            steps.append((_SHARE, (identifier, 1)))
+        self._queue.put(_Change([*steps, (_FORGET, (identifier,))], self._announced(report)))
 
     def resolve(self, claims: Mapping[str, str], recorded: Collection[str]) -> None:
         """Decide the `claims` of a process that died: what was claimed by one of the `recorded`
@@ -407,6 +434,20 @@ class IssuedIndex:
         self._thread.join()
         self._reading.close()
         self._writing.close()
+
+    def _announced(self, report: OnWritten) -> OnWritten:
+        """Return a report that waits until other homes can find what was written."""
+        announcing = self._announcing
+        if announcing is None:
+            return report
+
+        def written(outcome: bool | OSError) -> None:
+            if isinstance(outcome, OSError):
+                report(outcome)
+            else:
+                announcing.announce(partial(report, outcome))
+
+        return written
 
     def _remember(self, issued: IssuedResource) -> None:
         self._remembered[issued.identifier] = issued
@@ -455,14 +496,17 @@ def _marks(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_index(path: Path) -> sqlite3.Connection:
+    """Open the file of an index, with its tables. Raises sqlite3.Error."""
     connection = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.executescript(_SCHEMA)
     return connection
 
 
-def _issued(
+def issued_in(
     row: tuple[str, str, str, str, str, str, str, str, int, int, int, int],
 ) -> IssuedResource:
+    """Return the resource in a row of `COLUMNS`."""
     return IssuedResource(row[0], Buyer(*row[1:6]), *row[6:11], pending=row[11] == _PENDING)

@@ -98,12 +98,13 @@ class RequestClient(Protocol):
 
 
 class PreparedRequest(NamedTuple):
-    """The outcome of a preparation: candidates and the request that is sent to them, or the body of
-    the gateway's own answer."""
+    """The outcome of a preparation: candidates, the request that is sent to them and the resource
+    that it names if that was looked up, or the body of the gateway's own answer."""
 
     selection: CandidateSelection = CandidateSelection(())
     request: UnderstoodRequest | None = None
     body: bytes = b""
+    named_resource: IssuedResource | None = None
 
 
 class Preparation(Protocol):
@@ -319,6 +320,8 @@ class Lifecycle(AttemptOwner):
         self._strategy = prepared.selection.strategy
         if self._resources is not None:
             self._resources.replace_request(request)
+            if prepared.named_resource is not None:
+                self._resources.name(prepared.named_resource)
         self._attempt_next_candidate_or_answer()
 
     def _refuse(self, refused: Refused) -> None:

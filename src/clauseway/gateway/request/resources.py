@@ -48,11 +48,10 @@ class Resources:
     ) -> None:
         self._customer = customer
         self._request = request
-        self.named_resource = named_resource
         operation = request.operation
         # Where the path names the resource, the answer is about it; a body may name one and make
         # another.
-        self.is_about_named_resource = named_resource is not None and operation.state is State.NAMES
+        self.name(named_resource)
         self.is_batch = isinstance(request.properties, Batching)
         self.issues_identifier = operation.state is State.ISSUES
         # OpenAI keeps a response unless the request says `store: false`; a chat completion only
@@ -64,6 +63,13 @@ class Resources:
     def replace_request(self, request: UnderstoodRequest) -> None:
         """Replace the request by the one that its preparation made of it."""
         self._request = request
+
+    def name(self, resource: IssuedResource | None) -> None:
+        """Let the request name a resource, which was looked up."""
+        self.named_resource = resource
+        self.is_about_named_resource = (
+            resource is not None and self._request.operation.state is State.NAMES
+        )
 
     def worst_case_of_batch(self) -> WorstCase:
         """Return the reservation of a batch. Limits by the minute do not hold for it: its tokens

@@ -6,6 +6,7 @@ nobody knows.
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from clauseway.gateway.request.batch_contents import LineGroup, batch_scale, decode_contents
@@ -27,6 +28,8 @@ _NO_INPUT_FILE: Final = (
 )
 _FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
 _FILE_IDS: Final = re.compile(rb'"file_ids"\s*:\s*\[([^\]]*)\]')
+_PREVIOUS: Final = re.compile(rb'"previous_response_id"\s*:\s*"([^"]{1,200})"')
+_AGAIN: Final = b"retry-after: 1\r\n"
 _QUOTED: Final = re.compile(rb'"([^"]{1,200})"')
 # Letters, digits, _ and - as JSON \u escapes, so that an escaped file id is found too.
 _ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])")
@@ -41,6 +44,14 @@ class Selected(NamedTuple):
     model: str
 
 
+class MadeElsewhere(Exception):
+    """An identifier that this home does not know: another one may have issued it."""
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.identifier = identifier
+
+
 class Selector:
     """Selects candidates for one customer at one instant of the business clock, on the cloud that
     the request asks for (`cloud_name`, empty for any)."""
@@ -52,6 +63,33 @@ class Selector:
         self._customer = customer
         self._cloud_name = cloud_name
         self._event_ns = event_ns
+        # What no home that shares the database issued to the customer's project, as far as asked.
+        self._looked_up: set[str] = set()
+
+    # -- identifiers
+
+    async def look_up(self, identifiers: Sequence[str]) -> None:
+        """Ask all homes that share the database for identifiers, so that they can be selected by.
+        Raises Refused where that cannot be told at present."""
+        other_homes = self._shared.other_homes
+        assert other_homes is not None, "no other home has issued anything"
+        self._looked_up.update(identifiers)
+        try:
+            await other_homes.look_up(self._customer.buyer, identifiers)
+        except OSError:
+            raise objects_unknown() from None
+
+    def _made(self, identifier: str) -> IssuedResource | None:
+        """Return a resource of the customer's project; None if there is none. Raises MadeElsewhere
+        where other homes have to be asked first."""
+        resource = self._shared.issued.made_by(self._customer.buyer, identifier)
+        if (
+            resource is None
+            and self._shared.other_homes is not None
+            and identifier not in self._looked_up
+        ):
+            raise MadeElsewhere(identifier)
+        return resource
 
     # -- by model
 
@@ -63,7 +101,7 @@ class Selector:
         body: bytes,
         needs: Needs,
     ) -> Selected:
-        """Raises Refused."""
+        """Raises Refused, MadeElsewhere."""
         shared, customer = self._shared, self._customer
         tables, now_s = shared.tables, shared.wheel.now_s
         choice = self._choice(model)
@@ -111,7 +149,7 @@ class Selector:
         """Raise Refused if `previous_response_id` is unknown, in OpenAI's words: clients match on
         them, and send the whole conversation instead."""
         previous = getattr(properties, "previous_response_id", None)
-        if previous and self._shared.issued.made_by(self._customer.buyer, previous) is None:
+        if previous and self._made(previous) is None:
             message = f"Previous response with id '{previous}' not found."
             raise Refused(errors.NO_PREVIOUS_RESPONSE, message, param="previous_response_id")
 
@@ -130,19 +168,16 @@ class Selector:
     def _owned(self, identifier: str) -> IssuedResource:
         """Return a resource of the customer's project; those of other projects are refused as not
         found."""
-        resource = self._shared.issued.made_by(self._customer.buyer, identifier)
+        resource = self._made(identifier)
         if resource is None:
-            raise Refused(
-                errors.NO_SUCH_OBJECT,
-                f"There is no {identifier!r} that this key's project made here.",
-            )
+            raise not_made_here(identifier)
         return resource
 
     # -- by a resource, or by where files are put
 
     def by_resource(self, request_line: RequestLine, properties: RequestProperties) -> Selected:
         """Select where the resource lies that the path or the body names; for a new file, where the
-        project's files are put. Raises Refused."""
+        project's files are put. Raises Refused, MadeElsewhere."""
         identifier = request_line.identifier or (
             properties.named_ids[0] if properties.named_ids else ""
         )
@@ -227,13 +262,13 @@ class Selector:
             errors.NO_DEPLOYMENT, f"No deployment {where} offers {operation.name} to this key."
         )
 
-    def holders(self, operation: Operation) -> dict[str, Candidate]:
-        """Return the deployments that hold what the operation lists. Deployments on one account
-        share a candidate. Raises Refused."""
+    def holders(self, deployments: Iterable[str]) -> dict[str, Candidate]:
+        """Return those of the deployments that are configured, on the cloud that was asked for.
+        Deployments on one account share a candidate. Raises Refused."""
         shared, cloud = self._shared, self.cloud()
         holders: dict[str, Candidate] = {}
         accounts: dict[bytes, Candidate] = {}
-        for name in shared.issued.deployments(self._customer.buyer, operation.lists):
+        for name in deployments:
             holder = shared.tables.holder(name)
             if holder is not None and cloud in ("", holder.target.cloud):
                 holders[name] = accounts.setdefault(holder.target.account, holder)
@@ -304,6 +339,27 @@ class Selector:
         seller = self._customer.buyer.seller
         others = [name for name in self._shared.tables.sellers(model) if name != seller]
         return f" Keys that buy from {' or '.join(others)} may be served." if others else ""
+
+
+def not_made_here(identifier: str) -> Refused:
+    message = f"There is no {identifier!r} that this key's project made here."
+    return Refused(errors.NO_SUCH_OBJECT, message)
+
+
+def objects_unknown() -> Refused:
+    """Return the refusal of a request that names what another home may have issued, while the
+    database that they share is away."""
+    message = (
+        "Where this object lies cannot be looked up at present: the gateway does not reach the "
+        "database that it shares with others. Send the request again."
+    )
+    return Refused(errors.OBJECTS_UNKNOWN, message, headers=_AGAIN)
+
+
+def named_in(body: bytes) -> list[str]:
+    """Return what the lines of a file name: files and earlier responses."""
+    previous = [name.decode("utf-8", "replace") for name in _PREVIOUS.findall(body)]
+    return [*previous, *_files_in(body)]
 
 
 def check_not_stored(properties: RequestProperties) -> None:

@@ -17,6 +17,7 @@ from clauseway.gateway.request.explanations import Explanations, RequestExplanat
 from clauseway.gateway.request.holds import Holds
 from clauseway.gateway.request.in_flight import InFlight
 from clauseway.gateway.request.issued import IssuedIndex
+from clauseway.gateway.request.other_homes import OtherHomes
 from clauseway.gateway.routing.health import RetryBudget
 from clauseway.gateway.routing.routing_tables import RoutingTables
 from clauseway.gateway.transport.timers import Wheel
@@ -92,6 +93,8 @@ class Shared:
         self.siblings: Path | None = None
         self.allowances = allowances
         self.issued = issued
+        # The homes that share a database with this one; None if there can be none.
+        self.other_homes: OtherHomes | None = None
         self.holds = Holds(loop, allowances, issued)
         self.explanations = Explanations()
         self.retries = RetryBudget(limits.retries)

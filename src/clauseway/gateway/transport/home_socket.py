@@ -8,10 +8,12 @@ _ANSWER_BYTES: Final = 16 << 20
 _ANSWER_S: Final = 20.0  # the lake may be sealed first
 
 
-async def ask(socket: str, path: str, body: bytes) -> tuple[int, bytes]:
+async def ask(
+    socket: str, path: str, body: bytes, patience_s: float = _ANSWER_S
+) -> tuple[int, bytes]:
     """Return status and body of the answer. Raises OSError (a timeout is one) where nobody answers,
     or not in HTTP."""
-    async with asyncio.timeout(_ANSWER_S):
+    async with asyncio.timeout(patience_s):
         reader, writer = await asyncio.open_unix_connection(socket, limit=_ANSWER_BYTES)
         try:
             head = f"POST {path} HTTP/1.1\r\nhost: home\r\ncontent-length: {len(body)}\r\n\r\n"

@@ -309,6 +309,8 @@ NOT_CHAINED: Mapping[str, str] = {
     "homes": "when each home that shares the database was last heard",
     "limit_shares": "changes every minute; usage tells the requests that were let through",
     "limit_shortages": "when a share of a limit was last too small",
+    "identifier_copies": "when each home last copied its index",
+    "issued_resources": "copied from the homes' own indexes; usage tells the requests themselves",
     "rollups": "figures for pages, computed from usage; `clauseway lake rollups` rebuilds them",
     "imported": "the same as imported_records in older homes",
     "imported_records": "tells an import which records it read before; the records are usage",

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from clauseway.ledger import Conflict, Entry, Settlement
 from clauseway.storage.control import audit, journal, schema
-from clauseway.storage.control.engines import Place, engine_of, reader_of, writer_of
+from clauseway.storage.control.engines import Place, adder_of, engine_of, reader_of, writer_of
 from clauseway.storage.control.people import SecondPersonNeeded, ask, waits
 from clauseway.storage.control.versions import bring_up, is_present
 from clauseway.values import Interval, InvalidInput
@@ -119,6 +119,7 @@ class Control:
     def __init__(self, engine: Engine) -> None:
         self._reader = reader_of(engine)
         self._writer = writer_of(engine)
+        self._adder = adder_of(engine)
         audit.watch(engine)
         # Read first: opening a database that is of the present version waits for no writer.
         with self._reader.begin() as connection:
@@ -143,6 +144,11 @@ class Control:
     def reading(self) -> AbstractContextManager[Connection]:
         """Open a transaction that only reads, for the other parts of this room."""
         return self._reader.begin()
+
+    def adding(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that adds and removes rows of tables that the log of the books leaves
+        out. On a server it waits for no other writer."""
+        return self._adder.begin()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -101,6 +101,14 @@ def writer_of(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="READ COMMITTED", **{WRITES: True})
 
 
+def adder_of(engine: Engine) -> Engine:
+    """Return the engine for transactions that add and remove rows by which no writer decides. A
+    server locks such rows alone; a file has one writer at a time."""
+    if engine.dialect.name != "postgresql":
+        return writer_of(engine)
+    return engine.execution_options(isolation_level="READ COMMITTED")
+
+
 def now_ns(connection: Connection) -> int:
     """Return the time by the clock that all machines of a database share."""
     if connection.dialect.name != "postgresql":

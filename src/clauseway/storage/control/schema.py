@@ -127,6 +127,35 @@ limit_shortages = Table(
     Column("short_ns", BigInteger, nullable=False),
 )
 
+# Where identifiers of stateful resources lie, where homes share the database: what each home's own
+# index holds, without what is pending there.
+issued_resources = Table(
+    "issued_resources",
+    metadata,
+    Column("identifier", Text, primary_key=True),
+    Column("organisation", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("seller", Text, nullable=False),
+    Column("segment", Text, nullable=False),
+    Column("deployment", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("endpoint", Integer, nullable=False),
+    Column("body_bytes", BigInteger, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("contents", LargeBinary, nullable=False),
+    Index("issued_resources_by_owner", "organisation", "project", "endpoint", "created_ns"),
+)
+
+# When each served home last copied all that its index noted.
+identifier_copies = Table(
+    "identifier_copies",
+    metadata,
+    Column("home", String(16), primary_key=True),
+    Column("copied_ns", BigInteger, nullable=False),
+)
+
 # `short_ns` is when a process was last refused a slice.
 budgets = Table(
     "budgets",

@@ -1,0 +1,199 @@
+"""Identifiers of stateful resources, for the gateways of all homes that share a database.
+
+A thread copies what the home's index notes, at once when a gateway asks for it and else within a
+second, also what was noted before this process began. A home with a database of its own copies
+nothing: its one index knows all that there is.
+
+What no home has copied is denied only while all of them are heard: a home that does not reach the
+database may have issued it.
+"""
+
+import contextlib
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from sqlalchemy.exc import DBAPIError
+
+from clauseway.app.opening.home import Home
+from clauseway.gateway.request.issued import ISSUED_FILE, IssuedResource
+from clauseway.gateway.request.issued_to_share import IssuedToShare, ToShare, note_nothing
+from clauseway.gateway.request.other_homes import SILENT_S, FindResources, ListResources
+from clauseway.metering import Buyer
+from clauseway.storage import Control
+from clauseway.storage.customers.issued_resources import IssuedResources, ResourceRow
+
+_AT_ONCE_MAX: Final = 500
+_EVERY_S: Final = 1.0
+_FIND: Final = msgspec.json.Decoder(FindResources)
+_LIST: Final = msgspec.json.Decoder(ListResources)
+
+AnswerQuestion = Callable[[bytes], bytes]
+
+
+def index_of(home: Home) -> Path:
+    """Return the file of identifiers: it stays where the first worker's journal is."""
+    return home.gateway_journal(0) / ISSUED_FILE
+
+
+@contextlib.contextmanager
+def shared_identifiers(home: Home) -> Iterator[Mapping[str, AnswerQuestion]]:
+    """Copy identifiers until the block ends; the answers to gateways' questions, by path. Nothing
+    is copied, and there are none, where no other home can share the database."""
+    if not home.may_be_shared:
+        note_nothing(index_of(home))
+        yield {}
+        return
+    control = Control.open(home.make().control)
+    shared = IssuedResources(control)
+    identifiers = SharedIdentifiers(home.identity(), index_of(home), shared)
+    ended = threading.Event()
+    thread = threading.Thread(
+        target=_copying, args=(identifiers, ended), name="identifiers", daemon=True
+    )
+    thread.start()
+    try:
+        yield {
+            "/issued/copy": identifiers.copy,
+            "/issued/find": identifiers.find,
+            "/issued/deployments": identifiers.deployments,
+            "/issued/made": identifiers.made,
+        }
+    finally:
+        ended.set()
+        thread.join()
+        # The gateways have left: what they issued last is known to all before this home is not.
+        with contextlib.suppress(DBAPIError, sqlite3.Error):
+            identifiers.leave()
+        identifiers.close()
+        control.close()
+
+
+def _copying(identifiers: "SharedIdentifiers", ended: threading.Event) -> None:
+    """Copy what nobody asks for (it was noted while the database was away, or before a start), and
+    say that all is copied."""
+    problem = ""
+    while not ended.wait(_EVERY_S):
+        try:
+            identifiers.copy_all()
+            problem = ""
+        except (DBAPIError, sqlite3.Error) as error:
+            if not problem:
+                print(f"Identifiers wait to be shared: {error}", file=sys.stderr, flush=True)
+            problem = str(error)
+
+
+class SharedIdentifiers:
+    """The identifiers of one home's index, and of the database."""
+
+    def __init__(self, home: str, index: Path, shared: IssuedResources) -> None:
+        self._home, self._index, self._shared = home, index, shared
+        self._to_share: IssuedToShare | None = None
+        self._one_copy = threading.Lock()
+
+    def copy(self, _body: bytes = b"") -> bytes:
+        """Copy all that is noted by now. Raises DBAPIError, sqlite3.Error."""
+        with self._one_copy:
+            # No gateway of the home has begun as long as there is no file.
+            if self._to_share is None and not self._index.exists():
+                return b"{}"
+            self._to_share = to_share = self._to_share or IssuedToShare(self._index)
+            while noted := to_share.waiting(_AT_ONCE_MAX):
+                added = [_row(note.resource) for note in noted if note.resource is not None]
+                self._shared.change(added, [note.identifier for note in noted if _is_lost(note)])
+                to_share.let_go(noted)
+        return b"{}"
+
+    def copy_all(self) -> None:
+        """Copy all that is noted, and say so. Raises DBAPIError, sqlite3.Error."""
+        self.copy()
+        self._shared.copied_all(self._home)
+
+    def leave(self) -> None:
+        """Copy all that is noted for the last time. Raises DBAPIError, sqlite3.Error."""
+        self.copy()
+        self._shared.leave(self._home)
+
+    def find(self, body: bytes) -> bytes:
+        """Return the resources that are found; null where one is not, and may be known elsewhere."""
+        question = _FIND.decode(body)
+        # Looked at first: what a home that was heard by then had issued is there to be found.
+        is_complete = self._shared.is_complete(SILENT_S)
+        rows = self._shared.find(question.organisation, question.project, question.identifiers)
+        if len(rows) < len(question.identifiers) and not is_complete:
+            return b"null"
+        return msgspec.json.encode([_resource(row) for row in rows])
+
+    def deployments(self, body: bytes) -> bytes:
+        """Return where something lies; null where a list would not be whole."""
+        if not self._shared.is_complete(SILENT_S):
+            return b"null"
+        question = _LIST.decode(body)
+        names = self._shared.deployments(question.organisation, question.project, question.endpoint)
+        return msgspec.json.encode(names)
+
+    def made(self, body: bytes) -> bytes:
+        question = _LIST.decode(body)
+        after = (question.after_ns, question.after_identifier)
+        rows = self._shared.made(
+            question.organisation,
+            question.project,
+            question.endpoint,
+            deployments=question.deployments,
+            purpose=question.purpose,
+            after=after if question.after_identifier else None,
+            newest_first=question.newest_first,
+            count=question.count,
+        )
+        # A list needs no contents, which may be long.
+        return msgspec.json.encode(
+            [_resource(msgspec.structs.replace(row, contents=b"")) for row in rows]
+        )
+
+    def close(self) -> None:
+        if self._to_share is not None:
+            self._to_share.close()
+
+
+def _is_lost(note: ToShare) -> bool:
+    """Return whether an identifier is to be removed: it was deleted, or its row is gone here."""
+    return note.resource is None
+
+
+def _row(resource: IssuedResource) -> ResourceRow:
+    buyer = resource.buyer
+    return ResourceRow(
+        identifier=resource.identifier,
+        organisation=buyer.organisation,
+        project=buyer.project,
+        key_id=buyer.key_id,
+        seller=buyer.seller,
+        segment=buyer.segment,
+        deployment=resource.deployment,
+        model=resource.model,
+        endpoint=resource.endpoint,
+        body_bytes=resource.body_bytes,
+        created_ns=resource.created_ns,
+        purpose=resource.purpose,
+        contents=resource.contents,
+    )
+
+
+def _resource(row: ResourceRow) -> IssuedResource:
+    """Return a resource as other homes know it: what is pending is metered by its own home."""
+    return IssuedResource(
+        identifier=row.identifier,
+        buyer=Buyer(row.organisation, row.project, row.key_id, row.seller, row.segment),
+        deployment=row.deployment,
+        model=row.model,
+        endpoint=row.endpoint,
+        body_bytes=row.body_bytes,
+        created_ns=row.created_ns,
+        pending=False,
+        purpose=row.purpose,
+        contents=row.contents,
+    )

@@ -1,0 +1,39 @@
+"""A request that names what this home did not issue, where other homes share its database: they are
+asked before candidates are selected. A request that names what was made here never comes here."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from clauseway.gateway.request.lifecycle import PreparedRequest
+from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selector
+from clauseway.gateway.wire.operations import UnderstoodRequest
+
+
+class LookingUp:
+    """The preparation of such a request: `select` can be called once `unknown` was looked up."""
+
+    def __init__(
+        self,
+        selector: Selector,
+        select: Callable[[], Selected],
+        request: UnderstoodRequest,
+        unknown: str,
+    ) -> None:
+        self._selector = selector
+        self._select = select
+        self._request = request
+        self._unknown = unknown
+
+    async def prepare(self, is_over: Callable[[], bool]) -> PreparedRequest | None:
+        """Return the candidates, and the resource that the request names. Raises Refused."""
+        while not is_over():
+            await self._selector.look_up((self._unknown,))
+            try:
+                selection, named_resource, model = self._select()
+            except MadeElsewhere as elsewhere:
+                self._unknown = elsewhere.identifier
+                continue
+            request = msgspec.structs.replace(self._request, model=model)
+            return PreparedRequest(selection, request, named_resource=named_resource)
+        return None

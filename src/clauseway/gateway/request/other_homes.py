@@ -1,0 +1,233 @@
+"""Identifiers of stateful resources that other homes issued, where homes share a database.
+
+A gateway asks the process that runs its home, at that one's socket; only that process speaks to the
+database. What a home issues is durable in its own index first, then copied: answers that issue an
+identifier wait for the copy, so that the next request may come to any replica. Where it takes
+longer than the others need to notice that this home is silent, nobody waits any more, and the
+copies follow. Until then the others deny no identifier that they do not find.
+
+    POST /issued/copy         copy what this home's index notes to be shared
+    POST /issued/find         `FindResources`, answered by a list of `IssuedResource`
+    POST /issued/deployments  `ListResources`, answered by a list of names
+    POST /issued/made         `ListResources`, answered by a list of `IssuedResource`
+
+The answer is null where another home is silent: it may have issued what is not found.
+"""
+
+from asyncio import AbstractEventLoop, Task, sleep
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from clauseway.gateway.request.issued import IssuedIndex, IssuedResource, IssuedRow
+from clauseway.gateway.transport.home_socket import ask
+from clauseway.metering import Buyer
+
+# A home that has copied nothing for so long may have issued what nobody else knows.
+SILENT_S: Final = 5.0
+# So long an answer waits for its copy: then this home is silent, and a little longer, because what
+# is noted while it says that all is copied is not.
+_COPY_S: Final = SILENT_S + 1.0
+_AGAIN_S: Final = 0.25
+_FIND_S: Final = 2.0
+_RESOURCES: Final = msgspec.json.Decoder(list[IssuedResource])
+_NAMES: Final = msgspec.json.Decoder(list[str])
+_Decoded = TypeVar("_Decoded")
+
+
+class FindResources(msgspec.Struct, frozen=True, kw_only=True):
+    """The question for some identifiers of a project."""
+
+    organisation: str
+    project: str
+    identifiers: tuple[str, ...]
+
+
+class ListResources(msgspec.Struct, frozen=True, kw_only=True):
+    """The question for what a project made of one kind, behind the row (`after_ns`,
+    `after_identifier`) if one is named."""
+
+    organisation: str
+    project: str
+    endpoint: int
+    deployments: tuple[str, ...] = ()
+    purpose: str = ""
+    after_ns: int = 0
+    after_identifier: str = ""
+    newest_first: bool = True
+    count: int = 0
+
+
+class ListedIndex(Protocol):
+    """Answers what a project made of one kind, and where. Raises OSError where nobody knows."""
+
+    async def deployments(self, buyer: Buyer, endpoint: int, /) -> list[str]: ...
+
+    async def made(
+        self,
+        buyer: Buyer,
+        endpoint: int,
+        deployments: Sequence[str],
+        purpose: str,
+        after: IssuedRow | None,
+        newest_first: bool,
+        count: int,
+        /,
+    ) -> list[IssuedRow]: ...
+
+    async def find(self, buyer: Buyer, identifier: str, /) -> IssuedResource | None: ...
+
+
+class OwnIndex:
+    """The index of a home that shares it with nobody."""
+
+    def __init__(self, index: IssuedIndex) -> None:
+        self._index = index
+
+    async def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
+        return self._index.deployments(buyer, endpoint)
+
+    async def made(
+        self,
+        buyer: Buyer,
+        endpoint: int,
+        deployments: Sequence[str],
+        purpose: str,
+        after: IssuedRow | None,
+        newest_first: bool,
+        count: int,
+    ) -> list[IssuedRow]:
+        return self._index.made(buyer, endpoint, deployments, purpose, after, newest_first, count)
+
+    async def find(self, buyer: Buyer, identifier: str) -> IssuedResource | None:
+        return self._index.made_by(buyer, identifier)
+
+
+class OtherHomes:
+    """The homes that share a database, this one among them. `index` is this one's."""
+
+    index: IssuedIndex
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        # Of the process that runs this home: the present plan names it.
+        self.socket = ""
+        # Until when each step waits.
+        self._waiting: list[tuple[float, Callable[[], None]]] = []
+        self._is_noted = False
+        self._copying: Task[None] | None = None
+        self._is_away = False
+
+    # -- what this home issues
+
+    def announce(self, step: Callable[[], None]) -> None:
+        """Have copied what this home's index notes; `step` is called when it is there, or at once
+        while the database is away."""
+        self._is_noted = True
+        if self._is_away:
+            step()
+        else:
+            self._waiting.append((self._loop.time() + _COPY_S, step))
+        if self._copying is None:
+            self._copying = self._loop.create_task(self._copy())
+
+    async def _copy(self) -> None:
+        """Ask for copies until nobody waits: all that came during one wait for the next."""
+        while self._is_noted:
+            self._is_noted = False
+            taken, self._waiting = self._waiting, []
+            try:
+                await self._ask("/issued/copy", b"{}", _COPY_S)
+                self._is_away = False
+            except OSError:
+                # The first has waited longest. What is durable here is copied when it can be.
+                self._is_away = self._is_away or (bool(taken) and taken[0][0] <= self._loop.time())
+                if not self._is_away:
+                    self._waiting = [*taken, *self._waiting]
+                    self._is_noted = bool(self._waiting)
+                    await sleep(_AGAIN_S)
+                    continue
+                taken, self._waiting = [*taken, *self._waiting], []
+            for _, step in taken:
+                step()
+        self._copying = None
+
+    def close(self) -> None:
+        if self._copying is not None:
+            self._copying.cancel()
+
+    # -- what any of them issued
+
+    async def find(self, buyer: Buyer, identifier: str) -> IssuedResource | None:
+        """Return a resource of a buyer's project. Raises OSError."""
+        await self.look_up(buyer, (identifier,))
+        return self.index.made_by(buyer, identifier)
+
+    async def look_up(self, buyer: Buyer, identifiers: Sequence[str]) -> None:
+        """Let this home's index remember those of a project's identifiers that there are. Raises
+        OSError."""
+        unknown = [name for name in identifiers if self.index.made_by(buyer, name) is None]
+        if unknown:
+            question = FindResources(
+                organisation=buyer.organisation,
+                project=buyer.project,
+                identifiers=tuple(unknown),
+            )
+            self.index.remember(await self._resources("/issued/find", question))
+
+    async def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
+        """Return where something of one kind lies that a project made. Raises OSError."""
+        question = ListResources(
+            organisation=buyer.organisation, project=buyer.project, endpoint=endpoint
+        )
+        answer = await self._ask("/issued/deployments", msgspec.json.encode(question))
+        return _decoded(_NAMES, answer)
+
+    async def made(
+        self,
+        buyer: Buyer,
+        endpoint: int,
+        deployments: Sequence[str],
+        purpose: str,
+        after: IssuedRow | None,
+        newest_first: bool,
+        count: int,
+    ) -> list[IssuedRow]:
+        """Return what a project made, as `IssuedIndex.made` does of one home. Raises OSError."""
+        question = ListResources(
+            organisation=buyer.organisation,
+            project=buyer.project,
+            endpoint=endpoint,
+            deployments=tuple(deployments),
+            purpose=purpose,
+            after_ns=after.created_ns if after is not None else 0,
+            after_identifier=after.identifier if after is not None else "",
+            newest_first=newest_first,
+            count=count,
+        )
+        resources = await self._resources("/issued/made", question)
+        self.index.remember(resources)
+        return [
+            IssuedRow(resource.identifier, resource.deployment, resource.created_ns)
+            for resource in resources
+        ]
+
+    async def _resources(
+        self, path: str, question: FindResources | ListResources
+    ) -> list[IssuedResource]:
+        return _decoded(_RESOURCES, await self._ask(path, msgspec.json.encode(question)))
+
+    async def _ask(self, path: str, body: bytes, patience_s: float = _FIND_S) -> bytes:
+        status, answer = await ask(self.socket, path, body, patience_s)
+        if status != 200:
+            raise ConnectionError(f"the home answered {status} to {path}")
+        return answer
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Decoded], answer: bytes) -> _Decoded:
+    """Raises OSError where the answer cannot be read, or is that nobody knows."""
+    try:
+        return decoder.decode(answer)
+    except msgspec.DecodeError as error:
+        raise ConnectionError(f"the home's answer cannot be read: {error}") from error

@@ -1,0 +1,176 @@
+"""Identifiers that homes share, on SQLite and PostgreSQL: copied once, found by their project, denied only while every
+home is heard."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from clauseway.app.customers import shared_identifiers
+from clauseway.app.customers.shared_identifiers import SharedIdentifiers
+from clauseway.gateway.request.issued import IssuedIndex, IssuedResource
+from clauseway.gateway.request.issued_to_share import note_nothing
+from clauseway.gateway.request.lifecycle import ignore_outcome
+from clauseway.gateway.request.other_homes import FindResources, ListResources
+from clauseway.metering import Buyer
+from clauseway.storage import Control
+from clauseway.storage.control.engines import Place
+from clauseway.storage.customers.issued_resources import IssuedResources
+
+OURS, THEIRS = [Buyer("acme", project, "key_1", "openai", "any") for project in ("p", "q")]
+FILES = 4
+
+
+class Homes:
+    """Homes whose indexes are copied to one database when a test says so."""
+
+    def __init__(self, root: Path, control: Control) -> None:
+        self._root, self._shared = root, IssuedResources(control)
+        self._made: dict[str, SharedIdentifiers] = {}
+
+    def index(self, home: str) -> Path:
+        return self._root / f"{home}.db"
+
+    def of(self, home: str) -> SharedIdentifiers:
+        if home not in self._made:
+            self._made[home] = SharedIdentifiers(home, self.index(home), self._shared)
+        return self._made[home]
+
+    def issue(self, home: str, *issued: IssuedResource, forgotten: str = "", is_shared: bool = True) -> None:
+        """Write to a home's index, as one of its gateways does."""
+
+        async def write() -> None:
+            announcing = Immediately() if is_shared else None
+            index = IssuedIndex(self.index(home), asyncio.get_running_loop(), announcing=announcing)
+            index.add(issued, ignore_outcome)
+            if forgotten:
+                index.forget(forgotten, ignore_outcome)
+            index.flush()
+            index.close()
+
+        asyncio.run(write())
+
+    def find(self, home: str, *names: str, buyer: Buyer = OURS) -> list[IssuedResource] | None:
+        question = FindResources(organisation=buyer.organisation, project=buyer.project, identifiers=names)
+        answer = self.of(home).find(msgspec.json.encode(question))
+        return msgspec.json.decode(answer, type=list[IssuedResource] | None)
+
+    def listed(self, home: str, after: IssuedResource | None = None, **members: object) -> list[str]:
+        question = ListResources(
+            organisation="acme", project="p", endpoint=FILES, deployments=("azure-1", "azure-2"), count=10
+        )
+        if after is not None:
+            members |= {"after_ns": after.created_ns, "after_identifier": after.identifier}
+        asked = msgspec.json.encode(msgspec.structs.replace(question, **members))
+        rows = msgspec.json.decode(self.of(home).made(asked), type=list[IssuedResource])
+        return [row.identifier for row in rows]
+
+    def close(self) -> None:
+        for made in self._made.values():
+            made.close()
+
+
+class Immediately:
+    def announce(self, step: object) -> None:
+        assert callable(step)
+        step()
+
+
+def resource(name: str, second: int = 1, buyer: Buyer = OURS, **members: object) -> IssuedResource:
+    issued = IssuedResource(name, buyer, "azure-1", "gpt-5.5", FILES, 17, second * 10**9, pending=False)
+    return msgspec.structs.replace(issued, **members)
+
+
+@pytest.fixture
+def homes(tmp_path: Path, place: Place) -> Iterator[Homes]:
+    control = Control.open(place)
+    made = Homes(tmp_path, control)
+    yield made
+    made.close()
+    control.close()
+
+
+def test_what_one_home_issued_is_found_at_the_other_by_its_project_alone(homes: Homes) -> None:
+    file = resource("file-1", purpose="batch", contents=b"what its lines ask for")
+    pending = resource("batch-1", pending=True)
+    homes.issue("first", file, pending)
+    homes.of("first").copy()
+    # What is pending is metered by the home that made it, and by no other.
+    expected = [msgspec.structs.replace(pending, pending=False), file]
+    assert sorted(homes.find("second", "file-1", "batch-1") or [], key=lambda one: one.identifier) == expected
+    assert homes.find("second", "file-1", buyer=THEIRS) == []
+
+
+def test_the_first_project_owns_an_identifier_whichever_home_issued_it(homes: Homes) -> None:
+    homes.issue("first", resource("file-1"))
+    homes.of("first").copy()
+    homes.issue("second", resource("file-1", buyer=THEIRS))
+    homes.of("second").copy()
+    assert homes.find("third", "file-1") == [resource("file-1")]
+    assert homes.find("third", "file-1", buyer=THEIRS) == []
+
+
+def test_a_deleted_identifier_is_removed_wherever_it_was_deleted(homes: Homes) -> None:
+    homes.issue("first", resource("file-1"), resource("file-2"))
+    homes.of("first").copy()
+    homes.issue("second", resource("file-3"), forgotten="file-1")
+    homes.of("second").copy()
+    assert homes.listed("first") == ["file-3", "file-2"]
+
+
+def test_a_home_that_shares_a_database_later_copies_all_that_it_holds(homes: Homes) -> None:
+    homes.issue("first", resource("file-1"), resource("file-2", 2), is_shared=False)
+    homes.of("first").copy()
+    assert homes.listed("second") == ["file-2", "file-1"]
+    # Begun again: nothing is copied twice, and what was noted meanwhile is copied.
+    homes.issue("first", resource("file-3", 3))
+    homes.of("first").copy()
+    assert homes.listed("second") == ["file-3", "file-2", "file-1"]
+
+
+def test_a_home_that_shared_none_for_a_while_copies_all_again(homes: Homes) -> None:
+    homes.issue("first", resource("file-1"))
+    homes.of("first").copy()
+    note_nothing(homes.index("first"))
+    homes.issue("first", resource("file-2", 2), is_shared=False)
+    again = SharedIdentifiers("first", homes.index("first"), homes.of("first")._shared)
+    again.copy()
+    again.close()
+    assert homes.listed("second") == ["file-2", "file-1"]
+
+
+def test_lists_go_on_from_any_row_in_either_order(homes: Homes) -> None:
+    # Two of one instant are told apart by their identifiers.
+    made = [resource(f"file-{number}", second) for number, second in enumerate([1, 2, 2, 3])]
+    made[3] = msgspec.structs.replace(made[3], purpose="batch", deployment="azure-2")
+    homes.issue("first", *made[:2])
+    homes.issue("second", *made[2:])
+    for home in ("first", "second"):
+        homes.of(home).copy()
+    names = [file.identifier for file in made]
+    assert homes.listed("first") == names[::-1]
+    assert homes.listed("second", newest_first=False) == names
+    assert homes.listed("first", after=made[2]) == names[1::-1]
+    assert homes.listed("first", after=made[1], newest_first=False, count=1) == names[2:3]
+    # Also what is not known to have another purpose.
+    assert homes.listed("first", purpose="assistants") == names[2::-1]
+    assert homes.listed("first", deployments=("azure-2",)) == names[3:]
+
+
+def test_nothing_is_denied_while_a_home_is_silent(homes: Homes, monkeypatch: pytest.MonkeyPatch) -> None:
+    homes.issue("first", resource("file-1"))
+    for home in ("first", "second"):
+        homes.of(home).copy_all()
+    assert homes.find("second", "file-1", "file-2") == [resource("file-1")]
+    # From here on the first one was not heard: no time passes between two looks at the server's clock.
+    monkeypatch.setattr(shared_identifiers, "SILENT_S", 0.0)
+    assert homes.find("second", "file-1") == [resource("file-1")]
+    assert homes.find("second", "file-1", "file-2") is None
+    question = ListResources(organisation="acme", project="p", endpoint=FILES)
+    assert homes.of("second").deployments(msgspec.json.encode(question)) == b"null"
+    # Homes that have left issue nothing.
+    for home in ("first", "second"):
+        homes.of(home).leave()
+    assert homes.find("second", "file-2") == []
