@@ -81,6 +81,7 @@ REFUSED_AS = {
     "journal_full": "while the journal's disk was full",
     "journal_copy_missing": "while the journal's copy was away",
     "usage_unavailable": "while usage could not be asked",
+    "objects_unavailable": "for an object that could not be looked up",
     "changed_meanwhile": "for something that changed meanwhile",
     "not_ready": "before the gateway was ready",
     "stopping": "while the gateway was stopping",
