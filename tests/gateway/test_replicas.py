@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
-from gateway_rig import Rig, eventually
-from replicas_rig import Replica, replicas_of
+from gateway_rig import PATIENCE_S, Rig, eventually
+from replicas_rig import MODEL, Replica, replicas_of
 
 from clauseway.app.customers.allowances import GivenScope, list_budgets, set_budget, set_limit
 from clauseway.app.customers.keys import create_key, revoke_key
@@ -60,6 +61,29 @@ def test_replicas_serve_one_set_of_customers(replicas: list[Replica]) -> None:
     assert set(passed) <= set(sealed)
     (budget,) = list_budgets(replicas[1].home)
     assert Decimal(0) < budget.spent + budget.leased < budget.amount
+
+
+def test_every_answer_of_every_replica_names_the_plan(replicas: list[Replica]) -> None:
+    catalog = open_agreements([]).catalog
+    key = create_key(replicas[0].home, catalog, organisation="acme", project="p", seller="openai", segment="any")
+    for replica in replicas:
+        eventually(lambda replica=replica: replica.ask(key.secret).status_code == 200)  # type: ignore[misc]
+    set_limit(replicas[0].home, catalog, GivenScope(organisation="acme"), 500, 0)
+    set_budget(replicas[0].home, catalog, GivenScope(organisation="acme"), "100", "total")
+    paths = [
+        "/healthz", "/readyz", "/v1/models", f"/v1/models/{MODEL}", "/clauseway/v1/requests", "/clauseway/v1/limits",
+        "/clauseway/v1/usage", "/v1/files", "/v1/batches", "/v1/responses/resp_none", "/nowhere",
+    ]  # fmt: skip
+
+    def named(replica: Replica) -> set[str]:
+        root, headers = replica.served.gateway_url.removesuffix("/v1"), {"authorization": f"Bearer {key.secret}"}
+        answers = [httpx.get(root + path, headers=headers, timeout=PATIENCE_S) for path in paths]
+        answers += [httpx.get(f"{root}/v1/models", timeout=PATIENCE_S), replica.ask(key.secret)]
+        assert [answer.url for answer in answers if len(answer.headers.get_list("x-clauseway-plan")) != 1] == []
+        return {answer.headers["x-clauseway-plan"] for answer in answers}
+
+    # They have sockets of their own, compiled at an instant of their own, and execute one plan.
+    eventually(lambda: len(set().union(*map(named, replicas))) == 1)
 
 
 def test_a_replica_that_loses_the_database_goes_on_and_comes_back(replicas: list[Replica]) -> None:

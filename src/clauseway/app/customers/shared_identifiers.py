@@ -12,13 +12,14 @@ import contextlib
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from clauseway.app.customers.leasing import AnswerQuestion
 from clauseway.app.opening.home import Home
 from clauseway.gateway.request.issued import ISSUED_FILE, IssuedResource
 from clauseway.gateway.request.issued_to_share import IssuedToShare, ToShare, note_nothing
@@ -31,8 +32,6 @@ _AT_ONCE_MAX: Final = 500
 _EVERY_S: Final = 1.0
 _FIND: Final = msgspec.json.Decoder(FindResources)
 _LIST: Final = msgspec.json.Decoder(ListResources)
-
-AnswerQuestion = Callable[[bytes], bytes]
 
 
 def index_of(home: Home) -> Path:

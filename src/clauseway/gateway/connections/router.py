@@ -179,7 +179,7 @@ class Router:
         """Answer a path that is no operation. `methods` are the methods that the path takes, if only
         the request's method is wrong."""
         path, _, query = incoming.url.partition(b"?")
-        shared, head_lines = self._shared, client.head_lines
+        shared, head_lines = self._shared, self._shared.plan_line + client.head_lines
         if methods:
             _refuse_method(path, incoming.method, *methods)
         for pattern, keyed_answer in _KEYED:
@@ -227,7 +227,9 @@ class Router:
             journal_problem = _journal_problem(shared)
             if journal_problem is not None:
                 return _in_clients_shape(
-                    journal_failed(journal_problem, client.head_lines), request_line, incoming
+                    journal_failed(journal_problem, shared.plan_line + client.head_lines),
+                    request_line,
+                    incoming,
                 )
         shortage: Shortage | None = None
         if customer.allowance is not None:
@@ -326,7 +328,7 @@ class Router:
         own = shared.issued.deployments(customer.buyer, operation.lists)
         # An unknown cloud is refused here, whatever was made.
         if not selector.holders(own) and shared.other_homes is None:
-            return response(200, EMPTY_LIST, client.head_lines)
+            return response(200, EMPTY_LIST, shared.plan_line + client.head_lines)
         call, forwarded = operation.call(b"", request_line.query, b""), b"".join(incoming.forwarded)
         request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
         resources = Resources(customer, request)

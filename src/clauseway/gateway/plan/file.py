@@ -139,7 +139,8 @@ class Keys:
 
 class Opened(NamedTuple):
     """A plan that was read and checked to its end. In `plan` limits, budgets and keys are empty:
-    they are beside it. `digest` names the content of its file."""
+    they are beside it. `digest` names what of it decides on requests: it is equal on machines that
+    serve by the same plan."""
 
     plan: Plan
     limits: PlanRows[RateLimit]

@@ -112,10 +112,9 @@ class Shared:
     def turn_to(self, tables: RoutingTables) -> None:
         """Serve by other tables from now on; answers name their plan."""
         self.tables = tables
-        self._request_prefix = b"x-clauseway-plan: %b\r\nx-clauseway-request-id: req_%016x" % (
-            tables.digest.encode(),
-            self.boot,
-        )
+        # The header line of answers that need no cloud: these are no requests with a name.
+        self.plan_line = b"x-clauseway-plan: %b\r\n" % tables.digest.encode()
+        self._request_prefix = b"%bx-clauseway-request-id: req_%016x" % (self.plan_line, self.boot)
 
     def next_number(self) -> int:
         self._number += 1

@@ -6,12 +6,13 @@ from hashlib import sha256
 import msgspec
 
 from clauseway.gateway.credentials.outside import with_secrets
-from clauseway.gateway.plan import Epoch, Plan, Target
+from clauseway.gateway.plan import Epoch, Plan, Route, Target
 from clauseway.gateway.plan.file import (
     PART,
     PLAN,
     Keys,
     Opened,
+    PlanPart,
     PlanRows,
     budgets_of,
     encode_plan,
@@ -19,6 +20,7 @@ from clauseway.gateway.plan.file import (
     lines_of,
     no_plan,
 )
+from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.plan.steps import whole
 from clauseway.gateway.routing.plan_checks import digest_problems, key_problems, plan_problems
 from clauseway.metering import Ruling
@@ -26,6 +28,42 @@ from clauseway.values import NOT_JSON, InvalidInput, Problem
 
 # Characters of a digest that name a plan: enough to tell plans apart, short enough for a header.
 _DIGEST_LENGTH = 16
+
+
+def _deciding(plan: Plan) -> Plan:
+    """Return what decides on requests: machines that serve by the same plan have sockets, ports,
+    files and certificates of their own."""
+    settings = Settings(limits=plan.settings.limits, passed_headers=plan.settings.passed_headers)
+    return msgspec.structs.replace(plan, leases="", usage="", settings=settings)
+
+
+def _deciding_line(part: PlanPart, line: bytes) -> bytes:
+    """Return a line without the places of secrets, and without receipts: these hold the instant at
+    which each machine compiled its plan."""
+    if not (part.targets or part.rulings or part.epochs):
+        return line
+    targets = [
+        msgspec.structs.replace(
+            target, auth=msgspec.structs.replace(target.auth, settings={}, taken={})
+        )
+        for target in part.targets
+    ]
+    rulings = [msgspec.structs.replace(ruling, decision="", receipt="") for ruling in part.rulings]
+    epochs = [
+        msgspec.structs.replace(
+            epoch, routes={name: _deciding_route(route) for name, route in epoch.routes.items()}
+        )
+        for epoch in part.epochs
+    ]
+    deciding = PlanPart(targets=tuple(targets), rulings=tuple(rulings), epochs=tuple(epochs))
+    return msgspec.json.encode(deciding)
+
+
+def _deciding_route(route: Route) -> Route:
+    if not route.refusals:
+        return route
+    refusals = [msgspec.structs.replace(refusal, receipt="") for refusal in route.refusals]
+    return msgspec.structs.replace(route, refusals=tuple(refusals))
 
 
 def opened(plan: Plan) -> Opened:
@@ -38,7 +76,6 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
     everything that is wrong with it, of what cannot even be read the first."""
     lines = lines_of(pieces)
     first = next(lines, b"")
-    digest = sha256(first)
     try:
         plan = PLAN.decode(first)
         if not plan.parts:  # all in one line: as somebody else writes it
@@ -46,6 +83,7 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
             plan = PLAN.decode(next(lines))
     except NOT_JSON as error:
         raise no_plan(str(error), where) from None
+    digest = sha256(msgspec.json.encode(_deciding(plan)))
     yield
     targets: list[Target] = []
     rulings: list[Ruling] = []
@@ -54,9 +92,9 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
     problems: list[Problem] = []
     count = 0
     for line in lines:
-        digest.update(b"\n" + line)
         try:
             part = PART.decode(line)
+            digest.update(b"\n" + _deciding_line(part, line))
             if part.limits:
                 limits.add(line, len(part.limits))
             if part.budgets:
