@@ -47,9 +47,10 @@ class Replica:
         headers = {"authorization": f"Bearer {secret}"}
         return httpx.post(f"{self.served.gateway_url}/chat/completions", json=body, headers=headers, timeout=PATIENCE_S)
 
-    def client(self, secret: str) -> Any:
-        """OpenAI's; untyped, because its overloads name every model that it knows."""
-        return openai.OpenAI(base_url=self.served.gateway_url, api_key=secret, max_retries=0, timeout=PATIENCE_S)
+    def client(self, secret: str, retries: int = 9) -> Any:
+        """OpenAI's; untyped, because its overloads name every model that it knows. It asks again after a 503, as a
+        machine that is busy with other tests may give; nothing else is asked twice."""
+        return openai.OpenAI(base_url=self.served.gateway_url, api_key=secret, max_retries=retries, timeout=PATIENCE_S)
 
 
 @contextmanager

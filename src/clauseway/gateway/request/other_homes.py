@@ -30,7 +30,7 @@ SILENT_S: Final = 5.0
 # is noted while it says that all is copied is not.
 _COPY_S: Final = SILENT_S + 1.0
 _AGAIN_S: Final = 0.25
-_FIND_S: Final = 2.0
+_FIND_S: Final = 5.0  # then the client asks again
 _RESOURCES: Final = msgspec.json.Decoder(list[IssuedResource])
 _NAMES: Final = msgspec.json.Decoder(list[str])
 _Decoded = TypeVar("_Decoded")
