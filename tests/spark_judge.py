@@ -4,23 +4,41 @@ Java is the machine's own where it is new enough, else the package of this Debia
 a script (`make test` runs it first) this says what it does meanwhile.
 """
 
+import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
 from obtained import APT_LISTS, alone, obtain
+from obtained import cache as cache_folder
 
 _LIBRARIES = Path(__file__).with_name("spark.txt")
+_CONNECTOR = Path(__file__).with_name("spark_s3a.txt")
+# What hadoop-aws 3.4.1 calls of the SDK, in a version of today; its own choice is a bundle of half a gigabyte.
+_SDK_PARTS = ("s3", "apache-client", "s3-transfer-manager", "sts")
+_PACKAGES = ("org.apache.hadoop:hadoop-aws:3.4.1", *(f"software.amazon.awssdk:{part}:2.57.8" for part in _SDK_PARTS))
+_EXCLUDED = ("software.amazon.awssdk:bundle", "org.wildfly.openssl:wildfly-openssl")
 _OLDEST_JAVA = 17
 # The versions for which Spark 4 is made. Debian 12 has the first, Debian 13 the second.
 _PACKAGED_JAVAS = (_OLDEST_JAVA, 21)
 # Each Java here lives for seconds: compiling its methods well, on threads of its own, costs more than it gains.
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _PATIENCE_S = 900.0  # an upper bound for a busy machine and a slow mirror
+
+_FETCH = """
+import json, sys
+from pyspark.sql import SparkSession
+builder = SparkSession.builder.master("local[1]")
+for name, value in json.load(sys.stdin).items():
+    builder = builder.config(name, value)
+builder.getOrCreate().stop()
+"""
 
 
 class Unavailable(Exception):
@@ -37,6 +55,41 @@ def settings() -> dict[str, str]:
         "PYTHONPATH": str(libraries),
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
+
+
+@cache
+def settings_with_s3() -> dict[str, str]:
+    """The environment in which Spark reads S3 besides: its settings name the connector. Raises Unavailable."""
+    digest = hashlib.sha256(_CONNECTOR.read_bytes()).hexdigest()[:12]
+    return settings() | {"SPARK_CONF_DIR": str(obtain(f"spark-s3a-{digest}", _fetch_connector) / "conf")}
+
+
+def _fetch_connector(folder: Path) -> None:
+    """Let Spark fetch its connector to S3, as it does for its users, and write the settings that name it."""
+    _say("Fetching Spark's connector to S3 (17 MB) …")
+    with tempfile.TemporaryDirectory() as fetched:
+        asked = {"spark.ui.enabled": "false", "spark.jars.ivy": fetched}
+        asked |= {"spark.jars.packages": ",".join(_PACKAGES), "spark.jars.excludes": ",".join(_EXCLUDED)}
+        done = subprocess.run(
+            [sys.executable, "-c", _FETCH], input=json.dumps(asked), env=os.environ | settings(), capture_output=True,
+            text=True, timeout=_PATIENCE_S, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise Unavailable(f"Spark's connector to S3 cannot be fetched: {done.stderr[-400:]}")
+        # What comes besides, Spark has itself.
+        for line in _CONNECTOR.read_text("utf-8").splitlines():
+            if line.startswith("#"):
+                continue
+            name, _, digest = line.partition(" sha256:")
+            jar = Path(fetched) / "jars" / name
+            if not jar.exists() or hashlib.sha256(jar.read_bytes()).hexdigest() != digest:
+                raise Unavailable(f"{name} is not the one that was pinned")
+            shutil.copy(jar, folder / name)
+    (folder / "conf").mkdir()
+    # The folder is renamed once it is whole.
+    place = cache_folder() / folder.name.rpartition(".")[0]
+    jars = ",".join(str(place / jar.name) for jar in sorted(folder.glob("*.jar")))
+    (folder / "conf" / "spark-defaults.conf").write_text(f"spark.jars {jars}\n")
 
 
 def _install(folder: Path) -> None:
@@ -120,7 +173,7 @@ def _say(line: str) -> None:
 def main() -> None:
     """See to Spark; without it, its tests skip and say so."""
     try:
-        settings()
+        settings_with_s3()
     except Unavailable as reason:
         print(f"No Spark: {reason}", file=sys.stderr)
 

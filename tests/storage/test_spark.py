@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,15 @@ import msgspec
 import pytest
 from test_usage import DAYS, PRICED, PRICES, sealed, totals, used
 
+import s3_server
 import settled_book
 import spark_judge
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.lake_place import move_lake
 from clauseway.metering import Status, Unit, UsageRecord
 from clauseway.storage import Control
 from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.object_store import ObjectStore
 from clauseway.storage.lake.query_engines import QueryEngine
 from clauseway.storage.usage.priced import revenue, sales_in_order
 from in_process import CLAUSEWAY, answer, run
@@ -148,12 +152,49 @@ def test_what_cannot_be_judged_is_refused_in_words(book: Home, flags: tuple[str,
     assert (done.returncode, says in done.stderr) == (3, True), done.stderr
 
 
-def test_a_cluster_that_cannot_see_a_lake_on_object_storage_is_refused_in_words(book: Home) -> None:
-    """Where Spark runs on this machine it reads the copies; a cluster would find no file."""
-    book.lake_place.write_text('url = "s3://bucket/prefix"')
+def test_a_cluster_that_cannot_read_a_lake_on_object_storage_is_refused_in_words(book: Home) -> None:
+    """Threads of this machine read the copies; a cluster reads S3 alone."""
+    book.lake_place.write_text('url = "gs://bucket/prefix"')
     flags = ("--second-opinion", "spark", "--spark-master", "spark://host:7077")
     done = run("settle", "--period", "2026-05", *flags, "--home", str(book.root))
     assert (done.returncode, "Spark cannot read this lake from a cluster" in done.stderr) == (3, True), done.stderr
+
+
+@pytest.fixture
+def book_on_s3(book: Home, monkeypatch: pytest.MonkeyPatch) -> tuple[Home, ObjectStore]:
+    """The book with its lake in a bucket, its days summed, and no copy of a file on this machine."""
+    for name, secret in s3_server.ENVIRONMENT.items():
+        monkeypatch.setenv(name, secret)
+    storage = s3_server.new_storage()
+    named = {name: getattr(storage, name) for name in ("endpoint", "region", "access_key_env", "secret_env")}
+    move_lake(book, storage.url, named)
+    assert run("settle", "--period", "2026-05", "--home", str(book.root)).returncode == 0
+    shutil.rmtree(book.lake)
+    return book, s3_server.open_store(storage)
+
+
+def copies(book: Home) -> list[Path]:
+    return list(book.lake.rglob("*.parquet"))
+
+
+def test_a_cluster_reads_a_lake_on_s3_and_this_machine_none_of_it(
+    book_on_s3: tuple[Home, ObjectStore], environment: dict[str, str]
+) -> None:
+    book, store = book_on_s3
+    asked = ("--second-opinion", "spark", "--spark-master", CLUSTER)
+    without = settle(book, environment, *asked)
+    assert (without.returncode, "hadoop-aws:3.4.1" in without.stderr) == (3, True), without.stderr
+    with_s3 = spark_judge.settings_with_s3()
+    done = settle(book, with_s3, *asked)
+    assert done.returncode == 0, done.stderr
+    assert "Statement 2026-05 by Spark: the same, to the last byte" in done.stdout
+    assert copies(book) == []
+    # An object that somebody else wrote, of the same length, is no usage of ours.
+    (changed, *_) = [stored.name for stored in store.under("usage") if "2026-05-02" in stored.name]
+    store.replace(changed, bytes(reversed(store.get(changed))))
+    done = settle(book, with_s3, *asked)
+    assert (done.returncode, changed in done.stderr) == (3, True), done.stdout + done.stderr
+    assert copies(book) == []
 
 
 def test_without_spark_or_a_place_to_run_it_nothing_is_settled(book: Home, environment: dict[str, str]) -> None:

@@ -12,14 +12,18 @@ from clauseway.app.opening.home import Home
 from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.verifying import verify_statement
 from clauseway.ledger import Statement
+from clauseway.storage.lake.stores import Store
 from clauseway.storage.usage.spark import spark_engine
 
 
 @contextmanager
-def opened(home: Home, master: str) -> Iterator[Callable[[Statement], StatementVerification]]:
-    """Start Spark at a master, and yield what performs a statement again on it.
+def opened(
+    home: Home, master: str, store: Store | None
+) -> Iterator[Callable[[Statement], StatementVerification]]:
+    """Start Spark at a master, and yield what performs a statement again on it. `store` is the
+    object storage that it reads by itself.
 
-    Raise InvalidInput where Spark does not start, before anything is settled.
+    Raise InvalidInput where Spark does not start or reach it, before anything is settled.
     """
-    with spark_engine(master) as engine:
+    with spark_engine(master, store) as engine:
         yield partial(verify_statement, home, engine=engine)

@@ -69,22 +69,25 @@ def store_of(home: Home) -> Store | None:
     return store
 
 
-def require_in_reach(home: Home, master: str) -> None:
-    """Require that Spark can read the home's lake from where it runs.
+def store_for_cluster(home: Home, master: str) -> Store | None:
+    """Return the object storage that a Spark cluster reads by itself.
 
-    A lake on object storage is read from copies in the home's folder, which processes of this
-    machine see alone. Raise InvalidInput for a cluster.
+    None where the lake lies in the home's folder, or Spark runs as threads of this machine, which
+    read copies. Raise InvalidInput for storage other than S3, and as `store_of` does.
     """
-    if home.lake_place.exists() and not master.startswith("local"):
+    is_cluster = master != "local" and not master.startswith("local[")
+    store = store_of(home) if is_cluster else None
+    if store is not None and not store.location.startswith("s3://"):
         raise InvalidInput(
             Problem(
                 what="Spark cannot read this lake from a cluster",
-                why="its files lie on object storage, and are read from copies of this machine",
+                why="its files lie on other object storage than S3",
                 where=f"--spark-master {master}",
-                remedy="Run Spark here: --spark-master 'local-cluster[2,1,1024]'. A cluster reads the"
-                " table of `clauseway lake publish` by itself.",
+                remedy="Run Spark as threads of this machine: --spark-master 'local[*]'. A cluster"
+                " reads the table of `clauseway lake publish` by itself.",
             )
         )
+    return store
 
 
 def copies_bytes_max(home: Home) -> int:

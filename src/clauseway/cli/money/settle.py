@@ -20,7 +20,7 @@ from clauseway.app.opening.named_agreements import agreements_in
 from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.statements import exact, statement_context
 from clauseway.app.reports.what_if import what_if
-from clauseway.app.usage.lake_place import require_in_reach
+from clauseway.app.usage.lake_place import store_for_cluster
 from clauseway.app.usage.losses import OtherHome, silent_homes
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -205,9 +205,9 @@ def _say_locked(home: Home) -> None:
 
 def _second_opinion(home: Home, master: str) -> AbstractContextManager[SecondOpinion]:
     """Start Spark before anything is posted; it needs the extra `spark`."""
-    require_in_reach(home, master)
+    store = store_for_cluster(home, master)
     opened: AbstractContextManager[SecondOpinion]
-    opened = import_module("clauseway.app.reports.second_opinion").opened(home, master)
+    opened = import_module("clauseway.app.reports.second_opinion").opened(home, master, store)
     return opened
 
 

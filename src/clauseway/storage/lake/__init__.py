@@ -6,7 +6,7 @@ staging         rows on their way: on disk until all are there, then in order
 file_list       the list of the files, in the control database
 sealed_files    the files as readers find them; checked_rows: their rows, with checksums
 usage_records   each attempt once, whatever was recorded twice
-query_engines   DuckDB in this process, or Spark over several
+query_engines   DuckDB in this process, or Spark over several; engine_files: where they find files
 key_usage       what one customer's key asked, from the records
 rollups         usage summed by hour; hourly_sums: those sums in the control database
 stores          where files lie by name; object_store: S3 and what speaks its protocol

@@ -132,8 +132,10 @@ class ObjectStore:
         self._tries = f"asked {retries_max + 1} times within {retry_s_max:g} s"
         # Only an endpoint that its owner wrote as http:// is spoken to without TLS.
         is_plain = storage.endpoint.startswith("http://")
+        # Also handed to engines that read the objects themselves.
+        self.settings = self._settings(storage, parts.scheme, environment)
         options: dict[str, Any] = {
-            "config": self._settings(storage, parts.scheme, environment),
+            "config": self.settings,
             "client_options": {
                 "timeout": timedelta(seconds=_TIMEOUT_S),
                 **({"allow_http": True} if is_plain else {}),
@@ -214,7 +216,7 @@ class ObjectStore:
 
     def _settings(
         self, storage: ObjectStorage, scheme: str, environment: Mapping[str, str]
-    ) -> dict[str, Any]:
+    ) -> dict[str, str]:
         """Return the library's settings; secrets that are named and not there are an error."""
         if scheme != "s3":
             # The library takes their credentials from the environment.

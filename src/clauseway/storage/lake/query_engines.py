@@ -102,7 +102,21 @@ def duckdb_engine() -> Iterator[BaseBackend]:
         database.take_back(connection)
 
 
-def read_files(con: BaseBackend, files: Sequence[Path]) -> Table:
+def objects_at(con: BaseBackend) -> str:
+    """Return the address below which an engine reads the lake's objects itself; empty if it reads
+    files of this machine."""
+    return str(getattr(con, "objects_at", ""))
+
+
+def digests_by(con: BaseBackend, addresses: Sequence[str]) -> dict[str, str]:
+    """Return the SHA-256 of objects by their addresses, read to the last byte by Spark's
+    executors."""
+    objects = con._session.read.format("binaryFile").load(list(addresses))
+    rows = objects.selectExpr("path", "sha2(content, 256) AS digest").collect()
+    return {row["path"]: row["digest"] for row in rows}
+
+
+def read_files(con: BaseBackend, files: Sequence[Path | str]) -> Table:
     """Return the rows of Parquet files; a column that a file lacks is null for its rows."""
     paths = [str(file) for file in files]
     if con.name == "duckdb":

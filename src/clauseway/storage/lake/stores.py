@@ -5,7 +5,7 @@ A file appears whole under its name or not at all, and no file is overwritten bu
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +41,11 @@ class Store(Protocol):
     @property
     def location(self) -> str:
         """Return the address of the place for other programs, without a slash at its end."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Return what a remote store's configuration names: `endpoint`, `region`,
+        `access_key_id`, `secret_access_key`, `session_token`."""
 
     def put(self, name: str, content: bytes) -> bool:
         """Write a durable file unless there is one of that name; return whether it is new."""
@@ -81,6 +86,10 @@ class FolderStore:
     @property
     def location(self) -> str:
         return f"file://{self._root.absolute()}"
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        return {}
 
     def put(self, name: str, content: bytes) -> bool:
         # One process at a time writes the names that are given here. One that died may not have

@@ -35,7 +35,7 @@ def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Int
     return [Interval(day, day_after(day)) for day in sorted(spans) if days is None or day in days]
 
 
-def rows_in(con: BaseBackend, files: Sequence[Path], days: Interval | None) -> Table:
+def rows_in(con: BaseBackend, files: Sequence[Path | str], days: Interval | None) -> Table:
     """Return the rows of some days in these files. A column that no file has is a column of
     nulls."""
     usage = read_files(con, files)

@@ -41,6 +41,7 @@ from clauseway.pricing import (
 )
 from clauseway.pricing.price_conditions import CONTEXT, HOUR
 from clauseway.storage.lake.columns import USAGE_SCHEMA
+from clauseway.storage.lake.engine_files import places, sound_for
 from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine, given, held
@@ -230,7 +231,7 @@ def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
     All `apart` files are one part, and every other stretch of days is one by itself, so that no
     more than a stretch need be sorted at a time.
     """
-    files = lake.sound(lake.usage_files(days))
+    files = sound_for(con, lake, lake.usage_files(days))
     # A file that may repeat an attempt makes its days unsure for all files.
     unsure = {day for file in files if not file.apart for day in _span(file)}
     apart = [file for file in files if unsure.isdisjoint(_span(file))]
@@ -257,7 +258,7 @@ def _span(file: LakeFile) -> list[date]:
 
 def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interval | None) -> Table:
     """Return the rows that were recorded by the point of knowledge, if the lake has one."""
-    rows = rows_in(con, [lake.root / file.name for file in files], days)
+    rows = rows_in(con, places(con, lake, files), days)
     usage = rows.select(*USAGE_SCHEMA.names)
     return usage.filter(_.recorded_ns <= lake.known_ns) if lake.is_limited else usage
 
@@ -274,12 +275,14 @@ def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
     charge.
     """
     files = lake.usage_files(days)
-    places = {Sale(*place) for file in files for place in file.recorded_places()}
+    sold = {Sale(*place) for file in files for place in file.recorded_places()}
     silent = [file for file in files if not file.places]
     if silent:
-        distinct = _read(con, lake, lake.sound(silent), days).select(*DIMENSIONS).distinct()
-        places |= {Sale(**row) for row in rows_of(con, distinct)}
-    return sorted(places)
+        distinct = (
+            _read(con, lake, sound_for(con, lake, silent), days).select(*DIMENSIONS).distinct()
+        )
+        sold |= {Sale(**row) for row in rows_of(con, distinct)}
+    return sorted(sold)
 
 
 def with_price_columns(usage: Table, grain: Grain) -> Table:
