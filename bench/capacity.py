@@ -4,11 +4,11 @@ Each row is arithmetic that a reader can repeat: the figures that it starts from
 """
 
 import argparse
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.record_bytes import LAKE_BYTES
 from bench.report import recorded
 from bench.results import Result
 from clauseway.metering import RequestId, Status, Unit, UsageRecord
@@ -44,13 +44,12 @@ def journal_bytes() -> int:
 
 def rows(results: Sequence[Result]) -> list[Row]:
     """The table, from the figures of these results."""
-    by_name = {one.name: one for one in results}
-    ours: Mapping[str, float] = {name: one.ours for name, one in by_name.items()}
+    ours: Mapping[str, float] = {one.name: one.ours for one in results}
     chat, stream = ours["request/chat-c32"], ours["request/stream-53-events"]
     idle, many = ours["memory/idle"], ours["memory/1000-streams"]
     a_core, streams = _LOAD * 1e6 / chat, _LOAD * 1e6 / stream
     a_stream_kb = (many - idle) * 1000 / _STREAMS
-    journal, lake = journal_bytes(), _lake_bytes(by_name["money/import"])
+    journal, lake = journal_bytes(), LAKE_BYTES
     sealing, settling = 1e6 / ours["metering/sealing"], ours["settlement/100M"] / 100
     importing = 1e6 / ours["money/import"]
     busiest = _A_DAY / _DAY_S * _PEAK
@@ -66,7 +65,7 @@ def rows(results: Sequence[Result]) -> list[Row]:
             f"{idle} MB + 10,000 × {a_stream_kb:.1f} kB"),
         Row("journal for a request", f"{journal} bytes",
             "an intent, and a record of three units and an id of 40 letters"),
-        Row("lake for a request", f"{lake} bytes", "sealed and merged (`money/import`)"),
+        Row("lake for a request", f"{lake} bytes", "sealed, with random ids of 38 letters (`bench.record_bytes`)"),
         Row("sealing a million requests", f"{sealing:.1f} s of processor",
             f"1,000,000 / {ours['metering/sealing']:,.0f} (`metering/sealing`)"),
         Row("settling a million requests", f"{settling:.3f} s",
@@ -84,12 +83,6 @@ def rows(results: Sequence[Result]) -> list[Row]:
         Row("its month settled", f"{_A_DAY * 30 / 1e6 * settling:,.0f} s",
             f"{_A_DAY * 30 // 10**6:,} × {settling:.3f} s"),
     ]  # fmt: skip
-
-
-def _lake_bytes(imported: Result) -> int:
-    told = re.match(r"(\d+) in the lake", imported.notes["bytes a record"])
-    assert told is not None, "the import says how many bytes a record takes"
-    return int(told[1])
 
 
 def table(results: Sequence[Result]) -> str:

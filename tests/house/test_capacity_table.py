@@ -4,6 +4,7 @@ import re
 
 import pytest
 from bench.capacity import PAGE, Row, rows, with_table
+from bench.record_bytes import LAKE_BYTES, measured
 from bench.report import recorded
 from msgspec import structs
 
@@ -54,3 +55,8 @@ def test_a_worse_figure_changes_the_table() -> None:
     (chat,) = [one for one in results if one.name == "request/chat-c32"]
     slower = [one for one in results if one is not chat] + [structs.replace(chat, ours=chat.ours * 2)]
     assert with_table(page, slower) != page
+
+
+def test_a_record_takes_the_bytes_that_both_pages_reckon_with() -> None:
+    """A tenth of the records that the figure is measured with: their files' own ends weigh more."""
+    assert measured(20_000) == pytest.approx(LAKE_BYTES, rel=0.08)

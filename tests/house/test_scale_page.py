@@ -43,8 +43,8 @@ def test_rates_and_fixed_costs_by_hand() -> None:
 def test_what_follows_is_computed_from_the_record() -> None:
     text = page(BY_HAND, recorded_results())
     assert "a row costs Spark 5.0 times the CPU" in text
-    assert "| bytes a record | 10.0 |" in text
-    assert "| TB a year | 10 |" in text  # 10^12 records of 10 bytes
+    assert "| bytes a record | 53 |" in text
+    assert "| TB a year | 53 |" in text  # 10^12 records of 53 bytes
     assert "| core hours to sum a year | 28 |" in text  # 10^12 / 10^7 / 3600 = 27.8
     # 2 × 10^6 files of 500,000 records; 0.9 s before the first row of two files: 0.45 s × 2 × 10^6 / 3600 = 250.
     assert "| core hours to open a year's files, at most | 250 |" in text
