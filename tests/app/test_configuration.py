@@ -188,6 +188,43 @@ def test_a_secret_in_the_file_is_for_this_machine_only(tmp_path: Path) -> None:
     assert (shown["deployment[1].region"].source, shown["gateway.head_s"].source) == ("line 8", DEFAULT)
 
 
+# An address · what else its deployment says · the problem, empty where there is none
+ADDRESSES = [
+    ("https://10.0.0.5/v1", "", ""),
+    ("http://127.0.0.1:8000/v1", "", ""),
+    ("http://2130706433/v1", "", ""),
+    ("http://[::1]/v1", "", ""),
+    ("http://10.0.0.5/v1", "", "direct: a credential is sent to '10.0.0.5' without TLS"),
+    ("http://10.0.0.5/v1", "plain_http = true", ""),
+    ("http://cloud.example/v1", "", "direct: a credential is sent to 'cloud.example' without TLS"),
+    ("http://169.254.169.254/v1", "", "direct: '169.254.169.254' is never called"),
+    ("https://169.254.169.254/v1", "plain_http = true", "direct: '169.254.169.254' is never called"),
+    ("http://0xa9fea9fe/v1", "plain_http = true", "direct: '0xa9fea9fe' is never called"),
+    ("https://[fd00:ec2::254]/v1", "", "direct: 'fd00:ec2::254' is never called"),
+    ("https://metadata.google.internal/v1", "", "direct: 'metadata.google.internal' is never called"),
+]
+
+
+@pytest.mark.parametrize(("url", "more", "what"), ADDRESSES)
+def test_an_address_that_is_called(tmp_path: Path, url: str, more: str, what: str) -> None:
+    text = DEPLOYMENT.replace("https://api.openai.com/v1", url) + more
+    if not what:
+        assert read_configuration(write(tmp_path, text), CATALOG).deployment[0].url == url
+        return
+    assert problems(tmp_path, text) == [(5, what)]
+
+
+def test_without_a_credential_an_address_may_be_plain(tmp_path: Path) -> None:
+    text = DEPLOYMENT.replace("https://api.openai.com", "http://10.0.0.5")
+    text = re.sub(r"auth = .*", 'auth = {kind = "none"}', text)
+    assert read_configuration(write(tmp_path, text), CATALOG).deployment[0].auth.kind == "none"
+
+
+def test_a_collector_is_no_metadata_service(tmp_path: Path) -> None:
+    text = '[telemetry]\notlp_endpoint = "http://169.254.169.254:4318"\n' + DEPLOYMENT
+    assert problems(tmp_path, text) == [(2, "'169.254.169.254' is never called")]
+
+
 def test_the_example_is_sound_and_shows_every_setting_at_its_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

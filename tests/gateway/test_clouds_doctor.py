@@ -133,7 +133,7 @@ def test_where_there_is_no_list_an_empty_request_must_be_refused(
 
 UNREACHABLE = [
     ("http://127.0.0.1:{closed}/v1", "Connection refused"),
-    ("http://no-such-host.invalid/v1", "no-such-host.invalid"),
+    ("https://no-such-host.invalid/v1", "no-such-host.invalid"),
 ]
 
 

@@ -48,6 +48,7 @@ from clauseway.gateway.plan.settings import (
     TlsSettings,
     flaw_of_header,
 )
+from clauseway.gateway.transport.metadata_addresses import flaw_of_host, is_loopback
 from clauseway.spool.copies import parse_address, read_secret
 from clauseway.values import InvalidInput, Problem, flaw_of_name
 from clauseway.wording.decided import RECORD_PRODUCT
@@ -56,7 +57,6 @@ DIALECT_NAMES = tuple(DIALECTS)
 _KINDS = (*STATIC, *KINDS)
 _CAPABILITIES = tuple(str(capability) for capability in Capability)
 COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class AuthWritten(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +135,9 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
             )
         ),
     ] = ""
+    plain_http: Annotated[
+        bool, Meta(description="Its credential may go over http:// beyond this machine.")
+    ] = False
 
 
 class CommitmentWritten(msgspec.Struct, frozen=True, kw_only=True):
@@ -336,6 +339,7 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
             at = ("gateway", "passed_headers")
             file.problem(at, f"{name!a} cannot be passed", why, "Leave it out.")
     _check_tls(file, configuration.tls)
+    _check_collector(file, configuration.telemetry)
     _check_copying(file, configuration.journal)
 
 
@@ -420,7 +424,9 @@ def _check_deployment(
             "it is none of HTTP",
             remedy,
         )
-    elif deployment.auth.secret and urlsplit(deployment.url).hostname not in _LOOPBACK:
+    else:
+        _check_reach(file, deployment)
+    if deployment.auth.secret and not is_loopback(_host_of(deployment.url)):
         remedy = "Name it with secret_env or secret_file."
         file.problem(
             (*at, "auth"),
@@ -429,6 +435,41 @@ def _check_deployment(
             remedy,
         )
     _check_kind(file, deployment)
+
+
+def _check_reach(file: TomlFile, deployment: DeploymentWritten) -> None:
+    """Report an address at which no cloud answers, and a secret that others could read on its way."""
+    name, url, at = deployment.name, deployment.url, (*file.place(deployment), "url")
+    host = _host_of(url)
+    if why := flaw_of_host(host):
+        remedy = "Write the address of the cloud; no switch allows this one."
+        file.problem(at, f"{name}: {host!r} is never called", why, remedy)
+    elif (
+        url.startswith("http://")
+        and deployment.auth.kind != "none"
+        and not (deployment.plain_http or is_loopback(host))
+    ):
+        remedy = (
+            "Write https://, or plain_http = true in this deployment where nobody reads the "
+            "network between."
+        )
+        problem = f"{name}: a credential is sent to {host!r} without TLS"
+        file.problem(at, problem, "whoever is on the way reads it", remedy)
+
+
+def _check_collector(file: TomlFile, telemetry: Telemetry) -> None:
+    host = _host_of(telemetry.otlp_endpoint)
+    if why := flaw_of_host(host):
+        at = ("telemetry", "otlp_endpoint")
+        file.problem(at, f"{host!r} is never called", why, "Write the collector's address.")
+
+
+def _host_of(url: str) -> str:
+    """Return the host of an address; empty where there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import address_of
 from clauseway.gateway.plan import Target
+from clauseway.gateway.transport.metadata_addresses import flaw_of_host
 from clauseway.values import NOT_JSON
 
 CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S = 10.0, 60.0
@@ -60,6 +61,9 @@ def connected(target: Target, context: ssl.SSLContext | None = None) -> Iterator
     """Connect to the target. Raise OSError (ssl.SSLError is one)."""
     address = address_of(target.url)
     with socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S) as plain:
+        reached = plain.getpeername()[0]
+        if flaw := flaw_of_host(reached):
+            raise ConnectionRefusedError(f"{address.host} leads to {reached}: {flaw}")
         if address.scheme == "http":
             yield Connected(plain, "not secured")
             return

@@ -19,6 +19,7 @@ import httptools
 
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.transport.metadata_addresses import flaw_of_host
 
 # _PASS is 0: the common case is tested first.
 _PASS: Final = 0
@@ -129,12 +130,20 @@ class Endpoint:
         return self.idle.pop() if self.idle else None
 
     async def connect(self) -> "UpstreamConnection":
-        """A new connection. Raises OSError (refused, unreachable, TLS) or TimeoutError."""
+        """A new connection. Raises OSError (refused, unreachable, TLS) or TimeoutError.
+
+        The address that was reached is judged before anything of a request is sent over it: a name
+        may lead elsewhere today than when the configuration was checked.
+        """
         tls = self.tls
         opening = self._loop.create_connection(
             lambda: UpstreamConnection(self, tls), self.host, self.port, ssl=tls
         )
-        _, connection = await asyncio.wait_for(opening, self.limits.connect_s)
+        transport, connection = await asyncio.wait_for(opening, self.limits.connect_s)
+        reached = transport.get_extra_info("peername")
+        if isinstance(reached, tuple) and (flaw := flaw_of_host(str(reached[0]))):
+            connection.abort()
+            raise ConnectionRefusedError(f"{self.host} leads to {reached[0]}: {flaw}")
         return connection
 
     def keep(self, connection: "UpstreamConnection") -> None:
