@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
+from clauseway.spool.segments import LOCK_RECORD
+
 from .world import Machine, Process, World
 
 SECTOR: Final = 512
@@ -265,6 +267,8 @@ class Disks:
             del self._locks[descriptor]
             with contextlib.suppress(OSError):  # closed before it ended
                 _REAL_FLOCK(descriptor, fcntl.LOCK_UN)
+                unlocked = LOCK_RECORD.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)
+                fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, unlocked)
 
     def _getpid(self) -> int:
         process = self._world.current

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -21,6 +24,7 @@ from clauseway.spool import (
     FrameBatch,
     SpoolBusy,
     SpoolWriter,
+    is_written,
     open_attempts,
     pack_intent,
     pack_usage_fields,
@@ -29,7 +33,7 @@ from clauseway.spool import (
     release,
 )
 from clauseway.spool.reader import _File, _position
-from clauseway.spool.segments import list_segments
+from clauseway.spool.segments import list_segments, lock
 
 BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
 DEPLOYMENT = Deployment("gpt-east", "azure", "openai", "eastus", "api.stateless", "gpt-5.4")
@@ -675,3 +679,34 @@ def test_making_a_segment_takes_no_memory_for_its_zeros(tmp_path: Path) -> None:
 
     run(scenario)
     assert set(segments(tmp_path)[1].read_bytes()[SEGMENT_HEADER_BYTES:]) == {0}
+
+
+# As a command in a second container asks, over the same volume: it sees no process of the first.
+IN_ANOTHER_CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c")
+ASKS = (
+    "import sys; from pathlib import Path; from clauseway.spool import is_written; print(is_written(Path(sys.argv[1])))"
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a namespace of processes")
+def test_a_writer_is_seen_from_another_container(tmp_path: Path) -> None:
+    def seen() -> tuple[bool, str]:
+        asked = subprocess.run([*IN_ANOTHER_CONTAINER, ASKS, str(tmp_path)], capture_output=True, text=True, check=True)
+        return is_written(tmp_path), asked.stdout.strip()
+
+    assert seen() == (False, "False")
+    held = lock(tmp_path)
+    assert seen() == (True, "True")
+    os.close(held)
+    assert seen() == (False, "False")
+
+
+def test_a_writer_of_an_earlier_version_is_seen_and_keeps_others_out(tmp_path: Path) -> None:
+    """It held the lock of the whole file alone, which only the table of this container's locks shows."""
+    (tmp_path / "writer.lock").touch()
+    with (tmp_path / "writer.lock").open() as former:
+        fcntl.flock(former, fcntl.LOCK_EX)
+        assert is_written(tmp_path)
+        with pytest.raises(SpoolBusy):
+            lock(tmp_path)
+    assert not is_written(tmp_path)

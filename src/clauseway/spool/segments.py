@@ -5,6 +5,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import struct
 import uuid
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -25,6 +26,9 @@ NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 _SUFFIX = ".seg"
 _LOCK_NAME = "writer.lock"
 _LOCKS = Path("/proc/locks")
+# The kernel's record of a lock: kind, origin, first byte, length (0: to the end), process.
+LOCK_RECORD = struct.Struct("@hhqqi4x")
+WHOLE_FILE = LOCK_RECORD.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 IDENTITY_NAME = "spool.id"
 _RELEASED_NAME = "released"
 _NUMBERED_NAME = "numbered"
@@ -208,10 +212,21 @@ def set_fenced_aside(directory: Path) -> Path | None:
 def is_written(directory: Path) -> bool:
     """Return whether a process writes the spool now. The lock itself is not tried: that could keep a
     writer out."""
+    path = directory / _LOCK_NAME
     try:
-        inode = (directory / _LOCK_NAME).stat().st_ino
+        inode = path.stat().st_ino
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        pass  # of another user: that its lock is held shows below
+    else:
+        # Asked of the file, so a writer in another container is seen.
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, WHOLE_FILE)
+        os.close(descriptor)
+        if LOCK_RECORD.unpack(answer)[0] != fcntl.F_UNLCK:
+            return True
+    # A writer of an earlier version has the other kind of lock alone.
     held = (line.split() for line in _LOCKS.read_text("ascii").splitlines())
     return any(words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode) for words in held)
 
@@ -234,7 +249,9 @@ def lock(directory: Path) -> int:
     ends."""
     descriptor = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        # The first keeps out writers of earlier versions; the second shows in every container.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, WHOLE_FILE)
     except BlockingIOError as error:
         os.close(descriptor)
         raise SpoolBusy(
