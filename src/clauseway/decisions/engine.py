@@ -1,27 +1,29 @@
 """The decision in one place: `_decide` reads top to bottom as a lawyer would argue.
 
 unstated?       No amendment that is known is in force.
-share-revenue   Is a share due? Nobody asks who owns the product.
-unowned?        Nobody owns the product, and no public permission (one to `anyone`) covers any act:
-                unstated. Where public permissions cover only some of the acts, terms that forbid are
-                asked first, then it is unstated. (`asking` answers for a product that the agreement does not name.)
+share-revenue   Is a share due? Ownership of the product does not matter.
+unowned?        Nobody owns the product, and no public permission (a permission to `anyone`) covers
+                any act: unstated. Where public permissions cover only some of the acts, terms that
+                forbid come first, then the answer is unstated. (The module `asking` answers for a
+                product that the agreement does not name.)
 forbidden?      Check each act that the question needs. A sale, for example, needs a sale by the
                 seller and hosting by the host.
-the owner       The owner is permitted, under its own conditions.
+the owner       The owner is permitted, under the conditions that bind it.
 another party   Needs a right to each act that it does itself: to sell and to serve, if it serves
-                what it sells. For each act the first of these counts:
-                    a public permission     permits it, under the party's own conditions
-                    a licence               permits it, under the party's and the owner's
+                what it sells. For each act the first of these rights and losses counts:
+                    a public permission     permits it, under the conditions that bind the party
+                    a licence               permits it, under those that bind the party or the owner
                     a grant: recorded, or a permission that names the party
-                                            permits it, under the party's and the owner's
-                    a licence that it lost  forbids it
+                                            permits it, under the same conditions
+                    a licence that the party lost
+                                            forbids it
                     a launch on the party's own cloud, if the agreement has the rule `launch`
-                                            permits it, under the party's and the owner's
+                                            permits it, under the same conditions
                     none of them            leaves it conditional on a grant
-                A use needs a licence in force (the party's conditions apply) or a grant (the owner's
-                conditions apply as well). A grant does not help where a term forbids the owner to
-                license the party. Without either: forbidden if a licence was lost or such a term is
-                in force, else conditional on a grant.
+                A use needs a licence in force (the conditions that bind the party apply) or a grant
+                (those that bind the owner apply as well). A grant does not help where a term
+                forbids the owner to license the party. Without either: forbidden if a licence was
+                lost or such a term is in force, else conditional on a grant.
 
 `asking` builds the case from a question, and the decision from the finding.
 """
@@ -56,7 +58,7 @@ from clauseway.decisions.forbidding import (
 from clauseway.decisions.givers import LostRight
 from clauseway.decisions.reach import Act
 from clauseway.decisions.rights import (
-    CARRIED_ACTIONS,
+    LICENSABLE_ACTIONS,
     Licences,
     grants,
     last_ended_grant,
@@ -75,67 +77,71 @@ ENGINE = "clauseway-decisions/7"
 def decide_act(case: Case, act: Act) -> Finding:
     """Decide an act, in the order of the module's docstring.
 
-    Texts of reasons and conditions hold placeholders for the names asked about; `named`, of the
-    module `case`, fills them in. The event that began a term is cited after the term.
+    The texts of reasons and conditions hold placeholders for the names asked about; `case.named`
+    fills them in. Where an event began a term, the event is cited after the term.
     """
     return cite_beginning_events(case, _decide(case, act))
 
 
 def _decide(case: Case, act: Act) -> Finding:
-    # Is anything stated?
+    # Is any amendment in force?
     if not case.force.stated:
         return Finding(Outcome.UNSTATED, (case.cite_rule("unstated"),))
     if act.action == SHARE:
         return _decide_share(case, act)
     owner = case.owner(act)
-    own_acts = _own_acts(case, act)
-    if owner is None and not any(_public_permissions(case, own_acts)):
-        return _unowned(case)
-    # If a term forbids one of these acts, whoever does it, that prevails over every permission,
-    # unless a permission to the party, or to anyone, overrides it (`despite`).
+    party_acts = _acts_of_party(case, act)
+    if owner is None and not any(_public_permissions(case, party_acts)):
+        return _unstated_without_owner(case)
+    # A term that forbids one of the needed acts, whoever does it, prevails over every permission,
+    # except a permission to the party, or to anyone, that overrides the term (`despite`).
     needed_acts = _needed_acts(case, act, owner)
     if forbidding := cite_forbidding_terms(case, needed_acts, act.party):
         return Finding(Outcome.FORBIDDEN, forbidding)
     # The owner may do whatever no term forbids.
     if act.party == owner:
-        # If the question is to serve, cite only the serving. Otherwise cite all acts done.
+        # For a question about serving, cite the reasons for serving alone, not those for the sale.
         cited_acts = [act] if act.action == SERVE else needed_acts
         return combined(
             Finding(Outcome.PERMITTED, _owner_reasons(case, cited_acts, owner)),
-            # If another party hosts, the owner grants it the hosting, so the conditions that bind
-            # the owner's grants bind too.
+            # Where another party hosts, the owner grants the hosting: the conditions that bind
+            # the owner's grants count as well.
             conditions(case, needed_acts, owner, grantor=owner),
         )
-    # Anyone may do what a public permission covers.
-    public = _public_permissions(case, own_acts)
-    if all(public):
-        permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public)))
+    # Anyone may do an act that a public permission covers.
+    public_permissions = _public_permissions(case, party_acts)
+    if all(public_permissions):
+        permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public_permissions)))
         return combined(permitted, conditions(case, needed_acts, act.party))
     # At least one act has no public permission: only an owner could grant the right to it.
     if owner is None:
-        return _unowned(case)
+        return _unstated_without_owner(case)
     # Any other party needs a licence, a grant or a launch.
     if act.action == USE:
         return _decide_use(case, act, owner)
-    public_by_act = dict(zip(own_acts, public, strict=True))
+    public_by_act = dict(zip(party_acts, public_permissions, strict=True))
     return _decide_by_rights(case, act, owner, needed_acts, public_by_act)
 
 
-def _unowned(case: Case) -> Finding:
+def _unstated_without_owner(case: Case) -> Finding:
     # Cite the rule `owner`. The rule `unstated` is about days on which no amendment is in force.
     return Finding(Outcome.UNSTATED, (case.cite_rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
 
 
 def _public_permissions(case: Case, acts: Sequence[Act]) -> list[tuple[Reason, ...]]:
-    """Return for each act the permissions that cover it and hold for anyone."""
+    """Return for each act the permissions in force to anyone that cover it."""
     return [permissions(case, act, ANYONE) for act in acts]
 
 
-def _own_acts(case: Case, act: Act) -> tuple[Act, ...]:
-    """Return the acts to which a party other than the owner needs a right of its own.
+# The acts of a question
 
-    The act asked about comes first. A party that serves its own sales also needs the right
-    to sell, unless the product is never sold: then nobody could be granted that right.
+
+def _acts_of_party(case: Case, act: Act) -> tuple[Act, ...]:
+    """Return the acts that the party asked about does itself: unless it is the owner, it needs a
+    right to each.
+
+    The act asked about comes first. A party that serves what it sells also needs the right to
+    sell, unless the product is never sold: then nobody could grant a right to sell it.
     """
     if act.action != SERVE or act.seller != act.party:
         return (act,)
@@ -144,13 +150,13 @@ def _own_acts(case: Case, act: Act) -> tuple[Act, ...]:
 
 
 def _needed_acts(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
-    """Return the acts that the act asked about needs, each with the party that does it.
+    """Return every act that the act asked about needs, each with the party that does the act.
 
     The sale comes first, if there is one. Callers cite ownership, and in a conditional answer the
     exclusivity that ended, for the first act only.
 
-    A party that sells what it serves needs both acts. A party that serves for another seller needs
-    only the hosting; `asking` asks for the seller's sale.
+    To serve what the party sells takes both acts. To serve for another seller takes the hosting
+    alone; the module `asking` decides the seller's sale beside it.
     """
     if act.action == SELL:
         return act, msgspec.structs.replace(act, action=SERVE, party=host_of(case, act, owner))
@@ -159,15 +165,19 @@ def _needed_acts(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     if act.action == LICENSE and owner is not None and act.party != owner:
         # A term that forbids the owner to license the party, or the party's licensee, also forbids
         # the sublicence.
-        return act, _licensing(act, owner, act.party), _licensing(act, owner, act.to)
+        return act, _licensing_act(act, owner, act.party), _licensing_act(act, owner, act.to)
     return (act,)
 
 
-def host_of(case: Case, act: Act, owner: str | None) -> str:
-    """Return the host on a cloud: the owner if the product launched there, else the operator.
+def _licensing_act(act: Act, owner: str, to: str) -> Act:
+    return msgspec.structs.replace(act, action=LICENSE, party=owner, to=to)
 
-    A recorded launch means that the owner itself brought the product there. Empty where nobody is
-    known to run the cloud.
+
+def host_of(case: Case, act: Act, owner: str | None) -> str:
+    """Return the party that hosts on the act's cloud: the owner if the product launched there,
+    else the cloud's operator; empty if the operator is not known.
+
+    A recorded launch means that the owner itself brought the product to the cloud.
     """
     launches = case.facts.launches(act.product)
     if owner and any(
@@ -178,20 +188,21 @@ def host_of(case: Case, act: Act, owner: str | None) -> str:
 
 
 def _owner_reasons(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
-    """Return the reasons why the owner may do these acts: no term in force forbids them.
+    """Return the reasons why the owner may do these acts, which no term in force forbids.
 
-    If a permission to the owner, or to anyone, covers the acts: cite carve-outs, the permissions,
-    and the exclusivities that the acts lie inside. Else, if there is a carve-out or such an
-    exclusivity: cite both, then ownership. Else: cite the last exclusivity that ended, ownership,
-    and the rule `owner`.
+    Cite the first of these that the agreement has:
+    1. a permission of an act to the owner, or to anyone: the carve-outs, the permissions, and the
+       exclusivities that the acts lie inside;
+    2. a carve-out, or an exclusivity that an act lies inside: both, then ownership;
+    3. neither: the last exclusivity that ended, ownership, and the rule `owner`.
     """
-    # Each of `acts` keeps the party that does it, for exclusivities; `as_owner` are the same acts
-    # as done by the owner, for permissions.
-    as_owner = [msgspec.structs.replace(act, party=owner) for act in acts]
+    # Exclusivities are about the party that does an act. Permissions are asked for as if the owner
+    # did each act itself.
     exemptions = find_exemptions(case, acts)
+    acts_by_owner = [msgspec.structs.replace(act, party=owner) for act in acts]
     permitting = [
         reason
-        for act in as_owner
+        for act in acts_by_owner
         for party in (owner, ANYONE)
         for reason in permissions(case, act, party)
     ]
@@ -213,51 +224,53 @@ def _decide_by_rights(
     needed_acts: Sequence[Act],
     public_by_act: Mapping[Act, tuple[Reason, ...]],
 ) -> Finding:
-    """Decide an act of a party that is not the owner: the party needs a right to the act.
+    """Decide an act of a party that is not the owner, by its rights to each act that it does.
 
-    `public_by_act` holds each act that needs a right, with the public permissions that cover it.
-    The conditions that bind the owner bind the act too.
+    `public_by_act` holds these acts, each with the public permissions that cover it. The conditions
+    that bind the owner count as well as those that bind the party.
     """
     conditions_of_both = conditions(case, needed_acts, act.party, grantor=owner)
-    held_reasons: tuple[Reason, ...] = ()
-    granted_reasons: tuple[Reason, ...] = ()
-    lost: list[LostRight] = []
-    lacking: list[Act] = []
-    # For each act, the first of these counts: a public permission, a licence, a grant, the loss of a
-    # licence, a launch. Public permissions and licences are rights that the party holds; grants and
-    # launches are given to it by the owner.
-    for own_act, public in public_by_act.items():
-        can_be_licensed = own_act.action in CARRIED_ACTIONS
-        licensed = licences(case, own_act) if can_be_licensed else Licences((), ())
-        if held := public or licensed.held:
-            held_reasons += held
-        elif granted := grants(case, own_act):
-            granted_reasons += granted
+    # Public permissions and licences are rights that the party holds; grants and launches are
+    # rights that the owner gave it.
+    reasons_held: tuple[Reason, ...] = ()
+    reasons_given: tuple[Reason, ...] = ()
+    lost_licences: list[LostRight] = []
+    acts_without_right: list[Act] = []
+    # For each act the first right or loss counts, in the order of the module's docstring.
+    for party_act, public_permissions in public_by_act.items():
+        can_be_licensed = party_act.action in LICENSABLE_ACTIONS
+        licensed = licences(case, party_act) if can_be_licensed else Licences((), ())
+        if held := public_permissions or licensed.held:
+            reasons_held += held
+        elif granted := grants(case, party_act):
+            reasons_given += granted
         elif licensed.lost:
-            lost += licensed.lost
-        elif launched := launch_on_own_cloud(case, own_act):
-            granted_reasons += launched
+            lost_licences += licensed.lost
+        elif launched := launch_on_own_cloud(case, party_act):
+            reasons_given += launched
         else:
-            lacking.append(own_act)
-    if lost:
-        return _no_longer_licensed(case, lost, act)
-    if lacking:
-        # The act asked about comes first. If the sale is first in `lacking`, the party may serve
-        # already; the condition's text says so.
-        on_grant = _conditional_on_grant(case, owner, needed_acts, asked=act, lacking=lacking[0])
+            acts_without_right.append(party_act)
+    if lost_licences:
+        return _forbidden_by_loss(case, lost_licences, act)
+    if acts_without_right:
+        # The act asked about comes first in `public_by_act`. If the sale is the first without a
+        # right, the party may serve already, and the condition's text says so.
+        on_grant = _conditional_on_grant(
+            case, owner, needed_acts, asked=act, to_grant=acts_without_right[0]
+        )
         return combined(on_grant, conditions_of_both)
-    # A licence or a public permission is a right by itself and is cited first. The owner's own
+    # A licence or a public permission is a right by itself, so it is cited first. The owner's
     # reasons are cited in every case: a grant rests on them, and so does hosting by the owner.
-    reasons = held_reasons + _owner_reasons(case, needed_acts, owner) + granted_reasons
+    reasons = reasons_held + _owner_reasons(case, needed_acts, owner) + reasons_given
     return combined(Finding(Outcome.PERMITTED, reasons), conditions_of_both)
 
 
 def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     """Decide a use of intellectual property by a party that is not the owner.
 
-    A licence in force permits it; so does a grant, unless a term forbids the owner to license it.
-    With neither, it is forbidden where a licence was lost or such a term is in force; else it is
-    conditional on a grant.
+    A licence in force permits the use; so does a grant, unless a term forbids the owner to license
+    the party. Without either, the use is forbidden where a licence was lost or such a term is in
+    force; else it is conditional on a grant.
     """
     licensed = licences(case, act)
     if licensed.held:
@@ -265,9 +278,9 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
             Finding(Outcome.PERMITTED, licensed.held), conditions(case, [act], act.party)
         )
     if licensed.lost and not grants(case, act):
-        return _no_longer_licensed(case, licensed.lost, act)
-    # Without a licence, the answer depends on whether the owner may still give one.
-    licensing = (_licensing(act, owner, act.party),)
+        return _forbidden_by_loss(case, licensed.lost, act)
+    # Without a licence, the answer depends on whether the owner may license the party.
+    licensing = (_licensing_act(act, owner, act.party),)
     if forbidding := cite_forbidding_terms(case, licensing, owner):
         return Finding(Outcome.FORBIDDEN, (*forbidding, case.cite_rule("grant")))
     conditions_of_both = conditions(case, [act, *licensing], act.party, grantor=owner)
@@ -276,55 +289,53 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
             Finding(Outcome.PERMITTED, _owner_reasons(case, licensing, owner) + granted),
             conditions_of_both,
         )
-    on_grant = _conditional_on_grant(case, owner, licensing, asked=act, lacking=act)
+    on_grant = _conditional_on_grant(case, owner, licensing, asked=act, to_grant=act)
     return combined(on_grant, conditions_of_both)
 
 
-def _no_longer_licensed(case: Case, lost: Sequence[LostRight], act: Act) -> Finding:
-    """Forbid the act to a former licensee. The caller found no grant that permits it.
+def _forbidden_by_loss(case: Case, lost_licences: Sequence[LostRight], act: Act) -> Finding:
+    """Forbid the act to a former licensee to whom no grant permits it; cite the latest loss.
 
-    A launch on the party's own cloud does not restore a lost licence, so launches are not looked
-    for.
+    A launch on the party's own cloud does not restore a lost licence.
     """
-    # The latest loss decides.
-    last = max(lost, key=lambda loss: loss.rank)
-    return Finding(Outcome.FORBIDDEN, (*cite_loss(case, last, act), case.cite_rule("licensee")))
+    latest = max(lost_licences, key=lambda loss: loss.rank)
+    return Finding(Outcome.FORBIDDEN, (*cite_loss(case, latest, act), case.cite_rule("licensee")))
 
 
 def _conditional_on_grant(
-    case: Case, owner: str, needed_acts: Sequence[Act], *, asked: Act, lacking: Act
+    case: Case, owner: str, needed_acts: Sequence[Act], *, asked: Act, to_grant: Act
 ) -> Finding:
-    """Answer *conditional*: the owner has not granted the right to `lacking`, and could."""
-    ended_grant = last_ended_grant(case, lacking)
+    """Answer *conditional*: the owner could grant the act `to_grant`, and no grant is in force.
+
+    Cite the permissions that pause, then the exclusivity, permission and grant that ended, if any,
+    then the rule `grant`.
+    """
+    ended_grant = last_ended_grant(case, to_grant)
     so_far = f"the last grant {ended_grant.note}" if ended_grant else "no grant is recorded"
     text = f"{owner} must grant it to {ASKED_PARTY}; {so_far}."
-    if lacking.action != asked.action:
+    if to_grant.action != asked.action:
         text = f"{ASKED_PARTY} may serve it for another seller; to sell it too, {text}"
     condition = Condition(
         term="grant",  # names the rule, because no term requires the consent
         text=text,
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),  # as `--suppose` takes it
     )
-    # Cite the exclusivity that reserved the first act done: the sale, if there is one.
+    # Of exclusivities, cite the last that reserved the first act: the sale, if there is one.
     ended_exclusivity = last_exclusivity(case, needed_acts[:1])
-    lost_rights = lost_permissions(case, lacking)
-    paused = chain.from_iterable(map(cite_end_or_pause, lost_rights.paused))
-    # Cite the latest ending first: it explains the present state.
+    lost = lost_permissions(case, to_grant)
+    paused = chain.from_iterable(map(cite_end_or_pause, lost.paused))
+    # Cite the latest ending first: it explains best why no right is in force.
     endings: list[tuple[date, tuple[Reason, ...]]] = []
     if ended_exclusivity is not None:
         endings.append((ended_exclusivity.day, cite_exclusivity(ended_exclusivity)))
-    if lost_rights.last is not None:
-        endings.append((lost_rights.last.day, cite_loss(case, lost_rights.last, lacking)))
+    if lost.last is not None:
+        endings.append((lost.last.day, cite_loss(case, lost.last, to_grant)))
     if ended_grant is not None:
         endings.append((ended_grant.day, ended_grant.reasons))
     endings.sort(key=lambda ending: ending[0], reverse=True)
     ended = chain.from_iterable(reasons for _, reasons in endings)
     reasons = (*paused, *ended, case.cite_rule("grant"), *case.commentary("grant"))
     return Finding(Outcome.CONDITIONAL, reasons, (condition,))
-
-
-def _licensing(act: Act, owner: str, to: str) -> Act:
-    return msgspec.structs.replace(act, action=LICENSE, party=owner, to=to)
 
 
 # Revenue shares
@@ -344,8 +355,8 @@ def _decide_share(case: Case, act: Act) -> Finding:
             tuple(Reason.of("permits", state.term.citation, "due") for state in due),
         )
     if in_force:
-        # If the base contains the product on any cloud, the cloud is the reason. An act without a
-        # cloud compares the product alone.
+        # If the base contains the product on another cloud, the cloud is why no share is due. An
+        # act without a cloud compares the product alone.
         in_base_elsewhere = any(
             _is_in_base(case, state, msgspec.structs.replace(act, cloud="")) for state in in_force
         )
@@ -356,7 +367,7 @@ def _decide_share(case: Case, act: Act) -> Finding:
         )
         excluded = tuple(Reason.of("forbids", state.term.citation, note) for state in in_force)
         return Finding(Outcome.FORBIDDEN, excluded)
-    # No share is in force: cite the share that ended last, if any, and the rule on silence.
+    # No share is in force: cite the share that ended last, if any, and the rule `share`.
     ended = [state for state in shares if state.ended]
     if ended:
         last = max(ended, key=lambda state: (state.end, state.order))
@@ -365,10 +376,10 @@ def _decide_share(case: Case, act: Act) -> Finding:
 
 
 def _is_in_base(case: Case, state: TermState, act: Act) -> bool:
-    """Return whether the base contains the product and cloud asked about, as in the ledger: both
-    ask `ShareBase.takes_in`.
+    """Return whether the share's base contains the product and cloud asked about.
 
-    Without a product, only the cloud is compared; without either, the share as a whole counts.
+    An act without a product compares the cloud alone; an act without either asks about the share as
+    a whole. The ledger asks `ShareBase.takes_in` as well, so money follows the same base.
     """
     term = state.term
     assert isinstance(term, RevenueShareTerm)

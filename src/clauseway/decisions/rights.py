@@ -21,8 +21,8 @@ from clauseway.values import FOREVER, through
 # The rule that a launch on a party's own cloud grants the party resale there. It applies only where
 # an agreement states it.
 LAUNCH_RULE = "launch"
-# A licence can carry serving and selling only; the engine's `_decide_use` decides use.
-CARRIED_ACTIONS = frozenset({SERVE, SELL})
+# The actions that a licence can permit beside a use (the engine decides a use apart).
+LICENSABLE_ACTIONS = frozenset({SERVE, SELL})
 _ONE_DAY = timedelta(days=1)
 
 
