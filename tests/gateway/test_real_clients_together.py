@@ -245,7 +245,9 @@ def test_usage_equals_what_the_cloud_wrote_down_while_it_misbehaved(company: Com
         for record, _, where, _ in company.clouds.rig.entries()
         if where.deployment in (f"azure {fault}", f"azure c {fault}")
     ]
-    assert len(records) == len(attempts), "each attempt is recorded once"
+    # The cloud sees an attempt twice where it dropped a kept connection: that one is sent again on a fresh one.
+    seen_most = 2 if fault == "drop" else 1
+    assert len(records) <= len(attempts) <= seen_most * len(records), "each attempt is recorded once"
     for record in records:
         assert record.status in counted_as(fault, streamed=record.streamed), record
         assert (record.charge_picodollars > 0) is (record.status is not Status.FAILED), record
