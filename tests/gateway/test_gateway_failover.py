@@ -27,6 +27,7 @@ from gateway_rig import (
     status,
     well,
 )
+from misbehaviours import ok, written
 
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
@@ -139,6 +140,13 @@ MADE: list[tuple[str, bytes, str]] = [
 ]
 
 
+def made_as(body: bytes) -> Behaviour:
+    async def make(connection: Connection, _: Received) -> None:
+        connection.answer(200, body)
+
+    return make
+
+
 @pytest.mark.parametrize(("path", "body", "content_type"), MADE)
 def test_what_would_be_made_twice_is_sent_once_on_a_fresh_connection(
     rig: Rig, path: str, body: bytes, content_type: str
@@ -147,14 +155,55 @@ def test_what_would_be_made_twice_is_sent_once_on_a_fresh_connection(
     rig.start()
     assert rig.post().status_code == 200
 
-    async def make(connection: Connection, _: Received) -> None:
-        connection.answer(200, b'{"id":"made_1","object":"conversation"}')
-
-    azure.behaviour = make
+    azure.behaviour = made_as(b'{"id":"made_1","object":"conversation"}')
     headers = {**AUTHORIZED, "content-type": content_type}
     answer = httpx.post(f"{rig.url}/v1{path}", content=body, headers=headers, timeout=PATIENCE_S)
     assert answer.status_code == 200, answer.text
     assert (len(azure.requests), azure.connections) == (2, 2)
+
+
+def test_a_conversation_is_continued_once_on_a_fresh_connection(rig: Rig) -> None:
+    """A response adds its items to the conversation that it continues."""
+    azure = rig.cloud("azure", made_as(b'{"id":"conv_1","object":"conversation"}'))
+    rig.start()
+    for named in (None, "conv_1", {"id": "conv_1"}):
+        path, body = "responses", {"model": MODEL, "input": "Go on.", "conversation": named}
+        if named is None:
+            path, body = "conversations", {}
+        answer = httpx.post(f"{rig.url}/v1/{path}", json=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+        assert answer.status_code == 200, answer.text
+        azure.behaviour = made_as(b'{"id":"resp_1","object":"response","output":[]}')
+    assert (len(azure.requests), azure.connections) == (3, 3)
+
+
+PACKED = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x8b\x08\x00"
+# Whole answers that are none.
+NO_ANSWERS: dict[str, tuple[Behaviour, int]] = {
+    "204": (written(b"HTTP/1.1 204 No Content\r\n\r\n"), 204),
+    "nothing": (ok(b""), 200),
+    "a page": (ok(b"<html><body>Welcome</body></html>", "text/html"), 200),
+    "half of a JSON text": (ok(b'{"choices":[{"mess'), 200),
+    "gzip": (written(PACKED), 200),
+    "a stream of nothing": (ok(b"", "text/event-stream"), 200),
+    "a stream that is none": (ok(b"<html></html>", "text/event-stream"), 200),
+}
+
+
+@pytest.mark.parametrize(("no_answer", "recorded"), NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_a_connection_that_brought_no_answer_is_not_kept(rig: Rig, no_answer: Behaviour, recorded: int) -> None:
+    """The server behind it may read nothing more there, and the next request would wait for it."""
+    azure = rig.cloud("azure", no_answer)
+    rig.start()
+    assert rig.post().status_code == 502
+
+    async def read_nothing_more(connection: Connection, request: Received) -> None:
+        await (well if azure.connections > 1 else stall)(connection, request)
+
+    azure.behaviour = read_nothing_more
+    assert rig.post().status_code == 200
+    assert rig.post().status_code == 200
+    assert (len(azure.requests), azure.connections) == (3, 2), "a connection that brought an answer is kept"
+    assert rig.outcomes()[0] == ("azure-1", "FAILED", recorded)
 
 
 def test_a_pinned_cloud_fails_alone(rig: Rig) -> None:

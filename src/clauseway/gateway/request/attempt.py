@@ -168,7 +168,7 @@ class Attempt(Receiver):
         target.health.attempted(shared.wheel.now_s, owner.customer.buyer.organisation)
         owner.set_deadline(self)
         # A fresh connection is never a stale one: what would be made twice is sent once, there.
-        upstream = target.endpoint.take() if request.operation.is_repeatable else None
+        upstream = target.endpoint.take() if request.is_repeatable else None
         if upstream is not None:
             self._send(upstream)
         else:
@@ -275,17 +275,17 @@ class Attempt(Receiver):
         if not self.status:
             self._read_head(upstream)
         if self.stream is not None:
-            self._read_stream(data, complete)
+            self._read_stream(upstream, data, complete)
         # We sent no `accept-encoding`; packed bytes could be neither read for usage nor passed on.
         elif self._is_encoded:
-            self.disconnect()
+            self._distrust(upstream)
             self._fail(Failure("answered in an encoding that nobody asked for", self.status))
         elif not complete:
             self._buffer_body(data)
         elif self._buffered is None:
-            self._read_whole_body(data)
+            self._read_whole_body(upstream, data)
         else:
-            self._read_whole_body(b"".join((*self._buffered, data)))
+            self._read_whole_body(upstream, b"".join((*self._buffered, data)))
 
     def _read_head(self, upstream: UpstreamConnection) -> None:
         """Read status and headers; begin the stream if events to pass on follow them."""
@@ -321,7 +321,7 @@ class Attempt(Receiver):
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
 
-    def _read_whole_body(self, body: bytes) -> None:
+    def _read_whole_body(self, upstream: UpstreamConnection, body: bytes) -> None:
         """Report a whole body: an answer, a refusal, or a failure of the cloud."""
         if self.status >= 300:
             self._handle_refusal(body, is_whole=True)
@@ -333,7 +333,14 @@ class Attempt(Receiver):
         if (units and body.find(b'"error"') < 0) or operation.is_answer(body):
             self._report_answer(body)
         else:
+            self._distrust(upstream)
             self._fail(Failure(f"answered {self.status} without an answer", self.status))
+
+    def _distrust(self, upstream: UpstreamConnection) -> None:
+        """Close the connection that brought an answer that is none, even if it is kept already: its
+        server may read nothing more there, and the next request would wait for it in vain."""
+        self._upstream = None
+        upstream.abort()
 
     def _report_answer(self, body: bytes) -> None:
         """Hand a whole answer to the lifecycle, which passes it on."""
@@ -376,7 +383,7 @@ class Attempt(Receiver):
             return
         self._fail(failure or Failure(f"answered {self.status}", self.status))
 
-    def _read_stream(self, data: bytes, complete: bool) -> None:
+    def _read_stream(self, upstream: UpstreamConnection, data: bytes, complete: bool) -> None:
         """Read bytes of a stream, and hand its events to the lifecycle."""
         stream, owner = self.stream, self._owner
         assert stream is not None
@@ -385,7 +392,7 @@ class Attempt(Receiver):
             if complete:
                 events += stream.close()
         except BadStream as error:
-            self.disconnect()
+            self._distrust(upstream)
             self._report_broken_stream(str(error))
             return
         if stream.has_content:
@@ -411,12 +418,11 @@ class Attempt(Receiver):
         if complete:
             if self._is_whole_stream:
                 owner.stream_ended(self)
+            elif stream.failed:
+                self._report_broken_stream("reported an error")
             else:
-                self._report_broken_stream(
-                    "reported an error"
-                    if stream.failed
-                    else "ended the stream without its last event"
-                )
+                self._distrust(upstream)
+                self._report_broken_stream("ended the stream without its last event")
 
     def _pass_on_refusal(self, stream: Stream) -> None:
         """Pass on an error that speaks of the request itself: it ends the stream, and tells nothing of

@@ -230,6 +230,7 @@ class UpstreamConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Give up the answer and the connection with it; the receiver hears nothing more."""
         self._receiver = None
+        self._endpoint.forget(self)
         if self._transport is not None:
             self._transport.abort()
 

@@ -214,6 +214,12 @@ class UnderstoodRequest(msgspec.Struct, frozen=True, gc=False):
     needs: Needs = PLAIN
 
     @property
+    def is_repeatable(self) -> bool:
+        """Return whether nothing stands twice at the cloud if it is sent twice: a response adds its
+        items to the conversation that it continues."""
+        return self.operation.is_repeatable and not self.needs.bits & _CONVERSATIONS
+
+    @property
     def text_bytes(self) -> int:
         """The bytes that the text of its body can have."""
         return text_bytes(self.body)
@@ -265,6 +271,7 @@ def _file_body(
     return properties.body_for(body, destination.model, destination.quoted_model)
 
 
+_CONVERSATIONS: Final = BITS[Capability.CONVERSATIONS]
 _TELLS_END: Final = frozenset(
     {"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"}
 )
