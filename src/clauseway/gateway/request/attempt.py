@@ -86,8 +86,11 @@ class AttemptOwner(ABC):
 
 
 class Attempt(Receiver):
-    """See the module. `ordinal` counts from 1; `reserved` is the worst case that was reserved for it
-    from limits and budgets."""
+    """One attempt, as the module describes it.
+
+    `ordinal` counts the attempts of a request from 1. `reserved` is the worst case, which was
+    reserved for this attempt from limits and budgets.
+    """
 
     # Class attributes: most attempts set few of them anew, so instances stay small.
     status = 0
@@ -105,16 +108,17 @@ class Attempt(Receiver):
     sent = False  # the request was handed to a connection
     _upstream: UpstreamConnection | None = None
     _upstream_id = b""  # the cloud's own identifier of the request
-    _task: asyncio.Task[None] | None = None  # that connects, or renews the credential
+    _task: asyncio.Task[None] | None = None  # the task that connects, or renews the credential
     _buffered: list[bytes] | None = None
     _buffered_bytes = 0
-    _may_refuse_us = False  # its status is mostly about the deployment or our account there
-    _is_encoded = False
-    _has_reconnected = False
-    _has_renewed = False
+    # The status says that the deployment, or our account there, is most likely at fault.
+    _may_refuse_us = False
+    _is_encoded = False  # the body has a `content-encoding`
+    _has_reconnected = False  # sent again, because the kept connection was closed
+    _has_renewed = False  # the credential was refused and renewed
     # The resource that the answer made, if its usage is known only at the resource's end.
     pending_resource: IssuedResource | None = None
-    _sent_head_writer: HeadWriter | None = None
+    _sent_head_writer: HeadWriter | None = None  # it wrote the credential that was sent
 
     def __init__(
         self, owner: AttemptOwner, candidate: Candidate, ordinal: int, reserved: WorstCase
@@ -167,7 +171,8 @@ class Attempt(Receiver):
         )
         target.health.attempted(shared.wheel.now_s, owner.customer.buyer.organisation)
         owner.set_deadline(self)
-        # A fresh connection is never a stale one: what would be made twice is sent once, there.
+        # The cloud may just have closed a kept connection; the request is then sent again. A
+        # request that must not be repeated is sent on a fresh connection.
         upstream = target.endpoint.take() if request.is_repeatable else None
         if upstream is not None:
             self._send(upstream)
@@ -219,7 +224,7 @@ class Attempt(Receiver):
         body = request.operation.splice(
             request.properties, request.body, request.content_type, target.destination
         )
-        # After a refused credential this tells whether another request has renewed the credential meanwhile.
+        # If the credential is refused, this tells whether another request has renewed it meanwhile.
         self._sent_head_writer = write_head
         call = request.call
         # Some surfaces take another path and body, as Anthropic's models on other clouds do.
@@ -355,7 +360,8 @@ class Attempt(Receiver):
         owner = self._owner
         names_resource = owner.names_resource and is_whole
         failure = failure_of(self.status, self.head, body, time(), names_resource=names_resource)
-        # Words that speak of the path are for the client where no other server may have it.
+        # A refusal of the path is passed on to the client only if no other server may have the
+        # path.
         if (
             lacks_path(self.status, body, failure)
             and not owner.names_resource
@@ -425,13 +431,14 @@ class Attempt(Receiver):
                 self._report_broken_stream("ended the stream without its last event")
 
     def _pass_on_refusal(self, stream: Stream) -> None:
-        """Pass on an error that speaks of the request itself: it ends the stream, and tells nothing of
-        the deployment."""
+        """Pass on an error about the request itself. The error ends the stream and says nothing
+        about the deployment's health."""
         target, shared = self.candidate.target, self._owner.shared
         self.is_refused = self.has_content = True
         self.first_content_us = self.age_us()
         target.health.cancelled()
-        # As with refusals that are answers: an attempt that failed, though not the deployment.
+        # As for whole refusals: count the attempt as failed, but not against the deployment's
+        # health.
         shared.counts.failed[target.cloud] += 1
         events = stream.end_with_error()
         self._owner.shorten_deadline(self, shared.wheel.now_s + _REST_TIMEOUT_S)
@@ -513,7 +520,8 @@ class Attempt(Receiver):
         self._owner.attempt_failed(self, failure)
 
     def _fail_without_path(self) -> None:
-        """Report that the server does not have the operation's path: no matter of its health."""
+        """Report that the server lacks the operation's path. That does not count against its
+        health."""
         self.failed = True
         owner = self._owner
         name = owner.request.operation.name
@@ -529,7 +537,7 @@ class Attempt(Receiver):
         self._owner.attempt_raised(self, error)
 
     def end_without_record(self) -> None:
-        """Release the attempt's reservation without a record, if even the record raised."""
+        """Release the attempt's reservation without a record: writing the record raised."""
         if self.over:
             return
         self.over = True
@@ -672,8 +680,8 @@ class Attempt(Receiver):
         )
 
     def record_resource_end(self, issued: IssuedResource, units: Units, status: Status) -> None:
-        """Write the usage record to the journal, with the usage of a pending resource whose end this
-        attempt has seen: metered for the key that made the resource."""
+        """Write the usage record to the journal: the usage of a pending resource whose end this
+        attempt has seen. Record it for the key that made the resource."""
         owner, customer = self._owner, self._owner.customer
         shared, target, reserved = owner.shared, self.candidate.target, self.reserved
         charge = self._charge_and_append(

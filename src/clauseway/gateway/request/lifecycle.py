@@ -1,7 +1,7 @@
 """One request's life, in the order in which it happens.
 
 The router has read the request, identified the customer and found the candidates that may serve it.
-From there this file is the walk, section by section:
+From there this file follows the request, section by section:
 
     start       if the journal is full, wait for room; then the deadline runs
     prepare     larger shares of exhausted limits are requested; an uploaded batch file is read; a
@@ -73,8 +73,8 @@ from clauseway.metering import RequestId, Status
 
 FOREVER_S: Final = 1e12  # finite, because the timer wheel counts in ticks
 _COSTS_NOTHING: Final = WorstCase(0, 0, 0)
-_SLOWER: Final = "was slower and called off"
-_LEFT: Final = "was called off, because the client left"
+_CALLED_OFF_AS_SLOWER: Final = "was slower and called off"
+_CALLED_OFF_WITHOUT_CLIENT: Final = "was called off, because the client left"
 
 
 class RequestClient(Protocol):
@@ -121,9 +121,9 @@ class Lifecycle(AttemptOwner):
     none.
     """
 
-    # Class attributes: most requests set few of them anew, so instances stay small. `_decided` (the
-    # client's answer is settled) and `_over` (the client has it, or has left) go from False to True
-    # once. `_stream_begun` goes back if the identifier of a waiting stream cannot be written.
+    # Class attributes: most requests set few of them anew, so instances stay small.
+    # `_decided` and `_over` go from False to True once. `_stream_begun` goes back to False if the
+    # identifier of a waiting stream cannot be written.
 
     # When to check the deadlines next, and the slot of the timer wheel in which the request waits
     # for that.
@@ -137,10 +137,11 @@ class Lifecycle(AttemptOwner):
     shortage: Shortage | None = None
     # Choosing.
     _next_index = 0
-    _last_resort: Candidate | None = None  # skipped, but better than no answer
-    _without_path: Candidate | None = None  # the same, and worse
-    _busy_until_s = 0.0  # the soonest of the times that clouds named for asking again
-    _first_shortage: Shortage | None = None  # the first that ruled out a candidate
+    _last_resort: Candidate | None = None  # skipped, but attempted rather than give no answer
+    # Skipped because its server lacked the operation's path: attempted after `_last_resort`.
+    _without_path: Candidate | None = None
+    _busy_until_s = 0.0  # the soonest time at which a cloud said to ask again; 0 if none did
+    _first_shortage: Shortage | None = None  # the first shortage that ruled out a candidate
     # Attempting: the attempt whose answer the client gets, or the latest; and the hedge beside it.
     _attempts_begun = 0
     _attempt: Attempt | None = None
@@ -153,13 +154,14 @@ class Lifecycle(AttemptOwner):
     _status = 0
     _message = ""
     _refused_by: tuple[str, ...] = ()
-    # The answer is decided, or the request is over: only the index or the journal may be awaited.
+    # The client's answer is settled, or the request is over: no further attempt begins. At most the
+    # index or the journal is awaited.
     _decided = False
-    _last_bytes = b""  # what is left to send; of a whole answer, all of it
-    _over = False
-    _unattended = False  # nobody waits for the answer; it is read for its usage
-    # `bytes_in_flight` are the bytes of the request's body and of an answer buffered whole. They count
-    # in `in_flight_use`, what requests of this key hold in this process, until the request is over.
+    _last_bytes = b""  # the bytes still to send: the end of a stream, or a whole answer
+    _over = False  # the client has its answer, or has left
+    _unattended = False  # no client waits for the answer; it is read for its usage
+    # The bytes of the request's body and of an answer buffered whole. Until the request is over,
+    # they count in `in_flight_use`: the bytes that all requests of this key hold in this process.
     in_flight_use: Use | None = None
     bytes_in_flight = 0
 
@@ -206,7 +208,7 @@ class Lifecycle(AttemptOwner):
     # -- start
 
     def start(self) -> None:
-        """Begin the walk: at once, or when the journal has room."""
+        """Begin the request: at once, or when the journal has room."""
         self._begin_ns = monotonic_ns()
         shared = self.shared
         shared.spool.open_requests += 1
@@ -351,7 +353,7 @@ class Lifecycle(AttemptOwner):
             self._next_index += 1
             target = candidate.target
             if target.write_head is None:
-                # Logged already; the operator has to fix it.
+                # The missing credential is logged already; the operator has to fix it.
                 self._skip(candidate, "has no credential at present")
             elif not target.health.admits(now_s, self.customer.buyer.organisation):
                 self._skip(candidate, target.health.why)
@@ -369,8 +371,8 @@ class Lifecycle(AttemptOwner):
                 self._last_resort = self._last_resort or candidate
             elif self._attempt_candidate(candidate):
                 return True
-        # Attempt the last resort only if no attempt has ended; if an attempt failed, answer with
-        # that failure.
+        # A last resort counts only if no attempt has ended. If an attempt failed, answer with that
+        # failure.
         last_resort, self._last_resort = self._last_resort, None
         # A server that lacked the path may have it now, but comes after all that have it.
         if last_resort is None and not self._busy_until_s:
@@ -405,7 +407,8 @@ class Lifecycle(AttemptOwner):
             )
             if shortage is not None:
                 if shortage.may_grow and self._attempt is None:
-                    # Only the first attempt waits for more; a failover or hedge moves on.
+                    # Only the first attempt waits for a larger share; a later attempt or a hedge
+                    # moves on to the next candidate.
                     self._task = self.shared.loop.create_task(
                         self._grow_and_attempt(shortage, candidate)
                     )
@@ -445,8 +448,8 @@ class Lifecycle(AttemptOwner):
         """Ask for larger shares of the exhausted limits and slices of the exhausted budgets, then
         attempt the candidate again.
 
-        Another request may be the first to take what was granted. Then the attempt is short again
-        and asks again, until its worst case fits or nothing more is granted.
+        Another request may take the granted amount first. Then the reservation falls short again
+        and a larger share is asked for again, until the worst case fits or nothing more is granted.
         """
         try:
             await self.shared.allowances.grow(shortage)
@@ -471,16 +474,16 @@ class Lifecycle(AttemptOwner):
             in_flight.add(self.in_flight_use, count)
 
     def answered(self, attempt: Attempt, body: bytes) -> None:
-        """Record the usage of a whole answer, and finish with the answer. It may be a refusal of the
-        request itself."""
-        self._prefer(attempt)
+        """Record the usage of a whole answer, and finish with the answer. The answer may be the
+        cloud's refusal of the request itself."""
+        self._answer_from(attempt)
         self._status = status = attempt.status
         is_served = 200 <= status < 300
         # A refusal counts as a failed attempt, but not against the health of the deployment.
         if not is_served:
             self.shared.counts.failed[attempt.candidate.target.cloud] += 1
-        # The cloud has now cached this prompt's prefix: the next request with the same cache key goes
-        # there.
+        # The cloud has now cached this prompt's prefix: send the next request with the same cache
+        # key to this deployment.
         if is_served and self.request.needs.cache_key:
             self._remember_cache(attempt)
         resources = self._resources
@@ -507,7 +510,7 @@ class Lifecycle(AttemptOwner):
         if self._stream_begun:
             client.write(framed)
             return
-        self._prefer(attempt)
+        self._answer_from(attempt)
         self._stream_begun = True
         if self.request.needs.cache_key:
             self._remember_cache(attempt)
@@ -534,7 +537,7 @@ class Lifecycle(AttemptOwner):
         last_bytes = _last_of_stream(stream.last, self._client.chunked)
         if not self._stream_begun:
             # The whole stream was its last event: no content was passed on before it.
-            self._prefer(attempt)
+            self._answer_from(attempt)
             if self.request.needs.cache_key:
                 self._remember_cache(attempt)
             last_bytes = self._stream_head(attempt, last_bytes)
@@ -554,7 +557,7 @@ class Lifecycle(AttemptOwner):
             row = resources.row_of_stream(attempt, stream)
             self._finish_issuing(last_bytes, [row] if row is not None else [])
 
-    def _prefer(self, attempt: Attempt) -> None:
+    def _answer_from(self, attempt: Attempt) -> None:
         """Let the client's answer come from this attempt; cancel its rival, if there is one."""
         if self._hedge is None:
             return
@@ -564,7 +567,7 @@ class Lifecycle(AttemptOwner):
             rival.disconnect()
             rival.candidate.target.health.cancelled()
             rival.record_usage_until_now()
-            self._note_ended(rival, Failure(_SLOWER, rival.status), called_off=True)
+            self._note_ended(rival, Failure(_CALLED_OFF_AS_SLOWER, rival.status), called_off=True)
 
     def _rival_of(self, attempt: Attempt) -> Attempt | None:
         """Return the other attempt under a hedge; None if it is over or there is none."""
@@ -620,8 +623,8 @@ class Lifecycle(AttemptOwner):
         attempt.record_end(Status.COMPLETE if status < 300 else Status.FAILED, status)
         if status < 300 and self.request.operation.deletes and resources.named_resource is not None:
             self._decided = True
-            # The cloud has deleted the resource. If our row cannot be removed, nothing breaks: the
-            # cloud answers the next request with 404.
+            # The cloud has deleted the resource. If the index cannot remove its row, nothing
+            # breaks: the cloud answers the next request with 404.
             finish = self._guarded(lambda _outcome: self._finish(last_bytes))
             self.shared.issued.forget(resources.named_resource.identifier, finish)
         else:
@@ -666,7 +669,7 @@ class Lifecycle(AttemptOwner):
         shared.issued.claim(identifier, request_id, self._guarded(on_claimed))
 
     def _finish_issuing(self, last_bytes: bytes, rows: list[IssuedResource]) -> None:
-        """Finish once the index has the identifiers in the answer: `rows` are their rows."""
+        """Finish once `rows`, one for each identifier in the answer, are durable in the index."""
         if not rows:
             self._finish(last_bytes)
             return
@@ -683,9 +686,12 @@ class Lifecycle(AttemptOwner):
         self.shared.issued.add(rows, self._guarded(on_written))
 
     def _guarded(self, step: OnWritten) -> OnWritten:
-        """Wrap `step` so that an exception in it ends the request: the event loop, which calls it,
-        would only log the exception. `step` is called with True if the index was changed, False if
-        there was nothing to change, and an error if nothing can be written."""
+        """Return `step`, guarded: an exception raised in it ends the request. The event loop, which
+        calls the step, would only log the exception.
+
+        The step is called with True if the index was changed, False if there was nothing to change,
+        and an error if the index could not be written.
+        """
 
         def guarded(outcome: bool | OSError) -> None:
             try:
@@ -707,11 +713,12 @@ class Lifecycle(AttemptOwner):
         return self._head(attempt, framing + framed)
 
     def _head(self, attempt: Attempt, rest: bytes) -> bytes:
-        """Return status line and headers; `rest` is the framing and what follows it."""
+        """Return status line and headers, then `rest`: the headers that frame the body, and the
+        bytes of the body."""
         status = attempt.status
         allowance, target = self.customer.allowance, attempt.candidate.target
-        # Show the customer's own limits if there are any; else pass on the cloud's, which are those of
-        # our cloud account.
+        # Show the customer's own limits if it has any. Else pass on the limits of our cloud
+        # account, as the cloud states them.
         own_limits = (
             allowance.rate_limit_headers(self.shared.wheel.now_s, target.cloud, target.product)
             if allowance
@@ -750,7 +757,8 @@ class Lifecycle(AttemptOwner):
         self._finish(answer)
 
     def _finish(self, last_bytes: bytes) -> None:
-        """Keep the last bytes until every record of this request is durable; `write_ended` sends them."""
+        """Settle the answer. Its last bytes wait until every record of this request is durable;
+        then `write_ended` sends them."""
         self._decided = True
         self._last_bytes = last_bytes
         self.shared.spool.notify_when_durable(self)
@@ -766,7 +774,7 @@ class Lifecycle(AttemptOwner):
         """Answer that a record or an identifier of this request could not be written to disk."""
         if self._over:
             return  # the client has left
-        # The client gets this answer, whatever the cloud's was.
+        # The client gets this error, whatever the cloud answered.
         kind = kind_of_failure(error)
         self._status = kind.status
         self._message = "The usage journal could not be written; this answer was not recorded."
@@ -783,7 +791,7 @@ class Lifecycle(AttemptOwner):
         self._send_last(answer)
 
     def _send_last(self, last_bytes: bytes) -> None:
-        """Send the events that still wait, then these bytes, and end the request."""
+        """Send the events that still wait, then the last bytes, and end the request."""
         client = self._client
         events, self._waiting_events = self._waiting_events, None
         if events is not None:
@@ -850,7 +858,7 @@ class Lifecycle(AttemptOwner):
             self._attempt = rival
             return
         if self._decided:
-            return  # the answer is decided: no further attempt is needed
+            return  # no further attempt is needed
         organisation = self.customer.buyer.organisation
         if self.has_candidates_left and not self.shared.retries.take(organisation):
             self._note_no_retries()
@@ -955,8 +963,8 @@ class Lifecycle(AttemptOwner):
     # -- failures of the gateway itself: exceptions in our own code
 
     def attempt_raised(self, attempt: Attempt, error: Exception) -> None:
-        """Leave the request to the rival, or end it. No further cloud is asked: the exception would
-        be the same there."""
+        """Leave the request to the rival attempt, or end the request. Ask no further cloud: our
+        code would raise the same exception there."""
         rival = self._rival_of(attempt)
         if rival is None or self._stream_begun:
             self.end_with_own_fault(error)
@@ -977,7 +985,7 @@ class Lifecycle(AttemptOwner):
                 # Our fault ended the attempt: that is no failure of its cloud.
                 attempt.candidate.target.health.cancelled()
                 self._record_own_fault(attempt)
-        # The status was sent with the head; only an event can still tell of the failure.
+        # The status was sent with the head. Only an event can still tell the client of the failure.
         if self._stream_begun and stream is not None:
             event = stream.broken(INTERNAL, OWN_FAULT)
             answer = _last_of_stream(event, self._client.chunked)
@@ -1028,7 +1036,7 @@ class Lifecycle(AttemptOwner):
 
     def _set_due(self, due_s: float) -> None:
         """Note `due_s`, and ask the client's timer for it if it is earlier than before. The first
-        call asks for nothing: whoever starts the request arms the timer."""
+        call asks for nothing, because the caller that starts the request arms the timer."""
         sooner = due_s < self.due_s
         self.due_s = due_s
         if self._unattended:
@@ -1153,7 +1161,9 @@ class Lifecycle(AttemptOwner):
             attempt.candidate.target.health.cancelled()
             attempt.record_usage_until_now()
             if attempt is self._hedge:
-                self._note_ended(attempt, Failure(_LEFT, attempt.status), called_off=True)
+                self._note_ended(
+                    attempt, Failure(_CALLED_OFF_WITHOUT_CLIENT, attempt.status), called_off=True
+                )
         if issued is not None:
             self.shared.issued.add((issued,), ignore_outcome)
 

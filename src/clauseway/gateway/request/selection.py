@@ -29,7 +29,7 @@ _NO_INPUT_FILE: Final = (
 _FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
 _FILE_IDS: Final = re.compile(rb'"file_ids"\s*:\s*\[([^\]]*)\]')
 _PREVIOUS: Final = re.compile(rb'"previous_response_id"\s*:\s*"([^"]{1,200})"')
-_AGAIN: Final = b"retry-after: 1\r\n"
+_RETRY_IN_1_S: Final = b"retry-after: 1\r\n"
 _QUOTED: Final = re.compile(rb'"([^"]{1,200})"')
 # Letters, digits, _ and - as JSON \u escapes, so that an escaped file id is found too.
 _ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])")
@@ -63,14 +63,14 @@ class Selector:
         self._customer = customer
         self._cloud_name = cloud_name
         self._event_ns = event_ns
-        # What no home that shares the database issued to the customer's project, as far as asked.
+        # The identifiers for which all homes that share the database were asked.
         self._looked_up: set[str] = set()
 
     # -- identifiers
 
     async def look_up(self, identifiers: Sequence[str]) -> None:
-        """Ask all homes that share the database for identifiers, so that they can be selected by.
-        Raises Refused where that cannot be told at present."""
+        """Ask all homes that share the database for these identifiers. Then candidates can be
+        selected by them. Raise Refused if the database cannot be reached."""
         other_homes = self._shared.other_homes
         assert other_homes is not None, "no other home has issued anything"
         self._looked_up.update(identifiers)
@@ -79,9 +79,9 @@ class Selector:
         except OSError:
             raise objects_unknown() from None
 
-    def _made(self, identifier: str) -> IssuedResource | None:
-        """Return a resource of the customer's project; None if there is none. Raises MadeElsewhere
-        where other homes have to be asked first."""
+    def _find_resource(self, identifier: str) -> IssuedResource | None:
+        """Return a resource of the customer's project; None if there is none. Raise MadeElsewhere
+        if other homes have to be asked first."""
         resource = self._shared.issued.made_by(self._customer.buyer, identifier)
         if (
             resource is None
@@ -101,7 +101,8 @@ class Selector:
         body: bytes,
         needs: Needs,
     ) -> Selected:
-        """Raises Refused, MadeElsewhere."""
+        """Select the deployments that may serve the model; if the body names a resource, those
+        where the resource lies. Raise Refused, or MadeElsewhere."""
         shared, customer = self._shared, self._customer
         tables, now_s = shared.tables, shared.wheel.now_s
         choice = self._choice(model)
@@ -129,7 +130,7 @@ class Selector:
             holder = (
                 tables.holder(named_resource.deployment) if named_resource is not None else None
             )
-            self._forbid(
+            self._refuse_without_candidates(
                 choice,
                 selection,
                 cloud or (holder.target.cloud if holder is not None else ""),
@@ -138,7 +139,8 @@ class Selector:
         return Selected(selection, named_resource, model)
 
     def _choice(self, model: str) -> DeploymentChoice:
-        """Return what may be done with a model. Raises Refused where it is unknown."""
+        """Return the deployments from which a model may be served. Raise Refused if the model is
+        unknown."""
         tables = self._shared.tables
         choice = tables.choice(self._event_ns, self._customer, model)
         if choice is None:
@@ -149,14 +151,14 @@ class Selector:
         """Raise Refused if `previous_response_id` is unknown, in OpenAI's words: clients match on
         them, and send the whole conversation instead."""
         previous = getattr(properties, "previous_response_id", None)
-        if previous and self._made(previous) is None:
+        if previous and self._find_resource(previous) is None:
             message = f"Previous response with id '{previous}' not found."
             raise Refused(errors.NO_PREVIOUS_RESPONSE, message, param="previous_response_id")
 
     def _named_resource(self, identifiers: tuple[str, ...]) -> IssuedResource:
-        """Return the first resource that a request names; all of them have to lie on one
-        deployment. Raises Refused."""
-        resources = [self._owned(identifier) for identifier in identifiers]
+        """Return the first of the resources that a request names. Raise Refused if they do not all
+        lie on one deployment."""
+        resources = [self._require_resource(identifier) for identifier in identifiers]
         if len({resource.deployment for resource in resources}) > 1:
             named = ", ".join(
                 [f"{resource.identifier} on {resource.deployment}" for resource in resources]
@@ -165,10 +167,10 @@ class Selector:
             raise Refused(errors.MALFORMED_BODY, message)
         return resources[0]
 
-    def _owned(self, identifier: str) -> IssuedResource:
+    def _require_resource(self, identifier: str) -> IssuedResource:
         """Return a resource of the customer's project; those of other projects are refused as not
         found."""
-        resource = self._made(identifier)
+        resource = self._find_resource(identifier)
         if resource is None:
             raise not_made_here(identifier)
         return resource
@@ -176,13 +178,13 @@ class Selector:
     # -- by a resource, or by where files are put
 
     def by_resource(self, request_line: RequestLine, properties: RequestProperties) -> Selected:
-        """Select where the resource lies that the path or the body names; for a new file, where the
-        project's files are put. Raises Refused, MadeElsewhere."""
+        """Select the deployment of the resource that the path or the body names; for a new file,
+        the deployment where the project's files are put. Raise Refused, or MadeElsewhere."""
         identifier = request_line.identifier or (
             properties.named_ids[0] if properties.named_ids else ""
         )
         if identifier:
-            resource = self._owned(identifier)
+            resource = self._require_resource(identifier)
             holder = self._shared.tables.holder(resource.deployment, resource.model)
             if holder is None:
                 message = (
@@ -190,13 +192,17 @@ class Selector:
                 )
                 raise Refused(errors.NO_SUCH_OBJECT, message)
             if isinstance(properties, Batching):
-                return Selected(self._for_batch(properties, resource), resource, resource.model)
+                return Selected(
+                    self._select_for_batch(properties, resource), resource, resource.model
+                )
             return Selected(CandidateSelection((holder,)), resource, resource.model)
         if request_line.operation.name == "batches.create":
             raise Refused(errors.MISSING_MODEL, _NO_INPUT_FILE, param="input_file_id")
-        return Selected(CandidateSelection((self._store(request_line.operation),)), None, "")
+        return Selected(
+            CandidateSelection((self._deployment_for_files(request_line.operation),)), None, ""
+        )
 
-    def _for_batch(self, properties: Batching, file: IssuedResource) -> CandidateSelection:
+    def _select_for_batch(self, properties: Batching, file: IssuedResource) -> CandidateSelection:
         """Decide every request of an uploaded file again, for the key that creates the batch, and
         store the batch's worst case in `properties`. Raise Refused."""
         written = self._shared.issued.contents(file.identifier)
@@ -207,8 +213,8 @@ class Selector:
             )
             raise Refused(errors.MALFORMED_BODY, message, param="input_file_id")
         contents, selection = decode_contents(written), CandidateSelection(())
-        for kind in contents.kinds:
-            selection = self._of_kind(kind, file.deployment)
+        for line_group in contents.kinds:
+            selection = self._select_for_lines(line_group, file.deployment)
         (candidate,) = selection.candidates
         # Prices may have risen since the upload: the larger amount is reserved.
         rates = batch_scale(candidate.target, self._customer.buyer, self._event_ns).rates
@@ -219,26 +225,30 @@ class Selector:
         )
         return selection
 
-    def _of_kind(self, kind: LineGroup, deployment: str) -> CandidateSelection:
+    def _select_for_lines(self, line_group: LineGroup, deployment: str) -> CandidateSelection:
+        """Select for the lines of a batch that are alike. Raise Refused, with the first of them."""
         tables = self._shared.tables
         try:
-            choice = self._choice(kind.model)
+            choice = self._choice(line_group.model)
             selection = choice.select(
-                BY_NAME[kind.operation],
-                ChatRequest(max_completion_tokens=kind.output_tokens),
+                BY_NAME[line_group.operation],
+                ChatRequest(max_completion_tokens=line_group.output_tokens),
                 "",
                 deployment,
-                needs=Needs(kind.bits),
-                body_bytes=kind.body_bytes,
+                needs=Needs(line_group.bits),
+                body_bytes=line_group.body_bytes,
                 now_s=self._shared.wheel.now_s,
             )
             if not selection.candidates:
                 holder = tables.holder(deployment)
-                self._forbid(
-                    choice, selection, holder.target.cloud if holder is not None else "", kind.model
+                self._refuse_without_candidates(
+                    choice,
+                    selection,
+                    holder.target.cloud if holder is not None else "",
+                    line_group.model,
                 )
         except Refused as refused:
-            message = f"Line {kind.line} of the file (model {kind.model!r}): {refused}"
+            message = f"Line {line_group.line} of the file (model {line_group.model!r}): {refused}"
             raise Refused(
                 refused.kind,
                 message,
@@ -249,9 +259,9 @@ class Selector:
             ) from None
         return selection
 
-    def _store(self, operation: Operation) -> Candidate:
+    def _deployment_for_files(self, operation: Operation) -> Candidate:
         """Return the deployment where a project's files are put: the first that has the operation.
-        Raises Refused."""
+        Raise Refused if there is none."""
         cloud = self.cloud()
         for candidate in self._shared.tables.reachable(self._event_ns, self._customer):
             target = candidate.target
@@ -264,7 +274,7 @@ class Selector:
 
     def holders(self, deployments: Iterable[str]) -> dict[str, Candidate]:
         """Return those of the deployments that are configured, on the cloud that was asked for.
-        Deployments on one account share a candidate. Raises Refused."""
+        Deployments on one account share a candidate. Raise Refused if that cloud is unknown."""
         shared, cloud = self._shared, self.cloud()
         holders: dict[str, Candidate] = {}
         accounts: dict[bytes, Candidate] = {}
@@ -287,11 +297,12 @@ class Selector:
             )
         return cloud
 
-    def _forbid(
+    def _refuse_without_candidates(
         self, choice: DeploymentChoice, selection: CandidateSelection, cloud: str, model: str
     ) -> NoReturn:
-        """Raise Refused: by the agreement with the clause, of the cloud that was asked for or of
-        every closed cloud; else with what deployments lack, or that there is none."""
+        """Raise Refused, because no candidate is left, with the reason: the capabilities that
+        deployments lack; else that no deployment serves the model; else the clauses that close the
+        cloud that was asked for, or every closed cloud."""
         lacking = [
             skipped
             for skipped in selection.skipped
@@ -300,7 +311,7 @@ class Selector:
         refusals = [refusal for refusal in choice.refusals.values() if cloud in ("", refusal.cloud)]
         is_missing = cloud in choice.unserved if cloud else bool(choice.unserved)
         where = f"on {cloud}" if cloud else "on any cloud"
-        # A deployment that only lacks something is permitted: the agreement is not to blame.
+        # A deployment that only lacks a capability is permitted: the agreement does not refuse it.
         if lacking:
             named = "; ".join(map(str, lacking))
             message = f"No deployment of {model} {where} can serve this request: {named}."
@@ -316,7 +327,7 @@ class Selector:
             )
             raise Refused(
                 errors.NO_DEPLOYMENT,
-                message + self._others(model),
+                message + self._other_sellers(model),
                 param="model",
                 skipped=selection.skipped,
                 terms=terms,
@@ -333,38 +344,40 @@ class Selector:
             terms=terms,
         )
 
-    def _others(self, model: str) -> str:
-        """Return who sells a model here to others, as a sentence behind another; empty where nobody
-        does."""
+    def _other_sellers(self, model: str) -> str:
+        """Return a sentence that names the other sellers of a model here; empty if there are
+        none."""
         seller = self._customer.buyer.seller
         others = [name for name in self._shared.tables.sellers(model) if name != seller]
         return f" Keys that buy from {' or '.join(others)} may be served." if others else ""
 
 
 def not_made_here(identifier: str) -> Refused:
+    """Return the refusal of an identifier that the project did not make here."""
     message = f"There is no {identifier!r} that this key's project made here."
     return Refused(errors.NO_SUCH_OBJECT, message)
 
 
 def objects_unknown() -> Refused:
-    """Return the refusal of a request that names what another home may have issued, while the
-    database that they share is away."""
+    """Return the refusal of a request that names an identifier which another home may have issued,
+    while the database that the homes share cannot be reached."""
     message = (
         "Where this object lies cannot be looked up at present: the gateway does not reach the "
         "database that it shares with others. Send the request again."
     )
-    return Refused(errors.OBJECTS_UNKNOWN, message, headers=_AGAIN)
+    return Refused(errors.OBJECTS_UNKNOWN, message, headers=_RETRY_IN_1_S)
 
 
 def named_in(body: bytes) -> list[str]:
-    """Return what the lines of a file name: files and earlier responses."""
+    """Return the identifiers that the lines of a file name: of earlier responses and of files."""
     previous = [name.decode("utf-8", "replace") for name in _PREVIOUS.findall(body)]
     return [*previous, *_files_in(body)]
 
 
 def check_not_stored(properties: RequestProperties) -> None:
-    """Raise Refused where an answer of a batch is to be stored: nobody would learn its identifier
-    here, so nobody could read or delete it. A response that leaves `store` out asks for nothing."""
+    """Raise Refused if an answer of a batch is to be stored: the gateway would not learn its
+    identifier, so the answer could be neither read nor deleted here. A request for a response that
+    leaves `store` out passes."""
     if isinstance(properties, ChatRequest):
         is_stored, named, instead = properties.store, "Chat completions", "Leave out store."
     elif isinstance(properties, ResponsesRequest):
