@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -41,11 +41,13 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def spark(environment: dict[str, str]) -> Iterator[QueryEngine]:
+    """One cluster, which commands that run in this process use too; it can read S3."""
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.syspath_prepend(environment["PYTHONPATH"])
-        for name in ("JAVA_HOME", "JAVA_TOOL_OPTIONS", "SPARK_LOCAL_IP"):
-            patch.setenv(name, environment[name])
+        with_s3 = spark_judge.settings_with_s3()
+        for name in ("JAVA_HOME", "JAVA_TOOL_OPTIONS", "SPARK_LOCAL_IP", "SPARK_CONF_DIR"):
+            patch.setenv(name, with_s3[name])
         from clauseway.storage.usage.spark import spark_engine  # noqa: PLC0415 it needs the path above
 
         yield stack.enter_context(spark_engine(CLUSTER))
@@ -128,8 +130,11 @@ def book(tmp_path: Path) -> Home:
 
 
 def settle(book: Home, environment: dict[str, str], *flags: str) -> subprocess.CompletedProcess[str]:
+    """Settle in a process of its own, whose path begins with that of the environment."""
     command = [str(CLAUSEWAY), "settle", "--period", "2026-05", "--home", str(book.root), *flags]
-    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+    path = os.pathsep.join(filter(None, (environment["PYTHONPATH"], os.environ.get("PYTHONPATH"))))
+    variables = os.environ | environment | {"PYTHONPATH": path}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
 
 
 def test_a_second_opinion_is_the_same_to_the_last_byte(book: Home, environment: dict[str, str]) -> None:
@@ -177,24 +182,41 @@ def copies(book: Home) -> list[Path]:
     return list(book.lake.rglob("*.parquet"))
 
 
+@contextmanager
+def no_connector_to_s3(spark: QueryEngine) -> Iterator[None]:
+    """Name a class to Hadoop that nobody has, where it looks for the connector's."""
+    with spark() as backend:
+        hadoop = backend._session._jsc.hadoopConfiguration()
+        connector = hadoop.get("fs.s3a.impl")
+        hadoop.set("fs.s3a.impl", f"{connector}OfNobody")
+        try:
+            yield
+        finally:
+            hadoop.set("fs.s3a.impl", connector)
+
+
 def test_a_cluster_reads_a_lake_on_s3_and_this_machine_none_of_it(
-    book_on_s3: tuple[Home, ObjectStore], environment: dict[str, str]
+    book_on_s3: tuple[Home, ObjectStore], spark: QueryEngine
 ) -> None:
     book, store = book_on_s3
-    asked = ("--second-opinion", "spark", "--spark-master", CLUSTER)
-    without = settle(book, environment, *asked)
+    opinion = ("--second-opinion", "spark", "--spark-master", CLUSTER)
+    asked = ("settle", "--period", "2026-05", *opinion, "--home", str(book.root))
+    with no_connector_to_s3(spark):
+        without = run(*asked)
     assert (without.returncode, "hadoop-aws:3.4.1" in without.stderr) == (3, True), without.stderr
-    with_s3 = spark_judge.settings_with_s3()
-    done = settle(book, with_s3, *asked)
+    done = run(*asked)
     assert done.returncode == 0, done.stderr
     assert "Statement 2026-05 by Spark: the same, to the last byte" in done.stdout
     assert copies(book) == []
     # An object that somebody else wrote, of the same length, is no usage of ours.
     (changed, *_) = [stored.name for stored in store.under("usage") if "2026-05-02" in stored.name]
     store.replace(changed, bytes(reversed(store.get(changed))))
-    done = settle(book, with_s3, *asked)
+    done = run(*asked)
     assert (done.returncode, changed in done.stderr) == (3, True), done.stdout + done.stderr
     assert copies(book) == []
+    # The session that was there before these commands goes on.
+    with spark() as backend:
+        backend.list_tables()
 
 
 def test_without_spark_or_a_place_to_run_it_nothing_is_settled(book: Home, environment: dict[str, str]) -> None:

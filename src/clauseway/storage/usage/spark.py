@@ -53,7 +53,8 @@ _S3A = {
 
 @contextmanager
 def spark_engine(master: str, store: Store | None = None) -> Iterator[QueryEngine]:
-    """Start Spark, and yield an engine that runs on it until the end of the block.
+    """Start Spark, and yield an engine that runs on it until the end of the block. A session that
+    this thread has already serves, and goes on afterwards.
 
     `master` is Spark's own word for where to run: `local[*]` for threads of this machine,
     `local-cluster[2,1,1024]` for two processes, `spark://host:7077` for a cluster that sees the
@@ -68,6 +69,7 @@ def spark_engine(master: str, store: Store | None = None) -> Iterator[QueryEngin
         # Processes of this machine alone talk to one another on the loopback.
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         settings["spark.sql.shuffle.partitions"] = str(os.cpu_count() or 1)
+    running = SparkSession.getActiveSession()
     builder = SparkSession.builder.master(master).appName("clauseway")
     for name, value in settings.items():
         builder = builder.config(name, value)
@@ -88,7 +90,8 @@ def spark_engine(master: str, store: Store | None = None) -> Iterator[QueryEngin
         address = _reached(session, store) if store else ""
         yield opened
     finally:
-        session.stop()
+        if running is None:
+            session.stop()
 
 
 def _reached(session: SparkSession, store: Store) -> str:
