@@ -1,8 +1,9 @@
 """Where a home's things lie, also where the home lies deep."""
 
+import os
 import socket
 import subprocess
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import settled_book
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
+from clauseway.storage import Control
 from clauseway.values import InvalidInput
 from in_process import CLAUSEWAY
 
@@ -35,6 +37,18 @@ def test_a_folder_that_others_may_read_takes_no_sockets(tmp_path: Path) -> None:
     home.make().gateway_socket.parent.chmod(0o755)
     with pytest.raises(InvalidInput, match="not this user's alone"):
         home.make()
+
+
+def test_a_database_is_its_users_alone_from_its_first_instant(tmp_path: Path) -> None:
+    """Also where the umask lets others read; the files beside it while it is open, too."""
+    before = os.umask(0o022)
+    try:
+        with closing(Control.open(tmp_path / "control.db")):
+            modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes.keys() >= {"control.db", "control.db-wal", "control.db-shm"}
+    assert set(modes.values()) == {0o600}
 
 
 def test_a_command_that_waits_for_another_process_says_so(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ its beginning, so rows that it read before it wrote cannot have changed in betwe
 transaction sees the database as it was at its first statement. See docs/choices/0099.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.util import LRUCache
 
+from clauseway.files import PRIVATE
 from clauseway.values import InvalidInput, Problem
 
 # The place of a control database: a file, or the address of a server's database.
@@ -128,9 +130,19 @@ def _sqlite(path: Path) -> Engine:
         connect_args={"timeout": _BUSY_TIMEOUT_S},
         execution_options={"compiled_cache": _STATEMENTS},
     )
+    event.listen(engine, "do_connect", lambda *_: _make_private(path))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """Make a database that is not there yet, for this user alone.
+
+    SQLite gives the files beside it (-wal, -shm) the same mode, and says itself what it cannot open.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
