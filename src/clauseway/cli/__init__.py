@@ -37,7 +37,7 @@ from typing import Annotated, cast
 import msgspec
 import typer
 
-from clauseway.app.opening.home import Home, home_at
+from clauseway.app.opening.home import Home, forbid_core_dumps, home_at
 from clauseway.app.opening.locks import reporting_waits
 from clauseway.cli.commands import path_in, paths_like, program
 from clauseway.cli.help import WIDTH_MAX, prepared
@@ -78,6 +78,8 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    # Its children (gateway, pages) inherit the limit.
+    forbid_core_dumps()
     given = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(run(given))
 

@@ -2,10 +2,12 @@
 
     whole           a file written beside its place, then renamed
     counted_copies  a file copied, its bytes counted and hashed on the way
+    core_dumps      files that a process with secrets never leaves
 
 Knows names, bytes and the disk; not what a file holds. Standard library only.
 """
 
+from clauseway.files.core_dumps import forbid_core_dumps
 from clauseway.files.whole import (
     PRIVATE,
     force_file,
@@ -18,6 +20,7 @@ from clauseway.files.whole import (
 
 __all__ = [
     "PRIVATE",
+    "forbid_core_dumps",
     "force_file",
     "force_folder",
     "make_folder",

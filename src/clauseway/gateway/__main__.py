@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from clauseway.files import forbid_core_dumps
 from clauseway.gateway.process.server import ProcessOptions, Server
 from clauseway.gateway.request.shared import Worker
 from clauseway.gateway.transport.listener import USUAL_PORT
@@ -80,6 +81,7 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
 def main(arguments: list[str]) -> int:
     """Exit codes: 0 after a drain, 3 for a bad plan or an address that cannot be had, 1 where the
     journal cannot be opened."""
+    forbid_core_dumps()  # also where nobody started it but a shell
     options = parse_options(arguments)
     try:
         uvloop.run(_run(options))
