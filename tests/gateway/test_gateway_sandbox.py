@@ -94,7 +94,8 @@ def test_every_cloud_takes_our_authentication_and_its_usage_is_recorded(sandbox:
 FAULTS = [
     {"kind": "status", "status": 503},
     {"kind": "status", "status": 429, "retry_after_ms": 1},
-    {"kind": "drop"},
+    # Twice: where the connection had been kept, the same attempt is sent again on a fresh one.
+    {"kind": "drop", "count": 2},
     {"kind": "stall", "seconds": 600.0},
 ]
 
