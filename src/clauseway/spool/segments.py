@@ -55,10 +55,10 @@ def segment_path(directory: Path, number: int) -> Path:
 
 
 def zeros(count: int) -> list[bytes]:
-    """So many zeros as buffers for one write. Nearly all are one object: allocating a megabyte at
-    once would leave the process larger by it."""
+    """Return so many zero bytes, as buffers for one write. All but the last are one object:
+    allocating a megabyte at once would leave the process larger by a megabyte."""
     whole, rest = divmod(count, len(_ZEROS))
-    return [_ZEROS] * whole + [_ZEROS[:rest]] * bool(rest)
+    return [_ZEROS] * whole + [_ZEROS[:rest]]
 
 
 def list_segments(directory: Path) -> list[SpoolSegment]:

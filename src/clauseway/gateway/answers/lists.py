@@ -21,7 +21,7 @@ from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, igno
 from clauseway.gateway.request.other_homes import ListedIndex, OwnIndex
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resources import GONE, Resources
-from clauseway.gateway.request.selection import Selector, objects_unknown
+from clauseway.gateway.request.selection import Selector, not_made_here, objects_unknown
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
@@ -30,7 +30,6 @@ from clauseway.gateway.wire.errors import (
     CLOUDS_FAILED,
     CLOUDS_UNAVAILABLE,
     MALFORMED_BODY,
-    NO_SUCH_OBJECT,
 )
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
@@ -165,8 +164,7 @@ class MergedList:
     async def _row(self, identifier: str) -> IssuedRow:
         issued = await self._index.find(self._customer.buyer, identifier)
         if issued is None:
-            message = f"There is no {identifier!r} that this key's project made here."
-            raise Refused(NO_SUCH_OBJECT, message, param="after")
+            raise not_made_here(identifier, param="after")
         return IssuedRow(issued.identifier, issued.deployment, issued.created_ns)
 
     async def _objects(self, page: Page, rows: Sequence[IssuedRow]) -> dict[str, bytes]:

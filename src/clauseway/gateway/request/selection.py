@@ -352,10 +352,11 @@ class Selector:
         return f" Keys that buy from {' or '.join(others)} may be served." if others else ""
 
 
-def not_made_here(identifier: str) -> Refused:
-    """Return the refusal of an identifier that the project did not make here."""
+def not_made_here(identifier: str, param: str | None = None) -> Refused:
+    """Return the refusal of an identifier that the project did not make here. `param` is the
+    parameter that names it."""
     message = f"There is no {identifier!r} that this key's project made here."
-    return Refused(errors.NO_SUCH_OBJECT, message)
+    return Refused(errors.NO_SUCH_OBJECT, message, param=param)
 
 
 def objects_unknown() -> Refused:
