@@ -1,5 +1,5 @@
-"""A request that names what this home did not issue, where other homes share its database: they are
-asked before candidates are selected. A request that names what was made here never comes here."""
+"""Look up an identifier that this home did not issue, where other homes share its database, before
+candidates are selected. Requests that name only resources of this home need no look-up."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,8 @@ from clauseway.gateway.wire.operations import UnderstoodRequest
 
 
 class LookingUp:
-    """The preparation of such a request: `select` can be called once `unknown` was looked up."""
+    """Prepares a request by looking up the identifiers that it names. `select` is called again
+    after each; `unknown` is the first."""
 
     def __init__(
         self,

@@ -342,8 +342,8 @@ class Attempt(Receiver):
             self._fail(Failure(f"answered {self.status} without an answer", self.status))
 
     def _distrust(self, upstream: UpstreamConnection) -> None:
-        """Close the connection that brought an answer that is none, even if it is kept already: its
-        server may read nothing more there, and the next request would wait for it in vain."""
+        """Close a connection whose response was no answer, even if it is kept already: its server
+        may read nothing more there, and the next request would wait on it until its timeout."""
         self._upstream = None
         upstream.abort()
 

@@ -122,8 +122,8 @@ class OtherHomes:
     # -- what this home issues
 
     def announce(self, step: Callable[[], None]) -> None:
-        """Have copied what this home's index notes; `step` is called when it is there, or at once
-        while the database is away."""
+        """Ask for a copy of what this home's index notes to be shared. Call `step` when the copy is
+        in the database, or at once while the database is away."""
         self._is_noted = True
         if self._is_away:
             step()
