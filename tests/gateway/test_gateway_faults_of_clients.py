@@ -224,6 +224,7 @@ class Tenants:
         """Ask with a key; the status, and the cloud that answered."""
         body = {"model": MODEL, "messages": MESSAGES, **members}
         answer = self._http.post(self._url, json=body, headers={"authorization": f"Bearer {secret}"})
+        self.message: str = answer.json().get("error", {}).get("message", "")
         return answer.status_code, answer.headers.get("x-clauseway-cloud", "")
 
 
@@ -260,6 +261,15 @@ def test_an_organisation_that_uses_up_its_further_attempts_leaves_the_others_the
         assert 502 in statuses, "nothing was left for the organisation itself"
         tenants.first.behaviour = status(500)
         assert [tenants.ask("sk-brill") for _ in range(3)] == [(200, "second")] * 3
+
+
+def test_an_error_says_why_a_further_cloud_was_not_asked(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        tenants = Tenants(rig, retries=0)
+        assert tenants.ask("sk-acme-1", poison=True)[0] == 502
+        attempted, _, not_attempted = tenants.message.partition(" Not attempted: ")
+        assert attempted.startswith("No cloud answered this request. Attempted: first ")
+        assert not_attempted.endswith("no retries are left: too many requests fail at present.")
 
 
 @pytest.mark.parametrize("failing", [status(429, "retry-after: 20"), status(500)], ids=["told to wait", "ejected"])

@@ -1,7 +1,7 @@
 """Five clients at once, the keys of one organisation, over two scripted clouds of which the first misbehaves in every
 way of a list: each gets its answer or its own error. A neighbour of another organisation, at the same deployments, is
 answered there and by one attempt throughout; clients that are broken or hostile hear what they did; the usage equals
-what the clouds wrote down, and the process is no larger when all of it has happened a second time.
+what the clouds wrote down, and the process stops growing when all of it happens again.
 
 Each way of misbehaving is a model of its own: what one has done to a deployment's health does not keep the next from
 being asked.
@@ -63,7 +63,9 @@ FIRST, SECOND = "first", "second"
 # Of each model at the first cloud, one that the fault is not about.
 SIBLING = "sibling of "
 WAITS_S = 3.0
-GROWTH_MAX_MB = 2.0
+# What the explanations of the latest requests keep of one play, and no more: a play makes about a thousand attempts.
+GROWTH_MAX_MB = 1.0
+PLAYS_MAX = 6
 AT_ONCE = 10  # faults
 ITEM = "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false."
 
@@ -554,18 +556,23 @@ def test_the_rude_hear_what_they_did(played: Company) -> None:
 
 
 @pytest.fixture(scope="module")
-def played_again(played: Company) -> Company:
-    """All of it has happened once more, and the process is no larger."""
-    megabytes = played.megabytes()
-    played.play()
-    assert played.megabytes() - megabytes <= GROWTH_MAX_MB
-    return played
+def growths(played: Company) -> list[float]:
+    """By how many megabytes the process grows with each further play, until one adds next to nothing. Pools fill, and
+    four bombs that are inflated at once leave more behind than one: what leaks grows with every play.
+    """
+    growths: list[float] = []
+    while len(growths) < PLAYS_MAX and not (growths and growths[-1] <= GROWTH_MAX_MB):
+        megabytes = played.megabytes()
+        played.play()
+        growths.append(played.megabytes() - megabytes)
+    return growths
 
 
-def test_the_process_is_no_larger_after_as_much_again(played_again: Company) -> None:
-    assert played_again.disturbed == {}
+def test_the_process_stops_growing(played: Company, growths: list[float]) -> None:
+    assert min(growths) <= GROWTH_MAX_MB, growths
+    assert played.disturbed == {}
     # Connections to the clouds close when they have been idle for a second.
-    eventually(lambda: played_again.descriptors() <= played_again.descriptors_at_first)
+    eventually(lambda: played.descriptors() <= played.descriptors_at_first)
 
 
 def tokens_metered(record: UsageRecord) -> tuple[int, int]:
@@ -574,10 +581,11 @@ def tokens_metered(record: UsageRecord) -> tuple[int, int]:
 
 
 @pytest.fixture(scope="module")
-def metered(played_again: Company) -> dict[str, list[UsageRecord]]:
-    """The usage records of each deployment."""
+def metered(played: Company, growths: list[float]) -> dict[str, list[UsageRecord]]:
+    """The usage records of each deployment, of every play."""
+    assert growths, "played again"
     records: dict[str, list[UsageRecord]] = {}
-    for record, _, where, _ in played_again.rig.entries():
+    for record, _, where, _ in played.rig.entries():
         records.setdefault(where.deployment, []).append(record)
     return records
 

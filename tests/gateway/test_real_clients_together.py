@@ -1,6 +1,6 @@
 """Five clients at once, each a tenant of its own, over two clouds of which the first misbehaves in every way that the
 sandbox offers: each gets its answer or its own error, a sixth tenant at the other cloud notices nothing, the usage
-equals the clouds' logs, and the process is no larger at the end.
+equals the clouds' logs, and the process stops growing when all of it happens again.
 
 Each way of misbehaving is a model of its own, with deployments of its own: what one has done to a deployment's health
 does not keep the next from being asked.
@@ -21,6 +21,7 @@ import pytest
 from clients_at_once import ASKED, Ask, Outcomes, clients_at_once, outcome
 from endpoints_rig import Endpoints, sandbox_clouds
 from gateway_rig import PATIENCE_S, Rig, key
+from gateway_stage import PATIENT
 
 from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Route, Target
 from clauseway.metering import Deployment, Status, Unit, UsageRecord
@@ -54,7 +55,8 @@ FAULTS: dict[str, dict[str, object]] = {
 BREAKS_STREAMS = {"stall after content", "cut-after-events", "error-event after content"}
 # Nobody can read what that answer used. Its cloud may have written all of it before the gateway hangs up.
 UNREAD = "zstd-frames"
-GROWTH_MAX_MB = 2.0
+GROWTH_MAX_MB = 1.0
+AGAIN_MAX = 4
 
 
 def secret(tenant: str) -> str:
@@ -73,7 +75,9 @@ def deployment(name: str, cloud: str, url: str, model: str, auth: Auth, dialect:
 
 
 def plan(rig: Rig, ports: dict[str, int]) -> Plan:
-    """For each fault a model of OpenAI's and one of Anthropic's, both at Azure first, the neighbour's at OpenAI."""
+    """For each fault a model of OpenAI's and one of Anthropic's, both at Azure first, the neighbour's at OpenAI. There
+    are further attempts for everybody: nearly every request fails at first, which is far more than a real outage.
+    """
     azure, steady = f"http://127.0.0.1:{ports['azure']}", f"http://127.0.0.1:{ports['openai']}/v1"
     key_of_azure = Auth(kind="api-key", secret=credentials.AZURE_API_KEY)
     key_of_openai = Auth(kind="bearer", secret=credentials.OPENAI_API_KEY)
@@ -94,7 +98,7 @@ def plan(rig: Rig, ports: dict[str, int]) -> Plan:
     names = [NEIGHBOUR, *FAULTS, *(f"{fault} {CLAUDE}" for fault in FAULTS)]
     return rig.plan(
         targets, models={name: name for name in names}, epochs=(Epoch(begin_ns=0, routes=routes),),
-        keys=tuple(map(tenant_key, TENANTS)), attempt_timeout_s=WAITS_S,
+        keys=tuple(map(tenant_key, TENANTS)), attempt_timeout_s=WAITS_S, settings=PATIENT,
     )  # fmt: skip
 
 
@@ -209,12 +213,15 @@ def test_each_gets_its_answer_or_its_own_error_and_nobody_else_notices(
 
 
 @pytest.mark.timeout(1800)  # each of them again, on a busy machine
-def test_the_process_is_no_larger_after_as_much_again(company: Company, texts: dict[str, str]) -> None:
-    """What is kept of the latest requests grew the first time, and pools filled."""
-    megabytes, descriptors = company.megabytes(), company.descriptors()
-    for fault in FAULTS:
-        check_round(company, fault, texts)
-    assert company.megabytes() - megabytes <= GROWTH_MAX_MB
+def test_the_process_stops_growing(company: Company, texts: dict[str, str]) -> None:
+    """Pools fill, and what is kept of the latest requests grows at first: what leaks grows every time."""
+    descriptors, growths = company.descriptors(), []
+    while len(growths) < AGAIN_MAX and not (growths and growths[-1] <= GROWTH_MAX_MB):
+        megabytes = company.megabytes()
+        for fault in FAULTS:
+            check_round(company, fault, texts)
+        growths.append(company.megabytes() - megabytes)
+    assert min(growths) <= GROWTH_MAX_MB, growths
     assert company.descriptors() - descriptors <= len(TENANTS)
     assert "Traceback" not in company.clouds.rig.errors()
 

@@ -947,13 +947,19 @@ class Lifecycle(AttemptOwner):
         if kind is DEADLINE and not self._ended_attempts:
             message += "The deadline passed before any was attempted."
         else:
-            prefix = "Attempted" if self._ended_attempts else "None was attempted"
-            reasons = "; ".join(map(str, self._ended_attempts or self._skipped))
-            message += f"{prefix}: {reasons}."
+            message += self._reasons()
         if kind is UNKNOWN_MODEL:
             message = f"{self._retirement_message} {message}"
         answer = error_response(kind, message, headers=self._header_lines(headers))
         self._finish_with_own_answer(kind.status, answer, message)
+
+    def _reasons(self) -> str:
+        """Say how each attempt failed, and why each other deployment was not attempted."""
+        not_attempted = "; ".join(map(str, self._skipped))
+        if not self._ended_attempts:
+            return f"None was attempted: {not_attempted}."
+        attempted = "; ".join(map(str, self._ended_attempts))
+        return f"Attempted: {attempted}." + (f" Not attempted: {not_attempted}." * bool(self._skipped))
 
     @property
     def _retirement_message(self) -> str:

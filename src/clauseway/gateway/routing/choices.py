@@ -50,7 +50,7 @@ class SkippedDeployment(NamedTuple):
     terms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.cloud} {self.deployment}: {self.reason}"
+        return f"{self.cloud} {self.deployment}: {self.reason}" if self.cloud else self.reason
 
 
 class CandidateSelection(NamedTuple):
