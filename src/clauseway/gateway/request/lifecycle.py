@@ -959,7 +959,8 @@ class Lifecycle(AttemptOwner):
         if not self._ended_attempts:
             return f"None was attempted: {not_attempted}."
         attempted = "; ".join(map(str, self._ended_attempts))
-        return f"Attempted: {attempted}." + (f" Not attempted: {not_attempted}." * bool(self._skipped))
+        tail = f" Not attempted: {not_attempted}." if self._skipped else ""
+        return f"Attempted: {attempted}.{tail}"
 
     @property
     def _retirement_message(self) -> str:
