@@ -215,7 +215,8 @@ def test_each_gets_its_answer_or_its_own_error_and_nobody_else_notices(
 @pytest.mark.timeout(1800)  # each of them again, on a busy machine
 def test_the_process_stops_growing(company: Company, texts: dict[str, str]) -> None:
     """Pools fill, and what is kept of the latest requests grows at first: what leaks grows every time."""
-    descriptors, growths = company.descriptors(), []
+    descriptors = company.descriptors()
+    growths: list[float] = []
     while len(growths) < AGAIN_MAX and not (growths and growths[-1] <= GROWTH_MAX_MB):
         megabytes = company.megabytes()
         for fault in FAULTS:
