@@ -38,6 +38,8 @@ USAGE = {
 }
 WORDS = ("Cl", "ou", "ds", " are", " many", ".")
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
+# What one repetition may add once pools are full, and what all of them may add: a gzip bomb that stays is 32 MiB.
+GROWTH_MAX_MB, GROWTH_IN_ALL_MAX_MB = 1.0, 8.0
 
 
 def compact(value: object) -> bytes:
@@ -284,6 +286,23 @@ class Rig:
         assert line, self.errors()
         self.ports: dict[str, int] = json.loads(line)["ports"]
         self.port = self.ports["gateway"]
+
+    def megabytes(self) -> float:
+        """The memory of the process that is resident now."""
+        assert self.process is not None
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def growths(self, repeat: Callable[[], object], most: int) -> list[float]:
+        """Repeat until the process grows by at most `GROWTH_MAX_MB`, `most` times at most; return each growth in
+        megabytes. The first repetitions fill pools and the list of the latest requests; a leak grows with each.
+        """
+        growths: list[float] = []
+        while len(growths) < most and not (growths and growths[-1] <= GROWTH_MAX_MB):
+            megabytes = self.megabytes()
+            repeat()
+            growths.append(self.megabytes() - megabytes)
+        return growths
 
     def errors(self) -> str:
         return (self.home / "gateway.err").read_text()

@@ -220,11 +220,13 @@ class Tenants:
     async def _poisoned(self, connection: Connection, request: Received) -> None:
         await (status(500) if "poison" in request.json else answering)(connection, request)
 
+    def answer(self, secret: str, **members: object) -> httpx.Response:
+        body = {"model": MODEL, "messages": MESSAGES, **members}
+        return self._http.post(self._url, json=body, headers={"authorization": f"Bearer {secret}"})
+
     def ask(self, secret: str, **members: object) -> tuple[int, str]:
         """Ask with a key; the status, and the cloud that answered."""
-        body = {"model": MODEL, "messages": MESSAGES, **members}
-        answer = self._http.post(self._url, json=body, headers={"authorization": f"Bearer {secret}"})
-        self.message: str = answer.json().get("error", {}).get("message", "")
+        answer = self.answer(secret, **members)
         return answer.status_code, answer.headers.get("x-clauseway-cloud", "")
 
 
@@ -266,10 +268,22 @@ def test_an_organisation_that_uses_up_its_further_attempts_leaves_the_others_the
 def test_an_error_says_why_a_further_cloud_was_not_asked(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         tenants = Tenants(rig, retries=0)
-        assert tenants.ask("sk-acme-1", poison=True)[0] == 502
-        attempted, _, not_attempted = tenants.message.partition(" Not attempted: ")
+        answer = tenants.answer("sk-acme-1", poison=True)
+        attempted, _, skipped = answer.json()["error"]["message"].partition(" Skipped: ")
+        assert answer.status_code == 502
         assert attempted.startswith("No cloud answered this request. Attempted: first ")
-        assert not_attempted.endswith("no retries are left: too many requests fail at present.")
+        assert skipped == "no retries are left: too many requests fail at present."
+
+
+def test_an_error_does_not_deny_the_attempt_of_a_last_resort(stage: Stage) -> None:
+    """A deployment that is ejected is skipped, and asked all the same where nothing else is left."""
+    scene = stage.scene(status(500))
+    messages = [scene.ask().json()["error"]["message"] for _ in range(6)]
+    assert scene.asked == [6]
+    attempted, _, skipped = messages[-1].partition(" Skipped: ")
+    assert "Attempted: cloud0 " in attempted
+    assert skipped.startswith("cloud0 ")
+    assert "Not attempted" not in messages[-1]
 
 
 @pytest.mark.parametrize("failing", [status(429, "retry-after: 20"), status(500)], ids=["told to wait", "ejected"])

@@ -6,7 +6,6 @@ Each way of misbehaving is a model of its own, with deployments of its own: what
 does not keep the next from being asked.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ import msgspec
 import pytest
 from clients_at_once import ASKED, Ask, Outcomes, clients_at_once, outcome
 from endpoints_rig import Endpoints, sandbox_clouds
-from gateway_rig import PATIENCE_S, Rig, key
+from gateway_rig import GROWTH_IN_ALL_MAX_MB, GROWTH_MAX_MB, PATIENCE_S, Rig, key
 from gateway_stage import PATIENT
 
 from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Route, Target
@@ -55,7 +54,6 @@ FAULTS: dict[str, dict[str, object]] = {
 BREAKS_STREAMS = {"stall after content", "cut-after-events", "error-event after content"}
 # Nobody can read what that answer used. Its cloud may have written all of it before the gateway hangs up.
 UNREAD = "zstd-frames"
-GROWTH_MAX_MB = 1.0
 AGAIN_MAX = 4
 
 
@@ -75,9 +73,7 @@ def deployment(name: str, cloud: str, url: str, model: str, auth: Auth, dialect:
 
 
 def plan(rig: Rig, ports: dict[str, int]) -> Plan:
-    """For each fault a model of OpenAI's and one of Anthropic's, both at Azure first, the neighbour's at OpenAI. There
-    are further attempts for everybody: nearly every request fails at first, which is far more than a real outage.
-    """
+    """For each fault a model of OpenAI's and one of Anthropic's, both at Azure first, the neighbour's at OpenAI."""
     azure, steady = f"http://127.0.0.1:{ports['azure']}", f"http://127.0.0.1:{ports['openai']}/v1"
     key_of_azure = Auth(kind="api-key", secret=credentials.AZURE_API_KEY)
     key_of_openai = Auth(kind="bearer", secret=credentials.OPENAI_API_KEY)
@@ -157,12 +153,6 @@ class Company:
         seen = self.clouds.asked("azure")
         return [seen[at] for rows in self._rounds.get(fault, ()) for at in rows]
 
-    def megabytes(self) -> float:
-        process = self.clouds.rig.process
-        assert process is not None
-        pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
     def descriptors(self) -> int:
         process = self.clouds.rig.process
         assert process is not None
@@ -214,15 +204,14 @@ def test_each_gets_its_answer_or_its_own_error_and_nobody_else_notices(
 
 @pytest.mark.timeout(1800)  # each of them again, on a busy machine
 def test_the_process_stops_growing(company: Company, texts: dict[str, str]) -> None:
-    """Pools fill, and what is kept of the latest requests grows at first: what leaks grows every time."""
-    descriptors = company.descriptors()
-    growths: list[float] = []
-    while len(growths) < AGAIN_MAX and not (growths and growths[-1] <= GROWTH_MAX_MB):
-        megabytes = company.megabytes()
+    def again() -> None:
         for fault in FAULTS:
             check_round(company, fault, texts)
-        growths.append(company.megabytes() - megabytes)
+
+    descriptors = company.descriptors()
+    growths = company.clouds.rig.growths(again, AGAIN_MAX)
     assert min(growths) <= GROWTH_MAX_MB, growths
+    assert sum(growths) <= GROWTH_IN_ALL_MAX_MB, growths
     assert company.descriptors() - descriptors <= len(TENANTS)
     assert "Traceback" not in company.clouds.rig.errors()
 

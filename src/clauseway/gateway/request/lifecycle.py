@@ -954,13 +954,13 @@ class Lifecycle(AttemptOwner):
         self._finish_with_own_answer(kind.status, answer, message)
 
     def _reasons(self) -> str:
-        """Say how each attempt failed, and why each other deployment was not attempted."""
-        not_attempted = "; ".join(map(str, self._skipped))
+        """Say how each attempt failed, and why each skipped deployment was skipped. A last resort
+        was skipped first and attempted then, so it may be in both lists."""
+        skipped = "; ".join(map(str, self._skipped))
         if not self._ended_attempts:
-            return f"None was attempted: {not_attempted}."
+            return f"None was attempted: {skipped}."
         attempted = "; ".join(map(str, self._ended_attempts))
-        tail = f" Not attempted: {not_attempted}." if self._skipped else ""
-        return f"Attempted: {attempted}.{tail}"
+        return f"Attempted: {attempted}." + (f" Skipped: {skipped}." if skipped else "")
 
     @property
     def _retirement_message(self) -> str:
