@@ -20,6 +20,13 @@ from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
 
 T = TypeVar("T")
 USD = 10**12
+PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asks here are answered at once: on a machine that stands still for seconds, too, none is given up."""
+    monkeypatch.setattr(sys.modules[Allowances.__module__], "_PATIENCE_S", PATIENCE_S)
 
 
 def plan(limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Plan:
