@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import resource
@@ -710,3 +711,23 @@ def test_a_writer_of_an_earlier_version_is_seen_and_keeps_others_out(tmp_path: P
         with pytest.raises(SpoolBusy):
             lock(tmp_path)
     assert not is_written(tmp_path)
+
+
+@pytest.mark.parametrize("asks", [is_written, lock], ids=["whether it is written", "to write it"])
+def test_where_no_lock_of_an_open_file_can_be_had_nothing_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asks: Callable[[Path], object]
+) -> None:
+    """As on a file system that does not know such locks. Nobody is told that the journal is free."""
+
+    def unknown(*_: object) -> bytes:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    (tmp_path / "writer.lock").touch()
+    before = set(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as kernel:
+        kernel.setattr(fcntl, "fcntl", unknown)
+        with pytest.raises(OSError, match="not supported"):
+            asks(tmp_path)
+    assert set(os.listdir("/proc/self/fd")) <= before
+    # The first of the two locks is free again, too.
+    os.close(lock(tmp_path))

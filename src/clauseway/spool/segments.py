@@ -222,8 +222,10 @@ def is_written(directory: Path) -> bool:
         pass  # of another user: that its lock is held shows below
     else:
         # Asked of the file, so a writer in another container is seen.
-        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, WHOLE_FILE)
-        os.close(descriptor)
+        try:
+            answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, WHOLE_FILE)
+        finally:
+            os.close(descriptor)
         if LOCK_RECORD.unpack(answer)[0] != fcntl.F_UNLCK:
             return True
     # A writer of an earlier version has the other kind of lock alone.
@@ -252,8 +254,10 @@ def lock(directory: Path) -> int:
         # The first keeps out writers of earlier versions; the second shows in every container.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, WHOLE_FILE)
-    except BlockingIOError as error:
+    except OSError as error:
         os.close(descriptor)
+        if not isinstance(error, BlockingIOError):
+            raise  # the file system does not know one of the locks
         raise SpoolBusy(
             f"{directory} is written by another process. Stop it, or name another directory."
         ) from error
