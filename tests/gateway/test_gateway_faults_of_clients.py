@@ -131,6 +131,61 @@ def test_a_clients_error_has_no_name_of_our_account(tmp_path: Path) -> None:
             assert (answer.status_code, answer.text) == (400, body % (told if heard is None else heard)), case
 
 
+# A whole 200 that tells of a failure: the path asked | what of it is the model's or the client's own words
+FAILED_RESPONSE = (
+    '{"id":"resp_1","object":"response","status":"failed",  "output":[{"text":"%s"}],'
+    '"error":{"code":"invalid_prompt","message":"%s"},"usage":{"input_tokens":3,"output_tokens":1}}'
+)
+FAILED_BATCH = (
+    '{"id":"batch_1","object":"batch","status":"failed","metadata":{"note":"%s"},'
+    '"errors":{"object":"list","data":[{"code":"token_limit_exceeded","message":"%s"}]}}'
+)
+IN_ITS_WORDS = "Project `acme-prod-417`, comp-of-acme, org-AbCdEf123456 at 127.0.0.1:80"
+IN_OURS = "Project `***`, ***, org-*** at ***:80"
+LINES = b'{"custom_id":"c","method":"POST","url":"/v1/chat/completions","body":{"model":"%b","messages":[]}}\n'
+
+
+def test_a_failure_that_a_whole_answer_tells_has_no_name_of_our_account(tmp_path: Path) -> None:
+    """What a stored response or a batch says of its failure; the model's and the client's words in it stay."""
+    said_of_response, said_of_batch = [
+        failed % (IN_ITS_WORDS, IN_ITS_WORDS) for failed in (FAILED_RESPONSE, FAILED_BATCH)
+    ]
+
+    async def behave(connection: Connection, request: Received) -> None:
+        method, path, _ = request.head.partition(b"\r\n")[0].split(b" ")
+        if path.endswith(b"/files"):
+            said = '{"id":"file-1","object":"file","purpose":"batch"}'
+        elif b"/responses" in path:
+            said = said_of_response
+        elif method == b"GET" and b"/batches?" in path:
+            said = f'{{"object":"list","has_more":false,"data":[{said_of_batch}]}}'
+        else:
+            said = said_of_batch
+        connection.answer(200, said.encode())
+
+    with Rig(tmp_path) as rig, httpx.Client(timeout=PATIENCE_S, headers=AUTHORIZED) as http:
+        cloud = rig.cloud("first", behave)
+        url = f"http://127.0.0.1:{cloud.port}/v1/projects/acme-prod-417/locations/x"
+        settings = {"project": "p", "organization": "comp-of-acme"}
+        rig.start(rig.plan([rig.target("first", cloud.port, url=url, settings=settings)]))
+        v1 = f"{rig.url}/v1"
+        file = http.post(f"{v1}/files", data={"purpose": "batch"}, files={"file": ("b", LINES % MODEL.encode())})
+        assert file.status_code == 200, file.text
+        batch = {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        response, told_of_batch = [failed % (IN_ITS_WORDS, IN_OURS) for failed in (FAILED_RESPONSE, FAILED_BATCH)]
+        listed = (
+            f'{{"object":"list","data":[{told_of_batch}],"first_id":"batch_1","last_id":"batch_1","has_more":false}}'
+        )
+        for case, answer, told in (
+            ("a response", http.post(f"{v1}/responses", json={"model": MODEL, "input": "x"}), response),
+            ("one that is read later", http.get(f"{v1}/responses/resp_1"), response),
+            ("a batch", http.post(f"{v1}/batches", json=batch), told_of_batch),
+            ("one that is read later", http.get(f"{v1}/batches/batch_1"), told_of_batch),
+            ("a list of batches", http.get(f"{v1}/batches"), listed),
+        ):
+            assert (answer.status_code, answer.text) == (200, told), case
+
+
 def test_an_unknown_previous_response_is_answered_as_openai_answers(stage: Stage) -> None:
     scene = stage.scene(answering)
     answer = scene.ask(CALLS["responses"], previous_response_id="resp_unknown")

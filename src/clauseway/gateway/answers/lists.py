@@ -34,6 +34,7 @@ from clauseway.gateway.wire.errors import (
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.gateway.wire.stateful_resources import EMPTY_LIST, objects_in
+from clauseway.gateway.wire.whole_answers import without_names_in_failure
 from clauseway.values import NOT_JSON
 
 # OpenAI's page size: the default and the maximum.
@@ -203,7 +204,11 @@ class MergedList:
                 break  # what we went on from is not there any more
             self._check(place, status, body)
             page_objects, has_more = objects_in(body)
-            new = {name: written for name, written in page_objects if name in missing}
+            new = {
+                name: without_names_in_failure(written, place.target.destination.account_names)
+                for name, written in page_objects
+                if name in missing
+            }
             objects |= new
             missing -= new.keys()
             if not new or not has_more:

@@ -36,6 +36,7 @@ from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
+from clauseway.gateway.wire.whole_answers import without_names_in_failure
 from clauseway.metering import Status, Unit
 from clauseway.metering.endpoints import TIERS
 from clauseway.spool import pack_intent, pack_usage_fields
@@ -331,11 +332,13 @@ class Attempt(Receiver):
         if self.status >= 300:
             self._handle_refusal(body, is_whole=True)
             return
-        operation = self._owner.request.operation
+        operation, target = self._owner.request.operation, self.candidate.target
         # Read the usage once: it shows here that the body is an answer, and the record needs it.
         units = self._reported_units = operation.units_in(body)
         # A body with usage and without an error is an answer; any other is examined, which is slower.
         if (units and body.find(b'"error"') < 0) or operation.is_answer(body):
+            if operation.tells_failure:
+                body = without_names_in_failure(body, target.destination.account_names)
             self._report_answer(body)
         else:
             self._distrust(upstream)

@@ -164,6 +164,11 @@ class Operation(NamedTuple):
         return self.name in _TELLS_END
 
     @property
+    def tells_failure(self) -> bool:
+        """Return whether its answer may say why something failed: a response or a batch."""
+        return self.name in _TELLS_FAILURE
+
+    @property
     def lists(self) -> int:
         """The code of the operation whose makings it lists."""
         noun = self.name.partition(".")[0]
@@ -275,6 +280,7 @@ _CONVERSATIONS: Final = BITS[Capability.CONVERSATIONS]
 _TELLS_END: Final = frozenset(
     {"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"}
 )
+_TELLS_FAILURE: Final = _TELLS_END | {"responses", "batches.create"}
 _MAKES_WHAT_LASTS: Final = frozenset(
     {"files.create", "batches.create", "conversations.create", "conversations.items.create"}
 )

@@ -9,11 +9,32 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.wire.errors import without_our_names
+from clauseway.gateway.wire.members import place_of
 from clauseway.values import NOT_JSON
 
 IsAnswer = Callable[[bytes], bool]
 _Members = dict[str, msgspec.Raw]
 _decode_members: Final = msgspec.json.Decoder(_Members).decode
+
+
+# The members in which a response and a batch say why they failed.
+_FAILURES: Final = ("error", "errors")
+
+
+def without_names_in_failure(body: bytes, names: tuple[str, ...]) -> bytes:
+    """Return an object, as an answer is, without the names of our account where it says why it
+    failed. The model's words in it stay."""
+    members = _members_of(body) if body.find(b'"error') >= 0 else None
+    if members is None:
+        return body
+    # OpenAI writes `"error": null` into every response: only what is reported is looked for.
+    for member in [name for name in _FAILURES if _is_reported(members, name)]:
+        place = place_of(body, member)
+        assert place is not None, "the body has this member"
+        cleaned = without_our_names(body[place.begin : place.end], names)
+        body = body[: place.begin] + cleaned + body[place.end :]
+    return body
 
 
 def _members_of(body: bytes) -> _Members | None:
@@ -25,7 +46,11 @@ def _members_of(body: bytes) -> _Members | None:
 
 
 def _tells_error(members: _Members) -> bool:
-    return bytes(members.get("error", b"null")) != b"null"
+    return _is_reported(members, "error")
+
+
+def _is_reported(members: _Members, name: str) -> bool:
+    return bytes(members.get(name, b"null")) != b"null"
 
 
 def _with_member(*names: str, error_is_reported: bool = False) -> IsAnswer:
