@@ -55,10 +55,10 @@ def codes_page() -> str:
     rows = [
         [
             f"{kind.status} {HTTPStatus(kind.status).phrase}",
-            code(kind.code),
+            code(kind.shown_code or "null"),
             code(kind.type),
             "yes" if kind.should_retry else "no",
-            _MEANINGS[kind.code],
+            _MEANINGS[kind.shown_code or "null"],
         ]
         for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code))
     ]
@@ -89,6 +89,7 @@ _MEANINGS = {
     "request_timeout": "The client took too long to send the request.",
     "role_not_permitted": "The key's role may not do that.",
     "not_found": "No such object, or one of another project.",
+    "null": "No such file or conversation, or one of another project, in OpenAI's words.",
     "previous_response_not_found": "The response that it continues is not this project's.",
     "not_offered": "The vendor has it, and the gateway does not offer it; the message says why.",
     "missing_required_parameter": "The body names no model.",

@@ -226,9 +226,8 @@ def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
         lambda: rival.batches.create(input_file_id=file.id, endpoint="/v1/responses", completion_window="24h"),
     ]
     for attempt in attempts:
-        with pytest.raises(openai.NotFoundError) as raised:
+        with pytest.raises(openai.NotFoundError):
             attempt()
-        assert raised.value.code == "not_found"
     with pytest.raises(openai.BadRequestError) as unknown:
         rival.responses.create(model=MODEL, input="Go on.", previous_response_id=response.id)
     assert (unknown.value.code, unknown.value.param) == ("previous_response_not_found", "previous_response_id")
@@ -401,7 +400,7 @@ def test_a_conversation_is_gone_on_from_where_it_lies(clouds: Endpoints) -> None
     assert client.conversations.items.delete(item.id, conversation_id=made.id).id == made.id
     assert client.conversations.retrieve(made.id).id == made.id, "a part that is gone is not the whole"
     assert client.conversations.delete(made.id).deleted
-    with pytest.raises(openai.NotFoundError, match="made here"):
+    with pytest.raises(openai.NotFoundError, match=f"Conversation with id '{made.id}' not found"):
         client.conversations.retrieve(made.id)
     records = metered(clouds, since)
     assert [dict(record.units)[Unit.INPUT_TOKENS] for record in records] == [
@@ -427,6 +426,53 @@ def test_a_conversation_of_another_project_is_not_found(clouds: Endpoints) -> No
         with pytest.raises(openai.NotFoundError):
             ask()  # type: ignore[no-untyped-call]
     assert clouds.client().conversations.retrieve(mine.id).id == mine.id
+
+
+# What a key's project did not make: how it is asked for | message, param and code that the client reads. Of files and
+# conversations they are OpenAI's; of the rest, ours.
+NO_SUCH_FILE = ("No such File object: file-1", "id", None)
+NO_SUCH_CONVERSATION = ("Conversation with id 'conv_1' not found.", None, None)
+OURS = "There is no {!r} that this key's project made here."
+FILE_PART = [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]
+ABSENT: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
+    "a file": (lambda c: c.files.retrieve("file-1"), NO_SUCH_FILE),
+    "a file's content": (lambda c: c.files.content("file-1"), NO_SUCH_FILE),
+    "a file to delete": (lambda c: c.files.delete("file-1"), NO_SUCH_FILE),
+    "a conversation": (lambda c: c.conversations.retrieve("conv_1"), NO_SUCH_CONVERSATION),
+    "a conversation's items": (lambda c: c.conversations.items.list("conv_1"), NO_SUCH_CONVERSATION),
+    "a conversation to go on with": (
+        lambda c: c.responses.create(model=MODEL, input="x", conversation="conv_1"), NO_SUCH_CONVERSATION,
+    ),
+    "a conversation to go on with, as an object": (
+        lambda c: c.responses.create(model=MODEL, input="x", conversation={"id": "conv_1"}), NO_SUCH_CONVERSATION,
+    ),
+    "a file in a request": (
+        lambda c: c.responses.create(model=MODEL, input=FILE_PART), (OURS.format("file-1"), None, "not_found"),
+    ),
+    "a file beside a conversation that is there": (
+        lambda c: c.responses.create(model=MODEL, input=FILE_PART, conversation=c.conversations.create().id),
+        (OURS.format("file-1"), None, "not_found"),
+    ),
+    "a batch's file": (
+        lambda c: c.batches.create(input_file_id="file-1", endpoint="/v1/responses", completion_window="24h"),
+        (OURS.format("file-1"), None, "not_found"),
+    ),
+    "a batch": (lambda c: c.batches.retrieve("batch_1"), (OURS.format("batch_1"), None, "not_found")),
+    "a response": (lambda c: c.responses.retrieve("resp_1"), (OURS.format("resp_1"), None, "not_found")),
+    "a stored chat": (lambda c: c.chat.completions.retrieve("chat_1"), (OURS.format("chat_1"), None, "not_found")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("ask", "told"), ABSENT.values(), ids=ABSENT)
+def test_an_unknown_identifier_is_answered_as_openai_answers(
+    clouds: Endpoints, ask: Any, told: tuple[str, str | None, str | None]
+) -> None:
+    with pytest.raises(openai.NotFoundError) as raised:
+        ask(clouds.client())
+    message, param, code = told
+    assert raised.value.response.json()["error"] == {
+        "message": message, "type": "invalid_request_error", "param": param, "code": code,
+    }  # fmt: skip
 
 
 def test_a_conversation_goes_to_a_cloud_that_has_them_or_is_refused(clouds: Endpoints) -> None:

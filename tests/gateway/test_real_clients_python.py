@@ -268,7 +268,7 @@ ERRORS: list[tuple[str, Any, type[openai.APIStatusError], str]] = [
     ("a wrong member", lambda c: c.chat.completions.create(model=MODEL, messages=MESSAGES, n=0), openai.BadRequestError,
      "invalid_body"),
     ("no such response", lambda c: c.responses.retrieve("resp_1"), openai.NotFoundError, "not_found"),
-    ("no such file", lambda c: c.files.content("file-1"), openai.NotFoundError, "not_found"),
+    ("no such file", lambda c: c.files.content("file-1"), openai.NotFoundError, ""),
     ("realtime", lambda c: c.get("/realtime/calls", cast_to=object), openai.InternalServerError, "not_offered"),
     ("no such path", lambda c: c.post("/fine_tunings/jobs", cast_to=object), openai.NotFoundError, "unknown_url"),
 ]  # fmt: skip

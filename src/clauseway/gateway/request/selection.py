@@ -6,7 +6,7 @@ nobody knows.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from clauseway.gateway.request.batch_contents import LineGroup, batch_scale, decode_contents
@@ -112,7 +112,7 @@ class Selector:
         if needs is not PLAIN or operation.name != "chat":
             named_ids = (*named_ids, *_files_in(body))
         if properties.named_ids:
-            self._check_previous(properties)
+            self._check_continued(properties)
         named_resource = self._named_resource(named_ids) if named_ids else None
         selection = choice.select(
             operation,
@@ -147,13 +147,17 @@ class Selector:
             refuse_model(model, tables.retired(self._event_ns, model))
         return choice
 
-    def _check_previous(self, properties: RequestProperties) -> None:
-        """Raise Refused if `previous_response_id` is unknown, in OpenAI's words: clients match on
-        them, and send the whole conversation instead."""
-        previous = getattr(properties, "previous_response_id", None)
+    def _check_continued(self, properties: RequestProperties) -> None:
+        """Raise Refused if the response or the conversation that a request continues is unknown, in
+        OpenAI's words: clients match on them, and send the whole conversation instead."""
+        if not isinstance(properties, ResponsesRequest):
+            return
+        previous, conversation = properties.previous_response_id, properties.conversation_id
         if previous and self._find_resource(previous) is None:
             message = f"Previous response with id '{previous}' not found."
             raise Refused(errors.NO_PREVIOUS_RESPONSE, message, param="previous_response_id")
+        if conversation and self._find_resource(conversation) is None:
+            raise _no_such_conversation(conversation)
 
     def _named_resource(self, identifiers: tuple[str, ...]) -> IssuedResource:
         """Return the first of the resources that a request names. Raise Refused if they do not all
@@ -175,6 +179,16 @@ class Selector:
             raise not_made_here(identifier)
         return resource
 
+    def _require_resource_of_path(self, request_line: RequestLine) -> IssuedResource:
+        """Return the resource that the path names. If it is unknown, raise Refused in OpenAI's
+        words, as far as these are known."""
+        identifier = request_line.identifier
+        resource = self._find_resource(identifier)
+        if resource is None:
+            noun = request_line.operation.name.partition(".")[0]
+            raise _REFUSED_BY_NOUN.get(noun, not_made_here)(identifier)
+        return resource
+
     # -- by a resource, or by where files are put
 
     def by_resource(self, request_line: RequestLine, properties: RequestProperties) -> Selected:
@@ -184,7 +198,11 @@ class Selector:
             properties.named_ids[0] if properties.named_ids else ""
         )
         if identifier:
-            resource = self._require_resource(identifier)
+            resource = (
+                self._require_resource_of_path(request_line)
+                if request_line.identifier
+                else self._require_resource(identifier)
+            )
             holder = self._shared.tables.holder(resource.deployment, resource.model)
             if holder is None:
                 message = (
@@ -357,6 +375,23 @@ def not_made_here(identifier: str, param: str | None = None) -> Refused:
     parameter that names it."""
     message = f"There is no {identifier!r} that this key's project made here."
     return Refused(errors.NO_SUCH_OBJECT, message, param=param)
+
+
+def _no_such_file(identifier: str) -> Refused:
+    message = f"No such File object: {identifier}"
+    return Refused(errors.NO_SUCH_OBJECT_AT_OPENAI, message, param="id")
+
+
+def _no_such_conversation(identifier: str) -> Refused:
+    message = f"Conversation with id '{identifier}' not found."
+    return Refused(errors.NO_SUCH_OBJECT_AT_OPENAI, message)
+
+
+# OpenAI's own refusals, by the first part of an operation's name.
+_REFUSED_BY_NOUN: Final[Mapping[str, Callable[[str], Refused]]] = {
+    "files": _no_such_file,
+    "conversations": _no_such_conversation,
+}
 
 
 def objects_unknown() -> Refused:

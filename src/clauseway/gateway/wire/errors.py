@@ -23,12 +23,22 @@ PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 class ErrorKind(NamedTuple):
     """A kind of error: HTTP status, OpenAI's `type` and `code`, and whether a client may try
-    again."""
+    again.
+
+    Refusals are counted by `code`. Clients read null instead where OpenAI writes null
+    (`shows_code` is false).
+    """
 
     status: int
     type: str
     code: str
     should_retry: bool = False
+    shows_code: bool = True
+
+    @property
+    def shown_code(self) -> str | None:
+        """Return the code that clients read."""
+        return self.code if self.shows_code else None
 
 
 MALFORMED_HTTP: Final = ErrorKind(400, "invalid_request_error", "malformed_http")
@@ -44,6 +54,8 @@ WRONG_METHOD: Final = ErrorKind(405, "invalid_request_error", "method_not_allowe
 SLOW_CLIENT: Final = ErrorKind(408, "invalid_request_error", "request_timeout", should_retry=True)
 NOT_ALLOWED: Final = ErrorKind(403, "permission_error", "role_not_permitted")
 NO_SUCH_OBJECT: Final = ErrorKind(404, "invalid_request_error", "not_found")
+# Of a file and of a conversation, whose errors OpenAI gives no code.
+NO_SUCH_OBJECT_AT_OPENAI: Final = NO_SUCH_OBJECT._replace(shows_code=False)
 NO_PREVIOUS_RESPONSE: Final = ErrorKind(400, "invalid_request_error", "previous_response_not_found")
 NOT_OFFERED: Final = ErrorKind(400, "invalid_request_error", "not_offered")
 NOT_IMPLEMENTED: Final = ErrorKind(501, "invalid_request_error", "not_offered")
@@ -117,7 +129,7 @@ def error_object(kind: ErrorKind, message: str, param: str | None = None) -> byt
 
 def error_members(kind: ErrorKind, message: str, param: str | None = None) -> dict[str, str | None]:
     """The four members of an error that OpenAI's clients read."""
-    return {"message": message, "type": kind.type, "param": param, "code": kind.code}
+    return {"message": message, "type": kind.type, "param": param, "code": kind.shown_code}
 
 
 def without_our_names(error: bytes, names: tuple[str, ...] = ()) -> bytes:

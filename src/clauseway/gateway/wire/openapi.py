@@ -5,7 +5,7 @@ the gateway does itself: who may ask, which bodies an operation takes, and how i
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from clauseway.gateway.wire import errors
@@ -228,10 +228,13 @@ def _refused(schema: str) -> _Node:
             "request says: in the cloud's own words."
         ),
         "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
-        "x-codes": {
-            str(status): sorted({kind.code for kind in kinds}) for status, kinds in _kinds().items()
-        },
+        "x-codes": {str(status): _shown_codes(kinds) for status, kinds in _kinds().items()},
     }
+
+
+def _shown_codes(kinds: Iterable[ErrorKind]) -> list[str | None]:
+    """Return the codes that clients read, sorted; null first."""
+    return sorted({kind.shown_code for kind in kinds}, key=lambda code: code or "")
 
 
 def _error_schema() -> _Node:

@@ -282,10 +282,16 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
         return self.max_output_tokens or 0
 
     @property
-    def named_ids(self) -> tuple[str, ...]:
+    def conversation_id(self) -> str:
+        """Return the conversation that the request continues; empty if it names none."""
         conversation = self.conversation
         named = conversation.id if isinstance(conversation, _Conversation) else conversation
-        return tuple(name for name in (self.previous_response_id, named) if name)
+        return named or ""
+
+    @property
+    def named_ids(self) -> tuple[str, ...]:
+        named = (self.previous_response_id, self.conversation_id)
+        return tuple(name for name in named if name)
 
     @property
     def later(self) -> bool:
