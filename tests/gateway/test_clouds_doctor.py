@@ -4,8 +4,10 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from email.utils import formatdate
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from gateway_rig import closed_port
@@ -13,6 +15,7 @@ from identity_services import Answer, Asked, Service, serving, tls_context
 
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.running import doctor
 from clauseway.app.running.doctor import Check, Examination, Patient, examine
 from clauseway.cli import run
 from clauseway.values import KnownAt
@@ -186,6 +189,42 @@ def test_a_sale_that_the_agreement_does_not_allow(tmp_path: Path, service: Servi
     check = of(examination, "agreement")
     assert not check.ok
     assert "Oracle may not sell gpt-5.5 on AWS (" in check.found
+
+
+# What a deployment on OpenAI serves, and whether it says that it serves what is retired → what is found of retirements.
+# gpt-image-1 ended there on 23 October 2026, gpt-4o-mini-tts ends on 6 January 2027, and gpt-5.5 has no end.
+IMAGE, SPEECH, TEXT = '"gpt-image-1" = "gpt-image-1"', '"gpt-4o-mini-tts" = "gpt-4o-mini-tts"', '"gpt-5.5" = "gpt-5.5"'
+RETIRED = {
+    "the day has come": ((IMAGE,), "2026-10-23", "false", ["gpt-image-1 (2026-10-23)"]),
+    "the day before": ((IMAGE,), "2026-10-22", "false", []),
+    "one of three": ((IMAGE, SPEECH, TEXT), "2026-11-25", "false", ["gpt-image-1 (2026-10-23)"]),
+    "two of three": (
+        (IMAGE, SPEECH, TEXT), "2027-01-06", "false",
+        ["gpt-4o-mini-tts (2027-01-06)", "gpt-4o-mini-tts-2025-12-15 (2027-01-06)", "gpt-image-1 (2026-10-23)"],
+    ),
+    "it says that it serves them": ((IMAGE,), "2026-11-25", "true", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("models", "today", "serves_retired", "expected"), RETIRED.values(), ids=RETIRED)
+def test_what_is_retired_is_said_and_is_no_fault(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch,
+    models: tuple[str, ...], today: str, serves_retired: str, expected: list[str],
+) -> None:  # fmt: skip
+    noon = datetime.fromisoformat(f"{today}T12:00:00Z")
+    monkeypatch.setattr(doctor, "datetime", SimpleNamespace(now=lambda _zone: noon))
+    examination = found(
+        tmp_path,
+        'unstated = "serve"',  # the agreement names no model of images
+        deployment(
+            "one", f"{service.url}/v1", models="{" + ", ".join(models) + "}", surface='"openai"',
+            serves_retired=serves_retired,
+        ),
+    )  # fmt: skip
+    of_retirements = [check for check in examination.checks if check.what == "retirements"]
+    names = [check.found.removeprefix("asked last for ").split(", ") for check in of_retirements]
+    assert [sorted(some) for some in names] == ([expected] if expected else [])
+    assert all(check.ok for check in of_retirements)
 
 
 def test_a_configuration_that_is_none(tmp_path: Path) -> None:
