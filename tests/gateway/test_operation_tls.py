@@ -30,6 +30,7 @@ from gateway_rig import (
     eventually,
     read_all,
     request_bytes,
+    well,
 )
 
 from clauseway.gateway.plan import Plan
@@ -159,6 +160,77 @@ def test_clients_show_certificates_where_that_is_asked(rig: Rig, tmp_path: Path,
     for context in (unknown, trusting(authority)):
         with pytest.raises((httpx.HTTPError, ssl.SSLError)):
             post(rig, context)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_replaced_authority_of_clients_ends_the_trust_in_connections_that_are_kept(
+    rig: Rig, tmp_path: Path, authority: trustme.CA, busy: bool
+) -> None:
+    """Whoever is being answered is answered to the end; nothing more is taken from a client of the former authority."""
+    former, present = trustme.CA(), trustme.CA()
+    former.cert_pem.write_to_path(tmp_path / "clients.pem")
+    asked, replaced = threading.Event(), threading.Event()
+
+    async def when_replaced(connection: Connection, _: Received) -> None:
+        asked.set()
+        await asyncio.to_thread(replaced.wait, PATIENCE_S)
+        connection.answer(200, ANSWER)
+
+    cloud = rig.cloud("azure", when_replaced if busy else well)
+    tls = msgspec.structs.replace(write_certificate(tmp_path, authority), client_ca=str(tmp_path / "clients.pem"))
+    rig.start(with_tls(rig.plan(), tls))
+    theirs, ours = trusting(authority), trusting(authority)
+    former.issue_cert("client@acme.example").configure_cert(theirs)
+    present.issue_cert("client@acme.example").configure_cert(ours)
+    with connected(rig, theirs) as kept:
+        kept.sendall(request_bytes(chat_body()))
+        if busy:
+            assert asked.wait(PATIENCE_S)
+        else:
+            assert kept.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        present.cert_pem.write_to_path(tmp_path / "clients.new")
+        (tmp_path / "clients.new").rename(tmp_path / "clients.pem")
+        eventually(lambda: "certificate reloaded" in rig.errors())
+        replaced.set()
+        assert read_all(kept).startswith(b"HTTP/1.1 200 " if busy else b"")
+    assert len(cloud.requests) == 1
+    assert post(rig, ours).status_code == 200
+    with pytest.raises((httpx.HTTPError, ssl.SSLError)):
+        post(rig, theirs)
+
+
+def test_a_handshake_with_the_former_authority_of_clients_lets_nobody_in(
+    rig: Rig, tmp_path: Path, authority: trustme.CA
+) -> None:
+    """It was begun before the authority was replaced, and is ended after."""
+    former = trustme.CA()
+    former.cert_pem.write_to_path(tmp_path / "clients.pem")
+    cloud = rig.cloud("azure")
+    tls = msgspec.structs.replace(write_certificate(tmp_path, authority), client_ca=str(tmp_path / "clients.pem"))
+    rig.start(with_tls(rig.plan(), tls))
+    theirs = trusting(authority)
+    former.issue_cert("client@acme.example").configure_cert(theirs)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    handshake = theirs.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", rig.port), timeout=PATIENCE_S) as connection:
+        # Until the client has all that it needs to show its certificate, which it holds back.
+        while True:
+            try:
+                handshake.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(1 << 16))
+        trustme.CA().cert_pem.write_to_path(tmp_path / "clients.new")
+        (tmp_path / "clients.new").rename(tmp_path / "clients.pem")
+        eventually(lambda: "certificate reloaded" in rig.errors())
+        handshake.write(request_bytes(chat_body()))
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(outgoing.read())
+        read_all(connection)
+    assert cloud.requests == []
+    rig.stop()
+    assert "Traceback" not in rig.errors()
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,36 @@ def test_a_session_over_tls(rig: Rig, tmp_path: Path) -> None:
     assert rig.process.wait(PATIENCE_S) == 0
 
 
+def test_a_replaced_authority_of_clients_ends_the_session_after_its_turns(rig: Rig, tmp_path: Path) -> None:
+    authority, former, present = trustme.CA(), trustme.CA(), trustme.CA()
+    made = authority.issue_cert("localhost")
+    made.private_key_pem.write_to_path(tmp_path / "key.pem")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    former.cert_pem.write_to_path(tmp_path / "clients.pem")
+    names = {"certificate": "cert.pem", "key": "key.pem", "client_ca": "clients.pem"}
+    halting = rig.clouds["azure"].behaviour = Halting()
+    start(rig, TlsSettings(**{field: str(tmp_path / name) for field, name in names.items()}))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    former.issue_cert("client@acme.example").configure_cert(context)
+    url = f"wss://localhost:{rig.port}/v1/responses"
+    with (
+        connect(url, ssl=context, additional_headers=AUTHORIZED, compression=None) as idle,
+        connect(url, ssl=context, additional_headers=AUTHORIZED, compression=None) as busy,
+    ):
+        busy.send(message())
+        assert halting.begun.wait(PATIENCE_S)
+        present.cert_pem.write_to_path(tmp_path / "clients.new")
+        (tmp_path / "clients.new").rename(tmp_path / "clients.pem")
+        reason = "The authority of clients' certificates was replaced."
+        assert closing_of(idle) == (1001, reason)
+        busy.send(message())  # too late: it is answered by the end of the session
+        halting.may_go_on.set()
+        assert kinds(until_end(busy)) == WHOLE
+        assert closing_of(busy) == (1001, reason)
+    assert len(rig.clouds["azure"].requests) == 1
+
+
 # -- pings
 
 

@@ -142,6 +142,7 @@ class ClientConnection(asyncio.Protocol):
         self._excess: Refused | None = None  # it is beyond a limit of connections, and hears so
         self._refused = False
         self._closing = False
+        self._authorities_replaced = shared.authorities_replaced
         self._replaying = False
         self.head_lines = b""
         self.chunked = True
@@ -159,6 +160,10 @@ class ClientConnection(asyncio.Protocol):
         self._excess = shared.in_flight.enter(self._address, shared.limits)
         if self._excess is not None:
             self._begin_in_excess(self._excess)
+        elif self._authorities_replaced != shared.authorities_replaced:
+            # Its handshake was begun with an authority that was replaced before the end.
+            self._refused = True
+            self._transport.abort()
         elif shared.draining:
             self._refuse(errors.STOPPING, "The gateway is stopping.")
         else:
@@ -676,8 +681,8 @@ class ClientConnection(asyncio.Protocol):
         if self._lifecycle is None and self._incoming.head_done and self._incoming.expect:
             self.write(_CONTINUE)
 
-    def stop_when_idle(self) -> None:
-        """The process is stopping: close now if nothing is open here, else after the answer."""
+    def stop_when_idle(self, _reason: str) -> None:
+        """Close now if nothing is open here, else after the answer."""
         self._closing = True
         if self._lifecycle is None and not self._waiting and self._transport is not None:
             self._close()

@@ -136,6 +136,7 @@ class WebSocketSession(asyncio.Protocol):
         self._paused = False
         self._stuck = False  # more is to be sent than the client reads
         self._closing = False
+        self._leaving = ""  # why the session ends with the turns that came before
         self._heard = True  # something came since it was looked at last
         self.due_s = 0.0
         self.slot_s = 0.0
@@ -183,7 +184,7 @@ class WebSocketSession(asyncio.Protocol):
                 self._release_bytes(message)
         if event.message_finished:
             self._arriving = _Message()
-            if shared.draining:
+            if self._leaving:
                 self._release_bytes(message)  # the session ends with what came before
             else:
                 self._wait(message)
@@ -342,8 +343,8 @@ class WebSocketSession(asyncio.Protocol):
         if self._closing:
             return
         shared = self._shared
-        if shared.draining and not self._waiting:
-            self._close(CloseReason.GOING_AWAY, "The gateway is stopping.")
+        if self._leaving and not self._waiting:
+            self._close(CloseReason.GOING_AWAY, self._leaving)
             return
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
         # Not from within this call: a long line of refusals would nest as deeply.
@@ -388,9 +389,10 @@ class WebSocketSession(asyncio.Protocol):
         self._transport.close()
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
 
-    def stop_when_idle(self) -> None:
+    def stop_when_idle(self, reason: str) -> None:
+        self._leaving = self._leaving or reason
         if self._lifecycle is None and not self._waiting:
-            self._close(CloseReason.GOING_AWAY, "The gateway is stopping.")
+            self._close(CloseReason.GOING_AWAY, self._leaving)
 
     def abort(self) -> None:
         self._transport.abort()

@@ -419,8 +419,12 @@ class Server:
         tls, loop = self._settings.tls, asyncio.get_running_loop()
         if self._listener.is_outdated(tls):
             try:
-                await self._listener.open(loop, self._client, tls, self._shared.limits.head_s)
+                trusts_others = await self._listener.open(
+                    loop, self._client, tls, self._shared.limits.head_s
+                )
                 self._lines.event("certificate reloaded", certificate=tls.certificate)
+                if trusts_others:
+                    self._end_former_trust()
             except InvalidInput as error:
                 self._refuse("certificate", error)
         if self._endpoints.is_outdated(tls):
@@ -429,6 +433,12 @@ class Server:
                 self._lines.event("authorities reloaded", upstream_ca=tls.upstream_ca)
             except InvalidInput as error:
                 self._refuse("authorities", error)
+
+    def _end_former_trust(self) -> None:
+        """Let clients whom the former authority let in come again, once they are answered."""
+        self._shared.authorities_replaced += 1
+        for connection in list(self._shared.connections):
+            connection.stop_when_idle("The authority of clients' certificates was replaced.")
 
     def _refuse(self, subject: str, error: InvalidInput) -> None:
         self._lines.event(
@@ -446,7 +456,7 @@ class Server:
         shared = self._shared
         shared.draining = True
         for connection in list(shared.connections):
-            connection.stop_when_idle()
+            connection.stop_when_idle("The gateway is stopping.")
         give_up_s = time.monotonic() + shared.limits.drain_s
         while (shared.connections or shared.unattended) and time.monotonic() < give_up_s:
             await asyncio.sleep(_DRAIN_CHECK_S)

@@ -40,8 +40,9 @@ class Worker(msgspec.Struct, frozen=True):
 class Connection(Protocol):
     """A client's connection, as far as the process needs it."""
 
-    def stop_when_idle(self) -> None:
-        """Close after the present answer, or now if there is none."""
+    def stop_when_idle(self, reason: str) -> None:
+        """Close after the present answer, or now if there is none. A client that can hear it is
+        told the reason."""
 
     def abort(self) -> None:
         """Close at once, whatever is open."""
@@ -106,6 +107,8 @@ class Shared:
         # Requests for whose answer nobody waits.
         self.unattended: set[Unattended] = set()
         self.draining = False
+        # How often the authority of clients' certificates was replaced.
+        self.authorities_replaced = 0
         self._number = 0
         self.turn_to(tables)
 

@@ -2,13 +2,14 @@
 open.
 
 The listening socket stays; what changes is who accepts from it. Connections that are open, and
-those that wait in the kernel, notice nothing.
+those that wait in the kernel, notice nothing of it here.
 """
 
 import asyncio
 import socket
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from pathlib import Path
 
 from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.gateway.transport.listening import BACKLOG, listen
@@ -34,6 +35,7 @@ class Listener:
         self._server: asyncio.AbstractServer | None = None
         self._tls = TlsSettings()
         self._seen = identity()
+        self._authority = b""
 
     async def open(
         self,
@@ -41,11 +43,13 @@ class Listener:
         client: Callable[[], asyncio.Protocol],
         tls: TlsSettings,
         handshake_s: float,
-    ) -> None:
-        """Accept clients from now on as `tls` says, and no more as it was said before. Raises
+    ) -> bool:
+        """Accept clients from now on as `tls` says, and no more as it was said before. Return
+        whether clients' certificates are checked by another authority than before. Raises
         InvalidInput, with nothing changed, where that cannot be."""
+        # Before they are read: what is replaced meanwhile is noticed at the next look.
+        seen, authority = _files(tls), _authority(tls)
         context = toward_clients(tls)
-        seen = _files(tls)
         server = await loop.create_server(
             client,
             # A server closes its sockets when it is closed; the port has to stay open.
@@ -56,9 +60,11 @@ class Listener:
         )
         before, self._server = self._server, server
         self._tls, self._seen = tls, seen
+        former, self._authority = self._authority, authority
         # Last, so that somebody accepts at every moment.
         if before is not None:
             before.close()
+        return before is not None and authority != former
 
     def is_outdated(self, tls: TlsSettings) -> bool:
         """Return whether other certificates are named, or lie there, than those that it was opened
@@ -79,6 +85,14 @@ class Listener:
 
 def _protection(tls: TlsSettings) -> tuple[bool, bool]:
     return (bool(tls.certificate), bool(tls.client_ca))
+
+
+def _authority(tls: TlsSettings) -> bytes:
+    """Return the certificates by which clients' are checked, as they lie there now."""
+    try:
+        return Path(tls.client_ca).read_bytes() if tls.client_ca else b""
+    except OSError:
+        return b""  # whoever makes a context of it says what is wrong
 
 
 def _named(tls: TlsSettings) -> tuple[str, str, str]:
