@@ -204,3 +204,19 @@ def test_slots_whose_entries_were_forgotten_keep_no_room(monkeypatch: pytest.Mon
         assert tracemalloc.get_traced_memory()[0] < 100_000
     finally:
         tracemalloc.stop()
+
+
+def test_entries_that_are_forgotten_leave_no_room_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once: the turn of their slots may be minutes away."""
+    clock = Clock()
+    monkeypatch.setattr(sys.modules[Wheel.__module__], "monotonic", lambda: clock.now_s)
+    wheel = Wheel(cast(asyncio.AbstractEventLoop, clock))
+    connection = Something("one", [])
+    tracemalloc.start()
+    try:
+        for slot in range(2000):
+            wheel.arm(connection, clock.now_s + 0.05 * slot)
+            wheel.forget(connection)
+        assert tracemalloc.get_traced_memory()[0] < 10_000
+    finally:
+        tracemalloc.stop()

@@ -7,7 +7,7 @@ the lake.
 
 from array import array
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,7 +16,9 @@ from clauseway.gateway.routing.choices import Candidate, SkippedDeployment
 from clauseway.metering import Buyer, Unit
 
 _KEPT: Final = 10_000
-_SHARED_TEXTS_MAX: Final = 256
+_SHARED_MAX: Final = 256
+
+T = TypeVar("T")
 
 
 class EndedAttempt(NamedTuple):
@@ -69,19 +71,26 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_estimated: bool = False
 
 
-_pack_units = msgspec.msgpack.Encoder().encode
-_unpack_units = msgspec.msgpack.Decoder(Units).decode
+class _Measured(NamedTuple):
+    """The figures of a request, which nearly always differ from those of every other."""
+
+    units: Units
+    charged: int
+    durations_us: tuple[int, ...]  # of its attempts that failed
+
+
 # As JSON, where a charge has no length.
-_pack_attempts = msgspec.json.Encoder().encode
-_unpack_attempts = msgspec.json.Decoder(tuple[EndedAttempt, ...]).decode
+_pack: Final = msgspec.json.Encoder().encode
+_unpack_measured: Final = msgspec.json.Decoder(_Measured).decode
+_unpack_attempts: Final = msgspec.json.Decoder(tuple[EndedAttempt, ...]).decode
 
 
 class Explanations:
     """The latest requests by their number, which only rises.
 
     Each field is a column, so that neighbours share cache lines. A text that many requests have is
-    kept once, units and failed attempts are packed: whole records would take several times the
-    memory.
+    kept once, and so are failed attempts that differ in their durations alone; the figures are
+    packed, so that a request adds one object: whole records would take several times the memory.
     """
 
     def __init__(self) -> None:
@@ -89,7 +98,7 @@ class Explanations:
         self._events_ns = array("Q", bytes(8 * _KEPT))
         self._statuses = array("H", bytes(2 * _KEPT))
         self._estimated = bytearray(_KEPT)
-        self._units: list[bytes] = [b""] * _KEPT
+        self._measured: list[bytes] = [b""] * _KEPT
         self._operations: list[str] = [""] * _KEPT
         self._models: list[str] = [""] * _KEPT
         self._messages: list[str] = [""] * _KEPT
@@ -100,8 +109,8 @@ class Explanations:
         self._skipped: list[tuple[SkippedDeployment, ...]] = [()] * _KEPT
         self._attempted: list[bytes] = [b""] * _KEPT
         self._refused_by: list[tuple[str, ...]] = [()] * _KEPT
-        self._charged = [0] * _KEPT
         self._texts: dict[str, str] = {}
+        self._attempts: dict[bytes, bytes] = {}
 
     def keep(self, number: int, explanation: RequestExplanation) -> None:
         # A ring: each request takes the place of the one `_KEPT` before it.
@@ -110,25 +119,20 @@ class Explanations:
         self._events_ns[place] = explanation.event_ns
         self._statuses[place] = explanation.status
         self._estimated[place] = explanation.is_estimated
-        self._units[place] = _pack_units(explanation.units) if explanation.units else b""
+        attempted = explanation.attempted
+        durations_us = tuple([attempt.duration_us for attempt in attempted])
+        measured = _Measured(explanation.units, explanation.charged, durations_us)
+        self._measured[place] = _pack(measured)
         self._operations[place] = explanation.operation
-        self._models[place] = self._shared(explanation.model)
-        self._messages[place] = self._shared(explanation.message)
+        self._models[place] = _shared(self._texts, explanation.model)
+        self._messages[place] = _shared(self._texts, explanation.message)
         self._buyers[place] = explanation.buyer
         self._candidate[place] = explanation.candidate
         self._candidates[place] = explanation.candidates
         self._strategies[place] = explanation.strategy
         self._skipped[place] = explanation.skipped
-        attempted = explanation.attempted
-        self._attempted[place] = _pack_attempts(attempted) if attempted else b""
+        self._attempted[place] = _shared(self._attempts, _without_durations(attempted))
         self._refused_by[place] = explanation.refused_by
-        self._charged[place] = explanation.charged
-
-    def _shared(self, text: str) -> str:
-        """Return the equal text that a recent request already keeps, else this one."""
-        if len(self._texts) > _SHARED_TEXTS_MAX:
-            self._texts.clear()  # clients write the names of models: they may all differ
-        return self._texts.setdefault(text, text)
 
     def latest(self) -> Iterator[tuple[int, RequestExplanation]]:
         """Yield those that are kept, with their numbers, the latest first."""
@@ -144,24 +148,46 @@ class Explanations:
         # The place may hold a later request, or none yet.
         if self._numbers[place] != number or buyer is None:
             return None
-        units, attempted = self._units[place], self._attempted[place]
+        measured = _unpack_measured(self._measured[place])
         return RequestExplanation(
             event_ns=self._events_ns[place],
             buyer=buyer,
             operation=self._operations[place],
             model=self._models[place],
             skipped=self._skipped[place],
-            attempted=_unpack_attempts(attempted) if attempted else (),
+            attempted=_with_durations(self._attempted[place], measured.durations_us),
             status=self._statuses[place],
             message=self._messages[place],
             refused_by=self._refused_by[place],
             candidate=self._candidate[place],
             candidates=self._candidates[place],
             strategy=self._strategies[place],
-            units=_unpack_units(units) if units else (),
-            charged=self._charged[place],
+            units=measured.units,
+            charged=measured.charged,
             is_estimated=bool(self._estimated[place]),
         )
+
+
+def _shared(kept: dict[T, T], value: T) -> T:
+    """Return the equal value that a recent request already keeps, else this one."""
+    if len(kept) > _SHARED_MAX:
+        kept.clear()  # clients write the names of models: they may all differ
+    return kept.setdefault(value, value)
+
+
+def _without_durations(attempted: tuple[EndedAttempt, ...]) -> bytes:
+    """Pack failed attempts, all but their durations; empty if there are none."""
+    return _pack([attempt._replace(duration_us=0) for attempt in attempted]) if attempted else b""
+
+
+def _with_durations(packed: bytes, durations_us: tuple[int, ...]) -> tuple[EndedAttempt, ...]:
+    attempted = _unpack_attempts(packed) if packed else ()
+    return tuple(
+        [
+            attempt._replace(duration_us=duration_us)
+            for attempt, duration_us in zip(attempted, durations_us, strict=True)
+        ]
+    )
 
 
 def as_json(identifier: str, explanation: RequestExplanation) -> dict[str, object]:

@@ -46,8 +46,11 @@ class Wheel:
     def forget(self, timed: Timed) -> None:
         """Take its entry out: what is gone must not stay until its deadline."""
         if timed.slot_s:
-            self._slots[int(timed.slot_s / _TICK_S + 0.5) % _SLOTS].pop(timed, None)
+            entries = self._slots[int(timed.slot_s / _TICK_S + 0.5) % _SLOTS]
+            entries.pop(timed, None)
             timed.slot_s = 0.0
+            if not entries:
+                entries.clear()  # or it keeps the memory of removed entries until its turn
 
     def stop(self) -> None:
         self._handle.cancel()
@@ -68,7 +71,7 @@ class Wheel:
             self._tick += 1
             at = self._tick % _SLOTS
             entries = self._slots[at]
-            # Replace the slot, even an empty one: a dictionary keeps the memory of removed entries.
+            # Replace the slot, so that what is entered now waits for the next round.
             self._slots[at] = {}
             for timed in entries:
                 try:
