@@ -93,6 +93,10 @@ bench: $(VENV)/.dev ## time the data plane and the decisions beside others; writ
 	@$(MAKE) wheel || echo 'Measuring the gateway interpreted.'
 	@$(BIN)/python -m bench.run $(ARGS)
 
+.PHONY: audit
+audit: $(VENV)/.dev build/audit-libraries ## ask PyPI, else the Open Source Vulnerabilities, whether a locked library has a known weakness (ARGS=…: pip-audit's own options)
+	@$(BIN)/python tools/audit build/audit-libraries -- $(ARGS)
+
 .PHONY: lock
 lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
 	$(LOCK) pyproject.toml --extra settle --extra sandbox --group dev --output-file requirements/dev.txt
@@ -100,6 +104,7 @@ lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
 		--output-file requirements/up.txt
 	$(LOCK) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
 	$(LOCK) requirements/site.in --output-file requirements/site.txt
+	$(LOCK) requirements/audit.in --output-file requirements/audit.txt
 	@for family in tests/gateway/clients/*.in tests/iceberg.in tests/s3.in; do $(LOCK) $$family --output-file $${family%.in}.txt; done
 
 .PHONY: openapi
@@ -140,9 +145,9 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.setup
 	@set -o pipefail; $(INSTALL) --requirement requirements/dev.txt | $(BRIEFLY)
 	@touch $@
 
-build/site-libraries: requirements/site.txt $(VENV)/.dev
+build/site-libraries build/audit-libraries: build/%-libraries: requirements/%.txt $(VENV)/.dev
 	@rm -rf $@
-	@echo 'Fetching the locked libraries of the site …'
+	@echo 'Fetching the locked libraries of the $* …'
 	@set -o pipefail; $(INSTALL) --no-deps --target $@ --requirement $< | $(BRIEFLY)
 	@touch $@
 

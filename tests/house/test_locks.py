@@ -10,8 +10,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("base", "up", "dev")
-# The site's is no part of the others: its libraries are obtained apart, and never stand beside these.
-ALL = (*LOCKS, "site")
+# The site's and the audit's are no part of the others:
+# their libraries are obtained apart, and never stand beside these.
+ALL = (*LOCKS, "site", "audit")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 

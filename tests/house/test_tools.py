@@ -131,3 +131,54 @@ def test_bytecode_is_kept_whatever_the_environment_says() -> None:
     assert done.stdout == "bytecode is forbidden=.\n", done.stderr
     assert not sys.dont_write_bytecode
     assert "PYTHONDONTWRITEBYTECODE" not in os.environ or not os.environ["PYTHONDONTWRITEBYTECODE"]
+
+
+# A program in the place of pip-audit, with its flags and its JSON: each service says of the lock's libraries what the
+# environment gives it, or ends without an answer.
+ADVISOR = """
+import json, os, re, sys
+service = sys.argv[sys.argv.index("--vulnerability-service") + 1]
+lock = sys.argv[sys.argv.index("--requirement") + 1]
+says = os.environ["SAYS_" + service.upper()]
+if says == "nothing":
+    sys.exit("ConnectionError: Failed to resolve the service")
+libraries = []
+for name, version in re.findall(r"^([\\w.-]+)==(\\S+)", open(lock).read(), re.MULTILINE):
+    if says == "all but alembic" and name == "alembic" or says == "none":
+        libraries.append({"name": name, "skip_reason": f"not found: {name}"})
+        continue
+    weak = [{"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": ["99"]}] if says == f"{name} is weak" else []
+    libraries.append({"name": name, "version": version, "vulns": weak})
+print(json.dumps({"dependencies": libraries, "fixes": []}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("pypi", "osv", "exit_code", "line"),
+    [
+        ("all", "nothing", 0, "libraries looked up: no known weakness."),
+        ("all but alembic", "all", 0, "libraries looked up: no known weakness."),
+        ("nothing", "all", 0, "libraries looked up: no known weakness."),
+        ("alembic is weak", "nothing", 1, "(requirements/dev.txt): PYSEC-1, CVE-1; mended in 99"),
+        ("all but alembic", "alembic is weak", 1, "(requirements/dev.txt): PYSEC-1, CVE-1; mended in 99"),
+        ("all but alembic", "nothing", 3, "not looked up: 1 libraries (alembic). Nothing is known of them."),
+        ("none", "none", 3, "PyPI does not answer: not found: "),
+        ("nothing", "nothing", 3, "No library was looked up."),
+    ],
+)
+def test_a_library_that_nobody_looked_up_is_never_a_good_answer(
+    tmp_path: Path, pypi: str, osv: str, exit_code: int, line: str
+) -> None:
+    program = tmp_path / "pip_audit" / "__main__.py"
+    program.parent.mkdir()
+    program.write_text(ADVISOR)
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools/audit", tmp_path],
+        env={**os.environ, "SAYS_PYPI": pypi, "SAYS_OSV": osv},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == exit_code, done.stdout + done.stderr
+    assert line in done.stdout
