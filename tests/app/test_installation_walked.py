@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operation.md").read_text()
-HEADINGS = ("On a server", "As a service", "A newer program at an older home")
+HEADINGS = ("On a server", "As a service", "Restarting machines in turn", "A newer program at an older home")
 INSTALLS = ("python3 -m venv", "/opt/clauseway/bin/pip")
 # Written into memory, over what the machine has.
 OVER = ("/etc", "/var/lib", "/usr/local")
@@ -26,6 +26,11 @@ SYSTEMCTL = """#!/bin/bash
 set -eu
 units=/etc/systemd/system
 setting() { sed -n "s/^$1=//p" "$units/$2.service" | tail -1; }
+end() {
+    [ -e "/mnt/$1.pid" ] || return 0
+    kill -TERM "$(cat "/mnt/$1.pid")"
+    tail --pid="$(cat "/mnt/$1.pid")" -f /dev/null
+}
 begin() {
     [ -e "$units/$1.service" ] || return 0
     file=$(setting EnvironmentFile "$1")
@@ -42,10 +47,8 @@ for unit in "$@"; do
     case $act in
     enable | start) [ "$unit" = --now ] || begin "$unit" ;;
     status) kill -0 "$(cat "/mnt/$unit.pid")" ;;
-    stop)
-        [ -e "/mnt/$unit.pid" ] || continue
-        kill -TERM "$(cat "/mnt/$unit.pid")"
-        tail --pid="$(cat "/mnt/$unit.pid")" -f /dev/null ;;
+    stop) end "$unit" ;;
+    restart) end "$unit" && begin "$unit" ;;
     *) exit 1 ;;
     esac
 done
@@ -98,7 +101,7 @@ def steps(heading: str) -> list[str]:
     """A section's commands, and its files in the places that their first lines name."""
     begin = PAGE.index(f"\n## {heading}\n")
     text = PAGE[begin + 1 :].split("\n## ")[0]
-    found = re.findall(r"(?ms)^    (\S[^\n]*)$|^```\w+\n# (/\S+)\n(.*?)^```$", text)
+    found = re.findall(r"(?ms)^ {4}(?: {4})?(\S[^\n]*)$|^```\w+\n# (/\S+)\n(.*?)^```$", text)
     return [
         line if line else f"mkdir -p {shlex.quote(str(Path(place).parent))}; cat >{place} <<'END'\n{body}END"
         for line, place, body in found
@@ -138,7 +141,7 @@ def test_an_empty_machine_serves_and_takes_a_newer_program(machine: str, tmp_pat
     script += "find /var/lib/clauseway /mnt/backups ! -user clauseway; cat /mnt/log >&2"
     done = isolated(script, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count('{"status":"ready","deployments":1') == 2, "before and after"
+    assert done.stdout.count('{"status":"ready","deployments":1') == 3, "at first, restarted, and newer"
     assert '"id":"gpt-5.5"' in done.stdout, "the key is accepted"
     assert "Nothing that was acknowledged before" in done.stdout
     assert "\n/var/lib" not in done.stdout, "every file belongs to the service"

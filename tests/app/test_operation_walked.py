@@ -44,10 +44,11 @@ from postgresql_server import new_database, server_address
 PAGE = (Path(__file__).parents[2] / "docs/operation.md").read_text()
 PROGRAM = Path(sys.executable).parent / "clauseway"
 ACCEPTED = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-openai", "--assume", "cap")
-# A section's heading to the test that runs its lines: the first three, test_installation_walked.py.
+# A section's heading to the test that runs its lines: the first four, test_installation_walked.py.
 RUN = (
     "On a server",
     "As a service",
+    "Restarting machines in turn",
     "A newer program at an older home",
     "From one machine to several",
     "A disk that is gone",
@@ -75,7 +76,7 @@ def section(heading: str) -> str:
 def lines(text: str) -> list[str]:
     """The commands of indented blocks, without their comments. Fenced blocks are files."""
     text = re.sub(r"(?ms)^```.*?^```$", "", text)
-    return [re.sub(r"\s{2,}#.*", "", line).strip() for line in re.findall(r"(?m)^    (\S.*)$", text)]
+    return [re.sub(r"\s{2,}#.*", "", line).strip() for line in re.findall(r"(?m)^ {4}(?: {4})?(\S.*)$", text)]
 
 
 class Walk:

@@ -33,14 +33,21 @@ class Replica:
         self.reports: list[str] = []
         self.signals = Signals()
         self.served: Served
+        # All that runs of it. A replica that is stopped may be served again.
+        self._running = ExitStack()
 
-    def serve(self, stack: ExitStack) -> None:
+    def serve(self) -> None:
         options = ServeOptions(home=self.home, opened=open_agreements([]), configuration=self.home.configuration)
-        self.served = stack.enter_context(serving(options))
+        self.signals = Signals()
+        self.served = self._running.enter_context(serving(options))
         keeping = threading.Thread(target=keep, args=(options, self.served, self.signals, self.reports.append))
         keeping.start()
-        stack.callback(keeping.join, PATIENCE_S)
-        stack.callback(self.signals.stop.set)
+        self._running.callback(keeping.join, PATIENCE_S)
+        self._running.callback(self.signals.stop.set)
+
+    def stop(self) -> None:
+        """Stop as SIGTERM does: until all that is open has ended."""
+        self._running.close()
 
     def ask(self, secret: str, **members: Any) -> httpx.Response:
         body = {"model": MODEL, "messages": MESSAGES, "max_completion_tokens": 9, **members}
@@ -61,5 +68,6 @@ def replicas_of(root: Path, port: int, configuration: str = CONFIGURATION) -> It
     with ExitStack() as stack:
         made = [Replica(root / name, address, lake, configuration.format(port=port)) for name in NAMES]
         for replica in made:
-            replica.serve(stack)
+            stack.callback(replica.stop)
+            replica.serve()
         yield made
