@@ -51,6 +51,18 @@ def test_a_database_is_its_users_alone_from_its_first_instant(tmp_path: Path) ->
     assert set(modes.values()) == {0o600}
 
 
+def test_a_database_that_others_may_read_is_closed_to_them_once_it_is_opened(tmp_path: Path) -> None:
+    """Older programs made it by the umask; another process may hold it open, with its files beside it."""
+    path = tmp_path / "control.db"
+    with closing(Control.open(path)):
+        for file in tmp_path.iterdir():
+            file.chmod(0o644)
+        with closing(Control.open(path)):
+            modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes.keys() >= {"control.db", "control.db-wal", "control.db-shm"}
+    assert set(modes.values()) == {0o600}
+
+
 def test_a_command_that_waits_for_another_process_says_so(tmp_path: Path) -> None:
     """Another process seals; what the command has to say waits for that, and is said then."""
     home = settled_book.make(tmp_path / "home")

@@ -51,6 +51,8 @@ _CLIENT_SETTINGS = {
 # PostgreSQL's name for the lock that writers take: any number that no other program uses in this
 # database.
 _WRITERS = 0x636C_6175_7365_7761
+# The bits of a file's mode that let its group and everybody else in.
+_OTHERS = 0o077
 # The locks by name are numbers in a space of their own.
 _LOCKS = 0x636C_6177
 _DRIVER = "postgresql+psycopg"
@@ -137,12 +139,20 @@ def _sqlite(path: Path) -> Engine:
 
 
 def _make_private(path: Path) -> None:
-    """Make a database that is not there yet, for this user alone.
+    """Make a database that is not there yet, for this user alone, and close one that is open to
+    others.
 
-    SQLite gives the files beside it (-wal, -shm) the same mode, and says itself what it cannot open.
+    Programs before this one made it by the umask. SQLite gives the files beside it (-wal, -shm) the
+    mode of the database, and says itself what it cannot open.
     """
     with suppress(OSError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+        return
+    for name in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
+        # A file that is not there, or another account's, stays as it is.
+        with suppress(OSError):
+            if name.stat().st_mode & _OTHERS:
+                name.chmod(PRIVATE)
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
