@@ -1,24 +1,17 @@
 """Why a request went where it went: the latest requests of this process, for whoever asks with the
 project's own key.
 
-Kept in memory, a fixed number of them; `clauseway usage request` reads older ones from the journal and
-the lake.
+`latest_requests` keeps a fixed number of them in memory; `clauseway usage request` reads older ones
+from the journal and the lake.
 """
 
-from array import array
-from collections.abc import Iterator
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.routing.choices import Candidate, SkippedDeployment
 from clauseway.metering import Buyer, Unit
-
-_KEPT: Final = 10_000
-_SHARED_MAX: Final = 256
-
-T = TypeVar("T")
 
 
 class EndedAttempt(NamedTuple):
@@ -69,125 +62,6 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     units: Units = ()
     charged: int = 0
     is_estimated: bool = False
-
-
-class _Measured(NamedTuple):
-    """The figures of a request, which nearly always differ from those of every other."""
-
-    units: Units
-    charged: int
-    durations_us: tuple[int, ...]  # of its attempts that failed
-
-
-# As JSON, where a charge has no length.
-_pack: Final = msgspec.json.Encoder().encode
-_unpack_measured: Final = msgspec.json.Decoder(_Measured).decode
-_unpack_attempts: Final = msgspec.json.Decoder(tuple[EndedAttempt, ...]).decode
-
-
-class Explanations:
-    """The latest requests by their number, which only rises.
-
-    Each field is a column, so that neighbours share cache lines. A text that many requests have is
-    kept once, and so are failed attempts that differ in their durations alone; the figures are
-    packed, so that a request adds one object: whole records would take several times the memory.
-    """
-
-    def __init__(self) -> None:
-        self._numbers = array("Q", bytes(8 * _KEPT))
-        self._events_ns = array("Q", bytes(8 * _KEPT))
-        self._statuses = array("H", bytes(2 * _KEPT))
-        self._estimated = bytearray(_KEPT)
-        self._measured: list[bytes] = [b""] * _KEPT
-        self._operations: list[str] = [""] * _KEPT
-        self._models: list[str] = [""] * _KEPT
-        self._messages: list[str] = [""] * _KEPT
-        self._buyers: list[Buyer | None] = [None] * _KEPT
-        self._candidate: list[Candidate | None] = [None] * _KEPT
-        self._candidates: list[tuple[Candidate, ...]] = [()] * _KEPT
-        self._strategies: list[str] = [""] * _KEPT
-        self._skipped: list[tuple[SkippedDeployment, ...]] = [()] * _KEPT
-        self._attempted: list[bytes] = [b""] * _KEPT
-        self._refused_by: list[tuple[str, ...]] = [()] * _KEPT
-        self._texts: dict[str, str] = {}
-        self._attempts: dict[bytes, bytes] = {}
-
-    def keep(self, number: int, explanation: RequestExplanation) -> None:
-        # A ring: each request takes the place of the one `_KEPT` before it.
-        place = number % _KEPT
-        self._numbers[place] = number
-        self._events_ns[place] = explanation.event_ns
-        self._statuses[place] = explanation.status
-        self._estimated[place] = explanation.is_estimated
-        attempted = explanation.attempted
-        durations_us = tuple([attempt.duration_us for attempt in attempted])
-        measured = _Measured(explanation.units, explanation.charged, durations_us)
-        self._measured[place] = _pack(measured)
-        self._operations[place] = explanation.operation
-        self._models[place] = _shared(self._texts, explanation.model)
-        self._messages[place] = _shared(self._texts, explanation.message)
-        self._buyers[place] = explanation.buyer
-        self._candidate[place] = explanation.candidate
-        self._candidates[place] = explanation.candidates
-        self._strategies[place] = explanation.strategy
-        self._skipped[place] = explanation.skipped
-        self._attempted[place] = _shared(self._attempts, _without_durations(attempted))
-        self._refused_by[place] = explanation.refused_by
-
-    def latest(self) -> Iterator[tuple[int, RequestExplanation]]:
-        """Yield those that are kept, with their numbers, the latest first."""
-        last = max(self._numbers)
-        for number in range(last, max(last - _KEPT, 0), -1):
-            kept = self.find(number)
-            if kept is not None:
-                yield number, kept
-
-    def find(self, number: int) -> RequestExplanation | None:
-        place = number % _KEPT
-        buyer = self._buyers[place]
-        # The place may hold a later request, or none yet.
-        if self._numbers[place] != number or buyer is None:
-            return None
-        measured = _unpack_measured(self._measured[place])
-        return RequestExplanation(
-            event_ns=self._events_ns[place],
-            buyer=buyer,
-            operation=self._operations[place],
-            model=self._models[place],
-            skipped=self._skipped[place],
-            attempted=_with_durations(self._attempted[place], measured.durations_us),
-            status=self._statuses[place],
-            message=self._messages[place],
-            refused_by=self._refused_by[place],
-            candidate=self._candidate[place],
-            candidates=self._candidates[place],
-            strategy=self._strategies[place],
-            units=measured.units,
-            charged=measured.charged,
-            is_estimated=bool(self._estimated[place]),
-        )
-
-
-def _shared(kept: dict[T, T], value: T) -> T:
-    """Return the equal value that a recent request already keeps, else this one."""
-    if len(kept) > _SHARED_MAX:
-        kept.clear()  # clients write the names of models: they may all differ
-    return kept.setdefault(value, value)
-
-
-def _without_durations(attempted: tuple[EndedAttempt, ...]) -> bytes:
-    """Pack failed attempts, all but their durations; empty if there are none."""
-    return _pack([attempt._replace(duration_us=0) for attempt in attempted]) if attempted else b""
-
-
-def _with_durations(packed: bytes, durations_us: tuple[int, ...]) -> tuple[EndedAttempt, ...]:
-    attempted = _unpack_attempts(packed) if packed else ()
-    return tuple(
-        [
-            attempt._replace(duration_us=duration_us)
-            for attempt, duration_us in zip(attempted, durations_us, strict=True)
-        ]
-    )
 
 
 def as_json(identifier: str, explanation: RequestExplanation) -> dict[str, object]:

@@ -13,10 +13,11 @@ from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.plan.clock import BusinessClock
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.request.counters import Counts
-from clauseway.gateway.request.explanations import Explanations, RequestExplanation
+from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.holds import Holds
 from clauseway.gateway.request.in_flight import InFlight
 from clauseway.gateway.request.issued import IssuedIndex
+from clauseway.gateway.request.latest_requests import LatestRequests
 from clauseway.gateway.request.other_homes import OtherHomes
 from clauseway.gateway.routing.health import RetryBudget
 from clauseway.gateway.routing.routing_tables import RoutingTables
@@ -97,7 +98,7 @@ class Shared:
         # The homes that share a database with this one; None if there can be none.
         self.other_homes: OtherHomes | None = None
         self.holds = Holds(loop, allowances, issued)
-        self.explanations = Explanations()
+        self.explanations = LatestRequests()
         self.retries = RetryBudget(limits.retries)
         self.wheel = Wheel(loop)
         self.counts = Counts()

@@ -2,12 +2,11 @@
 
 import tracemalloc
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.request import explanations as module
-from clauseway.gateway.request.explanations import EndedAttempt, Explanations, RequestExplanation
+from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
+from clauseway.gateway.request.latest_requests import LatestRequests
 from clauseway.gateway.routing.choices import SkippedDeployment
 from clauseway.metering import Buyer, Unit
 
@@ -36,23 +35,21 @@ EXPLANATIONS = st.builds(
 @given(st.dictionaries(st.integers(1, 40), EXPLANATIONS, max_size=12))
 def test_the_latest_are_found_as_they_were_kept(given: dict[int, RequestExplanation]) -> None:
     """Of numbers that share a place, the one that was kept last: numbers only rise."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_KEPT", 8)
-        kept = Explanations()
-        places: dict[int, int] = {}
-        for number, explanation in sorted(given.items()):
-            kept.keep(number, explanation)
-            places[number % 8] = number
-        for number in range(42):
-            expected = given[number] if number in places.values() else None
-            assert kept.find(number) == expected
-        last = max(given, default=0)
-        latest = [(number, given[number]) for number in sorted(places.values(), reverse=True) if number > last - 8]
-        assert list(kept.latest()) == latest
+    kept = LatestRequests(kept=8)
+    places: dict[int, int] = {}
+    for number, explanation in sorted(given.items()):
+        kept.keep(number, explanation)
+        places[number % 8] = number
+    for number in range(42):
+        expected = given[number] if number in places.values() else None
+        assert kept.find(number) == expected
+    last = max(given, default=0)
+    latest = [(number, given[number]) for number in sorted(places.values(), reverse=True) if number > last - 8]
+    assert list(kept.latest()) == latest
 
 
 def test_ten_thousand_requests_take_two_megabytes() -> None:
-    kept = Explanations()
+    kept = LatestRequests()
     tracemalloc.start()
     try:
         for number in range(10**9, 10**9 + 30_000):
@@ -77,7 +74,7 @@ def test_ten_thousand_requests_take_two_megabytes() -> None:
 
 def test_refusals_and_failed_attempts_take_half_as_much() -> None:
     """One refusal in words is told to many requests, each in a text of its own; attempts differ in their durations."""
-    kept = Explanations()
+    kept = LatestRequests()
     tracemalloc.start()
     try:
         for number in range(1, 30_001):
