@@ -34,7 +34,7 @@ from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.losses import accept_loss
 from clauseway.app.usage.recovering import copies_in, recover
 from clauseway.app.usage.sealing import seal
-from clauseway.gateway.request.issued import ISSUED_FILE
+from clauseway.gateway.request.resource_index import INDEX_FILE
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.metering import RequestId, Status
 from clauseway.storage import Control
@@ -552,7 +552,7 @@ def test_what_was_claimed_at_the_moment_is_metered_once(home: Home, tmp_path: Pa
     """Two batches were claimed by requests of the gateway: the usage of the first is in its journal."""
     directory = home.spools / "gateway"
     identity = spool.identify(directory).hex()
-    index = directory / ISSUED_FILE
+    index = directory / INDEX_FILE
     ids = [str(RequestId(9, number)) for number in (3, 999)]
     with closing(sqlite3.connect(index)) as database:
         database.execute(
@@ -569,7 +569,7 @@ def test_what_was_claimed_at_the_moment_is_metered_once(home: Home, tmp_path: Pa
     back_up(home, tmp_path / "backup")
     second = Home(tmp_path / "second")
     restore(tmp_path / "backup", second, GONE)
-    with closing(sqlite3.connect(second.spools / "gateway" / ISSUED_FILE)) as database:
+    with closing(sqlite3.connect(second.spools / "gateway" / INDEX_FILE)) as database:
         pending = dict(database.execute("SELECT identifier, pending FROM issued"))
     assert pending == {"batch_1": 0, "batch_2": 1}
 

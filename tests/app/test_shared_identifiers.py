@@ -10,10 +10,10 @@ import pytest
 
 from clauseway.app.customers import shared_identifiers
 from clauseway.app.customers.shared_identifiers import SharedIdentifiers
-from clauseway.gateway.request.issued import IssuedIndex, IssuedResource
-from clauseway.gateway.request.issued_to_share import note_nothing
 from clauseway.gateway.request.lifecycle import ignore_outcome
-from clauseway.gateway.request.other_homes import FindResources, ListResources
+from clauseway.gateway.request.resource_index import IndexedResource, ResourceIndex
+from clauseway.gateway.request.resources_to_share import note_nothing
+from clauseway.gateway.request.shared_index import FindResources, ListResources
 from clauseway.metering import Buyer
 from clauseway.storage import Control
 from clauseway.storage.control.engines import Place
@@ -38,13 +38,13 @@ class Homes:
             self._made[home] = SharedIdentifiers(home, self.index(home), self._shared)
         return self._made[home]
 
-    def issue(self, home: str, *issued: IssuedResource, forgotten: str = "", is_shared: bool = True) -> None:
+    def issue(self, home: str, *resources: IndexedResource, forgotten: str = "", is_shared: bool = True) -> None:
         """Write to a home's index, as one of its gateways does."""
 
         async def write() -> None:
             announcing = Immediately() if is_shared else None
-            index = IssuedIndex(self.index(home), asyncio.get_running_loop(), announcing=announcing)
-            index.add(issued, ignore_outcome)
+            index = ResourceIndex(self.index(home), asyncio.get_running_loop(), announcing=announcing)
+            index.add(resources, ignore_outcome)
             if forgotten:
                 index.forget(forgotten, ignore_outcome)
             index.flush()
@@ -52,19 +52,19 @@ class Homes:
 
         asyncio.run(write())
 
-    def find(self, home: str, *names: str, buyer: Buyer = OURS) -> list[IssuedResource] | None:
+    def find(self, home: str, *names: str, buyer: Buyer = OURS) -> list[IndexedResource] | None:
         question = FindResources(organisation=buyer.organisation, project=buyer.project, identifiers=names)
         answer = self.of(home).find(msgspec.json.encode(question))
-        return msgspec.json.decode(answer, type=list[IssuedResource] | None)
+        return msgspec.json.decode(answer, type=list[IndexedResource] | None)
 
-    def listed(self, home: str, after: IssuedResource | None = None, **members: object) -> list[str]:
+    def listed(self, home: str, after: IndexedResource | None = None, **members: object) -> list[str]:
         question = ListResources(
             organisation="acme", project="p", endpoint=FILES, deployments=("azure-1", "azure-2"), count=10
         )
         if after is not None:
             members |= {"after_ns": after.created_ns, "after_identifier": after.identifier}
         asked = msgspec.json.encode(msgspec.structs.replace(question, **members))
-        rows = msgspec.json.decode(self.of(home).made(asked), type=list[IssuedResource])
+        rows = msgspec.json.decode(self.of(home).made(asked), type=list[IndexedResource])
         return [row.identifier for row in rows]
 
     def close(self) -> None:
@@ -78,9 +78,9 @@ class Immediately:
         step()
 
 
-def resource(name: str, second: int = 1, buyer: Buyer = OURS, **members: object) -> IssuedResource:
-    issued = IssuedResource(name, buyer, "azure-1", "gpt-5.5", FILES, 17, second * 10**9, pending=False)
-    return msgspec.structs.replace(issued, **members)
+def resource(name: str, second: int = 1, buyer: Buyer = OURS, **members: object) -> IndexedResource:
+    made = IndexedResource(name, buyer, "azure-1", "gpt-5.5", FILES, 17, second * 10**9, pending=False)
+    return msgspec.structs.replace(made, **members)
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from gateway_rig import AUTHORIZED, PATIENCE_S, PRODUCT, Connection, Received, Rig
 from recorded import IDENTIFIER, Exchange, exchanges
-from test_gateway_issued import ACME, Index, row
+from test_resource_index import ACME, Index, row
 
 from clauseway.gateway.clouds.reports import responses_units_in
 from clauseway.gateway.plan import Epoch, Route
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
-from clauseway.gateway.request.issued import ISSUED_FILE
+from clauseway.gateway.request.resource_index import INDEX_FILE
 from clauseway.gateway.wire.streams import EventStream
 from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.metering import Deployment, Unit
@@ -105,7 +105,7 @@ class Player:
 
     def _issue(self) -> None:
         """Let what the recordings follow be made here: their beginnings were not all recorded."""
-        index = Index(self.rig.spool / ISSUED_FILE)
+        index = Index(self.rig.spool / INDEX_FILE)
         paths = {match[2] for exchange in EXCHANGES if (match := IDENTIFIER.match(exchange.path))}
         bodies = {str(exchange.asked.get("previous_response_id") or "resp_1") for exchange in EXCHANGES}
         for identifier in sorted(paths | bodies):

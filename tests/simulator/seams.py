@@ -27,7 +27,7 @@ from clauseway import spool
 from clauseway.app.customers import leasing
 from clauseway.app.usage import recovering
 from clauseway.gateway.process import journals, server
-from clauseway.gateway.request import issued, shared
+from clauseway.gateway.request import resource_index, shared
 from clauseway.gateway.transport import timers
 from clauseway.spool import copier, follower, writer
 from clauseway.storage.control import engines
@@ -125,10 +125,10 @@ def _holders_of_clocks(_: int) -> list[tuple[Any, str, str]]:
 
 def _threads_and_sockets(world: World, network: Network, replaced: Replaced) -> None:
     threads, queues = threading_of(world), queue_of(world)
-    for module in (writer, follower, leasing, issued):
+    for module in (writer, follower, leasing, resource_index):
         replaced.set(module, "threading", threads)
     replaced.set(writer, "SimpleQueue", queues)
-    replaced.set(issued, "queue", SimpleNamespace(SimpleQueue=queues))
+    replaced.set(resource_index, "queue", SimpleNamespace(SimpleQueue=queues))
     replaced.set(copier, "socket", socket_of(world, network))
     replaced.set(follower, "socket", socket_of(world, network))
 

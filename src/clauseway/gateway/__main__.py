@@ -47,9 +47,10 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
         help="file that keeps requests that no cloud answered, up to some megabytes",
     )
     parser.add_argument(
-        "--issued",
+        "--issued",  # after an upgrade, a parent of the former version starts this one
+        dest="resource_index",
         type=Path,
-        help="file of identifiers that workers share; by default one beside the journal",
+        help="file of the resource index that workers share; by default one beside the journal",
     )
     parser.add_argument(
         "--listener", type=int, help="file descriptor of a socket that listens, instead of --port"
@@ -71,8 +72,8 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
     parser.add_argument(
         "--shares-limits",
         action="store_true",
-        help="lease shares of limits by the minute, and share what is issued: gateways elsewhere "
-        "keep the same limits and know the same objects",
+        help="lease shares of limits by the minute, and share the resource index: gateways "
+        "elsewhere keep the same limits and know the same objects",
     )
     options = vars(parser.parse_args(arguments))
     return ProcessOptions(**options | {"worker": Worker(*options["worker"])})

@@ -26,11 +26,11 @@ from clauseway.app.books.backups import (
     CONTROL,
     FORMAT,
     HASH_KEY,
-    ISSUED,
     JOURNALS,
     KEYS,
     LAKE,
     OF_THE_HOME,
+    RESOURCE_INDEX,
     SMALL_FILES,
     SUMS,
     About,
@@ -44,7 +44,7 @@ from clauseway.app.usage.losses import instant
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import force_folder, write_whole
 from clauseway.files.counted_copies import FileContent, content_of, copy_hashed
-from clauseway.gateway.request.issued import ISSUED_FILE
+from clauseway.gateway.request.resource_index import INDEX_FILE
 from clauseway.storage import Control
 from clauseway.storage.control.audit import head_of
 from clauseway.storage.control.copying import snapshot, snapshot_of_file, stand_alone
@@ -282,10 +282,10 @@ def _copy_journals(home: Home, copier: _Copier) -> tuple[BackedUpJournal, ...]:
     """
     directories = sorted(path for path in home.spools.glob("*") if path.is_dir())
     copied = [_copy_journal(directory, copier) for directory in directories]
-    issued = home.gateway_journal(0) / ISSUED_FILE
-    if issued.exists():
-        snapshot_of_file(issued, copier.place(ISSUED))
-        copier.made(ISSUED)
+    index = home.gateway_journal(0) / INDEX_FILE
+    if index.exists():
+        snapshot_of_file(index, copier.place(RESOURCE_INDEX))
+        copier.made(RESOURCE_INDEX)
     return tuple(journal for journal in copied if journal is not None)
 
 

@@ -23,7 +23,7 @@ from clauseway.values import NOT_JSON, InvalidInput, Problem
 FORMAT = 1
 SUMS, ABOUT = "SHA256SUMS", "backup.json"
 CONTROL, LAKE, JOURNALS, AGREEMENTS = "control.db", "lake", "journals", "agreements"
-ISSUED = f"{JOURNALS}/issued.db"
+RESOURCE_INDEX = f"{JOURNALS}/issued.db"
 HASH_KEY, KEYS = "hash.key", "keys"
 SMALL_FILES = ("clauseway.toml", "party-keys.json")
 # What a home can make again, what belongs to its place or its machine, and what a backup takes under

@@ -26,11 +26,11 @@ from clauseway.app.books.backups import (
     AGREEMENTS,
     CONTROL,
     HASH_KEY,
-    ISSUED,
     JOURNALS,
     KEYS,
     LAKE,
     OF_THE_HOME,
+    RESOURCE_INDEX,
     SMALL_FILES,
     Backup,
     damaged,
@@ -45,7 +45,7 @@ from clauseway.app.usage.recovering import end_open_attempts
 from clauseway.app.usage.sealing import seal
 from clauseway.files import force_folder
 from clauseway.files.counted_copies import copy_hashed
-from clauseway.gateway.request.issued import ISSUED_FILE, IssuedIndex
+from clauseway.gateway.request.resource_index import INDEX_FILE, ResourceIndex
 from clauseway.metering import RequestId
 from clauseway.spool.segments import list_segments
 from clauseway.spool.writer import close_copy
@@ -192,8 +192,8 @@ def _refuse_damaged_database(backup: Backup, part: Home) -> None:
 def _place(backup: Backup, name: str) -> str:
     """Return where a file of a backup lies in the home; empty for a file that no backup holds."""
     folder, _, rest = name.partition("/")
-    if name == ISSUED:
-        return f"spool/gateway/{ISSUED_FILE}"
+    if name == RESOURCE_INDEX:
+        return f"spool/gateway/{INDEX_FILE}"
     if folder == JOURNALS:
         journal, _, file = rest.partition("/")
         restored = _restored_names(backup).get(journal, "")
@@ -318,7 +318,7 @@ def _taken_over(
         end_open_attempts(part, journal, journal.with_name(f"{journal.name}-ends"))
         for journal in journals
     )
-    index = part.spools / "gateway" / ISSUED_FILE
+    index = part.spools / "gateway" / INDEX_FILE
     if index.exists():
         asyncio.run(_decide_claims(index, journals))
     seal(part)
@@ -399,13 +399,15 @@ async def _decide_claims(index: Path, journals: Sequence[Path]) -> None:
         identity = spool.identity_of(journal)
         if identity is None:
             continue
-        issued = IssuedIndex(index, loop, identity.hex())
-        claims = issued.claims()
+        resource_index = ResourceIndex(index, loop, identity.hex())
+        claims = resource_index.claims()
         asked = {request: RequestId.parse(request) for request in claims.values()}
         recorded = spool.unended(journal, asked.values()).recorded
-        issued.resolve(claims, {request for request, name in asked.items() if name in recorded})
-        issued.flush()
-        issued.close()
+        resource_index.resolve(
+            claims, {request for request, name in asked.items() if name in recorded}
+        )
+        resource_index.flush()
+        resource_index.close()
 
 
 def _appear(part: Path, root: Path) -> None:

@@ -21,9 +21,9 @@ from sqlalchemy.exc import DBAPIError
 
 from clauseway.app.customers.leasing import AnswerQuestion
 from clauseway.app.opening.home import Home
-from clauseway.gateway.request.issued import ISSUED_FILE, IssuedResource
-from clauseway.gateway.request.issued_to_share import IssuedToShare, ToShare, note_nothing
-from clauseway.gateway.request.other_homes import SILENT_S, FindResources, ListResources
+from clauseway.gateway.request.resource_index import INDEX_FILE, IndexedResource
+from clauseway.gateway.request.resources_to_share import ResourcesToShare, ToShare, note_nothing
+from clauseway.gateway.request.shared_index import SILENT_S, FindResources, ListResources
 from clauseway.metering import Buyer
 from clauseway.storage import Control
 from clauseway.storage.customers.issued_resources import IssuedResources, ResourceRow
@@ -36,7 +36,7 @@ _LIST: Final = msgspec.json.Decoder(ListResources)
 
 def index_of(home: Home) -> Path:
     """Return the file of identifiers: it stays where the first worker's journal is."""
-    return home.gateway_journal(0) / ISSUED_FILE
+    return home.gateway_journal(0) / INDEX_FILE
 
 
 @contextlib.contextmanager
@@ -91,7 +91,7 @@ class SharedIdentifiers:
 
     def __init__(self, home: str, index: Path, shared: IssuedResources) -> None:
         self._home, self._index, self._shared = home, index, shared
-        self._to_share: IssuedToShare | None = None
+        self._to_share: ResourcesToShare | None = None
         self._one_copy = threading.Lock()
 
     def copy(self, _body: bytes = b"") -> bytes:
@@ -100,7 +100,7 @@ class SharedIdentifiers:
             # No gateway of the home has begun as long as there is no file.
             if self._to_share is None and not self._index.exists():
                 return b"{}"
-            self._to_share = to_share = self._to_share or IssuedToShare(self._index)
+            self._to_share = to_share = self._to_share or ResourcesToShare(self._index)
             while noted := to_share.waiting(_AT_ONCE_MAX):
                 added = [_row(note.resource) for note in noted if note.resource is not None]
                 self._shared.change(added, [note.identifier for note in noted if _is_lost(note)])
@@ -163,7 +163,7 @@ def _is_lost(note: ToShare) -> bool:
     return note.resource is None
 
 
-def _row(resource: IssuedResource) -> ResourceRow:
+def _row(resource: IndexedResource) -> ResourceRow:
     buyer = resource.buyer
     return ResourceRow(
         identifier=resource.identifier,
@@ -182,9 +182,9 @@ def _row(resource: IssuedResource) -> ResourceRow:
     )
 
 
-def _resource(row: ResourceRow) -> IssuedResource:
+def _resource(row: ResourceRow) -> IndexedResource:
     """Return a resource as other homes know it: what is pending is metered by its own home."""
-    return IssuedResource(
+    return IndexedResource(
         identifier=row.identifier,
         buyer=Buyer(row.organisation, row.project, row.key_id, row.seller, row.segment),
         deployment=row.deployment,

@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from clauseway.gateway.request.issued import IssuedRow
 from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, ignore_outcome
-from clauseway.gateway.request.other_homes import ListedIndex, OwnIndex
 from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.resource_index import ListedResource
 from clauseway.gateway.request.resources import GONE, Resources
 from clauseway.gateway.request.selection import Selector, not_made_here, objects_unknown
 from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.request.shared_index import HomeIndex, ProjectIndex
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.wire.errors import (
@@ -111,7 +111,7 @@ class MergedList:
         self._retrieve = BY_NAME[operation.name.replace(".list", ".retrieve")]
         self._query = query
         self._selector = selector
-        self._index: ListedIndex = shared.other_homes or OwnIndex(shared.issued)
+        self._index: ProjectIndex = shared.shared_index or HomeIndex(shared.resource_index)
         # The accounts, by the deployments on them.
         self._places: dict[str, Candidate] = {}
 
@@ -162,21 +162,21 @@ class MergedList:
         }
         return msgspec.json.encode(frame)
 
-    async def _row(self, identifier: str) -> IssuedRow:
-        issued = await self._index.find(self._customer.buyer, identifier)
-        if issued is None:
+    async def _row(self, identifier: str) -> ListedResource:
+        resource = await self._index.find(self._customer.buyer, identifier)
+        if resource is None:
             raise not_made_here(identifier, param="after")
-        return IssuedRow(issued.identifier, issued.deployment, issued.created_ns)
+        return ListedResource(resource.identifier, resource.deployment, resource.created_ns)
 
-    async def _objects(self, page: Page, rows: Sequence[IssuedRow]) -> dict[str, bytes]:
+    async def _objects(self, page: Page, rows: Sequence[ListedResource]) -> dict[str, bytes]:
         """Return the objects of rows, by identifier, as far as they still exist. Raises Refused."""
-        by_place: dict[str, list[IssuedRow]] = {}
+        by_place: dict[str, list[ListedResource]] = {}
         for row in rows:
             by_place.setdefault(self._places[row.deployment].target.name, []).append(row)
         parts = await asyncio.gather(*[self._part(page, some) for some in by_place.values()])
         return {identifier: written for part in parts for identifier, written in part.items()}
 
-    async def _part(self, page: Page, rows: Sequence[IssuedRow]) -> dict[str, bytes]:
+    async def _part(self, page: Page, rows: Sequence[ListedResource]) -> dict[str, bytes]:
         """Return the objects of rows that lie on one account."""
         place = self._places[rows[0].deployment]
         there = tuple([name for name, other in self._places.items() if other is place])
@@ -222,7 +222,7 @@ class MergedList:
             )
             for name, (status, body) in zip(some, answers, strict=True):
                 if status in GONE:
-                    self._shared.issued.forget(name, ignore_outcome)
+                    self._shared.resource_index.forget(name, ignore_outcome)
                     continue
                 self._check(place, status, body)
                 objects[name] = body
@@ -236,8 +236,8 @@ class MergedList:
         """Return whether an object has what the list is narrowed to. A model is known by the name
         that the project asked for, and by the one that its cloud tells."""
         listed = _decode_listed(written)
-        issued = self._shared.issued.find(identifier) if page.model else None
-        models = (listed.model, issued.model if issued is not None else "")
+        resource = self._shared.resource_index.find(identifier) if page.model else None
+        models = (listed.model, resource.model if resource is not None else "")
         metadata = listed.metadata or {}
         return (
             page.purpose in ("", listed.purpose)
@@ -261,10 +261,10 @@ class MergedList:
         """Status and body of an answer."""
         shared = self._shared
         call = operation.call(identifier.encode(), query, b"")
-        issued = shared.issued.find(identifier) if identifier else None
+        resource = shared.resource_index.find(identifier) if identifier else None
         request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", "")
         client = _Reader(shared.loop.create_future())
-        resources = Resources(self._customer, request, issued)
+        resources = Resources(self._customer, request, resource)
         Lifecycle(
             client,
             shared,

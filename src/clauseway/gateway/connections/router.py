@@ -325,9 +325,9 @@ class Router:
         shared, operation = self._shared, request_line.operation
         event_ns = shared.clock()
         selector = Selector(shared, customer, incoming.cloud, event_ns)
-        own = shared.issued.deployments(customer.buyer, operation.lists)
+        own = shared.resource_index.deployments(customer.buyer, operation.lists)
         # An unknown cloud is refused here, whatever was made.
-        if not selector.holders(own) and shared.other_homes is None:
+        if not selector.holders(own) and shared.shared_index is None:
             return response(200, EMPTY_LIST, shared.plan_line + client.head_lines)
         call, forwarded = operation.call(b"", request_line.query, b""), b"".join(incoming.forwarded)
         request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")

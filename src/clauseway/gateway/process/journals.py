@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clauseway.gateway.plan.steps import whole
-from clauseway.gateway.request.issued import ISSUED_FILE, Announcing, IssuedIndex
+from clauseway.gateway.request.resource_index import INDEX_FILE, Announcing, ResourceIndex
 from clauseway.metering import RequestId, Status
 from clauseway.spool import OpenAttempt, SpoolWriter, pack_usage_fields, reading_unended
 
@@ -35,7 +35,7 @@ class OpenedJournal(NamedTuple):
 
     boot: int
     spool: SpoolWriter
-    issued: IssuedIndex
+    resource_index: ResourceIndex
     ending: Generator[None, None, None]
 
 
@@ -69,15 +69,17 @@ def open_journal(
     `announcing` has copied what is added to it. Raises OSError."""
     boot = secrets.randbits(_UINT63)
     spool = spool_factory(directory, loop, boot=boot)
-    issued = IssuedIndex(index or directory / ISSUED_FILE, loop, spool.identity, announcing)
+    resource_index = ResourceIndex(
+        index or directory / INDEX_FILE, loop, spool.identity, announcing
+    )
     # Taken before anybody is served: later claims are this process's own.
-    claims = issued.claims()
-    ending = _end_unended(directory, spool, issued, claims)
-    return OpenedJournal(boot, spool, issued, ending)
+    claims = resource_index.claims()
+    ending = _end_unended(directory, spool, resource_index, claims)
+    return OpenedJournal(boot, spool, resource_index, ending)
 
 
 def _end_unended(
-    directory: Path, spool: SpoolWriter, issued: IssuedIndex, claims: dict[str, str]
+    directory: Path, spool: SpoolWriter, resource_index: ResourceIndex, claims: dict[str, str]
 ) -> Generator[None, None, None]:
     """Attempts that a dead process left open are lost from here on, and its claims are decided.
 
@@ -89,16 +91,16 @@ def _end_unended(
     unended = yield from reading_unended(directory, first_own, asked.values())
     write_lost(spool, unended.attempts)
     recorded = {request for request, name in asked.items() if name in unended.recorded}
-    issued.resolve(claims, recorded)
+    resource_index.resolve(claims, recorded)
 
 
 async def end_journal(directory: Path, index: Path) -> None:
     """End what is open in a journal that no process writes any more. Raises OSError."""
-    _, spool, issued, ending = open_journal(directory, index, asyncio.get_running_loop())
+    _, spool, resource_index, ending = open_journal(directory, index, asyncio.get_running_loop())
     whole(ending)
-    issued.flush()
+    resource_index.flush()
     await spool.close()
-    issued.close()
+    resource_index.close()
     if spool.failure is not None:
         raise spool.failure
 

@@ -41,10 +41,10 @@ from clauseway.gateway.process.logs import AccessLog, LogQueue
 from clauseway.gateway.process.presenting import Presenting
 from clauseway.gateway.process.refused import RefusedRequests
 from clauseway.gateway.process.reporting import Reporter
-from clauseway.gateway.request.issued import IssuedIndex
-from clauseway.gateway.request.other_homes import OtherHomes
 from clauseway.gateway.request.pending import Poller
+from clauseway.gateway.request.resource_index import ResourceIndex
 from clauseway.gateway.request.shared import Shared, Watcher, Worker
+from clauseway.gateway.request.shared_index import SharedIndex
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.opening import opening
 from clauseway.gateway.routing.quotas import Memory
@@ -74,8 +74,8 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     parent_pipe: int | None = None
     # By a factory: compiled, a record is not known to be frozen.
     worker: Worker = msgspec.field(default_factory=Worker)
-    shares_limits: bool = False  # also with gateways elsewhere, and what is issued
-    issued: Path | None = None  # the index of identifiers, where workers share one
+    shares_limits: bool = False  # also with gateways elsewhere, and the resource index
+    resource_index: Path | None = None  # its file, where workers share one
     # Sockets that listen already, of whoever started us.
     listener: int | None = None
     metrics_listener: int | None = None
@@ -130,13 +130,13 @@ class Server:
         loop, limits = asyncio.get_running_loop(), self._options.limits or self._settings.limits
         self._provide_descriptors(limits)
         listener = self._listener = Listener(options.host, options.port, options.listener)
-        self._other_homes = OtherHomes(loop) if options.shares_limits else None
-        boot, spool, issued, ending = open_journal(
-            options.spool, options.issued, loop, self._spool_factory, self._other_homes
+        self._shared_index = SharedIndex(loop) if options.shares_limits else None
+        boot, spool, resource_index, ending = open_journal(
+            options.spool, options.resource_index, loop, self._spool_factory, self._shared_index
         )
         spool.hold_s = limits.journal_hold_s
         copy_journal(spool, options.spool, boot, settings.journal, lines, self.stop)
-        shared = await self._share(opened, boot, spool, issued)
+        shared = await self._share(opened, boot, spool, resource_index)
         await listener.open(loop, self._client, settings.tls, limits.head_s)
         metrics = await self._serve_metrics(settings.telemetry)
         control = (
@@ -164,7 +164,7 @@ class Server:
         lines.event("stopped", requests=shared.counts.started, cut_off=cut_off)
 
     async def _share(
-        self, opened: Opened, boot: int, spool: SpoolWriter, issued: IssuedIndex
+        self, opened: Opened, boot: int, spool: SpoolWriter, resource_index: ResourceIndex
     ) -> Shared:
         """Make what all connections share, with the tables of a plan; nobody is answered yet."""
         options, settings, loop = self._options, self._settings, asyncio.get_running_loop()
@@ -184,13 +184,21 @@ class Server:
             simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
         )
         shared = self._shared = Shared(
-            loop, tables, spool, clock, limits, boot, self._allowances, issued, options.worker
+            loop,
+            tables,
+            spool,
+            clock,
+            limits,
+            boot,
+            self._allowances,
+            resource_index,
+            options.worker,
         )
         if options.worker.count > 1:
             shared.siblings = options.control
-        shared.other_homes = self._other_homes
-        if self._other_homes is not None:
-            self._other_homes.index = issued
+        shared.shared_index = self._shared_index
+        if self._shared_index is not None:
+            self._shared_index.index = resource_index
         self._poller = Poller(shared)
         self._reporter = Reporter(shared, self._health, self._lines)
         self._access = AccessLog(self._lines, settings.log.access, boot, self._knows_model)
@@ -219,16 +227,16 @@ class Server:
         """Close what all connections shared: each after all that may still write to it."""
         shared = self._shared
         await asyncio.wait((self._ending,))
-        shared.issued.flush()
+        shared.resource_index.flush()
         await asyncio.sleep(0)  # who waits for it records what it metered
         await shared.holds.close()
         await self._allowances.close()
         self._lease_server.close()
-        if self._other_homes is not None:
-            self._other_homes.close()
+        if self._shared_index is not None:
+            self._shared_index.close()
         self._presenting.close()
         await shared.spool.close()
-        shared.issued.close()
+        shared.resource_index.close()
         if self._refused is not None:
             self._refused.close()
 
@@ -320,8 +328,8 @@ class Server:
         )
         self._presenting.reload(tables.targets)
         self._lease_server.reload(opened.plan.leases)
-        if self._other_homes is not None:
-            self._other_homes.socket = opened.plan.usage
+        if self._shared_index is not None:
+            self._shared_index.socket = opened.plan.usage
         self._allowances.turn_to(opened)
         return tables
 

@@ -8,9 +8,9 @@
     failures    the meaning of a cloud's refusal
     absent_paths   refusals of a server that does not have a path
     batch_contents  what a file's lines ask for, and what they may cost
-    issued      the index of identifiers: which deployment issued each, and to whom
-    issued_to_share  what of it is to be copied to where other homes find it
-    other_homes  identifiers that other homes issued, where homes share a database
+    resource_index  on which deployment each stateful resource lies, and whose it is
+    resources_to_share  its rows that are to be copied to where other homes find them
+    shared_index  the resources of all homes that share a database
     pending     asks for what nobody comes back for; holds: what stays reserved until then
     explanations  why the latest requests went where they went
     refusals    answers where no cloud was asked

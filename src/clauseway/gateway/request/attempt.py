@@ -26,7 +26,7 @@ from clauseway.gateway.request.failures import (
     is_suspect,
 )
 from clauseway.gateway.request.holds import Reservation
-from clauseway.gateway.request.issued import IssuedResource
+from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.routing_tables import Customer
@@ -118,7 +118,7 @@ class Attempt(Receiver):
     _has_reconnected = False  # sent again, because the kept connection was closed
     _has_renewed = False  # the credential was refused and renewed
     # The resource that the answer made, if its usage is known only at the resource's end.
-    pending_resource: IssuedResource | None = None
+    pending_resource: IndexedResource | None = None
     _sent_head_writer: HeadWriter | None = None  # it wrote the credential that was sent
 
     def __init__(
@@ -682,22 +682,22 @@ class Attempt(Receiver):
             self._tokens,
         )
 
-    def record_resource_end(self, issued: IssuedResource, units: Units, status: Status) -> None:
+    def record_resource_end(self, resource: IndexedResource, units: Units, status: Status) -> None:
         """Write the usage record to the journal: the usage of a pending resource whose end this
         attempt has seen. Record it for the key that made the resource."""
         owner, customer = self._owner, self._owner.customer
         shared, target, reserved = owner.shared, self.candidate.target, self.reserved
         charge = self._charge_and_append(
-            status, self.status, units, shared.spool.label(issued.buyer)
+            status, self.status, units, shared.spool.label(resource.buyer)
         )
         # Do not count a batch's tokens in the minute in which it ends.
-        tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
+        tokens = 0 if resource.endpoint == BATCHES.code else self._tokens
         # The charge ends the reservation that is kept for the resource. If none is kept, because the
         # resource was made before a restart, the charge counts against the key of this request,
         # because the money is spent.
         own_charge, own_tokens = charge, tokens
         if self.pending_resource is None and shared.holds.end_reservation(
-            issued.identifier, charge, tokens
+            resource.identifier, charge, tokens
         ):
             own_charge, own_tokens = 0, 0
         if customer.allowance is not None:

@@ -23,7 +23,7 @@ from time import time, time_ns
 from typing import Final, NamedTuple
 
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
-from clauseway.gateway.request.issued import Hold, IssuedIndex
+from clauseway.gateway.request.resource_index import Hold, ResourceIndex
 
 _AT_ONCE_MAX: Final = 256
 _AGAIN_S: Final = 5.0
@@ -51,11 +51,11 @@ class Holds:
     """Reservations by the identifier of the pending resource."""
 
     def __init__(
-        self, loop: AbstractEventLoop, allowances: Allowances, issued: IssuedIndex
+        self, loop: AbstractEventLoop, allowances: Allowances, resource_index: ResourceIndex
     ) -> None:
         self._loop = loop
         self._allowances = allowances
-        self._issued = issued
+        self._resource_index = resource_index
         self._reservations: dict[str, Reservation] = {}
         self._task: Task[None] | None = None
         self._again_s: dict[tuple[str, bool], float] = {}
@@ -85,11 +85,11 @@ class Holds:
             if reservation.outlives_process:
                 # Booked here; should the lease server have heard of it after all, it has come to
                 # nothing there.
-                self._issued.hold_ended(identifier, 0)
+                self._resource_index.hold_ended(identifier, 0)
             return True
-        if not self._issued.is_held(identifier):
+        if not self._resource_index.is_held(identifier):
             return False
-        self._issued.hold_ended(identifier, charged)
+        self._resource_index.hold_ended(identifier, charged)
         return True
 
     def drop(self, identifier: str) -> None:
@@ -134,7 +134,7 @@ class Holds:
         await self._transfer_all()
         self._drop_ended_elsewhere(now_s)
         self._again_s = {step: due_s for step, due_s in self._again_s.items() if due_s > now_s}
-        for hold in self._issued.open_holds(_AT_ONCE_MAX):
+        for hold in self._resource_index.open_holds(_AT_ONCE_MAX):
             if hold.charged < 0 and hold.created_ns > time_ns() - _ORPHANED_NS:
                 continue
             step = hold.identifier, hold.charged >= 0
@@ -145,7 +145,7 @@ class Holds:
         """Drop reservations of resources whose end another worker metered. Each call looks at some
         of them, in turn."""
         looked_at = list(self._reservations)[:_LOOKED_AT_MAX]
-        pending = self._issued.still_pending(looked_at) if looked_at else set()
+        pending = self._resource_index.still_pending(looked_at) if looked_at else set()
         for identifier in looked_at:
             # To the end of the order, so that all are looked at in turn.
             self._reservations[identifier] = self._reservations.pop(identifier)
@@ -175,7 +175,7 @@ class Holds:
         if await self._allowances.transfer(
             slices, reservation.picodollars, _holder(identifier), int(time())
         ):
-            self._issued.hold_kept(identifier)
+            self._resource_index.hold_kept(identifier)
         else:
             self._reservations[identifier] = reservation
 
@@ -186,11 +186,11 @@ class Holds:
             done = await self._allowances.end(hold.budgets, hold.charged, holder)
             if done:
                 self.drop(hold.identifier)  # where it ended while it could not be transferred
-                self._issued.forget_hold(hold.identifier)
+                self._resource_index.forget_hold(hold.identifier)
             return done
         done = await self._allowances.hold(hold.budgets, hold.picodollars, holder, int(time()))
         if done:
-            self._issued.hold_kept(hold.identifier)
+            self._resource_index.hold_kept(hold.identifier)
         return done
 
 

@@ -42,8 +42,8 @@ from clauseway.gateway.request.attempt import Attempt, AttemptOwner
 from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
 from clauseway.gateway.request.failures import Failure, retry_lines
 from clauseway.gateway.request.in_flight import Use
-from clauseway.gateway.request.issued import IssuedResource, OnWritten
 from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_failure
+from clauseway.gateway.request.resource_index import IndexedResource, OnWritten
 from clauseway.gateway.request.resources import ResourceEnd, Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, SkippedDeployment
@@ -104,7 +104,7 @@ class PreparedRequest(NamedTuple):
     selection: CandidateSelection = CandidateSelection(())
     request: UnderstoodRequest | None = None
     body: bytes = b""
-    named_resource: IssuedResource | None = None
+    named_resource: IndexedResource | None = None
 
 
 class Preparation(Protocol):
@@ -525,7 +525,7 @@ class Lifecycle(AttemptOwner):
         attempt.pending_resource = resources.row(attempt, background_id, pending=True)
         self._waiting_events = [framed]
         self.shared.holds.ids_read_by_clients.add(background_id)
-        self.shared.issued.add(
+        self.shared.resource_index.add(
             (attempt.pending_resource,), self._guarded(self._send_waiting_events)
         )
 
@@ -626,7 +626,7 @@ class Lifecycle(AttemptOwner):
             # The cloud has deleted the resource. If the index cannot remove its row, nothing
             # breaks: the cloud answers the next request with 404.
             finish = self._guarded(lambda _outcome: self._finish(last_bytes))
-            self.shared.issued.forget(resources.named_resource.identifier, finish)
+            self.shared.resource_index.forget(resources.named_resource.identifier, finish)
         else:
             self._finish_issuing(last_bytes, files)
 
@@ -635,7 +635,7 @@ class Lifecycle(AttemptOwner):
         resource_end: ResourceEnd,
         attempt: Attempt,
         last_bytes: bytes,
-        files: list[IssuedResource],
+        files: list[IndexedResource],
     ) -> None:
         """Claim the end of a pending resource and meter its usage, unless another request has
         claimed it.
@@ -651,7 +651,7 @@ class Lifecycle(AttemptOwner):
                 attempt.record_resource_end(
                     resource_end.resource, resource_end.units, resource_end.status
                 )
-                # The resource is marked as metered once the record is durable; see `issued` for a
+                # The resource is marked as metered once the record is durable; see `resource_index` for a
                 # process that dies before that.
                 shared.spool.notify_when_durable(_MeteredMarker(shared, identifier))
             else:
@@ -666,9 +666,9 @@ class Lifecycle(AttemptOwner):
                 self._finish_issuing(last_bytes, files)
 
         request_id = str(RequestId(shared.boot, self.number))
-        shared.issued.claim(identifier, request_id, self._guarded(on_claimed))
+        shared.resource_index.claim(identifier, request_id, self._guarded(on_claimed))
 
-    def _finish_issuing(self, last_bytes: bytes, rows: list[IssuedResource]) -> None:
+    def _finish_issuing(self, last_bytes: bytes, rows: list[IndexedResource]) -> None:
         """Finish once `rows`, one for each identifier in the answer, are durable in the index."""
         if not rows:
             self._finish(last_bytes)
@@ -683,7 +683,7 @@ class Lifecycle(AttemptOwner):
                 self.shared.holds.drop(row.identifier)
             self._answer_write_failure(outcome)
 
-        self.shared.issued.add(rows, self._guarded(on_written))
+        self.shared.resource_index.add(rows, self._guarded(on_written))
 
     def _guarded(self, step: OnWritten) -> OnWritten:
         """Return `step`, guarded: an exception raised in it ends the request. The event loop, which
@@ -1159,11 +1159,11 @@ class Lifecycle(AttemptOwner):
     def _cancel_attempts(self) -> None:
         """Meter the attempts under way and cancel them, and index the identifier that the client may
         have read."""
-        issued: IssuedResource | None = None
+        resource: IndexedResource | None = None
         for attempt in self._attempts_under_way:
             stream, resources = attempt.stream, self._resources
             if resources is not None and stream is not None and attempt.has_content:
-                issued = resources.row_of_stream(attempt, stream)
+                resource = resources.row_of_stream(attempt, stream)
             attempt.disconnect()
             attempt.candidate.target.health.cancelled()
             attempt.record_usage_until_now()
@@ -1171,8 +1171,8 @@ class Lifecycle(AttemptOwner):
                 self._note_ended(
                     attempt, Failure(_CALLED_OFF_WITHOUT_CLIENT, attempt.status), called_off=True
                 )
-        if issued is not None:
-            self.shared.issued.add((issued,), ignore_outcome)
+        if resource is not None:
+            self.shared.resource_index.add((resource,), ignore_outcome)
 
     def client_paused(self) -> None:
         """Stop reading from the cloud: the client does not take what was sent."""
@@ -1204,7 +1204,7 @@ class _MeteredMarker:
 
     def write_ended(self, error: OSError | None) -> None:
         if error is None:
-            self._shared.issued.mark_metered(self._identifier)
+            self._shared.resource_index.mark_metered(self._identifier)
 
 
 class _Nobody:
@@ -1227,7 +1227,7 @@ _NOBODY: Final = _Nobody()
 
 
 def ignore_outcome(_outcome: bool | OSError) -> None:
-    """Ignore whether the index of issued identifiers was changed: nobody waits for it."""
+    """Ignore whether the resource index was changed: nobody waits for it."""
 
 
 def _last_of_stream(events: bytes, chunked: bool) -> bytes:

@@ -3,15 +3,15 @@ they use all the same.
 
 A few at a time, in turn, off every request's way; of several workers, each asks for its own part.
 Each asking is a request like a client's, with its own attempt in the journal; the one that sees the
-end claims it and meters it (see `issued`). A resource that its cloud does not know any more is
+end claims it and meters it (see `resource_index`). A resource that its cloud does not know any more is
 recorded as an estimate. Resources on a deployment that is not configured now stay pending until it
 is again.
 """
 
 from time import time_ns
 
-from clauseway.gateway.request.issued import IssuedResource
 from clauseway.gateway.request.lifecycle import Lifecycle
+from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
@@ -45,22 +45,22 @@ class Poller:
         ):
             return
         self._due_s = now_s + period_s
-        resources = self._shared.issued.pending(_AT_ONCE_MAX, self._after)
+        resources = self._shared.resource_index.pending(_AT_ONCE_MAX, self._after)
         self._after = (
             (resources[-1].created_ns, resources[-1].identifier)
             if len(resources) == _AT_ONCE_MAX
             else (-1, "")
         )
         youngest_ns = time_ns() - int(period_s * 1e9)
-        for issued in resources:
+        for resource in resources:
             # A client that has just made it comes for it itself.
-            is_ours = self._shared.worker.attends(issued.identifier)
-            if issued.created_ns <= youngest_ns and is_ours:
-                self._ask_for(issued)
+            is_ours = self._shared.worker.attends(resource.identifier)
+            if resource.created_ns <= youngest_ns and is_ours:
+                self._ask_for(resource)
 
-    def _ask_for(self, issued: IssuedResource) -> None:
-        shared, identifier = self._shared, issued.identifier
-        holder = shared.tables.holder(issued.deployment, issued.model)
+    def _ask_for(self, resource: IndexedResource) -> None:
+        shared, identifier = self._shared, resource.identifier
+        holder = shared.tables.holder(resource.deployment, resource.model)
         # A client asks for it just now, and would meter the same end.
         if (
             holder is None
@@ -68,9 +68,9 @@ class Poller:
             or identifier in shared.holds.ids_read_by_clients
         ):
             return
-        operation = _ASKED_WITH[issued.endpoint]
+        operation = _ASKED_WITH[resource.endpoint]
         # No limits and no budget of the key: what it may cost was reserved when it was made.
-        customer = Customer(shared.spool.label(issued.buyer), 0, issued.buyer)
+        customer = Customer(shared.spool.label(resource.buyer), 0, resource.buyer)
         request = UnderstoodRequest(
             operation,
             operation.call(identifier.encode(), b"", b""),
@@ -78,11 +78,11 @@ class Poller:
             b"",
             b"",
             b"",
-            issued.model,
+            resource.model,
         )
         self._open.add(identifier)
         client = _Unheard(self._open, identifier)
-        resources = Resources(customer, request, issued)
+        resources = Resources(customer, request, resource)
         Lifecycle(
             client,
             shared,

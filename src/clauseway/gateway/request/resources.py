@@ -15,7 +15,7 @@ import msgspec
 
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.request.attempt import Attempt
-from clauseway.gateway.request.issued import Hold, IssuedResource
+from clauseway.gateway.request.resource_index import Hold, IndexedResource
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import WorstCase
 from clauseway.gateway.wire.batch_files import Batching, Upload
@@ -31,7 +31,7 @@ _BATCH_OUTPUT: Final = "batch_output"
 class ResourceEnd(NamedTuple):
     """The end of a pending resource, with its usage."""
 
-    resource: IssuedResource
+    resource: IndexedResource
     units: Units
     status: Status
 
@@ -44,7 +44,7 @@ class Resources:
         self,
         customer: Customer,
         request: UnderstoodRequest,
-        named_resource: IssuedResource | None = None,
+        named_resource: IndexedResource | None = None,
     ) -> None:
         self._customer = customer
         self._request = request
@@ -64,7 +64,7 @@ class Resources:
         """Replace the request by the one that its preparation made of it."""
         self._request = request
 
-    def name(self, resource: IssuedResource | None) -> None:
+    def name(self, resource: IndexedResource | None) -> None:
         """Let the request name a resource, which was looked up."""
         self.named_resource = resource
         self.is_about_named_resource = (
@@ -92,10 +92,10 @@ class Resources:
 
     # -- rows: which deployment made which resource, for whom
 
-    def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> IssuedResource:
+    def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> IndexedResource:
         request, deployment = self._request, attempt.candidate.target.name
         upload = request.properties if isinstance(request.properties, Upload) else None
-        return IssuedResource(
+        return IndexedResource(
             identifier=identifier,
             buyer=self._customer.buyer,
             deployment=deployment,
@@ -120,7 +120,7 @@ class Resources:
         budgets = tuple([budget_slice.id for budget_slice in slices])
         return Hold(identifier, budgets, worst_case.picodollars, time_ns()) if budgets else None
 
-    def row_of_answer(self, attempt: Attempt, body: bytes) -> IssuedResource | None:
+    def row_of_answer(self, attempt: Attempt, body: bytes) -> IndexedResource | None:
         """Return the row of the resource that a whole answer issued, if its cloud keeps it."""
         resource = resource_in(body) if self.keeps_resource else None
         return (
@@ -129,14 +129,14 @@ class Resources:
             else None
         )
 
-    def row_of_stream(self, attempt: Attempt, stream: Stream) -> IssuedResource | None:
+    def row_of_stream(self, attempt: Attempt, stream: Stream) -> IndexedResource | None:
         """Return the row of the resource that a stream created, if its cloud keeps it."""
         resource = stream.resource
         return (
             self.row(attempt, resource.id) if self.keeps_resource and resource is not None else None
         )
 
-    def files_of(self, status: int, body: bytes) -> list[IssuedResource]:
+    def files_of(self, status: int, body: bytes) -> list[IndexedResource]:
         """Return the rows of the files that the named batch produced."""
         named_resource, resource = self.named_resource, self._state_of_named(status, body)
         if named_resource is None or resource is None:
@@ -186,6 +186,6 @@ class Resources:
             )
         return ResourceEnd(resource, *attempt.units_of_stream()) if resource is not None else None
 
-    def _estimate(self, resource: IssuedResource) -> Units:
+    def _estimate(self, resource: IndexedResource) -> Units:
         """Estimate by the input only, because no output was ever seen."""
         return self._request.operation.estimate(resource.body_bytes, 0)

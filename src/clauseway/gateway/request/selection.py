@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from clauseway.gateway.request.batch_contents import LineGroup, batch_scale, decode_contents
-from clauseway.gateway.request.issued import IssuedResource
 from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, DeploymentChoice
 from clauseway.gateway.routing.routing_tables import Customer, header_line
@@ -40,7 +40,7 @@ class Selected(NamedTuple):
     knows it."""
 
     selection: CandidateSelection
-    named_resource: IssuedResource | None
+    named_resource: IndexedResource | None
     model: str
 
 
@@ -71,21 +71,21 @@ class Selector:
     async def look_up(self, identifiers: Sequence[str]) -> None:
         """Ask all homes that share the database for these identifiers. Then candidates can be
         selected by them. Raise Refused if the database cannot be reached."""
-        other_homes = self._shared.other_homes
-        assert other_homes is not None, "no other home has issued anything"
+        shared_index = self._shared.shared_index
+        assert shared_index is not None, "no other home shares the database"
         self._looked_up.update(identifiers)
         try:
-            await other_homes.look_up(self._customer.buyer, identifiers)
+            await shared_index.look_up(self._customer.buyer, identifiers)
         except OSError:
             raise objects_unknown() from None
 
-    def _find_resource(self, identifier: str) -> IssuedResource | None:
+    def _find_resource(self, identifier: str) -> IndexedResource | None:
         """Return a resource of the customer's project; None if there is none. Raise MadeElsewhere
         if other homes have to be asked first."""
-        resource = self._shared.issued.made_by(self._customer.buyer, identifier)
+        resource = self._shared.resource_index.made_by(self._customer.buyer, identifier)
         if (
             resource is None
-            and self._shared.other_homes is not None
+            and self._shared.shared_index is not None
             and identifier not in self._looked_up
         ):
             raise MadeElsewhere(identifier)
@@ -159,7 +159,7 @@ class Selector:
         if conversation and self._find_resource(conversation) is None:
             raise _no_such_conversation(conversation)
 
-    def _named_resource(self, identifiers: tuple[str, ...]) -> IssuedResource:
+    def _named_resource(self, identifiers: tuple[str, ...]) -> IndexedResource:
         """Return the first of the resources that a request names. Raise Refused if they do not all
         lie on one deployment."""
         resources = [self._require_resource(identifier) for identifier in identifiers]
@@ -171,7 +171,7 @@ class Selector:
             raise Refused(errors.MALFORMED_BODY, message)
         return resources[0]
 
-    def _require_resource(self, identifier: str) -> IssuedResource:
+    def _require_resource(self, identifier: str) -> IndexedResource:
         """Return a resource of the customer's project; those of other projects are refused as not
         found."""
         resource = self._find_resource(identifier)
@@ -179,7 +179,7 @@ class Selector:
             raise not_made_here(identifier)
         return resource
 
-    def _require_resource_of_path(self, request_line: RequestLine) -> IssuedResource:
+    def _require_resource_of_path(self, request_line: RequestLine) -> IndexedResource:
         """Return the resource that the path names. If it is unknown, raise Refused in OpenAI's
         words, as far as these are known."""
         identifier = request_line.identifier
@@ -220,10 +220,10 @@ class Selector:
             CandidateSelection((self._deployment_for_files(request_line.operation),)), None, ""
         )
 
-    def _select_for_batch(self, properties: Batching, file: IssuedResource) -> CandidateSelection:
+    def _select_for_batch(self, properties: Batching, file: IndexedResource) -> CandidateSelection:
         """Decide every request of an uploaded file again, for the key that creates the batch, and
         store the batch's worst case in `properties`. Raise Refused."""
-        written = self._shared.issued.contents(file.identifier)
+        written = self._shared.resource_index.contents(file.identifier)
         if not written:
             message = (
                 f"{file.identifier} was not uploaded here with purpose batch, so what it asks for was not decided. "

@@ -16,9 +16,9 @@ from clauseway.gateway.request.counters import Counts
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.holds import Holds
 from clauseway.gateway.request.in_flight import InFlight
-from clauseway.gateway.request.issued import IssuedIndex
 from clauseway.gateway.request.latest_requests import LatestRequests
-from clauseway.gateway.request.other_homes import OtherHomes
+from clauseway.gateway.request.resource_index import ResourceIndex
+from clauseway.gateway.request.shared_index import SharedIndex
 from clauseway.gateway.routing.health import RetryBudget
 from clauseway.gateway.routing.routing_tables import RoutingTables
 from clauseway.gateway.transport.timers import Wheel
@@ -82,7 +82,7 @@ class Shared:
         limits: Limits,
         boot: int,
         allowances: Allowances,
-        issued: IssuedIndex,
+        resource_index: ResourceIndex,
         worker: Worker,
     ) -> None:
         self.loop = loop
@@ -94,10 +94,10 @@ class Shared:
         # Our control socket, where other workers have theirs beside it.
         self.siblings: Path | None = None
         self.allowances = allowances
-        self.issued = issued
-        # The homes that share a database with this one; None if there can be none.
-        self.other_homes: OtherHomes | None = None
-        self.holds = Holds(loop, allowances, issued)
+        self.resource_index = resource_index
+        # The resources of all homes that share a database; None if no other home can.
+        self.shared_index: SharedIndex | None = None
+        self.holds = Holds(loop, allowances, resource_index)
         self.explanations = LatestRequests()
         self.retries = RetryBudget(limits.retries)
         self.wheel = Wheel(loop)

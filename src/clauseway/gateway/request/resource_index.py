@@ -1,22 +1,23 @@
-"""The index of identifiers: by which deployment issued, and to whom. Responses, files and batches
-live on one account only.
+"""The resource index: on which deployment each stateful resource lies, and whose it is. A response,
+a file or a batch lives on one account only, so a request that names one has to go there.
 
-A table in a file beside the journal (SQLite, from the standard library): written by a thread of its
-own, many rows to a commit, durable before the client gets the last byte of the answer that names
-the identifier. Workers on one machine share the file. A request that names no identifier never
-comes here.
+The index is a table in a file beside the journal (SQLite, from the standard library). A thread of
+its own writes it, many rows to a commit; a row is durable before the client gets the last byte of
+the answer that names the identifier. Workers on one machine share the file. A request that names no
+identifier never reads it.
 
-What a pending answer used (a response in the background, a batch) is metered by whoever sees its
-end first, once:
+The usage of a pending resource (a response in the background, a batch) is metered once, by the
+request that sees its end first:
 
     pending ──(claim, by one request)──▶ claimed ──(its usage record is durable)──▶ metered
 
-Where homes share a database, what is added or forgotten is also noted to be shared, in the same
-commit, and the process that runs this home copies it there (see `other_homes`). What is pending
-stays its own home's.
+A process that dies in between leaves a claim; the next process that writes its journal reads there
+whether the usage was recorded. INVARIANT: a claim names its journal, so no worker decides on
+another's.
 
-A process that dies in between leaves a claim; whoever writes its journal next reads there whether
-the usage was recorded. INVARIANT: a claim names its journal, so no worker decides on another's.
+Where homes share a database, the commit that adds or forgets a resource also notes it to be shared,
+and the process that runs this home copies it there (see `shared_index`). A pending resource is
+metered by its own home alone.
 """
 
 import errno
@@ -38,7 +39,8 @@ from clauseway.metering import Buyer
 # written.
 OnWritten = Callable[[bool | OSError], None]
 
-ISSUED_FILE = "issued.db"
+# Homes and backups hold files of this name, with a table `issued`: neither is renamed.
+INDEX_FILE = "issued.db"
 _REMEMBERED_MAX = 10_000  # most follow-up requests come soon
 _BATCH_MAX = 512
 _AGAIN_S = 1.0
@@ -138,12 +140,14 @@ class Hold(NamedTuple):
     charged: int = -1
 
 
-class IssuedResource(msgspec.Struct, frozen=True):
-    """An identifier and where it lies. `buyer` is whose key made it, `model` the name that the
-    client asked for, `endpoint` the code of the operation that made it, `body_bytes` how long the
-    request was. `pending`: its usage has not been metered yet. `created_ns`: nanoseconds since
-    1970. The `purpose` of a file and its `contents`, what was found in it, are kept beside, and so
-    is the `hold` of what is pending: what is read back does not have them."""
+class IndexedResource(msgspec.Struct, frozen=True):
+    """A stateful resource, and the deployment on which it lies. `buyer` is the buyer whose key made
+    it, `model` the name that the client asked for, `endpoint` the code of the operation that made
+    it, `body_bytes` the length of the request. `pending`: its usage has not been metered yet.
+    `created_ns`: nanoseconds since 1970.
+
+    The `purpose` of a file, the `contents` that were read in it, and the `hold` of a pending batch
+    have tables of their own: a resource that is read from the index does not have them."""
 
     identifier: str
     buyer: Buyer
@@ -158,8 +162,8 @@ class IssuedResource(msgspec.Struct, frozen=True):
     hold: Hold | None = None
 
 
-class IssuedRow(NamedTuple):
-    """An identifier in the order in which a project made things."""
+class ListedResource(NamedTuple):
+    """A resource as a list of its project names it: `created_ns` and `identifier` are its order."""
 
     identifier: str
     deployment: str
@@ -180,9 +184,9 @@ class Announcing(Protocol):
         """Call `step` once that is done, or cannot be waited for."""
 
 
-class IssuedIndex:
-    """The index. A change is reported when it is durable, or as an OSError where it cannot be
-    written; where homes share it, once it was announced to them."""
+class ResourceIndex:
+    """The index of one home. A change is reported when it is durable, or as an OSError where it
+    cannot be written; where homes share a database, once the change was announced there."""
 
     def __init__(
         self,
@@ -196,28 +200,28 @@ class IssuedIndex:
         self._loop = loop
         self._announcing = announcing
         self._journal = journal
-        self._remembered: OrderedDict[str, IssuedResource] = OrderedDict()
+        self._remembered: OrderedDict[str, IndexedResource] = OrderedDict()
         try:
             self._reading = open_index(path)
             self._writing = open_index(path)
         except sqlite3.Error as error:
             raise OSError(f"{path}: {error}") from error
         self._queue: queue.SimpleQueue[_Change | threading.Event | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._write, name="issued", daemon=True)
+        self._thread = threading.Thread(target=self._write, name="resource index", daemon=True)
         self._thread.start()
 
     # -- reading
 
-    def find(self, identifier: str) -> IssuedResource | None:
+    def find(self, identifier: str) -> IndexedResource | None:
         resource = self._remembered.get(identifier)
         if resource is not None:
             return resource
         row = self._reading.execute(
             f"SELECT {COLUMNS} FROM issued WHERE identifier = ?", (identifier,)
         ).fetchone()
-        return issued_in(row) if row is not None else None
+        return resource_in_row(row) if row is not None else None
 
-    def made_by(self, buyer: Buyer, identifier: str) -> IssuedResource | None:
+    def made_by(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
         """Return a resource of a buyer's project; resources of other projects are reported as not
         found."""
         resource = self.find(identifier)
@@ -266,10 +270,10 @@ class IssuedIndex:
         endpoint: int,
         deployments: Sequence[str],
         purpose: str,
-        after: IssuedRow | None,
+        after: ListedResource | None,
         newest_first: bool,
         count: int,
-    ) -> list[IssuedRow]:
+    ) -> list[ListedResource]:
         """Return what a project made on some deployments, in order, after a row. With a `purpose`,
         also what is not known to have another."""
         beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
@@ -287,9 +291,9 @@ class IssuedIndex:
             f"{' '.join(terms)} ORDER BY created_ns {order}, issued.identifier {order} LIMIT ?",
             (*values, count),
         )
-        return [IssuedRow(*row) for row in rows]
+        return [ListedResource(*row) for row in rows]
 
-    def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[IssuedResource]:
+    def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[IndexedResource]:
         """Some of those whose usage is still to come, oldest first, from the one after (created_ns,
         identifier)."""
         rows = self._reading.execute(
@@ -297,7 +301,7 @@ class IssuedIndex:
             "ORDER BY created_ns, identifier LIMIT ?",
             (*after, count),
         )
-        return [issued_in(row) for row in rows]
+        return [resource_in_row(row) for row in rows]
 
     def claims(self) -> dict[str, str]:
         """Claimed by those who record in this journal and not yet metered: identifier → the
@@ -320,7 +324,7 @@ class IssuedIndex:
         )
         return {row[0] for row in rows}
 
-    def remember(self, resources: Iterable[IssuedResource]) -> None:
+    def remember(self, resources: Iterable[IndexedResource]) -> None:
         """Remember, as long as there is room, resources that other homes issued."""
         for resource in resources:
             if self.find(resource.identifier) is None:
@@ -328,10 +332,10 @@ class IssuedIndex:
 
     # -- writing
 
-    def add(self, issued: Sequence[IssuedResource], report: OnWritten) -> None:
+    def add(self, resources: Sequence[IndexedResource], report: OnWritten) -> None:
         """Write rows; those that exist stay as they are."""
         report = self._announced(report)
-        for resource in issued:
+        for resource in resources:
             former = self.find(resource.identifier)
             if former is None:
                 self._remember(resource)
@@ -350,7 +354,7 @@ class IssuedIndex:
                 steps.append((_INSERT_HOLD, about))
             if self._announcing is not None:
                 steps.append((_SHARE, (resource.identifier, 0)))
-            report_now = report if resource is issued[-1] else None
+            report_now = report if resource is resources[-1] else None
             buyer = resource.buyer
             row = (
                 resource.identifier,
@@ -449,8 +453,8 @@ class IssuedIndex:
 
         return written
 
-    def _remember(self, issued: IssuedResource) -> None:
-        self._remembered[issued.identifier] = issued
+    def _remember(self, resource: IndexedResource) -> None:
+        self._remembered[resource.identifier] = resource
         if len(self._remembered) > _REMEMBERED_MAX:
             self._remembered.popitem(last=False)
 
@@ -505,8 +509,8 @@ def open_index(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def issued_in(
+def resource_in_row(
     row: tuple[str, str, str, str, str, str, str, str, int, int, int, int],
-) -> IssuedResource:
+) -> IndexedResource:
     """Return the resource in a row of `COLUMNS`."""
-    return IssuedResource(row[0], Buyer(*row[1:6]), *row[6:11], pending=row[11] == _PENDING)
+    return IndexedResource(row[0], Buyer(*row[1:6]), *row[6:11], pending=row[11] == _PENDING)

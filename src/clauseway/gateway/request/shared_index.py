@@ -1,17 +1,18 @@
-"""Identifiers of stateful resources that other homes issued, where homes share a database.
+"""The shared index: the stateful resources of all homes that share a database.
 
-A gateway asks the process that runs its home, at that one's socket; only that process speaks to the
-database. What a home issues is durable in its own index first, then copied: answers that issue an
-identifier wait for the copy, so that the next request may come to any replica. Where it takes
-longer than the others need to notice that this home is silent, nobody waits any more, and the
-copies follow. Until then the others deny no identifier that they do not find.
+A gateway asks the process that runs its home, at that process's socket; only that process speaks to
+the database. A resource is durable in the index of the home that made it first, and is then copied
+to the database: an answer that issues an identifier waits for the copy, so that the next request may
+come to any replica. A copy may take longer than the other homes need to notice that this home is
+silent: then no answer waits any more, and the copies follow later. Until they have, the other homes
+deny no identifier that they do not find.
 
     POST /issued/copy         copy what this home's index notes to be shared
-    POST /issued/find         `FindResources`, answered by a list of `IssuedResource`
+    POST /issued/find         `FindResources`, answered by a list of `IndexedResource`
     POST /issued/deployments  `ListResources`, answered by a list of names
-    POST /issued/made         `ListResources`, answered by a list of `IssuedResource`
+    POST /issued/made         `ListResources`, answered by a list of `IndexedResource`
 
-The answer is null where another home is silent: it may have issued what is not found.
+The answer is null while a home is silent: that home may have issued the identifier.
 """
 
 from asyncio import AbstractEventLoop, Task, sleep
@@ -20,18 +21,18 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from clauseway.gateway.request.issued import IssuedIndex, IssuedResource, IssuedRow
+from clauseway.gateway.request.resource_index import IndexedResource, ListedResource, ResourceIndex
 from clauseway.gateway.transport.home_socket import ask
 from clauseway.metering import Buyer
 
-# A home that has copied nothing for so long may have issued what nobody else knows.
+# A home that has copied nothing for so long may have resources that no other home knows.
 SILENT_S: Final = 5.0
 # So long an answer waits for its copy: then this home is silent, and a little longer, because what
 # is noted while it says that all is copied is not.
 _COPY_S: Final = SILENT_S + 1.0
 _AGAIN_S: Final = 0.25
 _FIND_S: Final = 5.0  # then the client asks again
-_RESOURCES: Final = msgspec.json.Decoder(list[IssuedResource])
+_RESOURCES: Final = msgspec.json.Decoder(list[IndexedResource])
 _NAMES: Final = msgspec.json.Decoder(list[str])
 _Decoded = TypeVar("_Decoded")
 
@@ -59,8 +60,9 @@ class ListResources(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0
 
 
-class ListedIndex(Protocol):
-    """Answers what a project made of one kind, and where. Raises OSError where nobody knows."""
+class ProjectIndex(Protocol):
+    """An index as a list of a project's resources reads it. Raises OSError where it cannot be
+    asked."""
 
     async def deployments(self, buyer: Buyer, endpoint: int, /) -> list[str]: ...
 
@@ -70,19 +72,19 @@ class ListedIndex(Protocol):
         endpoint: int,
         deployments: Sequence[str],
         purpose: str,
-        after: IssuedRow | None,
+        after: ListedResource | None,
         newest_first: bool,
         count: int,
         /,
-    ) -> list[IssuedRow]: ...
+    ) -> list[ListedResource]: ...
 
-    async def find(self, buyer: Buyer, identifier: str, /) -> IssuedResource | None: ...
+    async def find(self, buyer: Buyer, identifier: str, /) -> IndexedResource | None: ...
 
 
-class OwnIndex:
-    """The index of a home that shares it with nobody."""
+class HomeIndex:
+    """The index of a home that shares no database."""
 
-    def __init__(self, index: IssuedIndex) -> None:
+    def __init__(self, index: ResourceIndex) -> None:
         self._index = index
 
     async def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
@@ -94,20 +96,20 @@ class OwnIndex:
         endpoint: int,
         deployments: Sequence[str],
         purpose: str,
-        after: IssuedRow | None,
+        after: ListedResource | None,
         newest_first: bool,
         count: int,
-    ) -> list[IssuedRow]:
+    ) -> list[ListedResource]:
         return self._index.made(buyer, endpoint, deployments, purpose, after, newest_first, count)
 
-    async def find(self, buyer: Buyer, identifier: str) -> IssuedResource | None:
+    async def find(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
         return self._index.made_by(buyer, identifier)
 
 
-class OtherHomes:
-    """The homes that share a database, this one among them. `index` is this one's."""
+class SharedIndex:
+    """The resources of all homes that share a database. `index` is this home's own."""
 
-    index: IssuedIndex
+    index: ResourceIndex
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
@@ -119,7 +121,7 @@ class OtherHomes:
         self._copying: Task[None] | None = None
         self._is_away = False
 
-    # -- what this home issues
+    # -- resources that this home adds or forgets
 
     def announce(self, step: Callable[[], None]) -> None:
         """Ask for a copy of what this home's index notes to be shared. Call `step` when the copy is
@@ -157,9 +159,9 @@ class OtherHomes:
         if self._copying is not None:
             self._copying.cancel()
 
-    # -- what any of them issued
+    # -- resources of any home
 
-    async def find(self, buyer: Buyer, identifier: str) -> IssuedResource | None:
+    async def find(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
         """Return a resource of a buyer's project. Raises OSError."""
         await self.look_up(buyer, (identifier,))
         return self.index.made_by(buyer, identifier)
@@ -190,11 +192,11 @@ class OtherHomes:
         endpoint: int,
         deployments: Sequence[str],
         purpose: str,
-        after: IssuedRow | None,
+        after: ListedResource | None,
         newest_first: bool,
         count: int,
-    ) -> list[IssuedRow]:
-        """Return what a project made, as `IssuedIndex.made` does of one home. Raises OSError."""
+    ) -> list[ListedResource]:
+        """Return what a project made, as `ResourceIndex.made` does of one home. Raises OSError."""
         question = ListResources(
             organisation=buyer.organisation,
             project=buyer.project,
@@ -209,13 +211,13 @@ class OtherHomes:
         resources = await self._resources("/issued/made", question)
         self.index.remember(resources)
         return [
-            IssuedRow(resource.identifier, resource.deployment, resource.created_ns)
+            ListedResource(resource.identifier, resource.deployment, resource.created_ns)
             for resource in resources
         ]
 
     async def _resources(
         self, path: str, question: FindResources | ListResources
-    ) -> list[IssuedResource]:
+    ) -> list[IndexedResource]:
         return _decoded(_RESOURCES, await self._ask(path, msgspec.json.encode(question)))
 
     async def _ask(self, path: str, body: bytes, patience_s: float = _FIND_S) -> bytes:

@@ -12,7 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from clauseway.gateway.request.issued import COLUMNS, IssuedResource, issued_in, open_index
+from clauseway.gateway.request.resource_index import (
+    COLUMNS,
+    IndexedResource,
+    open_index,
+    resource_in_row,
+)
 
 _WAITING = "SELECT identifier, gone FROM to_share ORDER BY identifier LIMIT ?"
 _ROW = f"SELECT {COLUMNS} FROM issued WHERE identifier = ?"
@@ -30,10 +35,10 @@ class ToShare(NamedTuple):
 
     identifier: str
     is_gone: bool
-    resource: IssuedResource | None
+    resource: IndexedResource | None
 
 
-class IssuedToShare:
+class ResourcesToShare:
     """The notes in one index. Not for several threads at once."""
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +65,7 @@ class IssuedToShare:
             for identifier, gone in noted
         ]
 
-    def _resource(self, identifier: str) -> IssuedResource | None:
+    def _resource(self, identifier: str) -> IndexedResource | None:
         row = self._connection.execute(_ROW, (identifier,)).fetchone()
         if row is None:
             return None
@@ -68,7 +73,7 @@ class IssuedToShare:
             "",
             b"",
         )
-        return msgspec.structs.replace(issued_in(row), purpose=purpose, contents=contents)
+        return msgspec.structs.replace(resource_in_row(row), purpose=purpose, contents=contents)
 
     def let_go(self, copied: Sequence[ToShare]) -> None:
         """Let go of what was copied. Raises sqlite3.Error."""

@@ -1,4 +1,4 @@
-"""The index of identifiers: durable before it is told, owned by whoever was first, claimed once."""
+"""The resource index: durable before it is told, owned by whoever was first, claimed once."""
 
 import asyncio
 import itertools
@@ -13,15 +13,15 @@ from test_allowances import limit, opened
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.request.holds import Holds, Reservation
-from clauseway.gateway.request.issued import IssuedIndex, IssuedResource
+from clauseway.gateway.request.resource_index import IndexedResource, ResourceIndex
 from clauseway.metering import Buyer
 
 ACME = Buyer("acme", "research", "key-1", "openai", "direct")
 RIVAL = Buyer("rival", "theirs", "key-2", "microsoft", "direct")
 
 
-def row(identifier: str, buyer: Buyer = ACME, *, pending: bool = False, created_ns: int = 1) -> IssuedResource:
-    return IssuedResource(identifier, buyer, "azure-1", "gpt-5.4", 2, 100, created_ns, pending)
+def row(identifier: str, buyer: Buyer = ACME, *, pending: bool = False, created_ns: int = 1) -> IndexedResource:
+    return IndexedResource(identifier, buyer, "azure-1", "gpt-5.4", 2, 100, created_ns, pending)
 
 
 class Index:
@@ -29,9 +29,9 @@ class Index:
 
     def __init__(self, path: Path, journal: str = "") -> None:
         self.loop = asyncio.new_event_loop()
-        self.index = IssuedIndex(path, self.loop, journal)
+        self.index = ResourceIndex(path, self.loop, journal)
 
-    def add(self, *rows: IssuedResource) -> bool | OSError:
+    def add(self, *rows: IndexedResource) -> bool | OSError:
         told: list[bool | OSError] = []
         self.index.add(rows, told.append)
         return self._told(told)
@@ -58,14 +58,14 @@ class Index:
 
 
 @pytest.fixture
-def issued(tmp_path: Path) -> Iterator[Index]:
+def worker(tmp_path: Path) -> Iterator[Index]:
     opened = Index(tmp_path / "issued.db")
     yield opened
     opened.close()
 
 
-def test_what_was_told_is_there_for_another_process(issued: Index, tmp_path: Path) -> None:
-    assert issued.add(row("resp_1"), row("file-1")) is True
+def test_what_was_told_is_there_for_another_process(worker: Index, tmp_path: Path) -> None:
+    assert worker.add(row("resp_1"), row("file-1")) is True
     other = Index(tmp_path / "issued.db")
     assert other.index.find("resp_1") == row("resp_1")
     assert other.index.find("file-1") == row("file-1")
@@ -73,23 +73,23 @@ def test_what_was_told_is_there_for_another_process(issued: Index, tmp_path: Pat
     other.close()
 
 
-def test_who_issued_first_owns_it(issued: Index) -> None:
-    issued.add(row("resp_1"))
-    issued.add(row("resp_1", RIVAL))
-    found = issued.index.find("resp_1")
+def test_who_issued_first_owns_it(worker: Index) -> None:
+    worker.add(row("resp_1"))
+    worker.add(row("resp_1", RIVAL))
+    found = worker.index.find("resp_1")
     assert found is not None
     assert found.buyer == ACME
-    assert issued.index.made_by(RIVAL, "resp_1") is None
+    assert worker.index.made_by(RIVAL, "resp_1") is None
 
 
-def test_what_is_pending_is_claimed_by_one_of_two_workers(issued: Index, tmp_path: Path) -> None:
-    issued.add(row("resp_1", pending=True))
+def test_what_is_pending_is_claimed_by_one_of_two_workers(worker: Index, tmp_path: Path) -> None:
+    worker.add(row("resp_1", pending=True))
     other = Index(tmp_path / "issued.db")
-    assert [issued.claim("resp_1", "req_a"), other.claim("resp_1", "req_b")] == [True, False]
-    assert issued.index.claims() == {"resp_1": "req_a"}
-    issued.index.mark_metered("resp_1")
-    assert issued.claim("resp_1", "req_c") is False
-    assert issued.index.claims() == {}
+    assert [worker.claim("resp_1", "req_a"), other.claim("resp_1", "req_b")] == [True, False]
+    assert worker.index.claims() == {"resp_1": "req_a"}
+    worker.index.mark_metered("resp_1")
+    assert worker.claim("resp_1", "req_c") is False
+    assert worker.index.claims() == {}
     other.close()
 
 
@@ -126,11 +126,11 @@ def test_a_worker_decides_on_claims_of_its_own_journal_alone(tmp_path: Path, jou
 
 def test_a_reservation_goes_once_another_worker_has_metered_its_end(tmp_path: Path) -> None:
     """Both for what was kept before and for what was deleted since; never while it is pending."""
-    index = Index(tmp_path / "issued.db")
+    worker = Index(tmp_path / "issued.db")
     accounts = Allowances(LocalLeaseServer())
     account = opened(accounts, [limit(tokens_per_minute=100)])
     for identifier, tokens in (("resp_1", 10), ("resp_2", 20), ("resp_3", 40)):
-        index.add(row(identifier, pending=True))
+        worker.add(row(identifier, pending=True))
         assert account.reserve("azure", "gpt-5.5", 0, tokens, 0.0) is None
 
     async def look(*at_s: float) -> int:
@@ -146,56 +146,56 @@ def test_a_reservation_goes_once_another_worker_has_metered_its_end(tmp_path: Pa
             holds.keep(identifier, Reservation(account, "azure", "gpt-5.5", 0, tokens))
         assert await look(0.0, 10.0) == 30
         for identifier in ("resp_1", "resp_2"):
-            index.index.claim(identifier, "req_a", lambda _outcome: None)
-            index.index.mark_metered(identifier)
-        index.index.forget("resp_2", lambda _outcome: None)
-        index.index.flush()
+            worker.index.claim(identifier, "req_a", lambda _outcome: None)
+            worker.index.mark_metered(identifier)
+        worker.index.forget("resp_2", lambda _outcome: None)
+        worker.index.flush()
         assert await look(20.0, 24.0) == 30, "the lease server may not have heard yet"
         assert await look(25.0) == 60
 
-    holds = Holds(index.loop, accounts, index.index)
-    index.loop.run_until_complete(tell())
-    index.close()
+    holds = Holds(worker.loop, accounts, worker.index)
+    worker.loop.run_until_complete(tell())
+    worker.close()
 
 
-def test_the_pending_come_in_turn_oldest_first(issued: Index) -> None:
+def test_the_pending_come_in_turn_oldest_first(worker: Index) -> None:
     rows = [row(f"resp_{number}", pending=True, created_ns=number // 2) for number in range(7)]
-    issued.add(*reversed(rows), row("resp_done", created_ns=0))
+    worker.add(*reversed(rows), row("resp_done", created_ns=0))
     found, after = [], (-1, "")
-    while page := issued.index.pending(3, after):
+    while page := worker.index.pending(3, after):
         found += [one.identifier for one in page]
         after = (page[-1].created_ns, page[-1].identifier)
     assert found == [one.identifier for one in rows]
 
 
-def test_what_was_deleted_is_forgotten_but_not_what_is_owed(issued: Index) -> None:
-    issued.add(row("resp_done"), row("resp_owed", pending=True))
+def test_what_was_deleted_is_forgotten_but_not_what_is_owed(worker: Index) -> None:
+    worker.add(row("resp_done"), row("resp_owed", pending=True))
     for identifier in ("resp_done", "resp_owed"):
-        issued.index.forget(identifier, lambda _outcome: None)
-    issued.index.flush()
-    assert issued.index.find("resp_done") is None
-    assert issued.index.find("resp_owed") is not None
+        worker.index.forget(identifier, lambda _outcome: None)
+    worker.index.flush()
+    assert worker.index.find("resp_done") is None
+    assert worker.index.find("resp_owed") is not None
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="issued"):
-        IssuedIndex(tmp_path / "missing" / "issued.db", asyncio.new_event_loop())
+        ResourceIndex(tmp_path / "missing" / "issued.db", asyncio.new_event_loop())
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=8))
 def test_each_is_claimed_once_whoever_comes(tmp_path: Path, steps: list[tuple[str, bool]]) -> None:
     """Rows and claims in any order, by two workers on one file."""
-    indices = [Index(tmp_path / "issued.db"), Index(tmp_path / "issued.db")]
+    workers = [Index(tmp_path / "issued.db"), Index(tmp_path / "issued.db")]
     run = next(_runs)
     won = []
     for number, (name, second) in enumerate(steps):
-        identifier, index = f"{run}-{name}", indices[second]
-        index.add(row(identifier, pending=True))
-        if index.claim(identifier, f"req_{number}") is True:
+        identifier, worker = f"{run}-{name}", workers[second]
+        worker.add(row(identifier, pending=True))
+        if worker.claim(identifier, f"req_{number}") is True:
             won.append(name)
-    for index in indices:
-        index.close()
+    for worker in workers:
+        worker.close()
     assert sorted(won) == sorted({name for name, _ in steps})
 
 
