@@ -108,3 +108,26 @@ def test_a_replica_that_loses_the_database_goes_on_and_comes_back(replicas: list
     eventually(lambda: any("was started again" in text for text in replica.reports))
     other = create_key(replica.home, catalog, organisation="acme", project="q", seller="openai", segment="any")
     eventually(lambda: replica.ask(other.secret).status_code == 200)
+
+
+def test_a_key_is_revoked_while_no_plan_can_be_compiled(replicas: list[Replica]) -> None:
+    """A revocation waits for no plan: neither for one that takes long nor for one that a mistake keeps out."""
+    catalog = open_agreements([]).catalog
+    key, other = (
+        create_key(replicas[0].home, catalog, organisation="acme", project=name, seller="openai", segment="any")
+        for name in ("p", "q")
+    )
+    for replica in replicas:
+        eventually(lambda replica=replica: replica.ask(key.secret).status_code == 200)  # type: ignore[misc]
+        eventually(lambda replica=replica: replica.ask(other.secret).status_code == 200)  # type: ignore[misc]
+        replica.home.configuration.write_text("[gateway]\nport = 'none'\n")
+        eventually(lambda replica=replica: any("was not loaded" in text for text in replica.reports))  # type: ignore[misc]
+    with httpx.Client(headers={"authorization": f"Bearer {key.secret}"}) as kept:
+        # A connection remembers whose it is.
+        models = f"{replicas[1].served.gateway_url}/models"
+        assert kept.get(models).status_code == 200
+        revoke_key(replicas[0].home, key.key_id)
+        eventually(lambda: kept.get(models).status_code == 401)
+    for replica in replicas:
+        eventually(lambda replica=replica: replica.ask(key.secret).status_code == 401)  # type: ignore[misc]
+        assert replica.ask(other.secret).status_code == 200

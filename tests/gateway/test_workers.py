@@ -256,7 +256,7 @@ def test_a_key_is_revoked_while_a_worker_is_started_again(
         key_id, survivor, killed = team.key_id, team.client_of(1), team.workers[0]
         assert survivor.get("/v1/models").status_code == 200
         monkeypatch.setattr(gateways, "_MODULE", "late_gateway")
-        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         monkeypatch.setenv("GATE", str(gate))
         os.kill(killed.pid, signal.SIGKILL)
         with gate.open("wb"):  # which another process reads from now on: the one that is started

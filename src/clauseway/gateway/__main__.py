@@ -42,6 +42,12 @@ def parse_options(arguments: list[str]) -> ProcessOptions:
         help="file that counts what is damaged or lost beside the gateway",
     )
     parser.add_argument(
+        "--revocations",
+        type=Path,
+        help="file of the digests of ended secrets; SIGUSR1 has it read, and its time says when "
+        "the home last reached its database",
+    )
+    parser.add_argument(
         "--refused",
         type=Path,
         help="file that keeps requests that no cloud answered, up to some megabytes",

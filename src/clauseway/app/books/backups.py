@@ -32,7 +32,14 @@ OF_THE_HOME = frozenset(
     (
         *("control.db", "control.db-wal", "control.db-shm", "control.db.migrated", "database.url"),
         *("home.id", "hash.key", "keys", "lake", "lake.toml", "spool", "copies", "logs"),
-        *("plan.json", "business-clock", "damages.json", "lake-faults.json", "restored.json"),
+        *(
+            "plan.json",
+            "business-clock",
+            "damages.json",
+            "revocations",
+            "lake-faults.json",
+            "restored.json",
+        ),
         *("import.lock", "seal.lock", "books.lock", "serve.lock"),
         *SMALL_FILES,
     )

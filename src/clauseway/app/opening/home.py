@@ -118,6 +118,12 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "damages.json"
 
     @property
+    def revocations(self) -> Path:
+        """Return the path of the digests of secrets that were ended while the home is served, for
+        its gateways; its time is when the database was last reached."""
+        return self.root / "revocations"
+
+    @property
     def lake_faults(self) -> Path:
         """Return the path of the list of lake files that the last checks found changed."""
         return self.root / "lake-faults.json"

@@ -4,6 +4,8 @@ night (`clauseway up`).
     serving        a gateway and its pages, from start to stop
     planning       the agreement decided ahead, as the gateway's plan
     plan_inputs    what a plan is compiled from, and whether it has changed
+    control_data   the control data, kept open for those who look again and again
+    revocations    revoked keys, announced to gateways ahead of the plan
     gateways       one worker or several at a port; pages_process: the process of the pages
     readers        those who sign in to the pages
     processes      child processes that end with their parent

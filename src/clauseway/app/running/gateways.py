@@ -40,7 +40,7 @@ class Gateways:
         # By number: each worker is one process with a journal of its own.
         self._workers: dict[int, tuple[Child, Path]] = {}
         self._leaving: list[tuple[Child, Path]] = []
-        self._reloads = 0
+        self._reloads = self._announced = 0
 
     def listen(self, host: str, port: int | None, settings: Settings) -> int:
         """Open the port, once for each worker, and the one for figures; return the number of the
@@ -70,6 +70,12 @@ class Gateways:
         for child in self:
             child.reload()
 
+    def heed_revocations(self) -> None:
+        """Have all workers read the home's file of revocations, now."""
+        self._announced += 1
+        for child in self:
+            child.heed_revocations()
+
     def start(self) -> None:
         """Start all workers, and end the journals that none of them writes. Raise InvalidInput,
         ChildFailed."""
@@ -79,7 +85,7 @@ class Gateways:
             self._end(journal)
 
     def __iter__(self) -> Iterator[Child]:
-        return (child for child, _ in self._workers.values())
+        return (child for child, _ in list(self._workers.values()))
 
     def dead(self) -> Child | None:
         """Return the first worker that has died, or None while all run."""
@@ -133,7 +139,7 @@ class Gateways:
     def _started(
         self, number: int, journal: Path, meanwhile: Meanwhile = nothing
     ) -> tuple[Child, Path]:
-        home, reloads = self._home, self._reloads
+        home, reloads, announced = self._home, self._reloads, self._announced
         if journal.is_dir():
             spool.set_fenced_aside(journal)
         register_spool(home, journal)
@@ -151,6 +157,7 @@ class Gateways:
             *("--worker", str(number), str(self._count)),
             *("--control", str(home.gateway_socket_of(journal.name))),
             *("--damages", str(home.damages)),
+            *("--revocations", str(home.revocations)),
             *("--refused", str(home.refused_by(journal.name))),
         ]
         if home.may_be_shared:
@@ -171,6 +178,9 @@ class Gateways:
         # It may have read the plan that stood there before.
         if self._reloads != reloads:
             child.reload()
+        # What was announced while it had not read that file, or after.
+        if self._announced != announced:
+            child.heed_revocations()
         try:
             register_spool(home, journal)  # again: now it has the segment that this gateway writes
         except BaseException:

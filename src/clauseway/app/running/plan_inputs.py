@@ -18,8 +18,8 @@ from clauseway.app.customers.tenants import tenancy_for_plan
 from clauseway.app.opening.configuration import Configuration, placed_path, read_configuration
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, with_recorded
-from clauseway.storage import Control
-from clauseway.storage.control.audit import Head, head_of
+from clauseway.app.running.control_data import KeptControl
+from clauseway.storage.control.audit import Head
 from clauseway.values import InvalidInput
 
 _BALANCES_EVERY_S = 600.0
@@ -73,12 +73,14 @@ class PlanInputs:
         look: Callable[[], InputsState],
         seen: InputsState | None,
         report: Callable[[str], None],
+        head_of_log: Callable[[], Head] | None = None,
     ) -> None:
-        self._home, self._look, self._report = home, look, report
+        """`head_of_log` returns the end of the log of the books where somebody else looks at it."""
+        self._look, self._report = look, report
+        self._control = KeptControl(home)
+        self._head_of_log = head_of_log or self._control.head_of_log
         self._seen = seen
         self._head: Head | None = None
-        self._control: Control | None = None
-        self._place: Path | str = ""
         self._due_s = self._all_due_s = 0.0
         self._is_away = self._is_missed = False
 
@@ -111,9 +113,7 @@ class PlanInputs:
 
     def close(self) -> None:
         """Let go of the database."""
-        if self._control is not None:
-            self._control.close()
-        self._control = None
+        self._control.close()
 
     def _may_have_changed(self, now_s: float) -> bool:
         head, self._head = self._head, self._head_of_log()
@@ -122,14 +122,6 @@ class PlanInputs:
         if 0 < self._seen.until_ns <= time.time_ns():
             return True
         return stamps(self._seen.files) != self._seen.files
-
-    def _head_of_log(self) -> Head:
-        place = self._home.make().control
-        if self._control is None or place != self._place:
-            self.close()
-            self._control, self._place = Control.open(place), place
-        with self._control.reading() as connection:
-            return head_of(connection)
 
 
 def _secret_files(configuration: Configuration, written: Path) -> list[Path]:

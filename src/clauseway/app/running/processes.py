@@ -78,6 +78,11 @@ class Child:
         if self.running:
             self._process.send_signal(signal.SIGHUP)
 
+    def heed_revocations(self) -> None:
+        """Have a gateway read which secrets were ended."""
+        if self.running:
+            self._process.send_signal(signal.SIGUSR1)
+
     def stop(self, patience_s: float = _LEAVE_TIMEOUT_S) -> int:
         """Ask it to drain and leave, and wait; its exit code. A second call does nothing more.
 

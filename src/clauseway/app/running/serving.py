@@ -61,6 +61,7 @@ from clauseway.app.running.processes import (
     start,
 )
 from clauseway.app.running.project_usage import ProjectUsages
+from clauseway.app.running.revocations import Revocations, begin_revocations
 from clauseway.app.running.snippets import Sample, sample_of
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.settings import Settings
@@ -69,6 +70,7 @@ from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.basis import Acceptance
+from clauseway.storage.control.audit import Head
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.wording.names import listed
 
@@ -126,6 +128,8 @@ class Served(msgspec.Struct):
     recorded: tuple[Acceptance, ...] = ()
     # The state of everything that the first plan was compiled from.
     inputs: InputsState | None = None
+    # The end of the log of the books before that.
+    seen_to: Head | None = None
 
     def dead(self) -> Child | None:
         """Return the first of them that has died, or None while all run."""
@@ -283,6 +287,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         stack.enter_context(locked_here(home, SERVED, lambda: _refuse_served(home)))
         first = first_prices(home, book)
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
+        seen_to = begin_revocations(home)
         inputs = _inputs_of(options)
         # The plan must be good before a process starts by it.
         sources = _read_sources(options)
@@ -306,7 +311,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             served.notes = (*moved("the gateway listens", port, USUAL_PORT, taken), *served.notes)
             starting.pop_all()
         stack.callback(served.stop)
-        served.inputs = inputs
+        served.inputs, served.seen_to = inputs, seen_to
         served.recorded = tuple(record(home, first, "first used by the gateway"))
         yield served
 
@@ -397,11 +402,18 @@ def keep(
 
     A change that cannot be loaded is passed to `report`. Sealing has a thread of its own: a revoked
     key and a process that died do not wait for it; and a change does not wait for a process that
-    starts.
+    starts. A revoked key waits for no plan either.
     """
-    inputs = PlanInputs(options.home, partial(_inputs_of, options), served.inputs, report)
+    assert served.seen_to is not None, "it is known once they serve"
+    revocations = Revocations(options.home, served.seen_to, served.gateways.heed_revocations)
+    look = partial(_inputs_of, options)
+    inputs = PlanInputs(options.home, look, served.inputs, report, revocations.head)
     reloading = Reloading(options, served, report)
-    with ThreadPoolExecutor(1, "upkeep") as thread, contextlib.closing(inputs):
+    with (
+        ThreadPoolExecutor(1, "upkeep") as thread,
+        contextlib.closing(inputs),
+        revocations.looking(),
+    ):
         rounds = Rounds(options.home, report, thread)
 
         def reload_changes() -> None:

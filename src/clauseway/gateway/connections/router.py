@@ -92,12 +92,12 @@ _OPEN: Final[tuple[tuple[bytes, Callable[[Shared, bytes], bytes]], ...]] = (
 
 class Router:
     """Routes the requests of one connection. It remembers the customer of the last key, as long as
-    key and tables stay the same."""
+    key and tables stay the same and no key is revoked."""
 
     __slots__ = (
         "_customer",
         "_customer_key",
-        "_customer_tables",
+        "_customer_mark",
         "_model",
         "_project",
         "_shared",
@@ -107,7 +107,7 @@ class Router:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._customer_key = b""
-        self._customer_tables: RoutingTables | None = None
+        self._customer_mark: object = None  # the tables' at that time
         self._customer: Customer | None = None
         self.use: Use | None = None  # the key's: the connection counts as one of its own
         # Of the request at hand, for the explanation of a refusal: who asks, and for which model.
@@ -348,11 +348,12 @@ class Router:
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
         """Return the customer whose key the head presents. Raises Refused."""
         presented_key = incoming.authorization or incoming.api_key or incoming.other_api_key
-        # Most connections keep to one key: it is looked up again only after a new plan.
+        # Most connections keep to one key: it is looked up again only after a new plan, and when a
+        # key was revoked.
         if (
             presented_key
             and presented_key == self._customer_key
-            and tables is self._customer_tables
+            and tables.keys_mark is self._customer_mark
             and self._customer is not None
         ):
             return self._customer
@@ -366,7 +367,8 @@ class Router:
             )
             raise Refused(errors.NO_KEY, message)
         self._use_key(customer)
-        self._customer_key, self._customer_tables, self._customer = presented_key, tables, customer
+        self._customer_key, self._customer = presented_key, customer
+        self._customer_mark = tables.keys_mark
         return customer
 
     def _use_key(self, customer: Customer) -> None:

@@ -6,6 +6,7 @@
     presenting      credentials, handed to the targets that need them
     control_socket  the control socket; glance: the process at a glance, for the pages
     reporting       what is worth a line; logs: events as lines
+    ended_keys      secrets that were ended since the plan was compiled
     refused         requests that no cloud answered, kept in a file
     home_damage     what is damaged or lost in the home
     metrics         for Prometheus; telemetry: for OpenTelemetry; both are loaded when asked for

@@ -35,6 +35,7 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Telemetry, changed_needing_restart
 from clauseway.gateway.plan.steps import between_requests, whole
 from clauseway.gateway.process.control_socket import serve_control
+from clauseway.gateway.process.ended_keys import EndedKeys
 from clauseway.gateway.process.journal_copy import copy_journal
 from clauseway.gateway.process.journals import SpoolFactory, open_journal, recorded
 from clauseway.gateway.process.logs import AccessLog, LogQueue
@@ -70,6 +71,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     simulated_clock: Path | None = None
     control: Path | None = None
     damages: Path | None = None
+    revocations: Path | None = None  # secrets that were ended since the plan was compiled
     refused: Path | None = None  # where requests are kept that no cloud answered
     parent_pipe: int | None = None
     # By a factory: compiled, a record is not known to be frozen.
@@ -108,6 +110,7 @@ class Server:
         self._reporting: asyncio.Future[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._figures: Callable[[], bytes] = bytes
+        self._ended_keys = EndedKeys(options.revocations, time.monotonic)
 
     async def run(self) -> None:
         """Serve until a stop is asked for. Raises InvalidInput for a bad plan, OSError for a socket
@@ -326,6 +329,10 @@ class Server:
             self._allowances,
             self._memory,
         )
+        # Read after the plan: it may have been compiled before a key was revoked.
+        self._ended_keys.read()
+        self._ended_keys.forget(opened.keys)
+        tables.end(self._ended_keys.ended)
         self._presenting.reload(tables.targets)
         self._lease_server.reload(opened.plan.leases)
         if self._shared_index is not None:
@@ -342,6 +349,11 @@ class Server:
         self._read_again = True
         self._woken.set()
 
+    def heed_revocations(self) -> None:
+        """Refuse the secrets that were ended since the last look."""
+        if ended := self._ended_keys.read():
+            self._shared.tables.end(ended)
+
     async def _watch(self) -> None:
         """Once a second: is the plan or a certificate another file, are idle connections too old,
         what is there to report. Until a stop is asked for."""
@@ -353,6 +365,7 @@ class Server:
                 return
             if self._ending.done():
                 self._ending.result()  # a journal that cannot be read ends the process
+            self.heed_revocations()
             self._look_at_plan()
             await self._reload_certificates()
             self._endpoints.grow_older()
@@ -484,6 +497,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGUSR1, self.heed_revocations)
 
     def _heed_parent(self, loop: AbstractEventLoop) -> None:
         """The pipe's other end is the parent's: when it is closed, by whatever death, it is time to

@@ -8,7 +8,7 @@ first asked for in a stretch, and the customer of a key when the key is first se
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from clauseway.catalog import BITS, Capability
@@ -88,6 +88,9 @@ class RoutingTables:
         self.memory = memory or Memory()
         self._remember()
         self._customers: dict[bytes, Customer] = {}
+        self._ended: set[bytes] = set()
+        # Another object once a key's customer may be another, or none any more.
+        self.keys_mark = object()
         self._candidates: dict[tuple[int, int], Candidate] = {}
         latest: dict[int, int] = {}
         for epoch in plan.epochs:
@@ -131,10 +134,17 @@ class RoutingTables:
         hashed = digest(self._hash_key, secret)
         customer = self._customers.get(hashed)
         if customer is None:
-            key = self._keys.find(hashed)
+            key = self._keys.find(hashed) if hashed not in self._ended else None
             if key is not None:
                 customer = self._customers[hashed] = self._customer(key)
         return customer
+
+    def end(self, digests: Iterable[bytes]) -> None:
+        """Accept these secrets no more, although the plan has them."""
+        for digest_of_secret in digests:
+            self._ended.add(digest_of_secret)
+            self._customers.pop(digest_of_secret, None)
+        self.keys_mark = object()
 
     def letting_go(self) -> Generator[None, None, None]:
         """Of tables that others have taken the place of: free in steps what requests under way do

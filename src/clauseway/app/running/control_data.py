@@ -1,0 +1,36 @@
+"""The control data of a home that is served, opened for as long as it is: readers look again and
+again."""
+
+from pathlib import Path
+
+from clauseway.app.opening.home import Home
+from clauseway.storage import Control
+from clauseway.storage.control.audit import Head, head_of
+
+
+class KeptControl:
+    """The control data of a home, opened once, and again where its place changes."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._control: Control | None = None
+        self._place: Path | str = ""
+
+    def opened(self) -> Control:
+        """Raise InvalidInput, DBAPIError."""
+        place = self._home.make().control
+        if self._control is None or place != self._place:
+            self.close()
+            self._control, self._place = Control.open(place), place
+        return self._control
+
+    def head_of_log(self) -> Head:
+        """Return the end of the log of the books. Raise InvalidInput, DBAPIError."""
+        with self.opened().reading() as connection:
+            return head_of(connection)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._control is not None:
+            self._control.close()
+        self._control = None

@@ -1,0 +1,126 @@
+"""A revoked key is announced to gateways ahead of the plan that has it no more."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from clauseway.app.customers.keys import NewKey, create_key, revoke_key, rotate_key
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.revocations import Revocations, begin_revocations
+from clauseway.gateway.process.ended_keys import EndedKeys
+from clauseway.gateway.routing.keys import digest
+from clauseway.storage.control.engines import Place
+
+CATALOG = open_agreements([]).catalog
+
+
+class Watched:
+    """A home that is looked at, and a gateway that reads what is announced."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.now_s = 0.0
+        self.announced = 0
+        self.watch = Revocations(home, begin_revocations(home), self._announce)
+        self.gateway = EndedKeys(home.revocations, lambda: self.now_s)
+
+    def _announce(self) -> None:
+        self.announced += 1
+
+    def digest(self, key: NewKey) -> bytes:
+        return digest(bytes.fromhex(self.home.hash_key()), key.secret.encode())
+
+    def ended(self) -> set[bytes]:
+        self.watch.look()
+        return self.gateway.read()
+
+
+@pytest.fixture
+def home(tmp_path: Path, place: Place) -> Home:
+    made = Home(tmp_path / "home").make()
+    if isinstance(place, str):
+        made.database_address.write_text(place)
+    return made
+
+
+@pytest.fixture
+def watched(home: Home) -> Iterator[Watched]:
+    made = Watched(home)
+    yield made
+    made.watch._control.close()
+
+
+def new_key(home: Home) -> NewKey:
+    return create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
+
+
+# A key has a second secret, and for a day its first one too. What is written then, and which of the two it ends.
+WRITES: dict[str, tuple[Callable[[Home, str], object], set[str]]] = {
+    "the key is revoked": (revoke_key, {"first", "second"}),
+    "a third secret holds at once": (lambda home, key_id: rotate_key(home, key_id, 0), {"second"}),
+    "a third secret, with an hour of grace": (lambda home, key_id: rotate_key(home, key_id, 1), set()),
+    "another key is made": (lambda home, _: new_key(home), set()),
+}
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_what_a_write_ends_is_announced_at_the_next_look(home: Home, watched: Watched, what: str) -> None:
+    write, ended = WRITES[what]
+    first = new_key(home)
+    secrets = {"first": first, "second": rotate_key(home, first.key_id, 24)}
+    assert watched.ended() == set()
+    write(home, first.key_id)
+    assert watched.ended() == {watched.digest(secrets[name]) for name in ended}
+    assert watched.announced == (1 if ended else 0)
+    assert watched.ended() == set(), "it was announced"
+
+
+def test_a_gateway_that_starts_knows_what_was_announced(home: Home, watched: Watched) -> None:
+    """It may read a plan that was compiled before."""
+    keys = [new_key(home), new_key(home)]
+    for key in keys:
+        revoke_key(home, key.key_id)
+        watched.watch.look()
+    assert EndedKeys(home.revocations, lambda: 0.0).read() == {watched.digest(key) for key in keys}
+
+
+def test_a_disk_that_was_full_gets_the_announcement_later(home: Home, watched: Watched) -> None:
+    key = new_key(home)
+    revoke_key(home, key.key_id)
+    home.revocations.unlink()
+    home.revocations.mkdir()  # nothing can be written there
+    watched.watch.look()
+    seen = watched.watch.head()
+    home.revocations.rmdir()
+    assert watched.ended() == {watched.digest(key)}
+    assert watched.watch.head() == seen, "the plan was compiled for it meanwhile"
+
+
+def test_half_a_line_is_read_once_it_is_whole(home: Home, watched: Watched) -> None:
+    whole = "5a" * 32 + "\n"
+    for half in (whole[:20], whole[20:]):
+        assert watched.gateway.read() == set()
+        with home.revocations.open("a") as file:
+            file.write(half)
+    assert watched.gateway.read() == {b"\x5a" * 32}
+
+
+def test_the_time_of_the_file_is_when_the_database_was_reached(home: Home, watched: Watched) -> None:
+    before = home.database_address.read_text() if home.database_address.exists() else ""
+    watched.ended()
+    watched.now_s = 40.0
+    home.database_address.write_text("postgresql://127.0.0.1:1/nobody")
+    watched.ended()
+    assert watched.gateway.silent_s == 40.0
+    with pytest.raises(DBAPIError):
+        watched.watch.head()
+    if before:
+        home.database_address.write_text(before)
+    else:
+        home.database_address.unlink()
+    watched.watch._touched_s = 0.0  # as a second later
+    watched.ended()
+    assert watched.gateway.silent_s == 0.0
