@@ -11,9 +11,9 @@ import pytest
 from clauseway.app.customers import shared_identifiers
 from clauseway.app.customers.shared_identifiers import SharedIdentifiers
 from clauseway.gateway.request.lifecycle import ignore_outcome
-from clauseway.gateway.request.resource_index import IndexedResource, ResourceIndex
+from clauseway.gateway.request.resource_index import IndexedResource, ListQuery, ResourceIndex
 from clauseway.gateway.request.resources_to_share import note_nothing
-from clauseway.gateway.request.shared_index import FindResources, ListResources
+from clauseway.gateway.request.shared_index import FindQuery
 from clauseway.metering import Buyer
 from clauseway.storage import Control
 from clauseway.storage.control.engines import Place
@@ -53,17 +53,17 @@ class Homes:
         asyncio.run(write())
 
     def find(self, home: str, *names: str, buyer: Buyer = OURS) -> list[IndexedResource] | None:
-        question = FindResources(organisation=buyer.organisation, project=buyer.project, identifiers=names)
-        answer = self.of(home).find(msgspec.json.encode(question))
+        query = FindQuery(organisation=buyer.organisation, project=buyer.project, identifiers=names)
+        answer = self.of(home).find(msgspec.json.encode(query))
         return msgspec.json.decode(answer, type=list[IndexedResource] | None)
 
     def listed(self, home: str, after: IndexedResource | None = None, **members: object) -> list[str]:
-        question = ListResources(
+        query = ListQuery(
             organisation="acme", project="p", endpoint=FILES, deployments=("azure-1", "azure-2"), count=10
         )
         if after is not None:
             members |= {"after_ns": after.created_ns, "after_identifier": after.identifier}
-        asked = msgspec.json.encode(msgspec.structs.replace(question, **members))
+        asked = msgspec.json.encode(msgspec.structs.replace(query, **members))
         rows = msgspec.json.decode(self.of(home).made(asked), type=list[IndexedResource])
         return [row.identifier for row in rows]
 
@@ -168,8 +168,8 @@ def test_nothing_is_denied_while_a_home_is_silent(homes: Homes, monkeypatch: pyt
     monkeypatch.setattr(shared_identifiers, "SILENT_S", 0.0)
     assert homes.find("second", "file-1") == [resource("file-1")]
     assert homes.find("second", "file-1", "file-2") is None
-    question = ListResources(organisation="acme", project="p", endpoint=FILES)
-    assert homes.of("second").deployments(msgspec.json.encode(question)) == b"null"
+    query = ListQuery(organisation="acme", project="p", endpoint=FILES)
+    assert homes.of("second").deployments(msgspec.json.encode(query)) == b"null"
     # Homes that have left issue nothing.
     for home in ("first", "second"):
         homes.of(home).leave()

@@ -79,7 +79,7 @@ def test_who_issued_first_owns_it(worker: Index) -> None:
     found = worker.index.find("resp_1")
     assert found is not None
     assert found.buyer == ACME
-    assert worker.index.made_by(RIVAL, "resp_1") is None
+    assert worker.index.find_for(RIVAL, "resp_1") is None
 
 
 def test_what_is_pending_is_claimed_by_one_of_two_workers(worker: Index, tmp_path: Path) -> None:

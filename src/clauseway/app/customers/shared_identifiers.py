@@ -21,17 +21,17 @@ from sqlalchemy.exc import DBAPIError
 
 from clauseway.app.customers.leasing import AnswerQuestion
 from clauseway.app.opening.home import Home
-from clauseway.gateway.request.resource_index import INDEX_FILE, IndexedResource
+from clauseway.gateway.request.resource_index import INDEX_FILE, IndexedResource, ListQuery
 from clauseway.gateway.request.resources_to_share import ResourcesToShare, ToShare, note_nothing
-from clauseway.gateway.request.shared_index import SILENT_S, FindResources, ListResources
+from clauseway.gateway.request.shared_index import SILENT_S, FindQuery
 from clauseway.metering import Buyer
 from clauseway.storage import Control
 from clauseway.storage.customers.issued_resources import IssuedResources, ResourceRow
 
 _AT_ONCE_MAX: Final = 500
 _EVERY_S: Final = 1.0
-_FIND: Final = msgspec.json.Decoder(FindResources)
-_LIST: Final = msgspec.json.Decoder(ListResources)
+_FIND: Final = msgspec.json.Decoder(FindQuery)
+_LIST: Final = msgspec.json.Decoder(ListQuery)
 
 
 def index_of(home: Home) -> Path:
@@ -41,7 +41,7 @@ def index_of(home: Home) -> Path:
 
 @contextlib.contextmanager
 def shared_identifiers(home: Home) -> Iterator[Mapping[str, AnswerQuestion]]:
-    """Copy identifiers until the block ends; the answers to gateways' questions, by path. Nothing
+    """Copy identifiers until the block ends; the answers to gateways' queries, by path. Nothing
     is copied, and there are none, where no other home can share the database."""
     if not home.may_be_shared:
         note_nothing(index_of(home))
@@ -119,11 +119,11 @@ class SharedIdentifiers:
 
     def find(self, body: bytes) -> bytes:
         """Return the resources that are found; null where one is not, and may be known elsewhere."""
-        question = _FIND.decode(body)
+        query = _FIND.decode(body)
         # Looked at first: what a home that was heard by then had issued is there to be found.
         is_complete = self._shared.is_complete(SILENT_S)
-        rows = self._shared.find(question.organisation, question.project, question.identifiers)
-        if len(rows) < len(question.identifiers) and not is_complete:
+        rows = self._shared.find(query.organisation, query.project, query.identifiers)
+        if len(rows) < len(query.identifiers) and not is_complete:
             return b"null"
         return msgspec.json.encode([_resource(row) for row in rows])
 
@@ -131,22 +131,22 @@ class SharedIdentifiers:
         """Return where something lies; null where a list would not be whole."""
         if not self._shared.is_complete(SILENT_S):
             return b"null"
-        question = _LIST.decode(body)
-        names = self._shared.deployments(question.organisation, question.project, question.endpoint)
+        query = _LIST.decode(body)
+        names = self._shared.deployments(query.organisation, query.project, query.endpoint)
         return msgspec.json.encode(names)
 
     def made(self, body: bytes) -> bytes:
-        question = _LIST.decode(body)
-        after = (question.after_ns, question.after_identifier)
+        query = _LIST.decode(body)
+        after = (query.after_ns, query.after_identifier)
         rows = self._shared.made(
-            question.organisation,
-            question.project,
-            question.endpoint,
-            deployments=question.deployments,
-            purpose=question.purpose,
-            after=after if question.after_identifier else None,
-            newest_first=question.newest_first,
-            count=question.count,
+            query.organisation,
+            query.project,
+            query.endpoint,
+            deployments=query.deployments,
+            purpose=query.purpose,
+            after=after if query.after_identifier else None,
+            newest_first=query.newest_first,
+            count=query.count,
         )
         # A list needs no contents, which may be long.
         return msgspec.json.encode(

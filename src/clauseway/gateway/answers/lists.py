@@ -18,7 +18,7 @@ import msgspec
 
 from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, ignore_outcome
 from clauseway.gateway.request.refusals import Refused
-from clauseway.gateway.request.resource_index import ListedResource
+from clauseway.gateway.request.resource_index import ListedResource, ListQuery
 from clauseway.gateway.request.resources import GONE, Resources
 from clauseway.gateway.request.selection import Selector, not_made_here, objects_unknown
 from clauseway.gateway.request.shared import Shared
@@ -94,8 +94,10 @@ def page_of(operation: Operation, query: bytes) -> Page:
 
 
 class MergedList:
-    """A list of resources on several accounts, as a preparation of its request. `selector` names
-    the accounts of the deployments on which the project made something."""
+    """A list of resources on several accounts, as a preparation of its request. `places` are the
+    accounts on which the project made resources of that kind, by the deployments on them, as this
+    home's index knows them. Where homes share a database, its deployments count, and `selector`
+    names their accounts."""
 
     def __init__(
         self,
@@ -104,6 +106,7 @@ class MergedList:
         operation: Operation,
         query: bytes,
         selector: Selector,
+        places: dict[str, Candidate],
     ) -> None:
         self._shared = shared
         self._customer = Customer(customer.label, 0, customer.buyer)
@@ -112,15 +115,16 @@ class MergedList:
         self._query = query
         self._selector = selector
         self._index: ProjectIndex = shared.shared_index or HomeIndex(shared.resource_index)
-        # The accounts, by the deployments on them.
-        self._places: dict[str, Candidate] = {}
+        self._places = places
 
     async def prepare(self, _is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the page that was asked for. Raises Refused."""
         page = page_of(self._operation, self._query)
+        buyer, shared_index = self._customer.buyer, self._shared.shared_index
         try:
-            buyer, lists = self._customer.buyer, self._operation.lists
-            self._places = self._selector.holders(await self._index.deployments(buyer, lists))
+            if shared_index is not None:
+                deployments = await shared_index.deployments(buyer, self._operation.lists)
+                self._places = self._selector.holders(deployments)
             body = await self._page(page) if self._places else EMPTY_LIST
         except OSError:
             raise objects_unknown() from None
@@ -128,7 +132,6 @@ class MergedList:
 
     async def _page(self, page: Page) -> bytes:
         """As many objects as were asked for, or all that are left. Raises Refused, OSError."""
-        index, buyer = self._index, self._customer.buyer
         last = await self._row(page.after) if page.after else None
         listed: list[tuple[str, bytes]] = []
         more = True
@@ -136,15 +139,10 @@ class MergedList:
         while more and len(listed) < page.limit:
             count = page.limit - len(listed)
             # One row beyond the page says whether there is more.
-            rows = await index.made(
-                buyer,
-                self._operation.lists,
-                tuple(self._places),
-                page.purpose,
-                last,
-                page.newest_first,
-                count + 1,
+            query = self._list_query(
+                tuple(self._places), last, page.newest_first, count + 1, page.purpose
             )
+            rows = await self._index.list_resources(query)
             more, rows = len(rows) > count, rows[:count]
             objects = await self._objects(page, rows)
             listed += [
@@ -161,6 +159,26 @@ class MergedList:
             "has_more": more,
         }
         return msgspec.json.encode(frame)
+
+    def _list_query(
+        self,
+        deployments: tuple[str, ...],
+        after: ListedResource | None,
+        newest_first: bool,
+        count: int,
+        purpose: str = "",
+    ) -> ListQuery:
+        return ListQuery(
+            organisation=self._customer.buyer.organisation,
+            project=self._customer.buyer.project,
+            endpoint=self._operation.lists,
+            deployments=deployments,
+            purpose=purpose,
+            after_ns=after.created_ns if after is not None else 0,
+            after_identifier=after.identifier if after is not None else "",
+            newest_first=newest_first,
+            count=count,
+        )
 
     async def _row(self, identifier: str) -> ListedResource:
         resource = await self._index.find(self._customer.buyer, identifier)
@@ -183,14 +201,8 @@ class MergedList:
         missing = {row.identifier for row in rows}
         objects: dict[str, bytes] = {}
         # The identifier just before the first row, in the list of this account.
-        neighbours = await self._index.made(
-            self._customer.buyer,
-            self._operation.lists,
-            there,
-            "",
-            rows[0],
-            not page.newest_first,
-            1,
+        neighbours = await self._index.list_resources(
+            self._list_query(there, rows[0], not page.newest_first, 1)
         )
         before = neighbours[0].identifier if neighbours else ""
         _, most = _PAGES[self._operation.name]

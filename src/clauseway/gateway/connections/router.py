@@ -36,7 +36,7 @@ from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selector
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import CandidateSelection
+from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.keys import secret_in
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
@@ -179,7 +179,7 @@ class Router:
         """Answer a path that is no operation. `methods` are the methods that the path takes, if only
         the request's method is wrong."""
         path, _, query = incoming.url.partition(b"?")
-        shared, head_lines = self._shared, self._shared.plan_line + client.head_lines
+        shared, head_lines = self._shared, self._head_lines(client)
         if methods:
             _refuse_method(path, incoming.method, *methods)
         for pattern, keyed_answer in _KEYED:
@@ -210,6 +210,10 @@ class Router:
         _refuse_not_offered(incoming)
         raise Refused(errors.UNKNOWN_PATH, f"There is no {path.decode(errors='replace')} here.")
 
+    def _head_lines(self, client: RequestClient) -> bytes:
+        """Return the header lines of an answer that needs no cloud."""
+        return self._shared.plan_line + client.head_lines
+
     # -- an operation at a cloud
 
     def _serve_operation(
@@ -227,7 +231,7 @@ class Router:
             journal_problem = _journal_problem(shared)
             if journal_problem is not None:
                 return _in_clients_shape(
-                    journal_failed(journal_problem, shared.plan_line + client.head_lines),
+                    journal_failed(journal_problem, self._head_lines(client)),
                     request_line,
                     incoming,
                 )
@@ -325,14 +329,17 @@ class Router:
         shared, operation = self._shared, request_line.operation
         event_ns = shared.clock()
         selector = Selector(shared, customer, incoming.cloud, event_ns)
-        own = shared.resource_index.deployments(customer.buyer, operation.lists)
-        # An unknown cloud is refused here, whatever was made.
-        if not selector.holders(own) and shared.shared_index is None:
-            return response(200, EMPTY_LIST, shared.plan_line + client.head_lines)
+        selector.cloud()  # refused here where it is unknown, whatever was made
+        places: dict[str, Candidate] = {}
+        if shared.shared_index is None:
+            deployments = shared.resource_index.deployments(customer.buyer, operation.lists)
+            places = selector.holders(deployments)
+            if not places:
+                return response(200, EMPTY_LIST, self._head_lines(client))
         call, forwarded = operation.call(b"", request_line.query, b""), b"".join(incoming.forwarded)
         request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
         resources = Resources(customer, request)
-        merged = MergedList(shared, customer, operation, request_line.query, selector)
+        merged = MergedList(shared, customer, operation, request_line.query, selector, places)
         lifecycle = Lifecycle(
             client, shared, customer, CandidateSelection(()), request, event_ns, resources, merged
         )

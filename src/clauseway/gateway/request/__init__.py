@@ -12,7 +12,7 @@
     resources_to_share  its rows that are to be copied to where other homes find them
     shared_index  the resources of all homes that share a database
     pending     asks for what nobody comes back for; holds: what stays reserved until then
-    explanations  why the latest requests went where they went
+    explanations  why a request went where it went; latest_requests: those of the latest requests
     refusals    answers where no cloud was asked
     shared      what all connections of a process share; counters: how requests ended, in figures
 

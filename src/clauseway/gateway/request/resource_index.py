@@ -170,6 +170,22 @@ class ListedResource(NamedTuple):
     created_ns: int
 
 
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The query for the resources of one kind that a project made on some deployments, in order,
+    behind the resource (`after_ns`, `after_identifier`) if one is named. With a `purpose`, files of
+    which no purpose is known are listed too."""
+
+    organisation: str
+    project: str
+    endpoint: int
+    deployments: tuple[str, ...] = ()
+    purpose: str = ""
+    after_ns: int = 0
+    after_identifier: str = ""
+    newest_first: bool = True
+    count: int = 0
+
+
 class _Change(NamedTuple):
     """Statements of one commit, each with its values. `report` hears of the last one."""
 
@@ -221,7 +237,7 @@ class ResourceIndex:
         ).fetchone()
         return resource_in_row(row) if row is not None else None
 
-    def made_by(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
+    def find_for(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
         """Return a resource of a buyer's project; resources of other projects are reported as not
         found."""
         resource = self.find(identifier)
@@ -264,32 +280,23 @@ class ResourceIndex:
         )
         return [row[0] for row in rows]
 
-    def made(
-        self,
-        buyer: Buyer,
-        endpoint: int,
-        deployments: Sequence[str],
-        purpose: str,
-        after: ListedResource | None,
-        newest_first: bool,
-        count: int,
-    ) -> list[ListedResource]:
-        """Return what a project made on some deployments, in order, after a row. With a `purpose`,
-        also what is not known to have another."""
-        beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
-        terms, values = [], [buyer.organisation, buyer.project, endpoint, *deployments]
-        if after is not None:
-            # A row value: what was made in one nanosecond is told apart by its identifier.
+    def list_resources(self, query: ListQuery) -> list[ListedResource]:
+        deployments = query.deployments
+        beyond, order = ("<", "DESC") if query.newest_first else (">", "ASC")
+        terms: list[str] = []
+        values = [query.organisation, query.project, query.endpoint, *deployments]
+        if query.after_identifier:
+            # A row value: resources made in one nanosecond are told apart by their identifiers.
             terms.append(f"AND (created_ns, issued.identifier) {beyond} (?, ?)")
-            values += (after.created_ns, after.identifier)
-        if purpose:
+            values += (query.after_ns, query.after_identifier)
+        if query.purpose:
             terms.append("AND coalesce(contents.purpose, ?) = ?")
-            values += (purpose, purpose)
+            values += (query.purpose, query.purpose)
         rows = self._reading.execute(
             "SELECT issued.identifier, deployment, created_ns FROM issued LEFT JOIN contents USING (identifier) "
             f"WHERE organisation = ? AND project = ? AND endpoint = ? AND deployment IN ({_marks(deployments)}) "
             f"{' '.join(terms)} ORDER BY created_ns {order}, issued.identifier {order} LIMIT ?",
-            (*values, count),
+            (*values, query.count),
         )
         return [ListedResource(*row) for row in rows]
 

@@ -82,7 +82,7 @@ class Selector:
     def _find_resource(self, identifier: str) -> IndexedResource | None:
         """Return a resource of the customer's project; None if there is none. Raise MadeElsewhere
         if other homes have to be asked first."""
-        resource = self._shared.resource_index.made_by(self._customer.buyer, identifier)
+        resource = self._shared.resource_index.find_for(self._customer.buyer, identifier)
         if (
             resource is None
             and self._shared.shared_index is not None

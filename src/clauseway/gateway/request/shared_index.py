@@ -8,9 +8,9 @@ silent: then no answer waits any more, and the copies follow later. Until they h
 deny no identifier that they do not find.
 
     POST /issued/copy         copy what this home's index notes to be shared
-    POST /issued/find         `FindResources`, answered by a list of `IndexedResource`
-    POST /issued/deployments  `ListResources`, answered by a list of names
-    POST /issued/made         `ListResources`, answered by a list of `IndexedResource`
+    POST /issued/find         `FindQuery`, answered by a list of `IndexedResource`
+    POST /issued/deployments  `ListQuery`, answered by a list of names
+    POST /issued/made         `ListQuery`, answered by a list of `IndexedResource`
 
 The answer is null while a home is silent: that home may have issued the identifier.
 """
@@ -21,7 +21,12 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from clauseway.gateway.request.resource_index import IndexedResource, ListedResource, ResourceIndex
+from clauseway.gateway.request.resource_index import (
+    IndexedResource,
+    ListedResource,
+    ListQuery,
+    ResourceIndex,
+)
 from clauseway.gateway.transport.home_socket import ask
 from clauseway.metering import Buyer
 
@@ -37,46 +42,19 @@ _NAMES: Final = msgspec.json.Decoder(list[str])
 _Decoded = TypeVar("_Decoded")
 
 
-class FindResources(msgspec.Struct, frozen=True, kw_only=True):
-    """The question for some identifiers of a project."""
+class FindQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The query for some identifiers of a project."""
 
     organisation: str
     project: str
     identifiers: tuple[str, ...]
 
 
-class ListResources(msgspec.Struct, frozen=True, kw_only=True):
-    """The question for what a project made of one kind, behind the row (`after_ns`,
-    `after_identifier`) if one is named."""
-
-    organisation: str
-    project: str
-    endpoint: int
-    deployments: tuple[str, ...] = ()
-    purpose: str = ""
-    after_ns: int = 0
-    after_identifier: str = ""
-    newest_first: bool = True
-    count: int = 0
-
-
 class ProjectIndex(Protocol):
     """An index as a list of a project's resources reads it. Raises OSError where it cannot be
     asked."""
 
-    async def deployments(self, buyer: Buyer, endpoint: int, /) -> list[str]: ...
-
-    async def made(
-        self,
-        buyer: Buyer,
-        endpoint: int,
-        deployments: Sequence[str],
-        purpose: str,
-        after: ListedResource | None,
-        newest_first: bool,
-        count: int,
-        /,
-    ) -> list[ListedResource]: ...
+    async def list_resources(self, query: ListQuery, /) -> list[ListedResource]: ...
 
     async def find(self, buyer: Buyer, identifier: str, /) -> IndexedResource | None: ...
 
@@ -87,23 +65,11 @@ class HomeIndex:
     def __init__(self, index: ResourceIndex) -> None:
         self._index = index
 
-    async def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
-        return self._index.deployments(buyer, endpoint)
-
-    async def made(
-        self,
-        buyer: Buyer,
-        endpoint: int,
-        deployments: Sequence[str],
-        purpose: str,
-        after: ListedResource | None,
-        newest_first: bool,
-        count: int,
-    ) -> list[ListedResource]:
-        return self._index.made(buyer, endpoint, deployments, purpose, after, newest_first, count)
+    async def list_resources(self, query: ListQuery) -> list[ListedResource]:
+        return self._index.list_resources(query)
 
     async def find(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
-        return self._index.made_by(buyer, identifier)
+        return self._index.find_for(buyer, identifier)
 
 
 class SharedIndex:
@@ -164,61 +130,38 @@ class SharedIndex:
     async def find(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
         """Return a resource of a buyer's project. Raises OSError."""
         await self.look_up(buyer, (identifier,))
-        return self.index.made_by(buyer, identifier)
+        return self.index.find_for(buyer, identifier)
 
     async def look_up(self, buyer: Buyer, identifiers: Sequence[str]) -> None:
         """Let this home's index remember those of a project's identifiers that there are. Raises
         OSError."""
-        unknown = [name for name in identifiers if self.index.made_by(buyer, name) is None]
+        unknown = [name for name in identifiers if self.index.find_for(buyer, name) is None]
         if unknown:
-            question = FindResources(
+            query = FindQuery(
                 organisation=buyer.organisation,
                 project=buyer.project,
                 identifiers=tuple(unknown),
             )
-            self.index.remember(await self._resources("/issued/find", question))
+            self.index.remember(await self._resources("/issued/find", query))
 
     async def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
         """Return where something of one kind lies that a project made. Raises OSError."""
-        question = ListResources(
-            organisation=buyer.organisation, project=buyer.project, endpoint=endpoint
-        )
-        answer = await self._ask("/issued/deployments", msgspec.json.encode(question))
+        query = ListQuery(organisation=buyer.organisation, project=buyer.project, endpoint=endpoint)
+        answer = await self._ask("/issued/deployments", msgspec.json.encode(query))
         return _decoded(_NAMES, answer)
 
-    async def made(
-        self,
-        buyer: Buyer,
-        endpoint: int,
-        deployments: Sequence[str],
-        purpose: str,
-        after: ListedResource | None,
-        newest_first: bool,
-        count: int,
-    ) -> list[ListedResource]:
-        """Return what a project made, as `ResourceIndex.made` does of one home. Raises OSError."""
-        question = ListResources(
-            organisation=buyer.organisation,
-            project=buyer.project,
-            endpoint=endpoint,
-            deployments=tuple(deployments),
-            purpose=purpose,
-            after_ns=after.created_ns if after is not None else 0,
-            after_identifier=after.identifier if after is not None else "",
-            newest_first=newest_first,
-            count=count,
-        )
-        resources = await self._resources("/issued/made", question)
+    async def list_resources(self, query: ListQuery) -> list[ListedResource]:
+        """Return the resources that a project made, as `ResourceIndex.list_resources` does of one
+        home. Raises OSError."""
+        resources = await self._resources("/issued/made", query)
         self.index.remember(resources)
         return [
             ListedResource(resource.identifier, resource.deployment, resource.created_ns)
             for resource in resources
         ]
 
-    async def _resources(
-        self, path: str, question: FindResources | ListResources
-    ) -> list[IndexedResource]:
-        return _decoded(_RESOURCES, await self._ask(path, msgspec.json.encode(question)))
+    async def _resources(self, path: str, query: FindQuery | ListQuery) -> list[IndexedResource]:
+        return _decoded(_RESOURCES, await self._ask(path, msgspec.json.encode(query)))
 
     async def _ask(self, path: str, body: bytes, patience_s: float = _FIND_S) -> bytes:
         status, answer = await ask(self.socket, path, body, patience_s)
