@@ -1,19 +1,33 @@
-"""What a tenant may try that no other test tries: a body that unpacks to gigabytes, an address for the gateway to call,
-a key found byte by byte."""
+"""What a tenant may try that no other test tries: a body or a message that unpacks to gigabytes, an address for the
+gateway to call, a key found byte by byte, a page at the gateway's port."""
 
+import contextlib
 import gzip
 import json
+import re
 import socket
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
-from gateway_rig import Cloud, Rig, chat_body, request_bytes, well
+from gateway_rig import AUTHORIZED, SECRET, Cloud, Rig, chat_body, read_all, request_bytes, well
 
 from clauseway.gateway.routing.keys import digest
 
 BOMB_BYTES = 64 << 20
+OPENAPI = Path(__file__).parents[2] / "docs/openapi"
+
+
+def paths_of(document: str) -> list[str]:
+    """The addresses of an OpenAPI document, each with a month in the place of every name."""
+    paths = json.loads((OPENAPI / document).read_text())["paths"]
+    return [re.sub(r"\{\w+\}", "2026-05", path) for path in paths]
+
+
+# What the pages answer and the gateway does not.
+PAGES_ALONE = sorted(set(paths_of("pages.json")) - set(paths_of("gateway.json")))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +68,48 @@ def test_no_body_of_a_request_is_unpacked(rig: Rig, azure: Cloud, coding: str) -
     assert answer.split(b" ")[1] in (b"400", b"415")
     assert azure.requests == []
     assert peak_kb(rig) - before < BOMB_BYTES // 4 // 1024
+
+
+def test_no_message_over_a_web_socket_is_unpacked(rig: Rig, azure: Cloud) -> None:
+    """Compression that the client offers is not taken; a message that is compressed all the same ends the session."""
+    with rig.socket() as connection:
+        connection.sendall(
+            b"GET /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+            b"authorization: Bearer " + SECRET.encode() + b"\r\nsec-websocket-version: 13\r\n"
+            b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            b"sec-websocket-extensions: permessage-deflate; client_max_window_bits, x-webkit-deflate-frame\r\n\r\n"
+        )
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(1 << 16)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"extensions" not in head.lower()
+        before = peak_kb(rig)
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+        packed = packer.compress(b" " * BOMB_BYTES) + packer.flush(zlib.Z_SYNC_FLUSH)
+        fin, compressed, text, masked, length_of_8 = 0x80, 0x40, 0x01, 0x80, 127
+        frame = bytes([fin | compressed | text, masked | length_of_8]) + len(packed).to_bytes(8, "big") + bytes(4)
+        with contextlib.suppress(OSError):  # it is closed before the end
+            connection.sendall(frame + packed)
+        assert close_code(read_all(connection)) == 1002
+    assert azure.requests == []
+    assert peak_kb(rig) - before < BOMB_BYTES // 4 // 1024
+
+
+def close_code(frames: bytes) -> int:
+    """The code of the close frame that is the first of these."""
+    assert frames[0] == 0x88, frames[:40]
+    return int.from_bytes(frames[2:4], "big")
+
+
+@pytest.mark.parametrize("path", PAGES_ALONE)
+def test_no_page_is_had_at_the_gateways_port(rig: Rig, azure: Cloud, path: str) -> None:
+    """Neither with a key nor without one, and no cloud is asked for it in their stead."""
+    for head in ({}, AUTHORIZED):
+        answer = httpx.get(f"http://127.0.0.1:{rig.port}{path}", headers=head)
+        assert answer.status_code in (401, 404)
+        assert answer.headers["content-type"] == "application/json"
+    assert azure.requests == []
 
 
 def test_an_address_in_a_body_is_called_by_no_gateway(rig: Rig, azure: Cloud) -> None:

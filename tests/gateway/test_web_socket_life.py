@@ -3,6 +3,7 @@ fails."""
 
 import contextlib
 import resource
+import select
 import socket
 import ssl
 import threading
@@ -26,6 +27,7 @@ from clauseway.gateway.plan.settings import Settings, TlsSettings
 from clauseway.metering import Status, Unit
 
 MB = 1 << 20
+CONTINUATION, TEXT, PING, PONG = 0x0, 0x1, 0x9, 0xA  # opcodes (RFC 6455, 5.2)
 
 
 @pytest.fixture
@@ -224,8 +226,58 @@ def test_a_message_that_is_still_coming_counts(rig: Rig) -> None:
     eventually(lambda: (rig.counts()["bytes"], rig.counts()["connections"]) == (0, 0))
 
 
+def frame(payload: bytes, *, opcode: int, finished: bool) -> bytes:
+    """A short frame of a client, masked by zeros."""
+    return bytes([finished << 7 | opcode, 0x80 | len(payload)]) + b"\x00" * 4 + payload
+
+
+def test_a_message_in_many_fragments_takes_the_memory_of_its_bytes(rig: Rig) -> None:
+    """The bytes are what is counted and limited: no fragment costs more, however short it is."""
+    count = 120_000
+    start(rig)
+    session = handshaken(rig)[0]
+    before_mb = rig.megabytes()
+    session.sendall(frame(b"", opcode=TEXT, finished=False))
+    fragment = frame("€".encode(), opcode=CONTINUATION, finished=False)
+    for _ in range(count // 1_000):
+        session.sendall(fragment * 1_000)
+    session.sendall(frame(b"read?", opcode=PING, finished=True))
+    assert session.recv(100) == bytes([0x80 | PONG, 5]) + b"read?"
+    assert rig.counts()["bytes"] == 3 * count
+    assert rig.megabytes() - before_mb < 5, "a third of a megabyte came"
+    session.close()
+
+
+def test_messages_without_a_byte_wait_in_bounded_memory(rig: Rig) -> None:
+    """While a turn lasts, no more is read than may be ahead: each message counts, an empty one too."""
+    halting = rig.clouds["azure"].behaviour = Halting()
+    start(rig)
+    session, frames = handshaken(rig)
+    session.sendall(frames.send(TextMessage(data=message())))
+    assert halting.begun.wait(PATIENCE_S)
+    before_mb = rig.megabytes()
+    session.setblocking(False)
+    empty = frame(b"", opcode=TEXT, finished=True) * 1_000
+    sent = 0
+    # What is not read any more fills the buffers of both sockets, and then nothing more can be sent.
+    with contextlib.suppress(BlockingIOError):
+        while sent < 20 * MB and select.select([], [session], [], 2)[1]:
+            sent += session.send(empty)
+    assert sent < 20 * MB, "the gateway stopped reading"
+    assert rig.megabytes() - before_mb < 16
+    halting.may_go_on.set()
+    session.close()
+
+
 def half_a_message(rig: Rig, text: str) -> socket.socket:
     """Send the first fragment of a message and nothing more."""
+    connection, frames = handshaken(rig)
+    connection.sendall(frames.send(TextMessage(data=text[: len(text) * 3 // 4], message_finished=False)))
+    return connection
+
+
+def handshaken(rig: Rig) -> tuple[socket.socket, WSConnection]:
+    """Open a session whose frames the test writes itself."""
     frames = WSConnection(ConnectionType.CLIENT)
     connection = rig.socket()
     head = [(b"authorization", f"Bearer {SECRET}".encode())]
@@ -235,8 +287,7 @@ def half_a_message(rig: Rig, text: str) -> socket.socket:
         received += connection.recv(1 << 16)
     frames.receive_data(received)
     list(frames.events())
-    connection.sendall(frames.send(TextMessage(data=text[: len(text) * 3 // 4], message_finished=False)))
-    return connection
+    return connection, frames
 
 
 # -- a turn that is prepared

@@ -41,6 +41,10 @@ from small_agreement import DOCUMENTS
 from starlette.types import ASGIApp
 from test_any_text import REGISTER, SUPPOSITIONS
 from test_any_usage_file import BILL, EVENT, EXPORT, OWN
+from wsproto import ConnectionType
+from wsproto.connection import Connection as Frames
+from wsproto.events import CloseConnection, Event, TextMessage
+from wsproto.frame_protocol import CloseReason
 
 import settled_book
 from clauseway.agreement import boundaries, in_force, read_agreement, read_facts, revenue_shares, suppose
@@ -861,6 +865,15 @@ class _Gateway:
         self.first_mb = self._resident_mb()
 
     def read(self, content: bytes) -> object:
+        answers = self.answers(content)
+        if b"HTTP/1.1 500" in answers:
+            raise RuntimeError(f"a failure of ours: {answers[:300]!r}")
+        if b"HTTP/1.1 2" not in answers:
+            raise Refused
+        return answers
+
+    def answers(self, content: bytes) -> bytes:
+        """All that it says to an input. Raise RuntimeError if it ended, failed or grew."""
         self.cloud.requests.clear()
         with self.rig.socket() as connection:
             with contextlib.suppress(OSError):  # it was refused before its end
@@ -874,12 +887,8 @@ class _Gateway:
             said, self.said = self.rig.errors()[self.said :], self.errors.stat().st_size
             if "Traceback" in said:
                 raise RuntimeError(f"the gateway says: {said[-1500:]}")
-        if b"HTTP/1.1 500" in answers:
-            raise RuntimeError(f"a failure of ours: {answers[:300]!r}")
         if (grown := self._resident_mb() - self.first_mb) > 200:
             raise RuntimeError(f"the gateway grew by {grown:.0f} MB")
-        if b"HTTP/1.1 2" not in answers:
-            raise Refused
         return answers
 
     def _resident_mb(self) -> float:
@@ -939,6 +948,126 @@ def _gateway(folder: Path) -> Iterator[Opened]:
 
     with gateway.rig:
         yield valid, make, gateway.read
+
+
+_HANDSHAKE = (
+    f"GET /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
+    "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+_OFFERS_COMPRESSION = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+_FIN, _RESERVED, _MASKED = 0x80, (0x40, 0x20, 0x10), 0x80
+_MESSAGES = tuple(
+    json.dumps({"type": kind, "model": MODEL, "input": "Hello.", **members}).encode()
+    for kind, members in (
+        ("response.create", {"generate": False}),
+        ("response.create", {"stream_id": "1", "store": False}),
+        ("response.create", {"input": [{"role": "user", "content": [{"type": "input_text", "text": "é"}]}]}),
+        ("response.steer", {"previous_response_id": "resp_1"}),
+    )
+)  # fmt: skip
+
+
+def _frame(
+    opcode: int, payload: bytes, *, first: int = _FIN, masked: bool = True, width: int = 0, length: int = -1
+) -> bytes:
+    """A frame of RFC 6455. `width` bytes tell the length, in the place of the fewest; `length` may be a lie."""
+    length = len(payload) if length < 0 else length
+    width = width or (0 if length < 126 else 2 if length < 1 << 16 else 8)
+    short = {0: min(length, 125), 2: 126, 8: 127}[width]
+    head = bytes([first | opcode, (_MASKED if masked else 0) | short]) + (length % (1 << 8 * width)).to_bytes(
+        width, "big"
+    )
+    if not masked:
+        return head + payload
+    mask = b"\x5a\x00\xa5\xff"
+    return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+
+def _fragments(mutator: Mutator, payload: bytes) -> list[bytes]:
+    """The frames of a message: whole, or cut anywhere, within a character too, with control frames between them."""
+    cuts = sorted(mutator.random.randrange(len(payload) + 1) for _ in range(mutator.random.choice((0, 0, 1, 2, 30))))
+    pieces = [payload[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(payload)], strict=True)]
+    frames = []
+    for number, piece in enumerate(pieces):
+        first = _FIN if number == len(pieces) - 1 else 0
+        frames.append(_frame(_CONTINUATION if number else _TEXT, piece, first=first))
+        if mutator.one_in(10):
+            frames.append(_frame(mutator.random.choice((_PING, _PONG)), b"x" * mutator.random.choice((0, 1, 125))))
+    return frames
+
+
+def _odd_frame(mutator: Mutator) -> bytes:
+    """A frame that may be wrong in any field: opcode, reserved bits, mask, the length and how it is written."""
+    random = mutator.random
+    opcode = random.choice((_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG, random.randrange(16)))
+    payload = random.choice(
+        (b"", b"\x03\xe8", b"\x03\xe8bye", b"\xff", random.randbytes(random.choice((1, 2, 126, 70_000))))
+    )
+    first = random.choice((_FIN, _FIN, 0)) | (random.choice(_RESERVED) if mutator.one_in(4) else 0)
+    length = random.choice((0, 1, 126, 1 << 31, 1 << 62, (1 << 63) + 1)) if mutator.one_in(4) else -1
+    width = 8 if length > 1 << 16 else random.choice((0, 0, 2, 8))
+    return _frame(opcode, payload, first=first, masked=not mutator.one_in(4), width=width, length=length)
+
+
+@contextmanager
+def _web_socket(folder: Path) -> Iterator[Opened]:
+    """Sessions over a WebSocket: a handshake and what comes behind it, at once and to its end."""
+    gateway = _Gateway(folder)
+    plain, compressing = (f"{_HANDSHAKE}{more}\r\n".encode() for more in ("", _OFFERS_COMPRESSION))
+    ping = _frame(_PING, b"here?")
+    valid = [
+        plain + ping,
+        compressing + ping,
+        plain + b"".join(_frame(_TEXT, message) for message in _MESSAGES[:1]) + ping,
+        plain + _frame(_TEXT, _MESSAGES[0][:20], first=0) + ping + _frame(_CONTINUATION, _MESSAGES[0][20:]),
+        plain + ping + _frame(_TEXT, _MESSAGES[1]) + _frame(_CLOSE, b"\x03\xe8bye"),
+    ]
+
+    def make(mutator: Mutator) -> bytes:
+        if mutator.one_in(4):
+            return mutator.bytes_of(mutator.random.choice(valid))
+        frames = [ping] if mutator.one_in(2) else []
+        for _ in range(mutator.random.choice((1, 1, 2, 5))):
+            message = mutator.random.choice(_MESSAGES)
+            frames += _fragments(mutator, message if mutator.one_in(3) else mutator.json_of(message))
+        if mutator.one_in(2):
+            frames.insert(mutator.random.randrange(len(frames) + 1), _odd_frame(mutator))
+        if mutator.one_in(10):
+            mutator.random.shuffle(frames)
+        return mutator.random.choice((plain, compressing)) + b"".join(frames)
+
+    def read(content: bytes) -> object:
+        head, _, frames = gateway.answers(content).partition(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 101 "):
+            raise Refused
+        if b"extensions" in head.lower():
+            raise RuntimeError(f"an extension was taken: {head!r}")
+        return _heard(frames)
+
+    with gateway.rig:
+        yield valid, make, read
+
+
+def _heard(data: bytes) -> list[Event]:
+    """What a client hears of the gateway. Raise Refused if it is refused, RuntimeError for a failure of ours."""
+    client = Frames(ConnectionType.CLIENT)
+    client.receive_data(data)
+    events = list(client.events())
+    for event in events:
+        if isinstance(event, CloseConnection) and event.code == CloseReason.INTERNAL_ERROR:
+            raise RuntimeError(f"a failure of ours: {event!r}")
+        if isinstance(event, TextMessage) and json.loads(event.data)["type"] == "error":
+            raise Refused
+    refused = [event for event in events if isinstance(event, CloseConnection) and event.code not in _CLOSED_WELL]
+    if refused or not events:
+        raise Refused
+    return events
+
+
+# As the client asked, or as the session ends with the connection.
+_CLOSED_WELL = (CloseReason.NORMAL_CLOSURE, CloseReason.GOING_AWAY)
 
 
 # A question that a page answers, by the names of its form.
@@ -1095,6 +1224,7 @@ READERS: Mapping[str, Reader] = {
         Reader("pages", "HTTP of the pages, by their OpenAPI document", _pages, (Refused,), is_asked=True),
         Reader("backups", "backups", _backups, in_suite=100),
         Reader("gateway", "HTTP of the gateway, by its OpenAPI document", _gateway, (Refused,), is_asked=True),
+        Reader("web-socket", "sessions with the gateway over a WebSocket", _web_socket, (Refused,), is_asked=True),
         Reader("facts", "registers of facts, suppositions", _facts),
         Reader("configuration", "`clauseway.toml`", _configurations),
         Reader("books", "price books", _books),

@@ -44,6 +44,9 @@ from clauseway.metering import RequestId
 
 PATHS: Final = frozenset((b"/v1/responses", b"/openai/v1/responses", b"/openai/responses"))
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+# The objects of a message that waits, beside its text: messages without a byte are not read without
+# end either.
+_WAITING_BYTES: Final = 256
 _HEAD: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-accept: %b\r\n\r\n"
@@ -91,10 +94,11 @@ class _Message:
     """A message as it arrives. Its bytes count for its key from the first on, as those of a body
     do; `refused` tells that there are too many, and the rest of it is dropped."""
 
-    __slots__ = ("bytes_in_flight", "length", "pieces", "refused", "use")
+    __slots__ = ("bytes_in_flight", "length", "refused", "text", "use")
 
     def __init__(self) -> None:
-        self.pieces: list[str] = []
+        # One buffer: an object for each fragment would be larger than a short fragment's bytes.
+        self.text = bytearray()
         self.length = 0
         self.bytes_in_flight = 0
         self.use: Use | None = None
@@ -168,19 +172,20 @@ class WebSocketSession(asyncio.Protocol):
 
     def _gather(self, event: TextMessage) -> None:
         shared, message = self._shared, self._arriving
-        count = len(event.data.encode())
+        fragment = event.data.encode()
+        count = len(fragment)
         message.length += count
         if message.length > shared.limits.body_bytes:
             reason = f"A message may have {shared.limits.body_bytes} bytes."
             self._close(CloseReason.MESSAGE_TOO_BIG, reason)
             return
         if message.refused is None:
-            message.pieces.append(event.data)
+            message.text += fragment
             try:
                 self._count_bytes(message, count)
             except Refused as refused:
                 message.refused = refused
-                message.pieces.clear()
+                message.text.clear()
                 self._release_bytes(message)
         if event.message_finished:
             self._arriving = _Message()
@@ -191,7 +196,7 @@ class WebSocketSession(asyncio.Protocol):
 
     def _wait(self, message: _Message) -> None:
         self._waiting.append(message)
-        self._waiting_bytes += message.length
+        self._waiting_bytes += message.length + _WAITING_BYTES
         if self._lifecycle is None:
             self._serve_next()
         elif self._waiting_bytes > self._shared.limits.ahead_bytes:
@@ -250,7 +255,7 @@ class WebSocketSession(asyncio.Protocol):
             return
         if self._waiting:
             message = self._waiting.popleft()
-            self._waiting_bytes -= message.length
+            self._waiting_bytes -= message.length + _WAITING_BYTES
             self._serve(message)
         elif self._paused:
             self._paused = False
@@ -262,8 +267,8 @@ class WebSocketSession(asyncio.Protocol):
         try:
             if message.refused is not None:
                 raise message.refused
-            turn = request_of("".join(message.pieces).encode(), self._prepared)
-            message.pieces.clear()
+            turn = request_of(bytes(message.text), self._prepared)
+            message.text.clear()
             if isinstance(turn, SessionSteering):
                 shared.counts.refusals[errors.NOT_IMPLEMENTED.code] += 1
                 self.send(event_of_steering(turn))
