@@ -133,6 +133,29 @@ def test_bytecode_is_kept_whatever_the_environment_says() -> None:
     assert "PYTHONDONTWRITEBYTECODE" not in os.environ or not os.environ["PYTHONDONTWRITEBYTECODE"]
 
 
+TARGETS = sorted(set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_dry_run_of_make_starts_nothing(tmp_path: Path, target: str) -> None:
+    """A line of a recipe that names `$(MAKE)` is run by `make -n` too, with all that stands beside it."""
+    started = tmp_path / "started"
+    (tmp_path / "bin").mkdir()
+    for program in ("python", "clauseway"):
+        stub(tmp_path / "bin" / program, f"echo $0 $* >> {started}")
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-n", target, f"VENV={tmp_path}", "VERSION=9.9.9"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert not started.exists(), started.read_text()
+
+
 # A program in the place of pip-audit, with its flags and its JSON: each service says of the lock's libraries what the
 # environment gives it, or ends without an answer.
 ADVISOR = """

@@ -24,7 +24,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -41,6 +40,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.append(str(HERE.parent))
 from commits import described  # noqa: E402  # lies beside this folder
+from memory_folders import memory_folder  # noqa: E402
 
 KEPT = HERE / "kept"
 MEMORY_MB = 300.0  # the dearest valid input of any reader takes a tenth
@@ -49,9 +49,7 @@ CPU_S = 5.0  # the slowest valid input takes a fiftieth
 STALL_S = 120.0
 _PLACE = struct.Struct("<qqqd")  # the number of the input; values, refused and the slowest before it
 _PLACE_BYTES = 96
-# A memory file system, where there is one with room: nothing here has to survive this machine, and what
-# is forced to a disk for each input takes most of the time.
-_MEMORY = Path("/dev/shm")
+# In memory, where there is so much room: what is forced to a disk for each input takes most of the time.
 _ROOM_BYTES = 1 << 30
 # Readers of which an input takes long are read in slices of so many, so that all processes end together.
 SLICE = 25_000
@@ -232,10 +230,7 @@ def _peak_mb() -> float:
 def fuzz(names: Sequence[str] = (), seed: str = "1", first: int = 0, last: int = 0) -> list[Fuzzed]:
     """Give inputs to readers, to all where none is named: from `first` up to `last`, or as many as in the suite. An
     input that ends the process is noted, and the next ones are read."""
-    has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
-    in_memory = has_room and "TMPDIR" not in os.environ
-    with tempfile.TemporaryDirectory(prefix="clauseway-fuzz-", dir=_MEMORY if in_memory else None) as name:
-        folder = Path(name)
+    with memory_folder("clauseway-fuzz-", _ROOM_BYTES) as folder:
         parts: list[Fuzzed] = []
         while (stopped := _round(names, ("--seed", seed, "--last", str(last)), first, folder)) is not None:
             parts.append(stopped)

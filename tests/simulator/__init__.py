@@ -35,3 +35,9 @@ key is revoked, and facts are recorded; in another fifth an amendment takes a cl
 to a follower, and a home loses its disk. Plans are made of the keys in the database and of these amendments, and not of
 an agreement and a configuration. The choice is docs/choices/0142.
 """
+
+import sys
+from pathlib import Path
+
+# The simulator is a program too (`python -m tests.simulator`), which finds what tests share beside this folder.
+sys.path.append(str(Path(__file__).parents[1]))

@@ -21,13 +21,12 @@ from typing import Any
 
 import msgspec
 
+from commits import described
+
 from .hunting import FoundBug, Summary, hunt, missed, seeds_for
 from .laws import LAWS
 from .planted import BUGS, SEEDS_OF, UNSEEN
 from .stories import tell
-
-sys.path.append(str(Path(__file__).parents[1]))
-from commits import described  # lies beside the folder of this module
 
 
 def main() -> int:

@@ -1,7 +1,6 @@
 """A story: what one seed makes of homes, gateways, clouds, clients and faults, from its begin to its judgement."""
 
 import gc
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from clauseway.storage import ApiKey, Control
 from clauseway.storage.books import losses
 from clauseway.storage.customers.leases import usd
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
+from memory_folders import memory_folder
 
 from .actors import (
     FOLLOWER,
@@ -45,8 +45,6 @@ from .world import BEGIN_NS, SECOND, Machine, Process, World
 _ADDRESS: Final = "postgresql://simulated/database"
 _GIGA: Final = 10**9
 CLOUDS: Final = ("azure", "aws")
-# A memory file system where there is one: nothing here has to survive this process.
-_MEMORY: Final = Path("/dev/shm")
 
 
 class Moment(NamedTuple):
@@ -95,13 +93,12 @@ pyarrow.set_io_thread_count(1)
 
 def tell(seed: int, plant: Callable[[Replaced], None] | None = None) -> Outcome:
     """Let a seed's story happen. `plant` may put a bug into the product before it begins."""
-    folder = Path(tempfile.mkdtemp(prefix="simulated-", dir=_MEMORY if _MEMORY.is_dir() else None))
     enabled = gc.isenabled()
     gc.disable()
     try:
-        return _Story(seed, folder).tell(plant)
+        with memory_folder("simulated-") as folder:
+            return _Story(seed, folder).tell(plant)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         if enabled:
             gc.enable()
 

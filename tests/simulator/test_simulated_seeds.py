@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from memory_folders import memory_folder
+
 from .hunting import FoundBug, hunt, missed, seeds_for
 from .laws import LAWS
 from .planted import BUGS, SEEDS_OF, UNSEEN, UNSEEN_BY, planting
@@ -99,3 +101,43 @@ def test_a_planted_bug_is_seen(name: str, simulator: ProcessPoolExecutor) -> Non
 def _hunted(name: str) -> FoundBug:
     (bug,) = [bug for bug in BUGS if bug.name == name]
     return hunt(bug, seeds_for(bug, HUNTED))
+
+
+# A process with a folder in memory, which says where, and stays until its input ends.
+HOLDER = """
+import sys
+from memory_folders import memory_folder
+with memory_folder(sys.argv[1]) as folder:
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def held_folder(prefix: str) -> tuple[subprocess.Popen[str], Path]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, prefix],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    return holder, Path(holder.stdout.readline().strip())
+
+
+def test_the_folder_of_a_killed_story_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    """One whose process lives stays, and one that ends by itself leaves nothing."""
+    prefix = f"clauseway-test-{tmp_path.name}-{os.getpid()}-"
+    (living, kept), (killed, left) = held_folder(prefix), held_folder(prefix)
+    (left / "disk").write_text("a page")
+    killed.kill()
+    killed.wait()
+    assert left.is_dir()
+    with memory_folder(prefix) as folder:
+        assert folder.is_dir()
+        assert kept.is_dir()
+        assert not left.exists()
+    assert not folder.exists()
+    living.communicate()
+    assert not kept.exists()
