@@ -272,6 +272,8 @@ NAMED = sorted(
     )
 )
 NEW_NAMES = {name: f"n{number:02}x" for number, name in enumerate(NAMED)}
+# A cloud that the prose never names is written with its party's name; under other names none holds a party's.
+_OF_A_PARTY = "OpenAI-own"
 # An identifier stands alone: `openai` is not meant in `share-openai-microsoft`. Prose writes `Google Cloud`.
 _NAME = re.compile(
     r"(?<![\w.-])("
@@ -286,7 +288,7 @@ def renamed(text: str, names: Mapping[str, str] = NEW_NAMES) -> str:
 
     def new(found: re.Match[str]) -> str:
         name = names[found[1].lower().replace(" ", "-")]
-        return name if found[1] in names else name.capitalize()
+        return name if found[1] in (*names, _OF_A_PARTY) else name.capitalize()
 
     return _NAME.sub(new, text)
 

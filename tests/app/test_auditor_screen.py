@@ -55,7 +55,7 @@ def test_what_cannot_be_repeated_is_not_found(client: TestClient, subject: str, 
 
 def test_a_fact_has_both_clocks_and_opens_its_place(client: TestClient) -> None:
     page = client.get("/auditor").text
-    assert 'data-label="Holds from">2026-04-28</td>' in page
+    assert 'data-label="Holds from">28 April 2026</td>' in page
     assert "/text?document=facts.md&amp;line=" in page
 
 
@@ -88,7 +88,7 @@ def test_a_decision_that_was_handed_over_is_asked_again(client: TestClient) -> N
     page = asked_again(client, decided())
     assert "repeats" in page
     assert "OpenAI serves gpt-5.5 on AWS" in page
-    assert "As of 2026-03-15" in page
+    assert "On 15 March 2026" in page
 
 
 def test_a_decision_with_another_outcome_says_what_was_recorded_and_what_is_now(client: TestClient) -> None:
@@ -133,8 +133,8 @@ def test_a_statement_that_was_handed_over_is_performed_again_with_its_signatures
     client: TestClient, signed: tuple[str, str]
 ) -> None:
     page = handed(client, *signed)
-    assert "repeats to the byte The statement of 2026-04, settled again" in page
-    assert "holds openai signed at" in page
+    assert "repeats to the byte The statement of April 2026, settled again" in page
+    assert "holds OpenAI signed on" in page
     assert "these bytes were signed, its key is trusted here" in page
 
 
@@ -160,7 +160,7 @@ def test_a_signature_of_other_bytes_and_one_of_an_unknown_key_do_not_hold(
 ) -> None:
     forged = json.loads(signed[1])
     forged["signatures"][0]["at"] = "2020-01-01T00:00:00Z"
-    assert "does not hold openai signed at 2020-01-01T00:00:00Z other bytes were signed" in handed(
+    assert "does not hold OpenAI signed on 1 January 2020, 00:00:00 UTC other bytes were signed" in handed(
         client, signed[0], json.dumps(forged)
     )
     foreign = json.loads(signed[1])
@@ -181,7 +181,7 @@ def test_a_signature_by_a_key_that_was_withdrawn_says_by_whom_and_why(
         [public] = trusted_keys(home)["openai"]
         withdraw_key(home, "openai", public, "the laptop was stolen")
         page = handed(pages, april.read_text(), beside(april).read_text())
-    assert "does not hold openai signed" in page
+    assert "does not hold OpenAI signed" in page
     assert f"its key was withdrawn by {acting()} on" in page
     assert "the laptop was stolen" in page
 
@@ -265,7 +265,7 @@ def test_books_that_were_edited_are_told_to_be(client: TestClient, home: Home, t
 
 def test_the_log_is_folded_by_day_the_latest_open(client: TestClient) -> None:
     page = client.get("/auditor").text
-    days = re.findall(r'<details class="fine log-day" id="log-(\S+)"( open)?><summary>(\S+): (\d+) entr', page)
+    days = re.findall(r'<details class="fine log-day" id="log-(\S+)"( open)?><summary>([^:]+): (\d+) entr', page)
     assert [day for day, *_ in days] == sorted({day for day, *_ in days}, reverse=True)
     assert [bool(is_open) for _, is_open, *_ in days] == [True, *[False] * (len(days) - 1)]
     listed = page[page.index('id="log"') : page.index('id="facts"')]
@@ -280,7 +280,7 @@ def test_a_withdrawn_key_says_who_withdrew_it_and_when(tmp_path: Path, monkeypat
     withdraw_key(home, "openai", public, "it leaked")
     source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
     page = TestClient(create_app(source, hosts=["*"])).get("/auditor").text
-    assert re.search(rf"OpenAI <code>\S+</code> withdrawn by {acting()} on \d+-\d\d-\d\d: it leaked", page)
+    assert re.search(rf"OpenAI <code>\S+</code> withdrawn by {acting()} on \d+ \w+ \d{{4}}: it leaked", page)
 
 
 def test_launches_say_the_result_in_a_sentence(client: TestClient) -> None:

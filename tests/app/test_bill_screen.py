@@ -60,7 +60,7 @@ def test_the_finance_screen_leads_to_it(client: TestClient) -> None:
 def test_a_bill_of_what_was_metered_agrees(client: TestClient, bill: str) -> None:
     page = words(sent(client, bill))
     assert "agrees Everything is matched." in page
-    assert "2026-05-01 up to, not including, 2026-06-01, on AWS and Azure, sold by Microsoft and OpenAI" in page
+    assert "1 May 2026 up to, not including, 1 June 2026, on AWS and Azure, sold by Microsoft and OpenAI" in page
     assert "matched 7 – 444.00 444.00" in page
 
 

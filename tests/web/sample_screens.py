@@ -79,7 +79,12 @@ FORM = QuestionForm(
     sentence=(
         FormField(id="party", name="party", label="May", value="openai", choices=(FieldChoice("openai", "OpenAI"),)),
         FormField(
-            id="as_of", name="as_of", label="as of", value="yesterday", kind="text", problem="'yesterday' is not a day."
+            id="as_of",
+            name="as_of",
+            label="on the day",
+            value="yesterday",
+            kind="text",
+            problem="'yesterday' is not a day.",
         ),
     ),
     further_named="Known at",
@@ -105,7 +110,9 @@ ANSWER = AnswerShown(
     ),
     conditions=(),
     changes=(
-        ChangeShown(label="from 2026-04-27", outcome="permitted", said="permitted", address="/lawyer?as_of=2026-04-27"),
+        ChangeShown(
+            label="from 2026-04-27 on", outcome="permitted", said="permitted", address="/lawyer?as_of=2026-04-27"
+        ),
     ),
     each=(),
     supposed=(),
@@ -445,7 +452,8 @@ LAUNCHES = LaunchesContext(
                     cloud="Azure",
                     is_first=True,
                     listed=False,
-                    source="P, facts.md:13 available",
+                    seller="Microsoft",
+                    evidence="facts.md:13 available",
                     why="Available on Azure.",
                 ),
                 LaunchPoint(
@@ -454,7 +462,8 @@ LAUNCHES = LaunchesContext(
                     cloud="AWS",
                     is_first=False,
                     listed=False,
-                    source="P, facts.md:15 preview",
+                    seller="OpenAI",
+                    evidence="facts.md:15 preview",
                     why="",
                 ),
             ),
@@ -472,7 +481,8 @@ LAUNCHES = LaunchesContext(
                     cloud="AWS",
                     is_first=False,
                     listed=True,
-                    source="amazon-bedrock",
+                    seller="amazon-bedrock",
+                    evidence="amazon-bedrock managed-agents",
                     why="",
                 ),
             ),

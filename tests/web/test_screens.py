@@ -129,7 +129,7 @@ def test_the_screens_are_reached_from_each_other_by_keyboard(served: Served, pag
 
 def test_a_question_is_asked_and_its_mistake_told_at_its_field(served: Served, page: Page) -> None:
     page.goto(f"{served.url}/lawyer")
-    wrong = page.get_by_role("textbox", name="as of")
+    wrong = page.get_by_role("textbox", name="on the day")
     expect(wrong).to_have_value("yesterday")
     expect(wrong).to_have_accessible_description("'yesterday' is not a day.")
     wrong.fill("2026-04-26")
@@ -204,7 +204,7 @@ def test_on_paper_stand_the_changes_the_readings_and_the_whole_command(served: S
     page.locator(".answer pre code").evaluate("(code, text) => { code.textContent = text; }", command)
     printed = pypdf.PdfReader(io.BytesIO(page.pdf(format="A4")))
     text = " ".join(" ".join(sheet.extract_text() for sheet in printed.pages).split())
-    for said in ("What would change this", "from 2026-04-27: permitted", "a4 (usual)", "a3"):
+    for said in ("What would change this", "from 27 April 2026 on: permitted", "a4 (usual)", "a3"):
         assert said in text
     assert command.replace(" ", "") in text.replace(" ", "")
     assert " Ask " not in text

@@ -26,7 +26,7 @@ CLOUDS = ("aws", "azure", "google-cloud", "oci", "openai-own")
         ("aws", "AWS"),
         ("google-cloud", "Google Cloud"),
         ("oracle", "Oracle"),  # the prose never names it: written like the others
-        ("openai-own", "openai-own"),
+        ("openai-own", "OpenAI-own"),  # its party as the prose writes it
         ("gpt-5.5", "gpt-5.5"),
     ],
 )
@@ -40,7 +40,7 @@ def test_names_are_spelled_as_the_text_spells_them(name: str, written: str) -> N
         ("", ""),
         ("aws", " on AWS"),
         ("aws oci", " on AWS and OCI"),
-        ("aws google-cloud oci", " on any cloud but Azure and openai-own"),
+        ("aws google-cloud oci", " on any cloud but Azure and OpenAI-own"),
         ("aws google-cloud oci openai-own", " on any cloud but Azure"),
         ("aws azure google-cloud oci openai-own", " on any cloud"),
     ],

@@ -24,6 +24,7 @@ class FactShown(msgspec.Struct, frozen=True, kw_only=True):
     """A fact by both clocks: the day from which it holds, and since when it is known.
 
     `document` is empty for a fact that was recorded in the home; `hidden_by` names its correction.
+    `in_words` is empty of a retraction, which only hides another.
     """
 
     name: str
@@ -35,6 +36,7 @@ class FactShown(msgspec.Struct, frozen=True, kw_only=True):
     document: str
     line: int
     hidden_by: str
+    in_words: str = ""
 
 
 class LogShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +129,7 @@ class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Evidence that a product was on a cloud by a day; `cloud` is empty where it was sold directly.
 
     `x` is its place in percent of the lane. `listed`: a listing shows the latest possible day.
+    `evidence` is the name of the fact or of the row of a listing, `seller` who had the product there.
     """
 
     x: float
@@ -134,7 +137,8 @@ class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
     cloud: str
     is_first: bool
     listed: bool
-    source: str
+    seller: str
+    evidence: str
     why: str
 
 

@@ -39,8 +39,7 @@ class PlainSentence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimelineStretch(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer that holds on the days `begin` ≤ day < `end`, and why, in a sentence that names
-    the clause.
+    """One answer that holds on the days `begin` ≤ day < `end`, why, and the clauses that decide it.
 
     `word` is what people read for the outcome where that is another word: a share is due.
     """
@@ -50,6 +49,7 @@ class TimelineStretch(msgspec.Struct, frozen=True, kw_only=True):
     outcome: OutcomeName
     why: str
     word: str = ""
+    citations: tuple[Citation, ...] = ()
 
     @property
     def said(self) -> str:
@@ -64,11 +64,13 @@ class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimelineMark(msgspec.Struct, frozen=True, kw_only=True):
-    """A day to mark: an amendment's (`label` is its id) and what it says, in a few words."""
+    """A day to mark: an amendment's (`label` is its id), what it says, in a few words, and the
+    document in which it stands."""
 
     day: date
     label: str
     text: str
+    document: str = ""
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +130,8 @@ class LineShown(msgspec.Struct, frozen=True, kw_only=True):
 class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
     """One direction under one set of terms: who pays whom for the days `begin` ≤ day < `end`.
 
-    `assumed` names the undisclosed figures that it stands on, with their values.
+    `assumed` names the undisclosed figures that it stands on, with their values. `citations` are
+    the clauses that the heading names, `ended_by` those that ended its share.
     """
 
     heading: str
@@ -140,6 +143,8 @@ class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
     subtotal: str
     note: str = ""
     assumed: str = ""
+    citations: tuple[Citation, ...] = ()
+    ended_by: tuple[Citation, ...] = ()
 
 
 class FigureShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,12 +1,7 @@
 """The templates, and how they write days, months and counts: for pages that are served and
-documents that are kept.
-
-The words are English whatever the machine's locale: a document's bytes depend on what it says
-alone.
-"""
+documents that are kept."""
 
 import base64
-from datetime import date, timedelta
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,21 +9,7 @@ from markupsafe import Markup
 
 from clauseway.web.cited_sources import cited_by, source_names, sources_of
 from clauseway.web.timeline import BAR_PX, LEGEND, drawn_of
-
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
+from clauseway.wording.dates import dated, day_in_words, days_in_words, month_in_words
 
 # So many letters of a label find room on the narrowest screens.
 _LABEL_LETTERS = 38
@@ -50,10 +31,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        day=_day,
-        month=_month,
+        day=day_in_words,
+        month=month_in_words,
         count=_count,
-        days=_days,
+        days=days_in_words,
+        dated=dated,
         two_lines=_two_lines,
         css_string=_css_string,
         data_uri=_data_uri,
@@ -67,34 +49,6 @@ def environment() -> Environment:
         cited_by=cited_by,
     )
     return templates
-
-
-def _day(day: date) -> str:
-    """27 April 2026."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
-
-
-def _days(begin: date, end: date) -> str:
-    """Return a half-open interval in the words of a contract: both days named are included."""
-    if end == date.max:
-        return f"from {_day(begin)} on"
-    last = end - timedelta(days=1)
-    if last == begin:
-        return _day(begin)
-    if (last.year, last.month) == (begin.year, begin.month):
-        return f"{begin.day} to {_day(last)}"
-    if last.year == begin.year:
-        return f"{begin.day} {_MONTHS[begin.month - 1]} to {_day(last)}"
-    return f"{_day(begin)} to {_day(last)}"
-
-
-def _month(period: str) -> str:
-    """Return April 2026 for 2026-04; other texts stay as they are."""
-    try:
-        first = date.fromisoformat(f"{period}-01")
-    except ValueError:
-        return period
-    return f"{_MONTHS[first.month - 1]} {first.year}"
 
 
 def _count(number: int) -> str:

@@ -63,6 +63,7 @@ class Mark(msgspec.Struct, frozen=True):
     text: str
     day: date
     anchor: str
+    document: str
 
 
 class Year(msgspec.Struct, frozen=True):
@@ -128,7 +129,7 @@ def _bar(begin: date, end: date, stretch: TimelineStretch, timeline: Timeline) -
         width=width,
         outcome=stretch.outcome,
         said=stretch.said,
-        why=stretch.why,
+        why=" ".join([*(f"{each.term}:" for each in stretch.citations), stretch.why]),
         begin=stretch.begin,
         end=stretch.end,
         shown=shown,
@@ -161,5 +162,11 @@ def _levels(places: Sequence[float]) -> list[int]:
 def _mark(mark: TimelineMark, level: int, timeline: Timeline) -> Mark:
     x = _x(mark.day, timeline)
     return Mark(
-        x, 12 + MARK_LINE_PX * level, mark.label, mark.text, mark.day, "end" if x > 90 else "start"
+        x=x,
+        y=12 + MARK_LINE_PX * level,
+        label=mark.label,
+        text=mark.text,
+        day=mark.day,
+        anchor="end" if x > 90 else "start",
+        document=mark.document,
     )

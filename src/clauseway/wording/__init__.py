@@ -3,6 +3,7 @@
     names        identifiers as the agreement's prose spells them; sets of names; cited clauses
     terms        a term as a clause that begins, and as a noun for what ends
     facts        a recorded fact as a sentence
+    dates        days, months and instants, alone and within a text
     outcomes     the word for an outcome: a share is due or not, an act permitted or forbidden
     decided      a refusal for a caller, and the deciding clause of a stretch of days
     changes      groups of combinations that are answered differently, and why an answer is given

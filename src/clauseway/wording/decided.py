@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Decision, Outcome
-from clauseway.wording.names import OUTSIDE, Wording, listed
+from clauseway.wording.names import OUTSIDE, Wording, listed, sentence
 
 # The command that says of which class a product is that no agreement names.
 RECORD_PRODUCT = (
@@ -83,11 +83,11 @@ def why_nowhere(
     return " ".join([*lacking, *closed])
 
 
-def deciding_clause(decision: Decision) -> str:
-    """Return the deciding term with its note and its text, and the facts that would permit it."""
+def deciding_clause(words: Wording, decision: Decision) -> str:
+    """Return the text of the deciding term behind its note, and the facts that would permit it."""
     first = decision.reasons[0]
-    note = f" ({first.note})" if first.note else ""
-    return f"{first.amendment} {first.term}{note}: {first.text}{_needed(decision)}"
+    note = f"{sentence(words.spelt(first.note))}: " if first.note else ""
+    return f"{note}{first.text}{words.spelt(_needed(decision))}"
 
 
 def _alike(

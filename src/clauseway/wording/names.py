@@ -73,7 +73,7 @@ class Wording(msgspec.Struct, frozen=True):
             parties = {
                 name: name.capitalize() if name == said else said for name, said in parties.items()
             }
-        clouds = {name: _spelled(name, prose) for name in sorted(catalog.clouds)}
+        clouds = {name: _cloud(name, prose, parties) for name in sorted(catalog.clouds)}
         return cls(tuple(asked.agreement for asked in agreements), catalog, {**clouds, **parties})
 
     def name(self, identifier: str) -> str:
@@ -445,6 +445,15 @@ def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:
     yield from (figure.citation.text for figure in agreement.figures.values())
     yield from (comment.citation.text for comment in agreement.commentary)
     yield from (fact.citation.text for fact in facts.facts)
+
+
+def _cloud(name: str, prose: str, parties: Mapping[str, str]) -> str:
+    """Return a cloud as the prose writes it; one that it never names is written with the names of
+    the parties in it: `OpenAI-own`."""
+    spelled = _spelled(name, prose)
+    if spelled != name:
+        return spelled
+    return "-".join(parties.get(part, part) for part in name.split("-"))
 
 
 def _spelled(name: str, prose: str) -> str:

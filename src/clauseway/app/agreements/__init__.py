@@ -9,6 +9,7 @@ briefed on a page.
     timelines     rights over the years, as rows and as a picture; rights: for the first page
     briefing      an amendment on a page
     checking      the remarks of a check, and the state of its files, for a watch
+    supposing     facts that a question supposes, in words
     passages      the clause behind a citation, and its document section by section
     launch_audit  listing histories held against the ship-first clause; launch_lanes: as a picture
     authoring     a folder to begin with, a schema for the editor, one layout

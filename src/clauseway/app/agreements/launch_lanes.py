@@ -89,7 +89,9 @@ def _lane(
         said=" · ".join(_said(rows, words.name(first))),
         verdict=" · ".join(_verdicts(rows, first, words)),
         breach=any(row.breach for row in rows),
-        why=tuple(dict.fromkeys(reason for row in rows for reason in (row.why, row.why_bound))),
+        why=tuple(
+            dict.fromkeys(words.spelt(each) for row in rows for each in (row.why, row.why_bound))
+        ),
         points=tuple(
             LaunchPoint(
                 x=_x(each.day, *days),
@@ -97,8 +99,9 @@ def _lane(
                 cloud=words.name(each.cloud),
                 is_first=each.cloud == first,
                 listed=each.listed,
-                source=f"{each.seller}, {each.evidence}",
-                why=each.why,
+                seller=words.name(each.seller),
+                evidence=each.evidence,
+                why=words.spelt(each.why),
             )
             for each in dict.fromkeys(evidence)
         ),

@@ -6,6 +6,7 @@ import msgspec
 from clauseway.agreement import Clause
 from clauseway.agreement.text.markdown import take_apart
 from clauseway.agreement.text.mistakes import Mistakes
+from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 
 
@@ -19,27 +20,27 @@ class TextSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def clause_at(opened: Opened, document: str, line: int) -> Clause | None:
-    """Return the clause under which a line of a document stands.
-
-    Of several agreements a document has its agreement's name before it, as citations write it.
-    """
-    several = each_of(opened)
-    for asked in several:
-        before = f"{asked.agreement.id}/" if len(several) > 1 else ""
+    """Return the clause under which a line of a document stands."""
+    for asked in each_of(opened):
         for amendment in asked.agreement.amendments:
             above = [clause for clause in amendment.clauses if clause.line <= line]
-            if f"{before}{amendment.document}" == document and above:
+            if document_name(opened, asked, amendment.document) == document and above:
                 return max(above, key=lambda clause: clause.line)
     return None
+
+
+def document_name(opened: Opened, asked: OpenAgreement, document: str) -> str:
+    """Return the name of an agreement's document as citations write it: of several agreements,
+    with its agreement's name before it."""
+    return document if opened is asked else f"{asked.agreement.id}/{document}"
 
 
 def documents_by_name(opened: Opened) -> dict[str, str]:
     """Return the texts of the agreements by the names that citations give them, definitions first,
     then the amendments."""
-    several = each_of(opened)
     return {
-        f"{asked.agreement.id}/{name}" if len(several) > 1 else name: asked.documents[name]
-        for asked in several
+        document_name(opened, asked, name): asked.documents[name]
+        for asked in each_of(opened)
         for name in sorted(asked.documents, key=lambda name: (name != "agreement.md", name))
     }
 

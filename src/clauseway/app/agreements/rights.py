@@ -7,6 +7,7 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement import Amendment
+from clauseway.app.agreements.passages import document_name
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of
 from clauseway.decisions import AnsweredStretch, Question
 from clauseway.values import KnownAt
@@ -40,33 +41,43 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
         (label, right.question.action, _spans(opened, right.question))
         for label, right in rights.items()
     ]
-    return _drawn(opened, rows, known_at)
+    return _drawn(opened, words, rows, known_at)
 
 
 def timeline_of_question(opened: Opened, question: Question) -> Timeline:
     """Return a question's answers over the same days, and some around the day that it asks for, as
     known at its `known_at`."""
-    row = (Wording.of(each_of(opened)).right(question), question.action, opened.timeline(question))
-    return _drawn(opened, [row], question.known_at, question.as_of)
+    words = Wording.of(each_of(opened))
+    row = (words.right(question), question.action, opened.timeline(question))
+    return _drawn(opened, words, [row], question.known_at, question.as_of)
 
 
 def _drawn(
-    opened: Opened, rows: Sequence[_Row], known_at: KnownAt, asked: date | None = None
+    opened: Opened,
+    words: Wording,
+    rows: Sequence[_Row],
+    known_at: KnownAt,
+    asked: date | None = None,
 ) -> Timeline:
-    amendments = [
-        amendment for asked in each_of(opened) for amendment in asked.agreement.amendments
-    ]
+    several = each_of(opened)
+    amendments = [amendment for each in several for amendment in each.agreement.amendments]
     begin, end = _extent([spans for _, _, spans in rows], amendments, asked)
     return Timeline(
         begin=begin,
         end=end,
         rows=tuple(
-            TimelineRow(label=label, stretches=_stretches(action, spans, begin, end))
+            TimelineRow(label=label, stretches=_stretches(words, action, spans, begin, end))
             for label, action, spans in rows
         ),
         marks=tuple(
-            TimelineMark(day=amendment.effective, label=amendment.id, text=amendment.title)
-            for amendment in amendments
+            TimelineMark(
+                day=amendment.effective,
+                label=amendment.id,
+                text=amendment.title,
+                document=document_name(opened, each, amendment.document),
+            )
+            for each in several
+            for amendment in each.agreement.amendments
             if amendment.known <= known_at
         ),
     )
@@ -93,7 +104,7 @@ def _extent(
 
 
 def _stretches(
-    action: str, spans: tuple[AnsweredStretch, ...], begin: date, end: date
+    words: Wording, action: str, spans: tuple[AnsweredStretch, ...], begin: date, end: date
 ) -> tuple[TimelineStretch, ...]:
     # Where nothing was known, nothing is stated on any day.
     first = spans[0].begin if spans else end
@@ -105,7 +116,8 @@ def _stretches(
             end=min(span.end, end),
             outcome=span.decision.outcome.value,
             word=outcome_word(span.decision.outcome, action),
-            why=deciding_clause(span.decision),
+            why=deciding_clause(words, span.decision),
+            citations=(span.decision.reasons[0].citation,),
         )
         for span in spans
         if span.begin < end

@@ -168,6 +168,11 @@ def whose(scope: LimitScope) -> str:
     )
 
 
+def customer_in_words(organisation: str, project: str) -> str:
+    """Return an organisation with its project: `Contoso, project search`."""
+    return ", project ".join(filter(None, (organisation, project)))
+
+
 def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow:
     """Add an organisation, or a project of one that exists.
 

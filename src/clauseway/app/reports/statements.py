@@ -1,6 +1,7 @@
 """A statement as people read it: amounts as text, headings in words, every line with its clause
 and its working."""
 
+import re
 from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
@@ -25,6 +26,8 @@ from clauseway.web.contexts import (
 
 # Writes a party or a cloud by its identifier.
 Named = Callable[[str], str]
+# The digits of a sum behind its currency.
+_SUM = re.compile(r"(?<=\b[A-Z]{3} )\d+")
 
 
 def as_it_is(identifier: str) -> str:
@@ -59,7 +62,7 @@ def statement_context(statement: Statement, named: Named = as_it_is) -> Statemen
         assumptions=tuple(
             FigureShown(
                 name=assumption.name,
-                value=assumption.value,
+                value=assumption.value if named is as_it_is else in_thousands(assumption.value),
                 standing=assumption.standing_in_words,
                 in_words=assumption.in_words,
                 note=_standing_note(assumption),
@@ -68,7 +71,9 @@ def statement_context(statement: Statement, named: Named = as_it_is) -> Statemen
         ),
         receipt=_receipt(statement),
         party=statement.party,
-        assumed=_assumed(statement, {assumption.name for assumption in statement.assumptions}),
+        assumed=_assumed(
+            statement, {assumption.name for assumption in statement.assumptions}, named
+        ),
         digest=digest_of(statement),
         calendar=() if _is_restatement(statement) else _calendar(statement, named),
     )
@@ -133,13 +138,27 @@ def _standing_note(assumption: StandsOn) -> str:
     )
 
 
-def _assumed(statement: Statement, names: Set[str]) -> str:
+def _assumed(statement: Statement, names: Set[str], named: Named) -> str:
     """Return assumptions by name with their values, those that had to be accepted first."""
     used = [assumption for assumption in statement.assumptions if assumption.name in names]
     reported_first = sorted(
         used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name)
     )
-    return " · ".join(f"{assumption.name} = {assumption.in_words}" for assumption in reported_first)
+    return " · ".join(figure_in_words(assumption, named) for assumption in reported_first)
+
+
+def figure_in_words(assumption: StandsOn, named: Named) -> str:
+    """Return a figure with its value: `the cap is USD 38,000,000,000 (reported)`."""
+    # Terminals and files name a figure as `--assume` takes it.
+    if named is as_it_is:
+        return f"{assumption.name} = {assumption.in_words}"
+    words = " ".join(map(named, assumption.name.split("-")))
+    return f"the {words} is {in_thousands(assumption.in_words)}"
+
+
+def in_thousands(text: str) -> str:
+    """Return a text with the thousands of its sums apart: `USD 38,000,000,000`."""
+    return _SUM.sub(lambda digits: f"{int(digits[0]):,}", text)
 
 
 def cents(amount: Decimal) -> str:
@@ -194,7 +213,9 @@ def _section(statement: Statement, share: ShareResult, named: Named) -> Statemen
         or (_no_usage(share),),
         subtotal=cents(share.amount),
         note=" ".join(notes),
-        assumed=_assumed(statement, stands_on),
+        assumed=_assumed(statement, stands_on, named),
+        citations=(share.citation,),
+        ended_by=(share.ended_by,) if share.ended_by is not None else (),
     )
 
 
@@ -400,6 +421,7 @@ def _ended_section(ended: Ended, statement: Statement, named: Named) -> Statemen
         end=statement.as_of.end,
         lines=(nothing,),
         subtotal="0.00",
+        citations=(ended.citation,),
     )
 
 

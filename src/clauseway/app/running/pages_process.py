@@ -98,6 +98,7 @@ from clauseway.web.lawyer import (
 )
 from clauseway.web.overview import HomeContext
 from clauseway.web.sign_in import SignInEvent
+from clauseway.wording.dates import dated
 from clauseway.wording.names import Wording
 
 # Comparisons that are kept, each of some kilobytes.
@@ -180,7 +181,7 @@ class HomePages:
                 )
                 for cloud in clouds
             ),
-            clock=str(KnownAt(instant).to_the_second()),
+            clock=dated(str(KnownAt(instant).to_the_second())),
             edition=await asyncio.to_thread(self._edition, day_of(instant)),
             refused=answer["refusals"][_BY_A_CLAUSE],
         )
@@ -252,7 +253,7 @@ class HomePages:
     async def check(self, subject: str) -> CheckContext | None:
         if subject != BOOKS:
             month(subject)
-        return await asyncio.to_thread(check_page, self._home, subject)
+        return await asyncio.to_thread(lambda: check_page(self._home, self._up_to_now(), subject))
 
     async def decision(self, receipt: str) -> DecisionContext:
         return await asyncio.to_thread(lambda: decision_page(self._up_to_now(), receipt))
@@ -359,7 +360,7 @@ class HomePages:
 
     def _handed(self, statement: str, signatures: str) -> HandedContext:
         page: HandedContext = import_module(_HANDED_PAGE).handed_page(
-            self._home, statement, signatures
+            self._home, self._up_to_now(), statement, signatures
         )
         return page
 
@@ -422,7 +423,7 @@ class HomePages:
         return page
 
     def _names(self) -> Named:
-        return Wording.of(each_of(self._up_to_now())).name
+        return Wording.of(each_of(self._up_to_now())).spelt
 
     def _edition(self, today: date) -> str:
         receipts = [settlement.receipt for settlement in latest_settlements(self._home).values()]

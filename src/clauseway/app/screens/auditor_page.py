@@ -9,7 +9,7 @@ from importlib import import_module
 
 from clauseway.app.books.audit_log import list_log, verify_books
 from clauseway.app.books.month_states import month_states
-from clauseway.app.books.register import list_facts
+from clauseway.app.books.register import ListedFact, list_facts
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.trusted_keys import (
     fingerprint,
@@ -33,7 +33,9 @@ from clauseway.web.auditor import (
     StatedMonth,
 )
 from clauseway.web.contexts import Alert
-from clauseway.wording.names import Wording
+from clauseway.wording.dates import month_in_words
+from clauseway.wording.facts import fact_in_words
+from clauseway.wording.names import Wording, sentence
 
 BOOKS = "books"
 # Loads libraries that no other page needs: an engine that counts usage.
@@ -59,8 +61,8 @@ def auditor_page(
             )
             for period, settlement in reversed(settled.items())
         ),
-        facts=tuple(_facts(opened, known_at)),
-        log=tuple(map(_logged, reversed(list_log(home, limit=_LOG_ROWS_MAX)))),
+        facts=tuple(_facts(opened, words, known_at)),
+        log=tuple(_logged(words, row) for row in reversed(list_log(home, limit=_LOG_ROWS_MAX))),
         keys=tuple(_keys(home, words)),
         alerts=alerts,
     )
@@ -75,43 +77,51 @@ def _keys(home: Home, words: Wording) -> Iterator[KeyShown]:
             yield KeyShown(words.name(party), fingerprint(public))
 
 
-def _facts(opened: Opened, known_at: KnownAt) -> list[FactShown]:
-    return [
-        FactShown(
-            name=fact.name,
-            fact=fact.fact,
-            effective=fact.effective,
-            known_at=fact.known_at,
-            says=fact.says,
-            source=fact.source,
-            document=fact.document if fact.line else "",
-            line=fact.line,
-            hidden_by=fact.hidden_by,
-        )
-        for asked in each_of(opened)
-        for fact in list_facts(asked, known_at)
-    ]
+def _facts(opened: Opened, words: Wording, known_at: KnownAt) -> list[FactShown]:
+    shown = []
+    for asked in each_of(opened):
+        in_words = {fact.name: fact_in_words(words, fact) for fact in asked.facts.facts}
+        shown += [
+            _fact(fact, sentence(in_words[fact.name])) for fact in list_facts(asked, known_at)
+        ]
+    return shown
 
 
-def _logged(row: Logged) -> LogShown:
+def _fact(fact: ListedFact, in_words: str) -> FactShown:
+    return FactShown(
+        name=fact.name,
+        fact=fact.fact,
+        effective=fact.effective,
+        known_at=fact.known_at,
+        says=fact.says,
+        source=fact.source,
+        document=fact.document if fact.line else "",
+        line=fact.line,
+        hidden_by=fact.hidden_by,
+        in_words=in_words,
+    )
+
+
+def _logged(words: Wording, row: Logged) -> LogShown:
     return LogShown(
         number=row.sequence,
         at=str(KnownAt(row.recorded_ns).to_the_second()),
         who=row.who,
         act=f"{row.kind} {row.act}",
         subject=row.subject,
-        why=row.why,
+        why=words.spelt(row.why),
         digest=row.digest[:16],
     )
 
 
-def check_page(home: Home, subject: str) -> CheckContext | None:
+def check_page(home: Home, opened: Opened, subject: str) -> CheckContext | None:
     """Return the result of a check: of the books, or of a month's statement; None where the month
     is not settled. Raise InvalidInput for a month that is none."""
     if subject == BOOKS:
         return _books(home)
     settled = latest_settlements(home)
-    return _repeated(home, subject) if subject in settled else None
+    words = Wording.of(each_of(opened))
+    return _repeated(home, words, subject) if subject in settled else None
 
 
 def _books(home: Home) -> CheckContext:
@@ -130,14 +140,18 @@ def _books(home: Home) -> CheckContext:
     )
 
 
-def _repeated(home: Home, period: str) -> CheckContext:
+def _repeated(home: Home, words: Wording, period: str) -> CheckContext:
     result = import_module(_VERIFYING).verify_settled(home, period, "")
     return CheckContext(
-        title=f"The statement of {period}, settled again",
+        title=f"The statement of {month_in_words(period)}, settled again",
         holds=result.same,
         said="repeats to the byte" if result.same else "does not repeat",
         lines=tuple(
-            (line.line, f"{line.of} {cents(line.stated)}", _verdict(line.verdict, line.because))
+            (
+                line.line,
+                f"{words.spelt(line.of)} {cents(line.stated)}",
+                _verdict(line.verdict, line.because),
+            )
             for line in result.lines
         ),
         remarks=(f"Digest {result.digest}.", *result.remarks, *map(str, result.differences)),

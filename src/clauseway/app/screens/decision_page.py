@@ -9,6 +9,7 @@ from clauseway.app.agreements.explaining import (
     read_explanation,
     verify,
 )
+from clauseway.app.agreements.supposing import fact_supposed
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.values import InvalidInput
 from clauseway.web.auditor import CheckContext, DecisionContext
@@ -36,7 +37,7 @@ def _checked(opened: Opened, recorded: Explanation, done: DecisionVerification) 
         holds=done.same,
         said="repeats" if done.same else "does not repeat",
         lines=tuple((each.what, each.recorded, each.now) for each in done.differences),
-        remarks=tuple(_remarks(recorded, done)),
+        remarks=tuple(_remarks(opened, recorded, done)),
         command="clauseway verify FILE",
     )
 
@@ -53,11 +54,12 @@ def _sentence(opened: Opened, recorded: Explanation) -> str:
     return Wording.of(each_of(again)).right(question)
 
 
-def _remarks(recorded: Explanation, done: DecisionVerification) -> Iterator[str]:
-    asked = recorded.question
-    yield f"As of {asked.as_of}, as known at {asked.known_at}: {recorded.outcome} was recorded."
+def _remarks(opened: Opened, recorded: Explanation, done: DecisionVerification) -> Iterator[str]:
+    asked, words = recorded.question, Wording.of(each_of(opened))
+    yield f"On {asked.as_of}, as known on {asked.known_at}: {recorded.outcome} was recorded."
     if asked.suppositions:
-        yield f"Supposed: {' · '.join(asked.suppositions)}."
+        supposed = (fact_supposed(opened, words, text) for text in asked.suppositions)
+        yield f"Supposed: {' · '.join(supposed)}."
     for note in done.notes:
         yield f"The {note.what} was edited since, without a change of meaning."
     yield f"Receipt {done.recorded.id}."

@@ -18,6 +18,7 @@ from clauseway.app.reports.rehearsing import (
     place_draft,
     rehearse,
 )
+from clauseway.app.reports.statements import figure_in_words
 from clauseway.app.screens.compare_page import groups_shown
 from clauseway.ledger.assumptions import Assumption
 from clauseway.values import InvalidInput, KnownAt, Problem
@@ -131,7 +132,7 @@ def _played(
             for party in rehearsal.parties
             if party.gains
         ),
-        assumed=tuple(_assumed(rehearsal)),
+        assumed=tuple(_assumed(rehearsal, words)),
     )
 
 
@@ -190,7 +191,7 @@ def _months(rehearsal: Rehearsal, words: Wording) -> Iterator[MonthBeside]:
             )
 
 
-def _assumed(rehearsal: Rehearsal) -> Iterator[str]:
+def _assumed(rehearsal: Rehearsal, words: Wording) -> Iterator[str]:
     sides: Mapping[str, list[tuple[Assumption, ...]]] = {
         "Assumed, as it is": [each.beside.real_assumptions for each in rehearsal.months],
         "Assumed, under the draft": [each.beside.other_assumptions for each in rehearsal.months],
@@ -198,5 +199,5 @@ def _assumed(rehearsal: Rehearsal) -> Iterator[str]:
     for label, months in sides.items():
         figures = dict.fromkeys(figure for month in months for figure in month)
         if figures:
-            named = " · ".join(f"{figure.name} = {figure.in_words}" for figure in figures)
+            named = " · ".join(figure_in_words(figure, words.name) for figure in figures)
             yield f"{label}: {named}"

@@ -16,6 +16,7 @@ import msgspec
 from clauseway.app.books.settled import now as now_known
 from clauseway.app.customers.allowances import ListedBudget, list_budgets
 from clauseway.app.customers.keys import ListedKey, list_keys
+from clauseway.app.customers.tenants import customer_in_words
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.spend import Spend
@@ -412,7 +413,7 @@ def _latest(view: Mapping[str, Any], cited: Mapping[str, Citation]) -> LatestReq
     return LatestRequest(
         id=view["id"],
         at=_instant(view["event_ns"]),
-        whose=_whose(view["organisation"], view["project"]),
+        whose=customer_in_words(view["organisation"], view["project"]),
         asked=f"{view['operation']} {view['model']}",
         status=view["status"],
         said=view["message"] or f"{did} {served_by}",
@@ -435,10 +436,6 @@ def _alike_together(latest: Iterable[LatestRequest]) -> tuple[LatestRequest, ...
     )
 
 
-def _whose(organisation: str, project: str) -> str:
-    return "/".join(filter(None, (organisation, project)))
-
-
 def _instant(event_ns: str) -> str:
     return str(KnownAt(int(event_ns)).to_the_second())
 
@@ -451,7 +448,7 @@ def _key(key: ListedKey, today: date) -> ExpiringKey:
     days = (KnownAt.parse(key.expires).day - today).days
     return ExpiringKey(
         key_id=key.key_id,
-        whose=_whose(key.organisation, key.project),
+        whose=customer_in_words(key.organisation, key.project),
         state=key.state,
         expires=key.expires,
         distance=distance_in_words(days),
@@ -496,7 +493,9 @@ def path_of(words: Wording, view: Mapping[str, Any], cited: Mapping[str, Citatio
             StepShown(
                 kind="skipped",
                 where=_where(words, step),
-                said=step["reason"] if step.get("terms") else f"skipped: {step['reason']}",
+                said=words.spelt(
+                    step["reason"] if step.get("terms") else f"skipped: {step['reason']}"
+                ),
                 clauses=_cited(cited, step.get("terms", ())[:1]),
             )
             for step in view["skipped"]
@@ -528,7 +527,7 @@ def path_of(words: Wording, view: Mapping[str, Any], cited: Mapping[str, Citatio
         id=view["id"],
         title=_fate(words, view),
         at=_instant(view["event_ns"]),
-        whose=_whose(view["organisation"], view["project"]),
+        whose=customer_in_words(view["organisation"], view["project"]),
         steps=tuple(steps),
         strategy=view.get("strategy", ""),
         candidates=tuple(_candidate(words, candidate, served_by) for candidate in candidates),
@@ -629,7 +628,7 @@ def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | Non
         id=kept.request,
         title=f"{kept.operation} of {kept.product}",
         at=f"{kept.at:%Y-%m-%dT%H:%M:%SZ}",
-        whose=f"{kept.organisation}/{kept.project}",
+        whose=customer_in_words(kept.organisation, kept.project),
         steps=tuple(
             StepShown(
                 kind="answered" if attempt is last else "failed",

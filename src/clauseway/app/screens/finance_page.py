@@ -169,7 +169,8 @@ def _label(words: Wording, name: str) -> str:
 def round_in_words(value: str) -> str:
     """Return `USD 38 billion` for `USD 38000000000`; a sum that is not round with
     its thousands apart, and anything else as it is."""
-    unit, _, digits = value.rpartition(" ")
+    unit, _, written = value.rpartition(" ")
+    digits = written.replace(",", "")
     if not unit or not (digits.isascii() and digits.isdigit()):
         return value
     for scale, power in _SCALES:

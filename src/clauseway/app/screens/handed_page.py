@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.handed_statements import (
     HandedStatement,
     LineCheck,
@@ -19,6 +20,8 @@ from clauseway.app.reports.statements import cents
 from clauseway.app.reports.verifying import verify_statement
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.auditor import CheckContext, HandedContext, SignatureShown
+from clauseway.wording.dates import month_in_words
+from clauseway.wording.names import Wording
 
 if TYPE_CHECKING:
     from clauseway.app.reports.signing import SignatureState, Signing
@@ -28,7 +31,7 @@ _NAME = "statement.json"
 _SIGNING = "clauseway.app.reports.signing"
 
 
-def handed_page(home: Home, statement: str, signatures: str) -> HandedContext:
+def handed_page(home: Home, opened: Opened, statement: str, signatures: str) -> HandedContext:
     """Return the page of a statement and its signatures, as JSON. Nothing is kept."""
     shown = HandedContext(statement=statement, signatures=signatures)
     if not statement.strip():
@@ -39,21 +42,21 @@ def handed_page(home: Home, statement: str, signatures: str) -> HandedContext:
         if signatures.strip():
             beside(path).write_text(signatures, encoding="utf-8")
         try:
-            return _checked(home, path, shown)
+            return _checked(home, Wording.of(each_of(opened)), path, shown)
         except InvalidInput as error:
             said = " ".join(problem.sentences for problem in error.problems)
             return HandedContext(statement=statement, signatures=signatures, problem=said)
 
 
-def _checked(home: Home, path: Path, shown: HandedContext) -> HandedContext:
+def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> HandedContext:
     given = _in_json(read_statement(path), path)
     assert given.statement is not None
     signing = _signing(home, path, given) if shown.signatures.strip() else None
     return HandedContext(
         statement=shown.statement,
         signatures=shown.signatures,
-        check=_repeated(verify_statement(home, given.statement)),
-        signed=tuple(_signatures(signing)) if signing else (),
+        check=_repeated(words, verify_statement(home, given.statement)),
+        signed=tuple(_signatures(words, signing)) if signing else (),
         changed=signing.changed if signing else (),
         edited=signing.edited if signing else (),
     )
@@ -89,14 +92,15 @@ def _in_json(given: HandedStatement, path: Path) -> HandedStatement:
     )
 
 
-def _repeated(done: StatementVerification) -> CheckContext:
-    whom = f" for {done.party}" if done.party else ""
+def _repeated(words: Wording, done: StatementVerification) -> CheckContext:
+    whom = f" for {words.name(done.party)}" if done.party else ""
     return CheckContext(
-        title=f"The statement of {done.period}{whom}, settled again",
+        title=f"The statement of {month_in_words(done.period)}{whom}, settled again",
         holds=done.same,
         said="repeats to the byte" if done.same else "does not repeat",
         lines=tuple(
-            (line.line, f"{line.of} {cents(line.stated)}", _verdict(line)) for line in done.lines
+            (line.line, f"{words.spelt(line.of)} {cents(line.stated)}", _verdict(line))
+            for line in done.lines
         ),
         remarks=(
             f"Digest {done.digest}.",
@@ -114,12 +118,12 @@ def _verdict(line: LineCheck) -> str:
     return f"{line.verdict} by {line.differs_by:+,.2f}" if line.differs_by else line.verdict
 
 
-def _signatures(signing: "Signing") -> Iterator[SignatureShown]:
+def _signatures(words: Wording, signing: "Signing") -> Iterator[SignatureShown]:
     # A signature may be right, and the statement beside it another one.
     is_another = bool(signing.changed)
     for state in signing.signatures:
         yield SignatureShown(
-            party=state.party,
+            party=words.name(state.party),
             role=state.role,
             at=state.at,
             holds=state.valid and state.trusted and not is_another,

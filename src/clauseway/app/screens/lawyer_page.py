@@ -13,6 +13,7 @@ from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE,
 from clauseway.app.agreements.explaining import Explanation, explain
 from clauseway.app.agreements.passages import clause_at, documents_by_name, sections_of
 from clauseway.app.agreements.rights import timeline_of_question
+from clauseway.app.agreements.supposing import fact_supposed
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.catalog import Catalog
@@ -38,7 +39,7 @@ from clauseway.web.lawyer import (
     TextContext,
 )
 from clauseway.wording.decided import RECORD_PRODUCT
-from clauseway.wording.names import Wording
+from clauseway.wording.names import Wording, listed
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import rights_of_interest
 
@@ -141,17 +142,18 @@ def _answered(opened: Opened, words: Wording, asked: QuestionAsked) -> AnswerSho
         asked, as_of=str(explained.as_of), known_at=str(explained.known_at)
     )
     action = question.action
+    facts = _FactWords(opened, words, asked)
     return AnswerShown(
         outcome=explained.outcome.value,
         said=outcome_word(explained.outcome, action),
         sentence=words.right(question),
         as_of=explained.as_of,
         known_at=str(question.known_at.to_the_second()),
-        reasons=tuple(_reason(opened, reason) for reason in explained.reasons),
-        conditions=tuple(condition.text for condition in explained.conditions),
-        changes=tuple(_change(pinned, change, action) for change in explained.would_change),
+        reasons=tuple(_reason(opened, words, facts, reason) for reason in explained.reasons),
+        conditions=tuple(words.spelt(condition.text) for condition in explained.conditions),
+        changes=tuple(_change(facts, pinned, change, action) for change in explained.would_change),
         each=tuple(_each(explained, action)),
-        supposed=asked.suppose,
+        supposed=tuple(map(facts.supposed, asked.suppose)),
         receipt=explained.receipt.id,
         address=_address(pinned),
         command=_command(pinned),
@@ -174,20 +176,41 @@ def _each(explained: Explanation, action: str) -> Iterator[tuple[str, str]]:
             yield answer.agreement, outcome_word(answer.outcome, action)
 
 
-def _reason(opened: Opened, reason: Reason) -> ReasonShown:
+class _FactWords(msgspec.Struct, frozen=True):
+    """Writes facts that are supposed (`milestone=2027-01-01`) as sentences."""
+
+    opened: Opened
+    words: Wording
+    asked: QuestionAsked
+
+    @property
+    def said(self) -> dict[str, str]:
+        """Return the sentences of the facts that the question supposes, by what reasons say."""
+        return {
+            f"Supposed: {text}.": f"Supposed: {self.supposed(text)}." for text in self.asked.suppose
+        }
+
+    def supposed(self, text: str) -> str:
+        return fact_supposed(self.opened, self.words, text)
+
+
+def _reason(opened: Opened, words: Wording, facts: _FactWords, reason: Reason) -> ReasonShown:
     clause = clause_at(opened, reason.document, reason.line)
+    text = clause.text if clause else facts.said.get(reason.citation.text, "")
     return ReasonShown(
         bearing=reason.bearing,
-        note=reason.note,
+        note=words.spelt(reason.note),
         citation=reason.citation,
         agreement=reason.agreement,
         title=f"{clause.number} {clause.title}" if clause else "",
-        text=clause.text if clause else "",
+        text=text,
     )
 
 
-def _change(pinned: QuestionAsked, change: WouldChange, action: str) -> ChangeShown:
-    label, asked = _asked_otherwise(pinned, change)
+def _change(
+    facts: _FactWords, pinned: QuestionAsked, change: WouldChange, action: str
+) -> ChangeShown:
+    label, asked = _asked_otherwise(facts, pinned, change)
     of = f" ({', '.join(change.agreements)})" if change.agreements else ""
     return ChangeShown(
         label=f"{label}{of}",
@@ -197,12 +220,14 @@ def _change(pinned: QuestionAsked, change: WouldChange, action: str) -> ChangeSh
     )
 
 
-def _asked_otherwise(pinned: QuestionAsked, change: WouldChange) -> tuple[str, QuestionAsked]:
+def _asked_otherwise(
+    facts: _FactWords, pinned: QuestionAsked, change: WouldChange
+) -> tuple[str, QuestionAsked]:
     """Return the words for a change, and the question that asks so."""
     replace = msgspec.structs.replace
     match change.kind:
         case "later":
-            return f"from {change.as_of}", replace(pinned, as_of=str(change.as_of))
+            return f"from {change.as_of} on", replace(pinned, as_of=str(change.as_of))
         case "earlier":
             return f"up to {change.as_of}", replace(pinned, as_of=str(change.as_of))
         case "knowledge":
@@ -210,11 +235,14 @@ def _asked_otherwise(pinned: QuestionAsked, change: WouldChange) -> tuple[str, Q
             return f"as known at the end of {known_at}", replace(pinned, known_at=known_at)
         case "fact":
             supposed = (*pinned.suppose, *change.suppose)
-            return f"with {' and '.join(change.suppose)}", replace(pinned, suppose=supposed)
+            happened = listed([facts.supposed(text) for text in change.suppose])
+            return f"if {happened}", replace(pinned, suppose=supposed)
         case _:
-            name = change.reading.partition("=")[0]
+            name, _, option = change.reading.partition("=")
             kept = [item for item in pinned.reading if item.partition("=")[0] != name]
-            return f"read with {change.reading}", replace(pinned, reading=(*kept, change.reading))
+            return f"if {name} is read as “{option}”", replace(
+                pinned, reading=(*kept, change.reading)
+            )
 
 
 def _address(asked: QuestionAsked) -> str:
@@ -304,7 +332,7 @@ def _form(
     fields = _Fields(opened.catalog, words, asked, wrong)
     sentence = (
         *map(fields.part, _SENTENCE),
-        fields.day("as_of", "as of", "2026-05-01"),
+        fields.day("as_of", "on the day", "2026-05-01"),
     )
     further = (
         fields.day("known_at", "known at", "now, a day or an instant"),

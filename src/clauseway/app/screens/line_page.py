@@ -3,9 +3,11 @@ step, and all its requests, day by day."""
 
 from decimal import Decimal
 
+from clauseway.app.customers.tenants import customer_in_words
 from clauseway.app.opening.home import Home
 from clauseway.app.reports import tracing
 from clauseway.app.reports.statements import Named, as_it_is, cents, exact
+from clauseway.ledger import Account
 from clauseway.ledger.settlement import described
 from clauseway.ledger.statement import StatementLine
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, parse_day
@@ -50,7 +52,7 @@ def line_page(
 
 
 def line_context(trace: tracing.LineTrace, named: Named = as_it_is) -> LineContext:
-    """Return the trace for a page. `named` writes parties and clouds."""
+    """Return the trace for a page. `named` writes parties and clouds, alone or within a text."""
     line = trace.line
     followed = any(request.share_after is not None for request in trace.requests)
     return LineContext(
@@ -64,9 +66,9 @@ def line_context(trace: tracing.LineTrace, named: Named = as_it_is) -> LineConte
             TracedEntry(
                 id=entry.id,
                 day=entry.day,
-                narration=entry.narration,
+                narration=named(entry.narration),
                 legs=tuple(
-                    TracedLeg(account=str(leg.account), amount=cents(leg.amount))
+                    TracedLeg(account=_account(leg.account, named), amount=cents(leg.amount))
                     for leg in entry.postings
                 ),
             )
@@ -74,7 +76,7 @@ def line_context(trace: tracing.LineTrace, named: Named = as_it_is) -> LineConte
         ),
         days=tuple((day.day, f"{day.requests:,}", exact(day.charged)) for day in trace.days),
         prices=tuple(map(_unit, trace.prices)),
-        requests=tuple(map(_request, trace.requests)),
+        requests=tuple(_request(request, named) for request in trace.requests),
         requests_note=_note(trace, followed=followed),
         is_outline=trace.unread > 0,
         clauses=tuple(
@@ -110,7 +112,7 @@ def day_requests_page(
         currency=USD,
         said=f"{first:,} to {last:,} of {day_requests.day.requests:,}; the day is charged "
         f"{exact(day_requests.day.charged)} {USD}",
-        requests=tuple(map(_request, day_requests.requests)),
+        requests=tuple(_request(request, named) for request in day_requests.requests),
         earlier=max(1, first - REQUESTS_MAX) if first > 1 else None,
         later=last + 1 if last < day_requests.day.requests else None,
     )
@@ -177,12 +179,18 @@ def _unit(unit: tracing.PricedUnit) -> TracedUnit:
     )
 
 
-def _request(request: tracing.TracedRequest) -> RequestShown:
+def _account(account: Account, named: Named) -> str:
+    about = f", with {named(account.about)}" if account.about else ""
+    return f"{named(account.party)}, {account.kind}: {account.name.replace('-', ' ')}{about}"
+
+
+def _request(request: tracing.TracedRequest, named: Named) -> RequestShown:
+    region = f", {request.region}" if request.region else ""
     return RequestShown(
         id=request.request_id,
         at=str(KnownAt.parse(request.at).to_the_second()),
-        whose="/".join(filter(None, (request.organisation, request.project))),
-        served_by=f"{request.model} on {request.cloud} {request.region}".rstrip(),
+        whose=customer_in_words(request.organisation, request.project),
+        served_by=f"{request.model} on {named(request.cloud)}{region}",
         charged=exact(request.charged),
         units=tuple(map(_unit, request.units)),
         moved=_moved(request.share_before, request.share_after),

@@ -7,14 +7,16 @@
   const points = [...document.querySelectorAll("#points li")];
   const begin = Date.parse(asOf.dataset.begin);
 
+  const written = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" });
+
   const set = (slider, value, label, shown, field) => {
     slider.setAttribute("aria-valuetext", label);
     document.getElementById(shown).textContent = label;
     field.value = value;
   };
   const showAsOf = () => {
-    const day = new Date(begin + Number(asOf.value) * 86400000).toISOString().slice(0, 10);
-    set(asOf, day, day, "as-of-shown", fields.asOf);
+    const day = new Date(begin + Number(asOf.value) * 86400000);
+    set(asOf, day.toISOString().slice(0, 10), written.format(day), "as-of-shown", fields.asOf);
   };
   const showKnownAt = () => {
     const point = points[Number(knownAt.value)];

@@ -1,0 +1,70 @@
+"""Days, months and instants as people write them.
+
+The words are English whatever the machine's locale: a document's bytes depend on what it says
+alone.
+"""
+
+import re
+from datetime import date, timedelta
+
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+# A day or an instant of UTC within a text; no part of a longer identifier (`gpt-5.4-2026-03-05`), and
+# no fact in the form that a command takes (`milestone=2027-01-01`).
+_WRITTEN = re.compile(
+    r"(?<![\w./=-])(?P<day>\d{4}-\d\d-\d\d)"
+    r"(?:T(?P<time>\d\d:\d\d:\d\d)(?:\.\d+)?Z)?(?![\w/-]|\.\w)"
+)
+
+
+def day_in_words(day: date) -> str:
+    """27 April 2026."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def days_in_words(begin: date, end: date) -> str:
+    """Return a half-open interval in the words of a contract: both days named are included."""
+    if end == date.max:
+        return f"from {day_in_words(begin)} on"
+    last = end - timedelta(days=1)
+    if last == begin:
+        return day_in_words(begin)
+    if (last.year, last.month) == (begin.year, begin.month):
+        return f"{begin.day} to {day_in_words(last)}"
+    if last.year == begin.year:
+        return f"{begin.day} {_MONTHS[begin.month - 1]} to {day_in_words(last)}"
+    return f"{day_in_words(begin)} to {day_in_words(last)}"
+
+
+def month_in_words(period: str) -> str:
+    """Return April 2026 for 2026-04; other texts stay as they are."""
+    try:
+        first = date.fromisoformat(f"{period}-01")
+    except ValueError:
+        return period
+    return f"{_MONTHS[first.month - 1]} {first.year}"
+
+
+def dated(text: str) -> str:
+    """Return a text with its days and instants in words: `known at 27 April 2026, 23:59:59 UTC`."""
+    return _WRITTEN.sub(_in_words, text)
+
+
+def _in_words(written: re.Match[str]) -> str:
+    try:
+        day = day_in_words(date.fromisoformat(written["day"]))
+    except ValueError:
+        return written[0]
+    return f"{day}, {written['time']} UTC" if written["time"] else day

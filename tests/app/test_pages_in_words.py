@@ -1,0 +1,221 @@
+"""Every page that people read, from the home of the night: no identifier stands where a person expects a name.
+
+The night (`clauseway up`) leaves two settled months and a running gateway. A walk follows every link from the first
+page; forms are sent as their readers would. Text in `<code>`, `<pre>` and fields is there to be copied and stays raw.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import HTTPError
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.request import urlopen
+
+import pytest
+
+from clauseway.app.books.basis import basis_of
+from clauseway.app.books.handing_over import ExportScope, focus_bill, write_focus
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.exchange.focus.bill import bill_columns
+from clauseway.values import KnownAt
+from clauseway.web.page import WebPage
+from clauseway.web.page_list import PAGES, PageSource
+from in_process import run
+
+CLAUSEWAY = Path(sys.executable).parent / "clauseway"
+DRAFT = """---
+id: A6
+title: The share is over
+announced: 2026-04-28
+effective: 2026-04-29
+sources: [P]
+---
+
+# A6
+
+## 1 The share is over
+
+OpenAI pays Microsoft no share any more.
+
+```yaml change
+id: A6.ends
+ends: [A5.share-openai-microsoft]
+source: [P]
+```
+"""
+DECIDED = (
+    *("--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws"),
+    *("--as-of", "2026-03-15", "--known-at", "2026-06-01", "--suppose", "milestone=2026-03-01"),
+)
+# What each form's answer says, where it could be read.
+ANSWERED = {
+    "/finance/bill": "does not agree",
+    "/lawyer/draft": "what is answered otherwise",
+    "/auditor/decision": "repeats",
+    "/auditor/handed": "repeats to the byte",
+}
+# Behind the address of a form's answer.
+SENT = " sent"
+# Pages alike but for their subject, of which so many are read.
+ALIKE_MAX = 4
+TO_COPY = {"script", "style", "head", "code", "pre", "textarea"}
+WITHOUT_END = {"meta", "link", "br", "input", "hr", "img", "col"}
+INLINE = {"a", "b", "span", "q", "time", "strong", "em", "output", "code", "i", "tspan"}
+READ_ALOUD = ("aria-label", "title", "alt")
+NAMES = "|".join(
+    sorted(map(re.escape, open_agreement().catalog.parties | open_agreement().catalog.clouds), reverse=True)
+)
+# What a person should not have to read, and how it looks.
+RAW = {
+    "a party or a cloud by its identifier": rf"(?<![\w.:/-])(?:{NAMES})(?![\w:/-]|\.\w)",
+    "names with signs between them": r"(?<![\w.])[a-z][\w-]*[:/][a-z][\w-]*(?:[:/][\w.-]+)*",
+    "an instant as a file writes it": r"\b\d{4}-\d\d-\d\dT\d\d",
+    "a day as a file writes it": r"(?<![\w=/-])\d{4}-\d\d-\d\d(?![\w-])",
+    "a fact as a command takes it": r"\w=\d{4}-\d\d-\d\d",
+    "a field of a record": r"\bsigned\.\w+",
+    "nothing by the name that Python gives it": r"\bNone\b",
+    "a brace": r"[{}]",
+}
+
+
+class VisibleText(HTMLParser):
+    """The texts of a page as a person reads or hears them, one for each block; and the addresses of its links."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.links: list[str] = []
+        self._open: list[str] = []
+        self._text = ""
+        self.feed(page)
+        self._ended()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag not in INLINE:
+            self._ended()
+        if tag == "a":
+            self.links.append(given.get("href", ""))
+        self.texts += [given[name] for name in READ_ALOUD if given.get(name)]
+        if tag not in WITHOUT_END:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+        if tag not in INLINE:
+            self._ended()
+
+    def handle_data(self, data: str) -> None:
+        if TO_COPY.isdisjoint(self._open):
+            self._text += data
+
+    def _ended(self) -> None:
+        if text := " ".join(self._text.split()):
+            self.texts.append(text)
+        self._text = ""
+
+
+def kind(address: str) -> str:
+    """An address without its subject, and the names of its query."""
+    parts = urlsplit(address)
+    for page in sorted(PAGES, key=lambda page: "{" in page.path):
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", page.path), parts.path):
+            return " ".join([page.path, *dict(parse_qsl(parts.query))])
+    return ""
+
+
+def read(address: str, form: Mapping[str, str] | None = None) -> str:
+    try:
+        with urlopen(address, urlencode(form).encode() if form else None, timeout=60) as answer:
+            page: str = answer.read().decode()
+    except HTTPError as error:
+        page = error.read().decode()
+    return page
+
+
+def raw_in(texts: list[str]) -> Iterator[str]:
+    for text in texts:
+        for what, looks in RAW.items():
+            if found := re.search(looks, text):
+                yield f"{what}, {found[0]!r}: {text[:200]}"
+
+
+class Night(NamedTuple):
+    """The address of the pages once the night is settled, and the home behind them."""
+
+    address: str
+    home: Home
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    command = [str(CLAUSEWAY), "up", "--home", str(tmp_path_factory.mktemp("night"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout is not None
+        printed = ""
+        while "Ctrl-C" not in printed and (line := up.stdout.readline()):
+            printed += line
+        address, home = re.search(r"Open (http://\S+)/", printed), re.search(r"data is in (\S+):", printed)
+        assert address is not None, printed
+        assert home is not None, printed
+        yield Night(address[1], Home(Path(home[1])))
+        up.send_signal(signal.SIGINT)
+
+
+def forms_of(night: Night) -> dict[str, dict[str, str]]:
+    """What the readers send, by the page that they send it to."""
+    basis = basis_of(night.home)
+    agreement, prices = open_agreement(), basis.prices(KnownAt.everything())
+    bill = focus_bill(night.home, agreement, prices, ExportScope(period="2026-04", party=""))
+    explained = run("decide", *DECIDED, "--json").stdout
+    statement = read(f"{night.address}/download/statement/2026-05/json")
+    return {
+        "/finance/bill": {"bill": write_focus([*bill, bill[0]], bill_columns(), "csv", Path("bill.csv"))},
+        "/lawyer/draft": {"draft": DRAFT},
+        "/auditor/decision": {"receipt": explained},
+        "/auditor/handed": {"statement": statement},
+    }
+
+
+@pytest.fixture(scope="module")
+def pages(night: Night) -> dict[str, list[str]]:
+    """What a person reads on each page, by its address."""
+    told: dict[str, list[str]] = {}
+    alike: Counter[str] = Counter()
+    ahead = [page.path for page in PAGES if "{" not in page.path]
+    while ahead:
+        address = ahead.pop(0).partition("#")[0]
+        if address in told or not kind(address) or alike[kind(address)] == ALIKE_MAX:
+            continue
+        alike[kind(address)] += 1
+        page = VisibleText(read(night.address + address))
+        told[address] = page.texts
+        ahead += page.links
+    for address, form in forms_of(night).items():
+        told[address + SENT] = VisibleText(read(night.address + address, form)).texts
+    return told
+
+
+def test_the_walk_comes_to_every_page_and_each_form_is_answered(pages: dict[str, list[str]]) -> None:
+    assert {kind(address.removesuffix(SENT)).partition(" ")[0] for address in pages} == {page.path for page in PAGES}
+    for address, answered in ANSWERED.items():
+        assert any(answered in text for text in pages[address + SENT]), pages[address + SENT]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_says_in_words_what_it_shows(page: WebPage[PageSource], pages: dict[str, list[str]]) -> None:
+    raw = [
+        f"{address}: {problem}"
+        for address, texts in pages.items()
+        if kind(address.removesuffix(SENT)).partition(" ")[0] == page.path
+        for problem in raw_in(texts)
+    ]
+    assert raw == []
