@@ -63,20 +63,20 @@ TOGETHER = {
 }
 # The modules that take longest, by the durations of a whole run of two processes.
 LONG_FIRST = (
-    "test_spark",
+    "test_simulated_seeds",
     "test_effects",
-    "test_real_clients_agents",
-    "test_real_clients_openai_suite",
-    "test_real_clients_together",
-    "test_real_clients_and_faults",
+    "test_spark",
+    "test_screens",
+    "test_operation_alerts",
     "test_backup",
+    "test_real_clients_together",
+    "test_real_clients_agents",
     "test_missing_libraries",
-    "test_lake_damaged",
-    "test_kept_sums",
-    "test_usage_handed_on",
-    "test_reference",
-    "test_settled_in_parts",
+    "test_real_clients_and_faults",
+    "test_real_clients_openai_suite",
+    "test_openapi_judged",
     "test_ports",
+    "test_importing_litellm",
 )
 
 

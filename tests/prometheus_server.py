@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ PATIENCE_S = 60.0
 ALERTS = Path(__file__).parents[1] / "src/clauseway/web/monitoring/alerts.yml"
 # Often enough that a test waits for the fault and hardly for the scrape.
 EVERY = "500ms"
+# Of a gateway that waits a second for a worker that does not answer.
+SELDOM = "2s"
 
 
 class Prometheus:
@@ -70,23 +72,27 @@ def rules_without_waiting() -> str:
 
 
 @contextlib.contextmanager
-def scraping(folder: Path, instances: Sequence[str]) -> Iterator[Prometheus]:
-    """Scrape a socket for each instance, where a gateway may answer later. Skips where Prometheus cannot be had."""
+def scraping(folder: Path, instances: Sequence[str], slow: Collection[str] = ()) -> Iterator[Prometheus]:
+    """Scrape a socket for each instance, where a gateway may answer later; an answer of the `slow` ones is awaited
+    longer. Skips where Prometheus cannot be had."""
     promtool = find("promtool", "prometheus", "promtool")
     program = Path(promtool[-1]).with_name("prometheus") if promtool is not None else None
     if program is None or not program.exists():
         pytest.skip("no Prometheus on PATH, and Debian's package cannot be fetched here")
     with contextlib.ExitStack() as stack:
         listeners = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in instances}
-        targets = [
-            {"targets": [f"127.0.0.1:{listener.getsockname()[1]}"], "labels": {"instance": name}}
-            for name, listener in listeners.items()
-        ]
-        every = {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY}
+        # The rules look for the job that the operator's page names.
+        jobs: dict[str, list[object]] = {"clauseway": [], "slow": []}
+        for name, listener in listeners.items():
+            target = {"targets": [f"127.0.0.1:{listener.getsockname()[1]}"], "labels": {"instance": name}}
+            jobs["slow" if name in slow else "clauseway"].append(target)
         asked = {
-            "global": every,
+            "global": {"evaluation_interval": EVERY},
             "rule_files": [str(folder / "rules.json")],
-            "scrape_configs": [{"job_name": "clauseway", "static_configs": targets}],
+            "scrape_configs": [
+                {"job_name": job, "scrape_interval": every, "scrape_timeout": every, "static_configs": jobs[job]}
+                for job, every in (("clauseway", EVERY), ("slow", SELDOM))
+            ],
         }
         (folder / "rules.json").write_text(rules_without_waiting())
         (folder / "prometheus.json").write_text(json.dumps(asked))

@@ -330,7 +330,7 @@ def test_each_alert_is_caused() -> None:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     instances = [*(fault.alert for fault in FAULTS), *SHARING]
-    with scraping(tmp_path_factory.mktemp("prometheus"), instances) as started:
+    with scraping(tmp_path_factory.mktemp("prometheus"), instances, slow=["ClausewayWorkerAway"]) as started:
         yield started
 
 
