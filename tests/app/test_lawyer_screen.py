@@ -139,6 +139,15 @@ def test_every_place_that_is_cited_opens_its_clause(client: TestClient) -> None:
         assert "<pre" in named, (document, line)
 
 
+@pytest.mark.parametrize("address", ["/lawyer", "/auditor", "/auditor/launches"])
+def test_of_several_agreements_every_link_opens_its_text(tmp_path: Path, address: str) -> None:
+    several = open_agreements(["openai-microsoft", "anthropic-clouds"])
+    pages = TestClient(create_app(HomePages(Home(tmp_path).make(), several, system_clock, ""), hosts=["*"]))
+    links = {html.unescape(link) for link in re.findall(r'href="(/text[^"]*)"', pages.get(address).text)}
+    assert links
+    assert {link: pages.get(link).status_code for link in links} == dict.fromkeys(links, 200)
+
+
 @pytest.mark.parametrize("document", ["", "A9.md", "../../etc/passwd", "<script>"])
 def test_a_document_that_is_none_is_not_found(client: TestClient, document: str) -> None:
     answer = client.get("/text", params={"document": document, "line": "²"})

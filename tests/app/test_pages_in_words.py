@@ -61,6 +61,9 @@ ANSWERED = {
     "/auditor/decision": "repeats",
     "/auditor/handed": "repeats to the byte",
 }
+# A term or a change by its identifier; those of the draft stand in no document.
+TERM = re.compile(r"\bA\d\.(?!md\b)[a-z][\w-]*")
+DRAFTED = {"A6.ends"}
 # Behind the address of a form's answer.
 SENT = " sent"
 # Pages alike but for their subject, of which so many are read.
@@ -91,9 +94,11 @@ class VisibleText(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.texts: list[str] = []
+        # Those of them with a link to the agreement's text.
+        self.citing: list[str] = []
         self.links: list[str] = []
         self._open: list[str] = []
-        self._text = ""
+        self._text, self._cites = "", False
         self.feed(page)
         self._ended()
 
@@ -103,6 +108,7 @@ class VisibleText(HTMLParser):
             self._ended()
         if tag == "a":
             self.links.append(given.get("href", ""))
+            self._cites |= self.links[-1].startswith("/text?")
         self.texts += [given[name] for name in READ_ALOUD if given.get(name)]
         if tag not in WITHOUT_END:
             self._open.append(tag)
@@ -120,7 +126,8 @@ class VisibleText(HTMLParser):
     def _ended(self) -> None:
         if text := " ".join(self._text.split()):
             self.texts.append(text)
-        self._text = ""
+            self.citing += [text] * self._cites
+        self._text, self._cites = "", False
 
 
 def kind(address: str) -> str:
@@ -185,10 +192,18 @@ def forms_of(night: Night) -> dict[str, dict[str, str]]:
     }
 
 
+def of_kind(page: WebPage[PageSource], pages: Mapping[str, VisibleText]) -> list[tuple[str, VisibleText]]:
+    return [
+        (address, read_there)
+        for address, read_there in pages.items()
+        if kind(address.removesuffix(SENT)).partition(" ")[0] == page.path
+    ]
+
+
 @pytest.fixture(scope="module")
-def pages(night: Night) -> dict[str, list[str]]:
+def pages(night: Night) -> dict[str, VisibleText]:
     """What a person reads on each page, by its address."""
-    told: dict[str, list[str]] = {}
+    told: dict[str, VisibleText] = {}
     alike: Counter[str] = Counter()
     ahead = [page.path for page in PAGES if "{" not in page.path]
     while ahead:
@@ -197,25 +212,40 @@ def pages(night: Night) -> dict[str, list[str]]:
             continue
         alike[kind(address)] += 1
         page = VisibleText(read(night.address + address))
-        told[address] = page.texts
+        told[address] = page
         ahead += page.links
     for address, form in forms_of(night).items():
-        told[address + SENT] = VisibleText(read(night.address + address, form)).texts
+        told[address + SENT] = VisibleText(read(night.address + address, form))
     return told
 
 
-def test_the_walk_comes_to_every_page_and_each_form_is_answered(pages: dict[str, list[str]]) -> None:
+def test_the_walk_comes_to_every_page_and_each_form_is_answered(pages: dict[str, VisibleText]) -> None:
     assert {kind(address.removesuffix(SENT)).partition(" ")[0] for address in pages} == {page.path for page in PAGES}
     for address, answered in ANSWERED.items():
-        assert any(answered in text for text in pages[address + SENT]), pages[address + SENT]
+        texts = pages[address + SENT].texts
+        assert any(answered in text for text in texts), texts
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_says_in_words_what_it_shows(page: WebPage[PageSource], pages: dict[str, list[str]]) -> None:
+def test_a_page_says_in_words_what_it_shows(page: WebPage[PageSource], pages: dict[str, VisibleText]) -> None:
     raw = [
         f"{address}: {problem}"
-        for address, texts in pages.items()
-        if kind(address.removesuffix(SENT)).partition(" ")[0] == page.path
-        for problem in raw_in(texts)
+        for address, read_there in of_kind(page, pages)
+        for problem in raw_in(read_there.texts)
     ]
     assert raw == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "text"], ids=lambda page: page.name)
+def test_every_clause_that_a_page_names_opens_its_text(
+    page: WebPage[PageSource], pages: dict[str, VisibleText]
+) -> None:
+    for address, read_there in of_kind(page, pages):
+        named, opened = (set(TERM.findall(" ".join(each))) for each in (read_there.texts, read_there.citing))
+        assert named - opened == DRAFTED & named, address
+
+
+def test_launches_name_their_clause_and_open_the_facts_of_its_agreement(pages: dict[str, VisibleText]) -> None:
+    launches = pages["/auditor/launches"]
+    assert "A5.ship-first" in TERM.findall(" ".join(launches.citing))
+    assert any(re.match(r"/text\?document=facts\.md&line=\d+#named", link) for link in launches.links)

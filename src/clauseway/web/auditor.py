@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from clauseway.values import Citation
 from clauseway.web.contexts import Alert
 from clauseway.web.page import Absence, WebPage
 
@@ -130,6 +131,7 @@ class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
 
     `x` is its place in percent of the lane. `listed`: a listing shows the latest possible day.
     `evidence` is the name of the fact or of the row of a listing, `seller` who had the product there.
+    A fact of the agreement's text stands in `document` at `line`.
     """
 
     x: float
@@ -140,6 +142,8 @@ class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
     seller: str
     evidence: str
     why: str
+    document: str = ""
+    line: int = 0
 
 
 class LaunchLane(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +167,8 @@ class YearMark(msgspec.Struct, frozen=True):
 
 class LaunchesContext(msgspec.Struct, frozen=True, kw_only=True):
     """Launches as lanes, those on other clouds than the `first` one; `others` says how many products
-    were seen on no other cloud, `result` in a sentence what was found."""
+    were seen on no other cloud, `result` in a sentence what was found. `citations` are the clauses
+    that put the `first` cloud first."""
 
     title: str
     first: str
@@ -175,6 +180,7 @@ class LaunchesContext(msgspec.Struct, frozen=True, kw_only=True):
     years: tuple[YearMark, ...]
     others: int
     command: str
+    citations: tuple[Citation, ...] = ()
 
 
 class AuditorSource(Protocol):

@@ -1,14 +1,17 @@
 """Launches against ship-first, as lanes: each product that was seen on another cloud."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 
 from clauseway.agreement.language.terms import Precedence
 from clauseway.app.agreements.launch_audit import AuditRow, EvidenceRow, launch_audit
+from clauseway.app.agreements.passages import document_name, located
+from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import Order
-from clauseway.values import KnownAt
+from clauseway.values import Citation, KnownAt
 from clauseway.web.auditor import LaunchesContext, LaunchLane, LaunchPoint, YearMark
 from clauseway.wording.names import Wording, listed
 
@@ -24,6 +27,8 @@ _SHORT = {
     Order.CANNOT_TELL: "cannot tell",
     Order.OUTSIDE: "not about it",
 }
+# The place of a fact of the agreement's text; a row of a listing has none.
+_PLACE = re.compile(r"(?P<document>[\w./-]+\.md):(?P<line>\d+) ")
 # The strip goes on behind the last evidence, so that its sign lies within.
 _ROOM = timedelta(days=14)
 
@@ -31,8 +36,7 @@ _ROOM = timedelta(days=14)
 def launches_page(opened: Opened, known_at: KnownAt) -> LaunchesContext | None:
     """Return the page of the first agreement that puts a cloud first; None where none does."""
     for asked in each_of(opened):
-        amendments = asked.agreement.amendments
-        if any(isinstance(term, Precedence) for each in amendments for term in each.terms):
+        if clauses := _ship_first(opened, asked):
             break
     else:
         return None
@@ -42,8 +46,9 @@ def launches_page(opened: Opened, known_at: KnownAt) -> LaunchesContext | None:
     begin = min(days, default=date.min).replace(day=1)
     end = max(days, default=date.min) + _ROOM
     products = {row.product for row in audit.rows}
+    before = document_name(opened, asked, "")
     lanes = tuple(
-        _lane(product, list(rows), audit.first, words, (begin, end))
+        _lane(product, list(rows), audit.first, words, (begin, end), before)
         for product, rows in groupby(elsewhere, key=lambda row: row.product)
     )
     years = [date(year, 1, 1) for year in range(begin.year + 1, end.year + 1)] if days else []
@@ -62,6 +67,16 @@ def launches_page(opened: Opened, known_at: KnownAt) -> LaunchesContext | None:
         ),
         others=len(products) - len(lanes),
         command="clauseway agreement listings launches",
+        citations=clauses,
+    )
+
+
+def _ship_first(opened: Opened, asked: OpenAgreement) -> tuple[Citation, ...]:
+    return tuple(
+        located(opened, asked, term.citation)
+        for amendment in asked.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, Precedence)
     )
 
 
@@ -81,8 +96,14 @@ def _result(breaches: int, elsewhere: Sequence[AuditRow], products: int) -> str:
 
 
 def _lane(
-    product: str, rows: Sequence[AuditRow], first: str, words: Wording, days: tuple[date, date]
+    product: str,
+    rows: Sequence[AuditRow],
+    first: str,
+    words: Wording,
+    days: tuple[date, date],
+    before: str,
 ) -> LaunchLane:
+    """Return a product's lane. `before` stands before the names of the agreement's documents."""
     evidence = sorted(_evidence(rows), key=lambda each: (each.day, each.cloud))
     return LaunchLane(
         product=product,
@@ -92,19 +113,25 @@ def _lane(
         why=tuple(
             dict.fromkeys(words.spelt(each) for row in rows for each in (row.why, row.why_bound))
         ),
-        points=tuple(
-            LaunchPoint(
-                x=_x(each.day, *days),
-                day=each.day,
-                cloud=words.name(each.cloud),
-                is_first=each.cloud == first,
-                listed=each.listed,
-                seller=words.name(each.seller),
-                evidence=each.evidence,
-                why=words.spelt(each.why),
-            )
-            for each in dict.fromkeys(evidence)
-        ),
+        points=tuple(_point(each, words, first, days, before) for each in dict.fromkeys(evidence)),
+    )
+
+
+def _point(
+    each: EvidenceRow, words: Wording, first: str, days: tuple[date, date], before: str
+) -> LaunchPoint:
+    place = _PLACE.match(each.evidence)
+    return LaunchPoint(
+        x=_x(each.day, *days),
+        day=each.day,
+        cloud=words.name(each.cloud),
+        is_first=each.cloud == first,
+        listed=each.listed,
+        seller=words.name(each.seller),
+        evidence=each.evidence,
+        why=words.spelt(each.why),
+        document=f"{before}{place['document']}" if place else "",
+        line=int(place["line"]) if place else 0,
     )
 
 

@@ -8,6 +8,8 @@ from clauseway.agreement.text.markdown import take_apart
 from clauseway.agreement.text.mistakes import Mistakes
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
+from clauseway.decisions import Reason
+from clauseway.values import Citation
 
 
 class TextSection(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,19 @@ def document_name(opened: Opened, asked: OpenAgreement, document: str) -> str:
     """Return the name of an agreement's document as citations write it: of several agreements,
     with its agreement's name before it."""
     return document if opened is asked else f"{asked.agreement.id}/{document}"
+
+
+def located(opened: Opened, asked: OpenAgreement, citation: Citation) -> Citation:
+    """Return a citation with its document as pages name it, so that its link opens the text."""
+    return msgspec.structs.replace(
+        citation, document=document_name(opened, asked, citation.document)
+    )
+
+
+def clause_of(opened: Opened, reason: Reason) -> Citation:
+    """Return the citation of a reason; of several agreements a reason names its own."""
+    asked = next(each for each in each_of(opened) if reason.agreement in ("", each.agreement.id))
+    return located(opened, asked, reason.citation)
 
 
 def documents_by_name(opened: Opened) -> dict[str, str]:

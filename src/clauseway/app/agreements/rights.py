@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement import Amendment
-from clauseway.app.agreements.passages import document_name
+from clauseway.app.agreements.passages import clause_of, document_name
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of
 from clauseway.decisions import AnsweredStretch, Question
 from clauseway.values import KnownAt
@@ -66,7 +66,7 @@ def _drawn(
         begin=begin,
         end=end,
         rows=tuple(
-            TimelineRow(label=label, stretches=_stretches(words, action, spans, begin, end))
+            TimelineRow(label=label, stretches=_stretches(opened, words, action, spans, begin, end))
             for label, action, spans in rows
         ),
         marks=tuple(
@@ -104,7 +104,12 @@ def _extent(
 
 
 def _stretches(
-    words: Wording, action: str, spans: tuple[AnsweredStretch, ...], begin: date, end: date
+    opened: Opened,
+    words: Wording,
+    action: str,
+    spans: tuple[AnsweredStretch, ...],
+    begin: date,
+    end: date,
 ) -> tuple[TimelineStretch, ...]:
     # Where nothing was known, nothing is stated on any day.
     first = spans[0].begin if spans else end
@@ -117,7 +122,7 @@ def _stretches(
             outcome=span.decision.outcome.value,
             word=outcome_word(span.decision.outcome, action),
             why=deciding_clause(words, span.decision),
-            citations=(span.decision.reasons[0].citation,),
+            citations=(clause_of(opened, span.decision.reasons[0]),),
         )
         for span in spans
         if span.begin < end

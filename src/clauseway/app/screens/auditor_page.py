@@ -7,6 +7,7 @@ of its own that somebody asks for.
 from collections.abc import Iterator
 from importlib import import_module
 
+from clauseway.app.agreements.passages import document_name
 from clauseway.app.books.audit_log import list_log, verify_books
 from clauseway.app.books.month_states import month_states
 from clauseway.app.books.register import ListedFact, list_facts
@@ -82,12 +83,13 @@ def _facts(opened: Opened, words: Wording, known_at: KnownAt) -> list[FactShown]
     for asked in each_of(opened):
         in_words = {fact.name: fact_in_words(words, fact) for fact in asked.facts.facts}
         shown += [
-            _fact(fact, sentence(in_words[fact.name])) for fact in list_facts(asked, known_at)
+            _fact(fact, sentence(in_words[fact.name]), document_name(opened, asked, fact.document))
+            for fact in list_facts(asked, known_at)
         ]
     return shown
 
 
-def _fact(fact: ListedFact, in_words: str) -> FactShown:
+def _fact(fact: ListedFact, in_words: str, document: str) -> FactShown:
     return FactShown(
         name=fact.name,
         fact=fact.fact,
@@ -95,7 +97,7 @@ def _fact(fact: ListedFact, in_words: str) -> FactShown:
         known_at=fact.known_at,
         says=fact.says,
         source=fact.source,
-        document=fact.document if fact.line else "",
+        document=document if fact.line else "",
         line=fact.line,
         hidden_by=fact.hidden_by,
         in_words=in_words,

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from clauseway.app.agreements.passages import located
 from clauseway.app.books.settled import now as now_known
 from clauseway.app.customers.allowances import ListedBudget, list_budgets
 from clauseway.app.customers.keys import ListedKey, list_keys
@@ -362,10 +363,11 @@ def citations_of(opened: Opened) -> dict[str, Citation]:
     identifier."""
     cited: dict[str, Citation] = {}
     for asked in each_of(opened):
-        cited |= asked.agreement.rules
+        written = dict(asked.agreement.rules)
         for amendment in asked.agreement.amendments:
-            cited |= {written.id: written.citation for written in amendment.changes}
-            cited |= {written.id: written.citation for written in amendment.terms}
+            written |= {change.id: change.citation for change in amendment.changes}
+            written |= {term.id: term.citation for term in amendment.terms}
+        cited |= {name: located(opened, asked, citation) for name, citation in written.items()}
     return cited
 
 

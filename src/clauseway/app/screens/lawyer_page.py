@@ -11,7 +11,13 @@ import msgspec
 from clauseway.agreement import Reading
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.app.agreements.explaining import Explanation, explain
-from clauseway.app.agreements.passages import clause_at, documents_by_name, sections_of
+from clauseway.app.agreements.passages import (
+    clause_at,
+    clause_of,
+    documents_by_name,
+    located,
+    sections_of,
+)
 from clauseway.app.agreements.rights import timeline_of_question
 from clauseway.app.agreements.supposing import fact_supposed
 from clauseway.app.opening.library import readings_of
@@ -106,12 +112,11 @@ def plain_words(opened: Opened, as_of: date, known_at: KnownAt) -> tuple[PlainSe
     """Return the sentences of the terms in force, each clause once, the latest amendment's
     first."""
     clauses: dict[str, list[Citation]] = {}
-    states = [
-        state for asked in each_of(opened) for state in asked.in_force(as_of, known_at).states
-    ]
-    for state in states:
-        if state.in_force:
-            clauses.setdefault(state.term.citation.text, []).append(state.term.citation)
+    for asked in each_of(opened):
+        for state in asked.in_force(as_of, known_at).states:
+            if state.in_force:
+                citation = located(opened, asked, state.term.citation)
+                clauses.setdefault(citation.text, []).append(citation)
     return tuple(
         PlainSentence(text=text, citations=tuple(citations)) for text, citations in clauses.items()
     )
@@ -195,12 +200,13 @@ class _FactWords(msgspec.Struct, frozen=True):
 
 
 def _reason(opened: Opened, words: Wording, facts: _FactWords, reason: Reason) -> ReasonShown:
-    clause = clause_at(opened, reason.document, reason.line)
-    text = clause.text if clause else facts.said.get(reason.citation.text, "")
+    citation = clause_of(opened, reason)
+    clause = clause_at(opened, citation.document, citation.line)
+    text = clause.text if clause else facts.said.get(citation.text, "")
     return ReasonShown(
         bearing=reason.bearing,
         note=words.spelt(reason.note),
-        citation=reason.citation,
+        citation=citation,
         agreement=reason.agreement,
         title=f"{clause.number} {clause.title}" if clause else "",
         text=text,
