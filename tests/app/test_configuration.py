@@ -220,9 +220,44 @@ def test_without_a_credential_an_address_may_be_plain(tmp_path: Path) -> None:
     assert read_configuration(write(tmp_path, text), CATALOG).deployment[0].auth.kind == "none"
 
 
-def test_a_collector_is_no_metadata_service(tmp_path: Path) -> None:
-    text = '[telemetry]\notlp_endpoint = "http://169.254.169.254:4318"\n' + DEPLOYMENT
-    assert problems(tmp_path, text) == [(2, "'169.254.169.254' is never called")]
+HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
+# A collector's address · the variable with its headers · what else is set · the problem, empty where there is none
+COLLECTORS = [
+    ("http://127.0.0.1:4318", HEADERS, "", ""),
+    ("http://10.0.0.5:4318", "", "", ""),
+    ("https://collector.example", HEADERS, "", ""),
+    ("http://10.0.0.5:4318", HEADERS, "", "headers are sent to '10.0.0.5' without TLS"),
+    (
+        "http://10.0.0.5:4318",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "",
+        "headers are sent to '10.0.0.5' without TLS",
+    ),
+    ("http://10.0.0.5:4318", HEADERS, "plain_http = true", ""),
+    ("http://user:pass@10.0.0.5:4318", "", "", "a credential is sent to '10.0.0.5' without TLS"),
+    ("http://169.254.169.254:4318", "", "plain_http = true", "'169.254.169.254' is never called"),
+    ("https://metadata.google.internal", "", "", "'metadata.google.internal' is never called"),
+]
+
+
+@pytest.mark.parametrize(("url", "variable", "more", "what"), COLLECTORS)
+def test_a_collector_that_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, variable: str, more: str, what: str
+) -> None:
+    if variable:
+        monkeypatch.setenv(variable, "api-key=secret")
+    text = f'[telemetry]\notlp_endpoint = "{url}"\n{more}\n{DEPLOYMENT}'
+    if not what:
+        assert read_configuration(write(tmp_path, text), CATALOG).telemetry.otlp_endpoint == url
+        return
+    assert problems(tmp_path, text) == [(2, what)]
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "0xa9fea9fe", "[fd00:ec2::254]", "metadata.google.internal"])
+def test_a_follower_is_no_metadata_service(tmp_path: Path, host: str) -> None:
+    (tmp_path / "follower.secret").write_text("s" * 32)
+    text = f'[journal]\ncopies = 1\nfollower = "{host}:8410"\nsecret_file = "follower.secret"\n{DEPLOYMENT}'
+    assert problems(tmp_path, text) == [(3, f"{host.strip('[]')!r} is never called")]
 
 
 def test_the_example_is_sound_and_shows_every_setting_at_its_default(

@@ -325,6 +325,48 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "home" / "clauseway.toml").read_bytes() == before
 
 
+def test_what_is_advised_for_several_sellers_can_be_done(tmp_path: Path) -> None:
+    """The files of the first import stand in the way of the second one."""
+    path = write(tmp_path, TEN)
+    done = run("config", "import", "litellm", str(path), home=tmp_path / "home")
+    assert "remove the files below and import again with --seller PARTY" in done.stdout
+    written = done.stdout.partition("\nWritten\n")[2].partition("\n\n")[0].split("\n")
+    for file in written:
+        Path(file.strip()).unlink()
+    told = answer("config", "import", "litellm", str(path), "--seller", "ours", home=tmp_path / "home")
+    assert sum(" key create " in command for command in told["next"]) == 1
+
+
+# An address of an own server · its key · whether its deployment says plain_http
+PLAIN = [
+    ("http://10.0.0.7:8000/v1", "os.environ/KEY", True),
+    ("http://10.0.0.7:8000/v1", "none", False),
+    ("http://127.0.0.1:8000/v1", "os.environ/KEY", False),
+    ("https://vllm.example/v1", "os.environ/KEY", False),
+]
+
+
+@pytest.mark.parametrize(("url", "key", "plain"), PLAIN)
+def test_what_litellm_sent_without_tls_is_sent_on_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, key: str, plain: bool
+) -> None:
+    monkeypatch.setenv("KEY", "sk-x")
+    names = ("llama3.1", "llama3.3")
+    models = [
+        f"  - {{model_name: {name}, litellm_params: {{model: openai/{name}, api_base: '{url}', api_key: {key}, "
+        "input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}}\n"
+        for name in names
+    ]
+    told, written = imported(tmp_path, "model_list:\n" + "".join(models))
+    [deployment] = written["deployment"]
+    assert set(deployment["models"]) == set(names), "one server is one deployment"
+    assert deployment.get("plain_http", False) is plain
+    assert ("whoever is on the way reads it" in (tmp_path / "home/clauseway.toml").read_text()) is plain
+    for command in told["next"][:-1]:
+        done = run(*shlex.split(command)[1:], cwd=tmp_path, home=tmp_path / "home")
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
 # further flags of the import, each of which the next steps have to keep
 IMPORTS: list[tuple[str, ...]] = [
     (),

@@ -170,6 +170,32 @@ def test_what_makes_no_sense_is_refused_in_words(home: Home, storage: ObjectStor
     assert (refused.returncode, "lake.toml makes no sense" in refused.stderr) == (3, True), refused.stderr
 
 
+# An endpoint · the flag beside it · the problem
+ENDPOINTS = [
+    ("http://10.0.0.5:8333", (), "usage is sent to '10.0.0.5' without TLS"),
+    ("http://169.254.169.254", ("--plain-http",), "'169.254.169.254' is never called"),
+    ("https://2852039166", (), "'2852039166' is never called"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "more", "what"), ENDPOINTS)
+def test_an_endpoint_that_is_not_called(tmp_path: Path, endpoint: str, more: tuple[str, ...], what: str) -> None:
+    """Neither by a move, nor where `lake.toml` was written by hand."""
+    home = settled_book.make(tmp_path / "home")
+    flags = ("--to", "s3://usage/lake", "--storage-endpoint", endpoint, *more)
+    assert what in move(home, *flags, code=3)
+    plain = "plain_http = true\n" if more else ""
+    home.lake_place.write_text(f'url = "s3://usage/lake"\nendpoint = "{endpoint}"\n{plain}')
+    refused = run("lake", "show", "--home", str(home.root))
+    assert (refused.returncode, what in refused.stderr) == (3, True), refused.stderr
+
+
+def test_an_endpoint_may_be_plain_where_it_is_said(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").make()
+    home.lake_place.write_text('url = "s3://usage/lake"\nendpoint = "http://10.0.0.5:8333"\nplain_http = true\n')
+    assert store_of(home) is not None
+
+
 def test_nobody_seals_while_the_lake_is_moved(home: Home, storage: ObjectStorage) -> None:
     with locked(home, "seal"):
         assert "another process seals, imports or merges there" in move(home, *flags(storage), code=3)

@@ -22,6 +22,11 @@ NAMES_FOLDER = "names"
 PRICES_FILE = "prices.csv"
 _COMMENT_WIDTH = 118
 
+_READ_ON_ITS_WAY = (
+    "The credential goes over http://: whoever is on the way reads it. Write https:// where the "
+    "server has it, and leave this line out."
+)
+
 
 class DraftedDeployment(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment as it is to be written, with what a reader should know above it."""
@@ -38,6 +43,7 @@ class DraftedDeployment(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: Mapping[str, str] = {}
     # Quotas, limits and the like, by their names in the configuration.
     further: Mapping[str, int] = {}
+    plain_http: bool = False
     comments: tuple[str, ...] = ()
 
     def text(self) -> str:
@@ -50,6 +56,9 @@ class DraftedDeployment(msgspec.Struct, frozen=True, kw_only=True):
             if table := getattr(self, key):
                 lines.append(f"{key} = {_value(table)}")
         lines += [f"{key} = {_value(value)}" for key, value in self.further.items()]
+        if self.plain_http:
+            lines += _commented([_READ_ON_ITS_WAY])
+            lines.append(f"plain_http = {_value(self.plain_http)}")
         return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,7 @@ from clauseway.app.drafting.drafts import (
 from clauseway.app.drafting.litellm_models import ModelEntry, NotCarried, VendorAccount, account_of
 from clauseway.app.drafting.litellm_settings import CarriedSettings, carried_settings
 from clauseway.app.drafting.vendors import OPENAI
+from clauseway.app.opening.called_addresses import is_readable
 from clauseway.app.opening.configuration import checked
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, documents_of
@@ -378,6 +379,7 @@ class Drafting:
                 settings=account.settings,
                 snapshots=snapshots,
                 further=further,
+                plain_http=account.auth["kind"] != "none" and is_readable(url),
                 comments=about,
             )
             draft.deployments.append(self._merge(written))

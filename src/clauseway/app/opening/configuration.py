@@ -26,11 +26,16 @@ from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from clauseway.app.opening.called_addresses import (
+    Called,
+    address_flaw,
+    host_of,
+    metadata_flaw,
+)
 from clauseway.app.opening.offerings import shipped_models, shipped_products
 from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
@@ -48,7 +53,7 @@ from clauseway.gateway.plan.settings import (
     TlsSettings,
     flaw_of_header,
 )
-from clauseway.gateway.transport.metadata_addresses import flaw_of_host, is_loopback
+from clauseway.gateway.transport.metadata_addresses import is_loopback
 from clauseway.spool.copies import parse_address, read_secret
 from clauseway.values import InvalidInput, Problem, flaw_of_name
 from clauseway.wording.decided import RECORD_PRODUCT
@@ -56,6 +61,10 @@ from clauseway.wording.decided import RECORD_PRODUCT
 DIALECT_NAMES = tuple(DIALECTS)
 _KINDS = (*STATIC, *KINDS)
 _CAPABILITIES = tuple(str(capability) for capability in Capability)
+# The exporter's library takes headers from these, which hold a collector's keys.
+_COLLECTOR_HEADERS = tuple(
+    f"OTEL_EXPORTER_OTLP_{kind}HEADERS" for kind in ("", "TRACES_", "METRICS_")
+)
 COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
 
 
@@ -268,6 +277,7 @@ def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Config
     configuration = file.read(Configuration)
     if configuration is not None:
         _check(file, configuration, catalog)
+        _check_collector(file, configuration.telemetry, secrets=secrets)
         if secrets:
             _check_secrets(file, configuration)
             _check_copying_secret(file, configuration.journal)
@@ -339,7 +349,6 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
             at = ("gateway", "passed_headers")
             file.problem(at, f"{name!a} cannot be passed", why, "Leave it out.")
     _check_tls(file, configuration.tls)
-    _check_collector(file, configuration.telemetry)
     _check_copying(file, configuration.journal)
 
 
@@ -426,7 +435,7 @@ def _check_deployment(
         )
     else:
         _check_reach(file, deployment)
-    if deployment.auth.secret and not is_loopback(_host_of(deployment.url)):
+    if deployment.auth.secret and not is_loopback(host_of(deployment.url)):
         remedy = "Name it with secret_env or secret_file."
         file.problem(
             (*at, "auth"),
@@ -439,37 +448,24 @@ def _check_deployment(
 
 def _check_reach(file: TomlFile, deployment: DeploymentWritten) -> None:
     """Report an address at which no cloud answers, and a secret that others could read on its way."""
-    name, url, at = deployment.name, deployment.url, (*file.place(deployment), "url")
-    host = _host_of(url)
-    if why := flaw_of_host(host):
-        remedy = "Write the address of the cloud; no switch allows this one."
-        file.problem(at, f"{name}: {host!r} is never called", why, remedy)
-    elif (
-        url.startswith("http://")
-        and deployment.auth.kind != "none"
-        and not (deployment.plain_http or is_loopback(host))
-    ):
-        remedy = (
-            "Write https://, or plain_http = true in this deployment where nobody reads the "
-            "network between."
-        )
-        problem = f"{name}: a credential is sent to {host!r} without TLS"
-        file.problem(at, problem, "whoever is on the way reads it", remedy)
+    sent = "" if deployment.auth.kind == "none" else "a credential is"
+    called = Called(whose="the cloud", sent=sent, allowed_in="this deployment")
+    if flaw := address_flaw(deployment.url, called, plain_http=deployment.plain_http):
+        at = (*file.place(deployment), "url")
+        file.problem(at, f"{deployment.name}: {flaw.what}", flaw.why, flaw.remedy)
 
 
-def _check_collector(file: TomlFile, telemetry: Telemetry) -> None:
-    host = _host_of(telemetry.otlp_endpoint)
-    if why := flaw_of_host(host):
-        at = ("telemetry", "otlp_endpoint")
-        file.problem(at, f"{host!r} is never called", why, "Write the collector's address.")
-
-
-def _host_of(url: str) -> str:
-    """Return the host of an address; empty where there is none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
+def _check_collector(file: TomlFile, telemetry: Telemetry, *, secrets: bool) -> None:
+    """Report an address at which no collector answers, and headers that others could read on their
+    way. Headers of the environment are there where its `secrets` are."""
+    sent = ""
+    if "@" in telemetry.otlp_endpoint:
+        sent = "a credential is"
+    elif secrets and any(os.environ.get(name) for name in _COLLECTOR_HEADERS):
+        sent = "headers are"
+    called = Called(whose="the collector", sent=sent, allowed_in="[telemetry]")
+    if flaw := address_flaw(telemetry.otlp_endpoint, called, plain_http=telemetry.plain_http):
+        file.problem(("telemetry", "otlp_endpoint"), *flaw)
 
 
 def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:
@@ -611,11 +607,14 @@ def _check_copying(file: TomlFile, journal: Copying) -> None:
             file.problem(("journal",), "a follower, and copies is 0", why, remedy)
         return
     try:
-        parse_address(journal.follower)
+        host, _ = parse_address(journal.follower)
     except ValueError as error:
         remedy = 'Write the address of `clauseway journal follow`: follower = "10.0.0.7:8410".'
         problem = f"{journal.follower!r} is no address of a follower"
         file.problem(("journal", "follower"), problem, str(error), remedy)
+    else:
+        if flaw := metadata_flaw(host, "`clauseway journal follow`"):
+            file.problem(("journal", "follower"), *flaw)
     if not journal.secret_file:
         why = "a follower takes journals from those alone who know its secret"
         remedy = "Make one (openssl rand -hex 32 > follower.secret) and write secret_file = …."

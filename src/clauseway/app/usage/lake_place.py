@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from clauseway.app.opening.called_addresses import Called, address_flaw
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
 from clauseway.files import PRIVATE, write_whole
@@ -65,8 +66,17 @@ def store_of(home: Home) -> Store | None:
                 remedy="Fix it; `clauseway lake move` writes it, and says which settings there are.",
             )
         ) from None
+    _require_sound_endpoint(storage, str(home.lake_place))
     store: Store = module.ObjectStore(storage)
     return store
+
+
+def _require_sound_endpoint(storage: Any, where: str) -> None:
+    """Raise InvalidInput if no object storage answers at the endpoint, or others could read the
+    usage on its way there."""
+    called = Called(whose="the object storage", sent="usage is", allowed_in="lake.toml")
+    if flaw := address_flaw(storage.endpoint, called, plain_http=storage.plain_http):
+        raise InvalidInput(Problem(what=flaw.what, why=flaw.why, where=where, remedy=flaw.remedy))
 
 
 def store_for_cluster(home: Home, master: str) -> Store | None:
@@ -159,7 +169,9 @@ def _copied(
 
 def _opened(target: str, settings: dict[str, Any]) -> Store:
     module = import_module(_OBJECT_STORE)
-    store: Store = module.ObjectStore(module.ObjectStorage(url=target, **settings))
+    storage = module.ObjectStorage(url=target, **settings)
+    _require_sound_endpoint(storage, storage.endpoint)
+    store: Store = module.ObjectStore(storage)
     return store
 
 

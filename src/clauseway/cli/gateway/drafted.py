@@ -55,8 +55,8 @@ def print_drafted(imported: ImportedConfiguration) -> None:
     sellers = [command for command in imported.next if " key create " in command]
     if len(sellers) > 1:
         out.print(
-            "\nA customer's key buys from one seller: make one for each, or import again with "
-            "--seller PARTY, and one key buys everything.",
+            "\nA customer's key buys from one seller: make one for each. For one key that buys "
+            "everything, remove the files below and import again with --seller PARTY.",
             soft_wrap=True,
         )
     out.print("\nWritten", style="bold")

@@ -187,6 +187,13 @@ def move(
             metavar="URL",
         ),
     ] = "",
+    plain_http: Annotated[
+        bool,
+        typer.Option(
+            "--plain-http",
+            help="That address may be http:// at another machine: usage can be read.",
+        ),
+    ] = False,
     region: Annotated[
         str, typer.Option("--region", help="The bucket's region.", metavar="REGION")
     ] = "",
@@ -223,6 +230,7 @@ def move(
     """
     settings = {
         "endpoint": endpoint,
+        "plain_http": plain_http,
         "region": region,
         "access_key_env": access_key_env,
         "secret_env": secret_env,

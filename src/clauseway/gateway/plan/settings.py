@@ -76,6 +76,9 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
             description="Root of a collector (OTLP over HTTP), as http://127.0.0.1:4318; empty: none."
         ),
     ] = ""
+    plain_http: Annotated[
+        bool, Meta(description="Headers for it may go over http:// beyond this machine.")
+    ] = False
     service_name: Annotated[
         str, Meta(min_length=1, description="How this gateway is named there.")
     ] = "clauseway"

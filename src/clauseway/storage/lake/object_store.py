@@ -35,12 +35,14 @@ class ObjectStorage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Where objects are, and by which credentials: those named here, else the machine's own.
 
     `url` is s3://BUCKET/PREFIX; `endpoint` the address of a service that is not the cloud's own.
-    `access_key_env` and `secret_env` name variables of the environment, `secret_file` a file.
+    With `plain_http` the endpoint may be http:// at another machine. `access_key_env` and
+    `secret_env` name variables of the environment, `secret_file` a file.
     `copies_mb` is how much of the lake the home keeps as copies.
     """
 
     url: str
     endpoint: str = ""
+    plain_http: bool = False
     region: str = ""
     access_key_env: str = ""
     secret_env: str = ""

@@ -1,0 +1,63 @@
+"""The judge of every address that an operator writes and this product calls: a deployment, a collector
+of spans, a follower, object storage. It names hosts as they are written and resolves none.
+"""
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from clauseway.gateway.transport.metadata_addresses import flaw_of_host, is_loopback
+
+
+class Called(NamedTuple):
+    """Who is called, as a remedy names it; and what is sent there that nobody else may read, with
+    its verb: 'a credential is'. Empty: nothing is."""
+
+    whose: str
+    sent: str
+    # Where `plain_http = true` allows http:// to another machine.
+    allowed_in: str
+
+
+class AddressFlaw(NamedTuple):
+    """What is wrong with an address, why, and what to do."""
+
+    what: str
+    why: str
+    remedy: str
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address; empty where there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def metadata_flaw(host: str, whose: str) -> AddressFlaw | None:
+    """Return what is wrong with a host that gives away a machine's credentials."""
+    if not (why := flaw_of_host(host)):
+        return None
+    remedy = f"Write the address of {whose}; no switch allows this one."
+    return AddressFlaw(f"{host!r} is never called", why, remedy)
+
+
+def is_readable(url: str) -> bool:
+    """Return whether others can read what is sent to an address: it is http:// at another machine."""
+    return url.startswith("http://") and not is_loopback(host_of(url))
+
+
+def address_flaw(url: str, called: Called, *, plain_http: bool) -> AddressFlaw | None:
+    """Return what is wrong with an address: nobody answers there, or what is sent there can be read
+    on its way. `plain_http` says that it may be."""
+    host = host_of(url)
+    if flaw := metadata_flaw(host, called.whose):
+        return flaw
+    if not called.sent or plain_http or not is_readable(url):
+        return None
+    remedy = (
+        f"Write https://, or plain_http = true in {called.allowed_in} where nobody reads the network "
+        "between."
+    )
+    what = f"{called.sent} sent to {host!r} without TLS"
+    return AddressFlaw(what, "whoever is on the way reads it", remedy)
