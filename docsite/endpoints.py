@@ -110,6 +110,7 @@ _MEANINGS = {
     "too_many_connections": "More connections than the gateway, an address or a key may hold.",
     "too_many_bytes": "More bytes in flight than the gateway or a key may hold.",
     "usage_unavailable": "The sums of usage cannot be read at the moment.",
+    "database_away": "The home does not reach its database, so nobody knows whether the key was revoked.",
     "objects_unavailable": "The database that says which home made the object cannot be reached.",
     "changed_meanwhile": "The object changed while it was asked for.",
     "not_ready": "The gateway is starting.",

@@ -1,7 +1,9 @@
 """Homes on one PostgreSQL and one lake, each served: machines are folders here."""
 
+import asyncio
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import httpx
 import openai
 from gateway_rig import MESSAGES, PATIENCE_S
 from one_cloud import CONFIGURATION
+from sqlalchemy import make_url
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
@@ -18,6 +21,48 @@ from postgresql_server import new_database
 
 MODEL = "gpt-5.5"
 NAMES = ("first", "second")
+SOCKET = ".s.PGSQL.5432"
+
+
+class Line:
+    """The way of one machine to the database server, which may be cut."""
+
+    def __init__(self, folder: Path, address: str, loop: asyncio.AbstractEventLoop) -> None:
+        url = make_url(address)
+        self._server = Path(str(url.query["host"])) / SOCKET
+        folder.mkdir()
+        self._ours = folder / SOCKET
+        self.address = url.update_query_dict({"host": str(folder)}).render_as_string(hide_password=False)
+        self._loop = loop
+        self._open: set[asyncio.StreamWriter] = set()
+        self.mend()
+
+    def cut(self) -> None:
+        """End what is connected, and refuse what comes."""
+        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(PATIENCE_S)
+
+    def mend(self) -> None:
+        listening = asyncio.start_unix_server(self._connected, self._ours)
+        self._listener = asyncio.run_coroutine_threadsafe(listening, self._loop).result(PATIENCE_S)
+
+    async def _cut(self) -> None:
+        self._listener.close()
+        self._ours.unlink(missing_ok=True)
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_unix_connection(self._server)
+        await asyncio.gather(self._passed(reader, to_server), self._passed(from_server, writer))
+
+    async def _passed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(1 << 16):
+                writer.write(piece)
+                await writer.drain()
+        self._open.discard(writer)
+        writer.close()
 
 
 class Replica:
@@ -61,12 +106,19 @@ class Replica:
 
 
 @contextmanager
-def replicas_of(root: Path, port: int, configuration: str = CONFIGURATION) -> Iterator[list[Replica]]:
-    """Two replicas before a cloud at a port, both served until the block ends."""
+def replicas_of(
+    root: Path, port: int, configuration: str = CONFIGURATION, reached_at: Callable[[str], str] = str
+) -> Iterator[list[Replica]]:
+    """Two replicas before a cloud at a port, both served until the block ends. `reached_at` gives the address at
+    which the second one reaches the database."""
     address, lake = new_database(), root / "lake"
     lake.mkdir()
     with ExitStack() as stack:
-        made = [Replica(root / name, address, lake, configuration.format(port=port)) for name in NAMES]
+        addresses = (address, reached_at(address))
+        made = [
+            Replica(root / name, reached, lake, configuration.format(port=port))
+            for name, reached in zip(NAMES, addresses, strict=True)
+        ]
         for replica in made:
             stack.callback(replica.stop)
             replica.serve()

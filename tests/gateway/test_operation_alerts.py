@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -146,6 +147,23 @@ def follower_is_gone(scene: Scene, when_away: Any = "refuse") -> Iterator[None]:
 
 def follower_is_gone_and_answers_go_on(scene: Scene) -> Iterator[None]:
     return follower_is_gone(scene, "alone")
+
+
+def database_is_away(scene: Scene) -> Iterator[None]:
+    """A home that reaches its database says so again and again."""
+    heard, over = scene.rig.home / "revocations", threading.Event()
+
+    def reach() -> None:
+        while not over.wait(0.2):
+            heard.touch()
+
+    reaching = threading.Thread(target=reach)
+    reaching.start()
+    scene.stack.callback(reaching.join)
+    scene.stack.callback(over.set)
+    scene.start(None, "--revocations", str(heard), "--shares-limits")
+    yield
+    over.set()
 
 
 def journal_was_removed(scene: Scene) -> Iterator[None]:
@@ -310,6 +328,7 @@ FAULTS = [
     Fault("ClausewayJournalShort", next_segment_has_no_room),
     Fault("ClausewayCopyAway", follower_is_gone),
     Fault("ClausewayAlone", follower_is_gone_and_answers_go_on, frozenset({"ClausewayCopyAway"})),
+    Fault("ClausewayDatabaseAway", database_is_away),
     Fault("ClausewayJournalGone", journal_was_removed, frozenset({"ClausewayJournalFailed"})),
     Fault("ClausewayUsageLost", lake_lost_a_file),
     Fault("ClausewaySlowDisk", disk_is_slow),

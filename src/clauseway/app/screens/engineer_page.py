@@ -82,6 +82,7 @@ REFUSED_AS = {
     "journal_failed": "while the journal could not be written",
     "journal_full": "while the journal's disk was full",
     "journal_copy_missing": "while the journal's copy was away",
+    "database_away": "while the home did not reach its database",
     "usage_unavailable": "while usage could not be asked",
     "objects_unavailable": "for an object that could not be looked up",
     "changed_meanwhile": "for something that changed meanwhile",

@@ -10,9 +10,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from clauseway.gateway.budgets.shortage import duration
 from clauseway.gateway.request.explanations import RequestExplanation, as_json, usd
 from clauseway.gateway.request.lifecycle import Lifecycle, Preparation, RequestClient
-from clauseway.gateway.request.refusals import Refused, journal_failed
+from clauseway.gateway.request.refusals import Refused, cut_off, journal_failed
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
@@ -227,6 +228,8 @@ def health(shared: Shared, head_lines: bytes) -> bytes:
     if spool.shortage is not None:
         why = f"no room for the next segment of the usage journal; {spool.room_bytes:,} bytes are left in this one"
         return _json({"status": "ok", "journal": why}, head_lines)
+    if shared.database_away_s:
+        return _json({"status": "ok", "database": _not_reached(shared)}, head_lines)
     return response(200, b'{"status":"ok"}', head_lines)
 
 
@@ -235,6 +238,8 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
     that is stopping does not listen any more.)"""
     if shared.spool.failure is not None or shared.spool.full is not None:
         return health(shared, head_lines)
+    if shared.is_cut_off:
+        raise cut_off(shared.database_away_s)
     targets = shared.tables.targets
     if targets and all(target.write_head is None for target in targets):
         raise Refused(
@@ -248,6 +253,8 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
         "agreement": shared.tables.plan.agreement[:16],
         "worker": shared.worker.number,
     }
+    if shared.database_away_s:
+        ready["database"] = _not_reached(shared)
     copy = shared.spool.copy
     if copy is not None:
         # The answers that come now have so many copies beside the journal itself.
@@ -255,6 +262,12 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
         if copy.problem:
             ready["journal"] = copy.problem
     return _json(ready, head_lines)
+
+
+def _not_reached(shared: Shared) -> str:
+    """Return for how long the database has not been reached, and what follows."""
+    away_s, refuses_s = shared.database_away_s, shared.limits.database_away_s
+    return f"not reached for {duration(away_s)}; requests are refused from {duration(refuses_s)} on"
 
 
 def _json(value: object, head_lines: bytes) -> bytes:

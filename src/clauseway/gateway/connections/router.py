@@ -32,7 +32,7 @@ from clauseway.gateway.connections.incoming import Incoming
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.lifecycle import Lifecycle, Preparation, RequestClient
-from clauseway.gateway.request.refusals import Refused, journal_failed
+from clauseway.gateway.request.refusals import Refused, cut_off, journal_failed
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selector
 from clauseway.gateway.request.shared import Shared
@@ -354,6 +354,8 @@ class Router:
 
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
         """Return the customer whose key the head presents. Raises Refused."""
+        if self._shared.is_cut_off:
+            raise cut_off(self._shared.database_away_s)
         presented_key = incoming.authorization or incoming.api_key or incoming.other_api_key
         # Most connections keep to one key: it is looked up again only after a new plan, and when a
         # key was revoked.

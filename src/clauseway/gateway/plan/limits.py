@@ -171,6 +171,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             "then they are refused. 0 refuses them at once.",
         ),
     ] = 0.0
+    database_away_s: Annotated[
+        float,
+        _within(
+            5,
+            31_536_000,
+            "A home that does not reach its database server sees no revoked key: after so long its gateways refuse "
+            "requests. After five minutes other homes may take it for gone, too.",
+        ),
+    ] = 300.0
     pending_s: Annotated[
         float,
         _within(

@@ -197,6 +197,11 @@ class Figures(Collector):
             value=shared.spool.room_bytes,
         )
         yield from self._copy()
+        yield GaugeMetricFamily(
+            "clauseway_database_away_seconds",
+            "For how long the home has not reached its database; 0 while it does.",
+            value=shared.database_away_s,
+        )
         yield CounterMetricFamily(
             "clauseway_log_lines_dropped",
             "Lines of the log that nobody took in time.",

@@ -11,7 +11,7 @@ from clauseway.spool import Uncopied
 
 class Reporter:
     """Tells of deployments ejected and back, of limits and budgets that fell short, of a journal
-    that failed."""
+    that failed, of a database that the home does not reach."""
 
     def __init__(
         self, shared: Shared, health: Mapping[tuple[str, str], Health], lines: LogQueue
@@ -20,6 +20,7 @@ class Reporter:
         self._away: set[tuple[str, str]] = set()
         self._short: dict[tuple[str, str], int] = {}
         self._failed = self._short_of_room = self._full = False
+        self._database_away = self._cut_off = False
 
     def look(self) -> None:
         """To be called once a second or so."""
@@ -42,10 +43,22 @@ class Reporter:
                 event = "budget short" if kind == "budget" else "limit reached"
                 self._lines.event(event, kind=kind, whose=whose, refused=count - before)
         self._look_for_room()
+        self._look_for_the_database()
         failure = self._shared.spool.failure
         if failure is not None and not self._failed:
             self._failed = True
             self._lines.event("journal failed", error=str(failure))
+
+    def _look_for_the_database(self) -> None:
+        shared = self._shared
+        away = bool(shared.database_away_s)
+        if away and (not self._database_away or (shared.is_cut_off and not self._cut_off)):
+            self._lines.event(
+                "database away", seconds=round(shared.database_away_s), refuses=shared.is_cut_off
+            )
+        elif self._database_away and not away:
+            self._lines.event("database back")
+        self._database_away, self._cut_off = away, shared.is_cut_off
 
     def _look_for_room(self) -> None:
         spool = self._shared.spool

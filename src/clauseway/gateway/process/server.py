@@ -59,6 +59,8 @@ from clauseway.values import InvalidInput, Problem
 
 _LOOK_EVERY_S = 1.0
 _DRAIN_CHECK_S = 0.02
+# A home says once a second that it reaches its database; a busy machine says it later.
+_AWAY_AFTER_S = 5.0
 
 
 class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -349,6 +351,14 @@ class Server:
         self._read_again = True
         self._woken.set()
 
+    def _look_at_database(self) -> None:
+        """Set how long the home has not reached it, where other homes may write there."""
+        if not self._options.shares_limits:
+            return
+        shared, silent_s = self._shared, self._ended_keys.silent_s
+        shared.database_away_s = silent_s if silent_s >= _AWAY_AFTER_S else 0.0
+        shared.is_cut_off = silent_s >= shared.limits.database_away_s
+
     def heed_revocations(self) -> None:
         """Refuse the secrets that were ended since the last look."""
         if ended := self._ended_keys.read():
@@ -366,6 +376,7 @@ class Server:
             if self._ending.done():
                 self._ending.result()  # a journal that cannot be read ends the process
             self.heed_revocations()
+            self._look_at_database()
             self._look_at_plan()
             await self._reload_certificates()
             self._endpoints.grow_older()

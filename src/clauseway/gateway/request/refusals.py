@@ -2,8 +2,10 @@
 
 from typing import Final
 
+from clauseway.gateway.budgets.shortage import duration
 from clauseway.gateway.routing.choices import SkippedDeployment
 from clauseway.gateway.wire.errors import (
+    DATABASE_AWAY,
     JOURNAL_FAILED,
     JOURNAL_FULL,
     JOURNAL_UNCOPIED,
@@ -15,6 +17,10 @@ from clauseway.spool import NO_ROOM, Uncopied
 _ROOM_S: Final = (
     5  # the journal looks for room every second; who comes again sooner only adds to the crowd
 )
+
+
+# Another home may serve who comes again.
+_RETRY_IN_1_S: Final = b"retry-after: 1\r\n"
 
 
 class Refused(Exception):
@@ -40,6 +46,15 @@ class Refused(Exception):
         self.skipped = skipped
         self.terms = terms
         self.closes = closes
+
+
+def cut_off(away_s: float) -> Refused:
+    """Return the refusal for when nobody here knows any more which keys were revoked."""
+    message = (
+        f"This gateway's home has not reached its database for {duration(away_s)}, so it cannot tell whether this key "
+        "was revoked. It serves again once it reaches it; another one may serve you now."
+    )
+    return Refused(DATABASE_AWAY, message, headers=_RETRY_IN_1_S)
 
 
 def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:

@@ -108,6 +108,9 @@ class Shared:
         # Requests for whose answer nobody waits.
         self.unattended: set[Unattended] = set()
         self.draining = False
+        # How long the home has not reached its database, and whether that is too long to go on.
+        self.database_away_s = 0.0
+        self.is_cut_off = False
         # How often the authority of clients' certificates was replaced.
         self.authorities_replaced = 0
         self._number = 0

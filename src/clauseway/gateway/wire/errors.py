@@ -85,6 +85,7 @@ KEY_IN_FLIGHT: Final = ErrorKind(429, "rate_limit_error", "too_many_bytes", shou
 TOO_MUCH_IN_FLIGHT: Final = ErrorKind(503, "server_error", "too_many_bytes", should_retry=True)
 USAGE_UNKNOWN: Final = ErrorKind(503, "server_error", "usage_unavailable", should_retry=True)
 OBJECTS_UNKNOWN: Final = ErrorKind(503, "server_error", "objects_unavailable", should_retry=True)
+DATABASE_AWAY: Final = ErrorKind(503, "server_error", "database_away", should_retry=True)
 CHANGED: Final = ErrorKind(503, "server_error", "changed_meanwhile", should_retry=True)
 NOT_READY: Final = ErrorKind(503, "server_error", "not_ready", should_retry=True)
 STOPPING: Final = ErrorKind(503, "server_error", "stopping", should_retry=True)
