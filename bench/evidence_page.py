@@ -96,40 +96,89 @@ _USUAL = (
     "faults",
     "laws",
     "planted",
+    "unseen",
     "kills",
     "what",
 )
+# How a record's field is said. One that is not here is said by its own name.
+WORDS = {
+    "parts": "seeds, by run",
+    "broken": "seeds that broke a law",
+    "requests": "requests of clients",
+    "whole": "answers that came whole",
+    "attempts": "attempts that clouds answered",
+    "recounted": "of these attempts, metered",
+    "not_yet_written": "attempts of a gateway that was killed within half a second, without a record",
+    "overshoot": "requests and charges beyond a limit or a budget",
+    "refusals": "requests that were refused or ended by an error, by status and code",
+    "metered": "metered attempts, by how they ended",
+    "budgets": "budgets",
+    "held_before": "held by processes before the kills",
+    "held_after": "held by processes after the kills",
+    "breaches": "breaches of a law",
+}
 
 
 def _others(record: Record) -> Iterator[str]:
     """Whatever else a record says, a line each: nothing of it is left out."""
+    yield "Also recorded:"
+    yield ""
     for name, value in record.items():
         if name not in _USUAL:
             told = _named(value) if isinstance(value, dict | list) else _figure(value)
-            yield f"- {name.replace('_', ' ')}: {told}"
+            yield f"- {WORDS.get(name, name.replace('_', ' '))}: {told}"
 
 
 def _laws(record: Record) -> Iterator[str]:
-    return (f"- law: {law}" for law in record["laws"])
+    yield (
+        "These laws held:"
+        if not _breaks(record)
+        else "These laws were judged, and some of them broken:"
+    )
+    yield ""
+    yield from (f"- {law}" for law in record["laws"])
+    yield ""
+
+
+def _breaks(record: Record) -> bool:
+    return bool(record.get("broken") or record.get("breaches"))
+
+
+def _faults(record: Record) -> Iterator[str]:
+    """The faults that the world had, a line each."""
+    yield "| fault | times |"
+    yield "|---|---|"
+    for name, count in record["faults"].items():
+        yield f"| {name.replace('_', ' ')} | {_figure(count)} |"
+    yield ""
 
 
 def _simulated(record: Record) -> Iterator[str]:
-    yield f"**{_figure(record['seeds'])} seeds**, {_figure(record['operations'])} operations. A seed replays exactly."
+    calls = _figure(record["operations"])
+    yield f"**{_figure(record['seeds'])} seeds**, {calls} calls of clouds. A seed replays exactly."
+    yield "Its world had these faults:"
     yield ""
-    yield f"- faults: {_named(record['faults'])}"
+    yield from _faults(record)
     yield from _laws(record)
     yield from _others(record)
-    if not record["planted"]:
-        return
-    yield ""
-    seen = sum(bug["seed"] >= 0 for bug in record["planted"])
-    yield f"**{seen} of {len(record['planted'])} planted bugs** were seen, each a patch of the product; the seed is one"
-    yield "that sees it:"
-    yield ""
-    yield "| bug | law that it breaks | seed |"
-    yield "|---|---|---|"
-    for bug in record["planted"]:
-        yield f"| {bug['name']} | {bug['law']} | {bug['seed'] if bug['seed'] >= 0 else 'not seen'} |"
+    yield from _planted(record)
+
+
+def _planted(record: Record) -> Iterator[str]:
+    """The bugs that were put into the product: which seed sees each, and the one that none can see."""
+    if bugs := record["planted"]:
+        seen = sum(bug["seed"] >= 0 for bug in bugs)
+        yield ""
+        yield f"**{seen} of {len(bugs)} planted bugs** were seen, each a patch of the product; the seed is one"
+        yield "that sees it:"
+        yield ""
+        yield "| bug | law that it breaks | seed |"
+        yield "|---|---|---|"
+        for bug in bugs:
+            yield f"| {bug['name']} | {bug['law']} | {bug['seed'] if bug['seed'] >= 0 else 'not seen'} |"
+    if unseen := record.get("unseen"):
+        yield ""
+        yield f"One planted bug is seen by no seed: {unseen['name']}. {unseen['why']}"
 
 
 def _killed(record: Record) -> Iterator[str]:

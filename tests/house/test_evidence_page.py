@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from bench.evidence_page import PAGE, RECORDS, SECTIONS, page, records
+from bench.evidence_page import _USUAL, PAGE, RECORDS, SECTIONS, WORDS, page, records
 
 USUAL = {"day": "2026-11-22", "machine": "a machine", "commit": "abc1234"}
 RECORDED: Mapping[str, Mapping[str, Any]] = {
     "simulator": {
         "kind": "simulator", **USUAL, "seeds": 10_000, "operations": 123_456, "faults": {"torn_writes": 77},
         "laws": ["nothing acknowledged is lost"], "planted": [{"name": "a lost end", "law": "nothing lost", "seed": 7}],
-        "unseen": ["a wrong word in a log"],
+        "unseen": {"name": "a wrong word in a log", "why": "Nobody reads it."},
     },
     "simulator-once": {
         "kind": "simulator-once", **USUAL, "seeds": 10_001, "operations": 234_567, "faults": {"lost_disks": 78},
@@ -83,6 +83,19 @@ def _values(record: object) -> list[str]:
 
 def test_held_figures_are_told_in_words_and_no_breach_as_none() -> None:
     told = page({"kills": RECORDED["kills"]})
-    assert "- held after: gateways (memory MiB 45, descriptors 31)" in told
-    assert "- breaches: none" in told
-    assert "- law: nothing is counted twice" in told
+    assert "- held by processes after the kills: gateways (memory MiB 45, descriptors 31)" in told
+    assert "- breaches of a law: none" in told
+    assert "These laws held:\n\n- nothing is counted twice" in told
+
+
+def test_each_field_of_a_record_is_said_in_words() -> None:
+    """What a run begins to record is said by a reader's words, and not by the name that the program has for it."""
+    told = page(records())
+    for kind, record in records().items():
+        if kind.startswith(("simulator", "kills")):
+            assert record.keys() <= {*WORDS, *_USUAL}, kind
+    assert "name acknowledged" not in told
+    assert "One planted bug is seen by no seed: a wrong word in a log. Nobody reads it." in page(RECORDED)
+    assert "These laws were judged, and some of them broken:" in page(
+        {"kills": {**RECORDED["kills"], "breaches": ["x"]}}
+    )
