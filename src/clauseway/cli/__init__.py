@@ -37,7 +37,7 @@ from typing import Annotated, cast
 import msgspec
 import typer
 
-from clauseway.app.opening.home import Home, forbid_core_dumps, home_at
+from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.locks import reporting_waits
 from clauseway.cli.commands import path_in, paths_like, program
 from clauseway.cli.help import WIDTH_MAX, prepared
@@ -45,6 +45,7 @@ from clauseway.cli.homes import guard
 from clauseway.cli.machine_faults import fault_of
 from clauseway.cli.names import fold_names
 from clauseway.cli.output import print_fault, print_problems
+from clauseway.files.core_dumps import forbid_core_dumps
 from clauseway.values import InvalidInput, Problem
 
 INVALID, FAILED = 3, 1

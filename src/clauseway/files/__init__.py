@@ -7,7 +7,6 @@
 Knows names, bytes and the disk; not what a file holds. Standard library only.
 """
 
-from clauseway.files.core_dumps import forbid_core_dumps
 from clauseway.files.whole import (
     PRIVATE,
     force_file,
@@ -20,7 +19,6 @@ from clauseway.files.whole import (
 
 __all__ = [
     "PRIVATE",
-    "forbid_core_dumps",
     "force_file",
     "force_folder",
     "make_folder",

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from clauseway.files import forbid_core_dumps
+from clauseway.files.core_dumps import forbid_core_dumps
 from clauseway.gateway.process.server import ProcessOptions, Server
 from clauseway.gateway.request.shared import Worker
 from clauseway.gateway.transport.listener import USUAL_PORT

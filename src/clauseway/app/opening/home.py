@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 
 from clauseway.files import PRIVATE, make_folder, write_first
-from clauseway.files import forbid_core_dumps as forbid_core_dumps  # for commands
 from clauseway.values import InvalidInput, Problem
 
 # Where nothing else is said: `--home`, else this variable, else a folder beside the caller.

@@ -7,7 +7,7 @@ deployment stays healthy for the operations that it has.
 
 from typing import Final
 
-from clauseway.gateway.request.failures import Failure, speaks_of_path
+from clauseway.gateway.request.failures import Failure, is_about_path
 
 _NOT_FOUND: Final = 404
 _METHOD_NOT_ALLOWED: Final = 405
@@ -21,7 +21,7 @@ def lacks_path(status: int, body: bytes, failure: Failure | None) -> bool:
         return True
     if status not in (_NOT_FOUND, _GONE):
         return False
-    if speaks_of_path(body):
+    if is_about_path(body):
         return True
     # With a code in it the outcome is of a model or of our account; some tell that in words alone.
     is_wordless = failure is not None and failure.outcome == f"answered {status}"

@@ -1,14 +1,16 @@
-"""The meaning of a cloud's refusal: does it speak of the request, of the deployment or of our
-account there, and when can the deployment be asked again? Pure.
+"""The meaning of a cloud's refusal: is it about the request, the deployment or our account there,
+and when can the deployment be asked again? Pure.
 
     the request     its values, its size, an item that it names: the client gets the cloud's own words
-    the deployment  busy, broken, no such model there: counts against it, another one is asked
-    our account     its key, its rights, its quota: the same, and the client hears it in our words
+    the deployment  busy, broken, without that model: the refusal counts against the deployment, and
+                    another deployment is asked
+    our account     its key, its rights, its quota: the same, and the client gets our words
 
-An error inside a stream has no status: the words tell which it would have had, and it is judged by that.
-
-The status does not tell by itself: 404 is a model that is not deployed or an item that expired, 429 a
+The status alone does not decide: 404 is a model that is not deployed or an item that expired, 429 a
 busy deployment or a request beyond any limit, 400 a bad value or, at some servers, a bad key.
+
+An error inside a stream has no status. Its words tell the status that an answer would have had, and
+the error is judged by that status.
 """
 
 import re
@@ -32,7 +34,7 @@ _SPENT: Final = frozenset(
     }
 )
 _SPENT_S: Final = 60.0
-# Our key or our rights, under whatever status.
+# Our key or our rights, whatever the status.
 _KEY: Final = frozenset(
     {
         "account_deactivated",
@@ -46,15 +48,16 @@ _KEY: Final = frozenset(
         "permission_error",
     }
 )
-# The same in sentences, and that the deployment has no such model. Google's are "API key not valid",
-# "API key expired", "API Key not found"; OpenAI's "Your organization must be verified to …".
+# Sentences about our key, our rights or our quota, or a model that the deployment lacks. Google's
+# are "API key not valid", "API key expired", "API Key not found"; OpenAI's "Your organization must
+# be verified to …".
 _ELSEWHERE_WORDS: Final = re.compile(
     r"incorrect api key|invalid (api|subscription) key|credit balance is too low"
     r"|\bapi key (not valid|not found|expired)|\borganization must be verified\b"
     r"|\bmodel identifier is invalid",
     re.IGNORECASE,
 )
-# The same among Google's reasons (`ErrorReason` of google.api), under 400 too.
+# Google's reasons (`ErrorReason` of google.api) about our key or account, some of them under 400.
 _ELSEWHERE_REASON: Final = re.compile(
     rb'"reason"\s*:\s*"(API_KEY_|BILLING_DISABLED|SERVICE_DISABLED|CONSUMER_)'
 )
@@ -66,14 +69,14 @@ _NO_MODEL_WORDS: Final = re.compile(
     r"\bmodel\b.*\b(does not exist|not found|deprecated|retired|no longer)\b|\Amodel: ",
     re.IGNORECASE,
 )
-# The path that was asked for, as OpenAI and Groq say it.
+# The server does not have the path, in the words of OpenAI and Groq.
 _NO_PATH: Final = "unknown_url"
 _NO_PATH_WORDS: Final = "Invalid URL ("  # and the method and the path
 # The failure of a tool of the client, which the cloud called for it.
 _TOOL_FAILED: Final = "external_connector_error"
-# Anthropic says so under 400, without a code.
+# Anthropic's sentence for money that is exhausted: status 400, without a code.
 _SPENT_WORDS: Final = re.compile(r"credit balance is too low", re.IGNORECASE)
-# The content of the request, under whatever status.
+# The content of the request, whatever the status.
 _CONTENT: Final = frozenset(
     {"content_filter", "content_policy_violation", "moderation_blocked", "context_length_exceeded"}
 )
@@ -129,22 +132,22 @@ _TOO_LARGE: Final = 413
 # A tool of the client failed, at OpenAI; the model itself, at Bedrock and servers of open models.
 _FAILED_DEPENDENCY: Final = 424
 _BUSY: Final = 429
-# Statuses that mostly speak of the deployment or the account: the rest of such an answer is not
-# waited for as long as for an answer.
+# Statuses that are mostly about the deployment or the account: the gateway waits less long for the
+# rest of such an answer.
 _SUSPECT: Final = frozenset((401, _PAYMENT_REQUIRED, 403, _NOT_FOUND, 408, _BUSY))
-# Those of them that speak of the account or the deployment whatever the words are.
+# Those of them that are about the deployment or the account, whatever the words.
 _CERTAIN: Final = frozenset((401, _PAYMENT_REQUIRED, 403, 408, _BUSY))
 _NUMBER: Final = re.compile(
     r"[0-9]{1,9}(\.[0-9]{0,9})?"
 )  # not all that `float` reads: no infinity, nothing negative
-_BUSY_S: Final = 1.0  # where a 429 does not say when to come again
-# A code is a word of the format. A sentence in its place may name what is not the client's.
+_BUSY_S: Final = 1.0  # where a 429 does not say when to ask again
+# A code is one word. A sentence in its place may name our account, so no client reads it.
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class Failure(NamedTuple):
-    """Why an attempt brought nothing. `wait_s` is how long the deployment is to rest, 0 not at
-    all; `named_duration`: it named that time itself."""
+    """Why an attempt failed. The deployment is not asked for `wait_s`; `named_duration`: the
+    deployment itself named that time."""
 
     outcome: str
     status: int = 0
@@ -193,25 +196,25 @@ class _Words(NamedTuple):
     message: str = ""
     param: bytes = b""
     flagged: bool = False
-    of_account: bool = False  # by a reason beside the words
+    of_account: bool = False  # a reason beside the words is about our account
     is_page: bool = False  # of a proxy, for people to read
 
 
 def is_suspect(status: int) -> bool:
-    """Return whether a status mostly speaks of the deployment or of our account there."""
+    """Return whether a status is mostly about the deployment or our account there."""
     return status >= 500 or 300 <= status < 400 or status in _SUSPECT
 
 
 def failure_of(
     status: int, head: list[bytes], body: bytes, now_s: float, *, names_resource: bool = False
 ) -> Failure | None:
-    """Return why a refusal counts against the deployment; None where it speaks of the request.
+    """Return why a refusal counts against the deployment; None if it is about the request.
 
     `head` holds name, `: `, value, line end of each header; `now_s` is seconds since 1970.
     `names_resource`: the request names a resource on that account, so not found is an answer.
     """
     words = _words_in(body)
-    # From 500 on the server failed, whatever its words say of the request.
+    # From 500 on the server failed, whatever its words say about the request.
     if status < 500 and _of_request(status, words, names_resource):
         return None
     outcome = f"answered {status}{_code_in(words)}"
@@ -227,7 +230,7 @@ def failure_of(
 
 def failure_of_event(data: bytes, status: int) -> Failure | None:
     """Return why an error inside a stream, before its content, counts against the deployment; None
-    where it speaks of the request. `data` is that of the event, `status` the one of the stream."""
+    if it is about the request. `data` is the event's, `status` the stream's."""
     words = _words_in_event(data)
     meant = _status_meant(words)
     if meant < 500 and _of_request(meant, words, names_resource=False):
@@ -239,8 +242,8 @@ def failure_of_event(data: bytes, status: int) -> Failure | None:
 
 
 def _status_meant(words: _Words) -> int:
-    """Return the status that an error inside a stream would have had as an answer: 500 where
-    nothing tells it."""
+    """Return the status that an error inside a stream would have had as an answer: 500 if its words
+    do not tell."""
     for word in (words.code, words.type):
         if _STATUS_IN_WORDS.fullmatch(word):
             return int(word)
@@ -269,7 +272,7 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
     """Return whether a refusal (a status below 500) is about the request itself, not about the
     deployment or our account there."""
     if status < 400:
-        return False  # redirects: nobody signed for those
+        return False  # a redirect: the request is signed for this address only
     if words.code in _CONTENT or words.flagged:
         return True
     if status == _BUSY:
@@ -283,33 +286,34 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
     if status == _FAILED_DEPENDENCY:
         return words.type == _TOOL_FAILED
     if status not in (_NOT_FOUND, _GONE):
-        # A proxy between us and the server may judge the size of a request, and nothing else of it.
+        # A proxy between us and the server judges the size of a request, and nothing else about it.
         return not words.is_page or status == _TOO_LARGE
     if names_resource:
         return True
-    # Of an item there are words. A path that is not there has none, or only those of its status.
-    speaks = bool(words.message) and words.code != str(status)
-    return speaks and not _NO_MODEL_WORDS.search(words.message)
+    # A refusal about an item explains itself. A server that lacks the path sends no message, or
+    # only the words of the status.
+    explains = bool(words.message) and words.code != str(status)
+    return explains and not _NO_MODEL_WORDS.search(words.message)
 
 
-def speaks_of_path(body: bytes) -> bool:
+def is_about_path(body: bytes) -> bool:
     """Return whether a refusal says that the server does not have the path."""
     words = _words_in(body)
     return words.code == _NO_PATH or words.message.startswith(_NO_PATH_WORDS)
 
 
 def retry_after_s(head: list[bytes], now_s: float) -> float:
-    """When to come again, in seconds from now: `retry-after-ms`, else `retry-after` (seconds or a
-    date); 0 unsaid."""
-    said = {name.lower(): value for name, value in zip(head[::4], head[2::4], strict=False)}
+    """Return in how many seconds to ask again, by `retry-after-ms`, else by `retry-after` (seconds
+    or a date); 0 if neither is there."""
+    headers = {name.lower(): value for name, value in zip(head[::4], head[2::4], strict=False)}
     for name, unit_s in ((b"retry-after-ms", 0.001), (b"retry-after", 1.0)):
-        value = said.get(name, b"").decode("latin-1")
+        value = headers.get(name, b"").decode("latin-1")
         if _NUMBER.fullmatch(value):
             return float(value) * unit_s
     try:
         return max(
             # A date is allowed too (RFC 9110, 10.2.3).
-            parsedate_to_datetime(said.get(b"retry-after", b"").decode("latin-1")).timestamp()
+            parsedate_to_datetime(headers.get(b"retry-after", b"").decode("latin-1")).timestamp()
             - now_s,
             0.0,
         )
@@ -318,7 +322,7 @@ def retry_after_s(head: list[bytes], now_s: float) -> float:
 
 
 def retry_lines(head: list[bytes]) -> bytes:
-    """The header lines of a 429 that tell a client when to come again."""
+    """Return the header lines of a 429 that tell a client when to ask again."""
     lines = zip(head[::4], head[2::4], strict=False)
     return b"".join(
         b"%b: %b\r\n" % (name, value)
@@ -330,7 +334,7 @@ def retry_lines(head: list[bytes]) -> bytes:
 def _words_in(body: bytes) -> _Words:
     try:
         decoded = _decode(body)
-    # A proxy's page, a sentence or nothing: only the status speaks.
+    # A proxy's page, a sentence or nothing: only the status tells the meaning.
     except NOT_JSON:
         return _Words(is_page=body.lstrip()[:1] == b"<")
     if isinstance(decoded, list):

@@ -1,18 +1,18 @@
-"""Reservations that outlive their answer: a response in the background has cost nothing yet, and
-may still cost its whole worst case.
+"""Reservations of pending resources: they outlive the answer that made the resource. A response in
+the background has cost nothing when it is answered, and may still cost its whole worst case.
 
 The reservation of a response is kept in this process's memory only. If the process dies, the slices
-that it was reserved from come back with the process's leases, and the journal tells the usage. If
+from which it was reserved come back with the process's leases, and the journal tells the usage. If
 another worker meters the end, that worker charges its own slices, and this process drops the
 reservation some seconds later, when the lease server has heard of the charge.
 
-A batch runs for a day, so its reservation outlives the process: the reservation gets a lease of its
-own of each budget, a hold, which ends with the charge of the batch, whichever process meters it.
+A batch runs for a day, so its reservation outlives the process: it becomes a hold, a lease of its
+own of each budget. The hold ends with the charge of the batch, whichever process meters the batch.
 
     reserved (from this process's slices) ──▶ kept (leases of its own) ──▶ ended (charge) ──▶ gone
 
-Each step is in the file of identifiers before the lease server hears of it. A step that the lease
-server did not hear is reported again, which grants nothing twice.
+The resource index has each step before the lease server hears of it. A step that the lease server
+did not hear is reported again; it grants nothing twice.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from clauseway.gateway.request.resource_index import Hold, ResourceIndex
 _AT_ONCE_MAX: Final = 256
 _AGAIN_S: Final = 5.0
 _PATIENCE_S: Final = 3.0
-# A worker beside this one may just be seeing to it; after that it has died.
+# Another worker may be about to transfer a younger hold itself; after so long it has died.
 _ORPHANED_NS: Final = 10_000_000_000
-# A worker tells the lease server within a second or two what it booked; a row is written in less.
+# A worker reports a charge to the lease server within a second or two, and writes a row sooner.
 _ENDED_ELSEWHERE_S: Final = 5.0
 _LOOKED_AT_MAX: Final = 64
 
 
 class Reservation(NamedTuple):
-    """An amount reserved from an allowance for a cloud and product. `outlives_process`: it is to
-    become a hold, as a batch's does."""
+    """An amount reserved from an allowance for a cloud and product. `outlives_process`: it becomes a
+    hold, as the reservation of a batch does."""
 
     allowance: KeyAllowance
     cloud: str
@@ -46,9 +46,15 @@ class Reservation(NamedTuple):
     tokens: int
     outlives_process: bool = False
 
+    def end(self, charged: int, tokens: int) -> None:
+        """End the reservation with a charge (picodollars) and the tokens that were used."""
+        self.allowance.end_reservation(
+            self.cloud, self.product, self.picodollars, charged, self.tokens, tokens
+        )
+
 
 class Holds:
-    """Reservations by the identifier of the pending resource."""
+    """The reservations of pending resources, by the identifier of the resource."""
 
     def __init__(
         self, loop: AbstractEventLoop, allowances: Allowances, resource_index: ResourceIndex
@@ -58,8 +64,9 @@ class Holds:
         self._resource_index = resource_index
         self._reservations: dict[str, Reservation] = {}
         self._task: Task[None] | None = None
+        # When a step (identifier, whether it is the end) that was not heard is reported again.
         self._again_s: dict[tuple[str, bool], float] = {}
-        # When a resource with a reservation here was first seen not to be pending any more.
+        # When a resource with a reservation here was first seen to be no longer pending.
         self._ended_s: dict[str, float] = {}
         # Responses whose stream a client of this process still reads, which brings their end.
         self.ids_read_by_clients: set[str] = set()
@@ -74,17 +81,10 @@ class Holds:
         False if nothing is reserved for it."""
         reservation = self._reservations.pop(identifier, None)
         if reservation is not None:
-            reservation.allowance.end_reservation(
-                reservation.cloud,
-                reservation.product,
-                reservation.picodollars,
-                charged,
-                reservation.tokens,
-                tokens,
-            )
+            reservation.end(charged, tokens)
             if reservation.outlives_process:
-                # Booked here; should the lease server have heard of it after all, it has come to
-                # nothing there.
+                # This process's slices have paid the charge. If the lease server made a hold of it
+                # all the same, that hold ends with no charge.
                 self._resource_index.hold_ended(identifier, 0)
             return True
         if not self._resource_index.is_held(identifier):
@@ -96,14 +96,7 @@ class Holds:
         """End a reservation without a charge: this process need not keep it."""
         reservation = self._reservations.pop(identifier, None)
         if reservation is not None:
-            reservation.allowance.end_reservation(
-                reservation.cloud,
-                reservation.product,
-                reservation.picodollars,
-                0,
-                reservation.tokens,
-                0,
-            )
+            reservation.end(0, 0)
 
     def __len__(self) -> int:
         return len(self._reservations)
@@ -116,10 +109,10 @@ class Holds:
     # -- reservations that outlive the process
 
     def look(self, now_s: float) -> None:
-        """Report to the lease server what it has not heard yet; to be called once a second or
-        so."""
+        """Report to the lease server the steps that it has not heard yet. To be called about once a
+        second."""
         if not self.is_working:
-            self._task = self._loop.create_task(self._see_to(now_s))
+            self._task = self._loop.create_task(self._report_steps(now_s))
 
     async def close(self) -> None:
         """Turn reservations into holds before the process returns its slices."""
@@ -130,14 +123,15 @@ class Holds:
             async with asyncio.timeout(_PATIENCE_S):
                 await self._transfer_all()
 
-    async def _see_to(self, now_s: float) -> None:
+    async def _report_steps(self, now_s: float) -> None:
         await self._transfer_all()
         self._drop_ended_elsewhere(now_s)
         self._again_s = {step: due_s for step, due_s in self._again_s.items() if due_s > now_s}
         for hold in self._resource_index.open_holds(_AT_ONCE_MAX):
-            if hold.charged < 0 and hold.created_ns > time_ns() - _ORPHANED_NS:
+            has_ended = hold.charged >= 0
+            if not has_ended and hold.created_ns > time_ns() - _ORPHANED_NS:
                 continue
-            step = hold.identifier, hold.charged >= 0
+            step = hold.identifier, has_ended
             if step not in self._again_s and not await self._report(hold):
                 self._again_s[step] = now_s + _AGAIN_S
 
@@ -156,12 +150,10 @@ class Holds:
         self._ended_s = {name: s for name, s in self._ended_s.items() if name in self._reservations}
 
     async def _transfer_all(self) -> None:
-        for identifier in [
-            identifier
-            for identifier, reservation in self._reservations.items()
-            if reservation.outlives_process
-        ]:
-            await self._transfer(identifier)
+        # A copy: reservations come and go while one is transferred.
+        for identifier, reservation in list(self._reservations.items()):
+            if reservation.outlives_process:
+                await self._transfer(identifier)
 
     async def _transfer(self, identifier: str) -> None:
         """Transfer a reservation of this process to leases of its own."""
@@ -183,15 +175,15 @@ class Holds:
         """Report a hold; return whether the lease server heard it."""
         holder = _holder(hold.identifier)
         if hold.charged >= 0:
-            done = await self._allowances.end(hold.budgets, hold.charged, holder)
-            if done:
+            is_heard = await self._allowances.end(hold.budgets, hold.charged, holder)
+            if is_heard:
                 self.drop(hold.identifier)  # where it ended while it could not be transferred
                 self._resource_index.forget_hold(hold.identifier)
-            return done
-        done = await self._allowances.hold(hold.budgets, hold.picodollars, holder, int(time()))
-        if done:
+            return is_heard
+        is_heard = await self._allowances.hold(hold.budgets, hold.picodollars, holder, int(time()))
+        if is_heard:
             self._resource_index.hold_kept(hold.identifier)
-        return done
+        return is_heard
 
 
 def _holder(identifier: str) -> str:

@@ -1,11 +1,11 @@
-"""Asks for what is pending when no client does: responses in the background and batches use what
-they use all the same.
+"""The poller retrieves pending resources (responses in the background, batches) from their clouds
+when no client does, because their usage has to be metered all the same.
 
-A few at a time, in turn, off every request's way; of several workers, each asks for its own part.
-Each asking is a request like a client's, with its own attempt in the journal; the one that sees the
-end claims it and meters it (see `resource_index`). A resource that its cloud does not know any more is
-recorded as an estimate. Resources on a deployment that is not configured now stay pending until it
-is again.
+It retrieves a few at a time, in turn, beside the clients' requests; of several workers, each
+retrieves its own part. Each retrieval is a request like a client's, with its own attempt in the
+journal; the request that sees the end claims it and meters it (see `resource_index`). Where the cloud
+no longer knows the resource, its usage is estimated. A resource on a deployment that is not
+configured stays pending until that deployment is configured again.
 """
 
 from time import time_ns
@@ -20,20 +20,22 @@ from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequ
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 
 _AT_ONCE_MAX = 16  # a round costs no more than a busy client
-_ASKED_WITH: dict[int, Operation] = {
+# The operation that retrieves a resource, by the operation that made it.
+_RETRIEVED_WITH: dict[int, Operation] = {
     BY_NAME["responses"].code: BY_NAME["responses.retrieve"],
     BY_NAME["batches.create"].code: BY_NAME["batches.retrieve"],
 }
 
 
 class Poller:
-    """One per process. `poll` is to be called once a second or so."""
+    """One per process. `poll` is to be called about once a second."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._due_s = 0.0
+        # The place (created_ns, identifier) behind which the next round begins.
         self._after = (-1, "")
-        self._open: set[str] = set()
+        self._being_retrieved: set[str] = set()
 
     def poll(self, now_s: float) -> None:
         """Begin a round where one is due; `now_s` in seconds of `time.monotonic`."""
@@ -53,23 +55,23 @@ class Poller:
         )
         youngest_ns = time_ns() - int(period_s * 1e9)
         for resource in resources:
-            # A client that has just made it comes for it itself.
+            # The client that has just made a resource retrieves it itself.
             is_ours = self._shared.worker.attends(resource.identifier)
             if resource.created_ns <= youngest_ns and is_ours:
-                self._ask_for(resource)
+                self._retrieve(resource)
 
-    def _ask_for(self, resource: IndexedResource) -> None:
+    def _retrieve(self, resource: IndexedResource) -> None:
         shared, identifier = self._shared, resource.identifier
         holder = shared.tables.holder(resource.deployment, resource.model)
-        # A client asks for it just now, and would meter the same end.
+        # A client that reads the resource's stream now meters the same end.
         if (
             holder is None
-            or identifier in self._open
+            or identifier in self._being_retrieved
             or identifier in shared.holds.ids_read_by_clients
         ):
             return
-        operation = _ASKED_WITH[resource.endpoint]
-        # No limits and no budget of the key: what it may cost was reserved when it was made.
+        operation = _RETRIEVED_WITH[resource.endpoint]
+        # Without the key's limits and budgets: its cost was reserved when the resource was made.
         customer = Customer(shared.spool.label(resource.buyer), 0, resource.buyer)
         request = UnderstoodRequest(
             operation,
@@ -80,8 +82,8 @@ class Poller:
             b"",
             resource.model,
         )
-        self._open.add(identifier)
-        client = _Unheard(self._open, identifier)
+        self._being_retrieved.add(identifier)
+        client = _Discarding(self._being_retrieved, identifier)
         resources = Resources(customer, request, resource)
         Lifecycle(
             client,
@@ -94,21 +96,21 @@ class Poller:
         ).start_unattended()
 
 
-class _Unheard:
-    """Hears the answer and says nothing."""
+class _Discarding:
+    """The client of a retrieval: it discards the answer, which the gateway has metered."""
 
     head_lines = b""
     chunked = True
 
-    def __init__(self, open_: set[str], identifier: str) -> None:
-        self._open = open_
+    def __init__(self, being_retrieved: set[str], identifier: str) -> None:
+        self._being_retrieved = being_retrieved
         self._identifier = identifier
 
     def write(self, data: bytes) -> None:
         pass
 
     def request_over(self, *, intact: bool) -> None:
-        self._open.discard(self._identifier)
+        self._being_retrieved.discard(self._identifier)
 
     def check_deadlines_by(self, due_s: float) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Resources that a request makes or names on one cloud account: responses, files and batches, by
+"""The resources that a request makes or names on one cloud account: responses, files and batches, by
 identifier. Pure but for the time of day.
 
     makes      the answer issues an identifier; its row is durable before the client can read it
@@ -65,22 +65,22 @@ class Resources:
         self._request = request
 
     def name(self, resource: IndexedResource | None) -> None:
-        """Let the request name a resource, which was looked up."""
+        """Note the resource that the request names, which has been looked up."""
         self.named_resource = resource
         self.is_about_named_resource = (
             resource is not None and self._request.operation.state is State.NAMES
         )
 
     def worst_case_of_batch(self) -> WorstCase:
-        """Return the reservation of a batch. Limits by the minute do not hold for it: its tokens
-        are not used in this minute."""
+        """Return the worst case of a batch, to be reserved. Limits by the minute do not hold for a
+        batch, because its tokens are not used in this minute."""
         properties = self._request.properties
         assert isinstance(properties, Batching)
         return WorstCase(properties.picodollars, 0, properties.output_tokens)
 
     def background_id_of(self, stream: Stream | None) -> str:
-        """Return the identifier of a response in the background, which goes on without its client;
-        else empty."""
+        """Return the identifier of a response in the background, which goes on when its client
+        leaves; empty for any other response."""
         resource = stream.resource if stream is not None else None
         if (
             resource is None
@@ -158,32 +158,29 @@ class Resources:
         return resource_in(body) if tells_end and status == 200 else None
 
     def resource_end_in_answer(self, status: int, body: bytes) -> ResourceEnd | None:
-        """Return the end of the named resource, if its usage is pending and the answer tells that
+        """Return the end of the named resource, if its usage is pending and the answer reports that
         the resource has ended."""
         named_resource, operation = self.named_resource, self._request.operation
         if named_resource is None or not named_resource.pending or not self.is_about_named_resource:
             return None
-        # Gone before anybody saw its end: what it used can only be estimated.
+        # It is gone before any request saw its end: its usage can only be estimated.
         if status in GONE and operation.tells_end:
             return ResourceEnd(named_resource, self._estimate(named_resource), Status.ESTIMATED)
         resource = self._state_of_named(status, body)
         if resource is None or resource.pending:
             return None
         units = operation.units_in(body)
-        # Completed without a report: it used something all the same.
+        # It completed without a report of its usage, which is more than none.
         if units is None and resource.status == "completed":
             return ResourceEnd(named_resource, self._estimate(named_resource), Status.ESTIMATED)
         return ResourceEnd(named_resource, units or (), Status.COMPLETE)
 
     def resource_end_in_stream(self, attempt: Attempt) -> ResourceEnd | None:
         """Return the end of a response in the background, if the stream reported it."""
-        resource = attempt.pending_resource
-        if self.is_about_named_resource and self.named_resource is not None:
-            resource = (
-                self.named_resource
-                if self.named_resource.pending and self._request.operation.tells_end
-                else None
-            )
+        resource, named_resource = attempt.pending_resource, self.named_resource
+        if self.is_about_named_resource and named_resource is not None:
+            may_report_end = named_resource.pending and self._request.operation.tells_end
+            resource = named_resource if may_report_end else None
         return ResourceEnd(resource, *attempt.units_of_stream()) if resource is not None else None
 
     def _estimate(self, resource: IndexedResource) -> Units:

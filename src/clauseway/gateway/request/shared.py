@@ -46,7 +46,7 @@ class Connection(Protocol):
         told the reason."""
 
     def abort(self) -> None:
-        """Close at once, whatever is open."""
+        """Close at once, even in the middle of an answer."""
 
 
 class Unattended(Protocol):
@@ -57,18 +57,18 @@ class Unattended(Protocol):
 
 
 class Watcher(Protocol):
-    """Is notified of every request that is over."""
+    """A watcher is notified of every request that is over."""
 
     def finished(
         self, number: int, explanation: RequestExplanation, duration_us: int, forwarded: bytes
     ) -> None:
-        """`forwarded` are the client's header lines that clouds hear of, `traceparent` among
-        them."""
+        """Hear of a request that is over. `forwarded` are the client's header lines that were
+        sent on to clouds, `traceparent` among them."""
 
 
 class Shared:
-    """One per process. `tables` is replaced whole when the plan is, by `turn_to`; `draining` once
-    a stop was asked for.
+    """One per process. `turn_to` replaces `tables` whole when the plan changes. `draining` is true
+    once a stop was asked for.
 
     `boot` names this start: with a request's number it is the request's identity.
     """
@@ -117,9 +117,9 @@ class Shared:
         self.turn_to(tables)
 
     def turn_to(self, tables: RoutingTables) -> None:
-        """Serve by other tables from now on; answers name their plan."""
+        """Serve by other tables from now on, and name their plan in answers."""
         self.tables = tables
-        # The header line of answers that need no cloud: these are no requests with a name.
+        # The header line of answers that need no cloud: such requests get no name.
         self.plan_line = b"x-clauseway-plan: %b\r\n" % tables.digest.encode()
         self._request_prefix = b"%bx-clauseway-request-id: req_%016x" % (self.plan_line, self.boot)
 
@@ -128,7 +128,7 @@ class Shared:
         return self._number
 
     def identity_lines(self, number: int) -> bytes:
-        """The header lines that name the plan and the request."""
+        """Return the header lines that name the plan and the request."""
         return b"%b%016x\r\n" % (self._request_prefix, number)
 
     def report_fault(self, error: BaseException) -> None:
@@ -139,8 +139,8 @@ class Shared:
     def finished(
         self, number: int, explanation: RequestExplanation, begin_ns: int, forwarded: bytes
     ) -> None:
-        """A request that began at `begin_ns` (of `time.monotonic_ns`) is over: keep, count and
-        report it."""
+        """Keep, count and report a request that is over. It began at `begin_ns` (of
+        `time.monotonic_ns`)."""
         duration_us = (monotonic_ns() - begin_ns) // 1000
         self.explanations.keep(number, explanation)
         self.counts.finished(explanation, duration_us)
