@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,9 +13,11 @@ from starlette.testclient import TestClient
 import settled_book
 from clauseway.app.books.bookkeeping import invoice, pay
 from clauseway.app.books.closing import close_month
+from clauseway.app.books.month_states import MonthState
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
+from clauseway.app.screens import finance_page
 from clauseway.app.screens.finance_page import NEXT, round_in_words
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
@@ -108,10 +111,59 @@ def test_a_line_is_titled_as_people_write_its_names(client: TestClient) -> None:
     )
 
 
-def test_the_first_page_of_an_empty_home_names_the_next_command(tmp_path: Path) -> None:
-    source = HomePages(Home(tmp_path), open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    page = TestClient(create_app(source, hosts=["*"])).get("/finance").text
-    assert "clauseway settle --period" in page
+def pages_over(home: Home) -> TestClient:
+    return TestClient(create_app(HomePages(home, open_agreements([]), system_clock, ""), hosts=["*"]))
+
+
+def commands(page: str) -> list[str]:
+    return re.findall(r"<code>(clauseway [^<]*)</code>", page)
+
+
+@pytest.mark.parametrize("address", ["/finance", "/auditor"])
+def test_a_page_of_an_empty_home_names_a_command_that_fills_one(tmp_path: Path, address: str) -> None:
+    command = commands(pages_over(Home(tmp_path / "home").make()).get(address).text)[0]
+    done = run(*shlex.split(command)[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 'href="/statement/2026-05"' in pages_over(Home(tmp_path / "demo")).get(address).text
+
+
+@pytest.mark.parametrize("address", ["/finance", "/auditor"])
+def test_a_month_with_usage_alone_names_the_command_that_settles_it(tmp_path: Path, address: str) -> None:
+    home = Home(tmp_path / "home").make()
+    settled_book.seal(home)
+    command = commands(pages_over(home).get(address).text)[0]
+    assert command.startswith("clauseway settle --period 2026-04 --assume cap --assume share-")
+    done = run(*shlex.split(command)[1:], home=home.root)
+    assert done.returncode == 0, done.stderr
+    assert 'href="/statement/2026-04"' in pages_over(home).get(address).text
+
+
+def test_what_was_accepted_before_is_not_asked_for_again(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").make()
+    settled_book.seal(home)
+    accepted = run("basis", "assume", "cap", "--why", "as reported", home=home.root)
+    assert accepted.returncode == 0, accepted.stderr
+    command = commands(pages_over(home).get("/finance").text)[0]
+    assert (
+        command == "clauseway settle --period 2026-04 --assume share-microsoft-openai --assume share-openai-microsoft"
+    )
+
+
+# The states of the months from January on, and the months in the order in which they are shown; today is 10 June.
+BY_ATTENTION = [
+    ("paid paid settled settled", "03 04 02 01"),  # March is closed next, April behind it
+    ("paid invoiced closed settled", "03 04 02 01"),  # one may be claimed, one closed; one is awaited
+    ("open open open open open open", "01 02 03 04 05 06"),
+    ("paid paid paid paid settled open", "05 06 04 03 02 01"),  # June is not over
+    ("settled open closed", "01 02 03"),
+]
+
+
+@pytest.mark.parametrize(("states", "shown"), BY_ATTENTION)
+def test_months_come_in_the_order_in_which_they_need_attention(states: str, shown: str) -> None:
+    months = [MonthState(period=f"2026-{number:02}", state=state) for number, state in enumerate(states.split(), 1)]
+    ordered = finance_page._by_attention(months, date(2026, 6, 10))
+    assert " ".join(month.period[5:] for month in ordered) == shown
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_the_night_on_screen_and_its_snippets(night: Night, browser: Browser, pa
     expect(page.locator(".counts tr", has_text="azure")).to_contain_text("3,390")
     expect(page.locator(".counts tr", has_text="aws")).to_contain_text("1,275")
     expect(page.locator(".counts tr", has_text="aws")).to_contain_text("177")
-    expect(page.locator("#screens")).to_contain_text("2026-05 is settled")
+    expect(page.locator("#screens")).to_contain_text("May 2026 is settled")
     judge_pictures(browser, address[1])
 
     curl = re.search(r"^curl -i .*?^KEY$", printed, re.DOTALL | re.MULTILINE)

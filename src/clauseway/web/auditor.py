@@ -66,7 +66,8 @@ class KeyShown(msgspec.Struct, frozen=True):
 
 
 class AuditorContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The auditor's screen. The log's rows come latest first."""
+    """The auditor's screen. The log's rows come latest first. Where no month is settled,
+    `empty_command` settles one, or makes a home to try."""
 
     title: str
     months: tuple[StatedMonth, ...]
@@ -74,6 +75,7 @@ class AuditorContext(msgspec.Struct, frozen=True, kw_only=True):
     log: tuple[LogShown, ...]
     keys: tuple[KeyShown, ...]
     alerts: tuple[Alert, ...] = ()
+    empty_command: str = ""
 
 
 class CheckContext(msgspec.Struct, frozen=True, kw_only=True):

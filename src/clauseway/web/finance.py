@@ -62,7 +62,8 @@ class AssumptionChip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FinanceContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The finance screen. `statement` is of the latest settled month; None where there is none."""
+    """The finance screen. `statement` is of the latest settled month; None where there is none.
+    `empty` says that there is no month, and `empty_command` what to do then."""
 
     title: str
     months: tuple[MonthShown, ...]
@@ -71,6 +72,7 @@ class FinanceContext(msgspec.Struct, frozen=True, kw_only=True):
     balances: tuple[BalanceShown, ...]
     forecast: ForecastContext
     empty: str
+    empty_command: str = ""
     alerts: tuple[Alert, ...] = ()
 
 
@@ -179,7 +181,7 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
         absent=Absence(
             "There is no statement for {period}",
             "No settlement of that month has been posted.",
-            "Settle it: clauseway settle --period {period} --assume …",
+            "Settle it: clauseway settle --period {period} names the figures to accept first.",
         ),
     ),
     WebPage(

@@ -4,6 +4,7 @@ and what it was told."""
 import hashlib
 import os
 import secrets
+import shlex
 import stat
 import tempfile
 from pathlib import Path
@@ -20,6 +21,9 @@ _SOCKET_BYTES_MAX = 100  # Linux takes 107, others 103
 # Room for the longest name: all sockets of a home lie in one folder.
 _SOCKET_NAME_BYTES = 16
 _GATEWAY = "gateway"
+
+# Fills a home with two settled months, in a folder of its own.
+DEMONSTRATION = "clauseway init --demo statements"
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -205,9 +209,11 @@ def not_begun(home: Home) -> InvalidInput:
     """Return the refusal of a home in which nothing was recorded: an empty answer would look like
     a true one."""
     why = "the folder is no home yet" if home.root.is_dir() else "there is no such folder"
+    flag = "" if home.root == home_at(None).root else f" --home {shlex.quote(str(home.root))}"
     remedy = (
         f"Name it with --home or in {VARIABLE}; what records something makes one: "
-        "`clauseway serve`, `usage import`."
+        f"`clauseway serve`, `usage import`. `{DEMONSTRATION}{flag}` fills it with two settled "
+        "months to try."
     )
     return InvalidInput(
         Problem(

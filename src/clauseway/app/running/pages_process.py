@@ -339,7 +339,8 @@ class HomePages:
         settled = latest_settlements(self._home)
         receipts = [each.receipt for each in settled.values()]
         ahead = self._ahead(opened, known_at, Supposed(growth.strip(), cap.strip()), receipts)
-        return finance_page(self._home, opened, settled, ahead, open_alerts(self._home))
+        today = day_of(self._clock())
+        return finance_page(self._home, opened, settled, ahead, open_alerts(self._home), today)
 
     def _compare(self, before: str, after: str) -> CompareContext:
         opened = self._up_to_now()

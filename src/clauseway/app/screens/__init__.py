@@ -8,7 +8,8 @@ contexts, which the pages draw. They change nothing.
     lawyer_page        a question asked, and the agreement's documents
     compare_page       two amendments compared
     draft_page         a draft compared and rehearsed
-    finance_page       months by state, balances, files to take away
+    finance_page       months by what needs attention, balances, files to take away
+    next_commands      the command that comes next, where a page shows nothing yet
     bill_page          a cloud's bill held against the meter
     line_page          all that is behind a line of a statement
     auditor_page       what was stated and recorded, and checks of it

@@ -21,6 +21,7 @@ from clauseway.app.books.trusted_keys import (
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statements import cents
+from clauseway.app.screens.next_commands import first_command
 from clauseway.ledger import statement_of
 from clauseway.ledger.statement import digest_of
 from clauseway.storage.control.audit import Logged
@@ -49,7 +50,8 @@ def auditor_page(
 ) -> AuditorContext:
     """Return the screen; months and the log come latest first."""
     words, settled = Wording.of(each_of(opened)), latest_settlements(home)
-    states = {month.period: month.state for month in month_states(home, settled)}
+    months = month_states(home, settled)
+    states = {month.period: month.state for month in months}
     return AuditorContext(
         title=title_of(opened),
         months=tuple(
@@ -66,6 +68,7 @@ def auditor_page(
         log=tuple(_logged(words, row) for row in reversed(list_log(home, limit=_LOG_ROWS_MAX))),
         keys=tuple(_keys(home, words)),
         alerts=alerts,
+        empty_command="" if settled else first_command(home, opened, months),
     )
 
 

@@ -1,6 +1,7 @@
 """The finance screen: months by state, balances, and the files that a month is handed over in."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,9 +23,11 @@ from clauseway.app.books.month_states import (
 )
 from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.periods import month as month_of
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import cents, statement_context
+from clauseway.app.screens.next_commands import first_command, settle_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account, Settlement
 from clauseway.values import USD
@@ -56,7 +59,7 @@ _PACKING = "clauseway.app.reports.packing"
 # The libraries of an extra, by the format that they write.
 _LIBRARIES = {"pdf": "typst", "xlsx": "openpyxl"}
 NEXT = {
-    OPEN: "clauseway settle --period {period} --assume …",
+    OPEN: "clauseway settle --period {period}",
     SETTLED: "clauseway books close {period}",
     CLOSED: "clauseway books invoice --period {period} --payer {payer} --payee {payee}",
     INVOICED: "clauseway books payment --help",
@@ -64,9 +67,10 @@ NEXT = {
 }
 # In the order in which a sum is tried: with at most two places it is written by the first that fits.
 _SCALES = (("trillion", 12), ("billion", 9), ("million", 6))
-_EMPTY = (
-    "Nothing is settled and no usage is sealed yet: clauseway settle --period 2026-05 --assume …"
-)
+_EMPTY = "Nothing is settled and no usage is sealed yet. Two settled months to try, in a home of their own:"
+# In which order months need attention: a step is due, a payment is awaited, an earlier month has to be
+# closed first, the month is not over, all is paid.
+_DUE, _AWAITED, _LATER, _RUNNING, _DONE = range(5)
 
 
 def finance_page(
@@ -75,9 +79,10 @@ def finance_page(
     settled_months: Mapping[str, Settlement],
     forecast: ForecastContext,
     alerts: tuple[Alert, ...],
+    today: date,
 ) -> FinanceContext:
-    """Return the screen; its months come latest first. `settled_months` are the latest settlements
-    by month."""
+    """Return the screen; its months come in the order in which they need attention.
+    `settled_months` are the latest settlements by month."""
     words = Wording.of(each_of(opened))
     months = month_states(home, settled_months)
     settled = [month.period for month in months if month.state != OPEN]
@@ -85,7 +90,10 @@ def finance_page(
     shown = statement_context(latest, words.name) if latest else None
     return FinanceContext(
         title=title_of(opened),
-        months=tuple(_month(words, month, _before(months, month)) for month in reversed(months)),
+        months=tuple(
+            _month(home, opened, words, month, _before(months, month))
+            for month in _by_attention(months, today)
+        ),
         statement=shown,
         chips=tuple(_chip(words, each) for each in shown.assumptions) if shown else (),
         balances=tuple(
@@ -94,8 +102,26 @@ def finance_page(
         ),
         forecast=forecast,
         empty="" if months else _EMPTY,
+        empty_command="" if months else first_command(home, opened, months),
         alerts=alerts,
     )
+
+
+def _by_attention(months: Sequence[MonthState], today: date) -> list[MonthState]:
+    """Return the months that need attention first; those of one kind oldest first, for months are
+    closed in order, but paid ones latest first."""
+
+    def attention(month: MonthState) -> int:
+        if month.state == PAID:
+            return _DONE
+        if month.state == OPEN and month_of(month.period).end > today:
+            return _RUNNING
+        if month.state == INVOICED:
+            return _AWAITED
+        return _LATER if _before(months, month) else _DUE
+
+    paid = [month for month in reversed(months) if month.state == PAID]
+    return [*sorted((month for month in months if month.state != PAID), key=attention), *paid]
 
 
 def _before(months: Sequence[MonthState], month: MonthState) -> str:
@@ -107,13 +133,17 @@ def _before(months: Sequence[MonthState], month: MonthState) -> str:
     return next((period for period in earlier if period < month.period), "")
 
 
-def _month(words: Wording, month: MonthState, before: str) -> MonthShown:
+def _month(
+    home: Home, opened: Opened, words: Wording, month: MonthState, before: str
+) -> MonthShown:
     unclaimed = next((owed for owed in month.owed if owed.amount and not owed.invoices), None)
     command = NEXT[month.state].format(
         period=month.period,
         payer=unclaimed.payer if unclaimed else "PAYER",
         payee=unclaimed.payee if unclaimed else "PAYEE",
     )
+    if month.state == OPEN:
+        command = settle_command(home, opened, month.period)
     return MonthShown(
         period=month.period,
         state=month.state,

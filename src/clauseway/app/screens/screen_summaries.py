@@ -8,9 +8,11 @@ from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.statements import cents
+from clauseway.app.screens.next_commands import first_command
 from clauseway.values import USD
 from clauseway.web.contexts import CountsContext, Timeline
 from clauseway.web.overview import ScreenSummary
+from clauseway.wording.dates import month_in_words
 from clauseway.wording.names import Wording
 
 
@@ -18,7 +20,8 @@ def screen_summaries(
     home: Home, opened: Opened, timeline: Timeline, counts: CountsContext, today: date
 ) -> tuple[ScreenSummary, ...]:
     """Return a summary of each screen."""
-    months = month_states(home, latest_settlements(home))
+    settled = latest_settlements(home)
+    months = month_states(home, settled)
     served = sum(cloud.served for cloud in counts.clouds)
     return (
         ScreenSummary(
@@ -36,7 +39,7 @@ def screen_summaries(
             reader="Finance",
             address="/finance",
             answer=_months(opened, months),
-            more="" if months else "clauseway settle --period 2026-05 --assume …",
+            more="" if settled else first_command(home, opened, months),
         ),
         ScreenSummary(
             reader="Auditor",
@@ -64,4 +67,4 @@ def _months(opened: Opened, months: tuple[MonthState, ...]) -> str:
         f"{words.name(owed.payer)} owes {words.name(owed.payee)} {cents(owed.amount)} {USD}"
         for owed in last.owed
     )
-    return f"{last.period} is {last.state}: {owed}"
+    return f"{month_in_words(last.period)} is {last.state}: {owed}"

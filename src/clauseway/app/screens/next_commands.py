@@ -1,0 +1,35 @@
+"""The command that a reader of a page comes to next, where it shows nothing yet."""
+
+from collections.abc import Iterable
+
+from clauseway.app.books.basis import basis_of
+from clauseway.app.books.month_states import OPEN, MonthState
+from clauseway.app.opening.home import DEMONSTRATION, Home
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.ledger.assumptions import PLACEHOLDER, REPORTED
+
+# Beside the home of the pages, which is begun: a demonstration fills a home of its own.
+_TRY = f"{DEMONSTRATION} --home demo"
+
+
+def first_command(home: Home, opened: Opened, months: Iterable[MonthState]) -> str:
+    """Return the command that settles the first month that is not settled; where none has any
+    usage, the one that makes a home with two settled months."""
+    for month in months:
+        if month.state == OPEN:
+            return settle_command(home, opened, month.period)
+    return _TRY
+
+
+def settle_command(home: Home, opened: Opened, period: str) -> str:
+    """Return the command that settles a month, with each figure that has to be accepted by name
+    and was not yet."""
+    accepted = {item.partition("=")[0] for item in basis_of(home).assume}
+    undisclosed = {
+        name
+        for asked in each_of(opened)
+        for name, figure in asked.agreement.figures.items()
+        if figure.standing in (REPORTED, PLACEHOLDER)
+    }
+    flags = [f"--assume {name}" for name in sorted(undisclosed - accepted)]
+    return " ".join(["clauseway settle --period", period, *flags])
