@@ -26,6 +26,9 @@ argument stands above it. Imports point from the top of this list down:
     decision      the outcome, its reasons and conditions, as values
     parts         the one list of the names that a question is made of
 
+Of the functions that `engine` calls, `cite_…` returns the reasons to cite, `find_…` a record of what
+holds or was lost; any other verb (`is_…`, `stands`, `lifts`) returns whether it is so.
+
 This package has no clock and no HTTP: the day, the point of knowledge, the readings and the facts
 are arguments.
 """

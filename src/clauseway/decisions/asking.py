@@ -28,7 +28,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.case import Case, Finding, combined, named, not_named, once
 from clauseway.decisions.decision import Decision, Outcome, Receipt, Turn
 from clauseway.decisions.engine import ENGINE, decide_act
-from clauseway.decisions.forbidding import carve_out, inside, stands
+from clauseway.decisions.forbidding import find_carve_out, is_inside, stands
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import (
     CARVED_OUT,
@@ -39,7 +39,7 @@ from clauseway.decisions.reach import (
     TermComparison,
     act_on,
 )
-from clauseway.decisions.rights import given_by_right
+from clauseway.decisions.rights import is_given_by_right
 
 # Many questions are about one day: the lines of an import, the examples of a brief. Each needs a case
 # for its own readings and one for each other option. This is enough for a day of two agreements with
@@ -168,14 +168,14 @@ def _why_ignored(case: Case, state: TermState, comparison: TermComparison) -> st
         return ""
     term, act = state.term, comparison.act
     if isinstance(term, Granting):
-        return "" if given_by_right(case, term, act) else NOT_GIVEN
+        return "" if is_given_by_right(case, term, act) else NOT_GIVEN
     if not isinstance(term, Forbidding):
         return ""
     if not stands(case, state, act):
         return NOT_GIVEN
-    if inside(case, term, act):
+    if is_inside(case, term, act):
         return INSIDE
-    return CARVED_OUT if carve_out(case, term, act) else ""
+    return CARVED_OUT if find_carve_out(case, term, act) else ""
 
 
 def outcome_of(

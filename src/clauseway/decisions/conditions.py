@@ -21,7 +21,7 @@ _KINDS = get_args(Conditional)
 _NOTHING = Finding(Outcome.PERMITTED, ())
 
 
-def conditions(case: Case, acts: Sequence[Act], party: str, grantor: str = "") -> Finding:
+def find_conditions(case: Case, acts: Sequence[Act], party: str, grantor: str = "") -> Finding:
     """Return the conditions on the acts that `party` needs.
 
     They bind the parties that do the acts, and the grantor behind them.
@@ -31,21 +31,23 @@ def conditions(case: Case, acts: Sequence[Act], party: str, grantor: str = "") -
     for kind in _KINDS:
         for state in case.states(kind):
             if state.in_force:
-                finding = _condition(case, state.term, acts, party, grantor)
+                finding = _find_condition(case, state.term, acts, party, grantor)
                 reasons += finding.reasons
                 open_conditions += finding.conditions
     outcome = Outcome.CONDITIONAL if open_conditions else Outcome.PERMITTED
     return Finding(outcome, reasons, open_conditions)
 
 
-def _condition(case: Case, term: AnyTerm, acts: Sequence[Act], party: str, grantor: str) -> Finding:
+def _find_condition(
+    case: Case, term: AnyTerm, acts: Sequence[Act], party: str, grantor: str
+) -> Finding:
     """Return the condition of a term in force, or why it is met; nothing if it does not bind."""
     assert isinstance(term, Conditional)
     match term:
         case RefusalRight():
-            return _first_refusal(case, term, acts, party, grantor)
+            return _find_first_refusal(case, term, acts, party, grantor)
         case Precedence():
-            return _ship_first(case, term, [*acts, *_as_grantor(acts, grantor)])
+            return _find_ship_first(case, term, [*acts, *_as_grantor(acts, grantor)])
         case _:
             assert_never(term)
 
@@ -62,7 +64,7 @@ def _as_grantor(acts: Sequence[Act], grantor: str) -> list[Act]:
     ]
 
 
-def _first_refusal(
+def _find_first_refusal(
     case: Case, term: RefusalRight, acts: Sequence[Act], party: str, grantor: str
 ) -> Finding:
     # Acts that the holder asks for, or would be licensed, need not be offered to it first.
@@ -82,11 +84,11 @@ def _first_refusal(
     offer = case.facts.offer(term.subject_of(product), case.as_of)
     if offer is not None and offer.passed_by(case.as_of):
         return Finding(Outcome.PERMITTED, (Reason.of("meets", offer.citation), cited))
-    condition = _offer_condition(case, term, product, offer)
+    condition = _state_offer_condition(case, term, product, offer)
     return Finding(Outcome.CONDITIONAL, (cited,), (condition,))
 
 
-def _offer_condition(
+def _state_offer_condition(
     case: Case, term: RefusalRight, product: str, offer: Offer | None
 ) -> Condition:
     rule = f"It must first be offered to {term.holder}, and {term.holder} must pass"
@@ -103,19 +105,19 @@ def _offer_condition(
     return Condition(term=term.id, text=f"{rule}.", needs=(f"offer:{ASKED_PRODUCT}:passed",))
 
 
-def _ship_first(case: Case, term: Precedence, acts: Sequence[Act]) -> Finding:
+def _find_ship_first(case: Case, term: Precedence, acts: Sequence[Act]) -> Finding:
     if not any(case.reaches(term, act) for act in acts):
         return _NOTHING
     product = acts[0].product
-    satisfied = _satisfied(case, term, product)
+    satisfied = _cite_satisfied(case, term, product)
     if satisfied is not None:
         return Finding(Outcome.PERMITTED, satisfied)
     cited = (Reason.of("conditions", term.citation), *case.commentary("precedence"))
-    return Finding(Outcome.CONDITIONAL, cited, (_ship_first_condition(case, term, product),))
+    return Finding(Outcome.CONDITIONAL, cited, (_state_ship_first_condition(case, term, product),))
 
 
-def _satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...] | None:
-    """Return why ship-first is met or does not bind; None where it stands in the way."""
+def _cite_satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...] | None:
+    """Cite why ship-first is met or does not bind; return None where it stands in the way."""
     readings = case.question.readings
     launches = case.facts.launches(product)
     if term.binds.under(readings) == FIRST_SHIPPED_SINCE:
@@ -164,7 +166,7 @@ def lifts(term: Precedence, answer: Answer, readings: Mapping[str, str]) -> bool
     return not answer.can or answer.declines
 
 
-def _ship_first_condition(case: Case, term: Precedence, product: str) -> Condition:
+def _state_ship_first_condition(case: Case, term: Precedence, product: str) -> Condition:
     operator = case.catalog.operators[term.first]
     answers: tuple[str, ...] = ()
     ahead = f" and be there for {term.lead_days} days" if term.lead_days else ""

@@ -28,10 +28,10 @@ def cite_loss(case: Case, lost: LostRight, act: Act) -> tuple[Reason, ...]:
     if not lost.fell:
         return cite_end_or_pause(state)
     giver = giver_of(state.right or state.term)
-    return (*cite_breaks(case, giver, lost.day, act), fallen(lost))
+    return (*cite_breaks(case, giver, lost.day, act), cite_fall(lost))
 
 
-def fallen(lost: LostRight) -> Reason:
+def cite_fall(lost: LostRight) -> Reason:
     """Cite a right that fell, or the exclusivity that it wrote."""
     return _fell(lost.state.right or lost.state.term, lost.state.term, lost.day)
 

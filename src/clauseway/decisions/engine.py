@@ -45,7 +45,7 @@ from clauseway.decisions.case import (
     cite_beginning_events,
     combined,
 )
-from clauseway.decisions.conditions import conditions
+from clauseway.decisions.conditions import find_conditions
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.endings import cite_end_or_pause, cite_loss
 from clauseway.decisions.forbidding import (
@@ -53,20 +53,20 @@ from clauseway.decisions.forbidding import (
     cite_forbidding_terms,
     cite_last_exclusivity,
     find_exemptions,
-    last_exclusivity,
+    find_last_exclusivity,
 )
 from clauseway.decisions.givers import LostRight
 from clauseway.decisions.reach import Act
 from clauseway.decisions.rights import (
     LICENSABLE_ACTIONS,
     Licences,
-    grants,
-    last_ended_grant,
-    launch_on_own_cloud,
-    licences,
-    lost_permissions,
-    ownership,
-    permissions,
+    cite_grants,
+    cite_launch_on_own_cloud,
+    cite_ownership,
+    cite_permissions,
+    find_last_ended_grant,
+    find_licences,
+    find_lost_permissions,
 )
 
 # The version of the engine, which every receipt contains. Increase it whenever an answer, or the
@@ -106,13 +106,13 @@ def _decide(case: Case, act: Act) -> Finding:
             Finding(Outcome.PERMITTED, _owner_reasons(case, cited_acts, owner)),
             # Where another party hosts, the owner grants the hosting: the conditions that bind
             # the owner's grants count as well.
-            conditions(case, needed_acts, owner, grantor=owner),
+            find_conditions(case, needed_acts, owner, grantor=owner),
         )
     # Anyone may do an act that a public permission covers.
     public_permissions = _public_permissions(case, party_acts)
     if all(public_permissions):
         permitted = Finding(Outcome.PERMITTED, tuple(chain.from_iterable(public_permissions)))
-        return combined(permitted, conditions(case, needed_acts, act.party))
+        return combined(permitted, find_conditions(case, needed_acts, act.party))
     # At least one act has no public permission: only an owner could grant the right to it.
     if owner is None:
         return _unstated_without_owner(case)
@@ -130,7 +130,7 @@ def _unstated_without_owner(case: Case) -> Finding:
 
 def _public_permissions(case: Case, acts: Sequence[Act]) -> list[tuple[Reason, ...]]:
     """Return for each act the permissions in force to anyone that cover it."""
-    return [permissions(case, act, ANYONE) for act in acts]
+    return [cite_permissions(case, act, ANYONE) for act in acts]
 
 
 # The acts of a question
@@ -204,11 +204,11 @@ def _owner_reasons(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason,
         reason
         for act in acts_by_owner
         for party in (owner, ANYONE)
-        for reason in permissions(case, act, party)
+        for reason in cite_permissions(case, act, party)
     ]
     if permitting:
         return (*exemptions.exempt, *permitting, *exemptions.inside)
-    owned = ownership(case, acts[0])
+    owned = cite_ownership(case, acts[0])
     if exemptions.exempt or exemptions.inside:
         return (*exemptions.exempt, *exemptions.inside, *owned)
     return (*cite_last_exclusivity(case, acts), *owned, case.cite_rule("owner"))
@@ -229,7 +229,7 @@ def _decide_by_rights(
     `public_by_act` holds these acts, each with the public permissions that cover it. The conditions
     that bind the owner count as well as those that bind the party.
     """
-    conditions_of_both = conditions(case, needed_acts, act.party, grantor=owner)
+    conditions_of_both = find_conditions(case, needed_acts, act.party, grantor=owner)
     # Public permissions and licences are rights that the party holds; grants and launches are
     # rights that the owner gave it.
     reasons_held: tuple[Reason, ...] = ()
@@ -239,14 +239,14 @@ def _decide_by_rights(
     # For each act the first right or loss counts, in the order of the module's docstring.
     for party_act, public_permissions in public_by_act.items():
         can_be_licensed = party_act.action in LICENSABLE_ACTIONS
-        licensed = licences(case, party_act) if can_be_licensed else Licences((), ())
+        licensed = find_licences(case, party_act) if can_be_licensed else Licences((), ())
         if held := public_permissions or licensed.held:
             reasons_held += held
-        elif granted := grants(case, party_act):
+        elif granted := cite_grants(case, party_act):
             reasons_given += granted
         elif licensed.lost:
             lost_licences += licensed.lost
-        elif launched := launch_on_own_cloud(case, party_act):
+        elif launched := cite_launch_on_own_cloud(case, party_act):
             reasons_given += launched
         else:
             acts_without_right.append(party_act)
@@ -272,19 +272,19 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     the party. Without either, the use is forbidden where a licence was lost or such a term is in
     force; else it is conditional on a grant.
     """
-    licensed = licences(case, act)
+    licensed = find_licences(case, act)
     if licensed.held:
         return combined(
-            Finding(Outcome.PERMITTED, licensed.held), conditions(case, [act], act.party)
+            Finding(Outcome.PERMITTED, licensed.held), find_conditions(case, [act], act.party)
         )
-    if licensed.lost and not grants(case, act):
+    if licensed.lost and not cite_grants(case, act):
         return _forbidden_by_loss(case, licensed.lost, act)
     # Without a licence, the answer depends on whether the owner may license the party.
     licensing = (_licensing_act(act, owner, act.party),)
     if forbidding := cite_forbidding_terms(case, licensing, owner):
         return Finding(Outcome.FORBIDDEN, (*forbidding, case.cite_rule("grant")))
-    conditions_of_both = conditions(case, [act, *licensing], act.party, grantor=owner)
-    if granted := grants(case, act):
+    conditions_of_both = find_conditions(case, [act, *licensing], act.party, grantor=owner)
+    if granted := cite_grants(case, act):
         return combined(
             Finding(Outcome.PERMITTED, _owner_reasons(case, licensing, owner) + granted),
             conditions_of_both,
@@ -310,7 +310,7 @@ def _conditional_on_grant(
     Cite the permissions that pause, then the exclusivity, permission and grant that ended, if any,
     then the rule `grant`.
     """
-    ended_grant = last_ended_grant(case, to_grant)
+    ended_grant = find_last_ended_grant(case, to_grant)
     so_far = f"the last grant {ended_grant.note}" if ended_grant else "no grant is recorded"
     text = f"{owner} must grant it to {ASKED_PARTY}; {so_far}."
     if to_grant.action != asked.action:
@@ -321,8 +321,8 @@ def _conditional_on_grant(
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),  # as `--suppose` takes it
     )
     # Of exclusivities, cite the last that reserved the first act: the sale, if there is one.
-    ended_exclusivity = last_exclusivity(case, needed_acts[:1])
-    lost = lost_permissions(case, to_grant)
+    ended_exclusivity = find_last_exclusivity(case, needed_acts[:1])
+    lost = find_lost_permissions(case, to_grant)
     paused = chain.from_iterable(map(cite_end_or_pause, lost.paused))
     # Cite the latest ending first: it explains best why no right is in force.
     endings: list[tuple[date, tuple[Reason, ...]]] = []

@@ -14,25 +14,25 @@ from clauseway.agreement.language.actions import LICENSE, SEGMENTS, takes
 from clauseway.agreement.language.terms import Barring, Forbidding, Only
 from clauseway.decisions.case import ASKED_SEGMENT, Case
 from clauseway.decisions.decision import Reason
-from clauseway.decisions.endings import cite_end_or_pause, fallen
+from clauseway.decisions.endings import cite_end_or_pause, cite_fall
 from clauseway.decisions.givers import LostRight
 from clauseway.decisions.reach import NOWHERE, Act, outside_scope
-from clauseway.decisions.rights import given_by_right
+from clauseway.decisions.rights import is_given_by_right
 
 
 def cite_forbidding_terms(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
-    """Return the terms in force that forbid any of these acts. `party` needs all of the acts."""
+    """Cite the terms in force that forbid any of these acts. `party` needs all of the acts."""
     return tuple(
         Reason.of(
             "forbids",
             term.citation,
-            f"reserved to {_kept(term)}" if isinstance(term, Exclusivity) else "",
+            f"reserved to {_name_reserved(term)}" if isinstance(term, Exclusivity) else "",
         )
         for act in acts
-        for term in _reaching(case, act)
-        if not inside(case, term, act)
-        and carve_out(case, term, act) is None
-        and not _overridden(case, term, act, party)
+        for term in _find_reaching_terms(case, act)
+        if not is_inside(case, term, act)
+        and find_carve_out(case, term, act) is None
+        and not _is_overridden(case, term, act, party)
     )
 
 
@@ -51,31 +51,33 @@ def find_exemptions(case: Case, acts: Sequence[Act]) -> Exemptions:
     within: list[Reason] = []
     exempt: list[Reason] = []
     for act in acts:
-        for term in _reaching(case, act):
-            if isinstance(term, Exclusivity) and inside(case, term, act):
-                within.append(Reason.of("inside", term.citation, f"reserved to {_kept(term)}"))
-            elif (scope := carve_out(case, term, act)) is not None:
-                exempt.append(Reason.of("exempts", term.citation, _described(scope, act)))
+        for term in _find_reaching_terms(case, act):
+            if isinstance(term, Exclusivity) and is_inside(case, term, act):
+                within.append(
+                    Reason.of("inside", term.citation, f"reserved to {_name_reserved(term)}")
+                )
+            elif (scope := find_carve_out(case, term, act)) is not None:
+                exempt.append(Reason.of("exempts", term.citation, _describe_carve_out(scope, act)))
     return Exemptions(tuple(within), tuple(exempt))
 
 
 def cite_last_exclusivity(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]:
     """Cite the last exclusivity that forbade one of these acts, and the text that ended it."""
-    last = last_exclusivity(case, acts)
+    last = find_last_exclusivity(case, acts)
     return cite_exclusivity(last) if last is not None else ()
 
 
 def cite_exclusivity(lost: LostRight) -> tuple[Reason, ...]:
     """Cite an exclusivity that ended or fell, and the text that ended it."""
-    return (fallen(lost),) if lost.fell else cite_end_or_pause(lost.state)
+    return (cite_fall(lost),) if lost.fell else cite_end_or_pause(lost.state)
 
 
-def last_exclusivity(case: Case, acts: Sequence[Act]) -> LostRight | None:
+def find_last_exclusivity(case: Case, acts: Sequence[Act]) -> LostRight | None:
     """Return the last exclusivity that forbade one of these acts and does so no more."""
     lost: list[LostRight] = []
     in_force: set[str] = set()
     for state in case.states(Exclusivity):
-        # One that a right wrote may have fallen with the right before it ended.
+        # An exclusivity that a right wrote may have fallen with the right before it ended.
         loss = case.givers.lost(state, case.lineage(acts[0].product), case.as_of)
         if loss is not None and any(case.reaches(state.term, act) for act in acts):
             lost.append(loss)
@@ -86,7 +88,7 @@ def last_exclusivity(case: Case, acts: Sequence[Act]) -> LostRight | None:
     return None if last is None or last.state.term.id in in_force else last
 
 
-def inside(case: Case, term: Forbidding, act: Act) -> bool:
+def is_inside(case: Case, term: Forbidding, act: Act) -> bool:
     """Return whether an act that a term reaches lies inside what an exclusivity reserves."""
     if isinstance(term, Barring):
         return False
@@ -113,7 +115,7 @@ def _is_reserved(case: Case, only: Only, act: Act) -> bool:
     return act.party in only.licensees
 
 
-def carve_out(case: Case, term: Forbidding, act: Act) -> Scope | None:
+def find_carve_out(case: Case, term: Forbidding, act: Act) -> Scope | None:
     """Return the first carve-out of a term that covers an act, or None."""
     return next(
         (scope for scope in term.except_ if outside_scope(scope, act, case.belongs) == NOWHERE),
@@ -121,7 +123,7 @@ def carve_out(case: Case, term: Forbidding, act: Act) -> Scope | None:
     )
 
 
-def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:
+def _find_reaching_terms(case: Case, act: Act) -> Iterator[Forbidding]:
     for kind in get_args(Forbidding):
         for state in case.states(kind):
             term = state.term
@@ -137,28 +139,28 @@ def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:
 
 def stands(case: Case, state: TermState, act: Act) -> bool:
     """Return whether a term stands for an act: an exclusivity does while the right behind it does."""
-    return state.right is None or given_by_right(case, state.right, act)
+    return state.right is None or is_given_by_right(case, state.right, act)
 
 
-def _overridden(case: Case, term: Forbidding, act: Act, party: str) -> bool:
+def _is_overridden(case: Case, term: Forbidding, act: Act, party: str) -> bool:
     """Return whether a permission in force of the party, or of anyone, overrides the term."""
-    # Whoever does the act, the permission is that of the party that needs it.
+    # The permission is that of the party that needs the act, whoever does it.
     as_party = msgspec.structs.replace(act, party=party)
     return any(
         state.in_force
         and isinstance(permission := state.term, Permission)
         and permission.overrides(term.id)
         and case.reaches(permission, as_party)
-        and given_by_right(case, permission, as_party)
+        and is_given_by_right(case, permission, as_party)
         for state in case.states(Permission)
     )
 
 
-def _kept(term: Exclusivity) -> str:
+def _name_reserved(term: Exclusivity) -> str:
     return ", ".join(sorted(term.only.names))
 
 
-def _described(scope: Scope, act: Act) -> str:
+def _describe_carve_out(scope: Scope, act: Act) -> str:
     """Describe a carve-out by the segment, sellers and regions that it names."""
     if not takes(act.action, SEGMENTS):
         return "its carve-out"

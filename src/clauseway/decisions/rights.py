@@ -26,8 +26,8 @@ LICENSABLE_ACTIONS = frozenset({SERVE, SELL})
 _ONE_DAY = timedelta(days=1)
 
 
-def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
-    """Return the permissions in force that cover an act. `party` may be `ANYONE`."""
+def cite_permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
+    """Cite the permissions in force that cover an act. `party` may be `ANYONE`."""
     return tuple(
         Reason.of("permits", term.citation)
         for state in case.states(Permission)
@@ -35,7 +35,7 @@ def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
         and term.party == party
         and state.in_force
         and case.reaches(term, act)
-        and given_by_right(case, term, act)
+        and is_given_by_right(case, term, act)
     )
 
 
@@ -46,7 +46,7 @@ class LostPermissions(msgspec.Struct, frozen=True):
     last: LostRight | None
 
 
-def lost_permissions(case: Case, act: Act) -> LostPermissions:
+def find_lost_permissions(case: Case, act: Act) -> LostPermissions:
     """Return the permissions to a party, or to anyone, that covered an act and hold no more."""
     lineage = case.lineage(act.product)
     last: dict[str, TermState] = {}
@@ -62,12 +62,12 @@ def lost_permissions(case: Case, act: Act) -> LostPermissions:
     paused = tuple(
         state
         for state in last.values()
-        if state.paused and state.ended and given_by_right(case, state.term, act)
+        if state.paused and state.ended and is_given_by_right(case, state.term, act)
     )
     return LostPermissions(paused, max(lost, key=lambda loss: loss.rank, default=None))
 
 
-def given_by_right(case: Case, term: AnyTerm, act: Act) -> bool:
+def is_given_by_right(case: Case, term: AnyTerm, act: Act) -> bool:
     """Return whether the licensor, or the grantor that a permission names, could give the act.
 
     Of an exclusivity that a right wrote, the term is that right.
@@ -80,8 +80,8 @@ def given_by_right(case: Case, term: AnyTerm, act: Act) -> bool:
     )
 
 
-def ownership(case: Case, act: Act) -> tuple[Reason, ...]:
-    """Return the ownership in force of the product that an act is about.
+def cite_ownership(case: Case, act: Act) -> tuple[Reason, ...]:
+    """Cite the ownership in force of the product that an act is about.
 
     Of several, the first in the fold's order is that of the owner.
     """
@@ -100,7 +100,7 @@ class Licences(msgspec.Struct, frozen=True):
     lost: tuple[LostRight, ...]
 
 
-def licences(case: Case, act: Act) -> Licences:
+def find_licences(case: Case, act: Act) -> Licences:
     """Return the party's licences that cover an act and that their licensor could give."""
     # Each answer runs this for every act, so the licences of others are skipped first. A trace
     # compares every term.
@@ -114,7 +114,7 @@ def licences(case: Case, act: Act) -> Licences:
     held = tuple(
         Reason.of("permits", state.term.citation)
         for state in covering
-        if state.in_force and given_by_right(case, state.term, act)
+        if state.in_force and is_given_by_right(case, state.term, act)
     )
     # With a licence that holds, what others lost does not matter.
     if held or not covering:
@@ -124,8 +124,8 @@ def licences(case: Case, act: Act) -> Licences:
     return Licences((), tuple(lost for lost in losses if lost is not None))
 
 
-def grants(case: Case, act: Act) -> tuple[Reason, ...]:
-    """Return the permissions and recorded grants that cover a party's act.
+def cite_grants(case: Case, act: Act) -> tuple[Reason, ...]:
+    """Cite the permissions and recorded grants that cover a party's act.
 
     A recorded grant may be of the product or of its class.
     """
@@ -133,10 +133,10 @@ def grants(case: Case, act: Act) -> tuple[Reason, ...]:
         fact
         for fact in case.facts.grants(act.party, case.as_of)
         if _covers(case, fact, act)
-        and _withdrawal(case, fact, act) is None
-        and _still_given(case, fact, act)
+        and _find_withdrawal(case, fact, act) is None
+        and _is_still_given(case, fact, act)
     ]
-    return permissions(case, act, act.party) + tuple(
+    return cite_permissions(case, act, act.party) + tuple(
         Reason.of("meets", fact.citation) for fact in recorded
     )
 
@@ -149,18 +149,18 @@ def _covers(case: Case, fact: Grant | Withdrawal, act: Act) -> bool:
     )
 
 
-def _still_given(case: Case, grant: Grant, act: Act) -> bool:
-    """Return whether whoever recorded a grant could give it still."""
-    granter = _granter(case, grant, act)
+def _is_still_given(case: Case, grant: Grant, act: Act) -> bool:
+    """Return whether the party that recorded a grant could still give it."""
+    granter = _find_granter(case, grant, act)
     lineage = case.lineage(act.product)
     return not granter or case.givers.may_give(granter, lineage, case.as_of)
 
 
-def _granter(case: Case, grant: Grant, act: Act) -> str:
+def _find_granter(case: Case, grant: Grant, act: Act) -> str:
     return case.givers.granter(case.lineage(act.product), grant.effective, case.as_of)
 
 
-def _withdrawal(case: Case, grant: Grant, act: Act) -> Withdrawal | None:
+def _find_withdrawal(case: Case, grant: Grant, act: Act) -> Withdrawal | None:
     """Return the first withdrawal that took an act from a grant; the rest of the grant goes on."""
     withdrawn = [
         fact for fact in case.facts.withdrawals(grant, case.as_of) if _covers(case, fact, act)
@@ -182,27 +182,27 @@ class EndedGrant(msgspec.Struct, frozen=True):
         return self.day, self.granted
 
 
-def last_ended_grant(case: Case, act: Act) -> EndedGrant | None:
+def find_last_ended_grant(case: Case, act: Act) -> EndedGrant | None:
     """Return the last of the party's grants of an act that are over, were withdrawn, or fell."""
     ended = [
-        _ended_grant(case, grant, act)
+        _find_ended_grant(case, grant, act)
         for grant in case.facts.grants_made(act.party, case.as_of)
         if _covers(case, grant, act)
     ]
     return max(filter(None, ended), key=lambda each: each.rank, default=None)
 
 
-def _ended_grant(case: Case, grant: Grant, act: Act) -> EndedGrant | None:
+def _find_ended_grant(case: Case, grant: Grant, act: Act) -> EndedGrant | None:
     """Return how a grant of an act ended; None if it holds."""
-    withdrawal = _withdrawal(case, grant, act)
+    withdrawal = _find_withdrawal(case, grant, act)
     over = FOREVER if grant.through is None else through(grant.through)
     if withdrawal is not None and withdrawal.effective < over:
         over, note = withdrawal.effective, f"was withdrawn on {withdrawal.effective}"
         before = [Reason.of("ended", withdrawal.citation)]
     else:
         note, before = f"ended on {over}", []
-    # Whoever granted it may have lost the right to give it before.
-    granter, lineage = _granter(case, grant, act), case.lineage(act.product)
+    # The granter may have lost the right to give it before.
+    granter, lineage = _find_granter(case, grant, act), case.lineage(act.product)
     end = min(over, case.as_of + _ONE_DAY)
     last = case.givers.given_until(granter, lineage, grant.effective, end) if granter else end
     if last is not None and last < end:
@@ -214,22 +214,22 @@ def _ended_grant(case: Case, grant: Grant, act: Act) -> EndedGrant | None:
     return EndedGrant(note, reasons, over, grant.effective)
 
 
-def lost_rights(case: Case, act: Act) -> set[str]:
+def find_lost_rights(case: Case, act: Act) -> set[str]:
     """Return the rights to an act that its party held and lost: terms and recorded grants.
 
     A right that pauses is not lost.
     """
-    lost = [*licences(case, act).lost]
-    if (last := lost_permissions(case, act).last) is not None:
+    lost = [*find_licences(case, act).lost]
+    if (last := find_lost_permissions(case, act).last) is not None:
         lost.append(last)
     names = {each.state.term.id for each in lost if not each.state.paused}
-    if (ended := last_ended_grant(case, act)) is not None:
+    if (ended := find_last_ended_grant(case, act)) is not None:
         names.add(ended.reasons[-1].term)
     return names
 
 
-def launch_on_own_cloud(case: Case, act: Act) -> tuple[Reason, ...]:
-    """Return the owner's launch on the party's own cloud, if the agreement lets it grant resale."""
+def cite_launch_on_own_cloud(case: Case, act: Act) -> tuple[Reason, ...]:
+    """Cite the owner's launch on the party's own cloud, if the agreement lets it grant resale."""
     if LAUNCH_RULE not in case.agreement.rules or act.action not in (SERVE, SELL):
         return ()
     if case.catalog.operators.get(act.cloud) != act.party:

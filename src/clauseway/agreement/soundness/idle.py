@@ -481,11 +481,11 @@ def _is_anothers_sale(term: Permission | Forbidding) -> bool:
 
 
 def customers_of_no_segment(lives: Lives) -> Iterator[Remark]:
-    """Warn of a scope for the customers of no named segment, who may be taken for all."""
+    """Warn of a scope for the customers of no named segment, which may be read as all customers."""
     for _, term in lives.terms:
         named = [use for use in uses(term) if use.noun == "segment"]
         for use in named if not is_of_right(term.id) else ():
-            # Who names the others in a scope beside it takes nobody for all.
+            # An author who names the other segments in a scope beside it knows that it is not all.
             others = {segment for other in named if other.key == use.key for segment in other.names}
             left_out = lives.catalog.segments - others
             if ANY_SEGMENT in use.names and left_out:

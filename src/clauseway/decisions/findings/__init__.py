@@ -1,5 +1,5 @@
-"""What a check of an agreement finds by asking it: terms without effect, rights that nobody can use
-or give, and what is reserved to nobody.
+"""A check asks an agreement and finds terms without effect, rights that nobody can use or give, and
+acts that are reserved to nobody.
 
     effects   for each term a question whose answer it changes
     emptied   rights whose every use other terms forbid

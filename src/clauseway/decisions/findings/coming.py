@@ -51,9 +51,8 @@ def bears_on(catalog: Catalog, term: AnyTerm) -> frozenset[str]:
 
 
 def position_of(sheet: Sheet) -> Hashable:
-    """Return what of a sheet decides its answers, whenever the events came.
-
-    Which terms hold and which have ended, in the order in which they did; the days do not matter.
+    """Return the part of a sheet that decides its answers, whenever the events came: the terms that
+    hold and those that have ended, in the order in which they did. The days do not matter.
     """
     case = sheet.case
     by_end = sorted(case.force.states, key=lambda state: (state.end, state.term.id))

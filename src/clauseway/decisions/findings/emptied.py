@@ -19,7 +19,7 @@ from clauseway.decisions.decision import Outcome
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.findings.coming import bears_on, position_of, supposing, suppositions
 from clauseway.decisions.findings.effects import choices_of_readings, readings_named
-from clauseway.decisions.rights import given_by_right
+from clauseway.decisions.rights import is_given_by_right
 from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
 from clauseway.values import KnownAt
 
@@ -115,7 +115,7 @@ class _Search:
             right = (term.id, act.action)
             if right in self._free:
                 return
-            if not (case.reaches(term, act) and given_by_right(case, term, act)):
+            if not (case.reaches(term, act) and is_given_by_right(case, term, act)):
                 continue
             finding = decide_act(case, act)
             if finding.outcome is not Outcome.FORBIDDEN:

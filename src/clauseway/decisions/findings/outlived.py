@@ -16,8 +16,8 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.findings.effects import readings_named
-from clauseway.decisions.forbidding import inside
-from clauseway.decisions.rights import lost_rights
+from clauseway.decisions.forbidding import is_inside
+from clauseway.decisions.rights import find_lost_rights
 from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
 from clauseway.values import FOREVER, KnownAt
 
@@ -95,7 +95,7 @@ def _rights_inside(state: TermState, sheet: Sheet) -> dict[_Reserved, set[str] |
         # Somebody was found who may act: nothing more of it can be lost.
         if rights.get(reserved, set()) is None:
             continue
-        if not case.reaches(term, act) or not inside(case, term, act):
+        if not case.reaches(term, act) or not is_inside(case, term, act):
             continue
         names = rights.setdefault(reserved, set())
         assert names is not None
@@ -104,7 +104,7 @@ def _rights_inside(state: TermState, sheet: Sheet) -> dict[_Reserved, set[str] |
         if any(condition.term == "grant" for condition in finding.conditions) or (
             finding.outcome is Outcome.FORBIDDEN
         ):
-            names |= lost_rights(case, act)
+            names |= find_lost_rights(case, act)
         else:
             rights[reserved] = None
     return rights

@@ -25,7 +25,7 @@ from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.engine import decide_act, host_of
 from clauseway.decisions.findings.effects import readings_named
-from clauseway.decisions.forbidding import cite_forbidding_terms, inside, stands
+from clauseway.decisions.forbidding import cite_forbidding_terms, is_inside, stands
 from clauseway.decisions.reach import Act
 from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
 from clauseway.values import KnownAt
@@ -118,7 +118,7 @@ def _is_inside(case: Case, state: TermState, act: Act) -> bool:
     """Return whether an exclusivity reaches an act, which lies inside what it reserves."""
     term = state.term
     assert isinstance(term, Exclusivity)
-    return case.reaches(term, act) and inside(case, term, act) and stands(case, state, act)
+    return case.reaches(term, act) and is_inside(case, term, act) and stands(case, state, act)
 
 
 class _Search:

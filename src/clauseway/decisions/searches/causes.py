@@ -25,7 +25,7 @@ _Place = tuple[str, str, int, str]
 
 
 class Causes:
-    """What decides the answers that change between two sides.
+    """The terms and facts that decide the answers that change between two sides.
 
     `answering` returns what answers the questions of a side.
     """

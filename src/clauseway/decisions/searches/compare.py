@@ -121,7 +121,7 @@ def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange,
 def deciding(agreement: Agreement, party: str, reasons: Sequence[Reason]) -> Reason:
     """Return the reason that tells a party why it may: its own permission, else the first.
 
-    What an owner grants is cited behind the grounds of the owner's freedom to grant it.
+    A grant of the owner is cited behind the reasons why the owner is free to grant it.
     """
     return _own_permission(_permissions_of_others(agreement).get(party, ()), reasons) or reasons[0]
 

@@ -381,7 +381,7 @@ class DecisionTable:
     def decide_all(self) -> "DecisionTable":
         """Decide every verdict now, instead of at its first look-up.
 
-        What a party serves for another seller is decided when it is asked for, all the same.
+        Questions about serving for another seller are still decided at their first look-up.
         """
         for (_, product), row in self.compile_all()._rows.items():
             for leaf in row.leaves:

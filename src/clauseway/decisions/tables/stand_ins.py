@@ -42,8 +42,8 @@ class StandIns:
     def suppose(self, items: Iterable[str]) -> None:
         """Add the days on which answers may change because a question supposes these facts.
 
-        A supposed event has its days together with those on record. What an agreement cannot read
-        is left to the question.
+        A supposed event has its days together with those on record. A fact that an agreement cannot
+        read is left to the question.
         """
         items = list(items)
         days: set[date] = set()

@@ -109,7 +109,7 @@ class SharedIndex:
                 await self._ask("/issued/copy", b"{}", _COPY_S)
                 self._is_away = False
             except OSError:
-                # The first has waited longest. What is durable here is copied when it can be.
+                # The first step has waited longest. The notes stay, and are copied when they can be.
                 self._is_away = self._is_away or (bool(taken) and taken[0][0] <= self._loop.time())
                 if not self._is_away:
                     self._waiting = [*taken, *self._waiting]
