@@ -30,7 +30,7 @@ _LEAVE_TIMEOUT_S = 15.0
 _NOT_INSTALLED = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'$")
 
 PAGES_PORT = 8401
-# How soon a change or a dead process is seen: a revoked key is refused within a second.
+# How soon a change is seen in the database: a revoked key is refused within a second.
 LOOK_EVERY_S = 0.25
 
 # The work that a parent goes on with while it waits for a child.

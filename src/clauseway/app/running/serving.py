@@ -50,7 +50,6 @@ from clauseway.app.running.gateways import Gateways
 from clauseway.app.running.plan_inputs import InputsState, PlanInputs, state_of
 from clauseway.app.running.planning import compile_plan, write_plan
 from clauseway.app.running.processes import (
-    LOOK_EVERY_S,
     PAGES_PORT,
     Child,
     ChildFailed,
@@ -78,6 +77,9 @@ from clauseway.wording.names import listed
 _UPKEEP = "clauseway.app.running.upkeep"
 _COMMITMENTS = "clauseway.app.running.commitments"
 _SEALING = "clauseway.app.usage.sealing"
+# How soon a dead process or a changed file is seen, and taken up what the thread that looks at the
+# database has seen: nothing of it asks the database.
+_ROUND_EVERY_S = 0.1
 # A lake lags behind the spool by this much at most.
 _SEAL_EVERY_S = 15.0
 # An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
@@ -424,7 +426,7 @@ def keep(
                     inputs.missed()
 
         reviving = Reviving(served, report, reload_changes)
-        while not signals.stop.wait(LOOK_EVERY_S):
+        while not signals.stop.wait(_ROUND_EVERY_S):
             if (dead := served.dead()) and not reviving.start_again(dead):
                 return dead
             served.gateways.reap(report)
