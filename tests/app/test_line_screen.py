@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -16,12 +17,16 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.reports import tracing
+from clauseway.app.reports.statements import exact
 from clauseway.app.reports.tracing import trace_line
 from clauseway.app.running.pages_process import HomePages
 from clauseway.app.screens import line_page as screen
 from clauseway.app.screens.line_page import day_requests_page, line_page
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.ledger import statement_of
+from clauseway.ledger import RevenueLine, statement_of
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.usage.priced import revenue
 from clauseway.web import create_app
 from clauseway.web.contexts import DayRequestsContext
 
@@ -121,6 +126,30 @@ def test_a_line_opens_down_to_all_its_requests(home: Home, monkeypatch: pytest.M
     assert sorted(seen) == sorted(
         settled_book.request(number) for number, *_ in settled_book.USED if number not in (6, 11)
     )
+
+
+def test_a_page_of_a_days_requests_sums_no_record_that_settling_has_summed(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summed = []
+
+    def counting(lake: Lake, *given: Any, **named: Any) -> list[RevenueLine]:
+        summed.append(given)
+        return revenue(lake, *given, **named)
+
+    monkeypatch.setattr(tracing, "revenue", counting)
+    line = lines_of(home, "2026-05")[0]
+    day = tracing.trace_line(home, line, rows_max=1).days[0]
+    page = day_requests_page(home, "2026-05", line, str(day.day), "")
+    assert page is not None
+    assert f"1 to {day.requests} of {day.requests}; the day is charged {exact(day.charged)} USD" == page.said
+    assert summed == []
+    # A record that came since is in no kept sum: the day is summed anew.
+    settled_book.seal(home, ((12, f"{day.day:%m-%d}", 90, 1, 2, (1_000, 0, 0)),))
+    later = day_requests_page(home, "2026-05", line, str(day.day), "")
+    assert later is not None
+    assert len(summed) == 1
+    assert later.said != page.said
 
 
 def test_the_line_leads_to_each_day_and_each_page_to_the_next(

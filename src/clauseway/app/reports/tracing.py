@@ -239,7 +239,7 @@ def requests_of_day(home: Home, line: str, day: date, skipped: int, most: int) -
         prices = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
         days = Interval(day, day_after(day)).intersect(traced.line.days)
         try:
-            charged = _of_line(
+            charged = _kept_days(home, lake, prices, traced, days) or _of_line(
                 traced.line, revenue(lake, prices, days, product=traced.line.product)
             )
             if not charged:
@@ -254,6 +254,19 @@ def requests_of_day(home: Home, line: str, day: date, skipped: int, most: int) -
             )
         except UnknownPrice as error:
             raise unpriced(error) from None
+
+
+def _kept_days(
+    home: Home, lake: Lake, prices: PriceTable, traced: "_TracedLine", days: Interval
+) -> tuple[DayCharge, ...]:
+    """Return what settling kept of a line's days, without a look at their records; none where it
+    kept none, or where records came since."""
+    inputs = traced.settlement.inputs
+    # A settlement by all knowledge kept the days by the prices that were known then.
+    by_then = PriceTable(prices.books, min(prices.known_at, now()), prices.rates)
+    opened = settled_agreement(home, inputs.agreement)
+    charges = Settler(lake, opened, by_then, inputs.readings or {}).charges
+    return _of_line(traced.line, charges.kept(days))
 
 
 def _no_requests(traced: "_TracedLine", day: date) -> NotTraced:
