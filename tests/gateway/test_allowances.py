@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Coroutine, Sequence
 from itertools import count
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import msgspec
@@ -509,6 +509,29 @@ def test_an_ask_is_for_all_who_wait_by_then(clock: list[float]) -> None:
     first, second, *_ = run(spend())
     assert first.target == 10 + 16 * 10
     assert second.target >= 199 * 10
+
+
+class StandsStill(Scripted):
+    """Its first answer comes when the process has stood still, longer than anybody waits for an answer."""
+
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
+        is_first = not self.heard
+        answer = await super().lease(asks)
+        if is_first:
+            sleep(1.2)
+        return answer
+
+
+def test_a_process_that_stood_still_refuses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All have waited too long, and the answer is there."""
+    monkeypatch.setattr(sys.modules[Allowances.__module__], "_PATIENCE_S", 1.0)
+
+    async def spend() -> None:
+        allowances = Allowances(StandsStill({"b": 100_000}))
+        allowance = opened(allowances, budgets=[budget()])
+        assert await asyncio.gather(*(reserved(allowances, allowance, 10) for _ in range(200))) == [None] * 200
+
+    run(spend())
 
 
 # What the lease server grants of a lease asked for apart → is it there, and what stays reserved here?

@@ -303,6 +303,7 @@ class Allowances:
         """
         needed = shortage.needed
         slices = self._short_of(shortage)
+        awaited: set[asyncio.Task[None]] = set()
         for budget_slice in slices:
             budget_slice.waiting += needed
         try:
@@ -324,12 +325,16 @@ class Allowances:
                                 for budget_slice in idle
                             ]
                         )
-                    await asyncio.wait(_under_way(short))
+                    awaited = _under_way(short)
+                    await asyncio.wait(awaited)
         except TimeoutError:
-            # The ask goes on: what it brings is there for a later request.
-            for budget_slice in slices:
-                budget_slice.denied_least, budget_slice.denied_until_s = 0, monotonic() + DENIED_S
-                budget_slice.unheard = True
+            # The ask goes on: what it brings is there for a later request. Where it was answered while
+            # this process stood still, another ask may help.
+            if not all(task.done() for task in awaited):
+                for budget_slice in slices:
+                    budget_slice.denied_least = 0
+                    budget_slice.denied_until_s = monotonic() + DENIED_S
+                    budget_slice.unheard = True
         finally:
             for budget_slice in slices:
                 budget_slice.waiting -= needed
