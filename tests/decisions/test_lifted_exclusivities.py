@@ -33,6 +33,7 @@ actions: [license]
 products: [rights]
 only: {licensees: [partner]}
 """
+SOLD_BY_THE_MAKER = SERVED_ON_NORTH.replace("clouds: [north]", "sellers: [maker]")
 SOLD_ON_NORTH = SERVED_ON_NORTH.replace("[serve]", "[sell]")
 UNTIL_APRIL = "through: 2026-03-31\n"
 LATE = SOLD_ON_NORTH.replace("id: t", "id: late") + "through: 2026-05-31\n"
@@ -86,6 +87,18 @@ CITED = [
      ["exempts t: the carve-out for state", "permits own"]),
     (RESERVED_LICENCE + "except: [{products: [rights]}]", "license maker rights to=shop", "2026-04-01",
      ["exempts t: its carve-out", "permits own"]),
+    # Of two carve-outs that cover an act, the first is cited; of an act that lies inside, none.
+    (SERVED_ON_NORTH + "except: [{segments: [state]}, {sellers: [maker]}]", "serve maker app own segment=state",
+     "2026-04-01", ["exempts t: the carve-out for state", "permits own"]),
+    (SERVED_ON_NORTH + "except: [{segments: [state]}]", "serve maker app north segment=state", "2026-04-01",
+     ["inside t: reserved to north", "permits own"]),
+    # Sales are reserved to a seller, whoever hosts for whom.
+    (SOLD_BY_THE_MAKER, "serve maker app own seller=maker", "2026-04-01",
+     ["inside t: reserved to maker", "permits own"]),
+    (SOLD_BY_THE_MAKER, "serve maker app own seller=shop", "2026-04-01", ["forbids t: reserved to maker"]),
+    # The names of those to whom something is reserved come in the order of the alphabet.
+    (SERVED_ON_NORTH.replace("[north]", "[south, north]"), "serve maker app own", "2026-04-01",
+     ["forbids t: reserved to north, south"]),
     # A permission that names the term goes before it, whoever hosts; not so one from somebody who owns nothing.
     (f"{SERVED_ON_NORTH}\n{DESPITE}", "sell shop app south", "2026-04-01", ["permits own", "rule owner", "permits g"]),
     (f"{SERVED_ON_NORTH}\n{DESPITE}grantor: rival", "sell shop app south", "2026-04-01",
