@@ -1,0 +1,100 @@
+"""A gateway refuses a secret that has ended, although its plan still has it: wherever the secret is used."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gateway_rig import AUTHORIZED, HASH_KEY, OTHER_SECRET, PATIENCE_S, SECRET, Rig, chat_body, eventually
+from web_socket_rig import WHOLE, Halting, kinds, message, opened, until_end
+
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
+from clauseway.gateway.routing.keys import digest
+
+DIGEST = digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex()
+
+
+class Gateway:
+    """A gateway, and the file in which its home tells it what has ended."""
+
+    def __init__(self, rig: Rig, folder: Path) -> None:
+        self.rig, self.told = rig, folder / "revocations"
+        self.told.touch()
+
+    def start(self, *arguments: str, **limits: float) -> None:
+        plan = self.rig.plan(settings=Settings(limits=Limits(**limits)))
+        self.rig.start(plan, "--revocations", str(self.told), *arguments)
+
+    def end_secret(self) -> None:
+        with self.told.open("a") as file:
+            file.write(f"{DIGEST}\n")
+
+    def announce(self) -> None:
+        assert self.rig.process is not None
+        self.rig.process.send_signal(signal.SIGUSR1)
+
+    def models(self, secret: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {secret}"}
+        return httpx.get(f"{self.rig.url}/v1/models", headers=headers, timeout=PATIENCE_S)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    with Rig(tmp_path) as rig:
+        rig.cloud("azure")
+        yield Gateway(rig, tmp_path)
+
+
+def test_an_open_connection_and_an_open_session_are_refused(gateway: Gateway) -> None:
+    gateway.rig.clouds["azure"].behaviour = halting = Halting()
+    gateway.start()
+    with httpx.Client(headers=AUTHORIZED, timeout=PATIENCE_S) as kept, opened(gateway.rig.url, SECRET) as session:
+        assert kept.get(f"{gateway.rig.url}/v1/models").status_code == 200
+        session.send(message())
+        assert halting.begun.wait(PATIENCE_S)
+        gateway.end_secret()
+        gateway.announce()
+        eventually(lambda: kept.get(f"{gateway.rig.url}/v1/models").status_code == 401)
+        # The turn under way ends as it would have; the next one is refused.
+        halting.may_go_on.set()
+        assert kinds(until_end(session)) == WHOLE
+        session.send(message())
+        (refused,) = until_end(session)
+        assert (refused["status"], refused["error"]["code"]) == (401, "invalid_api_key")
+    assert gateway.models(OTHER_SECRET).status_code == 200
+
+
+def test_neither_a_start_nor_a_plan_brings_the_secret_back(gateway: Gateway) -> None:
+    """Both plans were compiled before it ended."""
+    gateway.end_secret()
+    gateway.start()
+    assert gateway.models(SECRET).status_code == 401
+    gateway.rig.write_plan(gateway.rig.plan(models={"another": "api.stateless"}))
+    eventually(lambda: "plan reloaded" in gateway.rig.errors())
+    assert gateway.models(SECRET).status_code == 401
+    assert gateway.models(OTHER_SECRET).status_code == 200
+
+
+def test_without_an_announcement_the_file_is_seen_within_a_second_or_so(gateway: Gateway) -> None:
+    gateway.start()
+    assert gateway.models(SECRET).status_code == 200
+    gateway.end_secret()
+    eventually(lambda: gateway.models(SECRET).status_code == 401)
+
+
+def test_a_home_that_is_cut_off_refuses_in_the_shape_of_each_client(gateway: Gateway) -> None:
+    gateway.start("--shares-limits", database_away_s=5.0)
+    with opened(gateway.rig.url, SECRET) as session:
+        eventually(lambda: gateway.models(SECRET).status_code == 503)
+        session.send(message())
+        (refused,) = until_end(session)
+        assert (refused["status"], refused["error"]["code"]) == (503, "database_away")
+    anthropic = {**AUTHORIZED, "anthropic-version": "2023-06-01", "content-type": "application/json"}
+    answer = httpx.post(f"{gateway.rig.url}/v1/messages", content=chat_body(), headers=anthropic, timeout=PATIENCE_S)
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "error"
+    assert "cannot tell whether this key was revoked" in answer.json()["error"]["message"]
+    # Whoever asks without a key hears the same: nobody's key can be looked at.
+    assert httpx.get(f"{gateway.rig.url}/v1/models", timeout=PATIENCE_S).status_code == 503
