@@ -12,6 +12,7 @@ that changes it. Facts have a register of their own (`app.register`).
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -304,6 +305,8 @@ def _stack(books: Sequence[PriceBook]) -> Accepting:
     )
 
 
+# Every page that names a price reads the same few books.
+@lru_cache(maxsize=4)
 def _book(kept: _Book, text: str) -> PriceBook:
     # Three texts are kept: what an older home had read of a book, the entries of the public list,
     # and a book as somebody wrote it.
