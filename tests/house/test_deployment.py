@@ -47,6 +47,16 @@ def test_systemd_takes_each_unit(unit: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_page_puts_each_units_documentation_where_the_unit_says() -> None:
+    """`systemctl help` and `status` lead there: a newer program brings a newer page."""
+    services = [unit.read_text() for unit in UNITS if unit.suffix == ".service"]
+    places = {place for unit in services for place in re.findall(r"(?m)^Documentation=file://(.*)$", unit)}
+    assert len(places) == 1
+    (place,) = places
+    for heading in ("As a service", "A newer program at an older home"):
+        assert f"\n    install -D -m 644 docs/operation.md {place}\n" in section(heading)
+
+
 def test_each_unit_that_opens_the_home_has_the_operators_variables() -> None:
     """Secrets of clouds, of the lake's object storage and of the database stand there."""
     opening = [unit.read_text() for unit in UNITS if "CLAUSEWAY_HOME=/var/lib/clauseway\n" in unit.read_text()]
