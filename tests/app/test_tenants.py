@@ -1,5 +1,6 @@
 """Customers as a plan sees them: keys and their ends, what holds for each, and whose word on routing counts."""
 
+import subprocess
 import time
 from datetime import date
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clauseway.app.customers.allowances import GivenScope, set_budget, set_limit
-from clauseway.app.customers.keys import active_keys, create_key, list_keys, revoke_key, rotate_key
+from clauseway.app.customers.keys import active_keys, create_key, find_key, list_keys, revoke_key, rotate_key
 from clauseway.app.customers.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
@@ -16,6 +17,7 @@ from clauseway.gateway.routing.keys import digest
 from clauseway.storage import Control
 from clauseway.storage.control.versions import move
 from clauseway.values import InvalidInput
+from in_process import CLAUSEWAY, answer
 
 CATALOG = open_agreement(None).catalog
 
@@ -167,3 +169,61 @@ def test_a_home_of_an_older_release_gains_what_it_lacks(home: Home) -> None:
     (found,) = active_keys(home)
     assert (found.key_id, found.role) == ("key_1", "member")
     set_limit(home, CATALOG, GivenScope(organisation="acme"), 1, 0)
+
+
+# Each of these would make another hash.key, by which no customer's key is accepted any more.
+WITHOUT_HASH_KEY = {
+    "key create": ("key", "create", "--organisation", "Contoso", "--seller", "openai"),
+    "key rotate": ("key", "rotate", "{key}"),
+    "key find": ("key", "find"),
+    "serve": ("serve", "--config", "{config}", "--port", "0"),
+}
+NOT_WELL = 2  # the doctor's exit code
+SERVED = """
+[[deployment]]
+name = "here"
+dialect = "openai"
+url = "http://127.0.0.1:9/v1"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {kind = "none"}
+models = {"gpt-5.5" = "gpt-5.5"}
+"""
+
+
+@pytest.mark.parametrize("command", WITHOUT_HASH_KEY.values(), ids=WITHOUT_HASH_KEY)
+def test_where_keys_are_no_other_hash_key_is_made(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """As in a home that was restored without it, or a second one at the same database."""
+    home = Home(tmp_path / "home")
+    made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
+    (home.root / "hash.key").unlink()
+    config = tmp_path / "clauseway.toml"
+    config.write_text(SERVED)
+    words = [word.format(key=made.key_id, config=config) for word in command]
+    done = subprocess.run(
+        [CLAUSEWAY, *words, "--home", home.root],
+        input=made.secret,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "hash.key is missing" in done.stderr
+    assert not (home.root / "hash.key").exists()
+    checks = answer("doctor", "--config", str(config), home=home.root, code=NOT_WELL)["checks"]
+    [told] = [check for check in checks if check["what"] == "keys"]
+    assert told["ok"] is False
+    assert "no customer's key is accepted" in told["found"]
+
+
+def test_a_hash_key_that_is_gone_for_good_is_made_by_somebody(tmp_path: Path) -> None:
+    """By what the refusal says; then keys get new secrets."""
+    home = Home(tmp_path / "home")
+    made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
+    (home.root / "hash.key").write_text("ab" * 32 + "\n")
+    again = rotate_key(home, made.key_id, 0)
+    assert find_key(home, again.secret).key.key_id == made.key_id
+    with pytest.raises(InvalidInput, match="no key of this home has that secret"):
+        find_key(home, made.secret)

@@ -176,12 +176,46 @@ def active_keys(home: Home) -> list[Key]:
     return list(tenancy_for_plan(home).keys)
 
 
+def known_hash_key(home: Home) -> str:
+    """Return the key that customers' secrets are hashed with, made where there are no keys yet.
+
+    Raise InvalidInput if keys were hashed with one that is missing: by another, nobody's key would
+    be accepted any more.
+    """
+    if lacks_hash_key(home):
+        raise hash_key_missing(home)
+    return home.hash_key()
+
+
+def lacks_hash_key(home: Home) -> bool:
+    """Return whether the home has keys and not what they were hashed with."""
+    if home.has_hash_key or not home.is_begun:
+        return False
+    with closing(Control.open(home.control)) as control:
+        return bool(control.keys())
+
+
+def hash_key_missing(home: Home) -> InvalidInput:
+    remedy = (
+        "Put it back: from the home that was backed up, or from another home of the same database. "
+        "Where it is gone for good, make another (umask 077; openssl rand -hex 32 > "
+        f"{home.root}/hash.key), and give each key another secret: clauseway key rotate."
+    )
+    problem = Problem(
+        what="hash.key is missing",
+        why="keys are there that were hashed with it; without it no customer's key is accepted",
+        where=str(home.root),
+        remedy=remedy,
+    )
+    return InvalidInput(problem)
+
+
 def _new_secret() -> str:
     return _PREFIX + secrets.token_urlsafe(32)
 
 
 def _digest(home: Home, secret: str) -> str:
-    return digest(bytes.fromhex(home.hash_key()), secret.encode()).hex()
+    return digest(bytes.fromhex(known_hash_key(home)), secret.encode()).hex()
 
 
 def _made(key: ApiKey, secret: str) -> NewKey:

@@ -195,6 +195,10 @@ class Home(msgspec.Struct, frozen=True):
             write_first(path, secrets.token_hex(8).encode(), mode=PRIVATE)
         return path.read_text("ascii").strip()
 
+    @property
+    def has_hash_key(self) -> bool:
+        return (self.root / "hash.key").exists()
+
     def hash_key(self) -> str:
         """Return the key that customers' secrets are hashed with, in hex; made at first use and
         kept beside the database."""

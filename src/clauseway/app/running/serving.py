@@ -27,6 +27,7 @@ from clauseway.app.books.basis import (
     given_prices,
     record,
 )
+from clauseway.app.customers.keys import known_hash_key
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.customers.shared_identifiers import shared_identifiers
 from clauseway.app.customers.tenants import Tenancy, tenancy_for_plan
@@ -225,7 +226,7 @@ def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = Non
             opened,
             configuration,
             tenancy.keys,
-            home.hash_key(),
+            known_hash_key(home),
             known_at=known_at,
             prices=prices,
             where=options.configuration,
