@@ -433,13 +433,16 @@ def test_a_home_is_looked_at_and_restored(walk: Walk, tmp_path: Path, monkeypatc
     walk(heading, "clauseway settle", month)
     walk(heading, "clauseway statement", month)
     assert run("statement", "--period", "2026-05", "--json", home=tmp_path / "look").stdout == before
-    # The disk is lost.
-    shutil.rmtree(root)
+    # What is left of the home is moved aside: this account is its user.
     monkeypatch.delenv("CLAUSEWAY_HOME")
     walk.line(heading, "systemctl stop", {})
-    sums = {"sha256sum": f"cd {tmp_path / 'backups/2026-11-22'} && sha256sum"}
-    assert "FAILED" not in walk(heading, "sha256sum", sums)
-    taken = walk(heading, "clauseway home restore", place | {"/var/lib/clauseway": str(root)})
+    here = {"/var/lib/clauseway": str(root)}
+    assert "FAILED" not in walk(heading, "(cd /mnt/backups", place)
+    walk(heading, "mv", here)
+    walk(heading, "install", here | {" -o clauseway -g clauseway": ""})
+    walk.line(heading, "cd /", {})
+    as_user = {"runuser -u clauseway -- ": ""}
+    taken = walk(heading, "runuser", place | here | as_user)
     assert "may be served" in taken
     assert run("audit", "verify", home=root).returncode == 0
     assert run("statement", "--period", "2026-05", "--json", home=root).stdout == before
@@ -508,10 +511,10 @@ def test_a_wrong_price_book(walk: Walk, tmp_path: Path, monkeypatch: pytest.Monk
     assert run("basis", "prices", "book.csv", "--why", "the list", cwd=tmp_path).returncode == 0
     assert run("settle", "--period", "2026-05", cwd=tmp_path).returncode == 0
     before = run("statement", "--period", "2026-05", cwd=tmp_path).stdout
-    (tmp_path / "book.csv").unlink()
+    assert "book.csv" in walk(heading, "clauseway basis")
     assert walk(heading, "clauseway basis text") == ""
-    assert (tmp_path / "book.csv").read_text() == wrong
-    (tmp_path / "book.csv").write_text(wrong.replace("275", "2.75"))
+    assert (tmp_path / "mended.csv").read_text() == wrong
+    (tmp_path / "mended.csv").write_text(wrong.replace("275", "2.75"))
     assert "is sound" in walk(heading, "clauseway price check")
     walk(heading, "clauseway basis prices")
     walk(heading, "clauseway settle", {"2026-11": "2026-05"})
