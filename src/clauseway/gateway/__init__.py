@@ -23,6 +23,6 @@ ends like a whole one. INVARIANT: no process spends of a budget what it has not 
 no charge is larger than what was reserved for it, as long as a cloud reports no more tokens than a
 request can have.
 
-Knows no agreement, no settlement, no database but its file of identifiers: routes are decided and
+Knows no agreement, no settlement, no database but its resource index: routes are decided and
 refusals worded before they come here.
 """

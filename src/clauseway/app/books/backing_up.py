@@ -275,7 +275,7 @@ def _copy_file(lake: Lake, file: LakeFile, copier: _Copier) -> LakeFault | None:
 
 
 def _copy_journals(home: Home, copier: _Copier) -> tuple[BackedUpJournal, ...]:
-    """Copy the home's journals, and the identifiers beside them.
+    """Copy the home's journals, and the resource index beside them.
 
     The identifiers last: one that is marked as metered there may then lack its usage, which came
     after the moment, but none is metered twice.

@@ -35,7 +35,7 @@ _LIST: Final = msgspec.json.Decoder(ListQuery)
 
 
 def index_of(home: Home) -> Path:
-    """Return the file of identifiers: it stays where the first worker's journal is."""
+    """Return the file of the resource index: it stays where the first worker's journal is."""
     return home.gateway_journal(0) / INDEX_FILE
 
 

@@ -4,7 +4,7 @@ The parent opens the port once for each worker (SO_REUSEPORT), so that the kerne
 over them, and keeps the sockets open: what comes while a worker is replaced waits for the next one.
 Each process writes a journal of its own, because a journal has one writer; what a worker that died
 left open there is ended by the process that is started in its place. Workers share the plan, the
-file of identifiers and the lease server.
+file of the resource index and the lease server.
 """
 
 import socket
@@ -194,7 +194,7 @@ class Gateways:
 
     @property
     def _index(self) -> Path:
-        """Return the file of identifiers, which all workers share."""
+        """Return the file of the resource index, which all workers share."""
         return index_of(self._home)
 
     def _free_journal(self) -> Path:

@@ -1,11 +1,10 @@
 """Lists of what a project made on several accounts, as one list: the newest first, page by page.
 
-The file of identifiers says what there is and in which order; the accounts say what each of it is.
-Where homes share a database, the identifiers of all of them are listed, as it knows them.
-Each is asked for the page of its own list that should hold its part; what that page does not hold
-(others use the account too) is asked for by name. Identifiers that an account does not know any
-more are forgotten. Where an account does not answer, there is no list: a part of it would look like
-the whole.
+The resource index says which resources there are, and in which order; where homes share a database,
+the shared index does. The accounts say what each resource is. Each account is asked for the page of
+its own list that should hold its part; resources that the page lacks (others use the account too)
+are asked for by name. Identifiers that an account no longer knows are forgotten. Where an account
+does not answer, there is no list: a part of the list would look like the whole.
 """
 
 import asyncio

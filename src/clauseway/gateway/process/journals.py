@@ -28,7 +28,7 @@ SpoolFactory = Callable[..., SpoolWriter]
 
 
 class OpenedJournal(NamedTuple):
-    """A journal that is written, the start that writes it, and the identifiers beside it.
+    """A journal that is written, the start that writes it, and the resource index beside it.
 
     `ending` reads what dead processes left in it and ends that, in steps; to be gone through once.
     """
@@ -65,7 +65,7 @@ def open_journal(
     spool_factory: SpoolFactory = SpoolWriter,
     announcing: Announcing | None = None,
 ) -> OpenedJournal:
-    """Open a journal to write in it. `index` is the file of identifiers, by default one beside it.
+    """Open a journal to write in it. `index` is the file of the resource index, by default one beside it.
     `announcing` has copied what is added to it. Raises OSError."""
     boot = secrets.randbits(_UINT63)
     spool = spool_factory(directory, loop, boot=boot)

@@ -85,11 +85,11 @@ class Holds:
             if reservation.outlives_process:
                 # This process's slices have paid the charge. If the lease server made a hold of it
                 # all the same, that hold ends with no charge.
-                self._resource_index.hold_ended(identifier, 0)
+                self._resource_index.mark_hold_ended(identifier, 0)
             return True
         if not self._resource_index.is_held(identifier):
             return False
-        self._resource_index.hold_ended(identifier, charged)
+        self._resource_index.mark_hold_ended(identifier, charged)
         return True
 
     def drop(self, identifier: str) -> None:
@@ -167,7 +167,7 @@ class Holds:
         if await self._allowances.transfer(
             slices, reservation.picodollars, _holder(identifier), int(time())
         ):
-            self._resource_index.hold_kept(identifier)
+            self._resource_index.mark_hold_kept(identifier)
         else:
             self._reservations[identifier] = reservation
 
@@ -182,7 +182,7 @@ class Holds:
             return is_heard
         is_heard = await self._allowances.hold(hold.budgets, hold.picodollars, holder, int(time()))
         if is_heard:
-            self._resource_index.hold_kept(hold.identifier)
+            self._resource_index.mark_hold_kept(hold.identifier)
         return is_heard
 
 

@@ -101,7 +101,7 @@ class InFlight:
         return self._uses.get(label)
 
     def leave_key(self, use: Use) -> None:
-        """The connection is gone, or has another key now."""
+        """Note that the connection is gone, or has another key now."""
         use.connections -= 1
         self._forget(use)
 

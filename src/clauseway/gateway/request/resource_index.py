@@ -86,8 +86,8 @@ COLUMNS = (
     "identifier, organisation, project, key_id, seller, segment, deployment, model, endpoint, body_bytes, created_ns, "
     "pending"
 )
-# The first project owns an identifier: a cloud that issues it twice moves nothing from one project
-# to another.
+# The first project owns an identifier: if a cloud issues it twice, no resource moves to another
+# project.
 _INSERT = f"INSERT INTO issued ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _INSERT_CONTENTS = (
     "INSERT INTO contents (identifier, purpose, contents) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -108,7 +108,7 @@ _OPEN_HOLDS = (
 _KEEP_HOLD = "UPDATE held SET kept = 1 WHERE identifier = ?"
 _END_HOLD = "UPDATE held SET charged = ? WHERE identifier = ? AND charged < 0"
 _FORGET_HOLD = "DELETE FROM held WHERE identifier = ?"
-# Its usage was recorded, and what it came to was not written any more: it counts as the whole.
+# The process died after it recorded the usage and before it wrote the charge: the whole hold counts.
 _END_LOST_HOLDS = (
     "UPDATE held SET charged = picodollars WHERE charged < 0 "
     "AND identifier NOT IN (SELECT identifier FROM issued WHERE pending > 0)"
@@ -121,7 +121,7 @@ _MARK_METERED = (
     f"UPDATE issued SET pending = {_METERED}, claimed = '' "
     f"WHERE identifier = ? AND pending = {_CLAIMED}"
 )
-# A claim that was made since then is another process's.
+# A claim that was made since then belongs to another process.
 _RESOLVE = (
     "UPDATE issued SET pending = ?, claimed = '' "
     f"WHERE identifier = ? AND pending = {_CLAIMED} AND claimed IN (?, ?)"
@@ -259,7 +259,7 @@ class ResourceIndex:
         return row[0] if row is not None else b""
 
     def is_held(self, identifier: str) -> bool:
-        """Return whether something is reserved for it that lasts."""
+        """Return whether there is a hold for a resource."""
         return (
             self._reading.execute(
                 "SELECT 1 FROM held WHERE identifier = ?", (identifier,)
@@ -268,12 +268,12 @@ class ResourceIndex:
         )
 
     def open_holds(self, count: int) -> list[Hold]:
-        """Return some holds of which the lease server has to hear."""
+        """Return some holds that are to be reported to the lease server."""
         rows = self._reading.execute(_OPEN_HOLDS, (count,))
         return [Hold(row[0], tuple(row[1].split("\n")), *row[2:]) for row in rows]
 
     def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
-        """Where something of one kind lies that a project made."""
+        """Return the deployments on which resources of one kind lie that a project made."""
         rows = self._reading.execute(
             "SELECT DISTINCT deployment FROM issued WHERE organisation = ? AND project = ? AND endpoint = ?",
             (buyer.organisation, buyer.project, endpoint),
@@ -301,8 +301,8 @@ class ResourceIndex:
         return [ListedResource(*row) for row in rows]
 
     def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[IndexedResource]:
-        """Some of those whose usage is still to come, oldest first, from the one after (created_ns,
-        identifier)."""
+        """Return the oldest pending resources that nobody has claimed, at most `count`, behind a
+        place (created_ns, identifier)."""
         rows = self._reading.execute(
             f"SELECT {COLUMNS} FROM issued WHERE pending = {_PENDING} AND (created_ns, identifier) > (?, ?) "
             "ORDER BY created_ns, identifier LIMIT ?",
@@ -311,8 +311,8 @@ class ResourceIndex:
         return [resource_in_row(row) for row in rows]
 
     def claims(self) -> dict[str, str]:
-        """Claimed by those who record in this journal and not yet metered: identifier → the
-        request that claimed it. Claims of an earlier version name no journal."""
+        """Return the claims, not yet metered, of processes that record in this journal: identifier
+        → the request that claimed it. Claims of an earlier version name no journal."""
         claims = {}
         for identifier, claimed in self._reading.execute(
             f"SELECT identifier, claimed FROM issued WHERE pending = {_CLAIMED}"
@@ -323,7 +323,7 @@ class ResourceIndex:
         return claims
 
     def still_pending(self, identifiers: Sequence[str]) -> set[str]:
-        """Return those whose end nobody has metered."""
+        """Return those of the resources whose end has not been metered."""
         rows = self._reading.execute(
             f"SELECT identifier FROM issued WHERE pending != {_METERED} "
             f"AND identifier IN ({_marks(identifiers)})",
@@ -332,7 +332,7 @@ class ResourceIndex:
         return {row[0] for row in rows}
 
     def remember(self, resources: Iterable[IndexedResource]) -> None:
-        """Remember, as long as there is room, resources that other homes issued."""
+        """Remember resources of other homes, as long as there is room."""
         for resource in resources:
             if self.find(resource.identifier) is None:
                 self._remember(resource)
@@ -381,26 +381,26 @@ class ResourceIndex:
             self._queue.put(_Change([*steps, (_INSERT, row)], report_now))
 
     def claim(self, identifier: str, request: str, report: OnWritten) -> None:
-        """Let one request meter what a pending answer used; `report` hears True where it is this
-        one."""
+        """Claim the end of a pending resource for one request, which meters its usage; `report`
+        hears False if another request has claimed it."""
         self._no_longer_pending(identifier)
         claimed = f"{request} {self._journal}".rstrip()
         self._queue.put(_Change([(_CLAIM, (claimed, identifier))], report))
 
     def mark_metered(self, identifier: str) -> None:
-        """The usage that was claimed is recorded."""
+        """Note that the usage of a claimed resource is recorded."""
         self._queue.put(_Change([(_MARK_METERED, (identifier,))]))
 
-    def hold_kept(self, identifier: str) -> None:
-        """It has leases of its own."""
+    def mark_hold_kept(self, identifier: str) -> None:
+        """Note that a hold has leases of its own."""
         self._queue.put(_Change([(_KEEP_HOLD, (identifier,))]))
 
-    def hold_ended(self, identifier: str, charged: int) -> None:
+    def mark_hold_ended(self, identifier: str, charged: int) -> None:
         """Note the final charge of a hold."""
         self._queue.put(_Change([(_END_HOLD, (charged, identifier))]))
 
     def forget_hold(self, identifier: str) -> None:
-        """Nothing is reserved for it any more, and the lease server knows."""
+        """Forget a hold that has ended, once the lease server knows."""
         self._queue.put(_Change([(_FORGET_HOLD, (identifier,))]))
 
     def forget(self, identifier: str, report: OnWritten) -> None:
@@ -412,9 +412,9 @@ class ResourceIndex:
         self._queue.put(_Change([*steps, (_FORGET, (identifier,))], self._announced(report)))
 
     def resolve(self, claims: Mapping[str, str], recorded: Collection[str]) -> None:
-        """Decide the `claims` of a process that died: what was claimed by one of the `recorded`
-        requests of the journal is metered, the rest is pending again. Then end the holds whose
-        charge it did not write any more. Tried again where it cannot be written."""
+        """Decide the `claims` of a process that died: a resource that one of the `recorded` requests
+        of the journal claimed is metered, any other is pending again. Then end the holds whose
+        charge the process did not write any more. Try again where the file cannot be written."""
         steps: list[tuple[str, Sequence[object]]] = [
             (_RESOLVE, (_METERED if request in recorded else _PENDING, identifier, *names))
             for identifier, request in claims.items()
@@ -433,14 +433,14 @@ class ResourceIndex:
         self._queue.put(change)
 
     def flush(self) -> None:
-        """Wait until everything asked for is on the disk; waiting callers hear of it on the loop's
-        next turn."""
+        """Wait until every change is on the disk. Its reports are called on the loop's next
+        turn."""
         written = threading.Event()
         self._queue.put(written)
         written.wait()
 
     def close(self) -> None:
-        """Close both connections, once everything asked for is written."""
+        """Write every change, then close both connections."""
         self._queue.put(None)
         self._thread.join()
         self._reading.close()
@@ -471,7 +471,7 @@ class ResourceIndex:
             self._remembered[identifier] = msgspec.structs.replace(former, pending=False)
 
     def _write(self) -> None:
-        """The thread: one commit for all that came while the last one was written."""
+        """Write changes, in the thread: one commit for all that came during the last commit."""
         ended = False
         while not ended:
             taken = [self._queue.get()]

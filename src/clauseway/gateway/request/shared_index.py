@@ -12,7 +12,8 @@ deny no identifier that they do not find.
     POST /issued/deployments  `ListQuery`, answered by a list of names
     POST /issued/made         `ListQuery`, answered by a list of `IndexedResource`
 
-The answer is null while a home is silent: that home may have issued the identifier.
+The answer is null while a home is silent: that home may have issued the identifier. After an
+upgrade, the process that runs the home may be of the former version, so the paths keep their names.
 """
 
 from asyncio import AbstractEventLoop, Task, sleep
@@ -171,7 +172,7 @@ class SharedIndex:
 
 
 def _decoded(decoder: msgspec.json.Decoder[_Decoded], answer: bytes) -> _Decoded:
-    """Raises OSError where the answer cannot be read, or is that nobody knows."""
+    """Return the decoded answer. Raise OSError where it cannot be read, or is null."""
     try:
         return decoder.decode(answer)
     except msgspec.DecodeError as error:
