@@ -346,39 +346,28 @@ class ResourceIndex:
             former = self.find(resource.identifier)
             if former is None:
                 self._remember(resource)
-            steps: list[tuple[str, Sequence[object]]] = []
-            if resource.purpose and (former is None or former.buyer == resource.buyer):
-                values = (resource.identifier, resource.purpose, resource.contents)
-                steps.append((_INSERT_CONTENTS, values))
-            if resource.hold is not None:
-                hold = resource.hold
-                about = (
-                    resource.identifier,
-                    "\n".join(hold.budgets),
-                    hold.picodollars,
-                    hold.created_ns,
-                )
-                steps.append((_INSERT_HOLD, about))
-            if self._announcing is not None:
-                steps.append((_SHARE, (resource.identifier, 0)))
-            report_now = report if resource is resources[-1] else None
-            buyer = resource.buyer
-            row = (
-                resource.identifier,
-                buyer.organisation,
-                buyer.project,
-                buyer.key_id,
-                buyer.seller,
-                buyer.segment,
-                resource.deployment,
-                resource.model,
-                resource.endpoint,
-                resource.body_bytes,
-                resource.created_ns,
-                int(resource.pending),
-            )
             # One commit: a hold without its row would look like one whose process died.
-            self._queue.put(_Change([*steps, (_INSERT, row)], report_now))
+            steps = self._steps_to_add(resource, former)
+            self._queue.put(_Change(steps, report if resource is resources[-1] else None))
+
+    def _steps_to_add(
+        self, resource: IndexedResource, former: IndexedResource | None
+    ) -> list[tuple[str, Sequence[object]]]:
+        """Return the statements that write a resource; `former` is its row, if there is one."""
+        steps: list[tuple[str, Sequence[object]]] = []
+        if resource.purpose and (former is None or former.buyer == resource.buyer):
+            contents = resource.identifier, resource.purpose, resource.contents
+            steps.append((_INSERT_CONTENTS, contents))
+        hold = resource.hold
+        if hold is not None:
+            budgets = "\n".join(hold.budgets)
+            held = resource.identifier, budgets, hold.picodollars, hold.created_ns
+            steps.append((_INSERT_HOLD, held))
+        if self._announcing is not None:
+            steps.append((_SHARE, (resource.identifier, 0)))
+        # The row comes last: the report tells whether it was new.
+        steps.append((_INSERT, _row_of(resource)))
+        return steps
 
     def claim(self, identifier: str, request: str, report: OnWritten) -> None:
         """Claim the end of a pending resource for one request, which meters its usage; `report`
@@ -514,6 +503,25 @@ def open_index(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.executescript(_SCHEMA)
     return connection
+
+
+def _row_of(resource: IndexedResource) -> Sequence[object]:
+    """Return the values of `COLUMNS` of a resource."""
+    buyer = resource.buyer
+    return (
+        resource.identifier,
+        buyer.organisation,
+        buyer.project,
+        buyer.key_id,
+        buyer.seller,
+        buyer.segment,
+        resource.deployment,
+        resource.model,
+        resource.endpoint,
+        resource.body_bytes,
+        resource.created_ns,
+        int(resource.pending),
+    )
 
 
 def resource_in_row(
