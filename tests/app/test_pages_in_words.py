@@ -54,6 +54,11 @@ DECIDED = (
     *("--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws"),
     *("--as-of", "2026-03-15", "--known-at", "2026-06-01", "--suppose", "milestone=2026-03-01"),
 )
+# What the engineer's screen shows beside the night's requests.
+GIVEN_TO_CUSTOMERS = (
+    "budget set --organisation openai-customer --project night --cloud aws --amount 100",
+    "key create --organisation openai-customer --project night --seller openai --expires 2027-01-01",
+)
 # What each form's answer says, where it could be read.
 ANSWERED = {
     "/finance/bill": "does not agree",
@@ -173,6 +178,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         address, home = re.search(r"Open (http://\S+)/", printed), re.search(r"data is in (\S+):", printed)
         assert address is not None, printed
         assert home is not None, printed
+        for command in GIVEN_TO_CUSTOMERS:
+            done = run(*command.split(), home=Path(home[1]))
+            assert done.returncode == 0, done.stderr
         yield Night(address[1], Home(Path(home[1])))
         up.send_signal(signal.SIGINT)
 

@@ -1,6 +1,7 @@
 """The engineer's screen: what the gateways tell of themselves at their control sockets, and the keys
 and budgets of the home. And one request's path, as the gateway or the journal knows it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -45,6 +46,8 @@ _SHOWN = 20
 # The end of a file of refused requests: a line has some kilobytes at most.
 _TAIL_BYTES = 256 * 1024
 _USD = Decimal(10) ** -12
+# A project as commands take it: `project acme/search`.
+_PROJECT = re.compile(r"^project ([^/]+)/(\S+)")
 _FAILED, _SERVER_FAILED = 400, 500
 # Long enough before a key expires to give everybody who uses it another secret.
 _SOON_DAYS = 30
@@ -245,7 +248,7 @@ def engineer_page(
     return EngineerContext(
         title=title_of(opened),
         down=down,
-        strip=tuple(_strip(now, rate, spent_today, budgets)) if glance else (),
+        strip=tuple(_strip(words, now, rate, spent_today, budgets)) if glance else (),
         deployments=tuple(_deployments(words, cited, now)),
         refusals=tuple(
             (REFUSED_AS.get(code, code.replace("_", " ")), f"{count:,}")
@@ -259,7 +262,7 @@ def engineer_page(
             for key in sorted(list_keys(home), key=_expiry)
             if key.expires and key.state != "revoked"
         ),
-        budgets=tuple(map(_budget, budgets)),
+        budgets=tuple(_budget(words, budget) for budget in budgets),
         gateway_url=gateway_url,
         snippets=snippets,
         alerts=alerts,
@@ -270,7 +273,11 @@ def engineer_page(
 
 
 def _strip(
-    glance: Glance, rate: RequestRate, today: Spend, budgets: Sequence[ListedBudget]
+    words: Wording,
+    glance: Glance,
+    rate: RequestRate,
+    today: Spend,
+    budgets: Sequence[ListedBudget],
 ) -> Iterator[Tile]:
     ended = sum(glance.statuses.values())
     failed = sum(
@@ -287,7 +294,8 @@ def _strip(
     )
     yield Tile(label="spent today", value=f"{today.usd:,.2f} USD", note=_spend_note(today))
     # Budgets of a day, a month and in all do not add up: the one that is nearest its end is shown.
-    fullest = max(map(_budget, budgets), key=lambda budget: budget.percent, default=None)
+    shown = [_budget(words, budget) for budget in budgets]
+    fullest = max(shown, key=lambda budget: budget.percent, default=None)
     yield Tile(
         label="fullest budget",
         value=f"{fullest.percent} %" if fullest else "–",
@@ -467,11 +475,11 @@ def distance_in_words(days: int) -> str:
     return f"in {counted}" if days > 0 else f"{counted} ago"
 
 
-def _budget(budget: ListedBudget) -> BudgetShown:
+def _budget(words: Wording, budget: ListedBudget) -> BudgetShown:
     left = budget.amount - budget.spent - budget.leased
     percent = _percent(budget.spent, budget.amount)
     return BudgetShown(
-        whose=budget.whose,
+        whose=words.spelt(_PROJECT.sub(r"project \2 of \1", budget.whose)),
         period=budget.period,
         spent=f"{budget.spent:,.2f}",
         leased=f"{budget.leased:,.2f}" if budget.leased else "",
