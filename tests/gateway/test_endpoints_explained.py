@@ -1,5 +1,7 @@
 """Every answer says where it came from and why; a request can be asked about, by whoever may know."""
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from clauseway.app.reports.one_request import one_request
 from clauseway.cli import run
 from clauseway.values import InvalidInput
 
-RIVAL, AUDITOR = "sk-test-rival", "sk-test-auditor"
+RIVAL, AUDITOR, ADMIN = "sk-test-rival", "sk-test-auditor", "sk-test-admin"
 NOBODY = "req_" + "0" * 32
 
 
@@ -27,7 +29,8 @@ def started_rig(home: Path) -> Iterator[Rig]:
         started.cloud("openai", well)
         rival = msgspec.structs.replace(key(RIVAL, "openai"), organisation="rival")
         auditor = msgspec.structs.replace(key(AUDITOR, "openai"), role="auditor")
-        keys = (key(SECRET, "openai"), key(OTHER_SECRET, "microsoft"), rival, auditor)
+        admin = msgspec.structs.replace(key(ADMIN, "openai"), role="admin")
+        keys = (key(SECRET, "openai"), key(OTHER_SECRET, "microsoft"), rival, auditor, admin)
         started.start(started.plan(keys=keys))
         yield started
 
@@ -117,6 +120,42 @@ def test_only_ones_own_project_and_its_auditor_may_know(rig: Rig) -> None:
     assert nobody.status_code == 404
     assert f"clauseway usage request {NOBODY}" in nobody.json()["error"]["message"]
     assert httpx.get(f"{rig.url}/clauseway/v1/requests/{NOBODY}").status_code == 401
+
+
+# What any key reads: about its own project, at no cloud.
+READ = ("/clauseway/v1/", "/models")
+OPEN = ("/healthz", "/readyz")
+GATEWAY = Path(__file__).parents[2] / "docs/openapi/gateway.json"
+OPERATIONS = [
+    (method.upper(), re.sub(r"\{\w+\}", "resp_1", path))
+    for path, methods in json.loads(GATEWAY.read_text())["paths"].items()
+    for method in methods
+    if method in ("get", "post", "delete", "patch", "put") and path not in OPEN
+]
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_what_the_role_of_a_key_may_ask(rig: Rig, method: str, path: str) -> None:
+    """A member and an admin ask everything and read; an auditor reads, and asks nothing, stored answers neither."""
+    refused = {}
+    for name, secret in (("member", SECRET), ("admin", ADMIN), ("auditor", AUDITOR)):
+        content = None if method == "GET" else b"{}"
+        answer = httpx.request(
+            method, rig.url + path, headers={"authorization": f"Bearer {secret}"}, content=content, timeout=30
+        )
+        refused[name] = answer.status_code == 403 and "role_not_permitted" in answer.text
+    reads = method == "GET" and any(part in path for part in READ)
+    assert refused == {"member": False, "admin": False, "auditor": not reads}
+
+
+def test_an_auditor_opens_no_session(rig: Rig) -> None:
+    answer = rig.exchange(
+        f"GET /v1/responses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {AUDITOR}\r\nconnection: upgrade\r\n"
+        "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        "\r\n".encode()
+    )
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"role_not_permitted" in answer
 
 
 # -- the latest requests of a project, and what it may still ask

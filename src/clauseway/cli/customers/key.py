@@ -42,7 +42,7 @@ def create(
     role: Annotated[
         str,
         typer.Option(
-            help="member asks models; auditor reads what its project asked; admin does both."
+            help="member and admin ask models, and read what their project asked; auditor only reads."
         ),
     ] = "member",
     expires: Annotated[

@@ -221,8 +221,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     stored nowhere.
 
     `policy`, `limits` and `budgets` are indices into the plan's; all limits and budgets named must
-    hold. `role` is `member` (asks models), `auditor` (reads what its project asked, asks nothing)
-    or `admin` (both).
+    hold. `role` is `member` or `admin` (asks models, and reads what its project asked) or `auditor`
+    (reads that, and asks nothing).
     """
 
     digest: str
