@@ -138,3 +138,9 @@ def test_a_home_that_had_the_file_alone_takes_it_over_and_says_so(
     assert answer("party", "key", "list", home=home.root) == {"openai": [theirs]}
     (row,) = answer("audit", "log", "--kind", "party-key", home=home.root)
     assert row["why"] == "taken over from party-keys.json"
+
+
+def test_a_home_that_trusts_no_key_says_so(tmp_path: Path) -> None:
+    home = settled_book.make(tmp_path / "home")
+    done = run("party", "key", "list", home=home.root)
+    assert (done.returncode, done.stdout) == (0, "No party's key is trusted here.\n")

@@ -125,13 +125,15 @@ def list_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
     All of them:
       clauseway party key list
     """
-    trusted = trusted_keys(home_at(home))
+    trusted, ended_keys = trusted_keys(home_at(home)), withdrawals(home_at(home)).values()
 
     def show() -> None:
+        if not trusted and not ended_keys:
+            console().print("No party's key is trusted here.")
         for party, keys in sorted(trusted.items()):
             for public in keys:
                 console().print(f"{party}  {public}  {fingerprint(public)}", soft_wrap=True)
-        for ended in withdrawals(home_at(home)).values():
+        for ended in ended_keys:
             text = f"{ended.party}  {ended.public}  {ended.fingerprint}  {withdrawal_text(ended)}"
             console().print(text, soft_wrap=True, style="red")
 
