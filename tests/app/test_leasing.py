@@ -640,3 +640,36 @@ def test_bad_calls_are_refused_and_the_next_is_answered(home: Home) -> None:
 
     with lease_server(home):
         asyncio.run(calls())
+
+
+def test_why_calls_fail_is_told_once_until_one_is_answered_again(
+    home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A database that is away would fill the standard error of `serve`."""
+    away: list[Exception] = []
+
+    def answer(_: bytes) -> bytes:
+        if away:
+            raise away[0]
+        return b"{}"
+
+    async def status() -> bytes:
+        """The first line of the answer; empty where the connection is closed without any."""
+        reader, writer = await asyncio.open_unix_connection(home.lease_socket)
+        writer.write(b"POST /counts HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
+        line = await reader.readline()
+        writer.close()
+        return line
+
+    with lease_server(home, {"/counts": answer}):
+        told = []
+        for error in (OSError("the line is cut\nat 10.0.0.9"), OSError("the line is cut"), None, OSError("again")):
+            away[:] = [] if error is None else [error]
+            assert asyncio.run(status()) == (b"" if error else b"HTTP/1.1 200 OK\r\n")
+            told.append(capfd.readouterr().err)
+    assert told == [
+        "A question of a gateway was not answered: OSError: the line is cut\n",
+        "",
+        "",
+        "A question of a gateway was not answered: OSError: again\n",
+    ]
