@@ -82,7 +82,7 @@ NAMES = "|".join(
 )
 # What a person should not have to read, and how it looks.
 RAW = {
-    "a party or a cloud by its identifier": rf"(?<![\w.:/-])(?:{NAMES})(?![\w:/-]|\.\w)",
+    "a party or a cloud by its identifier": rf"(?<![\w.:/-])(?:{NAMES})(?![\w/-]|[.:]\w)",
     "names with signs between them": r"(?<![\w.])[a-z][\w-]*[:/][a-z][\w-]*(?:[:/][\w.-]+)*",
     "an instant as a file writes it": r"\b\d{4}-\d\d-\d\dT\d\d",
     "a day as a file writes it": r"(?<![\w=/-])\d{4}-\d\d-\d\d(?![\w-])",

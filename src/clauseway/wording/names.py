@@ -85,7 +85,7 @@ class Wording(msgspec.Struct, frozen=True):
             return text
         identifiers = "|".join(map(re.escape, sorted(self.spelled, reverse=True)))
         # Not within a longer identifier: `A1.share-microsoft-openai`.
-        alone = rf"(?<![\w.:/-])(?:{identifiers})(?![\w:/-]|\.\w)"
+        alone = rf"(?<![\w.:/-])(?:{identifiers})(?![\w/-]|[.:]\w)"
         return re.sub(alone, lambda named: self.name(named[0]), text)
 
     def names(self, identifiers: Iterable[str], conjunction: str = "and") -> str:
