@@ -62,7 +62,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         others: Mapping[str, AnswerQuestion],
     ) -> None:
         self.leases, self.shares, self.dead, self.others = leases, shares, dead, others
-        self.told: type[BaseException] | None = None  # the last failure, until a call succeeds
+        self.reported: type[BaseException] | None = None  # the last failure, until a call succeeds
         super().__init__(str(path), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -70,14 +70,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         finds its connection closed, and asks again."""
         error = sys.exception()
         assert error is not None, "it is called for one"
-        if type(error) is not self.told:
+        if type(error) is not self.reported:
             first_line = str(error).partition("\n")[0]
             print(
                 f"A question of a gateway was not answered: {type(error).__name__}: {first_line}",
                 file=sys.stderr,
                 flush=True,
             )
-        self.told = type(error)
+        self.reported = type(error)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -102,7 +102,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except NOT_JSON as error:
             self._answer(400, msgspec.json.encode({"error": {"message": str(error)}}))
             return
-        self.server.told = None
+        self.server.reported = None
         self._answer(200, answered)
 
     def _lease(self, body: bytes) -> bytes:
