@@ -30,12 +30,12 @@ models = {{"gpt-5.5" = "m"}}
 """
 NO_DEPLOYMENT = "On AWS Amazon may sell gpt-5.5, but no deployment of it there is sold by Amazon."
 BY_GRANT = (
-    "Amazon may not sell gpt-5.5 on Azure, Google Cloud, OCI or openai-own (conditional by "
+    "Amazon may not sell gpt-5.5 on Azure, Google Cloud, OCI or OpenAI-own (conditional by "
     "A5.ends-exclusive-sale, A5.md:39): Microsoft's exclusive right to sell OpenAI's models ends. Others sell by "
     "OpenAI's grant. OpenAI must grant it to Amazon; no grant is recorded."
 )
 BY_SALE = (
-    "Amazon may not sell gpt-5.5 on AWS, Azure, Google Cloud, OCI or openai-own (forbidden by A1.sale, A1.md:92): "
+    "Amazon may not sell gpt-5.5 on AWS, Azure, Google Cloud, OCI or OpenAI-own (forbidden by A1.sale, A1.md:92): "
     "Beside OpenAI, Microsoft is the only seller of OpenAI models, in every customer segment."
 )
 # day, seller: all that is said to a key which asks for no cloud, or how it begins
@@ -98,7 +98,7 @@ def test_on_the_screen_a_clause_stands_once_for_each_seller_with_its_place_in_th
         (
             "conditional",
             "A5.ends-exclusive-sale",
-            ("Amazon: gpt-5.5 on Azure, Google Cloud, OCI or openai-own",),
+            ("Amazon: gpt-5.5 on Azure, Google Cloud, OCI or OpenAI-own",),
         )
     ]
 

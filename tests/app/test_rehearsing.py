@@ -296,10 +296,10 @@ def test_the_screen_tells_of_a_draft_what_the_command_does(home: Home, screen: T
     found = rehearsed(home, text(ONLY_AZURE, TEN_PERCENT))
     for said in (
         f"{found.requests} recorded requests, {found.unchanged} of them as before",
-        "2 of gpt-5.4 on AWS us-east-2, sold by OpenAI to any, from 2026-04-28 to 2026-05-06: 244 USD",
+        "2 of gpt-5.4 on AWS us-east-2, sold by OpenAI to any, from 28 April 2026 to 6 May 2026: 244 USD",
         "as it is: permitted by A5.any-cloud",
         "under the draft: forbidden by A6.api (draft.md:15); permitted on Azure",
-        "2026-05 OpenAI pays Microsoft 68.80 34.40 -34.40",
+        "May 2026 OpenAI pays Microsoft 68.80 34.40 -34.40",
         "OpenAI gains 44.40 USD",
         "OpenAI may no longer serve",
     ):
