@@ -28,7 +28,6 @@ from clauseway.app.drafting.drafts import (
 from clauseway.app.drafting.litellm_models import ModelEntry, NotCarried, VendorAccount, account_of
 from clauseway.app.drafting.litellm_settings import CarriedSettings, carried_settings
 from clauseway.app.drafting.vendors import OPENAI
-from clauseway.app.opening.called_addresses import is_readable
 from clauseway.app.opening.configuration import checked
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, documents_of
@@ -42,6 +41,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions import Outcome
 from clauseway.exchange.litellm import LitellmFile, LitellmModel, read_litellm
 from clauseway.gateway.credentials.source import missing_extra
+from clauseway.gateway.transport.called_addresses import is_readable
 from clauseway.metering import Unit
 from clauseway.pricing import PriceEntry, PriceTable, Sale
 from clauseway.values import InvalidInput, KnownAt, Problem

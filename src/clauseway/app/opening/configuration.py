@@ -30,12 +30,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from clauseway.app.opening.called_addresses import (
-    Called,
-    address_flaw,
-    host_of,
-    metadata_flaw,
-)
 from clauseway.app.opening.offerings import shipped_models, shipped_products
 from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
@@ -52,6 +46,12 @@ from clauseway.gateway.plan.settings import (
     Telemetry,
     TlsSettings,
     flaw_of_header,
+)
+from clauseway.gateway.transport.called_addresses import (
+    Called,
+    address_flaw,
+    host_of,
+    metadata_flaw,
 )
 from clauseway.gateway.transport.metadata_addresses import is_loopback
 from clauseway.spool.copies import parse_address, read_secret

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from clauseway.app.opening.called_addresses import Called, address_flaw
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
 from clauseway.files import PRIVATE, write_whole
+from clauseway.gateway.transport.called_addresses import Called, address_flaw
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.file_list import LakeFile, every_file

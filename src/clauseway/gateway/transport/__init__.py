@@ -2,7 +2,9 @@
 
     listener     where clients come in; listening: ports that are taken at once or not at all
     upstream     one connection to a cloud, and the pool of idle ones; upstream_endpoints: one per
-                 address; metadata_addresses: those that are never called
+                 address
+    called_addresses  the judge of addresses that an operator writes; metadata_addresses: those
+                 that are never called
     tls          certificates, read again as they change
     timers       one lazy wheel for all deadlines
     siblings     questions to the other workers at the port
