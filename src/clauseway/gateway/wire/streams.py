@@ -33,7 +33,10 @@ DONE = b"data: [DONE]\n\n"
 # colon: servers write JSON in their own ways. Quotes in a text are escaped, so no text looks like a member.
 _NAME = b'"usage"'
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_FINISH_NAME = b'"finish_reason"'
+# As most servers write it.
+_NULL_FINISH, _TOLD_FINISH = _FINISH_NAME + b":null", _FINISH_NAME + b':"'
+_FINISH = re.compile(_FINISH_NAME + rb'\s*:\s*"')
 # As most servers write it: one brace, then the empty line, so it is of the chunk itself.
 _END = b"}\n\n"
 _LAST_NULL_USAGE = b',"usage":null' + _END
@@ -174,7 +177,7 @@ class EventStream:
     def _passed(self, block: bytes) -> bytes:
         block = self._without_done(block)
         block = self._without_usage(block) if self._strip else self._noting_usage(block)
-        if not self._finished and _FINISH.search(block) is not None:
+        if not self._finished and _has_finish_reason(block):
             self._finished = True
         if block.find(_ERROR) >= 0:
             block = self._noting_error(block)
@@ -232,14 +235,12 @@ class EventStream:
         block = block.replace(_LAST_NULL_USAGE, _END)
         if block.find(_NAME) < 0:
             return block
-        block = _NULL_USAGE.sub(b"", block)
-        at = block.find(_NAME)
-        if at < 0:
-            return block
         # Most blocks name it only in their last event: those before are not looked at.
-        begin = _begin_of(block, at)
-        events = [self._event_without_usage(event) for event in events_in(block[begin:])]
-        return block[:begin] + b"".join(events)
+        begin = _begin_of(block, block.find(_NAME))
+        named = _NULL_USAGE.sub(b"", block[begin:])
+        if named.find(_NAME) >= 0:
+            named = b"".join([self._event_without_usage(event) for event in events_in(named)])
+        return block[:begin] + named
 
     def _event_without_usage(self, event: bytes) -> bytes:
         """The event as it is, without a usage that is null, or nothing where it was sent for the
@@ -299,6 +300,14 @@ def _begin_of(block: bytes, at: int) -> int:
     """Return where the event begins in which `at` lies, or one before it."""
     before = block.rfind(b"\n\n", 0, at)
     return before + 2 if before >= 0 else 0
+
+
+def _has_finish_reason(block: bytes) -> bool:
+    """Return whether a finish reason stands in a block."""
+    # Nearly every event says that it is null: to count is quicker than to look at each.
+    if block.count(_FINISH_NAME) == block.count(_NULL_FINISH):
+        return False
+    return block.find(_TOLD_FINISH) >= 0 or _FINISH.search(block) is not None
 
 
 def _is_json(data: bytes) -> bool:
