@@ -43,7 +43,8 @@ PICTURES = (
 )
 # What differs from run to run: points of time, durations, requests a second (a figure of its own), and digests.
 VARYING = re.compile(
-    r"^[\d,]+\.\d\s*$|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z|(≤ [\d,]+|< 1) ms|\b[0-9a-f]{12,}\b"
+    r"^[\d,]+\.\d\s*$|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z|\d+ [A-Z][a-z]+ \d{4}, \d{2}:\d{2}(:\d{2})? UTC"
+    r"|(≤ [\d,]+|< 1) ms|\b[0-9a-f]{12,}\b"
 )
 SIGNATURE, KEYWORD = b"\x89PNG\r\n\x1a\n", b"shown"
 

@@ -187,7 +187,7 @@ def test_a_full_file_takes_the_place_of_the_one_before(home: Home, monkeypatch: 
     assert sum(path.stat().st_size for path in home.logs.iterdir()) < 4 * 60_000
     latest = path_refused(home, open_agreement(), f"req_{7:016x}{1199:016x}")
     assert latest is not None
-    assert latest.whose == "acme/search"
+    assert latest.whose == "acme, project search"
 
 
 def test_a_file_that_cannot_be_opened_is_told_and_no_reason_to_serve_nothing(rig: Rig, home: Home) -> None:
