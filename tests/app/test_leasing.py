@@ -642,9 +642,7 @@ def test_bad_calls_are_refused_and_the_next_is_answered(home: Home) -> None:
         asyncio.run(calls())
 
 
-def test_why_calls_fail_is_told_once_until_one_is_answered_again(
-    home: Home, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_why_calls_fail_is_told_once_until_one_is_answered_again(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
     """A database that is away would fill the standard error of `serve`."""
     away: list[Exception] = []
 

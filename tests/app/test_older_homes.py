@@ -51,7 +51,7 @@ def version_of(home: Path) -> str:
     with closing(engine.raw_connection()) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT version_num FROM alembic_version")
-        [held] = cursor.fetchone()
+        [[held]] = cursor.fetchall()
     engine.dispose()
     return str(held)
 

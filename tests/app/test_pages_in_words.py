@@ -178,8 +178,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         address, home = re.search(r"Open (http://\S+)/", printed), re.search(r"data is in (\S+):", printed)
         assert address is not None, printed
         assert home is not None, printed
-        for command in GIVEN_TO_CUSTOMERS:
-            done = run(*command.split(), home=Path(home[1]))
+        for given in GIVEN_TO_CUSTOMERS:
+            done = run(*given.split(), home=Path(home[1]))
             assert done.returncode == 0, done.stderr
         yield Night(address[1], Home(Path(home[1])))
         up.send_signal(signal.SIGINT)
@@ -237,9 +237,7 @@ def test_the_walk_comes_to_every_page_and_each_form_is_answered(pages: dict[str,
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_says_in_words_what_it_shows(page: WebPage[PageSource], pages: dict[str, VisibleText]) -> None:
     raw = [
-        f"{address}: {problem}"
-        for address, read_there in of_kind(page, pages)
-        for problem in raw_in(read_there.texts)
+        f"{address}: {problem}" for address, read_there in of_kind(page, pages) for problem in raw_in(read_there.texts)
     ]
     assert raw == []
 

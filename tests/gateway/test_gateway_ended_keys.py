@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,7 +24,7 @@ class Gateway:
         self.rig, self.told = rig, folder / "revocations"
         self.told.touch()
 
-    def start(self, *arguments: str, **limits: float) -> None:
+    def start(self, *arguments: str, **limits: Any) -> None:
         plan = self.rig.plan(settings=Settings(limits=Limits(**limits)))
         self.rig.start(plan, "--revocations", str(self.told), *arguments)
 
