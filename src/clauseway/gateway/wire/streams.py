@@ -35,7 +35,7 @@ _NAME = b'"usage"'
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _FINISH_NAME = b'"finish_reason"'
 # As most servers write it.
-_NULL_FINISH, _TOLD_FINISH = _FINISH_NAME + b":null", _FINISH_NAME + b':"'
+_NULL_FINISH, _GIVEN_FINISH = _FINISH_NAME + b":null", _FINISH_NAME + b':"'
 _FINISH = re.compile(_FINISH_NAME + rb'\s*:\s*"')
 # As most servers write it: one brace, then the empty line, so it is of the chunk itself.
 _END = b"}\n\n"
@@ -307,7 +307,7 @@ def _has_finish_reason(block: bytes) -> bool:
     # Nearly every event says that it is null: to count is quicker than to look at each.
     if block.count(_FINISH_NAME) == block.count(_NULL_FINISH):
         return False
-    return block.find(_TOLD_FINISH) >= 0 or _FINISH.search(block) is not None
+    return block.find(_GIVEN_FINISH) >= 0 or _FINISH.search(block) is not None
 
 
 def _is_json(data: bytes) -> bool:
