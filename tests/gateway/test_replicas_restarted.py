@@ -1,53 +1,24 @@
 """Two replicas are restarted in turn, their streams under way: docs/operation.md, "Restarting machines in turn"."""
 
-import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pyarrow.parquet as pq
 import pytest
 from gateway_rig import (
-    DONE_EVENT,
     MESSAGES,
     PATIENCE_S,
-    USAGE_EVENT,
-    Connection,
-    Received,
     Rig,
-    content_events,
     eventually,
-    well,
 )
+from one_cloud import HaltingChat, sealed_records
 from replicas_rig import MODEL, Replica, replicas_of
 
 from clauseway.app.customers.keys import create_key
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Status
-
-
-class Halting:
-    """A cloud whose streams halt after their first words until they may go on."""
-
-    def __init__(self) -> None:
-        self.may_go_on = threading.Event()
-
-    async def __call__(self, connection: Connection, request: Received) -> None:
-        if not request.json.get("stream"):
-            await well(connection, request)
-            return
-        events = content_events(with_nulls=True)
-        connection.begin_stream()
-        connection.piece(b"".join(events[:3]))
-        await connection.writer.drain()
-        # In a thread: the loop is all connections'.
-        await asyncio.to_thread(self.may_go_on.wait, PATIENCE_S)
-        for event in (*events[3:], USAGE_EVENT, DONE_EVENT):
-            connection.piece(event)
-        connection.end_stream()
 
 
 class Stream(threading.Thread):
@@ -109,18 +80,18 @@ class Balanced(threading.Thread):
 
 
 @pytest.fixture
-def halting() -> Halting:
-    return Halting()
+def halting() -> HaltingChat:
+    return HaltingChat()
 
 
 @pytest.fixture
-def replicas(tmp_path: Path, halting: Halting) -> Iterator[list[Replica]]:
+def replicas(tmp_path: Path, halting: HaltingChat) -> Iterator[list[Replica]]:
     with Rig(tmp_path) as rig, replicas_of(tmp_path, rig.cloud("azure", halting).port) as made:
         yield made
         halting.may_go_on.set()
 
 
-def test_machines_restarted_in_turn_drop_no_stream(replicas: list[Replica], halting: Halting) -> None:
+def test_machines_restarted_in_turn_drop_no_stream(replicas: list[Replica], halting: HaltingChat) -> None:
     catalog = open_agreements([]).catalog
     key = create_key(replicas[0].home, catalog, organisation="acme", project="p", seller="openai", segment="any")
     for replica in replicas:
@@ -150,7 +121,7 @@ def test_machines_restarted_in_turn_drop_no_stream(replicas: list[Replica], halt
     assert all(stream.text.endswith("data: [DONE]\n\n") for stream in streams)
     assert Counter(balanced.answered.values()).keys() == {200}
     # The lake has each answer once, whichever home sealed it.
-    recorded = Counter(_records(replicas))
+    recorded = Counter(sealed_records([replica.home for replica in replicas]))
     names = [*balanced.answered, *(stream.name for stream in streams)]
     assert {recorded[name, Status.COMPLETE] for name in names} == {1}
     assert {status for _, status in recorded} == {Status.COMPLETE}
@@ -162,12 +133,3 @@ def _refuses(replica: Replica) -> bool:
     except httpx.ConnectError:
         return True
     return False
-
-
-def _records(replicas: list[Replica]) -> list[tuple[str, Status]]:
-    for replica in replicas:
-        seal(replica.home)
-    with open_lake(replicas[0].home) as lake:
-        tables = [pq.read_table(path, columns=["request_id", "status"]) for path in lake.files(kind="usage")]
-    rows = [row for table in tables for row in table.to_pylist()]
-    return [(row["request_id"], Status(row["status"])) for row in rows]

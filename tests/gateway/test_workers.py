@@ -1,7 +1,6 @@
 """Several workers at one port, as `clauseway serve --workers` runs them: killed under load, replaced, asked for each
 other's objects, on one plan, under one limit."""
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -11,24 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pyarrow.parquet as pq
 import pytest
 from gateway_rig import (
     ANSWER,
-    DONE_EVENT,
     MESSAGES,
     PATIENCE_S,
-    USAGE_EVENT,
     Connection,
     Received,
     Rig,
-    content_events,
     eventually,
     stall,
-    well,
 )
 from gateway_stage import RESPONSE
-from one_cloud import CONFIGURATION
+from one_cloud import CONFIGURATION, HaltingChat, sealed_records
 from prometheus_client.parser import text_string_to_metric_families
 from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
 
@@ -40,7 +34,6 @@ from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import gateways
 from clauseway.app.running.processes import Child
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
-from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Status
 from clauseway.spool import read_frames
 
@@ -111,12 +104,7 @@ class Team:
         return [self.client_of(0), self.client_of(1)]
 
     def records(self) -> list[tuple[str, Status]]:
-        """(request, how it ended) of each record in the lake, once all is sealed."""
-        seal(self.home)
-        with open_lake(self.home) as lake:
-            tables = [pq.read_table(path, columns=["request_id", "status"]) for path in lake.files(kind="usage")]
-        rows = [row for table in tables for row in table.to_pylist()]
-        return [(row["request_id"], Status(row["status"])) for row in rows]
+        return sealed_records([self.home])
 
 
 @pytest.fixture
@@ -280,21 +268,7 @@ def test_a_limit_holds_over_workers_that_die(team: Team) -> None:
 
 
 def test_processes_are_replaced_without_breaking_a_stream(team: Team) -> None:
-    go_on = asyncio.Event()
-
-    async def slow(connection: Connection, request: Received) -> None:
-        if not request.json.get("stream"):
-            await well(connection, request)
-            return
-        events = content_events(with_nulls=True)
-        connection.begin_stream()
-        connection.piece(b"".join(events[:3]))
-        await go_on.wait()
-        for event in (*events[3:], USAGE_EVENT, DONE_EVENT):
-            connection.piece(event)
-        connection.end_stream()
-
-    team.cloud.behaviour = slow
+    team.cloud.behaviour = halting = HaltingChat()
     with team.running():
         before = {child.pid for child in team.workers}
         streams = [_Stream(client) for client in team.both()]
@@ -306,7 +280,7 @@ def test_processes_are_replaced_without_breaking_a_stream(team: Team) -> None:
             eventually(lambda: before.isdisjoint(child.pid for child in team.workers))
             load.goes_on()
         assert all(os.path.exists(f"/proc/{pid}") for pid in before), "their streams are open"
-        team.cloud._loop.call_soon_threadsafe(go_on.set)
+        halting.may_go_on.set()
         for stream in streams:
             stream.join()
             assert stream.text.endswith("data: [DONE]\n\n")
