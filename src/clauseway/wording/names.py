@@ -8,6 +8,7 @@ but Azure`.
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 import msgspec
 
@@ -83,10 +84,7 @@ class Wording(msgspec.Struct, frozen=True):
         """Return a text that names parties and clouds by their identifiers with their names."""
         if not self.spelled:
             return text
-        identifiers = "|".join(map(re.escape, sorted(self.spelled, reverse=True)))
-        # Not within a longer identifier: `A1.share-microsoft-openai`.
-        alone = rf"(?<![\w.:/-])(?:{identifiers})(?![\w/-]|[.:]\w)"
-        return re.sub(alone, lambda named: self.name(named[0]), text)
+        return _alone(tuple(self.spelled)).sub(lambda named: self.name(named[0]), text)
 
     def names(self, identifiers: Iterable[str], conjunction: str = "and") -> str:
         return listed([self.name(identifier) for identifier in sorted(identifiers)], conjunction)
@@ -432,6 +430,13 @@ def passages_of(cited: str, name: str, sources: Mapping[str, str]) -> list[str]:
         for passage in cited.split("; ")
         if passage.startswith(begin)
     ]
+
+
+@cache
+def _alone(identifiers: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what finds identifiers that are no part of a longer one: `A1.share-microsoft-openai`."""
+    either = "|".join(map(re.escape, sorted(identifiers, reverse=True)))
+    return re.compile(rf"(?<![\w.:/-])(?:{either})(?![\w/-]|[.:]\w)")
 
 
 def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:

@@ -264,8 +264,13 @@ def _kept_days(
     inputs = traced.settlement.inputs
     # A settlement by all knowledge kept the days by the prices that were known then.
     by_then = PriceTable(prices.books, min(prices.known_at, now()), prices.rates)
-    opened = settled_agreement(home, inputs.agreement)
-    charges = Settler(lake, opened, by_then, inputs.readings or {}).charges
+    return _kept(lake, by_then, settled_agreement(home, inputs.agreement), traced, days)
+
+
+def _kept(
+    lake: Lake, prices: PriceTable, opened: Opened, traced: "_TracedLine", days: Interval
+) -> tuple[DayCharge, ...]:
+    charges = Settler(lake, opened, prices, traced.settlement.inputs.readings or {}).charges
     return _of_line(traced.line, charges.kept(days))
 
 
@@ -385,9 +390,7 @@ def _outline(
 ) -> LineTrace:
     """Return what the books and the kept charges of the days say of a line; no record is read."""
     settlement, line = traced.settlement, traced.line
-    readings = settlement.inputs.readings or {}
-    charges = Settler(lake, opened, prices, readings).charges
-    days = _of_line(line, charges.kept(line.days))
+    days = _kept(lake, prices, opened, traced, line.days)
     return LineTrace(
         period=traced.period,
         line=line,

@@ -244,11 +244,11 @@ def engineer_page(
     """Return the screen; where no gateway answers, with what the home knows by itself."""
     words, cited = Wording.of(each_of(opened)), citations_of(opened)
     now = glance or Glance()
-    budgets = list_budgets(home)
+    shown_budgets = tuple([_budget(words, budget) for budget in list_budgets(home)])
     return EngineerContext(
         title=title_of(opened),
         down=down,
-        strip=tuple(_strip(words, now, rate, spent_today, budgets)) if glance else (),
+        strip=tuple(_strip(now, rate, spent_today, shown_budgets)) if glance else (),
         deployments=tuple(_deployments(words, cited, now)),
         refusals=tuple(
             (REFUSED_AS.get(code, code.replace("_", " ")), f"{count:,}")
@@ -262,7 +262,7 @@ def engineer_page(
             for key in sorted(list_keys(home), key=_expiry)
             if key.expires and key.state != "revoked"
         ),
-        budgets=tuple(_budget(words, budget) for budget in budgets),
+        budgets=shown_budgets,
         gateway_url=gateway_url,
         snippets=snippets,
         alerts=alerts,
@@ -273,11 +273,7 @@ def engineer_page(
 
 
 def _strip(
-    words: Wording,
-    glance: Glance,
-    rate: RequestRate,
-    today: Spend,
-    budgets: Sequence[ListedBudget],
+    glance: Glance, rate: RequestRate, today: Spend, budgets: Sequence[BudgetShown]
 ) -> Iterator[Tile]:
     ended = sum(glance.statuses.values())
     failed = sum(
@@ -294,8 +290,7 @@ def _strip(
     )
     yield Tile(label="spent today", value=f"{today.usd:,.2f} USD", note=_spend_note(today))
     # Budgets of a day, a month and in all do not add up: the one that is nearest its end is shown.
-    shown = [_budget(words, budget) for budget in budgets]
-    fullest = max(shown, key=lambda budget: budget.percent, default=None)
+    fullest = max(budgets, key=lambda budget: budget.percent, default=None)
     yield Tile(
         label="fullest budget",
         value=f"{fullest.percent} %" if fullest else "–",

@@ -27,7 +27,7 @@ from clauseway.app.opening.periods import month as month_of
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import cents, statement_context
-from clauseway.app.screens.next_commands import first_command, settle_command
+from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account, Settlement
 from clauseway.values import USD
@@ -59,7 +59,7 @@ _PACKING = "clauseway.app.reports.packing"
 # The libraries of an extra, by the format that they write.
 _LIBRARIES = {"pdf": "typst", "xlsx": "openpyxl"}
 NEXT = {
-    OPEN: "clauseway settle --period {period}",
+    OPEN: SETTLE,
     SETTLED: "clauseway books close {period}",
     CLOSED: "clauseway books invoice --period {period} --payer {payer} --payee {payee}",
     INVOICED: "clauseway books payment --help",
@@ -86,12 +86,13 @@ def finance_page(
     words = Wording.of(each_of(opened))
     months = month_states(home, settled_months)
     settled = [month.period for month in months if month.state != OPEN]
+    flags = assume_flags(home, opened) if len(settled) < len(months) else ""
     latest = statement(home, settled[-1]) if settled else None
     shown = statement_context(latest, words.name) if latest else None
     return FinanceContext(
         title=title_of(opened),
         months=tuple(
-            _month(home, opened, words, month, _before(months, month))
+            _month(words, month, _before(months, month), flags)
             for month in _by_attention(months, today)
         ),
         statement=shown,
@@ -133,9 +134,8 @@ def _before(months: Sequence[MonthState], month: MonthState) -> str:
     return next((period for period in earlier if period < month.period), "")
 
 
-def _month(
-    home: Home, opened: Opened, words: Wording, month: MonthState, before: str
-) -> MonthShown:
+def _month(words: Wording, month: MonthState, before: str, flags: str) -> MonthShown:
+    """Return a month. `flags` accept the figures that settling asks for."""
     unclaimed = next((owed for owed in month.owed if owed.amount and not owed.invoices), None)
     command = NEXT[month.state].format(
         period=month.period,
@@ -143,7 +143,7 @@ def _month(
         payee=unclaimed.payee if unclaimed else "PAYEE",
     )
     if month.state == OPEN:
-        command = settle_command(home, opened, month.period)
+        command += flags
     return MonthShown(
         period=month.period,
         state=month.state,

@@ -2,8 +2,9 @@
 documents of the agreement."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from urllib.parse import urlencode
 
 import msgspec
@@ -49,6 +50,8 @@ from clauseway.wording.names import Wording, listed
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rights import rights_of_interest
 
+# Writes a fact that is supposed (`milestone=2027-01-01`) as a sentence.
+_FactInWords = Callable[[str], str]
 _ACTIONS = {
     SERVE: "serve",
     SELL: "sell",
@@ -147,18 +150,22 @@ def _answered(opened: Opened, words: Wording, asked: QuestionAsked) -> AnswerSho
         asked, as_of=str(explained.as_of), known_at=str(explained.known_at)
     )
     action = question.action
-    facts = _FactWords(opened, words, asked)
+    supposed = partial(fact_supposed, opened, words)
+    # The text of a fact that the question supposes, by the text that its reason has.
+    said = {f"Supposed: {text}.": f"Supposed: {supposed(text)}." for text in asked.suppose}
     return AnswerShown(
         outcome=explained.outcome.value,
         said=outcome_word(explained.outcome, action),
         sentence=words.right(question),
         as_of=explained.as_of,
         known_at=str(question.known_at.to_the_second()),
-        reasons=tuple(_reason(opened, words, facts, reason) for reason in explained.reasons),
+        reasons=tuple(_reason(opened, words, said, reason) for reason in explained.reasons),
         conditions=tuple(words.spelt(condition.text) for condition in explained.conditions),
-        changes=tuple(_change(facts, pinned, change, action) for change in explained.would_change),
+        changes=tuple(
+            _change(supposed, pinned, change, action) for change in explained.would_change
+        ),
         each=tuple(_each(explained, action)),
-        supposed=tuple(map(facts.supposed, asked.suppose)),
+        supposed=tuple(map(supposed, asked.suppose)),
         receipt=explained.receipt.id,
         address=_address(pinned),
         command=_command(pinned),
@@ -181,28 +188,10 @@ def _each(explained: Explanation, action: str) -> Iterator[tuple[str, str]]:
             yield answer.agreement, outcome_word(answer.outcome, action)
 
 
-class _FactWords(msgspec.Struct, frozen=True):
-    """Writes facts that are supposed (`milestone=2027-01-01`) as sentences."""
-
-    opened: Opened
-    words: Wording
-    asked: QuestionAsked
-
-    @property
-    def said(self) -> dict[str, str]:
-        """Return the sentences of the facts that the question supposes, by what reasons say."""
-        return {
-            f"Supposed: {text}.": f"Supposed: {self.supposed(text)}." for text in self.asked.suppose
-        }
-
-    def supposed(self, text: str) -> str:
-        return fact_supposed(self.opened, self.words, text)
-
-
-def _reason(opened: Opened, words: Wording, facts: _FactWords, reason: Reason) -> ReasonShown:
+def _reason(opened: Opened, words: Wording, said: Mapping[str, str], reason: Reason) -> ReasonShown:
     citation = clause_of(opened, reason)
     clause = clause_at(opened, citation.document, citation.line)
-    text = clause.text if clause else facts.said.get(citation.text, "")
+    text = clause.text if clause else said.get(citation.text, "")
     return ReasonShown(
         bearing=reason.bearing,
         note=words.spelt(reason.note),
@@ -214,9 +203,9 @@ def _reason(opened: Opened, words: Wording, facts: _FactWords, reason: Reason) -
 
 
 def _change(
-    facts: _FactWords, pinned: QuestionAsked, change: WouldChange, action: str
+    in_words: _FactInWords, pinned: QuestionAsked, change: WouldChange, action: str
 ) -> ChangeShown:
-    label, asked = _asked_otherwise(facts, pinned, change)
+    label, asked = _asked_otherwise(in_words, pinned, change)
     of = f" ({', '.join(change.agreements)})" if change.agreements else ""
     return ChangeShown(
         label=f"{label}{of}",
@@ -227,7 +216,7 @@ def _change(
 
 
 def _asked_otherwise(
-    facts: _FactWords, pinned: QuestionAsked, change: WouldChange
+    in_words: _FactInWords, pinned: QuestionAsked, change: WouldChange
 ) -> tuple[str, QuestionAsked]:
     """Return the words for a change, and the question that asks so."""
     replace = msgspec.structs.replace
@@ -241,7 +230,7 @@ def _asked_otherwise(
             return f"as known at the end of {known_at}", replace(pinned, known_at=known_at)
         case "fact":
             supposed = (*pinned.suppose, *change.suppose)
-            happened = listed([facts.supposed(text) for text in change.suppose])
+            happened = listed([in_words(text) for text in change.suppose])
             return f"if {happened}", replace(pinned, suppose=supposed)
         case _:
             name, _, option = change.reading.partition("=")

@@ -8,6 +8,7 @@ from clauseway.app.opening.home import DEMONSTRATION, Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.ledger.assumptions import PLACEHOLDER, REPORTED
 
+SETTLE = "clauseway settle --period {period}"
 # Beside the home of the pages, which is begun: a demonstration fills a home of its own.
 _TRY = f"{DEMONSTRATION} --home demo"
 
@@ -17,13 +18,13 @@ def first_command(home: Home, opened: Opened, months: Iterable[MonthState]) -> s
     usage, the one that makes a home with two settled months."""
     for month in months:
         if month.state == OPEN:
-            return settle_command(home, opened, month.period)
+            return SETTLE.format(period=month.period) + assume_flags(home, opened)
     return _TRY
 
 
-def settle_command(home: Home, opened: Opened, period: str) -> str:
-    """Return the command that settles a month, with each figure that has to be accepted by name
-    and was not yet."""
+def assume_flags(home: Home, opened: Opened) -> str:
+    """Return the flags of `settle` that accept each figure that has to be accepted by name and was
+    not yet."""
     accepted = {item.partition("=")[0] for item in basis_of(home).assume}
     undisclosed = {
         name
@@ -31,5 +32,4 @@ def settle_command(home: Home, opened: Opened, period: str) -> str:
         for name, figure in asked.agreement.figures.items()
         if figure.standing in (REPORTED, PLACEHOLDER)
     }
-    flags = [f"--assume {name}" for name in sorted(undisclosed - accepted)]
-    return " ".join(["clauseway settle --period", period, *flags])
+    return "".join([f" --assume {name}" for name in sorted(undisclosed - accepted)])
