@@ -48,6 +48,31 @@ def test_the_latest_are_found_as_they_were_kept(given: dict[int, RequestExplanat
     assert list(kept.latest()) == latest
 
 
+def test_ten_thousand_chats_of_one_model_take_next_to_nothing_more() -> None:
+    """Their figures lie where room was made at the start."""
+    kept = LatestRequests()
+    tracemalloc.start()
+    try:
+        for number in range(1, 30_001):
+            units = ((Unit.INPUT_TOKENS, number), (Unit.CACHED_INPUT_TOKENS, number), (Unit.OUTPUT_TOKENS, number))
+            explanation = RequestExplanation(
+                event_ns=number * 1_000,
+                buyer=BUYER,
+                operation="chat",
+                model="gpt-5.5",
+                skipped=(),
+                attempted=(),
+                status=200,
+                message="",
+                units=units,
+                charged=number * 10**6,
+            )
+            kept.keep(number, explanation)
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_ten_thousand_requests_take_two_megabytes() -> None:
     kept = LatestRequests()
     tracemalloc.start()

@@ -15,6 +15,7 @@ from clauseway.metering import Buyer, Unit
 
 _KEPT: Final = 10_000
 _SHARED_MAX: Final = 256
+_FIGURES_BYTES: Final = 56  # the charge of a chat and four units, of up to ten digits each
 
 T = TypeVar("T")
 
@@ -29,7 +30,8 @@ class LatestRequests:
 
     Each field is a column, so that neighbours share cache lines. A text that many requests have is
     kept once, and so are failed attempts that differ in their durations alone; the figures are
-    packed, so that a request adds one object: whole records would take several times the memory.
+    packed and lie side by side, so that most requests add no object: whole records would take
+    several times the memory.
     """
 
     def __init__(self, kept: int = _KEPT) -> None:
@@ -38,7 +40,8 @@ class LatestRequests:
         self._events_ns = array("Q", bytes(8 * kept))
         self._statuses = array("H", bytes(2 * kept))
         self._estimated = bytearray(kept)
-        self._figures: list[bytes] = [b""] * kept
+        self._figures = bytearray(_FIGURES_BYTES * kept)
+        self._long_figures: dict[int, bytes] = {}  # by the place for which they are too long
         self._operations: list[str] = [""] * kept
         self._models: list[str] = [""] * kept
         self._messages: list[str] = [""] * kept
@@ -60,7 +63,7 @@ class LatestRequests:
         self._statuses[place] = explanation.status
         self._estimated[place] = explanation.is_estimated
         attempted = explanation.attempted
-        self._figures[place] = _pack(_figures_of(explanation))
+        self._keep_figures(place, _pack(_figures_of(explanation)))
         self._operations[place] = explanation.operation
         self._models[place] = _shared(self._texts, explanation.model)
         self._messages[place] = _shared(self._texts, explanation.message)
@@ -73,6 +76,20 @@ class LatestRequests:
             _shared(self._attempts, _without_durations(attempted)) if attempted else b""
         )
         self._refused_by[place] = explanation.refused_by
+
+    def _keep_figures(self, place: int, packed: bytes) -> None:
+        if self._long_figures:
+            self._long_figures.pop(place, None)
+        if len(packed) > _FIGURES_BYTES:
+            self._long_figures[place] = packed
+            return
+        start = place * _FIGURES_BYTES
+        # Filled up with spaces, which JSON may end with.
+        self._figures[start : start + _FIGURES_BYTES] = packed.ljust(_FIGURES_BYTES)
+
+    def _figures_at(self, place: int) -> bytes | bytearray:
+        start = place * _FIGURES_BYTES
+        return self._long_figures.get(place) or self._figures[start : start + _FIGURES_BYTES]
 
     def latest(self) -> Iterator[tuple[int, RequestExplanation]]:
         """Yield those that are kept, with their numbers, the latest first."""
@@ -88,7 +105,7 @@ class LatestRequests:
         # The place may hold a later request, or none yet.
         if self._numbers[place] != number or buyer is None:
             return None
-        figures = iter(_unpack_figures(self._figures[place]))
+        figures = iter(_unpack_figures(self._figures_at(place)))
         charged = next(figures)
         attempted = _with_durations(self._attempted[place], figures)
         return RequestExplanation(
