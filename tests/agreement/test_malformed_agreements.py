@@ -192,6 +192,10 @@ a day that is none
     A1.md:45 written: through: 2030-02-30
     told: A1.md:45 'through' does not fit
 
+a day for an event
+    A1.md:45 written: from: 2027-01-01
+    told: A1.md:45 'from' names the day 2027-01-01
+
 until no day
     A1.md:45 written: until: mileston
     told: A1.md:45 unknown day or event 'mileston'

@@ -116,6 +116,12 @@ def test_names_are_taken_in_any_case(agreements: tuple[str, ...]) -> None:
     assert (asked["question"]["party"], asked["question"]["cloud"]) == ("openai", "aws")
 
 
+@pytest.mark.parametrize("cloud", ["Google Cloud", "google cloud", "GOOGLE-CLOUD"])
+def test_names_of_several_words_are_taken_with_spaces(cloud: str) -> None:
+    asked = answer("decide", *SERVE, "--party", "OpenAI", "--cloud", cloud)
+    assert asked["question"]["cloud"] == "google-cloud"
+
+
 def test_names_of_a_proof_are_taken_in_any_case() -> None:
     proved = answer("prove", "--always", "permitted", *SERVE[:4], "--party", "OpenAI", "--cloud", "AWS",
                     "--from", "2026-05-01", "--until", "2026-05-02")  # fmt: skip
@@ -179,6 +185,20 @@ def test_a_near_miss_is_suggested(words: tuple[str, ...], meant: str) -> None:
     told = run(*words)
     assert told.returncode == 3
     assert meant in told.stderr
+
+
+# a command that is written as it is called, and what its flags refuse
+WELL_NAMED = [
+    ("decide", *SERVE, "--party", "openai", "--cloud", "aws", "--until", "2027"),
+    ("decide", "serve", "openai", "gpt-5.5", "aws"),
+]
+
+
+@pytest.mark.parametrize("words", WELL_NAMED)
+def test_no_other_command_is_suggested_for_one_that_is_named(words: tuple[str, ...]) -> None:
+    refused = run(*words)
+    assert refused.returncode == 3
+    assert "Did you mean `clauseway" not in refused.stderr
 
 
 @pytest.fixture(scope="module")

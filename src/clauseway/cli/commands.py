@@ -6,7 +6,7 @@ database.
 
 import importlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -410,16 +410,22 @@ def _in_order(command: Any, entries: Mapping[str, Entry]) -> Any:
 def paths_like(given: Sequence[str]) -> list[str]:
     """Return the commands that may be meant by words that name none, as `gateway models`.
 
+    None where the words name a command: what follows it are values.
     Commands with all of the words, in any order; else those named by the first unknown word alone.
     """
     words = tuple(word for word in given if not word.startswith("-"))
     paths = list(_paths(COMMANDS, ()))
     unknown = next((i for i in range(len(words)) if words[: i + 1] not in paths), None)
-    if unknown is None:
+    if unknown is None or _is_command(words[:unknown], paths):
         return []
     named = set(words[: unknown + 1])
     with_all = [path for path in paths if unknown and named == set(path)]
     return [" ".join(path) for path in with_all or paths if path[-1] == words[unknown] or with_all]
+
+
+def _is_command(words: tuple[str, ...], paths: Collection[tuple[str, ...]]) -> bool:
+    """Return whether words name a command, not a group of them."""
+    return bool(words) and not any(path[: len(words)] == words != path for path in paths)
 
 
 def path_in(given: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
-"""Names in any case: `OpenAI` and `AWS` are taken as the agreement writes them.
+"""Names as people write them: `OpenAI` and `Google Cloud` are taken for the agreement's names.
 
-Every command is looked at before it runs. Only a value with a capital letter opens the agreement,
-so that other commands are as quick as before. An agreement has no two names that differ in
-capitals alone.
+Every command is looked at before it runs. Only a value with a capital letter or a space opens the
+agreement, so that other commands are as quick as before. An agreement has no two names that differ
+in capitals alone.
 """
 
 import importlib
@@ -33,12 +33,12 @@ def fold_names(command: Any) -> Any:
 
 
 def _fold(given: dict[str, Any]) -> None:
-    capitals = {name for name, value in given.items() if _has_capital(value)}
-    if not capitals:
+    spelled = {name for name, value in given.items() if _differs(value)}
+    if not spelled:
         return
     # The parts take as long to load as the help does.
     parts = importlib.import_module("clauseway.decisions.parts").BY_FIELD
-    named = {name: parts.get(_FURTHER.get(name, name)) for name in capitals}
+    named = {name: parts.get(_FURTHER.get(name, name)) for name in spelled}
     named = {name: part for name, part in named.items() if part is not None and part.any_case}
     if not named:
         return
@@ -50,9 +50,10 @@ def _fold(given: dict[str, Any]) -> None:
         given[name] = _written(given[name], part.spellings(catalog))
 
 
-def _has_capital(value: Any) -> bool:
+def _differs(value: Any) -> bool:
+    """Return whether a value has what few names of agreements have: a capital letter or a space."""
     values = value if _is_repeated(value) else [value]
-    return any(isinstance(name, str) and name != name.lower() for name in values)
+    return any(isinstance(name, str) and (name != name.lower() or " " in name) for name in values)
 
 
 def _is_repeated(value: Any) -> bool:
@@ -68,7 +69,7 @@ def _written(value: Any, written: Mapping[str, str]) -> Any:
 
 def _catalog(given: Mapping[str, Any]) -> "Catalog":
     """Open the agreement that the command names, with what is recorded in its home."""
-    # Agreements take as long to load as the help does; only a capital letter needs them here.
+    # Agreements take as long to load as the help does; few values need them here.
     options = importlib.import_module("clauseway.cli.options")
     # One folder, or a sequence of them where the flag may be repeated.
     folder = given.get("agreement") or ()

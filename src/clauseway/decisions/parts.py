@@ -166,8 +166,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return f"--{self.name}"
 
     def spellings(self, catalog: Catalog) -> Mapping[str, str]:
-        """Return the names that are taken in any case, each by its case-folded form."""
-        return {name.casefold(): name for name in self.names(catalog)} if self.any_case else {}
+        """Return the names that are taken in any case, each by its case-folded form, with its
+        dashes and with spaces in their place."""
+        names = self.names(catalog) if self.any_case else ()
+        spaced = {name.replace("-", " ").casefold(): name for name in names}
+        return spaced | {name.casefold(): name for name in names}
 
     def asked(self, catalog: Catalog, action: str) -> tuple[str, ...]:
         """Return the names that distinct questions about an action hold."""

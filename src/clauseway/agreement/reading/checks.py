@@ -267,7 +267,16 @@ def _check_events(term: AnyTerm, place: TermPlace) -> None:
     """Check that each event of a term is defined, and that a revenue share runs without a break."""
     events = [*(place.definitions.names["events"] or ()), MILESTONE]
     for key, event in (("from", term.from_), ("while", term.while_), ("while-no", term.while_no)):
-        if event:
+        # A text that begins with a digit was meant as a day.
+        if event[:1].isdigit() and event not in events:
+            place.tell(
+                key,
+                f"{key!r} names the day {event}",
+                "an event is named there",
+                f"Write begins: {event} for a day on which the term begins, or define an event "
+                f"that comes about on that day in {DEFINITIONS}.",
+            )
+        elif event:
             place.mistakes.check_defined(place.line(key), "event", event, events)
     if isinstance(term, RevenueShareTerm) and (term.while_ or term.while_no):
         key = "while" if term.while_ else "while-no"
