@@ -1,10 +1,13 @@
-"""A stop while answers are read for their usage alone, and one that takes too long."""
+"""A stop that is announced to load balancers, one while answers are read for their usage alone, and one that takes too
+long."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from gateway_rig import (
@@ -59,6 +62,24 @@ def leave_in_the_middle(rig: Rig, slow: Slow) -> None:
         connection.sendall(request_bytes(chat_body(stream=True)))
         assert slow.begun.wait(PATIENCE_S)
         assert b"200 OK" in connection.recv(1 << 16)
+
+
+def test_an_announced_stop_turns_load_balancers_away_and_answers_requests(rig: Rig) -> None:
+    rig.cloud("azure")
+    rig.start()
+    assert httpx.get(f"{rig.url}/readyz", timeout=PATIENCE_S).status_code == 200
+    assert rig.process is not None
+    rig.process.send_signal(signal.SIGUSR2)
+    eventually(lambda: httpx.get(f"{rig.url}/readyz", timeout=PATIENCE_S).status_code == 503)
+    unready = httpx.get(f"{rig.url}/readyz", timeout=PATIENCE_S).json()["error"]
+    assert (unready["code"], unready["message"]) == (
+        "stopping",
+        "The gateway is about to stop: send requests elsewhere.",
+    )
+    assert httpx.get(f"{rig.url}/healthz", timeout=PATIENCE_S).json() == {"status": "ok"}
+    assert rig.post().status_code == 200
+    eventually(lambda: '"stop announced"' in rig.errors())
+    rig.stop()
 
 
 def test_a_stop_waits_for_the_usage_of_those_who_left(rig: Rig) -> None:

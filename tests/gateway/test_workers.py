@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ from clauseway.spool import read_frames
 
 MODEL = "gpt-5.5"
 CLIENTS = 8
+STOP_DELAY_S = 2.0
 REQUESTS = "/clauseway/v1/requests"
 
 
@@ -55,9 +57,12 @@ class Team:
         self.reports: list[str] = []
         self.signals = Signals()
         self.served: Served
+        self.keeping: threading.Thread
 
-    def configure(self, more: str) -> None:
-        self.home.configuration.write_text(CONFIGURATION.format(port=self.cloud.port) + more)
+    def configure(self, more: str, gateway: str = "") -> None:
+        """Write the configuration, with `gateway` in its section of that name and `more` behind everything."""
+        text = CONFIGURATION.format(port=self.cloud.port).replace("[gateway]\n", f"[gateway]\n{gateway}\n", 1)
+        self.home.configuration.write_text(text + more)
 
     def key(self, project: str) -> str:
         made = create_key(
@@ -73,13 +78,13 @@ class Team:
         )
         self.signals = Signals()
         with serving(options) as self.served:
-            keeping = threading.Thread(target=keep, args=(options, self.served, self.signals, self.reports.append))
-            keeping.start()
+            self.keeping = threading.Thread(target=keep, args=(options, self.served, self.signals, self.reports.append))
+            self.keeping.start()
             try:
                 yield self
             finally:
                 self.signals.stop.set()
-                keeping.join(PATIENCE_S)
+                self.keeping.join(PATIENCE_S)
 
     @property
     def workers(self) -> list[Child]:
@@ -279,6 +284,8 @@ def test_processes_are_replaced_without_breaking_a_stream(team: Team) -> None:
             team.signals.replace.set()
             eventually(lambda: before.isdisjoint(child.pid for child in team.workers))
             load.goes_on()
+            # A load balancer goes on, too.
+            assert all(client.get("/readyz").status_code == 200 for client in team.both())
         assert all(os.path.exists(f"/proc/{pid}") for pid in before), "their streams are open"
         halting.may_go_on.set()
         for stream in streams:
@@ -290,6 +297,23 @@ def test_processes_are_replaced_without_breaking_a_stream(team: Team) -> None:
     records = team.records()
     assert {status for _, status in records} == {Status.COMPLETE}
     assert len(records) == len(load.answered) + len(streams)
+
+
+def test_a_stop_is_announced_before_the_port_closes(team: Team) -> None:
+    """Each worker says at /readyz that it stops, and answers requests, for as long as the configuration says."""
+    team.configure("", gateway=f"stop_delay_s = {STOP_DELAY_S}")
+    with team.running():
+        clients = team.both()
+        asked_s = time.monotonic()
+        team.signals.stop.set()
+        for client in clients:
+            eventually(lambda client=client: client.get("/readyz").status_code == 503)  # type: ignore[misc]
+            assert client.get("/readyz").json()["error"]["code"] == "stopping"
+            assert ask(client).status_code == 200
+        # The port is open until this returns.
+        team.keeping.join(PATIENCE_S)
+        assert not team.keeping.is_alive()
+        assert time.monotonic() - asked_s >= STOP_DELAY_S
 
 
 def test_sessions_move_to_the_processes_that_replace_theirs(team: Team) -> None:

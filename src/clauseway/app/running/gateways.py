@@ -41,6 +41,7 @@ class Gateways:
         self._workers: dict[int, tuple[Child, Path]] = {}
         self._leaving: list[tuple[Child, Path]] = []
         self._reloads = self._announced = 0
+        self._stop_announced = False
 
     def listen(self, host: str, port: int | None, settings: Settings) -> int:
         """Open the port, once for each worker, and the one for figures; return the number of the
@@ -75,6 +76,16 @@ class Gateways:
         self._announced += 1
         for child in self:
             child.heed_revocations()
+
+    def announce_stop(self) -> float:
+        """Have all workers tell load balancers that they are about to stop; return for how many
+        seconds requests are to be answered until then."""
+        delay_s = self._settings.limits.stop_delay_s
+        self._stop_announced = delay_s > 0
+        if self._stop_announced:
+            for child in self:
+                child.announce_stop()
+        return delay_s
 
     def start(self) -> None:
         """Start all workers, and end the journals that none of them writes. Raise InvalidInput,
@@ -181,6 +192,8 @@ class Gateways:
         # What was announced while it had not read that file, or after.
         if self._announced != announced:
             child.heed_revocations()
+        if self._stop_announced:
+            child.announce_stop()
         try:
             register_spool(home, journal)  # again: now it has the segment that this gateway writes
         except BaseException:

@@ -83,6 +83,11 @@ class Child:
         if self.running:
             self._process.send_signal(signal.SIGUSR1)
 
+    def announce_stop(self) -> None:
+        """Have a gateway tell load balancers that it is about to stop."""
+        if self.running:
+            self._process.send_signal(signal.SIGUSR2)
+
     def stop(self, patience_s: float = _LEAVE_TIMEOUT_S) -> int:
         """Ask it to drain and leave, and wait; its exit code. A second call does nothing more.
 

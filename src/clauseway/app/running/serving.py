@@ -400,8 +400,8 @@ def keep(
     signals: Signals,
     report: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> Child | None:
-    """Keep all processes running and plan and lake up to date, until told to stop (None) or until a
-    process dies again and again (which one).
+    """Keep all processes running and plan and lake up to date, until told to stop and the delay of
+    stops is over (None), or until a process dies again and again (which one).
 
     A change that cannot be loaded is passed to `report`. Sealing has a thread of its own: a revoked
     key and a process that died do not wait for it; and a change does not wait for a process that
@@ -427,7 +427,8 @@ def keep(
                     inputs.missed()
 
         reviving = Reviving(served, report, reload_changes)
-        while not signals.stop.wait(_ROUND_EVERY_S):
+        stopping = Stopping(served.gateways, signals.stop)
+        while not stopping.is_due():
             if (dead := served.dead()) and not reviving.start_again(dead):
                 return dead
             served.gateways.reap(report)
@@ -441,6 +442,25 @@ def keep(
                     report(f"The gateway's processes were not all replaced: {error}")
             rounds.look()
     return None
+
+
+class Stopping:
+    """Waits for a stop. Once it is asked for, load balancers are told, and the stop is due when they
+    had time to send requests elsewhere."""
+
+    def __init__(self, gateways: Gateways, asked: threading.Event) -> None:
+        self._gateways, self._asked = gateways, asked
+        self._due_s: float | None = None
+
+    def is_due(self) -> bool:
+        """Wait until the next round, or for the rest of the delay; return whether that is over."""
+        if self._due_s is None:
+            if not self._asked.wait(_ROUND_EVERY_S):
+                return False
+            self._due_s = time.monotonic() + self._gateways.announce_stop()
+        left_s = self._due_s - time.monotonic()
+        time.sleep(max(0.0, min(left_s, _ROUND_EVERY_S)))
+        return left_s <= _ROUND_EVERY_S
 
 
 def seal_the_rest(home: Home) -> None:

@@ -234,8 +234,10 @@ def health(shared: Shared, head_lines: bytes) -> bytes:
 
 
 def readiness(shared: Shared, head_lines: bytes) -> bytes:
-    """Say whether requests should be sent here: a healthy gateway may have no cloud to ask. (One
-    that is stopping does not listen any more.)"""
+    """Say whether requests should be sent here: a healthy gateway may have no cloud to ask, or be
+    about to stop. (One that is stopping does not listen any more.)"""
+    if shared.stop_announced:
+        raise Refused(errors.STOPPING, "The gateway is about to stop: send requests elsewhere.")
     if shared.spool.failure is not None or shared.spool.full is not None:
         return health(shared, head_lines)
     if shared.is_cut_off:

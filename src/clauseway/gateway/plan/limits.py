@@ -158,9 +158,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             "goes out once more on a fresh one. Later than that it may have been worked on, and the loss is a failure.",
         ),
     ] = 0.25
+    stop_delay_s: Annotated[
+        float,
+        _within(
+            0.0,
+            600,
+            "How long /readyz answers 503 after a stop was asked for, while requests are still taken: longer than load "
+            "balancers need to see it. 0 closes the port at once.",
+        ),
+    ] = 0.0
     drain_s: Annotated[
         float,
-        _within(0.0, 3600, "How long open requests may take to end after a stop was asked for."),
+        _within(
+            0.0, 3600, "How long open requests may take to end once the port is closed for a stop."
+        ),
     ] = 30.0
     journal_hold_s: Annotated[
         float,

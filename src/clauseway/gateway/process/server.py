@@ -3,8 +3,9 @@
 A plan that is replaced (or SIGHUP) is read and checked between requests, in turns of milliseconds,
 and takes the place of the one in use whole; one that cannot be used is reported and changes
 nothing. With it come the process's settings: limits and certificates hold from the next connection
-on, and what takes a restart is said. SIGTERM, SIGINT or the death of the parent: no new
-connections, open requests end, the journal is closed, exit 0.
+on, and what takes a restart is said. SIGUSR2: `/readyz` answers 503 from now on, ahead of a stop.
+SIGTERM, SIGINT or the death of the parent: no new connections, open requests end, the journal is
+closed, exit 0.
 """
 
 import asyncio
@@ -346,6 +347,11 @@ class Server:
         self._stopping = True
         self._woken.set()
 
+    def announce_stop(self) -> None:
+        """Say at /readyz that a stop is near, and answer requests until it comes."""
+        self._shared.stop_announced = True
+        self._lines.event("stop announced")
+
     def reload(self) -> None:
         """Have the plan read anew, soon."""
         self._read_again = True
@@ -509,6 +515,7 @@ class Server:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         loop.add_signal_handler(signal.SIGUSR1, self.heed_revocations)
+        loop.add_signal_handler(signal.SIGUSR2, self.announce_stop)
 
     def _heed_parent(self, loop: AbstractEventLoop) -> None:
         """The pipe's other end is the parent's: when it is closed, by whatever death, it is time to

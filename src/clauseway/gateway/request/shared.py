@@ -68,7 +68,7 @@ class Watcher(Protocol):
 
 class Shared:
     """One per process. `turn_to` replaces `tables` whole when the plan changes. `draining` is true
-    once a stop was asked for.
+    once no more connections are taken.
 
     `boot` names this start: with a request's number it is the request's identity.
     """
@@ -107,6 +107,8 @@ class Shared:
         self.connections: set[Connection] = set()
         # Requests for whose answer nobody waits.
         self.unattended: set[Unattended] = set()
+        # Load balancers are told to send requests elsewhere; all are still answered.
+        self.stop_announced = False
         self.draining = False
         # How long the home has not reached its database, and whether that is too long to go on.
         self.database_away_s = 0.0
