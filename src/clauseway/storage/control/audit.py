@@ -55,6 +55,7 @@ RESTARTED = "restarted"
 BEGIN = "0" * 64
 _TOUCHED = "clauseway_touched"
 _LOG = schema.audit_log.c
+_LOG_COLUMNS = _LOG.keys()
 _APPENDED_ROWS = 5_000
 
 
@@ -352,4 +353,5 @@ def _touch(touched: Touched, chained: Chained, key: RowKey) -> None:
 
 
 def _logged(row: Row[Any]) -> Logged:
-    return Logged(**row._mapping)
+    # By position: looking up each name in the row takes half of the time.
+    return Logged(**dict(zip(_LOG_COLUMNS, row, strict=True)))
