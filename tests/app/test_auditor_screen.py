@@ -27,6 +27,7 @@ from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.storage.control.actor import acting
 from clauseway.web import create_app
+from database_connections import connections_made
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,15 @@ def client(home: Home) -> Iterator[TestClient]:
     source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
     with TestClient(create_app(source, hosts=["*"])) as pages:
         yield pages
+
+
+@pytest.mark.parametrize(
+    "page", ["/lawyer", "/lawyer/compare", "/engineer", "/finance", "/auditor", "/statement/2026-05"]
+)
+def test_a_page_is_read_by_one_connection(client: TestClient, page: str) -> None:
+    with connections_made() as made:
+        assert client.get(page).status_code == 200
+    assert len(made) == 1
 
 
 def test_a_settled_month_repeats_to_the_byte(client: TestClient) -> None:

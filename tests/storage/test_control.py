@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,8 +18,10 @@ from sqlalchemy.exc import IntegrityError
 from clauseway.ledger import Account, Conflict, Entry, Inputs, Posting, Settlement
 from clauseway.storage import ApiKey, Control, Overlap, Sealed
 from clauseway.storage.control import engines, schema
+from clauseway.storage.control.control import kept_open
 from clauseway.storage.control.engines import Place
 from clauseway.values import Citation, Interval
+from database_connections import connections_made
 
 KEY = ApiKey(
     digest="d1",
@@ -228,3 +231,18 @@ def test_control_data_can_be_had_without_the_engines_of_the_lake() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_database_that_is_kept_open_is_opened_once(control: Control, place: Place, tmp_path: Path) -> None:
+    with connections_made() as made, kept_open(place):
+        for number in range(3):
+            with closing(Control.open(place)) as again:
+                again.add_key(msgspec.structs.replace(KEY, digest=f"d{number}", key_id=f"key_{number}"))
+        assert len(made) == 1
+        # Another place is opened and closed as ever.
+        for _ in range(2):
+            with closing(Control.open(tmp_path / "another.db")) as another:
+                assert not another.keys()
+        assert len(made) == 3
+    with closing(Control.open(place)) as after:
+        assert len(after.keys()) == 3

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import CollectionStartEvent
 
 from clauseway.values import InvalidInput, Problem
 
@@ -186,23 +187,34 @@ def read_litellm(name: str, text_of: Callable[[str], str]) -> LitellmFile:
     )
 
 
+class _BoundedComposer(Composer):
+    """Composes tables and lists up to a depth: the cost of what is built of them grows with the
+    square of it."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader=loader)
+        self._depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        opens = self.parser.check_event(CollectionStartEvent)
+        self._depth += opens
+        if self._depth > _DEPTH_MAX:
+            raise ValueError(f"it nests more than {_DEPTH_MAX} levels deep")
+        node = super().compose_node(parent, index)
+        self._depth -= opens
+        return node
+
+
 def _parsed(text: str) -> Any:
     """Return the content with its lines. Tags build nothing: they stay what they are.
 
     Raise ValueError where it nests too deeply, where a key is itself a table or a list, or where a
-    number has no digits. Depth is looked at before anything is built, because its cost grows with
-    the square of the depth.
+    number has no digits.
     """
-    depth = 0
-    for event in YAML(typ="rt").parse(text):
-        if isinstance(event, CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, CollectionEndEvent):
-            depth -= 1
-        if depth > _DEPTH_MAX:
-            raise ValueError(f"it nests more than {_DEPTH_MAX} levels deep")
+    reader = YAML(typ="rt")
+    reader.Composer = _BoundedComposer
     try:
-        return YAML(typ="rt").load(text)
+        return reader.load(text)
     except TypeError as error:
         raise ValueError("a key is itself a table or a list") from error
     except IndexError as error:

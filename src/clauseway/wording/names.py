@@ -8,7 +8,8 @@ but Azure`.
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
+from types import MappingProxyType
 
 import msgspec
 
@@ -68,14 +69,8 @@ class Wording(msgspec.Struct, frozen=True):
         prose = "\n".join(
             line for asked in agreements for line in _prose(asked.agreement, asked.facts)
         )
-        parties = {name: _spelled(name, prose) for name in sorted(catalog.parties)}
-        if any(spelled != name for name, spelled in parties.items()):
-            # A party that the prose never names is written like those that it does.
-            parties = {
-                name: name.capitalize() if name == said else said for name, said in parties.items()
-            }
-        clouds = {name: _cloud(name, prose, parties) for name in sorted(catalog.clouds)}
-        return cls(tuple(asked.agreement for asked in agreements), catalog, {**clouds, **parties})
+        spelled = _spelled_all(tuple(sorted(catalog.parties)), tuple(sorted(catalog.clouds)), prose)
+        return cls(tuple(asked.agreement for asked in agreements), catalog, spelled)
 
     def name(self, identifier: str) -> str:
         return self.spelled.get(identifier, identifier)
@@ -450,6 +445,21 @@ def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:
     yield from (figure.citation.text for figure in agreement.figures.values())
     yield from (comment.citation.text for comment in agreement.commentary)
     yield from (fact.citation.text for fact in facts.facts)
+
+
+# Every page asks anew for the wording of the same texts.
+@lru_cache(maxsize=8)
+def _spelled_all(
+    parties: tuple[str, ...], clouds: tuple[str, ...], prose: str
+) -> Mapping[str, str]:
+    """Return parties and clouds by their identifiers, as the prose writes them."""
+    spelled = {name: _spelled(name, prose) for name in parties}
+    if any(said != name for name, said in spelled.items()):
+        # A party that the prose never names is written like those that it does.
+        spelled = {
+            name: name.capitalize() if name == said else said for name, said in spelled.items()
+        }
+    return MappingProxyType({**{name: _cloud(name, prose, spelled) for name in clouds}, **spelled})
 
 
 def _cloud(name: str, prose: str, parties: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -66,6 +67,7 @@ from clauseway.app.screens.request_rate import RequestRate
 from clauseway.app.screens.screen_summaries import screen_summaries
 from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
 from clauseway.gateway.transport.listening import listen
+from clauseway.storage.control.control import kept_open
 from clauseway.values import InvalidInput, KnownAt, day_of
 from clauseway.web import create_app
 from clauseway.web.auditor import (
@@ -100,6 +102,9 @@ from clauseway.web.overview import HomeContext
 from clauseway.web.sign_in import SignInEvent
 from clauseway.wording.dates import dated
 from clauseway.wording.names import Wording
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Comparisons that are kept, each of some kilobytes.
 _COMPARED_MAX = 32
@@ -159,16 +164,25 @@ class HomePages:
         # goes on from.
         self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
 
+    async def _read(self, read: Callable[P, T], *asked: P.args, **named: P.kwargs) -> T:
+        """Read in a thread, by one connection to the home's database."""
+
+        def read_there() -> T:
+            with kept_open(self._home.control):
+                return read(*asked, **named)
+
+        return await asyncio.to_thread(read_there)
+
     async def home(self) -> HomeContext:
         counts = await self.counts()
-        return await asyncio.to_thread(self._home_context, counts)
+        return await self._read(self._home_context, counts)
 
     async def counts(self) -> CountsContext:
         answer = await _ask_gateways(self._home.gateway_sockets())
         tokens = answer["tokens"]
         clouds = sorted({*answer["served"], *answer["refused"], *answer["failed"]})
         instant = self._clock()
-        words = Wording.of(each_of(await asyncio.to_thread(self._text)))
+        words = Wording.of(each_of(await self._read(self._text)))
         return CountsContext(
             clouds=tuple(
                 CloudCounts(
@@ -182,7 +196,7 @@ class HomePages:
                 for cloud in clouds
             ),
             clock=dated(str(KnownAt(instant).to_the_second())),
-            edition=await asyncio.to_thread(self._edition, day_of(instant)),
+            edition=await self._read(self._edition, day_of(instant)),
             refused=answer["refusals"][_BY_A_CLAUSE],
         )
 
@@ -202,17 +216,17 @@ class HomePages:
         self._rate.collect(at_s, [_REQUESTS.decode(answer).requests for answer in answers])
 
     async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
-        return await asyncio.to_thread(self._lawyer, asked)
+        return await self._read(self._lawyer, asked)
 
     async def compare(self, before: str, after: str) -> CompareContext:
-        return await asyncio.to_thread(self._compare, before, after)
+        return await self._read(self._compare, before, after)
 
     async def draft(self, text: str) -> DraftContext:
         async with self._heavy:
-            return await asyncio.to_thread(self._draft, text)
+            return await self._read(self._draft, text)
 
     async def text(self, document: str, line: str) -> TextContext | None:
-        return await asyncio.to_thread(lambda: text_page(self._text(), document, line))
+        return await self._read(lambda: text_page(self._text(), document, line))
 
     async def engineer(self, request: str) -> EngineerContext:
         searched = await self._search(request.strip()) if request.strip() else None
@@ -222,7 +236,7 @@ class HomePages:
             glance = together([GLANCE.decode(answer) for answer in answers])
         except Unavailable as error:
             down = str(error)
-        return await asyncio.to_thread(self._engineer, glance, down, searched)
+        return await self._read(self._engineer, glance, down, searched)
 
     async def request(self, named: str) -> RequestPath | None:
         with suppress(Unavailable):
@@ -230,52 +244,52 @@ class HomePages:
                 self._home.gateway_sockets(), f"/request/{quote(named, safe='')}"
             ):
                 if view := msgspec.json.decode(answer):
-                    opened = await asyncio.to_thread(self._up_to_now)
+                    opened = await self._read(self._up_to_now)
                     return path_of(Wording.of(each_of(opened)), view, citations_of(opened))
-        return await asyncio.to_thread(self._kept, named)
+        return await self._read(self._kept, named)
 
     async def finance(self, growth: str, cap: str) -> FinanceContext:
-        return await asyncio.to_thread(self._finance, growth, cap)
+        return await self._read(self._finance, growth, cap)
 
     async def bill(self, bill: str) -> BillContext:
         async with self._heavy:
-            return await asyncio.to_thread(self._bill, bill)
+            return await self._read(self._bill, bill)
 
     async def file(self, document: str, period: str, form: str) -> SentFile | None:
-        return await asyncio.to_thread(file_of, self._home, document, period, form)
+        return await self._read(file_of, self._home, document, period, form)
 
     async def auditor(self) -> AuditorContext:
-        return await asyncio.to_thread(self._auditor)
+        return await self._read(self._auditor)
 
     async def launches(self) -> LaunchesContext | None:
-        return await asyncio.to_thread(lambda: launches_page(self._up_to_now(), now()))
+        return await self._read(lambda: launches_page(self._up_to_now(), now()))
 
     async def check(self, subject: str) -> CheckContext | None:
         if subject != BOOKS:
             month(subject)
-        return await asyncio.to_thread(lambda: check_page(self._home, self._up_to_now(), subject))
+        return await self._read(lambda: check_page(self._home, self._up_to_now(), subject))
 
     async def decision(self, receipt: str) -> DecisionContext:
-        return await asyncio.to_thread(lambda: decision_page(self._up_to_now(), receipt))
+        return await self._read(lambda: decision_page(self._up_to_now(), receipt))
 
     async def handed(self, statement: str, signatures: str) -> HandedContext:
         async with self._heavy:
-            return await asyncio.to_thread(self._handed, statement, signatures)
+            return await self._read(self._handed, statement, signatures)
 
     async def alerts(self) -> tuple[Alert, ...]:
         """Return an alert for everything damaged or lost in the home."""
-        return await asyncio.to_thread(open_alerts, self._home)
+        return await self._read(open_alerts, self._home)
 
     async def statement(self, period: str) -> StatementContext | None:
-        return await asyncio.to_thread(self._statement, period)
+        return await self._read(self._statement, period)
 
     async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
-        return await asyncio.to_thread(self._line, period, line, request, records)
+        return await self._read(self._line, period, line, request, records)
 
     async def day_requests(
         self, period: str, line: str, day: str, begin: str
     ) -> DayRequestsContext | None:
-        return await asyncio.to_thread(self._day_requests, period, line, day, begin)
+        return await self._read(self._day_requests, period, line, day, begin)
 
     def _home_context(self, counts: CountsContext) -> HomeContext:
         today, known_at = day_of(self._clock()), now()

@@ -10,7 +10,9 @@ Faults of the database itself stay SQLAlchemy's.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from datetime import date
+from threading import Lock
 from typing import Any, TypeVar
 
 import msgspec
@@ -136,6 +138,9 @@ class Control:
         A SQLite file is created too, its folder must exist. Raise InvalidInput as `engine_of` does,
         and for a database that a later program wrote.
         """
+        kept = _KEPT.get()
+        if kept is not None and kept.place == place:
+            return kept.opened()
         return cls(engine_of(place))
 
     def close(self) -> None:
@@ -413,3 +418,51 @@ def as_record(record: type[R], row: Row[Any]) -> R:
     """Return a row as the record whose fields have the names of its columns."""
     values = row._mapping
     return record(**{name: values[name] for name in record.__struct_fields__})
+
+
+class _KeptControl(Control):
+    """Control data that stay open when a caller closes them."""
+
+    def close(self) -> None:
+        """Leave the database open for the next caller; `kept_open` closes it."""
+
+    def end(self) -> None:
+        super().close()
+
+
+class _KeptOpen:
+    """The control data at one place, opened at the first call."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._control: _KeptControl | None = None
+        self._lock = Lock()
+
+    def opened(self) -> Control:
+        with self._lock:
+            if self._control is None:
+                self._control = _KeptControl(engine_of(self.place))
+            return self._control
+
+    def end(self) -> None:
+        if self._control is not None:
+            self._control.end()
+
+
+_KEPT: ContextVar[_KeptOpen | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def kept_open(place: Place) -> Iterator[None]:
+    """Open the database at a place once for everything that is read within, and close it after.
+
+    SQLite reads the whole schema for each new connection, a server begins a process for it: that
+    takes longer than the question. Other places, as those of copies, open and close as ever.
+    """
+    kept = _KeptOpen(place)
+    token = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+        kept.end()

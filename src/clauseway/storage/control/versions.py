@@ -34,7 +34,8 @@ def bring_up(connection: Connection) -> None:
     if tables:
         move(connection, PRESENT)
         return
-    schema.metadata.create_all(connection)
+    # Nothing stands here: each table would be looked for.
+    schema.metadata.create_all(connection, checkfirst=False)
     _stamp(connection)
 
 
