@@ -5,7 +5,7 @@ import pytest
 from clauseway.app.agreements.launch_lanes import launches_page
 from clauseway.app.books.settled import now
 from clauseway.app.opening.several import open_agreements
-from terms_at_hand import at_hand
+from terms_at_hand import at_hand, documents, reading
 
 NOW = now()
 
@@ -54,3 +54,24 @@ def test_every_product_is_counted_once() -> None:
 
 def test_no_page_where_no_cloud_comes_first() -> None:
     assert launches_page(at_hand(""), NOW) is None
+
+
+FIRST_ON_NORTH = (
+    "id: A1.first\nkind: precedence\nparty: maker\nfirst: north\nactions: [serve]\nproducts: [apps]\n"
+    "binds: every-product\nsince: 2026-01-01"
+)
+LAUNCH = "kind: launch, product: app, cloud: south, stage: available, effective: 2026-02-01"
+
+
+def test_a_launch_on_record_says_where_it_stands() -> None:
+    texts = documents(FIRST_ON_NORTH, (LAUNCH,))
+    page = launches_page(reading(texts), NOW)
+    assert page is not None
+    [point] = [point for lane in page.lanes if lane.product == "app" for point in lane.points]
+    line = 1 + texts["facts.md"].splitlines().index(f"- {{{LAUNCH}, source: [T], says: It happened.}}")
+    assert (point.document, point.line, point.evidence) == ("facts.md", line, f"facts.md:{line} available")
+    # A row of a listing has no place in the agreement.
+    shipped = launches_page(open_agreements([]), NOW)
+    assert shipped is not None
+    listed = {(point.document, point.line) for lane in shipped.lanes for point in lane.points if point.listed}
+    assert listed == {("", 0)}

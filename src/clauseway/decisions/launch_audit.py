@@ -47,6 +47,7 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True):
     `effective`: the day it shipped; for a listing (`listed`), the latest possible day.
     `known`: when the evidence became known.
     `opening`: the product was already listed when observation began.
+    `document` and `line`: where the agreement's text states it; empty and 0 for a listing.
     `by_maker`: offered by the maker or by a cloud, not by a reseller.
     """
 
@@ -57,6 +58,8 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True):
     known: KnownAt
     evidence: str
     why: str
+    document: str = ""
+    line: int = 0
     commit: str = ""
     by_maker: bool = True
     listed: bool = False
@@ -106,6 +109,8 @@ def shipments_on_record(facts: FactRegister) -> list[Shipment]:
             known=fact.known,
             evidence=f"{fact.citation.document}:{fact.citation.line} {fact.stage}",
             why=fact.citation.text,
+            document=fact.citation.document,
+            line=fact.citation.line,
         )
         for fact in facts.facts
         if isinstance(fact, Launch) and fact.shipped

@@ -41,7 +41,10 @@ _SAMPLE = "models_dev_openai_listings.csv"
 
 
 class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of evidence: by this day a product was seen on a cloud, known since an instant."""
+    """One piece of evidence: by this day a product was seen on a cloud, known since an instant.
+
+    `document` and `line` say where the agreement's text states it; empty and 0 for a listing.
+    """
 
     seller: str
     cloud: str
@@ -50,6 +53,8 @@ class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
     listed: bool
     why: str
+    document: str
+    line: int
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,6 +283,8 @@ def _evidence(shipment: Shipment) -> EvidenceRow:
         evidence=shipment.evidence,
         listed=shipment.listed,
         why=shipment.why,
+        document=shipment.document,
+        line=shipment.line,
     )
 
 

@@ -1,6 +1,5 @@
 """Launches against ship-first, as lanes: each product that was seen on another cloud."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
@@ -27,8 +26,6 @@ _SHORT = {
     Order.CANNOT_TELL: "cannot tell",
     Order.OUTSIDE: "not about it",
 }
-# The place of a fact of the agreement's text; a row of a listing has none.
-_PLACE = re.compile(r"(?P<document>[\w./-]+\.md):(?P<line>\d+) ")
 # The strip goes on behind the last evidence, so that its sign lies within.
 _ROOM = timedelta(days=14)
 
@@ -120,7 +117,6 @@ def _lane(
 def _point(
     each: EvidenceRow, words: Wording, first: str, days: tuple[date, date], before: str
 ) -> LaunchPoint:
-    place = _PLACE.match(each.evidence)
     return LaunchPoint(
         x=_x(each.day, *days),
         day=each.day,
@@ -130,8 +126,8 @@ def _point(
         seller=words.name(each.seller),
         evidence=each.evidence,
         why=words.spelt(each.why),
-        document=f"{before}{place['document']}" if place else "",
-        line=int(place["line"]) if place else 0,
+        document=f"{before}{each.document}" if each.document else "",
+        line=each.line,
     )
 
 

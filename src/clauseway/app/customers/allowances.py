@@ -45,11 +45,12 @@ _PER_MINUTE_MAX = 10**15
 
 
 class ListedLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit. `whose` says in words for whom and what; 0 is no limit. `replaced` is there once,
-    where it was just set in the place of another."""
+    """A limit. `whose` names its scope in a line; 0 is no limit. `replaced` is there once, where it
+    was just set in the place of another."""
 
     id: str
     whose: str
+    scope: LimitScope
     requests_per_minute: int
     tokens_per_minute: int
     replaced: ReplacedValue | msgspec.UnsetType = msgspec.UNSET
@@ -65,6 +66,7 @@ class ListedBudget(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     whose: str
+    scope: LimitScope
     period: str
     begin: str
     end: str
@@ -203,6 +205,7 @@ def _listed_limit(limit: Limit) -> ListedLimit:
     return ListedLimit(
         id=limit.id,
         whose=whose(limit),
+        scope=_scope_of(limit),
         requests_per_minute=limit.requests_per_minute,
         tokens_per_minute=limit.tokens_per_minute,
     )
@@ -218,6 +221,7 @@ def _listed_budget(standing: BudgetStanding) -> ListedBudget:
     return ListedBudget(
         id=budget.id,
         whose=whose(budget),
+        scope=_scope_of(budget),
         period=budget.period,
         begin=_instant(standing.begin_ns) if has_period else "",
         end=_instant(standing.end_ns) if has_period else "",
@@ -226,6 +230,17 @@ def _listed_budget(standing: BudgetStanding) -> ListedBudget:
         leased=_plain(standing.leased),
         left=_plain(standing.left),
         currency=budget.currency,
+    )
+
+
+def _scope_of(row: LimitScope) -> LimitScope:
+    """Return the scope of a limit or budget without its amounts."""
+    return LimitScope(
+        organisation=row.organisation,
+        project=row.project,
+        key_id=row.key_id,
+        cloud=row.cloud,
+        product=row.product,
     )
 
 

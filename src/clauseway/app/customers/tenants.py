@@ -154,18 +154,26 @@ def tenancy_for_plan(home: Home) -> Tenancy:
 
 
 def whose(scope: LimitScope) -> str:
-    """Return in words the holder of a limit or budget, and its cloud and product."""
+    """Return the holder of a limit or budget as commands take it, and its product and cloud:
+    `project acme/search for gpt-5.5 on azure`."""
+    return _holder(scope, f"project {scope.organisation}/{scope.project}")
+
+
+def whose_in_words(scope: LimitScope) -> str:
+    """Return the holder as a sentence names it: `project search of acme for gpt-5.5 on azure`."""
+    return _holder(scope, f"project {scope.project} of {scope.organisation}")
+
+
+def _holder(scope: LimitScope, project: str) -> str:
     if scope.key_id:
-        who = f"key {scope.key_id}"
+        holder = f"key {scope.key_id}"
     elif scope.project:
-        who = f"project {scope.organisation}/{scope.project}"
+        holder = project
     else:
-        who = f"organisation {scope.organisation}"
-    return (
-        who
-        + (f" for {scope.product}" if scope.product else "")
-        + (f" on {scope.cloud}" if scope.cloud else "")
-    )
+        holder = f"organisation {scope.organisation}"
+    product = f" for {scope.product}" if scope.product else ""
+    cloud = f" on {scope.cloud}" if scope.cloud else ""
+    return f"{holder}{product}{cloud}"
 
 
 def customer_in_words(organisation: str, project: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
 
+import msgspec
+
 from clauseway.ledger import Direction, Ended, ShareLine, ShareResult, Statement, StatementChange
 from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED
 from clauseway.ledger.assumptions import Assumption as StandsOn
@@ -35,8 +37,25 @@ def as_it_is(identifier: str) -> str:
     return identifier
 
 
-def statement_context(statement: Statement, named: Named = as_it_is) -> StatementContext:
-    """Return the statement for pages, terminals and print. `named` writes parties and clouds."""
+class Spelling(msgspec.Struct, frozen=True, kw_only=True):
+    """How a statement writes parties and clouds (`name`), and its figures: as `--assume` takes them,
+    or in words."""
+
+    name: Named
+    figures_in_words: bool
+
+
+# Terminals and files repeat what commands take.
+BY_IDENTIFIER = Spelling(name=as_it_is, figures_in_words=False)
+
+
+def in_words(name: Named) -> Spelling:
+    """Return the spelling of pages, which people read without typing any of it."""
+    return Spelling(name=name, figures_in_words=True)
+
+
+def statement_context(statement: Statement, spelling: Spelling = BY_IDENTIFIER) -> StatementContext:
+    """Return the statement for pages, terminals and print."""
     whom = f" for {statement.party}" if statement.party else ""
     return StatementContext(
         period=statement.month,
@@ -46,14 +65,18 @@ def statement_context(statement: Statement, named: Named = as_it_is) -> Statemen
             section
             for direction in statement.directions
             for section in (
-                *(_section(statement, share, named) for share in direction.shares),
-                *((_ended_section(direction.ended, statement, named),) if direction.ended else ()),
-                *_changed_sections(statement, direction, named),
+                *(_section(statement, share, spelling) for share in direction.shares),
+                *(
+                    (_ended_section(direction.ended, statement, spelling),)
+                    if direction.ended
+                    else ()
+                ),
+                *_changed_sections(statement, direction, spelling),
             )
         ),
         totals=tuple(
             Total(
-                label=f"{named(direction.payer)} owes {named(direction.payee)}",
+                label=f"{spelling.name(direction.payer)} owes {spelling.name(direction.payee)}",
                 amount=cents(direction.total),
                 parts=_parts(statement, direction),
             )
@@ -62,7 +85,9 @@ def statement_context(statement: Statement, named: Named = as_it_is) -> Statemen
         assumptions=tuple(
             FigureShown(
                 name=assumption.name,
-                value=assumption.value if named is as_it_is else in_thousands(assumption.value),
+                value=in_thousands(assumption.value)
+                if spelling.figures_in_words
+                else assumption.value,
                 standing=assumption.standing_in_words,
                 in_words=assumption.in_words,
                 note=_standing_note(assumption),
@@ -72,10 +97,10 @@ def statement_context(statement: Statement, named: Named = as_it_is) -> Statemen
         receipt=_receipt(statement),
         party=statement.party,
         assumed=_assumed(
-            statement, {assumption.name for assumption in statement.assumptions}, named
+            statement, {assumption.name for assumption in statement.assumptions}, spelling
         ),
         digest=digest_of(statement),
-        calendar=() if _is_restatement(statement) else _calendar(statement, named),
+        calendar=() if _is_restatement(statement) else _calendar(statement, spelling),
     )
 
 
@@ -92,7 +117,7 @@ def _parts(statement: Statement, direction: Direction) -> str:
         for due in statement.dues
         if (due.payer, due.payee) == (direction.payer, direction.payee)
     ]
-    named = (
+    parts_due = (
         ("share", exact_sum(part.share for part in due)),
         ("corrections of closed months", exact_sum(part.corrections for part in due)),
         ("restatements of closed months", exact_sum(part.restated for part in due)),
@@ -100,7 +125,7 @@ def _parts(statement: Statement, direction: Direction) -> str:
     # A plain share is the whole amount, which stands beside it already.
     several = direction.corrections or direction.restated
     parts = (
-        [" + ".join(f"{name} {cents(amount)}" for name, amount in named if amount)]
+        [" + ".join(f"{name} {cents(amount)}" for name, amount in parts_due if amount)]
         if several
         else []
     )
@@ -112,12 +137,12 @@ def _parts(statement: Statement, direction: Direction) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _calendar(statement: Statement, named: Named) -> tuple[DueLine, ...]:
+def _calendar(statement: Statement, spelling: Spelling) -> tuple[DueLine, ...]:
     """Return the payments that terms date, in order of their days."""
     dated = [(due.due, due) for due in statement.dues if due.due is not None and due.amount]
     return tuple(
         DueLine(
-            label=f"{named(due.payer)} pays {named(due.payee)} ({due.term})",
+            label=f"{spelling.name(due.payer)} pays {spelling.name(due.payee)} ({due.term})",
             through=due.through,
             due=day,
             amount=cents(due.amount),
@@ -138,21 +163,20 @@ def _standing_note(assumption: StandsOn) -> str:
     )
 
 
-def _assumed(statement: Statement, names: Set[str], named: Named) -> str:
+def _assumed(statement: Statement, names: Set[str], spelling: Spelling) -> str:
     """Return assumptions by name with their values, those that had to be accepted first."""
     used = [assumption for assumption in statement.assumptions if assumption.name in names]
     reported_first = sorted(
         used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name)
     )
-    return " · ".join(figure_in_words(assumption, named) for assumption in reported_first)
+    return " · ".join(figure_in_words(assumption, spelling) for assumption in reported_first)
 
 
-def figure_in_words(assumption: StandsOn, named: Named) -> str:
+def figure_in_words(assumption: StandsOn, spelling: Spelling) -> str:
     """Return a figure with its value: `the cap is USD 38,000,000,000 (reported)`."""
-    # Terminals and files name a figure as `--assume` takes it.
-    if named is as_it_is:
+    if not spelling.figures_in_words:
         return f"{assumption.name} = {assumption.in_words}"
-    words = " ".join(map(named, assumption.name.split("-")))
+    words = " ".join(map(spelling.name, assumption.name.split("-")))
     return f"the {words} is {in_thousands(assumption.in_words)}"
 
 
@@ -178,7 +202,7 @@ def percent(rate: Decimal) -> str:
     return f"{(rate * 100).normalize():f} %"
 
 
-def _section(statement: Statement, share: ShareResult, named: Named) -> StatementSection:
+def _section(statement: Statement, share: ShareResult, spelling: Spelling) -> StatementSection:
     notes = []
     # The assumptions under the section are those of its rate, its cap and its lines.
     stands_on = {share.rate_name, share.cap.name if share.cap is not None else ""}
@@ -205,15 +229,15 @@ def _section(statement: Statement, share: ShareResult, named: Named) -> Statemen
     notes += _terms_of_payment(share)
     return StatementSection(
         heading=share.term,
-        payer=named(share.payer),
-        payee=named(share.payee),
+        payer=spelling.name(share.payer),
+        payee=spelling.name(share.payee),
         begin=share.days.begin,
         end=share.days.end,
-        lines=tuple(_line(statement, share, line, named) for line in share.lines)
+        lines=tuple(_line(statement, share, line, spelling) for line in share.lines)
         or (_no_usage(share),),
         subtotal=cents(share.amount),
         note=" ".join(notes),
-        assumed=_assumed(statement, stands_on, named),
+        assumed=_assumed(statement, stands_on, spelling),
         citations=(share.citation,),
         ended_by=(share.ended_by,) if share.ended_by is not None else (),
     )
@@ -238,10 +262,12 @@ def _no_usage(share: ShareResult) -> LineShown:
     )
 
 
-def _line(statement: Statement, share: ShareResult, line: ShareLine, named: Named) -> LineShown:
+def _line(
+    statement: Statement, share: ShareResult, line: ShareLine, spelling: Spelling
+) -> LineShown:
     return LineShown(
         id=line_id(statement.as_of, share, line),
-        label=_label(share, line, named),
+        label=_label(share, line, spelling),
         base=exact(line.base),
         rate="by bands" if share.bands else percent(line.rate),
         amount=cents(line.amount),
@@ -257,10 +283,10 @@ def working_of(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
     return (*_moved(share, line), f"{whole}{split}: {cents(line.amount)}")
 
 
-def _label(share: ShareResult, line: ShareLine, named: Named = as_it_is) -> str:
+def _label(share: ShareResult, line: ShareLine, spelling: Spelling = BY_IDENTIFIER) -> str:
     """Return a line's words: the minimum of a part of a period names its days."""
     if line.seller:
-        return described(line.product, named(line.cloud), named(line.seller))
+        return described(line.product, spelling.name(line.cloud), spelling.name(line.seller))
     part = part_in_words(Interval(share.begin, share.end), _top_up(share, line))
     return f"{line.of}, {part}" if part else line.of
 
@@ -322,13 +348,13 @@ def _terms_of_payment(share: ShareResult) -> list[str]:
 
 
 def _changed_sections(
-    statement: Statement, direction: Direction, named: Named
+    statement: Statement, direction: Direction, spelling: Spelling
 ) -> list[StatementSection]:
     """Return the late amounts of a closed period, and the disputed ones, each with its reason."""
     sections = []
     if direction.corrections:
         lines = [
-            _change(change, _id(statement, change, is_restated=False), named)
+            _change(change, _id(statement, change, is_restated=False), spelling)
             for change in direction.corrections
         ]
         sections.append(
@@ -338,19 +364,21 @@ def _changed_sections(
                 "corrections of closed months",
                 direction.corrections,
                 lines,
-                named,
+                spelling,
             )
         )
     if direction.restated:
         lines = [
-            _change(change, _id(statement, change, is_restated=True), named)
+            _change(change, _id(statement, change, is_restated=True), spelling)
             for change in direction.restated
         ]
         heading = "restatements of closed months, due with this one"
-        sections.append(_changed(statement, direction, heading, direction.restated, lines, named))
+        sections.append(
+            _changed(statement, direction, heading, direction.restated, lines, spelling)
+        )
     # Their amounts are in the lines above already, so these have no names of their own.
     if direction.changes:
-        lines = [_change(change, "", named) for change in direction.changes]
+        lines = [_change(change, "", spelling) for change in direction.changes]
         sections.append(
             _changed(
                 statement,
@@ -358,7 +386,7 @@ def _changed_sections(
                 "restated, and in the lines above",
                 direction.changes,
                 lines,
-                named,
+                spelling,
             )
         )
     return sections
@@ -368,11 +396,11 @@ def _id(statement: Statement, change: StatementChange, *, is_restated: bool) -> 
     return change_id(statement.as_of, change, is_restated=is_restated)
 
 
-def _change(change: StatementChange, name: str, named: Named) -> LineShown:
+def _change(change: StatementChange, name: str, spelling: Spelling) -> LineShown:
     return LineShown(
         id=name,
         label=f"{change.period.begin:%Y-%m}: "
-        + described(change.product, named(change.cloud), named(change.seller)),
+        + described(change.product, spelling.name(change.cloud), spelling.name(change.seller)),
         base=exact(exact_sum((change.new_base, -change.old_base))),
         rate="–",
         amount=cents(change.amount),
@@ -387,13 +415,13 @@ def _changed(
     heading: str,
     changed: Sequence[StatementChange],
     lines: Sequence[LineShown],
-    named: Named,
+    spelling: Spelling,
 ) -> StatementSection:
     in_dispute = f" In dispute besides: {cents(direction.disputed)}." if direction.disputed else ""
     return StatementSection(
         heading=heading,
-        payer=named(direction.payer),
-        payee=named(direction.payee),
+        payer=spelling.name(direction.payer),
+        payee=spelling.name(direction.payee),
         begin=statement.as_of.begin,
         end=statement.as_of.end,
         lines=tuple(lines),
@@ -402,7 +430,7 @@ def _changed(
     )
 
 
-def _ended_section(ended: Ended, statement: Statement, named: Named) -> StatementSection:
+def _ended_section(ended: Ended, statement: Statement, spelling: Spelling) -> StatementSection:
     """Return the section of an ended share: the day from which nothing is due, and its clause."""
     # A share that ended before this period is over for all of it.
     begin = max(ended.day, statement.as_of.begin)
@@ -415,8 +443,8 @@ def _ended_section(ended: Ended, statement: Statement, named: Named) -> Statemen
     )
     return StatementSection(
         heading=f"{ended.term}, ended",
-        payer=named(ended.payer),
-        payee=named(ended.payee),
+        payer=spelling.name(ended.payer),
+        payee=spelling.name(ended.payee),
         begin=begin,
         end=statement.as_of.end,
         lines=(nothing,),

@@ -41,7 +41,7 @@ from clauseway.app.opening.several import (
     with_recorded,
 )
 from clauseway.app.reports.spend import LatestPrices, spend_on
-from clauseway.app.reports.statements import Named, statement_context
+from clauseway.app.reports.statements import Named, in_words, statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
 from clauseway.app.running.readers import HomeReaders
@@ -412,7 +412,7 @@ class HomePages:
         if settlement is None:
             return None
         return msgspec.structs.replace(
-            statement_context(settlement, self._names()),
+            statement_context(settlement, in_words(self._names())),
             alerts=open_alerts(self._home, settlement.as_of),
         )
 

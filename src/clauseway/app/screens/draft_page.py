@@ -18,7 +18,7 @@ from clauseway.app.reports.rehearsing import (
     place_draft,
     rehearse,
 )
-from clauseway.app.reports.statements import figure_in_words
+from clauseway.app.reports.statements import figure_in_words, in_words
 from clauseway.app.screens.compare_page import groups_shown
 from clauseway.ledger.assumptions import Assumption
 from clauseway.values import InvalidInput, KnownAt, Problem
@@ -199,5 +199,5 @@ def _assumed(rehearsal: Rehearsal, words: Wording) -> Iterator[str]:
     for label, months in sides.items():
         figures = dict.fromkeys(figure for month in months for figure in month)
         if figures:
-            named = " · ".join(figure_in_words(figure, words.name) for figure in figures)
+            named = " · ".join(figure_in_words(figure, in_words(words.name)) for figure in figures)
             yield f"{label}: {named}"

@@ -1,7 +1,6 @@
 """The engineer's screen: what the gateways tell of themselves at their control sockets, and the keys
 and budgets of the home. And one request's path, as the gateway or the journal knows it."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -18,7 +17,7 @@ from clauseway.app.agreements.passages import located
 from clauseway.app.books.settled import now as now_known
 from clauseway.app.customers.allowances import ListedBudget, list_budgets
 from clauseway.app.customers.keys import ListedKey, list_keys
-from clauseway.app.customers.tenants import customer_in_words
+from clauseway.app.customers.tenants import customer_in_words, whose_in_words
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.spend import Spend
@@ -46,8 +45,6 @@ _SHOWN = 20
 # The end of a file of refused requests: a line has some kilobytes at most.
 _TAIL_BYTES = 256 * 1024
 _USD = Decimal(10) ** -12
-# A project as commands take it: `project acme/search`.
-_PROJECT = re.compile(r"^project ([^/]+)/(\S+)")
 _FAILED, _SERVER_FAILED = 400, 500
 # Long enough before a key expires to give everybody who uses it another secret.
 _SOON_DAYS = 30
@@ -474,7 +471,7 @@ def _budget(words: Wording, budget: ListedBudget) -> BudgetShown:
     left = budget.amount - budget.spent - budget.leased
     percent = _percent(budget.spent, budget.amount)
     return BudgetShown(
-        whose=words.spelt(_PROJECT.sub(r"project \2 of \1", budget.whose)),
+        whose=words.spelt(whose_in_words(budget.scope)),
         period=budget.period,
         spent=f"{budget.spent:,.2f}",
         leased=f"{budget.leased:,.2f}" if budget.leased else "",
