@@ -148,7 +148,12 @@ def test_of_several_agreements_every_link_opens_its_text(tmp_path: Path, address
     assert {link: pages.get(link).status_code for link in links} == dict.fromkeys(links, 200)
 
 
-@pytest.mark.parametrize("document", ["", "A9.md", "../../etc/passwd", "<script>"])
+def test_the_first_document_opens_where_none_is_named(client: TestClient) -> None:
+    answer = client.get("/text")
+    assert (answer.status_code, "agreement.md" in answer.text) == (200, True)
+
+
+@pytest.mark.parametrize("document", ["A9.md", "../../etc/passwd", "<script>"])
 def test_a_document_that_is_none_is_not_found(client: TestClient, document: str) -> None:
     answer = client.get("/text", params={"document": document, "line": "²"})
     assert answer.status_code == 404

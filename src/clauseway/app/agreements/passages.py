@@ -44,6 +44,38 @@ def located(opened: Opened, asked: OpenAgreement, citation: Citation) -> Citatio
     )
 
 
+def located_again(opened: Opened, citation: Citation) -> Citation:
+    """Return a citation of a settled month with its document as pages name it now: the month may have
+    been settled under other agreements than these, or under one alone.
+
+    Return it without a line, and so without a link, where none of these agreements has its term.
+    """
+    own = [asked for asked in each_of(opened) if citation in _written(asked, citation)]
+    alike = [asked for asked in each_of(opened) if _written(asked, citation)]
+    for asked in (*own, *alike):
+        return located(opened, asked, _plain(asked, citation))
+    return msgspec.structs.replace(citation, line=0)
+
+
+def _plain(asked: OpenAgreement, citation: Citation) -> Citation:
+    """Return a citation without the name of its agreement before the document."""
+    document = citation.document.removeprefix(f"{asked.agreement.id}/")
+    return msgspec.structs.replace(citation, document=document)
+
+
+def _written(asked: OpenAgreement, citation: Citation) -> list[Citation]:
+    """Return the citations of an agreement's terms and changes that stand in a document under an
+    identifier, as the agreement was settled: alone, or beside others."""
+    prefix = "" if "/" not in citation.document else f"{asked.agreement.id}/"
+    named = citation.term, citation.document
+    written = (
+        msgspec.structs.replace(item.citation, document=f"{prefix}{item.citation.document}")
+        for amendment in asked.agreement.amendments
+        for item in (*amendment.terms, *amendment.changes)
+    )
+    return [place for place in written if (place.term, place.document) == named]
+
+
 def clause_of(opened: Opened, reason: Reason) -> Citation:
     """Return the citation of a reason; of several agreements a reason names its own."""
     asked = next(each for each in each_of(opened) if reason.agreement in ("", each.agreement.id))

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.app.agreements.passages import clause_at
+from clauseway.app.agreements.passages import clause_at, located_again
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.books.bookkeeping import Sold, dispute
 from clauseway.app.books.settled import latest_settlements, now
@@ -635,7 +635,8 @@ def _unit(unit: str, quantity: int, price: int, source: str) -> PricedUnit:
 
 def _clause(opened: Opened, citation: Citation) -> TracedClause:
     """Return the clause under which a citation's line stands."""
-    clause = clause_at(opened, citation.document, citation.line)
+    place = located_again(opened, citation)
+    clause = clause_at(opened, place.document, place.line)
     if clause is None:
         return TracedClause(citation=citation, title="", text="")
     return TracedClause(

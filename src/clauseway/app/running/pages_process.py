@@ -47,6 +47,7 @@ from clauseway.app.running.processes import PAGES_PORT
 from clauseway.app.running.readers import HomeReaders
 from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.app.screens.auditor_page import BOOKS, auditor_page, check_page
+from clauseway.app.screens.clause_places import line_with_places, statement_with_places
 from clauseway.app.screens.compare_page import compare_page, named_or_last
 from clauseway.app.screens.decision_page import decision_page
 from clauseway.app.screens.engineer_page import (
@@ -411,8 +412,9 @@ class HomePages:
         settlement = statement(self._home, period)
         if settlement is None:
             return None
+        shown = statement_context(settlement, in_words(self._names()))
         return msgspec.structs.replace(
-            statement_context(settlement, in_words(self._names())),
+            statement_with_places(self._up_to_now(), shown),
             alerts=open_alerts(self._home, settlement.as_of),
         )
 
@@ -426,7 +428,7 @@ class HomePages:
             records,
             named=self._names(),
         )
-        return page
+        return line_with_places(self._up_to_now(), page) if page else None
 
     def _day_requests(
         self, period: str, line: str, day: str, begin: str

@@ -9,6 +9,7 @@ contexts, which the pages draw. They change nothing.
     compare_page       two amendments compared
     draft_page         a draft compared and rehearsed
     finance_page       months by what needs attention, balances, files to take away
+    clause_places      the clauses of settled months, as the served agreements name their documents
     next_commands      the command that comes next, where a page shows nothing yet
     bill_page          a cloud's bill held against the meter
     line_page          all that is behind a line of a statement

@@ -27,6 +27,7 @@ from clauseway.app.opening.periods import month as month_of
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import cents, in_words, statement_context
+from clauseway.app.screens.clause_places import statement_with_places
 from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account, Settlement
@@ -95,7 +96,7 @@ def finance_page(
             _month(words, month, _before(months, month), flags)
             for month in _by_attention(months, today)
         ),
-        statement=shown,
+        statement=statement_with_places(opened, shown) if shown else None,
         chips=tuple(_chip(words, each) for each in shown.assumptions) if shown else (),
         balances=tuple(
             _balance(words, balance.account, balance.currency, balance.amount)

@@ -452,9 +452,10 @@ def _suppositions(asked: QuestionAsked, wrong: dict[str, str]) -> Iterator[FormF
 
 
 def text_page(opened: Opened, document: str, line: str) -> TextContext | None:
-    """Return a document with the section marked in which a line stands; None where there is no
-    such document."""
+    """Return a document with the section marked in which a line stands; the first where none is
+    named, None where there is no such document."""
     documents = documents_by_name(opened)
+    document = document or next(iter(documents))
     if document not in documents:
         return None
     sections = sections_of(document, documents[document])
