@@ -1,6 +1,6 @@
 """The gateway without a garbage collector, and a count of its objects and descriptors: what stays is what leaks.
 
-SIGUSR2 makes it write the file named by the first argument: {"objects": {type: count}, "descriptors": count}.
+SIGRTMIN makes it write the file named by the first argument: {"objects": {type: count}, "descriptors": count}.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ def count() -> None:
 
 async def main() -> None:
     gc.disable()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, count)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGRTMIN, count)
     await Server(parse_options(sys.argv[1:])).run()
 
 

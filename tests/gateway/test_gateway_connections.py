@@ -99,7 +99,7 @@ def counted(rig: Rig) -> Counted:
     path = rig.home / "counted.json"
     path.unlink(missing_ok=True)
     assert rig.process is not None
-    rig.process.send_signal(signal.SIGUSR2)
+    rig.process.send_signal(signal.SIGRTMIN)
     eventually(path.exists)
     found = json.loads(path.read_text())
     return Counted(Counter(found["objects"]), found["descriptors"])
