@@ -14,6 +14,7 @@ from clauseway.app.running.commitments import BurnDown, burn_down, counts
 from clauseway.app.running.serving import ServeOptions, present_plan
 from clauseway.cli import run
 from clauseway.ledger import RevenueLine
+from deployments import deployment
 
 MACC = CommitmentWritten(
     name="macc", kind="macc", amount=Decimal(1000), begin=date(2026, 5, 1), end=date(2026, 8, 1), clouds=("azure",)
@@ -83,17 +84,6 @@ def test_a_burn_down(lines: list[RevenueLine], day: str, told: dict[str, object]
     assert {name: getattr(found, name) for name in told} == told
 
 
-CONFIGURATION = """\
-[[deployment]]
-name = "here"
-dialect = "openai"
-url = "http://127.0.0.1:9/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {kind = "none"}
-models = {"gpt-5.5" = "gpt-5.5"}
-"""
 COMMITMENT = """
 [[commitment]]
 name = "macc"
@@ -105,7 +95,7 @@ until = 2027-01-01
 
 
 def test_the_command_tells_of_a_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "clauseway.toml").write_text(CONFIGURATION.replace('kind = "none"', 'kind = "bearer", secret = "s"'))
+    (tmp_path / "clauseway.toml").write_text(deployment())
     assert run(["gateway", "commitments", "--home", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "No [[commitment]] is configured.\n"
     with (tmp_path / "clauseway.toml").open("a") as file:
@@ -129,7 +119,7 @@ def test_usage_without_a_price_is_told_and_stops_no_gateway(tmp_path: Path, caps
     """In January nothing was known of a price for gpt-5.4. A plan counts what has one."""
     (tmp_path / "bill.csv").write_text(BILL)
     home = Home(tmp_path / "home").make()
-    home.configuration.write_text(CONFIGURATION.replace('kind = "none"', 'kind = "bearer", secret = "s"') + COMMITMENT)
+    home.configuration.write_text(deployment() + COMMITMENT)
     assert run(["usage", "import", str(tmp_path / "bill.csv"), "--home", str(home.root)]) == 0
     capsys.readouterr()
     assert run(["gateway", "commitments", "--home", str(home.root)]) == 3

@@ -14,6 +14,7 @@ from clauseway.app.opening.prices import open_prices
 from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Plan, Route
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
+from deployments import deployment
 
 REGIONS = "regions:\n  eu: {aws: [eu-west-1], azure: [westeurope]}\n  us: {aws: [us-east-1]}\nsegments:"
 # In force from July 2026 on: in the EU the models are served on Azure alone.
@@ -51,10 +52,7 @@ def opened(folder: Path) -> OpenAgreement:
 def plan(agreement: OpenAgreement, *places: str) -> Plan:
     """One deployment of OpenAI's for each cloud and place."""
     written = "".join(
-        f'[[deployment]]\nname = "{place}"\ndialect = "openai"\nurl = "http://127.0.0.1:1/v1"\n'
-        f'cloud = "{place.partition("/")[0]}"\nseller = "openai"\nregion = "{place.partition("/")[2]}"\n'
-        'auth = {kind = "bearer", secret = "x"}\nmodels = {"gpt-5.5" = "m"}\n'
-        for place in places
+        deployment(place, cloud=place.partition("/")[0], region=place.partition("/")[2]) for place in places
     )
     known_at = KnownAt.end_of(date(2026, 11, 1))
     configuration = msgspec.convert(tomllib.loads(written), Configuration)

@@ -19,28 +19,9 @@ from clauseway.app.opening.several import OpenAgreements, Opened, open_agreement
 from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Plan, Route
 from clauseway.values import KnownAt, start_of_day_ns
+from deployments import deployment
 
-CONFIGURATION = """
-[[deployment]]
-name = "on-aws"
-dialect = "openai"
-url = "http://127.0.0.1:1/v1"
-cloud = "aws"
-seller = "openai"
-region = "us-east-1"
-auth = {kind = "bearer", secret = "x"}
-models = {"gpt-5.5" = "m"}
-
-[[deployment]]
-name = "on-azure"
-dialect = "openai"
-url = "http://127.0.0.1:1/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {kind = "bearer", secret = "x"}
-models = {"gpt-5.5" = "m"}
-"""
+CONFIGURATION = deployment("on-aws", cloud="aws", region="us-east-1") + deployment("on-azure")
 
 KNOWN_AT = KnownAt.end_of(date(2026, 7, 1))
 

@@ -14,20 +14,10 @@ from clauseway.gateway.plan import Key, Plan, Route
 from clauseway.gateway.routing.keys import digest
 from clauseway.values import KnownAt, start_of_day_ns
 from clauseway.wording.names import Wording
+from deployments import deployment
 from selection_rig import HASH_KEY, SECRET, Bench
 
 KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)
-DEPLOYMENT = """
-[[deployment]]
-name = "{cloud}"
-dialect = "openai"
-url = "http://127.0.0.1:1/v1"
-cloud = "{cloud}"
-seller = "openai"
-region = "global"
-auth = {{kind = "bearer", secret = "x"}}
-models = {{"gpt-5.5" = "m"}}
-"""
 NO_DEPLOYMENT = "On AWS Amazon may sell gpt-5.5, but no deployment of it there is sold by Amazon."
 BY_GRANT = (
     "Amazon may not sell gpt-5.5 on Azure, Google Cloud, OCI or OpenAI-own (conditional by "
@@ -50,7 +40,7 @@ TOLD = [
 def made(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     opened = open_agreement()
     path = tmp_path_factory.mktemp("plan") / "clauseway.toml"
-    path.write_text(DEPLOYMENT.format(cloud="azure") + DEPLOYMENT.format(cloud="aws"))
+    path.write_text(deployment("azure", cloud="azure") + deployment("aws", cloud="aws"))
     keys = [
         Key(
             digest=digest(bytes.fromhex(HASH_KEY), secret.encode()).hex(), organisation="acme", project="p",

@@ -15,6 +15,7 @@ from clauseway.gateway.routing.keys import digest
 from clauseway.metering import Ruling
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
+from deployments import deployment
 from selection_rig import HASH_KEY, SECRET, Bench
 
 KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)
@@ -26,18 +27,8 @@ gpt-5.5,,,,output_tokens,2022-01-01,,2022-01-01,30.00,test
 gpt-4o-mini,,,,input_tokens,2022-01-01,,2022-01-01,0.15,test
 gpt-4o-mini,,,,output_tokens,2022-01-01,,2022-01-01,0.60,test
 """
-DEPLOYMENT = """
-[[deployment]]
-name = "{cloud}"
-dialect = "openai"
-url = "http://127.0.0.1:1/v1"
-cloud = "{cloud}"
-seller = "openai"
-region = "global"
-auth = {{kind = "bearer", secret = "x"}}
-models = {{"gpt-5.5" = "m", "gpt-4o-mini" = "n"}}
-"""
-TWO = DEPLOYMENT.format(cloud="azure") + DEPLOYMENT.format(cloud="aws")
+MODELS = '{"gpt-5.5" = "m", "gpt-4o-mini" = "n"}'
+TWO = deployment("azure", cloud="azure", models=MODELS) + deployment("aws", cloud="aws", models=MODELS)
 NAMED_ALONE = TWO.replace(', "gpt-4o-mini" = "n"', "")
 
 # An agreement that names what the built-in one does not, and keeps it on Azure.

@@ -14,6 +14,7 @@ from clauseway.app.running.processes import ChildFailed, on_port, start
 from clauseway.gateway.transport.listener import USUAL_PORT, Listener
 from clauseway.gateway.transport.listening import listen
 from clauseway.values import InvalidInput
+from deployments import deployment
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 LOOPBACK = "127.0.0.1"
@@ -90,26 +91,11 @@ def test_a_port_asked_for_by_name_that_is_taken_is_refused(tmp_path: Path, flag:
 def test_a_port_that_the_configuration_names_and_is_taken_is_refused(tmp_path: Path) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
-        (tmp_path / "clouds.toml").write_text(CONFIGURATION.format(port=port))
+        (tmp_path / "clouds.toml").write_text(f"[gateway]\nport = {port}\n" + deployment())
         command = [str(CLAUSEWAY), "serve", "--config", str(tmp_path / "clouds.toml"), "--home", str(tmp_path)]
         refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 3, refused.stderr
     assert f"127.0.0.1:{port}: cannot listen on port {port}: address already in use." in refused.stderr
-
-
-CONFIGURATION = """
-[gateway]
-port = {port}
-[[deployment]]
-name = "direct"
-dialect = "openai"
-url = "http://127.0.0.1:9/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {{kind = "bearer", secret = "sk-none"}}
-models = {{"gpt-5.5" = "gpt-5.5"}}
-"""
 
 
 def test_nights_that_start_together_keep_to_themselves(tmp_path: Path) -> None:

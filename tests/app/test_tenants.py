@@ -17,6 +17,7 @@ from clauseway.gateway.routing.keys import digest
 from clauseway.storage import Control
 from clauseway.storage.control.versions import move
 from clauseway.values import InvalidInput
+from deployments import deployment
 from in_process import CLAUSEWAY, answer
 
 CATALOG = open_agreement(None).catalog
@@ -179,17 +180,6 @@ WITHOUT_HASH_KEY = {
     "serve": ("serve", "--config", "{config}", "--port", "0"),
 }
 NOT_WELL = 2  # the doctor's exit code
-SERVED = """
-[[deployment]]
-name = "here"
-dialect = "openai"
-url = "http://127.0.0.1:9/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {kind = "none"}
-models = {"gpt-5.5" = "gpt-5.5"}
-"""
 
 
 @pytest.mark.parametrize("command", WITHOUT_HASH_KEY.values(), ids=WITHOUT_HASH_KEY)
@@ -199,7 +189,7 @@ def test_where_keys_are_no_other_hash_key_is_made(tmp_path: Path, command: tuple
     made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
     (home.root / "hash.key").unlink()
     config = tmp_path / "clauseway.toml"
-    config.write_text(SERVED)
+    config.write_text(deployment())
     words = [word.format(key=made.key_id, config=config) for word in command]
     done = subprocess.run(
         [CLAUSEWAY, *words, "--home", home.root],

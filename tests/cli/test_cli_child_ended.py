@@ -12,18 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deployments import deployment
+
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
-CONFIGURATION = """
-[[deployment]]
-name = "direct"
-dialect = "openai"
-url = "http://127.0.0.1:9/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {kind = "bearer", secret = "sk-none"}
-models = {"gpt-5.5" = "gpt-5.5"}
-"""
 # `clauseway` to which an hour is what a minute is: a busy machine may take as long to die often.
 PATIENT = """
 import sys
@@ -40,7 +31,7 @@ def running(
     home: Path, words: str, *more: str, launcher: Sequence[str | Path] = (CLAUSEWAY,)
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A command that keeps processes running, from when it says that they are ready, and what it said until then."""
-    (home / "clouds.toml").write_text(CONFIGURATION)
+    (home / "clouds.toml").write_text(deployment())
     with subprocess.Popen(
         [*launcher, *words.split(), *more, "--home", str(home / "home")],
         stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ import pytest
 import spark_judge
 from clauseway import cli
 from clauseway.storage import Control
+from deployments import deployment
 
 ASK = ("--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
 # Runs a command in an interpreter in which some libraries cannot be imported.
@@ -141,16 +142,6 @@ port = 0
 [telemetry]
 metrics = true
 metrics_port = 0
-
-[[deployment]]
-name = "direct"
-dialect = "openai"
-url = "http://127.0.0.1:1/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {kind = "bearer", secret = "x"}
-models = {"gpt-5.5" = "there"}
 """
 # what is missing | what is started | what needs it | what to install
 OF_CHILDREN = [
@@ -172,7 +163,7 @@ def test_what_a_child_lacks_is_told_with_the_line_to_install_it(
     (tmp_path / "sitecustomize.py").write_text(HIDING.format(missing=missing))
     home = tmp_path / "home"
     home.mkdir()
-    (home / "clauseway.toml").write_text(CONFIGURATION)
+    (home / "clauseway.toml").write_text(CONFIGURATION + deployment())
     done = subprocess.run(
         [sys.executable, "-m", "clauseway", *arguments, "--home", str(home)],
         capture_output=True,

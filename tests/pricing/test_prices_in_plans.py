@@ -12,18 +12,9 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.running.planning import compile_plan
 from clauseway.values import InvalidInput, KnownAt
+from deployments import deployment
 
-DEPLOYMENT = """
-[[deployment]]
-name = "one"
-dialect = "openai"
-url = "http://127.0.0.1:1/v1"
-cloud = "azure"
-seller = "openai"
-region = "westeurope"
-auth = {kind = "bearer", secret = "x"}
-models = {"gpt-5.5" = "m"}
-"""
+DEPLOYMENT = deployment("one", region="westeurope")
 BOOK = "product,cloud,seller,region,unit,begin,end,known_at,per_million,source,currency\n" + "".join(
     f"gpt-5.5,azure,,westeurope,{unit},2026-05-01,,2026-05-01,4.00,agreed,EUR\n"
     for unit in ("input_tokens", "cached_input_tokens", "output_tokens")
