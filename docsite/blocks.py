@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clauseway.agreement.authoring.schema import block_schema
+from clauseway.agreement.authoring.json_schema import block_schema
 from docsite.tables import code, table
 
 _NO_BLOCKS = frozenset({"term", "facts", "fact", "text", "name"})

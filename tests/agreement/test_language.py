@@ -10,7 +10,7 @@ import pytest
 
 import terms_at_hand
 from clauseway import InvalidInput
-from clauseway.agreement.authoring.schema import block_schema
+from clauseway.agreement.authoring.json_schema import block_schema
 from clauseway.agreement.language.actions import TERM_ACTIONS
 from clauseway.agreement.language.kinds import tables
 from clauseway.agreement.language.shares import ShareBase

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from small_agreement import DOCUMENTS, with_edits
 from test_malformed_agreements import ALL
 
-from clauseway.agreement.authoring.schema import BLOCKS, DOCS, block_schema
+from clauseway.agreement.authoring.json_schema import BLOCKS, DOCS, block_schema
 from clauseway.agreement.language.terms import KINDS
 from clauseway.agreement.text.entries import Plain
 from clauseway.agreement.text.markdown import Block, take_apart

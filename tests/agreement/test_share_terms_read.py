@@ -8,7 +8,7 @@ from test_schema import as_an_editor_reads_it, blocks
 
 from clauseway.agreement import read_agreement, revenue_shares
 from clauseway.agreement.authoring.formatting import format_document
-from clauseway.agreement.authoring.schema import block_schema
+from clauseway.agreement.authoring.json_schema import block_schema
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.shares import Floor, PaymentTerm, ShareBase, Tier
 from clauseway.values import KnownAt

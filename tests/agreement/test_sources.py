@@ -6,7 +6,7 @@ from small_agreement import DOCUMENTS, with_edits
 
 from clauseway.agreement import read_agreement
 from clauseway.agreement.authoring.formatting import format_document
-from clauseway.agreement.authoring.schema import block_schema
+from clauseway.agreement.authoring.json_schema import block_schema
 from clauseway.values import InvalidInput
 
 # what stands behind `source:`, and what a citation of the term says

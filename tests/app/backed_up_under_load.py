@@ -9,7 +9,7 @@ from pathlib import Path
 from journals import LABELS, RESERVED, commit, ended, today
 
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.journals import register_spool
+from clauseway.app.usage.usage_journals import register_spool
 from clauseway.spool import SpoolWriter, pack_intent
 from clauseway.values import start_of_day_ns
 

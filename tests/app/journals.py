@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.journals import register_spool
+from clauseway.app.usage.usage_journals import register_spool
 from clauseway.metering import Buyer, Deployment, Ruling, Status, Unit
 from clauseway.spool import SpoolWriter, pack_intent, pack_usage_fields
 from clauseway.values import start_of_day_ns

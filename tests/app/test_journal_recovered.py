@@ -12,10 +12,10 @@ from journals import commit, ended
 from clauseway import spool
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import blocking_damages
-from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import journals
 from clauseway.app.usage.recovering import copies_in, recover
 from clauseway.app.usage.sealing import open_lake, seal
+from clauseway.app.usage.usage_journals import register_spool
 from clauseway.metering import RequestId, Status
 from clauseway.spool import SpoolWriter, pack_intent
 from clauseway.spool.copies import ALONE, REFUSE

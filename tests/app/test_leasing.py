@@ -20,10 +20,10 @@ import pytest
 from clauseway.app.customers.holders import dead_leases
 from clauseway.app.customers.leasing import answer, lease_server
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import write_off
 from clauseway.app.usage.returning import UnreadJournals, _of_open, _spent, return_leases
 from clauseway.app.usage.sealing import open_lake, seal
+from clauseway.app.usage.usage_journals import register_spool
 from clauseway.gateway.budgets import allowances as of_gateways
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.budgets.leases import Ask, LeaseCall, LeaseSocket

@@ -28,8 +28,8 @@ import clauseway.agreement
 import s3_server
 import settled_book
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.sealing import seal
+from clauseway.app.usage.usage_journals import register_spool
 from clauseway.spool import identify
 from clauseway.spool.copies import read_secret
 from clauseway.storage.books import losses as losses_module

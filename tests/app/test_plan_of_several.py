@@ -9,7 +9,7 @@ import pytest
 
 from clauseway.agreement import UncheckedFact
 from clauseway.app.agreements.authoring import new_agreement
-from clauseway.app.agreements.rights import timeline_of_rights
+from clauseway.app.agreements.rights_over_time import timeline_of_rights
 from clauseway.app.books.register import record_fact, with_register
 from clauseway.app.opening.configuration import Configuration
 from clauseway.app.opening.home import Home

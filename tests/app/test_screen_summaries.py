@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clauseway.app.agreements.rights import timeline_of_rights
+from clauseway.app.agreements.rights_over_time import timeline_of_rights
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.running import pages_process

@@ -16,8 +16,8 @@ from clauseway.app.opening.several import OpenAgreements, each_of, figures_of, o
 from clauseway.app.opening.shares import shares_of
 from clauseway.cli import main
 from clauseway.decisions import Outcome
+from clauseway.decisions.joint_answers import answer_of
 from clauseway.decisions.searches.proof import Within
-from clauseway.decisions.several import answer_of
 from clauseway.ledger import Inputs, RevenueLine, read_assumptions, settle
 from clauseway.values import Interval, InvalidInput, KnownAt
 from clauseway.wording.changes import expanded

@@ -18,9 +18,9 @@ import two_agreements
 from clauseway.agreement.language.terms import Inoperative
 from clauseway.app.agreements.exporting import extract
 from clauseway.app.books.usage_charges import usage_charges
-from clauseway.app.opening.charges import charges_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.priced_usage import charges_of
 from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.agreements import AGREEMENT_FORMATS

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from clauseway.agreement import boundaries, read_with_facts
 from clauseway.decisions import AskedAgreement, Outcome, Question, all_questions, decide_together, joint_catalog
+from clauseway.decisions.joint_answers import JointSide, check_regions_together, put_to, supposing_together
 from clauseway.decisions.searches.change import WouldChange, would_change_together
 from clauseway.decisions.searches.compare import Combination, grouped
 from clauseway.decisions.searches.joint import (
@@ -19,7 +20,6 @@ from clauseway.decisions.searches.joint import (
     prove_together,
 )
 from clauseway.decisions.searches.proof import Claim, Within
-from clauseway.decisions.several import JointSide, check_regions_together, put_to, supposing_together
 from clauseway.decisions.trace import trace, trace_together
 from clauseway.values import Interval, InvalidInput, KnownAt
 from two_agreements import DAY, SAYS, WITHOUT, agreement, documents

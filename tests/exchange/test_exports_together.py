@@ -11,7 +11,7 @@ from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answ
 from clauseway.app.agreements.exporting import extracts
 from clauseway.app.opening.several import OpenAgreements, each_of, open_agreements
 from clauseway.decisions import Outcome, Question, all_questions
-from clauseway.decisions.several import unnamed_in
+from clauseway.decisions.joint_answers import unnamed_in
 from clauseway.exchange.agreements.extract import Extract
 from clauseway.values import KnownAt
 from two_agreements import documents

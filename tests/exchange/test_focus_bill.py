@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from clauseway.exchange.focus.bill import bill_columns, decimal_text, focus_csv, focus_rows, focus_table
-from clauseway.exchange.focus.columns import (
+from clauseway.exchange.focus.focus_columns import (
     COLUMNS,
     CONDITIONAL,
     MANDATORY,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.exchange.focus.columns import INVOICE_DETAIL, MANDATORY, FocusRow, Value
+from clauseway.exchange.focus.focus_columns import INVOICE_DETAIL, MANDATORY, FocusRow, Value
 from clauseway.exchange.focus.invoices import (
     CHARGE_COLUMNS,
     INVOICE_COLUMNS,

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clauseway.gateway.wire.batch_files import read_line
-from clauseway.gateway.wire.capabilities import PLAIN
 from clauseway.gateway.wire.members import BadBody
+from clauseway.gateway.wire.needs import PLAIN
 from clauseway.gateway.wire.operations import OPERATIONS, Destination
 from clauseway.gateway.wire.requests import Decode, decode_chat, decode_plain, decode_responses
 

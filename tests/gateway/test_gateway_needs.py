@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.escapes import text_bytes
+from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.requests import (
     RequestProperties,
     decode_chat,

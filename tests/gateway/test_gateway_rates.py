@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.plan import Prices, Target
 from clauseway.gateway.routing.unit_rates import RateScale, TokenRates
-from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.requests import PlainRequest, decode_chat
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN, WHOLES

@@ -14,7 +14,7 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.upstream import Endpoint
-from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
 from clauseway.gateway.wire.requests import ChatRequest, RequestProperties, ResponsesRequest
 from clauseway.metering import Buyer, Unit

@@ -84,46 +84,37 @@ def test_no_folder_of_a_room_with_floors_is_a_drawer(room: str) -> None:
     assert {str(folder): modules for folder, modules in folders.items() if modules > MODULES_MAX} == {}
 
 
-# The same thing on several floors (its rules, where it is stored, how it is used, drawn or said), or the same part that
-# several rooms have: a clock, a reader, a schema, a server. Modules of commands are named as their commands are.
+# The same thing on several floors (its rules, where it is stored, how it is used or said), or the same part that
+# several rooms have: a clock, a server. Modules of commands are named as their commands are.
 ONE_THING = {
     "actor",
     "amendments",
     "allowances",
     "basis",
     "bedrock",
-    "capabilities",
     "carrying",
-    "charges",
     "checking",
     "clock",
     "closing",
-    "columns",
     "definitions",
     "facts",
     "invoices",
     "journal",
-    "journals",
     "keys",
     "launch_audit",
     "leases",
     "limit_shares",
     "losses",
     "multipart",
-    "names",
     "openapi",
     "party_keys",
     "people",
-    "pictures",
     "project_usage",
     "publishing",
-    "reader",
     "rights",
     "rsa",
-    "schema",
     "server",
     "settling",
-    "several",
     "shares",
     "sigv4",
     "tenants",

@@ -17,10 +17,10 @@ from clauseway.app.customers.tenants import tenancy_for_plan
 from clauseway.app.opening.home import Home
 from clauseway.app.running.plan_inputs import InputsState, PlanInputs, stamps
 from clauseway.app.running.planning import write_plan
-from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import write_off
 from clauseway.app.usage.recovering import copies_in, recover
 from clauseway.app.usage.sealing import open_lake, seal
+from clauseway.app.usage.usage_journals import register_spool
 from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Plan, RateLimit, Route, Target
 from clauseway.gateway.plan.file import encode_plan
 from clauseway.gateway.plan.limits import Limits

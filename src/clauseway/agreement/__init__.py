@@ -61,7 +61,7 @@ from clauseway.agreement.language.terms import (
     Term,
     Undertaking,
 )
-from clauseway.agreement.reading.reader import read_agreement, read_with_facts
+from clauseway.agreement.reading.agreement_reader import read_agreement, read_with_facts
 from clauseway.agreement.reading.recorded import Recorded, UncheckedFact, checked, facts_for
 from clauseway.agreement.reading.registers import read_facts
 from clauseway.agreement.reading.suppositions import suppose

@@ -9,7 +9,7 @@ person or as JSON.
     customers  commands for who buys
     mcp        `clauseway mcp`, for assistants
 
-    options         the flags that several commands take; names: names taken in any case
+    options         the flags that several commands take; names_in_any_case: names however typed
     homes           how each command uses a home, so that none answers from a missing one
     held            the prices and agreements that a home's settlements rest on
     output          lines and problems printed; answers: as JSON or as text
@@ -43,7 +43,7 @@ from clauseway.cli.commands import path_in, paths_like, program
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
 from clauseway.cli.machine_faults import fault_of
-from clauseway.cli.names import fold_names
+from clauseway.cli.names_in_any_case import fold_names
 from clauseway.cli.output import print_fault, print_problems
 from clauseway.files.core_dumps import forbid_core_dumps
 from clauseway.values import InvalidInput, Problem

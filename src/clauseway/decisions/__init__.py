@@ -7,24 +7,24 @@ an answer conditional until recorded facts meet them. Nothing here is special to
 The argument is `engine`, which reads top to bottom, over the modules below it. Whatever uses the
 argument stands above it. Imports point from the top of this list down:
 
-    findings      what a check of an agreement finds
-    searches      differences, their causes, what would change an answer, proofs
-    trace         every term of the agreement, and why it did or did not apply
-    several       a question put to several agreements, and their answers joined
-    tables        decisions made ahead of time
-    asking        from a question to a decision with its receipt
-    launch_audit  launches held against the ship-first clause
-    engine        the decision itself
-    conditions    rights of first refusal and ship-first, until facts meet them
-    endings       citations of what ended a term or took a right away
-    forbidding    exclusivities and prohibitions
-    rights        permissions, licences and recorded grants
-    case          everything that an answer may rest on
-    givers        who may give a right, and on which days
-    reach         a term's scope compared with an act; no other module compares them
-    question      a question, checked against the agreement
-    decision      the outcome, its reasons and conditions, as values
-    parts         the one list of the names that a question is made of
+    findings       what a check of an agreement finds
+    searches       differences, their causes, what would change an answer, proofs
+    trace          every term of the agreement, and why it did or did not apply
+    joint_answers  a question put to several agreements, and their answers joined
+    tables         decisions made ahead of time
+    asking         from a question to a decision with its receipt
+    launch_audit   launches held against the ship-first clause
+    engine         the decision itself
+    conditions     rights of first refusal and ship-first, until facts meet them
+    endings        citations of what ended a term or took a right away
+    forbidding     exclusivities and prohibitions
+    rights         permissions, licences and recorded grants
+    case           everything that an answer may rest on
+    givers         who may give a right, and on which days
+    reach          a term's scope compared with an act; no other module compares them
+    question       a question, checked against the agreement
+    decision       the outcome, its reasons and conditions, as values
+    parts          the one list of the names that a question is made of
 
 Of the functions that `engine` calls, `cite_…` returns the reasons to cite, `find_…` a record of what
 holds or was lost; any other verb (`is_…`, `stands`, `lifts`) returns whether it is so.
@@ -35,16 +35,7 @@ are arguments.
 
 from clauseway.decisions.asking import decide, facts_digest
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
-from clauseway.decisions.launch_audit import (
-    Audit,
-    AuditFinding,
-    Bound,
-    Order,
-    Shipment,
-    audit_launches,
-)
-from clauseway.decisions.question import Question, ask, check_readings
-from clauseway.decisions.several import (
+from clauseway.decisions.joint_answers import (
     AskedAgreement,
     ask_together,
     check_readings_together,
@@ -57,6 +48,15 @@ from clauseway.decisions.several import (
     timeline_together,
     unnamed_in,
 )
+from clauseway.decisions.launch_audit import (
+    Audit,
+    AuditFinding,
+    Bound,
+    Order,
+    Shipment,
+    audit_launches,
+)
+from clauseway.decisions.question import Question, ask, check_readings
 from clauseway.decisions.tables.decision_table import (
     AnsweredStretch,
     DecisionTable,

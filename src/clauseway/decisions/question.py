@@ -7,7 +7,7 @@ from typing import Unpack
 
 from clauseway.agreement import Agreement
 from clauseway.agreement.language.actions import ACTIONS, LICENSE, SELL, SERVE, SHARE
-from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.parts import (

@@ -31,6 +31,13 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.asking import act_of, comparisons_of
 from clauseway.decisions.decision import Decision, Reason
 from clauseway.decisions.givers import Givers, giver_of
+from clauseway.decisions.joint_answers import (
+    AskedAgreement,
+    answer_of,
+    in_their_order,
+    put_to,
+    unnamed_in,
+)
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import (
     ACTION,
@@ -49,13 +56,6 @@ from clauseway.decisions.reach import (
     Act,
     TermComparison,
     outside,
-)
-from clauseway.decisions.several import (
-    AskedAgreement,
-    answer_of,
-    in_their_order,
-    put_to,
-    unnamed_in,
 )
 from clauseway.values import FOREVER, Citation
 

@@ -5,7 +5,7 @@ room may use.
     days       days and half-open intervals of them
     clocks     the day whose rules are asked for, and the point of knowledge
     numbers    the one reader of numbers that people and files write
-    names      the one rule for names that come from outside
+    name_rule  the one rule for names that come from outside
     citations  the clause of a statement, its file and line, and its source
     problems   problems of somebody's input, as data
 
@@ -35,7 +35,7 @@ from clauseway.values.money import (
     round_half_even,
     round_together,
 )
-from clauseway.values.names import (
+from clauseway.values.name_rule import (
     NAME_CHARACTERS_MAX,
     check_names,
     flaw_of_name,

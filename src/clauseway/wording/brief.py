@@ -47,7 +47,7 @@ from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, passages_of
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rescissions import was_in_effect
-from clauseway.wording.rights import rights_of_interest
+from clauseway.wording.shown_rights import rights_of_interest
 from clauseway.wording.terms import TermWording, sentences
 
 # A page is read; the rest is a command away.

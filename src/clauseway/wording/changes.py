@@ -15,13 +15,13 @@ from clauseway.agreement import (
     in_force,
 )
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
-from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.terms import AnyTerm, Conditional
 from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
 from clauseway.decisions.givers import Givers
+from clauseway.decisions.joint_answers import JointSide
 from clauseway.decisions.parts import Names
 from clauseway.decisions.searches.compare import Box, Combination, OutcomeChange, Side, grouped
-from clauseway.decisions.several import JointSide
 from clauseway.values import KnownAt
 from clauseway.wording.names import Wording, listed, ordered, sentence
 from clauseway.wording.outcomes import outcome_word

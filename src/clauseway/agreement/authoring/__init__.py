@@ -1,5 +1,5 @@
 """Help for those who write an agreement: a schema for editors, and one layout of the blocks.
 
-schema      the JSON Schema of the YAML blocks, made from the records
-formatting  the one layout of the blocks; prose and comments stay as they are
+json_schema  the JSON Schema of the YAML blocks, made from the records
+formatting   the one layout of the blocks; prose and comments stay as they are
 """

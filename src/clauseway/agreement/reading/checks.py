@@ -14,7 +14,7 @@ import msgspec
 from clauseway.agreement.language.actions import CLOUDS, TERM_ACTIONS
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
-from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS, TOTAL
 from clauseway.agreement.language.terms import (
     ANY_SEGMENT,

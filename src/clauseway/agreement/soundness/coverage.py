@@ -8,7 +8,7 @@ from itertools import combinations
 import msgspec
 
 from clauseway.agreement.force.fold import boundaries
-from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.terms import (
     ANYONE,
     NAMES,

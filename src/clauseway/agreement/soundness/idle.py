@@ -24,7 +24,7 @@ from clauseway.agreement.language.facts import (
     Milestone,
     Withdrawal,
 )
-from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.terms import (
     ANY_SEGMENT,
     ANYONE,

@@ -6,7 +6,7 @@ briefed on a page.
     batch         a file of questions, answered column by column
     comparing     two amendments, two days or two states of knowledge
     terms         terms in force, as rows
-    timelines     rights over the years, as rows and as a picture; rights: for the first page
+    timelines     rights over the years, as rows and as a picture; rights_over_time: on a page
     briefing      an amendment on a page
     checking      the remarks of a check, and the state of its files, for a watch
     supposing     facts that a question supposes, in words

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.agreement.authoring.formatting import format_document
-from clauseway.agreement.authoring.schema import block_schema
+from clauseway.agreement.authoring.json_schema import block_schema
 from clauseway.app.opening.library import ProblemList, built_in_documents
 from clauseway.app.opening.places import A_PLACE, writing
 from clauseway.files import written_whole

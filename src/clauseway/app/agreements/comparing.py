@@ -13,9 +13,9 @@ from clauseway.agreement import Amendment
 from clauseway.app.opening.library import OpenAgreement, known_point
 from clauseway.app.opening.several import Opened
 from clauseway.decisions import check_readings
+from clauseway.decisions.joint_answers import JointSide
 from clauseway.decisions.searches.compare import Side, compare
 from clauseway.decisions.searches.joint import compare_together
-from clauseway.decisions.several import JointSide
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 from clauseway.wording.changes import Comparison, comparison_of
 from clauseway.wording.names import Wording

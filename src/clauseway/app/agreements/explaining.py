@@ -7,9 +7,9 @@ import msgspec
 from clauseway.app.opening.library import Askable, OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import Decision, Outcome, Question, Receipt
+from clauseway.decisions.joint_answers import answer_of, in_their_order
 from clauseway.decisions.question import QuestionRecord
 from clauseway.decisions.searches.change import WouldChange, would_change_together
-from clauseway.decisions.several import answer_of, in_their_order
 from clauseway.decisions.trace import Traced, trace, trace_together
 from clauseway.values import InvalidInput, Problem
 from clauseway.wording.outcomes import is_due

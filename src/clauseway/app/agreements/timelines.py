@@ -27,7 +27,7 @@ from clauseway.wording.changes import ChangeSentences, Owners
 from clauseway.wording.decided import NOT_YET
 from clauseway.wording.names import Wording
 from clauseway.wording.outcomes import is_due, outcome_word
-from clauseway.wording.rights import rights_of_interest
+from clauseway.wording.shown_rights import rights_of_interest
 
 LAST_YEAR = 2033
 # The picture names the day of a point of knowledge and leaves its time out.

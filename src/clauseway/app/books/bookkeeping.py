@@ -17,9 +17,9 @@ import msgspec
 from clauseway.app.books.audit_log import refuse_edited
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.settling import books_locked
-from clauseway.app.opening.charges import charge_of, in_usd
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
+from clauseway.app.opening.priced_usage import charge_of, in_usd
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.ledger import (

@@ -24,7 +24,7 @@ from clauseway.app.usage.damages import refuse_losses
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.losses import accepted_losses, times_with_one_copy
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.decisions.several import in_their_order
+from clauseway.decisions.joint_answers import in_their_order
 from clauseway.ledger import (
     Carried,
     Conflict,

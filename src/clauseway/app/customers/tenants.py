@@ -26,7 +26,7 @@ from clauseway.storage.customers.tenants import (
     Tenant,
     Tenants,
 )
-from clauseway.values import InvalidInput, KnownAt, Problem, names, suggestion
+from clauseway.values import InvalidInput, KnownAt, Problem, name_rule, suggestion
 
 STRATEGIES = ("primary-first", "commitment", "cheapest", "fastest", "pinned")
 ON_LEAVE = ("cancel", "drain")
@@ -300,7 +300,9 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
 
 def check_names(organisation: str, project: str) -> None:
     """Raise InvalidInput where a name is not valid."""
-    names.check_names({"organisation": organisation} | ({"project": project} if project else {}))
+    name_rule.check_names(
+        {"organisation": organisation} | ({"project": project} if project else {})
+    )
 
 
 def check_known(control: Control, organisation: str, project: str = "") -> None:

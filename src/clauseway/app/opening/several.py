@@ -1,6 +1,6 @@
 """Several agreements opened together, asked as one is.
 
-See `decisions.several` for how their answers are joined.
+See `decisions.joint_answers` for how their answers are joined.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set

@@ -7,7 +7,7 @@ import msgspec
 from clauseway.agreement import RevenueShare
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, own_readings
-from clauseway.decisions.several import in_their_order
+from clauseway.decisions.joint_answers import in_their_order
 from clauseway.values import Citation, KnownAt
 
 

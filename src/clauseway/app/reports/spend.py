@@ -12,8 +12,8 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.app.books.basis import basis_of
-from clauseway.app.opening.charges import in_usd
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.priced_usage import in_usd
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
 from clauseway.storage import Control

@@ -20,8 +20,8 @@ from clauseway.app.books.basis import basis_of, settled_agreement, settled_price
 from clauseway.app.books.bookkeeping import Sold, dispute
 from clauseway.app.books.settled import latest_settlements, now
 from clauseway.app.books.settling import Settler, saw_all_usage
-from clauseway.app.opening.charges import charge_of, charges_of, in_usd
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.priced_usage import charge_of, charges_of, in_usd
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened
 from clauseway.app.reports.statements import working_of

@@ -15,7 +15,7 @@ from clauseway import spool
 from clauseway.app.customers.shared_identifiers import index_of
 from clauseway.app.opening.home import Home
 from clauseway.app.running.processes import Child, Meanwhile, nothing, run, start
-from clauseway.app.usage.journals import register_spool
+from clauseway.app.usage.usage_journals import register_spool
 from clauseway.files import make_folder
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.transport.listener import USUAL_PORT

@@ -27,7 +27,7 @@ import msgspec
 import uvicorn
 
 from clauseway.app.agreements.launch_lanes import launches_page
-from clauseway.app.agreements.rights import timeline_of_rights
+from clauseway.app.agreements.rights_over_time import timeline_of_rights
 from clauseway.app.books.settled import latest_settlements, now, statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month

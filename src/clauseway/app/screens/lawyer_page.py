@@ -19,7 +19,7 @@ from clauseway.app.agreements.passages import (
     located,
     sections_of,
 )
-from clauseway.app.agreements.rights import timeline_of_question
+from clauseway.app.agreements.rights_over_time import timeline_of_question
 from clauseway.app.agreements.supposing import fact_supposed
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import Opened, each_of, title_of
@@ -48,7 +48,7 @@ from clauseway.web.lawyer import (
 from clauseway.wording.decided import RECORD_PRODUCT
 from clauseway.wording.names import Wording, listed
 from clauseway.wording.outcomes import outcome_word
-from clauseway.wording.rights import rights_of_interest
+from clauseway.wording.shown_rights import rights_of_interest
 
 # Writes a fact that is supposed (`milestone=2027-01-01`) as a sentence.
 _FactInWords = Callable[[str], str]

@@ -20,9 +20,9 @@ from clauseway import spool
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import blocking_damages
-from clauseway.app.usage.journals import register_spool
 from clauseway.app.usage.losses import end_row, given_up
 from clauseway.app.usage.sealing import lake_locked, open_lake, seal
+from clauseway.app.usage.usage_journals import register_spool
 from clauseway.files import force_folder, make_folder, write_whole
 from clauseway.gateway.process.journals import write_lost
 from clauseway.metering import Status

@@ -15,7 +15,7 @@ from clauseway.app.agreements.timelines import (
     svg_of,
 )
 from clauseway.app.opening.library import known_point, readings_of
-from clauseway.app.opening.pictures import write_pictures
+from clauseway.app.opening.picture_files import write_pictures
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
-from clauseway.app.opening.pictures import write_pictures
+from clauseway.app.opening.picture_files import write_pictures
 from clauseway.app.reports.forecasting import THROUGH, Ahead, look_ahead, svg_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer

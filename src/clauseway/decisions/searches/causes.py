@@ -12,8 +12,8 @@ import msgspec
 from clauseway.agreement import FactRegister, in_force
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX
 from clauseway.decisions.decision import Outcome, Reason
+from clauseway.decisions.joint_answers import AskedAgreement, JointSide, own_options
 from clauseway.decisions.parts import Names
-from clauseway.decisions.several import AskedAgreement, JointSide, own_options
 from clauseway.decisions.tables.decision_table import Verdict
 from clauseway.values import Citation
 

@@ -16,8 +16,7 @@ from clauseway.agreement.language.terms import MILESTONE
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import outcome_of
 from clauseway.decisions.decision import Decision, Outcome
-from clauseway.decisions.question import Question
-from clauseway.decisions.several import (
+from clauseway.decisions.joint_answers import (
     AgreementAnswer,
     AskedAgreement,
     answer_of,
@@ -25,6 +24,7 @@ from clauseway.decisions.several import (
     joined_verdict,
     supposing_together,
 )
+from clauseway.decisions.question import Question
 from clauseway.values import InvalidInput, KnownAt
 
 # Facts that meet several conditions at once are tried together. More ways than these would tell a

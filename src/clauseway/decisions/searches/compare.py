@@ -19,10 +19,10 @@ from clauseway.agreement import Agreement, FactRegister, Ownership, Permission
 from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome, Reason
+from clauseway.decisions.joint_answers import AskedAgreement, JointSide
 from clauseway.decisions.parts import PARTS, NameLists, Names
 from clauseway.decisions.question import Question, check_readings
 from clauseway.decisions.searches.causes import Answering, Causes
-from clauseway.decisions.several import AskedAgreement, JointSide
 from clauseway.decisions.tables.decision_table import DecisionTable, Verdict
 from clauseway.decisions.tables.domain import all_questions
 from clauseway.values import KnownAt

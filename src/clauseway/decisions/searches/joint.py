@@ -11,12 +11,7 @@ from math import prod
 from operator import attrgetter
 
 from clauseway.agreement.language.actions import SHARE
-from clauseway.decisions.parts import PARTS, Names
-from clauseway.decisions.question import Question
-from clauseway.decisions.searches.causes import Answering
-from clauseway.decisions.searches.compare import OutcomeChange, changes_between
-from clauseway.decisions.searches.proof import Claim, Proof, Within, check_choices, walk
-from clauseway.decisions.several import (
+from clauseway.decisions.joint_answers import (
     AskedAgreement,
     JointSide,
     as_named_in,
@@ -28,6 +23,11 @@ from clauseway.decisions.several import (
     silence,
     unnamed_in,
 )
+from clauseway.decisions.parts import PARTS, Names
+from clauseway.decisions.question import Question
+from clauseway.decisions.searches.causes import Answering
+from clauseway.decisions.searches.compare import OutcomeChange, changes_between
+from clauseway.decisions.searches.proof import Claim, Proof, Within, check_choices, walk
 from clauseway.decisions.tables.decision_table import DecisionTable, Verdict
 from clauseway.decisions.tables.domain import all_questions, names_sellers
 from clauseway.values import Interval, KnownAt

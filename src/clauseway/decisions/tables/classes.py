@@ -37,7 +37,7 @@ from clauseway.agreement import (
 from clauseway.agreement.force.fold import standing
 from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.language.facts import Answer, Fact
-from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.terms import (
     ANYONE,
     NAMES,

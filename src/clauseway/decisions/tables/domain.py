@@ -12,7 +12,7 @@ from clauseway.agreement import (
     Agreement,
 )
 from clauseway.agreement.language.actions import ACTIONS, SELLERS, SERVE, SHARE
-from clauseway.agreement.language.names import uses
+from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.parts import PARTS

@@ -29,7 +29,15 @@ from decimal import Decimal
 import pyarrow as pa
 
 from clauseway.exchange.cells import CsvWriter
-from clauseway.exchange.focus.columns import DECIMAL, KINDS, TIME, V1_2, FocusRow, Value, columns_of
+from clauseway.exchange.focus.focus_columns import (
+    DECIMAL,
+    KINDS,
+    TIME,
+    V1_2,
+    FocusRow,
+    Value,
+    columns_of,
+)
 from clauseway.ledger.charges import UsageCharge
 from clauseway.metering import Unit
 from clauseway.values import USD, Interval, day_after, exact_product

@@ -21,7 +21,7 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.exchange.focus.bill import bill_columns, midnight
-from clauseway.exchange.focus.columns import (
+from clauseway.exchange.focus.focus_columns import (
     INVOICE_DETAIL,
     MANDATORY,
     V1_4,

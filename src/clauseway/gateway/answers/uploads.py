@@ -38,9 +38,9 @@ from clauseway.gateway.wire.batch_files import (
     read_line,
     spans,
 )
-from clauseway.gateway.wire.capabilities import Needs
 from clauseway.gateway.wire.errors import MALFORMED_BODY, UNSUPPORTED
 from clauseway.gateway.wire.members import BadBody
+from clauseway.gateway.wire.needs import Needs
 from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
 
 _BATCH = BITS[Capability.BATCH]

@@ -41,7 +41,6 @@ from clauseway.gateway.routing.keys import secret_in
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Upload
-from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.errors import (
     LIMITED,
     error_response,
@@ -50,6 +49,7 @@ from clauseway.gateway.wire.errors import (
 )
 from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
+from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.not_offered import reason_against
 from clauseway.gateway.wire.operations import (
     READY,

@@ -17,8 +17,8 @@ from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Dep
 from clauseway.gateway.routing.routing_tables import Customer, header_line
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Batching
-from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.escapes import text_bytes
+from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.operations import BY_NAME, Operation, RequestLine
 from clauseway.gateway.wire.requests import ChatRequest, RequestProperties, ResponsesRequest
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from clauseway.gateway.plan import Refusal, Target, Unserved
 from clauseway.gateway.routing.strategies import MOVING, cost, length_of, order
 from clauseway.gateway.routing.targets import CallTarget
-from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.operations import Operation
 from clauseway.gateway.wire.requests import RequestProperties
 

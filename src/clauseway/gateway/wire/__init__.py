@@ -3,7 +3,7 @@ than routing and metering need.
 
     operations        everything that may be asked for, one table; not_offered: paths with a reason
     requests          what is read of bodies; message_requests: of Anthropic's
-    capabilities      what a request needs; multipart: forms
+    needs             what a request needs; multipart: forms
     members           names that may stand once; splice: the only changes made to a client's body
     escapes           letters that are written as their numbers
     batch_files       a batch's file, line by line

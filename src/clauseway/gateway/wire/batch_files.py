@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from clauseway.gateway.wire.capabilities import ABSENT
 from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
 from clauseway.gateway.wire.multipart import BadForm, uploaded_in
+from clauseway.gateway.wire.needs import ABSENT
 from clauseway.gateway.wire.requests import (
     AskedOfNoModel,
     Decode,

@@ -5,8 +5,8 @@ from typing import Final
 import msgspec
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.wire.capabilities import ABSENT, PLAIN, Needs, stated
 from clauseway.gateway.wire.escapes import may_have_escapes
+from clauseway.gateway.wire.needs import ABSENT, PLAIN, Needs, stated
 from clauseway.gateway.wire.requests import Tokens, reader_of
 from clauseway.values import NOT_JSON
 

@@ -32,7 +32,6 @@ from clauseway.gateway.clouds.reports import (
 )
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
-from clauseway.gateway.wire.capabilities import PLAIN, Needs
 from clauseway.gateway.wire.escapes import text_bytes
 from clauseway.gateway.wire.event_streams import (
     Stream,
@@ -45,6 +44,7 @@ from clauseway.gateway.wire.event_streams import (
 from clauseway.gateway.wire.message_errors import in_message_shape
 from clauseway.gateway.wire.message_requests import decode_messages
 from clauseway.gateway.wire.multipart import with_field
+from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.requests import (
     Decode,
     RequestProperties,

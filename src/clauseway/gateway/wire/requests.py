@@ -12,7 +12,9 @@ from typing import Annotated, Protocol, cast
 import msgspec
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.wire.capabilities import (
+from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
+from clauseway.gateway.wire.multipart import BadForm, fields_of
+from clauseway.gateway.wire.needs import (
     ABSENT,
     PLAIN,
     TIERS,
@@ -23,8 +25,6 @@ from clauseway.gateway.wire.capabilities import (
     stated,
     tools_needed,
 )
-from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
-from clauseway.gateway.wire.multipart import BadForm, fields_of
 
 # Far beyond what any model writes and any cloud allows; with the bound on prices, a reservation
 # stays within 63 bits.

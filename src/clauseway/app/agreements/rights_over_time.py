@@ -15,7 +15,7 @@ from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, Timeline
 from clauseway.wording.decided import NOT_YET, deciding_clause
 from clauseway.wording.names import Wording
 from clauseway.wording.outcomes import outcome_word
-from clauseway.wording.rights import rights_of_interest
+from clauseway.wording.shown_rights import rights_of_interest
 
 # The picture begins with the year of the first amendment and ends where the last known end lies
 # well inside.
