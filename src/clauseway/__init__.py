@@ -6,7 +6,7 @@
     decision = agreement.decide(action="serve", party="openai", product="gpt-5.5", cloud="aws", as_of="2026-05-01")
     print(decision.outcome, decision.reasons[0])
 
-What is offered here is loaded when it is first asked for, so that a gateway, which asks for none of it, stays small.
+These names are loaded at their first use, so that a gateway, which uses none of them, stays small.
 """
 
 import importlib

@@ -589,6 +589,6 @@ def test_the_commands_say_what_is_not_in_it(home: Home, tmp_path: Path) -> None:
     assert refused.returncode == 3
     made = run("home", "restore", target, "--home", second, "--take-over", "--why", "the disk is gone")
     assert made.returncode == 0, made.stderr
-    assert "not in it: Whatever was recorded after" in made.stdout
+    assert "not in it: All that was recorded after" in made.stdout
     told = answer("home", "restore", target, "--home", str(tmp_path / "third"))
     assert (told["takes_over"], told["journals"]) == (False, 1)

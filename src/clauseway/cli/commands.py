@@ -223,8 +223,8 @@ Two agreements in force at once (both.NAME.rego, and how to join them in both.co
                 "agreement_in",
                 form="odrl",
                 about="""\
-What is permitted is a permission, what is forbidden a prohibition; what is conditional is a
-permission with duties; what no rule reaches is unstated. Actions and operands are a profile,
+A permitted act is a permission, a forbidden act a prohibition, a conditional act a permission with
+duties; an act that no rule reaches is unstated. Actions and operands are a profile,
 defined in the same file (JSON-LD); the policy lists what an evaluator that does not know it cannot
 tell, and no equivalence is claimed. Of several agreements each has a file of its own, and a text
 says how their answers are joined.

@@ -1,6 +1,6 @@
 """Printing that all commands share: JSON for machines, lines of text for people, problems for both.
 
-What needs more than lines is drawn on a `console`.
+Tables and colours are drawn on a `console`.
 """
 
 import importlib

@@ -1,8 +1,8 @@
-"""Whoever gives a right must own the product, or hold a permission to license it on.
+"""Givers of rights: a giver must own the product, or hold a permission to license it on.
 
-A right counts on the days on which its giver may give it. When the giver owns the product no more,
-or may license it on no more, the right falls, and so does every right that rests on it. A right
-that its giver could never give was none.
+A right counts on the days on which its giver may give it. When the giver no longer owns the product
+or may no longer license it on, the right falls, and with it every right that rests on it. A right
+that its giver could never give is void from the start.
 """
 
 from collections.abc import Iterator, Sequence

@@ -130,7 +130,7 @@ def _hand_over(source: IO[bytes], target: IO[bytes], arguments: Sequence[str]) -
                 raise pa.ArrowInvalid(f"it has no column {missing[0]}")
             schema = pa.schema([schema.field(name) for name in columns])
         with pa.ipc.new_stream(target, schema) as stream:
-            # Whoever asks for the schema alone waits for no batch.
+            # A reader of the schema alone need not wait for a batch.
             target.flush()
             for batch in batches(file, rows, columns):
                 stream.write_batch(batch)

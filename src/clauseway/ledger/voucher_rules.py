@@ -227,7 +227,7 @@ def invoiceable(
         raise refused(
             f"{period} is invoiced",
             f"{later[-1].id} is through {later[-1].through} and has all that was owed then",
-            "What came since is in the next invoice of a later month.",
+            "Amounts that came since are in the next invoice of a later month.",
         )
     # An earlier invoice of this name is the answer only where nothing is owed beyond it.
     owed = owed_through(dues, written, payer, payee, through) if not later else []

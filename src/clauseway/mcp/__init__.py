@@ -1,4 +1,4 @@
-"""What assistants may ask over the Model Context Protocol: decisions, changes, prices, usage,
+"""Tools for assistants, over the Model Context Protocol: decisions, changes, prices, usage,
 statements.
 
     tools    each tool: its name, the record of its arguments, the use case that answers

@@ -1,6 +1,6 @@
 """The protocol, by its official SDK: the tools over standard input and output.
 
-What a tool refuses is told in its result, as problems with a remedy, so that the assistant can ask
+A refusal is the result of the tool, as problems with a remedy, so that the assistant can ask
 again; a name that is no tool, or an error of ours, is an error of the protocol.
 """
 

@@ -30,7 +30,7 @@ AskedT = TypeVar("AskedT", bound=msgspec.Struct)
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Whom a tool asks: a home, and the agreements that stand instead of the built-in one."""
+    """The home that a tool asks, and the agreements in place of the built-in one."""
 
     home: Home
     agreements: Sequence[Path] = ()

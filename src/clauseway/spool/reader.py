@@ -154,8 +154,8 @@ class OpenAttempt(NamedTuple):
 
 
 class Unended(NamedTuple):
-    """What dead processes left in a spool: `attempts` without an end, oldest first, and those
-    requests `recorded` with usage, of the requests that were asked about."""
+    """The traces of dead processes in a spool: `attempts` without an end, oldest first, and which of
+    the requests asked about are `recorded` with usage."""
 
     attempts: list[OpenAttempt]
     recorded: set[RequestId]

@@ -413,7 +413,7 @@ class SpoolWriter:
         records = self._pending
         labels = [pack_label(code, self._labels[code]) for code in self._fresh]
         self._pending, self._fresh = [], []
-        # Whoever comes to wait from here on belongs to the next frame.
+        # Waiters that come from here on belong to the next frame.
         self._released, self._waiting = self._waiting, []
         if not records:
             # Nothing was written since the last frame: all that these waiters wait for is durable

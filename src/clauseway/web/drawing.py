@@ -74,7 +74,7 @@ def _data_uri(svg: str) -> str:
 def _css_string(text: str) -> Markup:
     """Return text as a string in a style sheet.
 
-    Whatever could end the string, or the sheet, is written as its code point.
+    Characters that could end the string or the sheet are written as code points.
     """
     safe = (
         c if c.isascii() and (c.isalnum() or c in " .,=%()-") else f"\\{ord(c):x} " for c in text

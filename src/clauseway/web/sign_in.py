@@ -55,7 +55,7 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Readers(Protocol):
-    """Whoever may see the pages."""
+    """The accounts that may see the pages."""
 
     async def are_named(self) -> bool:
         """Return whether anybody has a password: where nobody has, nobody is asked."""

@@ -192,7 +192,7 @@ class Owners(msgspec.Struct, frozen=True):
 class ChangeSentences(msgspec.Struct, frozen=True):
     """Says what a box of changes means, in the agreements' names.
 
-    What `readings` leaves open is read by default. `owners` are those of the day spoken of.
+    Texts that `readings` leaves open are read by default. `owners` are those of the day spoken of.
     """
 
     wording: Wording

@@ -78,12 +78,12 @@ DOCS: Mapping[str, str] = {
     "under": "The readings under which it stands at all: {R1: and}.",
     "party": "A party, by its name in agreement.md.",
     "to": "The other party.",
-    "actions": "What is meant: serve, sell, license, use-under-licence, contract-compute.",
+    "actions": "Actions: serve, sell, license, use-under-licence, contract-compute.",
     "products": "Products or classes of products. A class stands for all in it.",
     "clouds": "Host clouds. Left out: any.",
     "segments": "Customer segments. Left out: all customers; `any`: those of no named segment.",
     "parties": "Parties, by their names in agreement.md.",
-    "licensees": "Whoever alone may be licensed.",
+    "licensees": "The only parties that may be licensed.",
     "except": "Carve-outs: what a term that forbids does not cover. All keys of one must fit.",
     "rescinds": "Amendments, by their ids, that are not yet in effect and never take it.",
     "exclusive": "True if nobody else may, the grantor included: writes an exclusivity, named "
@@ -95,8 +95,8 @@ DOCS: Mapping[str, str] = {
     "withdrawal.cloud": "The host cloud on which grants are withdrawn. Left out: any.",
     "region": "The region it is kept to. Left out: any.",
     "segment": "The customer segment it is kept to. Left out: any.",
-    "holder": "Whose right or stake it is.",
-    "subject": "What is offered, as facts of kind offer name it. A right that names none: "
+    "holder": "The party that has the right or stake.",
+    "subject": "The subject of an offer, as facts of kind offer name it. A right that names none: "
     "each product by itself.",
     "rate": "The percentage, by the name of a figure in agreement.md; or 15 %.",
     "above": "Where the band begins, by the name of a figure; or USD 1000000.",
@@ -193,7 +193,7 @@ def block_schema() -> Schema:
     return {
         "$schema": DRAFT,
         "title": "Clauseway: blocks of an agreement",
-        "description": "What stands in the fenced yaml blocks of an agreement's documents.",
+        "description": "The content of the fenced yaml blocks of an agreement's documents.",
         "anyOf": [{"$ref": f"#/$defs/{block}"} for block in BLOCKS],
         "$defs": {
             "term": {

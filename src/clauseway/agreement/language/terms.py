@@ -226,7 +226,7 @@ _PERMISSION = Kind(
     noun="the express permission for {doing} {products}",
     sentence="{party} may {do} {products}{anywhere}{limits}[, granted by {grantor}]{despite_them}",
     described={
-        "party": "Who may act: a party, or anyone.",
+        "party": "The party that may act, or anyone.",
         "grantor": "The party that grants it: it permits where that party owns the product "
         "or may license it.",
         "despite": "The terms that forbid, against which this permission holds, by their ids; or "
@@ -298,7 +298,7 @@ _PROHIBITION = Kind(
     effect="The act is forbidden within its scope, but for a carve-out.",
     noun="the prohibition on {barred} {doing} {products}",
     sentence="{barred_may_not} {do} {products}{where}{limits}{except_for}",
-    described={"parties": "Who may not: parties, or [anyone]."},
+    described={"parties": "Parties that may not act, or [anyone]."},
     actions=TERM_ACTIONS,
     keys={PARTIES: "parties", **_OWN_KEYS},
 )
@@ -336,7 +336,7 @@ _PRECEDENCE = Kind(
     "{limits}{exception}{read_with}",
     described={
         "first": "The cloud that comes first.",
-        "binds": "Which products it binds: first-shipped-since (the day in since) or "
+        "binds": "The products that it binds: first-shipped-since (the day in since) or "
         "every-product; or one by reading.",
         "since": "Products that first shipped on or after this day are bound (YYYY-MM-DD).",
         "unless": "The recorded answer that lifts it: cannot-and-declines or cannot-or-declines; "
@@ -383,7 +383,7 @@ _REFUSAL_RIGHT = Kind(
     sentence="{holder} has a right of first refusal on {doing} {products}{limits}"
     "[ by {grantor}][, except on {except_clouds}][, offered as “{subject}”]",
     described={
-        "grantor": "Who must offer it first. Left out: the owner.",
+        "grantor": "The party that must offer it first. Left out: the owner.",
         "except-clouds": "Clouds that need no offer.",
     },
     actions=TERM_ACTIONS,

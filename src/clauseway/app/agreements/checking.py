@@ -250,7 +250,7 @@ def nobody_left(
         places += f" in {listed(term.regions)}" if term.regions else ""
         places += f" for {customers(term.segments)}" if term.segments else ""
         days = _days_closed(lives, act) + lives.left_by_events(act.term, *act.by)
-        # Whoever is let in by name may lack the host alone: a sale is served by somebody.
+        # A party that is let in by name may still lack a host: every sale needs one to serve it.
         whom = f"it to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "it there"
         hosted = act.hosts if term.only.part in (PARTIES, SELLERS) else ()
         whom = f"{listed(hosted)} to serve what {kept} sells" if hosted else whom

@@ -26,8 +26,8 @@ CONTROL, LAKE, JOURNALS, AGREEMENTS = "control.db", "lake", "journals", "agreeme
 RESOURCE_INDEX = f"{JOURNALS}/issued.db"
 HASH_KEY, KEYS = "hash.key", "keys"
 SMALL_FILES = ("clauseway.toml", "party-keys.json")
-# What a home can make again, what belongs to its place or its machine, and what a backup takes under
-# a name of its own.
+# Files that a backup leaves out: a home makes them again, they belong to its place or its machine, or
+# the backup has them under another name.
 OF_THE_HOME = frozenset(
     (
         *("control.db", "control.db-wal", "control.db-shm", "control.db.migrated", "database.url"),

@@ -106,7 +106,7 @@ class PriceNames:
 class CarriedSums:
     """The sums of a home.
 
-    What was kept is read where its name is right; what was made is kept by `keep`.
+    A sum is read where one of its name was kept; `keep` keeps the sums that were made.
 
     `listing` is that of the lake whose usage is summed, `lines` returns the charges of some days.
     """

@@ -262,7 +262,7 @@ def usage_event_lines(home: Home, part: ExportScope) -> Iterator[bytes]:
     """Yield the usage of a month, or all of it, as CloudEvents, a line each; of what a party sold,
     where one is named.
 
-    What came back as failed, or was lost in a crash, has no charge and is left out.
+    Attempts that failed, or were lost in a crash, have no charge and are left out.
     """
     seal(home)
     with open_lake(home) as lake:

@@ -22,7 +22,7 @@ from clauseway.storage.control.engines import engine_of, without_password
 from clauseway.values import InvalidInput, Problem
 
 EMBEDDED = "embedded"
-# Whoever changes a home holds one of these; to move it, all are held.
+# A change of a home takes one of these locks; a move takes all.
 _LOCKS = ("import", "seal", "books")
 
 

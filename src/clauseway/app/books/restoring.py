@@ -286,7 +286,7 @@ def _missing(part: Home, backup: Backup) -> Iterator[str]:
     """Yield what is not in a restored home, each a sentence."""
     about = backup.about
     yield (
-        f"Whatever was recorded after {about.moment}: usage, keys made, rotated and revoked, "
+        f"All that was recorded after {about.moment}: usage, keys made, rotated and revoked, "
         "budgets, facts, settlements, closes."
     )
     if not about.has_keys:

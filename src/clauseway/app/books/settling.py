@@ -99,8 +99,8 @@ def settle_month(
     product that the catalog does not know, usage that may be lost and for which nobody accepted an
     estimate. Then nothing is posted.
 
-    What the home does not hold yet of agreements, prices, figures and readings is recorded as
-    accepted by whoever is acting; anything else than what it holds is refused.
+    Agreements, prices, figures and readings that are new to the home are recorded as accepted by
+    the acting person; others than those that the home holds are refused.
     """
     days = month(period)
     read_assumptions(assume, figures_of(opened))
@@ -282,8 +282,8 @@ class Settler:
         self._in_no_base = in_no_base(self.shares, opened.catalog)
         self._credited, self._disputed = credited(vouchers), disputed(vouchers)
         self._sales: dict[date, list[SaleRecord]] = {}
-        # Whoever repeats a settlement says what it said: how its usage is found again is no part of
-        # it.
+        # A settlement that is repeated states the point of knowledge of the first, so that both
+        # are equal.
         self.stated_known_at = ""
         self._contents: tuple[Interval, list[DayContent]] | None = None
         # Sums are kept of all usage: of a part of it, everything is read.

@@ -267,7 +267,7 @@ def _amount(text: str, problems: list[Problem]) -> Decimal:
 def _scope(
     control: Control, catalog: Catalog, who: GivenScope, problems: list[Problem]
 ) -> LimitScope:
-    """Whom it is for. Raise InvalidInput with the problems found before and those found here."""
+    """Return the checked scope. Raise InvalidInput with `problems` and those of the scope."""
     organisation, project = who.organisation, who.project
     if who.key:
         active = control.keys()

@@ -4,8 +4,8 @@ A thread copies what the home's index notes, at once when a gateway asks for it 
 second, also what was noted before this process began. A home with a database of its own copies
 nothing: its one index knows all that there is.
 
-What no home has copied is denied only while all of them are heard: a home that does not reach the
-database may have issued it.
+An identifier that no home has copied is denied only while all homes are heard: a home that does not
+reach the database may have issued it.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 """Buyers: organisations, their projects, how the requests of each are routed, and all of it as a
 plan needs it.
 
-What an organisation says holds for its projects. A project may narrow that and never widen it: of
-places and partners both must allow, of certifications each may ask for more; strategy and what
-happens on leaving are the nearest's word.
+An organisation's policy holds for its projects. A project may narrow it and never widen it: both
+must allow a place or a partner, each may ask for more certifications. Strategy and behaviour on
+leaving are the project's, where it states them.
 """
 
 import time

@@ -2,8 +2,8 @@
 prices that are stated, and what became of every model and setting.
 
 A model is named by an agreement, or unstated and served so, or left out with the way to serve it.
-What the agreements in force do not know (a vendor, its cloud, its model) comes into an agreement of
-its own that states nothing about it.
+A vendor, cloud or model that the agreements in force do not know comes into an agreement of its
+own, which states nothing about it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

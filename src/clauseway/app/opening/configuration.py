@@ -127,10 +127,10 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Certifications that policies may ask for.")
     ] = ()
     quota_requests_per_minute: Annotated[
-        int, Meta(ge=0, description="What its cloud lets through; 0 for any.")
+        int, Meta(ge=0, description="The quota of its cloud; 0: no limit.")
     ] = 0
     quota_tokens_per_minute: Annotated[
-        int, Meta(ge=0, description="What its cloud lets through; 0 for any.")
+        int, Meta(ge=0, description="The quota of its cloud; 0: no limit.")
     ] = 0
     provisioned: Annotated[
         bool, Meta(description="Paid for whether it is used or not: filled first.")
@@ -151,11 +151,11 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
 
 class CommitmentWritten(msgspec.Struct, frozen=True, kw_only=True):
     """An amount that was promised to a cloud: MACC, EDP, a Google commit, Universal Credits.
-    What counts toward it: empty means any."""
+    Empty `clouds`, `sellers` or `products` mean that any count toward it."""
 
     name: str
     kind: str
-    amount: Annotated[Decimal, Meta(description="What was promised, in its currency.")]
+    amount: Annotated[Decimal, Meta(description="The promised amount, in its currency.")]
     begin: date = msgspec.field(name="from")
     end: date = msgspec.field(name="until")
     currency: str = "USD"
@@ -231,7 +231,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         Literal["refuse", "serve"],
         Meta(
             description=(
-                "What the gateway does with a sale of which no agreement in force says anything; "
+                "The treatment of a sale of which no agreement in force says anything; "
                 "what an agreement forbids is refused either way."
             )
         ),

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 from clauseway.app.opening.home import Home
 
-# Whoever serves a home holds this lock of its folder.
+# The process that serves a home holds this lock of its folder.
 SERVED = "serve"
 # `clauseway serve` seals four times a minute, which takes less: such waits are not worth a line.
 _SHORT_WAIT_S = 2.0

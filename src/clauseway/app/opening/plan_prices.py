@@ -1,8 +1,8 @@
 """The prices that a gateway charges and reserves by, taken from the dated book: every case in which
 they differ.
 
-Whoever buys, through whatever endpoint, in whatever tier, hour and length, finds in the plan what
-`pricing` would say; a case that costs what a more general one does is left out (see
+For every buyer, endpoint, tier, hour and length the plan has the price that `pricing` would
+return; a case that costs what a more general one does is left out (see
 `tariffs.cases_of`).
 """
 

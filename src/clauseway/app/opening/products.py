@@ -59,7 +59,7 @@ def name_of_own(name: str) -> str:
 def _shortened(name: str) -> Iterable[str]:
     """Yield a name, and what remains of it without each addition of a vendor.
 
-    What stands before goes first: a day belongs to the name of a snapshot.
+    Additions before the name go first: a day behind it belongs to the name of a snapshot.
     """
     yield name
     for addition in (_BEFORE, _AFTER):

@@ -115,7 +115,7 @@ class TomlFile:
     def read(self, kind: type[T]) -> T | None:
         """Return the whole file as a record.
 
-        What is wrong becomes a problem and is left out; None where nothing is left.
+        Wrong values become problems and are left out; None where nothing is left.
         """
         return self._struct(kind, self.content, ())
 

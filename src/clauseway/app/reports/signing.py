@@ -64,7 +64,7 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def vouched(self) -> str:
-        """Whether the home vouches for the key, in words; of a withdrawn one, who withdrew it."""
+        """Return in words whether the home vouches for the key, or who withdrew it."""
         if self.withdrawn:
             return f"its key was {self.withdrawn}"
         return "its key is trusted here" if self.trusted else "nobody here vouches for its key"

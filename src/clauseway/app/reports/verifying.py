@@ -146,11 +146,10 @@ def unchecked(line: LineCheck, because: str) -> LineCheck:
 
 
 class Repetition(msgspec.Struct, frozen=True, kw_only=True):
-    """A settlement made again: with which settler, on which usage, and what keeps it from being the
-    same.
+    """A settlement made again: its settler, its usage, and the reasons why it could differ.
 
-    What it owes for closed periods is taken from the settlement as it was recorded; `without_late`
-    has none of that. `settler_of` makes the same settler on another view of the lake.
+    Debts for closed periods are taken from the settlement as it was recorded; `without_late` has
+    none of them. `settler_of` makes the same settler on another view of the lake.
     """
 
     settlement: Settlement

@@ -528,7 +528,7 @@ def _within(timeout_s: float, function: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(function())
-        # Whatever ended the thread is raised again where its result is awaited.
+        # The exception that ended the thread is raised again where its result is awaited.
         except BaseException as error:
             errors.append(error)
 

@@ -186,10 +186,10 @@ class Gateways:
             passed=passed,
             meanwhile=meanwhile,
         )
-        # It may have read the plan that stood there before.
+        # The child may have read the plan that stood there before.
         if self._reloads != reloads:
             child.reload()
-        # What was announced while it had not read that file, or after.
+        # Keys may have been revoked before the child read the file of ended secrets, or since.
         if self._announced != announced:
             child.heed_revocations()
         if self._stop_announced:

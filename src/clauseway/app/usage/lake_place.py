@@ -23,7 +23,7 @@ from clauseway.storage.lake.stores import FolderStore, Store
 from clauseway.values import InvalidInput, Problem
 
 HOME = "home"
-# Whoever changes the lake holds one of these; to move it, both are held.
+# A change of the lake takes one of these locks; a move takes both.
 _LOCKS = ("import", "seal")
 _AT_ONCE = 64
 _ABOUT = "# Where the lake lies, by `clauseway lake move`: settings may change, the url may not."

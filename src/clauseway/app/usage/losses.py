@@ -169,7 +169,7 @@ def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
 def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
     """Declare a missing journal lost and accept an estimate for it. Raise InvalidInput.
 
-    What its gateways held of budgets counts as spent from the next sealing on.
+    Budget slices that its gateways held count as spent from the next sealing on.
     """
     _check(estimate, why)
     with open_lake(home) as lake, lake_locked(home):
@@ -255,7 +255,7 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
     """Accept that a file of the lake is lost, with an estimate for it; again the same changes
     nothing.
 
-    What the hourly sums say of it is its estimate by default; `nothing` adds nothing. Once the file
+    By default the estimate is taken from the hourly sums; `nothing` adds nothing. Once the file
     is put back it is read again, and its estimate goes. Raise InvalidInput: no such file, or the
     file is as it was sealed.
     """

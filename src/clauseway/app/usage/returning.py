@@ -24,8 +24,8 @@ class UnreadJournals(msgspec.Struct, frozen=True, kw_only=True):
 def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: UnreadJournals) -> int:
     """End the leases of dead processes, of whose spools everything was sealed since; how many.
 
-    What such a process spent is what its attempts were charged. One that has no end, or is lost,
-    counts as what it reserved; of a process that lost usage, everything leased counts as spent. The
+    Such a process spent the charges of its attempts. An attempt that has no end, or is lost, counts
+    with its reservation; of a process that lost usage, everything leased counts as spent. The
     leases of one whose journal is missing stay as they are, until it is found or written off. Raise
     LakeDamaged.
     """
@@ -70,7 +70,7 @@ def _of_open(periods: Sequence[Sequence[Lease]], spent: Sequence[int]) -> list[i
     """Return what the open leases of each period spent, in picodollars: what the journal has of the
     period (`spent`), less what the process counted in the leases that it ended.
 
-    What the journal has beyond that is the next period's. Where attempts end after their lease, the
+    Charges in the journal beyond that belong to the next period. Where attempts end after their lease, the
     process counts the charges that come first in its oldest lease, whichever they were reserved
     from: one period gets less than its attempts were charged, and the next one more.
     """
@@ -166,7 +166,7 @@ def _by_clock(
 def _first_since(parts: Sequence[Lease], attempts: Sequence[ReservedAttempt]) -> int:
     """Return the place of the first attempt that began under a lease.
 
-    Whatever came after it counts: a clock that was set back makes a later attempt look older than
+    All later attempts count: a clock that was set back makes a later attempt look older than
     the lease. Where the clock went back before the first attempt, all of them count.
     """
     since_ns = min(part.opened_ns for part in parts)

@@ -94,7 +94,7 @@ def remove(
     """Remove an organisation with its projects, limits and budgets. Its keys must be revoked
     before.
 
-    What it used stays in the lake and in the statements.
+    Its usage stays in the lake and in the statements.
 
     \b
     A buyer that has left:

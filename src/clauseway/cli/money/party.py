@@ -99,7 +99,7 @@ def withdraw(
 ) -> int:
     """Trust a party's key no longer, for instance a key that leaked. No signature by it counts any more.
 
-    Whoever has a key that leaked signs with any date. So what was signed with it has to be signed
+    A thief of the key can sign with any date. So everything that was signed with it has to be signed
     anew: `statement verify` tells each, with who withdrew the key, when and why.
 
     \b

@@ -123,10 +123,10 @@ def command(
     A month can be settled in parts: --part sums one day, days run side by side in any order, on
     every machine that shares the database, and the settlement of the month reads what they kept.
 
-    What it stands on belongs to the home: the first settlement that names a price book, rates, a
-    figure, a reading or an agreement records it as accepted by you, and every later command uses
-    it. Where no flag names an agreement, that is the one of the home's configuration. Naming
-    something else is refused; `clauseway basis` changes it, by whom, when and why.
+    The basis belongs to the home: the first settlement that names a price book, rates, a figure, a
+    reading or an agreement records it as accepted by you, and every later command uses it. Where no
+    flag names an agreement, that is the one of the home's configuration. Naming something else is
+    refused; `clauseway basis` changes it, by whom, when and why.
 
     With --second-opinion spark the usage is summed and priced again by Spark (the extra `spark`,
     and Java), from the first day on and without any sum that was kept. The exit code is 2 where
@@ -183,7 +183,7 @@ def command(
         answer(as_json, comparison, lambda: print_what_if(console(), comparison))
         return 0
     settle = partial(settle_month, at, opened, table, period, assume or [], readings)
-    # Whatever the settlement records as accepted comes after these.
+    # Acceptances that the settlement records come after these.
     accepted = len(history(at))
     with _second_opinion(at, spark_master) if second_opinion else nullcontext() as opinion:
         settlement = settle(from_scratch=from_scratch, on_wait=partial(_say_locked, at))

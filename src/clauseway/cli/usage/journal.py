@@ -77,7 +77,7 @@ def follow(
         listening = {"listening": address, "folder": str(where)}
         said = f"Following journals at {address}; copies in {where} · Ctrl-C stops"
         answer(as_json, listening, lambda: console().print(said, soft_wrap=True))
-        # Whoever started it may wait at a pipe for the address.
+        # A parent process may wait at a pipe for the address.
         sys.stdout.flush()
         until.wait()
     return 0

@@ -59,7 +59,7 @@ def show(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
 def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Read every file to its last byte and hold it against the digest it was sealed with.
 
-    Whatever settles, exports or merges does the same with the files it reads, each time. This reads
+    Settling, exporting and merging do the same with the files they read, each time. This reads
     all of them, also those that were merged into others and are not deleted yet.
 
     \b

@@ -83,9 +83,9 @@ def write_off_command(
 ) -> int:
     """Declare a journal lost that was registered and is not there any more.
 
-    What its gateways held of budgets counts as spent, and an estimate is accepted as with
-    `spool accept`. A journal
-    that is put back later is sealed as always: its records replace the estimate.
+    Budget slices that its gateways held count as spent, and an estimate is accepted as with
+    `spool accept`. A journal that is put back later is sealed as always: its records replace the
+    estimate.
 
     \b
       clauseway spool write-off 8732aa57 --why "the volume was deleted on 5 May"

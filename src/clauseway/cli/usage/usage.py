@@ -275,7 +275,7 @@ def list_command(
         table = plain_table("number", "from", "row", "state", "field", "reason")
         for row in rows[:_SHOWN]:
             for place, flaw in enumerate(row.flaws):
-                # What is the row's own stands beside its first flaw alone.
+                # The columns of the row itself stand beside its first flaw alone.
                 own = (
                     (str(row.number), row.origin, str(row.line), row.state)
                     if place == 0

@@ -104,14 +104,14 @@ _OPERANDS: Mapping[str, str] = {
     "or the region that the act names.",
     "party": "Who acts.",
     "recipient": "To whom the act is done: the licensee.",
-    "product": "What the act is about, and every collection that it is part of, "
+    "product": "The product of the act, and every collection that it is part of, "
     "directly or through others.",
     "firstShipped": "The day on which the product was first shipped on any cloud. "
     "Never counts as later than any day.",
     "launchedOn": "The clouds on which the product is launched (launch).",
-    "answer": "What the operator of the first cloud answered, "
+    "answer": "The answer of the operator of the first cloud, "
     "when asked for what the product needs (says).",
-    "passed": "What was offered to the holder of a right of first refusal, who passed on it.",
+    "passed": "The subject that was offered to the holder of a right of first refusal, who passed on it.",
     "granted": "Whether the owner's grant to the party, of the product or of what it is part of, "
     "is recorded.",
     "host": "Who runs what is sold: the owner where it launched on the cloud, "

@@ -61,7 +61,7 @@ named(question) := object.union(
 	question,
 )
 
-# What an action does not take changes nothing.
+# Parts that an action does not take are left out of its question.
 kept(act) := act if act.action in {"serve", "sell", "contract-compute"}
 
 else := object.union(act, {"segment": "", "region": ""}) if act.action == "share-revenue"
@@ -89,7 +89,7 @@ else := "" if {
 	not act.action in {"serve", "sell", "contract-compute"}
 }
 
-# What is served is sold, by the party or by another, and both must be allowed.
+# Serving includes a sale, by the party or by another: both must be allowed.
 both(act) := answer(act) if act.action != "serve"
 
 else := strictest({answer(act), answer(object.union(act, {"action": "sell", "party": act.seller}))}) if {
@@ -98,7 +98,7 @@ else := strictest({answer(act), answer(object.union(act, {"action": "sell", "par
 
 else := answer(act) if act.product in unsold
 
-# Who sells what it serves is its host.
+# A party that sells what it serves is the host.
 else := strictest({answer(act), answer(object.union(act, {"action": "sell", "host": act.party}))})
 
 sold_by_the_party(act) if act.seller == act.party
@@ -126,7 +126,7 @@ else := "unstated" if {
 	not public(act)
 }
 
-# What a term forbids no permission, licence or grant allows, unless a permission names the term.
+# A term that forbids overrides permissions, licences and grants, unless a permission names it.
 else := "forbidden" if {
 	some one in needed(act)
 	barred(one, act.party)
@@ -201,7 +201,7 @@ waiting(act, acts, grantor) := "conditional" if {
 
 else := "permitted"
 
-# Who has a right of first refusal is never bound by it, and may be licensed without an offer.
+# The holder of a right of first refusal is not bound by it: a licence to it needs no offer.
 offers(act, party, holder, grantor) if {
 	party != holder
 	act.licensee != holder
@@ -316,7 +316,7 @@ def _places(extract: Extract) -> dict[str, dict[str, str]]:
 
 def _terms(extract: Extract) -> list[str]:
     written: list[str] = []
-    # Who owns what.
+    # Ownership comes first: grants need an owner.
     for term, taken in extract.owned():
         body = [f"lies_in(product, {_set(term.products)})", *_outside(taken, "product")]
         written.append(_rule(term.citation, f"owner(product) := {_text(term.party)}", body))

@@ -97,8 +97,8 @@ def no_such_request(named: str) -> Refused:
 
 
 class LatestQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of the latest requests are asked for: of a model, a status (0: any) or an operation,
-    older than `after`. `before_ns` is when that one was, where several workers are asked."""
+    """A query for the latest requests: of a model, a status (0: any) or an operation, older than the
+    request `after`. Where several workers are asked, `before_ns` is the time of that request."""
 
     limit: int = 20
     after: str = ""

@@ -2,8 +2,8 @@
 POST, with all its checks, limits and records; its events go out as messages, one request after the
 other. Clouds are asked over POST: nothing of a session lives there.
 
-What wsproto does is only framing; the handshake is two lines. It takes no compression, because a
-message may unfold beyond what its limits say.
+wsproto only frames messages; the handshake is two lines. No compression is accepted, because a
+message could unfold to more bytes than its limit.
 """
 
 import asyncio

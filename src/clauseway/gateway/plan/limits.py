@@ -196,6 +196,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         _within(
             0.1,
             3600,
-            "What is made in the background takes seconds to hours; nobody waits for its usage.",
+            "Responses in the background take seconds to hours; nobody waits for their usage.",
         ),
     ] = 15.0

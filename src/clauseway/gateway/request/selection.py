@@ -167,7 +167,7 @@ class Selector:
             named = ", ".join(
                 [f"{resource.identifier} on {resource.deployment}" for resource in resources]
             )
-            message = f"What the request names lies on more than one deployment ({named}); none knows all of it."
+            message = f"The request names objects on more than one deployment ({named}); none knows all of them."
             raise Refused(errors.MALFORMED_BODY, message)
         return resources[0]
 

@@ -156,7 +156,7 @@ class Health:
         self._last_failure = why
         own_failures = self._count_failure_of(organisation)
         if self._counted >= _FAILURES:
-            # Whoever met it first does not decide how long the others stay away.
+            # The first request to fail does not decide how long all others stay away.
             if self._ejected_for != EVERYBODY:
                 self._ejections, self.until_s = 0, 0.0
             if not self._yields(now_s, organisation):

@@ -37,7 +37,7 @@ def plan_problems(plan: Plan) -> Iterator[list[Problem]]:
     """Yield the problems of everything but the keys, some of them at a time."""
     yield _wrong_hash_key(plan.hash_key)
     for target in plan.targets:
-        # Whoever reads it wrote a deployment of that name, not the plan.
+        # Name the deployment: operators write deployments, never the plan.
         yield _wrong_target(target, target.label.deployment)
     yield _wrong_order(plan)
     for index, epoch in enumerate(plan.epochs):

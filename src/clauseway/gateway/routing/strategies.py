@@ -7,7 +7,7 @@ known to a rank.
     fastest         by the time until the first content, as measured here; the unmeasured are tried
     pinned          one deployment and no other (a constraint, see `tables`)
 
-What is paid for whether it is used or not (provisioned throughput) comes first under every
+Provisioned throughput, which is paid for whether it is used or not, comes first under every
 strategy. Ties are broken by the plan's order, so an order is always total. Costs and times are
 small look-ups made here, at most once a second for what moves and never per request.
 """

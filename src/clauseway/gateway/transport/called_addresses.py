@@ -9,8 +9,8 @@ from clauseway.gateway.transport.metadata_addresses import flaw_of_host, is_loop
 
 
 class Called(NamedTuple):
-    """Who is called, as a remedy names it; and what is sent there that nobody else may read, with
-    its verb: 'a credential is'. Empty: nothing is."""
+    """The owner of an address, as a remedy names it (`whose`), and the secret that is sent there,
+    with its verb (`sent`): 'a credential is'; empty where nothing secret is sent."""
 
     whose: str
     sent: str
@@ -19,7 +19,7 @@ class Called(NamedTuple):
 
 
 class AddressFlaw(NamedTuple):
-    """What is wrong with an address, why, and what to do."""
+    """A flaw of an address: what it is, why it is one, and what to do."""
 
     what: str
     why: str

@@ -1,8 +1,8 @@
 """Addresses that no gateway calls: link-local ones, and those at which clouds give a machine its own
 credentials.
 
-Whoever reaches a metadata service is given the machine's identity. The service answers in a format
-of its own, never as a model would, so that no deployment means it.
+A metadata service gives the machine's identity to every caller. It answers in a format of its own,
+never as a model would, so no deployment can mean it.
 """
 
 import socket

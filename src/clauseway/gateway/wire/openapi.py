@@ -152,7 +152,9 @@ def _own_paths() -> _Node:
     query = [("from", "The first day, as 2026-05-01."), ("until", "The last day.")]
     own = {
         "/clauseway/v1/usage": _own("usage", "The project's usage by day and model.", query),
-        "/clauseway/v1/limits": _own("limits", "What the key may still ask, spend and hold."),
+        "/clauseway/v1/limits": _own(
+            "limits", "Requests, tokens and money that the key has left, and what it may hold."
+        ),
         "/clauseway/v1/requests": _own("requests", "The project's latest requests."),
         "/clauseway/v1/requests/{request_id}": {
             "parameters": [

@@ -2,8 +2,8 @@
 a stream.
 
 Shapes and messages follow recorded answers of the real API and the vendor's OpenAPI description.
-What the simulated model does not do (several choices, log probabilities) is refused in the API's
-own words, never ignored. It takes images, sound and files for a fixed number of tokens each, and
+Features that the simulated model lacks (several choices, log probabilities) are refused in the
+API's own words, never ignored. It takes images, sound and files for a fixed number of tokens each, and
 says nothing about them.
 """
 

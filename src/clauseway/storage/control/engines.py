@@ -247,7 +247,7 @@ def holding(address: str, number: int, on_wait: Callable[[], object]) -> Iterato
             asked = text("SELECT pg_try_advisory_lock(:space, :number)")
             if not connection.execute(asked, named).scalar_one():
                 on_wait()
-                # Whoever settles may take minutes: this wait has no end of its own.
+                # The holder may settle for minutes, so this wait has no time limit.
                 connection.exec_driver_sql("SET lock_timeout = 0")
                 connection.execute(text("SELECT pg_advisory_lock(:space, :number)"), named)
             yield

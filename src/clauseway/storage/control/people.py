@@ -1,4 +1,4 @@
-"""Who may write what into the books, and which writes need a second person.
+"""People: the rows that each may write into the books, and the writes that need a second person.
 
     person      an account of the operating system, and the kinds of rows that it may write
     rule        a kind of row that two people write together

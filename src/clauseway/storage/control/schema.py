@@ -106,7 +106,7 @@ limits = Table(
     UniqueConstraint("organisation", "project", "key_id", "cloud", "product"),
 )
 
-# What each gateway process holds of a limit by the minute, where homes share the database.
+# The share of a limit by the minute that each gateway process holds, where homes share the database.
 limit_shares = Table(
     "limit_shares",
     metadata,
@@ -439,7 +439,7 @@ people = Table(
     Column("recorded_ns", BigInteger, nullable=False),
 )
 
-# Who may read the pages, and which screens (their names apart by a space).
+# Accounts that may read the pages, and their screens (names separated by spaces).
 passwords = Table(
     "passwords",
     metadata,

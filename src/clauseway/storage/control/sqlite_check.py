@@ -1,4 +1,4 @@
-"""Whether a file is a whole SQLite database: of one that came from elsewhere, before it is opened."""
+"""Check that a file from elsewhere is a whole SQLite database, before it is opened."""
 
 import sqlite3
 from contextlib import closing

@@ -12,7 +12,7 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.control import Control
 
-# What a statement takes as parameters, on every engine.
+# The parameters of one statement: every engine takes as many.
 _AT_ONCE = 300
 _LOG, _KEYS, _FORMER = schema.audit_log.c, schema.keys.c, schema.former_secrets.c
 # The rows of the log about a key, and about a secret that was replaced.

@@ -1,7 +1,7 @@
 """Shares of limits by the minute as they stand: in memory for the gateways of one home, in the
 database for those of all homes that share it.
 
-Who decides on shares changes a `ShareState` while nobody else does. Its clock is the server's where
+A transaction that decides on shares changes a `ShareState` while nobody else does. Its clock is the server's where
 the database is one: machines need not agree on the time.
 """
 

@@ -1,4 +1,4 @@
-"""What the cache was given for an hour, in the sums by hour."""
+"""Add tokens written to the cache for an hour to the sums by hour."""
 
 from alembic import op
 from sqlalchemy import BigInteger, Column
