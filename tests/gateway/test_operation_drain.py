@@ -20,6 +20,7 @@ from gateway_rig import (
     chat_body,
     content_events,
     eventually,
+    read_all,
     request_bytes,
 )
 
@@ -50,6 +51,40 @@ class Slow:
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with Rig(tmp_path) as started:
         yield started
+
+
+BODY = chat_body()
+REQUEST = request_bytes(BODY)
+HALF_A_HEAD, HEAD = REQUEST[:60], REQUEST[: -len(BODY)]
+# A client has connected, and sent so much of its request, when the gateway is told to stop.
+SENT_BEFORE = {"nothing": b"", "half a head": HALF_A_HEAD, "a head": HEAD, "half a body": REQUEST[:-20]}
+
+
+@pytest.mark.parametrize("sent", SENT_BEFORE)
+def test_a_request_that_is_arriving_is_answered_before_a_stop(rig: Rig, sent: str) -> None:
+    rig.cloud("azure")
+    rig.start(rig.plan(settings=Settings(limits=Limits(linger_s=PATIENCE_S))))
+    before = SENT_BEFORE[sent]
+    with rig.socket() as connection:
+        connection.sendall(before)
+        assert rig.process is not None
+        rig.process.terminate()
+        eventually(lambda: '"drain"' in rig.errors())
+        connection.sendall(REQUEST[len(before) :])
+        answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert rig.process.wait(PATIENCE_S) == 0
+    assert [record.status for record in rig.records()] == [Status.COMPLETE]
+
+
+def test_a_client_that_connects_and_sends_nothing_keeps_no_gateway_from_stopping(rig: Rig) -> None:
+    rig.cloud("azure")
+    rig.start(rig.plan(settings=Settings(limits=Limits(linger_s=0.05))))
+    with rig.socket() as connection:
+        rig.stop()
+        assert read_all(connection) == b""
+    assert '"cut_off":0' in rig.errors()
 
 
 def draining(plan: Plan, drain_s: float) -> Plan:

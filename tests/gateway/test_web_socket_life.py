@@ -2,6 +2,7 @@
 fails."""
 
 import contextlib
+import json
 import resource
 import select
 import socket
@@ -18,6 +19,7 @@ import trustme
 from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig, eventually
 from gateway_stage import RESPONSE_USAGE, answering
 from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import Ping, Pong, Request, TextMessage
@@ -92,6 +94,23 @@ def collect(session: Any, ended: list[str]) -> None:
     for event in session:
         if event.type == "response.completed":
             ended.append(event.response.id)
+
+
+def test_a_handshake_that_comes_during_a_stop_is_refused(rig: Rig) -> None:
+    """Whoever connected before is heard: a session would have to end as soon as it is open."""
+    start(rig, linger_s=PATIENCE_S)
+    with rig.socket() as connected:
+        assert rig.process is not None
+        rig.process.terminate()
+        eventually(lambda: '"drain"' in rig.errors())
+        with pytest.raises(InvalidStatus) as refused:
+            connect(
+                f"ws://127.0.0.1:{rig.port}/v1/responses", sock=connected, additional_headers=AUTHORIZED,
+                open_timeout=PATIENCE_S, compression=None,
+            )  # fmt: skip
+        assert refused.value.response.status_code == 503
+        assert json.loads(refused.value.response.body)["error"]["code"] == "stopping"
+    assert rig.process.wait(PATIENCE_S) == 0
 
 
 # -- TLS

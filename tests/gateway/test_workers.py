@@ -327,7 +327,8 @@ def test_sessions_move_to_the_processes_that_replace_theirs(team: Team) -> None:
             assert halting.begun.wait(PATIENCE_S)
             team.signals.replace.set()
             assert closing_of(idle)[0] == 1001
-            eventually(lambda: before.isdisjoint(child.pid for child in team.workers))
+            # Both have closed the port.
+            eventually(lambda: sum(log.read_text().count('"drain"') for log in team.home.logs.glob("*.log")) == 2)
             with opened(url, team.secret) as again:
                 halting.may_go_on.set()
                 again.send(asked)

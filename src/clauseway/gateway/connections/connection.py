@@ -165,7 +165,7 @@ class ClientConnection(asyncio.Protocol):
             self._refused = True
             self._transport.abort()
         elif shared.draining:
-            self._refuse(errors.STOPPING, "The gateway is stopping.")
+            self._await_only_request()
         else:
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
 
@@ -235,6 +235,9 @@ class ClientConnection(asyncio.Protocol):
         shared, transport, handshake = self._shared, self._transport, self._handshake
         self._incoming = self._handshake = NOTHING
         if transport is None or self._refused:
+            return
+        if shared.draining:
+            self._refuse(errors.STOPPING, "The gateway is stopping: open the session again.")
             return
         try:
             self._router.admit(handshake)
@@ -682,10 +685,22 @@ class ClientConnection(asyncio.Protocol):
             self.write(_CONTINUE)
 
     def stop_when_idle(self, _reason: str) -> None:
-        """Close now if nothing is open here, else after the answer."""
+        """Close now if nothing is open here, else after the answer. A gateway that drains serves
+        the request that is arriving, and the first one of a client that has just connected."""
+        if self._shared.draining and self._excess is None and not self._refused:
+            if self._incoming.begun:
+                return  # its deadlines stand, and the answer ends the connection
+            if not self._completed:
+                self._await_only_request()
+                return
         self._closing = True
         if self._lifecycle is None and not self._waiting and self._transport is not None:
             self._close()
+
+    def _await_only_request(self) -> None:
+        """Wait for a moment for the request of a client that connected before the port closed: it
+        may be on its way, and would be lost."""
+        self._shared.wheel.arm(self, self._shared.wheel.now_s + self._shared.limits.linger_s)
 
     def _close(self) -> None:
         """Close once the answers are sent; a client that does not read them has some time."""

@@ -60,6 +60,8 @@ from clauseway.values import InvalidInput, Problem
 
 _LOOK_EVERY_S = 1.0
 _DRAIN_CHECK_S = 0.02
+# The loop goes on with a task before it looks at its sockets, and may look behind it.
+_TURNS_OF_A_LOOK = 2
 # A home says once a second that it reaches its database; a busy machine says it later.
 _AWAY_AFTER_S = 5.0
 
@@ -157,8 +159,6 @@ class Server:
         await self._watch()
         if self._reloading is not None:
             self._reloading.cancel()
-        lines.event("drain", open=spool.open_requests, connections=len(shared.connections))
-        listener.close()
         cut_off = await self._drain()
         if control is not None:
             control.close()
@@ -490,9 +490,18 @@ class Server:
             self._lines.event("credential well", deployment=deployment)
 
     async def _drain(self) -> int:
-        """Let open requests end; how many connections had to be cut off."""
+        """Close the port and let open requests end; return how many connections had to be cut
+        off."""
         shared = self._shared
         shared.draining = True
+        # Connections that wait in the kernel would be reset with the port: one look at the sockets
+        # accepts them. They are connections of ours some turns of the loop later.
+        for _ in range(_TURNS_OF_A_LOOK):
+            await asyncio.sleep(0)
+        self._listener.close()
+        open_requests, connections = shared.spool.open_requests, len(shared.connections)
+        self._lines.event("drain", open=open_requests, connections=connections)
+        await asyncio.sleep(_DRAIN_CHECK_S)
         for connection in list(shared.connections):
             connection.stop_when_idle("The gateway is stopping.")
         give_up_s = time.monotonic() + shared.limits.drain_s
