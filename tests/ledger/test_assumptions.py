@@ -59,7 +59,7 @@ STANDINGS = [
     (["share=0.2"], "share", "0.2 (reported)", "reported"),
     (["share=18%"], "share", "18%, given (20 % was reported)", "given"),
     (["cap=USD 38 billion"], "cap", "USD 38 billion (reported)", "reported"),
-    (["cap=500"], "cap", "500, given (USD 38000000000 was reported)", "given"),
+    (["cap=500"], "cap", "500, given (USD 38,000,000,000 was reported)", "given"),
     (["other-share"], "other-share", "50 % (placeholder)", "placeholder"),
     (["other-share=30%"], "other-share", "30%, given (50 % was a placeholder)", "given"),
     (["revenue-owner=host"], "revenue-owner", "host, given (seller is ours)", "given"),

@@ -13,6 +13,7 @@ from rich.table import Table
 from clauseway.cli.console import print_indented
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.beside import Amounts, SideBySide
+from clauseway.wording.dates import day_in_words
 
 # Records to print: what makes them loads an engine.
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def print_beside(out: Console, comparison: SideBySide) -> None:
         out.print(Padding(table, (0, 0, 0, 4), expand=False))
         for label, ended in (("real", direction.real_ended), ("if", direction.other_ended)):
             if ended is not None:
-                last = ended.day - timedelta(days=1)
+                last = day_in_words(ended.day - timedelta(days=1))
                 where = f"{ended.citation.document}:{ended.citation.line}"
                 print_indented(
                     out, f"{label}: nothing is due after {last} ({where}).", by=4, style="dim"
@@ -85,8 +86,8 @@ def print_beside(out: Console, comparison: SideBySide) -> None:
 
 
 def print_assumed(out: Console, label: str, assumptions: tuple[Assumption, ...]) -> None:
-    """Print every figure used, by name, value and standing."""
-    named = " · ".join(f"{item.name} = {item.in_words}" for item in assumptions)
+    """Print every figure used, with its value and standing."""
+    named = " · ".join(assumption.sentence for assumption in assumptions)
     print_indented(out, f"{label}: {named or 'nothing'}", by=2, style="dim")
 
 

@@ -23,6 +23,7 @@ from openpyxl.xml.constants import ARC_CORE
 from openpyxl.xml.functions import tostring
 
 from clauseway.exchange.statement_csv import COLUMNS, statement_rows
+from clauseway.ledger.assumptions import in_thousands
 from clauseway.ledger.statement import Statement, digest_of
 
 _BOLD: Final = Font(bold=True)
@@ -50,7 +51,10 @@ def statement_xlsx(statement: Statement) -> bytes:
     _write_table(
         book.create_sheet("Assumptions"),
         ("figure", "value", "standing"),
-        [(figure.name, figure.value, figure.standing) for figure in statement.assumptions],
+        [
+            (figure.name, in_thousands(figure.value), figure.standing)
+            for figure in statement.assumptions
+        ],
     )
     _write_table(book.create_sheet("Receipt"), ("name", "value"), _receipt(statement))
     return _without_times(book)

@@ -18,6 +18,7 @@ who settles, and is never called reported. A percentage or sum that a term state
 no figure and needs no acceptance.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
@@ -30,6 +31,8 @@ from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
 REPORTED, PLACEHOLDER, OURS, GIVEN = "reported", "placeholder", "ours", "given"
 _DECLARED_IN_WORDS = {REPORTED: "was reported", PLACEHOLDER: "was a placeholder", OURS: "is ours"}
+# The digits of a sum behind its currency.
+_SUM = re.compile(r"(?<=\b[A-Z]{3} )\d+")
 # An accepted estimate of lost usage; not a figure of an agreement.
 ESTIMATED = "estimated"
 # A remark of the books on how they were kept.
@@ -62,19 +65,38 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
         """Return `reported`, `placeholder`, `ours`, or `given (20 % was reported)`."""
         if self.standing != GIVEN:
             return self.standing
-        return f"{GIVEN} ({self.declared} {_DECLARED_IN_WORDS[self.declared_standing]})"
+        declared = in_thousands(self.declared)
+        return f"{GIVEN} ({declared} {_DECLARED_IN_WORDS[self.declared_standing]})"
 
     @property
     def in_words(self) -> str:
         """Return the value with its standing: `20 % (reported)`, `18 %, given (20 % was
         reported)`."""
-        words = self.standing_in_words
-        return f"{self.value}, {words}" if self.standing == GIVEN else f"{self.value} ({words})"
+        value, words = in_thousands(self.value), self.standing_in_words
+        return f"{value}, {words}" if self.standing == GIVEN else f"{value} ({words})"
+
+    @property
+    def sentence(self) -> str:
+        """Return the figure with its value: `the cap is USD 38,000,000,000 (reported)`. The words of
+        its name are spelled as its own text spells them, so that every home writes the same."""
+        words = (_spelled(word, self.text) for word in self.name.split("-"))
+        return f"the {' '.join(words)} is {self.in_words}"
 
     @property
     def standing_of_figure(self) -> str:
         """Return the standing that the agreement gives the figure, whichever value is used."""
         return self.declared_standing or self.standing
+
+
+def in_thousands(text: str) -> str:
+    """Return a text with the thousands of its sums apart: `USD 38,000,000,000`."""
+    return _SUM.sub(lambda digits: f"{int(digits[0]):,}", text)
+
+
+def _spelled(word: str, text: str) -> str:
+    """Return a word as a text spells it; as it is where the text has it so, or not at all."""
+    spellings = re.findall(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text, re.IGNORECASE)
+    return word if word in spellings or not spellings else spellings[0]
 
 
 class Assumptions:

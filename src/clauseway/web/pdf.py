@@ -22,6 +22,9 @@ def statement_pdf(statement: StatementContext) -> bytes:
     data = msgspec.to_builtins(statement, enc_hook=str)
     for section, drawn in zip(data["sections"], statement.sections, strict=True):
         section["days"] = filters["days"](drawn.begin, drawn.end)
+    for payment, due in zip(data["calendar"], statement.calendar, strict=True):
+        payment["due"] = filters["day"](due.due)
+        payment["through"] = filters["day"](due.through)
     data["month"] = filters["month"](statement.period)
     given = {"statement": msgspec.json.encode(data).decode()}
     # A machine's own fonts would change the bytes of the document.

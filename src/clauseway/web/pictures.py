@@ -179,7 +179,7 @@ def forecast_svg(forecast: Forecast) -> str:
     its cap."""
     outlooks = [outlook for outlook in forecast.outlooks if outlook.months]
     title = f"What is due, through {forecast.through}"
-    assumed = " · ".join(f"{outlook.name} = {outlook.in_words}" for outlook in forecast.assumptions)
+    assumed = " · ".join(assumption.sentence for assumption in forecast.assumptions)
     lines = wrap(f"Assumed: {assumed}", _ASSUMED_LETTERS)
     head = _SHARES_HEAD_PX + _ASSUMED_PX * (len(lines) - 1)
     height = head + _PANEL_PX * len(outlooks) + _SHARES_FOOT_PX

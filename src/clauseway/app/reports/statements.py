@@ -1,15 +1,12 @@
 """A statement as people read it: amounts as text, headings in words, every line with its clause
 and its working."""
 
-import re
 from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
 
-import msgspec
-
 from clauseway.ledger import Direction, Ended, ShareLine, ShareResult, Statement, StatementChange
-from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED
+from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED, in_thousands
 from clauseway.ledger.assumptions import Assumption as StandsOn
 from clauseway.ledger.floors import TopUp, part_in_words
 from clauseway.ledger.settlement import Inputs, described
@@ -25,11 +22,10 @@ from clauseway.web.contexts import (
     StatementSection,
     Total,
 )
+from clauseway.wording.dates import dated, day_in_words
 
 # Writes a party or a cloud by its identifier.
 Named = Callable[[str], str]
-# The digits of a sum behind its currency.
-_SUM = re.compile(r"(?<=\b[A-Z]{3} )\d+")
 
 
 def as_it_is(identifier: str) -> str:
@@ -37,24 +33,7 @@ def as_it_is(identifier: str) -> str:
     return identifier
 
 
-class Spelling(msgspec.Struct, frozen=True, kw_only=True):
-    """How a statement writes parties and clouds (`name`), and its figures: as `--assume` takes them,
-    or in words."""
-
-    name: Named
-    figures_in_words: bool
-
-
-# Terminals and files repeat what commands take.
-BY_IDENTIFIER = Spelling(name=as_it_is, figures_in_words=False)
-
-
-def in_words(name: Named) -> Spelling:
-    """Return the spelling of pages, which people read without typing any of it."""
-    return Spelling(name=name, figures_in_words=True)
-
-
-def statement_context(statement: Statement, spelling: Spelling = BY_IDENTIFIER) -> StatementContext:
+def statement_context(statement: Statement, named: Named = as_it_is) -> StatementContext:
     """Return the statement for pages, terminals and print."""
     whom = f" for {statement.party}" if statement.party else ""
     return StatementContext(
@@ -65,18 +44,14 @@ def statement_context(statement: Statement, spelling: Spelling = BY_IDENTIFIER) 
             section
             for direction in statement.directions
             for section in (
-                *(_section(statement, share, spelling) for share in direction.shares),
-                *(
-                    (_ended_section(direction.ended, statement, spelling),)
-                    if direction.ended
-                    else ()
-                ),
-                *_changed_sections(statement, direction, spelling),
+                *(_section(statement, share, named) for share in direction.shares),
+                *((_ended_section(direction.ended, statement, named),) if direction.ended else ()),
+                *_changed_sections(statement, direction, named),
             )
         ),
         totals=tuple(
             Total(
-                label=f"{spelling.name(direction.payer)} owes {spelling.name(direction.payee)}",
+                label=f"{named(direction.payer)} owes {named(direction.payee)}",
                 amount=cents(direction.total),
                 parts=_parts(statement, direction),
             )
@@ -85,22 +60,18 @@ def statement_context(statement: Statement, spelling: Spelling = BY_IDENTIFIER) 
         assumptions=tuple(
             FigureShown(
                 name=assumption.name,
-                value=in_thousands(assumption.value)
-                if spelling.figures_in_words
-                else assumption.value,
+                value=in_thousands(assumption.value),
                 standing=assumption.standing_in_words,
                 in_words=assumption.in_words,
-                note=_standing_note(assumption),
+                note=dated(_standing_note(assumption)),
             )
             for assumption in statement.assumptions
         ),
         receipt=_receipt(statement),
         party=statement.party,
-        assumed=_assumed(
-            statement, {assumption.name for assumption in statement.assumptions}, spelling
-        ),
+        assumed=_assumed(statement, {assumption.name for assumption in statement.assumptions}),
         digest=digest_of(statement),
-        calendar=() if _is_restatement(statement) else _calendar(statement, spelling),
+        calendar=() if _is_restatement(statement) else _calendar(statement, named),
     )
 
 
@@ -137,12 +108,12 @@ def _parts(statement: Statement, direction: Direction) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _calendar(statement: Statement, spelling: Spelling) -> tuple[DueLine, ...]:
+def _calendar(statement: Statement, named: Named) -> tuple[DueLine, ...]:
     """Return the payments that terms date, in order of their days."""
-    dated = [(due.due, due) for due in statement.dues if due.due is not None and due.amount]
+    payments = [(due.due, due) for due in statement.dues if due.due is not None and due.amount]
     return tuple(
         DueLine(
-            label=f"{spelling.name(due.payer)} pays {spelling.name(due.payee)} ({due.term})",
+            label=f"{named(due.payer)} pays {named(due.payee)} ({due.term})",
             through=due.through,
             due=day,
             amount=cents(due.amount),
@@ -150,7 +121,7 @@ def _calendar(statement: Statement, spelling: Spelling) -> tuple[DueLine, ...]:
             paid=cents(due.paid),
         )
         for day, due in sorted(
-            dated, key=lambda item: (item[0], item[1].payer, item[1].payee, item[1].term)
+            payments, key=lambda item: (item[0], item[1].payer, item[1].payee, item[1].term)
         )
     )
 
@@ -163,26 +134,13 @@ def _standing_note(assumption: StandsOn) -> str:
     )
 
 
-def _assumed(statement: Statement, names: Set[str], spelling: Spelling) -> str:
+def _assumed(statement: Statement, names: Set[str]) -> str:
     """Return assumptions by name with their values, those that had to be accepted first."""
     used = [assumption for assumption in statement.assumptions if assumption.name in names]
     reported_first = sorted(
         used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name)
     )
-    return " · ".join(figure_in_words(assumption, spelling) for assumption in reported_first)
-
-
-def figure_in_words(assumption: StandsOn, spelling: Spelling) -> str:
-    """Return a figure with its value: `the cap is USD 38,000,000,000 (reported)`."""
-    if not spelling.figures_in_words:
-        return f"{assumption.name} = {assumption.in_words}"
-    words = " ".join(map(spelling.name, assumption.name.split("-")))
-    return f"the {words} is {in_thousands(assumption.in_words)}"
-
-
-def in_thousands(text: str) -> str:
-    """Return a text with the thousands of its sums apart: `USD 38,000,000,000`."""
-    return _SUM.sub(lambda digits: f"{int(digits[0]):,}", text)
+    return " · ".join(assumption.sentence for assumption in reported_first)
 
 
 def cents(amount: Decimal) -> str:
@@ -202,7 +160,7 @@ def percent(rate: Decimal) -> str:
     return f"{(rate * 100).normalize():f} %"
 
 
-def _section(statement: Statement, share: ShareResult, spelling: Spelling) -> StatementSection:
+def _section(statement: Statement, share: ShareResult, named: Named) -> StatementSection:
     notes = []
     # The assumptions under the section are those of its rate, its cap and its lines.
     stands_on = {share.rate_name, share.cap.name if share.cap is not None else ""}
@@ -212,7 +170,7 @@ def _section(statement: Statement, share: ShareResult, spelling: Spelling) -> St
     # A clause ended the share within this period: the reader should learn which.
     if share.ended_by is not None and share.end == share.days.end and share.end != FOREVER:
         notes.append(
-            f"Ended with {share.end - timedelta(days=1)} by {share.ended_by.term} "
+            f"Ended with {day_in_words(share.end - timedelta(days=1))} by {share.ended_by.term} "
             f"({share.ended_by.document})."
         )
     if share.cap is not None:
@@ -225,19 +183,19 @@ def _section(statement: Statement, share: ShareResult, spelling: Spelling) -> St
         )
         if cap.reached is not None:
             at = f" with {cap.reached.request_id}" if cap.reached.request_id else ""
-            notes.append(f"The cap was reached on {cap.reached.day}{at}.")
+            notes.append(f"The cap was reached on {day_in_words(cap.reached.day)}{at}.")
     notes += _terms_of_payment(share)
     return StatementSection(
         heading=share.term,
-        payer=spelling.name(share.payer),
-        payee=spelling.name(share.payee),
+        payer=named(share.payer),
+        payee=named(share.payee),
         begin=share.days.begin,
         end=share.days.end,
-        lines=tuple(_line(statement, share, line, spelling) for line in share.lines)
+        lines=tuple(_line(statement, share, line, named) for line in share.lines)
         or (_no_usage(share),),
         subtotal=cents(share.amount),
         note=" ".join(notes),
-        assumed=_assumed(statement, stands_on, spelling),
+        assumed=_assumed(statement, stands_on),
         citations=(share.citation,),
         ended_by=(share.ended_by,) if share.ended_by is not None else (),
     )
@@ -262,17 +220,15 @@ def _no_usage(share: ShareResult) -> LineShown:
     )
 
 
-def _line(
-    statement: Statement, share: ShareResult, line: ShareLine, spelling: Spelling
-) -> LineShown:
+def _line(statement: Statement, share: ShareResult, line: ShareLine, named: Named) -> LineShown:
     return LineShown(
         id=line_id(statement.as_of, share, line),
-        label=_label(share, line, spelling),
+        label=_label(share, line, named),
         base=exact(line.base),
         rate="by bands" if share.bands else percent(line.rate),
         amount=cents(line.amount),
         citations=citations_of(share),
-        working=working_of(share, line),
+        working=tuple(map(dated, working_of(share, line))),
     )
 
 
@@ -283,12 +239,12 @@ def working_of(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
     return (*_moved(share, line), f"{whole}{split}: {cents(line.amount)}")
 
 
-def _label(share: ShareResult, line: ShareLine, spelling: Spelling = BY_IDENTIFIER) -> str:
+def _label(share: ShareResult, line: ShareLine, named: Named = as_it_is) -> str:
     """Return a line's words: the minimum of a part of a period names its days."""
     if line.seller:
-        return described(line.product, spelling.name(line.cloud), spelling.name(line.seller))
+        return described(line.product, named(line.cloud), named(line.seller))
     part = part_in_words(Interval(share.begin, share.end), _top_up(share, line))
-    return f"{line.of}, {part}" if part else line.of
+    return dated(f"{line.of}, {part}" if part else line.of)
 
 
 def _top_up(share: ShareResult, line: ShareLine) -> TopUp:
@@ -348,13 +304,13 @@ def _terms_of_payment(share: ShareResult) -> list[str]:
 
 
 def _changed_sections(
-    statement: Statement, direction: Direction, spelling: Spelling
+    statement: Statement, direction: Direction, named: Named
 ) -> list[StatementSection]:
     """Return the late amounts of a closed period, and the disputed ones, each with its reason."""
     sections = []
     if direction.corrections:
         lines = [
-            _change(change, _id(statement, change, is_restated=False), spelling)
+            _change(change, _id(statement, change, is_restated=False), named)
             for change in direction.corrections
         ]
         sections.append(
@@ -364,21 +320,19 @@ def _changed_sections(
                 "corrections of closed months",
                 direction.corrections,
                 lines,
-                spelling,
+                named,
             )
         )
     if direction.restated:
         lines = [
-            _change(change, _id(statement, change, is_restated=True), spelling)
+            _change(change, _id(statement, change, is_restated=True), named)
             for change in direction.restated
         ]
         heading = "restatements of closed months, due with this one"
-        sections.append(
-            _changed(statement, direction, heading, direction.restated, lines, spelling)
-        )
+        sections.append(_changed(statement, direction, heading, direction.restated, lines, named))
     # Their amounts are in the lines above already, so these have no names of their own.
     if direction.changes:
-        lines = [_change(change, "", spelling) for change in direction.changes]
+        lines = [_change(change, "", named) for change in direction.changes]
         sections.append(
             _changed(
                 statement,
@@ -386,7 +340,7 @@ def _changed_sections(
                 "restated, and in the lines above",
                 direction.changes,
                 lines,
-                spelling,
+                named,
             )
         )
     return sections
@@ -396,16 +350,16 @@ def _id(statement: Statement, change: StatementChange, *, is_restated: bool) -> 
     return change_id(statement.as_of, change, is_restated=is_restated)
 
 
-def _change(change: StatementChange, name: str, spelling: Spelling) -> LineShown:
+def _change(change: StatementChange, name: str, named: Named) -> LineShown:
     return LineShown(
         id=name,
         label=f"{change.period.begin:%Y-%m}: "
-        + described(change.product, spelling.name(change.cloud), spelling.name(change.seller)),
+        + described(change.product, named(change.cloud), named(change.seller)),
         base=exact(exact_sum((change.new_base, -change.old_base))),
         rate="–",
         amount=cents(change.amount),
         citations=(change.citation,),
-        working=(f"was {cents(change.old)}, is {cents(change.new)}", *change.causes),
+        working=(f"was {cents(change.old)}, is {cents(change.new)}", *map(dated, change.causes)),
     )
 
 
@@ -415,27 +369,28 @@ def _changed(
     heading: str,
     changed: Sequence[StatementChange],
     lines: Sequence[LineShown],
-    spelling: Spelling,
+    named: Named,
 ) -> StatementSection:
     in_dispute = f" In dispute besides: {cents(direction.disputed)}." if direction.disputed else ""
     return StatementSection(
         heading=heading,
-        payer=spelling.name(direction.payer),
-        payee=spelling.name(direction.payee),
+        payer=named(direction.payer),
+        payee=named(direction.payee),
         begin=statement.as_of.begin,
         end=statement.as_of.end,
         lines=tuple(lines),
         subtotal=cents(exact_sum(change.amount for change in changed)),
-        note=f"Why: {'; '.join(dict.fromkeys(cause for change in changed for cause in change.causes))}.{in_dispute}",
+        note=f"Why: {dated('; '.join(dict.fromkeys(cause for change in changed for cause in change.causes)))}."
+        f"{in_dispute}",
     )
 
 
-def _ended_section(ended: Ended, statement: Statement, spelling: Spelling) -> StatementSection:
+def _ended_section(ended: Ended, statement: Statement, named: Named) -> StatementSection:
     """Return the section of an ended share: the day from which nothing is due, and its clause."""
     # A share that ended before this period is over for all of it.
     begin = max(ended.day, statement.as_of.begin)
     nothing = LineShown(
-        label=f"nothing due from {ended.day} on",
+        label=f"nothing due from {day_in_words(ended.day)} on",
         base="0.00",
         rate="–",
         amount="0.00",
@@ -443,8 +398,8 @@ def _ended_section(ended: Ended, statement: Statement, spelling: Spelling) -> St
     )
     return StatementSection(
         heading=f"{ended.term}, ended",
-        payer=spelling.name(ended.payer),
-        payee=spelling.name(ended.payee),
+        payer=named(ended.payer),
+        payee=named(ended.payee),
         begin=begin,
         end=statement.as_of.end,
         lines=(nothing,),

@@ -41,7 +41,7 @@ from clauseway.app.opening.several import (
     with_recorded,
 )
 from clauseway.app.reports.spend import LatestPrices, spend_on
-from clauseway.app.reports.statements import Named, in_words, statement_context
+from clauseway.app.reports.statements import Named, statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
 from clauseway.app.running.readers import HomeReaders
@@ -412,7 +412,7 @@ class HomePages:
         settlement = statement(self._home, period)
         if settlement is None:
             return None
-        shown = statement_context(settlement, in_words(self._names()))
+        shown = statement_context(settlement, self._names())
         return msgspec.structs.replace(
             statement_with_places(self._up_to_now(), shown),
             alerts=open_alerts(self._home, settlement.as_of),

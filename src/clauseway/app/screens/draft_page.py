@@ -18,7 +18,6 @@ from clauseway.app.reports.rehearsing import (
     place_draft,
     rehearse,
 )
-from clauseway.app.reports.statements import figure_in_words, in_words
 from clauseway.app.screens.compare_page import groups_shown
 from clauseway.ledger.assumptions import Assumption
 from clauseway.values import InvalidInput, KnownAt, Problem
@@ -132,7 +131,7 @@ def _played(
             for party in rehearsal.parties
             if party.gains
         ),
-        assumed=tuple(_assumed(rehearsal, words)),
+        assumed=tuple(_assumed(rehearsal)),
     )
 
 
@@ -191,7 +190,7 @@ def _months(rehearsal: Rehearsal, words: Wording) -> Iterator[MonthBeside]:
             )
 
 
-def _assumed(rehearsal: Rehearsal, words: Wording) -> Iterator[str]:
+def _assumed(rehearsal: Rehearsal) -> Iterator[str]:
     sides: Mapping[str, list[tuple[Assumption, ...]]] = {
         "Assumed, as it is": [each.beside.real_assumptions for each in rehearsal.months],
         "Assumed, under the draft": [each.beside.other_assumptions for each in rehearsal.months],
@@ -199,5 +198,5 @@ def _assumed(rehearsal: Rehearsal, words: Wording) -> Iterator[str]:
     for label, months in sides.items():
         figures = dict.fromkeys(figure for month in months for figure in month)
         if figures:
-            named = " · ".join(figure_in_words(figure, in_words(words.name)) for figure in figures)
+            named = " · ".join(figure.sentence for figure in figures)
             yield f"{label}: {named}"

@@ -26,7 +26,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month as month_of
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.statement_formats import FORMATS
-from clauseway.app.reports.statements import cents, in_words, statement_context
+from clauseway.app.reports.statements import cents, statement_context
 from clauseway.app.screens.clause_places import statement_with_places
 from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
@@ -89,7 +89,7 @@ def finance_page(
     settled = [month.period for month in months if month.state != OPEN]
     flags = assume_flags(home, opened) if len(settled) < len(months) else ""
     latest = statement(home, settled[-1]) if settled else None
-    shown = statement_context(latest, in_words(words.name)) if latest else None
+    shown = statement_context(latest, words.name) if latest else None
     return FinanceContext(
         title=title_of(opened),
         months=tuple(

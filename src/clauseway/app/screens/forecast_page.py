@@ -129,8 +129,6 @@ def _cap(reached: Reached) -> str:
 
 
 def _note(view: Ahead) -> str:
-    assumed = " · ".join(
-        f"{assumption.name} = {assumption.in_words}" for assumption in view.forecast.assumptions
-    )
+    assumed = " · ".join(assumption.sentence for assumption in view.forecast.assumptions)
     methods = " ".join(dict.fromkeys(outlook.growth.method for outlook in view.forecast.outlooks))
     return f"Assumed: {assumed}. Method: {methods}."

@@ -18,6 +18,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, print_assumed
 from clauseway.cli.console import console, print_indented
 from clauseway.ledger.forecast import AmountRange, Outlook
+from clauseway.wording.dates import dated, day_in_words
 
 
 def command(
@@ -128,7 +129,7 @@ def _print_cap(out: Console, outlook: Outlook) -> None:
     cap = f"Cap {cents(outlook.cap)} ({outlook.cap_name}), {cents(outlook.remaining)} remaining: "
     reached = outlook.reached
     if reached.on is not None:
-        print_indented(out, f"{cap}reached on {reached.on}.", by=4, style="bold")
+        print_indented(out, f"{cap}reached on {day_in_words(reached.on)}.", by=4, style="bold")
         return
     if reached.earliest is None:
         print_indented(out, f"{cap}not reached by the end of the forecast.", by=4, style="bold")
@@ -140,7 +141,7 @@ def _print_cap(out: Console, outlook: Outlook) -> None:
         if outlook.growth.is_assumed
         else f"; in {(reached.chance * 100).normalize():f} % of the paths"
     )
-    print_indented(out, f"{cap}{range_}{chance}.", by=4, style="bold")
+    print_indented(out, f"{cap}{dated(range_)}{chance}.", by=4, style="bold")
 
 
 def _day(day: date | None) -> str:

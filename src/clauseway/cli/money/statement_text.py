@@ -1,13 +1,12 @@
 """A statement on a terminal: directions, lines with their clauses, totals, assumptions, receipt."""
 
-from datetime import date, timedelta
-
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
 from clauseway.cli.console import print_indented
 from clauseway.web.contexts import StatementContext, StatementSection
+from clauseway.wording.dates import day_in_words, days_in_words
 
 _HASH_LENGTH = 64  # SHA-256 in hex
 
@@ -30,7 +29,7 @@ def print_statement(out: Console, statement: StatementContext) -> None:
             print_indented(out, total.parts, by=4, style="dim")
     for deadline in statement.calendar:
         text = f"{deadline.label}: {deadline.amount} {statement.currency} "
-        text += f"through {deadline.through}, due {deadline.due}"
+        text += f"through {day_in_words(deadline.through)}, due {day_in_words(deadline.due)}"
         print_indented(out, f"{text}; withheld {deadline.withheld}, paid {deadline.paid}", by=2)
     if statement.assumptions:
         out.print("\n  Assumptions, by name:", style="dim")
@@ -42,7 +41,7 @@ def print_statement(out: Console, statement: StatementContext) -> None:
 
 
 def _print_section(out: Console, section: StatementSection) -> None:
-    days = f"{section.begin} to {_last(section.end)}"
+    days = days_in_words(section.begin, section.end)
     out.print(
         f"\n  {section.payer} pays {section.payee}, {days}: {section.heading}", style="bold cyan"
     )
@@ -66,7 +65,3 @@ def _print_section(out: Console, section: StatementSection) -> None:
 def _short(value: str) -> str:
     """Return the beginning of a hash, enough to compare by eye; any other value as it is."""
     return f"{value[:12]}…" if len(value) == _HASH_LENGTH else value
-
-
-def _last(end: date) -> date:
-    return end - timedelta(days=1)
