@@ -1,6 +1,7 @@
 """Who may write what, and what two people write together: each line is a command and who runs it."""
 
 import pwd
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,48 @@ def test_a_person_writes_what_they_were_given(by: As, may: str, command: str, re
     if refused:
         assert said["what"] == f"{BOB} may not write: {refused}"
         assert "clauseway person add" in said["remedy"]
+
+
+# A command of each kind, in an order in which they can all be run.
+COMMANDS_BY_KIND = [
+    ("organisation", "organisation create fabrikam"),
+    ("project", "project create fabrikam search"),
+    ("key", "key create --organisation fabrikam --project search --seller openai"),
+    ("limit", "limit set --organisation fabrikam --requests 5"),
+    ("budget", "budget set --organisation fabrikam --amount 10"),
+    ("fact", LAUNCH),
+    ("close", CLOSE),
+    ("invoice", f"{INVOICE} --id i-1"),
+    ("payment", "books payment i-1 --id p-1 --amount 0.01 --dated 2026-06-01"),
+    ("reversal", "books payment --id v-1 --reverse p-1 --reason returned --dated 2026-06-02"),
+    ("basis", ASSUME),
+    ("settlement", "settle --period 2026-05"),
+    ("credit", CREDIT),
+    ("dispute", DISPUTE),
+    ("resolution", RESOLVE),
+    ("import", "usage import {usage} --set organisation=fabrikam --set seller=openai"),
+    ("party-key", "party key create --party openai"),
+    ("person", "person add sys --may facts"),
+    ("rule", "person two credit"),
+]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_writes_its_own_kinds_and_no_other(by: As, role: str) -> None:
+    by(ANNA, f"person add {ANNA} {' '.join(f'--may {each}' for each in ROLES)}")
+    by(ANNA, f"person add {BOB} --may {role}")
+    for kind, command in COMMANDS_BY_KIND:
+        may = kind in ROLES[role]
+        said = by(BOB, command, refused=not may)
+        if not may:
+            assert said["what"] == f"{BOB} may not write: {kind}"
+            by(ANNA, command)
+
+
+def test_the_roles_of_people_are_those_of_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs/operation.md").read_text()
+    table = page.partition("| role | what it may write |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(ROLES)
 
 
 def test_whoever_is_not_named_writes_nothing_and_reads_on(by: As) -> None:

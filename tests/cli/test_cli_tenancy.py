@@ -47,8 +47,8 @@ def clauseway(capsys: pytest.CaptureFixture[str]) -> Commands:
 def test_from_an_organisation_to_its_budget(clauseway: Commands) -> None:
     assert clauseway.json("organisation create acme")["keys"] == 0
     assert clauseway.json("project create acme search")["project"] == "search"
-    made = clauseway.json("key create --organisation acme --project search --seller openai --role admin")
-    assert (made["role"], made["expires"], len(made["secret"])) == ("admin", "", 46)
+    made = clauseway.json("key create --organisation acme --project search --seller openai --role auditor")
+    assert (made["role"], made["expires"], len(made["secret"])) == ("auditor", "", 46)
     limit = clauseway.json("limit set --organisation acme --requests 600 --tokens 400000")
     assert limit["whose"] == "organisation acme"
     budget = clauseway.json(
@@ -59,7 +59,7 @@ def test_from_an_organisation_to_its_budget(clauseway: Commands) -> None:
     assert "1,200.50" in shown
     assert "░" * 12 in shown
     assert "400,000" in clauseway("limit list")
-    assert "admin" in clauseway("key list")
+    assert "auditor" in clauseway("key list")
     assert clauseway.json(f"limit remove {limit['id']}") == {"removed": limit["id"]}
     assert clauseway.json(f"budget remove {budget['id']}") == {"removed": budget["id"]}
     assert (clauseway.json("limit list"), clauseway.json("budget list")) == ([], [])
@@ -153,6 +153,7 @@ BAD = [
         "key create --organisation acme --seller nobody --segment none --role king --expires 2020-01-01",
         ["'nobody'", "'none'", "'king'", "2020-01-01 has begun"],
     ),
+    ("key create --organisation acme --seller openai --role admin", ["'admin'", "Known: auditor, member"]),
     ("key create --organisation acme --seller openai --expires tomorrow", ["'tomorrow' is not a day"]),
     ("key create --organisation acme", ["seller"]),
     (f"key rotate {NO_KEY}", ["there is no active key"]),

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from gateway_rig import OTHER_SECRET, SECRET, Rig, chat_body, key, status, well
 
+from clauseway.app.customers.keys import ROLES
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.one_request import one_request
 from clauseway.cli import run
@@ -134,9 +135,16 @@ OPERATIONS = [
 ]
 
 
+def test_the_roles_of_keys_are_those_of_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs/operation.md").read_text()
+    table = page.partition("| role of a key |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(ROLES)
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_what_the_role_of_a_key_may_ask(rig: Rig, method: str, path: str) -> None:
-    """A member and an admin ask everything and read; an auditor reads, and asks nothing, stored answers neither."""
+    """A member asks everything and reads, and so does an admin of an older home; an auditor reads, and asks nothing,
+    stored answers neither."""
     refused = {}
     for name, secret in (("member", SECRET), ("admin", ADMIN), ("auditor", AUDITOR)):
         content = None if method == "GET" else b"{}"

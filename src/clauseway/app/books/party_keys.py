@@ -79,7 +79,12 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
         file.write(pem)
     public = _base64(key.public_key())
     # Trusted only once the private key is on the disk: nobody could sign with it otherwise.
-    trust_key(home, party, public)
+    try:
+        trust_key(home, party, public)
+    except InvalidInput:
+        # Whoever may not write the home's trust leaves no key behind in somebody else's place.
+        path.unlink()
+        raise
     return path, public
 
 

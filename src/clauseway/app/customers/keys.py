@@ -23,7 +23,7 @@ from clauseway.gateway.routing.keys import digest
 from clauseway.storage import ApiKey, Control
 from clauseway.values import HOUR_NS, LAST_DAY, InvalidInput, Problem, start_of_day_ns, suggestion
 
-ROLES = ("member", "auditor", "admin")
+ROLES = ("member", "auditor")
 _PREFIX = "cw-"
 # The longest time in which both secrets of a key are accepted: a rotation has to end.
 GRACE_HOURS_MAX = 24 * 90

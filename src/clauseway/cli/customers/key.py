@@ -42,7 +42,7 @@ def create(
     role: Annotated[
         str,
         typer.Option(
-            help="member and admin ask models, and read what their project asked; auditor only reads."
+            help="member asks models, and reads what its project asked; auditor only reads."
         ),
     ] = "member",
     expires: Annotated[

@@ -221,8 +221,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     stored nowhere.
 
     `policy`, `limits` and `budgets` are indices into the plan's; all limits and budgets named must
-    hold. `role` is `member` or `admin` (asks models, and reads what its project asked) or `auditor`
-    (reads that, and asks nothing).
+    hold. `role` is `member` (asks models, and reads what its project asked) or `auditor` (reads that,
+    and asks nothing). Keys of older homes may be `admin`, and are held to what a member may.
     """
 
     digest: str
