@@ -43,6 +43,51 @@ def test_an_empty_folder_is_no_home(path: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+# Refused for what is asked, where there is no home yet; `bad.…` are files with nothing right in them.
+REFUSED = (
+    "settle --period 2026-05",
+    "settle --period 2026-05 --assume share-openai-microsoft",
+    "settle --period 2026-05 --part 2026-06-01",
+    "settle --period soon",
+    "settle --period 2026-05 --prices none.csv",
+    "settle --period 2026-05 --under A9",
+    "usage import none.csv",
+    "usage import bad.json",
+    "key create --organisation acme --seller nobody",
+    "key create --organisation acme --seller openai --role king",
+    "project create acme search",
+    "organisation set acme --strategy cheapest",
+    "limit set --organisation acme --requests 5",
+    "limit set --organisation acme",
+    "budget set --organisation acme --amount 10",
+    "budget set --organisation acme --amount ten",
+    "fact record milestone --effective soon --source letter",
+    "fact record party --effective 2026-06-01 --source letter --party openai",
+    "basis prices none.csv --why new",
+    "basis rates none.csv --why new",
+    "party key create --party nobody",
+    "person add anna --may everything",
+    "config check",
+    "config check bad.toml",
+    "gateway commitments",
+    "gateway commitments --config bad.toml",
+    "statement verify bad.json",
+    "serve",
+    "serve --config bad.toml",
+    "init --vendor nobody",
+)
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_a_refused_command_makes_nothing(refused: str, tmp_path: Path) -> None:
+    bad = {"bad.json": "{", "bad.toml": "x = "}
+    for name, text in bad.items():
+        (tmp_path / name).write_text(text)
+    done = run(*refused.split(), cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == set(bad)
+
+
 def test_a_question_needs_no_home_that_nobody_named(tmp_path: Path) -> None:
     asked = arguments_of("decide", BY_PATH["decide"], "")
     assert run(*asked, cwd=tmp_path).returncode in (0, 2)

@@ -92,8 +92,18 @@ def test_a_key_that_leaked_is_told_from_others_of_its_project(tmp_path: Path) ->
     assert (last["hour"], last["project"], last["charged_usd"]) == ("2026-05-02T03:00Z", "search", "1.000000000000")
     shown = run(*by_hour, home=home).stdout
     assert [line.split()[-1] for line in shown.splitlines()[1:]] == ["0.250000", "0.500000", "1.000000"]
-    assert run("usage", "show", "--key", "key_nobody", home=home).stdout == "No usage of key_nobody is sealed.\n"
     assert run("usage", "show", "--key", "key_leaked", "--by", "colour", home=home).returncode == 3
+
+
+def test_a_key_without_usage_is_told_from_one_that_nobody_made(tmp_path: Path) -> None:
+    key = answer("key", "create", "--organisation", "acme", "--seller", "openai", home=tmp_path)["key_id"]
+    assert run("usage", "show", "--key", key, home=tmp_path).stdout == f"No usage of {key} is sealed.\n"
+    mistyped = run("usage", "show", "--key", key[:-1], home=tmp_path)
+    assert mistyped.returncode == 3
+    assert f"there is no key '{key[:-1]}'" in mistyped.stderr
+    assert f"Did you mean '{key}'?" in " ".join(mistyped.stderr.split())
+    answer("key", "revoke", key, home=tmp_path)
+    assert run("usage", "show", "--key", key, home=tmp_path).returncode == 0
 
 
 def test_the_event_that_the_help_shows_is_imported(tmp_path: Path) -> None:

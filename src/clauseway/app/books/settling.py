@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -104,6 +106,9 @@ def settle_month(
     """
     days = month(period)
     read_assumptions(assume, figures_of(opened))
+    _try_without_home(
+        home, lambda empty: settle_month(empty, opened, prices, period, assume, readings)
+    )
     seal(home)
     with books_locked(home, on_wait), open_lake(home) as lake:
         refuse_edited(lake.control)
@@ -153,6 +158,9 @@ def settle_days(
     """
     of_month = month(period)
     wanted = [_day_of(of_month, text) for text in days]
+    _try_without_home(
+        home, lambda empty: settle_days(empty, opened, prices, period, days, assume, readings)
+    )
     seal(home)
     with open_lake(home) as lake:
         refuse_edited(lake.control)
@@ -163,6 +171,18 @@ def settle_days(
         settled = [settler.charges.settled(day) for day in wanted]
         settler.charges.keep()
     return settled
+
+
+def _try_without_home(home: Home, act: Callable[[Home], object]) -> None:
+    """Do something in an empty home of its own first where there is no home yet: what is refused
+    then makes none."""
+    if home.is_begun:
+        return
+    with TemporaryDirectory(prefix="clauseway-") as folder:
+        empty = Home(Path(folder) / "home").make()
+        with open_lake(empty):
+            pass
+        act(empty)
 
 
 def _day_of(of_month: Interval, text: str) -> date:

@@ -107,8 +107,10 @@ class Tenancy(NamedTuple):
 
 def tenancy_for_plan(home: Home) -> Tenancy:
     """Return the keys accepted now, with the limits, budgets and policies that hold for each."""
+    if not home.is_begun:
+        return Tenancy(keys=(), limits=(), budgets=(), policies=())
     now_ns = time.time_ns()
-    with closing(Control.open(home.make().control)) as control:
+    with closing(Control.open(home.control)) as control:
         tenants = Tenants(control)
         limits, budgets = tenants.limits(), tenants.budgets()
         wishes = _wishes(tenants.all())

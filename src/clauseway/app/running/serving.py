@@ -164,7 +164,7 @@ class _Sources(NamedTuple):
 def _read_sources(options: ServeOptions) -> _Sources:
     """Read the recorded facts and the configuration. Raise InvalidInput with every problem."""
     known_at = KnownAt(time.time_ns())
-    opened = with_recorded(_text_of(options), options.home.make())
+    opened = with_recorded(_text_of(options), options.home)
     configuration = read_configuration(
         options.configuration, opened.catalog, secrets=options.secrets
     )
@@ -285,6 +285,9 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
     """
     clock = ("--simulated-clock", str(options.simulated_clock)) if options.simulated_clock else ()
     with contextlib.ExitStack() as stack:
+        if not options.home.is_begun:
+            # Serving that is refused makes no home.
+            _plan_from(_read_sources(options), options, book)
         home = options.home.make()
         refuse_beside_another(home)
         stack.enter_context(locked_here(home, SERVED, lambda: _refuse_served(home)))

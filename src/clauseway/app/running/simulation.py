@@ -97,6 +97,7 @@ def write_credentials(clouds: RunningSandbox, folder: Path) -> None:
 def write_configuration(clouds: RunningSandbox, path: Path) -> None:
     """Write the deployments of the simulated week: OpenAI's sales hosted on Azure and on AWS,
     Microsoft's on Azure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         _CONFIGURATION.format(
             openai=clouds.url("openai"),

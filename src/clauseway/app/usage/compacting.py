@@ -30,7 +30,7 @@ from clauseway.storage.lake.key_usage import ChargedUsage, usage_of_key
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.rollups import scan
 from clauseway.storage.lake.usage_records import days_of, records
-from clauseway.values import Interval, InvalidInput, KnownAt, Problem
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem, suggestion
 
 # A query that listed a file before it was merged may still be reading it: none takes longer.
 _GRACE_NS = 600 * 1_000_000_000
@@ -161,12 +161,29 @@ def usage_of_key_shown(
 ) -> list[ChargedUsage]:
     """Usage of one key summed by some of `SHOWN_BY`, and what it was charged; hours as instants.
 
-    Raise InvalidInput.
+    Raise InvalidInput, also for a key that no home made and nobody used.
     """
     _check_names(by)
     with open_lake(home) as lake:
         sums = usage_of_key(lake, key_id, by, days)
+        # Imported usage names keys that were made elsewhere.
+        if not sums:
+            _refuse_unknown_key(lake, key_id)
     return [msgspec.structs.replace(of, usage=_with_instants(by, of.usage)) for of in sums]
+
+
+def _refuse_unknown_key(lake: Lake, key_id: str) -> None:
+    keys = {key.key_id for key in lake.control.keys(with_revoked=True)}
+    if key_id in keys:
+        return
+    raise InvalidInput(
+        Problem(
+            what=f"there is no key {key_id!r}",
+            why="none was made here with that id, and no usage in these days names it",
+            where="--key",
+            remedy=f"{suggestion(key_id, keys)} See clauseway key list --with-revoked.",
+        )
+    )
 
 
 def _check_names(by: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ def _projects() -> None:
 def create(
     organisation: Owner,
     name: ProjectName,
-    home: options.HomeMade = None,
+    home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Add a project to an organisation. A key for a new one adds it too.

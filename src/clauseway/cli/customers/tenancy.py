@@ -35,7 +35,8 @@ class ScopeFlags(msgspec.Struct, frozen=True, kw_only=True):
     cloud: Annotated[str, typer.Option(help="What is asked of one host cloud only.")] = ""
     product: Annotated[str, typer.Option(help="What is asked of one product only.")] = ""
     agreement: options.AgreementFolder = None
-    home: options.HomeMade = None
+    # What is limited has an organisation or a key, so its home is there.
+    home: options.HomeRead = None
     as_json: options.AsJson = False
 
     @property

@@ -51,7 +51,7 @@ def command(
     As it stood at the end of May:
       clauseway gateway commitments --as-of 2026-05-31 --json
     """
-    at, known_at = home_at(home).make(), now()
+    at, known_at = home_at(home), now()
     catalog = options.catalog_of(agreement, home, configuration)
     written = read_configuration(configuration or at.configuration, catalog, secrets=False)
     seal(at)

@@ -63,7 +63,7 @@ def command(
       auth = {kind = "bearer", secret_env = "OPENAI_API_KEY"}
       models = {"gpt-5.5" = "gpt-5.5"}
     """
-    at = home_at(home).make()
+    at = home_at(home)
     agreements = options.agreements_for(agreement, configuration, home)
     chosen = ServeOptions(
         home=at,
