@@ -22,8 +22,7 @@ from clauseway.web.page_list import PAGES
 SHARES = tuple(f"share-anthropic-{host}" for host in ("amazon", "google", "microsoft"))
 # Pages whose addresses differ in their query alone, of which so many are opened.
 ALIKE_MAX = 15
-# The first page needs a gateway, which does not run here.
-BEGINNINGS = [page.path for page in PAGES if "{" not in page.path and page.path != "/"]
+BEGINNINGS = [page.path for page in PAGES if "{" not in page.path]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +65,7 @@ def opened_pages(home: Home, both: Opened) -> dict[str, tuple[int, str, set[str]
         address = link.partition("#")[0]
         if address in told:
             told[address][2].add(origin)
-        elif address.startswith("/") and address != "/" and alike[urlsplit(address).path] < ALIKE_MAX:
+        elif address.startswith("/") and alike[urlsplit(address).path] < ALIKE_MAX:
             alike[urlsplit(address).path] += 1
             answer = pages.get(address)
             text = answer.text if answer.headers["content-type"].startswith("text/html") else ""
@@ -77,7 +76,7 @@ def opened_pages(home: Home, both: Opened) -> dict[str, tuple[int, str, set[str]
 
 
 def test_every_link_leads_to_a_page(opened_pages: Mapping[str, tuple[int, str, set[str]]]) -> None:
-    assert {page.path for page in PAGES if "{" not in page.path} - {"/"} <= opened_pages.keys()
+    assert {page.path for page in PAGES if "{" not in page.path} <= opened_pages.keys()
     lost = {address: told for address, (status, _, told) in opened_pages.items() if status != 200}
     assert lost == {}
 

@@ -19,7 +19,7 @@ class ScreenSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The first page."""
+    """The first page. `down` says why no gateway tells its counts; empty where one does."""
 
     title: str
     as_of: date
@@ -30,6 +30,7 @@ class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
     gateway_url: str
     snippets: tuple[Snippet, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    down: str = ""
 
 
 class OverviewSource(Protocol):

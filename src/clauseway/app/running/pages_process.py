@@ -175,8 +175,16 @@ class HomePages:
         return await asyncio.to_thread(read_there)
 
     async def home(self) -> HomeContext:
-        counts = await self.counts()
-        return await self._read(self._home_context, counts)
+        try:
+            counts, down = await self.counts(), ""
+        except Unavailable as error:
+            # Rights and months are there without a gateway. A page without an edition fetches itself
+            # anew with the first counts.
+            counts, down = (
+                CountsContext(clouds=(), clock=_in_words(self._clock()), edition=""),
+                str(error),
+            )
+        return await self._read(self._home_context, counts, down)
 
     async def counts(self) -> CountsContext:
         answer = await _ask_gateways(self._home.gateway_sockets())
@@ -196,7 +204,7 @@ class HomePages:
                 )
                 for cloud in clouds
             ),
-            clock=dated(str(KnownAt(instant).to_the_second())),
+            clock=_in_words(instant),
             edition=await self._read(self._edition, day_of(instant)),
             refused=answer["refusals"][_BY_A_CLAUSE],
         )
@@ -292,7 +300,7 @@ class HomePages:
     ) -> DayRequestsContext | None:
         return await self._read(self._day_requests, period, line, day, begin)
 
-    def _home_context(self, counts: CountsContext) -> HomeContext:
+    def _home_context(self, counts: CountsContext, down: str) -> HomeContext:
         today, known_at = day_of(self._clock()), now()
         opened = self._up_to_now()
         timeline = self._rights(opened, known_at)
@@ -300,12 +308,13 @@ class HomePages:
             title=title_of(opened),
             as_of=today,
             known_at=str(known_at.to_the_second()),
-            screens=screen_summaries(self._home, opened, timeline, counts, today),
+            screens=screen_summaries(self._home, opened, timeline, counts, today, down),
             timeline=timeline,
             counts=counts,
             gateway_url=self._gateway_url,
             snippets=self._snippets,
             alerts=open_alerts(self._home),
+            down=down,
         )
 
     async def _search(self, typed: str) -> Searched:
@@ -446,6 +455,10 @@ class HomePages:
         receipts = [settlement.receipt for settlement in latest_settlements(self._home).values()]
         alerts = [f"{alert.what} {alert.where}" for alert in open_alerts(self._home)]
         return hashlib.sha256("\n".join([str(today), *receipts, *alerts]).encode()).hexdigest()[:16]
+
+
+def _in_words(instant: int) -> str:
+    return dated(str(KnownAt(instant).to_the_second()))
 
 
 async def _ask_gateways(paths: Sequence[Path]) -> dict[str, Counter[str]]:

@@ -17,9 +17,14 @@ from clauseway.wording.names import Wording
 
 
 def screen_summaries(
-    home: Home, opened: Opened, timeline: Timeline, counts: CountsContext, today: date
+    home: Home,
+    opened: Opened,
+    timeline: Timeline,
+    counts: CountsContext,
+    today: date,
+    down: str = "",
 ) -> tuple[ScreenSummary, ...]:
-    """Return a summary of each screen."""
+    """Return a summary of each screen. `down` says why no gateway tells its counts."""
     settled = latest_settlements(home)
     months = month_states(home, settled)
     served = sum(cloud.served for cloud in counts.clouds)
@@ -27,8 +32,8 @@ def screen_summaries(
         ScreenSummary(
             reader="Engineer",
             address="/engineer",
-            answer=f"{served:,} requests served, {counts.refused:,} refused by a clause",
-            more="since the gateway started",
+            answer=down or f"{served:,} requests served, {counts.refused:,} refused by a clause",
+            more="start it: clauseway serve" if down else "since the gateway started",
         ),
         ScreenSummary(
             reader="Lawyer",
