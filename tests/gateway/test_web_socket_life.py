@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -375,3 +376,40 @@ def test_a_turn_whose_usage_cannot_be_written_ends_with_an_error(rig: Rig) -> No
         (refused,) = until_end(session)
         assert (refused["status"], refused["error"]["code"]) == (503, "journal_failed")
     assert httpx.get(f"{rig.url}/healthz").status_code == 503
+
+
+# -- frames beside other tenants
+
+
+def test_frames_without_end_keep_no_other_from_the_process(rig: Rig) -> None:
+    """A read has room for tens of thousands of empty frames: others' requests come between them."""
+    start(rig)
+    flood, _ = handshaken(rig)
+    flood.setblocking(False)
+    pings = frame(b"", opcode=PING, finished=True) * 40_000
+    ended = threading.Event()
+
+    def send_and_read() -> None:
+        while not ended.is_set():
+            readable, writable, _ = select.select([flood], [flood], [], 1)
+            with contextlib.suppress(BlockingIOError):
+                if readable:
+                    flood.recv(1 << 20)
+                if writable:
+                    flood.send(pings)
+
+    thread = threading.Thread(target=send_and_read)
+    thread.start()
+    waited_s = []
+    try:
+        with httpx.Client() as client:
+            for _ in range(40):
+                begun_s = time.monotonic()
+                assert client.get(rig.url + "/healthz").status_code == 200
+                waited_s.append(time.monotonic() - begun_s)
+    finally:
+        ended.set()
+        thread.join()
+        flood.close()
+    # Heard to the end at once, one read of such frames takes seconds.
+    assert sorted(waited_s)[len(waited_s) // 2] < 0.5

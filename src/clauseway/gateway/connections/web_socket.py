@@ -11,6 +11,7 @@ import contextlib
 from base64 import b64encode
 from collections import deque
 from hashlib import sha1
+from itertools import islice
 from typing import Final
 
 import httptools
@@ -47,6 +48,9 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 # The objects of a message that waits, beside its text: messages without a byte are not read without
 # end either.
 _WAITING_BYTES: Final = 256
+# A read has room for tens of thousands of frames without a byte, which take a second: others' turns
+# come between so many.
+_FRAMES_AT_ONCE: Final = 64
 _HEAD: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-accept: %b\r\n\r\n"
@@ -138,6 +142,7 @@ class WebSocketSession(asyncio.Protocol):
         self._lifecycle: Lifecycle | None = None
         self._answer: _Answer | None = None
         self._paused = False
+        self._behind = False  # frames that were read are still to be heard
         self._stuck = False  # more is to be sent than the client reads
         self._closing = False
         self._leaving = ""  # why the session ends with the turns that came before
@@ -154,8 +159,25 @@ class WebSocketSession(asyncio.Protocol):
         if self._closing:
             return
         self._frames.receive_data(data)
-        for event in self._frames.events():
+        if not self._behind:
+            self._hear_some()
+
+    def _hear_some(self) -> None:
+        """Hear some of the frames that were read, and the others once other connections had their
+        turn; no more is read meanwhile."""
+        was_behind = self._behind
+        count = 0
+        for event in islice(self._frames.events(), _FRAMES_AT_ONCE):
+            count += 1
             self._hear(event)
+        self._behind = count == _FRAMES_AT_ONCE and not self._closing
+        if self._behind:
+            self._shared.loop.call_soon(self._hear_some)
+        if self._behind != was_behind and not self._paused and not self._closing:
+            if self._behind:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
 
     def _hear(self, event: Event) -> None:
         if self._closing:
@@ -246,7 +268,8 @@ class WebSocketSession(asyncio.Protocol):
     def _pause_reading(self) -> None:
         if not self._paused:
             self._paused = True
-            self._transport.pause_reading()
+            if not self._behind:
+                self._transport.pause_reading()
 
     # -- one turn
 
@@ -259,7 +282,8 @@ class WebSocketSession(asyncio.Protocol):
             self._serve(message)
         elif self._paused:
             self._paused = False
-            self._transport.resume_reading()
+            if not self._behind:
+                self._transport.resume_reading()
 
     def _serve(self, message: _Message) -> None:
         shared = self._shared
