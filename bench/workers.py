@@ -5,6 +5,9 @@ a key, a limit, a budget and a record forced before the last byte. On one core w
 they cost beyond one is the price of there being several. With 32 connections to each worker, as many answers share a
 forced write as with one; where all workers share 32, fewer do. A copy is kept by `journal follow` on the other core and
 on the same disk: its round trip and its forced write add to the answer.
+
+Then four workers are asked for longer: the memory of each after the first round and after the last, and the descriptors
+that are open once nobody asks any more.
 """
 
 import contextlib
@@ -19,9 +22,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.data_plane import Proxy, cloud_on, load, note_of
+from bench.data_plane import Proxy, cloud_on, load, note_of, resident_mb
 from bench.results import Effort, Result, result
 from bench.serving import allow, make_home, new_key, serve
+from clauseway.app.opening.home import Home
 
 Figures = dict[str, float]
 
@@ -35,13 +39,19 @@ follower = "127.0.0.1:{port}"
 secret_file = "{secret}"
 """
 _PATIENCE_S = 30.0
+# Four workers that are asked again and again: how often, and what each may grow by, as in `bench.churn`.
+_MANY, _AGAIN, _GROWTH_MAX_MB = 4, 10, 2.0
+_QUIET_S = 5.0
+# Idle connections toward the cloud are closed soon, so that descriptors tell what is left open.
+_CLOSES_SOON = "[gateway]\nupstream_idle_s = 1\n"
 
 
 class Asked(NamedTuple):
-    """How long each load lasts, and the core that it runs on."""
+    """How long each load lasts, the core that it runs on, and that of the gateways."""
 
     seconds: float
     core: int
+    gateways_core: int
 
     def of(self, proxy: Proxy, connections: int) -> Figures:
         return load(proxy, seconds=self.seconds, core=self.core, connections=connections)
@@ -64,7 +74,7 @@ def measure(effort: Effort) -> list[Result]:
             for workers in _WORKERS
         }
         copied = stack.enter_context(_proxy(folder / "copied", cloud, core, more=followed))
-        asked = Asked(effort.seconds, other)
+        asked = Asked(effort.seconds, other, core)
         each: list[dict[int, Figures]] = []
         shared: list[dict[int, Figures]] = []
         added_ms: dict[int, list[float]] = {1: [], _CONNECTIONS: []}
@@ -75,6 +85,7 @@ def measure(effort: Effort) -> list[Result]:
                 without = asked.of(proxies[1], connections)["p50_us"]
                 with_copy = asked.of(copied, connections)["p50_us"]
                 differences.append(round((with_copy - without) / 1000, 3))
+        flat = list(_flatness(stack, folder, cloud, asked))
     alone = [figures[1] for figures in each]
     runs = {"ours": [round(figures["cpu_us"], 2) for figures in alone]}
     name = "replica/chat-1-worker"
@@ -83,6 +94,7 @@ def measure(effort: Effort) -> list[Result]:
         *_over_one("over-1", _GOAL, each),
         *_over_one("that-share-32-connections-over-1", None, shared),
         *_of_copies(added_ms),
+        *flat,
     ]
 
 
@@ -102,11 +114,60 @@ def _of_copies(added_ms: dict[int, list[float]]) -> Iterator[Result]:
         yield result(name, "ms", None, {"ours": differences}, {})
 
 
+def _flatness(
+    stack: contextlib.ExitStack, folder: Path, cloud: int, asked: Asked
+) -> Iterator[Result]:
+    """What the worker that grows most has more, after the last round, than after the first one."""
+    home = make_home(folder / "flat", cloud=cloud)
+    text = home.configuration.read_text()
+    home.configuration.write_text(text.replace("[gateway]\n", _CLOSES_SOON, 1))
+    proxy = stack.enter_context(_served(home, asked.gateways_core, workers=_MANY))
+    connections, answered = _MANY * _CONNECTIONS, 0.0
+    asked.of(proxy, connections)
+    _await_idle(proxy)
+    memory, descriptors = _memory_mb(proxy), _descriptors(proxy)
+    for _ in range(_AGAIN):
+        answered += asked.of(proxy, connections)["rate"] * asked.seconds
+    _await_idle(proxy)
+    note = {"ours": f"over {answered:,.0f} requests and {_AGAIN * connections:,} connections"}
+    grown = [round(now - before, 2) for now, before in zip(_memory_mb(proxy), memory, strict=True)]
+    more = [now - before for now, before in zip(_descriptors(proxy), descriptors, strict=True)]
+    name = f"replica/{_MANY}-workers"
+    yield result(f"{name}-memory-grows", "MB", _GROWTH_MAX_MB, {"ours": [max(grown)]}, note)
+    yield result(f"{name}-descriptors-grow", "descriptors", 0, {"ours": [float(max(more))]}, note)
+
+
+def _memory_mb(proxy: Proxy) -> list[float]:
+    return [resident_mb([process]) for process in proxy.processes]
+
+
+def _descriptors(proxy: Proxy) -> list[int]:
+    return [len(os.listdir(f"/proc/{process}/fd")) for process in proxy.processes]
+
+
+def _await_idle(proxy: Proxy) -> None:
+    """Wait until the descriptors stay as many for a few of the gateways' rounds, as nobody asks."""
+    before, same_since_s = _descriptors(proxy), time.monotonic()
+    until_s = same_since_s + _PATIENCE_S
+    while time.monotonic() - same_since_s < _QUIET_S:
+        assert time.monotonic() < until_s, "descriptors come and go although nobody asks"
+        time.sleep(0.1)
+        now = _descriptors(proxy)
+        if now != before:
+            before, same_since_s = now, time.monotonic()
+
+
 @contextlib.contextmanager
 def _proxy(
     root: Path, cloud: int, core: int, *, workers: int = 1, more: str = ""
 ) -> Iterator[Proxy]:
-    home = make_home(root, cloud=cloud, more=more)
+    with _served(make_home(root, cloud=cloud, more=more), core, workers=workers) as proxy:
+        yield proxy
+
+
+@contextlib.contextmanager
+def _served(home: Home, core: int, *, workers: int) -> Iterator[Proxy]:
+    """`serve` on a home on one core, and a key with a limit and a budget."""
     allow(home)
     secret = new_key(home).secret
     with serve(home, workers=workers, core=core) as served:
