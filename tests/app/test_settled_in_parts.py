@@ -65,6 +65,12 @@ def unread(home: Home) -> Iterator[str]:
     return (day for day, (_, _, was_kept) in days(home, APRIL).items() if was_kept)
 
 
+def hashed_days(home: Home) -> list[str]:
+    """The days whose usage is hashed, so that no settlement reads it for that."""
+    with open_lake(home) as lake, lake.control.reading() as connection:
+        return sorted(map(str, connection.scalars(select(schema.usage_contents.c.day))))
+
+
 # day · requests · USD (see the table of `settled_book`)
 SUMMED = [
     ("2026-04-19", 0, "0"),
@@ -102,6 +108,14 @@ def test_days_side_by_side_are_the_month(home: Home) -> None:
     again = answer(*settle_flags, *(flag for day in APRIL for flag in ("--part", day)))
     assert [(day["day"], day["was_kept"]) for day in again["days"]] == [(day, True) for day in APRIL]
     assert answer(*settle_flags) == answer(*settle_flags, "--from-scratch")
+
+
+def test_a_part_leaves_the_settlement_nothing_to_read(home: Home) -> None:
+    """Each part may be another machine's. A statement names its usage by the hash of each day, which is kept too."""
+    for day in APRIL:
+        days(home, [day])
+    assert hashed_days(home) == list(APRIL)
+    both(home)
 
 
 def test_a_late_record_redoes_its_day_alone(home: Home) -> None:

@@ -170,6 +170,8 @@ def settle_days(
         settler = Settler(lake, opened, prices, use.readings)
         settled = [settler.charges.settled(day) for day in wanted]
         settler.charges.keep()
+        for day in wanted:
+            settler.keep_content(day)
     return settled
 
 
@@ -477,6 +479,11 @@ class Settler:
             attempts=attempts_of(usage),
             usage_before=content_digest(before),
         )
+
+    def keep_content(self, day: date) -> None:
+        """Hash the usage of a day and keep the hash, by which a statement names it: the settlement
+        of the month then reads no usage of that day."""
+        day_contents(self._lake, Interval(day, day_after(day)))
 
     def _contents_of(self, days: Interval) -> list[DayContent]:
         if self._contents is None or days.intersect(self._contents[0]) != days:

@@ -80,7 +80,7 @@ def command(
         list[str] | None,
         typer.Option(
             "--part",
-            help="Sum and price this day of the month alone, and keep it for the settlement; nothing is posted. "
+            help="Sum, price and hash this day of the month alone, and keep it for the settlement; nothing is posted. "
             "Repeatable.",
             metavar="DAY",
         ),
