@@ -40,6 +40,8 @@ LIMITS = """\
   23 bytes each. The plan for a year reckons with such ids.
 - Measured is reading, counting once, summing and pricing. The hash that names a day's usage is computed once a day
   beside it, and shares, caps and posting work on some hundred lines a day.
+- Spark alone settles no month: it judges one that DuckDB summed, in parts or whole. The hash of a day's usage is made
+  by one process, in the order of its rows, so a machine has to hold the largest day.
 - Spark ran as threads of one process. A cluster also moves data between machines.
 - Prices are examples. Network, the database server, backups and people are not in them."""
 
@@ -116,10 +118,11 @@ def _overtaking(record: Recorded) -> Iterator[str]:
         yield f"| Spark | {cores} | {_hours(month, rate(record, 'spark'), cores)} |"
     yield ""
     yield _paragraph(
-        "Beyond one machine DuckDB goes too: `settle --part DAY` sums a day on any machine that sees",
-        "the lake, and a month is the sum of its days. So take DuckDB, in parts where a month takes too",
-        "long; take Spark where a cluster that sees the lake is there anyway, or as a second opinion",
-        "([statements](statements.md)).",
+        "Beyond one machine DuckDB goes too: `settle --part DAY` sums and hashes a day on any machine",
+        "that sees the lake, and the settlement of the month sums and hashes none of them again; it reads",
+        "single sales of a day on which a share's cap is reached. So take DuckDB, in parts where a month",
+        "takes too long, and Spark as a second opinion ([statements](statements.md)), on a cluster that",
+        "sees the lake.",
     )
 
 
