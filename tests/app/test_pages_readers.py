@@ -1,11 +1,14 @@
 """The readers of a real home's pages: given by command, asked by the pages, gone at once when they are removed."""
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+import settled_book
 from clauseway.app.books import people
 from clauseway.app.books.people import give_password, take_password
 from clauseway.app.opening.home import Home
@@ -81,3 +84,45 @@ def test_no_password_lies_in_the_home(home: Home) -> None:
     files = [path for path in home.root.rglob("*") if path.is_file()]
     assert files
     assert not any(SECRET.encode() in path.read_bytes() for path in files)
+
+
+# Pages alike but for their query, of which so many are opened.
+ALIKE_MAX = 3
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return settled_book.make(tmp_path_factory.mktemp("book") / "home")
+
+
+@pytest.mark.parametrize("screen", people.SCREENS)
+def test_no_page_leads_its_reader_to_what_they_may_not_open(settled: Home, screen: str) -> None:
+    give_password(settled, screen, SECRET, [screen])
+    source = HomePages(settled, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    app = create_app(source, hosts=["*"], readers=HomeReaders(settled))
+    pages = TestClient(app, follow_redirects=False)
+    tried(pages, screen, SECRET)
+    answers: dict[str, int] = {}
+    ahead = ["/"]
+    while ahead:
+        address = ahead.pop().partition("#")[0]
+        alike = [each for each in answers if each.partition("?")[0] == address.partition("?")[0]]
+        if address.startswith("/") and address not in answers and len(alike) < ALIKE_MAX:
+            answer = pages.get(address)
+            answers[address] = answer.status_code
+            if not address.startswith("/download"):
+                ahead += map(unescape, re.findall(r'(?:href|action)="([^"]*)"', answer.text))
+    # The form that signs out is only sent.
+    assert {address for address, status in answers.items() if status != 200} <= {"/sign-out"}
+    assert f"/{screen}" in answers
+
+
+def test_a_clause_opens_its_text_for_whoever_sees_texts(settled: Home) -> None:
+    source = HomePages(settled, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    pages = TestClient(create_app(source, hosts=["*"], readers=HomeReaders(settled)), follow_redirects=False)
+    for account, sees, opens in (("both", ["finance", "lawyer"], True), ("one", ["finance"], False)):
+        give_password(settled, account, SECRET, sees)
+        tried(pages, account, SECRET)
+        statement = pages.get("/statement/2026-05").text
+        assert "A5.md, line 149" in statement
+        assert ('href="/text?' in statement) is opens

@@ -268,10 +268,13 @@ class _Pages:
     ) -> Response:
         # A nonce for each answer: no style or script that got into the text is run.
         nonce = secrets.token_urlsafe(16)
+        shown = [entry for entry in SCREENS if _sees(request, entry.path)]
         html = self._templates.get_template(name).render(
             nonce=nonce,
             standalone=False,
-            screens=[entry for entry in SCREENS if _sees(request, entry.path)],
+            screens=shown,
+            # A page links to what its reader may open.
+            seen={entry.path for entry in shown},
             screen=screen,
             links=[page for page in PAGES if page.link and page.screen == screen],
             path=request.url.path,
