@@ -48,6 +48,7 @@ from clauseway.ledger.statement import canonical_bytes
 from clauseway.metering.usage_rules import UNITS_PER_ROW_MAX
 from clauseway.storage.books import handed_over
 from clauseway.storage.books.books import Books
+from clauseway.storage.control.control import kept_open
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, is_sound
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import Range
@@ -212,7 +213,7 @@ def verify_pack(
         # The pack's books and usage fill a home of their own.
         home = Home(Path(folder) / "home").make()
         has_usage = any(part.name == USAGE for part in manifest.parts)
-        with open_lake(home) as lake:
+        with kept_open(home.control), open_lake(home) as lake:
             _fill(
                 lake,
                 _decoded(
