@@ -1,9 +1,13 @@
 """A bill names providers in their own words: which cloud hosts, and which party sells."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from clauseway.catalog import Catalog
-from clauseway.exchange.usage.focus import BillNames, described_by, usage_rows
+from clauseway.exchange.usage.focus import BillNames, described_by, read_focus, usage_rows
 from clauseway.metering import Unit
 
 CATALOG = Catalog(
@@ -68,3 +72,45 @@ def test_each_token_stands_in_a_row_of_its_own() -> None:
     rows = {row["SkuMeter"]: row["ConsumedQuantity"] for row in usage_rows([{"hour": 1, **names, **counted}])}
     expected = {"x input_tokens": 400, "x cache_write_tokens": 200, "x cache_write_1h_tokens": 400}
     assert {meter: float(quantity) for meter, quantity in rows.items()} == expected
+
+
+# the columns of a bill that name the buyer → the organisation
+BUYERS = [
+    ({"SubAccountName": "search", "SubAccountId": "123", "BillingAccountName": "acme"}, "search"),
+    ({"SubAccountId": "123", "BillingAccountName": "acme"}, "123"),
+    ({"BillingAccountName": "acme"}, "acme"),
+]
+USAGE = {
+    "ChargeCategory": "Usage",
+    "ChargePeriodStart": "2026-05-01T00:00:00Z",
+    "ConsumedQuantity": "2",
+    "ConsumedUnit": "1K Tokens",
+    "ProviderName": "AWS",
+    "SkuMeter": "lab-1 input tokens",
+}
+
+
+def read_row(folder: Path, columns: Mapping[str, str]) -> dict[str, Any]:
+    file = folder / "bill.csv"
+    file.write_text(f"{','.join(columns)}\n{','.join(columns.values())}\n")
+    [row] = read_focus(file, BillNames.of(CATALOG, {"lab-1"}))
+    assert not row.unreadable
+    return row.fields
+
+
+@pytest.mark.parametrize(("columns", "organisation"), BUYERS)
+def test_the_nearest_name_of_the_buyer_is_the_organisation(
+    tmp_path: Path, columns: dict[str, str], organisation: str
+) -> None:
+    assert read_row(tmp_path, USAGE | columns)["organisation"] == organisation
+
+
+def test_a_row_that_names_its_charge_is_identified_by_that(tmp_path: Path) -> None:
+    """So a row of our own export is the same usage, whatever else its columns say later."""
+    before, after = (
+        read_row(tmp_path, USAGE | {"SubAccountName": name, "x_ChargeId": "charge-1"}) for name in ("acme", "acme-eu")
+    )
+    assert (before["id"], after["id"]) == ("charge-1", "charge-1")
+    # Other rows are identified by their descriptive columns.
+    others = {read_row(tmp_path, USAGE | {"SubAccountName": name})["id"] for name in ("acme", "acme-eu")}
+    assert len(others) == 2
