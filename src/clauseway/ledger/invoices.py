@@ -224,7 +224,12 @@ def payment_of(
     settles = allocate(settled, [(line, part) for line, part in open_.items() if part])
     money = allocate(paid, list(settles.items())) if currency != invoice.currency else settles
     withheld = {
-        line.name: _withheld(line, open_[line.name], money[line.name], currency == invoice.currency)
+        line.name: _withheld(
+            line,
+            open_[line.name],
+            money[line.name],
+            is_same_currency=currency == invoice.currency,
+        )
         for line in invoice.lines
         if line.name in settles
     }
@@ -265,10 +270,12 @@ def reversal_of(
     return reversal, _entry(f"reversal|{identity}", paid.reference, day, narration, postings)
 
 
-def _withheld(line: InvoiceLine, open_: Decimal, money: Decimal, same: bool) -> Decimal:
+def _withheld(
+    line: InvoiceLine, open_: Decimal, money: Decimal, *, is_same_currency: bool
+) -> Decimal:
     """Return the tax on a payment: on all paid so far less on all paid before, so that parts
     withhold as much as the whole."""
-    if not same:
+    if not is_same_currency:
         return convert(money, Fraction(line.withheld))
     before = line.amount - open_
     rate = Fraction(line.withheld)

@@ -241,11 +241,11 @@ def _taken_back(
         yield _contradiction(
             exclusivity,
             grant.term,
-            whole,
             f"{exclusivity.id} forbids {share} that {grant.term.id} grants",
             f"{grant.party} may act by the one, "
             f"the other reserves it to {listed(exclusivity.only.names)}, "
             f"and both are in force {lives.meeting(together, exclusivity, grant.term)}",
+            whole=whole,
         )
 
 
@@ -285,16 +285,16 @@ def _licensed_past(
         yield _contradiction(
             exclusivity,
             licence,
-            len(reserved) == len(licensed),
             f"{exclusivity.id} forbids the licence of {reserved[0]} that {licence.id} grants",
             f"{licence.licensee} is licensed by the one, the other reserves licences to "
             f"{listed(exclusivity.only.licensees)}, and both are in force "
             f"{lives.meeting(together, exclusivity, licence)}",
+            whole=len(reserved) == len(licensed),
         )
 
 
 def _contradiction(
-    exclusivity: Exclusivity, term: AnyTerm, whole: bool, problem: str, why: str
+    exclusivity: Exclusivity, term: AnyTerm, problem: str, why: str, *, whole: bool
 ) -> Remark:
     severity = Severity.ERROR if whole else Severity.WARNING
     remedy = f"End {exclusivity.id} or {term.id} in a change, or {excepting(exclusivity.id)}."

@@ -85,7 +85,7 @@ def prove_claim(
     With `every_option` under every choice of the readings that `reading` leaves open, else under
     their defaults. `opened` holds what is supposed already; `suppositions` says what that was.
     """
-    readings = _readings(opened, reading, every_option)
+    readings = _readings(opened, reading, every_option=every_option)
     begin, last_day, point = (
         day_given(from_day, "--from"),
         day_given(to_day, "--until"),
@@ -103,7 +103,7 @@ def prove_claim(
 
 
 def _readings(
-    opened: Opened, reading: Mapping[str, str], every_option: bool
+    opened: Opened, reading: Mapping[str, str], *, every_option: bool
 ) -> Sequence[Mapping[str, str]]:
     """Return every choice to be tried.
 

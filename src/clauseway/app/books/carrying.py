@@ -143,7 +143,7 @@ class CarriedSums:
         """
         sums: dict[ShareKey, Carried] = {}
         for share in shares:
-            carried = self._carried(share, day, assumptions, back, if_rejected)
+            carried = self._carried(share, day, assumptions, back, if_rejected=if_rejected)
             if carried is not None:
                 sums[share.term, share.begin] = carried
         return sums
@@ -197,15 +197,16 @@ class CarriedSums:
         day: date,
         assumptions: Assumptions,
         back: Sequence[SaleRecord],
+        *,
         if_rejected: bool,
     ) -> Carried | None:
         chain = self._chain(share, day, assumptions, back)
-        carried, at = self._latest(share, chain, if_rejected)
+        carried, at = self._latest(share, chain, if_rejected=if_rejected)
         missing = chain[at:]
         if missing:
             lines = self._lines(Interval(missing[0][0].begin, missing[-1][0].end))
             carried = self._made_from(
-                share, missing, lines, assumptions, back, carried, if_rejected
+                share, missing, lines, assumptions, back, carried, if_rejected=if_rejected
             )
         return carried
 
@@ -217,6 +218,7 @@ class CarriedSums:
         assumptions: Assumptions,
         back: Sequence[SaleRecord],
         carried: Carried | None,
+        *,
         if_rejected: bool,
     ) -> Carried | None:
         """Carry month by month from what was found, and remember each step."""
@@ -228,12 +230,12 @@ class CarriedSums:
             taken = [record for record in back if day_of(record.event_ns) in days]
             carried = carry(share, days, of_month, taken, self._catalog, assumptions, carried)
             self._decoded[name] = carried
-            place = _place(share, days, if_rejected)
+            place = _place(share, days, if_rejected=if_rejected)
             self._made[place] = KeptSum(place, name, msgspec.json.encode(carried).decode())
         return carried
 
     def _latest(
-        self, share: RevenueShare, chain: Sequence[tuple[Interval, str]], if_rejected: bool
+        self, share: RevenueShare, chain: Sequence[tuple[Interval, str]], *, if_rejected: bool
     ) -> tuple[Carried | None, int]:
         """Return the last sum of a chain that is there, and how many of its months that covers.
 
@@ -242,7 +244,7 @@ class CarriedSums:
         # One row is read first; the whole chain only where that one is missing.
         for part in (chain[-1:], chain):
             names = {
-                _place(share, days, rejected): name
+                _place(share, days, if_rejected=rejected): name
                 for days, name in part
                 for rejected in {False, if_rejected}
             }
@@ -252,7 +254,8 @@ class CarriedSums:
                 days, name = chain[at - 1]
                 if name not in self._decoded:
                     bodies = (
-                        kept.get(_place(share, days, rejected)) for rejected in (False, if_rejected)
+                        kept.get(_place(share, days, if_rejected=rejected))
+                        for rejected in (False, if_rejected)
                     )
                     body = next((body for body in bodies if body is not None), None)
                     if body is None:
@@ -296,5 +299,5 @@ def _month_of(day: date) -> Interval:
     return calendar_period(day, "month")
 
 
-def _place(share: RevenueShare, days: Interval, if_rejected: bool) -> str:
+def _place(share: RevenueShare, days: Interval, *, if_rejected: bool) -> str:
     return named("carried", share.term, share.begin, days.end, if_rejected)

@@ -66,7 +66,7 @@ def migrate(
             held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
         place = home.embedded_control if is_back else target
         tables = _copied(source, place, on_table)
-        kept = _switch(home, target, is_back)
+        kept = _switch(home, target, is_back=is_back)
     shown = (without_password(source), without_password(place))
     return Moved(source=shown[0], target=shown[1], tables=tuple(tables), kept=kept)
 
@@ -86,7 +86,7 @@ def _copied(
     return tables
 
 
-def _switch(home: Home, target: str, is_back: bool) -> str:
+def _switch(home: Home, target: str, *, is_back: bool) -> str:
     """Let the home name the new place; return the file that nothing reads any more."""
     if is_back:
         home.database_address.unlink()

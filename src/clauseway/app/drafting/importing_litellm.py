@@ -290,7 +290,7 @@ class Drafting:
             except NotCarried as error:
                 self._leave_out(draft, error)
             for key, says in entry.sentences():
-                self._tell(f"{name}: {key}", draft.place, False, says)
+                self._tell(f"{name}: {key}", draft.place, says, carried=False)
         return drafts
 
     def _asked(
@@ -307,7 +307,7 @@ class Drafting:
             return draft, entry, account, self._meant(model, account)
         except NotCarried as error:
             self._leave_out(draft, error)
-            self._tell(f"{model.name}: model", draft.place, False, error.why)
+            self._tell(f"{model.name}: model", draft.place, error.why, carried=False)
             return None
 
     def _leave_out(self, draft: _Draft, error: NotCarried) -> None:
@@ -516,7 +516,9 @@ class Drafting:
                 self._alias(names, f"model_group_alias: {name}", name, served[meant])
             else:
                 says = f"{meant} is not served, so {name} means nothing"
-                self._tell(f"model_group_alias: {name}", str(self._options.file), False, says)
+                self._tell(
+                    f"model_group_alias: {name}", str(self._options.file), says, carried=False
+                )
         products = set(served.values())
         for draft in drafts:
             if draft.product and draft.product != served[draft.entry.name]:
@@ -524,7 +526,7 @@ class Drafting:
                     f"clients of {draft.entry.name} get {served[draft.entry.name]}; "
                     f"{draft.product} is asked for by its own name"
                 )
-                self._tell(f"{draft.entry.name}: model_name", draft.place, False, says)
+                self._tell(f"{draft.entry.name}: model_name", draft.place, says, carried=False)
         # A product needs no alias for its own name.
         return {name: product for name, product in names.items() if name not in products}
 
@@ -534,7 +536,7 @@ class Drafting:
             return
         if name in self._names.taken:
             says = f"{name} is another model's own name: clients ask for {product}"
-            self._tell(key, str(self._options.file), False, says)
+            self._tell(key, str(self._options.file), says, carried=False)
             return
         names[name] = product
 
@@ -582,14 +584,14 @@ class Drafting:
             remedy=remedy,
         )
 
-    def _tell(self, key: str, place: str, carried: bool, says: str) -> None:
+    def _tell(self, key: str, place: str, says: str, *, carried: bool) -> None:
         self._imported_settings.append(
             ImportedSetting(key=key, place=place, carried=carried, says=says)
         )
 
     def _tell_settings(self, settings: CarriedSettings) -> None:
         for setting, carried, says in settings.sentences:
-            self._tell(setting.named, f"{setting.file}:{setting.line}", carried, says)
+            self._tell(setting.named, f"{setting.file}:{setting.line}", says, carried=carried)
 
     def _refused(self, draft: _Draft) -> Problem:
         left = draft.left

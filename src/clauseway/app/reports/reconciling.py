@@ -129,7 +129,7 @@ def reconcile_bill(
     beside += [_charge(row, NOT_COMPARED, prices, rates or {}) for row in left]
     rows = [_in_usd(_as_covered(row, bill), prices, rates or {}) for row in rows]
     reconciled = reconcile(
-        [part for usage in covered for part in _parts(usage, prices, bill.has_regions)],
+        [part for usage in covered for part in _parts(usage, prices, by_region=bill.has_regions)],
         rows,
         days=scope.days,
         tolerance=tolerance,
@@ -333,7 +333,7 @@ def usd_rate(prices: PriceTable, currency: str, day: date) -> Decimal | None:
         return None
 
 
-def _parts(usage: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Metered]:
+def _parts(usage: MeteredSum, prices: PriceTable, *, by_region: bool) -> Iterator[Metered]:
     """Yield the metered units, each token once, with their charges; wholes only, where nothing
     has a price."""
     day = date(1970, 1, 1) + timedelta(days=usage.hour // _HOURS)

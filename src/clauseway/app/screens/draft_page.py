@@ -127,16 +127,12 @@ def _played(
         ),
         months=tuple(_months(rehearsal, words)),
         parties=tuple(
-            f"{words.name(party.party)} {_gains(party.gains >= 0)} {abs(party.gains):,.2f} USD"
+            f"{words.name(party.party)} {'gains' if party.gains > 0 else 'loses'} {abs(party.gains):,.2f} USD"
             for party in rehearsal.parties
             if party.gains
         ),
         assumed=tuple(_assumed(rehearsal)),
     )
-
-
-def _gains(is_gain: bool) -> str:
-    return "gains" if is_gain else "loses"
 
 
 def _changed(rehearsal: Rehearsal, words: Wording) -> Iterator[RequestsChanged]:

@@ -252,7 +252,13 @@ class _Search:
                 if (term, _deciding(sheet)) in self._without_difference:
                     continue
                 effect = self._effect(
-                    term, sheet, findings, knowledge, known_at, readings, outcomes_alone
+                    term,
+                    sheet,
+                    findings,
+                    knowledge,
+                    known_at,
+                    readings,
+                    outcomes_alone=outcomes_alone,
                 )
                 if effect is None or (outcomes_alone and not effect.changes_outcome):
                     continue
@@ -275,6 +281,7 @@ class _Search:
         knowledge: _Knowledge,
         known_at: KnownAt,
         readings: Mapping[str, str],
+        *,
         outcomes_alone: bool,
     ) -> Effect | None:
         """Return a question of a position whose answer the term changes; None if there is none.

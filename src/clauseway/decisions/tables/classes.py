@@ -583,7 +583,7 @@ class Partitions:
             map(self._distinctions_of_fact, facts),
         )
         distinctions = _NO_DISTINCTIONS.union(*of_terms, *of_facts)
-        return self._partition(position.action, distinctions, for_another)
+        return self._partition(position.action, distinctions, for_another=for_another)
 
     def of_nothing(self, action: str) -> Partition:
         """Return the partition in which nothing is distinguished: one class of each kind."""
@@ -607,7 +607,7 @@ class Partitions:
                 return _NO_DISTINCTIONS
 
     def _partition(
-        self, action: str, distinctions: "_Distinctions", for_another: bool = False
+        self, action: str, distinctions: "_Distinctions", *, for_another: bool = False
     ) -> Partition:
         sets: dict[Part, set[NAMES]] = {part: set() for part in _DISTINGUISHED}
         for part, names in distinctions:
