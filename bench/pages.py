@@ -201,6 +201,7 @@ def _addresses(home: Home) -> dict[str, str]:
         "bill": "/finance/bill",
         "statement": f"/statement/{period}",
         "statement line": f"/statement/{period}/{line}",
+        "day of requests": f"/statement/{period}/{line}/{period}-15",
         "auditor": "/auditor",
         "launches": "/auditor/launches",
         "decision": "/auditor/decision",
