@@ -177,7 +177,7 @@ def test_the_line_leads_to_each_day_and_each_page_to_the_next(
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("{line}/2026-04-01", "There are no requests of line {line} on 2026-04-01"),
+        ("{line}/2026-04-01", "There are no requests of line {line} on 1 April 2026"),
         ("l-none/2026-04-20", "There are no requests of line l-none"),
         ("{line}/2026-4-20", "is not a day"),
         ("{line}/{day}?from=0", "requests of a day are counted from 1"),

@@ -170,7 +170,7 @@ MISSES = [
     (("decide", *SERVE, "--party", "openai", "--cloud", "aw"), "Did you mean 'aws'?"),
     (("decide", "--acton", "serve"), "--action"),
     (("key", "create", "--organisation", "acme", "--seller", "opnai"), "Did you mean 'openai'?"),
-    (("budget", "set", "--organisation", "acme", "--cloud", "azur", "--amount", "1"), "Did you mean 'azure'?"),
+    (("prove", "--always", "permitted", *SERVE[:4], "--party", "openai", "--cloud", "azur"), "Did you mean 'azure'?"),
     (("gateway", "models", "--surface", "bedrock-mantel"), "Did you mean 'bedrock-mantle'?"),
     (("setle",), "settle"),
     (("reconcile", "--bill", "x.csv"), "Did you mean `clauseway usage reconcile`?"),

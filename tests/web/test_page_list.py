@@ -18,6 +18,7 @@ from clauseway.web.lawyer import LAWYER_PAGES
 from clauseway.web.overview import OVERVIEW_PAGES
 from clauseway.web.page import WebPage
 from clauseway.web.page_list import PAGES, SCREENS, PageSource
+from clauseway.wording.dates import dated
 
 # part of an address · what the sample has · what it has not
 QUERY = {"document": (TEXT.document, "B9.md")}
@@ -63,4 +64,4 @@ def test_a_page_with_nothing_to_show_says_so_with_the_parts_of_its_path(page: We
     if "{" in page.path or query:
         shown = TestClient(create_app(SamplePages(), hosts=["*"])).get(page.path.format(**absent), params=query)
         assert shown.status_code == 404
-        assert page.absent.what.format(**absent) in shown.text
+        assert dated(page.absent.what.format(**absent)) in shown.text
