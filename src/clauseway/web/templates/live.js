@@ -51,7 +51,8 @@
       if (counts.edition !== main.dataset.edition) await renew(counts.edition);
       state.textContent = "Live.";
     } catch (error) {
-      state.textContent = `Not live: ${error.message}.`;
+      // What the server says is a sentence of its own.
+      state.textContent = `Not live: ${error.message.replace(/\.$/, "")}.`;
     }
     setTimeout(poll, 1000);
   };
