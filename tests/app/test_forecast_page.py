@@ -38,8 +38,8 @@ def test_what_is_due_ahead_in_a_picture_and_in_words(home: Home) -> None:
     assert "2026: 160 (160 to 160). 2027: 240 (240 to 240)." in sentence
     assert "The cap is not reached by the end of the forecast." in sentence
     for words in (
-        "the share OpenAI Microsoft is 20 % (reported)",
-        "the cap is USD 38,000,000,000 (reported)",
+        "share OpenAI Microsoft = 20 % (reported)",
+        "cap = USD 38,000,000,000 (reported)",
         "1,000 paths",
     ):
         assert words in page.note

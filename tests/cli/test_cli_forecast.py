@@ -28,8 +28,8 @@ def test_what_is_due_each_year_and_when_the_cap_is_reached(home: Home, tmp_path:
     assert (told.returncode, told.stderr) == (0, "")
     said = " ".join(told.stdout.split())
     # Settled: 20 % of 100 in April from the 27th on, and of 344 in May. Then 68.80 a month.
-    given = "the cap is 500, given (USD 38,000,000,000 was reported)"
-    for words in ("Settled so far: 88.80", given, "the share OpenAI Microsoft is 20 % (reported)"):
+    given = "cap = 500, given (USD 38,000,000,000 was reported)"
+    for words in ("Settled so far: 88.80", given, "share OpenAI Microsoft = 20 % (reported)"):
         assert words in said, told.stdout
     assert "cap 500.00" in ElementTree.fromstring(svg.read_text()).find(".//*[@class='cap-label']").text  # type: ignore[operator,union-attr]
     assert png.read_bytes().startswith(b"\x89PNG")

@@ -54,7 +54,7 @@ def test_requests_with_their_terms_and_months_with_their_differences(home: Home)
         "permitted under the draft: azure",
         "draft: forbidden by A6.api (A6.md:14)",
         "2026-05 openai pays microsoft 68.80 68.80 0.00",
-        "Assumed, under the draft: the cap is ",
+        "Assumed, under the draft: cap = ",
     ):
         assert words in said, told.stdout
     found = answer("agreement", "rehearse", *flags(home), *assumed(), "--from", "2026-05-01", "--until", "2026-05-31")

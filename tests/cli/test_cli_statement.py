@@ -76,7 +76,7 @@ def written(home: Home, path: Path, *arguments: str) -> Path:
 
 
 # What the statement of May rests on, as people read it.
-ASSUMED = "the cap is USD 38,000,000,000 (reported) · the share OpenAI Microsoft is 20 % (reported)"
+ASSUMED = "cap = USD 38,000,000,000 (reported) · share OpenAI Microsoft = 20 % (reported)"
 
 
 def test_every_format_says_the_same(book: Home) -> None:

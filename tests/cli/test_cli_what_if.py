@@ -18,7 +18,7 @@ def test_beside_the_real_month_in_words_and_for_machines(home: Home) -> None:
     flags = ["--home", str(home.root), *assumed(), "--under", "A3"]
     told = run("settle", "--period", "2026-05", *flags)
     assert told.returncode == 0, told.stderr
-    for words in ("under the terms as of A3", "Nothing was posted", "microsoft loses 20.00 USD", "the cap is USD"):
+    for words in ("under the terms as of A3", "Nothing was posted", "microsoft loses 20.00 USD", "cap = USD"):
         assert words in " ".join(told.stdout.split()), told.stdout
     found = answer("settle", "--period", "2026-05", *flags)
     assert [D(one["difference"]) for one in found["beside"]["directions"]] == [D("20.00"), D("0.00")]

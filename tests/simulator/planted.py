@@ -233,10 +233,6 @@ BUGS = (
         REPEATED, 4,
     ),
     Bug(
-        "a settlement reads what is sealed while it settles", "clauseway.app.books.settling:Settler.__init__",
-        "lake = lake.snapshot()", "pass", FAULTS, 3299,
-    ),
-    Bug(
         "a home that is gone keeps leases whose journal is at rest", "clauseway.app.customers.holders:of_the_dead",
         "losses.written_off() | _at_rest_elsewhere(losses, spools.values(), identity)", "losses.written_off()",
         RETURNED, 6126,

@@ -386,7 +386,7 @@ DRAFTED = DraftContext(
                 ),
             ),
             parties=("OpenAI gains 44.40 USD",),
-            assumed=("Assumed, as it is: the cap is USD 38,000,000,000 (reported)",),
+            assumed=("Assumed, as it is: cap = USD 38,000,000,000 (reported)",),
         ),
     ),
 )

@@ -77,10 +77,10 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """Return the figure with its value: `the cap is USD 38,000,000,000 (reported)`. The words of
-        its name are spelled as its own text spells them, so that every home writes the same."""
+        """Return the figure with its value: `cap = USD 38,000,000,000 (reported)`. The words of its
+        name are spelled as its own text spells them, so that every home writes the same."""
         words = (_spelled(word, self.text) for word in self.name.split("-"))
-        return f"the {' '.join(words)} is {self.in_words}"
+        return f"{' '.join(words)} = {self.in_words}"
 
     @property
     def standing_of_figure(self) -> str:
