@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from clauseway.cli.console import print_indented
-from clauseway.ledger.assumptions import Assumption
+from clauseway.ledger.assumptions import Assumption, in_one_line
 from clauseway.ledger.beside import Amounts, SideBySide
 from clauseway.wording.dates import day_in_words
 
@@ -87,7 +87,7 @@ def print_beside(out: Console, comparison: SideBySide) -> None:
 
 def print_assumed(out: Console, label: str, assumptions: tuple[Assumption, ...]) -> None:
     """Print every figure used, with its value and standing."""
-    named = " · ".join(assumption.sentence for assumption in assumptions)
+    named = in_one_line(assumptions)
     print_indented(out, f"{label}: {named or 'nothing'}", by=2, style="dim")
 
 

@@ -76,7 +76,7 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
         return f"{value}, {words}" if self.standing == GIVEN else f"{value} ({words})"
 
     @property
-    def sentence(self) -> str:
+    def with_value(self) -> str:
         """Return the figure with its value: `cap = USD 38,000,000,000 (reported)`. The words of its
         name are spelled as its own text spells them, so that every home writes the same."""
         words = (_spelled(word, self.text) for word in self.name.split("-"))
@@ -86,6 +86,11 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
     def standing_of_figure(self) -> str:
         """Return the standing that the agreement gives the figure, whichever value is used."""
         return self.declared_standing or self.standing
+
+
+def in_one_line(assumptions: Iterable[Assumption]) -> str:
+    """Return figures with their values: `cap = USD 500 (reported) · wholesale = 100 % (ours)`."""
+    return " · ".join(assumption.with_value for assumption in assumptions)
 
 
 def in_thousands(text: str) -> str:

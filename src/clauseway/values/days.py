@@ -27,9 +27,9 @@ def parse_day(text: str, where: str) -> date:
         raise InvalidInput(
             Problem(
                 what=f"{text!r} is not a day",
-                why=str(error) if _WRITTEN.fullmatch(text) else "it is not written YYYY-MM-DD",
+                why=str(error) if _WRITTEN.fullmatch(text) else "it has another form",
                 where=where,
-                remedy="Write the day as in 2026-04-27.",
+                remedy="Write the day as YYYY-MM-DD, for example 2026-04-27.",
             )
         ) from None
 

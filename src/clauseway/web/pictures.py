@@ -15,6 +15,7 @@ from decimal import Decimal
 from html import escape
 from textwrap import wrap
 
+from clauseway.ledger.assumptions import in_one_line
 from clauseway.ledger.forecast import Forecast, MonthAhead, Outlook
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.contexts import OutcomeName, Timeline
@@ -179,7 +180,7 @@ def forecast_svg(forecast: Forecast) -> str:
     its cap."""
     outlooks = [outlook for outlook in forecast.outlooks if outlook.months]
     title = f"What is due, through {forecast.through}"
-    assumed = " · ".join(assumption.sentence for assumption in forecast.assumptions)
+    assumed = in_one_line(forecast.assumptions)
     lines = wrap(f"Assumed: {assumed}", _ASSUMED_LETTERS)
     head = _SHARES_HEAD_PX + _ASSUMED_PX * (len(lines) - 1)
     height = head + _PANEL_PX * len(outlooks) + _SHARES_FOOT_PX

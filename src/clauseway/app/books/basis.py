@@ -711,8 +711,8 @@ def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Accepta
 def change(home: Home, accepting: Sequence[Accepting], why: str) -> list[Acceptance]:
     """Accept something else than a home holds, by the acting person. Return the new acceptances.
 
-    Accepting again what the home holds changes nothing. Raise InvalidInput for want of a reason, and for figures
-    and readings that the agreements of the home do not have.
+    Accepting again what the home holds changes nothing. Raise InvalidInput for want of a reason,
+    and for figures and readings that the agreements of the home do not have.
     """
     reason = _checked_reason(why)
     basis = basis_of(home)

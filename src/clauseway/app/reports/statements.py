@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from clauseway.ledger import Direction, Ended, ShareLine, ShareResult, Statement, StatementChange
-from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED, in_thousands
+from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED, in_one_line, in_thousands
 from clauseway.ledger.assumptions import Assumption as StandsOn
 from clauseway.ledger.floors import TopUp, part_in_words
 from clauseway.ledger.settlement import Inputs, described
@@ -140,7 +140,7 @@ def _assumed(statement: Statement, names: Set[str]) -> str:
     reported_first = sorted(
         used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name)
     )
-    return " · ".join(assumption.sentence for assumption in reported_first)
+    return in_one_line(reported_first)
 
 
 def cents(amount: Decimal) -> str:

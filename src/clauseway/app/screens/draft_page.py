@@ -19,7 +19,7 @@ from clauseway.app.reports.rehearsing import (
     rehearse,
 )
 from clauseway.app.screens.compare_page import groups_shown
-from clauseway.ledger.assumptions import Assumption
+from clauseway.ledger.assumptions import Assumption, in_one_line
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.web.lawyer import (
     DraftContext,
@@ -194,5 +194,5 @@ def _assumed(rehearsal: Rehearsal) -> Iterator[str]:
     for label, months in sides.items():
         figures = dict.fromkeys(figure for month in months for figure in month)
         if figures:
-            named = " · ".join(figure.sentence for figure in figures)
+            named = in_one_line(figures)
             yield f"{label}: {named}"

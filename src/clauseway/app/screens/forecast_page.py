@@ -11,6 +11,7 @@ from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.opening.shares import shares_of
 from clauseway.app.reports.forecasting import Ahead, look_ahead, svg_of
 from clauseway.app.reports.statements import Named
+from clauseway.ledger.assumptions import in_one_line
 from clauseway.ledger.forecast import Outlook, Reached
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.web.contexts import ForecastContext
@@ -129,6 +130,6 @@ def _cap(reached: Reached) -> str:
 
 
 def _note(view: Ahead) -> str:
-    assumed = " · ".join(assumption.sentence for assumption in view.forecast.assumptions)
+    assumed = in_one_line(view.forecast.assumptions)
     methods = " ".join(dict.fromkeys(outlook.growth.method for outlook in view.forecast.outlooks))
     return f"Assumed: {assumed}. Method: {methods}."
