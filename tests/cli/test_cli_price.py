@@ -112,7 +112,23 @@ def test_people_read_the_arithmetic(capsys: pytest.CaptureFixture[str], own: Pat
 
 
 REFUSED = [
-    ("price gpt-9 --cloud azure --tokens in=1 --as-of 2026-06-01", "no price for input_tokens of gpt-9 on azure"),
+    (
+        "price gpt-5.4 --cloud oracle --tokens in=1",
+        "unknown cloud 'oracle': no price book names it. Known: aws, azure,",
+    ),
+    ("price gpt-5.5 --cloud azur", "unknown cloud 'azur': no price book names it. Did you mean 'azure'?"),
+    ("price gpt-55 --cloud azure", "unknown product 'gpt-55': no price book names it. Did you mean 'gpt-5.5'?"),
+    ("price zzzz --cloud azure", "unknown product 'zzzz': no price book names it. 260 products are known."),
+    # These would be priced as any seller, tier and endpoint.
+    (
+        "price gpt-5.5 --cloud azure --seller opnai",
+        "unknown seller 'opnai': no price book names it. Did you mean 'openai'?",
+    ),
+    ("price gpt-5.5 --cloud azure --tier flexx", "unknown tier 'flexx': no price book names it. Did you mean 'flex'?"),
+    (
+        "price gpt-5.5 --cloud aws --endpoint chats",
+        "unknown endpoint 'chats': no price book names it. Did you mean 'chat'?",
+    ),
     ("price gpt-5.5 --cloud azure --tokens in=1 --as-of 2026-04-22", "no price for input_tokens of gpt-5.5 on azure"),
     ("price gpt-5.5 --cloud azure --tokens in=1,cached=2", "the parts of input_tokens sum to 2, more than its 1"),
     ("price gpt-5.5 --cloud azure --tokens in=one", "'in=one' is not usage"),
@@ -126,6 +142,18 @@ REFUSED = [
 def test_what_has_no_answer(capsys: pytest.CaptureFixture[str], line: str, said: str) -> None:
     assert run(line.split()) == 3
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_name_of_ones_own_is_priced_by_a_book_that_names_it_or_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    book = tmp_path / "own.csv"
+    row = ",input_tokens,2026-05-01,,2026-05-01,{usd},agreed,,\n"
+    book.write_text(HEADER + "own-model,,reseller," + row.format(usd="7.00") + ",own-cloud,," + row.format(usd="8.00"))
+    at = "--tokens in=1000000 --as-of 2026-05-02"
+    named = asked(capsys, f"price own-model --cloud anywhere --seller reseller {at}", book)
+    unnamed = asked(capsys, f"price any-model --cloud own-cloud --seller anthropic {at}", book)
+    assert [Decimal(found["amount"]) for found in (named, unnamed)] == [7, 8]
 
 
 def test_a_book_is_checked(capsys: pytest.CaptureFixture[str], own: Path) -> None:

@@ -107,7 +107,7 @@ def test_an_empty_home_is_refused_not_answered(name: str, tmp_path: Path) -> Non
     ("given", "what"),
     [
         ({"cloud": ""}, "no cloud"),
-        ({"cloud": "nowhere"}, "unknown price"),
+        ({"cloud": "nowhere"}, "unknown cloud"),
         ({"cloud": "azure", "tokens": {"words": 3}}, "'words=3' is not usage"),
         ({"cloud": "azure", "tokens": {"in": -1}}, "'in=-1' is not usage"),
         ({"cloud": "azure", "as_of": "yesterday"}, "'yesterday' is not a day"),

@@ -21,6 +21,7 @@ from clauseway.agreement.language.definitions import Figure
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.kept_prices import former_prices
+from clauseway.app.opening.library import SHIPPED
 from clauseway.app.opening.list_prices import listed_book
 from clauseway.app.opening.prices import own_book, own_rates, shipped_books
 from clauseway.app.opening.several import (
@@ -407,6 +408,12 @@ def given_prices(basis: Basis, given: NamedBasis, known_at: KnownAt) -> PriceTab
         books = (own_book(given.prices), *books[-_OF_PROGRAM:])
     rates = basis.rates if given.rates is None else own_rates(given.rates)
     return PriceTable(books, known_at, rates)
+
+
+def sellers_of(basis: Basis) -> set[str]:
+    """Return who may sell by the agreements that the home holds and those that ship."""
+    opened = [*each_of(basis.opened()), *each_of(open_agreements(SHIPPED))]
+    return {party for asked in opened for party in asked.catalog.parties}
 
 
 def given_agreements(home: Home, basis: Basis, given: NamedBasis) -> Opened:

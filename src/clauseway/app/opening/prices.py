@@ -13,7 +13,7 @@ import msgspec
 from clauseway.app.opening.list_prices import list_book
 from clauseway.ledger.exchange_rates import Rates, read_rates
 from clauseway.metering import Unit, problems_of
-from clauseway.metering.endpoints import has_length
+from clauseway.metering.endpoints import ENDPOINTS, TIERS, has_length
 from clauseway.metering.units import WHOLES, WHOLES_OF
 from clauseway.pricing import (
     ChargeLine,
@@ -35,6 +35,7 @@ from clauseway.values import (
     exact_product,
     parse_day,
     read_whole,
+    suggestion,
 )
 
 _UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
@@ -48,6 +49,10 @@ _SHORT: Mapping[str, Unit] = {
 SHIPPED = "prices.csv"
 # The remedy for usage without a price.
 TODO_PRICE = "Add the price to a book of yours and accept that: clauseway basis prices FILE --why …"
+# A price is of a product on a cloud; the other names narrow it.
+_PRICED_BY = ("product", "cloud")
+# Characters of a list of names that are still read.
+_MOST_NAMED = 400
 _SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
 
 
@@ -191,12 +196,16 @@ class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
     lacks: tuple[UnlistedUnit, ...] = ()
 
 
-def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceWorking:
+def show_working(
+    table: PriceTable, sale: Sale, at: date, tokens: str, sellers: Iterable[str]
+) -> PriceWorking:
     """Price so many tokens (`in=1000,cached=400,out=500`) and show how.
 
-    Raise InvalidInput, also for a price that no book has.
+    `sellers` are the parties of the agreements. Raise InvalidInput, also for a name that nothing
+    knows, and for a price that no book has.
     """
     sale = msgspec.structs.replace(sale, product=_known_product(table, sale.product))
+    _check_names(table, sale, sellers)
     report = _report(tokens)
     try:
         charge = table.charge(sale, at, report)
@@ -222,6 +231,53 @@ def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceW
         else exact_product(charge.amount, table.usd(charge.currency, at)),
         note=_of_length(table, sale, report),
     )
+
+
+def _check_names(table: PriceTable, sale: Sale, sellers: Iterable[str]) -> None:
+    """Raise InvalidInput for a name that no book has and nothing else knows: a misspelt tier would
+    be priced as any."""
+    known: Mapping[str, Iterable[str]] = {
+        "product": (),
+        "cloud": (),
+        "seller": sellers,
+        "tier": filter(None, TIERS),
+        "endpoint": ENDPOINTS,
+    }
+    problems = [
+        Problem(
+            what=f"unknown {part} {name!r}",
+            why="no price book names it",
+            where="MODEL" if part == "product" else f"--{part}",
+            remedy=_named_instead(name, names, part),
+        )
+        for part, others in known.items()
+        if (name := getattr(sale, part))
+        and name not in (names := {*_named(table, part), *others})
+        and not (part in _PRICED_BY and _prices_any(table, part))
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def _named_instead(name: str, names: set[str], part: str) -> str:
+    remedy = suggestion(name, names)
+    if part == "product" and len(remedy) > _MOST_NAMED:
+        remedy = f"{len(names):,} products are known."
+    return f"{remedy} One of your own: add it to a price book and name that with --prices."
+
+
+def _named(table: PriceTable, part: str) -> set[str]:
+    """Return what the books name of a part."""
+    place = NAMES.index(part)
+    every = (entry.conditions.names[place] for book in table.books for entry in book.entries)
+    return {name for name in every if name}
+
+
+def _prices_any(table: PriceTable, part: str) -> bool:
+    """Return whether an entry has a price for any name of a part."""
+    place = NAMES.index(part)
+    entries = (entry for book in table.books for entry in book.entries)
+    return any(not entry.conditions.names[place] for entry in entries if not entry.is_discount)
 
 
 def _unknown(error: UnknownPrice) -> Problem:
@@ -356,7 +412,7 @@ def _wording(entry: PriceEntry) -> str:
 def _known_product(table: PriceTable, name: str) -> str:
     """Return the product of a model's name: a cloud's prefix and the day of a snapshot are no
     part of it."""
-    products = {entry.conditions.product for book in table.books for entry in book.entries}
+    products = _named(table, "product")
     bare = name.removeprefix("openai.")
     return next(
         (spelling for spelling in (name, bare, _SNAPSHOT.sub("", bare)) if spelling in products),

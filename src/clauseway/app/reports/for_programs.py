@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from clauseway.app.agreements.comparing import compare_sides
-from clauseway.app.books.basis import NamedBasis, basis_of, given_prices
+from clauseway.app.books.basis import NamedBasis, basis_of, given_prices, sellers_of
 from clauseway.app.opening.home import Home, home_at, not_begun
 from clauseway.app.opening.library import day_given, known_point
 from clauseway.app.opening.prices import PriceWorking, moment, show_working
@@ -78,12 +78,13 @@ def price(
         raise InvalidInput(Problem(what="no cloud", why=why, where="--cloud", remedy=remedy))
     day, hour = _moment(as_of)
     sale = Sale(product, cloud, seller, region, buyer, tier, endpoint, 0, hour)
-    basis = NamedBasis(
+    given = NamedBasis(
         prices=None if prices is None else Path(prices),
         rates=None if rates is None else Path(rates),
     )
-    table = given_prices(basis_of(_home(home)), basis, known_point(known_at))
-    return show_working(table, sale, day, _counts(tokens))
+    basis = basis_of(_home(home))
+    table = given_prices(basis, given, known_point(known_at))
+    return show_working(table, sale, day, _counts(tokens), sellers_of(basis))
 
 
 def usage(

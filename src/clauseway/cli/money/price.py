@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from clauseway.app.books.basis import NamedBasis, basis_of, given_prices
+from clauseway.app.books.basis import NamedBasis, basis_of, given_prices, sellers_of
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point
 from clauseway.app.opening.prices import (
@@ -103,9 +103,10 @@ def command(
         return _check(file, as_json)
     day, hour = moment(at) if at else (datetime.now(UTC).date(), -1)
     given = NamedBasis(prices=prices, rates=rates)
-    table = given_prices(basis_of(home_at(home)), given, known_point(known_at))
+    basis = basis_of(home_at(home))
+    table = given_prices(basis, given, known_point(known_at))
     sale = Sale(product, _named(cloud), seller, region, buyer, tier, endpoint, 0, hour)
-    working = show_working(table, sale, day, tokens)
+    working = show_working(table, sale, day, tokens, sellers_of(basis))
     answer(as_json, working, lambda: _print(console(), working))
     return 0
 
