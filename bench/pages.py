@@ -31,9 +31,9 @@ from sqlalchemy import Connection
 from starlette.testclient import TestClient
 
 from bench.results import Effort, Result, result
-from bench.settlement import KNOWN_AT, generate
+from bench.settlement import generate
 from clauseway.app.books.closing import close_month
-from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settled import latest_settlements, now
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
@@ -105,7 +105,8 @@ def make(folder: Path, rows: int) -> None:
     for number, (day, files) in enumerate(by_day.items()):
         _commit(control, home.lake, number, day, files)
     control.close()
-    opened, prices = open_agreement(), open_prices(KNOWN_AT, folder / "book.csv")
+    # As a settlement does: the pages look for the charges of days by the prices known then.
+    opened, prices = open_agreement(), open_prices(now(), folder / "book.csv")
     for period in _PERIODS:
         settle_month(home, opened, prices, period, _ASSUMED, {})
         close_month(home, period, _LATER)
