@@ -27,9 +27,11 @@ machine's (a full disk, a home that cannot be written) · 130 broken off.
 
 import importlib
 import os
+import select
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, cast
@@ -102,7 +104,8 @@ def run(given: list[str]) -> int:
         sys.stdout.flush()  # here, where an error can still be reported
         return code if isinstance(code, int) else 0
     except InvalidInput as error:
-        print_problems(error.problems, as_json)
+        with _to_a_reader():
+            print_problems(error.problems, as_json)
         return INVALID
     except _UsageError as error:
         error.show()  # type: ignore[attr-defined]
@@ -110,10 +113,13 @@ def run(given: list[str]) -> int:
         return INVALID
     except (KeyboardInterrupt, typer.Abort):
         return BROKEN_OFF
-    except BrokenPipeError:
-        # The reader of the pipe has left. Nothing failed, and nobody is there to tell.
-        _drop_output()
-        return 0
+    except BrokenPipeError as error:
+        return _pipe_broke(error)
+    except SystemExit as ended:
+        # So typer and rich end a program whose pipe broke, whichever pipe that was.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return _pipe_broke(ended.__context__)
     except ModuleNotFoundError as error:
         return _missing(error, path_in(given), as_json)
     except Exception as error:
@@ -122,7 +128,8 @@ def run(given: list[str]) -> int:
             return _report(error)
         if _output_fails():
             fault, as_json = msgspec.structs.replace(fault, where="standard output"), False
-        print_fault(fault, as_json)
+        with _to_a_reader():
+            print_fault(fault, as_json)
         return FAILED
 
 
@@ -156,6 +163,31 @@ def _output_fails() -> bool:
         _drop_output()
         return True
     return False
+
+
+def _pipe_broke(error: BrokenPipeError) -> int:
+    """Return 0 where the reader of the output has left, as `head` does: nothing failed, and nobody
+    is there to tell. A pipe or connection of the command's own is a failure."""
+    if not _reader_left():
+        return _report(error)
+    _drop_output()
+    return 0
+
+
+def _reader_left() -> bool:
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in output.poll(0))
+
+
+@contextmanager
+def _to_a_reader() -> Iterator[None]:
+    """Print an error; the exit code tells it where the reader of the output has left."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
 
 
 def _drop_output() -> None:

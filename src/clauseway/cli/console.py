@@ -38,6 +38,10 @@ class _Console(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=shown(segment.text))
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to `cli.run`, which knows whose pipe broke."""
+        raise BrokenPipeError
+
 
 class TerminalLines:
     """Lines of text on a terminal, which shows their styles and wraps them."""
