@@ -220,6 +220,7 @@ def test_a_file_that_is_none_is_refused(
         load(home, tmp_path / name)
     [problem] = refused.value.problems
     assert (problem.what, Path(problem.where).name) == (what, where)
+    assert not home.root.exists()
 
 
 def test_numbers_that_are_not_in_quarantine_are_refused_and_dropped_rows_stay_listed(

@@ -111,6 +111,9 @@ def import_usage(
     if source.format:
         check_format(source.format)
     files = [_File(path, source.format) for path in paths]
+    names = BillNames.of(opened.catalog)
+    if not home.is_begun:
+        _check_readable(files, names)
     with _importing(home, on_wait), open_lake(home) as lake:
         started_ns = time.time_ns()
         number = imports.begin(lake.control, [file.imported for file in files], started_ns)
@@ -118,12 +121,19 @@ def import_usage(
         # Nothing is written into the lake before every file is read and understood.
         try:
             bounds = bounds_of(opened)
-            run = _Run(lake, bounds, BillNames.of(opened.catalog), source, files, staging)
+            run = _Run(lake, bounds, names, source, files, staging)
             done = run.read(report)
             _check_understood(done, paths)
             return run.seal(home, number, done, report)
         finally:
             staging.close()
+
+
+def _check_readable(files: Iterable["_File"], names: BillNames) -> None:
+    """Read the beginning of each file, so that one of another format makes no home."""
+    for file in files:
+        for _ in read_usage(file.path, file.form, names, _ROWS):
+            break
 
 
 def _importing(home: Home, on_wait: OnWait) -> AbstractContextManager[None]:
