@@ -157,6 +157,8 @@ class FinanceSource(Protocol):
         ...
 
 
+# Who audits a month opens its statement, and each of its files.
+AUDITORS_TOO = ("/auditor",)
 FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
     WebPage(
         name="finance",
@@ -176,6 +178,7 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
     WebPage(
         name="statement",
         screen="/finance",
+        also=AUDITORS_TOO,
         path="/statement/{period}",
         ask=lambda source, given: source.statement(given["period"]),
         absent=Absence(
@@ -187,6 +190,7 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
     WebPage(
         name="line",
         screen="/finance",
+        also=AUDITORS_TOO,
         path="/statement/{period}/{line}",
         query=("request", "records"),
         ask=lambda source, given: source.line(
@@ -201,6 +205,7 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
     WebPage(
         name="day_requests",
         screen="/finance",
+        also=AUDITORS_TOO,
         path="/statement/{period}/{line}/{day}",
         query=("from",),
         ask=lambda source, given: source.day_requests(

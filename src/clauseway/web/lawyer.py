@@ -337,6 +337,8 @@ LAWYER_PAGES: Final[tuple[WebPage[LawyerSource], ...]] = (
         path="/text",
         query=("document", "line"),
         screen="/lawyer",
+        # Every page names clauses.
+        also=("/",),
         ask=lambda source, given: source.text(given["document"], given["line"]),
         absent=Absence(
             "The agreement has no such document",

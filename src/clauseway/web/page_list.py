@@ -6,7 +6,7 @@ import msgspec
 
 from clauseway.web.auditor import AUDITOR_PAGES, AuditorSource
 from clauseway.web.engineer import ENGINEER_PAGES, EngineerSource
-from clauseway.web.finance import FINANCE_PAGES, FinanceSource
+from clauseway.web.finance import AUDITORS_TOO, FINANCE_PAGES, FinanceSource
 from clauseway.web.lawyer import LAWYER_PAGES, LawyerSource
 from clauseway.web.overview import OVERVIEW_PAGES, OverviewSource
 from clauseway.web.page import WebPage
@@ -31,7 +31,8 @@ class Screen(msgspec.Struct, frozen=True):
 
 # A statement or a ledger of a month, as a file.
 FILES = "/download/{document}/{period}/{form}"
-FILES_SCREEN, ENGINEER_SCREEN = "/finance", "/engineer"
+FILES_SCREENS: Final = ("/finance", *AUDITORS_TOO)
+ENGINEER_SCREENS: Final = ("/engineer",)
 SCREENS = (
     Screen("/", "Overview"),
     Screen("/engineer", "Engineer"),

@@ -34,9 +34,9 @@ from clauseway.web.forms import form_sent, is_foreign
 from clauseway.web.openapi import pages_document
 from clauseway.web.page import Given, WebPage
 from clauseway.web.page_list import (
-    ENGINEER_SCREEN,
+    ENGINEER_SCREENS,
     FILES,
-    FILES_SCREEN,
+    FILES_SCREENS,
     PAGES,
     SCREENS,
     PageSource,
@@ -137,6 +137,11 @@ def _sees(request: Request, screen: str) -> bool:
     return reader is None or screen in reader.sees
 
 
+def _seen_under(request: Request, screens: Sequence[str]) -> str:
+    """Return the first screen that the reader sees; empty for none."""
+    return next((screen for screen in screens if _sees(request, screen)), "")
+
+
 def _sent(name: str, kind: str, content: bytes) -> Response:
     headers = {
         "content-disposition": f'attachment; filename="{name}"',
@@ -155,7 +160,8 @@ class _Pages:
         """Return the endpoint of a page of the list."""
 
         async def show(request: Request) -> Response:
-            if not _sees(request, page.screen):
+            screen = _seen_under(request, (page.screen, *page.also))
+            if not screen:
                 return self._not_seen(request, page.screen)
             query = {name: request.query_params.getlist(name) for name in page.query}
             if request.method == "POST":
@@ -170,9 +176,9 @@ class _Pages:
                     text.format(**request.path_params)
                     for text in (absent.what, absent.why, absent.remedy)
                 )
-                return self._problem(request, 404, what, why, remedy, screen=page.screen)
+                return self._problem(request, 404, what, why, remedy, screen=screen)
             drawn = {page.name: context}
-            return self._page(request, f"{page.name}.html.j2", drawn, screen=page.screen)
+            return self._page(request, f"{page.name}.html.j2", drawn, screen=screen)
 
         return show
 
@@ -188,8 +194,8 @@ class _Pages:
 
     async def file(self, request: Request) -> Response:
         """Send a file to keep. Its name is made of what was found, not of what was asked for."""
-        if not _sees(request, FILES_SCREEN):
-            return self._not_seen(request, FILES_SCREEN)
+        if not _seen_under(request, FILES_SCREENS):
+            return self._not_seen(request, FILES_SCREENS[0])
         sent = await self._source.file(**request.path_params)
         if sent is None:
             return await self.not_found(request, LookupError())
@@ -197,8 +203,8 @@ class _Pages:
 
     async def monitoring(self, request: Request) -> Response:
         """Send a file for what watches the gateway."""
-        if not _sees(request, ENGINEER_SCREEN):
-            return self._not_seen(request, ENGINEER_SCREEN)
+        if not _seen_under(request, ENGINEER_SCREENS):
+            return self._not_seen(request, ENGINEER_SCREENS[0])
         for file in MONITORING_FILES:
             if file.name == request.path_params["name"]:
                 content = files(monitoring).joinpath(file.name).read_bytes()
