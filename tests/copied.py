@@ -3,6 +3,7 @@ cut after any number of bytes."""
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import socket
 import threading
@@ -16,7 +17,7 @@ from clauseway.spool.copier import Copier, FollowerSettings, JournalFacts
 from clauseway.spool.copies import REFUSE
 from clauseway.spool.follower import Follower
 from clauseway.spool.reader import extent
-from clauseway.spool.segments import list_segments
+from clauseway.spool.segments import _LOCK_NAME, list_segments
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 LABELS = (
@@ -53,6 +54,13 @@ class FollowerHere:
             thread.join()
             listener.close()
             self._running = None
+
+    def wait_until_left(self) -> None:
+        """Return once it has noticed that the gateways of its copies are gone: then it gives their locks back."""
+        for lock in self.folder.glob(f"*/{_LOCK_NAME}"):
+            descriptor = os.open(lock, os.O_RDWR)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.close(descriptor)
 
     def copy(self) -> Path:
         """The only copy that it holds."""

@@ -54,6 +54,7 @@ def lived(
         await (journal.writer.close() if closes else journal.die())
 
     asyncio.run(life())
+    follower.wait_until_left()
     return directory
 
 
@@ -108,6 +109,7 @@ def test_a_part_that_was_sealed_before_is_not_sealed_again(tmp_path: Path, follo
         await journal.die()
 
     asyncio.run(life())
+    follower.wait_until_left()
     shutil.rmtree(directory)
     recovered = recover(home, follower.folder, copies_in(follower.folder)[0].spool, WHY)
     assert recovered.open == ()
