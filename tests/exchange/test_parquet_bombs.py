@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from clauseway.app.books.expanding import read_windows
+from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
+from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus.bill_rows import read_bill
 from clauseway.exchange.parquet_process import WINDOW_BYTES, WINDOW_ROWS
 from clauseway.exchange.parquet_reading import others_parquet
@@ -166,6 +168,10 @@ def test_a_refused_import_leaves_nothing(tmp_path: Path) -> None:
     assert MEMORY in done.stderr
     assert "10,000 of its rows unpack to" in done.stderr
     assert "as CSV or JSON lines" in done.stderr
+    assert not home.exists()
+    with open_lake(Home(home).make()):
+        pass
+    assert run("usage", "import", str(tmp_path / "usage.parquet"), "--home", str(home)).returncode == 3
     shown = run("usage", "show", "--home", str(home), "--json")
     assert json.loads(shown.stdout) == []
     assert list(home.rglob("*.parquet")) == []
