@@ -105,7 +105,7 @@ def make(folder: Path, rows: int) -> None:
     for number, (day, files) in enumerate(by_day.items()):
         _commit(control, home.lake, number, day, files)
     control.close()
-    # As a settlement does: the pages look for the charges of days by the prices known then.
+    # `settle` prices by what is known now, and the pages look for the charges that it kept.
     opened, prices = open_agreement(), open_prices(now(), folder / "book.csv")
     for period in _PERIODS:
         settle_month(home, opened, prices, period, _ASSUMED, {})

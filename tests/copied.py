@@ -56,7 +56,7 @@ class FollowerHere:
             self._running = None
 
     def wait_until_left(self) -> None:
-        """Return once it has noticed that the gateways of its copies are gone: then it gives their locks back."""
+        """Wait until the follower notices that the gateways of its copies are gone, and gives back their locks."""
         for lock in self.folder.glob(f"*/{_LOCK_NAME}"):
             descriptor = os.open(lock, os.O_RDWR)
             fcntl.flock(descriptor, fcntl.LOCK_EX)

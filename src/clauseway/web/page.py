@@ -40,7 +40,7 @@ class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):
     Its template is `NAME.html.j2`, in which the context is called by that name. `query` lists what
     an address may say beyond its path, and `form` what a form that is sent to it may. `screen` is
     the entry of the navigation that it stands under, by its path: whoever may see that screen may
-    see the page. So may who sees one of the screens in `also`, under which it stands for them.
+    see the page. Whoever sees a screen in `also` may see it too, and finds it under that screen.
     """
 
     name: str

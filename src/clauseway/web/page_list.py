@@ -31,8 +31,7 @@ class Screen(msgspec.Struct, frozen=True):
 
 # A statement or a ledger of a month, as a file.
 FILES = "/download/{document}/{period}/{form}"
-FILES_SCREENS: Final = ("/finance", *AUDITORS_TOO)
-ENGINEER_SCREENS: Final = ("/engineer",)
+FILES_SCREENS, ENGINEER_SCREEN = ("/finance", *AUDITORS_TOO), "/engineer"
 SCREENS = (
     Screen("/", "Overview"),
     Screen("/engineer", "Engineer"),

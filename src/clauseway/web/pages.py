@@ -34,7 +34,7 @@ from clauseway.web.forms import form_sent, is_foreign
 from clauseway.web.openapi import pages_document
 from clauseway.web.page import Given, WebPage
 from clauseway.web.page_list import (
-    ENGINEER_SCREENS,
+    ENGINEER_SCREEN,
     FILES,
     FILES_SCREENS,
     PAGES,
@@ -203,8 +203,8 @@ class _Pages:
 
     async def monitoring(self, request: Request) -> Response:
         """Send a file for what watches the gateway."""
-        if not _seen_under(request, ENGINEER_SCREENS):
-            return self._not_seen(request, ENGINEER_SCREENS[0])
+        if not _sees(request, ENGINEER_SCREEN):
+            return self._not_seen(request, ENGINEER_SCREEN)
         for file in MONITORING_FILES:
             if file.name == request.path_params["name"]:
                 content = files(monitoring).joinpath(file.name).read_bytes()

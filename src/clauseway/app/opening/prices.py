@@ -51,7 +51,7 @@ SHIPPED = "prices.csv"
 TODO_PRICE = "Add the price to a book of yours and accept that: clauseway basis prices FILE --why …"
 # A price is of a product on a cloud; the other names narrow it.
 _PRICED_BY = ("product", "cloud")
-# Characters of a list of names that are still read.
+# The longest list of names that is shown, in characters.
 _MOST_NAMED = 400
 _SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
 
