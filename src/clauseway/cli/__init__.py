@@ -116,7 +116,7 @@ def run(given: list[str]) -> int:
     except BrokenPipeError as error:
         return _pipe_broke(error)
     except SystemExit as ended:
-        # So typer and rich end a program whose pipe broke, whichever pipe that was.
+        # Typer and rich end a program like this when a pipe breaks, whichever pipe it is.
         if not isinstance(ended.__context__, BrokenPipeError):
             raise
         return _pipe_broke(ended.__context__)
@@ -182,7 +182,7 @@ def _reader_left() -> bool:
 
 @contextmanager
 def _to_a_reader() -> Iterator[None]:
-    """Print an error; the exit code tells it where the reader of the output has left."""
+    """Let an error be printed to a reader that may have left: the exit code says it then."""
     try:
         yield
         sys.stdout.flush()
