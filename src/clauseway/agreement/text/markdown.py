@@ -58,6 +58,10 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     line: int
 
 
+# Blocks alone: emphasis, links and other inline marks change no clause. A parse changes nothing of the parser.
+_PARSER = MarkdownIt("commonmark", {"maxNesting": _NESTING_MAX}).disable("inline")
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """A document. `front` is the YAML between its first two rulers; empty if there is none."""
 
@@ -73,9 +77,7 @@ def take_apart(text: str, mistakes: Mistakes) -> Document:
     front = _FRONT.match(text)
     skipped = front.end() if front else 0
     draft = _Draft(text[skipped:], text.count("\n", 0, skipped) + 1)
-    # Parse blocks alone: emphasis, links and other inline marks change no clause.
-    parser = MarkdownIt("commonmark", {"maxNesting": _NESTING_MAX}).disable("inline")
-    tokens = parser.parse(text[skipped:])
+    tokens = _PARSER.parse(text[skipped:])
     for index, token in enumerate(tokens):
         draft.take(token, tokens[index + 1] if index + 1 < len(tokens) else token)
     check_unread(draft.lines, tokens, draft.read, draft.first_line, mistakes)

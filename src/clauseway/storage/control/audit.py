@@ -131,15 +131,16 @@ def is_open(connection: Connection) -> bool:
     return connection.execute(select(schema.audit_head.c.id)).first() is not None
 
 
-def open_log(connection: Connection) -> None:
-    """Begin the log if there is none: it then starts by adopting the existing rows."""
+def open_log(connection: Connection, *, is_new: bool) -> None:
+    """Begin the log if there is none: it then starts by adopting the existing rows, of which a new
+    database has none."""
     if is_open(connection):
         return
     head = {"id": 1, "sequence": 0, "digest": BEGIN, "checked": 0, "looked_through": 0}
     connection.execute(insert(schema.audit_head).values(**head))
     adopted = [
         (ADOPTED, chained.place, content)
-        for chained in CHAINED
+        for chained in (() if is_new else CHAINED)
         for content in contents(connection, chained)
     ]
     says = f"{len(adopted)} rows stood before the log began" if adopted else "a new home"

@@ -128,8 +128,8 @@ class Control:
             is_ready = is_present(connection) and audit.is_open(connection)
         if not is_ready:
             with self._writer.begin() as connection:
-                bring_up(connection)
-                audit.open_log(connection)
+                is_new = bring_up(connection)
+                audit.open_log(connection, is_new=is_new)
 
     @classmethod
     def open(cls, place: Place) -> "Control":

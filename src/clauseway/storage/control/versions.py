@@ -5,9 +5,10 @@
 A new database is made whole at the present version. Only one of another version needs Alembic.
 """
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, create_mock_engine, inspect, text
 
 from clauseway.storage.control import schema
 from clauseway.values import InvalidInput, Problem
@@ -23,20 +24,39 @@ def is_present(connection: Connection) -> bool:
     return version_of(connection, set(inspect(connection).get_table_names())) == PRESENT
 
 
-def bring_up(connection: Connection) -> None:
-    """Bring a database to the present version, in the connection's transaction.
+def bring_up(connection: Connection) -> bool:
+    """Bring a database to the present version, in the connection's transaction; return whether it
+    was empty.
 
     Raise InvalidInput if the database is of a later version.
     """
     tables = set(inspect(connection).get_table_names())
     if version_of(connection, tables) == PRESENT:
-        return
+        return False
     if tables:
         move(connection, PRESENT)
-        return
-    # Nothing stands here: each table would be looked for.
-    schema.metadata.create_all(connection, checkfirst=False)
+        return False
+    for statement in _creation(connection.dialect.name):
+        connection.exec_driver_sql(statement)
     _stamp(connection)
+    return True
+
+
+@cache
+def _creation(database: str) -> tuple[str, ...]:
+    """Return the statements that create all tables in a database, `sqlite` or `postgresql`.
+
+    To write them takes longer than to execute them: a process that makes many homes writes them once.
+    """
+    statements = list[str]()
+
+    def note(statement: Any, *_: Any) -> None:
+        statements.append(str(statement.compile(dialect=mock.dialect)))
+
+    mock = create_mock_engine(f"{database}://", note)
+    # Nothing stands in that database: each table would be looked for.
+    schema.metadata.create_all(mock, checkfirst=False)
+    return tuple(statements)
 
 
 def version_of(connection: Connection, tables: set[str]) -> str:
