@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Context, Decimal, InvalidOperation
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -99,15 +100,15 @@ class RowContent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _columns(*names: str) -> Callable[[Row[Any]], str]:
-    return lambda row: "/".join(str(row._mapping[name]) for name in names if row._mapping[name])
+    return lambda row: "/".join([str(value) for name in names if (value := getattr(row, name))])
 
 
 def _column(name: str) -> Callable[[Row[Any]], str]:
-    return lambda row: str(row._mapping[name])
+    return lambda row: str(getattr(row, name))
 
 
 def _day(name: str) -> Callable[[Row[Any]], date | None]:
-    return lambda row: _day_of(row._mapping[name])
+    return lambda row: _day_of(getattr(row, name))
 
 
 def _day_of(value: Any) -> date | None:
@@ -336,7 +337,7 @@ def contents(
     query = _raw(chained.table).order_by(*columns)
     if where is not None:
         query = query.where(where)
-    rows = connection.execute(query.execution_options(yield_per=_STREAMED_ROWS))
+    rows = _streamed(connection, query)
     if chained.parts is None:
         for row in rows:
             yield _content(chained, row, ())
@@ -403,9 +404,15 @@ def _parts(
     query = _raw(table).order_by(table.c.entry, table.c.leg)
     if where is not None:
         query = query.join(chained.table, table.c.entry == chained.table.c.sequence).where(where)
-    rows = connection.execute(query.execution_options(yield_per=_STREAMED_ROWS))
-    for key, legs in groupby(rows, lambda row: row.entry):
+    for key, legs in groupby(_streamed(connection, query), attrgetter("entry")):
         yield key, list(legs)
+
+
+def _streamed(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
+    """Read rows while more come: a table of years fills no memory."""
+    result = connection.execute(query.execution_options(yield_per=_STREAMED_ROWS))
+    # To ask the result for each row takes longer than to read it.
+    return chain.from_iterable(result.partitions())
 
 
 def _raw(table: Table) -> Select[Any]:
@@ -453,10 +460,10 @@ def _filled(table: Table, row: Row[Any], volatile: frozenset[str]) -> dict[str, 
     for (name, default, is_decimal), value in zip(_columns_of(table), row, strict=True):
         if not value or name in volatile:
             continue
-        if is_decimal:
-            text = _plain(value)
-        elif isinstance(value, str):
+        if isinstance(value, str) and not is_decimal:
             text = value
+        elif is_decimal:
+            text = _plain(value)
         elif isinstance(value, bytes | memoryview):
             text = bytes(value).hex()
         else:
