@@ -12,12 +12,13 @@ from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web import create_app
-from client_packages import CLIENTS, PYTHON, RUN_S, python_packages
+from client_packages import CLIENTS, PYTHON, python_packages
 from served_pages import serving
 from soak import examples
 
 DOCUMENTS = Path(__file__).parents[2] / "docs/openapi"
 FAMILY = "schemathesis"
+RUN_S = 900.0  # an upper bound for a busy machine: a run takes one or two minutes of its own
 CHECKS = (
     "no_failure_of_ours",
     "status_code_conformance",
@@ -48,7 +49,9 @@ def judge(document: str, url: str, where: Path, *checks: str, headers: tuple[str
         "SCHEMATHESIS_HOOKS": "schemathesis_checks",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    done = subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True, timeout=RUN_S)
+    done = subprocess.run(
+        command, cwd=where, env=environment, capture_output=True, text=True, timeout=RUN_S * examples(1)
+    )
     assert "Test cases:" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0, done.stdout
 

@@ -38,6 +38,8 @@ from porcupine_judge import History, judged, program, read_history
 from postgresql_server import new_database
 from soak import examples
 
+# On a busy machine more is asked at once, and who searches all orders may not end in its minute.
+UNDECIDED_MAX = 3
 PROCESSES, OPERATIONS = 4, 30
 BUDGETS, LIMITS, MONTHS = ("budget-1", "budget-2"), ("limit-1",), 3
 AMOUNT, PER_MINUTE = 1_000, 300
@@ -210,13 +212,17 @@ def _nothing() -> Any:
 
 
 def test_histories_are_linearizable(tmp_path: Path) -> None:
-    unknown = 0
-    for seed in range(examples(1)):
+    unknown = decided = 0
+    for seed in range(examples(1) + UNDECIDED_MAX):
         history = _history(tmp_path, seed, _nothing)
         unknown += sum("output" not in operation for operation in history)
         verdicts = judged(history)
         assert set(verdicts) >= {*BUDGETS, *LIMITS}
-        assert set(verdicts.values()) == {"Ok"}, verdicts
+        assert set(verdicts.values()) <= {"Ok", "Unknown"}, verdicts
+        decided += "Unknown" not in verdicts.values()
+        if decided == examples(1):
+            break
+    assert decided == examples(1), "the judge was not done with most histories in time"
     assert unknown, "nobody was cut off"
 
 
