@@ -56,7 +56,7 @@ def test_a_settled_month_repeats_to_the_byte(client: TestClient) -> None:
     assert "repeats to the byte" in client.get("/auditor/check/2026-04").text
 
 
-@pytest.mark.parametrize(("subject", "said"), [("2031-01", "no statement for 2031-01"), ("soon", "is not a month")])
+@pytest.mark.parametrize(("subject", "said"), [("2031-01", "no statement for January 2031"), ("soon", "is not a month")])
 def test_what_cannot_be_repeated_is_not_found(client: TestClient, subject: str, said: str) -> None:
     answer = client.get(f"/auditor/check/{subject}")
     assert answer.status_code == 404

@@ -48,7 +48,7 @@ def test_what_is_due_ahead_in_a_picture_and_in_words(home: Home) -> None:
 def test_too_little_history_says_why_there_is_none(home: Home, tmp_path: Path) -> None:
     page = forecast_context(home, open_agreement(), KnownAt.recorded_on(date(2026, 7, 2)))
     assert (page.svg, page.sentences) == ("", ())
-    assert "2 full settled months (2026-05, 2026-06)" in page.note
+    assert "2 full settled months (2026-05 and 2026-06)" in page.note
     assert "at least 3 changes from one month to the next" in page.note
     assert "clauseway forecast --growth" in page.note
     assert "no past" in forecast_context(Home(tmp_path).make(), open_agreement(), AUGUST).note

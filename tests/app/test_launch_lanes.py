@@ -16,8 +16,8 @@ LANES = [
     ("codex", "the evidence cannot tell whether Azure was before AWS or OCI", ["AWS", "OCI"]),
     (
         "gpt-oss-20b",
-        "cloudflare, Google Cloud and AWS; ship-first is not about it",
-        ["cloudflare", "Google Cloud", "AWS"],
+        "Cloudflare, Google Cloud and AWS; ship-first is not about it",
+        ["Cloudflare", "Google Cloud", "AWS"],
     ),
 ]
 
@@ -73,5 +73,8 @@ def test_a_launch_on_record_says_where_it_stands() -> None:
     # A row of a listing has no place in the agreement.
     shipped = launches_page(open_agreements([]), NOW)
     assert shipped is not None
+    assert point.by == "on record, source T"
+    by = {point.by for lane in shipped.lanes for point in lane.points if point.listed}
+    assert {"listed by Amazon Bedrock", "listed by Azure"} <= by
     listed = {(point.document, point.line) for lane in shipped.lanes for point in lane.points if point.listed}
     assert listed == {("", 0)}

@@ -80,17 +80,42 @@ READ_ALOUD = ("aria-label", "title", "alt")
 NAMES = "|".join(
     sorted(map(re.escape, open_agreement().catalog.parties | open_agreement().catalog.clouds), reverse=True)
 )
+# Hyphenated words that a reader knows: names that the operator of the night gave, a client's name, and
+# a word of a source's passage. The agreement's own are read from it.
+GIVEN = {
+    *("openai-direct", "azure-openai", "bedrock-mantle", "openai-customer", "microsoft-customer"),
+    *("openai-python", "non-exclusive"),
+}
 # What a person should not have to read, and how it looks.
 RAW = {
     "a party or a cloud by its identifier": rf"(?<![\w.:/-])(?:{NAMES})(?![\w/-]|[.:]\w)",
     "names with signs between them": r"(?<![\w.])[a-z][\w-]*[:/][a-z][\w-]*(?:[:/][\w.-]+)*",
     "an instant as a file writes it": r"\b\d{4}-\d\d-\d\dT\d\d",
     "a day as a file writes it": r"(?<![\w=/-])\d{4}-\d\d-\d\d(?![\w-])",
+    "a month as a file writes it": r"(?<![\w=/-])\d{4}-\d\d(?![\w-])",
+    "a field by its identifier": r"\b(?!req_)[a-z]+_[a-z_]+\b",
     "a fact as a command takes it": r"\w=\d{4}-\d\d-\d\d",
     "a field of a record": r"\bsigned\.\w+",
     "nothing by the name that Python gives it": r"\bNone\b",
     "a brace": r"[{}]",
 }
+
+
+# A word of the language (`data-centre`), a name of the agreement (`managed-agents`), or an identifier of ours.
+HYPHENATED = re.compile(r"(?<![\w.:/-])[a-z]+(?:-[a-z]+)+(?![\w/-])")
+
+
+def words_of_the_agreement() -> set[str]:
+    """The hyphenated words of the agreement's text, and the names that it defines."""
+    opened = open_agreement()
+    agreement, catalog = opened.agreement, opened.catalog
+    written = [
+        *(re.sub(r"```.*?```", "", text, flags=re.DOTALL) for text in opened.documents.values()),
+        *agreement.sources.values(),
+        *(reading.citation.text for reading in agreement.readings.values()),
+    ]
+    options = {option for reading in agreement.readings.values() for option in reading.options}
+    return {*HYPHENATED.findall("\n".join(written)), *catalog.products, *catalog.classes, *catalog.segments, *options}
 
 
 class VisibleText(HTMLParser):
@@ -154,7 +179,10 @@ def read(address: str, form: Mapping[str, str] | None = None) -> str:
 
 
 def raw_in(texts: list[str]) -> Iterator[str]:
+    known = GIVEN | words_of_the_agreement()
     for text in texts:
+        for word in set(HYPHENATED.findall(text)) - known:
+            yield f"an identifier of ours, {word!r}: {text[:200]}"
         for what, looks in RAW.items():
             if found := re.search(looks, text):
                 yield f"{what}, {found[0]!r}: {text[:200]}"

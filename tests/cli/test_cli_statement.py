@@ -123,7 +123,7 @@ def test_the_pdf_is_whole(book: Home) -> None:
     assert found is not None
     reader = pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](found)))
     assert reader.metadata is not None
-    assert reader.metadata.title == "Statement 2026-04"
+    assert reader.metadata.title == "Statement of April 2026"
     assert reader.metadata.creation_date is None
     assert "/StructTreeRoot" in reader.root_object  # tagged, for those who hear it
 

@@ -31,7 +31,7 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce")  # type: ignore[arg-type]
     opened = context.new_page()
     opened.goto(f"{served.url}/engineer")
-    expect(opened.locator("#live-state")).to_have_text("Live.")
+    expect(opened.locator("#live-state")).to_have_text("Live: renewed every two seconds.")
     yield opened
     context.close()
 
@@ -80,7 +80,9 @@ def test_a_tab_that_nobody_sees_asks_for_nothing(page: Page, served: Served) -> 
 
 def test_it_says_when_the_server_is_away(page: Page, served: Served) -> None:
     served.close()
-    expect(page.locator("#live-state")).to_contain_text("Not live: the server does not answer. What is shown is of")
+    expect(page.locator("#live-state")).to_contain_text(
+        "Not renewed at present: the server does not answer. These figures are of"
+    )
 
 
 def test_without_a_script_it_is_as_it_was_made(browser: Browser, served: Served) -> None:

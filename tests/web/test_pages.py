@@ -48,7 +48,7 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]
     opened = context.new_page()
     opened.goto(served.url)
-    expect(opened.locator("#counts-state")).to_have_text("Live.")
+    expect(opened.locator("#counts-state")).to_have_text("Live: counted every second.")
     yield opened
     context.close()
 
@@ -86,9 +86,9 @@ class TestCounts:
 
     def test_a_gateway_that_is_away_is_said_and_comes_back(self, page: Page, served: Served) -> None:
         served.source.down = "the gateway does not answer"
-        expect(page.locator("#counts-state")).to_have_text("Not live: the gateway does not answer.")
+        expect(page.locator("#counts-state")).to_have_text("Not counted at present: the gateway does not answer.")
         served.source.down = ""
-        expect(page.locator("#counts-state")).to_have_text("Live.")
+        expect(page.locator("#counts-state")).to_have_text("Live: counted every second.")
 
     def test_they_stand_in_a_table_without_any_script(self, browser: Browser, served: Served) -> None:
         context = browser.new_context(java_script_enabled=False)
@@ -209,7 +209,7 @@ class TestThePageItself:
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(served.url)
-        expect(page.locator("#counts-state")).to_have_text("Live.")
+        expect(page.locator("#counts-state")).to_have_text("Live: counted every second.")
         assert {url for url in asked if not url.startswith(served.url)} <= {"data:,"}
         assert complaints == []
         page.close()

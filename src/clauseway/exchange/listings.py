@@ -75,6 +75,21 @@ PROVIDERS: Mapping[str, Provider] = {
 _UNKNOWN = Provider(
     "", "no host is on record for this provider: a launch on no cloud", standing=ASSUMED
 )
+# How people write the providers of listings, and a cloud that only listings name. Any other stays as
+# the listing has it.
+NAMES: Mapping[str, str] = {
+    "amazon-bedrock": "Amazon Bedrock",
+    "azure-cognitive-services": "Azure AI Services",
+    "google-vertex": "Google Vertex AI",
+    "cloudflare-workers-ai": "Cloudflare Workers AI",
+    "cloudflare": "Cloudflare",
+    "github-models": "GitHub Models",
+    "github-copilot": "GitHub Copilot",
+    "sap-ai-core": "SAP AI Core",
+    "databricks": "Databricks",
+    "snowflake-cortex": "Snowflake Cortex",
+    "openrouter": "OpenRouter",
+}
 
 _COLUMNS = (
     "provider",

@@ -580,7 +580,7 @@ def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> 
     ]
     months = tuple(_named(period.begin) for period, _ in history)
     if len(pairs) < CHANGES_MIN:
-        named = ", ".join(months) or "none"
+        named = " and ".join(filter(None, (", ".join(months[:-1]), *months[-1:]))) or "none"
         raise InvalidInput(
             Problem(
                 what=f"too little history to draw growth from for {share.term}",

@@ -31,6 +31,11 @@ class Account(msgspec.Struct, frozen=True, order=True, gc=False):
     def __str__(self) -> str:
         return f"{self.party}:{self.kind}:{self.name}:{self.about}"
 
+    @property
+    def in_words(self) -> str:
+        """Return what the account holds, without its parties: `payable: revenue share`."""
+        return f"{self.kind}: {self.name.replace('-', ' ')}"
+
 
 class Posting(msgspec.Struct, frozen=True, gc=False):
     """One leg of an entry: a debit where `amount` is positive, a credit where it is negative."""

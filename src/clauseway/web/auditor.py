@@ -132,7 +132,8 @@ class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Evidence that a product was on a cloud by a day; `cloud` is empty where it was sold directly.
 
     `x` is its place in percent of the lane. `listed`: a listing shows the latest possible day.
-    `evidence` is the name of the fact or of the row of a listing, `seller` who had the product there.
+    `evidence` is the name of the fact or of the row of a listing, `by` says on record by which source,
+    or listed by whom.
     A fact of the agreement's text stands in `document` at `line`.
     """
 
@@ -141,7 +142,7 @@ class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
     cloud: str
     is_first: bool
     listed: bool
-    seller: str
+    by: str
     evidence: str
     why: str
     document: str = ""

@@ -21,12 +21,17 @@ _MONTHS = (
     "November",
     "December",
 )
-# A day or an instant of UTC within a text; no part of a longer identifier (`gpt-5.4-2026-03-05`), and
-# no fact in the form that a command takes (`milestone=2027-01-01`).
+# A flag with its value, which stays as a command takes it; else a day or an instant of UTC, or months
+# (`2026-04, 2026-05 and 2026-06`). No part of a longer identifier (`gpt-5.4-2026-03-05`), and no fact in
+# the form that a command takes (`milestone=2027-01-01`).
 _WRITTEN = re.compile(
-    r"(?<![\w./=-])(?P<day>\d{4}-\d\d-\d\d)"
-    r"(?:T(?P<time>\d\d:\d\d:\d\d)(?:\.\d+)?Z)?(?![\w/-]|\.\w)"
+    r"(?<![\w-])--[a-z-]+[ =][\w:.-]+"
+    r"|(?<![\w./=-])(?:"
+    r"(?P<day>\d{4}-\d\d-\d\d)(?:T(?P<time>\d\d:\d\d:\d\d)(?:\.\d+)?Z)?"
+    r"|(?P<months>\d{4}-\d\d(?:(?:, | and | to )\d{4}-\d\d(?![\w-]))*)"
+    r")(?![\w/-]|\.\w)"
 )
+_MONTH = re.compile(r"(\d{4})-\d\d")
 
 
 def day_in_words(day: date) -> str:
@@ -58,13 +63,25 @@ def month_in_words(period: str) -> str:
 
 
 def dated(text: str) -> str:
-    """Return a text with its days and instants in words: `known at 27 April 2026, 23:59:59 UTC`."""
+    """Return a text with its days, months and instants in words: `known at 27 April 2026, 23:59:59
+    UTC`."""
     return _WRITTEN.sub(_in_words, text)
 
 
 def _in_words(written: re.Match[str]) -> str:
+    if written["months"]:
+        return _MONTH.sub(_month_in_its_row, written["months"])
+    if not written["day"]:
+        return written[0]
     try:
         day = day_in_words(date.fromisoformat(written["day"]))
     except ValueError:
         return written[0]
     return f"{day}, {written['time']} UTC" if written["time"] else day
+
+
+def _month_in_its_row(month: re.Match[str]) -> str:
+    """Return a month in words, without its year where the next one is of the same year."""
+    later = _MONTH.search(month.string, month.end())
+    words = month_in_words(month[0])
+    return words.removesuffix(f" {month[1]}") if later and later[1] == month[1] else words

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 
+import msgspec
+
 from clauseway.agreement.language.terms import Precedence
 from clauseway.app.agreements.launch_audit import AuditRow, EvidenceRow, launch_audit
 from clauseway.app.agreements.passages import document_name, located
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import Order
+from clauseway.exchange.listings import NAMES
 from clauseway.values import Citation, KnownAt
 from clauseway.web.auditor import LaunchesContext, LaunchLane, LaunchPoint, YearMark
 from clauseway.wording.names import Wording, listed
@@ -37,7 +40,7 @@ def launches_page(opened: Opened, known_at: KnownAt) -> LaunchesContext | None:
             break
     else:
         return None
-    audit, words = launch_audit(asked, known_at=str(known_at)), Wording.of([asked])
+    audit, words = launch_audit(asked, known_at=str(known_at)), _wording(asked)
     elsewhere = [row for row in audit.rows if row.order is not Order.NOWHERE_ELSE]
     days = [evidence.day for row in elsewhere for evidence in _evidence([row])]
     begin = min(days, default=date.min).replace(day=1)
@@ -66,6 +69,12 @@ def launches_page(opened: Opened, known_at: KnownAt) -> LaunchesContext | None:
         command="clauseway agreement listings launches",
         citations=clauses,
     )
+
+
+def _wording(asked: OpenAgreement) -> Wording:
+    """Return the agreement's wording, which spells the providers of listings too."""
+    words = Wording.of([asked])
+    return msgspec.structs.replace(words, spelled={**NAMES, **words.spelled})
 
 
 def _ship_first(opened: Opened, asked: OpenAgreement) -> tuple[Citation, ...]:
@@ -123,7 +132,9 @@ def _point(
         cloud=words.name(each.cloud),
         is_first=each.cloud == first,
         listed=each.listed,
-        seller=words.name(each.seller),
+        by=f"listed by {words.name(each.seller)}"
+        if each.listed
+        else f"on record, source {each.seller}",
         evidence=each.evidence,
         why=words.spelt(each.why),
         document=f"{before}{each.document}" if each.document else "",

@@ -22,7 +22,7 @@ from clauseway.web.contexts import (
     StatementSection,
     Total,
 )
-from clauseway.wording.dates import dated, day_in_words
+from clauseway.wording.dates import dated, day_in_words, month_in_words
 
 # Writes a party or a cloud by its identifier.
 Named = Callable[[str], str]
@@ -38,7 +38,7 @@ def statement_context(statement: Statement, named: Named = as_it_is) -> Statemen
     whom = f" for {statement.party}" if statement.party else ""
     return StatementContext(
         period=statement.month,
-        title=f"Statement {statement.month}{whom}",
+        title=f"Statement of {month_in_words(statement.month)}{whom}",
         currency=statement.currency,
         sections=tuple(
             section

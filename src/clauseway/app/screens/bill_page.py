@@ -67,7 +67,7 @@ def _compared(bill: str, compared: Reconciliation, words: Wording) -> BillContex
             *(
                 BillItem(
                     said=f"{line.day} {f'{words.name(line.cloud)} {line.region}'.rstrip()} "
-                    f"{line.product} {item.unit}: {item.status}, {signed(item.difference)} USD",
+                    f"{line.product} {item.unit.replace('_', ' ')}: {item.status}, {signed(item.difference)} USD",
                     quantities=quantities(item),
                     causes=tuple(f"{cause.name}: {cause.detail}" for cause in item.causes),
                     behind=behind(item),

@@ -215,7 +215,7 @@ def round_in_words(value: str) -> str:
 def _balance(words: Wording, account: Account, currency: str, amount: Decimal) -> BalanceShown:
     return BalanceShown(
         party=words.name(account.party),
-        account=f"{account.kind}: {account.name}",
+        account=account.in_words,
         about=words.name(account.about),
         side="debit" if amount > 0 else "credit",
         amount=f"{cents(abs(amount))} {currency}",

@@ -181,7 +181,7 @@ def _unit(unit: tracing.PricedUnit) -> TracedUnit:
 
 def _account(account: Account, named: Named) -> str:
     about = f", with {named(account.about)}" if account.about else ""
-    return f"{named(account.party)}, {account.kind}: {account.name.replace('-', ' ')}{about}"
+    return f"{named(account.party)}, {account.in_words}{about}"
 
 
 def _request(request: tracing.TracedRequest, named: Named) -> RequestShown:

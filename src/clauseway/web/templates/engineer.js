@@ -14,9 +14,9 @@
       // Without the request that was searched for, which nothing changes any more.
       renewing.renew(await renewing.fetched(location.pathname));
       since = new Date().toISOString().slice(11, 19);
-      say("Live.");
+      say("Live: renewed every two seconds.");
     } catch (error) {
-      say(`Not live: ${error.message}.${since ? ` What is shown is of ${since} UTC.` : ""}`);
+      say(`Not renewed at present: ${error.message}.${since ? ` These figures are of ${since} UTC.` : ""}`);
     }
     clearTimeout(waiting);
     if (!document.hidden) waiting = setTimeout(poll, every);

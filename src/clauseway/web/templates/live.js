@@ -49,10 +49,10 @@
       if (!answer.ok) throw new Error(counts.error.message);
       show(counts);
       if (counts.edition !== main.dataset.edition) await renew(counts.edition);
-      state.textContent = "Live.";
+      state.textContent = "Live: counted every second.";
     } catch (error) {
       // What the server says is a sentence of its own.
-      state.textContent = `Not live: ${error.message.replace(/\.$/, "")}.`;
+      state.textContent = `Not counted at present: ${error.message.replace(/\.$/, "")}.`;
     }
     setTimeout(poll, 1000);
   };
