@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from clauseway.gateway.wire.batch_files import read_line
 from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.needs import PLAIN
-from clauseway.gateway.wire.operations import OPERATIONS, Destination
+from clauseway.gateway.wire.operations import OPERATIONS
 from clauseway.gateway.wire.requests import Decode, decode_chat, decode_plain, decode_responses
+from clauseway.gateway.wire.splice import Destination
 
 JSON = b"application/json"
 CHAT, RESPONSES, PLAIN_JSON = decode_chat, decode_responses, decode_plain

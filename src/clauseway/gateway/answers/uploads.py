@@ -23,7 +23,6 @@ from clauseway.gateway.request.selection import (
     MadeElsewhere,
     Selector,
     check_not_stored,
-    named_in,
     not_made_here,
 )
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, SkippedDeployment
@@ -39,9 +38,12 @@ from clauseway.gateway.wire.batch_files import (
     spans,
 )
 from clauseway.gateway.wire.errors import MALFORMED_BODY, UNSUPPORTED
+from clauseway.gateway.wire.escapes import text_bytes
+from clauseway.gateway.wire.identifiers import files_in, identifiers_in_lines
 from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.needs import Needs
 from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
+from clauseway.gateway.wire.requests import BodyContents
 
 _BATCH = BITS[Capability.BATCH]
 _NEEDED = ("files.create", "batches.create")
@@ -110,7 +112,7 @@ class BatchUpload:
             return reading, await between_requests(reading.work(), is_over)
         except MadeElsewhere as unknown:
             # All that the file names is asked for at once, and the file is read again.
-            await self._selector.look_up([unknown.identifier, *named_in(body)])
+            await self._selector.look_up([unknown.identifier, *identifiers_in_lines(body)])
         reading = _Reading(self._upload, body, self._select, self._scale)
         try:
             return reading, await between_requests(reading.work(), is_over)
@@ -119,10 +121,11 @@ class BatchUpload:
 
     def _select(self, line: BatchLine, needs: Needs) -> CandidateSelection:
         """Select for a line as if it had come by itself. Raises Refused."""
-        operation, model = BY_NAME[line.operation], line.properties.model or ""
-        return self._selector.by_model(
-            operation, model, line.properties, line.body, needs
-        ).selection
+        properties, body = line.properties, line.body
+        named_ids = (*properties.named_ids, *files_in(body))
+        contents = BodyContents(properties, needs, text_bytes(body), named_ids)
+        operation = BY_NAME[line.operation]
+        return self._selector.by_model(operation, properties.model or "", contents).selection
 
     def _scale(self, target: CallTarget) -> RateScale:
         return batch_scale(target, self._customer.buyer, self._event_ns)

@@ -49,7 +49,6 @@ from clauseway.gateway.wire.errors import (
 )
 from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
-from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.not_offered import reason_against
 from clauseway.gateway.wire.operations import (
     READY,
@@ -61,7 +60,13 @@ from clauseway.gateway.wire.operations import (
     for_values,
     request_line_of,
 )
-from clauseway.gateway.wire.requests import NOTHING_ASKED, RequestProperties
+from clauseway.gateway.wire.requests import (
+    NO_CONTENTS,
+    NOTHING_ASKED,
+    BodyContents,
+    read_body,
+    read_upload,
+)
 from clauseway.gateway.wire.stateful_resources import EMPTY_LIST
 
 _JSON: Final = b"application/json"
@@ -268,9 +273,9 @@ class Router:
             )
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        operation, properties, needs = _read_body(
-            request_line.operation, body, incoming.content_type
-        )
+        contents = _contents_of(request_line.operation, body, incoming.content_type)
+        operation = for_values(request_line.operation, contents.needs)
+        properties = contents.properties
         # candidates
         shared = self._shared
         event_ns = shared.clock()
@@ -279,7 +284,7 @@ class Router:
         unknown = ""
         if operation.routed:
             self._model = request_line.model or properties.model or ""
-            select = partial(selector.by_model, operation, self._model, properties, body, needs)
+            select = partial(selector.by_model, operation, self._model, contents)
         else:
             select = partial(selector.by_resource, request_line, properties)
         if isinstance(properties, Upload) and properties.for_batches:
@@ -294,15 +299,16 @@ class Router:
                 selection, named_resource, model = _NOT_SELECTED._replace(model=self._model or "")
         # lifecycle
         request = UnderstoodRequest(
-            operation,
-            _call_of(request_line, operation, incoming.content_type, body),
-            properties,
-            body,
-            incoming.content_type,
-            b"".join(incoming.forwarded),
-            model,
-            _hedge_s(incoming.hedge) if incoming.hedge else 0.0,
-            needs,
+            operation=operation,
+            call=_call_of(request_line, operation, incoming.content_type, body),
+            properties=properties,
+            body=body,
+            content_type=incoming.content_type,
+            forwarded=b"".join(incoming.forwarded),
+            model=model,
+            hedge_s=_hedge_s(incoming.hedge) if incoming.hedge else 0.0,
+            needs=contents.needs,
+            text_bytes=contents.text_bytes,
         )
         if named_resource is None and operation.state is State.NONE and not unknown:
             return Lifecycle(client, shared, customer, selection, request, event_ns)
@@ -405,19 +411,15 @@ def _request_line_of(incoming: Incoming) -> RequestLine:
     return request_line
 
 
-def _read_body(
-    operation: Operation, body: bytes, content_type: bytes
-) -> tuple[Operation, RequestProperties, Needs]:
-    """Return the operation that path and body ask for, the body's properties, and the needs that a
-    deployment has to meet. Raises Refused."""
+def _contents_of(operation: Operation, body: bytes, content_type: bytes) -> BodyContents:
+    """Return the contents of a body. Raises Refused."""
     if operation.decode is None:
-        return operation, NOTHING_ASKED, PLAIN
+        return NO_CONTENTS
+    read = read_body if operation.routed else read_upload
     try:
-        properties = operation.decode(body, content_type)
-        needs = properties.needs(body)
+        return read(operation.decode, body, content_type)
     except BadBody as error:
         raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None
-    return operation if needs is PLAIN else for_values(operation, needs), properties, needs
 
 
 def _call_of(

@@ -171,10 +171,9 @@ class Attempt(Receiver):
             ruling,
         )
         target.health.attempted(shared.wheel.now_s, owner.customer.buyer.organisation)
-        owner.set_deadline(self)
         # The cloud may just have closed a kept connection; the request is then sent again. A
         # request that must not be repeated is sent on a fresh connection.
-        upstream = target.endpoint.take() if request.is_repeatable else None
+        upstream = target.endpoint.take() if request.operation.is_repeatable else None
         if upstream is not None:
             self._send(upstream)
         else:

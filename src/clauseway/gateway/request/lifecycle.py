@@ -427,6 +427,7 @@ class Lifecycle(AttemptOwner):
             self._hedge = attempt
         else:
             self._attempt = attempt
+        self.set_deadline(attempt)
         attempt.begin()
         return True
 

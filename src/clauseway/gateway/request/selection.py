@@ -5,7 +5,6 @@ Raises `Refused` where there is none, with the clause, the missing capability or
 nobody knows.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn
 
@@ -17,22 +16,20 @@ from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Dep
 from clauseway.gateway.routing.routing_tables import Customer, header_line
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Batching
-from clauseway.gateway.wire.escapes import text_bytes
-from clauseway.gateway.wire.needs import PLAIN, Needs
+from clauseway.gateway.wire.needs import Needs
 from clauseway.gateway.wire.operations import BY_NAME, Operation, RequestLine
-from clauseway.gateway.wire.requests import ChatRequest, RequestProperties, ResponsesRequest
+from clauseway.gateway.wire.requests import (
+    BodyContents,
+    ChatRequest,
+    RequestProperties,
+    ResponsesRequest,
+)
 
 _NO_MODEL: Final = "The request names no model. GET /v1/models lists those that are served here."
 _NO_INPUT_FILE: Final = (
     "The request names no file. Upload one with purpose batch and name it as input_file_id."
 )
-_FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
-_FILE_IDS: Final = re.compile(rb'"file_ids"\s*:\s*\[([^\]]*)\]')
-_PREVIOUS: Final = re.compile(rb'"previous_response_id"\s*:\s*"([^"]{1,200})"')
 _RETRY_IN_1_S: Final = b"retry-after: 1\r\n"
-_QUOTED: Final = re.compile(rb'"([^"]{1,200})"')
-# Letters, digits, _ and - as JSON \u escapes, so that an escaped file id is found too.
-_ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])")
 
 
 class Selected(NamedTuple):
@@ -93,24 +90,14 @@ class Selector:
 
     # -- by model
 
-    def by_model(
-        self,
-        operation: Operation,
-        model: str,
-        properties: RequestProperties,
-        body: bytes,
-        needs: Needs,
-    ) -> Selected:
+    def by_model(self, operation: Operation, model: str, contents: BodyContents) -> Selected:
         """Select the deployments that may serve the model; if the body names a resource, those
         where the resource lies. Raise Refused, or MadeElsewhere."""
         shared, customer = self._shared, self._customer
         tables, now_s = shared.tables, shared.wheel.now_s
         choice = self._choice(model)
         cloud = self.cloud()
-        named_ids = properties.named_ids
-        # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
-        if needs is not PLAIN or operation.name != "chat":
-            named_ids = (*named_ids, *_files_in(body))
+        properties, needs, named_ids = contents.properties, contents.needs, contents.named_ids
         if properties.named_ids:
             self._check_continued(properties)
         named_resource = self._named_resource(named_ids) if named_ids else None
@@ -120,7 +107,7 @@ class Selector:
             cloud,
             named_resource.deployment if named_resource is not None else "",
             needs=needs,
-            body_bytes=text_bytes(body),
+            body_bytes=contents.text_bytes,
             now_s=now_s,
             cached_at=tables.cached_at(customer, model, needs.cache_key, now_s)
             if needs.cache_key
@@ -404,12 +391,6 @@ def objects_unknown() -> Refused:
     return Refused(errors.OBJECTS_UNKNOWN, message, headers=_RETRY_IN_1_S)
 
 
-def named_in(body: bytes) -> list[str]:
-    """Return the identifiers that the lines of a file name: of earlier responses and of files."""
-    previous = [name.decode("utf-8", "replace") for name in _PREVIOUS.findall(body)]
-    return [*previous, *_files_in(body)]
-
-
 def check_not_stored(properties: RequestProperties) -> None:
     """Raise Refused if an answer of a batch is to be stored: the gateway would not learn its
     identifier, so the answer could be neither read nor deleted here. A request for a response that
@@ -436,19 +417,3 @@ def refuse_model(model: str, retired: str = "") -> NoReturn:
         raise Refused(errors.MISSING_MODEL, _NO_MODEL, param="model")
     message = f"The model {model!r} does not exist here. GET /v1/models lists those that do."
     raise Refused(errors.UNKNOWN_MODEL, message, param="model")
-
-
-def _files_in(body: bytes) -> list[str]:
-    """Return the files that a body names."""
-    if b"\\u00" in body:
-        body = _ESCAPED.sub(_unescaped, body)
-    if b'"file_id' not in body:
-        return []
-    named = _FILE_ID.findall(body)
-    for several in _FILE_IDS.findall(body):
-        named += _QUOTED.findall(several)
-    return [name.decode("utf-8", "replace") for name in named]
-
-
-def _unescaped(escape: re.Match[bytes]) -> bytes:
-    return bytes((int(escape[1], 16),))

@@ -5,7 +5,8 @@ than routing and metering need.
     requests          what is read of bodies; message_requests: of Anthropic's
     needs             what a request needs; multipart: forms
     members           names that may stand once; splice: the only changes made to a client's body
-    escapes           letters that are written as their numbers
+    escapes           letters that are written as their numbers; identifiers: of resources, that
+                      bodies name
     batch_files       a batch's file, line by line
     web_socket_turns  the messages of a WebSocket on `/v1/responses`
     whole_answers     what counts as an answer; stateful_resources: those that an answer says

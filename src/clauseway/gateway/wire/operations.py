@@ -32,7 +32,6 @@ from clauseway.gateway.clouds.reports import (
 )
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
-from clauseway.gateway.wire.escapes import text_bytes
 from clauseway.gateway.wire.event_streams import (
     Stream,
     chat_stream,
@@ -43,7 +42,6 @@ from clauseway.gateway.wire.event_streams import (
 )
 from clauseway.gateway.wire.message_errors import in_message_shape
 from clauseway.gateway.wire.message_requests import decode_messages
-from clauseway.gateway.wire.multipart import with_field
 from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.requests import (
     Decode,
@@ -57,9 +55,16 @@ from clauseway.gateway.wire.requests import (
     decode_responses,
     decode_sound,
     decode_variation,
-    is_json,
 )
-from clauseway.gateway.wire.splice import asking_usage, with_model
+from clauseway.gateway.wire.splice import (
+    Destination,
+    Splice,
+    chat_body,
+    edited_body,
+    form_body,
+    json_body,
+    same_body,
+)
 from clauseway.gateway.wire.whole_answers import IS_ANSWER, IsAnswer
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
@@ -79,31 +84,19 @@ class State(Enum):
     LISTS = 3
 
 
-class Destination(NamedTuple):
-    """The deployment that a body is spliced for: the model's name there, whether its streams
-    may be asked for usage, or come in AWS's frames, and the names of our account there."""
-
-    model: str
-    quoted_model: bytes
-    takes_usage_option: bool
-    framed: bool = False
-    account_names: tuple[str, ...] = ()
-
-
 ShapeError = Callable[[int, bytes], bytes]
-Splice = Callable[[RequestProperties, bytes, bytes, Destination], bytes]
 
 
 class Operation(NamedTuple):
     """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands: first
     that of the resource, then that of a part of the resource.
 
-    `decode` is None where the body does not name a model. `splice(asked, body, content type,
-    destination)` returns the body as it is sent to a deployment. `is_answer` tells an answer from a
-    body that only has an answer's status. `costs_nothing`: the operation itself uses nothing, so
-    only the work that it starts is reserved. `depends_on` are operations that a deployment needs
-    besides. `shape_error(status, body)` writes an error as its clients read it; None: in OpenAI's
-    shape.
+    `decode` is None where the body does not name a model. `is_answer` tells an answer from a body
+    that only has an answer's status. `costs_nothing`: the operation itself uses nothing, so only
+    the work that it starts is reserved. `is_repeatable`: nothing stands twice at the cloud if the
+    same request is sent twice (RFC 9110, 9.2.2); an answer of a model, even a stored one, costs at
+    most its tokens. `depends_on` are operations that a deployment needs besides.
+    `shape_error(status, body)` writes an error as its clients read it; None: in OpenAI's shape.
     """
 
     name: str
@@ -118,6 +111,7 @@ class Operation(NamedTuple):
     state: State
     bytes_per_token: int
     costs_nothing: bool
+    is_repeatable: bool
     depends_on: tuple[str, ...] = ()
     shape_error: ShapeError | None = None
 
@@ -151,12 +145,6 @@ class Operation(NamedTuple):
     def deletes(self) -> bool:
         """Return whether the resource is gone afterwards: a part of one is not the resource."""
         return self.method == _DELETE and self.path.count(b"%b") == 1
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Return whether nothing stands twice at the cloud if the same request is sent twice
-        (RFC 9110, 9.2.2). An answer of a model, even a stored one, costs at most its tokens."""
-        return self.state is State.NONE or self.name not in _MAKES_WHAT_LASTS
 
     @property
     def tells_end(self) -> bool:
@@ -206,7 +194,8 @@ class RequestLine(NamedTuple):
 class UnderstoodRequest(msgspec.Struct, frozen=True, gc=False):
     """A request that was understood. `forwarded` are the header lines that a cloud may hear of the
     client's head; `hedge_s` is after what time a second deployment shall be asked as well, 0 never;
-    `needs` are what its values ask for."""
+    `needs` are what its values ask for; `text_bytes` is how many bytes the text of its body can
+    have."""
 
     operation: Operation
     call: Call
@@ -217,56 +206,7 @@ class UnderstoodRequest(msgspec.Struct, frozen=True, gc=False):
     model: str
     hedge_s: float = 0.0
     needs: Needs = PLAIN
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Return whether nothing stands twice at the cloud if it is sent twice: a response adds its
-        items to the conversation that it continues."""
-        return self.operation.is_repeatable and not self.needs.bits & _CONVERSATIONS
-
-    @property
-    def text_bytes(self) -> int:
-        """The bytes that the text of its body can have."""
-        return text_bytes(self.body)
-
-
-def _chat_body(
-    properties: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
-) -> bytes:
-    if properties.model != destination.model:
-        body = with_model(body, properties.model or "", destination.model, destination.quoted_model)
-    if properties.streamed and not properties.wants_usage and destination.takes_usage_option:
-        body = asking_usage(body)
-    return body
-
-
-def _json_body(
-    properties: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
-) -> bytes:
-    if properties.model != destination.model:
-        body = with_model(body, properties.model or "", destination.model, destination.quoted_model)
-    return body
-
-
-def _form_body(
-    properties: RequestProperties, body: bytes, content_type: bytes, destination: Destination
-) -> bytes:
-    if properties.model != destination.model:
-        body = with_field(body, content_type, "model", destination.model.encode())
-    return body
-
-
-def _edited_body(
-    properties: RequestProperties, body: bytes, content_type: bytes, destination: Destination
-) -> bytes:
-    splice = _json_body if is_json(content_type) else _form_body
-    return splice(properties, body, content_type, destination)
-
-
-def _same_body(
-    _asked: RequestProperties, body: bytes, _content_type: bytes, _destination: Destination
-) -> bytes:
-    return body
+    text_bytes: int = 0
 
 
 def _file_body(
@@ -294,7 +234,7 @@ def _bodyless(name: str, method: bytes, path: bytes, state: State = State.NAMES)
         method,
         path,
         None,
-        _same_body,
+        same_body,
         units_in,
         stream=stored_response_stream,
         state=state,
@@ -330,6 +270,7 @@ def _operation(
         state=state,
         bytes_per_token=bytes_per_token,
         costs_nothing=costs_nothing,
+        is_repeatable=name not in _MAKES_WHAT_LASTS,
         shape_error=shape_error,
     )
 
@@ -340,7 +281,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/chat/completions",
         decode_chat,
-        _chat_body,
+        chat_body,
         chat_units_in,
         stream=chat_stream,
     ),
@@ -349,7 +290,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/responses",
         decode_responses,
-        _json_body,
+        json_body,
         responses_units_in,
         state=State.ISSUES,
     ),
@@ -357,13 +298,13 @@ OPERATIONS: tuple[Operation, ...] = (
     _bodyless("responses.delete", _DELETE, b"/responses/%b"),
     _bodyless("responses.cancel", _POST, b"/responses/%b/cancel"),
     _bodyless("responses.input_items", _GET, b"/responses/%b/input_items"),
-    _operation("embeddings", _POST, b"/embeddings", decode_plain, _json_body, embeddings_units_in),
+    _operation("embeddings", _POST, b"/embeddings", decode_plain, json_body, embeddings_units_in),
     _operation(
         "images.generations",
         _POST,
         b"/images/generations",
         decode_drawing,
-        _json_body,
+        json_body,
         images_units_in,
         bytes_per_token=_IMAGE_BYTES,
     ),
@@ -372,7 +313,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/images/edits",
         decode_edit,
-        _edited_body,
+        edited_body,
         images_units_in,
         bytes_per_token=_IMAGE_BYTES,
     ),
@@ -381,7 +322,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/images/variations",
         decode_variation,
-        _form_body,
+        form_body,
         images_units_in,
         bytes_per_token=_IMAGE_BYTES,
     ),
@@ -390,7 +331,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/audio/speech",
         decode_plain,
-        _json_body,
+        json_body,
         speech_units_in,
         bytes_per_token=_AUDIO_BYTES,
     ),
@@ -399,7 +340,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/audio/transcriptions",
         decode_sound,
-        _form_body,
+        form_body,
         audio_units_in,
         bytes_per_token=_AUDIO_BYTES,
     ),
@@ -408,7 +349,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/audio/translations",
         decode_sound,
-        _form_body,
+        form_body,
         audio_units_in,
         bytes_per_token=_AUDIO_BYTES,
     ),
@@ -417,7 +358,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/moderations",
         decode_moderation,
-        _json_body,
+        json_body,
         no_units_in,
         costs_nothing=True,
     ),
@@ -440,7 +381,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/batches",
         decode_batching,
-        _same_body,
+        same_body,
         no_units_in,
         state=State.ISSUES,
         costs_nothing=True,
@@ -453,7 +394,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/responses/input_tokens",
         decode_responses,
-        _json_body,
+        json_body,
         no_units_in,
         costs_nothing=True,
     ),
@@ -462,7 +403,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/responses/compact",
         decode_responses,
-        _json_body,
+        json_body,
         responses_units_in,
     ),
     # Conversations lie on one account like files: no model is named, and nothing is used until a
@@ -480,7 +421,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/completions",
         decode_completion,
-        _chat_body,
+        chat_body,
         chat_units_in,
         stream=chat_stream,
     ),
@@ -495,7 +436,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/messages",
         decode_messages,
-        _json_body,
+        json_body,
         messages_units_in,
         stream=message_stream,
         shape_error=in_message_shape,
@@ -505,7 +446,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _POST,
         b"/messages/count_tokens",
         decode_messages,
-        _json_body,
+        json_body,
         no_units_in,
         costs_nothing=True,
         shape_error=in_message_shape,
@@ -563,7 +504,13 @@ _AZURE_ONLY: Final = frozenset({b"api-version"})
 
 def for_values(operation: Operation, needs: Needs) -> Operation:
     """Return the operation that a request's values make of the one that its path names."""
-    return _STORED_CHAT if needs.bits & _STORED and operation is _CHAT else operation
+    if needs.bits & _STORED and operation is _CHAT:
+        return _STORED_CHAT
+    # A response adds its items to the conversation that it continues; sent again, it adds them
+    # again.
+    if needs.bits & _CONVERSATIONS:
+        return operation._replace(is_repeatable=False)
+    return operation
 
 
 class UnknownPath(Exception):

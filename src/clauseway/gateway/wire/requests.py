@@ -7,11 +7,13 @@ for its plain fields.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Protocol, cast
+from typing import Annotated, NamedTuple, Protocol, cast
 
 import msgspec
 
 from clauseway.catalog import BITS, Capability
+from clauseway.gateway.wire.escapes import text_bytes
+from clauseway.gateway.wire.identifiers import files_in
 from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
 from clauseway.gateway.wire.multipart import BadForm, fields_of
 from clauseway.gateway.wire.needs import (
@@ -328,6 +330,40 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
 
 NOTHING_ASKED = PlainRequest()
 Decode = Callable[[bytes, bytes], RequestProperties]
+
+
+class BodyContents(NamedTuple):
+    """The contents of a body, read once: nobody behind the router searches its bytes again.
+
+    `needs`: what a deployment has to meet. `text_bytes`: how many bytes its text can have.
+    `named_ids`: the resources that it names, files in its messages and tools included.
+    """
+
+    properties: RequestProperties
+    needs: Needs = PLAIN
+    text_bytes: int = 0
+    named_ids: tuple[str, ...] = ()
+
+
+NO_CONTENTS = BodyContents(NOTHING_ASKED)
+
+
+def read_body(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
+    """Read the body of a request that goes where its model is served. Raises BadBody."""
+    properties = decode(body, content_type)
+    needs = properties.needs(body)
+    named_ids = properties.named_ids
+    # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
+    if needs is not PLAIN or not isinstance(properties, ChatRequest):
+        named_ids = (*named_ids, *files_in(body))
+    return BodyContents(properties, needs, text_bytes(body), named_ids)
+
+
+def read_upload(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
+    """Read the body of a request that goes by no model, such as a file of any size: its bytes are
+    not searched. Raises BadBody."""
+    properties = decode(body, content_type)
+    return BodyContents(properties, properties.needs(body), len(body), properties.named_ids)
 
 
 # Members that hold an object of which members are read as the body is: where they are, and what is

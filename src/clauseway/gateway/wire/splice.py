@@ -1,6 +1,6 @@
 """The only changes ever made to a client's body: the model's name, and the option that makes a
 stream report usage. (The lines of a batch's file are bodies in lines; each is spliced as a body, in
-its place.)
+its place.) An operation names the function that splices its bodies for a deployment (`Splice`).
 
 Both are spliced as bytes; everything else stays as the client wrote it. Without a tokenizer, and
 still exact:
@@ -18,18 +18,75 @@ escapes), or where `stream_options` is there already without asking for usage, t
 top level are walked through to the place of the value.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import msgspec
 
 from clauseway.gateway.wire.escapes import may_have_escapes
 from clauseway.gateway.wire.members import place_of
+from clauseway.gateway.wire.multipart import with_field
+from clauseway.gateway.wire.requests import RequestProperties, is_json
 from clauseway.values import NOT_JSON
 
 _KEY: Final = b'"model"'
 _OPTIONS: Final = b'"stream_options"'
 _ASK_USAGE: Final = b'"stream_options":{"include_usage":true}'
 _OPENING_BYTES: Final = 16  # an object that opens with its model has the key within these
+
+
+class Destination(NamedTuple):
+    """The deployment that a body is spliced for: the model's name there, whether its streams
+    may be asked for usage, or come in AWS's frames, and the names of our account there."""
+
+    model: str
+    quoted_model: bytes
+    takes_usage_option: bool
+    framed: bool = False
+    account_names: tuple[str, ...] = ()
+
+
+# (properties, body, content type, destination) → the body as it is sent to the deployment.
+Splice = Callable[[RequestProperties, bytes, bytes, Destination], bytes]
+
+
+def chat_body(
+    properties: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
+) -> bytes:
+    if properties.model != destination.model:
+        body = with_model(body, properties.model or "", destination.model, destination.quoted_model)
+    if properties.streamed and not properties.wants_usage and destination.takes_usage_option:
+        body = asking_usage(body)
+    return body
+
+
+def json_body(
+    properties: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
+) -> bytes:
+    if properties.model != destination.model:
+        body = with_model(body, properties.model or "", destination.model, destination.quoted_model)
+    return body
+
+
+def form_body(
+    properties: RequestProperties, body: bytes, content_type: bytes, destination: Destination
+) -> bytes:
+    if properties.model != destination.model:
+        body = with_field(body, content_type, "model", destination.model.encode())
+    return body
+
+
+def edited_body(
+    properties: RequestProperties, body: bytes, content_type: bytes, destination: Destination
+) -> bytes:
+    splice = json_body if is_json(content_type) else form_body
+    return splice(properties, body, content_type, destination)
+
+
+def same_body(
+    _properties: RequestProperties, body: bytes, _content_type: bytes, _destination: Destination
+) -> bytes:
+    return body
 
 
 class _Model(msgspec.Struct, gc=False):
