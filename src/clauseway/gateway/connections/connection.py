@@ -1,16 +1,16 @@
 """One connection of a client: HTTP/1.1 in, one request at a time, answers in the order of the
 requests.
 
-The parser calls back for each part of a request; a request that is complete while another is being
-answered waits in line, and reading stops when enough has come ahead. What a request asks for is the
-router's to say.
+The parser calls back for each part of a request. A request that arrives while another is being
+answered waits in line, and reading pauses once too much waits. The router decides what each request
+means.
 
-A body is kept only where the head before it is good for something: a known key and something that
-it may ask for. A wish for another protocol (`Upgrade`) is skipped, but for a WebSocket on
-`/v1/responses`: the request is answered in this one (RFC 9110, 7.8).
+The body is kept only if the router accepts the head: a known key, and a path that this key may use.
+`Upgrade` is ignored (RFC 9110, 7.8), except for a WebSocket on `/v1/responses`.
 
-A client that closes its sending half after whole requests gets its answers. From here that looks
-like a client that left, so the first bytes of the answer go out at once: who has left rejects them.
+A client that closes its sending half after whole requests gets its answers. It cannot be told from
+a client that left, so the first bytes of the answer are sent at once: a client that left resets the
+connection.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ _UPGRADE: Final = 10
 _HOST: Final = 11
 _WEB_SOCKET_KEY: Final = 13
 _OTHER_API_KEY: Final = 12  # as Anthropic's clients name it; some of them send both
-# The client's headers that are read here, and those that clouds receive. All others (cookies,
+# The headers that the gateway reads, and those that it passes on to clouds. All others (cookies,
 # credentials, proxies' notes) are dropped, except those that a setting names.
 _ACTIONS: Final = {
     b"authorization": _AUTHORIZATION,
@@ -89,38 +89,39 @@ class Actions(dict[bytes, int]):
         return action
 
 
-# Consecutive bytes that may come without a byte of a request's body: chunk extensions, trailers.
+# The most bytes in a row without a byte of the body: chunk extensions, trailers.
 _BARREN_BYTES_MAX: Final = 64 << 10
-# The bytes with which every answer begins go out one by one, to learn whether a client that sends
-# nothing more is still there; leading zeros of a chunk's size where the answer has begun.
+# Probes whether a client that sends nothing more is still there: the first bytes of the answer, one
+# by one; once a stream has begun, leading zeros of the next chunk's size.
 _BEGINNING: Final = b"HTTP/1.1 "
 _PROBE_S: Final = 0.1  # a round trip at least; each further probe doubles it
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-# A body that says it is as short is not counted among bytes in flight: the limits of connections
-# bound what all of these have together, to a few MB.
+# A body of at most this length is not counted among the bytes in flight: the limits of connections
+# keep all such bodies together within a few MB.
 _UNCOUNTED_BYTES_MAX: Final = 4 << 10
-# Of a body that nobody wants so much is read and dropped, and the connection can be used again;
-# more is turned away.
+# The body of a refused head is read and dropped up to this length, and the connection can be used
+# again; a longer one is refused and the connection closed.
 _DROPPED_BYTES_MAX: Final = 64 << 10
-# Connections beyond a limit of which so many wait for what they ask; more are closed at once.
+# How many connections beyond a limit may wait for the answer that refuses them; further ones are
+# closed at once.
 _TURNED_AWAY_MAX: Final = 1000
-# A connection beyond a limit of connections may still ask for these: a probe that hears a refusal
-# would take the whole gateway out of service.
+# A connection beyond a limit of connections may still ask for these: a load balancer whose probe is
+# refused would take the whole gateway out of service.
 _HEALTH: Final = (b"/readyz", b"/healthz")
-# In the place of the parser of a connection that is lost: they know each other, and nobody collects
-# such a ring soon.
+# Replaces the parser of a lost connection: the two refer to each other, and only the garbage
+# collector would free them.
 _NO_PARSER: Final = httptools.HttpRequestParser(object())
 
 
 class ClientConnection(asyncio.Protocol):
-    """See the module. `head_lines` and `chunked` are what the present request asks of its answer's
-    framing."""
+    """One connection, as the module describes it. `head_lines` and `chunked` tell how the answer to
+    the present request is framed."""
 
     def __init__(self, shared: Shared, actions: Actions) -> None:
         self._shared = shared
         self._actions = actions
-        # It knows the connection, so it is created when the connection is made: a handshake may
-        # fail before.
+        # Created in `connection_made`: it refers to this connection, whose TLS handshake may still
+        # fail.
         self._parser = _NO_PARSER
         self._router = Router(shared)
         self._transport: asyncio.Transport | None = None
@@ -136,10 +137,10 @@ class ClientConnection(asyncio.Protocol):
         self._sent_ahead = 0  # bytes of the next answer that went out as probes
         self._probes = 0
         self._paused = False
-        self._stuck = False  # more is to be sent than the client reads
-        self._unsent = -1  # how much, when it was looked at last
-        self._address = ""  # as it is counted
-        self._excess: Refused | None = None  # it is beyond a limit of connections, and hears so
+        self._stuck = False  # the client reads its answers too slowly
+        self._unsent = -1  # the bytes that it had not read at the last check
+        self._address = ""  # by which connections are counted
+        self._excess: Refused | None = None  # the refusal, if the connection is beyond a limit
         self._refused = False
         self._closing = False
         self._authorities_replaced = shared.authorities_replaced
@@ -161,7 +162,7 @@ class ClientConnection(asyncio.Protocol):
         if self._excess is not None:
             self._begin_in_excess(self._excess)
         elif self._authorities_replaced != shared.authorities_replaced:
-            # Its handshake was begun with an authority that was replaced before the end.
+            # The authority that this handshake began with was replaced before its end.
             self._refused = True
             self._transport.abort()
         elif shared.draining:
@@ -170,7 +171,8 @@ class ClientConnection(asyncio.Protocol):
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
 
     def _begin_in_excess(self, excess: Refused) -> None:
-        """Wait for a moment for what it asks for: the answer is read only then."""
+        """Wait briefly for the request of a connection beyond a limit: clients read an answer only
+        after they have sent a request."""
         shared, transport = self._shared, self._transport
         shared.in_flight.turned_away += 1
         if shared.in_flight.turned_away > _TURNED_AWAY_MAX and transport is not None:
@@ -191,7 +193,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             self._parse(data)
         except httptools.HttpParserCallbackError as error:
-            # Ours, not the client's: only this connection is given up.
+            # A fault of the gateway, not of the client: it costs this connection alone.
             self._shared.report_fault(error.__context__ or error)
             self._refuse(errors.INTERNAL, errors.OWN_FAULT)
             return
@@ -216,12 +218,12 @@ class ClientConnection(asyncio.Protocol):
                 self._open_session(data)
                 return
             if self._closing and not self._incoming.begun:
-                return  # CONNECT: what follows is for somebody else
+                return  # CONNECT: the bytes that follow are not HTTP for this gateway
             self._keep_protocol()
 
     def _opens_session(self, incoming: Incoming) -> bool:
-        """Return whether a handshake asks for a WebSocket where there is one, and nothing is open
-        before it."""
+        """Return whether a handshake asks for a WebSocket on a path that has one, with no request
+        before it left to answer."""
         return (
             incoming.web_socket_key != b""
             and incoming.method == b"GET"
@@ -231,7 +233,7 @@ class ClientConnection(asyncio.Protocol):
         )
 
     def _open_session(self, data: bytes) -> None:
-        """Leave the connection to a session; `data` is what came after the handshake."""
+        """Hand the connection over to a session; `data` are the bytes after the handshake."""
         shared, transport, handshake = self._shared, self._transport, self._handshake
         self._incoming = self._handshake = NOTHING
         if transport is None or self._refused:
@@ -256,8 +258,8 @@ class ClientConnection(asyncio.Protocol):
             session.data_received(data)
 
     def _keep_protocol(self) -> None:
-        """Go on in HTTP/1.1, with another parser: the last one takes what follows an `Upgrade` for
-        no HTTP, the body of the request too."""
+        """Go on in HTTP/1.1 with a new parser: the last one stopped parsing at the `Upgrade`,
+        before the body of that request."""
         incoming = self._incoming
         self._parser = httptools.HttpRequestParser(self)
         if incoming.begun:
@@ -272,20 +274,20 @@ class ClientConnection(asyncio.Protocol):
             self._incoming = incoming
 
     def _is_too_long(self, data: bytes) -> bool:
-        """Return whether a head goes on in this beyond its limit: also one that comes as a whole is
-        looked at."""
+        """Return whether `data` makes the head longer than its limit, even if the head ends in
+        it."""
         if self._incoming.head_done:
             return False
         end = data.find(b"\r\n\r\n")
         return self._head_bytes + (len(data) if end < 0 else end) > self._shared.limits.head_bytes
 
     def eof_received(self) -> bool:
-        """The client sends nothing more. Return whether the connection stays open: as long as whole
-        requests have no answer yet. (TLS cannot be closed by halves here.)"""
+        """The client sends nothing more. Return whether the connection stays open: it does while
+        whole requests are unanswered. (A TLS connection cannot be half-closed here.)"""
         transport = self._transport
         if transport is None:
             return False
-        # Bytes after a whole request may have been refused: that request has its answer still.
+        # Bytes after a whole request may have been refused: that request is still answered.
         if self._lifecycle is None and (self._refused or not self._waiting):
             return False
         if transport.get_extra_info("ssl_object") is not None:
@@ -295,7 +297,7 @@ class ClientConnection(asyncio.Protocol):
         return True
 
     def _probe(self) -> None:
-        """Send a byte that no client has to notice, and the next one some time later."""
+        """Send one byte that the answer contains anyway, and the next one some time later."""
         lifecycle, transport = self._lifecycle, self._transport
         if lifecycle is None or transport is None or self._probes >= len(_BEGINNING):
             return
@@ -329,7 +331,7 @@ class ClientConnection(asyncio.Protocol):
             lifecycle.client_left()
 
     def pause_writing(self) -> None:
-        """The client does not read its answers: nothing more is read of what it asks."""
+        """The client does not read its answers: read no more of its requests."""
         self._stuck = True
         self._pause_reading()
         if self._lifecycle is not None:
@@ -349,8 +351,9 @@ class ClientConnection(asyncio.Protocol):
     # -- deadlines
 
     def _await_more(self, count: int, completed: int, pieces: int) -> None:
-        """The request is not complete: it is idle time, or time to send a head or a body. Before
-        the last read of `count` bytes, `completed` requests and `pieces` of a body had come."""
+        """Set the deadline for the rest of a head or body, and count bytes that belong to no body.
+        Before the last read of `count` bytes, `completed` requests and `pieces` of a body had
+        come."""
         shared = self._shared
         incoming = self._incoming
         if self._transport is None:
@@ -368,7 +371,7 @@ class ClientConnection(asyncio.Protocol):
                 )
         elif incoming.begun:
             if self._completed != completed:
-                count = 0  # most of it was of the requests before
+                count = 0  # most of these bytes belong to the requests before
             if self._head_bytes == 0:
                 shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
             self._head_bytes += count
@@ -452,8 +455,7 @@ class ClientConnection(asyncio.Protocol):
         elif action == _CODING:
             incoming.coded = True
             if value.lower() != b"chunked":
-                # The parser would take the chunks apart and leave the coding inside for us to
-                # overlook.
+                # The parser would undo the chunks and leave the other coding in the body.
                 self._refuse(
                     errors.MALFORMED_HTTP,
                     "A body may come in chunks and in no other transfer coding.",
@@ -466,7 +468,7 @@ class ClientConnection(asyncio.Protocol):
             incoming.expect = value
 
     def _refuse_twice(self, name: bytes) -> None:
-        """Nobody can guess which of two would count: another server may take the other."""
+        """Refuse a header that stands twice: another server may obey the other one."""
         self._refuse(errors.MALFORMED_HTTP, f"A head has one {name.decode()}.")
 
     def on_headers_complete(self) -> None:
@@ -520,7 +522,7 @@ class ClientConnection(asyncio.Protocol):
             return
         incoming.pieces.append(body)
         if incoming.length:
-            return  # as long as its head stated, which was checked
+            return  # the head stated this length, which was checked
         incoming.received += len(body)
         if incoming.received > self._shared.limits.body_bytes:
             self._refuse(
@@ -535,7 +537,8 @@ class ClientConnection(asyncio.Protocol):
         return not count or self._count_bytes(incoming, count)
 
     def _count_bytes(self, incoming: Incoming, count: int) -> bool:
-        """Count bytes of a body, announced or here; False where there are too many at once."""
+        """Count bytes of a body, announced or received. Refuse, and return False, if too many are
+        in flight."""
         shared, use = self._shared, incoming.use
         if use is not None:
             try:
@@ -547,7 +550,7 @@ class ClientConnection(asyncio.Protocol):
         return True
 
     def _release_bytes(self, incoming: Incoming) -> None:
-        """Its body is not needed any more."""
+        """Stop counting the body of a request: it is not kept any more."""
         use: Use | None = incoming.use
         if incoming.bytes_in_flight and use is not None:
             self._shared.in_flight.release(use, incoming.bytes_in_flight)
@@ -567,7 +570,7 @@ class ClientConnection(asyncio.Protocol):
             return
         incoming, parser = self._incoming, self._parser
         self._completed += 1
-        # Here and not later: the parser forgets it as soon as this callback returns.
+        # Ask now: the parser forgets it when this callback returns.
         incoming.keep_alive = incoming.keep_alive and parser.should_keep_alive()
         if incoming.upgrade:
             if (incoming.coded or incoming.length.strip(b"0")) and parser.should_upgrade():
@@ -586,7 +589,7 @@ class ClientConnection(asyncio.Protocol):
     # -- serving one request
 
     def _serve(self, incoming: Incoming) -> None:
-        # Say before the answer that the connection ends with it.
+        # The head of the answer has to say that the connection ends with it.
         if not incoming.keep_alive or self._shared.draining or not incoming.chunked:
             self._closing = True
             self.head_lines = b"connection: close\r\n"
@@ -598,14 +601,14 @@ class ClientConnection(asyncio.Protocol):
                 self._closing = self._closing or not incoming.keep_alive
                 self._answer(outcome)
             else:
-                # The lifecycle answers for the bytes of the body from here on.
+                # From here on the lifecycle counts the bytes of the body, and releases them.
                 if incoming.bytes_in_flight:
                     outcome.in_flight_use = incoming.use
                     outcome.bytes_in_flight = incoming.bytes_in_flight
                     incoming.bytes_in_flight = 0
                 self._begin(outcome)
         except Exception as error:
-            # Nothing of the request stays: no bytes, no attempt, and nothing that waited behind it.
+            # Drop all of the request: its bytes, its attempt and the requests that wait behind it.
             self._shared.report_fault(error)
             self._release_bytes(incoming)
             lifecycle, self._lifecycle = self._lifecycle, None
@@ -621,7 +624,8 @@ class ClientConnection(asyncio.Protocol):
             self._shared.wheel.arm(self, lifecycle.due_s)
 
     def check_deadlines_by(self, due_s: float) -> None:
-        """Have the deadlines checked by `due_s`, if that is sooner than before."""
+        """Arrange that the lifecycle's deadlines are checked by `due_s`, if that is sooner than
+        before."""
         if self._lifecycle is not None and due_s < self.due_s:
             self._shared.wheel.arm(self, due_s)
 
@@ -645,7 +649,7 @@ class ClientConnection(asyncio.Protocol):
         self._after_answer()
 
     def _after_answer(self) -> None:
-        """Turn to the next request in line, or wait for one, or close: the answer was sent."""
+        """Serve the next request in line, wait for one, or close, after an answer was sent."""
         if self._transport is None:
             return
         if self._refused:
@@ -655,7 +659,7 @@ class ClientConnection(asyncio.Protocol):
             self._close()
             return
         if self._waiting and not self._stuck:
-            # Not from within this call: a long line of refusals would nest as deeply.
+            # In a call of its own: a long line of refused requests would recurse as deeply.
             self._shared.loop.call_soon(self._serve_next)
             return
         if self._ended and not self._waiting:
@@ -677,19 +681,18 @@ class ClientConnection(asyncio.Protocol):
             self._go_on_reading()
 
     def _go_on_reading(self) -> None:
-        """Read on: the requests that came ahead have been served, and one that is still arriving
-        may go on."""
+        """Resume reading: every request that waited has been served."""
         self._waiting_bytes = 0
         self._resume_reading()
         if self._lifecycle is None and self._incoming.head_done and self._incoming.expect:
             self.write(_CONTINUE)
 
     def stop_when_idle(self, _reason: str) -> None:
-        """Close now if nothing is open here, else after the answer. A gateway that drains serves
-        the request that is arriving, and the first one of a client that has just connected."""
+        """Close now if no request is under way, else after its answer. A gateway that drains still
+        serves a request that is arriving, and the first one of a client that has just connected."""
         if self._shared.draining and self._excess is None and not self._refused:
             if self._incoming.begun:
-                return  # its deadlines stand, and the answer ends the connection
+                return  # its deadlines still hold, and its answer ends the connection
             if not self._completed:
                 self._await_only_request()
                 return
@@ -698,12 +701,12 @@ class ClientConnection(asyncio.Protocol):
             self._close()
 
     def _await_only_request(self) -> None:
-        """Wait for a moment for the request of a client that connected before the port closed: it
-        may be on its way, and would be lost."""
+        """Wait briefly for the request of a client that connected before the port closed: the
+        request may be on its way."""
         self._shared.wheel.arm(self, self._shared.wheel.now_s + self._shared.limits.linger_s)
 
     def _close(self) -> None:
-        """Close once the answers are sent; a client that does not read them has some time."""
+        """Close once the answers are sent; abort if the client stops reading them."""
         shared = self._shared
         if self._transport is not None:
             self._transport.close()
@@ -711,7 +714,7 @@ class ClientConnection(asyncio.Protocol):
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
     def abort(self) -> None:
-        """The drain has taken too long."""
+        """Close at once: the drain has taken too long."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -729,8 +732,9 @@ class ClientConnection(asyncio.Protocol):
         self._refuse(refused.kind, str(refused), refused.headers)
 
     def _refuse(self, kind: ErrorKind, message: str, headers: bytes = b"") -> None:
-        """Answer and close; what is still coming is read and dropped for a moment, or our answer
-        would be lost."""
+        """Answer with a refusal and close. Bytes that still arrive are read and dropped for a
+        while: closing over unread bytes would reset the connection, and the answer would be
+        lost."""
         if self._refused or self._transport is None:
             return
         self._refused = True
@@ -747,7 +751,7 @@ class ClientConnection(asyncio.Protocol):
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
 
     def _linger(self) -> None:
-        """Say that nothing more follows, and read and drop for a moment what is still coming."""
+        """Close the sending half; read and drop for a while the bytes that still arrive."""
         shared, transport = self._shared, self._transport
         if transport is None:
             return

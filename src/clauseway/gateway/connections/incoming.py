@@ -7,16 +7,16 @@ from clauseway.gateway.wire.operations import RequestLine
 
 
 class Incoming:
-    """Header values are empty where the header is absent. The usual values stand in the class: most
-    requests set few.
+    """A request as it arrives. The value of an absent header is empty. Defaults are class
+    attributes: most requests set few of them.
 
-    `named_host`: its head has a `Host`. `chunked`: its answer may come in chunks. `coded`: its body
-    does. `upgrade`: it would rather speak another protocol,
-    with `web_socket_key` that one. `request_line` is what its head asks for,
-    where that was looked at already; `unwanted`: its body is not kept, because the head is refused
-    whatever the body says. `use` is its key's, where the body is counted; `bytes_in_flight` are the bytes of
-    the body that are counted there.
-    """
+    `begun`, `head_done`: the first byte, and the whole head, have come. `named_host`: the head has
+    a `Host`. `chunked`: the answer may come in chunks. `coded`: the body comes in chunks.
+    `upgrade`: the head asks for another protocol, with a `web_socket_key` for WebSocket.
+    `request_line` is the parsed request line, once the router has parsed it. `unwanted`: the router
+    refuses the head, so the body is not kept. `received` counts bytes of a body that is dropped, or
+    whose length the head does not state. `bytes_in_flight` are the bytes of the body that count
+    toward `use`, the use of its key."""
 
     url = b""
     method = b""

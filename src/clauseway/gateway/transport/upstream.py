@@ -89,16 +89,17 @@ _BARREN_BYTES_MAX: Final = 64 << 10
 
 
 class Receiver(ABC):
-    """The sender of the request. After `complete` or `lost` it hears nothing more."""
+    """The sender of a request, which receives its answer. After `complete` or `lost` it is not
+    called again."""
 
     @abstractmethod
     def received(self, data: bytes, complete: bool) -> None:
-        """Some of the answer's body (perhaps none yet: then its head has come)."""
+        """Receive bytes of the answer's body, once its head has come; `complete` with the last."""
 
     @abstractmethod
     def lost(self, reason: str, reused: bool) -> None:
-        """The connection broke. `reused`: it had been idle before, and broke before a byte of the
-        answer came."""
+        """Hear that the connection broke. `reused`: it had carried another request before, and
+        broke before a byte of this answer."""
 
 
 class Endpoint:
@@ -123,14 +124,14 @@ class Endpoint:
             0  # in seconds, counted by `grow_older`: a clock need not be read for each request
         )
         self._loop = loop
-        self.tls = tls  # it is what checks that the host is the one that was called
+        self.tls = tls  # checks that the host is the one that was called
 
     def take(self) -> "UpstreamConnection | None":
-        """An idle connection, or None."""
+        """Return the idle connection used last; None if there is none."""
         return self.idle.pop() if self.idle else None
 
     async def connect(self) -> "UpstreamConnection":
-        """A new connection. Raises OSError (refused, unreachable, TLS) or TimeoutError.
+        """Open a connection. Raise OSError (refused, unreachable, TLS) or TimeoutError.
 
         The address that was reached is judged before anything of a request is sent over it: a name
         may lead elsewhere today than when the configuration was checked.
@@ -154,13 +155,13 @@ class Endpoint:
             connection.close()
 
     def forget(self, connection: "UpstreamConnection") -> None:
-        """It is closing: nobody shall take it."""
+        """Take a connection that closes out of the idle ones."""
         if connection in self.idle:
             self.idle.remove(connection)
 
     def grow_older(self) -> None:
-        """A second has passed: close what has been idle too long; the oldest come first in the
-        list."""
+        """Count a second, and close connections that have been idle too long: the oldest stand
+        first in the list."""
         self.age += 1
         oldest = self.age - self.limits.upstream_idle_s
         while self.idle and self.idle[0].idle_since < oldest:
@@ -176,8 +177,8 @@ class Endpoint:
             self.idle.pop().close()
 
 
-# In the place of the parser of a connection that is lost: they know each other, and nobody collects
-# such a ring soon.
+# Replaces the parser of a lost connection: the two refer to each other, and only the garbage
+# collector would free them.
 _NO_PARSER: Final = httptools.HttpResponseParser(object())
 
 
@@ -201,7 +202,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.status = 0
         self.head: list[bytes] = []
         self.limits: list[bytes] = []
-        # Lines that came: those of the head become `head` and `limits`, those of trailers nothing.
+        # Received header lines: those of the head become `head` and `limits`; trailers are dropped.
         self._lines: list[bytes] = []
         self._limit_lines: list[bytes] = []
         self._barren_bytes = 0
@@ -228,7 +229,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport.write(data)
 
     def abort(self) -> None:
-        """Give up the answer and the connection with it; the receiver hears nothing more."""
+        """Abort the connection and drop the answer; the receiver is not called again."""
         self._receiver = None
         self._endpoint.forget(self)
         if self._transport is not None:
@@ -240,7 +241,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.close()
 
     def pause(self) -> None:
-        """Stop reading: the client does not take what is here already."""
+        """Stop reading: the client does not read what was sent already."""
         if not self._paused and self._transport is not None and self._receiver is not None:
             self._paused = True
             self._transport.pause_reading()
@@ -258,7 +259,8 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         receiver = self._receiver
         if receiver is None:
-            self.abort()  # nobody asked: whatever this is, the connection cannot be trusted with a request
+            # Bytes that answer no request: the connection cannot be trusted with another.
+            self.abort()
             return
         try:
             self._parser.feed_data(data)
@@ -293,7 +295,7 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.received(body, False)
 
     def eof_received(self) -> None:
-        """The cloud will say nothing more: not a connection for another request."""
+        """The cloud sends nothing more: use the connection for no further request."""
         self._endpoint.forget(self)
         self._closed_in_order = self._transport is not None and _is_closed_in_order(self._transport)
 
@@ -329,7 +331,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not action:
             self._lines += (name, b": ", value, b"\r\n")
         elif self._head_done:
-            return  # a trailer frames and names nothing
+            return  # a trailer neither frames the answer nor names the request
         elif action == _REQUEST_ID:
             self._lines += (name, b": ", value, b"\r\n")
             if name.lower() == self._id_header:
@@ -368,7 +370,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._begin()  # an interim answer; the real one follows
             return
         self._complete = True
-        # Here and not later: the parser forgets it as soon as this callback returns.
+        # Ask now: the parser forgets it when this callback returns.
         self._keep_alive = self._parser.should_keep_alive()
 
 
