@@ -48,7 +48,7 @@ from clauseway.agreement.soundness.idle import (
 )
 from clauseway.agreement.soundness.lives import Lives, RestsOn
 from clauseway.agreement.soundness.remarks import Remark
-from clauseway.agreement.soundness.rights import (
+from clauseway.agreement.soundness.right_remarks import (
     binds_one_link,
     carve_outs_within,
     despite_in_vain,
