@@ -58,7 +58,11 @@ from clauseway.agreement.soundness.right_remarks import (
     outlives_owner,
     within_another,
 )
-from clauseway.agreement.soundness.shares import others_sales, shared_twice, shares_of_nothing
+from clauseway.agreement.soundness.share_remarks import (
+    others_sales,
+    shared_twice,
+    shares_of_nothing,
+)
 from clauseway.agreement.soundness.sources import misplaced, not_formalised, uncited
 
 CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
