@@ -12,8 +12,8 @@ import pytest
 from clauseway.app.agreements.comparing import compare_days
 from clauseway.app.agreements.proving import claim_of, prove_claim
 from clauseway.app.agreements.timelines import main_rights, rights_over_time, svg_of
+from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.opening.several import OpenAgreements, each_of, figures_of, open_agreements
-from clauseway.app.opening.shares import shares_of
 from clauseway.cli import main
 from clauseway.decisions import Outcome
 from clauseway.decisions.joint_answers import answer_of

@@ -20,8 +20,8 @@ from clauseway.app.books.day_charges import DayCharges, DaySettled
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
 from clauseway.app.opening.periods import month as month
+from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.opening.several import Opened, each_of, figures_of, text_hash
-from clauseway.app.opening.shares import shares_of
 from clauseway.app.usage.damages import refuse_losses
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.losses import accepted_losses, times_with_one_copy

@@ -9,8 +9,8 @@ import msgspec
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.opening.several import Opened, figures_of
-from clauseway.app.opening.shares import shares_of
 from clauseway.ledger import Settlement, read_assumptions
 from clauseway.ledger.forecast import Forecast, Growth, assumed_growth, forecast
 from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_percentage

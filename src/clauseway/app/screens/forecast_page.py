@@ -7,8 +7,8 @@ import msgspec
 
 from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.opening.several import Opened, each_of
-from clauseway.app.opening.shares import shares_of
 from clauseway.app.reports.forecasting import Ahead, look_ahead, svg_of
 from clauseway.app.reports.statements import Named
 from clauseway.ledger.assumptions import in_one_line

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.places import writing
+from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.opening.several import Opened
-from clauseway.app.opening.shares import shares_of
 from clauseway.app.usage.lake_place import copies_bytes_max
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.exchange.cells import CsvWriter
