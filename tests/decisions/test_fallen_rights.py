@@ -5,7 +5,7 @@ from reference_evaluator import World
 
 from clauseway import OpenAgreement
 from clauseway.app.agreements.checking import carried_in_vain, rights_that_fall
-from clauseway.app.agreements.terms import terms_view
+from clauseway.app.agreements.term_rows import terms_view
 from clauseway.decisions import Tables
 from clauseway.decisions.findings.fallen import fallen_rights
 from clauseway.decisions.findings.ungiven import never_given

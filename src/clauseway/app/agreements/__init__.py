@@ -5,7 +5,7 @@ briefed on a page.
     proving       a claim about an agreement, proved or refuted
     batch         a file of questions, answered column by column
     comparing     two amendments, two days or two states of knowledge
-    terms         terms in force, as rows
+    term_rows     terms in force, as rows
     timelines     rights over the years, as rows and as a picture; rights_over_time: on a page
     briefing      an amendment on a page
     checking      the remarks of a check, and the state of its files, for a watch

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from clauseway.app.agreements.terms import TermsView, terms_view
+from clauseway.app.agreements.term_rows import TermsView, terms_view
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import each_of, own_readings
 from clauseway.cli import options
