@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.exchange.focus.focus_columns import INVOICE_DETAIL, MANDATORY, FocusRow, Value
-from clauseway.exchange.focus.invoices import (
+from clauseway.exchange.focus.invoice_detail import (
     CHARGE_COLUMNS,
     INVOICE_COLUMNS,
     IssuedInvoice,

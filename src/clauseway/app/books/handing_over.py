@@ -19,7 +19,7 @@ from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.exchange.focus.bill import focus_csv, focus_rows, focus_table
 from clauseway.exchange.focus.focus_columns import V1_2, VERSIONS, FocusRow, broken_rules
-from clauseway.exchange.focus.invoices import (
+from clauseway.exchange.focus.invoice_detail import (
     IssuedInvoice,
     billing_period,
     broken_invoices,

@@ -38,7 +38,7 @@ from clauseway.cli.written import (
 )
 from clauseway.exchange.focus.bill import bill_columns
 from clauseway.exchange.focus.focus_columns import V1_2
-from clauseway.exchange.focus.invoices import CHARGE_COLUMNS, INVOICE_COLUMNS
+from clauseway.exchange.focus.invoice_detail import CHARGE_COLUMNS, INVOICE_COLUMNS
 from clauseway.values import InvalidInput, Problem
 
 

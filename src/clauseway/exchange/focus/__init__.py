@@ -1,7 +1,7 @@
 """FOCUS, the FinOps specification of cost and usage, as documents: bills and invoices.
 
-bill           charges for metered usage as a bill
-invoices       invoices of shares, and the charges behind them
-bill_rows      a cloud's bill as input of the reconciliation
-focus_columns  the specification's table of columns (1.2 and 1.4), and the rules that data break
+bill            charges for metered usage as a bill
+invoice_detail  invoices of shares, and the charges behind them
+bill_rows       a cloud's bill as input of the reconciliation
+focus_columns   the specification's table of columns (1.2 and 1.4), and the rules that data break
 """
