@@ -40,7 +40,7 @@ from clauseway.decisions import (
 )
 from clauseway.decisions.searches.compare import Side, compare, deciding
 from clauseway.values import FOREVER, KnownAt
-from clauseway.wording.amendments import AmendmentSentences
+from clauseway.wording.amendment_effects import AmendmentSentences
 from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer
 from clauseway.wording.changes import ChangeSentences, Comparison, Owners, change_of
 from clauseway.wording.facts import fact_in_words
