@@ -19,7 +19,7 @@ from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.doctor import Check, Patient, examine, target_of
 from clauseway.gateway.clouds import DIALECTS, Call
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
-from clauseway.gateway.clouds.usage import responses_usage_in, units_of, units_of_responses, usage_in
+from clauseway.gateway.clouds.reported_units import responses_usage_in, units_of, units_of_responses, usage_in
 from clauseway.gateway.credentials import fetch
 from clauseway.values import InvalidInput, KnownAt
 

@@ -14,7 +14,7 @@ from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.running.doctor import harmless
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
-from clauseway.gateway.clouds.usage import responses_usage_in, usage_in
+from clauseway.gateway.clouds.reported_units import responses_usage_in, usage_in
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
 from clauseway.metering import Deployment

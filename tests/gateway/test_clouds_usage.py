@@ -9,7 +9,7 @@ from openai.types import CreateEmbeddingResponse, ImagesResponse
 from openai.types.audio import Transcription
 from openai.types.responses.response_usage import ResponseUsage
 
-from clauseway.gateway.clouds import usage
+from clauseway.gateway.clouds import reported_units
 from clauseway.gateway.clouds.usage_reports import TimeHeard
 from clauseway.metering import Unit, problems_of
 
@@ -39,7 +39,7 @@ EMBEDDED = {"prompt_tokens": 8, "total_tokens": 8}
 
 def units(name: str, report: object, **members: object) -> dict[str, int] | None:
     """The units of an answer of this kind, by column."""
-    read, units_of = getattr(usage, f"{name}_usage_in"), getattr(usage, f"units_of_{name}")
+    read, units_of = getattr(reported_units, f"{name}_usage_in"), getattr(reported_units, f"units_of_{name}")
     found = read(json.dumps({**members, "usage": report}).encode())
     return None if found is None else {unit.column: count for unit, count in units_of(found)}
 
@@ -82,11 +82,11 @@ def test_the_vendors_types_take_these_reports() -> None:
 
 def test_a_streams_last_event_carries_the_response() -> None:
     event = {"type": "response.completed", "sequence_number": 9, "response": {"id": "resp_1", "usage": RESPONSE}}
-    found = usage.responses_usage_in(json.dumps(event).encode())
+    found = reported_units.responses_usage_in(json.dumps(event).encode())
     assert found is not None
     assert (found.input_tokens, found.output_tokens) == (75, 1186)
     begun = {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "usage": None}}
-    assert usage.responses_usage_in(json.dumps(begun).encode()) is None
+    assert reported_units.responses_usage_in(json.dumps(begun).encode()) is None
 
 
 IMPOSSIBLE: list[tuple[str, object]] = [
@@ -113,12 +113,12 @@ def test_what_cannot_be_is_no_report(name: str, report: object) -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"WEBVTT\n\n", b"[1]", b'{"usage":', b"\xff\xfe", b"[" * 5000])
 def test_what_is_no_answer_holds_no_report(answer: bytes) -> None:
-    for read in (usage.responses_usage_in, usage.embeddings_usage_in, usage.images_usage_in,
-                 usage.transcription_usage_in, usage.usage_in):  # fmt: skip
+    for read in (reported_units.responses_usage_in, reported_units.embeddings_usage_in, reported_units.images_usage_in,
+                 reported_units.transcription_usage_in, reported_units.usage_in):  # fmt: skip
         assert read(answer) is None
 
 
 def test_time_is_exact() -> None:
-    assert usage.units_of_transcription(TimeHeard(Decimal("4294967.295"))) == (
+    assert reported_units.units_of_transcription(TimeHeard(Decimal("4294967.295"))) == (
         (Unit.AUDIO_INPUT_MILLISECONDS, 4_294_967_295),
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.plan import Prices, Target
 from clauseway.gateway.routing.unit_rates import RateScale, TokenRates
 from clauseway.gateway.wire.needs import PLAIN, Needs

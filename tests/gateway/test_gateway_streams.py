@@ -8,7 +8,7 @@ from gateway_rig import DONE_EVENT, USAGE, USAGE_EVENT, chunk_event, content_eve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.clouds.usage import units_of
+from clauseway.gateway.clouds.reported_units import units_of
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.streams import EventStream
 from clauseway.metering import Unit

@@ -14,7 +14,7 @@ They share:
 
     dialect        what each of them offers, and the head that all of them write
     sigv4, rsa     signatures: AWS's, and OCI's
-    usage_reports  reported usage as the clouds shape it; usage: the same in our units
+    usage_reports  reported usage as the clouds shape it; reported_units: the same in ours
     reports        which reader of usage each operation's answer takes
     frames         AWS's binary event streams
 """

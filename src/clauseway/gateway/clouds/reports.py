@@ -5,8 +5,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from clauseway.gateway.clouds import usage
-from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.clouds import reported_units
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.usage_reports import TierReport
 from clauseway.metering.endpoints import TIERS
 from clauseway.values import NOT_JSON
@@ -25,18 +25,22 @@ def _reader(
     return units_in
 
 
-chat_units_in: Final = _reader(usage.usage_in, usage.units_of)
-responses_units_in: Final = _reader(usage.responses_usage_in, usage.units_of_responses)
-embeddings_units_in: Final = _reader(usage.embeddings_usage_in, usage.units_of_embeddings)
-images_units_in: Final = _reader(usage.images_usage_in, usage.units_of_images)
-messages_units_in: Final = _reader(usage.message_usage_in, usage.units_of_message)
-speech_units_in: Final = _reader(usage.speech_usage_in, usage.units_of_speech)
+chat_units_in: Final = _reader(reported_units.usage_in, reported_units.units_of)
+responses_units_in: Final = _reader(
+    reported_units.responses_usage_in, reported_units.units_of_responses
+)
+embeddings_units_in: Final = _reader(
+    reported_units.embeddings_usage_in, reported_units.units_of_embeddings
+)
+images_units_in: Final = _reader(reported_units.images_usage_in, reported_units.units_of_images)
+messages_units_in: Final = _reader(reported_units.message_usage_in, reported_units.units_of_message)
+speech_units_in: Final = _reader(reported_units.speech_usage_in, reported_units.units_of_speech)
 
 
 def audio_units_in(answer: bytes) -> Units | None:
     """Of a transcription or translation: tokens, or the audio's length."""
-    report = usage.transcription_usage_in(answer)
-    return usage.units_of_transcription(report) if report is not None else None
+    report = reported_units.transcription_usage_in(answer)
+    return reported_units.units_of_transcription(report) if report is not None else None
 
 
 _decode_tier: Final = msgspec.json.Decoder(TierReport).decode

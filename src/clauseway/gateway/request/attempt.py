@@ -16,8 +16,8 @@ from time import monotonic_ns, time, time_ns
 from typing import Final
 
 from clauseway.gateway.clouds import HeadWriter
+from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN, Units
 from clauseway.gateway.clouds.reports import tier_in
-from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN, Units
 from clauseway.gateway.request.absent_paths import lacks_path
 from clauseway.gateway.request.failures import (
     Failure,

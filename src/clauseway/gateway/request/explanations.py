@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.routing.choices import Candidate, SkippedDeployment
 from clauseway.metering import Buyer, Unit
 

@@ -37,7 +37,7 @@ from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
 from clauseway.gateway.budgets.allowances import Shortage
-from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN
+from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN
 from clauseway.gateway.request.attempt import Attempt, AttemptOwner
 from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
 from clauseway.gateway.request.failures import Failure, retry_lines

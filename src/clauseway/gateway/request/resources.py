@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.request.attempt import Attempt
 from clauseway.gateway.request.resource_index import Hold, IndexedResource
 from clauseway.gateway.routing.routing_tables import Customer

@@ -15,7 +15,7 @@ small look-ups made here, at most once a second for what moves and never per req
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from clauseway.gateway.clouds.usage import BYTES_PER_TOKEN
+from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN
 
 NEVER_NS: Final = (1 << 63) - 1
 # The length of an answer, in tokens, where a request does not say: for comparing prices only.

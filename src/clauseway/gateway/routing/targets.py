@@ -8,7 +8,7 @@ import msgspec
 
 from clauseway.gateway.clouds import DIALECTS, HeadWriter
 from clauseway.gateway.clouds.dialect import Credential, address_of, credential_in
-from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.credentials import STATIC
 from clauseway.gateway.plan import SpendCommitment, Target
 from clauseway.gateway.routing.health import Health

@@ -9,7 +9,7 @@ of the sum is left out of `metering.billable` too.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN, WHOLES_OF, charged_in
 

@@ -6,8 +6,8 @@ server-sent events from all clouds.
 
 from typing import Protocol
 
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
-from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.message_streams import FramedMessageStream, MessageStream
 from clauseway.gateway.wire.requests import RequestProperties

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
+from clauseway.gateway.clouds.reported_units import units_of_message
 from clauseway.gateway.clouds.reports import no_units_in
-from clauseway.gateway.clouds.usage import units_of_message
 from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.message_errors import error_message

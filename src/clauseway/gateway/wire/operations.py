@@ -19,6 +19,7 @@ import msgspec
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.clouds.dialect import Call
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import (
     Reader,
     audio_units_in,
@@ -30,7 +31,6 @@ from clauseway.gateway.clouds.reports import (
     responses_units_in,
     speech_units_in,
 )
-from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
 from clauseway.gateway.wire.event_streams import (
     Stream,

@@ -20,7 +20,7 @@ import re
 
 import msgspec
 
-from clauseway.gateway.clouds.usage import Units, units_of, usage_in
+from clauseway.gateway.clouds.reported_units import Units, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
 from clauseway.gateway.wire.needs import ABSENT, stated

@@ -8,8 +8,8 @@ stream, and what follows it (`[DONE]` at some servers), is held until usage is d
 
 import msgspec
 
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
-from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.wire.errors import ErrorKind, error_members, without_our_names
 from clauseway.gateway.wire.needs import ABSENT, stated
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
