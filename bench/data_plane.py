@@ -31,7 +31,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Lack, Plan, RateLimit, Route, Target
 from clauseway.gateway.plan.settings import Settings, TlsSettings
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.metering import Deployment, Ruling
 
 _ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ from bench.data_plane import gateway_on
 from bench.results import Effort, Result, result
 from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Plan, RateLimit, Route, Target
 from clauseway.gateway.plan.file import encode_plan
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.metering import Deployment, Ruling
 
 _SIZES = (20_000, 100_000)

@@ -10,7 +10,7 @@ from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices,
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.routing.choices import CandidateSelection, DeploymentChoice
 from clauseway.gateway.routing.health import Health
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.gateway.routing.opening import opened
 from clauseway.gateway.routing.quotas import Memory
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables

@@ -14,7 +14,7 @@ from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.app.running.configuring import retired_here
 from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Key, Plan, Policy
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, UnknownPrice, parse_book
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns

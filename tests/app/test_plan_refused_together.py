@@ -11,7 +11,7 @@ from clauseway.app.opening.several import each_of
 from clauseway.app.running.planning import compile_plan
 from clauseway.app.screens.engineer_page import RefusalGlance, citations_of, grouped_refusals
 from clauseway.gateway.plan import Key, Plan, Route
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.values import KnownAt, start_of_day_ns
 from clauseway.wording.names import Wording
 from deployments import deployment

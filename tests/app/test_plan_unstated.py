@@ -11,7 +11,7 @@ from clauseway.app.opening.several import Opened, open_agreements
 from clauseway.app.running.configuring import show_configuration
 from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Key, Plan, Refusal, Route
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.metering import Ruling
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns

@@ -11,7 +11,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.revocations import Revocations, begin_revocations
 from clauseway.gateway.process.ended_keys import EndedKeys
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage.control.engines import Place
 
 CATALOG = open_agreements([]).catalog

@@ -13,7 +13,7 @@ from clauseway.app.customers.tenants import NOTHING, Wish, create_tenant, set_po
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.gateway.plan import Policy
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import Control
 from clauseway.storage.control.versions import move
 from clauseway.values import InvalidInput

@@ -13,7 +13,7 @@ from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Key
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.gateway.wire.requests import decode_chat, decode_responses
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.values import KnownAt, start_of_day_ns

@@ -20,7 +20,7 @@ import msgspec
 import openai
 
 from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Refusal, Route, Target
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
 from clauseway.spool import FrameBatch, positions, read_frames
 

@@ -12,7 +12,7 @@ from web_socket_rig import WHOLE, Halting, kinds, message, opened, until_end
 
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 
 DIGEST = digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex()
 

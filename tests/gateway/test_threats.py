@@ -14,7 +14,7 @@ import httpx
 import pytest
 from gateway_rig import AUTHORIZED, SECRET, Cloud, Rig, chat_body, read_all, request_bytes, well
 
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 
 BOMB_BYTES = 64 << 20
 OPENAPI = Path(__file__).parents[2] / "docs/openapi"

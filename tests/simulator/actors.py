@@ -27,7 +27,7 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Copying, Settings
 from clauseway.gateway.process.server import ProcessOptions, Server
 from clauseway.gateway.request.shared import Worker
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.metering import Deployment, Ruling
 from clauseway.spool import SpoolBusy, SpoolWriter
 from clauseway.spool.follower import Follower

@@ -19,7 +19,7 @@ from clauseway.app.customers.tenants import (
 from clauseway.app.opening.home import Home
 from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Key
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import ApiKey, Control
 from clauseway.values import HOUR_NS, LAST_DAY, InvalidInput, Problem, start_of_day_ns, suggestion
 

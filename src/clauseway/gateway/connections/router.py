@@ -37,7 +37,7 @@ from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selector
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection
-from clauseway.gateway.routing.keys import secret_in
+from clauseway.gateway.routing.key_digests import secret_in
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Upload

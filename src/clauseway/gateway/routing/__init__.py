@@ -8,7 +8,7 @@
     strategies      in which order deployments are asked
     health          which deployments are ejected, waiting or probed
     quotas          what clouds let through, and how quick they are
-    keys            the keyed hash by which a key is found
+    key_digests     the keyed hash by which a key is found
 
 All pure: time is an argument. Knows no connections, no journal and no bodies.
 """

@@ -19,7 +19,7 @@ from clauseway.gateway.plan.file import Opened
 from clauseway.gateway.plan.steps import emptied
 from clauseway.gateway.routing.choices import Candidate, DeploymentChoice, Option, SkippedDeployment
 from clauseway.gateway.routing.health import Health
-from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.key_digests import digest
 from clauseway.gateway.routing.quotas import Memory
 from clauseway.gateway.routing.targets import Balance, CallTarget
 from clauseway.gateway.routing.tariffs import hour_within
