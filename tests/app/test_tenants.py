@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clauseway.app.customers.allowances import GivenScope, set_budget, set_limit
-from clauseway.app.customers.keys import active_keys, create_key, find_key, list_keys, revoke_key, rotate_key
+from clauseway.app.customers.keys import create_key, find_key, list_keys, revoke_key, rotate_key
 from clauseway.app.customers.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
@@ -86,14 +86,14 @@ def test_rotation_accepts_both_secrets_for_a_while(home: Home) -> None:
     assert again.key_id == made.key_id
     hash_key = bytes.fromhex(home.hash_key())
     digests = {digest(hash_key, secret.encode()).hex() for secret in (made.secret, again.secret)}
-    accepted = active_keys(home)
+    accepted = tenancy_for_plan(home).keys
     assert {k.digest for k in accepted} == digests
     assert {k.key_id for k in accepted} == {made.key_id}
     last = rotate_key(home, made.key_id, 0)
-    assert digest(hash_key, again.secret.encode()).hex() not in {k.digest for k in active_keys(home)}
-    assert len(active_keys(home)) == 2, "the first secret has its hours left"
+    assert digest(hash_key, again.secret.encode()).hex() not in {k.digest for k in tenancy_for_plan(home).keys}
+    assert len(tenancy_for_plan(home).keys) == 2, "the first secret has its hours left"
     revoke_key(home, made.key_id)
-    assert active_keys(home) == []
+    assert not tenancy_for_plan(home).keys
     assert last.secret not in (home.embedded_control.read_bytes().decode("latin-1"))
 
 
@@ -102,7 +102,7 @@ def test_a_key_that_has_expired_is_accepted_no_more(home: Home) -> None:
         home, CATALOG, organisation="acme", project="p", seller="openai", segment="any", expires=date(2100, 1, 1)
     )
     assert made.expires == "2100-01-01T00:00:00Z"
-    assert [k.key_id for k in active_keys(home)] == [made.key_id]
+    assert [k.key_id for k in tenancy_for_plan(home).keys] == [made.key_id]
     control = Control.open(home.control)
     (row,) = control.keys()
     control.add_key(
@@ -112,7 +112,7 @@ def test_a_key_that_has_expired_is_accepted_no_more(home: Home) -> None:
         )
     )  # fmt: skip
     control.close()
-    assert [k.key_id for k in active_keys(home)] == [made.key_id]
+    assert [k.key_id for k in tenancy_for_plan(home).keys] == [made.key_id]
     assert {k.key_id: k.state for k in list_keys(home)} == {made.key_id: "active", "key_old": "expired"}
 
 
@@ -167,7 +167,7 @@ def test_a_home_of_an_older_release_gains_what_it_lacks(home: Home) -> None:
         )
         connection.exec_driver_sql("INSERT INTO keys VALUES ('d', 'key_1', 'acme', 'p', 'openai', 'any', 1, 0)")
     control.close()
-    (found,) = active_keys(home)
+    (found,) = tenancy_for_plan(home).keys
     assert (found.key_id, found.role) == ("key_1", "member")
     set_limit(home, CATALOG, GivenScope(organisation="acme"), 1, 0)
 

@@ -207,7 +207,8 @@ def test_the_sandboxes_frames_are_aws_s() -> None:
 
 
 def test_an_exception_in_a_frame_is_an_error_event() -> None:
-    frame = aws_frames.exception_frame("throttlingException", "Too many tokens.")
+    headers = {":exception-type": "throttlingException", ":message-type": "exception"}
+    frame = aws_frames.frame_of(headers, b'{"message":"Too many tokens."}')
     ((only,), rest) = frames_in(frame)
     assert rest == b""
     assert event_of(only) == (

@@ -22,7 +22,7 @@ from clauseway.storage import Control, Overlap
 from clauseway.storage.control.engines import Place
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import UsageBatch
-from clauseway.storage.usage.priced import CloudUsage, revenue, sales_in_order, usage_by_cloud
+from clauseway.storage.usage.priced import revenue, sales_in_order
 from clauseway.values import DAY_NS, Interval, KnownAt, day_of, exact_sum, start_of_day_ns
 
 BOOK = parse_book(
@@ -150,7 +150,6 @@ def test_revenue_is_the_hand_calculation(lake: Lake) -> None:
 def test_an_empty_lake_has_no_revenue(lake: Lake) -> None:
     assert revenue(lake, PRICES, DAYS) == []
     assert sales_in_order(lake, PRICES, date(2026, 5, 1)) == []
-    assert usage_by_cloud(lake) == []
 
 
 def test_the_same_batch_sealed_twice_counts_once(lake: Lake) -> None:
@@ -250,14 +249,6 @@ def test_sales_in_order_of_event_time_then_record(lake: Lake) -> None:
         (3, "2", "0.000005000000"),
         (3, "3", "0.000002500000"),
         (9, "1", "0.000010000000"),
-    ]
-
-
-def test_usage_by_cloud(lake: Lake) -> None:
-    lake.seal(batch(0, 9, USAGE), 1)
-    assert usage_by_cloud(lake) == [
-        CloudUsage(cloud="aws", served=2, failed=0, input_tokens=2000, output_tokens=500),
-        CloudUsage(cloud="azure", served=6, failed=2, input_tokens=4011, output_tokens=500),
     ]
 
 

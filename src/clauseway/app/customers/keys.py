@@ -13,12 +13,10 @@ from clauseway.app.customers.tenants import (
     UNNAMED,
     check_names,
     ensure_tenant,
-    tenancy_for_plan,
     unnamed_remedy,
 )
 from clauseway.app.opening.home import Home
 from clauseway.catalog import Catalog
-from clauseway.gateway.plan import Key
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import ApiKey, Control
 from clauseway.values import HOUR_NS, LAST_DAY, InvalidInput, Problem, start_of_day_ns, suggestion
@@ -169,11 +167,6 @@ def find_key(home: Home, secret: str) -> MatchedKey:
             remedy="Give the whole secret, from `cw-` on. A key of another home is found there.",
         )
     )
-
-
-def active_keys(home: Home) -> list[Key]:
-    """Return the keys a gateway accepts, in the form of its plan."""
-    return list(tenancy_for_plan(home).keys)
 
 
 def known_hash_key(home: Home) -> str:

@@ -84,7 +84,6 @@ GENERATING: Final[Mapping[str, Handler]] = {
     "/moderations": moderations.create,
     "/messages": messages.create,
 }
-RESPONSES: Final = frozenset({"/responses"})
 COUNTING: Final[Mapping[str, Handler]] = {
     "/responses/input_tokens": responses.count_input_tokens,
     "/responses/compact": responses.compact,

@@ -6,8 +6,6 @@ from base64 import b64encode
 from typing import Final
 from zlib import crc32
 
-import msgspec
-
 from clauseway.sandbox.wire import encode
 
 CONTENT_TYPE: Final = b"application/vnd.amazon.eventstream"
@@ -22,17 +20,7 @@ def chunk_frame(data: bytes) -> bytes:
         ":content-type": "application/json",
         ":message-type": "event",
     }
-    return _frame(headers, payload)
-
-
-def exception_frame(name: str, message: str) -> bytes:
-    """Return a frame that says that the stream failed."""
-    headers = {
-        ":exception-type": name,
-        ":content-type": "application/json",
-        ":message-type": "exception",
-    }
-    return _frame(headers, msgspec.json.encode({"message": message}))
+    return frame_of(headers, payload)
 
 
 def data_in(event: bytes) -> bytes:
@@ -40,7 +28,8 @@ def data_in(event: bytes) -> bytes:
     return event.partition(b"data: ")[2].rstrip(b"\n")
 
 
-def _frame(headers: dict[str, str], payload: bytes) -> bytes:
+def frame_of(headers: dict[str, str], payload: bytes) -> bytes:
+    """Return a frame with the headers and the payload."""
     written = b"".join([_header(name, value) for name, value in headers.items()])
     length = 12 + len(written) + len(payload) + 4
     prelude = struct.pack(">II", length, len(written))

@@ -44,7 +44,7 @@ from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.engine_files import places, sound_for
 from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.query_engines import duckdb_engine, given, held
+from clauseway.storage.lake.query_engines import given, held
 from clauseway.storage.lake.usage_records import best_known, is_served, rows_in
 from clauseway.values import (
     EPOCH_HOUR,
@@ -64,17 +64,6 @@ _COUNT, _PRICE_TYPE, _PRICE = "decimal(18, 0)", "decimal(18, 12)", pa.decimal128
 _NO_PRICE = Decimal(-1)
 # Rows that are Python objects at a time, besides the returned records.
 _CHUNK_ROWS = 20_000
-
-
-class CloudUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """The usage of a cloud: attempts that count, attempts that do not, and the tokens of those that
-    do."""
-
-    cloud: str
-    served: int
-    failed: int
-    input_tokens: int
-    output_tokens: int
 
 
 def revenue(
@@ -151,22 +140,6 @@ def sales_in_order(
             for row in batch.to_pylist()
             if (currency := row.pop("currency"))
         ]
-
-
-def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]:
-    """Return the usage of each cloud on the days, sealed so far."""
-    with duckdb_engine() as con:
-        usage = sealed_usage(con, lake, days)
-        if usage is None:
-            return []
-        counts = is_served(usage.status)
-        clouds = usage.group_by("cloud").agg(
-            served=counts.sum(),
-            failed=(~counts).sum(),
-            input_tokens=_.input_tokens.sum(where=counts).fill_null(0),
-            output_tokens=_.output_tokens.sum(where=counts).fill_null(0),
-        )
-        return [CloudUsage(**row) for row in rows_of(con, clouds.order_by("cloud"))]
 
 
 def _in_usd(rows: Iterable[dict[str, Any]], prices: PriceTable) -> list[RevenueLine]:
