@@ -75,8 +75,8 @@ _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
 _READS_ONLY: Final = "This key may read what its project asked and ask nothing: use one with the role member or admin."
 
-# Answers that need a key and no cloud; the group is the name or identifier that the path holds. They
-# are given what the query says, too.
+# Answers that need a key and no cloud. Each gets the name or identifier in the path (the group of
+# its pattern) and the query.
 _KEYED: Final[
     tuple[
         tuple[re.Pattern[bytes], Callable[[Shared, Customer, bytes | None, bytes, bytes], bytes]],
@@ -112,16 +112,16 @@ class Router:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._customer_key = b""
-        self._customer_mark: object = None  # the tables' at that time
+        self._customer_mark: object = None  # the `keys_mark` of the tables that found the customer
         self._customer: Customer | None = None
-        self.use: Use | None = None  # the key's: the connection counts as one of its own
-        # Of the request at hand, for the explanation of a refusal: who asks, and for which model.
+        self.use: Use | None = None  # of the key that the connection counts toward
+        # For the explanation of a refusal: the customer of the present request, and its model.
         self._project: Customer | None = None
         self._model = ""
 
     def wants_body(self, incoming: Incoming) -> bool:
-        """Return whether a request whose head has come gets as far as its body; if not, `route`
-        refuses or answers."""
+        """Return whether a request needs its body, now that its head has come. If not, `route`
+        refuses it or answers it without the body."""
         shared = self._shared
         try:
             request_line = READY.get((incoming.url, incoming.method))
@@ -330,8 +330,8 @@ class Router:
         client: RequestClient,
         shortage: Shortage | None,
     ) -> Lifecycle | bytes:
-        """List what the project made of one kind, by the gateway's own index: an account's list may
-        hold others' objects by the page."""
+        """List the project's objects of one kind by the gateway's own index: the list of a cloud
+        account may hold pages of other projects' objects."""
         shared, operation = self._shared, request_line.operation
         event_ns = shared.clock()
         selector = Selector(shared, customer, incoming.cloud, event_ns)
@@ -353,7 +353,7 @@ class Router:
         return lifecycle
 
     def admit(self, incoming: Incoming) -> None:
-        """Look at the key of a handshake before any request comes. Raises Refused."""
+        """Check the key of a WebSocket's handshake. Raise Refused."""
         customer = self._customer_of(incoming, self._shared.tables)
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
@@ -395,7 +395,7 @@ class Router:
                 shared.in_flight.leave_key(former_use)
 
     def leave(self) -> None:
-        """The connection is gone."""
+        """Count the connection toward its key no longer: it is gone."""
         use, self.use = self.use, None
         if use is not None:
             self._shared.in_flight.leave_key(use)

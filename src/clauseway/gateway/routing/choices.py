@@ -1,6 +1,6 @@
-"""Choices: what may be done with a model in one market and stretch of time, and the candidates for
-one request, best first. A selection is made when the first request of its kind comes; from then on
-it is a look-up."""
+"""The deployments that may serve a model in one market and stretch of time, and the candidates for
+one request, best first. A selection is made for the first request of its kind; for later ones it is
+looked up."""
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,11 @@ from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.operations import Operation
 from clauseway.gateway.wire.requests import RequestProperties
 
-# No language writes more text than this in a token, on average; a longer body cannot fit.
+# The most bytes of text in a token, on average over any language: a body that is longer than a
+# context by this rate cannot fit it.
 _BYTES_PER_TOKEN_MAX: Final = 8
 _ANY_SIZE: Final = 1 << 62
-# An order that moves is made anew this often.
+# How long the order of a strategy in `MOVING` stays in use.
 _ORDER_S: Final = 1.0
 # Each is some hundred bytes; a client who makes up ever new kinds of requests gains nothing.
 _SELECTIONS_MAX: Final = 4096
@@ -29,8 +30,8 @@ _ANSWERS: Final[Mapping[str, str]] = {
 
 
 class Candidate(NamedTuple):
-    """A target and the ruling by which it serves; `headers` say so in the answer, `decision` names
-    the ruling, `outcome` is permitted or unstated, and `terms` are those that it rests on."""
+    """A target and the ruling by which it may serve. `headers` tell the ruling to the client,
+    `decision` names it, `outcome` is permitted or unstated, and `terms` are those it rests on."""
 
     target: CallTarget
     ruling: int
@@ -41,8 +42,9 @@ class Candidate(NamedTuple):
 
 
 class SkippedDeployment(NamedTuple):
-    """A deployment that a request did not go to, and why; both empty where the reason holds for
-    all. `terms` are those of the agreement that rule it out; empty where it is permitted."""
+    """A deployment that a request was not sent to, and why; cloud and deployment are empty if the
+    reason holds for all. `terms` of the agreement rule it out; there are none if it is
+    permitted."""
 
     cloud: str
     deployment: str
@@ -54,8 +56,8 @@ class SkippedDeployment(NamedTuple):
 
 
 class CandidateSelection(NamedTuple):
-    """The candidates of one request, best first, and what was skipped on the way. `strategy` says
-    what ordered them; empty where there was nothing to order."""
+    """The candidates for one request, best first, and the deployments that were skipped. `strategy`
+    ordered them; empty if there was nothing to order."""
 
     candidates: tuple[Candidate, ...]
     skipped: tuple[SkippedDeployment, ...] = ()
@@ -78,10 +80,13 @@ _SMALL: Final = (0, 0)
 
 
 class DeploymentChoice:
-    """The deployments of a model in one market and stretch. `skipped` are those that the agreement
-    or the policy rules out; `refusals`, `unserved` and `everywhere` are the route's. The last `late`
-    options serve a name beyond its published retirement, so they come after all others; `retired`
-    says so where there are no others. Their clouds know whether they still serve it."""
+    """The deployments of a model in one market and stretch of time.
+
+    `skipped` are those that the agreement or the policy rules out; `refusals`, `unserved` and
+    `everywhere` are the route's. The last `late` options serve a name beyond its published
+    retirement: they come after all others, because only their clouds know whether they still serve
+    it. `retired` is the sentence for a client if there are no others.
+    """
 
     def __init__(
         self,
@@ -129,9 +134,10 @@ class DeploymentChoice:
         now_s: float = 0.0,
         cached_at: str = "",
     ) -> CandidateSelection:
-        """The candidates for a request, narrowed to a cloud or a deployment where one is named.
-        `cached_at` is the deployment that has the beginning of its prompt cached, where one has."""
-        # An order that moves stands for a second.
+        """Return the candidates for a request, on one cloud or deployment if it names one.
+        `cached_at` is the deployment that has the beginning of the prompt in its cache; or
+        empty."""
+        # The order of such a strategy is kept for a second.
         if self._moves and now_s - self._made_s >= _ORDER_S:
             self._selections.clear()
             self._made_s = now_s
@@ -174,8 +180,8 @@ class DeploymentChoice:
         return self._why_not[cloud]
 
     def _sizes(self, body_bytes: int, output_tokens: int, needs: Needs) -> tuple[int, int]:
-        """How many of the known limits, smallest first, a request goes beyond: of context, and of
-        output. Of sound and images the bytes say nothing."""
+        """Return how many of the known limits, smallest first, a request exceeds: of context, and
+        of output. The bytes of sound and images do not tell how many tokens they have."""
         says = not (needs.images or needs.audio or needs.unbounded)
         tokens_min = body_bytes // _BYTES_PER_TOKEN_MAX if says else 0
         return bisect_left(self._contexts, tokens_min), bisect_left(self._outputs, output_tokens)

@@ -1,13 +1,12 @@
-"""Everything that may be asked of the gateway under OpenAI's paths: one visible table.
+"""The operations of the gateway under OpenAI's and Anthropic's paths: one table.
 
-An operation says how its body is read, what is spliced into it for a deployment, how its answer
-reports usage, and what it has to do with state: an answer may issue identifiers (`ISSUES`) that
-only the issuing deployment understands, a path may name one (`NAMES`), or ask for a list of them
-(`LISTS`).
+An operation says how its body is read and spliced for a deployment, how its answer reports usage,
+and its relation to stored resources: an answer may issue identifiers (`ISSUES`) that only the
+issuing deployment understands, a path may name one (`NAMES`), or ask for a list of them (`LISTS`).
 
 The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's
 dated ones, which name the model in the path (`/openai/deployments/{model}/…`) or in the body
-(`/openai/responses`). Their `api-version` stays here: the target's own is the target's matter.
+(`/openai/responses`). The client's `api-version` is dropped: each target sends its own.
 """
 
 import re
@@ -125,7 +124,7 @@ class Operation(NamedTuple):
         return -(-count // self.bytes_per_token)
 
     def estimate(self, body_bytes: int, output_tokens: int) -> Units:
-        """Units where the cloud reported none; the record says that it is an estimate."""
+        """Estimate the units of an attempt whose cloud reported none."""
         return (
             (Unit.INPUT_TOKENS, self.tokens_in(body_bytes)),
             (Unit.OUTPUT_TOKENS, output_tokens),
@@ -148,7 +147,7 @@ class Operation(NamedTuple):
 
     @property
     def tells_end(self) -> bool:
-        """Return whether its answer says what has become of what was made, and what that used."""
+        """Return whether its answer tells that a response or batch has ended, and its usage."""
         return self.name in _TELLS_END
 
     @property
@@ -158,13 +157,13 @@ class Operation(NamedTuple):
 
     @property
     def lists(self) -> int:
-        """The code of the operation whose makings it lists."""
+        """Return the code of the operation that makes the resources it lists."""
         noun = self.name.partition(".")[0]
         return (BY_NAME.get(noun + ".create") or BY_NAME[noun]).code
 
     @property
     def routed(self) -> bool:
-        """Return whether a model decides where it goes."""
+        """Return whether the request goes where its model is served."""
         return self.decode is not None and self.name not in _WITHOUT_MODEL
 
     def call(self, identifier: bytes, query: bytes, content_type: bytes, part: bytes = b"") -> Call:
