@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 _NUMBERS = count(1)
 _STARTED: list[Callable[[], object]] = []
@@ -29,6 +30,15 @@ def stop() -> None:
     """Stop the server of this process and remove its folder; a test process ends without Python's own last words."""
     while _STARTED:
         _STARTED.pop()()
+
+
+def transactions_of(address: str) -> int:
+    """The transactions that a database has seen; this question is put to another one."""
+    query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = %s"
+    with psycopg.connect(server_address(), autocommit=True) as connection:
+        row = connection.execute(query, (make_url(address).database,)).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def new_database() -> str:

@@ -2,15 +2,16 @@
 
 from contextlib import closing
 
+import psycopg
 import pytest
-from sqlalchemy import create_engine, event, insert, text
+from sqlalchemy import create_engine, event, insert, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control
 from clauseway.storage.control.engines import without_password
 from clauseway.values import InvalidInput
-from postgresql_server import new_database
+from postgresql_server import new_database, server_address, transactions_of
 
 RANGE = {
     "spool": "a", "segment": 1, "first_frame": 0, "end_frame": 10, "digest": "", "usage_rows": 0, "intent_rows": 0,
@@ -94,3 +95,34 @@ def test_an_address_of_no_such_database_is_refused(address: str) -> None:
 
 def test_a_password_is_never_shown() -> None:
     assert without_password("postgresql://me:secret@db/clauseway") == "postgresql://me:***@db/clauseway"
+
+
+def read_from(control: Control) -> None:
+    """Read a table once: the server has counted the transaction when it answers."""
+    with control.reading() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush(), count(*) FROM manifest"))
+
+
+@pytest.mark.parametrize(("tried_after_s", "transactions"), [(60.0, 20), (0.0, 40)])
+def test_a_connection_is_tried_before_it_is_used_only_after_some_silence(
+    monkeypatch: pytest.MonkeyPatch, tried_after_s: float, transactions: int
+) -> None:
+    monkeypatch.setattr(engines, "_TRIED_AFTER_S", tried_after_s)
+    address = new_database()
+    with closing(Control.open(address)) as control:
+        read_from(control)
+        before = transactions_of(address)
+        for _ in range(20):
+            read_from(control)
+        assert transactions_of(address) - before == transactions
+
+
+def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
+    address = new_database()
+    with closing(Control.open(address)) as control:
+        read_from(control)
+        ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
+        with psycopg.connect(server_address(), autocommit=True) as connection:
+            rows = connection.execute(ended, (make_url(address).database,)).fetchall()
+        assert rows == [(True,)]
+        read_from(control)

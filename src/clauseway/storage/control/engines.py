@@ -9,15 +9,18 @@ transaction sees the database as it was at its first statement. See docs/choices
 """
 
 import os
+import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import LRUCache
 
 from clauseway.files import PRIVATE
@@ -48,6 +51,10 @@ _CLIENT_SETTINGS = {
     "tcp_user_timeout": 30_000,
     "options": " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items()),
 }
+# A connection that was silent for so long is tried before it is used: a server that has ended says
+# so at once, but a firewall that forgot a connection says nothing.
+_TRIED_AFTER_S = 10.0
+_SILENT_SINCE = "clauseway_silent_since"
 # PostgreSQL's name for the lock that writers take: any number that no other program uses in this
 # database.
 _WRITERS = 0x636C_6175_7365_7761
@@ -181,16 +188,47 @@ def _postgresql(address: str) -> Engine:
         )
     engine = create_engine(
         url.set(drivername=_DRIVER),
-        # A server may have closed idle connections: each is tried before it is used.
-        pool_pre_ping=True,
         # Parameters in the address are not overridden.
         connect_args={
             name: value for name, value in _CLIENT_SETTINGS.items() if name not in url.query
         },
     )
     event.listen(engine, "begin", _begin_postgresql)
+    event.listen(engine, "checkin", _note_silence)
+    event.listen(engine, "checkout", partial(_try_connection, engine.dialect))
     event.listen(engine, "first_connect", _require_order_of_bytes)
     return engine
+
+
+def _note_silence(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_SILENT_SINCE] = time.monotonic()
+
+
+def _try_connection(
+    dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _lent: object
+) -> None:
+    """Have a connection replaced that is of no use any more.
+
+    Raise InvalidatePoolError, on which the pool connects anew.
+    """
+    silent_since_s = record.info.get(_SILENT_SINCE)
+    if silent_since_s is None:
+        return  # it was made just now
+    try:
+        # A trial is a transaction of its own, so whoever reads again and again would ask twice.
+        is_long = time.monotonic() - silent_since_s >= _TRIED_AFTER_S
+        if is_long or _has_something_to_read(connection):
+            dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError(str(error)) from error
+
+
+def _has_something_to_read(connection: Any) -> bool:
+    """Return whether the server said something unasked: nearly always that it has closed a
+    connection."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _begin_postgresql(connection: Connection) -> None:
