@@ -1,18 +1,24 @@
 """A revoked key is announced to gateways ahead of the plan that has it no more."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from clauseway.app.customers.keys import NewKey, create_key, revoke_key, rotate_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.running import revocations
 from clauseway.app.running.revocations import Revocations, begin_revocations
 from clauseway.gateway.process.ended_keys import EndedKeys
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage.control.engines import Place
+from kill_stage import eventually
+from postgresql_server import new_database, server_address
 
 CATALOG = open_agreements([]).catalog
 
@@ -97,6 +103,47 @@ def test_a_disk_that_was_full_gets_the_announcement_later(home: Home, watched: W
     home.revocations.rmdir()
     assert watched.ended() == {watched.digest(key)}
     assert watched.watch.head() == seen, "the plan was compiled for it meanwhile"
+
+
+@pytest.fixture
+def shared_home(tmp_path: Path) -> Home:
+    """A home on a server, whose looks are so far apart that only an announcement is seen soon."""
+    made = Home(tmp_path / "home").make()
+    made.database_address.write_text(new_database())
+    return made
+
+
+def test_a_server_announces_a_write_to_those_who_look(shared_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the connection at which the announcement is awaited was lost meanwhile."""
+    monkeypatch.setattr(revocations, "_LISTENING_LOOK_EVERY_S", 3600.0)
+    told = threading.Semaphore(0)
+    watch = Revocations(shared_home, begin_revocations(shared_home), told.release)
+    keys = [new_key(shared_home), new_key(shared_home)]
+    with watch.looking():
+        await_listener(shared_home)
+        revoke_key(shared_home, keys[0].key_id)
+        assert told.acquire(timeout=60)
+        end_connections(shared_home)
+        await_listener(shared_home)
+        revoke_key(shared_home, keys[1].key_id)
+        assert told.acquire(timeout=60)
+    assert len(EndedKeys(shared_home.revocations, lambda: 0.0).read()) == 2
+
+
+def ask_server(query: str, home: Home) -> list[tuple[object, ...]]:
+    """Ask at another database of the server about the home's."""
+    name = make_url(home.database_address.read_text()).database
+    with psycopg.connect(server_address(), autocommit=True) as connection:
+        return connection.execute(query.encode(), (name,)).fetchall()
+
+
+def await_listener(home: Home) -> None:
+    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND state = 'idle' AND query LIKE 'LISTEN%%'"
+    eventually(lambda: ask_server(waits, home), "nobody listens")
+
+
+def end_connections(home: Home) -> None:
+    ask_server("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", home)
 
 
 def test_half_a_line_is_read_once_it_is_whole(home: Home, watched: Watched) -> None:

@@ -3,6 +3,7 @@ folders here."""
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -16,8 +17,10 @@ from replicas_rig import MODEL, Replica, replicas_of
 from clauseway.app.customers.allowances import GivenScope, list_budgets, set_budget, set_limit
 from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.running import serving
 from clauseway.app.running.upkeep import Upkeep
 from clauseway.app.usage.sealing import open_lake, seal
+from postgresql_server import transactions_of
 
 
 @pytest.fixture
@@ -84,6 +87,20 @@ def test_every_answer_of_every_replica_names_the_plan(replicas: list[Replica]) -
 
     # They have sockets of their own, compiled at an instant of their own, and execute one plan.
     eventually(lambda: len(set().union(*map(named, replicas))) == 1)
+
+
+def test_idle_replicas_ask_the_database_seldom(replicas: list[Replica], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks once a second, and says once a second that its identifiers are copied."""
+    monkeypatch.setattr(serving, "_SEAL_EVERY_S", 3600.0)  # what sealing asks comes at once, and seldom
+    address = replicas[0].home.database_address.read_text()
+
+    def per_second() -> float:
+        before, begun_s = transactions_of(address), time.monotonic()
+        time.sleep(3.0)  # that time goes by is the case
+        return (transactions_of(address) - before) / (time.monotonic() - begun_s)
+
+    # Some of what was asked while they started is counted only once a connection was idle for ten seconds.
+    eventually(lambda: per_second() / len(replicas) <= 3.0)
 
 
 def test_a_replica_that_loses_the_database_goes_on_and_comes_back(replicas: list[Replica]) -> None:

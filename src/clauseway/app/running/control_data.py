@@ -5,6 +5,7 @@ from pathlib import Path
 
 from clauseway.app.opening.home import Home
 from clauseway.storage import Control
+from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.audit import Head, head_of
 
 
@@ -14,6 +15,7 @@ class KeptControl:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._control: Control | None = None
+        self._listener: LogListener | None = None
         self._place: Path | str = ""
 
     def opened(self) -> Control:
@@ -29,8 +31,18 @@ class KeptControl:
         with self.opened().reading() as connection:
             return head_of(connection)
 
+    def listener(self) -> LogListener:
+        """Return what listens at the database. Raise InvalidInput, DBAPIError."""
+        control = self.opened()
+        if self._listener is None:
+            self._listener = control.listener()
+        return self._listener
+
     def close(self) -> None:
         """Let go of the database."""
+        if self._listener is not None:
+            self._listener.close()
+        self._listener = None
         if self._control is not None:
             self._control.close()
         self._control = None

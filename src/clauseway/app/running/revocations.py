@@ -21,10 +21,15 @@ from clauseway.app.opening.home import Home
 from clauseway.app.running.control_data import KeptControl
 from clauseway.app.running.processes import LOOK_EVERY_S
 from clauseway.files import PRIVATE, write_whole
+from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.audit import Head
 from clauseway.storage.customers.ended_secrets import ended_secrets
 from clauseway.values import InvalidInput
 
+# How soon a write is seen whose announcement was lost.
+_LISTENING_LOOK_EVERY_S = 1.0
+# Many writes one after another are not looked at one by one.
+_LOOK_EVERY_S_MIN = 0.05
 # The file's time need not be newer than a gateway's next look at it.
 _TOUCH_EVERY_S = 1.0
 # A look at a server that does not answer takes longer: whoever stops does not wait for that.
@@ -71,13 +76,18 @@ class Revocations:
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
-        """Look again and again in a thread of its own, until the block ends: nothing that takes
-        long holds a revocation up."""
+        """Look in a thread of its own whenever a write is announced, and now and then all the same,
+        until the block ends: nothing that takes long holds a revocation up."""
         over = threading.Event()
 
         def keep_looking() -> None:
-            while not over.wait(LOOK_EVERY_S):
+            while not over.is_set():
+                begun_s = time.monotonic()
+                # Listened first: what is written after the look is announced.
+                listener = self._listening()
                 self.look()
+                self._wait(over, listener)
+                over.wait(begun_s + _LOOK_EVERY_S_MIN - time.monotonic())
             self._control.close()
 
         thread = threading.Thread(target=keep_looking, name="revocations", daemon=True)
@@ -87,6 +97,28 @@ class Revocations:
         finally:
             over.set()
             thread.join(_LAST_LOOK_S)
+
+    def _listening(self) -> LogListener | None:
+        """Return what listens for writes, or None where nobody announces them."""
+        if self._failure is not None:
+            return None  # a server that does not answer is waited for once, by the look
+        try:
+            listener = self._control.listener()
+            return listener if listener.listen() else None
+        except (InvalidInput, DBAPIError) as error:
+            self._failure = error
+            return None
+
+    def _wait(self, over: threading.Event, listener: LogListener | None) -> None:
+        """Wait until a write is announced, or it is time to look all the same, or it is over."""
+        if listener is None:
+            over.wait(LOOK_EVERY_S)
+            return
+        due_s = time.monotonic() + _LISTENING_LOOK_EVERY_S
+        while not over.is_set() and time.monotonic() < due_s:
+            # In short parts, so that a stop does not wait for long.
+            if listener.heard_within(LOOK_EVERY_S):
+                return
 
     def _tell(self, ended: Sequence[str]) -> None:
         now_s = time.monotonic()

@@ -9,7 +9,7 @@ into it.
     journal       the journal in SQL
     actor         the person whom records name
     chained       the tables whose rows the log chains, and a digest of each row
-    audit         the log: a hash chain of every write
+    audit         the log: a hash chain of every write; announcements: a server tells of each
     people        who may write what, and what two people write together
     passwords     the passwords of whoever reads the pages
     audit_check   the books held against the log; audit_breaks: its breaks on record

@@ -35,6 +35,7 @@ from sqlalchemy import (
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.actor import acting
+from clauseway.storage.control.announcements import announce
 from clauseway.storage.control.chained import (
     BY_TABLE,
     CHAINED,
@@ -272,6 +273,7 @@ def _append(
     for at in range(0, len(rows), _APPENDED_ROWS):
         connection.execute(insert(schema.audit_log), rows[at : at + _APPENDED_ROWS])
     connection.execute(update(schema.audit_head).values(sequence=sequence, digest=digest))
+    announce(connection)
 
 
 def _written(connection: Connection, touched: Touched) -> Iterator[tuple[str, str, RowContent]]:

@@ -28,6 +28,7 @@ from sqlalchemy import (
 
 from clauseway.ledger import Conflict, Entry, Settlement
 from clauseway.storage.control import audit, journal, schema
+from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.engines import Place, adder_of, engine_of, reader_of, writer_of
 from clauseway.storage.control.people import SecondPersonNeeded, ask, waits
 from clauseway.storage.control.versions import bring_up, is_present
@@ -145,6 +146,10 @@ class Control:
 
     def close(self) -> None:
         self._reader.dispose()
+
+    def listener(self) -> LogListener:
+        """Return what listens for writes to the log of the books."""
+        return LogListener(self._reader)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Open a transaction that only reads, for the other parts of this room."""
