@@ -1,0 +1,261 @@
+"""Usage of others, line by line: what a span, a point of a metric or an event says, and which fields it becomes."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clauseway.exchange.usage.cloudevents import read_cloudevents, write_cloudevents
+from clauseway.exchange.usage.opentelemetry import read_opentelemetry
+from clauseway.exchange.usage.reported_rows import Reported
+from clauseway.metering import Status
+
+NOON_NS = 1_777_716_000_000_000_000
+NOTHING: Mapping[str, object] = {}
+USED = {"gen_ai.usage.input_tokens": 7, "gen_ai.usage.output_tokens": 3}
+
+
+def attributes(given: Mapping[str, object]) -> list[dict[str, Any]]:
+    """Attributes as OTLP JSON writes them: whole numbers as text."""
+    return [
+        {"key": name, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
+        for name, value in given.items()
+    ]
+
+
+def read_export(path: Path, export: object) -> Reported:
+    path.write_text(json.dumps(export) + "\n")
+    (reported,) = read_opentelemetry(path)
+    return reported
+
+
+def read_span(
+    tmp_path: Path,
+    given: Mapping[str, object],
+    members: Mapping[str, object] = NOTHING,
+    resource: Mapping[str, object] = NOTHING,
+) -> Reported:
+    span = {
+        "traceId": "a" * 32,
+        "spanId": "b" * 16,
+        "startTimeUnixNano": str(NOON_NS),
+        "endTimeUnixNano": str(NOON_NS + 1_500_000_000),
+        "attributes": attributes(given),
+        **members,
+    }
+    scope = {"resource": {"attributes": attributes(resource)}, "scopeSpans": [{"spans": [span]}]}
+    return read_export(tmp_path / "spans.json", {"resourceSpans": [scope]})
+
+
+def read_point(
+    tmp_path: Path,
+    given: Mapping[str, object],
+    members: Mapping[str, object] = NOTHING,
+    resource: Mapping[str, object] = NOTHING,
+    temporality: object = 1,
+) -> Reported:
+    point = {"startTimeUnixNano": str(NOON_NS), "attributes": attributes(given), **members}
+    data = {"aggregationTemporality": temporality, "dataPoints": [point]}
+    metric = {"name": "gen_ai.client.token.usage", "histogram": data}
+    scope = {"resource": {"attributes": attributes(resource)}, "scopeMetrics": [{"metrics": [metric]}]}
+    return read_export(tmp_path / "metrics.json", {"resourceMetrics": [scope]})
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "value"),
+    [
+        # the model that answered is the model; what was asked for is the product
+        ({"gen_ai.request.model": "gpt-5.5", "gen_ai.response.model": "gpt-5.5-dated"}, "model", "gpt-5.5-dated"),
+        ({"gen_ai.request.model": "gpt-5.5", "gen_ai.response.model": "gpt-5.5-dated"}, "product", "gpt-5.5"),
+        ({"gen_ai.request.model": "gpt-5.5"}, "model", "gpt-5.5"),
+        ({"gen_ai.response.model": "gpt-5.5"}, "product", "gpt-5.5"),
+        # our own name of a field goes before the conventions'
+        ({"gen_ai.provider.name": "openai", "clauseway.cloud": "azure"}, "cloud", "azure"),
+        ({"gen_ai.system": "aws.bedrock"}, "cloud", "aws"),
+        ({"gen_ai.provider.name": "openai", "gen_ai.system": "aws.bedrock"}, "cloud", "openai-own"),
+        # an attempt that failed used what it reports
+        ({"error.type": "timeout"}, "status", "interrupted"),
+        ({}, "status", "complete"),
+        ({}, "duration_us", 1_500_000),
+        ({}, "id", "a" * 32 + "/" + "b" * 16),
+        ({}, "input_tokens", 7),
+    ],
+)
+def test_a_span(tmp_path: Path, given: Mapping[str, object], field: str, value: object) -> None:
+    assert read_span(tmp_path, {**USED, **given}).fields[field] == value
+
+
+def test_what_a_span_or_point_says_goes_before_what_its_resource_says(tmp_path: Path) -> None:
+    own, resource = {"cloud.region": "eastus"}, {"cloud.region": "westus", "service.name": "shop"}
+    for reported in (
+        read_span(tmp_path, {**USED, **own}, resource=resource),
+        read_point(tmp_path, own, resource=resource),
+    ):
+        assert (reported.fields["region"], reported.fields["project"]) == ("eastus", "shop")
+
+
+def test_a_span_that_reports_input_alone_is_usage(tmp_path: Path) -> None:
+    reported = read_span(tmp_path, {"gen_ai.usage.input_tokens": 7})
+    assert (reported.skipped, reported.fields["input_tokens"]) == ("", 7)
+
+
+@pytest.mark.parametrize("missing", ["traceId", "spanId"])
+def test_a_span_without_a_part_of_its_identity_has_none(tmp_path: Path, missing: str) -> None:
+    """Else two such spans would be taken for one."""
+    assert read_span(tmp_path, USED, {missing: ""}).fields["id"] == ""
+
+
+@pytest.mark.parametrize("missing", ["startTimeUnixNano", "endTimeUnixNano"])
+def test_a_span_that_does_not_say_when_it_began_or_ended_has_no_duration(tmp_path: Path, missing: str) -> None:
+    assert "duration_us" not in read_span(tmp_path, USED, {missing: None}).fields
+
+
+def test_text_of_digits_stays_text(tmp_path: Path) -> None:
+    reported = read_span(tmp_path, {**USED, "service.name": "2026"})
+    assert reported.fields["project"] == "2026"
+
+
+@pytest.mark.parametrize(
+    ("members", "field", "value"),
+    [
+        ({"sum": 900, "asInt": "5"}, "input_tokens", 900),
+        ({"asInt": "5", "asDouble": 7.0}, "input_tokens", "5"),
+        ({"asDouble": 7.0}, "input_tokens", 7.0),
+        # the usage of an interval is dated at its beginning
+        ({"timeUnixNano": str(NOON_NS + 60)}, "event_ns", str(NOON_NS)),
+        ({"startTimeUnixNano": None, "timeUnixNano": str(NOON_NS + 60)}, "event_ns", str(NOON_NS + 60)),
+        ({"sum": 900, "count": 30}, "requests", 30),
+    ],
+)
+def test_a_point_of_input(tmp_path: Path, members: Mapping[str, object], field: str, value: object) -> None:
+    assert read_point(tmp_path, {"gen_ai.token.type": "input"}, members).fields[field] == value
+
+
+CUMULATIVE = "a cumulative point: export it with delta temporality"
+
+
+@pytest.mark.parametrize(
+    ("temporality", "unreadable"),
+    [
+        (1, ""),
+        ("AGGREGATION_TEMPORALITY_DELTA", ""),
+        (2, CUMULATIVE),
+        ("AGGREGATION_TEMPORALITY_CUMULATIVE", CUMULATIVE),
+        (None, CUMULATIVE),
+    ],
+)
+def test_a_point_counts_only_as_a_delta(tmp_path: Path, temporality: object, unreadable: str) -> None:
+    point = read_point(tmp_path, {"gen_ai.token.type": "input"}, {"sum": 900}, temporality=temporality)
+    assert point.unreadable == unreadable
+
+
+def test_requests_are_counted_at_their_input_alone(tmp_path: Path) -> None:
+    assert "requests" not in read_point(tmp_path, {"gen_ai.token.type": "output"}, {"sum": 900, "count": 30}).fields
+
+
+def test_points_of_two_intervals_are_two(tmp_path: Path) -> None:
+    given = {"gen_ai.token.type": "input"}
+    ends = [{"timeUnixNano": str(NOON_NS + after)} for after in (60, 60, 120)]
+    ids = {read_point(tmp_path, given, end).fields["id"] for end in ends}
+    assert len(ids) == 2
+
+
+def event(**members: object) -> dict[str, object]:
+    return {
+        "specversion": "1.0",
+        "id": "req_1/2",
+        "source": "/clauseway",
+        "type": "org.clauseway.usage.v1",
+        "time": "2026-05-02T10:00:00Z",
+        "data": {"cloud": "azure", "units": {"input_tokens": 7}},
+        **members,
+    }
+
+
+def read_event(tmp_path: Path, **members: object) -> Reported:
+    path = tmp_path / "events.jsonl"
+    path.write_text(json.dumps(event(**members)) + "\n")
+    (reported,) = read_cloudevents(path)
+    return reported
+
+
+OURS = ("req_1", "2")
+
+
+@pytest.mark.parametrize(
+    ("members", "identity"),
+    [
+        ({}, OURS),
+        # types and sources of former versions
+        ({"type": "org.clauseway.usage"}, OURS),
+        ({"type": "clauseway.usage.v1", "source": "clauseway.usage.v1"}, OURS),
+        # of another type, or from elsewhere, the identity is the event's own
+        ({"type": "com.example.usage"}, (None, None)),
+        ({"source": "/app"}, (None, None)),
+    ],
+)
+def test_whose_event_it_is(tmp_path: Path, members: Mapping[str, object], identity: tuple[object, object]) -> None:
+    fields = read_event(tmp_path, **members).fields
+    assert fields["input_tokens"] == 7
+    assert (fields.get("request_id"), fields.get("attempt")) == identity
+
+
+@pytest.mark.parametrize(
+    ("members", "skipped", "unreadable"),
+    [
+        ({"type": "com.example.order", "data": {"total": 3}}, "an event of type com.example.order", ""),
+        ({"data": "text"}, "", "its data are not an object"),
+        ({"specversion": "0.3"}, "", "specversion '0.3' is not 1.0"),
+    ],
+)
+def test_an_event_without_usage(tmp_path: Path, members: Mapping[str, object], skipped: str, unreadable: str) -> None:
+    reported = read_event(tmp_path, **members)
+    assert (reported.skipped, reported.unreadable) == (skipped, unreadable)
+
+
+ROW = {
+    "request_id": "req_1",
+    "attempt": 2,
+    "event_ns": NOON_NS,
+    "organisation": "acme",
+    "project": "shop",
+    "cloud": "azure",
+    "region": "",
+    "status": Status.COMPLETE,
+    "input_tokens": 7,
+    "output_tokens": 0,
+    "cached_input_tokens": None,
+}
+
+
+def written(**changes: object) -> dict[str, Any]:
+    (line,) = write_cloudevents([{**ROW, **changes}])
+    event: dict[str, Any] = json.loads(line)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("event_ns", "instant"),
+    [
+        (NOON_NS, "2026-05-02T10:00:00Z"),
+        (NOON_NS + 1, "2026-05-02T10:00:00.000000001Z"),
+        (NOON_NS + 500_000_000, "2026-05-02T10:00:00.500000000Z"),
+    ],
+)
+def test_an_event_is_dated_to_the_nanosecond(event_ns: int, instant: str) -> None:
+    assert written(event_ns=event_ns)["time"] == instant
+
+
+def test_an_event_says_what_is_known_and_nothing_else() -> None:
+    event = written()
+    assert event["data"] == {
+        "organisation": "acme",
+        "project": "shop",
+        "cloud": "azure",
+        "status": "complete",
+        "units": {"input_tokens": 7, "output_tokens": 0},
+    }
+    assert event["subject"] == "acme/shop"
+    assert "subject" not in written(organisation="", project="")
