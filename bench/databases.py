@@ -149,10 +149,10 @@ def _of_the_dead(home: Home, rounds: int) -> Result:
     """A gateway is killed while it holds a slice: until the slice is free, but for what was spent."""
     secret = new_key(home).secret
     taken_s = []
-    with _leases(home) as leases:
+    with leases_of(home) as leases:
         for _ in range(rounds):
             with serve(home) as served:
-                _ask(served.port, secret)
+                ask(served.port, secret)
                 held = leases.open()
                 assert held, "the gateway holds no slice"
                 begun_s = time.perf_counter()
@@ -169,7 +169,7 @@ def _of_the_dead(home: Home, rounds: int) -> Result:
 
 
 @contextlib.contextmanager
-def _leases(home: Home) -> Iterator[Leases]:
+def leases_of(home: Home) -> Iterator[Leases]:
     control = Control.open(home.control)
     try:
         yield Leases(control)
@@ -177,7 +177,7 @@ def _leases(home: Home) -> Iterator[Leases]:
         control.close()
 
 
-def _ask(port: int, secret: str) -> None:
+def ask(port: int, secret: str) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(request(stream=False, secret=secret))
         assert connection.recv(12) == b"HTTP/1.1 200"

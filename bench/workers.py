@@ -3,8 +3,9 @@
 `serve` runs over a home for each, all of it on the gateway's core, and is asked by turns as in `bench.data_plane`: with
 a key, a limit, a budget and a record forced before the last byte. On one core workers bring no more answers; whatever
 they cost beyond one is the price of there being several. With 32 connections to each worker, as many answers share a
-forced write as with one; where all workers share 32, fewer do. A copy is kept by `journal follow` on the other core and
-on the same disk: its round trip and its forced write add to the answer.
+forced write as with one; where all workers share 32, fewer do. At a pace, each worker is asked as often a second as
+one alone: what several cost apart from what they lose by sharing a core. A copy is kept by `journal follow` on the
+other core and on the same disk: its round trip and its forced write add to the answer.
 
 Then four workers are asked for longer: the memory of each after the first round and after the last, and the descriptors
 that are open once nobody asks any more.
@@ -31,6 +32,7 @@ Figures = dict[str, float]
 
 _WORKERS = (1, 2, 4)
 _CONNECTIONS = 32
+_PACE = 1000.0  # requests a second of each worker: four of them do not fill the core
 _GOAL = 1.1
 _COPIES = """
 [journal]
@@ -53,8 +55,8 @@ class Asked(NamedTuple):
     core: int
     gateways_core: int
 
-    def of(self, proxy: Proxy, connections: int) -> Figures:
-        return load(proxy, seconds=self.seconds, core=self.core, connections=connections)
+    def of(self, proxy: Proxy, connections: int, rate: float = 0.0) -> Figures:
+        return load(proxy, seconds=self.seconds, core=self.core, connections=connections, rate=rate)
 
 
 def measure(effort: Effort) -> list[Result]:
@@ -66,7 +68,7 @@ def measure(effort: Effort) -> list[Result]:
         contextlib.ExitStack() as stack,
     ):
         folder = Path(made)
-        followed = stack.enter_context(_follower(folder, other))
+        followed = stack.enter_context(follower(folder, other))
         proxies = {
             workers: stack.enter_context(
                 _proxy(folder / f"workers-{workers}", cloud, core, workers=workers)
@@ -77,10 +79,14 @@ def measure(effort: Effort) -> list[Result]:
         asked = Asked(effort.seconds, other, core)
         each: list[dict[int, Figures]] = []
         shared: list[dict[int, Figures]] = []
+        paced: list[dict[int, Figures]] = []
         added_ms: dict[int, list[float]] = {1: [], _CONNECTIONS: []}
         for _ in range(effort.rounds):
             each.append({n: asked.of(proxy, n * _CONNECTIONS) for n, proxy in proxies.items()})
             shared.append({n: asked.of(proxy, _CONNECTIONS) for n, proxy in proxies.items()})
+            paced.append(
+                {n: asked.of(proxy, n * _CONNECTIONS, n * _PACE) for n, proxy in proxies.items()}
+            )
             for connections, differences in added_ms.items():
                 without = asked.of(proxies[1], connections)["p50_us"]
                 with_copy = asked.of(copied, connections)["p50_us"]
@@ -93,6 +99,7 @@ def measure(effort: Effort) -> list[Result]:
         result(name, "CPU µs per request", None, runs, {"ours": note_of(alone)}),
         *_over_one("over-1", _GOAL, each),
         *_over_one("that-share-32-connections-over-1", None, shared),
+        *_over_one("at-1000-a-second-each-over-1", None, paced),
         *_of_copies(added_ms),
         *flat,
     ]
@@ -175,7 +182,7 @@ def _served(home: Home, core: int, *, workers: int) -> Iterator[Proxy]:
 
 
 @contextlib.contextmanager
-def _follower(folder: Path, core: int) -> Iterator[str]:
+def follower(folder: Path, core: int) -> Iterator[str]:
     """What a configuration says of a follower that runs until the block ends."""
     secret = folder / "follower.secret"
     secret.write_text(secrets.token_hex(32))
