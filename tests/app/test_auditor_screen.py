@@ -56,7 +56,9 @@ def test_a_settled_month_repeats_to_the_byte(client: TestClient) -> None:
     assert "repeats to the byte" in client.get("/auditor/check/2026-04").text
 
 
-@pytest.mark.parametrize(("subject", "said"), [("2031-01", "no statement for January 2031"), ("soon", "is not a month")])
+@pytest.mark.parametrize(
+    ("subject", "said"), [("2031-01", "no statement for January 2031"), ("soon", "is not a month")]
+)
 def test_what_cannot_be_repeated_is_not_found(client: TestClient, subject: str, said: str) -> None:
     answer = client.get(f"/auditor/check/{subject}")
     assert answer.status_code == 404
@@ -116,7 +118,7 @@ def test_a_decision_that_cannot_be_read_or_asked_is_told_and_stays_as_it_was_typ
     page = client.post("/auditor/decision", data={"receipt": receipt})
     assert page.status_code == 200
     assert page.text.partition('role="alert"')[2].partition("</p>")[0]
-    [kept] = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page.text, re.DOTALL)
+    [kept] = re.findall(r"<textarea[^>]*>\n(.*?)</textarea>", page.text, re.DOTALL)
     assert html.unescape(kept) == receipt
 
 
@@ -214,7 +216,7 @@ def test_what_cannot_be_read_is_told_and_stays_as_it_was_typed(
     alert = html.unescape(page.text.partition('role="alert"')[2].partition("</p>")[0])
     assert said in alert
     assert "/tmp" not in alert
-    kept = [html.unescape(each) for each in re.findall(r"<textarea[^>]*>(.*?)</textarea>", page.text, re.DOTALL)]
+    kept = [html.unescape(each) for each in re.findall(r"<textarea[^>]*>\n(.*?)</textarea>", page.text, re.DOTALL)]
     assert kept == list(sent.values())
 
 

@@ -175,7 +175,7 @@ def test_two_amendments_are_compared_as_the_command_compares_them(client: TestCl
 
 def test_an_amendment_that_is_none_is_told_and_stays_in_its_field(client: TestClient) -> None:
     page = client.get("/lawyer/compare", params={"before": "A4", "after": "<b>A9</b>"}).text
-    assert "there is no amendment" in page
+    assert "There is no amendment" in page
     assert 'value="&lt;b&gt;A9&lt;/b&gt;" selected' in page
     assert "<b>A9" not in page
 

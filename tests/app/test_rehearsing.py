@@ -312,7 +312,7 @@ def test_the_screen_shows_what_is_wrong_at_its_line_and_keeps_the_text(
     screen: TestClient, draft: str, what: list[str], line: int
 ) -> None:
     page = screen.post("/lawyer/draft", data={"draft": draft}).text
-    [kept] = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
+    [kept] = re.findall(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
     assert html.unescape(kept) == draft
     said = html.unescape(re.sub(r"<[^>]+>", " ", page.partition("</textarea>")[2]))
     assert f"line {line}" in said
@@ -320,7 +320,7 @@ def test_the_screen_shows_what_is_wrong_at_its_line_and_keeps_the_text(
 
 
 def test_before_a_draft_was_typed_the_screen_has_its_first_lines_which_change_something(screen: TestClient) -> None:
-    [begun] = re.findall(r"<textarea[^>]*>(.*?)</textarea>", screen.get("/lawyer/draft").text, re.DOTALL)
+    [begun] = re.findall(r"<textarea[^>]*>\n(.*?)</textarea>", screen.get("/lawyer/draft").text, re.DOTALL)
     read = shown(screen, html.unescape(begun))
     assert "what is answered otherwise" in read
     assert "No answer changes" not in read

@@ -341,6 +341,7 @@ ENGINEER = EngineerContext(
     path=PATH,
 )
 COMPARED = CompareContext(
+    is_compared=True,
     fields=FORM.sentence[:1],
     before="up to A4",
     after="up to A5",

@@ -104,13 +104,15 @@ class SignatureShown(msgspec.Struct, frozen=True, kw_only=True):
 class HandedContext(msgspec.Struct, frozen=True, kw_only=True):
     """A statement that somebody handed over, with the signatures under it, as they were typed.
 
-    `problem` says why it cannot be checked; nothing but the form before one was typed. `changed`
-    says which lines are not as they were signed.
+    `problem` says why the statement cannot be checked, `signatures_problem` why those with it
+    cannot; nothing but the form before one was typed. `changed` says which lines are not as they
+    were signed.
     """
 
     statement: str = ""
     signatures: str = ""
     problem: str = ""
+    signatures_problem: str = ""
     check: CheckContext | None = None
     signed: tuple[SignatureShown, ...] = ()
     changed: tuple[str, ...] = ()

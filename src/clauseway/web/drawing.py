@@ -11,6 +11,8 @@ from clauseway.web.cited_sources import cited_by, source_names, sources_of
 from clauseway.web.timeline import BAR_PX, LEGEND, drawn_of
 from clauseway.wording.dates import dated, day_in_words, days_in_words, month_in_words
 
+# A message that is longer quotes a long value; its beginning and its end say what is wrong.
+_MESSAGE_LETTERS, _BEGINNING, _END = 500, 160, 320
 # So many letters of a label find room on the narrowest screens.
 _LABEL_LETTERS = 38
 
@@ -37,6 +39,7 @@ def environment() -> Environment:
         days=days_in_words,
         dated=dated,
         two_lines=_two_lines,
+        brief=_brief,
         css_string=_css_string,
         data_uri=_data_uri,
         source_names=source_names,
@@ -53,6 +56,13 @@ def environment() -> Environment:
 
 def _count(number: int) -> str:
     return f"{number:,}"
+
+
+def _brief(text: str) -> str:
+    """Return a message without the middle of what it quotes, where that is long."""
+    if len(text) <= _MESSAGE_LETTERS:
+        return text
+    return f"{text[:_BEGINNING]} … {text[-_END:]}"
 
 
 def _two_lines(text: str) -> tuple[str, str]:

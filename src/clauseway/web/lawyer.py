@@ -198,10 +198,11 @@ class ChangeGroupShown(msgspec.Struct, frozen=True, kw_only=True):
 
 class CompareContext(msgspec.Struct, frozen=True, kw_only=True):
     """Two amendments compared: the text up to the one beside that up to the other. `problem` says
-    why there is nothing to compare; empty where there is."""
+    why they cannot be compared, where no field is wrong."""
 
     fields: tuple[FormField, ...]
     problem: str = ""
+    is_compared: bool = False
     before: str = ""
     after: str = ""
     rescissions: tuple[str, ...] = ()

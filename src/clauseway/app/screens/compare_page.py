@@ -18,6 +18,8 @@ def named_or_last(opened: Opened, before: str, after: str) -> tuple[str, str]:
 def compare_page(opened: Opened, before: str, after: str) -> CompareContext:
     """Return the comparison; where it cannot be made, its form with the reason."""
     fields = (_field(opened, "before", before), _field(opened, "after", after))
+    if any(field.problem for field in fields):
+        return CompareContext(fields=fields)
     try:
         # One amendment alone is compared with the text before it.
         comparison = compare_sides(opened, [name for name in (before, after) if name], (), (), {})
@@ -30,6 +32,7 @@ def compare_page(opened: Opened, before: str, after: str) -> CompareContext:
 def _shown(fields: tuple[FormField, ...], comparison: Comparison) -> CompareContext:
     return CompareContext(
         fields=fields,
+        is_compared=True,
         before=str(comparison.before),
         after=str(comparison.after),
         rescissions=tuple(f"{each.sentence}. {each.place}" for each in comparison.rescissions),
@@ -60,11 +63,17 @@ def _field(opened: Opened, name: str, value: str) -> FormField:
         for amendment in each_of(opened)[0].agreement.amendments
     ]
     known = {choice.value for choice in choices}
-    typed = () if value in known or not value else (FieldChoice(value, value),)
+    is_known = value in known or not value
+    names = ", ".join(choice.value for choice in choices)
     return FormField(
         id=name,
         name=name,
         label="from" if name == "before" else "to",
         value=value,
-        choices=(FieldChoice("", "the text before it"), *typed, *choices),
+        choices=(
+            FieldChoice("", "the text before it"),
+            *(() if is_known else (FieldChoice(value, value),)),
+            *choices,
+        ),
+        problem="" if is_known else f"There is no amendment {value!r}. Known: {names}.",
     )

@@ -21,6 +21,10 @@ _TOO_LITTLE = (
     "There is no forecast yet: {why}. Enter an assumed growth above to draw one, or on the command "
     "line: clauseway forecast --growth 5%."
 )
+_NO_CAP = (
+    "{typed!r} is not a cap: {why}. Write an amount in USD, as in USD 38 billion, or leave it empty "
+    "for the agreement's own."
+)
 
 
 class Supposed(msgspec.Struct, frozen=True):
@@ -89,7 +93,8 @@ def _refused(typed: ForecastContext, problem: Problem) -> ForecastContext:
     if problem.where == "--growth":
         return msgspec.structs.replace(typed, growth_problem=said)
     if problem.where == "--assume" and typed.cap:
-        return msgspec.structs.replace(typed, cap_problem=said)
+        no_cap = _NO_CAP.format(typed=typed.cap, why=problem.why)
+        return msgspec.structs.replace(typed, cap_problem=no_cap)
     return msgspec.structs.replace(typed, note=_TOO_LITTLE.format(why=problem.why))
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.handed_statements import (
@@ -41,17 +43,20 @@ def handed_page(home: Home, opened: Opened, statement: str, signatures: str) -> 
         path.write_text(statement, encoding="utf-8")
         if signatures.strip():
             beside(path).write_text(signatures, encoding="utf-8")
-        try:
-            return _checked(home, Wording.of(each_of(opened)), path, shown)
-        except InvalidInput as error:
-            said = " ".join(problem.sentences for problem in error.problems)
-            return HandedContext(statement=statement, signatures=signatures, problem=said)
+        return _checked(home, Wording.of(each_of(opened)), path, shown)
 
 
 def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> HandedContext:
-    given = _in_json(read_statement(path), path)
+    replace = msgspec.structs.replace
+    try:
+        given = _in_json(read_statement(path), path)
+    except InvalidInput as error:
+        return replace(shown, problem=_said(error))
     assert given.statement is not None
-    signing = _signing(home, path, given) if shown.signatures.strip() else None
+    try:
+        signing = _signing(home, path, given) if shown.signatures.strip() else None
+    except InvalidInput as error:
+        return replace(shown, signatures_problem=_said(error))
     return HandedContext(
         statement=shown.statement,
         signatures=shown.signatures,
@@ -60,6 +65,10 @@ def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> Ha
         changed=signing.changed if signing else (),
         edited=signing.edited if signing else (),
     )
+
+
+def _said(error: InvalidInput) -> str:
+    return " ".join(problem.sentences for problem in error.problems)
 
 
 def _signing(home: Home, path: Path, given: HandedStatement) -> "Signing | None":
