@@ -11,9 +11,9 @@ from bench.results import Effort, Result, result
 _STARTS = 5
 _NOTHING = ("-c", "pass")
 _QUESTION = (
-    "decide", "--action", "serve", "--party", "openai", "--product", "api.stateless",
-    "--cloud", "aws", "--as-of", "2026-03-15",
-)  # fmt: skip
+    *("decide", "--action", "serve", "--party", "openai", "--product", "api.stateless"),
+    *("--cloud", "aws", "--as-of", "2026-03-15"),
+)
 # Name → arguments, and how many times the CPU of an empty interpreter it may take.
 _COMMANDS: Mapping[str, tuple[Sequence[str], float]] = {
     "decide": (_QUESTION, 25),

@@ -180,12 +180,21 @@ class Bench:
         ours = requests.runs["ours"]
         return [
             result(
-                f"request/{who}-takes-times-more", "times ours", goal,
-                {"ours": [round(peer / own, 1) for own, peer in zip(ours, requests.runs[who], strict=True)]},
-                {}, direction="higher",
+                f"request/{who}-takes-times-more",
+                "times ours",
+                goal,
+                {
+                    "ours": [
+                        round(peer / own, 1)
+                        for own, peer in zip(ours, requests.runs[who], strict=True)
+                    ]
+                },
+                {},
+                direction="higher",
             )
-            for who, goal in goals.items() if who in requests.runs
-        ]  # fmt: skip
+            for who, goal in goals.items()
+            if who in requests.runs
+        ]
 
     def other_authentication(self) -> list[Result]:
         """What signing costs on top of a key: the difference, round by round."""
@@ -232,7 +241,7 @@ class Bench:
         cloud = self.stack.enter_context(cloud_on(self.other_core, made))
         plan = _encrypted(
             _plan(cloud, _auth_by_key(), "azure", "/openai/v1", self.budget, str(self.leases)), made
-        )  # fmt: skip
+        )
         ours = self.stack.enter_context(gateway_on(self.home / "tls", plan, self.core))
         pairs = {"ours": (self.ours, msgspec.structs.replace(ours, authority=authority))}
         running = (
@@ -434,9 +443,12 @@ def gateway_on(
         str(home / "spool"),
     ]
     with subprocess.Popen(
-        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=lambda: _pin(core),
+        [*command, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: _pin(core),
         env={**os.environ, "PYTHONPATH": str(modules)} if modules else None,
-    ) as process:  # fmt: skip
+    ) as process:
         assert process.stdout is not None
         try:
             ready = json.loads(process.stdout.readline())
@@ -474,23 +486,42 @@ def _plan(
     that no request asks for; with limits and a budget that are never used up."""
     label = Deployment("bench-1", "azure", "openai", "eastus", "api.stateless", NAME_THERE)
     target = Target(
-        label=label, dialect=dialect, url=f"http://127.0.0.1:{cloud}{path}", auth=auth,
-        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096,
-        lacks=(Lack(capability="vision", reason="it is here to be looked at"),), **more,
-    )  # fmt: skip
+        label=label,
+        dialect=dialect,
+        url=f"http://127.0.0.1:{cloud}{path}",
+        auth=auth,
+        input_price=2_500_000,
+        output_price=15_000_000,
+        output_tokens_max=4096,
+        lacks=(Lack(capability="vision", reason="it is here to be looked at"),),
+        **more,
+    )
     hashed = digest(bytes.fromhex(_HASH_KEY), SECRET.encode()).hex()
     whose = "project bench of acme"
     return Plan(
-        agreement="bench", hash_key=_HASH_KEY, models={MODEL: "api.stateless"}, targets=(target,),
+        agreement="bench",
+        hash_key=_HASH_KEY,
+        models={MODEL: "api.stateless"},
+        targets=(target,),
         rulings=(Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
-        epochs=(Epoch(begin_ns=0, routes={"openai|api.stateless|direct": Route(candidates=((0, 0),))}),),
-        limits=(RateLimit(id="l", whose=whose, requests_per_minute=10**9, tokens_per_minute=10**12),),
+        epochs=(
+            Epoch(begin_ns=0, routes={"openai|api.stateless|direct": Route(candidates=((0, 0),))}),
+        ),
+        limits=(
+            RateLimit(id="l", whose=whose, requests_per_minute=10**9, tokens_per_minute=10**12),
+        ),
         budgets=(budget,),
         leases=leases,
         keys=(
             Key(
-                digest=hashed, organisation="acme", project="bench", key_id="k", seller="openai", segment="direct",
-                limits=(0,), budgets=(0,),
+                digest=hashed,
+                organisation="acme",
+                project="bench",
+                key_id="k",
+                seller="openai",
+                segment="direct",
+                limits=(0,),
+                budgets=(0,),
             ),
         ),
-    )  # fmt: skip
+    )

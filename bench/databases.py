@@ -109,9 +109,16 @@ def _lease_ms(home: Home) -> float:
 def _asked(budget: str, boot: str, part: int, *, is_over: bool) -> LeaseRequest:
     target = 0 if is_over else _SLICE
     return LeaseRequest(
-        budget=budget, boot=boot, part=part, pid=os.getpid(), serial=1 + is_over, spent=0,
-        least=target, target=target, is_over=is_over,
-    )  # fmt: skip
+        budget=budget,
+        boot=boot,
+        part=part,
+        pid=os.getpid(),
+        serial=1 + is_over,
+        spent=0,
+        least=target,
+        target=target,
+        is_over=is_over,
+    )
 
 
 def _requests(homes: dict[str, Home], effort: Effort, cores: Sequence[int]) -> Result:

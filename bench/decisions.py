@@ -239,9 +239,12 @@ def compile_synthetic(effort: Effort) -> Result:
 def _compiled(amendments: int) -> list[float]:
     """Seconds, peak megabytes, and the table's size."""
     child = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(amendments)], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", _CHILD, str(amendments)],
+        capture_output=True,
+        text=True,
+        check=True,
         cwd=Path(__file__).parents[1],
-    )  # fmt: skip
+    )
     return [float(number) for number in child.stdout.split()]
 
 

@@ -168,10 +168,16 @@ def main() -> None:
     data = request(stream=chosen.stream, headers=chosen.header, secret=chosen.secret)
     figures = uvloop.run(
         measure(
-            chosen.port, chosen.connections, chosen.seconds, chosen.process, data, stream=chosen.stream,
-            rate=chosen.rate, authority=chosen.authority,
+            chosen.port,
+            chosen.connections,
+            chosen.seconds,
+            chosen.process,
+            data,
+            stream=chosen.stream,
+            rate=chosen.rate,
+            authority=chosen.authority,
         )
-    )  # fmt: skip
+    )
     print(json.dumps(figures))
 
 

@@ -47,12 +47,22 @@ def measure(effort: Effort) -> list[Result]:
             rates.append(round(done.usage / (time.process_time() - begun_s)))
     note = f"{sealed:,} records and as many intents"
     return [
-        result("metering/request", "CPU µs per request", _REQUEST_US, {"ours": costs}, {"ours": "at 32 at once"}),
         result(
-            "metering/sealing", "records per CPU second", _SEALED_PER_S, {"ours": rates}, {"ours": note},
+            "metering/request",
+            "CPU µs per request",
+            _REQUEST_US,
+            {"ours": costs},
+            {"ours": "at 32 at once"},
+        ),
+        result(
+            "metering/sealing",
+            "records per CPU second",
+            _SEALED_PER_S,
+            {"ours": rates},
+            {"ours": note},
             direction="higher",
         ),
-    ]  # fmt: skip
+    ]
 
 
 class _Round:

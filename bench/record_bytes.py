@@ -43,13 +43,23 @@ def records(count: int) -> Iterator[UsageRecord]:
             units.append((Unit.CACHED_INPUT_TOKENS, read // 2))
         units.append((Unit.OUTPUT_TOKENS, chance.randrange(1, 900)))
         yield UsageRecord(
-            request=RequestId(chance.randrange(1, 5), number), attempt=1, buyer=chance.randrange(1, 4),
-            deployment=chance.randrange(1, 4), ruling=1, event_ns=event_ns, endpoint=1, status=Status.COMPLETE,
-            recorded_ns=event_ns + chance.randrange(10**9, 9 * 10**9), http_status=200, streamed=number % 2 == 0,
-            duration_us=chance.randrange(300_000, 9_000_000), first_content_us=chance.randrange(200_000, 900_000),
-            charge_picodollars=0, units=tuple(units),
+            request=RequestId(chance.randrange(1, 5), number),
+            attempt=1,
+            buyer=chance.randrange(1, 4),
+            deployment=chance.randrange(1, 4),
+            ruling=1,
+            event_ns=event_ns,
+            endpoint=1,
+            status=Status.COMPLETE,
+            recorded_ns=event_ns + chance.randrange(10**9, 9 * 10**9),
+            http_status=200,
+            streamed=number % 2 == 0,
+            duration_us=chance.randrange(300_000, 9_000_000),
+            first_content_us=chance.randrange(200_000, 900_000),
+            charge_picodollars=0,
+            units=tuple(units),
             upstream_id="chatcmpl-" + "".join(chance.choices(_LETTERS, k=_ID_LETTERS)),
-        )  # fmt: skip
+        )
 
 
 def measured(count: int) -> float:
@@ -57,9 +67,16 @@ def measured(count: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         control = Control.open(Path(folder) / "control.db")
         batch = UsageBatch(
-            spool="gateway", segment=1, first_frame=0, end_frame=count, usage=list(records(count)), intents=(),
-            buyers=_BUYERS, deployments=_DEPLOYMENTS, rulings=_RULINGS,
-        )  # fmt: skip
+            spool="gateway",
+            segment=1,
+            first_frame=0,
+            end_frame=count,
+            usage=list(records(count)),
+            intents=(),
+            buyers=_BUYERS,
+            deployments=_DEPLOYMENTS,
+            rulings=_RULINGS,
+        )
         Lake(Path(folder) / "lake", control).seal(batch, 1)
         total = sum(file.bytes for file in files_of(control, USAGE))
         control.close()

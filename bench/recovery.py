@@ -117,12 +117,40 @@ def _leave(spool: Path, requests: int) -> None:
 
 def _intent(number: int) -> bytes:
     at_ns = _BEGIN_NS + number
-    return pack_intent(_BOOT, number, 1, at_ns, at_ns, 0, 1, 2, 1, 2_048, 512, 77)
+    return pack_intent(
+        boot=_BOOT,
+        number=number,
+        attempt=1,
+        event_ns=at_ns,
+        recorded_ns=at_ns,
+        buyer=0,
+        deployment=1,
+        ruling=2,
+        endpoint=1,
+        body_bytes=2_048,
+        output_tokens_max=512,
+        reserved_picodollars=77,
+    )
 
 
 def _end(number: int) -> bytes:
     at_ns = _BEGIN_NS + number
     return pack_usage_fields(
-        _BOOT, number, 1, at_ns, at_ns, 0, 1, 2, 1, 1, 200, False, 900, 300, 4_100, _UNITS,
-        b"chatcmpl-0123456789abcdef",
-    )  # fmt: skip
+        boot=_BOOT,
+        number=number,
+        attempt=1,
+        event_ns=at_ns,
+        recorded_ns=at_ns,
+        buyer=0,
+        deployment=1,
+        ruling=2,
+        endpoint=1,
+        status=1,
+        http_status=200,
+        streamed=False,
+        duration_us=900,
+        first_content_us=300,
+        charge_picodollars=4_100,
+        units=_UNITS,
+        upstream_id=b"chatcmpl-0123456789abcdef",
+    )

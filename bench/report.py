@@ -28,20 +28,22 @@ def figures(results: Sequence[Result]) -> str:
         for who, note in one.notes.items()
         if who not in one.runs
     ]
-    return "\n".join([
-        *_measured(results),
-        "",
-        "| figure | unit | goal | ours (median) | peers (median) | met |",
-        "|---|---|---|---|---|---|",
-        *rows,
-        "",
-        "## Raw rounds",
-        "",
-        "| figure | who | rounds | seen besides |",
-        "|---|---|---|---|",
-        *raw,
-        *(["", *missing] if missing else []),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            *_measured(results),
+            "",
+            "| figure | unit | goal | ours (median) | peers (median) | met |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "## Raw rounds",
+            "",
+            "| figure | who | rounds | seen besides |",
+            "|---|---|---|---|",
+            *raw,
+            *(["", *missing] if missing else []),
+        ]
+    )
 
 
 def with_figures(page: str, results: Sequence[Result]) -> str:

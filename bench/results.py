@@ -54,9 +54,18 @@ def result(
     ours = middles.pop("ours")
     met = goal is None or (ours <= goal if direction == "lower" else ours >= goal)
     return Result(
-        name=name, unit=unit, direction=direction, ours=ours, peers=middles, goal=goal, met=met, commit=commit(),
-        runs=runs, notes=notes, machine=machine(),
-    )  # fmt: skip
+        name=name,
+        unit=unit,
+        direction=direction,
+        ours=ours,
+        peers=middles,
+        goal=goal,
+        met=met,
+        commit=commit(),
+        runs=runs,
+        notes=notes,
+        machine=machine(),
+    )
 
 
 def ratio(name: str, goal: float, measured: Result, peer: str) -> list[Result]:
@@ -80,8 +89,11 @@ def commit() -> str:
     """The commit that was measured, marked where the tree was changed since."""
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parent,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
     return described.stdout.strip() or "unknown"
 
 
@@ -114,9 +126,14 @@ def show(results: list[Result], console: Console) -> None:
         peers = "\n".join(f"{who} {value:.1f}" for who, value in one.peers.items()) or "none"
         goal = "none" if one.goal is None else f"{one.goal:g}"
         table.add_row(
-            one.name, one.unit, goal, f"[bold]{one.ours:.1f}[/]", rounds, peers,
+            one.name,
+            one.unit,
+            goal,
+            f"[bold]{one.ours:.1f}[/]",
+            rounds,
+            peers,
             "[green]yes[/]" if one.met else "[red]no[/]",
-        )  # fmt: skip
+        )
     console.print(table)
     for one in results:
         for what, note in one.notes.items():

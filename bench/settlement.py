@@ -138,9 +138,13 @@ def run_ours(folder: Path) -> Figures:
         con.to_pyarrow(ibis.literal(1))
     begin = time.perf_counter()
     settlement = settle(
-        period=_PERIOD, shares=shares, revenue=revenue(lake, prices, SINCE), catalog=opened.catalog,
-        assumptions=assumptions, inputs=_INPUTS,
-    )  # fmt: skip
+        period=_PERIOD,
+        shares=shares,
+        revenue=revenue(lake, prices, SINCE),
+        catalog=opened.catalog,
+        assumptions=assumptions,
+        inputs=_INPUTS,
+    )
     end = time.perf_counter()
     control.settle(settlement, accruals(settlement, control.entries()), time.time_ns())
     posted = time.perf_counter()
@@ -223,9 +227,19 @@ def _listed(root: Path, name: str, day: date, first: int, rows: int) -> LakeFile
     digest = hashlib.sha256(written).hexdigest()
     ids = [f"req_{7:016x}{number:016x}" for number in (first, first + rows - 1)]
     return LakeFile(
-        name=name, kind=USAGE, first_day=day, last_day=day, first_request=ids[0], last_request=ids[1], rows=rows,
-        bytes=len(written), digest=digest, sealed_ns=1, apart=True, places=json.dumps(_PLACES),
-    )  # fmt: skip
+        name=name,
+        kind=USAGE,
+        first_day=day,
+        last_day=day,
+        first_request=ids[0],
+        last_request=ids[1],
+        rows=rows,
+        bytes=len(written),
+        digest=digest,
+        sealed_ns=1,
+        apart=True,
+        places=json.dumps(_PLACES),
+    )
 
 
 def _list(control: Control, files: list[LakeFile]) -> None:

@@ -141,25 +141,53 @@ def _term(
         case 0 | 1 | 2:
             carved = (Scope(segments=frozenset({"government"})),) if draw.random() < 0.3 else ()
             return Exclusivity(
-                id=name, citation=cite, begins=begins, actions=frozenset({action}), products=products,
-                only=Only(clouds=clouds), segments=segments, sellers=sellers, regions=regions, except_=carved,
-            )  # fmt: skip
+                id=name,
+                citation=cite,
+                begins=begins,
+                actions=frozenset({action}),
+                products=products,
+                only=Only(clouds=clouds),
+                segments=segments,
+                sellers=sellers,
+                regions=regions,
+                except_=carved,
+            )
         case 3:
             return Precedence(
-                id=name, citation=cite, begins=begins, party=_OWNER, first=min(clouds), actions=frozenset({"serve"}),
-                products=products, binds=Choice("", {"": "first-shipped-since"}),
-                unless=Choice("", {"": "cannot-and-declines"}), since=begins,
-            )  # fmt: skip
+                id=name,
+                citation=cite,
+                begins=begins,
+                party=_OWNER,
+                first=min(clouds),
+                actions=frozenset({"serve"}),
+                products=products,
+                binds=Choice("", {"": "first-shipped-since"}),
+                unless=Choice("", {"": "cannot-and-declines"}),
+                since=begins,
+            )
         case 4 | 5:
             carries = (Scope(actions=frozenset({"serve", "sell"}), products=products),)
             return Licence(
-                id=name, citation=cite, begins=begins, licensor=_OWNER, licensee=party, products=products,
+                id=name,
+                citation=cite,
+                begins=begins,
+                licensor=_OWNER,
+                licensee=party,
+                products=products,
                 carries=carries,
-            )  # fmt: skip
+            )
     return Permission(
-        id=name, citation=cite, begins=begins, party=party, actions=frozenset({action}), products=products,
-        clouds=clouds if draw.random() < 0.5 else frozenset(), segments=segments, sellers=sellers, regions=regions,
-    )  # fmt: skip
+        id=name,
+        citation=cite,
+        begins=begins,
+        party=party,
+        actions=frozenset({action}),
+        products=products,
+        clouds=clouds if draw.random() < 0.5 else frozenset(),
+        segments=segments,
+        sellers=sellers,
+        regions=regions,
+    )
 
 
 def _launches(draw: random.Random, catalog: Catalog) -> list[Fact]:

@@ -72,30 +72,51 @@ def _plan(keys: int) -> Plan:
     """One deployment; a limit for each key, and a budget for every ten."""
     label = Deployment("bench-1", "azure", "openai", "eastus", "api.stateless", "gpt-5.4")
     target = Target(
-        label=label, dialect="openai", url="http://127.0.0.1:9/v1", auth=Auth(kind="none"),
-        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096,
-    )  # fmt: skip
+        label=label,
+        dialect="openai",
+        url="http://127.0.0.1:9/v1",
+        auth=Auth(kind="none"),
+        input_price=2_500_000,
+        output_price=15_000_000,
+        output_tokens_max=4096,
+    )
     hash_key = bytes.fromhex(_HASH_KEY)
     return Plan(
-        agreement="bench", hash_key=_HASH_KEY, models={"gpt-5.4": "api.stateless"}, targets=(target,),
+        agreement="bench",
+        hash_key=_HASH_KEY,
+        models={"gpt-5.4": "api.stateless"},
+        targets=(target,),
         rulings=(Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
-        epochs=(Epoch(begin_ns=0, routes={"openai|api.stateless|direct": Route(candidates=((0, 0),))}),),
+        epochs=(
+            Epoch(begin_ns=0, routes={"openai|api.stateless|direct": Route(candidates=((0, 0),))}),
+        ),
         limits=tuple(
-            RateLimit(id=f"limit-{number}", whose=f"key {number}", requests_per_minute=10**6, tokens_per_minute=10**9)
+            RateLimit(
+                id=f"limit-{number}",
+                whose=f"key {number}",
+                requests_per_minute=10**6,
+                tokens_per_minute=10**9,
+            )
             for number in range(keys)
         ),
         budgets=tuple(
-            Budget(id=f"budget-{number}", whose=f"project {number}") for number in range(keys // _KEYS_PER_BUDGET)
+            Budget(id=f"budget-{number}", whose=f"project {number}")
+            for number in range(keys // _KEYS_PER_BUDGET)
         ),
         keys=tuple(
             Key(
-                digest=digest(hash_key, _secret(number)).hex(), organisation="acme", project=f"p-{number // 10}",
-                key_id=f"key_{number}", seller="openai", segment="direct", limits=(number,),
+                digest=digest(hash_key, _secret(number)).hex(),
+                organisation="acme",
+                project=f"p-{number // 10}",
+                key_id=f"key_{number}",
+                seller="openai",
+                segment="direct",
+                limits=(number,),
                 budgets=(number // _KEYS_PER_BUDGET,),
             )
             for number in range(keys)
         ),
-    )  # fmt: skip
+    )
 
 
 def _write(plan: Plan, path: Path) -> None:

@@ -52,10 +52,12 @@ def _with_head(body: bytes, headers: Sequence[str] = (), secret: str = SECRET) -
 
 
 _USAGE = {
-    "prompt_tokens": 276, "completion_tokens": 51, "total_tokens": 327,
+    "prompt_tokens": 276,
+    "completion_tokens": 51,
+    "total_tokens": 327,
     "prompt_tokens_details": {"cached_tokens": 128, "audio_tokens": 0},
     "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-}  # fmt: skip
+}
 
 
 def whole_answer() -> bytes:
@@ -64,10 +66,17 @@ def whole_answer() -> bytes:
     def body(content: str) -> bytes:
         message = {"role": "assistant", "content": content, "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        return compact({
-            "id": "chatcmpl-bench", "object": "chat.completion", "created": 1777161600, "model": NAME_THERE,
-            "choices": [choice], "usage": _USAGE, "service_tier": "default",
-        })  # fmt: skip
+        return compact(
+            {
+                "id": "chatcmpl-bench",
+                "object": "chat.completion",
+                "created": 1777161600,
+                "model": NAME_THERE,
+                "choices": [choice],
+                "usage": _USAGE,
+                "service_tier": "default",
+            }
+        )
 
     filled = body("x" * (_ANSWER_BYTES - len(body(""))))
     assert len(filled) == _ANSWER_BYTES
@@ -96,10 +105,17 @@ def stream_pieces() -> list[bytes]:
     """53 events, each a chunk of its own; the last two are the usage and `[DONE]`."""
 
     def event(choices: list[object], usage: object) -> bytes:
-        return b"data: %b\n\n" % compact({
-            "id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1777161600, "model": NAME_THERE,
-            "service_tier": "default", "choices": choices, "usage": usage,
-        })  # fmt: skip
+        return b"data: %b\n\n" % compact(
+            {
+                "id": "chatcmpl-bench",
+                "object": "chat.completion.chunk",
+                "created": 1777161600,
+                "model": NAME_THERE,
+                "service_tier": "default",
+                "choices": choices,
+                "usage": usage,
+            }
+        )
 
     words = [
         {"role": "assistant", "content": ""},

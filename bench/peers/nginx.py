@@ -84,8 +84,12 @@ def start(cache: Path, home: Path, cloud: int, tls: Certificates | None = None) 
     port, configuration = held_port(), home / "nginx.conf"
     configuration.write_text(
         _CONFIGURATION.format(
-            home=home, cloud=cloud, port=port, ssl="ssl" if tls else "", scheme="https" if tls else "http",
+            home=home,
+            cloud=cloud,
+            port=port,
+            ssl="ssl" if tls else "",
+            scheme="https" if tls else "http",
             certificates=_CERTIFICATES.format(tls=tls) if tls else "",
         )
-    )  # fmt: skip
+    )
     return launch([binary, "-p", home, "-c", configuration, "-e", home / "error.log"], port, home)

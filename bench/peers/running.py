@@ -62,7 +62,7 @@ def launch(
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, stdout=out, stderr=out, cwd=home, env={**os.environ, **(environment or {})}
-        )  # fmt: skip
+        )
     give_up_s = time.monotonic() + _PATIENCE_S
     while time.monotonic() < give_up_s and process.poll() is None:
         with socket.socket() as probe:
