@@ -109,6 +109,7 @@ _MEANINGS = {
     "limit_unavailable": "What is left of a limit cannot be asked for at the moment.",
     "too_many_connections": "More connections than the gateway, an address or a key may hold.",
     "too_many_bytes": "More bytes in flight than the gateway or a key may hold.",
+    "too_many_frames": "More frames over WebSockets in a second than a key may send.",
     "usage_unavailable": "The sums of usage cannot be read at the moment.",
     "database_away": "The home does not reach its database, so nobody knows whether the key was revoked.",
     "objects_unavailable": "The database that says which home made the object cannot be reached.",

@@ -23,7 +23,7 @@ from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, u
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from wsproto import ConnectionType, WSConnection
-from wsproto.events import Ping, Pong, Request, TextMessage
+from wsproto.events import CloseConnection, Ping, Pong, Request, TextMessage
 
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, TlsSettings
@@ -254,7 +254,7 @@ def frame(payload: bytes, *, opcode: int, finished: bool) -> bytes:
 def test_a_message_in_many_fragments_takes_the_memory_of_its_bytes(rig: Rig) -> None:
     """The bytes are what is counted and limited: no fragment costs more, however short it is."""
     count = 120_000
-    start(rig)
+    start(rig, frames_per_key_per_second=10 * count)
     session = handshaken(rig)[0]
     before_mb = rig.megabytes()
     session.sendall(frame(b"", opcode=TEXT, finished=False))
@@ -271,7 +271,7 @@ def test_a_message_in_many_fragments_takes_the_memory_of_its_bytes(rig: Rig) -> 
 def test_messages_without_a_byte_wait_in_bounded_memory(rig: Rig) -> None:
     """While a turn lasts, no more is read than may be ahead: each message counts, an empty one too."""
     halting = rig.clouds["azure"].behaviour = Halting()
-    start(rig)
+    start(rig, frames_per_key_per_second=10_000_000)
     session, frames = handshaken(rig)
     session.sendall(frames.send(TextMessage(data=message())))
     assert halting.begun.wait(PATIENCE_S)
@@ -383,7 +383,7 @@ def test_a_turn_whose_usage_cannot_be_written_ends_with_an_error(rig: Rig) -> No
 
 def test_frames_without_end_keep_no_other_from_the_process(rig: Rig) -> None:
     """A read has room for tens of thousands of empty frames: others' requests come between them."""
-    start(rig)
+    start(rig, frames_per_key_per_second=10_000_000)
     flood, _ = handshaken(rig)
     flood.setblocking(False)
     pings = frame(b"", opcode=PING, finished=True) * 40_000
@@ -413,3 +413,79 @@ def test_frames_without_end_keep_no_other_from_the_process(rig: Rig) -> None:
         flood.close()
     # Heard to the end at once, one read of such frames takes seconds.
     assert sorted(waited_s)[len(waited_s) // 2] < 0.5
+
+
+FRAMES = 100  # that a key may send in a second
+UPGRADE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+OVER = f"The sessions of this key may send {FRAMES:,} frames a second."
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        frame(b"", opcode=PING, finished=True) * 3 * FRAMES,
+        frame(b"", opcode=PONG, finished=True) * 3 * FRAMES,
+        frame(b"{", opcode=TEXT, finished=True) * 3 * FRAMES,
+        frame(b"{", opcode=TEXT, finished=False) + frame(b"", opcode=CONTINUATION, finished=False) * 3 * FRAMES,
+    ],
+    ids=["pings", "pongs", "messages", "fragments"],
+)
+def test_a_session_with_too_many_frames_in_a_second_is_closed_and_counted(rig: Rig, frames: bytes) -> None:
+    start(rig, frames_per_key_per_second=FRAMES)
+    session, connection = handshaken(rig)
+    session.sendall(frames)
+    while not (received := closed_with(session, connection)):
+        pass
+    assert (received.code, received.reason) == (1008, OVER)
+    session.close()
+    eventually(lambda: rig.counts()["connections"] == 0)
+    eventually(lambda: '"kind":"frames","whose":"key ' in rig.errors())
+
+
+def closed_with(session: socket.socket, frames: WSConnection) -> CloseConnection | None:
+    """Read on; how the gateway closes the session, where it does."""
+    frames.receive_data(session.recv(1 << 16))
+    return next((event for event in frames.events() if isinstance(event, CloseConnection)), None)
+
+
+def test_who_sent_too_many_frames_opens_no_session_in_that_second(rig: Rig) -> None:
+    """Else whoever connects again at once would have as many again."""
+    start(rig, frames_per_key_per_second=FRAMES)
+
+    def refusal() -> str:
+        """Have a session closed and open another; the code of its refusal, or nothing where the next second began."""
+        session, frames = handshaken(rig)
+        session.sendall(frame(b"", opcode=PING, finished=True) * 3 * FRAMES)
+        while not closed_with(session, frames):
+            pass
+        session.close()
+        asked = {**UPGRADE, **AUTHORIZED}
+        with httpx.stream("GET", f"{rig.url}/v1/responses", headers=asked) as answer:
+            if answer.status_code == 101:
+                return ""
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+            return str(json.loads(answer.read())["error"]["code"])
+
+    eventually(lambda: refusal() == "too_many_frames")
+    eventually(lambda: serves_a_turn(rig))
+
+
+def serves_a_turn(rig: Rig) -> bool:
+    with contextlib.suppress(InvalidStatus), opened(rig.url, SECRET) as session:
+        session.send(message())
+        return kinds(until_end(session)) == WHOLE
+    return False
+
+
+def test_a_long_message_in_fragments_is_no_flood(rig: Rig) -> None:
+    """Clients and proxies cut a message into fragments of some thousand bytes: their bytes are counted already."""
+    start(rig, frames_per_key_per_second=FRAMES)
+    with opened(rig.url, SECRET) as session:
+        text = message(input="x" * 4_000 * FRAMES)
+        session.send(text[begin : begin + 2_000] for begin in range(0, len(text), 2_000))
+        assert kinds(until_end(session)) == WHOLE

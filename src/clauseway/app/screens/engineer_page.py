@@ -76,6 +76,7 @@ REFUSED_AS = {
     "budget_unavailable": "while the budget could not be asked",
     "limit_unavailable": "while the limit could not be asked",
     "too_many_connections": "over too many connections",
+    "too_many_frames": "over too many frames of a WebSocket",
     "too_many_bytes": "with too many bytes at once",
     "clouds_failed": "at which every cloud failed",
     "clouds_unavailable": "while no cloud could be reached",

@@ -357,6 +357,9 @@ class Router:
         customer = self._customer_of(incoming, self._shared.tables)
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
+        if self.use is not None:
+            shared = self._shared
+            shared.in_flight.check_frames(self.use, shared.wheel.now_s, shared.limits)
 
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
         """Return the customer whose key the head presents. Raises Refused."""

@@ -17,7 +17,7 @@ from typing import Final
 import httptools
 from wsproto import ConnectionType
 from wsproto.connection import Connection as Frames
-from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 
@@ -51,6 +51,9 @@ _WAITING_BYTES: Final = 256
 # A read has room for tens of thousands of frames without a byte, which take a second: others' turns
 # come between so many.
 _FRAMES_AT_ONCE: Final = 64
+# A fragment of so many bytes is not counted among a key's frames: clients and proxies cut a long
+# message into fragments of 4 KB and more, and what these cost goes by their bytes.
+_LONG_FRAGMENT_BYTES: Final = 1024
 _HEAD: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-accept: %b\r\n\r\n"
@@ -142,6 +145,7 @@ class WebSocketSession(asyncio.Protocol):
         self._lifecycle: Lifecycle | None = None
         self._answer: _Answer | None = None
         self._paused = False
+        self._frame_bytes = 0  # of the frame of a message that arrives
         self._behind = False  # frames that were read are still to be heard
         self._stuck = False  # more is to be sent than the client reads
         self._closing = False
@@ -182,6 +186,8 @@ class WebSocketSession(asyncio.Protocol):
     def _hear(self, event: Event) -> None:
         if self._closing:
             return
+        if isinstance(event, (Ping, Pong)) and not self._count_frame():
+            return
         if isinstance(event, TextMessage):
             self._gather(event)
         elif isinstance(event, Ping):
@@ -192,10 +198,32 @@ class WebSocketSession(asyncio.Protocol):
             # By the client; or by the framing, which has found a flaw.
             self._close(event.code, event.reason or "")
 
+    def _count_frame(self) -> bool:
+        """Count a frame for the key; return whether the session goes on."""
+        shared, use = self._shared, self._router.use
+        try:
+            if use is not None:
+                shared.in_flight.count_frame(use, shared.wheel.now_s, shared.limits)
+        except Refused as refused:
+            shared.counts.refusals[refused.kind.code] += 1
+            self._close(CloseReason.POLICY_VIOLATION, str(refused))
+            return False
+        return True
+
+    def _counts(self, event: TextMessage, count: int) -> bool:
+        """Return whether what came of a message ends a frame that counts for the key."""
+        self._frame_bytes += count
+        if not event.frame_finished:
+            return False
+        length, self._frame_bytes = self._frame_bytes, 0
+        return event.message_finished or length < _LONG_FRAGMENT_BYTES
+
     def _gather(self, event: TextMessage) -> None:
         shared, message = self._shared, self._arriving
         fragment = event.data.encode()
         count = len(fragment)
+        if self._counts(event, count) and not self._count_frame():
+            return
         message.length += count
         if message.length > shared.limits.body_bytes:
             reason = f"A message may have {shared.limits.body_bytes} bytes."

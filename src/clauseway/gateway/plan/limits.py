@@ -93,6 +93,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             "Ten bodies of the largest size; one key leaves room for others.",
         ),
     ] = 512 << 20
+    frames_per_key_per_second: Annotated[
+        int,
+        _within(
+            1,
+            10_000_000,
+            "Frames over WebSockets. 2,500 sessions with a ping every 20 seconds send 125; however short, each costs "
+            "some 35 microseconds, a message without sense 120: so many take a quarter of a core at most.",
+        ),
+    ] = 2_000
     head_s: Annotated[
         float, _within(0.05, 600, "A client that takes longer to send a head is broken or hostile.")
     ] = 15.0

@@ -1,4 +1,5 @@
-"""Connections of clients by address and by key, and bytes by key, that this process holds now.
+"""Connections of clients by address and by key, and bytes by key, that this process holds now; and
+frames over WebSockets by key, in the present second.
 
 A body counts from its head on, by the length that the head states, until its request is over; so
 does an answer that is gathered whole. Bytes of an answer are counted and never refused: they are
@@ -16,13 +17,14 @@ from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.wire.errors import (
     KEY_IN_FLIGHT,
     TOO_MANY_CONNECTIONS,
+    TOO_MANY_FRAMES,
     TOO_MANY_OF_ONE,
     TOO_MUCH_IN_FLIGHT,
 )
 from clauseway.metering import Buyer
 
 _AGAIN: Final = b"retry-after: 1\r\n"  # requests and connections come and go within seconds
-_CONNECTIONS, _BYTES = "connections", "bytes in flight"
+_CONNECTIONS, _BYTES, _FRAMES = "connections", "bytes in flight", "frames"
 # Of an IPv6 network of this length every host has as many addresses as it likes.
 _ONE_HOST_BITS: Final = 64
 
@@ -50,6 +52,9 @@ class InFlight:
         self._counts = counts
         self._addresses: dict[str, int] = {}
         self._uses: dict[int, Use] = {}
+        # By label of the key, not in its use: a key would begin anew by connecting again.
+        self._frames: dict[int, int] = {}
+        self._frames_s = 0  # the second that they are of
 
     # -- connections
 
@@ -132,6 +137,29 @@ class InFlight:
         use.bytes -= count
         self.bytes -= count
         self._forget(use)
+
+    # -- frames over WebSockets
+
+    def count_frame(self, use: Use, now_s: float, limits: Limits) -> None:
+        """Count a frame of a key's session. Raises Refused beyond those of a second."""
+        self._begin_second(now_s)
+        self._frames[use.label] = self._frames.get(use.label, 0) + 1
+        self.check_frames(use, now_s, limits)
+
+    def check_frames(self, use: Use, now_s: float, limits: Limits) -> None:
+        """Raise Refused where a key's sessions sent too many frames in the present second."""
+        self._begin_second(now_s)
+        limit = limits.frames_per_key_per_second
+        if self._frames.get(use.label, 0) > limit:
+            self._short(_FRAMES, f"key {use.key}")
+            message = f"The sessions of this key may send {limit:,} frames a second."
+            raise Refused(TOO_MANY_FRAMES, message, headers=_AGAIN, closes=True)
+
+    def _begin_second(self, now_s: float) -> None:
+        """Forget the frames of the second before."""
+        if int(now_s) != self._frames_s:
+            self._frames_s = int(now_s)
+            self._frames.clear()
 
     def _forget(self, use: Use) -> None:
         if not use.bytes and not use.connections and self._uses.get(use.label) is use:

@@ -82,6 +82,7 @@ TOO_MANY_OF_ONE: Final = ErrorKind(
     429, "rate_limit_error", "too_many_connections", should_retry=True
 )
 KEY_IN_FLIGHT: Final = ErrorKind(429, "rate_limit_error", "too_many_bytes", should_retry=True)
+TOO_MANY_FRAMES: Final = ErrorKind(429, "rate_limit_error", "too_many_frames", should_retry=True)
 TOO_MUCH_IN_FLIGHT: Final = ErrorKind(503, "server_error", "too_many_bytes", should_retry=True)
 USAGE_UNKNOWN: Final = ErrorKind(503, "server_error", "usage_unavailable", should_retry=True)
 OBJECTS_UNKNOWN: Final = ErrorKind(503, "server_error", "objects_unavailable", should_retry=True)
