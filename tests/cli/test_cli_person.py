@@ -147,6 +147,19 @@ def test_each_role_writes_its_own_kinds_and_no_other(by: As, role: str) -> None:
             by(ANNA, command)
 
 
+def test_the_table_of_roles_has_a_command_for_each_kind() -> None:
+    page = (Path(__file__).parents[2] / "docs/roles.md").read_text()
+    rows = re.findall(r"(?m)^\| `clauseway ([^`]+)` \| `([\w-]+)` \| `(\w+)` \|$", page)
+    assert [(kind, role) for _, kind, role in rows] == [(kind, role) for role, kinds in ROLES.items() for kind in kinds]
+    run_here = dict(COMMANDS_BY_KIND)
+    for command, kind, _ in rows:
+        words, flags = command.partition(" --")[::2]
+        if kind in run_here:
+            assert run_here[kind].startswith(words)
+            assert not flags or f"--{flags}" in run_here[kind]
+        assert run(*words.split(), "--help").returncode == 0
+
+
 def test_the_roles_of_people_are_those_of_the_table() -> None:
     page = (Path(__file__).parents[2] / "docs/operation.md").read_text()
     table = page.partition("| role | what it may write |")[2].partition("\n\n")[0]

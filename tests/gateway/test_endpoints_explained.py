@@ -123,37 +123,79 @@ def test_only_ones_own_project_and_its_auditor_may_know(rig: Rig) -> None:
     assert httpx.get(f"{rig.url}/clauseway/v1/requests/{NOBODY}").status_code == 401
 
 
-# What any key reads: about its own project, at no cloud.
-READ = ("/clauseway/v1/", "/models")
-OPEN = ("/healthz", "/readyz")
+ROLES_PAGE = Path(__file__).parents[2] / "docs/roles.md"
 GATEWAY = Path(__file__).parents[2] / "docs/openapi/gateway.json"
+# What an address begins with; the table of roles leaves it out.
+ROOT = re.compile(r"^/(?:openai/deployments/\{model\}|openai/v1|openai|anthropic/v1|anthropic|v1)(?=/)")
 OPERATIONS = [
-    (method.upper(), re.sub(r"\{\w+\}", "resp_1", path))
+    (method.upper(), path)
     for path, methods in json.loads(GATEWAY.read_text())["paths"].items()
     for method in methods
-    if method in ("get", "post", "delete", "patch", "put") and path not in OPEN
+    if method in ("get", "post", "delete", "patch", "put")
 ]
 
 
-def test_the_roles_of_keys_are_those_of_the_table() -> None:
+def roles_table() -> dict[str, dict[str, str]]:
+    """What each role of a key is answered, by method and address."""
+    section = ROLES_PAGE.read_text().partition("## Keys of customers\n")[2].partition("\n## ")[0]
+    head, _, *rows = [
+        [cell.strip().strip("`") for cell in line[1:-1].split("|")] for line in section.splitlines() if line[:1] == "|"
+    ]
+    assert len(rows) == len({row[0] for row in rows}), "a row stands twice"
+    return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+
+
+def row_of(method: str, path: str) -> str:
+    return f"{method} {ROOT.sub('', path)}"
+
+
+def test_the_roles_of_keys_are_those_of_the_tables() -> None:
     page = (Path(__file__).parents[2] / "docs/operation.md").read_text()
     table = page.partition("| role of a key |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(ROLES)
+    assert {tuple(cells) for cells in roles_table().values()} == {("nobody", *ROLES)}
+
+
+def test_every_address_has_its_row() -> None:
+    assert set(roles_table()) == {row_of(*operation) for operation in OPERATIONS} | {"WebSocket /responses"}
+
+
+def answered_to(answer: httpx.Response) -> str:
+    if answer.status_code == 401:
+        return "401"
+    return "403" if answer.status_code == 403 and "role_not_permitted" in answer.text else "yes"
+
+
+@pytest.fixture(scope="module")
+def client(rig: Rig) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=rig.url, timeout=30) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_what_the_role_of_a_key_may_ask(rig: Rig, method: str, path: str) -> None:
-    """A member asks everything and reads, and so does an admin of an older home; an auditor reads, and asks nothing,
-    stored answers neither."""
-    refused = {}
-    for name, secret in (("member", SECRET), ("admin", ADMIN), ("auditor", AUDITOR)):
-        content = None if method == "GET" else b"{}"
-        answer = httpx.request(
-            method, rig.url + path, headers={"authorization": f"Bearer {secret}"}, content=content, timeout=30
+def test_what_the_role_of_a_key_may_ask(client: httpx.Client, method: str, path: str) -> None:
+    """Over HTTP as the table says; an admin of an older home is answered as a member."""
+    expected = roles_table()[row_of(method, path)]
+    asked = {
+        name: client.request(
+            method,
+            re.sub(r"\{\w+\}", "resp_1", path.replace("{request_id}", NOBODY)),
+            headers={"authorization": f"Bearer {secret}"} if secret else {},
+            content=None if method == "GET" else b"{}",
         )
-        refused[name] = answer.status_code == 403 and "role_not_permitted" in answer.text
-    reads = method == "GET" and any(part in path for part in READ)
-    assert refused == {"member": False, "admin": False, "auditor": not reads}
+        for name, secret in (("nobody", ""), ("member", SECRET), ("admin", ADMIN), ("auditor", AUDITOR))
+    }
+    answered = {name: answered_to(answer) for name, answer in asked.items()}
+    assert answered == {**expected, "admin": expected["member"]}
+
+
+@pytest.mark.parametrize("path", ["requests", "usage", "models"])
+def test_an_auditor_reads_every_field_that_a_member_reads(rig: Rig, path: str) -> None:
+    ask(rig)
+    address = f"/v1/{path}" if path == "models" else f"/clauseway/v1/{path}"
+    told = [httpx.get(rig.url + address, headers={"authorization": f"Bearer {secret}"}) for secret in (SECRET, AUDITOR)]
+    assert told[0].json() == told[1].json()
+    assert told[0].status_code == told[1].status_code
 
 
 def test_an_auditor_opens_no_session(rig: Rig) -> None:
