@@ -859,7 +859,10 @@ class _Gateway:
     def __init__(self, folder: Path) -> None:
         self.rig = Rig(folder)
         self.cloud = self.rig.cloud("azure", _cloud)
-        self.rig.start()
+        # It ends with this process, however that ends: so does the pipe.
+        ours, self._pipe = os.pipe()
+        self.rig.start(None, "--parent-pipe", str(ours), pass_fds=(ours,))
+        os.close(ours)
         self.errors = folder / "gateway.err"
         self.said = 0
         self.first_mb = self._resident_mb()

@@ -14,6 +14,7 @@ its commit, and a reader that had the seed in one of them is skipped.
 """
 
 import argparse
+import ctypes
 import json
 import mmap
 import os
@@ -21,6 +22,7 @@ import platform
 import re
 import resource
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -112,6 +114,16 @@ _NOTED = "noted"
 
 
 # The process that reads
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the system kill this process when the one that watches ends: no thread of ours might come to see it, where
+    an input never ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
 
 
 def read_all(asked: argparse.Namespace, progress: Progress) -> None:
@@ -266,6 +278,7 @@ def _round(names: Sequence[str], options: Sequence[str], first: int, folder: Pat
     progress = Progress(folder / "progress", make=True)
     (folder / _NOTED).unlink(missing_ok=True)
     command = [sys.executable, str(HERE / "fuzzing.py"), "--child", str(folder), "--first", str(first), *options]
+    command += ["--parent", str(os.getpid())]
     command += [word for name in names for word in ("--reader", name)]
     temporary = folder / "temporary"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -416,12 +429,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--last", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main() -> int:
     asked = _options()
     if asked.child:
+        end_with_parent(asked.parent)
         progress = Progress(asked.child / "progress")
         read_all(asked, progress)
         # Libraries that wait for their threads at the end are not what is looked at.

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from fuzzing import KEPT, SLICED, Fuzzed, Progress, Run, fuzz, kept_inputs, merged, names, readers_without, slices
 
 from commits import described
+from kill_stage import PATIENCE_S, command_line, descendants, eventually
 
 ROOT = Path(__file__).parents[2]
 READERS = list(names())
@@ -105,19 +107,30 @@ def test_slices_together_are_the_reader() -> None:
     assert [each.inputs for each in fuzz(["rates"], first=10, last=30)] == [20]
 
 
+def test_a_killed_run_leaves_no_process(tmp_path: Path) -> None:
+    """Neither the one that reads nor the gateway that this one has started."""
+    command = [sys.executable, str(ROOT / "tests/readers/fuzzing.py"), "--reader", "gateway", "--inputs", "1000000"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as run:
+        eventually(lambda: any("clauseway.gateway" in command_line(pid) for pid in descendants(run.pid)), "its gateway")
+        ends = [os.pidfd_open(pid) for pid in descendants(run.pid)]
+        run.kill()
+        assert len(ends) >= 2
+        for end in ends:
+            assert select.select([end], [], [], PATIENCE_S)[0], "it goes on"
+            os.close(end)
+
+
 def test_the_record_is_written_after_each_reader(tmp_path: Path) -> None:
     """A run that is ended keeps what it did, and the same command goes on with the others."""
     record = tmp_path / "record.json"
     words = ["--reader", "rates", "--reader", "copies", "--inputs", "50", "--seed", "a", "--once"]
     command = [sys.executable, str(ROOT / "tests/readers/fuzzing.py"), *words, "--record", str(record)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    # A session of its own, so that the process that reads ends with it.
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         while not record.exists() and process.poll() is None:
             os.sched_yield()
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
     assert [each["name"] for each in json.loads(record.read_text())["readers"]][:1] == ["rates"]
     assert subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 0
     names_and_inputs = {each["name"]: each["inputs"] for each in json.loads(record.read_text())["readers"]}
