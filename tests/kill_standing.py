@@ -50,6 +50,11 @@ def held(stage: Stage) -> dict[str, dict[str, int]]:
     }
 
 
+def has_sealed(pid: int) -> bool:
+    """Whether a process has sealed since its start: it has loaded the library that writes Parquet."""
+    return "libparquet" in Path(f"/proc/{pid}/maps").read_text()
+
+
 def memory_kib(pid: int) -> int:
     """Return the resident memory of a process."""
     return int(_status(pid).get("VmRSS", "0").split()[0])

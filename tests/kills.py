@@ -44,7 +44,7 @@ from clauseway.values import InvalidInput
 from commits import described
 from kill_load import Customer, Got, KillLoad
 from kill_stage import WORKERS, Machine, Stage, end, eventually, lose_disk
-from kill_standing import held, standing
+from kill_standing import has_sealed, held, standing
 
 _FOREVER_S = 1e9
 _BUDGET_USD = "0.05"
@@ -85,7 +85,7 @@ class Kills:
         self.stage, self.chance = stage, chance
         self.killed: Counter[str] = Counter()
         self._drawn: list[str] = []
-        self.held_before = held(stage)
+        self.held_before: dict[str, dict[str, int]] = {}
         self.held_after: dict[str, dict[str, int]] = {}
         self.capped: list[Customer] = []
         self._catalog = open_agreements([]).catalog
@@ -137,6 +137,7 @@ class Kills:
 
     def _kill_on(self, kills: int, tell: Callable[[str], None], over_s: float) -> None:
         eventually(lambda: self.load.whole > 10, "the first answers")
+        self.held_before = self._held()
         while sum(self.killed.values()) < kills and time.monotonic() < over_s:
             kind = self._draw()
             if not self._kill(kind):
@@ -151,7 +152,12 @@ class Kills:
         self._go_on(_BETWEEN)
         since_s = time.monotonic()
         eventually(lambda: self._all_serve(since_s), "each gateway answers again")
-        self.held_after = held(self.stage)
+        self.held_after = self._held()
+
+    def _held(self) -> dict[str, dict[str, int]]:
+        """What the processes hold once each parent has sealed: what it loads for that it keeps until it ends."""
+        eventually(lambda: all(has_sealed(machine.pid) for machine in self.stage.machines), "each parent has sealed")
+        return held(self.stage)
 
     def _all_serve(self, since_s: float) -> bool:
         """Whether each gateway of each machine has answered since."""
