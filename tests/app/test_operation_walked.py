@@ -462,8 +462,11 @@ def test_a_secret_that_leaked(walk: Walk, tmp_path: Path, monkeypatch: pytest.Mo
     assert "is revoked" in walk(heading, "clauseway key revoke", named)
     leaked = {"key_0123456789abcdef": "key_1", "2026-11-20": "2026-04-20"}
     assert "gpt-5.5-2026-04-24" in walk(heading, "clauseway usage show", leaked)
+    assert settled_book.request(7) in walk(heading, "clauseway usage show", leaked)
     request = {"req_0123456789abcdef0123456789abcdef": settled_book.request(7)}
     assert "gpt-5.4" in walk(heading, "clauseway usage request", request)
+    assert "leak-1" in walk(heading, "clauseway books dispute", request)
+    assert "cw-" in walk(heading, "clauseway key create")
 
 
 # People

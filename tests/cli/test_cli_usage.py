@@ -92,7 +92,16 @@ def test_a_key_that_leaked_is_told_from_others_of_its_project(tmp_path: Path) ->
     assert (last["hour"], last["project"], last["charged_usd"]) == ("2026-05-02T03:00Z", "search", "1.000000000000")
     shown = run(*by_hour, home=home).stdout
     assert [line.split()[-1] for line in shown.splitlines()[1:]] == ["0.250000", "0.500000", "1.000000"]
+    by_request = answer("usage", "show", "--key", "key_leaked", "--by", "hour", "--by", "request", home=home)
+    assert [(row["hour"], row["charged_usd"]) for row in by_request] == [
+        ("2026-05-01T00:00Z", "0.250000000000"),
+        ("2026-05-01T01:00Z", "0.500000000000"),
+        ("2026-05-02T03:00Z", "1.000000000000"),
+    ]
+    assert len({row["request"] for row in by_request}) == 3
     assert run("usage", "show", "--key", "key_leaked", "--by", "colour", home=home).returncode == 3
+    refused = run("usage", "show", "--by", "request", home=home)
+    assert (refused.returncode, "--key KEY" in refused.stderr) == (3, True)
 
 
 def test_a_key_without_usage_is_told_from_one_that_nobody_made(tmp_path: Path) -> None:

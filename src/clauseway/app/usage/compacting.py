@@ -35,6 +35,8 @@ from clauseway.values import Interval, InvalidInput, KnownAt, Problem, suggestio
 # A query that listed a file before it was merged may still be reading it: none takes longer.
 _GRACE_NS = 600 * 1_000_000_000
 SHOWN_BY = ("hour", "organisation", "project", "seller", "cloud", "region", "product", "model")
+# The usage of one key is summed from its records, which know their requests.
+KEY_SHOWN_BY = (*SHOWN_BY, "request")
 EXPORTS = ("parquet", "cloudevents", "focus")
 
 
@@ -159,11 +161,11 @@ def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> 
 def usage_of_key_shown(
     home: Home, key_id: str, by: Sequence[str], days: Interval | None = None
 ) -> list[ChargedUsage]:
-    """Usage of one key summed by some of `SHOWN_BY`, and what it was charged; hours as instants.
+    """Usage of one key summed by some of `KEY_SHOWN_BY`, and what it was charged; hours as instants.
 
     Raise InvalidInput, also for a key that no home made and nobody used.
     """
-    _check_names(by)
+    _check_names(by, KEY_SHOWN_BY)
     with open_lake(home) as lake:
         sums = usage_of_key(lake, key_id, by, days)
         # Imported usage names keys that were made elsewhere.
@@ -186,10 +188,12 @@ def _refuse_unknown_key(lake: Lake, key_id: str) -> None:
     )
 
 
-def _check_names(by: Sequence[str]) -> None:
-    wrong = [name for name in by if name not in SHOWN_BY]
+def _check_names(by: Sequence[str], known: Sequence[str] = SHOWN_BY) -> None:
+    wrong = [name for name in by if name not in known]
     if wrong:
-        remedy = f"Some of {', '.join(SHOWN_BY)}."
+        remedy = f"Some of {', '.join(known)}."
+        if known == SHOWN_BY and "request" in wrong:
+            remedy += " Requests are told of one key: --key KEY."
         raise InvalidInput(
             *(
                 Problem(

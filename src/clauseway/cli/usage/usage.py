@@ -56,7 +56,10 @@ def _quarantine() -> None:
 def show(
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", help=f"By what to sum: {', '.join(SHOWN_BY)}. Repeatable."),
+        typer.Option(
+            "--by",
+            help=f"By what to sum: {', '.join(SHOWN_BY)}; with --key also request. Repeatable.",
+        ),
     ] = None,
     key: Annotated[
         str,
@@ -79,6 +82,8 @@ def show(
       clauseway usage show --by organisation --by product --from 2026-05-01 --until 2026-05-31
     What a key that leaked asked since, and what it was charged:
       clauseway usage show --key key_0123456789abcdef --by hour --by model --from 2026-05-01
+    Request by request:
+      clauseway usage show --key key_0123456789abcdef --by hour --by request --from 2026-05-01
     """
     names = by or ["cloud"]
     days = days_given(begin, end)

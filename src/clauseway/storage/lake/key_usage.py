@@ -38,7 +38,7 @@ def usage_of_key(
     lake: Lake, key_id: str, by: Sequence[str], days: Interval | None = None
 ) -> list[ChargedUsage]:
     """Return the usage of a key, each attempt once, summed by some of hour, organisation, project,
-    seller, cloud, region, product, model, in their order.
+    seller, cloud, region, product, model, request, in their order.
 
     Raise LakeDamaged at the first day with a file that is missing or changed.
     """
@@ -70,7 +70,7 @@ def _summed(lake: Lake, key_id: str, by: Sequence[str], day: Interval) -> list[d
             _.key_id == key_id
         )
         summed = (
-            of_key.mutate(hour=_.event_ns // HOUR_NS)
+            of_key.mutate(hour=_.event_ns // HOUR_NS, request=_.request_id)
             .group_by(*by)
             .agg(
                 served=counts.sum(),
