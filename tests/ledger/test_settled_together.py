@@ -1,0 +1,81 @@
+"""A settlement of several shares, of estimates and of disputes at once: its order, its assumptions, its refusals."""
+
+from datetime import date
+
+import msgspec
+import pytest
+from share_tables import CATALOG, INPUTS, amounts, at, cited, in_order, month, settled, share, sold, summed
+
+from clauseway.agreement.language.definitions import Figure
+from clauseway.ledger import Assumption, read_assumptions, settle
+from clauseway.ledger.assumptions import ESTIMATED
+from clauseway.values import InvalidInput
+
+MAY = month("2026-05")
+
+
+def test_shares_stand_by_payer_payee_beginning_and_term() -> None:
+    """In any order of the agreement: the same inputs write the same bytes."""
+    shares = [
+        share("D", payer="host", payee="maker"),
+        share("C", payee="host", begin=date(2026, 2, 1)),
+        share("A", payee="reseller", begin=date(2026, 1, 1)),
+        share("B", payee="reseller", begin=date(2026, 1, 1)),
+        share("0", payee="reseller", begin=date(2026, 3, 1)),
+    ]
+    first, second = (settled([sold("05-02", "10.00")], MAY, *given) for given in (shares, shares[::-1]))
+    assert [result.term for result in first.shares] == ["D", "C", "A", "B", "0"]
+    assert msgspec.json.encode(first) == msgspec.json.encode(second)
+
+
+def test_an_accepted_loss_is_named_among_the_assumptions() -> None:
+    lost = Assumption(name="lost-05-03", value="50.00", standing=ESTIMATED, text="", source="ann", accepted=True)
+    settlement = settle(
+        period=MAY,
+        shares=[share()],
+        revenue=[sold("05-02", "10.00")],
+        catalog=CATALOG,
+        assumptions=read_assumptions((), {}),
+        inputs=INPUTS,
+        losses=[lost],
+    )
+    assert settlement.assumptions[-1] == lost
+    assert settlement.receipt != settled([sold("05-02", "10.00")], MAY, share()).receipt
+
+
+def test_a_figure_that_nobody_disclosed_is_one_problem() -> None:
+    """It is not also one that does not fit its term."""
+    figures = {"rate": Figure(id="rate", value="", standing="undisclosed", citation=cited("rate"))}
+    with pytest.raises(InvalidInput) as refused:
+        settled([sold("05-02", "10.00")], MAY, share(rate="rate"), figures=figures)
+    assert len(refused.value.problems) == 1
+
+
+def test_sales_are_ordered_on_days_on_which_a_cap_is_full_only_without_the_dispute() -> None:
+    """A cap of 10.00 at 20 % is full at a base of 50.00: at 40.00 it is not, at 60.00 it is."""
+    sales = [at("05-01", 9, "a", "40.00"), at("05-02", 9, "b", "10.00"), at("05-02", 10, "c", "10.00")]
+    capped, back = share(cap="USD 10"), [at("05-01", 9, "a", "-20.00")]
+    assert settled(summed(sales), MAY, capped, credited=back).needs_order == ()
+    assert settled(summed(sales), MAY, capped, disputed=back).needs_order == (date(2026, 5, 2),)
+
+
+def test_lines_of_a_term_that_begins_again_are_named_by_its_beginning() -> None:
+    """The earlier one keeps the name of the term, in whichever order they are given."""
+    shares = [share("A", rate="20 %"), share("A", rate="5 %", begin=date(2026, 2, 1))]
+    named = {"A|chat|rented|maker": "2.00", "A@2026-02-01|chat|rented|maker": "0.50"}
+    for given in (shares, shares[::-1]):
+        assert amounts(settled([sold("05-02", "10.00")], MAY, *given)) == named
+
+
+def test_a_sale_is_taken_back_on_its_own_day() -> None:
+    """A cap is full at a base of 50.00: 30.00, then 15.00 − 10.00 elsewhere, then 15.00 of 20.00."""
+    sales = [at("05-01", 9, "a", "30.00"), at("05-02", 9, "b", "15.00", cloud="own"), at("05-02", 10, "c", "20.00")]
+    back = [at("05-02", 9, "b", "-10.00", cloud="own")]
+    settlement = in_order(sales, MAY, share(cap="USD 10"), credited=back)
+    assert amounts(settlement) == {"A1.share|chat|own|maker": "1.00", "A1.share|chat|rented|maker": "9.00"}
+
+
+def test_a_line_of_which_every_sale_is_in_dispute_is_named() -> None:
+    sales = [at("05-01", 9, "a", "10.00"), at("05-02", 9, "b", "20.00", cloud="own")]
+    settlement = settled(summed(sales), MAY, share(), disputed=[at("05-02", 9, "b", "-20.00", cloud="own")])
+    assert [(line.line, str(line.amount)) for line in settlement.disputed] == [("A1.share|chat|own|maker", "4.00")]
