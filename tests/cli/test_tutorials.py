@@ -69,7 +69,8 @@ def printed_by(line: str, folder: Path) -> str:
         done = run(*shlex.split(line)[1:], cwd=folder, columns=COLUMNS)
     # 2: the answer is another than permitted.
     assert done.returncode in (0, 2), f"{line}: {done.stdout}{done.stderr}"
-    return done.stdout
+    # A terminal shows both.
+    return done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if walked(page)], ids=lambda page: page.stem)
