@@ -170,6 +170,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 def pytest_sessionfinish() -> None:
-    for server in ("postgresql_server", "s3_server"):
-        if started := sys.modules.get(server):
+    for module in ("postgresql_server", "s3_server", "settled_book"):
+        if started := sys.modules.get(module):
             started.stop()

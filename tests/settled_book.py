@@ -6,7 +6,10 @@ What each request costs, in USD (tokens × USD per million): see USED. Nothing h
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
+from shutil import copytree, rmtree
+from tempfile import mkdtemp
 
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
@@ -18,6 +21,7 @@ from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import KnownAt, start_of_day_ns
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS
+_MADE: list[Path] = []
 ACCEPTED = ("share-openai-microsoft", "share-microsoft-openai", "cap")
 KNOWN = KnownAt.end_of(date(2026, 6, 30))
 BUYERS = {
@@ -102,9 +106,22 @@ def settle(home: Home, *periods: str, accepted: Sequence[str] = ACCEPTED) -> Non
         settle_month(home, open_agreement(), open_prices(KNOWN), period, accepted, {})
 
 
-def make(folder: Path) -> Home:
-    """The whole of it, in a folder that does not exist yet."""
-    home = Home(folder).make()
-    seal(home)
+def make(folder: Path, buyers: Mapping[int, Buyer] = BUYERS) -> Home:
+    """The whole of it, in a folder that does not exist yet or is empty: a copy of one that a process settles once."""
+    copytree(_settled_once(tuple(buyers.items())), folder, dirs_exist_ok=True)
+    return Home(folder)
+
+
+@cache
+def _settled_once(buyers: tuple[tuple[int, Buyer], ...]) -> Path:
+    home = Home(Path(mkdtemp(prefix="clauseway-settled-"))).make()
+    _MADE.append(home.root)
+    seal(home, buyers=dict(buyers))
     settle(home, "2026-04", "2026-05")
-    return home
+    return home.root
+
+
+def stop() -> None:
+    """Remove the home that others are copies of."""
+    while _MADE:
+        rmtree(_MADE.pop())

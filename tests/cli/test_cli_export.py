@@ -183,10 +183,10 @@ def test_a_bill_in_1_4_is_the_same_usage_in_another_home(book: Home, tmp_path: P
     assert tokens == MAY_TOKENS
 
 
-def test_an_invoice_of_a_share_is_on_no_charge_for_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invoice_of_a_share_is_on_no_charge_for_usage(tmp_path: Path) -> None:
     """A party that also buys usage from the other: what it owes as a share is another claim than what it used."""
-    monkeypatch.setitem(settled_book.BUYERS, 2, Buyer("openai", "chat", "key_2", "microsoft", "enterprise"))
-    home = settled_book.make(tmp_path / "home")
+    buyer = Buyer("openai", "chat", "key_2", "microsoft", "enterprise")
+    home = settled_book.make(tmp_path / "home", {**settled_book.BUYERS, 2: buyer})
     for command in (
         ("books", "close", "2026-04"),
         ("books", "close", "2026-05"),

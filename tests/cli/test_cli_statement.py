@@ -205,6 +205,7 @@ from clauseway.app.reports.statement_formats import FORMATS
 home = settled_book.make(Path({home!r}))
 for name, write in FORMATS.items():
     print(name, hashlib.sha256(write(statement(home, "2026-05", "microsoft"))).hexdigest())
+settled_book.stop()
 """
 
 

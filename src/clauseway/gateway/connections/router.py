@@ -73,7 +73,9 @@ _JSON: Final = b"application/json"
 _NOT_SELECTED: Final = Selected(CandidateSelection(()), None, "")
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
-_READS_ONLY: Final = "This key may read what its project asked and ask nothing: use one with the role member."
+_READS_ONLY: Final = (
+    "This key may read what its project asked and ask nothing: use one with the role member."
+)
 
 # Answers that need a key and no cloud. Each gets the name or identifier in the path (the group of
 # its pattern) and the query.
