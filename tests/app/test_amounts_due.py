@@ -284,7 +284,7 @@ def test_a_minimum_is_explained_by_what_is_lacking(tmp_path: Path) -> None:
     shown = run("statement", "explain", line.id, "--home", str(home.root))
     assert "is 0.00" not in shown.stdout
     # May's share of 3.015 is 0.60: 4.40 are lacking to 5.00
-    assert "4.40 is lacking to the minimum of 2026-05" in " ".join(shown.stdout.split())
+    assert "4.40 is lacking to the minimum of May 2026" in " ".join(shown.stdout.split())
 
 
 def test_a_line_by_bands_is_explained_by_its_bands(tmp_path: Path) -> None:

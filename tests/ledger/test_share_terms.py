@@ -98,8 +98,8 @@ def test_floors_are_topped_up_on_the_last_day_of_their_period() -> None:
 
 def test_the_minimum_of_a_part_period_says_for_how_many_days_it_is() -> None:
     for name, said in {
-        "2026-03": ["minimum of 2026-03, for 21 of 31 days", "minimum of 2026-Q1, for 21 of 90 days"],
-        "2026-06": ["minimum of 2026-06", "minimum of 2026-Q2"],
+        "2026-03": ["minimum of March 2026, for 21 of 31 days", "minimum of 2026-Q1, for 21 of 90 days"],
+        "2026-06": ["minimum of June 2026", "minimum of 2026-Q2"],
         "2026-07": ["minimum of 2026-Q3, for 31 of 92 days", "minimum of total"],
     }.items():
         revenue = [sold(f"{month_[5:]}-20", amount) for month_, amount, *_ in FLOORS]
