@@ -85,10 +85,28 @@ class TestCounts:
         expect(page.locator(count_of(page, "openai-own", "served"))).to_have_text("1")
 
     def test_a_gateway_that_is_away_is_said_and_comes_back(self, page: Page, served: Served) -> None:
+        """Whoever only looks at a home runs no gateway: the browser has nothing to complain of."""
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
         served.source.down = "the gateway does not answer"
         expect(page.locator("#counts-state")).to_have_text("Not counted at present: the gateway does not answer.")
         served.source.down = ""
         expect(page.locator("#counts-state")).to_have_text("Live: counted every second.")
+        assert complaints == []
+
+    def test_a_session_that_ends_is_said_and_nothing_more_is_asked(self, browser: Browser, served: Served) -> None:
+        asked: list[str] = []
+        page = browser.new_page()
+        page.clock.install()
+        page.goto(served.url)
+        expect(page.locator("#counts-state")).to_have_text("Live: counted every second.")
+        page.on("request", lambda request: asked.append(request.url))
+        page.route("**/counts.json", lambda route: route.fulfill(status=401))
+        page.clock.run_for(1000)
+        expect(page.locator("#counts-state")).to_have_text("Not counted any more: nobody is signed in.")
+        page.clock.run_for(60_000)
+        assert asked == [f"{served.url}/counts.json"]
+        page.close()
 
     def test_they_stand_in_a_table_without_any_script(self, browser: Browser, served: Served) -> None:
         context = browser.new_context(java_script_enabled=False)

@@ -32,7 +32,11 @@ def pages_document(version: str) -> _Node:
             MONITORING: _monitoring(),
             SIGN_IN: _sign_in(),
             SIGN_OUT: {"post": _leading("sign_out", "End the session.")},
-            "/counts.json": _answer("counts", "The counts of the gateway.", "application/json"),
+            "/counts.json": _answer(
+                "counts",
+                "The counts of the gateway; `unavailable` says why there are none.",
+                "application/json",
+            ),
             "/openapi.json": _answer("openapi", "This document.", "application/json"),
             "/healthz": _answer("healthz", "Whether the pages are up.", "text/plain"),
         },

@@ -215,7 +215,8 @@ class _Pages:
         try:
             counts = await self._source.counts()
         except Unavailable as error:
-            return JSONResponse({"error": {"message": str(error)}}, status_code=503)
+            # No fault of the pages: a browser complains of every status that is one.
+            return JSONResponse({"unavailable": str(error)})
         headers = {"cache-control": "no-store"}
         return Response(msgspec.json.encode(counts), media_type="application/json", headers=headers)
 

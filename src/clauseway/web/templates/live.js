@@ -45,8 +45,12 @@
   const poll = async () => {
     try {
       const answer = await fetch("/counts.json", { cache: "no-store" });
+      if (answer.status === 401) {
+        state.textContent = "Not counted any more: nobody is signed in.";
+        return;
+      }
       const counts = await answer.json();
-      if (!answer.ok) throw new Error(counts.error.message);
+      if (counts.unavailable) throw new Error(counts.unavailable);
       show(counts);
       if (counts.edition !== main.dataset.edition) await renew(counts.edition);
       state.textContent = "Live: counted every second.";
