@@ -391,7 +391,7 @@ def test_from_one_machine_to_several(walk: Walk, tmp_path: Path, monkeypatch: py
     walk.home = fleet.first.root
     # The load is over, and the machine that was left is killed too, with its disk there.
     month = {"2026-11": f"{today:%Y-%m}", " --second-opinion spark": ""}
-    assert f"Statement {today:%Y-%m}" in walk(heading, "clauseway settle", month)
+    assert f"Statement of {today:%B %Y}" in walk(heading, "clauseway settle", month)
     assert "all sound" in walk(heading, "clauseway lake check")
     assert "were not edited" in walk(heading, "clauseway audit verify")
     cost = check_each_is_metered_once(fleet, load.got)
