@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from gateway_rig import OTHER_SECRET, SECRET, Rig, chat_body, key, status, well
+from gateway_rig import OTHER_SECRET, SECRET, Rig, chat_body, eventually, key, status, well
 
 from clauseway.app.customers.keys import ROLES
 from clauseway.app.opening.home import Home
@@ -245,16 +246,22 @@ def test_a_query_that_says_nothing_is_refused(rig: Rig, query: str) -> None:
     assert (error["code"], error["param"]) == ("invalid_query", query.partition("=")[0])
 
 
-def test_a_key_hears_what_it_may_hold(rig: Rig) -> None:
-    told = httpx.get(f"{rig.url}/clauseway/v1/limits", headers={"authorization": f"Bearer {SECRET}"}).json()
-    assert told == {
+def test_a_key_hears_what_it_may_hold(client: httpx.Client) -> None:
+    """At the connection that this module keeps open: another would be the key's second."""
+
+    def told() -> Any:
+        return client.get("/clauseway/v1/limits", headers={"authorization": f"Bearer {SECRET}"}).json()
+
+    # A busy gateway has not noticed yet that the connections of earlier tests are closed.
+    eventually(lambda: told()["connections"]["open"] == 1)
+    assert told() == {
         "object": "clauseway.limits",
         "limits": [],
         "budgets": [],
         "connections": {"limit": 2_500, "open": 1},
         "bytes_in_flight": {"limit": 512 << 20, "held": 0},
     }
-    assert httpx.get(f"{rig.url}/clauseway/v1/limits").status_code == 401
+    assert client.get("/clauseway/v1/limits").status_code == 401
 
 
 # -- from journal and lake, after the process is gone
