@@ -215,7 +215,7 @@ class _Pages:
         try:
             counts = await self._source.counts()
         except Unavailable as error:
-            # No fault of the pages: a browser complains of every status that is one.
+            # Not 503: a browser writes each such answer to its console, once a second.
             return JSONResponse({"unavailable": str(error)})
         headers = {"cache-control": "no-store"}
         return Response(msgspec.json.encode(counts), media_type="application/json", headers=headers)

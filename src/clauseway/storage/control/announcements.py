@@ -7,10 +7,11 @@ was meant for, so whoever listens looks at the log now and then all the same. Se
 docs/choices/0198.
 """
 
-import select
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
+
+from clauseway.storage.control.engines import has_word_within
 
 _CHANNEL: Final = "clauseway_log"
 
@@ -51,9 +52,7 @@ class LogListener:
         connection was lost."""
         assert self._connection is not None, "it listens"
         try:
-            poll = select.poll()
-            poll.register(self._connection.fileno(), select.POLLIN)
-            if not poll.poll(seconds * 1000):
+            if not has_word_within(seconds, self._connection):
                 return False
             for _ in self._connection.notifies(timeout=0):
                 pass

@@ -45,6 +45,7 @@ from clauseway.storage.control.chained import (
     contents,
     contents_of,
     row_text,
+    streamed,
 )
 from clauseway.storage.control.people import Rights, judge, rights
 from clauseway.values import Interval
@@ -198,10 +199,7 @@ def logged(connection: Connection, after: int = 0, to: int | None = None) -> Ite
     query = select(schema.audit_log).where(_LOG.sequence > after).order_by(_LOG.sequence)
     if to is not None:
         query = query.where(_LOG.sequence <= to)
-    result = connection.execute(query.execution_options(yield_per=_APPENDED_ROWS))
-    # To ask the result for each row takes longer than to read it.
-    for some in result.partitions():
-        yield from map(_logged, some)
+    yield from map(_logged, streamed(connection, query))
 
 
 def select_log(

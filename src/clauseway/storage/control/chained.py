@@ -337,7 +337,7 @@ def contents(
     query = _raw(chained.table).order_by(*columns)
     if where is not None:
         query = query.where(where)
-    rows = _streamed(connection, query)
+    rows = streamed(connection, query)
     if chained.parts is None:
         for row in rows:
             yield _content(chained, row, ())
@@ -404,14 +404,15 @@ def _parts(
     query = _raw(table).order_by(table.c.entry, table.c.leg)
     if where is not None:
         query = query.join(chained.table, table.c.entry == chained.table.c.sequence).where(where)
-    for key, legs in groupby(_streamed(connection, query), attrgetter("entry")):
+    for key, legs in groupby(streamed(connection, query), attrgetter("entry")):
         yield key, list(legs)
 
 
-def _streamed(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
-    """Read rows while more come: a table of years fills no memory."""
+def streamed(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
+    """Return the rows of a query as they come, some thousands at a time, so that a long table does
+    not fill the memory."""
     result = connection.execute(query.execution_options(yield_per=_STREAMED_ROWS))
-    # To ask the result for each row takes longer than to read it.
+    # In whole parts: asking the result for each row takes longer than reading the row.
     return chain.from_iterable(result.partitions())
 
 

@@ -217,18 +217,18 @@ def _try_connection(
     try:
         # A trial is a transaction of its own, so whoever reads again and again would ask twice.
         is_long = time.monotonic() - silent_since_s >= _TRIED_AFTER_S
-        if is_long or _has_something_to_read(connection):
+        # A word that nobody asked for is nearly always that the server closes the connection.
+        if is_long or has_word_within(0, connection):
             dialect.do_ping(connection)
     except dialect.loaded_dbapi.Error as error:
         raise InvalidatePoolError(str(error)) from error
 
 
-def _has_something_to_read(connection: Any) -> bool:
-    """Return whether the server said something unasked: nearly always that it has closed a
-    connection."""
+def has_word_within(seconds: float, connection: Any) -> bool:
+    """Wait until the server says something on a connection of the driver; return whether it did."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(seconds * 1000))
 
 
 def _begin_postgresql(connection: Connection) -> None:

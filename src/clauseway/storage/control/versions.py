@@ -46,7 +46,8 @@ def bring_up(connection: Connection) -> bool:
 def _creation(database: str) -> tuple[str, ...]:
     """Return the statements that create all tables in a database, `sqlite` or `postgresql`.
 
-    To write them takes longer than to execute them: a process that makes many homes writes them once.
+    Writing them takes longer than executing them, so a process that makes many homes writes them
+    once.
     """
     statements = list[str]()
 
