@@ -1,10 +1,12 @@
-"""`python -m bench.scale`: the sums of a settlement by DuckDB and by Spark, at several sizes; writes bench/scale.json.
+"""`python -m bench.scale`: the sums of a settlement and the hashes of its days, by DuckDB and by Spark, at several
+sizes; writes bench/scale.json.
 
 Both run the product's own expressions over the same sealed files (`bench.settlement` makes them), in a process each,
 and must come to the same lines. CPU is that of the process and of every process it started, Java's among them, while
 the sums were made; what starting the engine takes stands apart. Spark and Java are those that the tests obtain.
 
-    python -m bench.scale run duckdb|spark FOLDER     one run, as JSON (what the recording starts)
+    python -m bench.scale --hashes                         the hashes of days alone; the sums stay as they were recorded
+    python -m bench.scale run|hash duckdb|spark FOLDER     one run, as JSON (what the recording starts)
 """
 
 import argparse
@@ -15,9 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import ibis
 import msgspec
@@ -28,13 +32,21 @@ from clauseway.app.opening.prices import open_prices
 from clauseway.storage import Control
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
+from clauseway.storage.usage.content import day_contents
 from clauseway.storage.usage.priced import revenue
 
 RECORD = Path(__file__).with_name("scale.json")
 SIZES = (1_200_000, 6_000_000, 50_400_000)
+# Hashing takes longer by far than summing.
+HASHED_SIZES = SIZES[:2]
 ENGINES = ("duckdb", "spark")
+# Two processes of 1 GB, each with one core, beside the one that settles.
+_CLUSTER = "local-cluster[2,1,1024]"
+# By this instant everything was known; a lake that is read as of an instant keeps no hashes.
+_ALL_KNOWN_NS = 1 << 62
 _TESTS = Path(__file__).parents[1] / "tests"
+R = TypeVar("R")
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,24 +64,34 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     lines: str
 
 
+class Hashing(msgspec.Struct, frozen=True, kw_only=True):
+    """The days of a lake hashed by one engine, without its start. `digest` is of the hashes of all days."""
+
+    engine: str
+    rows: int
+    hash_s: float
+    hash_cpu_s: float
+    megabytes: float
+    digest: str
+
+
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """All runs of a recording, with its day, machine and commit."""
+    """All runs of a recording, with its day, machine and commit; those that hash may be of another day."""
 
     day: str
     machine: str
     commit: str
     cores: int
     runs: tuple[Run, ...]
+    hashed: tuple[Hashing, ...] = ()
+    hashed_day: str = ""
 
 
 def record(sizes: tuple[int, ...]) -> Recorded:
     """Run each engine at each size. Raise AssertionError where the two come to different lines."""
     runs: list[Run] = []
     for rows in sizes:
-        with tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder:
-            home = Path(folder) / "home"
-            generate(home, rows)
-            of_size = [_apart(engine, home) for engine in ENGINES]
+        of_size = _by_each_engine("run", rows, Run)
         assert len({run.lines for run in of_size}) == 1, "the engines came to different lines"
         runs += of_size
     return Recorded(
@@ -81,8 +103,28 @@ def record(sizes: tuple[int, ...]) -> Recorded:
     )
 
 
-def _apart(engine: str, folder: Path) -> Run:
-    command = [sys.executable, "-m", "bench.scale", "run", engine, str(folder)]
+def with_hashes(recorded: Recorded, sizes: tuple[int, ...]) -> Recorded:
+    """Let each engine hash days at each size. Raise AssertionError where the two come to different hashes."""
+    hashed: list[Hashing] = []
+    for rows in sizes:
+        of_size = _by_each_engine("hash", rows, Hashing)
+        assert len({hashing.digest for hashing in of_size}) == 1, (
+            "the engines came to different hashes"
+        )
+        hashed += of_size
+    today = datetime.now(UTC).date().isoformat()
+    return msgspec.structs.replace(recorded, hashed=tuple(hashed), hashed_day=today)
+
+
+def _by_each_engine(act: str, rows: int, kind: type[R]) -> list[R]:
+    with tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder:
+        home = Path(folder) / "home"
+        generate(home, rows)
+        return [_apart(act, engine, home, kind) for engine in ENGINES]
+
+
+def _apart(act: str, engine: str, folder: Path, kind: type[R]) -> R:
+    command = [sys.executable, "-m", "bench.scale", act, engine, str(folder)]
     environment = dict(os.environ)
     if engine == "spark":
         asked = "import json, spark_judge; print(json.dumps(spark_judge.settings()))"
@@ -95,32 +137,55 @@ def _apart(engine: str, folder: Path) -> Run:
         # The tests' own options are for Javas that live for seconds.
         del environment["JAVA_TOOL_OPTIONS"]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Run)
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=kind)
+
+
+@contextmanager
+def _read_by(engine: str, master: str, folder: Path) -> Iterator[Lake]:
+    """Open the lake in a folder, and start an engine to read it."""
+    control = Control.open(folder / "control.db")
+    lake = Lake(folder / "lake", control)
+    started: AbstractContextManager[QueryEngine]
+    if engine == "spark":
+        from clauseway.storage.usage.spark import spark_engine  # noqa: PLC0415  # else not there
+
+        started = spark_engine(master)
+    else:
+        started = nullcontext(duckdb_engine)
+    with started as opened:
+        with opened() as con:
+            con.to_pyarrow(ibis.literal(1))
+        yield lake.priced_by(opened)
+    control.close()
+
+
+def hash_days(engine: str, folder: Path) -> Hashing:
+    """Hash the days of the lake in a folder by an engine."""
+    with _read_by(engine, _CLUSTER, folder) as lake:
+        started_s, started_cpu_s = time.perf_counter(), _cpu_s()
+        contents = day_contents(lake.as_known(_ALL_KNOWN_NS), SINCE)
+        hashed_s, hashed_cpu_s = time.perf_counter(), _cpu_s()
+        megabytes = sum(_megabytes(process) for process in _family())
+    return Hashing(
+        engine=engine,
+        rows=sum(content.attempts for content in contents),
+        hash_s=round(hashed_s - started_s, 2),
+        hash_cpu_s=round(hashed_cpu_s - started_cpu_s, 2),
+        megabytes=round(megabytes),
+        digest=hashlib.sha256(msgspec.json.encode(contents)).hexdigest(),
+    )
 
 
 def run(engine: str, folder: Path) -> Run:
     """Sum the lake in a folder by an engine."""
-    control = Control.open(folder / "control.db")
-    lake = Lake(folder / "lake", control)
     prices = open_prices(KNOWN_AT, folder / "book.csv")
-    files = files_of(control, USAGE)
-    with ExitStack() as stack:
-        begun_s, begun_cpu_s = time.perf_counter(), _cpu_s()
-        if engine == "spark":
-            from clauseway.storage.usage.spark import spark_engine  # noqa: PLC0415  # else not there
-
-            lake.engine = stack.enter_context(
-                spark_engine(f"local[{len(os.sched_getaffinity(0))}]")
-            )
-        else:
-            lake.engine = duckdb_engine
-        with lake.engine() as con:
-            con.to_pyarrow(ibis.literal(1))
+    begun_s, begun_cpu_s = time.perf_counter(), _cpu_s()
+    with _read_by(engine, f"local[{len(os.sched_getaffinity(0))}]", folder) as lake:
+        files = files_of(lake.control, USAGE)
         started_s, started_cpu_s = time.perf_counter(), _cpu_s()
         lines = revenue(lake, prices, SINCE)
         summed_s, summed_cpu_s = time.perf_counter(), _cpu_s()
         megabytes = sum(_megabytes(process) for process in _family())
-    control.close()
     return Run(
         engine=engine,
         rows=sum(file.rows for file in files),
@@ -171,12 +236,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("run", nargs="*", help="what the recording itself starts")
     parser.add_argument("--rows", type=int, action="append", help="a size (default: three)")
+    parser.add_argument(
+        "--hashes", action="store_true", help="hash alone, and keep the recorded sums"
+    )
     chosen = parser.parse_args()
     if chosen.run:
-        _, engine, folder = chosen.run
-        sys.stdout.write(msgspec.json.encode(run(engine, Path(folder))).decode() + "\n")
+        act, engine, folder = chosen.run
+        figures = {"run": run, "hash": hash_days}[act](engine, Path(folder))
+        sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
         return
-    recorded = record(tuple(chosen.rows or SIZES))
+    if chosen.hashes:
+        recorded = msgspec.json.decode(RECORD.read_bytes(), type=Recorded)
+    else:
+        recorded = record(tuple(chosen.rows or SIZES))
+    recorded = with_hashes(recorded, tuple(chosen.rows or HASHED_SIZES))
     RECORD.write_bytes(msgspec.json.format(msgspec.json.encode(recorded), indent=1) + b"\n")
 
 

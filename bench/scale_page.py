@@ -14,7 +14,7 @@ import msgspec
 from bench.record_bytes import LAKE_BYTES
 from bench.report import recorded as recorded_results
 from bench.results import Result
-from bench.scale import RECORD, Recorded, Run
+from bench.scale import ENGINES, RECORD, Recorded, Run
 from clauseway.storage.lake.compaction import ROWS_MAX
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
@@ -38,17 +38,20 @@ LIMITS = """\
 - The largest lake that was summed is the one in the first table. Whatever is beyond is reckoned, in proportion.
 - The rows that were summed are made up, and small: the ids of the clouds count up, where real ones are random and take
   23 bytes each. The plan for a year reckons with such ids.
-- Measured is reading, counting once, summing and pricing. The hash that names a day's usage is computed once a day
-  beside it, and shares, caps and posting work on some hundred lines a day.
-- Spark alone settles no month: it judges one that DuckDB summed, in parts or whole. The hash of a day's usage is made
-  by one process, in the order of its rows, so a machine has to hold the largest day.
-- Spark ran as threads of one process. A cluster also moves data between machines.
+- Measured is reading, counting once, summing and pricing, and hashing. Shares, caps and posting work on some hundred
+  lines a day.
+- One machine still holds what settles a day within which a cap is reached or a band begins: its sales are read one by
+  one by the process that settles, with either engine. A pack of a month is one file, and is sorted by DuckDB.
+- Where the lake is a folder that a cluster shares, the machine that settles reads each file once, to hold it against
+  its digest; on S3 the workers do ([lake](lake.md#spark-over-s3)).
+- Spark ran as threads of one process, and to hash as two processes of one machine. A cluster also moves data between
+  machines.
 - Prices are examples. Network, the database server, backups and people are not in them."""
 
 
 def page(record: Recorded, results: Sequence[Result]) -> str:
     """Return the whole page."""
-    sections = (_measured(record), _overtaking(record), _plan(record, results))
+    sections = (_measured(record), _overtaking(record), _hashing(record), _plan(record, results))
     return "\n\n".join([HEAD, *("\n".join(section) for section in sections), LIMITS]) + "\n"
 
 
@@ -63,6 +66,13 @@ def fixed_s(record: Recorded, engine: str) -> float:
     """Return the CPU seconds of a start and of a sum of no rows."""
     least = min(_runs(record, engine), key=lambda run: run.rows)
     return least.start_cpu_s + least.sum_cpu_s - least.rows / rate(record, engine)
+
+
+def hash_rate(record: Recorded, engine: str) -> float:
+    """Return the rows that a core hashes in a second, between the smallest and the largest size."""
+    of_engine = [hashing for hashing in record.hashed if hashing.engine == engine]
+    least, *_, most = sorted(of_engine, key=lambda hashing: hashing.rows)
+    return (most.rows - least.rows) / (most.hash_cpu_s - least.hash_cpu_s)
 
 
 def _runs(record: Recorded, engine: str) -> list[Run]:
@@ -120,9 +130,38 @@ def _overtaking(record: Recorded) -> Iterator[str]:
     yield _paragraph(
         "Beyond one machine DuckDB goes too: `settle --part DAY` sums and hashes a day on any machine",
         "that sees the lake, and the settlement of the month sums and hashes none of them again; it reads",
-        "single sales of a day on which a share's cap is reached. So take DuckDB, in parts where a month",
-        "takes too long, and Spark as a second opinion ([statements](statements.md)), on a cluster that",
-        "sees the lake.",
+        "single sales of a day on which a share's cap is reached. A machine then has to have the disk to",
+        "sort its day. So take DuckDB, in parts where a month takes too long, and Spark as a second opinion",
+        "([statements](statements.md)); and where no machine can sort a day, settle with Spark alone:",
+        "`settle --engine spark` ([books](books.md#what-is-read)).",
+    )
+
+
+def _hashing(record: Recorded) -> Iterator[str]:
+    day = RECORDS_A_YEAR / _DAYS
+    rates = {engine: hash_rate(record, engine) for engine in ENGINES}
+    yield "## The hash of a day"
+    yield ""
+    yield _paragraph(
+        "A statement names its usage by hashes of its days, made once for each set of files that a day has had.",
+        "DuckDB sorts a day's rows and one process hashes them; Spark's workers sort and hash them, and send",
+        "32 bytes for 65,536 rows. Both came to the same hashes at each size, Spark on two processes of one",
+        f"core and 1 GB each ({record.hashed_day}, without the start).",
+    )
+    yield ""
+    yield "| rows | engine | CPU s | elapsed s | memory of all processes, MB |"
+    yield "|---|---|---|---|---|"
+    for hashing in record.hashed:
+        yield (
+            f"| {hashing.rows:,} | {hashing.engine} | {hashing.hash_cpu_s} | {hashing.hash_s} "
+            f"| {hashing.megabytes:,.0f} |"
+        )
+    yield ""
+    yield _paragraph(
+        f"Between the two sizes a core hashes {_short(rates['duckdb'])} rows a second with DuckDB and",
+        f"{_short(rates['spark'])} with Spark. A day of a trillion records a year ({_short(day)} rows), in",
+        f"proportion: {_hours(day, rates['duckdb'], 1)} hours with DuckDB, by one core;",
+        f"{_hours(day, rates['spark'], _CLUSTERS[-1])} hours with Spark, by {_CLUSTERS[-1]} cores.",
     )
 
 

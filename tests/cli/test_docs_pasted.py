@@ -33,6 +33,7 @@ DOCUMENTS = [(name, document) for name, demo in DEMOS.items() for document in de
 NOT_PASTED = {
     "lake move": "no object storage is here",
     "--second-opinion spark": "Spark has a test of its own",
+    "--engine spark": "it has one too",
     "audit restart": "only a log that is broken is begun again",
 }
 # Exit codes other than 0: the bill of the demo is wrong, and the command says so.

@@ -19,6 +19,7 @@ from clauseway.storage.lake.compaction import compact
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.usage import content
+from clauseway.storage.usage.block_hashes import NUMBERS, UNITS, WORDS
 from clauseway.storage.usage.content import attempts_of, content_digest, day_contents
 from clauseway.values import Interval, start_of_day_ns
 
@@ -234,11 +235,10 @@ STRETCHES: list[tuple[dict[int, int], list[tuple[int, int]]]] = [
 
 @pytest.mark.parametrize(("rows_of", "together"), STRETCHES)
 def test_days_are_sorted_together_while_they_are_small(
-    rows_of: dict[int, int], together: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+    rows_of: dict[int, int], together: list[tuple[int, int]]
 ) -> None:
-    monkeypatch.setattr(content, "_SORTED_ROWS", 100)
     days = {date(2026, 5, day): rows for day, rows in rows_of.items()}
-    assert [(days.begin.day, days.end.day) for days in content._small_stretches(days)] == together
+    assert [(days.begin.day, days.end.day) for days in content._small_stretches(days, 100)] == together
 
 
 def test_no_usage_has_no_name() -> None:
@@ -248,8 +248,8 @@ def test_no_usage_has_no_name() -> None:
 
 def test_a_slice_of_a_table_is_hashed_as_itself() -> None:
     rows = content._Rows()
-    columns = {name: [f"{name}{n}" for n in range(6)] for name in content._WORDS}
-    numbers = {name: list(range(6)) for name in (*content._NUMBERS, *content._UNITS)}
+    columns = {name: [f"{name}{n}" for n in range(6)] for name in WORDS}
+    numbers = {name: list(range(6)) for name in (*NUMBERS, *UNITS)}
     table = pa.table({**columns, **numbers})
     rows.add(table.slice(2, 3))
     again = content._Rows()

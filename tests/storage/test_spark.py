@@ -10,7 +10,9 @@ from contextlib import ExitStack, contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import msgspec
 import pytest
 from test_usage import DAYS, PRICED, PRICES, sealed, totals, used
@@ -18,17 +20,25 @@ from test_usage import DAYS, PRICED, PRICES, sealed, totals, used
 import s3_server
 import settled_book
 import spark_judge
+from clauseway.app.books.closing import close_month
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.lake_place import move_lake
+from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Status, Unit, UsageRecord
 from clauseway.storage import Control
+from clauseway.storage.control import schema
+from clauseway.storage.lake import query_engines
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.object_store import ObjectStore
-from clauseway.storage.lake.query_engines import QueryEngine
+from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
+from clauseway.storage.usage import content, spark_hashes
+from clauseway.storage.usage.content import day_contents
 from clauseway.storage.usage.priced import revenue, sales_in_order
+from clauseway.values import InvalidInput
 from in_process import CLAUSEWAY, answer, run
 
 CLUSTER = "local-cluster[2,1,1024]"
+BY_SPARK = ("--engine", "spark", "--spark-master", CLUSTER)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +131,118 @@ def test_no_place_after_the_point_is_given_up_for_large_amounts(spark: QueryEngi
         assert list(totals(revenue(priced, PRICES, DAYS)).values()) == [500 * each]
 
 
+# Spark alone
+
+
+@contextmanager
+def no_duckdb() -> Iterator[None]:
+    """Let nothing of this process ask DuckDB."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("DuckDB was asked")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", refuse)
+        patch.setattr(query_engines, "_DATABASES", {})
+        with pytest.raises(AssertionError, match="DuckDB was asked"), duckdb_engine():
+            pass
+        yield
+
+
+def written(home: Home) -> dict[str, list[tuple[str, ...]]]:
+    """What settlements leave behind, the instants apart: statements, day hashes, charges, entries and postings."""
+    tables = (schema.settlements, schema.usage_contents, schema.kept_sums, schema.entries, schema.postings)
+    with open_lake(home) as lake, lake.control.reading() as connection:
+        return {
+            table.name: sorted(
+                tuple(str(value) for name, value in row.items() if name != "recorded_ns")
+                for row in connection.execute(table.select()).mappings()
+            )
+            for table in tables
+        }
+
+
+def both_settle(book: Home, *flags: str, part: Sequence[str] = ()) -> Any:
+    """Settle May with DuckDB, and in a copy with Spark alone, a part of it first; return the statement of both."""
+    other = Home(Path(shutil.copytree(book.root, book.root.with_name("other"))))
+    asked = ("settle", "--period", "2026-05", *flags, "--home")
+    by_duckdb = answer(*asked, str(book.root))
+    with no_duckdb():
+        if part:
+            assert [day["lines"] for day in answer(*asked, str(other.root), *BY_SPARK, *part)["days"]] == [3]
+        by_spark = answer(*asked, str(other.root), *BY_SPARK)
+    assert written(other) == written(book)
+    assert by_spark == by_duckdb
+    return by_spark
+
+
+def test_spark_alone_settles_a_month_within_which_a_cap_is_reached(spark: QueryEngine, tmp_path: Path) -> None:
+    """6.81 × 20 % are 1.362, of which 1.103 are of the days before 3 May: the cap of 1.2 falls within that day."""
+    book = Home(tmp_path / "home").make()
+    settled_book.seal(book)
+    accepted = (*settled_book.ACCEPTED[:-1], "cap=USD 1.2")
+    figures = (flag for figure in accepted for flag in ("--assume", figure))
+    statement = both_settle(book, *figures, part=("--part", "2026-05-03"))
+    ((share,),) = [direction["shares"] for direction in statement["directions"] if direction["shares"]]
+    reached = share["cap"]["reached"]
+    assert (reached["day"], reached["request_id"]) == ("2026-05-03", settled_book.request(9))
+
+
+def test_spark_alone_settles_what_came_late_for_a_closed_month_too(book: Home, spark: QueryEngine) -> None:
+    """Days without new usage keep the hashes that DuckDB made; the others are hashed by Spark."""
+    close_month(book, "2026-04", date(2026, 7, 1))
+    late = [(12, "04-27", 9, 1, 1, (100_000, 0, 10_000)), (13, "05-03", 9, 1, 2, (100_000, 0, 10_000))]
+    settled_book.seal(book, late)
+    statement = both_settle(book)
+    assert any(direction["corrections"] for direction in statement["directions"])
+
+
+def test_days_have_one_hash_wherever_their_rows_are_hashed(
+    spark: QueryEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days of several blocks over several ranges, with attempts that were recorded twice."""
+    for module in (content, spark_hashes):
+        monkeypatch.setattr(module, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(spark_hashes, "_RANGE_ROWS", 100)
+    drawn = usage_of_all_kinds(1_500)
+    again = [msgspec.structs.replace(record, status=Status.COMPLETE) for record in drawn[:200]]
+    # A lake with a limit keeps no hash.
+    lake = lake_of(tmp_path, drawn, again).as_known(1 << 62)
+    by_duckdb = day_contents(lake, DAYS)
+    assert min(day.attempts for day in by_duckdb) > 64
+    with no_duckdb():
+        assert day_contents(lake.priced_by(spark), DAYS) == by_duckdb
+
+
+def test_an_answer_with_a_gap_is_no_hash() -> None:
+    """Whatever Spark did with rows that were lost or moved on its way, no hash is made of it."""
+
+    def answered(number: int, first: str, last: str, rows: int = 65_536) -> dict[str, object]:
+        ends = {"first_request": first, "first_attempt": 1, "last_request": last, "last_attempt": 1}
+        return {"block": number, "rows": rows, "digest": b"", **ends}
+
+    whole = [answered(0, "a", "b"), answered(1, "c", "d"), answered(2, "e", "f", rows=3)]
+    assert spark_hashes._day(date(2026, 5, 1), whole).rows == 2 * 65_536 + 3
+    for flawed, says in (
+        (whole[1:], "all blocks"),
+        (whole[:1] + whole[2:], "all blocks"),
+        ([answered(0, "a", "b", rows=65_535), *whole[1:]], "full blocks"),
+        ([answered(0, "a", "c"), *whole[1:]], "blocks in order"),
+    ):
+        with pytest.raises(AssertionError, match=says):
+            spark_hashes._day(date(2026, 5, 1), flawed)
+
+
+def test_workers_that_cannot_hash_are_refused_in_words() -> None:
+    said = "An exception was thrown:\n  File \"pickle.py\"\nModuleNotFoundError: No module named 'pyarrow'\n\n\tat Java"
+    refusal = spark_hashes._as_refusal(RuntimeError(said))
+    assert isinstance(refusal, InvalidInput)
+    assert "No module named 'pyarrow'" in str(refusal)
+    assert "PYSPARK_PYTHON" in str(refusal)
+    other = RuntimeError("a disk is full")
+    assert spark_hashes._as_refusal(other) is other
+
+
 # As a controller types it
 
 
@@ -150,6 +272,9 @@ def test_a_second_opinion_is_the_same_to_the_last_byte(book: Home, environment: 
         (("--second-opinion", "duckdb"), "no engine 'duckdb'"),
         (("--second-opinion", "spark", "--known-at", "2026-06-05"), "nothing is posted that it could judge"),
         (("--second-opinion", "spark", "--under", "A3"), "nothing is posted that it could judge"),
+        (("--engine", "presto"), "Write --engine duckdb or --engine spark."),
+        (("--engine", "spark", "--under", "A3"), "DuckDB alone compares terms"),
+        (("--engine", "spark", "--second-opinion", "spark"), "no second opinion on itself"),
     ],
 )
 def test_what_cannot_be_judged_is_refused_in_words(book: Home, flags: tuple[str, ...], says: str) -> None:
@@ -208,6 +333,23 @@ def test_a_cluster_reads_a_lake_on_s3_and_this_machine_none_of_it(
     assert done.returncode == 0, done.stderr
     assert "Statement 2026-05 by Spark: the same, to the last byte" in done.stdout
     assert copies(book) == []
+    # Spark alone, where nothing was kept.
+    settled = written(book)
+    with open_lake(book) as lake, lake.control.writing() as connection:
+        for kept in (schema.usage_contents, schema.kept_sums):
+            connection.execute(kept.delete())
+    with no_duckdb():
+        alone = run("settle", "--period", "2026-05", *BY_SPARK, "--home", str(book.root))
+    assert alone.returncode == 0, alone.stderr
+    again = written(book)
+    # The days before those that May stands on were not read.
+    hashed = [again.pop("usage_contents"), settled.pop("usage_contents")]
+    assert set(hashed[0]) < set(hashed[1])
+    assert len(hashed[0]) == 4
+    assert {table: rows for table, rows in again.items() if table != "kept_sums"} == {
+        table: rows for table, rows in settled.items() if table != "kept_sums"
+    }
+    assert copies(book) == []
     # An object that somebody else wrote, of the same length, is no usage of ours.
     (changed, *_) = [stored.name for stored in store.under("usage") if "2026-05-02" in stored.name]
     store.replace(changed, bytes(reversed(store.get(changed))))
@@ -222,12 +364,13 @@ def test_a_cluster_reads_a_lake_on_s3_and_this_machine_none_of_it(
 def test_without_spark_or_a_place_to_run_it_nothing_is_settled(book: Home, environment: dict[str, str]) -> None:
     entries = answer("books", "journal", "--home", str(book.root))
     settled_book.seal(book, [(12, "05-04", 5, 1, 1, (1_000_000, 0, 0))])
-    without = settle(book, {"PYTHONPATH": ""}, "--second-opinion", "spark")
-    assert (without.returncode, "pip install 'clauseway[spark]'" in without.stderr) == (3, True), without.stderr
-    nowhere = settle(book, environment, "--second-opinion", "spark", "--spark-master", "nowhere")
-    assert (nowhere.returncode, "Spark did not start" in nowhere.stderr) == (3, True), nowhere.stderr
+    for flag in ("--second-opinion", "--engine"):
+        without = settle(book, {"PYTHONPATH": ""}, flag, "spark")
+        assert (without.returncode, "pip install 'clauseway[spark]'" in without.stderr) == (3, True), without.stderr
     no_java = settle(
-        book, environment | {"JAVA_HOME": "", "PATH": str(Path(sys.executable).parent)}, "--second-opinion", "spark"
+        book, environment | {"JAVA_HOME": "", "PATH": str(Path(sys.executable).parent)}, "--engine", "spark"
     )
     assert (no_java.returncode, "JAVA_HOME" in no_java.stderr) == (3, True), no_java.stderr
+    nowhere = settle(book, environment, "--second-opinion", "spark", "--spark-master", "nowhere")
+    assert (nowhere.returncode, "Spark did not start" in nowhere.stderr) == (3, True), nowhere.stderr
     assert answer("books", "journal", "--home", str(book.root)) == entries

@@ -60,6 +60,7 @@ from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.books.kept_sums import drop_sums
 from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage.content import DayContent, attempts_of, content_digest, day_contents
 from clauseway.storage.usage.past import as_known
 from clauseway.storage.usage.priced import sales_in_order
@@ -88,12 +89,14 @@ def settle_month(
     *,
     from_scratch: bool = False,
     on_wait: Callable[[], object] = lambda: None,
+    engine: QueryEngine = duckdb_engine,
 ) -> Settlement:
     """Settle a month on everything metered so far, and post it: the shares of every agreement
     given.
 
     Sums of earlier months are kept, and made anew where their inputs changed; `from_scratch` drops
-    them and recounts. `on_wait` is called before waiting for another process at these books.
+    them and recounts. `on_wait` is called before waiting for another process at these books. The
+    `engine` reads, sums, prices and hashes the usage; the settlement is the same with any.
 
     Settling again on more usage posts the difference. The month after the last closed one also
     takes what came late for closed months: as corrections of its own, or by restating them. Raise
@@ -110,7 +113,8 @@ def settle_month(
         home, lambda empty: settle_month(empty, opened, prices, period, assume, readings)
     )
     seal(home)
-    with books_locked(home, on_wait), open_lake(home) as lake:
+    with books_locked(home, on_wait), open_lake(home) as opened_lake:
+        lake = opened_lake.priced_by(engine)
         refuse_edited(lake.control)
         books = Books(lake.control)
         _refuse_closed(books, days)
@@ -150,8 +154,10 @@ def settle_days(
     days: Sequence[str],
     assume: Sequence[str],
     readings: Mapping[str, str],
+    engine: QueryEngine = duckdb_engine,
 ) -> list[DaySettled]:
-    """Sum and price days of a month, and keep the sums for its settlement; nothing is posted.
+    """Sum, price and hash days of a month by an engine, and keep that for its settlement; nothing is
+    posted.
 
     Safe beside a settlement and beside other days of the same home, on every machine that shares
     its database. Raise InvalidInput as `settle_month` does, and for a day outside the month.
@@ -162,7 +168,8 @@ def settle_days(
         home, lambda empty: settle_days(empty, opened, prices, period, days, assume, readings)
     )
     seal(home)
-    with open_lake(home) as lake:
+    with open_lake(home) as opened_lake:
+        lake = opened_lake.priced_by(engine)
         refuse_edited(lake.control)
         use = first_use(lake.control, basis_of(home), opened, prices, assume, readings)
         for day in wanted:
@@ -196,7 +203,9 @@ def _day_of(of_month: Interval, text: str) -> date:
     return day
 
 
-def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
+def settle_as_known(
+    home: Home, period: str, known_at: KnownAt, engine: QueryEngine = duckdb_engine
+) -> Settlement:
     """Settle a month on what the home held and knew at an instant; nothing is posted.
 
     Raise InvalidInput as `settle_month` does, and for an instant that no record can have.
@@ -214,7 +223,8 @@ def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
     basis = basis_of(home, known_at)
     prices, opened = basis.prices(known_at), basis.opened()
     seal(home)
-    with as_known(home.control, home.lake, known_at.instant_ns, store_of(home)) as past:
+    with as_known(home.control, home.lake, known_at.instant_ns, store_of(home)) as opened_past:
+        past = opened_past.priced_by(engine)
         books = Books(past.control)
         _refuse_closed(books, days)
         settler = Settler(past, opened, prices, basis.readings, books.vouchers())

@@ -6,7 +6,6 @@ first what its gateways have written; they change nothing else.
     tracing            all that is behind a statement's line
     verifying          a statement repeated from what it was made from
     handed_statements  statements as somebody hands them over
-    second_opinion     a settlement repeated by Spark
     signing            statements signed, countersigned and disputed
     packing            a statement in one file, with all it takes to repeat it
     reconciling        a cloud's bill held against the meter

@@ -6,6 +6,7 @@ lake kept, moved, published and exported.
     importing       usage that others counted, checked row by row
     compacting      small files merged, old records dropped, hourly sums made anew; usage exported
     lake_place      in the home's folder or on object storage, and moved between them
+    named_engines   what sums, prices and hashes usage, by name
     lake_checks     every byte held against its digest
     publishing      the lake for other engines
 

@@ -1,10 +1,9 @@
 """`clauseway settle`: who owes whom for a month."""
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +18,10 @@ from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.opening.named_agreements import agreements_in
 from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.statements import exact, statement_context
+from clauseway.app.reports.verifying import verify_statement
 from clauseway.app.reports.what_if import what_if
-from clauseway.app.usage.lake_place import store_for_cluster
 from clauseway.app.usage.losses import OtherHome, silent_homes
+from clauseway.app.usage.named_engines import DUCKDB, SPARK, engine_named
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_what_if
@@ -29,13 +29,12 @@ from clauseway.cli.console import console
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.verification_text import print_verification
-from clauseway.ledger import Settlement, Statement, statement_of
+from clauseway.ledger import Settlement, statement_of
 from clauseway.values import InvalidInput, Problem
 from clauseway.wording.names import listed
 
 # A second opinion that is not the same.
 DIFFERS = 2
-SecondOpinion = Callable[[Statement], StatementVerification]
 
 Period = Annotated[str, typer.Option("--period", help="The month, as 2026-05.")]
 Assume = Annotated[
@@ -92,6 +91,15 @@ def command(
             help="Drop the sums kept of days and of earlier months, and count everything again.",
         ),
     ] = False,
+    engine_name: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="What reads, sums, prices and hashes usage, to the same bytes: duckdb, within this process; spark, "
+            "over several machines.",
+            metavar="ENGINE",
+        ),
+    ] = DUCKDB,
     second_opinion: Annotated[
         str,
         typer.Option(
@@ -128,6 +136,10 @@ def command(
     flag names an agreement, that is the one of the home's configuration. Naming something else is
     refused; `clauseway basis` changes it, by whom, when and why.
 
+    Usage is read by DuckDB, within this process. With --engine spark (the extra `spark`, and Java),
+    Spark reads, sums, prices and hashes it on its workers, each with the same Python as here and
+    pyarrow; no machine holds a day, and the statement and the hashes of its days are the same.
+
     With --second-opinion spark the usage is summed and priced again by Spark (the extra `spark`,
     and Java), from the first day on and without any sum that was kept. The exit code is 2 where
     a line differs; both amounts are printed.
@@ -150,12 +162,18 @@ def command(
       clauseway settle --period 2026-05 --under share-openai-microsoft=15%
     Sum two days ahead of the settlement, which then reads no usage of theirs:
       clauseway settle --period 2026-05 --part 2026-05-04 --part 2026-05-05
+    Read a lake that no machine holds with a cluster of Spark:
+      clauseway settle --period 2026-05 --engine spark --spark-master spark://host:7077
     Does Spark come to the same cents?
       clauseway settle --period 2026-05 --second-opinion spark
     """
     at = home_at(home)
+    _refuse_unknown_engine("--engine", engine_name, DUCKDB, SPARK)
+    if engine_name != DUCKDB:
+        why = "DuckDB alone compares terms, and the statement that Spark made is no second opinion on itself"
+        _refuse_beside("--engine", why, second_opinion=second_opinion, under=under)
     if second_opinion:
-        _refuse_unknown_engine(second_opinion)
+        _refuse_unknown_engine("--second-opinion", second_opinion, SPARK)
         why = "nothing is posted that it could judge"
         _refuse_beside("--second-opinion", why, known_at=known_at, under=under)
     if part:
@@ -166,7 +184,8 @@ def command(
         why = "what the home held then is used"
         named = {"prices": prices, "rates": rates, "agreement": agreement, "under": under}
         _refuse_beside("--known-at", why, assume=assume, reading=reading, **named)
-        _print(settle_as_known(at, period, known_point(known_at)), as_json)
+        with engine_named(engine_name, at, spark_master) as engine:
+            _print(settle_as_known(at, period, known_point(known_at), engine), as_json)
         return 0
     basis = basis_of(at)
     # The first settlement stands on what the gateway serves by, unless a flag says otherwise.
@@ -175,7 +194,8 @@ def command(
     opened, table = given_agreements(at, basis, given), given_prices(basis, given, now())
     readings = readings_of(reading)
     if part:
-        days = settle_days(at, opened, table, period, part, assume or [], readings)
+        with engine_named(engine_name, at, spark_master) as engine:
+            days = settle_days(at, opened, table, period, part, assume or [], readings, engine)
         answer(as_json, {"days": days}, lambda: _print_days(days))
         return 0
     if under:
@@ -185,30 +205,28 @@ def command(
     settle = partial(settle_month, at, opened, table, period, assume or [], readings)
     # Acceptances that the settlement records come after these.
     accepted = len(history(at))
-    with _second_opinion(at, spark_master) if second_opinion else nullcontext() as opinion:
-        settlement = settle(from_scratch=from_scratch, on_wait=partial(_say_locked, at))
+    # Engines start before anything is posted.
+    with ExitStack() as started:
+        engine = started.enter_context(engine_named(engine_name, at, spark_master))
+        if second_opinion:
+            judge = started.enter_context(engine_named(second_opinion, at, spark_master))
+        settlement = settle(
+            from_scratch=from_scratch, on_wait=partial(_say_locked, at), engine=engine
+        )
         say_recorded(history(at)[accepted:])
         _say_waiting(rows_waiting(at))
         _say_silent(silent_homes(at))
-        if opinion is None:
+        if not second_opinion:
             _print(settlement, as_json)
             return 0
         print("Spark sums the same usage again; that takes a minute or more.", file=sys.stderr)
-        verification = opinion(statement_of(settlement))
+        verification = verify_statement(at, statement_of(settlement), judge)
     return _print_both(settlement, verification, as_json)
 
 
 def _say_locked(home: Home) -> None:
     message = f"Another process writes the books of {home.root}: this one waits until it has ended."
     print(message, file=sys.stderr, flush=True)
-
-
-def _second_opinion(home: Home, master: str) -> AbstractContextManager[SecondOpinion]:
-    """Start Spark before anything is posted; it needs the extra `spark`."""
-    store = store_for_cluster(home, master)
-    opened: AbstractContextManager[SecondOpinion]
-    opened = import_module("clauseway.app.reports.second_opinion").opened(home, master, store)
-    return opened
 
 
 def _print_both(settlement: Settlement, verification: StatementVerification, as_json: bool) -> int:
@@ -262,11 +280,11 @@ def _print_days(days: list[DaySettled]) -> None:
         console().print(f"{day.day}  {requests}, USD {exact(day.amount)}: {now_or_before}")
 
 
-def _refuse_unknown_engine(name: str) -> None:
-    if name != "spark":
-        problem, why = f"no engine {name!r}", "a second opinion comes from spark"
-        remedy = "Write --second-opinion spark."
-        raise InvalidInput(Problem(what=problem, why=why, where="--second-opinion", remedy=remedy))
+def _refuse_unknown_engine(flag: str, name: str, *engines: str) -> None:
+    if name not in engines:
+        problem, why = f"no engine {name!r}", f"{flag} takes {' or '.join(engines)}"
+        remedy = f"Write {' or '.join(f'{flag} {known}' for known in engines)}."
+        raise InvalidInput(Problem(what=problem, why=why, where=flag, remedy=remedy))
 
 
 def _refuse_beside(flag: str, why: str, **others: object) -> None:

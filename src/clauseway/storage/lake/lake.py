@@ -114,7 +114,7 @@ class Lake:
         return self._listing or listing_of(self.control)
 
     def priced_by(self, engine: QueryEngine) -> "Lake":
-        """Return the lake with another engine to sum and price its usage."""
+        """Return the lake with another engine to sum, price and hash its usage."""
         other = copy(self)
         other.engine = engine
         return other

@@ -6,8 +6,9 @@ attempt's identity and everything that its charge may depend on. The instant at 
 first known is left out: it decides which attempts are named (`Lake.as_known`), and changes no
 amount beyond.
 
-Rows are hashed column by column, in blocks: some microseconds a row, once for each set of files
-that a day has had.
+Rows are hashed in blocks (`block_hashes`): some microseconds a row, once for each set of files that
+a day has had. DuckDB hands them in order to this process, which hashes them; Spark hashes them
+where they are (`spark_hashes`).
 """
 
 import hashlib
@@ -21,39 +22,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
 from ibis.backends import BaseBackend
+from ibis.expr.types import Table
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import OperationalError
 
-from clauseway.metering import Unit
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.usage.block_hashes import (
+    BLOCK_ROWS,
+    FORMAT,
+    NUMBERS,
+    ORDER,
+    UNITS,
+    WORDS,
+    block_hash,
+)
 from clauseway.storage.usage.priced import priced_once, sealed_usage
+from clauseway.storage.usage.spark_hashes import HashedDay, days_hashed_by_spark
 from clauseway.values import Interval, day_after
 
-_WORDS = (
-    "request_id",
-    "organisation",
-    "project",
-    "seller",
-    "segment",
-    "cloud",
-    "region",
-    "product",
-    "model",
-    "tier",
-)
-_NUMBERS = ("attempt", "event_ns", "endpoint", "status")
-_UNITS = tuple(unit.column for unit in Unit)
-# Rows hashed together. INVARIANT: never changed, as a day's name depends on it.
-_BLOCK_ROWS = 65_536
 _CHUNK_ROWS = 50_000
 # Rows sorted at a time, where they are of several days: some 350 bytes each.
 _SORTED_ROWS = 250_000
-_FORMAT = b"clauseway usage 1"
+# The same for Spark, which sorts on disks of its workers.
+_SORTED_BY_SPARK_ROWS = 50_000_000
 
 
 class DayContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,22 +156,34 @@ def _read(lake: Lake, rows_of: Mapping[date, int]) -> dict[date, DayContent]:
     `rows_of` are at least the rows of each day.
     """
     contents = {day: DayContent(day=day, attempts=0, digest="") for day in rows_of}
-    with duckdb_engine() as con:
-        for stretch in _small_stretches(rows_of):
-            for day, rows in _in_order(con, lake, stretch):
-                contents[day] = rows.end(day)
+    with lake.engine() as con:
+        by_duckdb = con.name == "duckdb"
+        rows_max = _SORTED_ROWS if by_duckdb else _SORTED_BY_SPARK_ROWS
+        for stretch in _small_stretches(rows_of, rows_max):
+            usage = _hashed_columns(con, lake, stretch)
+            if usage is None:
+                continue
+            if by_duckdb:
+                hashed = _in_order(con, usage)
+            else:
+                rows = sum(rows_of[day] for day in rows_of if day in stretch)
+                hashed = days_hashed_by_spark(con, usage, rows)
+            contents |= {
+                day: DayContent(day=day, attempts=rows, digest=digest)
+                for day, rows, digest in hashed
+            }
     return contents
 
 
-def _small_stretches(rows_of: Mapping[date, int]) -> Iterator[Interval]:
-    """Yield the days as intervals without a gap, each of one day or of so few rows that sorting
-    them takes little memory."""
+def _small_stretches(rows_of: Mapping[date, int], rows_max: int) -> Iterator[Interval]:
+    """Yield the days as intervals without a gap, each of one day or of few enough rows to be sorted
+    together."""
     for stretch in stretches(list(rows_of)):
         begin, rows = stretch.begin, 0
         for day, of_day in rows_of.items():
             if day not in stretch:
                 continue
-            if rows + of_day > _SORTED_ROWS and day != begin:
+            if rows + of_day > rows_max and day != begin:
                 yield Interval(begin, day)
                 begin, rows = day, 0
             rows += of_day
@@ -195,27 +203,31 @@ def stretches(days: Sequence[date]) -> Iterator[Interval]:
     yield Interval(begin, day_after(before))
 
 
-def _in_order(con: BaseBackend, lake: Lake, days: Interval) -> Iterator[tuple[date, "_Rows"]]:
-    """Hash the attempts of some days in order of day, request and attempt."""
+def _hashed_columns(con: BaseBackend, lake: Lake, days: Interval) -> Table | None:
+    """Return what is hashed of the attempts of some days; None if there is no usage."""
     usage = sealed_usage(con, lake, days)
     if usage is None:
-        return
-    columns = {name: _[name].cast("string").fill_null("") for name in _WORDS}
-    columns |= {name: _[name].fill_null(0).cast("int64") for name in (*_NUMBERS, *_UNITS)}
-    chosen = priced_once(usage).select("event_day", **columns)
-    ordered = chosen.order_by(_.event_day, _.request_id, _.attempt)
+        return None
+    columns = {name: _[name].cast("string").fill_null("") for name in WORDS}
+    columns |= {name: _[name].fill_null(0).cast("int64") for name in (*NUMBERS, *UNITS)}
+    return priced_once(usage).select("event_day", **columns)
+
+
+def _in_order(con: BaseBackend, usage: Table) -> Iterator[HashedDay]:
+    """Yield the days of usage, hashed by this process in order of request and attempt."""
+    ordered = usage.order_by("event_day", *ORDER)
     # Batches of rows cut days anywhere: hash until the day changes.
     at: date | None = None
     rows = _Rows()
     for batch in con.con.sql(con.compile(ordered)).to_arrow_reader(_CHUNK_ROWS):
         for day, part in _by_day(pa.Table.from_batches([batch])):
             if at is not None and day != at:
-                yield at, rows
+                yield rows.end(at)
                 rows = _Rows()
             at = day
             rows.add(part)
     if at is not None:
-        yield at, rows
+        yield rows.end(at)
 
 
 def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
@@ -231,7 +243,7 @@ class _Rows:
     """The hash of rows that come in order, in chunks of any size."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.blake2b(_FORMAT, digest_size=32)
+        self._hash = hashlib.blake2b(FORMAT, digest_size=32)
         self._waiting: list[pa.Table] = []
         self._count = self._rows = 0
 
@@ -239,44 +251,13 @@ class _Rows:
         self._waiting.append(rows)
         self._count += rows.num_rows
         self._rows += rows.num_rows
-        while self._count >= _BLOCK_ROWS:
+        while self._count >= BLOCK_ROWS:
             together = pa.concat_tables(self._waiting)
-            self._hash.update(_block(together.slice(0, _BLOCK_ROWS)))
-            self._waiting = [together.slice(_BLOCK_ROWS)]
-            self._count -= _BLOCK_ROWS
+            self._hash.update(block_hash(together.slice(0, BLOCK_ROWS)))
+            self._waiting = [together.slice(BLOCK_ROWS)]
+            self._count -= BLOCK_ROWS
 
-    def end(self, day: date) -> DayContent:
+    def end(self, day: date) -> HashedDay:
         if self._count:
-            self._hash.update(_block(pa.concat_tables(self._waiting)))
-        return DayContent(day=day, attempts=self._rows, digest=self._hash.hexdigest())
-
-
-def _block(rows: pa.Table) -> bytes:
-    """Hash some rows, column by column; a unit that none of them has is left out."""
-    digest = hashlib.blake2b(str(rows.num_rows).encode(), digest_size=32)
-    for name in (*_WORDS, *_NUMBERS):
-        digest.update(name.encode())
-        digest.update(_text(rows[name]) if name in _WORDS else _numbers(rows[name]))
-    for name in _UNITS:
-        values = _numbers(rows[name])
-        if values.strip(b"\0"):
-            digest.update(name.encode())
-            digest.update(values)
-    return digest.digest()
-
-
-def _numbers(column: pa.ChunkedArray) -> bytes:
-    """Return whole numbers as eight bytes each, the lowest first, as every machine here has them."""
-    values = pa.concat_arrays([chunk.cast(pa.int64()) for chunk in column.chunks])
-    begin, end = values.offset, values.offset + len(values)
-    return memoryview(values.buffers()[1])[begin * 8 : end * 8].tobytes()
-
-
-def _text(column: pa.ChunkedArray) -> bytes:
-    """Return the lengths of the texts, followed by the texts."""
-    whole = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in column.chunks])
-    offsets = memoryview(whole.buffers()[1]).cast("q")
-    begin, end = offsets[whole.offset], offsets[whole.offset + len(whole)]
-    texts = whole.buffers()[2]
-    held = b"" if texts is None else memoryview(texts)[begin:end].tobytes()
-    return _numbers(pa.chunked_array([pc.binary_length(whole)])) + held
+            self._hash.update(block_hash(pa.concat_tables(self._waiting)))
+        return HashedDay(day, self._rows, self._hash.hexdigest())

@@ -1,4 +1,4 @@
-"""Spark as the engine that usage is summed and priced by: over processes and machines that see the lake
+"""Spark as the engine that usage is summed, priced and hashed by: over processes and machines that see the lake
 at the same path, or read it from S3.
 
 Spark takes whatever else it needs from its own settings (`spark-defaults.conf`), the connector to
@@ -9,6 +9,7 @@ The module needs the extra `spark`, and Java.
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,12 @@ import pyspark
 from ibis.backends import BaseBackend
 from ibis.backends.pyspark import Backend
 from py4j.protocol import Py4JJavaError
+from pyspark.cloudpickle import register_pickle_by_value
 from pyspark.sql import SparkSession
 
 from clauseway.storage.lake.query_engines import QueryEngine
 from clauseway.storage.lake.stores import Store
+from clauseway.storage.usage import block_hashes
 from clauseway.values import InvalidInput, Problem
 
 _TODO = (
@@ -69,6 +72,9 @@ def spark_engine(master: str, store: Store | None = None) -> Iterator[QueryEngin
         # Processes of this machine alone talk to one another on the loopback.
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         settings["spark.sql.shuffle.partitions"] = str(os.cpu_count() or 1)
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # Workers are sent the code of what they hash by: they have no clauseway.
+    register_pickle_by_value(block_hashes)
     running = SparkSession.getActiveSession()
     builder = SparkSession.builder.master(master).appName("clauseway")
     for name, value in settings.items():
