@@ -53,8 +53,9 @@ _PLACE = struct.Struct("<qqqd")  # the number of the input; values, refused and 
 _PLACE_BYTES = 96
 # In memory, where there is so much room: what is forced to a disk for each input takes most of the time.
 _ROOM_BYTES = 1 << 30
-# Readers of which an input takes long are read in slices of so many, so that all processes end together.
+# Readers of which an input takes long are read in slices, at least so large, so that all processes end together.
 SLICE = 25_000
+SLICES_MAX = 4
 SLICED = ("forms", "packs", "agreement", "litellm", "pages", "backups")
 
 
@@ -401,7 +402,7 @@ def _tell(done: Fuzzed, seed: str, keep: Path) -> None:
 
 def slices(reader: str, inputs: int) -> Iterator[tuple[int, int]]:
     """The numbers of a reader's inputs: cut into slices where one takes long."""
-    size = SLICE if reader in SLICED and inputs else max(inputs, 1)
+    size = max(SLICE, -(-inputs // SLICES_MAX)) if reader in SLICED and inputs else max(inputs, 1)
     for first in range(0, max(inputs, 1), size):
         yield first, min(first + size, inputs)
 

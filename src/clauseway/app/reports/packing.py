@@ -210,17 +210,14 @@ def verify_pack(
         if stated.receipt != manifest.receipt or stated.month != manifest.period:
             raise _bad(path, "its statement is not the one that its manifest names")
         stated_days = _decoded(_read(archive, DAYS, manifest, path), list[DayContent], path, DAYS)
+        stated_books = _decoded(
+            _read(archive, BOOKS, manifest, path), handed_over.RowsByTable, path, BOOKS
+        )
         # The pack's books and usage fill a home of their own.
         home = Home(Path(folder) / "home").make()
         has_usage = any(part.name == USAGE for part in manifest.parts)
         with kept_open(home.control), open_lake(home) as lake:
-            _fill(
-                lake,
-                _decoded(
-                    _read(archive, BOOKS, manifest, path), handed_over.RowsByTable, path, BOOKS
-                ),
-                path,
-            )
+            _fill(lake, stated_books, path)
             usage = Path(folder) / USAGE
             if has_usage:
                 _copy(archive, manifest, usage, path)
