@@ -98,9 +98,11 @@ class ModuleScheduling(LoadScopeScheduling):  # type: ignore[misc]  # the librar
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect without looking for garbage: nearly all that is made stays, and each look walks all of it again."""
+    """Collect without looking for garbage, and leave what was collected out of each later look: nearly all of it stays,
+    and a look walks all of it again."""
     gc.disable()
     collected = yield
+    gc.freeze()
     gc.enable()
     return collected
 

@@ -19,6 +19,7 @@ from clauseway.decisions import (
     ask_together,
     decide,
     decide_together,
+    decide_together_as_read,
     timeline_together,
 )
 from clauseway.values import InvalidInput, KnownAt
@@ -104,6 +105,14 @@ def test_a_share_is_due_where_one_agreement_makes_it_due() -> None:
     assert decide_together(asked, due).outcome is Outcome.PERMITTED
     none = [agreement("north", "nothing more"), agreement("south", "nothing more")]
     assert decide_together(none, due).outcome is Outcome.FORBIDDEN
+
+
+@pytest.mark.parametrize(("who", "one", "other", "_", "__"), TOGETHER)
+def test_without_what_it_turns_on_a_decision_is_the_same(who: str, one: str, other: str, _: str, __: str) -> None:
+    asked = [agreement("north", one), agreement("south", other)]
+    put = question(asked, who)
+    decision = decide_together(asked, put)
+    assert decide_together_as_read(asked, put) == msgspec.structs.replace(decision, turns_on=())
 
 
 def test_what_turns_on_a_reading_of_one_of_them() -> None:

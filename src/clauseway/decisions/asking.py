@@ -2,6 +2,7 @@
 
     decide          the outcome with its reasons, conditions and receipt, and the readings that would
                     change the outcome
+    decide_as_read  the same, without the readings that would change the outcome
     outcome_of      the outcome alone
     comparisons_of  each comparison of a term with an act that was made while deciding, for a trace
 
@@ -51,13 +52,22 @@ def decide(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
 ) -> Decision:
     """Answer a question. Of `facts`, only those known at the question's `known_at` count."""
+    decision = decide_as_read(agreement, catalog, facts, question)
+    turns = _turns(agreement, catalog, facts, question, decision.outcome)
+    return msgspec.structs.replace(decision, turns_on=turns)
+
+
+def decide_as_read(
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
+) -> Decision:
+    """Answer a question. `turns_on`, which takes longest to find, stays empty."""
     case = _case(agreement, catalog, facts, question)
     finding = _answer(case)
     return Decision(
         outcome=finding.outcome,
         reasons=once(finding.reasons),
         conditions=finding.conditions,
-        turns_on=_turns(agreement, catalog, facts, question, finding.outcome),
+        turns_on=(),
         as_of=question.as_of,
         known_at=str(question.known_at),
         receipt=receipt(agreement, facts_digest(case.facts), question, finding.outcome),

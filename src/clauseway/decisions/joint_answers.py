@@ -28,7 +28,7 @@ from clauseway.agreement import Agreement, FactRegister, suppose
 from clauseway.agreement.language.actions import SHARE
 from clauseway.agreement.language.terms import ANY_SEGMENT
 from clauseway.catalog import Catalog, ProductClass
-from clauseway.decisions.asking import decide
+from clauseway.decisions.asking import decide_as_read
 from clauseway.decisions.case import not_named
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.engine import ENGINE
@@ -254,12 +254,19 @@ def in_their_order(asked: Iterable[AnyAsked]) -> list[AnyAsked]:
 
 def decide_together(asked: Sequence[AskedAgreement], question: Question) -> Decision:
     """Answer a question under all agreements."""
+    decision = decide_together_as_read(asked, question)
+    turns = _turns(in_their_order(asked), question, decision.outcome)
+    return msgspec.structs.replace(decision, turns_on=turns)
+
+
+def decide_together_as_read(asked: Sequence[AskedAgreement], question: Question) -> Decision:
+    """Answer a question under all agreements. `turns_on` stays empty."""
     in_order = in_their_order(asked)
     decisions = [answer_of(member, question) for member in in_order]
     if len(in_order) == 1:
         return decisions[0]
     joined = _joined(question.action, _answers(in_order, decisions))
-    return _decision(decisions, question, joined, _turns(in_order, question, joined.outcome))
+    return _decision(decisions, question, joined)
 
 
 def joined_verdict(
@@ -276,14 +283,12 @@ def _answers(asked: Sequence[AskedAgreement], said: Sequence[AgreementAnswer]) -
     ]
 
 
-def _decision(
-    decisions: Sequence[Decision], question: Question, joined: _Joined, turns: tuple[Turn, ...]
-) -> Decision:
+def _decision(decisions: Sequence[Decision], question: Question, joined: _Joined) -> Decision:
     return Decision(
         outcome=joined.outcome,
         reasons=joined.reasons,
         conditions=joined.conditions,
-        turns_on=turns,
+        turns_on=(),
         as_of=question.as_of,
         known_at=str(question.known_at),
         receipt=_receipt(decisions, question, joined.outcome),
@@ -318,7 +323,7 @@ def timeline_together(
             on_the_day = msgspec.structs.replace(question, as_of=begin)
             spans.append(
                 AnsweredStretch(
-                    begin=begin, end=end, decision=_decision(decisions, on_the_day, joined, ())
+                    begin=begin, end=end, decision=_decision(decisions, on_the_day, joined)
                 )
             )
     return tuple(spans)
@@ -339,11 +344,12 @@ def _history(member: AskedAgreement, question: Question) -> tuple[list[date], li
 
 
 def answer_of(member: AskedAgreement, question: Question) -> Decision:
-    """Return an agreement's answer. It is unstated if the agreement does not know the names."""
+    """Return an agreement's answer, with `turns_on` empty. It is unstated if the agreement does
+    not know the names."""
     own = put_to(member, question)
     if unnamed := unnamed_in(member, own):
         return _nothing(member, own, unnamed)
-    return decide(member.agreement, member.catalog, member.facts, own)
+    return decide_as_read(member.agreement, member.catalog, member.facts, own)
 
 
 def put_to(member: AskedAgreement, question: Question) -> Question:

@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 from itertools import product as every
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -42,6 +43,7 @@ from clauseway.decisions import (
     Question,
     Tables,
     Verdict,
+    decide_together_as_read,
     put_to,
     unnamed_in,
 )
@@ -342,15 +344,24 @@ class _Ahead:
         takes = question.action in catalog.classes[catalog.class_of(question.product)].actions
         return self._table.days(question.action, question.product) if takes else ()
 
-    def verdict(self, question: Question) -> Verdict | None:
+    def put(self, question: Question) -> Question | None:
+        """Return a question as it is put to this agreement; None where that does not know a name
+        in it. Its day changes neither."""
         own = put_to(self._asked, question)
-        return None if unnamed_in(self._asked, own) else self._table.answer(own)
+        return None if unnamed_in(self._asked, own) else own
+
+    def verdict(self, put: Question, day: date) -> Verdict:
+        return self._table.answer(msgspec.structs.replace(put, as_of=day))
 
 
 def served_outcomes(unstated: str) -> frozenset[Outcome]:
     """Return the outcomes that a gateway serves, by the configuration's `unstated`."""
     also = {Outcome.UNSTATED} if unstated == "serve" else set()
     return frozenset({Outcome.PERMITTED} | also)
+
+
+# Seller, product, cloud, region and segment.
+_Sale: TypeAlias = tuple[str, str, str, str, str]
 
 
 class _Compiler:
@@ -360,6 +371,8 @@ class _Compiler:
         self, opened: Opened, targets: Sequence[Target], known_at: KnownAt, unstated: str
     ) -> None:
         self.opened, self.targets, self.known_at = opened, targets, known_at
+        # Several agreements join their catalogs at each call.
+        self.catalog = opened.catalog
         self.served = served_outcomes(unstated)
         self.ahead = [_Ahead(asked, known_at) for asked in each_of(opened)]
         self.primary = first_clouds(opened)
@@ -367,10 +380,9 @@ class _Compiler:
         self.rulings: list[Ruling] = []
         self._numbers: dict[str, int] = {}
         self._checked: dict[tuple[str, str], Question] = {}
-        # The latest decision for a seller, product, cloud, region and segment, with its verdicts.
-        self._decided: dict[
-            tuple[str, str, str, str, str], tuple[list[Verdict | None], Decision]
-        ] = {}
+        self._put: dict[_Sale, list[Question | None]] = {}
+        # The latest decision, with each agreement's verdict.
+        self._decided: dict[_Sale, tuple[list[Verdict | None], Decision]] = {}
 
     def boundaries(self, sellers: Iterable[str], products: Iterable[str]) -> list[date]:
         """Return the days on which a route may change.
@@ -409,7 +421,7 @@ class _Compiler:
             f"{seller}|{product}|{segment}": self._route(seller, product, segment, day)
             for seller in sellers
             for product in products
-            for segment in sorted(self.opened.catalog.segments)
+            for segment in sorted(self.catalog.segments)
         }
 
     def _route(self, seller: str, product: str, segment: str, day: date) -> Route:
@@ -427,7 +439,7 @@ class _Compiler:
             (index, rulings[place])
             for index, target in enumerate(self.targets)
             if (target.label.seller, target.label.product) == (seller, product)
-            if target.label.cloud in self.opened.catalog.clouds
+            if target.label.cloud in self.catalog.clouds
             and (place := self._place(target)) in rulings
         ]
         # Primary first; otherwise in the order in which the operator wrote them.
@@ -468,9 +480,7 @@ class _Compiler:
     def _place(self, target: Target) -> tuple[str, str]:
         """Return the cloud of a deployment, and the agreement's region in which it lies: empty
         where that defines none."""
-        return target.label.cloud, self.opened.catalog.region_of(
-            target.label.cloud, target.label.region
-        )
+        return target.label.cloud, self.catalog.region_of(target.label.cloud, target.label.region)
 
     @cached_property
     def _places(self) -> list[tuple[str, str]]:
@@ -479,7 +489,7 @@ class _Compiler:
 
         Raise InvalidInput for a place that the agreement puts in no region.
         """
-        catalog = self.opened.catalog
+        catalog = self.catalog
         problems = [
             msgspec.structs.replace(problem, where=f"deployment {target.label.deployment}: region")
             for target in self.targets
@@ -506,18 +516,25 @@ class _Compiler:
 
         While every verdict stays the same, so does the decision, and its receipt.
         """
-        question = self._question(seller, product, cloud, region, segment, day)
-        verdicts = [decided.verdict(question) for decided in self.ahead]
-        key = (seller, product, cloud, region, segment)
-        if key not in self._decided or self._decided[key][0] != verdicts:
-            alone = self.ahead[0] if len(self.ahead) == 1 else None
-            self._decided[key] = (
-                verdicts,
-                alone.tables.decide(question)
-                if alone and verdicts[0]
-                else self.opened.answer(question),
-            )
-        return self._decided[key][1]
+        sale = (seller, product, cloud, region, segment)
+        if sale not in self._put:
+            question = self._question(*sale, date.min)
+            self._put[sale] = [ahead.put(question) for ahead in self.ahead]
+        verdicts = [
+            None if put is None else ahead.verdict(put, day)
+            for ahead, put in zip(self.ahead, self._put[sale], strict=True)
+        ]
+        if sale not in self._decided or self._decided[sale][0] != verdicts:
+            self._decided[sale] = verdicts, self._decision(self._question(*sale, day), verdicts)
+        return self._decided[sale][1]
+
+    def _decision(self, question: Question, verdicts: Sequence[Verdict | None]) -> Decision:
+        # No route tells which readings would change it.
+        if len(self.ahead) > 1:
+            return decide_together_as_read(each_of(self.opened), question)
+        return (
+            self.ahead[0].tables.decide(question) if verdicts[0] else self.opened.answer(question)
+        )
 
     def _question(
         self, seller: str, product: str, cloud: str, region: str, segment: str, day: date
@@ -531,8 +548,8 @@ class _Compiler:
                 action=SELL,
                 party=seller,
                 product=product,
-                cloud=min(self.opened.catalog.clouds),
-                region=ELSEWHERE if self.opened.catalog.regions else "",
+                cloud=min(self.catalog.clouds),
+                region=ELSEWHERE if self.catalog.regions else "",
                 as_of=date.min,
                 known_at=self.known_at,
             )
