@@ -35,15 +35,18 @@ setup: $(VENV)/.setup ## make .venv, so that .venv/bin/clauseway works
 up: setup ## replay the night of the amendment and stay up (ONCE=1: end after the statement; ARGS=…: more options)
 	@exec $(BIN)/clauseway up $(if $(filter 1 true yes,$(ONCE)),--once) $(ARGS)
 
+# A third of the time tests wait for other processes: with one more of their own than there are cores, none stands idle.
+PROCESSES = $(or $(JOBS),$(shell echo $$(( $$(nproc) + 1 ))))
+
 .PHONY: test
-test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes, one a core if left out; ARGS=…: pytest's own options)
+test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes, one more than cores if left out; ARGS=…: pytest's own options)
 	@tools/chromium
 	@$(BIN)/python tests/opa_judge.py
 	@$(BIN)/python tests/porcupine_judge.py
 	@$(BIN)/python tests/spark_judge.py
 	@$(BIN)/python tests/iceberg_judges.py
 	@$(BIN)/python tests/s3_server.py
-	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table, any kill, a hundred kills of a whole installation, a thousand simulated seeds; every reader fuzzed; memory over five minutes of requests and 200,000 connections (SOAK=2: how many times)
@@ -86,7 +89,7 @@ wheel: $(COMPILED) ## compile what a request goes through and build the wheel th
 
 .PHONY: compiled
 compiled: $(COMPILED) ## run the gateway's tests against the compiled wheel
-	@PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) \
+	@PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest --numprocesses $(PROCESSES) \
 		tests/gateway tests/spool tests/house/test_compiled.py $(ARGS)
 
 .PHONY: bench

@@ -76,7 +76,12 @@ LONG_FIRST = (
     "test_real_clients_openai_suite",
     "test_openapi_judged",
     "test_ports",
-    "test_importing_litellm",
+    "test_forms_walked",
+    "test_night_on_screen",
+    "test_line_screen",
+    "test_settled_in_parts",
+    "test_pages_in_words",
+    "test_cli_person",
 )
 
 
