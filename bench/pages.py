@@ -48,7 +48,7 @@ from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, files_of,
 from clauseway.storage.lake.hourly_sums import Sums, add_sums
 from clauseway.storage.lake.rollups import scan
 from clauseway.values import Interval, day_after
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 
 ROWS = 10_000_000
 _SMALLER, _GOAL_MS = 100, 100

@@ -26,7 +26,7 @@ from clauseway.app.reports.signing import sign
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.storage.control.actor import acting
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 from database_connections import connections_made
 
 
@@ -237,7 +237,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 
 home, given = Home(Path(sys.argv[1])), json.load(sys.stdin)
 source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")

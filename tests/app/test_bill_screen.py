@@ -14,7 +14,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 from in_process import run
 from metered_months import assumed, metered_home
 

@@ -20,7 +20,7 @@ from clauseway.app.running.pages_process import HomePages
 from clauseway.app.screens import finance_page
 from clauseway.app.screens.finance_page import NEXT, round_in_words
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 from in_process import run
 
 

@@ -21,8 +21,8 @@ from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.app.running.readers import HomeReaders
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.web import create_app
 from clauseway.web.page_list import PAGES
+from clauseway.web.pages import create_app
 from served_pages import serving
 
 pytestmark = pytest.mark.browser

@@ -15,8 +15,8 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import each_of, open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.web import create_app
 from clauseway.web.lawyer import QUESTION_QUERY
+from clauseway.web.pages import create_app
 from served_pages import serving
 
 OPENED = open_agreements([])

@@ -27,8 +27,8 @@ from clauseway.gateway.plan.clock import system_clock
 from clauseway.ledger import RevenueLine, statement_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.priced import revenue
-from clauseway.web import create_app
 from clauseway.web.contexts import DayRequestsContext
+from clauseway.web.pages import create_app
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.process.home_damage import read_damages
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 from in_process import answer, run
 from metered_months import assumed, metered_home
 

@@ -19,7 +19,7 @@ from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.transport.listening import listen
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 
 PATIENCE_S = 60.0
 # Text that an address may hold once it is quoted: surrogates have no encoding, and clients resolve dots.

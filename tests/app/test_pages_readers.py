@@ -18,7 +18,8 @@ from clauseway.app.running.pages_process import HomePages, log_sign_in
 from clauseway.app.running.readers import HomeReaders
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.ledger import statement_of
-from clauseway.web import create_app, page_list
+from clauseway.web import page_list
+from clauseway.web.pages import create_app
 
 SECRET, OTHER = "a long enough sentence", "another long sentence"
 

@@ -24,7 +24,7 @@ from clauseway.gateway.plan.clock import system_clock
 from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 from metered_months import ACCEPTED, Sold, metered_home
 
 FRONT = """---

@@ -17,7 +17,7 @@ from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.app.screens.request_rate import RequestRate
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import spark_judge
 from clauseway import cli
+from clauseway.gateway.credentials.source import KINDS
 from clauseway.storage import Control
 from deployments import deployment
 
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+EXTRAS = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
 ASK = ("--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
 # Runs a command in an interpreter in which some libraries cannot be imported.
 WITHOUT = """
@@ -56,6 +60,11 @@ NEEDED = [
     ({"pyarrow"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
     ({"cryptography"}, ("party", "key", "create", "--party", "openai"), "party", "pip install 'clauseway[signing]'"),
     ({"botocore"}, ("gateway", "sandbox"), "gateway sandbox", "pip install 'clauseway[sandbox]'"),
+    ({"uvloop"}, ("gateway", "replay"), "gateway replay", "pip install 'clauseway[sandbox]'"),
+    ({"httptools"}, ("doctor",), "doctor", "pip install 'clauseway[server]'"),
+    ({"uvloop"}, ("up",), "up", "pip install 'clauseway[all]'"),
+    ({"anyio"}, ("mcp",), "mcp", "pip install 'clauseway[mcp]'"),
+    ({"pyarrow"}, ("mcp",), "mcp", "pip install 'clauseway[mcp]'"),
     ({"ibis"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
 ]
 
@@ -114,6 +123,7 @@ def test_publishing_and_moving_a_lake_name_their_extras(tmp_path: Path) -> None:
 
 def test_without_any_extra_questions_are_answered_and_pictures_drawn(tmp_path: Path) -> None:
     missing = {"vl_convert", "pyarrow", "ibis", "duckdb", "pandas", "numpy"}
+    missing |= {"anyio", "h11", "httptools", "starlette", "uvicorn", "uvloop", "wsproto"}
     (tmp_path / "home").mkdir()
     done = run_without(missing, "decide", *ASK, "--as-of", "2026-05-01", "--home", str(tmp_path / "home"))
     assert done.stdout.startswith("PERMITTED"), done.stderr
@@ -122,6 +132,9 @@ def test_without_any_extra_questions_are_answered_and_pictures_drawn(tmp_path: P
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "r.svg").read_text().startswith("<svg")
+    (tmp_path / "home/clauseway.toml").write_text(deployment())
+    done = run_without(missing, "config", "check", "--home", str(tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
 
 
 # Loaded by every interpreter that starts with this folder in its path: children lack what their parent lacks.
@@ -142,6 +155,7 @@ port = 0
 [telemetry]
 metrics = true
 metrics_port = 0
+otlp_endpoint = "http://127.0.0.1:9"
 """
 # what is missing | what is started | what needs it | what to install
 OF_CHILDREN = [
@@ -151,7 +165,12 @@ OF_CHILDREN = [
         "gateway sandbox: it needs botocore",
         "clauseway[sandbox]",
     ),
+    ({"uvicorn"}, ("gateway", "sandbox"), "gateway sandbox: it needs uvicorn", "clauseway[sandbox]"),
     ({"prometheus_client"}, ("serve", "--pages-port", "0"), "telemetry.metrics cannot be", "clauseway[server]"),
+    ({"opentelemetry"}, ("serve", "--pages-port", "0"), "telemetry.otlp_endpoint cannot be", "clauseway[telemetry]"),
+    ({"uvloop"}, ("serve", "--pages-port", "0"), "serve: it needs uvloop", "clauseway[server]"),
+    ({"httptools"}, ("serve", "--pages-port", "0"), "serve: it needs httptools", "clauseway[server]"),
+    ({"uvicorn"}, ("serve", "--pages-port", "0"), "serve: it needs uvicorn", "clauseway[server]"),
     ({"pyarrow"}, ("serve", "--pages-port", "0"), "serve: it needs pyarrow", "clauseway[server]"),
 ]
 
@@ -170,24 +189,32 @@ def test_what_a_child_lacks_is_told_with_the_line_to_install_it(
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), *sys.path[1:]))},
     )
     assert done.returncode == 3, done.stderr + done.stdout
     assert why in done.stderr
     assert f"pip install '{extra}'" in done.stderr
 
 
+def parts_of(extra: str) -> set[str]:
+    """The extras that an extra is made of, and those that these are made of."""
+    parts: set[str] = set()
+    for asked in map(Requirement, EXTRAS[extra]):
+        if asked.name == "clauseway":
+            parts |= asked.extras.union(*map(parts_of, asked.extras))
+    return parts
+
+
 def test_every_extra_that_is_named_is_one() -> None:
-    """And `server` and `all` are made of the others."""
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    assert {*cli._EXTRAS.values(), *cli._BY_COMMAND.values()} <= extras.keys()
-    for purpose in ("server", "all"):
-        [parts] = extras[purpose]
-        assert set(parts.removeprefix("clauseway[").removesuffix("]").split(",")) < extras.keys()
-    assert set(extras["all"][0].removeprefix("clauseway[").removesuffix("]").split(",")) | {
-        "spark", "oracle-principals", "all", "aws", "azure", "settle", "telemetry",
-    } == extras.keys()  # fmt: skip
+    by_credentials = {kind.extra for kind in KINDS.values()} - {""}
+    assert {*cli._EXTRAS.values(), *cli._BY_COMMAND.values(), *by_credentials} <= EXTRAS.keys()
+
+
+def test_an_extra_that_stands_for_others_is_made_of_them() -> None:
+    assert cli._PARTS.keys() == set(cli._BY_COMMAND.values())
+    for whole, parts in cli._PARTS.items():
+        assert parts <= parts_of(whole)
+    assert parts_of("all") | {"all", "spark", "oracle-principals"} == EXTRAS.keys()
 
 
 def test_a_month_is_settled_without_pandas_and_numpy(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import settled_book
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 from client_packages import CLIENTS, PYTHON, python_packages
 from served_pages import serving
 from soak import examples

@@ -30,7 +30,9 @@ def pins_of(lock: str) -> set[tuple[str, str]]:
 
 def wanted_by(lock: str) -> list[str]:
     project, groups = PROJECT["project"], PROJECT["dependency-groups"]
-    extras = [each for extra in ("settle", "sandbox") for each in project["optional-dependencies"][extra]]
+    # `sandbox` has `http` in it.
+    named = [each for extra in ("settle", "sandbox", "http") for each in project["optional-dependencies"][extra]]
+    extras = [each for each in named if Requirement(each).name != project["name"]]
     base = project["dependencies"]
     up = [*base, *extras, *groups["build"]]
     dev = [*up, *(each for each in groups["dev"] if isinstance(each, str))]

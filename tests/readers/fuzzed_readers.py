@@ -102,8 +102,8 @@ from clauseway.spool.follower_messages import (
 from clauseway.spool.reader import extents
 from clauseway.spool.segments import segment_path
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
-from clauseway.web import create_app
 from clauseway.web.page_list import PAGES
+from clauseway.web.pages import create_app
 from litellm_config import TEN
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,9 @@ import msgspec
 from sample_pages import SamplePages
 from starlette.testclient import TestClient
 
-from clauseway.web import create_app
 from clauseway.web.contexts import ForecastContext
 from clauseway.web.finance import FinanceContext
+from clauseway.web.pages import create_app
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><style>h1 { display: none }</style></svg>'
 

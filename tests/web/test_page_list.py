@@ -10,7 +10,6 @@ from sample_pages import DAY_REQUESTS, LINE, STATEMENT, SamplePages
 from sample_screens import PATH, TEXT
 from starlette.testclient import TestClient
 
-from clauseway.web import create_app
 from clauseway.web.auditor import AUDITOR_PAGES
 from clauseway.web.engineer import ENGINEER_PAGES
 from clauseway.web.finance import FINANCE_PAGES
@@ -18,6 +17,7 @@ from clauseway.web.lawyer import LAWYER_PAGES
 from clauseway.web.overview import OVERVIEW_PAGES
 from clauseway.web.page import WebPage
 from clauseway.web.page_list import PAGES, SCREENS, PageSource
+from clauseway.web.pages import create_app
 from clauseway.wording.dates import dated
 
 # part of an address · what the sample has · what it has not

@@ -10,8 +10,8 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect
 from sample_pages import SamplePages
 
-from clauseway.web import create_app
 from clauseway.web.contexts import Alert, PlainSentence
+from clauseway.web.pages import create_app
 
 pytestmark = pytest.mark.browser
 

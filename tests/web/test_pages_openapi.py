@@ -9,7 +9,7 @@ from sample_screens import PATH, TEXT
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from clauseway.web import create_app
+from clauseway.web.pages import create_app
 
 KEPT = Path(__file__).parents[2] / "docs/openapi/pages.json"
 APP = create_app(SamplePages(), hosts=["*"])

@@ -14,9 +14,9 @@ from starlette.routing import Route
 from test_screens import ADDRESSES
 from test_sign_in import SECRET, SampleReaders
 
-from clauseway.web import create_app
 from clauseway.web.overview import HomeContext, ScreenSummary
 from clauseway.web.page_list import PAGES, SCREENS
+from clauseway.web.pages import create_app
 from clauseway.web.sign_in import SIGN_IN, SIGN_OUT
 from served_pages import serving
 

@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, expect
 from sample_pages import SamplePages
 from starlette.testclient import TestClient
 
-from clauseway.web import create_app
 from clauseway.web.page_list import PAGES
+from clauseway.web.pages import create_app
 from clauseway.web.sign_in import Guesses, Sessions, SignedIn, SignInEvent, within
 from served_pages import serving
 

@@ -56,10 +56,12 @@ BROKEN_OFF = 130  # what shells give for Ctrl-C
 _DEBUG = "CLAUSEWAY_DEBUG"
 # The extra that brings a library which the smallest installation lacks.
 _EXTRAS = {
+    "anyio": "mcp",
     "botocore": "sandbox",
     "cryptography": "signing",
     "duckdb": "settle",
     "fastavro": "iceberg",
+    "httptools": "http",
     "httpx": "sandbox",
     "ibis": "settle",
     "mcp": "mcp",
@@ -68,13 +70,30 @@ _EXTRAS = {
     "psycopg": "postgres",
     "pyarrow": "settle",
     "pyspark": "spark",
+    "starlette": "http",
     "typst": "documents",
     "openpyxl": "documents",
+    "uvicorn": "http",
+    "uvloop": "http",
     "vl_convert": "charts",
+    "wsproto": "http",
 }
-# Commands of whoever serves: one extra brings all that they need, `server` or, with the sandbox, `all`.
-_BY_COMMAND = {"serve": "server", "doctor": "server", "up": "all"}
-_IN_SERVER = frozenset({"settle", "sandbox", "telemetry", "azure"})
+# Commands that need several extras, and the one that brings all of them.
+_BY_COMMAND = {
+    "serve": "server",
+    "doctor": "server",
+    "gateway sandbox": "sandbox",
+    "gateway replay": "sandbox",
+    "mcp": "mcp",
+    "up": "all",
+}
+# Of the extras above, those that are part of such an extra.
+_PARTS = {
+    "server": frozenset({"http", "settle"}),
+    "sandbox": frozenset({"http"}),
+    "mcp": frozenset({"settle"}),
+    "all": frozenset({"http", "sandbox", "settle"}),
+}
 # The error that typer raises for a wrong flag or a missing option.
 _UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
@@ -201,8 +220,9 @@ def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:
     if library not in _EXTRAS:
         return _report(error)
     extra = _EXTRAS[library]
-    if extra in _IN_SERVER:
-        extra = _BY_COMMAND.get(command, extra)
+    whole = _BY_COMMAND.get(command, extra)
+    if extra in _PARTS.get(whole, ()):
+        extra = whole
     remedy = f"Install it: pip install 'clauseway[{extra}]'."
     mistake, why = f"it needs {library}", "the library is not installed"
     print_problems([Problem(what=mistake, why=why, where=command, remedy=remedy)], as_json)

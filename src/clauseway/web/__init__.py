@@ -5,7 +5,8 @@ The room knows how to draw. Everything it draws arrives as a typed context from 
 somebody else implements; amounts of money arrive as text, already rounded and formatted, and stay
 text. It must not know how anything is stored, evaluated or settled, but for forecasts, which it
 draws from the ledger's own records. It fetches nothing: one page is one document, script and style
-inside it, so that it works without a network and prints as it looks.
+inside it, so that it works without a network and prints as it looks. Only `pages`, `sign_in` and
+`forms` load Starlette: commands that draw run without it.
 
     pages      the ASGI application that serves them
     page_list  the list of pages, and the navigation
@@ -22,7 +23,3 @@ inside it, so that it works without a network and prints as it looks.
     monitoring  a dashboard for Grafana and rules for Prometheus, to take away
     openapi    the addresses of the pages as an OpenAPI document
 """
-
-from clauseway.web.pages import create_app
-
-__all__ = ["create_app"]

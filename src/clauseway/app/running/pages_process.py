@@ -70,7 +70,6 @@ from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_
 from clauseway.gateway.transport.listening import listen
 from clauseway.storage.control.control import kept_open
 from clauseway.values import InvalidInput, KnownAt, day_of
-from clauseway.web import create_app
 from clauseway.web.auditor import (
     AuditorContext,
     CheckContext,
@@ -100,6 +99,7 @@ from clauseway.web.lawyer import (
     TextContext,
 )
 from clauseway.web.overview import HomeContext
+from clauseway.web.pages import create_app
 from clauseway.web.sign_in import SignInEvent
 from clauseway.wording.dates import dated
 from clauseway.wording.names import Wording

@@ -1,8 +1,8 @@
 """`GET /metrics`: the process's figures for Prometheus, on a port of their own.
 
 Requests count nothing for it: when it is asked, it reads `counters`, the journal, health and
-allowances. Loaded only if it is switched on (the extra `telemetry`). Of several workers, the one
-that is asked shows the figures of all.
+allowances. Loaded only if it is switched on (the extra `metrics`, which `server` brings). Of
+several workers, the one that is asked shows the figures of all.
 """
 
 import asyncio

@@ -254,7 +254,7 @@ class Server:
         is_given = options.listener is not None and options.metrics_listener is None
         if not telemetry.metrics or is_given:
             return None
-        module = optional("clauseway.gateway.process.metrics", "telemetry.metrics")
+        module = optional("clauseway.gateway.process.metrics", "telemetry.metrics", "server")
         figures = module.Figures(self._shared, self._health, self._lines, options.damages)
         page = module.MetricsPage(
             figures, options.control, options.worker_name, options.worker.count
@@ -281,7 +281,9 @@ class Server:
         """Raises InvalidInput where what it takes is not installed."""
         if not settings.otlp_endpoint:
             return None
-        module = optional("clauseway.gateway.process.telemetry", "telemetry.otlp_endpoint")
+        module = optional(
+            "clauseway.gateway.process.telemetry", "telemetry.otlp_endpoint", "telemetry"
+        )
         loop = asyncio.get_running_loop()
         return cast(
             Exporting,
@@ -541,15 +543,13 @@ class Server:
         loop.add_reader(pipe, readable)
 
 
-def optional(module: str, setting: str) -> ModuleType:
+def optional(module: str, setting: str, extra: str) -> ModuleType:
     """A part that is loaded only where a setting asks for it. Raises InvalidInput where its
-    libraries are not there."""
+    libraries are not there, which the extra brings."""
     try:
         return import_module(module)
     except ImportError as error:
-        remedy = (
-            "Install it: pip install 'clauseway[server]' (or [telemetry] alone), or switch it off."
-        )
+        remedy = f"Install it: pip install 'clauseway[{extra}]', or switch it off."
         raise InvalidInput(
             Problem(what=f"{setting} cannot be", why=str(error), where=setting, remedy=remedy)
         ) from None
