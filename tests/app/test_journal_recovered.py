@@ -126,6 +126,7 @@ def test_what_came_after_the_end_of_a_copy_alone_is_a_loss_until_it_is_accepted(
     check_whole(home, 10)
     (problem,) = recovered.open
     assert "may have gone on alone" in problem
+    assert "No copy goes further: import" in problem
     assert "spool accept 1" in problem
 
 

@@ -12,7 +12,7 @@ from clauseway.app.opening.home import Home
 from clauseway.files import write_whole
 from clauseway.gateway.process.home_damage import KINDS, read_damages
 from clauseway.storage import Control
-from clauseway.storage.books.losses import Loss, Losses, Spool
+from clauseway.storage.books.losses import GONE_ON_ALONE, Loss, Losses, Spool
 from clauseway.storage.lake.digests import LakeFault, as_changed, faults_at_sight
 from clauseway.storage.lake.file_list import seen_files
 from clauseway.values import Interval, InvalidInput, Problem, day_after
@@ -83,10 +83,14 @@ def missing_spools(losses: Losses) -> list[Spool]:
 
 def loss_problem(loss: Loss) -> Problem:
     """Return an open loss, with what to do."""
+    copied = (
+        "No copy goes further:"
+        if loss.reason == GONE_ON_ALONE
+        else "Restore the segment from a copy if there is one; else"
+    )
     remedy = (
-        f"Restore the segment from a copy if there is one; else import what the cloud's bill "
-        f"says (clauseway usage "
-        f"import), and accept the loss: clauseway spool accept {loss.number} --why …"
+        f"{copied} import what the cloud's bill says (clauseway usage import), and accept the "
+        f"loss: clauseway spool accept {loss.number} --why …"
     )
     return Problem(
         what=f"usage of {loss.days} may be lost", why=loss.reason, where=loss.place, remedy=remedy

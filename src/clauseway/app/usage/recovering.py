@@ -37,7 +37,7 @@ from clauseway.spool.copies import (
 from clauseway.spool.segments import IDENTITY_NAME, list_segments, lock
 from clauseway.spool.writer import close_copy
 from clauseway.storage import Control
-from clauseway.storage.books.losses import RECOVERED, RESTORED, Loss, Losses, Spool
+from clauseway.storage.books.losses import GONE_ON_ALONE, RECOVERED, RESTORED, Loss, Losses, Spool
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import Range
@@ -218,9 +218,8 @@ def _register(control: Control, home: Home, copy: JournalCopy, place: str) -> No
         return
     last = places[-1]
     since_ns = last.created_ns or registered.registered_ns
-    reason = "the gateway may have gone on alone after the end of its copy"
     already = {(loss.spool, loss.reason) for loss in losses.all()}
-    if (copy.spool, reason) not in already:
+    if (copy.spool, GONE_ON_ALONE) not in already:
         losses.record(
             [
                 Loss(
@@ -228,7 +227,7 @@ def _register(control: Control, home: Home, copy: JournalCopy, place: str) -> No
                     segment=last.segment,
                     first_frame=last.end,
                     end_frame=-1,
-                    reason=reason,
+                    reason=GONE_ON_ALONE,
                     first_day=day_of(min(since_ns, now_ns)),
                     last_day=day_of(now_ns),
                     lost_ns=now_ns,
