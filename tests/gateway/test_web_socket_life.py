@@ -475,6 +475,18 @@ def test_who_sent_too_many_frames_opens_no_session_in_that_second(rig: Rig) -> N
     eventually(lambda: serves_a_turn(rig))
 
 
+def test_who_opens_sessions_in_a_row_and_sends_nothing_is_refused(rig: Rig) -> None:
+    """A handshake costs more than a frame, and counts as one."""
+    start(rig, frames_per_key_per_second=3)
+
+    def opens() -> str:
+        with httpx.stream("GET", f"{rig.url}/v1/responses", headers={**UPGRADE, **AUTHORIZED}) as answer:
+            return "" if answer.status_code == 101 else str(json.loads(answer.read())["error"]["code"])
+
+    assert "too_many_frames" in (opens() for _ in range(200))
+    eventually(lambda: rig.counts()["connections"] == 0)
+
+
 def serves_a_turn(rig: Rig) -> bool:
     with contextlib.suppress(InvalidStatus), opened(rig.url, SECRET) as session:
         session.send(message())

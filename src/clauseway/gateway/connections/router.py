@@ -355,13 +355,13 @@ class Router:
         return lifecycle
 
     def admit(self, incoming: Incoming) -> None:
-        """Check the key of a WebSocket's handshake. Raise Refused."""
+        """Check the key of a WebSocket's handshake, which counts as a frame. Raise Refused."""
         customer = self._customer_of(incoming, self._shared.tables)
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
         if self.use is not None:
             shared = self._shared
-            shared.in_flight.check_frames(self.use, shared.wheel.now_s, shared.limits)
+            shared.in_flight.count_frame(self.use, shared.wheel.now_s, shared.limits)
 
     def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
         """Return the customer whose key the head presents. Raises Refused."""

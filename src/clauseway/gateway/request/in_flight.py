@@ -141,16 +141,12 @@ class InFlight:
     # -- frames over WebSockets
 
     def count_frame(self, use: Use, now_s: float, limits: Limits) -> None:
-        """Count a frame of a key's session. Raises Refused beyond those of a second."""
+        """Count a frame of a key's session, or the handshake before them. Raises Refused beyond
+        those of a second."""
         self._begin_second(now_s)
-        self._frames[use.label] = self._frames.get(use.label, 0) + 1
-        self.check_frames(use, now_s, limits)
-
-    def check_frames(self, use: Use, now_s: float, limits: Limits) -> None:
-        """Raise Refused where a key's sessions sent too many frames in the present second."""
-        self._begin_second(now_s)
+        count = self._frames[use.label] = self._frames.get(use.label, 0) + 1
         limit = limits.frames_per_key_per_second
-        if self._frames.get(use.label, 0) > limit:
+        if count > limit:
             self._short(_FRAMES, f"key {use.key}")
             message = f"The sessions of this key may send {limit:,} frames a second."
             raise Refused(TOO_MANY_FRAMES, message, headers=_AGAIN, closes=True)
