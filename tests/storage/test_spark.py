@@ -21,12 +21,16 @@ import s3_server
 import settled_book
 import spark_judge
 from clauseway.app.books.closing import close_month
+from clauseway.app.books.settling import settle_as_known, settle_days, settle_month
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.lake_place import move_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Status, Unit, UsageRecord
 from clauseway.storage import Control
 from clauseway.storage.control import schema
+from clauseway.storage.lake import lake as lake_module
 from clauseway.storage.lake import query_engines
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.object_store import ObjectStore
@@ -34,7 +38,7 @@ from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage import content, spark_hashes
 from clauseway.storage.usage.content import day_contents
 from clauseway.storage.usage.priced import revenue, sales_in_order
-from clauseway.values import InvalidInput
+from clauseway.values import InvalidInput, KnownAt
 from in_process import CLAUSEWAY, answer, run
 
 CLUSTER = "local-cluster[2,1,1024]"
@@ -195,6 +199,31 @@ def test_spark_alone_settles_what_came_late_for_a_closed_month_too(book: Home, s
     settled_book.seal(book, late)
     statement = both_settle(book)
     assert any(direction["corrections"] for direction in statement["directions"])
+
+
+def test_every_way_to_settle_asks_the_engine_that_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A month, a day of it, and a month as it was known: by a watched engine, where the default is none."""
+    book, asked = Home(tmp_path / "home").make(), list[str]()
+    settled_book.seal(book)
+    monkeypatch.setattr(lake_module, "duckdb_engine", None)
+
+    @contextmanager
+    def watched() -> Iterator[Any]:
+        asked.append("")
+        with duckdb_engine() as con:
+            yield con
+
+    terms = (open_agreement(), open_prices(settled_book.KNOWN), "2026-05")
+    figures = (settled_book.ACCEPTED, dict[str, str]())
+    for settle_by in (
+        lambda: settle_days(book, *terms, ["2026-05-02"], *figures, engine=watched),
+        lambda: settle_month(book, *terms, *figures, engine=watched),
+        lambda: settle_as_known(book, "2026-05", KnownAt(1 << 62), engine=watched),
+    ):
+        asked.clear()
+        settle_by()
+        # To sum, and to hash.
+        assert len(asked) >= 2
 
 
 def test_days_have_one_hash_wherever_their_rows_are_hashed(
