@@ -194,6 +194,8 @@ def test_what_a_child_lacks_is_told_with_the_line_to_install_it(
     assert done.returncode == 3, done.stderr + done.stdout
     assert why in done.stderr
     assert f"pip install '{extra}'" in done.stderr
+    if why.startswith("serve: "):
+        assert [path.name for path in home.iterdir()] == ["clauseway.toml"]
 
 
 def parts_of(extra: str) -> set[str]:

@@ -1,6 +1,7 @@
 """`clauseway serve`: the gateway and the pages."""
 
 import signal
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -15,6 +16,9 @@ from clauseway.cli.console import console
 from clauseway.cli.machine_faults import end_of
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.signals import set_on, stop_on_signals
+
+# What the processes of a server load; where one of these is missing, nothing is begun.
+_LOADED = ("httptools", "starlette", "uvicorn", "uvloop", "wsproto", "duckdb", "ibis", "pyarrow")
 
 
 def command(
@@ -63,6 +67,9 @@ def command(
       auth = {kind = "bearer", secret_env = "OPENAI_API_KEY"}
       models = {"gpt-5.5" = "gpt-5.5"}
     """
+    for library in _LOADED:
+        if find_spec(library) is None:
+            raise ModuleNotFoundError(f"No module named {library!r}", name=library)
     at = home_at(home)
     agreements = options.agreements_for(agreement, configuration, home)
     chosen = ServeOptions(
