@@ -171,6 +171,7 @@ REFUSED = [
     (("--part", "2026-04-20", "--from-scratch"), "--part with"),
     (("--part", "2026-04-20", "--under", "A3"), "--part with"),
     (("--part", "2026-04-20", "--second-opinion", "spark"), "--part with"),
+    (("--part", "2026-04-20", "--spark-master", "local[2]"), "--spark-master without Spark"),
 ]
 
 

@@ -35,6 +35,14 @@ from clauseway.wording.names import listed
 
 # A second opinion that is not the same.
 DIFFERS = 2
+# Where Spark runs unless --spark-master names a place: as threads of one process.
+_THIS_MACHINE = "local[*]"
+_NO_SPARK = Problem(
+    what="--spark-master without Spark",
+    why="DuckDB reads the usage, within this process",
+    where="--spark-master",
+    remedy=f"Add --engine {SPARK} or --second-opinion {SPARK}, or leave it out.",
+)
 
 Period = Annotated[str, typer.Option("--period", help="The month, as 2026-05.")]
 Assume = Annotated[
@@ -112,10 +120,11 @@ def command(
         str,
         typer.Option(
             "--spark-master",
-            help="Where Spark runs, in its own words: local[*], local-cluster[2,1,1024], spark://host:7077.",
+            help="Where Spark runs, in its own words: local-cluster[2,1,1024], spark://host:7077; else threads of this "
+            "machine, local[*].",
             metavar="MASTER",
         ),
-    ] = "local[*]",
+    ] = "",
     home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -172,6 +181,8 @@ def command(
     if engine_name != DUCKDB:
         why = "DuckDB alone compares terms, and the statement that Spark made is no second opinion on itself"
         _refuse_beside("--engine", why, second_opinion=second_opinion, under=under)
+    if spark_master and SPARK not in (engine_name, second_opinion):
+        raise InvalidInput(_NO_SPARK)
     if second_opinion:
         _refuse_unknown_engine("--second-opinion", second_opinion, SPARK)
         why = "nothing is posted that it could judge"
@@ -184,7 +195,7 @@ def command(
         why = "what the home held then is used"
         named = {"prices": prices, "rates": rates, "agreement": agreement, "under": under}
         _refuse_beside("--known-at", why, assume=assume, reading=reading, **named)
-        with engine_named(engine_name, at, spark_master) as engine:
+        with engine_named(engine_name, at, spark_master or _THIS_MACHINE) as engine:
             _print(settle_as_known(at, period, known_point(known_at), engine), as_json)
         return 0
     basis = basis_of(at)
@@ -194,7 +205,7 @@ def command(
     opened, table = given_agreements(at, basis, given), given_prices(basis, given, now())
     readings = readings_of(reading)
     if part:
-        with engine_named(engine_name, at, spark_master) as engine:
+        with engine_named(engine_name, at, spark_master or _THIS_MACHINE) as engine:
             days = settle_days(at, opened, table, period, part, assume or [], readings, engine)
         answer(as_json, {"days": days}, lambda: _print_days(days))
         return 0
@@ -207,9 +218,11 @@ def command(
     accepted = len(history(at))
     # Engines start before anything is posted.
     with ExitStack() as started:
-        engine = started.enter_context(engine_named(engine_name, at, spark_master))
+        engine = started.enter_context(engine_named(engine_name, at, spark_master or _THIS_MACHINE))
         if second_opinion:
-            judge = started.enter_context(engine_named(second_opinion, at, spark_master))
+            judge = started.enter_context(
+                engine_named(second_opinion, at, spark_master or _THIS_MACHINE)
+            )
         settlement = settle(
             from_scratch=from_scratch, on_wait=partial(_say_locked, at), engine=engine
         )
