@@ -60,13 +60,12 @@ def test_each_question_named_is_answered_otherwise_without_its_term(opened: Open
 def test_a_term_said_to_change_no_answer_changes_none(opened: OpenAgreement, data: st.DataObject) -> None:
     shown = effects(opened.agreement, opened.catalog, opened.facts)
     readings = {name: data.draw(st.sampled_from(options)) for name, options in READINGS.items()}
+    before = Tables(opened.agreement, opened.catalog, opened.facts)
     for term in deciding(opened):
         if term in shown:
             continue
-        less = without_term(opened.agreement, term)
+        after = Tables(without_term(opened.agreement, term), opened.catalog, opened.facts)
         for known_at in (KnownAt.everything(), data.draw(st.sampled_from([*opened.agreement.amendments])).known):
-            before = Tables(opened.agreement, opened.catalog, opened.facts)
-            after = Tables(less, opened.catalog, opened.facts)
             for day in boundaries(opened.agreement, opened.facts, known_at):
                 asked = all_questions(opened.agreement, opened.catalog, as_of=day, known_at=known_at, readings=readings)
                 for question in list(asked)[:: data.draw(st.integers(5, 9))]:
