@@ -76,7 +76,7 @@ def test_what_is_not_installed_is_said_before_anything_is_served(rig: Rig) -> No
         type(rig.plan()),
     )
     without = "import sys; sys.modules['prometheus_client'] = None; from clauseway.gateway.__main__ import main; "
-    with pytest.raises(AssertionError, match=r"telemetry.metrics cannot be.*clauseway\[server\]"):
+    with pytest.raises(AssertionError, match=r"telemetry.metrics: it needs prometheus_client.*clauseway\[server\]"):
         rig.start(plan, launcher=("-c", f"{without}sys.exit(main(sys.argv[1:]))"))
     assert rig.process is not None
     assert rig.process.wait(20) == 3

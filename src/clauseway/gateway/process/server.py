@@ -548,11 +548,10 @@ def optional(module: str, setting: str, extra: str) -> ModuleType:
     libraries are not there, which the extra brings."""
     try:
         return import_module(module)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        what, why = f"it needs {error.name}", "the library is not installed"
         remedy = f"Install it: pip install 'clauseway[{extra}]', or switch it off."
-        raise InvalidInput(
-            Problem(what=f"{setting} cannot be", why=str(error), where=setting, remedy=remedy)
-        ) from None
+        raise InvalidInput(Problem(what=what, why=why, where=setting, remedy=remedy)) from None
 
 
 def _never() -> bool:
