@@ -63,7 +63,10 @@ def python_source(family: str, library: str) -> Path:
         command = [*PIP, "download", *options, "--dest", str(folder), "--requirement", str(requirement)]
         _run(command, f"pip cannot fetch the source of {library}")
         (archive,) = folder.glob("*.tar.gz")
-        shutil.unpack_archive(archive, folder, filter="data")
+        # Debian's Python 3.11.2 has no safe way of its own to unpack an archive.
+        _run(
+            ["tar", "--extract", "--no-same-owner", "--file", str(archive)], f"tar cannot unpack {archive.name}", folder
+        )
 
     digest = hashlib.sha256("".join(pinned).encode()).hexdigest()[:16]
     (source,) = [path for path in obtain(f"source-{library}-{digest}", unpack).iterdir() if path.is_dir()]

@@ -6,7 +6,7 @@ Beside what the agreement names stand a party and two products that it does not.
 import functools
 import random
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from itertools import permutations
 from itertools import product as every
@@ -251,16 +251,17 @@ def suppositions() -> st.SearchStrategy[tuple[str, ...]]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Asked:
-    """A valid question with everything varied at once."""
+def cases(draw: st.DrawFn, actions: Collection[str] = ()) -> Asked:
+    """A valid question with everything varied at once, about any action or about some."""
     texts = draw(suppositions())
-    shape = draw(st.sampled_from(_ALL_SHAPES))
+    shapes = [shape for shape in _ALL_SHAPES if shape.action in actions] if actions else _ALL_SHAPES
+    shape = draw(st.sampled_from(shapes))
     bearing = draw(st.booleans())
     if texts and bearing:
         # A question that what is supposed may bear on.
         words = {word for text in texts for word in text.partition("=")[0].split(":")}
-        near = [one for one in _ALL_SHAPES if one.product in words or one.party in words]
-        shape = draw(st.sampled_from(near or _ALL_SHAPES))
+        near = [one for one in shapes if one.product in words or one.party in words]
+        shape = draw(st.sampled_from(near or shapes))
     case = shape._replace(
         as_of=draw(st.sampled_from(days_of(texts))),
         known_at=draw(st.just(date.max) | st.sampled_from(KNOWN)),
