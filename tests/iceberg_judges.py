@@ -100,7 +100,8 @@ def _run(program: str, question: Mapping[str, Any], settings: Mapping[str, str])
 def _readers() -> Path:
     """The libraries of pyiceberg and DuckDB. Raises Unavailable."""
     pinned = hashlib.sha256(_LIBRARIES.read_bytes()).hexdigest()[:12]
-    return obtain(f"iceberg-readers-{pinned}", _install)
+    version = f"{sys.version_info.major}{sys.version_info.minor}"
+    return obtain(f"iceberg-readers-{version}-{pinned}", _install)
 
 
 def _install(folder: Path) -> None:
