@@ -251,7 +251,7 @@ def test_an_answer_with_a_gap_is_no_hash() -> None:
         return {"block": number, "rows": rows, "digest": b"", **ends}
 
     whole = [answered(0, "a", "b"), answered(1, "c", "d"), answered(2, "e", "f", rows=3)]
-    assert spark_hashes._day(date(2026, 5, 1), whole).rows == 2 * 65_536 + 3
+    assert spark_hashes._day(date(2026, 5, 1), whole).attempts == 2 * 65_536 + 3
     for flawed, says in (
         (whole[1:], "all blocks"),
         (whole[:1] + whole[2:], "all blocks"),

@@ -214,6 +214,11 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def libraries_of(whole: str) -> Iterator[str]:
+    """Yield the libraries of an extra that stands for others."""
+    yield from (library for library, extra in _EXTRAS.items() if extra in _PARTS[whole])
+
+
 def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:
     """Say which extra brings a missing library; any other missing module is our own failure."""
     library = (error.name or "").partition(".")[0]

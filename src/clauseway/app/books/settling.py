@@ -61,7 +61,8 @@ from clauseway.storage.books.books import Books
 from clauseway.storage.books.kept_sums import drop_sums
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
-from clauseway.storage.usage.content import DayContent, attempts_of, content_digest, day_contents
+from clauseway.storage.usage.block_hashes import DayContent
+from clauseway.storage.usage.content import attempts_of, content_digest, day_contents
 from clauseway.storage.usage.past import as_known
 from clauseway.storage.usage.priced import sales_in_order
 from clauseway.values import (

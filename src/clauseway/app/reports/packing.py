@@ -52,7 +52,8 @@ from clauseway.storage.control.control import kept_open
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, is_sound
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import Range
-from clauseway.storage.usage.content import DayContent, counted_attempts, day_contents
+from clauseway.storage.usage.block_hashes import DayContent
+from clauseway.storage.usage.content import counted_attempts, day_contents
 from clauseway.storage.usage.past import copied
 from clauseway.values import (
     NOT_JSON,

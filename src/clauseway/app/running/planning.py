@@ -346,7 +346,7 @@ class _Ahead:
 
     def put(self, question: Question) -> Question | None:
         """Return a question as it is put to this agreement; None where that does not know a name
-        in it. Its day changes neither."""
+        in it. The day makes no difference to that."""
         own = put_to(self._asked, question)
         return None if unnamed_in(self._asked, own) else own
 
@@ -371,7 +371,7 @@ class _Compiler:
         self, opened: Opened, targets: Sequence[Target], known_at: KnownAt, unstated: str
     ) -> None:
         self.opened, self.targets, self.known_at = opened, targets, known_at
-        # Several agreements join their catalogs at each call.
+        # Kept: several agreements join theirs each time they are asked.
         self.catalog = opened.catalog
         self.served = served_outcomes(unstated)
         self.ahead = [_Ahead(asked, known_at) for asked in each_of(opened)]
@@ -380,6 +380,7 @@ class _Compiler:
         self.rulings: list[Ruling] = []
         self._numbers: dict[str, int] = {}
         self._checked: dict[tuple[str, str], Question] = {}
+        # The question as it is put to each agreement, the same on every day.
         self._put: dict[_Sale, list[Question | None]] = {}
         # The latest decision, with each agreement's verdict.
         self._decided: dict[_Sale, tuple[list[Verdict | None], Decision]] = {}
@@ -529,8 +530,8 @@ class _Compiler:
         return self._decided[sale][1]
 
     def _decision(self, question: Question, verdicts: Sequence[Verdict | None]) -> Decision:
-        # No route tells which readings would change it.
         if len(self.ahead) > 1:
+            # No route tells which readings would change the answer.
             return decide_together_as_read(each_of(self.opened), question)
         return (
             self.ahead[0].tables.decide(question) if verdicts[0] else self.opened.answer(question)

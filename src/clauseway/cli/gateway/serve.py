@@ -10,15 +10,12 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import agreements_with
 from clauseway.app.running.serving import ServeOptions, Signals, keep, seal_the_rest, serving
 from clauseway.app.running.snippets import curl_snippet
-from clauseway.cli import options
+from clauseway.cli import libraries_of, options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.machine_faults import end_of
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.signals import set_on, stop_on_signals
-
-# What the processes of a server load; where one of these is missing, nothing is begun.
-_LOADED = ("httptools", "starlette", "uvicorn", "uvloop", "wsproto", "duckdb", "ibis", "pyarrow")
 
 
 def command(
@@ -67,7 +64,8 @@ def command(
       auth = {kind = "bearer", secret_env = "OPENAI_API_KEY"}
       models = {"gpt-5.5" = "gpt-5.5"}
     """
-    for library in _LOADED:
+    # The gateway and the pages load them later: where one is missing, nothing is begun.
+    for library in libraries_of("server"):
         if find_spec(library) is None:
             raise ModuleNotFoundError(f"No module named {library!r}", name=library)
     at = home_at(home)

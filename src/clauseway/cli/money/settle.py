@@ -120,8 +120,8 @@ def command(
         str,
         typer.Option(
             "--spark-master",
-            help="Where Spark runs, in its own words: local-cluster[2,1,1024], spark://host:7077; else threads of this "
-            "machine, local[*].",
+            help="Where Spark runs, in its own words, as local-cluster[2,1,1024] or spark://host:7077; unless it is "
+            "given, Spark runs as threads of this machine, local[*].",
             metavar="MASTER",
         ),
     ] = "",
@@ -183,6 +183,7 @@ def command(
         _refuse_beside("--engine", why, second_opinion=second_opinion, under=under)
     if spark_master and SPARK not in (engine_name, second_opinion):
         raise InvalidInput(_NO_SPARK)
+    start = partial(engine_named, home=at, master=spark_master or _THIS_MACHINE)
     if second_opinion:
         _refuse_unknown_engine("--second-opinion", second_opinion, SPARK)
         why = "nothing is posted that it could judge"
@@ -195,7 +196,7 @@ def command(
         why = "what the home held then is used"
         named = {"prices": prices, "rates": rates, "agreement": agreement, "under": under}
         _refuse_beside("--known-at", why, assume=assume, reading=reading, **named)
-        with engine_named(engine_name, at, spark_master or _THIS_MACHINE) as engine:
+        with start(engine_name) as engine:
             _print(settle_as_known(at, period, known_point(known_at), engine), as_json)
         return 0
     basis = basis_of(at)
@@ -205,7 +206,7 @@ def command(
     opened, table = given_agreements(at, basis, given), given_prices(basis, given, now())
     readings = readings_of(reading)
     if part:
-        with engine_named(engine_name, at, spark_master or _THIS_MACHINE) as engine:
+        with start(engine_name) as engine:
             days = settle_days(at, opened, table, period, part, assume or [], readings, engine)
         answer(as_json, {"days": days}, lambda: _print_days(days))
         return 0
@@ -218,11 +219,9 @@ def command(
     accepted = len(history(at))
     # Engines start before anything is posted.
     with ExitStack() as started:
-        engine = started.enter_context(engine_named(engine_name, at, spark_master or _THIS_MACHINE))
+        engine = started.enter_context(start(engine_name))
         if second_opinion:
-            judge = started.enter_context(
-                engine_named(second_opinion, at, spark_master or _THIS_MACHINE)
-            )
+            judge = started.enter_context(start(second_opinion))
         settlement = settle(
             from_scratch=from_scratch, on_wait=partial(_say_locked, at), engine=engine
         )

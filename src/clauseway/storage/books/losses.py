@@ -29,10 +29,10 @@ FILE_ESTIMATES = (SUMMED, NOTHING)
 SILENT_NS = 300_000_000_000
 # The folder's name begins so for a journal that was recovered from a follower's copy.
 RECOVERED = "recovered-"
-# The reason of a loss that begins where such a copy ends.
-GONE_ON_ALONE = "the gateway may have gone on alone after the end of its copy"
 # It begins so for a journal that a backup brought back.
 RESTORED = "restored-"
+# The reason of a loss that begins where the copy of a recovered journal ends.
+GONE_ON_ALONE = "the gateway may have gone on alone after the end of its copy"
 # The `spool` of a loss that is a file of the lake.
 LAKE = "lake"
 

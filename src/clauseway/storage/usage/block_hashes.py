@@ -4,12 +4,16 @@ blocks.
     65,536 rows ─▶ hash of the block ┐
     65,536 rows ─▶ hash of the block ┴▶ hash of the day
 
-A block is hashed wherever its rows are: by this process, or by a worker of Spark, to which the
-functions are sent. INVARIANT: they need hashlib and pyarrow alone, as a worker has no clauseway.
+A block is hashed wherever its rows are: by this process, or by a worker of Spark, to which
+`hashed_block` is sent. INVARIANT: that function needs hashlib and pyarrow alone, as a worker has no
+clauseway.
 """
 
 import hashlib
+from collections.abc import Iterable
+from datetime import date
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,7 +38,15 @@ ORDER = ("request_id", "attempt")
 # Rows hashed together. INVARIANT: never changed, as a day's name depends on it.
 BLOCK_ROWS = 65_536
 # The beginning of every day's hash.
-FORMAT = b"clauseway usage 1"
+_FORMAT = b"clauseway usage 1"
+
+
+class DayContent(msgspec.Struct, frozen=True, kw_only=True):
+    """The attempts of an event day that count: their number and their hash."""
+
+    day: date
+    attempts: int
+    digest: str
 
 
 def block_hash(rows: pa.Table) -> bytes:
@@ -49,6 +61,14 @@ def block_hash(rows: pa.Table) -> bytes:
             digest.update(name.encode())
             digest.update(values)
     return digest.digest()
+
+
+def day_content(day: date, attempts: int, blocks: Iterable[bytes]) -> DayContent:
+    """Name a day's attempts by the hashes of their blocks, in order."""
+    digest = hashlib.blake2b(_FORMAT, digest_size=32)
+    for block in blocks:
+        digest.update(block)
+    return DayContent(day=day, attempts=attempts, digest=digest.hexdigest())
 
 
 def hashed_block(rows: pa.Table) -> pa.Table:

@@ -34,15 +34,16 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.usage.block_hashes import (
     BLOCK_ROWS,
-    FORMAT,
     NUMBERS,
     ORDER,
     UNITS,
     WORDS,
+    DayContent,
     block_hash,
+    day_content,
 )
 from clauseway.storage.usage.priced import priced_once, sealed_usage
-from clauseway.storage.usage.spark_hashes import HashedDay, days_hashed_by_spark
+from clauseway.storage.usage.spark_hashes import days_hashed_by_spark
 from clauseway.values import Interval, day_after
 
 _CHUNK_ROWS = 50_000
@@ -50,14 +51,6 @@ _CHUNK_ROWS = 50_000
 _SORTED_ROWS = 250_000
 # The same for Spark, which sorts on disks of its workers.
 _SORTED_BY_SPARK_ROWS = 50_000_000
-
-
-class DayContent(msgspec.Struct, frozen=True, kw_only=True):
-    """The attempts of an event day that count: their number and their hash."""
-
-    day: date
-    attempts: int
-    digest: str
 
 
 def day_contents(lake: Lake, days: Interval) -> list[DayContent]:
@@ -168,10 +161,7 @@ def _read(lake: Lake, rows_of: Mapping[date, int]) -> dict[date, DayContent]:
             else:
                 rows = sum(rows_of[day] for day in rows_of if day in stretch)
                 hashed = days_hashed_by_spark(con, usage, rows)
-            contents |= {
-                day: DayContent(day=day, attempts=rows, digest=digest)
-                for day, rows, digest in hashed
-            }
+            contents |= {content.day: content for content in hashed}
     return contents
 
 
@@ -213,7 +203,7 @@ def _hashed_columns(con: BaseBackend, lake: Lake, days: Interval) -> Table | Non
     return priced_once(usage).select("event_day", **columns)
 
 
-def _in_order(con: BaseBackend, usage: Table) -> Iterator[HashedDay]:
+def _in_order(con: BaseBackend, usage: Table) -> Iterator[DayContent]:
     """Yield the days of usage, hashed by this process in order of request and attempt."""
     ordered = usage.order_by("event_day", *ORDER)
     # Batches of rows cut days anywhere: hash until the day changes.
@@ -243,7 +233,7 @@ class _Rows:
     """The hash of rows that come in order, in chunks of any size."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.blake2b(FORMAT, digest_size=32)
+        self._blocks: list[bytes] = []
         self._waiting: list[pa.Table] = []
         self._count = self._rows = 0
 
@@ -253,11 +243,11 @@ class _Rows:
         self._rows += rows.num_rows
         while self._count >= BLOCK_ROWS:
             together = pa.concat_tables(self._waiting)
-            self._hash.update(block_hash(together.slice(0, BLOCK_ROWS)))
+            self._blocks.append(block_hash(together.slice(0, BLOCK_ROWS)))
             self._waiting = [together.slice(BLOCK_ROWS)]
             self._count -= BLOCK_ROWS
 
-    def end(self, day: date) -> HashedDay:
+    def end(self, day: date) -> DayContent:
         if self._count:
-            self._hash.update(block_hash(pa.concat_tables(self._waiting)))
-        return HashedDay(day, self._rows, self._hash.hexdigest())
+            self._blocks.append(block_hash(pa.concat_tables(self._waiting)))
+        return day_content(day, self._rows, self._blocks)

@@ -8,17 +8,23 @@ digest is the one that a single process comes to. Whatever Spark did on the way,
 checked: blocks are full but for the last, and none begins before another has ended.
 """
 
-import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from ibis.backends import BaseBackend
 from ibis.expr.types import Table
 
-from clauseway.storage.usage.block_hashes import BLOCK_ROWS, FORMAT, HASHED, ORDER, hashed_block
+from clauseway.storage.usage.block_hashes import (
+    BLOCK_ROWS,
+    HASHED,
+    ORDER,
+    DayContent,
+    day_content,
+    hashed_block,
+)
 from clauseway.values import InvalidInput, Problem
 
 # Rows that one task sorts, some 400 bytes each; a worker of Spark has a gigabyte by default.
@@ -27,15 +33,7 @@ _RANGE_ROWS = 500_000
 _RANGE_BITS = 33
 
 
-class HashedDay(NamedTuple):
-    """The hash of a day's rows, and how many they are."""
-
-    day: date
-    rows: int
-    digest: str
-
-
-def days_hashed_by_spark(con: BaseBackend, usage: Table, rows_max: int) -> Iterator[HashedDay]:
+def days_hashed_by_spark(con: BaseBackend, usage: Table, rows_max: int) -> Iterator[DayContent]:
     """Yield the days of usage, in order, hashed in the order of their rows.
 
     `rows_max` are at least the rows of all days. Raise InvalidInput where Spark's workers cannot
@@ -82,15 +80,13 @@ def _begins(sizes: Sequence[Any]) -> list[tuple[date, int, int]]:
     return begins
 
 
-def _day(day: date, blocks: Sequence[Any]) -> HashedDay:
-    digest = hashlib.blake2b(FORMAT, digest_size=32)
-    for block in blocks:
-        digest.update(block["digest"])
+def _day(day: date, blocks: Sequence[Any]) -> DayContent:
     assert [block["block"] for block in blocks] == list(range(len(blocks))), f"{day}: all blocks"
     assert all(block["rows"] == BLOCK_ROWS for block in blocks[:-1]), f"{day}: full blocks"
     for before, after in pairwise(blocks):
         assert _last(before) < _first(after), f"{day}: blocks in order"
-    return HashedDay(day, sum(block["rows"] for block in blocks), digest.hexdigest())
+    attempts = sum(block["rows"] for block in blocks)
+    return day_content(day, attempts, (block["digest"] for block in blocks))
 
 
 def _first(block: Any) -> tuple[bytes, int]:
