@@ -54,35 +54,88 @@ def rows(results: Sequence[Result]) -> list[Row]:
     importing = 1e6 / ours["money/import"]
     busiest = _A_DAY / _DAY_S * _PEAK
     return [
-        Row("requests a second and core", f"{a_core:,.0f}", f"half of 1,000,000 µs / {chat} µs (`request/chat-c32`)"),
-        Row("streams of 53 events a second and core", f"{streams:,.0f}",
-            f"half of 1,000,000 µs / {stream} µs (`request/stream-53-events`)"),
-        Row("their slowest hundredth at that load", f"{ours['latency/half-load-p99']} ms", "`latency/half-load-p99`"),
+        Row(
+            "requests a second and core",
+            f"{a_core:,.0f}",
+            f"half of 1,000,000 µs / {chat} µs (`request/chat-c32`)",
+        ),
+        Row(
+            "streams of 53 events a second and core",
+            f"{streams:,.0f}",
+            f"half of 1,000,000 µs / {stream} µs (`request/stream-53-events`)",
+        ),
+        Row(
+            "their slowest hundredth at that load",
+            f"{ours['latency/half-load-p99']} ms",
+            "`latency/half-load-p99`",
+        ),
         Row("memory of a process", f"{idle} MB", "`memory/idle`"),
-        Row("memory of an open stream", f"{a_stream_kb:.1f} kB",
-            f"({many} MB − {idle} MB) / {_STREAMS:,} (`memory/1000-streams`, `memory/idle`)"),
-        Row("memory with 10,000 open streams", f"{idle + a_stream_kb * 10:,.0f} MB",
-            f"{idle} MB + 10,000 × {a_stream_kb:.1f} kB"),
-        Row("journal for a request", f"{journal} bytes",
-            "an intent, and a record of three units and an id of 40 letters"),
-        Row("lake for a request", f"{lake} bytes", "sealed, with random ids of 38 letters (`bench.record_bytes`)"),
-        Row("sealing a million requests", f"{sealing:.1f} s of processor",
-            f"1,000,000 / {ours['metering/sealing']:,.0f} (`metering/sealing`)"),
-        Row("settling a million requests", f"{settling:.3f} s",
-            f"{ours['settlement/100M']} s / 100 (`settlement/100M`)"),
-        Row("importing a million rows", f"{importing:.0f} s of processor",
-            f"1,000,000 / {ours['money/import']:,.0f} (`money/import`)"),
-        Row(f"**{_A_DAY:,} requests a day**: the busiest second", f"{busiest:,.0f} requests",
-            f"{_A_DAY:,} / {_DAY_S:,} s × {_PEAK}"),
-        Row("its workers", f"{-(-busiest // a_core):.0f}", f"{busiest:,.0f} / {a_core:,.0f}, rounded up"),
-        Row("its journal in an hour in which nothing is sealed", f"{busiest * 3600 * journal / 1e9:,.1f} GB",
-            f"{busiest:,.0f} × 3,600 s × {journal} bytes"),
-        Row("its sealing", f"{_A_DAY / 1e6 * sealing / 60:,.0f} minutes of processor a day",
-            f"{_A_DAY // 10**6} × {sealing:.1f} s"),
-        Row("its lake", f"{_A_DAY * lake * 365 / 1e12:,.1f} TB a year", f"{_A_DAY:,} × {lake} bytes × 365"),
-        Row("its month settled", f"{_A_DAY * 30 / 1e6 * settling:,.0f} s",
-            f"{_A_DAY * 30 // 10**6:,} × {settling:.3f} s"),
-    ]  # fmt: skip
+        Row(
+            "memory of an open stream",
+            f"{a_stream_kb:.1f} kB",
+            f"({many} MB − {idle} MB) / {_STREAMS:,} (`memory/1000-streams`, `memory/idle`)",
+        ),
+        Row(
+            "memory with 10,000 open streams",
+            f"{idle + a_stream_kb * 10:,.0f} MB",
+            f"{idle} MB + 10,000 × {a_stream_kb:.1f} kB",
+        ),
+        Row(
+            "journal for a request",
+            f"{journal} bytes",
+            "an intent, and a record of three units and an id of 40 letters",
+        ),
+        Row(
+            "lake for a request",
+            f"{lake} bytes",
+            "sealed, with random ids of 38 letters (`bench.record_bytes`)",
+        ),
+        Row(
+            "sealing a million requests",
+            f"{sealing:.1f} s of processor",
+            f"1,000,000 / {ours['metering/sealing']:,.0f} (`metering/sealing`)",
+        ),
+        Row(
+            "settling a million requests",
+            f"{settling:.3f} s",
+            f"{ours['settlement/100M']} s / 100 (`settlement/100M`)",
+        ),
+        Row(
+            "importing a million rows",
+            f"{importing:.0f} s of processor",
+            f"1,000,000 / {ours['money/import']:,.0f} (`money/import`)",
+        ),
+        Row(
+            f"**{_A_DAY:,} requests a day**: the busiest second",
+            f"{busiest:,.0f} requests",
+            f"{_A_DAY:,} / {_DAY_S:,} s × {_PEAK}",
+        ),
+        Row(
+            "its workers",
+            f"{-(-busiest // a_core):.0f}",
+            f"{busiest:,.0f} / {a_core:,.0f}, rounded up",
+        ),
+        Row(
+            "its journal in an hour in which nothing is sealed",
+            f"{busiest * 3600 * journal / 1e9:,.1f} GB",
+            f"{busiest:,.0f} × 3,600 s × {journal} bytes",
+        ),
+        Row(
+            "its sealing",
+            f"{_A_DAY / 1e6 * sealing / 60:,.0f} minutes of processor a day",
+            f"{_A_DAY // 10**6} × {sealing:.1f} s",
+        ),
+        Row(
+            "its lake",
+            f"{_A_DAY * lake * 365 / 1e12:,.1f} TB a year",
+            f"{_A_DAY:,} × {lake} bytes × 365",
+        ),
+        Row(
+            "its month settled",
+            f"{_A_DAY * 30 / 1e6 * settling:,.0f} s",
+            f"{_A_DAY * 30 // 10**6:,} × {settling:.3f} s",
+        ),
+    ]
 
 
 def table(results: Sequence[Result]) -> str:

@@ -138,9 +138,18 @@ class CopiedJournal:
     """A gateway's start at a journal with a copy."""
 
     def __init__(
-        self, directory: Path, port: int, *, boot: int = 1, when_away: str = REFUSE, patience_s: float = 20.0,
-        segment_bytes: int = 1 << 20, secret: bytes = SECRET, hold_s: float = 0.0, quick_us: int = 1_000_000,
-    ) -> None:  # fmt: skip
+        self,
+        directory: Path,
+        port: int,
+        *,
+        boot: int = 1,
+        when_away: str = REFUSE,
+        patience_s: float = 20.0,
+        segment_bytes: int = 1 << 20,
+        secret: bytes = SECRET,
+        hold_s: float = 0.0,
+        quick_us: int = 1_000_000,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.directory, self.boot = directory, boot
         self.told: list[str] = []
@@ -155,8 +164,24 @@ class CopiedJournal:
     def append(self, number: int) -> None:
         buyer, deployment, ruling = self.codes
         packed = pack_usage_fields(
-            self.boot, number, 1, 1000, 3000, buyer, deployment, ruling, 1, 1, 200, False, 5, 5, 0, ((2, 7),), b"up",
-        )  # fmt: skip
+            self.boot,
+            number,
+            1,
+            1000,
+            3000,
+            buyer,
+            deployment,
+            ruling,
+            1,
+            1,
+            200,
+            False,
+            5,
+            5,
+            0,
+            ((2, 7),),
+            b"up",
+        )
         self.writer.append(packed, buyer, deployment, ruling)
 
     def begin(self, number: int) -> None:

@@ -152,9 +152,16 @@ def asking(
     action: str, party: str, cloud: str, seller: str, segment: str, region: str, day: date = date(2026, 1, 1)
 ) -> Question:
     return opened().question(
-        action=action, party=party, product="app", cloud=cloud, seller=seller, segment=segment, region=region,
-        as_of=day, known_at="2027-01-01",
-    )  # fmt: skip
+        action=action,
+        party=party,
+        product="app",
+        cloud=cloud,
+        seller=seller,
+        segment=segment,
+        region=region,
+        as_of=day,
+        known_at="2027-01-01",
+    )
 
 
 def answered(

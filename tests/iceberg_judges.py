@@ -89,9 +89,14 @@ def _asked(
 
 def _run(program: str, question: Mapping[str, Any], settings: Mapping[str, str]) -> Any:
     done = subprocess.run(
-        [sys.executable, "-c", program], input=json.dumps(question), capture_output=True, text=True,
-        env={**os.environ, **settings}, timeout=_ANSWER_S, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", program],
+        input=json.dumps(question),
+        capture_output=True,
+        text=True,
+        env={**os.environ, **settings},
+        timeout=_ANSWER_S,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

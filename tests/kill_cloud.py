@@ -57,10 +57,16 @@ class KillCloud:
         else:
             message = {"role": "assistant", "content": "Here."}
             choice = {"index": 0, "finish_reason": "stop", "message": message}
-            whole = _compact({
-                "id": name, "object": "chat.completion", "created": 1, "model": "there", "choices": [choice],
-                "usage": usage,
-            })  # fmt: skip
+            whole = _compact(
+                {
+                    "id": name,
+                    "object": "chat.completion",
+                    "created": 1,
+                    "model": "there",
+                    "choices": [choice],
+                    "usage": usage,
+                }
+            )
             writer.write(_head(name, b"content-length: %d" % len(whole), b"application/json") + whole)
             await writer.drain()
         self._ledger.write({"kind": "told", **line})

@@ -58,9 +58,16 @@ _BETWEEN = 25
 _WRITTEN_S = 0.5
 # How many of a hundred kills are of each kind.
 KINDS = {
-    "gateway": 44, "cloud": 16, "backend": 10, "follower": 8, "database": 8, "parent": 6, "machine": 4, "disk": 2,
+    "gateway": 44,
+    "cloud": 16,
+    "backend": 10,
+    "follower": 8,
+    "database": 8,
+    "parent": 6,
+    "machine": 4,
+    "disk": 2,
     "frozen": 2,
-}  # fmt: skip
+}
 LAWS = (
     "each answer that a client got whole is metered once, complete, with the cloud's own figures",
     "each metered attempt is one that a cloud answered, and none is metered twice",
@@ -331,10 +338,15 @@ def judge(stage: Stage, customers: Sequence[Customer], got: Sequence[Got]) -> Ju
         breaches.append(f"{over_limit} requests more than the limit in a minute")
     recounted = sum(row["upstream_id"] in ledger for row in usage)
     return Judged(
-        len(got), sum(one.outcome == "whole" for one in got), len(ledger), recounted, len(unwritten),
-        over_budget + max(over_limit, 0),
-        Counter(Status(row["status"]).name.lower() for row in usage), [*breaches, *told],
-    )  # fmt: skip
+        requests=len(got),
+        whole=sum(one.outcome == "whole" for one in got),
+        attempts=len(ledger),
+        recounted=recounted,
+        not_yet_written=len(unwritten),
+        overshoot=over_budget + max(over_limit, 0),
+        statuses=Counter(Status(row["status"]).name.lower() for row in usage),
+        breaches=[*breaches, *told],
+    )
 
 
 def _limited(row: Row) -> bool:
@@ -357,10 +369,7 @@ def not_yet_written(usage: Sequence[Row], ledger: Mapping[str, Answered], got: S
     """Attempts without a record that a gateway began just before it was killed: the client's connection broke then."""
     broken_s = {one.tag: one.ended_s for one in got if one.outcome == "broken"}
     missing = ledger.keys() - {row["upstream_id"] for row in usage}
-    return {
-        name for name in missing
-        if broken_s.get(ledger[name].tag, _FOREVER_S) - ledger[name].asked_s < _WRITTEN_S
-    }  # fmt: skip
+    return {name for name in missing if broken_s.get(ledger[name].tag, _FOREVER_S) - ledger[name].asked_s < _WRITTEN_S}
 
 
 def recount(usage: Sequence[Row], ledger: Mapping[str, Answered], got: Sequence[Got], unwritten: int) -> Iterator[str]:

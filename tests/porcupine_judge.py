@@ -59,8 +59,13 @@ class History:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._client, self._number = client, 0
 
-    def do(self, asked: Mapping[str, Any], act: Callable[[], Answer], said: Callable[[Answer], dict[str, Any]],
-           unknown: tuple[type[Exception], ...]) -> Answer | None:  # fmt: skip
+    def do(
+        self,
+        asked: Mapping[str, Any],
+        act: Callable[[], Answer],
+        said: Callable[[Answer], dict[str, Any]],
+        unknown: tuple[type[Exception], ...],
+    ) -> Answer | None:
         """Do something and write down when it was asked and answered. After one of `unknown` nobody knows what became
         of it: None."""
         self._number += 1

@@ -46,9 +46,14 @@ def endpoint() -> str:
     identity = {"name": "clauseway", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     names = ("master", "volume", "filer", "s3")
-    flags = [f"-{name}.port{kind}={port}" for (name, kind), port in zip(
-        ((name, kind) for name in names for kind in ("", ".grpc")), _free_ports(2 * len(names)), strict=True,
-    )]  # fmt: skip
+    flags = [
+        f"-{name}.port{kind}={port}"
+        for (name, kind), port in zip(
+            ((name, kind) for name in names for kind in ("", ".grpc")),
+            _free_ports(2 * len(names)),
+            strict=True,
+        )
+    ]
     command = [str(program), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
     command += [f"-s3.config={folder}/s3.json", "-master.volumeSizeLimitMB=64", *flags]
     # Catalogs of its own, at fixed ports, are not asked for.
@@ -80,9 +85,12 @@ def stop() -> None:
 def new_storage() -> ObjectStorage:
     """A prefix that nothing lies below, with the right credentials."""
     return ObjectStorage(
-        url=f"s3://{BUCKET}/of-{next(_NUMBERS)}", endpoint=endpoint(), region="us-east-1", access_key_env="LAKE_KEY",
+        url=f"s3://{BUCKET}/of-{next(_NUMBERS)}",
+        endpoint=endpoint(),
+        region="us-east-1",
+        access_key_env="LAKE_KEY",
         secret_env="LAKE_SECRET",
-    )  # fmt: skip
+    )
 
 
 def open_store(storage: ObjectStorage, retries_max: int = 1) -> ObjectStore:

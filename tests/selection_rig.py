@@ -32,11 +32,20 @@ def deployment(name: str, cloud: str = "azure", **changes: Any) -> Target:
     own, cached, output = changes.pop("prices", (5_000_000, 500_000, 30_000_000))
     units = {int(Unit.INPUT_TOKENS): own, int(Unit.CACHED_INPUT_TOKENS): cached, int(Unit.OUTPUT_TOKENS): output}
     lacks = tuple(Lack(capability=name, reason="a page") for name in changes.pop("lacks", ()))
-    return Target(**{
-        "label": label, "dialect": "openai", "url": "http://127.0.0.1:9/v1", "auth": Auth(kind="none"),
-        "input_price": own, "output_price": output, "output_tokens_max": 0, "lacks": lacks,
-        "prices": (Prices(begin_ns=0, end_ns=1 << 62, units=units),), **changes,
-    })  # fmt: skip
+    return Target(
+        **{
+            "label": label,
+            "dialect": "openai",
+            "url": "http://127.0.0.1:9/v1",
+            "auth": Auth(kind="none"),
+            "input_price": own,
+            "output_price": output,
+            "output_tokens_max": 0,
+            "lacks": lacks,
+            "prices": (Prices(begin_ns=0, end_ns=1 << 62, units=units),),
+            **changes,
+        }
+    )
 
 
 def plan(targets: Iterable[Target], policy: Policy | None = None, **changes: Any) -> Plan:
@@ -44,15 +53,26 @@ def plan(targets: Iterable[Target], policy: Policy | None = None, **changes: Any
     targets = tuple(targets)
     route = Route(candidates=tuple((index, 0) for index in range(len(targets))))
     key = Key(
-        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(), organisation="acme", project="p",
-        key_id="k", seller="openai", segment="any",
-    )  # fmt: skip
-    return Plan(**{
-        "agreement": "test", "hash_key": HASH_KEY, "models": {MODEL: PRODUCT}, "targets": targets,
-        "rulings": (Ruling("d-1", "permitted", ("A5.any",), "receipt"),),
-        "epochs": (Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": route}),), "keys": (key,),
-        "policies": (policy or Policy(),), **changes,
-    })  # fmt: skip
+        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(),
+        organisation="acme",
+        project="p",
+        key_id="k",
+        seller="openai",
+        segment="any",
+    )
+    return Plan(
+        **{
+            "agreement": "test",
+            "hash_key": HASH_KEY,
+            "models": {MODEL: PRODUCT},
+            "targets": targets,
+            "rulings": (Ruling("d-1", "permitted", ("A5.any",), "receipt"),),
+            "epochs": (Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": route}),),
+            "keys": (key,),
+            "policies": (policy or Policy(),),
+            **changes,
+        }
+    )
 
 
 class Bench:

@@ -25,13 +25,21 @@ PYTHON = sys.executable
 PARTS: Mapping[str, Sequence[str]] = {
     "property tests, and beside them a hundred kills": ("make", "--jobs=2", "soak-properties", "soak-kills"),
     "a thousand seeds and the planted bugs": (
-        PYTHON, "-m", "tests.simulator", "--seeds", "1000", "--planted", "--jobs", "2",
-        "--json", "bench/evidence/simulator.json",
+        PYTHON,
+        "-m",
+        "tests.simulator",
+        "--seeds",
+        "1000",
+        "--planted",
+        "--jobs",
+        "2",
+        "--json",
+        "bench/evidence/simulator.json",
     ),
     "every reader fuzzed": ("make", "fuzz"),
     "memory over requests": (PYTHON, "-m", "bench.soak", "--minutes", "5"),
     "memory over connections": (PYTHON, "-m", "bench.churn", "--connections", "200000"),
-}  # fmt: skip
+}
 
 
 def soak(parts: Mapping[str, Sequence[str]], record: Path) -> int:

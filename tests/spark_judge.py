@@ -71,9 +71,14 @@ def _fetch_connector(folder: Path) -> None:
         asked = {"spark.ui.enabled": "false", "spark.jars.ivy": fetched}
         asked |= {"spark.jars.packages": ",".join(_PACKAGES), "spark.jars.excludes": ",".join(_EXCLUDED)}
         done = subprocess.run(
-            [sys.executable, "-c", _FETCH], input=json.dumps(asked), env=os.environ | settings(), capture_output=True,
-            text=True, timeout=_PATIENCE_S, check=False,
-        )  # fmt: skip
+            [sys.executable, "-c", _FETCH],
+            input=json.dumps(asked),
+            env=os.environ | settings(),
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
         if done.returncode:
             raise Unavailable(f"Spark's connector to S3 cannot be fetched: {done.stderr[-400:]}")
         # What comes besides, Spark has itself.

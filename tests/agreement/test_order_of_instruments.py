@@ -86,20 +86,37 @@ def test_what_is_not_yet_in_effect_can_be_rescinded() -> None:
 
 REFUSED = [
     # Two of one day, and nothing says which came after.
-    ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]"),
-      letter("A3", "2026-02-01", "2026-03-01", "id: a3\nsets-end: [x]\nthrough: 2027-01-01")),
-     "two amendments were concluded on 2026-02-01"),
+    (
+        (
+            letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]"),
+            letter("A3", "2026-02-01", "2026-03-01", "id: a3\nsets-end: [x]\nthrough: 2027-01-01"),
+        ),
+        "two amendments were concluded on 2026-02-01",
+    ),
     ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]", after="A1"),), "unknown amendment 'A1'"),
-    ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]", after="A3"),
-      letter("A3", "2026-02-01", "2026-04-01", "id: a3\nsets-end: [x]\nthrough: 2027-01-01", after="A2")),
-     "A2 comes after itself"),
+    (
+        (
+            letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]", after="A3"),
+            letter("A3", "2026-02-01", "2026-04-01", "id: a3\nsets-end: [x]\nthrough: 2027-01-01", after="A2"),
+        ),
+        "A2 comes after itself",
+    ),
     # A change has its effect once: there is nothing of it to end.
-    ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nsets-end: [x]\nthrough: 2027-01-01"),
-      letter("A3", "2026-03-01", "2026-04-01", "id: a3\nends: [a2]")), "'a2' is a change"),
-    ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]"),
-      letter("A3", "2026-04-01", "2026-04-01", "id: a3\nrescinds: [A2]")),
-     "A2 cannot be rescinded from 2026-04-01"),
-]  # fmt: skip
+    (
+        (
+            letter("A2", "2026-02-01", "2026-03-01", "id: a2\nsets-end: [x]\nthrough: 2027-01-01"),
+            letter("A3", "2026-03-01", "2026-04-01", "id: a3\nends: [a2]"),
+        ),
+        "'a2' is a change",
+    ),
+    (
+        (
+            letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]"),
+            letter("A3", "2026-04-01", "2026-04-01", "id: a3\nrescinds: [A2]"),
+        ),
+        "A2 cannot be rescinded from 2026-04-01",
+    ),
+]
 
 
 @pytest.mark.parametrize(("amendments", "what"), REFUSED, ids=[what for _, what in REFUSED])
@@ -121,14 +138,22 @@ def test_check_tells_a_change_that_changes_nothing() -> None:
 READINGS = "readings:\n  R1: {says: It reads both ways., source: [T], options: [wide, narrow]}\nrules:"
 
 
-@pytest.mark.parametrize(("term_under", "change_under", "rescission", "why", "remedy"), [
-    ("narrow", "wide", "", "a2 stands under R1=wide, and x stands under R1=narrow",
-     "Take x out of it, or let both stand under the same readings."),
-    ("", "wide", "id: a3\nrescinds: [A2]\nunder: {R1: wide}", "A3 rescinds A2", "Take x out of it."),
-    ("wide", "wide", "", "", ""),
-    ("", "wide", "", "", ""),
-    ("", "wide", "id: a3\nrescinds: [A2]\nunder: {R1: narrow}", "", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("term_under", "change_under", "rescission", "why", "remedy"),
+    [
+        (
+            "narrow",
+            "wide",
+            "",
+            "a2 stands under R1=wide, and x stands under R1=narrow",
+            "Take x out of it, or let both stand under the same readings.",
+        ),
+        ("", "wide", "id: a3\nrescinds: [A2]\nunder: {R1: wide}", "A3 rescinds A2", "Take x out of it."),
+        ("wide", "wide", "", "", ""),
+        ("", "wide", "", "", ""),
+        ("", "wide", "id: a3\nrescinds: [A2]\nunder: {R1: narrow}", "", ""),
+    ],
+)
 def test_check_tells_a_change_that_never_stands_where_its_term_does(
     term_under: str, change_under: str, rescission: str, why: str, remedy: str
 ) -> None:

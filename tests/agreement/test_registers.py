@@ -190,26 +190,43 @@ MALFORMED = [
     ("- {kind: launch", ["1 not valid YAML"]),
     ("- &a {kind: *a}", ["1 &a is an anchor"]),
     ("- {kind: milestone, effective: 2027-01-01, source: [T]}", ["1 'says' is missing"]),
-    ("- {kind: milestone, effective: soon, source: T, says: It.}",
-     ["1 'source' does not fit", "1 'effective' does not fit"]),
-    ("- {kind: milestone, effective: 2027-01-01, …, recorded: soon}",
-     ["1 recorded: 'soon' is neither a day nor an instant"]),
-    ("- {kind: milestone, effective: 2027-01-01, …, recorded: '0001-01-01T00:00:00+14:00'}",
-     ["1 recorded: '0001-01-01T00:00:00+14:00' is neither a day nor an instant"]),
+    (
+        "- {kind: milestone, effective: soon, source: T, says: It.}",
+        ["1 'source' does not fit", "1 'effective' does not fit"],
+    ),
+    (
+        "- {kind: milestone, effective: 2027-01-01, …, recorded: soon}",
+        ["1 recorded: 'soon' is neither a day nor an instant"],
+    ),
+    (
+        "- {kind: milestone, effective: 2027-01-01, …, recorded: '0001-01-01T00:00:00+14:00'}",
+        ["1 recorded: '0001-01-01T00:00:00+14:00' is neither a day nor an instant"],
+    ),
     ("- {kind: milestone, effective: 2027-01-01, …, product: chat-1}", ["1 unknown key 'product'"]),
-    ("- {kind: launch,\n  product: chat-9,\n  cloud: third,\n  stage: rumour,\n  effective: 2026-04-28, …}",
-     ["2 unknown product 'chat-9'", "3 unknown cloud 'third'", "4 unknown stage 'rumour'"]),
-    ("- {kind: grant, party: taker, product: weights, effective: 2026-04-28, …}",
-     ["1 unknown party 'taker'", "1 unknown product 'weights'"]),
-    ("- {kind: product, product: chat-2, class: chats}\n- {kind: product, class: api}\n- {kind: party, party: ''}",
-     ["1 unknown class 'chats'", "2 'product' is missing", "3 'party' does not fit"]),
-    ("- {kind: milestone, effective: 2027-01-01, …, id: M}\n"
-     "- {kind: retraction, effective: 2027-01-02, …, id: R, corrects: M}\n"
-     "- {kind: retraction, effective: 2027-01-03, …, corrects: R}", ["3 R is a retraction"]),
+    (
+        "- {kind: launch,\n  product: chat-9,\n  cloud: third,\n  stage: rumour,\n  effective: 2026-04-28, …}",
+        ["2 unknown product 'chat-9'", "3 unknown cloud 'third'", "4 unknown stage 'rumour'"],
+    ),
+    (
+        "- {kind: grant, party: taker, product: weights, effective: 2026-04-28, …}",
+        ["1 unknown party 'taker'", "1 unknown product 'weights'"],
+    ),
+    (
+        "- {kind: product, product: chat-2, class: chats}\n- {kind: product, class: api}\n- {kind: party, party: ''}",
+        ["1 unknown class 'chats'", "2 'product' is missing", "3 'party' does not fit"],
+    ),
+    (
+        "- {kind: milestone, effective: 2027-01-01, …, id: M}\n"
+        "- {kind: retraction, effective: 2027-01-02, …, id: R, corrects: M}\n"
+        "- {kind: retraction, effective: 2027-01-03, …, corrects: R}",
+        ["3 R is a retraction"],
+    ),
     ("- {kind: party, party: mаker}", ["1 the name 'mаker' has the character U+0430"]),
-    ("- {kind: product, product: chat-2, class: api, first-shiped-by: 2026-01-01}",
-     ["1 unknown key 'first-shiped-by'"]),
-]  # fmt: skip
+    (
+        "- {kind: product, product: chat-2, class: api, first-shiped-by: 2026-01-01}",
+        ["1 unknown key 'first-shiped-by'"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("text", "told"), MALFORMED)

@@ -84,7 +84,9 @@ WRITTEN = [
     (
         SHARE + "base: {sellers: [shop]}\nwhile: a",
         "Write until: with the event, and a share of its own for what comes after",
-        SHARE + "base: {sellers: [shop]}\nuntil: a\n\n" + SHARE.replace("id: s", "id: s2")
+        SHARE
+        + "base: {sellers: [shop]}\nuntil: a\n\n"
+        + SHARE.replace("id: s", "id: s2")
         + "base: {sellers: [shop]}\nfrom: b",
         "share-revenue shop to=maker",
         "permitted",
@@ -92,7 +94,9 @@ WRITTEN = [
     (
         SHARE + "base: {sellers: [shop]}\ncap: [USD 5, USD 6]",
         "For a cap a year, write a share for each year",
-        SHARE + "base: {sellers: [shop]}\ncap: USD 5\nthrough: 2026-12-31\n\n" + SHARE.replace("id: s", "id: s2")
+        SHARE
+        + "base: {sellers: [shop]}\ncap: USD 5\nthrough: 2026-12-31\n\n"
+        + SHARE.replace("id: s", "id: s2")
         + "base: {sellers: [shop]}\ncap: USD 6\nbegins: 2027-01-01",
         "share-revenue shop to=maker",
         "permitted",
@@ -143,8 +147,7 @@ WRITTEN = [
     (
         "id: t\nkind: undertaking\nparties: [shop]\nprice: USD 5",
         "Write kind: revenue-share with rate: and base: for a part of what is sold",
-        "id: t\nkind: undertaking\nparties: [shop]\n\n" + SHARE.replace("id: s", "id: u")
-        + "base: {sellers: [shop]}",
+        "id: t\nkind: undertaking\nparties: [shop]\n\n" + SHARE.replace("id: s", "id: u") + "base: {sellers: [shop]}",
         "share-revenue shop to=maker",
         "permitted",
     ),
@@ -226,7 +229,7 @@ WRITTEN = [
         "sell shop app north",
         "forbidden",
     ),
-]  # fmt: skip
+]
 
 
 # Clauses that hang on what happens: the kind that an author may write · its remedy · the same in that way · whether the

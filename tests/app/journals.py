@@ -79,9 +79,24 @@ def gateway(
 def ended(boot: int, number: int, at_ns: int, codes: tuple[int, ...]) -> bytes:
     buyer, deployment, ruling = codes
     return pack_usage_fields(
-        boot, number, 1, at_ns, at_ns, buyer, deployment, ruling, 1, Status.COMPLETE, 200, False, 5, 5,
-        12 * 10**12, UNITS, b"up",
-    )  # fmt: skip
+        boot,
+        number,
+        1,
+        at_ns,
+        at_ns,
+        buyer,
+        deployment,
+        ruling,
+        1,
+        Status.COMPLETE,
+        200,
+        False,
+        5,
+        5,
+        12 * 10**12,
+        UNITS,
+        b"up",
+    )
 
 
 class _Waiting:

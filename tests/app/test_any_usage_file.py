@@ -28,13 +28,23 @@ from soak import examples
 
 OPENED = open_agreement()
 EVENT: dict[str, Any] = {
-    "specversion": "1.0", "type": "org.clauseway.usage.v1", "source": "/app", "id": "1",
+    "specversion": "1.0",
+    "type": "org.clauseway.usage.v1",
+    "source": "/app",
+    "id": "1",
     "time": "2026-05-02T10:00:00.5Z",
     "data": {
-        "organisation": "acme", "seller": "openai", "cloud": "aws", "product": "gpt-5.4", "terms": ["A5.any-cloud"],
-        "streamed": True, "status": "complete", "endpoint": 1, "units": {"input_tokens": 10, "output_tokens": 5},
+        "organisation": "acme",
+        "seller": "openai",
+        "cloud": "aws",
+        "product": "gpt-5.4",
+        "terms": ["A5.any-cloud"],
+        "streamed": True,
+        "status": "complete",
+        "endpoint": 1,
+        "units": {"input_tokens": 10, "output_tokens": 5},
     },
-}  # fmt: skip
+}
 
 
 def attribute(name: str, **value: object) -> dict[str, Any]:
@@ -49,47 +59,90 @@ MODEL = [
     attribute("clauseway.seller", stringValue="openai"),
 ]
 SPAN = {
-    "traceId": "a" * 32, "spanId": "b" * 16, "startTimeUnixNano": "1777716000000000000",
+    "traceId": "a" * 32,
+    "spanId": "b" * 16,
+    "startTimeUnixNano": "1777716000000000000",
     "endTimeUnixNano": "1777716001500000000",
     "attributes": [
         *MODEL,
         attribute("gen_ai.usage.input_tokens", intValue="7"),
         attribute("gen_ai.usage.output_tokens", intValue=3),
     ],
-}  # fmt: skip
+}
 POINT = {
-    "attributes": [*MODEL, attribute("gen_ai.token.type", stringValue="input")], "sum": 900, "count": 30,
-    "startTimeUnixNano": "1777716000000000000", "timeUnixNano": "1777716060000000000",
-}  # fmt: skip
+    "attributes": [*MODEL, attribute("gen_ai.token.type", stringValue="input")],
+    "sum": 900,
+    "count": 30,
+    "startTimeUnixNano": "1777716000000000000",
+    "timeUnixNano": "1777716060000000000",
+}
 METRIC = {"name": "gen_ai.client.token.usage", "histogram": {"aggregationTemporality": 1, "dataPoints": [POINT]}}
 EXPORT: dict[str, Any] = {
     "resourceSpans": [{"resource": RESOURCE, "scopeSpans": [{"spans": [SPAN, SPAN | {"spanId": "c" * 16}]}]}],
     "resourceMetrics": [{"resource": RESOURCE, "scopeMetrics": [{"metrics": [METRIC]}]}],
 }
 BILL = {
-    "ChargeCategory": "Usage", "ChargePeriodStart": "2026-05-01T00:00:00Z", "ChargePeriodEnd": "2026-05-02T00:00:00Z",
-    "ConsumedQuantity": "1.5", "ConsumedUnit": "1M Tokens", "ProviderName": "Microsoft",
-    "InvoiceIssuerName": "Microsoft", "SubAccountName": "acme", "RegionId": "eastus2", "SkuMeter": "gpt 5.4 Inp glbl",
-    "x_EventTime": "", "x_Unit": "", "x_Product": "", "x_ChargeId": "",
-}  # fmt: skip
+    "ChargeCategory": "Usage",
+    "ChargePeriodStart": "2026-05-01T00:00:00Z",
+    "ChargePeriodEnd": "2026-05-02T00:00:00Z",
+    "ConsumedQuantity": "1.5",
+    "ConsumedUnit": "1M Tokens",
+    "ProviderName": "Microsoft",
+    "InvoiceIssuerName": "Microsoft",
+    "SubAccountName": "acme",
+    "RegionId": "eastus2",
+    "SkuMeter": "gpt 5.4 Inp glbl",
+    "x_EventTime": "",
+    "x_Unit": "",
+    "x_Product": "",
+    "x_ChargeId": "",
+}
 OWN: dict[str, Any] = {
-    "request_id": "req_" + "0" * 15 + "7" + "0" * 15 + "1", "attempt": 1, "event_ns": 1777716000000000000,
-    "event_day": date(2026, 5, 2), "recorded_ns": 1777716000000000000, "organisation": "acme", "seller": "openai",
-    "cloud": "aws", "product": "gpt-5.4", "terms": ["A5.any-cloud"], "status": 1, "streamed": False,
+    "request_id": "req_" + "0" * 15 + "7" + "0" * 15 + "1",
+    "attempt": 1,
+    "event_ns": 1777716000000000000,
+    "event_day": date(2026, 5, 2),
+    "recorded_ns": 1777716000000000000,
+    "organisation": "acme",
+    "seller": "openai",
+    "cloud": "aws",
+    "product": "gpt-5.4",
+    "terms": ["A5.any-cloud"],
+    "status": 1,
+    "streamed": False,
     "input_tokens": 10,
-}  # fmt: skip
+}
 
 TEXTS = st.one_of(
     st.text(max_size=12),
     st.sampled_from(
-        ["", "\x00", "\ud800", "1e999999999", "9" * 5000, "-1", "1,5", "0001-01-01T00:00:00+23:59",
-         "9999-12-31T23:59:59-23:59", "2026-05-02T10:00:00.0000000001Z", "..", "Infinity", "١٢", "k", "1e5M"]
+        [
+            "",
+            "\x00",
+            "\ud800",
+            "1e999999999",
+            "9" * 5000,
+            "-1",
+            "1,5",
+            "0001-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:59-23:59",
+            "2026-05-02T10:00:00.0000000001Z",
+            "..",
+            "Infinity",
+            "١٢",
+            "k",
+            "1e5M",
+        ]
     ),
-)  # fmt: skip
+)
 PLAIN = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.sampled_from([2**63, 2**64, -(2**63) - 1, 10**400]),
-    st.floats(), TEXTS,
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([2**63, 2**64, -(2**63) - 1, 10**400]),
+    st.floats(),
+    TEXTS,
+)
 VALUES = st.recursive(
     PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6
 )
@@ -264,27 +317,74 @@ def test_any_column_of_a_parquet_file(home: Home, ours: bool, spoilt_columns: di
 # a file | what becomes of its rows: rows, imported, quarantined
 BY_HAND: list[tuple[str, str, bytes, tuple[int, int, int]]] = [
     ("depth", "cloudevents", lines_of(EVENT | {"id": "d1"}) + f"{DEEP}\n".encode(), (2, 1, 1)),
-    ("depth in an array", "cloudevents",
-     b"[\n" + json.dumps(EVENT | {"id": "d2"}).encode() + f",\n{DEEP},\n".encode()
-     + json.dumps(EVENT | {"id": "d3"}).encode() + b"]", (3, 2, 1)),
-    ("no value in an array", "cloudevents",
-     b"[\n" + json.dumps(EVENT | {"id": "d4"}).encode() + b",\n{\"id\": oops, \"a\": [1, \"]\"]},\n"
-     + json.dumps(EVENT | {"id": "d5"}).encode() + b"]", (3, 2, 1)),
-    ("a key that is a list", "opentelemetry",
-     lines_of({"resourceSpans": [{"scopeSpans": [{"spans": [
-         SPAN | {"spanId": "1" * 16}, SPAN | {"attributes": [{"key": ["a"], "value": {}}]}]}]}]}), (2, 1, 1)),
+    (
+        "depth in an array",
+        "cloudevents",
+        b"[\n"
+        + json.dumps(EVENT | {"id": "d2"}).encode()
+        + f",\n{DEEP},\n".encode()
+        + json.dumps(EVENT | {"id": "d3"}).encode()
+        + b"]",
+        (3, 2, 1),
+    ),
+    (
+        "no value in an array",
+        "cloudevents",
+        b"[\n"
+        + json.dumps(EVENT | {"id": "d4"}).encode()
+        + b',\n{"id": oops, "a": [1, "]"]},\n'
+        + json.dumps(EVENT | {"id": "d5"}).encode()
+        + b"]",
+        (3, 2, 1),
+    ),
+    (
+        "a key that is a list",
+        "opentelemetry",
+        lines_of(
+            {
+                "resourceSpans": [
+                    {
+                        "scopeSpans": [
+                            {
+                                "spans": [
+                                    SPAN | {"spanId": "1" * 16},
+                                    SPAN | {"attributes": [{"key": ["a"], "value": {}}]},
+                                ]
+                            }
+                        ]
+                    }
+                ]
+            }
+        ),
+        (2, 1, 1),
+    ),
     ("a byte order mark", "cloudevents", b"\xef\xbb\xbf" + lines_of(EVENT | {"id": "d6"}), (1, 1, 0)),
-    ("not UTF-8", "cloudevents",
-     lines_of(EVENT | {"id": "d7"}) + b'{"specversion": "1.0", "id": "\xff"}\n', (2, 1, 1)),
-    ("a field of a megabyte", "focus",
-     csv_of([BILL | {"RegionId": "d8"}, BILL | {"SkuMeter": "x" * 10**6}, BILL | {"RegionId": "d9"}]), (3, 2, 1)),
-    ("an absurd exponent", "focus",
-     csv_of([BILL | {"RegionId": "d10"}, BILL | {"ConsumedQuantity": "1e999999999"}]), (2, 1, 1)),
-    ("a comma in a number", "focus",
-     csv_of([BILL | {"RegionId": "d11"}, BILL | {"ConsumedQuantity": "1,5"}]), (2, 1, 1)),
-    ("a line of its own length", "cloudevents",
-     lines_of(EVENT | {"id": "d12"}) + b'"' + b"x" * (20 << 20) + b'"\n' + lines_of(EVENT | {"id": "d13"}), (3, 2, 1)),
-]  # fmt: skip
+    ("not UTF-8", "cloudevents", lines_of(EVENT | {"id": "d7"}) + b'{"specversion": "1.0", "id": "\xff"}\n', (2, 1, 1)),
+    (
+        "a field of a megabyte",
+        "focus",
+        csv_of([BILL | {"RegionId": "d8"}, BILL | {"SkuMeter": "x" * 10**6}, BILL | {"RegionId": "d9"}]),
+        (3, 2, 1),
+    ),
+    (
+        "an absurd exponent",
+        "focus",
+        csv_of([BILL | {"RegionId": "d10"}, BILL | {"ConsumedQuantity": "1e999999999"}]),
+        (2, 1, 1),
+    ),
+    (
+        "a comma in a number",
+        "focus",
+        csv_of([BILL | {"RegionId": "d11"}, BILL | {"ConsumedQuantity": "1,5"}]),
+        (2, 1, 1),
+    ),
+    (
+        "a line of its own length",
+        "cloudevents",
+        lines_of(EVENT | {"id": "d12"}) + b'"' + b"x" * (20 << 20) + b'"\n' + lines_of(EVENT | {"id": "d13"}),
+        (3, 2, 1),
+    ),
+]
 
 
 @pytest.mark.parametrize(("form", "content", "expected"), [case[1:] for case in BY_HAND], ids=[c[0] for c in BY_HAND])
@@ -300,9 +400,15 @@ def test_what_is_wrong_with_a_row_by_hand(
 def test_values_of_other_types_are_named_by_their_field(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     wrong: list[tuple[str, object]] = [
-        ("organisation", ["acme"]), ("streamed", [True]), ("endpoint", 1.5), ("terms", {"a": 1}),
-        ("event_ns", None), ("charge_picodollars", 2**80), ("tier", {"a": []}), ("region", True),
-    ]  # fmt: skip
+        ("organisation", ["acme"]),
+        ("streamed", [True]),
+        ("endpoint", 1.5),
+        ("terms", {"a": 1}),
+        ("event_ns", None),
+        ("charge_picodollars", 2**80),
+        ("tier", {"a": []}),
+        ("region", True),
+    ]
     data = EVENT["data"]
     file = lines_of(*(EVENT | {"id": f"t{n}", "data": data | {name: value}} for n, (name, value) in enumerate(wrong)))
     load(home, put(home, "cloudevents", file.replace(b'"event_ns": null', b'"event_ns": {}')), "cloudevents")

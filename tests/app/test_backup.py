@@ -274,9 +274,17 @@ def test_a_list_of_digests_that_was_cut_or_changed_is_noticed(saved: Path, tmp_p
 
 # files that no backup holds, each with its digest in the list: they would lead the restored home elsewhere
 FOREIGN = [
-    "database.url", "lake.toml", "home.id", "restored.json", "journals/unknown/0000000000000000.seg", "journals/loose",
-    "agreements/control.db", "agreements/database.url", "agreements/keys/openai.key", "spool/gateway/spool.id",
-]  # fmt: skip
+    "database.url",
+    "lake.toml",
+    "home.id",
+    "restored.json",
+    "journals/unknown/0000000000000000.seg",
+    "journals/loose",
+    "agreements/control.db",
+    "agreements/database.url",
+    "agreements/keys/openai.key",
+    "spool/gateway/spool.id",
+]
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -439,9 +447,16 @@ def with_a_slice(home: Home, pid: int) -> None:
 
 def asked(serial: int, pid: int, *, target: int, spent: int) -> LeaseRequest:
     return LeaseRequest(
-        budget=BUDGET, boot=f"{7:016x}", part=0, pid=pid, serial=serial, spent=picodollars(Decimal(spent)),
-        least=picodollars(Decimal(target)), target=picodollars(Decimal(target)), is_over=False,
-    )  # fmt: skip
+        budget=BUDGET,
+        boot=f"{7:016x}",
+        part=0,
+        pid=pid,
+        serial=serial,
+        spent=picodollars(Decimal(spent)),
+        least=picodollars(Decimal(target)),
+        target=picodollars(Decimal(target)),
+        is_over=False,
+    )
 
 
 def standing(home: Home) -> BudgetStanding:

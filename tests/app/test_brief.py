@@ -270,8 +270,10 @@ def test_a_rescission_is_told_with_who_when_and_what_returns() -> None:
         told = brief(opened, name)
         assert told.what_happened[0].text.startswith(f"{RESCISSION}.")
         assert {one.what: one.value for one in told.key_numbers} | {
-            "in effect from": begun, "terms that begin": "0", "terms that end": "0",
-        } == {one.what: one.value for one in told.key_numbers}  # fmt: skip
+            "in effect from": begun,
+            "terms that begin": "0",
+            "terms that end": "0",
+        } == {one.what: one.value for one in told.key_numbers}
     assert "never in effect (rescinded by A3)" in markdown_of(brief(opened, "A2"))
     for names in (["A2"], ["A3"], ["A1", "A3"]):
         comparison = compare_amendments(opened, names)
@@ -329,20 +331,28 @@ NARROW = "under: {R1: narrow}"
 RIGHT = "The express permission for selling apps products (A1.lets)"
 # The term · a change of it · what happened.
 WITHOUT_EFFECT = [
-    ("through: 2026-03-31", "ends: [A1.lets]",
-     f"A2.c changes nothing of t{RIGHT[1:]}, which had ended."),
-    (NARROW, "ends: [A1.lets]\nunder: {R1: wide}",
-     f"A2.c, which stands only if R1=wide, changes nothing of t{RIGHT[1:]}, which stands only if R1=narrow."),
+    ("through: 2026-03-31", "ends: [A1.lets]", f"A2.c changes nothing of t{RIGHT[1:]}, which had ended."),
+    (
+        NARROW,
+        "ends: [A1.lets]\nunder: {R1: wide}",
+        f"A2.c, which stands only if R1=wide, changes nothing of t{RIGHT[1:]}, which stands only if R1=narrow.",
+    ),
     (NARROW, "ends: [A1.lets]", f"A2.c concerns t{RIGHT[1:]} only if R1=narrow."),
-    ("through: 2026-12-31", "sets-end: [A1.lets]\nuntil: 2027-01-01",
-     f"{RIGHT} lasts until 2027-01-01, as before."),
-    ("through: 2026-12-31\nexclusive: true", "sets-end: [A1.lets.exclusive]\nthrough: 2027-12-31",
-     "A2.c changes nothing of the exclusivity in selling apps products (A1.lets.exclusive), which ends with A1.lets."),
+    ("through: 2026-12-31", "sets-end: [A1.lets]\nuntil: 2027-01-01", f"{RIGHT} lasts until 2027-01-01, as before."),
+    (
+        "through: 2026-12-31\nexclusive: true",
+        "sets-end: [A1.lets.exclusive]\nthrough: 2027-12-31",
+        "A2.c changes nothing of the exclusivity in selling apps products (A1.lets.exclusive), which "
+        "ends with A1.lets.",
+    ),
     ("", "ends: [A3.new]", "The express permission for selling apps products (A3.new) never begins."),
-    ("", "sets-end: [A3.new]\nthrough: 2027-12-31",
-     "The express permission for selling apps products (A3.new) is to last through 2027-12-31."),
+    (
+        "",
+        "sets-end: [A3.new]\nthrough: 2027-12-31",
+        "The express permission for selling apps products (A3.new) is to last through 2027-12-31.",
+    ),
     ("", "rescinds: [A3]\nunder: {R1: narrow}", "A3 is rescinded (only if R1=narrow)."),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("key", "change", "told"), WITHOUT_EFFECT)

@@ -54,8 +54,13 @@ TOLD: list[tuple[list[RevenueLine], str, dict[str, object]]] = [
         daily("2026-05-01", 10, "30"),
         "2026-05-10",
         {
-            "spent": Decimal(300), "left": Decimal(700), "a_day": Decimal("30.00"), "days_left": 82,
-            "reaches": date(2026, 6, 3), "lapses": Decimal("0.00"), "outlook": "on course",
+            "spent": Decimal(300),
+            "left": Decimal(700),
+            "a_day": Decimal("30.00"),
+            "days_left": 82,
+            "reaches": date(2026, 6, 3),
+            "lapses": Decimal("0.00"),
+            "outlook": "on course",
         },
     ),
     # 10 days at 5 a day: 50; 82 more days bring 410; 540 would lapse.
@@ -75,7 +80,7 @@ TOLD: list[tuple[list[RevenueLine], str, dict[str, object]]] = [
     (daily("2026-05-01", 10, "30"), "2026-07-31", {"outlook": "lapsed", "left": Decimal(700), "days_left": 0}),
     # What comes after the day is not known on it.
     (daily("2026-05-01", 20, "30"), "2026-05-10", {"spent": Decimal(300)}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("lines", "day", "told"), TOLD)

@@ -39,11 +39,15 @@ def home(tmp_path: Path) -> Home:
     usage = {"organisation": "acme", "seller": "openai", "cloud": "azure", "product": "gpt-5.4", "units": UNITS}
     lines = [
         {
-            "specversion": "1.0", "type": "clauseway.usage.v1", "source": "/app", "id": str(number), "data": usage,
+            "specversion": "1.0",
+            "type": "clauseway.usage.v1",
+            "source": "/app",
+            "id": str(number),
+            "data": usage,
             "time": f"2026-{('04-20', '05-02')[number % 2]}T{number:02}:00:00Z",
         }
         for number in range(10)
-    ]  # fmt: skip
+    ]
     found = Home(tmp_path / "home")
     for number, line in enumerate(lines):
         path = tmp_path / f"{number}.jsonl"
@@ -64,8 +68,10 @@ def test_what_is_handed_on_comes_back_the_same(home: Home, tmp_path: Path) -> No
     assert export_usage(home, "focus", tmp_path / "out.csv") == 30
     bill = list(csv.DictReader((tmp_path / "out.csv").open()))
     assert {(row["x_Unit"], row["ConsumedQuantity"], row["ConsumedUnit"]) for row in bill} == {
-        ("input_tokens", "6.0", "Tokens"), ("cached_input_tokens", "4.0", "Tokens"), ("output_tokens", "5.0", "Tokens"),
-    }  # fmt: skip
+        ("input_tokens", "6.0", "Tokens"),
+        ("cached_input_tokens", "4.0", "Tokens"),
+        ("output_tokens", "5.0", "Tokens"),
+    }
     for name in ("out.parquet", "out.csv"):
         again = Home(tmp_path / f"home of {name}")
         done = import_usage(again, OPENED, [tmp_path / name], ImportSource(), lambda *_: None)
@@ -89,8 +95,12 @@ def test_merging_by_command(home: Home) -> None:
     assert compact_lake(home) == Compacted(before=0, after=0, rows=0, removed=0)
     found = state(home)
     assert (found.usage_files, found.rows, found.first_day, found.last_day, found.kept_from) == (
-        2, 10, date(2026, 4, 20), date(2026, 5, 2), None,
-    )  # fmt: skip
+        2,
+        10,
+        date(2026, 4, 20),
+        date(2026, 5, 2),
+        None,
+    )
     assert rebuild_rollups(home) == 0
     assert tokens(home) == before
 

@@ -128,7 +128,7 @@ models = {}
         ("[deployment]\nname = 'x'\n", 1, "deployment is not a list of tables"),
         ('[gateway]\nhost = """\nport = 1\n"""\n[log]\naccess = 2\n' + DEPLOYMENT, 6, "log.access = 2 cannot be"),
     ],
-)  # fmt: skip
+)
 def test_a_problem_and_its_line(tmp_path: Path, text: str, line: int, what: str) -> None:
     assert problems(tmp_path, text) == [(line, what)]
 

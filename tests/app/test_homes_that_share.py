@@ -65,9 +65,17 @@ class Machines:
     def lease(self, serial: int, *, target: int, spent: int = 0) -> LeaseState:
         """What the gateway of the first home asks of the budget."""
         request = LeaseRequest(
-            budget=BUDGET, boot=f"{7:016x}", part=0, pid=self.pid, serial=serial, spent=spent, least=target,
-            target=target, is_over=False, spool=self.spool,
-        )  # fmt: skip
+            budget=BUDGET,
+            boot=f"{7:016x}",
+            part=0,
+            pid=self.pid,
+            serial=serial,
+            spent=spent,
+            least=target,
+            target=target,
+            is_over=False,
+            spool=self.spool,
+        )
         (state,) = Leases(self.control).lease([request], time.time_ns())
         return state
 
@@ -158,9 +166,17 @@ def test_a_machine_that_is_gone_keeps_nothing_of_a_budget_whose_journal_was_seal
     gateway(machines.first, range(11, 13), boot=8)
     seal(machines.first)  # by which the gateway that holds 600 is dead, but for this its lease was open
     lease = LeaseRequest(
-        budget=BUDGET, boot=f"{8:016x}", part=0, pid=machines.pid, serial=1, spent=0, least=500, target=500,
-        is_over=False, spool=machines.spool,
-    )  # fmt: skip
+        budget=BUDGET,
+        boot=f"{8:016x}",
+        part=0,
+        pid=machines.pid,
+        serial=1,
+        spent=0,
+        least=500,
+        target=500,
+        is_over=False,
+        spool=machines.spool,
+    )
     Leases(machines.control).lease([lease], time.time_ns())
     shutil.rmtree(machines.first.root)
     seal(machines.second)

@@ -22,12 +22,15 @@ def events() -> str:
     usage = {"organisation": "acme", "seller": "openai", "cloud": "azure", "product": "gpt-5.4"}
     lines = [
         {
-            "specversion": "1.0", "type": "org.clauseway.usage.v1", "source": "/app", "id": str(number),
+            "specversion": "1.0",
+            "type": "org.clauseway.usage.v1",
+            "source": "/app",
+            "id": str(number),
             "time": f"2026-04-{10 + number * 7 % DAYS}T{number % 24:02}:00:00Z",
             "data": usage | {"units": {"input_tokens": number + 1}},
         }
         for number in range(EVENTS)
-    ]  # fmt: skip
+    ]
     return "".join(json.dumps(line) + "\n" for line in lines) + "not json\n"
 
 

@@ -66,9 +66,7 @@ def figures(home: Home) -> dict[str, tuple[int, int | None, int | None]]:
         whole = scan(lake.files(), YEAR)
     assert sum(one.served for one in found) == sum(row["served"] for row in whole)
     assert sum(one.units.get("input_tokens", 0) for one in found) == sum(row["input_tokens"] for row in whole)
-    return {
-        one.key[0]: (one.served, one.units.get("input_tokens"), one.units.get("output_tokens")) for one in found
-    }  # fmt: skip
+    return {one.key[0]: (one.served, one.units.get("input_tokens"), one.units.get("output_tokens")) for one in found}
 
 
 def reasons(home: Home) -> list[tuple[int, list[tuple[str, str]]]]:
@@ -129,9 +127,13 @@ def test_a_bill_that_says_otherwise_of_one_charge_or_says_it_twice_waits(home: H
 def event(identity: str, **data: object) -> dict[str, Any]:
     usage = {"organisation": "acme", "seller": "openai", "cloud": "aws", "product": "gpt-5.4"}
     return {
-        "specversion": "1.0", "type": "clauseway.usage.v1", "source": "/app", "id": identity,
-        "time": "2026-05-02T10:00:00.5Z", "data": {**usage, "units": {"input_tokens": 10, "output_tokens": 5}, **data},
-    }  # fmt: skip
+        "specversion": "1.0",
+        "type": "clauseway.usage.v1",
+        "source": "/app",
+        "id": identity,
+        "time": "2026-05-02T10:00:00.5Z",
+        "data": {**usage, "units": {"input_tokens": 10, "output_tokens": 5}, **data},
+    }
 
 
 def test_events_in_lines_in_batches_and_in_an_array_count_once(home: Home, tmp_path: Path) -> None:
@@ -163,9 +165,13 @@ def test_an_event_comes_back_as_it_was_written(home: Home, tmp_path: Path) -> No
 def span(identity: str, **attributes: object) -> dict[str, Any]:
     given = {"gen_ai.provider.name": "aws.bedrock", "gen_ai.request.model": "openai.gpt-5.4", **attributes}
     return {
-        "traceId": "a" * 32, "spanId": identity, "name": "chat", "startTimeUnixNano": "1777716000000000000",
-        "endTimeUnixNano": "1777716001500000000", "attributes": list(map(attribute, given.items())),
-    }  # fmt: skip
+        "traceId": "a" * 32,
+        "spanId": identity,
+        "name": "chat",
+        "startTimeUnixNano": "1777716000000000000",
+        "endTimeUnixNano": "1777716001500000000",
+        "attributes": list(map(attribute, given.items())),
+    }
 
 
 def attribute(item: tuple[str, object]) -> dict[str, Any]:
@@ -188,9 +194,12 @@ def test_spans_and_token_metrics(home: Home, tmp_path: Path) -> None:
     def metric(temporality: int) -> str:
         given = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5.5", "gen_ai.token.type": "output"}
         point = {
-            "attributes": list(map(attribute, given.items())), "sum": 900, "count": 30,
-            "startTimeUnixNano": "1777716000000000000", "timeUnixNano": "1777716060000000000",
-        }  # fmt: skip
+            "attributes": list(map(attribute, given.items())),
+            "sum": 900,
+            "count": 30,
+            "startTimeUnixNano": "1777716000000000000",
+            "timeUnixNano": "1777716060000000000",
+        }
         histogram = {"aggregationTemporality": temporality, "dataPoints": [point]}
         metrics = [{"name": "gen_ai.client.token.usage", "histogram": histogram}]
         return json.dumps({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]})
@@ -237,19 +246,38 @@ def test_numbers_that_are_not_in_quarantine_are_refused_and_dropped_rows_stay_li
 
 def test_what_a_cloud_reported_wrongly_is_corrected_and_counts_once(home: Home) -> None:
     wrong = UsageRecord(
-        RequestId(7, 1), 2, start_of_day_ns(date(2026, 5, 1)), 3, 1, 1, 1, 1, Status.COMPLETE, 200, True, 9, 3, 55,
-        ((Unit.INPUT_TOKENS, 10), (Unit.CACHED_INPUT_TOKENS, 11)), "up-1",
-    )  # fmt: skip
+        RequestId(7, 1),
+        2,
+        start_of_day_ns(date(2026, 5, 1)),
+        3,
+        1,
+        1,
+        1,
+        1,
+        Status.COMPLETE,
+        200,
+        True,
+        9,
+        3,
+        55,
+        ((Unit.INPUT_TOKENS, 10), (Unit.CACHED_INPUT_TOKENS, 11)),
+        "up-1",
+    )
     with open_lake(home) as lake:
         lake.seal(
             UsageBatch(
-                spool="s", segment=1, first_frame=0, end_frame=1, usage=[wrong], intents=[],
+                spool="s",
+                segment=1,
+                first_frame=0,
+                end_frame=1,
+                usage=[wrong],
+                intents=[],
                 buyers={1: Buyer("acme", "search", "key_1", "openai", "any")},
                 deployments={1: Deployment("aws-1", "aws", "", "us-east-2", "gpt-5.4", "openai.gpt-5.4")},
                 rulings={1: Ruling("d1", "permitted", ("A5.any-cloud", "A5.licence"), "r1")},
             ),
             4,
-        )  # fmt: skip
+        )
     assert figures(home) == {"acme": (0, None, None)}
     [one] = listed(home)
     assert dict(replay(home, OPENED, [one.number], {"cached_input_tokens": "12"}).still)[one.number]
@@ -381,10 +409,12 @@ def test_a_sum_keeps_how_many_requests_it_stands_for_where_its_file_says_so(home
     points = [
         {
             "attributes": list(map(attribute, (given | {"gen_ai.token.type": kind}).items())),
-            "sum": 900, "count": 30, "startTimeUnixNano": "1777716000000000000",
+            "sum": 900,
+            "count": 30,
+            "startTimeUnixNano": "1777716000000000000",
         }
         for kind in ("input", "output")
-    ]  # fmt: skip
+    ]
     histogram = {"aggregationTemporality": 1, "dataPoints": points}
     metrics = [{"name": "gen_ai.client.token.usage", "histogram": histogram}]
     export = {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}

@@ -50,14 +50,21 @@ def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: p
     assert written["gateway"] == {"deadline_s": 120.0}
     [_, azure, *_] = written["deployment"]
     assert (azure["url"], azure["settings"], azure["quota_requests_per_minute"]) == (
-        "https://contoso.openai.azure.com/openai", {"api_version": "2024-10-21"}, 600,
-    )  # fmt: skip
+        "https://contoso.openai.azure.com/openai",
+        {"api_version": "2024-10-21"},
+        600,
+    )
     # Each line that is not carried says what there is instead; no secret is written.
     instead = {setting["key"]: setting["says"] for setting in told["settings"] if not setting["carried"]}
     assert instead.keys() == {
-        "fast: temperature", "gpt-4o: api_key", "litellm_settings.drop_params", "litellm_settings.callbacks",
-        "litellm_settings.fallbacks", "router_settings.routing_strategy", "general_settings.master_key",
-    }  # fmt: skip
+        "fast: temperature",
+        "gpt-4o: api_key",
+        "litellm_settings.drop_params",
+        "litellm_settings.callbacks",
+        "litellm_settings.fallbacks",
+        "router_settings.routing_strategy",
+        "general_settings.master_key",
+    }
     assert "clauseway organisation set --strategy fastest" in instead["router_settings.routing_strategy"]
     assert "OPENAI_API_KEY_2" in instead["gpt-4o: api_key"]
     everything = [path.read_text() for path in (tmp_path / "home").rglob("*") if path.is_file()]
@@ -89,14 +96,22 @@ ACCOUNTS = [
     (
         "{model: bedrock/openai.gpt-oss-120b-1:0, aws_region_name: us-west-2}",
         (
-            "bedrock", "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", "aws", "amazon", "aws",
+            "bedrock",
+            "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1",
+            "aws",
+            "amazon",
+            "aws",
             "openai.gpt-oss-120b-1:0",
         ),
     ),
     (
         "{model: bedrock/us.openai.gpt-5.5, aws_region_name: us-west-2}",
         (
-            "bedrock", "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", "aws", "amazon", "aws",
+            "bedrock",
+            "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1",
+            "aws",
+            "amazon",
+            "aws",
             "us.openai.gpt-5.5",
         ),
     ),
@@ -104,15 +119,23 @@ ACCOUNTS = [
         "{model: bedrock/converse/us.anthropic.claude-haiku-4-5-20251001-v1:0, aws_region_name: us-east-1, "
         "aws_access_key_id: os.environ/KEY_ID, aws_secret_access_key: os.environ/SECRET}",
         (
-            "bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com", "aws", "amazon", "sigv4",
+            "bedrock",
+            "https://bedrock-runtime.us-east-1.amazonaws.com",
+            "aws",
+            "amazon",
+            "sigv4",
             "us.anthropic.claude-haiku-4-5-20251001-v1:0",
         ),
     ),
     (
         "{model: vertex_ai/gemini-2.5-pro, vertex_project: p, vertex_location: global}",
         (
-            "vertex", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi",
-            "google-cloud", "google", "google", "google/gemini-2.5-pro",
+            "vertex",
+            "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi",
+            "google-cloud",
+            "google",
+            "google",
+            "google/gemini-2.5-pro",
         ),
     ),
     (
@@ -120,13 +143,20 @@ ACCOUNTS = [
         (
             "vertex",
             "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/anthropic",
-            "google-cloud", "google", "google", "claude-sonnet-4-5@20250929",
+            "google-cloud",
+            "google",
+            "google",
+            "claude-sonnet-4-5@20250929",
         ),
     ),
     (
         "{model: gemini/gemini-2.5-flash}",
         (
-            "openai", "https://generativelanguage.googleapis.com/v1beta/openai", "google-cloud", "google", "bearer",
+            "openai",
+            "https://generativelanguage.googleapis.com/v1beta/openai",
+            "google-cloud",
+            "google",
+            "bearer",
             "gemini-2.5-flash",
         ),
     ),
@@ -134,8 +164,12 @@ ACCOUNTS = [
         "{model: oci/openai.gpt-oss-120b, oci_region: us-chicago-1, oci_compartment_id: ocid1, "
         "input_cost_per_token: 0.00000015, output_cost_per_token: 6.0e-7}",
         (
-            "oci", "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1", "oci", "oracle",
-            "oci-user", "openai.gpt-oss-120b",
+            "oci",
+            "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1",
+            "oci",
+            "oracle",
+            "oci-user",
+            "openai.gpt-oss-120b",
         ),
     ),
     (
@@ -153,11 +187,15 @@ ACCOUNTS = [
     (
         "{model: azure_ai/claude-opus-4-1, api_base: 'https://r.services.ai.azure.com'}",
         (
-            "azure", "https://r.services.ai.azure.com/anthropic/v1", "azure", "microsoft", "api-key",
+            "azure",
+            "https://r.services.ai.azure.com/anthropic/v1",
+            "azure",
+            "microsoft",
+            "api-key",
             "claude-opus-4-1",
         ),
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("params", "account"), ACCOUNTS)
@@ -234,18 +272,20 @@ LEFT_OUT = [
     ("{model: openai/gpt-9}", "it may be a slip in one they know", "clauseway fact record product --product gpt-9"),
     (
         "{model: azure/prod, api_base: 'https://a.openai.azure.com'}",
-        "nobody can tell which model is behind the deployment 'prod'", "model_info.base_model",
+        "nobody can tell which model is behind the deployment 'prod'",
+        "model_info.base_model",
     ),
     ("{model: azure/gpt-5.5}", "it says no api_base", "import again"),
     (
         "{model: azure/gpt-5.5, api_base: os.environ/NOT_SET_HERE}",
-        "api_base is taken from NOT_SET_HERE, which is not set", "Set NOT_SET_HERE",
+        "api_base is taken from NOT_SET_HERE, which is not set",
+        "Set NOT_SET_HERE",
     ),
     ("{model: bedrock/amazon.nova-pro-v1:0, aws_region_name: us-east-1}", "formats of its own", "Keep this one"),
     ("{model: sagemaker/endpoint}", "the format of 'sagemaker' is not spoken here", "Spoken are"),
     ("{model: mistral/never-listed-9}", "it has no price", "input_cost_per_token"),
     ("{model: openai/gpt-5.5, litellm_credential_name: gone}", "it names the credential 'gone'", "credential_list"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("params", "why", "remedy"), LEFT_OUT)
@@ -433,14 +473,16 @@ def test_under_an_agreement_that_names_it_a_model_is_that_agreements(tmp_path: P
 def test_every_key_is_carried_or_told(tmp_path: Path, params: dict[str, Any], sections: dict[str, Any]) -> None:
     """Whatever stands in an entry, in its model_info and in a section comes back with a sentence."""
     content = {
-        "model_list": [{
-            "model_name": "gpt-5.5",
-            "litellm_params": {"model": "openai/gpt-5.5", **params},
-            "model_info": {f"{name}i": value for name, value in params.items()},
-        }],
+        "model_list": [
+            {
+                "model_name": "gpt-5.5",
+                "litellm_params": {"model": "openai/gpt-5.5", **params},
+                "model_info": {f"{name}i": value for name, value in params.items()},
+            }
+        ],
         "litellm_settings": sections,
         **{f"{name}s": value for name, value in sections.items()},
-    }  # fmt: skip
+    }
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     told, _ = imported(folder, json.dumps(content))
     keys = {setting["key"] for setting in told["settings"]}

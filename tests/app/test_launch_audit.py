@@ -63,9 +63,13 @@ def test_no_breach_is_evidenced() -> None:
     assert (view.first, view.breaches) == ("azure", 0)
     # Every other cloud but for open weights, and nothing of what resellers list.
     assert {(row.product, row.cloud) for row in view.rows if row.cloud and row.order != "outside"} == {
-        ("codex", "aws"), ("codex", "oci"), ("gpt-5.4", "aws"), ("gpt-5.5", "aws"), ("gpt-5.5", "oci"),
+        ("codex", "aws"),
+        ("codex", "oci"),
+        ("gpt-5.4", "aws"),
+        ("gpt-5.5", "aws"),
+        ("gpt-5.5", "oci"),
         ("managed-agents", "aws"),
-    }  # fmt: skip
+    }
 
 
 def test_the_evidence_names_commits_and_times() -> None:
@@ -214,41 +218,57 @@ AWS_FIRST = ("amazon-bedrock gpt-9 2026-06-02T08:00:00+00:00 c1", "azure gpt-9 2
         (tuple(reversed(AWS_FIRST)), "later", "yes", "7 days after aws"),
         (
             ("azure gpt-9 2026-06-02T08:00:00+00:00 c1", "amazon-bedrock gpt-9 2026-06-09T08:00:00+00:00 c2"),
-            "first", "yes", "7 days before aws",
+            "first",
+            "yes",
+            "7 days before aws",
         ),
         (
             ("azure gpt-9 2026-06-02T08:00:00+00:00 c1", "amazon-bedrock gpt-9 2026-06-02T09:00:00+00:00 c2"),
-            "cannot tell", "yes", "both on one day",
+            "cannot tell",
+            "yes",
+            "both on one day",
         ),
         # The second is 3 June in UTC: one commit, whatever the clock says.
         (
             ("azure gpt-9 2026-06-02T08:00:00+00:00 c1", "amazon-bedrock gpt-9 2026-06-02T23:00:00-05:00 c1"),
-            "cannot tell", "yes", "one commit lists both",
+            "cannot tell",
+            "yes",
+            "one commit lists both",
         ),
         (
             ("openai gpt-9 2026-04-20T08:00:00+00:00 c1", *AWS_FIRST),
-            "later", "no", "7 days after aws",
+            "later",
+            "no",
+            "7 days after aws",
         ),
         (
             ("openai gpt-9 2026-04-28T08:00:00+00:00 c1", *AWS_FIRST),
-            "later", "cannot tell", "7 days after aws",
+            "later",
+            "cannot tell",
+            "7 days after aws",
         ),
         (AWS_FIRST[:1], "cannot tell", "yes", "on aws, and nothing is on record on azure"),
         # Six days apart, in either order: what is listed later may have shipped first.
         (
             ("amazon-bedrock gpt-9 2026-06-02T08:00:00+00:00 c1", "azure gpt-9 2026-06-08T08:00:00+00:00 c2"),
-            "cannot tell", "yes", "6 days apart, and the listing may lag",
+            "cannot tell",
+            "yes",
+            "6 days apart, and the listing may lag",
         ),
         (
             ("azure gpt-9 2026-06-02T08:00:00+00:00 c1", "amazon-bedrock gpt-9 2026-06-03T08:00:00+00:00 c2"),
-            "cannot tell", "yes", "one day apart, and the listing may lag",
+            "cannot tell",
+            "yes",
+            "one day apart, and the listing may lag",
         ),
         (
             ("google-vertex gpt-9 2026-06-09T08:00:00+00:00 c2", "azure gpt-9 2026-06-02T08:00:00+00:00 c1"),
-            "cannot tell", "yes", "already listed on google-cloud when observation there began",
+            "cannot tell",
+            "yes",
+            "already listed on google-cloud when observation there began",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_a_history_tells(tmp_path: Path, events: tuple[str, ...], order: str, bound: str, why: str) -> None:
     [row] = rows_of(audited("2026-07-31", history(tmp_path, *events)), "gpt-9")
     assert (row.order, row.bound, row.why) == (order, bound, why)
@@ -298,14 +318,21 @@ def test_before_the_second_listing_was_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "product"),
     [
-        ("openai/gpt-5", "gpt-5"), ("openai%2Fgpt-4.1", "gpt-4.1"), ("openai.gpt-5.5", "gpt-5.5"),
-        ("us-gov.openai.gpt-oss-120b-1:0", "gpt-oss-120b"), ("@cf/openai/gpt-oss-20b", "gpt-oss-20b"),
-        ("databricks-gpt-5-4-mini", "gpt-5.4-mini"), ("databricks-gpt-5-mini", "gpt-5-mini"),
-        ("openai-gpt-4.1", "gpt-4.1"), ("openai/gpt-oss-120b-maas", "gpt-oss-120b"),
-        ("openai/gpt-oss-20b:free", "gpt-oss-20b"), ("gpt-5-chat-latest", "gpt-5-chat"),
-        ("gpt-4o-2024-05-13", "gpt-4o-2024-05-13"), ("o3-mini", "o3-mini"),
+        ("openai/gpt-5", "gpt-5"),
+        ("openai%2Fgpt-4.1", "gpt-4.1"),
+        ("openai.gpt-5.5", "gpt-5.5"),
+        ("us-gov.openai.gpt-oss-120b-1:0", "gpt-oss-120b"),
+        ("@cf/openai/gpt-oss-20b", "gpt-oss-20b"),
+        ("databricks-gpt-5-4-mini", "gpt-5.4-mini"),
+        ("databricks-gpt-5-mini", "gpt-5-mini"),
+        ("openai-gpt-4.1", "gpt-4.1"),
+        ("openai/gpt-oss-120b-maas", "gpt-oss-120b"),
+        ("openai/gpt-oss-20b:free", "gpt-oss-20b"),
+        ("gpt-5-chat-latest", "gpt-5-chat"),
+        ("gpt-4o-2024-05-13", "gpt-4o-2024-05-13"),
+        ("o3-mini", "o3-mini"),
     ],
-)  # fmt: skip
+)
 def test_one_name_for_a_product(model: str, product: str) -> None:
     assert product_of(model) == product
 

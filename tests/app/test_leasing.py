@@ -80,10 +80,16 @@ def opened(allowances: Allowances) -> KeyAllowance:
     )
     allowances.reload(
         Plan(
-            agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,),
+            agreement="",
+            hash_key="",
+            models={},
+            targets=(),
+            rulings=(),
+            epochs=(),
+            keys=(key,),
             budgets=(Budget(id=BUDGET, whose="organisation acme"),),
         )
-    )  # fmt: skip
+    )
     return allowances.of(key)
 
 

@@ -45,18 +45,31 @@ class Worker:
         self.fails = ""  # the next call: before it is heard, or after
         self.allowances = Allowances(self, shares_limits=True)
         key = Key(
-            digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any",
+            digest="00",
+            organisation="acme",
+            project="search",
+            key_id="key_1",
+            seller="openai",
+            segment="any",
             limits=(0,),
-        )  # fmt: skip
+        )
         plan = Plan(
-            agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,),
+            agreement="",
+            hash_key="",
+            models={},
+            targets=(),
+            rulings=(),
+            epochs=(),
+            keys=(key,),
             limits=(
                 RateLimit(
-                    id=LIMIT, whose="organisation acme", requests_per_minute=held.limit.requests_per_minute,
+                    id=LIMIT,
+                    whose="organisation acme",
+                    requests_per_minute=held.limit.requests_per_minute,
                     tokens_per_minute=held.limit.tokens_per_minute,
                 ),
             ),
-        )  # fmt: skip
+        )
         self.allowances.reload(plan)
         self.allowance: KeyAllowance = self.allowances.of(key)
 

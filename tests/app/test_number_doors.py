@@ -166,7 +166,7 @@ DOORS = (
     Door("configuration: a commitment", lambda text: configured(amount=text)[1]),
     Door("configuration: a commitment as text", lambda text: configured(amount=text)[1], '"{}"'),
     Door("configuration: a count", lambda text: D(configured(quota=text)[0]), whole=True),
-)  # fmt: skip
+)
 
 # A number as it is written → what it is; whole ones are for every door.
 GOOD = [("7", "7"), ("12", "12"), ("100", "100")]
@@ -174,10 +174,42 @@ GOOD_LARGE = [("1_250", "1250"), ("12500", "12500")]
 GOOD_DECIMAL = [("12.50", "12.5"), ("0.25", "0.25")]
 # No door takes these, however it reads numbers.
 BAD = [
-    "1,5", "38,5", "12,50", "12,500", "1,000,000", "25,000.50", "1.000,50", "1.000.000", "1 000", "1'000",
-    "1_00", "1__000", "1_0000", "+5", "--5", ".5", "5.", "NaN", "nan", "Infinity", "inf", "-inf", "0x10", "0b1",
-    "\uff11\uff12", "\u0661\u0662", "\u00b2", "\u22125", "1e400", "1" + "0" * 20, "5 5", "five", "5%%", "$5", "(5)",
-]  # fmt: skip
+    "1,5",
+    "38,5",
+    "12,50",
+    "12,500",
+    "1,000,000",
+    "25,000.50",
+    "1.000,50",
+    "1.000.000",
+    "1 000",
+    "1'000",
+    "1_00",
+    "1__000",
+    "1_0000",
+    "+5",
+    "--5",
+    ".5",
+    "5.",
+    "NaN",
+    "nan",
+    "Infinity",
+    "inf",
+    "-inf",
+    "0x10",
+    "0b1",
+    "\uff11\uff12",
+    "\u0661\u0662",
+    "\u00b2",
+    "\u22125",
+    "1e400",
+    "1" + "0" * 20,
+    "5 5",
+    "five",
+    "5%%",
+    "$5",
+    "(5)",
+]
 PERCENT_DOORS = ("--assume share", "--assume wholesale", "forecast --growth")
 
 

@@ -46,18 +46,33 @@ def remarks(home: Home, period: str) -> list[str]:
 
 # since · until · month · what its statement says
 AWAY = [
-    ("2026-05-05 14:02:00", "2026-05-05 14:09:10", "2026-05",
-     "The follower of the journal gateway was away from 2026-05-05 14:02:00 UTC to 2026-05-05 14:09:10 UTC: usage was "
-     "acknowledged with one copy."),
-    ("2026-05-05 14:02:00", "", "2026-05",
-     "The follower of the journal gateway has been away since 2026-05-05 14:02:00 UTC: usage was acknowledged with one "
-     "copy."),
-    ("2026-05-31 23:59:00", "2026-06-01 00:01:00", "2026-05",
-     "The follower of the journal gateway was away from 2026-05-31 23:59:00 UTC to 2026-06-01 00:01:00 UTC: usage was "
-     "acknowledged with one copy."),
+    (
+        "2026-05-05 14:02:00",
+        "2026-05-05 14:09:10",
+        "2026-05",
+        "The follower of the journal gateway was away from 2026-05-05 14:02:00 UTC to 2026-05-05 "
+        "14:09:10 UTC: usage was "
+        "acknowledged with one copy.",
+    ),
+    (
+        "2026-05-05 14:02:00",
+        "",
+        "2026-05",
+        "The follower of the journal gateway has been away since 2026-05-05 14:02:00 UTC: usage was "
+        "acknowledged with one "
+        "copy.",
+    ),
+    (
+        "2026-05-31 23:59:00",
+        "2026-06-01 00:01:00",
+        "2026-05",
+        "The follower of the journal gateway was away from 2026-05-31 23:59:00 UTC to 2026-06-01 "
+        "00:01:00 UTC: usage was "
+        "acknowledged with one copy.",
+    ),
     ("2026-06-01 00:00:00", "2026-06-01 00:01:00", "2026-05", ""),
     ("2026-04-30 23:00:00", "2026-05-01 00:00:00", "2026-05", ""),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("since", "until", "period", "said"), AWAY)

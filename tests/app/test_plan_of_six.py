@@ -129,9 +129,13 @@ def configuration(tmp_path: Path, text: str) -> Configuration:
 
 def compiled(tmp_path: Path, text: str = SIX, policy: Policy | None = None, book: str = BOOK, **named: Any) -> Plan:
     key = Key(
-        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(), organisation="acme", project="p",
-        key_id="k", seller="openai", segment="any",
-    )  # fmt: skip
+        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(),
+        organisation="acme",
+        project="p",
+        key_id="k",
+        seller="openai",
+        segment="any",
+    )
     prices = PriceTable(parse_book(book, "book"), KNOWN_AT)
     where = tmp_path / "clauseway.toml"
     made = compile_plan(
@@ -299,8 +303,9 @@ def test_a_deployment_of_a_retired_snapshot_comes_last_whatever_name_is_asked(tm
 
 def test_who_asks_by_another_clouds_name_for_what_nothing_serves_learns_its_successor(tmp_path: Path) -> None:
     anthropics = compiled(
-        tmp_path, OTHER.replace('"openai"\nurl = "https://api.openai.com', '"anthropic"\nurl = "https://api.anthropic.com')
-    )  # fmt: skip
+        tmp_path,
+        OTHER.replace('"openai"\nurl = "https://api.openai.com', '"anthropic"\nurl = "https://api.anthropic.com'),
+    )
     tables = Bench(anthropics).tables
     told = tables.retired(at("2026-08-05"), "claude-opus-4-1")
     assert "'claude-opus-4-8'" in told

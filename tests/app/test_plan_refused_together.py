@@ -43,11 +43,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     path.write_text(deployment("azure", cloud="azure") + deployment("aws", cloud="aws"))
     keys = [
         Key(
-            digest=digest(bytes.fromhex(HASH_KEY), secret.encode()).hex(), organisation="acme", project="p",
-            key_id=seller, seller=seller, segment="any",
+            digest=digest(bytes.fromhex(HASH_KEY), secret.encode()).hex(),
+            organisation="acme",
+            project="p",
+            key_id=seller,
+            seller=seller,
+            segment="any",
         )
         for seller, secret in (("openai", SECRET), ("amazon", "sk-amazon"))
-    ]  # fmt: skip
+    ]
     configuration = read_configuration(path, opened.catalog)
     prices = open_prices(KNOWN_AT)
     return compile_plan(opened, configuration, keys, HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path)

@@ -89,9 +89,13 @@ def compiled(folder: Path, text: str, opened: Opened | None = None) -> Plan:
     opened = opened or open_agreement()
     path = written(folder, text)
     key = Key(
-        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(), organisation="acme", project="p",
-        key_id="k", seller="openai", segment="any",
-    )  # fmt: skip
+        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(),
+        organisation="acme",
+        project="p",
+        key_id="k",
+        seller="openai",
+        segment="any",
+    )
     configuration = read_configuration(path, opened.catalog)
     prices = PriceTable(parse_book(BOOK, "book"), KNOWN_AT)
     return compile_plan(opened, configuration, [key], HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path)

@@ -304,9 +304,13 @@ PRICES = [
     # What the bill is priced by, what the meter is priced by, until when that was known, and the cause.
     ("gpt-5.4,aws,,,output_tokens,2026-05-02,,2026-06-03,16.50,later", "2026-05-31", "price not yet known", "6.5"),
     ("gpt-5.4,aws,,,output_tokens,2026-05-04,,2026-03-05,12,raised", "", "price of another day", "2"),
-    ("gpt-5.4,aws,,us-west-2,output_tokens,2026-05-01,,2026-03-05,11,west", "", "price of another region or seller",
-     "1"),
-]  # fmt: skip
+    (
+        "gpt-5.4,aws,,us-west-2,output_tokens,2026-05-01,,2026-03-05,11,west",
+        "",
+        "price of another region or seller",
+        "1",
+    ),
+]
 
 
 @pytest.mark.parametrize(("entry", "known", "cause", "more"), PRICES)
@@ -387,9 +391,14 @@ def test_rows_that_cannot_be_read_are_told_and_the_rest_is_compared(home: Home) 
     assert findings(told) == {}
     assert not told.is_matched
     assert [(one.line - len(rows) + 7, one.field) for one in told.unread] == [
-        (1, "ConsumedQuantity"), (2, "ChargePeriodStart"), (3, "SkuMeter"), (4, "SkuMeter"), (5, "ContractedCost"),
-        (6, "BillingCurrency"), (7, "ChargeCategory"),
-    ]  # fmt: skip
+        (1, "ConsumedQuantity"),
+        (2, "ChargePeriodStart"),
+        (3, "SkuMeter"),
+        (4, "SkuMeter"),
+        (5, "ContractedCost"),
+        (6, "BillingCurrency"),
+        (7, "ChargeCategory"),
+    ]
     assert {part.name: part.rows for part in told.found.parts}["taxes"] == 1
 
 

@@ -188,7 +188,11 @@ def test_a_clock_that_was_set_back_puts_nothing_before_what_stands(home: Home, m
 REFUSED = [
     (
         UncheckedFact(
-            kind="launch", effective="2026-13-01", source=" ", says="", corrects="F7",
+            kind="launch",
+            effective="2026-13-01",
+            source=" ",
+            says="",
+            corrects="F7",
             about={"product": "new-modle", "cloud": "azur", "stage": "sold"},
         ),
         ["--cloud", "--corrects", "--effective", "--product", "--says", "--source", "--stage"],
@@ -198,7 +202,7 @@ REFUSED = [
     (given_fact("offer", "9999-12-31", subject=" ", passed=True), ["--effective", "--subject"]),
     (given_fact("retraction", "2026-04-29"), ["--corrects"]),
     (given_fact("milestone", "2026-04-29", "launch:gpt-5.5:aws:preview=2026-04-28"), ["--corrects"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("fact", "places"), REFUSED, ids=range(len(REFUSED)))

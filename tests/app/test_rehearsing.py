@@ -159,8 +159,11 @@ def test_what_could_go_further_is_told(home: Home, tmp_path: Path) -> None:
     assert ("admitted", "openai", "aws", 1, "forbidden") in told
     assert ("opened", "openai", "azure", 1, "forbidden") in told
     assert {row.clouds for row in found.routed if (row.what, row.seller) == ("opened", "microsoft")} == {
-        ("aws",), ("google-cloud",), ("oci",), ("openai-own",)
-    }  # fmt: skip
+        ("aws",),
+        ("google-cloud",),
+        ("oci",),
+        ("openai-own",),
+    }
     assert all(row.before.terms == ("A6.api",) for row in found.routed)
     assert found.unchanged == 4
 

@@ -193,8 +193,12 @@ def test_a_part_as_it_is_typed(home: Home) -> None:
         "2026-04-19  no usage that is charged",
     ]
     assert answer(*asked, *FIGURES)["days"][0] == {
-        "day": "2026-04-20", "lines": 2, "requests": 2, "amount": "3.300000000000", "was_kept": True,
-    }  # fmt: skip
+        "day": "2026-04-20",
+        "lines": 2,
+        "requests": 2,
+        "amount": "3.300000000000",
+        "was_kept": True,
+    }
 
 
 RATES = "day,base,quote,rate\n2026-04-01,EUR,USD,1.05\n2026-04-27,EUR,USD,1.10\n"

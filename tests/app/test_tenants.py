@@ -107,10 +107,16 @@ def test_a_key_that_has_expired_is_accepted_no_more(home: Home) -> None:
     (row,) = control.keys()
     control.add_key(
         type(row)(
-            digest="d", key_id="key_old", organisation="acme", project="p", seller="openai", segment="any",
-            created_ns=1, expires_ns=time.time_ns() - 1,
+            digest="d",
+            key_id="key_old",
+            organisation="acme",
+            project="p",
+            seller="openai",
+            segment="any",
+            created_ns=1,
+            expires_ns=time.time_ns() - 1,
         )
-    )  # fmt: skip
+    )
     control.close()
     assert [k.key_id for k in tenancy_for_plan(home).keys] == [made.key_id]
     assert {k.key_id: k.state for k in list_keys(home)} == {made.key_id: "active", "key_old": "expired"}

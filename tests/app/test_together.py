@@ -208,5 +208,18 @@ def test_what_a_home_has_recorded_counts_for_each_that_it_was_recorded_for(
     told(capsys, "fact", "record", "grant", "--party", "reseller", "--product", "newer", *common)
     found = json.loads(told(capsys, *asking, "--json"))
     assert {reason["agreement"] for reason in found["reasons"]} == {"north"}
-    assert "HOLDS" in told(capsys, "prove", "--always", "permitted", *SELL[:4], "--product", "newer", "--cloud", "west",
-                           "--from", "2026-06-01", *flags, *home)  # fmt: skip
+    assert "HOLDS" in told(
+        capsys,
+        "prove",
+        "--always",
+        "permitted",
+        *SELL[:4],
+        "--product",
+        "newer",
+        "--cloud",
+        "west",
+        "--from",
+        "2026-06-01",
+        *flags,
+        *home,
+    )

@@ -55,9 +55,13 @@ def bench() -> Bench:
         for unit in ("input_tokens", "output_tokens")
     )
     key = Key(
-        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(), organisation="acme", project="p",
-        key_id="k", seller="openai", segment="any",
-    )  # fmt: skip
+        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(),
+        organisation="acme",
+        project="p",
+        key_id="k",
+        seller="openai",
+        segment="any",
+    )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "clauseway.toml"
         path.write_text(text)

@@ -124,7 +124,7 @@ def test_problems_of_an_agreement_and_of_its_facts_come_in_one_refusal(tmp_path:
         ("A1.md", "holder: partner\nof: vendor", "holder: partnr\nof: vendor"),
         ("facts.md", "product: assistant, cloud: partner-cloud", "product: asistant, cloud: partner-cloud"),
         ("facts.md", "2024-09-01, source: [contract]", "2024-09-01, source: [press]"),
-    ):  # fmt: skip
+    ):
         text = (tmp_path / "ours" / name).read_text()
         assert sound in text
         (tmp_path / "ours" / name).write_text(text.replace(sound, mistake))
@@ -171,10 +171,12 @@ def test_the_installed_command_records_and_lists(tmp_path: Path) -> None:
 
 # what is recorded first | what then contradicts it on the same day | where that is told
 CONTRADICTING = [
-    (("answer", "--product", "new-model", "--answer", "cannot+declines"),
-     ("answer", "--product", "new-model", "--answer", "can+declines")),
+    (
+        ("answer", "--product", "new-model", "--answer", "cannot+declines"),
+        ("answer", "--product", "new-model", "--answer", "can+declines"),
+    ),
     (("offer", "--subject", "compute", "--passed"), ("offer", "--subject", "compute", "--taken")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("first", "second"), CONTRADICTING)

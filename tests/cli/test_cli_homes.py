@@ -141,11 +141,22 @@ def test_every_command_tells_it_in_words(on_a_disk: tuple[str, Told]) -> None:
 
 # What writes, and so cannot come to its end.
 WRITES = (
-    "up", "serve", "gateway sandbox", "fact record milestone", "fact record party", "usage expand", "settle",
+    "up",
+    "serve",
+    "gateway sandbox",
+    "fact record milestone",
+    "fact record party",
+    "usage expand",
+    "settle",
     "statement",
-    "organisation create", "key create", "limit set", "budget set", "party key create", "books close",
+    "organisation create",
+    "key create",
+    "limit set",
+    "budget set",
+    "party key create",
+    "books close",
     *(path for path in USES if path.startswith("export ") and path != "export focus-invoices"),  # there is no invoice
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("path", WRITES)

@@ -19,8 +19,18 @@ BEGUN = [
         ["openai-microsoft"],
     ),
     (
-        ("--vendor", "openai", "--vendor", "azure", "--model", "gpt-5.5", "--model", "text-embedding-3-small",
-         "--agreement", "openai-microsoft"),
+        (
+            "--vendor",
+            "openai",
+            "--vendor",
+            "azure",
+            "--model",
+            "gpt-5.5",
+            "--model",
+            "text-embedding-3-small",
+            "--agreement",
+            "openai-microsoft",
+        ),
         {
             "openai": ("openai", ["gpt-5.5", "text-embedding-3-small"]),
             "azure-your-resource": ("microsoft", ["gpt-5.5", "text-embedding-3-small"]),
@@ -28,14 +38,33 @@ BEGUN = [
         ["openai-microsoft"],
     ),
     (
-        ("--vendor", "openai", "--vendor", "mistral", "--model", "gpt-5.5", "--model", "mistral-large-latest",
-         "--without-agreement"),
+        (
+            "--vendor",
+            "openai",
+            "--vendor",
+            "mistral",
+            "--model",
+            "gpt-5.5",
+            "--model",
+            "mistral-large-latest",
+            "--without-agreement",
+        ),
         {"openai": ("openai", ["gpt-5.5"]), "mistral": ("mistral", ["mistral-large-latest"])},
         ["names"],
     ),
     (
-        ("--vendor", "anthropic", "--vendor", "aws", "--model", "claude-haiku-4.5", "--model", "gpt-5.5",
-         "--agreement", "anthropic-clouds"),
+        (
+            "--vendor",
+            "anthropic",
+            "--vendor",
+            "aws",
+            "--model",
+            "claude-haiku-4.5",
+            "--model",
+            "gpt-5.5",
+            "--agreement",
+            "anthropic-clouds",
+        ),
         {
             "anthropic": ("anthropic", ["claude-haiku-4.5"]),
             "anthropic-chat": ("anthropic", ["claude-haiku-4.5"]),
@@ -43,7 +72,7 @@ BEGUN = [
         },
         ["anthropic-clouds"],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("flags", "deployments", "agreements"), BEGUN)

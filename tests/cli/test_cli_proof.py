@@ -73,9 +73,24 @@ def test_a_proof_takes_every_place_that_a_question_takes() -> None:
 
 # --- verify ----------------------------------------------------------------------------------------------------------
 
-DECIDE = ("decide", "--action", "serve", "--party", "openai", "--product", "new-model", "--cloud", "aws",
-          "--as-of", "2026-05-01", "--reading", "R1=or", "--suppose", "answer:new-model:can+declines=2026-04-29",
-          "--json")  # fmt: skip
+DECIDE = (
+    "decide",
+    "--action",
+    "serve",
+    "--party",
+    "openai",
+    "--product",
+    "new-model",
+    "--cloud",
+    "aws",
+    "--as-of",
+    "2026-05-01",
+    "--reading",
+    "R1=or",
+    "--suppose",
+    "answer:new-model:can+declines=2026-04-29",
+    "--json",
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +117,7 @@ CHANGED = [
     ({"known_at": "2026-05-01T00:00:00Z"}, ["known at"]),
     ({"question": {"segment": "government"}}, ["receipt"]),
     ({"question": {"suppositions": []}}, ["facts", "outcome", "reasons", "conditions", "receipt"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changed", "differs"), CHANGED)

@@ -71,7 +71,7 @@ REFUSED = [
     (("--from-scratch", "--reading", "nothing=that"), "", "nothing"),
     (("--from-scratch", "--assume", "cap=USD 1"), "", "cap"),
     (("--part", "2026-07-01"), "", "2026-07-01"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("more", "book", "word"), REFUSED, ids=[" ".join(case[0]) + case[2] for case in REFUSED])

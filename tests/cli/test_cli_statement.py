@@ -419,8 +419,9 @@ def test_signed_by_one_and_countersigned_by_the_other(own: Home, tmp_path: Path,
     told(theirs, "countersign", str(may), "--party", "microsoft")
     checked = told(theirs, "verify", str(may))["signing"]
     assert [(one["role"], one["valid"], one["trusted"]) for one in checked["signatures"]] == [
-        ("signed", True, True), ("countersigned", True, True),
-    ]  # fmt: skip
+        ("signed", True, True),
+        ("countersigned", True, True),
+    ]
 
 
 def test_tampering_is_told_line_by_line(own: Home, tmp_path: Path) -> None:
@@ -461,8 +462,9 @@ def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: 
     arguments = ("--party", "microsoft", "--reason", "test traffic", "--dated", "2026-06-10")
     done = told(own, "dispute", "2pa4", *arguments, "--file", str(may))
     assert [(one["id"], D(one["of"]["amount"])) for one in done["disputes"]] == [
-        ("2pa4zs7k-2026-05-02", D("0.22")), ("2pa4zs7k-2026-05-03", D("0.495")),
-    ]  # fmt: skip
+        ("2pa4zs7k-2026-05-02", D("0.22")),
+        ("2pa4zs7k-2026-05-03", D("0.495")),
+    ]
     assert done["signing"]["signatures"][0]["disputes"] == [{"line": "2pa4zs7k", "reason": "test traffic"}]
     settled_book.settle(own, "2026-05")
     now = told(own, "--period", "2026-05")
@@ -480,7 +482,7 @@ def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: 
         (lambda own, may: written(own, may, "--period", "2026-04"), "it has no line '2pa4'"),
     ],
     ids=["signed before", "no key", "other bytes", "another month"],
-)  # fmt: skip
+)
 def test_a_dispute_that_cannot_be_signed_is_not_booked(
     own: Home, tmp_path: Path, spoil: Callable[[Home, Path], object], says: str
 ) -> None:

@@ -73,10 +73,14 @@ def event(number: int, key: str, day: str, charge: int) -> str:
     place = {"cloud": "azure", "product": "gpt-5.5", "charge_picodollars": charge * 10**6}
     return json.dumps(
         {
-            "specversion": "1.0", "type": "org.clauseway.usage.v1", "source": "/app", "id": str(number),
-            "time": f"{day}T{number:02}:30:00Z", "data": {**buyer, **place, "units": units},
+            "specversion": "1.0",
+            "type": "org.clauseway.usage.v1",
+            "source": "/app",
+            "id": str(number),
+            "time": f"{day}T{number:02}:30:00Z",
+            "data": {**buyer, **place, "units": units},
         }
-    )  # fmt: skip
+    )
 
 
 def test_a_key_that_leaked_is_told_from_others_of_its_project(tmp_path: Path) -> None:

@@ -123,8 +123,20 @@ def test_names_of_several_words_are_taken_with_spaces(cloud: str) -> None:
 
 
 def test_names_of_a_proof_are_taken_in_any_case() -> None:
-    proved = answer("prove", "--always", "permitted", *SERVE[:4], "--party", "OpenAI", "--cloud", "AWS",
-                    "--from", "2026-05-01", "--until", "2026-05-02")  # fmt: skip
+    proved = answer(
+        "prove",
+        "--always",
+        "permitted",
+        *SERVE[:4],
+        "--party",
+        "OpenAI",
+        "--cloud",
+        "AWS",
+        "--from",
+        "2026-05-01",
+        "--until",
+        "2026-05-02",
+    )
     assert proved["holds"] is True
 
 

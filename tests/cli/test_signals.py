@@ -58,9 +58,14 @@ def test_a_reader_that_leaves_is_no_failure(words: list[str], code: int, home: P
     reader, writer = os.pipe()
     os.close(reader)
     ended = subprocess.run(
-        [CLAUSEWAY, *words], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        [CLAUSEWAY, *words],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
         env=os.environ | {"CLAUSEWAY_HOME": str(home)},
-    )  # fmt: skip
+    )
     os.close(writer)
     assert ended.returncode == code
     assert "Traceback" not in ended.stderr

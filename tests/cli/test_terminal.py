@@ -17,8 +17,9 @@ SEEN = "\u241b[2Jb"
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = settled_book.make(tmp_path_factory.mktemp("book") / "home").root
-    done = run("books", "credit", "--id", "n1", "--request", settled_book.request(5), "--reason", OBEYED,
-               "--home", str(folder))  # fmt: skip
+    done = run(
+        "books", "credit", "--id", "n1", "--request", settled_book.request(5), "--reason", OBEYED, "--home", str(folder)
+    )
     assert done.returncode == 0, done.stderr
     return folder
 

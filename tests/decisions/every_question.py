@@ -34,10 +34,21 @@ ADDED = """
 - {kind: product, product: tutor, class: joint.app}
 """
 BOUNDARIES = (
-    "2023-01-23", "2025-01-21", "2025-10-28", "2026-02-27", "2026-04-27",
-    "2026-03-07", "2026-04-24", "2026-04-28", "2026-06-01", "2026-06-11",
-    "2030-12-31", "2031-01-01", "2032-12-31", "2033-01-01",
-)  # fmt: skip
+    "2023-01-23",
+    "2025-01-21",
+    "2025-10-28",
+    "2026-02-27",
+    "2026-04-27",
+    "2026-03-07",
+    "2026-04-24",
+    "2026-04-28",
+    "2026-06-01",
+    "2026-06-11",
+    "2030-12-31",
+    "2031-01-01",
+    "2032-12-31",
+    "2033-01-01",
+)
 
 
 def day(text: str) -> date:
@@ -234,8 +245,11 @@ def suppositions() -> st.SearchStrategy[tuple[str, ...]]:
     product = st.sampled_from(_SHIPPING)
     launch = st.builds(
         "launch:{}:{}:{}={}".format,
-        product, st.sampled_from(CLOUDS), st.sampled_from(("announced", "preview", "available")), _WHEN,
-    )  # fmt: skip
+        product,
+        st.sampled_from(CLOUDS),
+        st.sampled_from(("announced", "preview", "available")),
+        _WHEN,
+    )
     kinds = ("cannot+declines", "cannot+chooses", "can+declines", "can+chooses")
     answer = st.builds("answer:{}:{}={}".format, product, st.sampled_from(kinds), _WHEN)
     granted = st.sampled_from(

@@ -222,37 +222,63 @@ def _terms(draw: st.DrawFn, where: _Wheres, name: str, amendment: str, begins: d
 
 
 def _exclusivity(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
-    return st.one_of([
-        st.builds(
-            Exclusivity, actions=where.actions, products=_products, only=where.only, clouds=_none | where.clouds,
-            except_=where.scopes, **where.trade, **common,
-        )
-        for where in (wheres.hosted, wheres.hosted, wheres.contracted, wheres.licensed)
-    ])  # fmt: skip
+    return st.one_of(
+        [
+            st.builds(
+                Exclusivity,
+                actions=where.actions,
+                products=_products,
+                only=where.only,
+                clouds=_none | where.clouds,
+                except_=where.scopes,
+                **where.trade,
+                **common,
+            )
+            for where in (wheres.hosted, wheres.hosted, wheres.contracted, wheres.licensed)
+        ]
+    )
 
 
 def _prohibition(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     parties = st.frozensets(_party, min_size=1, max_size=2) | st.just(frozenset({"anyone"}))
-    return st.one_of([
-        st.builds(
-            Prohibition, parties=parties, actions=where.actions, products=_products, clouds=_none | where.clouds,
-            except_=where.scopes, **where.trade, **common,
-        )
-        for where in (wheres.hosted, wheres.contracted, wheres.licensed)
-    ])  # fmt: skip
+    return st.one_of(
+        [
+            st.builds(
+                Prohibition,
+                parties=parties,
+                actions=where.actions,
+                products=_products,
+                clouds=_none | where.clouds,
+                except_=where.scopes,
+                **where.trade,
+                **common,
+            )
+            for where in (wheres.hosted, wheres.contracted, wheres.licensed)
+        ]
+    )
 
 
 def _permission(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     party = st.sampled_from((*PARTIES, "anyone"))
     despite = st.frozensets(st.sampled_from(("any", *(f"B{at}.{term}" for at in range(2) for term in range(3)))))
-    return st.one_of([
-        st.builds(
-            Permission, party=party, actions=where.actions, products=_products, clouds=where.clouds,
-            despite=_none | despite, grantor=st.sampled_from(("", "", "maker", "north")),
-            exclusive=_seldom, sole=_seldom, **where.trade, **common,
-        ).map(_granted)
-        for where in (wheres.hosted, wheres.contracted, wheres.licensed)
-    ])  # fmt: skip
+    return st.one_of(
+        [
+            st.builds(
+                Permission,
+                party=party,
+                actions=where.actions,
+                products=_products,
+                clouds=where.clouds,
+                despite=_none | despite,
+                grantor=st.sampled_from(("", "", "maker", "north")),
+                exclusive=_seldom,
+                sole=_seldom,
+                **where.trade,
+                **common,
+            ).map(_granted)
+            for where in (wheres.hosted, wheres.contracted, wheres.licensed)
+        ]
+    )
 
 
 def _granted(permission: Permission) -> Permission:
@@ -266,34 +292,57 @@ def _granted(permission: Permission) -> Permission:
 
 
 def _precedence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
-    return st.one_of([
-        st.builds(
-            Precedence, party=_party, first=st.sampled_from(tuple(CLOUDS)), actions=where.actions,
-            products=_products, binds=_binds, unless=st.just(None) | _unless, since=_days,
-            lead_days=st.sampled_from((0, 0, 7)), **where.trade, **common,
-        )
-        for where in (wheres.hosted, wheres.contracted)
-    ])  # fmt: skip
+    return st.one_of(
+        [
+            st.builds(
+                Precedence,
+                party=_party,
+                first=st.sampled_from(tuple(CLOUDS)),
+                actions=where.actions,
+                products=_products,
+                binds=_binds,
+                unless=st.just(None) | _unless,
+                since=_days,
+                lead_days=st.sampled_from((0, 0, 7)),
+                **where.trade,
+                **common,
+            )
+            for where in (wheres.hosted, wheres.contracted)
+        ]
+    )
 
 
 def _refusal_right(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
-    return st.one_of([
-        st.builds(
-            RefusalRight, holder=st.just(holder), grantor=st.sampled_from(("", "", *others)), actions=where.actions,
-            products=_products, except_clouds=where.clouds, subject=st.sampled_from(("hall", "yard", "", "")),
-            **where.trade, **common,
-        )
-        for holder in PARTIES
-        for others in [[party for party in PARTIES if party != holder]]
-        for where in (wheres.hosted, wheres.contracted, wheres.offered)
-    ])  # fmt: skip
+    return st.one_of(
+        [
+            st.builds(
+                RefusalRight,
+                holder=st.just(holder),
+                grantor=st.sampled_from(("", "", *others)),
+                actions=where.actions,
+                products=_products,
+                except_clouds=where.clouds,
+                subject=st.sampled_from(("hall", "yard", "", "")),
+                **where.trade,
+                **common,
+            )
+            for holder in PARTIES
+            for others in [[party for party in PARTIES if party != holder]]
+            for where in (wheres.hosted, wheres.contracted, wheres.offered)
+        ]
+    )
 
 
 def _licence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     return st.builds(
-        Licence, licensor=st.sampled_from(("maker", "maker", "north")), licensee=_party, products=_products,
-        carries=wheres.hosted.scopes, exclusive=_seldom, **common,
-    )  # fmt: skip
+        Licence,
+        licensor=st.sampled_from(("maker", "maker", "north")),
+        licensee=_party,
+        products=_products,
+        carries=wheres.hosted.scopes,
+        exclusive=_seldom,
+        **common,
+    )
 
 
 def _revenue_share(_: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:

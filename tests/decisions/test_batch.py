@@ -196,9 +196,14 @@ def test_what_cannot_be_read_is_told_in_its_place(tmp_path: Path, capsys: pytest
     ],
 )
 def test_a_file_that_is_none_is_refused_and_nothing_written(
-    name: str, text: str | bytes | None, flags: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    text: str | bytes | None,
+    flags: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     if text is not None:
         Path(name).write_bytes(text.encode() if isinstance(text, str) else text)

@@ -57,12 +57,15 @@ def because(changes: tuple[OutcomeChange, ...], party: str) -> set[str]:
         # Of two launches, the lead of the first alone is over.
         (SERVES + "\nfrom: consent", (EVENT, LAUNCH, SECOND), "launch:app:north:available"),
         # The consent is of the day, the lead over long before.
-        (SERVES + "\nfrom: consent", (EVENT.replace("01-05", "03-03"), LAUNCH.replace("02-01", "01-15")),
-         "event:consent"),
+        (
+            SERVES + "\nfrom: consent",
+            (EVENT.replace("01-05", "03-03"), LAUNCH.replace("02-01", "01-15")),
+            "event:consent",
+        ),
         # The right begins on the day.
         (SERVES + "\nbegins: 2026-03-03", (LAUNCH.replace("02-01", "01-15"),), "A1.serves"),
     ],
-)  # fmt: skip
+)
 def test_of_two_facts_that_which_decides_is_cited(terms: str, facts: tuple[str, ...], cause: str) -> None:
     agreement = opened(f"{FIRST}\n\n{terms}", facts)
     changes = compare(side(agreement, date(2026, 3, 2)), side(agreement, date(2026, 3, 3)), agreement.catalog)

@@ -37,48 +37,134 @@ OFFER = "kind: offer, effective: 2026-02-01, subject: %s, passed: %s"
 
 # The term · what happened · the question → what is still needed, and which facts would meet it.
 OPEN = [
-    (SHIP_FIRST, (), "serve maker app own",
-     "app must first ship on north; no launch there is recorded.", ["launch:app:north:available"]),
-    (SHIP_FIRST, (LAUNCH % ("south", "2026-02-10"),), "serve maker app own",
-     "app must first ship on north; no launch there is recorded.", ["launch:app:north:available"]),
-    (SHIP_FIRST, (), "serve maker apps own",
-     "apps must first ship on north; name a product, because launches and answers are recorded of products.", []),
+    (
+        SHIP_FIRST,
+        (),
+        "serve maker app own",
+        "app must first ship on north; no launch there is recorded.",
+        ["launch:app:north:available"],
+    ),
+    (
+        SHIP_FIRST,
+        (LAUNCH % ("south", "2026-02-10"),),
+        "serve maker app own",
+        "app must first ship on north; no launch there is recorded.",
+        ["launch:app:north:available"],
+    ),
+    (
+        SHIP_FIRST,
+        (),
+        "serve maker apps own",
+        "apps must first ship on north; name a product, because launches and answers are recorded of products.",
+        [],
+    ),
     # A launch of today has no lead today.
-    (A_MONTH_AHEAD, (), "serve maker app own",
-     "app must first ship on north and be there for 30 days; no launch there is recorded.", []),
-    (A_MONTH_AHEAD, (LAUNCH % ("north", "2026-05-20"),), "serve maker app own",
-     "app must first ship on north and be there for 30 days; those days are not over.", []),
-    (A_MONTH_AHEAD, (LAUNCH % ("north", "2026-06-01"),), "serve maker app own",
-     "app must first ship on north and be there for 30 days; those days are not over.", []),
+    (
+        A_MONTH_AHEAD,
+        (),
+        "serve maker app own",
+        "app must first ship on north and be there for 30 days; no launch there is recorded.",
+        [],
+    ),
+    (
+        A_MONTH_AHEAD,
+        (LAUNCH % ("north", "2026-05-20"),),
+        "serve maker app own",
+        "app must first ship on north and be there for 30 days; those days are not over.",
+        [],
+    ),
+    (
+        A_MONTH_AHEAD,
+        (LAUNCH % ("north", "2026-06-01"),),
+        "serve maker app own",
+        "app must first ship on north and be there for 30 days; those days are not over.",
+        [],
+    ),
     # One launch there has begun to count, though another is to come.
-    (A_MONTH_AHEAD, (LAUNCH % ("north", "2026-05-20"), LAUNCH % ("north", "2026-07-01")), "serve maker app own",
-     "app must first ship on north and be there for 30 days; those days are not over.", []),
-    (A_MONTH_AHEAD, (LAUNCH % ("south", "2026-02-01"),), "serve maker app own",
-     "app must first ship on north and be there for 30 days; no launch there is recorded.", []),
-    (UNLESS_BOTH, (), "serve maker app own",
-     "app must first ship on north, unless partner cannot and chooses not to support it; no launch there is recorded, "
-     "and no answer of it is recorded.", ["launch:app:north:available", "answer:app:cannot+declines"]),
-    (UNLESS_BOTH, (ANSWER % ("true", "true"),), "serve maker app own",
-     "app must first ship on north, unless partner cannot and chooses not to support it; no launch there is recorded, "
-     "and its recorded answer does not lift this.", ["launch:app:north:available", "answer:app:cannot+declines"]),
-    (UNLESS_EITHER, (), "serve maker app own",
-     "app must first ship on north, unless partner cannot or chooses not to support it; no launch there is recorded, "
-     "and no answer of it is recorded.",
-     ["launch:app:north:available", "answer:app:cannot+declines", "answer:app:cannot+chooses",
-      "answer:app:can+declines"]),
+    (
+        A_MONTH_AHEAD,
+        (LAUNCH % ("north", "2026-05-20"), LAUNCH % ("north", "2026-07-01")),
+        "serve maker app own",
+        "app must first ship on north and be there for 30 days; those days are not over.",
+        [],
+    ),
+    (
+        A_MONTH_AHEAD,
+        (LAUNCH % ("south", "2026-02-01"),),
+        "serve maker app own",
+        "app must first ship on north and be there for 30 days; no launch there is recorded.",
+        [],
+    ),
+    (
+        UNLESS_BOTH,
+        (),
+        "serve maker app own",
+        "app must first ship on north, unless partner cannot and chooses not to support it; no "
+        "launch there is recorded, "
+        "and no answer of it is recorded.",
+        ["launch:app:north:available", "answer:app:cannot+declines"],
+    ),
+    (
+        UNLESS_BOTH,
+        (ANSWER % ("true", "true"),),
+        "serve maker app own",
+        "app must first ship on north, unless partner cannot and chooses not to support it; no "
+        "launch there is recorded, "
+        "and its recorded answer does not lift this.",
+        ["launch:app:north:available", "answer:app:cannot+declines"],
+    ),
+    (
+        UNLESS_EITHER,
+        (),
+        "serve maker app own",
+        "app must first ship on north, unless partner cannot or chooses not to support it; no launch "
+        "there is recorded, "
+        "and no answer of it is recorded.",
+        [
+            "launch:app:north:available",
+            "answer:app:cannot+declines",
+            "answer:app:cannot+chooses",
+            "answer:app:can+declines",
+        ],
+    ),
     # Each product is a deal of its own, unless the right is to one deal.
-    (FIRST_REFUSAL, (), "sell maker app own",
-     "It must first be offered to partner, and partner must pass.", ["offer:app:passed"]),
-    (FIRST_REFUSAL, (OFFER % ("tool", "true"),), "sell maker app own",
-     "It must first be offered to partner, and partner must pass.", ["offer:app:passed"]),
-    (FIRST_REFUSAL, (OFFER % ("app", "false"),), "sell maker app own",
-     "partner must pass on what it was offered on 2026-02-01.", ["offer:app:passed"]),
-    (FIRST_REFUSAL, (), "sell maker apps own",
-     "It must first be offered to partner, and partner must pass; name a product, because each is offered by itself.",
-     []),
-    (OF_RESALE, (), "sell maker apps own",
-     "It must first be offered to partner, and partner must pass.", ["offer:resale:passed"]),
-]  # fmt: skip
+    (
+        FIRST_REFUSAL,
+        (),
+        "sell maker app own",
+        "It must first be offered to partner, and partner must pass.",
+        ["offer:app:passed"],
+    ),
+    (
+        FIRST_REFUSAL,
+        (OFFER % ("tool", "true"),),
+        "sell maker app own",
+        "It must first be offered to partner, and partner must pass.",
+        ["offer:app:passed"],
+    ),
+    (
+        FIRST_REFUSAL,
+        (OFFER % ("app", "false"),),
+        "sell maker app own",
+        "partner must pass on what it was offered on 2026-02-01.",
+        ["offer:app:passed"],
+    ),
+    (
+        FIRST_REFUSAL,
+        (),
+        "sell maker apps own",
+        "It must first be offered to partner, and partner must pass; name a product, because each is "
+        "offered by itself.",
+        [],
+    ),
+    (
+        OF_RESALE,
+        (),
+        "sell maker apps own",
+        "It must first be offered to partner, and partner must pass.",
+        ["offer:resale:passed"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("terms", "facts", "question", "text", "needs"), OPEN)
@@ -92,27 +178,59 @@ def test_what_is_still_needed(terms: str, facts: tuple[str, ...], question: str,
 
 # The term · what happened · the question → what is cited behind the owner's freedom.
 MET = [
-    (SHIP_FIRST, (LAUNCH % ("north", "2026-06-01"),), "serve maker app own",
-     ["meets launch:app:north:available", "conditions t: met"]),
+    (
+        SHIP_FIRST,
+        (LAUNCH % ("north", "2026-06-01"),),
+        "serve maker app own",
+        ["meets launch:app:north:available", "conditions t: met"],
+    ),
     # The first launch there is cited.
-    (SHIP_FIRST, (PREVIEW % ("north", "2026-02-01"), LAUNCH % ("north", "2026-03-01")), "serve maker app own",
-     ["meets launch:app:north:preview", "conditions t: met"]),
-    (A_MONTH_AHEAD, (LAUNCH % ("north", "2026-05-02"),), "serve maker app own",
-     ["meets launch:app:north:available", "conditions t: met"]),
+    (
+        SHIP_FIRST,
+        (PREVIEW % ("north", "2026-02-01"), LAUNCH % ("north", "2026-03-01")),
+        "serve maker app own",
+        ["meets launch:app:north:preview", "conditions t: met"],
+    ),
+    (
+        A_MONTH_AHEAD,
+        (LAUNCH % ("north", "2026-05-02"),),
+        "serve maker app own",
+        ["meets launch:app:north:available", "conditions t: met"],
+    ),
     # Shipped anywhere before the day, it is not bound: the first of its launches counts.
-    (SINCE_FEBRUARY, (LAUNCH % ("own", "2026-01-10"), LAUNCH % ("north", "2026-03-01")), "serve maker app south",
-     ["not-bound t: app had first shipped by 2026-01-10"]),
-    (SINCE_FEBRUARY, (LAUNCH % ("own", "2026-02-01"), LAUNCH % ("north", "2026-03-01")), "serve maker app south",
-     ["meets launch:app:north:available", "conditions t: met"]),
-    (UNLESS_BOTH, (ANSWER % ("false", "true"),), "serve maker app own",
-     ["meets answer:app", "conditions t: the exception applies"]),
-    (UNLESS_EITHER, (ANSWER % ("true", "true"),), "serve maker app own",
-     ["meets answer:app", "conditions t: the exception applies"]),
-    (UNLESS_EITHER, (ANSWER % ("false", "false"),), "serve maker app own",
-     ["meets answer:app", "conditions t: the exception applies"]),
+    (
+        SINCE_FEBRUARY,
+        (LAUNCH % ("own", "2026-01-10"), LAUNCH % ("north", "2026-03-01")),
+        "serve maker app south",
+        ["not-bound t: app had first shipped by 2026-01-10"],
+    ),
+    (
+        SINCE_FEBRUARY,
+        (LAUNCH % ("own", "2026-02-01"), LAUNCH % ("north", "2026-03-01")),
+        "serve maker app south",
+        ["meets launch:app:north:available", "conditions t: met"],
+    ),
+    (
+        UNLESS_BOTH,
+        (ANSWER % ("false", "true"),),
+        "serve maker app own",
+        ["meets answer:app", "conditions t: the exception applies"],
+    ),
+    (
+        UNLESS_EITHER,
+        (ANSWER % ("true", "true"),),
+        "serve maker app own",
+        ["meets answer:app", "conditions t: the exception applies"],
+    ),
+    (
+        UNLESS_EITHER,
+        (ANSWER % ("false", "false"),),
+        "serve maker app own",
+        ["meets answer:app", "conditions t: the exception applies"],
+    ),
     (FIRST_REFUSAL, (OFFER % ("app", "true"),), "sell maker app own", ["meets offer:app", "conditions t"]),
     (OF_RESALE, (OFFER % ("resale", "true"),), "sell maker app own", ["meets offer:resale", "conditions t"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("terms", "facts", "question", "because"), MET)

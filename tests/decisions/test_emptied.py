@@ -44,29 +44,43 @@ TABLE = [
     # By the right to license on it gave a licence that is exclusive: that the right is still for.
     (
         "id: on\nkind: permission\nparty: rival\ngrantor: maker\nactions: [license]\nproducts: [rights]\n\n"
-        + LICENSED.replace("licensor: maker", "licensor: rival") + "\nexclusive: true",
+        + LICENSED.replace("licensor: maker", "licensor: rival")
+        + "\nexclusive: true",
         "",
     ),
     (NOBODY % ("shop", "serve, sell", "") + SHOP % ("sell", "\ndespite: [p]"), ""),
     (NOBODY % ("shop", "sell", "\nclouds: [north]") + SHOP % ("sell", ""), ""),
-    (NOBODY % ("shop", "sell", "\nclouds: [north]") + SHOP % ("sell", "\nclouds: [north]"),
-     "error g grants nothing that is not forbidden by p"),
+    (
+        NOBODY % ("shop", "sell", "\nclouds: [north]") + SHOP % ("sell", "\nclouds: [north]"),
+        "error g grants nothing that is not forbidden by p",
+    ),
     (NOBODY % ("shop", "sell", "\nuntil: 2026-03-01") + SHOP % ("sell", ""), ""),
     # An event may leave days to the right: it stands by until then, or while the event goes on or does not.
-    *((NOBODY % ("shop", "sell", f"\n{key}: milestone") + SHOP % ("serve, sell", ""), "")
-      for key in ("until", "while-no")),
-    (NOBODY % ("shop", "sell", "\nuntil: milestone") + SHOP % ("serve, sell", "\nuntil: milestone"),
-     "warning g grants no way to sell that is not forbidden by p"),
-    (NOBODY % ("shop", "sell", "\nwhile-no: milestone") + NOBODY.replace("p\n", "q\n", 1) % ("shop", "sell", "")
-     + SHOP % ("sell", ""), "error g grants nothing that is not forbidden by p and q"),
+    *(
+        (NOBODY % ("shop", "sell", f"\n{key}: milestone") + SHOP % ("serve, sell", ""), "")
+        for key in ("until", "while-no")
+    ),
+    (
+        NOBODY % ("shop", "sell", "\nuntil: milestone") + SHOP % ("serve, sell", "\nuntil: milestone"),
+        "warning g grants no way to sell that is not forbidden by p",
+    ),
+    (
+        NOBODY % ("shop", "sell", "\nwhile-no: milestone")
+        + NOBODY.replace("p\n", "q\n", 1) % ("shop", "sell", "")
+        + SHOP % ("sell", ""),
+        "error g grants nothing that is not forbidden by p and q",
+    ),
     # Another right lets it pass from the event on, despite what forbids it.
-    (NOBODY % ("shop", "sell", "") + SHOP % ("sell", "") + "\n\nid: h\nkind: permission\nparty: shop\n"
-     "actions: [sell]\nproducts: [app]\ndespite: [p]\nfrom: milestone", ""),
+    (
+        NOBODY % ("shop", "sell", "") + SHOP % ("sell", "") + "\n\nid: h\nkind: permission\nparty: shop\n"
+        "actions: [sell]\nproducts: [app]\ndespite: [p]\nfrom: milestone",
+        "",
+    ),
     # The exclusive seller's host keeps its right to serve, however the appointment is written.
     (ONLY_RIVAL % "sellers" + LICENSED, "warning l grants no way to sell that is not forbidden by x"),
     (ONLY_RIVAL % "parties" + LICENSED.replace("serve, sell", "serve"), ""),
     (ONLY_RIVAL % "sellers" + LICENSED.replace("serve, sell", "serve"), ""),
-]  # fmt: skip
+]
 
 
 RESERVED = "id: x\nkind: exclusivity\nactions: [sell]\nproducts: [app]\nonly: {%s}%s\n\n"
@@ -76,49 +90,84 @@ LATER = "id: q\nkind: prohibition\nparties: [%s]\nactions: [%s]\nproducts: [apps
 
 # What is reserved to somebody whom other terms forbid it: nobody may. Terms in A1, terms in A2 · what `check` says.
 NOBODY_LEFT = [
-    (RESERVED % ("parties: [shop]", "") + NOBODY % ("shop", "sell", ""), "",
-     "error nobody may sell app: x reserves it to shop, and p forbids it to shop"),
-    (RESERVED % ("sellers: [shop]", "") + NOBODY % ("anyone", "sell", ""), "",
-     "error nobody may sell app: x reserves it to shop, and p forbids it to shop"),
+    (
+        RESERVED % ("parties: [shop]", "") + NOBODY % ("shop", "sell", ""),
+        "",
+        "error nobody may sell app: x reserves it to shop, and p forbids it to shop",
+    ),
+    (
+        RESERVED % ("sellers: [shop]", "") + NOBODY % ("anyone", "sell", ""),
+        "",
+        "error nobody may sell app: x reserves it to shop, and p forbids it to shop",
+    ),
     # Of two that it is reserved to, one may.
     (RESERVED % ("parties: [shop, rival]", "") + NOBODY % ("shop", "sell", ""), "", ""),
     # The prohibition keeps to a cloud, or leaves a carve-out: there is a way.
     (RESERVED % ("parties: [shop]", "") + NOBODY % ("shop", "sell", "\nclouds: [north]"), "", ""),
     (RESERVED % ("parties: [shop]", "") + NOBODY % ("shop", "sell", "\nexcept: [{segments: [state]}]"), "", ""),
-    (RESERVED % ("parties: [shop]", "\nclouds: [north]") + NOBODY % ("shop", "sell", "\nclouds: [north]"), "",
-     "error nobody may sell app on north: x reserves it to shop, and p forbids it to shop"),
+    (
+        RESERVED % ("parties: [shop]", "\nclouds: [north]") + NOBODY % ("shop", "sell", "\nclouds: [north]"),
+        "",
+        "error nobody may sell app on north: x reserves it to shop, and p forbids it to shop",
+    ),
     # A sale is hosted: on the clouds where it is reserved to be sold nobody may serve.
-    (RESERVED % ("clouds: [north]", "") + NOBODY % ("anyone", "serve", "\nclouds: [north]"), "",
-     "error nobody may sell app: x reserves it to north, and p forbids it there"),
+    (
+        RESERVED % ("clouds: [north]", "") + NOBODY % ("anyone", "serve", "\nclouds: [north]"),
+        "",
+        "error nobody may sell app: x reserves it to north, and p forbids it there",
+    ),
     # The seller's host is kept out by the exclusivity itself, or by another term.
-    (HOSTED + "exclusive: true", "",
-     "error nobody may sell app on north: h.exclusive reserves it to shop, and h.exclusive forbids partner to serve "
-     "what shop sells"),
-    (HOSTED + "\n\n" + SERVED % "", "",
-     "error nobody may sell app on north: x reserves it to shop, and x forbids partner to serve what shop sells"),
+    (
+        HOSTED + "exclusive: true",
+        "",
+        "error nobody may sell app on north: h.exclusive reserves it to shop, and h.exclusive forbids partner to serve "
+        "what shop sells",
+    ),
+    (
+        HOSTED + "\n\n" + SERVED % "",
+        "",
+        "error nobody may sell app on north: x reserves it to shop, and x forbids partner to serve what shop sells",
+    ),
     (HOSTED + "\n\n" + SERVED % "\nexcept: [{sellers: [shop]}]", "", ""),
-    (RESERVED % ("parties: [shop]", "\nclouds: [north]") + NOBODY % ("partner", "serve", ""), "",
-     "error nobody may sell app on north: x reserves it to shop, and p forbids partner to serve what shop sells"),
+    (
+        RESERVED % ("parties: [shop]", "\nclouds: [north]") + NOBODY % ("partner", "serve", ""),
+        "",
+        "error nobody may sell app on north: x reserves it to shop, and p forbids partner to serve what shop sells",
+    ),
     # From a later amendment on.
-    (RESERVED % ("parties: [shop]", "\nclouds: [north]"), LATER % ("shop", "sell"),
-     "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q forbids it to shop"),
+    (
+        RESERVED % ("parties: [shop]", "\nclouds: [north]"),
+        LATER % ("shop", "sell"),
+        "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q forbids it to shop",
+    ),
     # Until the first of the two ends.
-    (RESERVED % ("parties: [shop]", "\nclouds: [north]\nthrough: 2027-12-31"),
-     LATER % ("shop", "sell") + "\nuntil: 2027-07-01",
-     "warning nobody may sell app on north from 2026-07-01 through 2027-06-30: x reserves it to shop, and q forbids it "
-     "to shop"),
+    (
+        RESERVED % ("parties: [shop]", "\nclouds: [north]\nthrough: 2027-12-31"),
+        LATER % ("shop", "sell") + "\nuntil: 2027-07-01",
+        "warning nobody may sell app on north from 2026-07-01 through 2027-06-30: x reserves it to "
+        "shop, and q forbids it "
+        "to shop",
+    ),
     # Of two that forbid it, the first to end frees nobody.
-    (RESERVED % ("parties: [shop]", "\nclouds: [north]"),
-     LATER % ("shop", "sell") + "\nuntil: 2027-07-01\n\n" + (LATER % ("anyone", "sell")).replace("id: q", "id: r"),
-     "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q and r forbid it to shop"),
-    (RESERVED % ("parties: [shop]", "\nthrough: 2026-12-31") + NOBODY % ("shop", "sell", ""), "",
-     "error nobody may sell app through 2026-12-31: x reserves it to shop, and p forbids it to shop"),
+    (
+        RESERVED % ("parties: [shop]", "\nclouds: [north]"),
+        LATER % ("shop", "sell") + "\nuntil: 2027-07-01\n\n" + (LATER % ("anyone", "sell")).replace("id: q", "id: r"),
+        "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q and r forbid it to shop",
+    ),
+    (
+        RESERVED % ("parties: [shop]", "\nthrough: 2026-12-31") + NOBODY % ("shop", "sell", ""),
+        "",
+        "error nobody may sell app through 2026-12-31: x reserves it to shop, and p forbids it to shop",
+    ),
     (RESERVED % ("parties: [shop]", "\nclouds: [north]\nuntil: 2026-07-01"), LATER % ("shop", "sell"), ""),
     # An event may free it.
-    (RESERVED % ("parties: [shop]", "\nuntil: milestone") + NOBODY % ("shop", "sell", "\nwhile-no: milestone"), "",
-     "error nobody may sell app, on the days that events leave to both (x until: milestone, p while-no: milestone): "
-     "x reserves it to shop, and p forbids it to shop"),
-]  # fmt: skip
+    (
+        RESERVED % ("parties: [shop]", "\nuntil: milestone") + NOBODY % ("shop", "sell", "\nwhile-no: milestone"),
+        "",
+        "error nobody may sell app, on the days that events leave to both (x until: milestone, p while-no: milestone): "
+        "x reserves it to shop, and p forbids it to shop",
+    ),
+]
 
 
 @pytest.mark.parametrize(("terms", "later", "said"), NOBODY_LEFT)
@@ -148,26 +197,47 @@ SALE = RESERVED % ("parties: [shop]", "")
 GRANTED = "kind: grant, party: shop, product: app, effective: 2026-02-01, through: 2026-12-31"
 OUTLIVED: list[tuple[str, str, tuple[str, ...], str]] = [
     # terms | changed on 1 July 2026 | facts | what is told
-    (f"{USED}\n\n{KEPT}", "", (),
-     "nobody may use-under-licence rights from 2026-07-01 unless it is granted anew: kept goes on, and use does not"),
-    (f"{SOLD}\n\n{SALE}", "id: end\nends: [sold]", (),
-     "nobody may sell app from 2026-07-01 unless it is granted anew: x goes on, and sold does not"),
-    (SALE, "", (GRANTED,),
-     "nobody may sell app from 2027-01-01 unless it is granted anew: x goes on, and grant:shop:app does not"),
-    (f"{USED}\n\n{KEPT}\n\n{USED_ANEW}", "", (),
-     "nobody may use-under-licence rights from 2026-07-01 through 2026-08-31 unless it is granted anew: kept goes on, "
-     "and use does not"),
+    (
+        f"{USED}\n\n{KEPT}",
+        "",
+        (),
+        "nobody may use-under-licence rights from 2026-07-01 unless it is granted anew: kept goes on, and use does not",
+    ),
+    (
+        f"{SOLD}\n\n{SALE}",
+        "id: end\nends: [sold]",
+        (),
+        "nobody may sell app from 2026-07-01 unless it is granted anew: x goes on, and sold does not",
+    ),
+    (
+        SALE,
+        "",
+        (GRANTED,),
+        "nobody may sell app from 2027-01-01 unless it is granted anew: x goes on, and grant:shop:app does not",
+    ),
+    (
+        f"{USED}\n\n{KEPT}\n\n{USED_ANEW}",
+        "",
+        (),
+        "nobody may use-under-licence rights from 2026-07-01 through 2026-08-31 unless it is granted "
+        "anew: kept goes on, "
+        "and use does not",
+    ),
     # Until nothing is reserved any more; an event may end that before.
-    (f"{USED}\n\n{KEPT}\nthrough: 2026-12-31\nuntil: milestone", "", (),
-     "nobody may use-under-licence rights from 2026-07-01 through 2026-12-31, on the days that events leave to it "
-     "(kept until: milestone) unless it is granted anew: kept goes on, and use does not"),
+    (
+        f"{USED}\n\n{KEPT}\nthrough: 2026-12-31\nuntil: milestone",
+        "",
+        (),
+        "nobody may use-under-licence rights from 2026-07-01 through 2026-12-31, on the days that events leave to it "
+        "(kept until: milestone) unless it is granted anew: kept goes on, and use does not",
+    ),
     # It ends with the right, or somebody else is inside, or the right never was, or it only pauses.
     (f"{USED}\n\n{KEPT}\nthrough: 2026-06-30", "", (), ""),
     (f"{USED}\nexclusive: true", "", (), ""),
     (f"{USED}\n\n{KEPT.replace('[partner]', '[partner, maker]')}", "", (), ""),
     (KEPT, "", (), ""),
     (f"{SOLD}\nwhile: milestone\n\n{SALE}", "", ("kind: milestone, effective: 2026-05-01",), ""),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("terms", "later", "facts", "said"), OUTLIVED)

@@ -133,7 +133,7 @@ LATE = event("renewal", "2027-01-01")
         ((RENEWED, event("renewal", "2027-06-01")), USE, "2028-12-30", "permitted"),
         ((RENEWED, event("renewal", "2027-06-01")), USE, "2028-12-31", "forbidden"),
     ],
-)  # fmt: skip
+)
 def test_days_of_events(facts: tuple[str, ...], question: str, day: str, outcome: str) -> None:
     agreement = opened(*facts)
     decision = decided(agreement, question, day)
@@ -311,26 +311,66 @@ BREACHED = (
 # The right · the question · a day · its answer · what is said of the right.
 PAUSED = [
     (MAY_SELL + "while-no: breach", "sell shop app own", "2026-02-01", "permitted", ""),
-    (MAY_SELL + "while-no: breach", "sell shop app own", "2026-04-01", "conditional",
-     "paused: g, while breach goes on"),
+    (
+        MAY_SELL + "while-no: breach",
+        "sell shop app own",
+        "2026-04-01",
+        "conditional",
+        "paused: g, while breach goes on",
+    ),
     (MAY_SELL + "while-no: breach", "sell shop app own", "2026-07-01", "permitted", ""),
     (MAY_SELL + "while: breach", "sell shop app own", "2026-02-01", "conditional", ""),
-    (MAY_SELL + "while: breach", "sell shop app own", "2026-08-01", "conditional",
-     "paused: g, while breach does not go on"),
-    (MAY_SELL.replace("shop", "anyone") + "while-no: breach", "sell shop app own", "2026-04-01", "conditional",
-     "paused: g, while breach goes on"),
+    (
+        MAY_SELL + "while: breach",
+        "sell shop app own",
+        "2026-08-01",
+        "conditional",
+        "paused: g, while breach does not go on",
+    ),
+    (
+        MAY_SELL.replace("shop", "anyone") + "while-no: breach",
+        "sell shop app own",
+        "2026-04-01",
+        "conditional",
+        "paused: g, while breach goes on",
+    ),
     # What ends while it is paused has ended.
-    (MAY_SELL + "while-no: breach\nuntil: 2026-05-01", "sell shop app own", "2026-04-30", "conditional",
-     "paused: g, while breach goes on"),
-    (MAY_SELL + "while-no: breach\nuntil: 2026-05-01", "sell shop app own", "2026-05-01", "conditional",
-     "g ended on 2026-05-01"),
-    (MAY_USE + "while-no: breach", "use-under-licence shop rights", "2026-04-01", "forbidden",
-     "paused: g, while breach goes on"),
-    (MAY_USE + "while-no: breach\nuntil: 2026-05-01", "use-under-licence shop rights", "2026-06-01", "forbidden",
-     "g ended on 2026-05-01"),
-    (MAY_USE + "while-no: breach\nuntil: 2026-09-01", "use-under-licence shop rights", "2026-10-01", "forbidden",
-     "g ended on 2026-09-01"),
-]  # fmt: skip
+    (
+        MAY_SELL + "while-no: breach\nuntil: 2026-05-01",
+        "sell shop app own",
+        "2026-04-30",
+        "conditional",
+        "paused: g, while breach goes on",
+    ),
+    (
+        MAY_SELL + "while-no: breach\nuntil: 2026-05-01",
+        "sell shop app own",
+        "2026-05-01",
+        "conditional",
+        "g ended on 2026-05-01",
+    ),
+    (
+        MAY_USE + "while-no: breach",
+        "use-under-licence shop rights",
+        "2026-04-01",
+        "forbidden",
+        "paused: g, while breach goes on",
+    ),
+    (
+        MAY_USE + "while-no: breach\nuntil: 2026-05-01",
+        "use-under-licence shop rights",
+        "2026-06-01",
+        "forbidden",
+        "g ended on 2026-05-01",
+    ),
+    (
+        MAY_USE + "while-no: breach\nuntil: 2026-09-01",
+        "use-under-licence shop rights",
+        "2026-10-01",
+        "forbidden",
+        "g ended on 2026-09-01",
+    ),
+]
 
 
 @pytest.mark.parametrize(("right", "question", "day", "outcome", "said"), PAUSED)

@@ -60,7 +60,7 @@ NORTH = "contract-compute {} rooms north"
             "conditional",
         ),
     ],
-)  # fmt: skip
+)
 def test_who_may_act_beside_the_holder(terms: str, question: str, outcome: str) -> None:
     opened = at_hand(terms)
     decision = decided(opened, question)
@@ -74,8 +74,10 @@ def test_the_exclusivity_behind_a_right_has_its_scope_and_days() -> None:
     opened = at_hand(SHOP + "exclusive: true\nclouds: [south]\nthrough: 2026-12-31")
     [behind] = [term for term in opened.agreement.amendments[0].terms if isinstance(term, Exclusivity)]
     assert (behind.id, behind.only, behind.clouds) == (
-        "A1.shop.exclusive", Only(parties=frozenset({"shop"})), frozenset({"south"}),
-    )  # fmt: skip
+        "A1.shop.exclusive",
+        Only(parties=frozenset({"shop"})),
+        frozenset({"south"}),
+    )
     assert str(behind.through) == "2026-12-31"
     assert decided(opened, "contract-compute maker rooms south", "2026-12-31").outcome == "forbidden"
     assert decided(opened, "contract-compute maker rooms south", "2027-01-01").outcome == "permitted"
@@ -101,17 +103,26 @@ def test_what_ends_a_right_ends_its_exclusivity(ends: str, shop: str, maker: str
     ("right", "change", "outcomes"),
     [
         # What is set later than the right ends counts up to the right's end: nobody is kept out for nobody.
-        ("through: 2026-12-31", "sets-end: [A1.shop.exclusive]\nthrough: 2027-12-31",
-         {"2026-12-31": "forbidden", "2027-01-01": "permitted"}),
+        (
+            "through: 2026-12-31",
+            "sets-end: [A1.shop.exclusive]\nthrough: 2027-12-31",
+            {"2026-12-31": "forbidden", "2027-01-01": "permitted"},
+        ),
         ("until: 2026-09-01", "sets-end: [A1.shop.exclusive]\nuntil: milestone", {"2026-09-01": "permitted"}),
         # It may end sooner.
-        ("through: 2026-12-31", "sets-end: [A1.shop.exclusive]\nthrough: 2026-08-31",
-         {"2026-08-31": "forbidden", "2026-09-01": "permitted"}),
+        (
+            "through: 2026-12-31",
+            "sets-end: [A1.shop.exclusive]\nthrough: 2026-08-31",
+            {"2026-08-31": "forbidden", "2026-09-01": "permitted"},
+        ),
         # What moves the end of the right moves both.
-        ("through: 2026-12-31", "sets-end: [A1.shop]\nthrough: 2027-12-31",
-         {"2027-12-31": "forbidden", "2028-01-01": "permitted"}),
+        (
+            "through: 2026-12-31",
+            "sets-end: [A1.shop]\nthrough: 2027-12-31",
+            {"2027-12-31": "forbidden", "2028-01-01": "permitted"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_exclusivity_ends_with_its_right(right: str, change: str, outcomes: dict[str, str]) -> None:
     changing = amendment("A2", "2026-07-01", f"id: A2.ends\n{change}")
     opened = reading(documents(SHOP + "exclusive: true\n" + right) | {"A2.md": changing})

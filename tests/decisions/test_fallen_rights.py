@@ -63,49 +63,95 @@ def answered(opened: OpenAgreement, question: str, day: str) -> tuple[str, list[
         # An exclusivity that a right wrote lives as long as the right: the new owner is free, and so are others.
         (USE + EXCLUSIVE, SOLD, RIVAL, BEFORE, "forbidden", ["A1.use.exclusive"]),
         (USE + EXCLUSIVE, SOLD, RIVAL, AFTER, "permitted", ["A1.use.exclusive", "A2.owns", "owner"]),
-        (USE + EXCLUSIVE, SOLD, "license rival rights to=shop", AFTER, "permitted",
-         ["A1.use.exclusive", "A2.owns", "owner"]),
+        (
+            USE + EXCLUSIVE,
+            SOLD,
+            "license rival rights to=shop",
+            AFTER,
+            "permitted",
+            ["A1.use.exclusive", "A2.owns", "owner"],
+        ),
         (USE + EXCLUSIVE, SOLD, MAKER, AFTER, "conditional", ["A1.use.exclusive", "grant"]),
         (USE + EXCLUSIVE, SOLD, SHOP, AFTER, "conditional", ["A1.use.exclusive", "grant"]),
-        (USE + SOLE, SOLD, "license rival rights to=shop", AFTER, "permitted",
-         ["A1.use.exclusive", "A2.owns", "owner"]),
+        (
+            USE + SOLE,
+            SOLD,
+            "license rival rights to=shop",
+            AFTER,
+            "permitted",
+            ["A1.use.exclusive", "A2.owns", "owner"],
+        ),
         # Where a part of the products was sold, the rest stays reserved.
         (BOTH, APPS_SOLD, "sell rival app south", AFTER, "permitted", ["A1.both.exclusive", "A2.owns", "owner"]),
-        (BOTH, APPS_SOLD, "sell shop app south", AFTER, "conditional",
-         ["A1.both.exclusive", "A2.owns", "A1.both", "grant"]),
+        (
+            BOTH,
+            APPS_SOLD,
+            "sell shop app south",
+            AFTER,
+            "conditional",
+            ["A1.both.exclusive", "A2.owns", "A1.both", "grant"],
+        ),
         (BOTH, APPS_SOLD, LET.format("shop"), AFTER, "permitted", ["A1.both.exclusive", "own", "A1.both"]),
         (BOTH, APPS_SOLD, LET.format("rival"), AFTER, "forbidden", ["A1.both.exclusive"]),
         # The same where the grantor may license on no more.
         (LETS_ALONE, NO_MORE, LET.format("maker"), BEFORE, "forbidden", ["A1.rooms.exclusive"]),
-        (LETS_ALONE, NO_MORE, LET.format("maker"), AFTER, "permitted",
-         ["A1.rooms.exclusive", "own", "owner"]),
-        (LETS_ALONE, NO_MORE, LET.format("partner"), AFTER, "conditional",
-         ["A1.rooms.exclusive", "grant"]),
+        (LETS_ALONE, NO_MORE, LET.format("maker"), AFTER, "permitted", ["A1.rooms.exclusive", "own", "owner"]),
+        (LETS_ALONE, NO_MORE, LET.format("partner"), AFTER, "conditional", ["A1.rooms.exclusive", "grant"]),
         (LICENSES_ALONE, NO_MORE, MAKER, BEFORE, "forbidden", ["A1.under.exclusive"]),
         (LICENSES_ALONE, NO_MORE, MAKER, AFTER, "permitted", ["A1.under.exclusive", "own", "owner"]),
         # An exclusivity of somebody who never could give the right keeps nobody out.
-        (ROOMS + EXCLUSIVE, NO_MORE.replace("A1.pass", "A1.rooms"), LET.format("maker"), BEFORE, "permitted",
-         ["own", "owner"]),
+        (
+            ROOMS + EXCLUSIVE,
+            NO_MORE.replace("A1.pass", "A1.rooms"),
+            LET.format("maker"),
+            BEFORE,
+            "permitted",
+            ["own", "owner"],
+        ),
         # One that the text states by itself stays.
         (KEPT, SOLD, RIVAL, AFTER, "forbidden", ["A1.kept"]),
         # A licence that fell with its licensor's right: forbidden, with what ended that right, and the licence.
         (USE, SOLD, PARTNER, BEFORE, "permitted", ["A1.use"]),
         (USE, SOLD, PARTNER, AFTER, "forbidden", ["A2.sold", "own", "A2.owns", "A1.use", "licensee"]),
         (USE, PART_SOLD, PARTNER, AFTER, "forbidden", ["A2.owns", "A1.use", "licensee"]),
-        (CARRIES, SOLD, "serve partner app north", AFTER, "forbidden",
-         ["A2.sold", "own", "A2.owns", "A1.carry", "licensee"]),
-        (CARRIES, SOLD, "sell partner app north", AFTER, "forbidden",
-         ["A2.sold", "own", "A2.owns", "A1.carry", "licensee"]),
+        (
+            CARRIES,
+            SOLD,
+            "serve partner app north",
+            AFTER,
+            "forbidden",
+            ["A2.sold", "own", "A2.owns", "A1.carry", "licensee"],
+        ),
+        (
+            CARRIES,
+            SOLD,
+            "sell partner app north",
+            AFTER,
+            "forbidden",
+            ["A2.sold", "own", "A2.owns", "A1.carry", "licensee"],
+        ),
         (UNDER + "\n\n" + PASSES, NO_MORE, SHOP, BEFORE, "permitted", ["A1.under"]),
         (UNDER + "\n\n" + PASSES, NO_MORE, SHOP, AFTER, "forbidden", ["A2.no-more", "A1.pass", "A1.under", "licensee"]),
         # The rival's permission names the maker, who sold: the shop's licence fell with both.
-        (UNDER + "\n\n" + PASSES + "\ngrantor: maker", SOLD.replace("rival", "partner"), SHOP, AFTER, "forbidden",
-         ["A2.sold", "own", "A2.owns", "A1.pass", "A1.under", "licensee"]),
+        (
+            UNDER + "\n\n" + PASSES + "\ngrantor: maker",
+            SOLD.replace("rival", "partner"),
+            SHOP,
+            AFTER,
+            "forbidden",
+            ["A2.sold", "own", "A2.owns", "A1.pass", "A1.under", "licensee"],
+        ),
         # A licence that ended, whatever became of its licensor.
         (USE + "\nthrough: 2026-05-31", SOLD, PARTNER, BEFORE, "forbidden", ["A1.use", "licensee"]),
         (USE + "\nthrough: 2026-05-31", SOLD, PARTNER, AFTER, "forbidden", ["A1.use", "licensee"]),
-        (USE + "\nthrough: 2026-12-31", SOLD, PARTNER, LATER, "forbidden",
-         ["A2.sold", "own", "A2.owns", "A1.use", "licensee"]),
+        (
+            USE + "\nthrough: 2026-12-31",
+            SOLD,
+            PARTNER,
+            LATER,
+            "forbidden",
+            ["A2.sold", "own", "A2.owns", "A1.use", "licensee"],
+        ),
         (UNDER + "\nthrough: 2026-05-31\n\n" + PASSES, NO_MORE, SHOP, AFTER, "forbidden", ["A1.under", "licensee"]),
         # A licence that nobody could give was never a right: its end takes nothing away.
         (UNDER, "id: A2.end\nends: [A1.under]", SHOP, BEFORE, "conditional", ["grant"]),
@@ -114,19 +160,42 @@ def answered(opened: OpenAgreement, question: str, day: str) -> tuple[str, list[
         # One that its licensor came to own counts from then on.
         (UNDER, SOLD, SHOP, AFTER, "permitted", ["A1.under"]),
         # A permission that ended, or fell: conditional on a new grant, and cited.
-        (ROOMS + "\n\n" + PASSES, NO_MORE, LET.format("shop"), AFTER, "conditional",
-         ["A2.no-more", "A1.pass", "A1.rooms", "grant"]),
-        (ROOMS + "\nthrough: 2026-05-31\n\n" + PASSES, NO_MORE, LET.format("shop"), AFTER, "conditional",
-         ["A1.rooms", "grant"]),
-        (ROOMS.replace("grantor: rival\n", ""), "id: A2.end\nends: [A1.rooms]", LET.format("shop"), AFTER,
-         "conditional", ["A2.end", "A1.rooms", "grant"]),
+        (
+            ROOMS + "\n\n" + PASSES,
+            NO_MORE,
+            LET.format("shop"),
+            AFTER,
+            "conditional",
+            ["A2.no-more", "A1.pass", "A1.rooms", "grant"],
+        ),
+        (
+            ROOMS + "\nthrough: 2026-05-31\n\n" + PASSES,
+            NO_MORE,
+            LET.format("shop"),
+            AFTER,
+            "conditional",
+            ["A1.rooms", "grant"],
+        ),
+        (
+            ROOMS.replace("grantor: rival\n", ""),
+            "id: A2.end\nends: [A1.rooms]",
+            LET.format("shop"),
+            AFTER,
+            "conditional",
+            ["A2.end", "A1.rooms", "grant"],
+        ),
         # What the owner declared of itself was no right that somebody gave.
         (
             "id: A1.own-rooms\nkind: permission\nparty: maker\nactions: [contract-compute]\nproducts: [rooms]"
-            "\nthrough: 2026-05-31", SOLD, LET.format("maker"), AFTER, "conditional", ["grant"],
+            "\nthrough: 2026-05-31",
+            SOLD,
+            LET.format("maker"),
+            AFTER,
+            "conditional",
+            ["grant"],
         ),
     ],
-)  # fmt: skip
+)
 def test_a_right_that_fell(terms: str, later: str, question: str, day: str, outcome: str, cited: list[str]) -> None:
     assert answered(changed(terms, later), question, day) == (outcome, cited)
 
@@ -169,16 +238,22 @@ ANEW = GRANTED.replace("2026-02-01", "2026-06-01")
         ((GRANTED,), "2026-06-01", "permitted", [], ""),
         ((GRANTED, WITHDRAWN), "2026-04-30", "permitted", [], ""),
         (
-            (GRANTED, WITHDRAWN), "2026-05-01", "conditional",
-            ["withdrawal:shop:rights", "grant:shop:rights", "grant"], "the last grant was withdrawn on 2026-05-01",
+            (GRANTED, WITHDRAWN),
+            "2026-05-01",
+            "conditional",
+            ["withdrawal:shop:rights", "grant:shop:rights", "grant"],
+            "the last grant was withdrawn on 2026-05-01",
         ),
         ((GRANTED, WITHDRAWN, ANEW), "2026-06-01", "permitted", [], ""),
         (
-            (f"{GRANTED}, through: 2026-04-30",), "2026-05-01", "conditional",
-            ["grant:shop:rights", "grant"], "the last grant ended on 2026-05-01",
+            (f"{GRANTED}, through: 2026-04-30",),
+            "2026-05-01",
+            "conditional",
+            ["grant:shop:rights", "grant"],
+            "the last grant ended on 2026-05-01",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_grant_that_is_over(facts: tuple[str, ...], day: str, outcome: str, cited: list[str], said: str) -> None:
     opened = changed("", facts=facts)
     answer, terms = answered(opened, SHOP, day)
@@ -200,18 +275,36 @@ MAKERS = "id: A1.still\nkind: permission\nparty: maker\nactions: [license]\nprod
         ("", SOLD, (GRANTED,), BEFORE, "permitted", ["own", "owner", "grant:shop:rights"]),
         ("", SOLD, (GRANTED,), AFTER, "conditional", FELL),
         # It was over before its granter sold.
-        ("", SOLD, (GRANTED, WITHDRAWN), AFTER, "conditional",
-         ["withdrawal:shop:rights", "grant:shop:rights", "grant"]),
+        (
+            "",
+            SOLD,
+            (GRANTED, WITHDRAWN),
+            AFTER,
+            "conditional",
+            ["withdrawal:shop:rights", "grant:shop:rights", "grant"],
+        ),
         # Whoever may license it on can let it stand, and the new owner grants anew.
         (MAKERS, SOLD, (GRANTED,), AFTER, "permitted", ["A2.owns", "owner", "grant:shop:rights"]),
-        ("", SOLD, (GRANTED, ANEW.replace("2026-06-01", AFTER)), AFTER, "permitted",
-         ["A2.owns", "owner", "grant:shop:rights"]),
+        (
+            "",
+            SOLD,
+            (GRANTED, ANEW.replace("2026-06-01", AFTER)),
+            AFTER,
+            "permitted",
+            ["A2.owns", "owner", "grant:shop:rights"],
+        ),
         # One that was recorded before anybody owned it is the first owner's.
-        ("", SOLD, (GRANTED.replace("2026-02-01", "2025-11-01"),), BEFORE, "permitted",
-         ["own", "owner", "grant:shop:rights"]),
+        (
+            "",
+            SOLD,
+            (GRANTED.replace("2026-02-01", "2025-11-01"),),
+            BEFORE,
+            "permitted",
+            ["own", "owner", "grant:shop:rights"],
+        ),
         ("", SOLD, (GRANTED.replace("2026-02-01", "2025-11-01"),), AFTER, "conditional", FELL),
     ],
-)  # fmt: skip
+)
 def test_a_grant_falls_with_the_ownership_of_whoever_gave_it(
     terms: str, later: str, facts: tuple[str, ...], day: str, outcome: str, cited: list[str]
 ) -> None:

@@ -24,9 +24,15 @@ def cited(id: str) -> Citation:
 
 def stating(term: AnyTerm, begin: str, end: str, right: AnyTerm | None = None) -> TermState:
     return TermState(
-        term=term, amendment="A1", order=0, as_of=on("12-31"), begin=on(begin), end=on(end) if end else FOREVER,
-        ended_by=term.citation, right=right,
-    )  # fmt: skip
+        term=term,
+        amendment="A1",
+        order=0,
+        as_of=on("12-31"),
+        begin=on(begin),
+        end=on(end) if end else FOREVER,
+        ended_by=term.citation,
+        right=right,
+    )
 
 
 def owns(party: str, begin: str = "01-01", end: str = "", product: str = "app") -> TermState:
@@ -40,9 +46,14 @@ def may(
 ) -> TermState:
     id = f"{party}-may"
     term = Permission(
-        id=id, citation=cited(id), begins=on(begin), party=party, grantor=grantor, actions=frozenset({action}),
+        id=id,
+        citation=cited(id),
+        begins=on(begin),
+        party=party,
+        grantor=grantor,
+        actions=frozenset({action}),
         products=frozenset({product}),
-    )  # fmt: skip
+    )
     return stating(term, begin, end)
 
 
@@ -147,9 +158,13 @@ def test_a_giver_that_can_again_has_fallen_twice() -> None:
 
 def licence(begin: str, end: str = "", licensor: str = "maker") -> TermState:
     term = Licence(
-        id="use", citation=cited("use"), begins=on(begin), licensor=licensor, licensee="shop",
+        id="use",
+        citation=cited("use"),
+        begins=on(begin),
+        licensor=licensor,
+        licensee="shop",
         products=frozenset({"app"}),
-    )  # fmt: skip
+    )
     return stating(term, begin, end)
 
 
@@ -216,7 +231,7 @@ BROKEN = [
     ((owns("maker"), may("agent", "maker", end="06-01")), "agent", "06-01", ["agent-may"]),
     ((owns("maker"), may("agent", "clerk"), may("clerk", end="06-01")), "agent", "06-01", ["clerk-may", "agent-may"]),
     ((owns("maker"), may("agent", "clerk"), may("clerk", "agent")), "agent", "06-01", []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("states", "giver", "day", "broken"), BROKEN)

@@ -124,7 +124,10 @@ def test_asked_again_as_stated_the_outcome_is_as_stated(says: tuple[str, str], d
 # who asks | what north says | what south says, from 2025-03-01 on | what would change the answer of 2026-06-01, whose
 WOULD_CHANGE = [
     (
-        "serve", "maker", "nothing more", "east first",
+        "serve",
+        "maker",
+        "nothing more",
+        "east first",
         [
             "earlier 2025-02-28: permitted (south)",
             "fact launch:item:east:available=2026-06-01: permitted (south)",
@@ -133,17 +136,23 @@ WOULD_CHANGE = [
         ],
     ),
     (
-        "sell", "reseller", "nothing more", "only the maker sells",
+        "sell",
+        "reseller",
+        "nothing more",
+        "only the maker sells",
         ["earlier 2025-02-28: conditional (south)"],
     ),
     (
-        "sell", "reseller", "nothing more", "nothing more",
+        "sell",
+        "reseller",
+        "nothing more",
+        "nothing more",
         [
             "earlier 2023-12-31: unstated (north, south)",
             "fact grant:reseller:item=2026-06-01: permitted (north, south)",
         ],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("action", "who", "north", "south", "stated"), WOULD_CHANGE)
@@ -181,8 +190,10 @@ def test_the_trace_is_each_agreements_own_and_says_whose() -> None:
         assert mine == list(alone)
     [silent] = [each for each in traced if each.agreement == "silent"]
     assert (silent.kind, silent.term, silent.why) == (
-        "rule", "unstated", "so silence is read: it does not name item",
-    )  # fmt: skip
+        "rule",
+        "unstated",
+        "so silence is read: it does not name item",
+    )
 
 
 def test_every_choice_of_readings_begins_with_each_agreements_own_default() -> None:
@@ -213,9 +224,18 @@ def test_regions_and_sellers_of_one_agreement_count_for_both() -> None:
     outcomes = {}
     for region in ("eu", "elsewhere", "w1"):
         one = Question(
-            action="serve", party="maker", product="item", cloud="west", to="", seller="maker", segment="any",
-            region=region, as_of=DAY, known_at=ALWAYS, readings={},
-        )  # fmt: skip
+            action="serve",
+            party="maker",
+            product="item",
+            cloud="west",
+            to="",
+            seller="maker",
+            segment="any",
+            region=region,
+            as_of=DAY,
+            known_at=ALWAYS,
+            readings={},
+        )
         outcomes[region] = table.verdict(one, DAY).outcome
         assert outcomes[region] is decide_together(asked, one).outcome
     assert outcomes == {"eu": Outcome.PERMITTED, "elsewhere": Outcome.FORBIDDEN, "w1": Outcome.PERMITTED}

@@ -159,13 +159,35 @@ def essence(decision: Decision) -> tuple[object, ...]:
 PARTIES = ("openai", "microsoft", "amazon", "google", "oracle", "deployment-venture", "acme")
 CLOUDS = ("azure", "aws", "google-cloud", "oci", "openai-own")
 PRODUCTS = (
-    "gpt-5.5", "gpt-5.4", "new-model", "stateful-runtime", "managed-agents", "chatgpt", "codex", "frontier",
-    "gpt-oss-120b", "relay", "tutor",
-)  # fmt: skip
+    "gpt-5.5",
+    "gpt-5.4",
+    "new-model",
+    "stateful-runtime",
+    "managed-agents",
+    "chatgpt",
+    "codex",
+    "frontier",
+    "gpt-oss-120b",
+    "relay",
+    "tutor",
+)
 CLASSES = (
-    "api", "api.stateless", "api.stateful", "app", "joint", "joint.api", "joint.app", "open-weight", "research",
-    "compute.new", "ip", "ip.models", "ip.products", "ip.research", "hardware",
-)  # fmt: skip
+    "api",
+    "api.stateless",
+    "api.stateful",
+    "app",
+    "joint",
+    "joint.api",
+    "joint.app",
+    "open-weight",
+    "research",
+    "compute.new",
+    "ip",
+    "ip.models",
+    "ip.products",
+    "ip.research",
+    "hardware",
+)
 SEGMENTS = ("us-national-security", "government", "enterprise", "consumer")
 NAMES = (*PARTIES, *CLOUDS, *PRODUCTS, *CLASSES, *SEGMENTS)
 # An identifier stands alone: `openai` is not meant in `share-openai-microsoft`, nor `api` in `api.stateless`.

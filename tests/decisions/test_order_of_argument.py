@@ -39,51 +39,132 @@ FREE = ["permits own", "rule owner"]
 ARGUED = [
     # A permission that the owner has is cited instead of its ownership, behind what lets the act pass.
     (permission("g", "maker", "serve"), (), "sell maker app north", "permitted", ["permits g"]),
-    (permission("g", "maker", "serve") + reserved("serve", "clouds: [north]"), (), "sell maker app north",
-     "permitted", ["permits g", "inside t"]),
-    (permission("g", "maker", "serve") + reserved("serve", "clouds: [north]", beside="except: [{segments: [state]}]"),
-     (), "sell maker app own segment=state", "permitted", ["exempts t", "permits g"]),
+    (
+        permission("g", "maker", "serve") + reserved("serve", "clouds: [north]"),
+        (),
+        "sell maker app north",
+        "permitted",
+        ["permits g", "inside t"],
+    ),
+    (
+        permission("g", "maker", "serve")
+        + reserved("serve", "clouds: [north]", beside="except: [{segments: [state]}]"),
+        (),
+        "sell maker app own segment=state",
+        "permitted",
+        ["exempts t", "permits g"],
+    ),
     # The owner hosts where it has launched, from the day of the launch on, and the operator elsewhere.
     (BY_ITS_HOST, (), "sell maker app south", "forbidden", ["forbids t"]),
-    (BY_ITS_HOST, (LAUNCH % ("south", "2026-06-01"),), "sell maker app south", "permitted",
-     ["inside t", "permits own"]),
+    (
+        BY_ITS_HOST,
+        (LAUNCH % ("south", "2026-06-01"),),
+        "sell maker app south",
+        "permitted",
+        ["inside t", "permits own"],
+    ),
     (BY_ITS_HOST, (LAUNCH % ("south", "2026-06-02"),), "sell maker app south", "forbidden", ["forbids t"]),
     (BY_ITS_HOST, (LAUNCH % ("own", "2026-02-01"),), "sell maker app south", "forbidden", ["forbids t"]),
     # Who sublicenses must itself be one that may be licensed.
-    (reserved("license", "licensees: [partner]", "rights"), (), "license shop rights to=partner", "forbidden",
-     ["forbids t"]),
-    (reserved("license", "licensees: [partner]", "rights"), (), "license partner rights to=maker", "conditional",
-     ["rule grant"]),
+    (
+        reserved("license", "licensees: [partner]", "rights"),
+        (),
+        "license shop rights to=partner",
+        "forbidden",
+        ["forbids t"],
+    ),
+    (
+        reserved("license", "licensees: [partner]", "rights"),
+        (),
+        "license partner rights to=maker",
+        "conditional",
+        ["rule grant"],
+    ),
     # Of what it serves and sells, a party may have the one by anyone's permission and the other by its own.
-    (permission("p", "anyone", "serve") + permission("g", "shop", "sell"), (), "serve shop app north", "permitted",
-     ["permits p", "permits g"]),
+    (
+        permission("p", "anyone", "serve") + permission("g", "shop", "sell"),
+        (),
+        "serve shop app north",
+        "permitted",
+        ["permits p", "permits g"],
+    ),
     # What a licence gave and lost, a permission gives again.
-    (LICENSED + "through: 2026-03-31\n", (), "use-under-licence partner rights", "forbidden",
-     ["ended l", "rule licensee"]),
-    (LICENSED + "through: 2026-03-31\n\n" + permission("g", "partner", "use-under-licence", "rights"), (),
-     "use-under-licence partner rights", "permitted", [*FREE, "permits g"]),
+    (
+        LICENSED + "through: 2026-03-31\n",
+        (),
+        "use-under-licence partner rights",
+        "forbidden",
+        ["ended l", "rule licensee"],
+    ),
+    (
+        LICENSED + "through: 2026-03-31\n\n" + permission("g", "partner", "use-under-licence", "rights"),
+        (),
+        "use-under-licence partner rights",
+        "permitted",
+        [*FREE, "permits g"],
+    ),
     # A use is forbidden where the owner may not license it, and waits for a grant where it may.
-    ("id: n\nkind: prohibition\nparties: [maker]\nactions: [license]\nproducts: [rights]", (),
-     "use-under-licence shop rights", "forbidden", ["forbids n", "rule grant"]),
-    (reserved("license", "licensees: [partner]", "rights"), (), "use-under-licence shop rights", "forbidden",
-     ["forbids t", "rule grant"]),
-    (reserved("license", "licensees: [partner]", "rights"), (), "use-under-licence partner rights", "conditional",
-     ["rule grant"]),
+    (
+        "id: n\nkind: prohibition\nparties: [maker]\nactions: [license]\nproducts: [rights]",
+        (),
+        "use-under-licence shop rights",
+        "forbidden",
+        ["forbids n", "rule grant"],
+    ),
+    (
+        reserved("license", "licensees: [partner]", "rights"),
+        (),
+        "use-under-licence shop rights",
+        "forbidden",
+        ["forbids t", "rule grant"],
+    ),
+    (
+        reserved("license", "licensees: [partner]", "rights"),
+        (),
+        "use-under-licence partner rights",
+        "conditional",
+        ["rule grant"],
+    ),
     # What was met is cited last, and what is still needed after the rule on grants.
-    (FIRST_REFUSAL % "partner" + permission("g", "shop", "use-under-licence", "rights"), (OFFER_PASSED,),
-     "use-under-licence shop rights", "permitted", [*FREE, "permits g", "meets offer:rights", "conditions r"]),
+    (
+        FIRST_REFUSAL % "partner" + permission("g", "shop", "use-under-licence", "rights"),
+        (OFFER_PASSED,),
+        "use-under-licence shop rights",
+        "permitted",
+        [*FREE, "permits g", "meets offer:rights", "conditions r"],
+    ),
     (FIRST_REFUSAL % "partner", (), "use-under-licence shop rights", "conditional", ["rule grant", "conditions r"]),
     # Of what gave or kept a right before, the latest to end is cited first.
-    (reserved("sell", "sellers: [shop]", beside="through: 2026-03-31"), (GRANTED % "2026-04-30",), "sell shop app own",
-     "conditional", ["ended grant:shop:app", "ended t", "rule grant"]),
-    (reserved("sell", "sellers: [shop]", beside="through: 2026-04-30"), (GRANTED % "2026-03-31",), "sell shop app own",
-     "conditional", ["ended t", "ended grant:shop:app", "rule grant"]),
+    (
+        reserved("sell", "sellers: [shop]", beside="through: 2026-03-31"),
+        (GRANTED % "2026-04-30",),
+        "sell shop app own",
+        "conditional",
+        ["ended grant:shop:app", "ended t", "rule grant"],
+    ),
+    (
+        reserved("sell", "sellers: [shop]", beside="through: 2026-04-30"),
+        (GRANTED % "2026-03-31",),
+        "sell shop app own",
+        "conditional",
+        ["ended t", "ended grant:shop:app", "rule grant"],
+    ),
     # Who asks to sell is not told of what once kept others from hosting.
-    (reserved("serve", "clouds: [own]", beside="through: 2026-04-30"), (), "sell shop app own",
-     "conditional", ["rule grant"]),
-    (reserved("license", "licensees: [partner]", "rights", beside="through: 2026-04-30"), (),
-     "license shop rights to=rival", "conditional", ["ended t", "rule grant"]),
-]  # fmt: skip
+    (
+        reserved("serve", "clouds: [own]", beside="through: 2026-04-30"),
+        (),
+        "sell shop app own",
+        "conditional",
+        ["rule grant"],
+    ),
+    (
+        reserved("license", "licensees: [partner]", "rights", beside="through: 2026-04-30"),
+        (),
+        "license shop rights to=rival",
+        "conditional",
+        ["ended t", "rule grant"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("terms", "facts", "question", "outcome", "because"), ARGUED)
@@ -97,14 +178,29 @@ def test_what_an_answer_rests_on(
 
 # What anyone may do of products that nobody owns → the outcome, and what is cited.
 UNOWNED = [
-    (permission("p", "anyone", "license", "rights") + reserved("license", "licensees: [partner]", "rights"), (),
-     "license shop rights to=partner", "permitted", ["permits p"]),
+    (
+        permission("p", "anyone", "license", "rights") + reserved("license", "licensees: [partner]", "rights"),
+        (),
+        "license shop rights to=partner",
+        "permitted",
+        ["permits p"],
+    ),
     # A launch makes nobody the host of what nobody owns.
-    (permission("p", "anyone", "sell") + reserved("serve", "parties: [rival]"), (LAUNCH % ("south", "2026-02-01"),),
-     "sell shop app south", "permitted", ["permits p"]),
-    (permission("p", "anyone", "sell") + reserved("serve", "parties: [rival]"), (), "sell shop app north",
-     "forbidden", ["forbids t"]),
-]  # fmt: skip
+    (
+        permission("p", "anyone", "sell") + reserved("serve", "parties: [rival]"),
+        (LAUNCH % ("south", "2026-02-01"),),
+        "sell shop app south",
+        "permitted",
+        ["permits p"],
+    ),
+    (
+        permission("p", "anyone", "sell") + reserved("serve", "parties: [rival]"),
+        (),
+        "sell shop app north",
+        "forbidden",
+        ["forbids t"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("terms", "facts", "question", "outcome", "because"), UNOWNED)
@@ -148,13 +244,21 @@ SHARES = [
     (SHARED % ("t", "apps", "north"), "app north", "permitted", ["permits t: due"]),
     (SHARED % ("t", "apps", "north"), "app south", "forbidden", ["forbids t: sales on that cloud are in no base"]),
     (SHARED % ("t", "tool", "north"), "app north", "forbidden", ["forbids t: app is in no base"]),
-    (SHARED % ("t", "tool", "north") + SHARED % ("u", "app", "south"), "app north", "forbidden",
-     ["forbids t: sales on that cloud are in no base", "forbids u: sales on that cloud are in no base"]),
+    (
+        SHARED % ("t", "tool", "north") + SHARED % ("u", "app", "south"),
+        "app north",
+        "forbidden",
+        ["forbids t: sales on that cloud are in no base", "forbids u: sales on that cloud are in no base"],
+    ),
     (SHARED % ("t", "apps", "north"), "cloud=north", "permitted", ["permits t: due"]),
     (SHARED % ("t", "apps", "north"), "cloud=south", "forbidden", ["forbids t: sales on that cloud are in no base"]),
-    (SHARED % ("t", "apps", "north") + "through: 2026-03-31", "app north", "forbidden",
-     ["ended t: t ended on 2026-04-01", "rule share"]),
-]  # fmt: skip
+    (
+        SHARED % ("t", "apps", "north") + "through: 2026-03-31",
+        "app north",
+        "forbidden",
+        ["ended t: t ended on 2026-04-01", "rule share"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("terms", "question", "outcome", "because"), SHARES)

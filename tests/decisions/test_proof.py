@@ -51,32 +51,82 @@ def said(question: Question | None) -> str:
 CLAIMS = [
     (never(PERMITTED), SERVES_API_ON_AWS, "2023-01-23", "2025-10-27", "holds"),
     # The carve-out of A3 is the exception to the whole:
-    (never(PERMITTED), SERVES_API_ON_AWS, "2023-01-23", "2026-04-26",
-     "2025-10-28: openai serve api.stateless aws us-national-security"),
-    (never(PERMITTED), msgspec.structs.replace(SERVES_API_ON_AWS, segments=("any", "government")), "2023-01-23",
-     "2026-04-26", "holds"),
+    (
+        never(PERMITTED),
+        SERVES_API_ON_AWS,
+        "2023-01-23",
+        "2026-04-26",
+        "2025-10-28: openai serve api.stateless aws us-national-security",
+    ),
+    (
+        never(PERMITTED),
+        msgspec.structs.replace(SERVES_API_ON_AWS, segments=("any", "government")),
+        "2023-01-23",
+        "2026-04-26",
+        "holds",
+    ),
     (always(CONDITIONAL), SERVES_API_ON_AWS, "2026-04-27", "2040-01-01", "holds"),
     (never(FORBIDDEN), Within(parties=("openai",), actions=("serve",)), "2026-04-27", "2040-01-01", "holds"),
     # Amazon may host what OpenAI sells once OpenAI may grant it; it may not sell itself.
-    (never(CONDITIONAL), Within(actions=("serve",), parties=("amazon",), products=("chatgpt",), clouds=("aws",)),
-     "2025-01-21", "2026-04-26", "holds"),
-    (always(CONDITIONAL), Within(actions=("serve",), parties=("amazon",), products=("chatgpt",), clouds=("aws",),
-     sellers=("openai",)), "2025-10-28", "2026-04-26", "holds"),
-    (always(PERMITTED), Within(products=("gpt-oss-120b",), actions=("serve", "sell")), "2023-01-23", "2040-01-01",
-     "holds"),
+    (
+        never(CONDITIONAL),
+        Within(actions=("serve",), parties=("amazon",), products=("chatgpt",), clouds=("aws",)),
+        "2025-01-21",
+        "2026-04-26",
+        "holds",
+    ),
+    (
+        always(CONDITIONAL),
+        Within(actions=("serve",), parties=("amazon",), products=("chatgpt",), clouds=("aws",), sellers=("openai",)),
+        "2025-10-28",
+        "2026-04-26",
+        "holds",
+    ),
+    (
+        always(PERMITTED),
+        Within(products=("gpt-oss-120b",), actions=("serve", "sell")),
+        "2023-01-23",
+        "2040-01-01",
+        "holds",
+    ),
     (never(UNSTATED), Within(), "2023-01-23", "2033-12-31", "holds"),
-    (never(UNSTATED), Within(actions=("license",)), "2023-01-22", "2033-12-31",
-     "2023-01-22: acme license hardware amazon"),
-    (always(FORBIDDEN, CONDITIONAL), Within(actions=("sell",), parties=("google",), products=("gpt-5.5",)),
-     "2023-01-23", "2033-12-31", "holds"),
+    (
+        never(UNSTATED),
+        Within(actions=("license",)),
+        "2023-01-22",
+        "2033-12-31",
+        "2023-01-22: acme license hardware amazon",
+    ),
+    (
+        always(FORBIDDEN, CONDITIONAL),
+        Within(actions=("sell",), parties=("google",), products=("gpt-5.5",)),
+        "2023-01-23",
+        "2033-12-31",
+        "holds",
+    ),
     # A wider class, of which nothing can be asked, stands for all in it; a class for a new product of it.
-    (never(PERMITTED), Within(actions=("serve",), parties=("openai",), products=("api",), clouds=("aws",),
-     segments=("any",)), "2023-01-23", "2040-01-01", "2026-02-27: openai serve api.stateful aws"),
-    (always(PERMITTED), Within(actions=("share-revenue",), parties=("openai",), to=("microsoft",), products=("app",)),
-     "2023-01-23", "2030-12-31", "holds"),
-    (always(PERMITTED), Within(actions=("share-revenue",), parties=("openai",), to=("microsoft",), products=("app",)),
-     "2023-01-23", "2031-01-01", "2031-01-01: openai share-revenue app microsoft"),
-]  # fmt: skip
+    (
+        never(PERMITTED),
+        Within(actions=("serve",), parties=("openai",), products=("api",), clouds=("aws",), segments=("any",)),
+        "2023-01-23",
+        "2040-01-01",
+        "2026-02-27: openai serve api.stateful aws",
+    ),
+    (
+        always(PERMITTED),
+        Within(actions=("share-revenue",), parties=("openai",), to=("microsoft",), products=("app",)),
+        "2023-01-23",
+        "2030-12-31",
+        "holds",
+    ),
+    (
+        always(PERMITTED),
+        Within(actions=("share-revenue",), parties=("openai",), to=("microsoft",), products=("app",)),
+        "2023-01-23",
+        "2031-01-01",
+        "2031-01-01: openai share-revenue app microsoft",
+    ),
+]
 
 
 @pytest.mark.parametrize(("claim", "within", "first", "last", "expected"), CLAIMS)

@@ -146,8 +146,11 @@ def test_what_may_be_left_out_changes_nothing(question: dict[str, str], more: di
     parts: dict[str, Any] = GOOD | question
     one, other = partnership().decide(**parts), partnership().decide(**parts | more)
     assert (one.outcome, one.reasons, one.conditions, one.turns_on) == (
-        other.outcome, other.reasons, other.conditions, other.turns_on,
-    )  # fmt: skip
+        other.outcome,
+        other.reasons,
+        other.conditions,
+        other.turns_on,
+    )
 
 
 ANY_TEXT = st.text(max_size=12)

@@ -26,10 +26,23 @@ PLACES = {"cloud-n": "n-one", "cloud-s": "s-one", "cloud-e": "s-one", "cloud-m":
 def sum_of(seller: str, product: str, cloud: str, segment: str, day: date) -> MeteredSum:
     """A hundred requests of a day."""
     return MeteredSum(
-        hour=(day - date(1970, 1, 1)).days * 24, organisation="o", seller=seller, segment=segment, cloud=cloud,
-        region=PLACES[cloud], product=product, endpoint=1, tier="", status=1, is_late=False, context=0, attempts=100,
-        first_request="a", last_request="b", units={},
-    )  # fmt: skip
+        hour=(day - date(1970, 1, 1)).days * 24,
+        organisation="o",
+        seller=seller,
+        segment=segment,
+        cloud=cloud,
+        region=PLACES[cloud],
+        product=product,
+        endpoint=1,
+        tier="",
+        status=1,
+        is_late=False,
+        context=0,
+        attempts=100,
+        first_request="a",
+        last_request="b",
+        units={},
+    )
 
 
 TRAFFIC = st.lists(
@@ -55,9 +68,15 @@ def with_last(opened: OpenAgreement, *amendments: Amendment) -> OpenAgreement:
 def permitted(opened: OpenAgreement, one: MeteredSum) -> bool:
     day = date(1970, 1, 1) + timedelta(days=one.hour // 24)
     decision = opened.decide(
-        action=SELL, party=one.seller, product=one.product, cloud=one.cloud, region=one.region, segment=one.segment,
-        as_of=day, known_at=EVERYTHING,
-    )  # fmt: skip
+        action=SELL,
+        party=one.seller,
+        product=one.product,
+        cloud=one.cloud,
+        region=one.region,
+        segment=one.segment,
+        as_of=day,
+        known_at=EVERYTHING,
+    )
     return decision.outcome == "permitted"
 
 
@@ -74,9 +93,16 @@ def test_a_draft_without_terms_changes_nothing(opened: OpenAgreement, traffic: l
     *_, last = opened.agreement.amendments
     day = last.effective + timedelta(days=1)
     empty = msgspec.structs.replace(
-        last, id="Z", document="Z.md", effective=day, announced=day, known=KnownAt.always(), terms=(), changes=(),
+        last,
+        id="Z",
+        document="Z.md",
+        effective=day,
+        announced=day,
+        known=KnownAt.always(),
+        terms=(),
+        changes=(),
         clauses=(),
-    )  # fmt: skip
+    )
     found = played(opened, with_last(opened, *opened.agreement.amendments, empty), traffic)
     assert found.routed() == ()
     assert found.unchanged + sum(one.requests for one in found.not_asked()) == 100 * len(traffic)

@@ -191,12 +191,22 @@ def test_a_proof_walks_over_sellers_and_regions() -> None:
 
     def proved(sellers: tuple[str, ...], regions: tuple[str, ...]) -> tuple[bool, str, str]:
         proof = prove(
-            agreement.agreement, agreement.catalog, agreement.facts,
+            agreement.agreement,
+            agreement.catalog,
+            agreement.facts,
             Claim(always=False, outcomes=frozenset({Outcome.FORBIDDEN})),
-            Within(actions=("serve",), parties=("maker",), clouds=("south",), segments=("any",), sellers=sellers,
-                   regions=regions),
-            Interval(DAY, date(2026, 6, 30)), known_at=KnownAt.everything(), readings=[{}],
-        )  # fmt: skip
+            Within(
+                actions=("serve",),
+                parties=("maker",),
+                clouds=("south",),
+                segments=("any",),
+                sellers=sellers,
+                regions=regions,
+            ),
+            Interval(DAY, date(2026, 6, 30)),
+            known_at=KnownAt.everything(),
+            readings=[{}],
+        )
         found = proof.counterexample
         return proof.holds, found.seller if found else "", found.region if found else ""
 
@@ -253,7 +263,7 @@ def test_an_action_that_no_term_keeps_to_a_region_says_why_one_is_asked_for() ->
         ("only: {regions: [eu]}", "only: {regions: [mars]}", "unknown region 'mars'"),
         ("sellers: [maker], regions: [eu]", "sellers: [maker], regions: [moon]", "unknown region 'moon'"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_have_their_message(written: str, instead: str, told: str) -> None:
     texts = {name: text.replace(written, instead) for name, text in DOCUMENTS.items()}
     assert texts != DOCUMENTS

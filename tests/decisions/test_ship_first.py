@@ -56,8 +56,11 @@ def test_the_day_is_a_boundary() -> None:
 
 def test_why_it_is_not_bound() -> None:
     opened = at_hand(NEW)
-    [reason] = [reason for reason in opened.answer(asking(opened, "serve maker app own", "2026-08-31")).reasons
-                if reason.bearing == "not-bound"]  # fmt: skip
+    [reason] = [
+        reason
+        for reason in opened.answer(asking(opened, "serve maker app own", "2026-08-31")).reasons
+        if reason.bearing == "not-bound"
+    ]
     assert (reason.term, reason.note) == ("A1.first", "it binds what first ships on or after 2026-09-01")
 
 

@@ -87,28 +87,48 @@ FINDINGS = [
     (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A4.api", "applies", "forbids"),
     (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A5.any-cloud", "not-begun", "2026-04-27"),
     (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws", known_at="2026-03-15"), "A5.any-cloud", "not-known", "A5"),
-    (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A1.workloads", "ended",
-     "2025-10-28 by A3.lifts-workloads"),
+    (
+        on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"),
+        "A1.workloads",
+        "ended",
+        "2025-10-28 by A3.lifts-workloads",
+    ),
     (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A4.stateful", "outside", "product gpt-5.5"),
     (on("2026-03-15", "serve", "openai", "gpt-5.5", "azure"), "A4.api", "applies", "reserved to azure"),
-    (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws", segment="us-national-security"), "A4.api", "carved-out",
-     "the carve-out for us-national-security"),
+    (
+        on("2026-03-15", "serve", "openai", "gpt-5.5", "aws", segment="us-national-security"),
+        "A4.api",
+        "carved-out",
+        "the carve-out for us-national-security",
+    ),
     (on("2026-03-15", "sell", "amazon", "gpt-5.4", "aws"), "A1.sale", "applies", "reserved to microsoft, openai"),
     (on("2026-03-15", "sell", "amazon", "gpt-5.4", "aws"), "A3.licence", "outside", "party amazon"),
     (on("2026-05-01", "serve", "openai", "new-model", "aws"), "A5.ship-first", "applies", "condition"),
     (on("2026-05-01", "serve", "openai", "new-model", "azure"), "A5.ship-first", "outside", "cloud azure"),
     (on("2026-05-01", "serve", "openai", "new-model", "aws"), "A1.ownership", "applies", "other terms decide"),
     (on("2026-05-01", "serve", "openai", "new-model", "aws"), "A5.stake", "no-effect", "no decision"),
-    (on("2031-05-01", "use-under-licence", "microsoft", "ip.research"), "A5.licence-research", "another-reading",
-     "R6=all-ip; asked was R6=listed"),
-    (on("2031-05-01", "use-under-licence", "microsoft", "ip.research"), "A3.licence-research", "ended",
-     "by its own end"),
+    (
+        on("2031-05-01", "use-under-licence", "microsoft", "ip.research"),
+        "A5.licence-research",
+        "another-reading",
+        "R6=all-ip; asked was R6=listed",
+    ),
+    (
+        on("2031-05-01", "use-under-licence", "microsoft", "ip.research"),
+        "A3.licence-research",
+        "ended",
+        "by its own end",
+    ),
     (on("2024-05-01", "serve", "acme", "gpt-oss-120b", "aws"), "A1.open-weight", "applies", "permits"),
     (on("2024-05-01", "serve", "acme", "gpt-oss-120b", "aws"), "A1.workloads", "outside", "product gpt-oss-120b"),
     (on("2026-05-01", "share-revenue", "openai", to="microsoft"), "A5.share-openai-microsoft", "applies", "due"),
-    (on("2026-04-01", "share-revenue", "openai", to="microsoft"), "A1.share-microsoft-openai", "outside",
-     "party openai"),
-]  # fmt: skip
+    (
+        on("2026-04-01", "share-revenue", "openai", to="microsoft"),
+        "A1.share-microsoft-openai",
+        "outside",
+        "party openai",
+    ),
+]
 
 
 @pytest.mark.parametrize(("case", "term", "finding", "words"), FINDINGS)
@@ -119,10 +139,14 @@ def test_why_a_term_did_or_did_not_apply(case: Case, term: str, finding: str, wo
 
 
 RESCINDED = documents("") | {
-    "A2.md": amendment("A2", "2026-07-01", "id: A2.x\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]"
-                       "\nunder: {R1: wide}", "2026-03-01"),
+    "A2.md": amendment(
+        "A2",
+        "2026-07-01",
+        "id: A2.x\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\nunder: {R1: wide}",
+        "2026-03-01",
+    ),
     "A3.md": amendment("A3", "2026-06-01", "id: A3.takes-back\nrescinds: [A2]\nunder: {R2: a}"),
-}  # fmt: skip
+}
 RESCINDED["agreement.md"] = RESCINDED["agreement.md"].replace(
     "rules:",
     "readings:\n  R1: {says: Both ways., source: [T], options: [wide, narrow]}\n"
@@ -133,16 +157,24 @@ RESCINDED["agreement.md"] = RESCINDED["agreement.md"].replace(
 TAKEN_BACK = "A2 never takes effect: A3 rescinds it, which became known on 2026-06-01"
 
 
-@pytest.mark.parametrize(("as_of", "known_at", "readings", "finding", "why"), [
-    ("2026-08-01", "2026-12-31", {}, "rescinded", TAKEN_BACK),
-    ("2026-02-01", "2026-12-31", {}, "rescinded", TAKEN_BACK),
-    ("2026-08-01", "2026-12-31", {"R1": "narrow"}, "rescinded", TAKEN_BACK),
-    ("2026-08-01", "2026-12-31", {"R2": "b"}, "applies", "it permits this"),
-    ("2026-08-01", "2026-12-31", {"R1": "narrow", "R2": "b"}, "another-reading",
-     "it stands under R1=wide; asked was R1=narrow"),
-    ("2026-08-01", "2026-05-31", {}, "applies", "it permits this"),
-    ("2026-02-01", "2026-02-01", {}, "not-known", "A2 became known on 2026-03-01"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("as_of", "known_at", "readings", "finding", "why"),
+    [
+        ("2026-08-01", "2026-12-31", {}, "rescinded", TAKEN_BACK),
+        ("2026-02-01", "2026-12-31", {}, "rescinded", TAKEN_BACK),
+        ("2026-08-01", "2026-12-31", {"R1": "narrow"}, "rescinded", TAKEN_BACK),
+        ("2026-08-01", "2026-12-31", {"R2": "b"}, "applies", "it permits this"),
+        (
+            "2026-08-01",
+            "2026-12-31",
+            {"R1": "narrow", "R2": "b"},
+            "another-reading",
+            "it stands under R1=wide; asked was R1=narrow",
+        ),
+        ("2026-08-01", "2026-05-31", {}, "applies", "it permits this"),
+        ("2026-02-01", "2026-02-01", {}, "not-known", "A2 became known on 2026-03-01"),
+    ],
+)
 def test_a_term_of_a_rescinded_amendment_is_told_with_who_rescinds_it(
     as_of: str, known_at: str, readings: dict[str, str], finding: str, why: str
 ) -> None:

@@ -57,10 +57,22 @@ SAID = [
     "kind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\nbase: {sellers: [shop]}",
 ]
 HOLDS = [
-    "", "", "until: e", "until: f", "from: e", "from: f", "while: e", "while: f", "while-no: e", "while-no: f",
-    "from: f\nuntil: e", "through: 2026-07-31", "until: e\nthrough: 2026-09-30", "until: f\nbegins: 2026-03-01",
+    "",
+    "",
+    "until: e",
+    "until: f",
+    "from: e",
+    "from: f",
+    "while: e",
+    "while: f",
+    "while-no: e",
+    "while-no: f",
+    "from: f\nuntil: e",
+    "through: 2026-07-31",
+    "until: e\nthrough: 2026-09-30",
+    "until: f\nbegins: 2026-03-01",
     "from: e\nuntil: g",
-]  # fmt: skip
+]
 CHANGED = ["ends: [%s]", "sets-end: [%s]\nuntil: e", "sets-end: [%s]\nthrough: 2026-12-31", "sets-end: [%s]\nuntil: f"]
 DAYS = [date(2025, 12, 1), date(2026, 2, 1), date(2026, 8, 1)]
 LATER = [day + timedelta(days=1) for day in DAYS]
@@ -151,12 +163,14 @@ def without_change(agreement: Agreement, change: str, term: str) -> Agreement:
         msgspec.structs.replace(
             each,
             changes=tuple(
-                msgspec.structs.replace(one, ends=less(one.ends), sets_end=less(one.sets_end)) if one.id == change
-                else one for one in each.changes
+                msgspec.structs.replace(one, ends=less(one.ends), sets_end=less(one.sets_end))
+                if one.id == change
+                else one
+                for one in each.changes
             ),
         )
         for each in agreement.amendments
-    )  # fmt: skip
+    )
     return msgspec.structs.replace(agreement, amendments=amendments)
 
 
@@ -166,11 +180,13 @@ def without_despite(agreement: Agreement, permission: str, term: str) -> Agreeme
             each,
             terms=tuple(
                 msgspec.structs.replace(one, despite=one.despite - {term})
-                if one.id == permission and isinstance(one, Permission) else one for one in each.terms
+                if one.id == permission and isinstance(one, Permission)
+                else one
+                for one in each.terms
             ),
         )
         for each in agreement.amendments
-    )  # fmt: skip
+    )
     return msgspec.structs.replace(agreement, amendments=amendments)
 
 
@@ -309,9 +325,13 @@ UNTRUE = [
     # It begins by an event that comes after the one that ends it is over.
     (f"{SELLS}\nbegins: 2026-02-10\nfrom: f\nuntil: e", "", (OVER,), "dead"),
     (f"{SELLS}\nfrom: f\nuntil: e", "id: changed\nends: [t]", (OVER,), "idle-change"),
-    (f"{SELLS}\nfrom: f\nuntil: e\n\n" + SELLS.replace(": t", ": u").replace("apps", "app") + "\nwhile: f", "", (OVER,),
-     "within"),
-]  # fmt: skip
+    (
+        f"{SELLS}\nfrom: f\nuntil: e\n\n" + SELLS.replace(": t", ": u").replace("apps", "app") + "\nwhile: f",
+        "",
+        (OVER,),
+        "within",
+    ),
+]
 
 
 @pytest.mark.parametrize(("terms", "later", "facts", "kind"), UNTRUE)

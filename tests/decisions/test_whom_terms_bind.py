@@ -286,39 +286,53 @@ TABLES = [
     (APPOINTED % "parties", HOSTED_FOR_THE_APPOINTEE),
     (APPOINTED % "sellers", HOSTED_FOR_THE_APPOINTEE),
     # Terms on sales bind the owner, as they bind others, and the owner's serving of what it sells.
-    (ON_SELL, """
+    (
+        ON_SELL,
+        """
 sell maker app north                       | permitted   | t
 sell maker app south                       | forbidden   | t
 serve maker app north                      | permitted   | own
 serve maker app south                      | forbidden   | t
 serve maker app south seller=shop          | forbidden   | t
 sell shop app south                        | forbidden   | t
-"""),
-    (SHIP_FIRST_ON_SALE, """
+""",
+    ),
+    (
+        SHIP_FIRST_ON_SALE,
+        """
 sell maker app south                       | conditional | t
 sell maker app north                       | permitted   | own
 serve maker app south                      | conditional | t
 serve maker app north                      | permitted   | own
 sell shop app south                        | conditional | grant, t
-"""),
-    (REFUSAL_ON_SALE, """
+""",
+    ),
+    (
+        REFUSAL_ON_SALE,
+        """
 sell maker app own                         | conditional | t
 sell partner app own                       | conditional | grant
 sell shop app own                          | conditional | grant, t
 serve maker app own                        | conditional | t
 serve maker app own seller=partner         | conditional | grant
-"""),
+""",
+    ),
     # A licence to the holder is what a first refusal is for.
-    (REFUSAL_ON_SALE.replace("[sell]", "[license]").replace("[apps]", "[rights]"), """
+    (
+        REFUSAL_ON_SALE.replace("[sell]", "[license]").replace("[apps]", "[rights]"),
+        """
 license maker rights to=shop               | conditional | t
 license maker rights to=partner            | permitted   | own
 license shop rights to=partner             | conditional | grant
 license shop rights to=rival               | conditional | grant, t
 use-under-licence partner rights           | conditional | grant
 use-under-licence shop rights              | conditional | grant, t
-"""),
+""",
+    ),
     # An exclusivity on hosting binds whoever hosts; inside, it permits nothing.
-    (SERVED_BY_TWO, """
+    (
+        SERVED_BY_TWO,
+        """
 serve maker app own                        | permitted   | t
 sell rival app north                       | permitted   | t
 sell rival app south                       | forbidden   | t
@@ -326,86 +340,126 @@ serve rival app south                      | forbidden   | t
 sell shop app north                        | conditional | grant
 serve partner app north                    | conditional | grant
 sell maker app south                       | forbidden   | t
-"""),
+""",
+    ),
     # An exclusivity on use binds everybody outside it, the owner included.
-    (USED_BY_PARTNER, """
+    (
+        USED_BY_PARTNER,
+        """
 use-under-licence partner rights           | permitted   | l
 use-under-licence rival rights             | forbidden   | t
 use-under-licence shop rights              | forbidden   | t
 use-under-licence maker rights             | forbidden   | t
-"""),
+""",
+    ),
     # What is reserved to a partner is the partner's, though the owner itself may not.
-    (ALL_TO_PARTNER, """
+    (
+        ALL_TO_PARTNER,
+        """
 serve partner app north                    | permitted   | t
 sell partner app north                     | permitted   | t
 serve maker app own                        | forbidden   | t
 sell maker app north                       | forbidden   | t
 sell partner app south                     | forbidden   | t
 sell rival app north                       | forbidden   | t
-"""),
+""",
+    ),
     # Only the owner, or who may license on, gives a licence.
-    (LICENSED_BY_NOBODY, """
+    (
+        LICENSED_BY_NOBODY,
+        """
 use-under-licence shop rights              | conditional | grant
 sell shop app own                          | conditional | grant
-"""),
-    (LICENSED_ON, """
+""",
+    ),
+    (
+        LICENSED_ON,
+        """
 use-under-licence shop rights              | permitted   | t
 sell shop app own                          | permitted   | t
-"""),
+""",
+    ),
     # A public permission yields to an exclusivity, unless it names it.
-    (PUBLIC % "", """
+    (
+        PUBLIC % "",
+        """
 serve maker app south                      | forbidden   | e
 sell shop app south                        | forbidden   | e
 serve rival app south                      | forbidden   | e
 sell shop tool south                       | permitted   | t
 sell shop app north                        | permitted   | t
-"""),
-    (PUBLIC % "despite: [e]\n", """
+""",
+    ),
+    (
+        PUBLIC % "despite: [e]\n",
+        """
 serve maker app south                      | permitted   | t
 sell shop app south                        | permitted   | t
-"""),
-    (PUBLIC % "despite: [any]\n", """
+""",
+    ),
+    (
+        PUBLIC % "despite: [any]\n",
+        """
 serve rival app south                      | permitted   | t
-"""),
+""",
+    ),
     # A precedence binds the party it names, whoever that is.
-    (PARTNER_SHIPS_FIRST, """
+    (
+        PARTNER_SHIPS_FIRST,
+        """
 serve partner app south                    | conditional | t
 serve partner app north                    | permitted   | own
 serve maker app south                      | permitted   | own
 sell shop app south                        | conditional | grant
-"""),
+""",
+    ),
     # A right of first refusal binds its grantor, never its holder.
-    (ROOMS_TO_PARTNER_FIRST, """
+    (
+        ROOMS_TO_PARTNER_FIRST,
+        """
 contract-compute maker rooms south         | conditional | t
 contract-compute partner rooms south       | permitted   | own
 contract-compute shop rooms south          | conditional | grant, t
-"""),
-    (PARTNER_MUST_OFFER, """
+""",
+    ),
+    (
+        PARTNER_MUST_OFFER,
+        """
 sell partner app north                     | conditional | t
 sell maker app own                         | permitted   | own
 sell shop app own                          | conditional | grant
-"""),
+""",
+    ),
     # An owner that holds the right to its own products binds nobody by it.
-    (KEPT_BY_THE_OWNER, """
+    (
+        KEPT_BY_THE_OWNER,
+        """
 sell partner app north                     | permitted   | own
 sell maker app own                         | permitted   | own
-"""),
+""",
+    ),
     # A prohibition binds the parties it names.
-    (PROHIBITED, """
+    (
+        PROHIBITED,
+        """
 serve maker app own                        | forbidden   | t
 serve maker app north                      | permitted   | own
 serve maker app own segment=state          | permitted   | t
 sell shop app north                        | permitted   | own
 sell shop app own                          | forbidden   | t
-"""),
-    (NOBODY_IN_THE_STATE, """
+""",
+    ),
+    (
+        NOBODY_IN_THE_STATE,
+        """
 sell maker app own                         | permitted   | own
 sell maker app own segment=state           | forbidden   | t
 sell shop app own segment=state            | forbidden   | t
 sell partner app north segment=state       | permitted   | own
 sell partner app own segment=state         | forbidden   | t
-"""),
-]  # fmt: skip
+""",
+    ),
+]
 
 
 def rows(tables: list[tuple[str, str]]) -> Iterator[tuple[str, str, str, str]]:
@@ -475,17 +529,21 @@ REFUSED = [
     (ON_SELL + "except: [{}]\n", "carve-out 1 of t names nothing"),
     (ON_SELL.replace("[sell]", "[sell, license]"), "license takes no clouds"),
     (ON_SELL.replace("{clouds: [north]}", "{licensees: [shop]}"), "sell takes no licensees"),
-    (ON_SELL.replace("[sell]", "[license]").replace("clouds: [north]", "parties: [shop]") + "segments: [state]\n",
-     "license takes no segments"),
+    (
+        ON_SELL.replace("[sell]", "[license]").replace("clouds: [north]", "parties: [shop]") + "segments: [state]\n",
+        "license takes no segments",
+    ),
     (ON_SELL.replace("sell", "fly"), "unknown action 'fly'"),
     (PROHIBITED.replace("[maker]", "[]"), "'parties' does not fit"),
     (LICENSED_BY_NOBODY.replace("[{actions: [sell], products: [apps]}]", "[{}]"), "t carries an empty scope"),
     (SHIP_FIRST_ON_SALE.replace("[sell]", "[license]").replace("[apps]", "[rights]"), "license takes no clouds"),
-    (REFUSAL_ON_SALE.replace("[sell]", "[use-under-licence]").replace("[apps]", "[rights]"),
-     "use-under-licence is offered by licensing"),
+    (
+        REFUSAL_ON_SALE.replace("[sell]", "[use-under-licence]").replace("[apps]", "[rights]"),
+        "use-under-licence is offered by licensing",
+    ),
     (PUBLIC % "despite: [nothing-of-the-kind]\n", "unknown term 'nothing-of-the-kind'"),
     (REFUSAL_ON_SALE.replace("holder: partner", "holder: partner\ngrantor: partner"), "t binds its own holder"),
-]  # fmt: skip
+]
 
 
 def test_an_action_of_ones_own_is_refused_with_those_that_there_are() -> None:

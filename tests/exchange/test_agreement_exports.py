@@ -122,9 +122,20 @@ def test_before_the_agreement_there_is_no_policy() -> None:
 
 # The terms in force on 1 May 2026 that bear on what is permitted, and those that have ended and still do.
 ON_1_MAY = {
-    "A1.ownership", "A1.open-weight", "A3.capacity", "A3.licence-research", "A3.non-api", "A4.stateful", "A5.any-cloud",
-    "A5.licence", "A5.other-licensees", "A5.share-openai-microsoft", "A5.ship-first", "A1.licence", "A3.licence",
-}  # fmt: skip
+    "A1.ownership",
+    "A1.open-weight",
+    "A3.capacity",
+    "A3.licence-research",
+    "A3.non-api",
+    "A4.stateful",
+    "A5.any-cloud",
+    "A5.licence",
+    "A5.other-licensees",
+    "A5.share-openai-microsoft",
+    "A5.ship-first",
+    "A1.licence",
+    "A3.licence",
+}
 RULES = {"grant", "share", "launch"}
 
 

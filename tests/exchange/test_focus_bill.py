@@ -70,8 +70,10 @@ def test_what_the_provider_sells_is_billed() -> None:
     assert (found["PricingQuantity"], found["PricingUnit"]) == (D("0.01"), "1000000 Tokens")
     assert (found["ConsumedQuantity"], found["ConsumedUnit"]) == (D(10_000), "Tokens")
     assert (found["ProviderName"], found["InvoiceIssuerName"], found["PublisherName"]) == (
-        "microsoft", "microsoft", "openai",
-    )  # fmt: skip
+        "microsoft",
+        "microsoft",
+        "openai",
+    )
     assert (found["ChargePeriodStart"], found["ChargePeriodEnd"]) == (
         datetime(2026, 5, 3, tzinfo=UTC),
         datetime(2026, 5, 4, tzinfo=UTC),

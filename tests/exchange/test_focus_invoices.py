@@ -58,9 +58,12 @@ def issued(*lines: InvoiceLine, currency: str = "USD", rate: str = "1") -> Issue
 
 # A quarter: 100.00 + 40.00 − 7.50 of a correction, 60.00, and 12.25 restated; 30.00 of it was invoiced before.
 QUARTER = line(
-    "174.75", part("2026-04", "100.00"), part("2026-05", "40.00", "-7.50"), part("2026-06", "60.00", "0.00", "12.25"),
+    "174.75",
+    part("2026-04", "100.00"),
+    part("2026-05", "40.00", "-7.50"),
+    part("2026-06", "60.00", "0.00", "12.25"),
     before="30.00",
-)  # fmt: skip
+)
 
 
 def midnight(text: str) -> datetime:
@@ -130,8 +133,10 @@ def test_the_charges_behind_a_line_are_what_it_is_the_sum_of() -> None:
         )
         assert {row[name] for name in ("EffectiveCost", "ContractedCost", "ListCost")} == {row["BilledCost"]}
         assert (row["InvoiceIssuerName"], row["ServiceProviderName"], row["BillingAccountId"]) == (
-            "openai", "openai", "microsoft",
-        )  # fmt: skip
+            "openai",
+            "openai",
+            "microsoft",
+        )
         # No price, no quantity, no cloud.
         nothing = ("PricingQuantity", "ConsumedQuantity", "SkuId", "SkuPriceId", "HostProviderName", "RegionId")
         assert {row[name] for name in nothing} == {None}

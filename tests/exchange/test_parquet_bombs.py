@@ -50,9 +50,20 @@ NULLS = (
 )
 
 BILL = (
-    "BillingCurrency", "BilledCost", "ChargeCategory", "ChargePeriodEnd", "ChargePeriodStart", "ConsumedQuantity",
-    "ConsumedUnit", "ContractedCost", "HostProviderName", "InvoiceIssuerName", "ProviderName", "RegionId", "SkuMeter",
-)  # fmt: skip
+    "BillingCurrency",
+    "BilledCost",
+    "ChargeCategory",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "HostProviderName",
+    "InvoiceIssuerName",
+    "ProviderName",
+    "RegionId",
+    "SkuMeter",
+)
 COLUMNS = ("request_id", *BILL, *DemandWindow.__struct_fields__)
 
 

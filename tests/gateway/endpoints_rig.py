@@ -78,9 +78,15 @@ def targets(ports: dict[str, int]) -> list[Target]:
 def target(name: str, cloud: str, model: str, url: str, auth: Auth) -> Target:
     product = PRODUCT if model in (MODEL, "gpt-5-4") else f"product.{model}"
     return Target(
-        label=Deployment(name, cloud, "openai", "eastus", product, model), dialect=cloud, url=url, auth=auth,
-        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096, prices=PRICES.get(model, ()),
-    )  # fmt: skip
+        label=Deployment(name, cloud, "openai", "eastus", product, model),
+        dialect=cloud,
+        url=url,
+        auth=auth,
+        input_price=2_500_000,
+        output_price=15_000_000,
+        output_tokens_max=4096,
+        prices=PRICES.get(model, ()),
+    )
 
 
 def plan(rig: Rig, ports: dict[str, int], keys: Sequence[Key] = (), **changes: Any) -> Plan:
@@ -93,13 +99,20 @@ def plan(rig: Rig, ports: dict[str, int], keys: Sequence[Key] = (), **changes: A
             routes[f"{seller}|{product}|direct"] = Route(candidates=there)
     products = {model: PRODUCT if model == MODEL else f"product.{model}" for model in MODELS}
     rival = Key(
-        digest=key(RIVAL_SECRET, "openai").digest, organisation="rival", project="theirs", key_id="key-rival",
-        seller="openai", segment="direct",
-    )  # fmt: skip
+        digest=key(RIVAL_SECRET, "openai").digest,
+        organisation="rival",
+        project="theirs",
+        key_id="key-rival",
+        seller="openai",
+        segment="direct",
+    )
     return rig.plan(
-        deployed, models=products, epochs=(Epoch(begin_ns=0, routes=routes),),
-        keys=(key(SECRET, "openai"), rival, *keys), **{"attempt_timeout_s": 2.0, **changes},
-    )  # fmt: skip
+        deployed,
+        models=products,
+        epochs=(Epoch(begin_ns=0, routes=routes),),
+        keys=(key(SECRET, "openai"), rival, *keys),
+        **{"attempt_timeout_s": 2.0, **changes},
+    )
 
 
 @contextlib.contextmanager
@@ -117,8 +130,9 @@ def sandbox_clouds(*clouds: str) -> Iterator[dict[str, int]]:
 
 
 @contextlib.contextmanager
-def endpoints(home: Path, *arguments: str, launcher: Sequence[str] = ("-m", "clauseway.gateway"),
-              **changes: Any) -> Iterator[Endpoints]:  # fmt: skip
+def endpoints(
+    home: Path, *arguments: str, launcher: Sequence[str] = ("-m", "clauseway.gateway"), **changes: Any
+) -> Iterator[Endpoints]:
     with sandbox_clouds(*CLOUDS) as ports, Rig(home) as rig:
         rig.start(plan(rig, ports, **changes), *arguments, launcher=launcher)
         yield Endpoints(rig, ports)

@@ -61,14 +61,16 @@ def content_events(*, with_nulls: bool) -> list[bytes]:
 
 USAGE_EVENT = chunk_event([], usage=USAGE)
 DONE_EVENT = b"data: [DONE]\n\n"
-ANSWER = compact({
-    "id": "c1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": NAME_THERE,
-    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "".join(WORDS)}}],
-    "usage": USAGE,
-})  # fmt: skip
+ANSWER = compact(
+    {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": NAME_THERE,
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "".join(WORDS)}}],
+        "usage": USAGE,
+    }
+)
 
 
 class Received(msgspec.Struct):
@@ -245,11 +247,18 @@ class Rig:
 
     def target(self, cloud: str, port: int, model: str = NAME_THERE, **changes: Any) -> Target:
         label = Deployment(f"{cloud}-1", cloud, "openai", "eastus", PRODUCT, model)
-        return Target(**{
-            "label": label, "dialect": "openai", "url": f"http://127.0.0.1:{port}/v1",
-            "auth": Auth(kind="bearer", secret=f"sk-{cloud}"), "input_price": 2_500_000, "output_price": 15_000_000,
-            "output_tokens_max": 4096, **changes,
-        })  # fmt: skip
+        return Target(
+            **{
+                "label": label,
+                "dialect": "openai",
+                "url": f"http://127.0.0.1:{port}/v1",
+                "auth": Auth(kind="bearer", secret=f"sk-{cloud}"),
+                "input_price": 2_500_000,
+                "output_price": 15_000_000,
+                "output_tokens_max": 4096,
+                **changes,
+            }
+        )
 
     def plan(self, targets: Sequence[Target] = (), **changes: Any) -> Plan:
         """Every target permitted, in order, for the one seller; `aws` refused unless it is among them."""
@@ -261,12 +270,18 @@ class Rig:
                 candidates=tuple((index, 0) for index in range(len(chosen))), refusals=refusals
             )
         }
-        return Plan(**{
-            "agreement": "test", "hash_key": HASH_KEY, "models": {MODEL: PRODUCT}, "targets": chosen,
-            "rulings": (Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
-            "epochs": (Epoch(begin_ns=0, routes=routes),),
-            "keys": (key(SECRET, "openai"), key(OTHER_SECRET, "microsoft")), **changes,
-        })  # fmt: skip
+        return Plan(
+            **{
+                "agreement": "test",
+                "hash_key": HASH_KEY,
+                "models": {MODEL: PRODUCT},
+                "targets": chosen,
+                "rulings": (Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
+                "epochs": (Epoch(begin_ns=0, routes=routes),),
+                "keys": (key(SECRET, "openai"), key(OTHER_SECRET, "microsoft")),
+                **changes,
+            }
+        )
 
     def write_plan(self, plan: Plan) -> None:
         """Replaced whole, by rename, as the product does."""
@@ -274,8 +289,13 @@ class Rig:
         new.write_bytes(msgspec.json.encode(plan))
         new.rename(self.home / "plan.json")
 
-    def start(self, plan: Plan | None = None, *arguments: str, launcher: Sequence[str] = ("-m", "clauseway.gateway"),
-              pass_fds: Sequence[int] = ()) -> None:  # fmt: skip
+    def start(
+        self,
+        plan: Plan | None = None,
+        *arguments: str,
+        launcher: Sequence[str] = ("-m", "clauseway.gateway"),
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self.write_plan(plan or self.plan())
         command = [sys.executable, *launcher, "--plan", str(self.home / "plan.json"), "--spool", str(self.spool)]
         command += ["--port", "0", "--control", str(self.control), *arguments]

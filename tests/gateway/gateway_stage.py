@@ -37,9 +37,16 @@ from clauseway.metering import Deployment, UsageRecord
 PATIENT = Settings(limits=Limits(retries=10_000), telemetry=Telemetry(metrics=True, metrics_port=0))
 TABLE_GATEWAY = str(Path(__file__).with_name("table_gateway.py"))
 RESPONSE_USAGE = {"input_tokens": 21, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 8}
-RESPONSE = compact({
-    "id": "resp_1", "object": "response", "status": "completed", "output": [], "usage": RESPONSE_USAGE, "store": False,
-})  # fmt: skip
+RESPONSE = compact(
+    {
+        "id": "resp_1",
+        "object": "response",
+        "status": "completed",
+        "output": [],
+        "usage": RESPONSE_USAGE,
+        "store": False,
+    }
+)
 
 
 def typed(kind: str, number: int, **members: object) -> bytes:
@@ -193,9 +200,12 @@ class Stage:
             targets.append(rig.target(cloud.name, port, label=label))
         routes = {f"openai|{PRODUCT}|direct": Route(candidates=tuple((at, 0) for at in range(len(targets))))}
         plan = rig.plan(
-            targets, models={model: PRODUCT}, epochs=(Epoch(begin_ns=0, routes=routes),),
-            policies=(Policy(on_leave=on_leave),), **{"attempt_timeout_s": 1.0, "settings": PATIENT, **changes},
-        )  # fmt: skip
+            targets,
+            models={model: PRODUCT},
+            epochs=(Epoch(begin_ns=0, routes=routes),),
+            policies=(Policy(on_leave=on_leave),),
+            **{"attempt_timeout_s": 1.0, "settings": PATIENT, **changes},
+        )
         rig.write_plan(plan)
         assert rig.process is not None
         rig.process.send_signal(signal.SIGHUP)

@@ -11,7 +11,7 @@ from clauseway.gateway.process.server import Server
 
 LIMITS = Limits(
     head_s=0.3, body_s=0.3, idle_s=1.5, linger_s=0.3, connections=8, answer_bytes=100_000, pending_s=0.1, drain_s=0.2
-)  # fmt: skip
+)
 
 
 async def main() -> None:

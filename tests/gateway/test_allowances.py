@@ -32,13 +32,26 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def plan(limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Plan:
     """One key, for which all of them hold."""
     key = Key(
-        digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any",
-        limits=tuple(range(len(limits))), budgets=tuple(range(len(budgets))),
-    )  # fmt: skip
+        digest="00",
+        organisation="acme",
+        project="search",
+        key_id="key_1",
+        seller="openai",
+        segment="any",
+        limits=tuple(range(len(limits))),
+        budgets=tuple(range(len(budgets))),
+    )
     return Plan(
-        agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,),
-        limits=tuple(limits), budgets=tuple(budgets),
-    )  # fmt: skip
+        agreement="",
+        hash_key="",
+        models={},
+        targets=(),
+        rulings=(),
+        epochs=(),
+        keys=(key,),
+        limits=tuple(limits),
+        budgets=tuple(budgets),
+    )
 
 
 def opened(allowances: Allowances, limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> KeyAllowance:
@@ -903,8 +916,12 @@ class Spending(RuleBasedStateMachine):
             self.reserved -= cost
             self.charged += charged
 
-    @rule(attempt=consumes(open), number=st.integers(0, 1), fails=st.sampled_from(["", "", "before", "after"]),
-          shares=st.lists(st.integers(0, 100), max_size=1))  # fmt: skip
+    @rule(
+        attempt=consumes(open),
+        number=st.integers(0, 1),
+        fails=st.sampled_from(["", "", "before", "after"]),
+        shares=st.lists(st.integers(0, 100), max_size=1),
+    )
     def outlive(self, attempt: tuple[KeyAllowance, int], number: int, fails: str, shares: list[int]) -> None:
         """It gets a lease of its own; the call may fail before or after it was heard, and is said again then. Its end
         is told by either process, or comes later than this."""

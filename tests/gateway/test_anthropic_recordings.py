@@ -82,11 +82,11 @@ def exchanges() -> tuple[Exchange, ...]:
             source = f"{file.parent.name}/{file.stem}/{number}"
             found.append(
                 Exchange(
-                    source,
-                    asked["uri"].removeprefix(MESSAGES),
-                    asked["body"].encode(),
-                    headers["content-type"][0],
-                    answer,
+                    source=source,
+                    query=asked["uri"].removeprefix(MESSAGES),
+                    body=asked["body"].encode(),
+                    answer_type=headers["content-type"][0],
+                    answer=answer,
                 )
             )
     return tuple(found)
@@ -103,18 +103,24 @@ class Player:
         products = {model: f"{PRODUCT}.{at}" for at, model in enumerate(models)}
         targets = [
             rig.target(
-                "anthropic", self.cloud.port, url=f"http://127.0.0.1:{self.cloud.port}/v1", dialect="anthropic",
+                "anthropic",
+                self.cloud.port,
+                url=f"http://127.0.0.1:{self.cloud.port}/v1",
+                dialect="anthropic",
                 label=Deployment("anthropic-1", "anthropic", "anthropic", "us", product, model + SUFFIX),
             )
             for model, product in products.items()
-        ]  # fmt: skip
+        ]
         routes = {
             f"anthropic|{product}|direct": Route(candidates=((at, 0),)) for at, product in enumerate(products.values())
         }
         plan = rig.plan(
-            targets, models=products, epochs=(Epoch(begin_ns=0, routes=routes),), keys=(key(SECRET, "anthropic"),),
+            targets,
+            models=products,
+            epochs=(Epoch(begin_ns=0, routes=routes),),
+            keys=(key(SECRET, "anthropic"),),
             settings=Settings(limits=Limits(retries=10_000)),
-        )  # fmt: skip
+        )
         rig.start(plan)
 
     async def _answer(self, connection: Connection, _: Received) -> None:

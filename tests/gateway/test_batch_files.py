@@ -84,24 +84,29 @@ def test_every_other_byte_stays(written: list[bytes], end: bytes) -> None:
 def test_lines_are_counted_as_an_editor_counts_them() -> None:
     file = b"\xef\xbb\xbfa\r\n\r\n \nb\nc"
     assert [(number, file[begin:end]) for number, begin, end in spans(file, 0, len(file))] == [
-        (1, b"a"), (4, b"b"), (5, b"c"),
-    ]  # fmt: skip
+        (1, b"a"),
+        (4, b"b"),
+        (5, b"c"),
+    ]
 
 
-@pytest.mark.parametrize(("url", "operation"), [
-    ("/v1/chat/completions", "chat"),
-    ("/chat/completions", "chat"),  # as Azure's samples have it
-    ("/v1/responses", "responses"),
-    ("/v1/embeddings", "embeddings"),
-    ("/v1/moderations", "moderations"),
-    ("/v1/images/generations", "images.generations"),
-    ("/v1/completions", ""),
-    ("/v1/audio/speech", ""),
-    ("/v1/files", ""),
-    ("/v1/v1/responses", ""),
-    ("https://elsewhere/v1/responses", ""),
-    ("", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "operation"),
+    [
+        ("/v1/chat/completions", "chat"),
+        ("/chat/completions", "chat"),  # as Azure's samples have it
+        ("/v1/responses", "responses"),
+        ("/v1/embeddings", "embeddings"),
+        ("/v1/moderations", "moderations"),
+        ("/v1/images/generations", "images.generations"),
+        ("/v1/completions", ""),
+        ("/v1/audio/speech", ""),
+        ("/v1/files", ""),
+        ("/v1/v1/responses", ""),
+        ("https://elsewhere/v1/responses", ""),
+        ("", ""),
+    ],
+)
 def test_what_a_batch_may_ask_for(url: str, operation: str) -> None:
     written = json.dumps({"method": "POST", "url": url, "body": {"model": "here"}}).encode()
     if operation:

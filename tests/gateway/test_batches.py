@@ -79,18 +79,27 @@ class House(Endpoints):
             msgspec.structs.replace(one, limits=(0,), budgets=(0,)) if one.organisation == "acme" else one
             for one in made.keys
         ]
-        retired = [PlannedRetirement(name=RETIRED, surface=one.surface, begin_ns=0, message="Retired; use gpt-5.4.")
-                   for one in made.targets[:1]]  # fmt: skip
+        retired = [
+            PlannedRetirement(name=RETIRED, surface=one.surface, begin_ns=0, message="Retired; use gpt-5.4.")
+            for one in made.targets[:1]
+        ]
         targets = [
             msgspec.structs.replace(one, lacks=(Lack(capability="batch", reason="no deployment for batches"),))
-            if one.label.model == EMBEDDING else one
+            if one.label.model == EMBEDDING
+            else one
             for one in made.targets
-        ]  # fmt: skip
+        ]
         return msgspec.structs.replace(
-            made, targets=tuple(targets), epochs=(Epoch(begin_ns=0, routes=routes),), keys=tuple(keys), limits=(limit,),
-            budgets=(Budget(id="b", whose="organisation acme"),), leases=str(self.home.lease_socket),
-            models={**made.models, RETIRED: PRODUCT}, retirements=tuple(retired),
-        )  # fmt: skip
+            made,
+            targets=tuple(targets),
+            epochs=(Epoch(begin_ns=0, routes=routes),),
+            keys=tuple(keys),
+            limits=(limit,),
+            budgets=(Budget(id="b", whose="organisation acme"),),
+            leases=str(self.home.lease_socket),
+            models={**made.models, RETIRED: PRODUCT},
+            retirements=tuple(retired),
+        )
 
     def start(self) -> None:
         self.rig.start(self.plan())
@@ -162,23 +171,49 @@ REFUSED: list[tuple[str, list[bytes], int, str, list[str]]] = [
     ("no body", [b'{"method":"POST","url":"/v1/embeddings"}'], 400, "invalid_body", ["Line 1"]),
     ("a body that cannot be", [line(n=0)], 400, "invalid_body", ["Line 1", ">= 1"]),
     ("nothing", [b"\n\n"], 400, "invalid_body", ["holds no request"]),
-    ("two deployments", [line(), line("gpt-image-1", "/v1/images/generations")], 400, "unsupported_by_every_deployment",
-     ["Line 2 (model 'gpt-image-1')", "files of their own"]),
-    ("two models of one deployment", [line(), line("omni-moderation-latest", "/v1/moderations", input="x")], 400,
-     "unsupported_by_every_deployment", ["Line 2 (model 'omni-moderation-latest')", "files of their own"]),
-    ("what lies elsewhere", [line(url="/v1/responses", input="x", previous_response_id="resp_1")], 400,
-     "previous_response_not_found", ["resp_1"]),
+    (
+        "two deployments",
+        [line(), line("gpt-image-1", "/v1/images/generations")],
+        400,
+        "unsupported_by_every_deployment",
+        ["Line 2 (model 'gpt-image-1')", "files of their own"],
+    ),
+    (
+        "two models of one deployment",
+        [line(), line("omni-moderation-latest", "/v1/moderations", input="x")],
+        400,
+        "unsupported_by_every_deployment",
+        ["Line 2 (model 'omni-moderation-latest')", "files of their own"],
+    ),
+    (
+        "what lies elsewhere",
+        [line(url="/v1/responses", input="x", previous_response_id="resp_1")],
+        400,
+        "previous_response_not_found",
+        ["resp_1"],
+    ),
     ("a chat that is to be stored", [line(store=True)], 400, "not_offered", ["Line 1", "Leave out store"]),
-    ("a response that is to be stored", [line(url="/v1/responses", input="x", store=True)], 400, "not_offered",
-     ["Line 1", "Write store: false"]),
-    ("a deployment without batches", [line(EMBEDDING, "/v1/embeddings", input="x")], 400,
-     "unsupported_by_every_deployment", ["lacks batch (no deployment for batches)"]),
+    (
+        "a response that is to be stored",
+        [line(url="/v1/responses", input="x", store=True)],
+        400,
+        "not_offered",
+        ["Line 1", "Write store: false"],
+    ),
+    (
+        "a deployment without batches",
+        [line(EMBEDDING, "/v1/embeddings", input="x")],
+        400,
+        "unsupported_by_every_deployment",
+        ["lacks batch (no deployment for batches)"],
+    ),
     ("many", [line(f"gpt-{at}") for at in range(9)], 404, "model_not_found", ["Line 5", "Later lines were not read."]),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("lines", "status", "code", "said"), [case[1:] for case in REFUSED],
-                         ids=[case[0] for case in REFUSED])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lines", "status", "code", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
 def test_nothing_is_uploaded_where_a_line_is_refused(
     house: House, lines: list[bytes], status: int, code: str, said: list[str]
 ) -> None:
@@ -202,17 +237,20 @@ PURPOSE = b'--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r
 FILE = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a; b.jsonl"\r\n\r\n%b\r\n'
 
 
-@pytest.mark.parametrize(("form", "status"), [
-    (PURPOSE + FILE % line(), 200),
-    (PURPOSE + FILE % line() + FILE % line(), 400),
-    (PURPOSE + PURPOSE + FILE % line(), 400),
-    (PURPOSE + FILE.replace(b'"file"', b'"file"; name="x"') % line(), 400),
-    (PURPOSE + FILE.replace(b'"file"', b"file") % line(), 200),
-    (PURPOSE + FILE % line() + FILE.replace(b'"file"', b"file") % line(), 400),
-    (PURPOSE.replace(b"\r\n\r\n", b"\n\r\n\r\n") + FILE % line(), 400),
-    (PURPOSE + FILE % (line() + b"\r\n--bx\r\n" + line()), 400),
-    (PURPOSE, 400),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        (PURPOSE + FILE % line(), 200),
+        (PURPOSE + FILE % line() + FILE % line(), 400),
+        (PURPOSE + PURPOSE + FILE % line(), 400),
+        (PURPOSE + FILE.replace(b'"file"', b'"file"; name="x"') % line(), 400),
+        (PURPOSE + FILE.replace(b'"file"', b"file") % line(), 200),
+        (PURPOSE + FILE % line() + FILE.replace(b'"file"', b"file") % line(), 400),
+        (PURPOSE.replace(b"\r\n\r\n", b"\n\r\n\r\n") + FILE % line(), 400),
+        (PURPOSE + FILE % (line() + b"\r\n--bx\r\n" + line()), 400),
+        (PURPOSE, 400),
+    ],
+)
 def test_a_form_is_read_in_one_way_or_not_at_all(house: House, form: bytes, status: int) -> None:
     back = httpx.post(f"{house.base_url}/files", content=form + b"--b--\r\n", headers=FORM, timeout=PATIENCE_S)
     assert back.status_code == status, back.text
@@ -293,8 +331,11 @@ def test_a_page_asks_each_cloud_once(made: Made) -> None:
     made.house.forget_asked()
     page = made.house.client().batches.list(limit=3)
     assert (page.has_more, len(page.data), page.first_id, page.last_id) == (
-        True, 3, made.batches[0], made.batches[2],
-    )  # fmt: skip
+        True,
+        3,
+        made.batches[0],
+        made.batches[2],
+    )
     assert [len(made.house.asked(cloud)) for cloud in CLOUDS] == [1, 1]
     records = [record for record in made.house.rig.records()[-2:] if record.units]
     assert records == [], "a list is not metered"
@@ -312,13 +353,16 @@ def test_an_object_is_told_as_its_cloud_tells_it(made: Made) -> None:
         assert all(bytes(one) in merged for one in objects)
 
 
-@pytest.mark.parametrize(("query", "said"), [
-    ("limit=0", "limit is a number from 1 to 100"),
-    ("limit=101", "limit is a number from 1 to 100"),
-    ("limit=x", "limit is a number"),
-    ("order=up", "order is asc or desc"),
-    ("after=batch_9", "no 'batch_9' that this key's project made"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("limit=0", "limit is a number from 1 to 100"),
+        ("limit=101", "limit is a number from 1 to 100"),
+        ("limit=x", "limit is a number"),
+        ("order=up", "order is asc or desc"),
+        ("after=batch_9", "no 'batch_9' that this key's project made"),
+    ],
+)
 def test_what_no_page_can_be_is_refused(made: Made, query: str, said: str) -> None:
     back = made.house.get(f"/v1/batches?{query}")
     assert back.status_code in (400, 404)

@@ -79,25 +79,92 @@ SIGV4 = {"access_key": theirs.AWS_ACCESS_KEY_ID, "region": theirs.AWS_REGION}
 COMPARTMENT = {"compartment_id": theirs.OCI_COMPARTMENT}
 DATED = {"api_version": "2024-10-21"}
 WAYS = {
-    "openai": Way("openai", "openai", "/v1", "gpt-5.5", static("bearer", theirs.OPENAI_API_KEY)),
-    "openai-file": Way("openai", "openai", "/v1", "gpt-5.5", secret_file(theirs.OPENAI_API_KEY, "bearer")),
-    "azure-key": Way("azure", "azure", "/openai/v1", "gpt-5-5", static("api-key", theirs.AZURE_API_KEY)),
-    "azure-entra": Way("azure", "azure", "/openai/v1", "gpt-5-5", static("bearer", theirs.AZURE_ENTRA_TOKEN)),
-    "azure-dated": Way("azure", "azure", "/openai", "gpt-5-5", static("api-key", theirs.AZURE_API_KEY), DATED),
-    "azure-dated-entra": Way("azure", "azure", "/openai", "gpt-5-5", static("bearer", theirs.AZURE_ENTRA_TOKEN), DATED),
-    "mantle": Way("bedrock", "bedrock", "/openai/v1", "openai.gpt-5.5",
-                  static("sigv4", theirs.AWS_SECRET_ACCESS_KEY, **SIGV4)),
-    "mantle-session": Way("bedrock", "bedrock", "/openai/v1", "openai.gpt-5.5", aws_profile),
-    "mantle-key": Way("bedrock", "bedrock", "/openai/v1", "openai.gpt-5.5", static("bearer", theirs.BEDROCK_API_KEY)),
-    "runtime": Way("bedrock_runtime", "bedrock", "/openai/v1", "us.openai.gpt-5.5",
-                   static("sigv4", theirs.AWS_SECRET_ACCESS_KEY, service="bedrock", **SIGV4)),
-    "vertex-responses": Way("vertex", "vertex", f"{VERTEX}/publishers/openai/v1", "gpt-5.5", google_account),
-    "vertex-chat": Way("vertex", "vertex", f"{VERTEX}/endpoints/openapi", "openai/gpt-oss-120b-maas", google_account),
-    "oci-user": Way("oracle", "oci", "/openai/v1", "openai.gpt-5.5", oci_user, COMPARTMENT),
-    "oci-signature": Way("oracle", "oci", "/openai/v1", "openai.gpt-5.5",
-                         static("signature", theirs.private_key_pem(), settings={"key_id": OCI_KEY_ID}), COMPARTMENT),
-    "oci-key": Way("oracle", "oci", "/openai/v1", "openai.gpt-5.5", static("bearer", theirs.OCI_API_KEY), COMPARTMENT),
-}  # fmt: skip
+    "openai": Way(
+        twin="openai", dialect="openai", root="/v1", model="gpt-5.5", auth=static("bearer", theirs.OPENAI_API_KEY)
+    ),
+    "openai-file": Way(
+        twin="openai", dialect="openai", root="/v1", model="gpt-5.5", auth=secret_file(theirs.OPENAI_API_KEY, "bearer")
+    ),
+    "azure-key": Way(
+        twin="azure", dialect="azure", root="/openai/v1", model="gpt-5-5", auth=static("api-key", theirs.AZURE_API_KEY)
+    ),
+    "azure-entra": Way(
+        twin="azure",
+        dialect="azure",
+        root="/openai/v1",
+        model="gpt-5-5",
+        auth=static("bearer", theirs.AZURE_ENTRA_TOKEN),
+    ),
+    "azure-dated": Way(
+        twin="azure",
+        dialect="azure",
+        root="/openai",
+        model="gpt-5-5",
+        auth=static("api-key", theirs.AZURE_API_KEY),
+        settings=DATED,
+    ),
+    "azure-dated-entra": Way(
+        twin="azure",
+        dialect="azure",
+        root="/openai",
+        model="gpt-5-5",
+        auth=static("bearer", theirs.AZURE_ENTRA_TOKEN),
+        settings=DATED,
+    ),
+    "mantle": Way(
+        twin="bedrock",
+        dialect="bedrock",
+        root="/openai/v1",
+        model="openai.gpt-5.5",
+        auth=static("sigv4", theirs.AWS_SECRET_ACCESS_KEY, **SIGV4),
+    ),
+    "mantle-session": Way(
+        twin="bedrock", dialect="bedrock", root="/openai/v1", model="openai.gpt-5.5", auth=aws_profile
+    ),
+    "mantle-key": Way(
+        twin="bedrock",
+        dialect="bedrock",
+        root="/openai/v1",
+        model="openai.gpt-5.5",
+        auth=static("bearer", theirs.BEDROCK_API_KEY),
+    ),
+    "runtime": Way(
+        twin="bedrock_runtime",
+        dialect="bedrock",
+        root="/openai/v1",
+        model="us.openai.gpt-5.5",
+        auth=static("sigv4", theirs.AWS_SECRET_ACCESS_KEY, service="bedrock", **SIGV4),
+    ),
+    "vertex-responses": Way(
+        twin="vertex", dialect="vertex", root=f"{VERTEX}/publishers/openai/v1", model="gpt-5.5", auth=google_account
+    ),
+    "vertex-chat": Way(
+        twin="vertex",
+        dialect="vertex",
+        root=f"{VERTEX}/endpoints/openapi",
+        model="openai/gpt-oss-120b-maas",
+        auth=google_account,
+    ),
+    "oci-user": Way(
+        twin="oracle", dialect="oci", root="/openai/v1", model="openai.gpt-5.5", auth=oci_user, settings=COMPARTMENT
+    ),
+    "oci-signature": Way(
+        twin="oracle",
+        dialect="oci",
+        root="/openai/v1",
+        model="openai.gpt-5.5",
+        auth=static("signature", theirs.private_key_pem(), settings={"key_id": OCI_KEY_ID}),
+        settings=COMPARTMENT,
+    ),
+    "oci-key": Way(
+        twin="oracle",
+        dialect="oci",
+        root="/openai/v1",
+        model="openai.gpt-5.5",
+        auth=static("bearer", theirs.OCI_API_KEY),
+        settings=COMPARTMENT,
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +202,15 @@ def reached(way: Way, ports: Mapping[str, int], folder: Path) -> tuple[Target, C
     url = f"http://127.0.0.1:{ports[way.twin]}"
     auth = way.auth(url, folder)
     target = Target(
-        label=Deployment("d", "cloud", "openai", "region", "gpt-5.5", way.model), dialect=way.dialect,
-        url=url + way.root, auth=auth, input_price=0, output_price=0, output_tokens_max=1, settings=way.settings,
-    )  # fmt: skip
+        label=Deployment("d", "cloud", "openai", "region", "gpt-5.5", way.model),
+        dialect=way.dialect,
+        url=url + way.root,
+        auth=auth,
+        input_price=0,
+        output_price=0,
+        output_tokens_max=1,
+        settings=way.settings,
+    )
     return target, fetch(auth)
 
 

@@ -59,9 +59,12 @@ def test_signed_as_the_vendors_client_signs(operation: str, surface: str) -> Non
     for token in ("", TOKEN):
         sent = Sent()
         vendor = bedrock(
-            endpoint="runtime" if surface == "runtime" else "mantle", region=REGION, access_key_id=AKID,
-            secret_access_key=SECRET, session_token=token or None,
-        )  # fmt: skip
+            endpoint="runtime" if surface == "runtime" else "mantle",
+            region=REGION,
+            access_key_id=AKID,
+            secret_access_key=SECRET,
+            session_token=token or None,
+        )
         client = openai.OpenAI(provider=vendor, http_client=sent.client, max_retries=0)
         theirs = sent.by(client, operation, "openai.gpt-5.4")
         to = target("bedrock", ROOTS[surface], "openai.gpt-5.4")
@@ -145,6 +148,11 @@ def test_what_the_surfaces_have() -> None:
     batches = {"batches.create", "batches.list", "batches.retrieve", "batches.cancel"}
     assert lacks["mantle"] - lacks["runtime"] == batches
     assert sorted(set(OPERATIONS) - lacks["mantle"]) == [
-        "chat", "models", "responses", "responses.cancel", "responses.delete", "responses.input_items",
+        "chat",
+        "models",
+        "responses",
+        "responses.cancel",
+        "responses.delete",
+        "responses.input_items",
         "responses.retrieve",
-    ]  # fmt: skip
+    ]

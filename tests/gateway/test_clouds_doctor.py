@@ -53,9 +53,15 @@ def service(cloud: Cloud) -> Iterator[Service]:
 def deployment(name: str, url: str, **changes: str) -> str:
     """A [[deployment]] in TOML: OpenAI's own on Azure, but for the changes."""
     fields = {
-        "dialect": '"openai"', "url": f'"{url}"', "cloud": '"azure"', "seller": '"openai"', "region": '"global"',
-        "auth": '{kind = "bearer", secret = "sk-live-1234"}', "models": '{"gpt-5.5" = "gpt-5.5"}', **changes,
-    }  # fmt: skip
+        "dialect": '"openai"',
+        "url": f'"{url}"',
+        "cloud": '"azure"',
+        "seller": '"openai"',
+        "region": '"global"',
+        "auth": '{kind = "bearer", secret = "sk-live-1234"}',
+        "models": '{"gpt-5.5" = "gpt-5.5"}',
+        **changes,
+    }
     return (
         "\n".join(["[[deployment]]", f'name = "{name}"', *(f"{key} = {value}" for key, value in fields.items())]) + "\n"
     )
@@ -76,8 +82,13 @@ def test_all_is_well(tmp_path: Path, service: Service) -> None:
     examination = found(tmp_path, deployment("one", f"{service.url}/v1"))
     assert examination.ok
     assert [check.what for check in examination.checks] == [
-        "configuration", "credential", "address", "answer", "price", "agreement",
-    ]  # fmt: skip
+        "configuration",
+        "credential",
+        "address",
+        "answer",
+        "price",
+        "agreement",
+    ]
     assert of(examination, "price").found == "gpt-5.5: 5.00 and 30.00 USD per million tokens in and out"
     (asked,) = service.asked
     assert (asked.method, asked.path) == ("GET", "/v1/models")
@@ -93,7 +104,7 @@ ILL = [
     (Answer(500, b"\xff\xfe"), "answered 500", "", "Check the url"),
     (Answer(200, b"<html>a portal</html>", "text/html"), "answered 200", "no list of models", "/models lies"),
     (Answer(200, b'{"data":[{"id":"gpt-4"}]}'), "answered 200", "without gpt-5.5", "ask the cloud for access"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("answer", "asked", "said", "remedy"), ILL)
@@ -199,28 +210,38 @@ RETIRED = {
     "the day before": ((IMAGE,), "2026-10-22", "false", []),
     "one of three": ((IMAGE, SPEECH, TEXT), "2026-11-25", "false", ["gpt-image-1 (2026-10-23)"]),
     "two of three": (
-        (IMAGE, SPEECH, TEXT), "2027-01-06", "false",
+        (IMAGE, SPEECH, TEXT),
+        "2027-01-06",
+        "false",
         ["gpt-4o-mini-tts (2027-01-06)", "gpt-4o-mini-tts-2025-12-15 (2027-01-06)", "gpt-image-1 (2026-10-23)"],
     ),
     "it says that it serves them": ((IMAGE,), "2026-11-25", "true", []),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("models", "today", "serves_retired", "expected"), RETIRED.values(), ids=RETIRED)
 def test_what_is_retired_is_said_and_is_no_fault(
-    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch,
-    models: tuple[str, ...], today: str, serves_retired: str, expected: list[str],
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    models: tuple[str, ...],
+    today: str,
+    serves_retired: str,
+    expected: list[str],
+) -> None:
     noon = datetime.fromisoformat(f"{today}T12:00:00Z")
     monkeypatch.setattr(doctor, "datetime", SimpleNamespace(now=lambda _zone: noon))
     examination = found(
         tmp_path,
         'unstated = "serve"',  # the agreement names no model of images
         deployment(
-            "one", f"{service.url}/v1", models="{" + ", ".join(models) + "}", surface='"openai"',
+            "one",
+            f"{service.url}/v1",
+            models="{" + ", ".join(models) + "}",
+            surface='"openai"',
             serves_retired=serves_retired,
         ),
-    )  # fmt: skip
+    )
     of_retirements = [check for check in examination.checks if check.what == "retirements"]
     names = [check.found.removeprefix("asked last for ").split(", ") for check in of_retirements]
     assert [sorted(some) for some in names] == ([expected] if expected else [])

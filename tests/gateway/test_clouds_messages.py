@@ -67,19 +67,43 @@ def runtime(http: Any) -> Any:
 
 # Client, target, credential, header that presents it.
 PLACES: dict[str, tuple[Callable[[Any], Any], Target, Credential, str]] = {
-    "anthropic": (direct, target("anthropic", "https://api.anthropic.com/v1", MODEL),
-                  Credential(kind="bearer", secret="sk-account"), "authorization"),
-    "foundry": (foundry, target("azure", "https://contoso.services.ai.azure.com/anthropic/v1", MODEL),
-                Credential(kind="api-key", secret="sk-account"), "x-api-key"),
-    "foundry by token": (foundry_by_token, target("azure", "https://contoso.services.ai.azure.com/anthropic/v1", MODEL),
-                         Credential(kind="bearer", secret="entra.token"), "authorization"),
-    "vertex": (vertex, target("vertex", VERTEX, VERTEX_MODEL), Credential(kind="bearer", secret="ya29.t"),
-               "authorization"),
-    "mantle": (mantle, target("bedrock", "https://bedrock-mantle.us-west-2.api.aws/anthropic/v1", f"anthropic.{MODEL}"),
-               BEDROCK_KEY, "authorization"),
-    "runtime": (runtime, target("bedrock", "https://bedrock-runtime.us-west-2.amazonaws.com", BEDROCK_MODEL),
-                BEDROCK_KEY, "authorization"),
-}  # fmt: skip
+    "anthropic": (
+        direct,
+        target("anthropic", "https://api.anthropic.com/v1", MODEL),
+        Credential(kind="bearer", secret="sk-account"),
+        "authorization",
+    ),
+    "foundry": (
+        foundry,
+        target("azure", "https://contoso.services.ai.azure.com/anthropic/v1", MODEL),
+        Credential(kind="api-key", secret="sk-account"),
+        "x-api-key",
+    ),
+    "foundry by token": (
+        foundry_by_token,
+        target("azure", "https://contoso.services.ai.azure.com/anthropic/v1", MODEL),
+        Credential(kind="bearer", secret="entra.token"),
+        "authorization",
+    ),
+    "vertex": (
+        vertex,
+        target("vertex", VERTEX, VERTEX_MODEL),
+        Credential(kind="bearer", secret="ya29.t"),
+        "authorization",
+    ),
+    "mantle": (
+        mantle,
+        target("bedrock", "https://bedrock-mantle.us-west-2.api.aws/anthropic/v1", f"anthropic.{MODEL}"),
+        BEDROCK_KEY,
+        "authorization",
+    ),
+    "runtime": (
+        runtime,
+        target("bedrock", "https://bedrock-runtime.us-west-2.amazonaws.com", BEDROCK_MODEL),
+        BEDROCK_KEY,
+        "authorization",
+    ),
+}
 COUNTED = [place for place in PLACES if place != "runtime"]
 
 
@@ -194,8 +218,10 @@ def test_a_stream_is_the_same_however_it_comes(seed: int) -> None:
         assert streamed(stream, data, cuts) == PLAIN
         assert stream.done
         assert dict(stream.units or ()) == {
-            Unit.INPUT_TOKENS: 7, Unit.CACHED_INPUT_TOKENS: 2, Unit.OUTPUT_TOKENS: 3,
-        }  # fmt: skip
+            Unit.INPUT_TOKENS: 7,
+            Unit.CACHED_INPUT_TOKENS: 2,
+            Unit.OUTPUT_TOKENS: 3,
+        }
 
 
 def test_the_sandboxes_frames_are_aws_s() -> None:

@@ -40,9 +40,12 @@ def test_openai(operation: str) -> None:
 def test_azure_v1(operation: str, version: str) -> None:
     sent = Sent()
     client = openai.OpenAI(
-        api_key="entra.token", base_url=f"{ENDPOINT}/openai/v1/", http_client=sent.client, max_retries=0,
+        api_key="entra.token",
+        base_url=f"{ENDPOINT}/openai/v1/",
+        http_client=sent.client,
+        max_retries=0,
         default_query={"api-version": version} if version else None,
-    )  # fmt: skip
+    )
     theirs = sent.by(client, operation, NAMES[1])
     to = target("azure", f"{ENDPOINT}/openai/v1", NAMES[1], settings={"api_version": version} if version else {})
     ours = made(to, TOKEN, call_for(operation, theirs), theirs.content)
@@ -69,9 +72,12 @@ def test_azure_dated(operation: str, name: str) -> None:
 def test_azure_dated_with_a_token() -> None:
     sent = Sent()
     client = openai.AzureOpenAI(
-        azure_ad_token="entra.token", api_version="2024-10-21", azure_endpoint=ENDPOINT, http_client=sent.client,
+        azure_ad_token="entra.token",
+        api_version="2024-10-21",
+        azure_endpoint=ENDPOINT,
+        http_client=sent.client,
         max_retries=0,
-    )  # fmt: skip
+    )
     theirs = sent.by(client, "chat", "gpt-5.4")
     to = target("azure", f"{ENDPOINT}/openai", "gpt-5.4", settings={"api_version": "2024-10-21"})
     assert_same(made(to, TOKEN, call_for("chat", theirs), theirs.content), theirs, "api-key", "authorization")
@@ -113,8 +119,17 @@ VERSIONS = [
 def test_what_an_azure_version_has(version: str, lacking: str, takes: bool) -> None:
     root = "/openai" if version[:2] == "20" else "/openai/v1"
     to = target("azure", ENDPOINT + root, "m", settings={"api_version": version})
-    asked = {"chat", "embeddings", "audio.speech", "audio.transcriptions", "batches.create", "files.list",
-             "images.edits", "images.generations", "responses"}  # fmt: skip
+    asked = {
+        "chat",
+        "embeddings",
+        "audio.speech",
+        "audio.transcriptions",
+        "batches.create",
+        "files.list",
+        "images.edits",
+        "images.generations",
+        "responses",
+    }
     assert sorted(DIALECTS["azure"].lacks(to) & asked) == lacking.split()
     assert {"moderations", "images.variations"} <= DIALECTS["azure"].lacks(to)
     assert DIALECTS["azure"].takes_usage_option(to) is takes

@@ -14,26 +14,40 @@ from clauseway.gateway.clouds.usage_reports import TimeHeard
 from clauseway.metering import Unit, problems_of
 
 RESPONSE = {
-    "input_tokens": 75, "input_tokens_details": {"cached_tokens": 32, "cache_write_tokens": 8},
-    "output_tokens": 1186, "output_tokens_details": {"reasoning_tokens": 1024}, "total_tokens": 1261,
-}  # fmt: skip
+    "input_tokens": 75,
+    "input_tokens_details": {"cached_tokens": 32, "cache_write_tokens": 8},
+    "output_tokens": 1186,
+    "output_tokens_details": {"reasoning_tokens": 1024},
+    "total_tokens": 1261,
+}
 IMAGES = {
-    "input_tokens": 50, "input_tokens_details": {"text_tokens": 10, "image_tokens": 40}, "output_tokens": 272,
-    "output_tokens_details": {"image_tokens": 272, "text_tokens": 0}, "total_tokens": 322,
-}  # fmt: skip
+    "input_tokens": 50,
+    "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+    "output_tokens": 272,
+    "output_tokens_details": {"image_tokens": 272, "text_tokens": 0},
+    "total_tokens": 322,
+}
 HEARD = {
-    "type": "tokens", "input_tokens": 14, "input_token_details": {"text_tokens": 4, "audio_tokens": 10},
-    "output_tokens": 45, "total_tokens": 59,
-}  # fmt: skip
+    "type": "tokens",
+    "input_tokens": 14,
+    "input_token_details": {"text_tokens": 4, "audio_tokens": 10},
+    "output_tokens": 45,
+    "total_tokens": 59,
+}
 # Of Anthropic's the input is what was neither read from the cache nor written to it.
 MESSAGE = {
-    "input_tokens": 21, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 10, "output_tokens": 400,
-    "output_tokens_details": {"thinking_tokens": 300}, "service_tier": "standard",
-}  # fmt: skip
+    "input_tokens": 21,
+    "cache_read_input_tokens": 90,
+    "cache_creation_input_tokens": 10,
+    "output_tokens": 400,
+    "output_tokens_details": {"thinking_tokens": 300},
+    "service_tier": "standard",
+}
 # Of what was written, some for an hour.
 KEPT = {
-    **MESSAGE, "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 6},
-}  # fmt: skip
+    **MESSAGE,
+    "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 6},
+}
 EMBEDDED = {"prompt_tokens": 8, "total_tokens": 8}
 
 
@@ -47,26 +61,60 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
 @pytest.mark.parametrize(
     ("name", "report", "expected"),
     [
-        ("responses", RESPONSE, {"input_tokens": 75, "cached_input_tokens": 32, "cache_write_tokens": 8,
-                                 "output_tokens": 1186, "reasoning_tokens": 1024}),
+        (
+            "responses",
+            RESPONSE,
+            {
+                "input_tokens": 75,
+                "cached_input_tokens": 32,
+                "cache_write_tokens": 8,
+                "output_tokens": 1186,
+                "reasoning_tokens": 1024,
+            },
+        ),
         ("responses", {"input_tokens": 3, "output_tokens": 0}, {"input_tokens": 3, "output_tokens": 0}),
         ("embeddings", EMBEDDED, {"input_tokens": 8}),
-        ("images", IMAGES, {"input_tokens": 50, "image_input_tokens": 40, "output_tokens": 272,
-                            "image_output_tokens": 272}),
+        (
+            "images",
+            IMAGES,
+            {"input_tokens": 50, "image_input_tokens": 40, "output_tokens": 272, "image_output_tokens": 272},
+        ),
         ("images", {"input_tokens": 50, "output_tokens": 272}, {"input_tokens": 50, "output_tokens": 272}),
         ("transcription", HEARD, {"input_tokens": 14, "audio_input_tokens": 10, "output_tokens": 45}),
-        ("speech", {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115},
-         {"input_tokens": 14, "output_tokens": 101, "audio_output_tokens": 101}),
-        ("message", MESSAGE, {"input_tokens": 121, "cached_input_tokens": 90, "cache_write_tokens": 10,
-                              "output_tokens": 400, "reasoning_tokens": 300}),
-        ("message", KEPT, {"input_tokens": 121, "cached_input_tokens": 90, "cache_write_tokens": 10,
-                           "cache_write_1h_tokens": 6, "output_tokens": 400, "reasoning_tokens": 300}),
+        (
+            "speech",
+            {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115},
+            {"input_tokens": 14, "output_tokens": 101, "audio_output_tokens": 101},
+        ),
+        (
+            "message",
+            MESSAGE,
+            {
+                "input_tokens": 121,
+                "cached_input_tokens": 90,
+                "cache_write_tokens": 10,
+                "output_tokens": 400,
+                "reasoning_tokens": 300,
+            },
+        ),
+        (
+            "message",
+            KEPT,
+            {
+                "input_tokens": 121,
+                "cached_input_tokens": 90,
+                "cache_write_tokens": 10,
+                "cache_write_1h_tokens": 6,
+                "output_tokens": 400,
+                "reasoning_tokens": 300,
+            },
+        ),
         ("message", {"input_tokens": 3, "output_tokens": 0}, {"input_tokens": 3, "output_tokens": 0}),
         ("transcription", {"type": "duration", "seconds": 9.0}, {"audio_input_milliseconds": 9000}),
         ("transcription", {"type": "duration", "seconds": 1.1}, {"audio_input_milliseconds": 1100}),
         ("transcription", {"type": "duration", "seconds": 0.0001}, {"audio_input_milliseconds": 1}),
     ],
-)  # fmt: skip
+)
 def test_reports_become_units(name: str, report: dict[str, Any], expected: dict[str, int]) -> None:
     assert units(name, report, id="x", data=[]) == expected
     assert problems_of({unit: expected[unit.column] for unit in Unit if unit.column in expected}) == []
@@ -113,8 +161,13 @@ def test_what_cannot_be_is_no_report(name: str, report: object) -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"WEBVTT\n\n", b"[1]", b'{"usage":', b"\xff\xfe", b"[" * 5000])
 def test_what_is_no_answer_holds_no_report(answer: bytes) -> None:
-    for read in (reported_units.responses_usage_in, reported_units.embeddings_usage_in, reported_units.images_usage_in,
-                 reported_units.transcription_usage_in, reported_units.usage_in):  # fmt: skip
+    for read in (
+        reported_units.responses_usage_in,
+        reported_units.embeddings_usage_in,
+        reported_units.images_usage_in,
+        reported_units.transcription_usage_in,
+        reported_units.usage_in,
+    ):
         assert read(answer) is None
 
 

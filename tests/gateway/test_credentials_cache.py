@@ -47,9 +47,12 @@ class Rig:
         self.gate.set()
         self.told: list[Credential | None] = []
         self.cache = CredentialCache(
-            lambda _, credential: self.told.append(credential), now_s=lambda: self.now_s, later=self._later,
-            jitter=lambda: 0.0, open_credential_source=lambda _: self,
-        )  # fmt: skip
+            lambda _, credential: self.told.append(credential),
+            now_s=lambda: self.now_s,
+            later=self._later,
+            jitter=lambda: 0.0,
+            open_credential_source=lambda _: self,
+        )
 
     def fetch(self) -> Credential:
         assert self.gate.wait(PATIENCE_S)

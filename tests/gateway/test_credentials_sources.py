@@ -30,11 +30,26 @@ HOUR_S = 3600
 @pytest.fixture(autouse=True)
 def machine_without_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of the machine that runs the tests is found, and nobody outside it is asked."""
-    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION",
-                 "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ROLE_ARN",
-                 "AWS_WEB_IDENTITY_TOKEN_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "OCI_CONFIG_FILE",
-                 "OCI_RESOURCE_PRINCIPAL_VERSION", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY",
-                 "all_proxy", "ALL_PROXY"):  # fmt: skip
+    for name in (
+        "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_ROLE_ARN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "OCI_CONFIG_FILE",
+        "OCI_RESOURCE_PRINCIPAL_VERSION",
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -100,8 +115,12 @@ def entra_of(url: Callable[[], str], refuse: list[str]) -> Callable[[Asked], Ans
         if "openid-configuration" in asked.path:
             root = f"{url()}/contoso"
             names = ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint")
-            return Answer(200, json.dumps({name: f"{root}/oauth2/v2.0/{name}" for name in names}
-                                          | {"issuer": f"{root}/v2.0"}).encode())  # fmt: skip
+            return Answer(
+                200,
+                json.dumps(
+                    {name: f"{root}/oauth2/v2.0/{name}" for name in names} | {"issuer": f"{root}/v2.0"}
+                ).encode(),
+            )
         if refuse:
             return Answer(401, json.dumps({"error": "invalid_client", "error_description": refuse[0]}).encode())
         token = {"token_type": "Bearer", "expires_in": HOUR_S, "access_token": "entra.token"}
@@ -210,10 +229,19 @@ def test_google(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     with serving(token) as service:
         account = tmp_path / "account.json"
-        account.write_text(json.dumps({
-            "type": "service_account", "project_id": "acme", "private_key_id": "1", "private_key": pem(KEY),
-            "client_email": "gateway@acme", "client_id": "1", "token_uri": f"{service.url}/token",
-        }))  # fmt: skip
+        account.write_text(
+            json.dumps(
+                {
+                    "type": "service_account",
+                    "project_id": "acme",
+                    "private_key_id": "1",
+                    "private_key": pem(KEY),
+                    "client_email": "gateway@acme",
+                    "client_id": "1",
+                    "token_uri": f"{service.url}/token",
+                }
+            )
+        )
         for auth in (Auth(kind="google", settings={"credentials_file": str(account)}), Auth(kind="google")):
             credential = fetch(auth)
             assert (credential.kind, credential.secret) == ("bearer", "ya29.token")

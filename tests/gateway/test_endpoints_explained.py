@@ -65,8 +65,14 @@ def test_an_answer_names_its_cloud_and_its_decision(new_rig: Rig) -> None:
     headers = ask(new_rig).headers
     names = ("cloud", "region", "seller", "deployment", "decision", "outcome", "attempts")
     assert [headers[f"x-clauseway-{name}"] for name in names] == [
-        "openai", "eastus", "openai", "openai-1", "permitted-1", "permitted", "2",
-    ]  # fmt: skip
+        "openai",
+        "eastus",
+        "openai",
+        "openai-1",
+        "permitted-1",
+        "permitted",
+        "2",
+    ]
 
 
 def test_a_request_tells_what_was_tried_and_what_it_cost(new_rig: Rig) -> None:
@@ -99,8 +105,9 @@ REFUSED: list[tuple[str, str, str, dict[str, str], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("secret", "path", "headers", "status"), [case[1:] for case in REFUSED],
-                         ids=[case[0] for case in REFUSED])  # fmt: skip
+@pytest.mark.parametrize(
+    ("secret", "path", "headers", "status"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
 def test_refusals_are_explained_too(rig: Rig, secret: str, path: str, headers: dict[str, str], status: int) -> None:
     answer = ask(rig, secret, path, **headers)
     told = explained(rig, answer, secret).json()
@@ -272,8 +279,9 @@ def test_an_older_request_is_told_from_the_journal(new_rig: Rig, capsys: pytest.
     home = Home(new_rig.home)
     found = one_request(home, request)
     assert [(one.deployment, one.status, one.http_status) for one in found.attempts] == [
-        ("azure-1", "failed", 503), ("openai-1", "complete", 200),
-    ]  # fmt: skip
+        ("azure-1", "failed", 503),
+        ("openai-1", "complete", 200),
+    ]
     assert (found.operation, found.organisation, found.key_id) == ("chat", "acme", "key-openai")
     assert found.attempts[1].terms == ("A5.any-cloud",)
     assert found.attempts[1].charge_picodollars == 21 * 2_500_000 + 8 * 15_000_000

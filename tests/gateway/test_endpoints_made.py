@@ -7,10 +7,21 @@ import pytest
 from clauseway.gateway.wire.stateful_resources import resource_in
 
 STATUS = [
-    ("queued", True), ("in_progress", True), ("validating", True), ("finalizing", True), ("cancelling", True),
-    ("completed", False), ("incomplete", False), ("failed", False), ("cancelled", False), ("expired", False),
-    ("processed", False), ("uploaded", False), ("invented tomorrow", False), (None, False),
-]  # fmt: skip
+    ("queued", True),
+    ("in_progress", True),
+    ("validating", True),
+    ("finalizing", True),
+    ("cancelling", True),
+    ("completed", False),
+    ("incomplete", False),
+    ("failed", False),
+    ("cancelled", False),
+    ("expired", False),
+    ("processed", False),
+    ("uploaded", False),
+    ("invented tomorrow", False),
+    (None, False),
+]
 
 
 @pytest.mark.parametrize(("status", "pending"), STATUS)

@@ -53,9 +53,12 @@ def test_a_response_is_asked_for_where_it_lies(clouds: Endpoints, cloud: str) ->
         client.responses.retrieve(made.id)
     asked = [(one["method"], one["path"].rpartition("/v1")[2]) for one in clouds.asked(cloud)]
     assert asked == [
-        ("POST", "/responses"), ("GET", f"/responses/{made.id}"), ("GET", f"/responses/{made.id}/input_items"),
-        ("POST", "/responses"), ("DELETE", f"/responses/{made.id}"),
-    ]  # fmt: skip
+        ("POST", "/responses"),
+        ("GET", f"/responses/{made.id}"),
+        ("GET", f"/responses/{made.id}/input_items"),
+        ("POST", "/responses"),
+        ("DELETE", f"/responses/{made.id}"),
+    ]
     records = clouds.rig.records()[since:]
     assert len(records) == 5, "each call has its record"
     assert [record.request for record in metered(clouds, since)] == [records[0].request, records[3].request]
@@ -441,13 +444,16 @@ ABSENT: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
     "a conversation": (lambda c: c.conversations.retrieve("conv_1"), NO_SUCH_CONVERSATION),
     "a conversation's items": (lambda c: c.conversations.items.list("conv_1"), NO_SUCH_CONVERSATION),
     "a conversation to go on with": (
-        lambda c: c.responses.create(model=MODEL, input="x", conversation="conv_1"), NO_SUCH_CONVERSATION,
+        lambda c: c.responses.create(model=MODEL, input="x", conversation="conv_1"),
+        NO_SUCH_CONVERSATION,
     ),
     "a conversation to go on with, as an object": (
-        lambda c: c.responses.create(model=MODEL, input="x", conversation={"id": "conv_1"}), NO_SUCH_CONVERSATION,
+        lambda c: c.responses.create(model=MODEL, input="x", conversation={"id": "conv_1"}),
+        NO_SUCH_CONVERSATION,
     ),
     "a file in a request": (
-        lambda c: c.responses.create(model=MODEL, input=FILE_PART), (OURS.format("file-1"), None, "not_found"),
+        lambda c: c.responses.create(model=MODEL, input=FILE_PART),
+        (OURS.format("file-1"), None, "not_found"),
     ),
     "a file beside a conversation that is there": (
         lambda c: c.responses.create(model=MODEL, input=FILE_PART, conversation=c.conversations.create().id),
@@ -460,7 +466,7 @@ ABSENT: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
     "a batch": (lambda c: c.batches.retrieve("batch_1"), (OURS.format("batch_1"), None, "not_found")),
     "a response": (lambda c: c.responses.retrieve("resp_1"), (OURS.format("resp_1"), None, "not_found")),
     "a stored chat": (lambda c: c.chat.completions.retrieve("chat_1"), (OURS.format("chat_1"), None, "not_found")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("ask", "told"), ABSENT.values(), ids=ABSENT)
@@ -471,8 +477,11 @@ def test_an_unknown_identifier_is_answered_as_openai_answers(
         ask(clouds.client())
     message, param, code = told
     assert raised.value.response.json()["error"] == {
-        "message": message, "type": "invalid_request_error", "param": param, "code": code,
-    }  # fmt: skip
+        "message": message,
+        "type": "invalid_request_error",
+        "param": param,
+        "code": code,
+    }
 
 
 def test_a_conversation_goes_to_a_cloud_that_has_them_or_is_refused(clouds: Endpoints) -> None:

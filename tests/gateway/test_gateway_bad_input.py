@@ -39,8 +39,9 @@ def azure(rig: Rig) -> Iterator[Cloud]:
     assert rig.counts()["open"] == 0
 
 
-def sent(*headers: str | bytes, body: bytes = BODY, line: str = "POST /v1/chat/completions HTTP/1.1",
-         end: bytes = b"\r\n") -> bytes:  # fmt: skip
+def sent(
+    *headers: str | bytes, body: bytes = BODY, line: str = "POST /v1/chat/completions HTTP/1.1", end: bytes = b"\r\n"
+) -> bytes:
     lines = [line, "host: x", f"authorization: Bearer {SECRET}", *headers, "", ""]
     return end.join(one if isinstance(one, bytes) else one.encode() for one in lines) + body
 
@@ -263,11 +264,17 @@ def test_an_answer_that_nobody_reads_ends_with_its_connection(rig: Rig, azure: C
 # -- keys
 
 KEYS = [
-    ([], 401), (["authorization: Bearer "], 401), (["authorization: Bearer sk-nobody"], 401),
-    (["authorization: Basic c2stdGVzdC1zZWNyZXQ="], 401), ([f"authorization: {SECRET}"], 401),
-    (["api-key: sk-nobody"], 401), ([f"api-key: {SECRET}"], 200), ([f"Authorization: bearer {SECRET}"], 200),
-    (["authorization: Bearer sk-nobody", f"api-key: {SECRET}"], 401), ([f"authorization: Bearer {SECRET}\xff"], 401),
-]  # fmt: skip
+    ([], 401),
+    (["authorization: Bearer "], 401),
+    (["authorization: Bearer sk-nobody"], 401),
+    (["authorization: Basic c2stdGVzdC1zZWNyZXQ="], 401),
+    ([f"authorization: {SECRET}"], 401),
+    (["api-key: sk-nobody"], 401),
+    ([f"api-key: {SECRET}"], 200),
+    ([f"Authorization: bearer {SECRET}"], 200),
+    (["authorization: Bearer sk-nobody", f"api-key: {SECRET}"], 401),
+    ([f"authorization: Bearer {SECRET}\xff"], 401),
+]
 
 
 @pytest.mark.parametrize(("headers", "status"), KEYS, ids=[" + ".join(case[0]) or "none" for case in KEYS])

@@ -180,9 +180,21 @@ def cloud_fails(house: House, rig: Rig) -> None:
 
 
 WAYS: tuple[Way, ...] = (
-    bare, handshake, reset, half_a_head, half_a_body, no_http, wrong_key, served, streamed, two_in_a_row, left_alone,
-    cloud_closes, cloud_drops, cloud_fails,
-)  # fmt: skip
+    bare,
+    handshake,
+    reset,
+    half_a_head,
+    half_a_body,
+    no_http,
+    wrong_key,
+    served,
+    streamed,
+    two_in_a_row,
+    left_alone,
+    cloud_closes,
+    cloud_drops,
+    cloud_fails,
+)
 
 
 # What the latest requests were told is kept for `/clauseway/v1/requests`, thousands of them.
@@ -314,10 +326,15 @@ def test_an_upgrade_is_passed_over_and_the_body_stays(house: House, name: str, p
     azure = house.plain.clouds["azure"]
     azure.requests.clear()
     in_chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
-    data = b"".join((
-        with_upgrade(name, b"content-length: %d" % len(BODY), BODY), REQUEST, with_upgrade(name, CHUNKED, in_chunks),
-        request_bytes(b"", UPGRADES[name].decode(), path="/v1/models", method="GET"), CLOSING,
-    ))  # fmt: skip
+    data = b"".join(
+        (
+            with_upgrade(name, b"content-length: %d" % len(BODY), BODY),
+            REQUEST,
+            with_upgrade(name, CHUNKED, in_chunks),
+            request_bytes(b"", UPGRADES[name].decode(), path="/v1/models", method="GET"),
+            CLOSING,
+        )
+    )
     with house.plain.socket() as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(0, len(data), pieces):
@@ -348,9 +365,19 @@ def test_connect_is_refused_and_nothing_after_it_is_read(house: House) -> None:
 @pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
 def test_curl(house: House, protocol: str) -> None:
     command = [
-        "curl", "-sS", protocol, "--max-time", "20", f"{house.plain.url}/v1/chat/completions",
-        "-H", f"authorization: Bearer {SECRET}", "-H", "content-type: application/json", "-d", BODY.decode(),
-    ]  # fmt: skip
+        "curl",
+        "-sS",
+        protocol,
+        "--max-time",
+        "20",
+        f"{house.plain.url}/v1/chat/completions",
+        "-H",
+        f"authorization: Bearer {SECRET}",
+        "-H",
+        "content-type: application/json",
+        "-d",
+        BODY.decode(),
+    ]
     done = subprocess.run(command, capture_output=True, check=True)
     assert json.loads(done.stdout)["id"] == "c1", done.stdout
 

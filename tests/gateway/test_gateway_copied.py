@@ -100,9 +100,12 @@ def start(
     if "azure" not in rig.clouds:
         rig.cloud("azure")
     copying = Copying(
-        copies=1, follower=f"127.0.0.1:{follower.port}", secret_file=str(secret or follower.secret),
-        when_away=when_away, patience_s=patience_s,
-    )  # fmt: skip
+        copies=1,
+        follower=f"127.0.0.1:{follower.port}",
+        secret_file=str(secret or follower.secret),
+        when_away=when_away,
+        patience_s=patience_s,
+    )
     settings = Settings(limits=Limits(drain_s=5.0), journal=copying, telemetry=Telemetry(metrics=True, metrics_port=0))
     rig.start(rig.plan(settings=settings))
 

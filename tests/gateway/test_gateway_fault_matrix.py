@@ -142,8 +142,9 @@ ROWS = [
     *((name, call, fault) for name, fault in WHOLE.items() for call in CALLS if not CALLS[call].stream),
     *((name, call, fault) for name, fault in STREAMED.items() for call in CALLS if CALLS[call].stream),
 ]
-each_row = pytest.mark.parametrize(("fault", "call"), [(row[2], CALLS[row[1]]) for row in ROWS],
-                                   ids=[f"{row[0]}, {row[1]}" for row in ROWS])  # fmt: skip
+each_row = pytest.mark.parametrize(
+    ("fault", "call"), [(row[2], CALLS[row[1]]) for row in ROWS], ids=[f"{row[0]}, {row[1]}" for row in ROWS]
+)
 
 
 @each_row

@@ -385,16 +385,22 @@ STREAMS: dict[str, tuple[list[bytes], str, list[bytes] | None]] = {
     "usage on content": ([WORD_WITH_USAGE, FINISH_WITH_USAGE, DONE_EVENT], "chat stream", None),
     "usage on the last chunk": ([WORD, FINISH_WITH_USAGE], "chat stream", None),
     "the usage that we asked for": (
-        [WORD, FINISH, chunk_event([], usage=USAGE), DONE_EVENT], "chat stream", [WORD, FINISH, DONE_EVENT]
+        [WORD, FINISH, chunk_event([], usage=USAGE), DONE_EVENT],
+        "chat stream",
+        [WORD, FINISH, DONE_EVENT],
     ),
     "an error that is null": ([NO_ERROR, FINISH, DONE_EVENT], "chat stream", None),
     "[DONE] after a typed stream": (
-        [RESPONSE_PREAMBLE, *RESPONSE_DELTAS, RESPONSE_END, DONE_EVENT], "responses stream", None
+        [RESPONSE_PREAMBLE, *RESPONSE_DELTAS, RESPONSE_END, DONE_EVENT],
+        "responses stream",
+        None,
     ),
     "events after the last": (
-        [RESPONSE_PREAMBLE, *RESPONSE_DELTAS, RESPONSE_END, b": bye\n\n", RESPONSE_DELTAS[0]], "responses stream", None
+        [RESPONSE_PREAMBLE, *RESPONSE_DELTAS, RESPONSE_END, b": bye\n\n", RESPONSE_DELTAS[0]],
+        "responses stream",
+        None,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "piece by piece"])

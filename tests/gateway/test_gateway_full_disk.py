@@ -248,9 +248,17 @@ def message_event(kind: str, **members: object) -> bytes:
 
 
 DELTA = message_event("content_block_delta", index=0, delta={"type": "text_delta", "text": "word"})
-MESSAGE_BEGIN = message_event("message_start", message={
-    "id": "msg_1", "type": "message", "role": "assistant", "model": CLAUDE, "content": [], "usage": MESSAGE_USAGE,
-}) + message_event("content_block_start", index=0, content_block={"type": "text", "text": ""})  # fmt: skip
+MESSAGE_BEGIN = message_event(
+    "message_start",
+    message={
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": CLAUDE,
+        "content": [],
+        "usage": MESSAGE_USAGE,
+    },
+) + message_event("content_block_start", index=0, content_block={"type": "text", "text": ""})
 MESSAGE_END = message_event("message_delta", delta={"stop_reason": "end_turn"}, usage=MESSAGE_USAGE)
 MESSAGE_END += message_event("message_stop")
 # Path → (what a stream begins with, how it ends).

@@ -70,13 +70,16 @@ BY_ORGANISATION: list[tuple[str, list[tuple[str, str]], set[str]]] = [
     ("four of one and one of another", [(ACME, "fails")] * 4 + [(BRILL, "fails")], set(ORGANISATIONS)),
     ("three of one and two of another", [(ACME, "fails")] * 3 + [(BRILL, "fails")] * 2, set()),
     ("of three, all hear", [(ACME, "fails")] * 9 + [(BRILL, "fails"), (CORVO, "fails")], set()),
-    ("of four, none has to fail often", [(ACME, "fails"), (BRILL, "fails"), (CORVO, "fails"), (DUNE, "fails")] * 2,
-     set()),
+    (
+        "of four, none has to fail often",
+        [(ACME, "fails"), (BRILL, "fails"), (CORVO, "fails"), (DUNE, "fails")] * 2,
+        set(),
+    ),
     ("another is served", [(ACME, "fails")] * 5 + [(BRILL, "succeeds")], set(ORGANISATIONS)),
     ("served between", ([(ACME, "fails")] * 3 + [(BRILL, "fails"), (BRILL, "succeeds")]) * 5, set(ORGANISATIONS)),
     ("a wait is everybody's", [(ACME, "told 7")], set()),
     ("a wait while one is ejected, too", [(ACME, "fails")] * 9 + [(BRILL, "told 7")], set()),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -275,10 +278,16 @@ REFUSALS: list[tuple[int, dict[str, object] | None, dict[str, str], bool, str, f
     (429, {"code": "insufficient_quota"}, {"retry-after": "1"}, True, "answered 429 (insufficient_quota)", 60),
     (429, {"type": "insufficient_quota", "code": "x"}, {}, True, "answered 429 (insufficient_quota)", 60),
     (429, {"code": "credit_balance_exhausted"}, {}, True, "answered 429 (credit_balance_exhausted)", 60),
-    (429, {"code": "organization_spend_limit_exceeded"}, {}, True,
-     "answered 429 (organization_spend_limit_exceeded)", 60),
+    (
+        429,
+        {"code": "organization_spend_limit_exceeded"},
+        {},
+        True,
+        "answered 429 (organization_spend_limit_exceeded)",
+        60,
+    ),
     (403, {"code": "insufficient_quota"}, {}, True, "answered 403 (insufficient_quota)", 60),
-]  # fmt: skip
+]
 
 
 def head_of(headers: dict[str, str]) -> list[bytes]:
@@ -305,69 +314,164 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
     ("a bad value", 400, b'{"error":{"message":"Invalid value","param":"tools","code":"invalid_value"}}', None),
     ("too long", 400, b'{"error":{"message":"Too long","param":"input","code":"context_length_exceeded"}}', None),
     ("too long, elsewhere", 400, b'{"error":{"message":"maximum context length is 200000","code":400}}', None),
-    ("an item", 404, b'{"error":{"message":"Item with id \'rs_1\' not found. Items are not persisted when `store` is '
-     b'set to false.","type":"invalid_request_error","param":"input","code":null}}', None),
+    (
+        "an item",
+        404,
+        b'{"error":{"message":"Item with id \'rs_1\' not found. Items are not persisted when `store` is '
+        b'set to false.","type":"invalid_request_error","param":"input","code":null}}',
+        None,
+    ),
     ("a conversation", 404, b'{"error":{"message":"Conversation with id conv_1 not found.","code":null}}', None),
     ("a conflict", 409, b'{"error":{"message":"conversation is locked","code":"conversation_locked"}}', None),
-    ("too large", 429, b'{"error":{"message":"Request too large for gpt-5.4 in organization org-x on tokens per '
-     b'min (TPM): Limit 30000, Requested 61111.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}', None),
+    (
+        "too large",
+        429,
+        b'{"error":{"message":"Request too large for gpt-5.4 in organization org-x on tokens per '
+        b'min (TPM): Limit 30000, Requested 61111.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}',
+        None,
+    ),
     ("flagged", 403, b'{"error":{"message":"requires moderation","code":403,"metadata":{"flagged_input":"x"}}}', None),
-    ("no model", 404, b'{"error":{"message":"The model `x` does not exist or you do not have access to it.","code":'
-     b'"model_not_found"}}', "answered 404 (model_not_found)"),
-    ("no model, 400", 400, b'{"error":{"message":"The requested model","param":"model","code":"model_not_found"}}',
-     "answered 400 (model_not_found)"),
+    (
+        "no model",
+        404,
+        b'{"error":{"message":"The model `x` does not exist or you do not have access to it.","code":'
+        b'"model_not_found"}}',
+        "answered 404 (model_not_found)",
+    ),
+    (
+        "no model, 400",
+        400,
+        b'{"error":{"message":"The requested model","param":"model","code":"model_not_found"}}',
+        "answered 400 (model_not_found)",
+    ),
     ("a tool's model", 400, b'{"error":{"message":"no","param":"tools[0].model","code":"model_not_found"}}', None),
-    ("no model, as vLLM says it", 404, b'{"object":"error","message":"The model `x` does not exist.","code":404}',
-     "answered 404"),
-    ("no deployment", 404, b'{"error":{"code":"DeploymentNotFound","message":"The API deployment"}}',
-     "answered 404 (DeploymentNotFound)"),
+    (
+        "no model, as vLLM says it",
+        404,
+        b'{"object":"error","message":"The model `x` does not exist.","code":404}',
+        "answered 404",
+    ),
+    (
+        "no deployment",
+        404,
+        b'{"error":{"code":"DeploymentNotFound","message":"The API deployment"}}',
+        "answered 404 (DeploymentNotFound)",
+    ),
     ("no such path", 404, b'{"error":{"code":"404","message":"Resource not found"}}', "answered 404"),
     ("a page", 404, b"<html>404</html>", "answered 404"),
     ("a proxy's page", 400, b"\r\n<!DOCTYPE html><title>400 Bad Request</title>", "answered 400"),
     ("a page about the size", 413, b"<html>413 Request Entity Too Large</html>", None),
     ("a sentence without a format", 422, b"Failed to deserialize the JSON body: missing field `input`", None),
-    ("Google's key", 400, b'[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.",'
-     b'"status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":'
-     b'"API_KEY_INVALID","domain":"googleapis.com"}]}}]', "answered 400"),
-    ("Google's key, expired", 400, b'{"error":{"code":400,"message":"API key expired. Please renew the API key.",'
-     b'"status":"INVALID_ARGUMENT"}}', "answered 400"),
-    ("Google's key, by its reason", 400, b'{"error":{"code":400,"message":"no","details":[{"reason" : '
-     b'"API_KEY_SERVICE_BLOCKED"}]}}', "answered 400"),
-    ("Google's bad value", 400, b'[{"error":{"code":400,"message":"Invalid value at \'reason\'","status":'
-     b'"INVALID_ARGUMENT","details":[{"reason":"INVALID"}]}}]', None),
+    (
+        "Google's key",
+        400,
+        b'[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.",'
+        b'"status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":'
+        b'"API_KEY_INVALID","domain":"googleapis.com"}]}}]',
+        "answered 400",
+    ),
+    (
+        "Google's key, expired",
+        400,
+        b'{"error":{"code":400,"message":"API key expired. Please renew the API key.","status":"INVALID_ARGUMENT"}}',
+        "answered 400",
+    ),
+    (
+        "Google's key, by its reason",
+        400,
+        b'{"error":{"code":400,"message":"no","details":[{"reason" : "API_KEY_SERVICE_BLOCKED"}]}}',
+        "answered 400",
+    ),
+    (
+        "Google's bad value",
+        400,
+        b'[{"error":{"code":400,"message":"Invalid value at \'reason\'","status":'
+        b'"INVALID_ARGUMENT","details":[{"reason":"INVALID"}]}}]',
+        None,
+    ),
     ("Google's answer to a bad value of a list", 400, b'[{"error":{"code":400,"message":"no"}},7]', None),
-    ("our organisation, a stream", 400, b'{"error":{"message":"Your organization must be verified to stream this model.'
-     b' Please go to: https://platform.openai.com/settings/organization/general and click on Verify Organization.",'
-     b'"type":"invalid_request_error","param":"stream","code":"unsupported_value"}}',
-     "answered 400 (unsupported_value)"),
-    ("our organisation, a model", 404, b'{"error":{"message":"Your organization must be verified to use the model '
-     b'`o3`.","type":"invalid_request_error","param":null,"code":null}}', "answered 404"),
-    ("a model taken away", 410, b'{"error":{"message":"The model `x` has been deprecated","code":null}}',
-     "answered 410"),
-    ("a model that was", 400, b'{"error":{"message":"The model `x` has been decommissioned.",'
-     b'"type":"invalid_request_error","code":"model_decommissioned"}}', "answered 400 (model_decommissioned)"),
+    (
+        "our organisation, a stream",
+        400,
+        b'{"error":{"message":"Your organization must be verified to stream this model.'
+        b' Please go to: https://platform.openai.com/settings/organization/general and click on Verify Organization.",'
+        b'"type":"invalid_request_error","param":"stream","code":"unsupported_value"}}',
+        "answered 400 (unsupported_value)",
+    ),
+    (
+        "our organisation, a model",
+        404,
+        b'{"error":{"message":"Your organization must be verified to use the model '
+        b'`o3`.","type":"invalid_request_error","param":null,"code":null}}',
+        "answered 404",
+    ),
+    (
+        "a model taken away",
+        410,
+        b'{"error":{"message":"The model `x` has been deprecated","code":null}}',
+        "answered 410",
+    ),
+    (
+        "a model that was",
+        400,
+        b'{"error":{"message":"The model `x` has been decommissioned.",'
+        b'"type":"invalid_request_error","code":"model_decommissioned"}}',
+        "answered 400 (model_decommissioned)",
+    ),
     ("an item that was", 410, b'{"error":{"message":"The response has expired.","code":null}}', None),
     ("gone without a word", 410, b"", "answered 410"),
-    ("a client's tool", 424, b'{"error":{"message":"Error retrieving tool list from MCP server: \'x\'. Http status: '
-     b'424 (Failed Dependency)","type":"external_connector_error","param":"tools","code":"http_error"}}', None),
-    ("a model that broke", 424, b'{"message":"The request failed due to an error in the model."}',
-     "answered 424"),
-    ("a container that broke", 424, b'{"error":"Request failed during generation","error_type":"generation"}',
-     "answered 424"),
-    ("busy", 429, b'{"error":{"code":"RateLimitReached","message":"Your requests to x have exceeded rate limit."}}',
-     "answered 429 (RateLimitReached)"),
-    ("a key", 401, b'{"error":{"message":"Incorrect API key provided: sk-1234.","code":"invalid_api_key"}}',
-     "answered 401 (invalid_api_key)"),
-    ("a key, in a sentence", 400, b'{"code":"invalid-argument","error":"Incorrect API key provided. You can obtain"}',
-     "answered 400 (invalid-argument)"),
-    ("a key, as Azure says it", 401, b'{"error":{"code":"401","message":"Access denied due to invalid subscription"}}',
-     "answered 401"),
-    ("money", 402, b'{"error":{"message":"Insufficient Balance","code":"invalid_request_error"}}',
-     "answered 402 (invalid_request_error)"),
-    ("money, 400", 400, b'{"error":{"message":"limit","code":"billing_hard_limit_reached"}}',
-     "answered 400 (billing_hard_limit_reached)"),
+    (
+        "a client's tool",
+        424,
+        b'{"error":{"message":"Error retrieving tool list from MCP server: \'x\'. Http status: '
+        b'424 (Failed Dependency)","type":"external_connector_error","param":"tools","code":"http_error"}}',
+        None,
+    ),
+    ("a model that broke", 424, b'{"message":"The request failed due to an error in the model."}', "answered 424"),
+    (
+        "a container that broke",
+        424,
+        b'{"error":"Request failed during generation","error_type":"generation"}',
+        "answered 424",
+    ),
+    (
+        "busy",
+        429,
+        b'{"error":{"code":"RateLimitReached","message":"Your requests to x have exceeded rate limit."}}',
+        "answered 429 (RateLimitReached)",
+    ),
+    (
+        "a key",
+        401,
+        b'{"error":{"message":"Incorrect API key provided: sk-1234.","code":"invalid_api_key"}}',
+        "answered 401 (invalid_api_key)",
+    ),
+    (
+        "a key, in a sentence",
+        400,
+        b'{"code":"invalid-argument","error":"Incorrect API key provided. You can obtain"}',
+        "answered 400 (invalid-argument)",
+    ),
+    (
+        "a key, as Azure says it",
+        401,
+        b'{"error":{"code":"401","message":"Access denied due to invalid subscription"}}',
+        "answered 401",
+    ),
+    (
+        "money",
+        402,
+        b'{"error":{"message":"Insufficient Balance","code":"invalid_request_error"}}',
+        "answered 402 (invalid_request_error)",
+    ),
+    (
+        "money, 400",
+        400,
+        b'{"error":{"message":"limit","code":"billing_hard_limit_reached"}}',
+        "answered 400 (billing_hard_limit_reached)",
+    ),
     ("a sentence for a code", 403, b'{"error":{"code":"project proj_1 of org-1 is archived"}}', "answered 403"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("status", "body", "outcome"), [case[1:] for case in WORDS], ids=[case[0] for case in WORDS])
@@ -380,8 +484,12 @@ def test_failures_are_judged_by_their_words(status: int, body: bytes, outcome: s
 # told of the attempt and how long the deployment is left alone.
 EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
     ("a client's tool", '{"error":{"type":"external_connector_error","code":"http_error"}}', None),
-    ("our organisation", '{"error":{"type":"invalid_request_error","message":"Your organization must be verified to '
-     'stream this model."}}', ("", 0)),
+    (
+        "our organisation",
+        '{"error":{"type":"invalid_request_error","message":"Your organization must be verified to '
+        'stream this model."}}',
+        ("", 0),
+    ),
     ("Google's key", '[{"error":{"code":400,"message":"API key not valid."}}]', ("", 0)),
     ("filtered", '{"error":{"code":"content_filter","type":null,"message":"no","status":400}}', None),
     ("a number", '{"error":{"code":400,"type":"BadRequestError","message":"maximum context length"}}', None),
@@ -408,7 +516,7 @@ EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
     ("our quota", '{"error":{"code":"insufficient_quota","type":"x"}}', (" (insufficient_quota)", 60)),
     ("our credit", '{"error":{"type":"invalid_request_error","message":"Your credit balance is too low"}}', ("", 60)),
     ("no model", '{"error":{"code":"model_not_found","type":"invalid_request_error"}}', (" (model_not_found)", 0)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("event", "told"), [case[1:] for case in EVENTS], ids=[case[0] for case in EVENTS])

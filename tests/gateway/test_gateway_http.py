@@ -86,9 +86,12 @@ def test_a_whole_answer(rig: Rig, azure: Cloud) -> None:
     assert str(record.request) == headers["x-clauseway-request-id"]
     assert (record.status, record.http_status, record.streamed) == (Status.COMPLETE, 200, False)
     assert record.units == (
-        (Unit.INPUT_TOKENS, 21), (Unit.CACHED_INPUT_TOKENS, 4), (Unit.AUDIO_INPUT_TOKENS, 0),
-        (Unit.OUTPUT_TOKENS, 8), (Unit.REASONING_TOKENS, 2),
-    )  # fmt: skip
+        (Unit.INPUT_TOKENS, 21),
+        (Unit.CACHED_INPUT_TOKENS, 4),
+        (Unit.AUDIO_INPUT_TOKENS, 0),
+        (Unit.OUTPUT_TOKENS, 8),
+        (Unit.REASONING_TOKENS, 2),
+    )
     assert record.upstream_id == "up-1"
     assert buyer == Buyer("acme", "research", "key-openai", "openai", "direct")
     assert deployment == Deployment("azure-1", "azure", "openai", "eastus", "api.stateless", NAME_THERE)

@@ -35,9 +35,13 @@ from clauseway.metering import Buyer
 
 MB = 1 << 20
 LIMITS = Limits(
-    connections=6, connections_per_address=4, connections_per_key=2, bytes_in_flight=2 * MB,
-    bytes_in_flight_per_key=MB, linger_s=0.3,
-)  # fmt: skip
+    connections=6,
+    connections_per_address=4,
+    connections_per_key=2,
+    bytes_in_flight=2 * MB,
+    bytes_in_flight_per_key=MB,
+    linger_s=0.3,
+)
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 READY = b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n"
 CHAT = request_bytes(chat_body())

@@ -212,10 +212,12 @@ def test_a_plan_that_is_none_changes_nothing(rig: Rig) -> None:
 
 
 def test_a_bad_plan_stops_the_start_with_every_problem(rig: Rig) -> None:
-    plan = rig.plan([
-        rig.target("azure", 1, dialect="cobol"),
-        rig.target("aws", 1, url="ftp://somewhere"),
-    ])  # fmt: skip
+    plan = rig.plan(
+        [
+            rig.target("azure", 1, dialect="cobol"),
+            rig.target("aws", 1, url="ftp://somewhere"),
+        ]
+    )
     with pytest.raises(AssertionError) as failed:
         rig.start(msgspec.structs.replace(plan, hash_key="zz"))
     assert rig.process is not None

@@ -156,17 +156,34 @@ def test_what_is_no_text_is_refused(body: bytes) -> None:
 
 # `null` says as much as nothing.
 NULLS: list[tuple[Decode, str]] = [
-    *((CHAT, f'{{"model":"a","{name}":null,{TEXT}}}') for name in (
-        "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "tools", "functions", "logprobs",
-        "parallel_tool_calls", "response_format", "service_tier", "modalities", "web_search_options", "prediction",
-        "store", "prompt_cache_key", "prompt_cache_retention",
-    )),
+    *(
+        (CHAT, f'{{"model":"a","{name}":null,{TEXT}}}')
+        for name in (
+            "stream",
+            "stream_options",
+            "max_tokens",
+            "max_completion_tokens",
+            "n",
+            "tools",
+            "functions",
+            "logprobs",
+            "parallel_tool_calls",
+            "response_format",
+            "service_tier",
+            "modalities",
+            "web_search_options",
+            "prediction",
+            "store",
+            "prompt_cache_key",
+            "prompt_cache_retention",
+        )
+    ),
     (CHAT, f'{{"model":null,{TEXT}}}'),
     (CHAT, f'{{"model":"a","stream_options":{{"include_usage":null}},{TEXT}}}'),
     (CHAT, '{"model":"a","messages":null}'),
     *((PLAIN_JSON, f'{{"model":"a","{name}":null}}') for name in ("stream", "stream_format", "n", "input_file_id")),
     (PLAIN_JSON, '{"model":null}'),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("decode", "body"), NULLS)
@@ -230,11 +247,35 @@ VALID = [
         else [b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\ngpt-5.4\r\n--b--\r\n']
     )
 ]
-TOKENS = st.sampled_from([
-    b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\xef", b"\xff", b"\xed\xa0\x80", b"\\ud800", b"\\u0065", b"null",
-    b'"model":"x",', b'"model"', b'"stream":true,', b'"stream_options":{},', b"1e999", b"9" * 5000, b"\x00",
-    b"\xef\xbb\xbf", b"\r\n--b", b"true", b'"type":"image_url",',
-])  # fmt: skip
+TOKENS = st.sampled_from(
+    [
+        b'"',
+        b"\\",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"\xef",
+        b"\xff",
+        b"\xed\xa0\x80",
+        b"\\ud800",
+        b"\\u0065",
+        b"null",
+        b'"model":"x",',
+        b'"model"',
+        b'"stream":true,',
+        b'"stream_options":{},',
+        b"1e999",
+        b"9" * 5000,
+        b"\x00",
+        b"\xef\xbb\xbf",
+        b"\r\n--b",
+        b"true",
+        b'"type":"image_url",',
+    ]
+)
 CHANGES = st.lists(
     st.tuples(st.integers(0, 400), st.integers(0, 6), TOKENS | st.binary(max_size=4)), min_size=1, max_size=4
 )

@@ -71,11 +71,15 @@ FORMS: list[tuple[str, bytes, bytes, dict[str, str]]] = [
     ("other spellings", QUOTED.replace(b"Content-D", b"CONTENT-d"), b"Multipart/Form-Data; BOUNDARY=b", {"model": "m"}),
     ("something before the first part", b"preamble\r\n" + QUOTED, b"multipart/form-data; boundary=b", {"model": "m"}),
     ("an empty value", QUOTED.replace(b"\r\nm\r\n", b"\r\n\r\n"), b"multipart/form-data; boundary=b", {"model": ""}),
-    ("the last of two", (QUOTED[:-7] + b"\r\n" + QUOTED.replace(b"\nm\r", b"\nn\r")).replace(b"model", b"prompt"),
-     b"multipart/form-data; boundary=b", {"prompt": "n"}),
+    (
+        "the last of two",
+        (QUOTED[:-7] + b"\r\n" + QUOTED.replace(b"\nm\r", b"\nn\r")).replace(b"model", b"prompt"),
+        b"multipart/form-data; boundary=b",
+        {"prompt": "n"},
+    ),
     ("a name without quotes", QUOTED.replace(b'"model"', b"model"), b"multipart/form-data; boundary=b", {"model": "m"}),
     ("no parts", b"--b--\r\n", b"multipart/form-data; boundary=b", {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("body", "content_type", "expected"), [case[1:] for case in FORMS], ids=[c[0] for c in FORMS])
@@ -92,11 +96,14 @@ BAD: list[tuple[str, bytes, bytes]] = [
     ("no end", QUOTED[:-7], b"multipart/form-data; boundary=b"),
     ("a head without end", b"--b\r\nContent-Disposition: form-data", b"multipart/form-data; boundary=b"),
     ("two models", QUOTED[:-7] + b"\r\n" + QUOTED.replace(b"\nm\r", b"\nn\r"), b"multipart/form-data; boundary=b"),
-    ("a model as long as a book", QUOTED.replace(b"\nm\r", b"\n%b\r" % (b"m" * 100_000)),
-     b"multipart/form-data; boundary=b"),
+    (
+        "a model as long as a book",
+        QUOTED.replace(b"\nm\r", b"\n%b\r" % (b"m" * 100_000)),
+        b"multipart/form-data; boundary=b",
+    ),
     ("a part without a name", QUOTED.replace(b'; name="model"', b""), b"multipart/form-data; boundary=b"),
     ("too many parts", QUOTED[:-7] * 1200 + b"\r\n--b--\r\n", b"multipart/form-data; boundary=b"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("body", "content_type"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])

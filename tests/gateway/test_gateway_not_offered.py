@@ -128,9 +128,10 @@ def test_anthropics_client_hears_why_in_its_own_shape(rig: Rig, root: str, path:
 def test_a_large_file_of_anthropics_is_refused_before_it_is_sent(rig: Rig) -> None:
     with rig.socket() as connection:
         connection.sendall(
-            b"POST /v1/files HTTP/1.1\r\nhost: g\r\nx-api-key: " + SECRET.encode()
+            b"POST /v1/files HTTP/1.1\r\nhost: g\r\nx-api-key: "
+            + SECRET.encode()
             + b"\r\nanthropic-version: 2026-10-21\r\nexpect: 100-continue\r\ncontent-length: 5000000\r\n\r\n"
-        )  # fmt: skip
+        )
         assert connection.recv(12) == b"HTTP/1.1 501"
 
 
@@ -167,10 +168,24 @@ def test_the_list_comes_with_a_plan(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["authorization", "Api-Key", "cookie", "Host", "content-length", "transfer-encoding", "accept-encoding",
-     "openai-organization", "OpenAI-Project", "x-amz-date", "x-goog-user-project", "x-clauseway-cloud", "",
-     "a b", "a:b"],
-)  # fmt: skip
+    [
+        "authorization",
+        "Api-Key",
+        "cookie",
+        "Host",
+        "content-length",
+        "transfer-encoding",
+        "accept-encoding",
+        "openai-organization",
+        "OpenAI-Project",
+        "x-amz-date",
+        "x-goog-user-project",
+        "x-clauseway-cloud",
+        "",
+        "a b",
+        "a:b",
+    ],
+)
 def test_what_is_the_gateways_to_say_cannot_be_passed(name: str) -> None:
     assert flaw_of_header(name)
 

@@ -37,11 +37,17 @@ def with_keys(count: int, first: int = 0, **changes: object) -> Plan:
     """Each key with a limit and a budget of its own."""
     keys = tuple(
         Key(
-            digest=digest(number).hex(), organisation="acme", project=f"p-{number}", key_id=f"key_{number}",
-            seller="openai", segment="any", limits=(number - first,), budgets=(number - first,),
+            digest=digest(number).hex(),
+            organisation="acme",
+            project=f"p-{number}",
+            key_id=f"key_{number}",
+            seller="openai",
+            segment="any",
+            limits=(number - first,),
+            budgets=(number - first,),
         )
         for number in range(first, first + count)
-    )  # fmt: skip
+    )
     limits = tuple(RateLimit(id=f"l-{key.key_id}", whose=key.project, requests_per_minute=5) for key in keys)
     budgets = tuple(Budget(id=f"b-{key.key_id}", whose=key.project) for key in keys)
     made = plan([deployment("a"), deployment("b", "aws")])
@@ -79,12 +85,18 @@ DAMAGE: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("nothing is left of it", lambda data: b"", "no readable plan"),
     ("two lines of keys changed places", lambda data: swapped(data), "after"),
     ("a digest is no number", lambda data: data.replace(LAST, b"zz"), "not hexadecimal"),
-    ("a key names a limit that there is not", lambda data: data.replace(b'"limits":[19]', b'"limits":[20]'),
-     "limits that do not exist"),
-    ("a key names a policy that there is not", lambda data: data.replace(b'"policy":0', b'"policy":1', 1),
-     "policy that do not exist"),
+    (
+        "a key names a limit that there is not",
+        lambda data: data.replace(b'"limits":[19]', b'"limits":[20]'),
+        "limits that do not exist",
+    ),
+    (
+        "a key names a policy that there is not",
+        lambda data: data.replace(b'"policy":0', b'"policy":1', 1),
+        "policy that do not exist",
+    ),
     ("bytes are no text", lambda data: data.replace(b"p-7", b"p-\xff"), "no readable plan"),
-]  # fmt: skip
+]
 
 
 def swapped(data: bytes) -> bytes:
@@ -108,9 +120,12 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(InvalidInput) as refused:
         opened(msgspec.structs.replace(made, keys=tuple(wrong)))
     assert [problem.what for problem in refused.value.problems] == [
-        "budgets that do not exist", "budgets that do not exist", "budgets that do not exist",
-        "not hexadecimal", "a candidate that does not exist",
-    ]  # fmt: skip
+        "budgets that do not exist",
+        "budgets that do not exist",
+        "budgets that do not exist",
+        "not hexadecimal",
+        "a candidate that does not exist",
+    ]
 
 
 # -- in slices

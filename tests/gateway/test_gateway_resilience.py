@@ -70,11 +70,23 @@ async def short(connection: Connection, _: Received) -> None:
 
 
 BEHAVIOURS: dict[str, Behaviour | None] = {
-    "answers": answering, "500": status(500), "503": status(503, "retry-after: 3"), "429": status(429), "drop": drop,
-    "401": status(401), "404": status(404), "307": status(307, "location: /"), "400": status(400), "nobody": None,
-    "garbage": garbage, "short": short, "error after 200": failing_after(0, "error"),
-    "cut": failing_after(2, "cut"), "error after content": failing_after(2, "error"), "stall": stall,
-}  # fmt: skip
+    "answers": answering,
+    "500": status(500),
+    "503": status(503, "retry-after: 3"),
+    "429": status(429),
+    "drop": drop,
+    "401": status(401),
+    "404": status(404),
+    "307": status(307, "location: /"),
+    "400": status(400),
+    "nobody": None,
+    "garbage": garbage,
+    "short": short,
+    "error after 200": failing_after(0, "error"),
+    "cut": failing_after(2, "cut"),
+    "error after content": failing_after(2, "error"),
+    "stall": stall,
+}
 scripts = st.lists(st.sampled_from(sorted(BEHAVIOURS)), min_size=1, max_size=4).filter(
     lambda script: script.count("stall") < 2
 )

@@ -172,9 +172,22 @@ TRANSFERS = strategies.sampled_from(
     ["Transfer-Encoding", "transfer-encoding", "Transfer-Encoding ", "X-Transfer-Encoding"]
 )
 CODINGS = strategies.sampled_from(
-    ["chunked", "Chunked", "chunked ", "\x0bchunked", "xchunked", "chunked,", ", chunked", "identity", "gzip, chunked",
-     "chunked, chunked", '"chunked"', "chunked;q=1", ""]
-)  # fmt: skip
+    [
+        "chunked",
+        "Chunked",
+        "chunked ",
+        "\x0bchunked",
+        "xchunked",
+        "chunked,",
+        ", chunked",
+        "identity",
+        "gzip, chunked",
+        "chunked, chunked",
+        '"chunked"',
+        "chunked;q=1",
+        "",
+    ]
+)
 
 
 @strategies.composite

@@ -13,30 +13,50 @@ from clauseway.metering import Unit
 from clauseway.sandbox.signatures import credentials
 
 BEDROCK_SIGNED = Auth(
-    kind="sigv4", access_key=credentials.AWS_ACCESS_KEY_ID, secret=credentials.AWS_SECRET_ACCESS_KEY,
-    service=credentials.AWS_SERVICE, region=credentials.AWS_REGION,
-)  # fmt: skip
+    kind="sigv4",
+    access_key=credentials.AWS_ACCESS_KEY_ID,
+    secret=credentials.AWS_SECRET_ACCESS_KEY,
+    service=credentials.AWS_SERVICE,
+    region=credentials.AWS_REGION,
+)
 BEDROCK_SESSION = Auth(
-    kind="sigv4", access_key=credentials.AWS_SESSION_ACCESS_KEY_ID, secret=credentials.AWS_SESSION_SECRET_ACCESS_KEY,
-    session_token=credentials.AWS_SESSION_TOKEN, service=credentials.AWS_SERVICE, region=credentials.AWS_REGION,
-)  # fmt: skip
+    kind="sigv4",
+    access_key=credentials.AWS_SESSION_ACCESS_KEY_ID,
+    secret=credentials.AWS_SESSION_SECRET_ACCESS_KEY,
+    session_token=credentials.AWS_SESSION_TOKEN,
+    service=credentials.AWS_SERVICE,
+    region=credentials.AWS_REGION,
+)
 # deployment → cloud, dialect, port's name, path, model there, authentication
 DEPLOYMENTS = {
     "openai": ("openai", "openai", "openai", "/v1", MODEL, Auth(kind="bearer", secret=credentials.OPENAI_API_KEY)),
     "azure-key": (
-        "azure", "azure", "azure", "/openai/v1", "gpt-5-4", Auth(kind="api-key", secret=credentials.AZURE_API_KEY),
+        "azure",
+        "azure",
+        "azure",
+        "/openai/v1",
+        "gpt-5-4",
+        Auth(kind="api-key", secret=credentials.AZURE_API_KEY),
     ),
     "azure-entra": (
-        "azure-entra", "azure", "azure", "/openai/v1", "gpt-5-4",
+        "azure-entra",
+        "azure",
+        "azure",
+        "/openai/v1",
+        "gpt-5-4",
         Auth(kind="bearer", secret=credentials.AZURE_ENTRA_TOKEN),
     ),
     "aws-signed": ("aws", "bedrock", "bedrock", "/openai/v1", f"openai.{MODEL}", BEDROCK_SIGNED),
     "aws-session": ("aws-session", "bedrock", "bedrock", "/openai/v1", f"openai.{MODEL}", BEDROCK_SESSION),
     "aws-key": (
-        "aws-key", "bedrock", "bedrock", "/openai/v1", f"openai.{MODEL}",
+        "aws-key",
+        "bedrock",
+        "bedrock",
+        "/openai/v1",
+        f"openai.{MODEL}",
         Auth(kind="bearer", secret=credentials.BEDROCK_API_KEY),
     ),
-}  # fmt: skip
+}
 
 
 class Sandbox:

@@ -119,12 +119,14 @@ SIZES = [
 @pytest.mark.parametrize(("asked", "order"), SIZES)
 def test_what_does_not_fit_goes_elsewhere(asked: bytes, order: list[str]) -> None:
     bench = Bench(
-        plan([
-            deployment("small", context_tokens_max=1000, output_tokens_max=1000),
-            deployment("large", context_tokens_max=100_000, output_tokens_max=10_000),
-            deployment("unknown"),
-        ])
-    )  # fmt: skip
+        plan(
+            [
+                deployment("small", context_tokens_max=1000, output_tokens_max=1000),
+                deployment("large", context_tokens_max=100_000, output_tokens_max=10_000),
+                deployment("unknown"),
+            ]
+        )
+    )
     assert bench.order(asked) == order
     assert len(bench.select(operation=BY_NAME["images.edits"], body_bytes=90_000).candidates) == 3, (
         "nor do those of a form"

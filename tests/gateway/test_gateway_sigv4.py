@@ -29,14 +29,26 @@ words = st.text(printable, min_size=1, max_size=40)
 
 
 def judged(
-    *, body: bytes, now_s: int, host: str, path: str, query: str, content_type: str, credentials: Credentials,
-    service: str, region: str, method: str = "POST",
-) -> dict[str, str]:  # fmt: skip
+    *,
+    body: bytes,
+    now_s: int,
+    host: str,
+    path: str,
+    query: str,
+    content_type: str,
+    credentials: Credentials,
+    service: str,
+    region: str,
+    method: str = "POST",
+) -> dict[str, str]:
     """The headers that botocore would send."""
     key = SigningKey(
-        access_key=credentials.access_key, secret=credentials.secret_key, service=service, region=region,
+        access_key=credentials.access_key,
+        secret=credentials.secret_key,
+        service=service,
+        region=region,
         session_token=credentials.token or "",
-    )  # fmt: skip
+    )
     signer = Signer(key, host=host, path=path, method=method, query=query, content_type=content_type)
     lines = signer.headers(body, now_s).decode().split("\r\n")[:-1]
     ours = dict(line.split(": ", 1) for line in lines)
@@ -58,19 +70,32 @@ def test_the_vendors_signer_agrees(
     body: bytes, now_s: int, path: str, query: str, access_key: str, secret: str, token: str | None
 ) -> None:
     judged(
-        body=body, now_s=now_s, host="bedrock-mantle.us-east-1.api.aws", path=path, query=query,
-        content_type="application/json", credentials=Credentials(access_key, secret, token),
-        service="bedrock-mantle", region="us-east-1",
-    )  # fmt: skip
+        body=body,
+        now_s=now_s,
+        host="bedrock-mantle.us-east-1.api.aws",
+        path=path,
+        query=query,
+        content_type="application/json",
+        credentials=Credentials(access_key, secret, token),
+        service="bedrock-mantle",
+        region="us-east-1",
+    )
 
 
 def test_days_regions_services_and_ports() -> None:
     for now_s in (1_777_161_599, 1_777_161_600):
         for service, region, host in [("bedrock", "eu-west-1", "127.0.0.1:8412"), ("bedrock-mantle", "us-west-2", "h")]:
             judged(
-                body=b"{}", now_s=now_s, host=host, path="/openai/v1/chat/completions", query="", service=service,
-                region=region, content_type="application/json", credentials=Credentials("AKID", "secret"),
-            )  # fmt: skip
+                body=b"{}",
+                now_s=now_s,
+                host=host,
+                path="/openai/v1/chat/completions",
+                query="",
+                service=service,
+                region=region,
+                content_type="application/json",
+                credentials=Credentials("AKID", "secret"),
+            )
 
 
 def test_one_signer_over_midnight_changes_its_key() -> None:
@@ -92,10 +117,17 @@ def test_requests_without_a_body_and_types_with_boundaries() -> None:
         ("POST", b"--x--", 'multipart/form-data;  charset=utf-8;   boundary="a b%c"'),
     ]:
         judged(
-            body=body, now_s=1_777_161_600, host="h", path="/openai/v1/responses/resp_1/cancel", query="b=2&a=1%20",
-            content_type=content_type, credentials=Credentials("AKID", "secret", "token%"), service="bedrock",
-            region="us-west-2", method=method,
-        )  # fmt: skip
+            body=body,
+            now_s=1_777_161_600,
+            host="h",
+            path="/openai/v1/responses/resp_1/cancel",
+            query="b=2&a=1%20",
+            content_type=content_type,
+            credentials=Credentials("AKID", "secret", "token%"),
+            service="bedrock",
+            region="us-west-2",
+            method=method,
+        )
 
 
 def test_one_key_signs_for_many_paths() -> None:
@@ -109,11 +141,14 @@ def test_one_key_signs_for_many_paths() -> None:
 
 def test_the_head_that_goes_to_the_cloud_is_the_one_that_was_signed() -> None:
     target = Target(
-        label=Deployment("d", "aws", "openai", "us-east-1", "p", "openai.gpt-5.4"), dialect="bedrock",
+        label=Deployment("d", "aws", "openai", "us-east-1", "p", "openai.gpt-5.4"),
+        dialect="bedrock",
         url="http://127.0.0.1:8412/openai/v1",
         auth=Auth(kind="sigv4", secret="s", access_key="AKID", service="bedrock-mantle", region="us-east-1"),
-        input_price=0, output_price=0, output_tokens_max=1,
-    )  # fmt: skip
+        input_price=0,
+        output_price=0,
+        output_tokens_max=1,
+    )
     write_head = DIALECTS["bedrock"].head_writer(target, credential_in(target.auth))
     head = write_head(CHAT_COMPLETIONS, b"{}", b"openai-beta: x\r\n", int(time.time()))
     lines = head.decode().split("\r\n")

@@ -30,9 +30,12 @@ def bodies(members: dict[str, object], layout: tuple[int | None, tuple[str, str]
 
 @given(before, texts, before, layouts, st.booleans())
 def test_only_the_models_name_changes(
-    first: dict[str, object], model: str, last: dict[str, object],
-    layout: tuple[int | None, tuple[str, str]], escape: bool,
-) -> None:  # fmt: skip
+    first: dict[str, object],
+    model: str,
+    last: dict[str, object],
+    layout: tuple[int | None, tuple[str, str]],
+    escape: bool,
+) -> None:
     members = {**first, "model": model, **{key: value for key, value in last.items() if key not in first}}
     body = bodies(members, layout, escape)
     spliced = with_model(body, model, NAME, QUOTED)
@@ -55,39 +58,44 @@ def test_names_written_oddly() -> None:
         b'{"model":"a"}': b'{"model":"gpt-5.4-deployment"}',
         b' { "model" : "a" } ': b' { "model" : "gpt-5.4-deployment" } ',
         # The key is inside a tool as well, after the one that counts.
-        b'{"messages":[1.50],"model":"a","tools":[{"model":"b"}]}':
-            b'{"messages":[1.50],"model":"gpt-5.4-deployment","tools":[{"model":"b"}]}',
+        b'{"messages":[1.50],"model":"a","tools":[{"model":"b"}]}': (
+            b'{"messages":[1.50],"model":"gpt-5.4-deployment","tools":[{"model":"b"}]}'
+        ),
         # Escapes in the key, or in a name: what counts is what it means.
         b'{"mod\\u0065l":"a"}': b'{"mod\\u0065l":"gpt-5.4-deployment"}',
         b'{"model":"a\\"b"}': b'{"model":"gpt-5.4-deployment"}',
         # Named by the path alone: what a tool is called is no model.
         b'{"tools":[{"model":"b"}]}': b'{"tools":[{"model":"b"}],"model":"gpt-5.4-deployment"}',
         # The only one that stands there letter by letter is a tool's.
-        b'{"tools":[{"model":"a"}], "mod\\u0065l": "a"}':
-            b'{"tools":[{"model":"a"}], "mod\\u0065l": "gpt-5.4-deployment"}',
+        b'{"tools":[{"model":"a"}], "mod\\u0065l": "a"}': (
+            b'{"tools":[{"model":"a"}], "mod\\u0065l": "gpt-5.4-deployment"}'
+        ),
         # What stands twice and is not read stays so, in its order.
-        b'{"x":[1.0, 2],"model":null,"x":{"model" : 1}}':
-            b'{"x":[1.0, 2],"model":"gpt-5.4-deployment","x":{"model" : 1}}',
-    }  # fmt: skip
+        b'{"x":[1.0, 2],"model":null,"x":{"model" : 1}}': (
+            b'{"x":[1.0, 2],"model":"gpt-5.4-deployment","x":{"model" : 1}}'
+        ),
+    }
     for body, expected in table.items():
         assert with_model(body, json.loads(body).get("model") or "", NAME, QUOTED) == expected
 
 
 def test_asking_for_usage() -> None:
     table = {
-        b'{"model":"a","stream":true}':
-            b'{"model":"a","stream":true,"stream_options":{"include_usage":true}}',
+        b'{"model":"a","stream":true}': b'{"model":"a","stream":true,"stream_options":{"include_usage":true}}',
         b'{"model":"a"} \n': b'{"model":"a","stream_options":{"include_usage":true}} \n',
-        b'{"stream_options":{"include_usage":false},"model":"a"}':
-            b'{"stream_options":{"include_usage":true},"model":"a"}',
-        b'{"stream_options":{"include_obfuscation": false},"model":"a"}':
-            b'{"stream_options":{"include_obfuscation": false,"include_usage":true},"model":"a"}',
+        b'{"stream_options":{"include_usage":false},"model":"a"}': (
+            b'{"stream_options":{"include_usage":true},"model":"a"}'
+        ),
+        b'{"stream_options":{"include_obfuscation": false},"model":"a"}': (
+            b'{"stream_options":{"include_obfuscation": false,"include_usage":true},"model":"a"}'
+        ),
         b'{"stream_options": null,"n": 1.0}': b'{"stream_options": {"include_usage":true},"n": 1.0}',
         b'{"stream_options": { } ,"x\\u0041":1}': b'{"stream_options": { "include_usage":true} ,"x\\u0041":1}',
         b'{"stream_option\\u0073":{"include_usage" : null}}': b'{"stream_option\\u0073":{"include_usage" : true}}',
-        b'{"tools":["stream_options"], "x\\u0041":1 }':
-            b'{"tools":["stream_options"], "x\\u0041":1 ,"stream_options":{"include_usage":true}}',
-    }  # fmt: skip
+        b'{"tools":["stream_options"], "x\\u0041":1 }': (
+            b'{"tools":["stream_options"], "x\\u0041":1 ,"stream_options":{"include_usage":true}}'
+        ),
+    }
     for body, expected in table.items():
         assert asking_usage(body) == expected
 

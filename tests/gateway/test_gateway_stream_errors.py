@@ -58,9 +58,15 @@ def message_error(kind: str, message: str) -> bytes:
 
 MESSAGE_START = message_event(
     "message_start",
-    message={"id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": "claude",
-             "usage": {"input_tokens": 3, "output_tokens": 1}},
-)  # fmt: skip
+    message={
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "model": "claude",
+        "usage": {"input_tokens": 3, "output_tokens": 1},
+    },
+)
 FILTERED = chat_error(
     message="The response was filtered.",
     type="invalid_request_error",
@@ -94,13 +100,21 @@ OWN: dict[str, tuple[str, tuple[bytes, ...]]] = {
         "responses stream",
         (
             RESPONSE_PREAMBLE,
-            typed("error", 1, error={"type": "invalid_request_error", "code": "context_length_exceeded",
-                                     "message": "Your input exceeds the context window.", "param": "input"}),
+            typed(
+                "error",
+                1,
+                error={
+                    "type": "invalid_request_error",
+                    "code": "context_length_exceeded",
+                    "message": "Your input exceeds the context window.",
+                    "param": "input",
+                },
+            ),
             failed_response("context_length_exceeded"),
         ),
     ),
     "an error before all": ("responses stream", (typed("error", 0, code="invalid_prompt", message="no", param=None),)),
-}  # fmt: skip
+}
 # And how deployments' faults are.
 DEPLOYMENTS: dict[str, tuple[str, tuple[bytes, ...]]] = {
     "no words": ("chat stream", (ROLE, chat_error(message="boom"))),
@@ -265,10 +279,16 @@ def test_errors_in_streams_of_messages(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         first, second = rig.cloud("first"), rig.cloud("second")
         auth = Auth(kind="api-key", secret="x")
-        rig.start(rig.plan([
-            rig.target(cloud.name, cloud.port, dialect="anthropic", auth=auth, url=f"http://127.0.0.1:{cloud.port}/v1")
-            for cloud in (first, second)
-        ]))  # fmt: skip
+        rig.start(
+            rig.plan(
+                [
+                    rig.target(
+                        cloud.name, cloud.port, dialect="anthropic", auth=auth, url=f"http://127.0.0.1:{cloud.port}/v1"
+                    )
+                    for cloud in (first, second)
+                ]
+            )
+        )
         body = {"model": MODEL, "max_tokens": 10, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
         with httpx.Client(timeout=PATIENCE_S) as http:
 

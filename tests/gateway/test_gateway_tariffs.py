@@ -31,9 +31,13 @@ HOUR_NS = 3_600_000_000_000
 FIRST, SECOND, THIRD = date(2026, 5, 1), date(2026, 5, 9), date(2026, 5, 20)
 WHOLES = (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
 OF_TEXT = (
-    Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS, Unit.CACHE_WRITE_1H_TOKENS, Unit.REASONING_TOKENS,
-    Unit.ACCEPTED_PREDICTION_TOKENS, Unit.REJECTED_PREDICTION_TOKENS,
-)  # fmt: skip
+    Unit.CACHED_INPUT_TOKENS,
+    Unit.CACHE_WRITE_TOKENS,
+    Unit.CACHE_WRITE_1H_TOKENS,
+    Unit.REASONING_TOKENS,
+    Unit.ACCEPTED_PREDICTION_TOKENS,
+    Unit.REJECTED_PREDICTION_TOKENS,
+)
 # What a request asks for → what its cloud may tell, empty where it tells nothing.
 TOLD = {
     "": ("", "default", "flex", "priority", "fast"),
@@ -98,10 +102,13 @@ REPORTS = st.fixed_dictionaries({whole: st.sampled_from([0, 1, 400, 800, 8000]) 
 
 
 def _numbered(one: PriceEntry, line: int) -> PriceEntry:
-    return PriceEntry(**{
-        **{name: getattr(one, name) for name in one.__struct_fields__},
-        "line": line, "known_at": KnownAt.recorded_on(date(2026, 1, 1), sequence=line),
-    })  # fmt: skip
+    return PriceEntry(
+        **{
+            **{name: getattr(one, name) for name in one.__struct_fields__},
+            "line": line,
+            "known_at": KnownAt.recorded_on(date(2026, 1, 1), sequence=line),
+        }
+    )
 
 
 @st.composite
@@ -166,13 +173,25 @@ def reserved(
 
 @settings(max_examples=500)
 @given(
-    st.data(), BOOKS, INSTANTS, INSTANTS, st.sampled_from(["acme", "globex", "other"]),
-    st.sampled_from(["chat", "responses"]), st.sampled_from(sorted(TOLD)), st.booleans(),
-)  # fmt: skip
+    st.data(),
+    BOOKS,
+    INSTANTS,
+    INSTANTS,
+    st.sampled_from(["acme", "globex", "other"]),
+    st.sampled_from(["chat", "responses"]),
+    st.sampled_from(sorted(TOLD)),
+    st.booleans(),
+)
 def test_a_charge_is_the_settlements_and_within_its_reservation(
-    data: st.DataObject, prices: PriceTable, at_ns: int, turned_ns: int, who: str, operation: str, asked: str,
+    data: st.DataObject,
+    prices: PriceTable,
+    at_ns: int,
+    turned_ns: int,
+    who: str,
+    operation: str,
+    asked: str,
     of_text: bool,
-) -> None:  # fmt: skip
+) -> None:
     report = data.draw(reports(*(OF_TEXT if of_text else CONTAINED_IN)))
     told = data.draw(st.sampled_from(TOLD[asked]))
     target = target_of(prices)
@@ -187,13 +206,23 @@ def test_a_charge_is_the_settlements_and_within_its_reservation(
 
 @settings(max_examples=300)
 @given(
-    BOOKS, INSTANTS, INSTANTS, st.sampled_from(["acme", "other"]), st.sampled_from(["responses", "responses.retrieve"]),
-    st.sampled_from([(asked, told) for asked, tiers in TOLD.items() for told in tiers]), reports(*CONTAINED_IN),
-)  # fmt: skip
+    BOOKS,
+    INSTANTS,
+    INSTANTS,
+    st.sampled_from(["acme", "other"]),
+    st.sampled_from(["responses", "responses.retrieve"]),
+    st.sampled_from([(asked, told) for asked, tiers in TOLD.items() for told in tiers]),
+    reports(*CONTAINED_IN),
+)
 def test_what_ends_later_is_charged_as_it_ends_and_was_reserved_for_all_that_may_come(
-    prices: PriceTable, at_ns: int, then_ns: int, who: str, operation: str, tiers: tuple[str, str],
+    prices: PriceTable,
+    at_ns: int,
+    then_ns: int,
+    who: str,
+    operation: str,
+    tiers: tuple[str, str],
     report: dict[Unit, int],
-) -> None:  # fmt: skip
+) -> None:
     at_ns, then_ns = sorted((at_ns, then_ns))
     (asked, told), target = tiers, target_of(prices)
     kept = reserved(target, who, "responses", at_ns, Needs(tier=asked, audio=True), report, later=True)
@@ -236,18 +265,22 @@ TIGHT: list[tuple[list[PriceEntry], str, str, dict[Unit, int]]] = [
     ([entry(90_000_000, Unit.REASONING_TOKENS, 3)], "default", "", {**ALL_OUT, Unit.REASONING_TOKENS: 10}),
     (
         [entry(90_000_000, Unit.ACCEPTED_PREDICTION_TOKENS, 3)],
-        "default", "", {**ALL_OUT, Unit.ACCEPTED_PREDICTION_TOKENS: 10},
+        "default",
+        "",
+        {**ALL_OUT, Unit.ACCEPTED_PREDICTION_TOKENS: 10},
     ),
     (
         [entry(90_000_000, Unit.REJECTED_PREDICTION_TOKENS, 3)],
-        "default", "", {**ALL_OUT, Unit.REJECTED_PREDICTION_TOKENS: 10},
+        "default",
+        "",
+        {**ALL_OUT, Unit.REJECTED_PREDICTION_TOKENS: 10},
     ),
     ([entry(90_000_000, Unit.REASONING_TOKENS, 3, tier="flex")], "", "flex", {**ALL_OUT, Unit.REASONING_TOKENS: 10}),
     # Long requests in a tier, and for one buyer.
     ([entry(9_000_000, IN, 3, above=500, tier="priority")], "priority", "priority", {IN: LONG, OUT: 0}),
     ([entry(9_000_000, IN, 3, buyer="acme")], "default", "", {IN: LONG, OUT: 0}),
     ([entry(9_000_000, IN, 3, buyer="acme", tier="priority")], "auto", "priority", {IN: LONG, OUT: 0}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("entries", "asked", "told", "report"), TIGHT)

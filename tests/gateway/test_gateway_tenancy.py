@@ -118,8 +118,11 @@ def test_a_key_hears_what_is_left_of_its_limits_and_budgets(house: House) -> Non
     told = httpx.get(f"{rig.url}/clauseway/v1/limits", headers=AUTHORIZED).json()
     (limit,), (budget,) = told["limits"], told["budgets"]
     assert (limit["kind"], limit["whose"], limit["limit"], limit["remaining"]) == (
-        "requests", "project acme/research", 5, 3,
-    )  # fmt: skip
+        "requests",
+        "project acme/research",
+        5,
+        3,
+    )
     assert (budget["whose"], Decimal(budget["amount"])) == ("organisation acme", Decimal(1000))
     assert Decimal(budget["left"]) == Decimal(1000) - Decimal(charged(rig)).scaleb(-12)
 

@@ -97,15 +97,31 @@ def test_a_response_that_fails_after_content_ends_as_the_cloud_says(cut_at: list
 
 # The other operations' streams: what ends them and what they used.
 ENDS: list[tuple[str, Reader, dict[str, Any], dict[Unit, int]]] = [
-    ("image_generation.completed", images_units_in, {"input_tokens": 5, "output_tokens": 7},
-     {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7}),
-    ("image_edit.completed", images_units_in, {"input_tokens": 5, "output_tokens": 7},
-     {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7}),
-    ("speech.audio.done", audio_units_in, {"type": "tokens", "input_tokens": 5, "output_tokens": 7},
-     {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7}),
-    ("transcript.text.done", audio_units_in, {"type": "duration", "seconds": 1.5},
-     {Unit.AUDIO_INPUT_MILLISECONDS: 1500}),
-]  # fmt: skip
+    (
+        "image_generation.completed",
+        images_units_in,
+        {"input_tokens": 5, "output_tokens": 7},
+        {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7},
+    ),
+    (
+        "image_edit.completed",
+        images_units_in,
+        {"input_tokens": 5, "output_tokens": 7},
+        {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7},
+    ),
+    (
+        "speech.audio.done",
+        audio_units_in,
+        {"type": "tokens", "input_tokens": 5, "output_tokens": 7},
+        {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7},
+    ),
+    (
+        "transcript.text.done",
+        audio_units_in,
+        {"type": "duration", "seconds": 1.5},
+        {Unit.AUDIO_INPUT_MILLISECONDS: 1500},
+    ),
+]
 
 
 @pytest.mark.parametrize(("kind", "units_in", "usage", "units"), ENDS, ids=[case[0] for case in ENDS])

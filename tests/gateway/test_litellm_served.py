@@ -60,8 +60,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         text = home.configuration.read_text()
         azure = clouds.url("azure").removesuffix("/v1")
         for theirs, simulated in (
-            ('dialect = "anthropic"\nurl = "https://api.anthropic.com/v1"',
-             f'dialect = "anthropic"\nurl = "{clouds.url("anthropic")}"'),
+            (
+                'dialect = "anthropic"\nurl = "https://api.anthropic.com/v1"',
+                f'dialect = "anthropic"\nurl = "{clouds.url("anthropic")}"',
+            ),
             ('url = "https://api.anthropic.com/v1"', f'url = "{clouds.url("openai")}"'),
             ("https://api.openai.com/v1", clouds.url("openai")),
             ("https://api.mistral.ai/v1", clouds.url("openai")),
@@ -73,7 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             ('"claude-haiku-4-5"}', '"claude-sonnet-4-5"}'),
             ('gpt-4o = "gpt-4o"', 'gpt-4o = "gpt-5.4"'),
             ("[gateway]", "[gateway]\nport = 0"),
-        ):  # fmt: skip
+        ):
             assert theirs in text, theirs
             text = text.replace(theirs, simulated)
         home.configuration.write_text(text)

@@ -18,8 +18,10 @@ from clauseway.sandbox.signatures import credentials
 
 CLAUDE = "claude-opus-4-7"
 ASKED: list[Any] = [{"role": "user", "content": "Which cloud is this?"}]
-WEATHER: Any = {"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}},
-                                                    "required": ["city"]}}  # fmt: skip
+WEATHER: Any = {
+    "name": "weather",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
 PLACES = ["anthropic", "azure", "aws-mantle", "aws-runtime", "google-cloud"]
 # Cache reads and writes have prices of their own: a tenth and five quarters of input, twice for an hour.
 PRICES = (
@@ -27,12 +29,14 @@ PRICES = (
         begin_ns=0,
         end_ns=1 << 62,
         units={
-            int(Unit.INPUT_TOKENS): 5_000_000, int(Unit.CACHED_INPUT_TOKENS): 500_000,
-            int(Unit.CACHE_WRITE_TOKENS): 6_250_000, int(Unit.CACHE_WRITE_1H_TOKENS): 10_000_000,
+            int(Unit.INPUT_TOKENS): 5_000_000,
+            int(Unit.CACHED_INPUT_TOKENS): 500_000,
+            int(Unit.CACHE_WRITE_TOKENS): 6_250_000,
+            int(Unit.CACHE_WRITE_1H_TOKENS): 10_000_000,
             int(Unit.OUTPUT_TOKENS): 25_000_000,
         },
     ),
-)  # fmt: skip
+)
 
 
 def claude_targets(ports: dict[str, int]) -> list[Target]:
@@ -46,25 +50,57 @@ def claude_targets(ports: dict[str, int]) -> list[Target]:
     signed: Any = {"kind": "sigv4", "access_key": key_id, "secret": secret}
     scope: Any = {"region": credentials.AWS_REGION}
     return [
-        target("anthropic", "anthropic", at("anthropic", "/v1"), CLAUDE,
-               Auth(kind="api-key", secret=credentials.ANTHROPIC_API_KEY)),
-        target("azure", "azure", at("azure", "/anthropic/v1"), CLAUDE,
-               Auth(kind="api-key", secret=credentials.AZURE_API_KEY)),
-        target("aws-mantle", "bedrock", at("bedrock", "/anthropic/v1"), f"anthropic.{CLAUDE}",
-               Auth(**signed, service=credentials.AWS_SERVICE, **scope)),
-        target("aws-runtime", "bedrock", at("bedrock_runtime", ""), f"us.anthropic.{CLAUDE}-v1:0",
-               Auth(**signed, service=credentials.AWS_RUNTIME_SERVICE, **scope)),
-        target("google-cloud", "vertex", at("vertex", project), CLAUDE,
-               Auth(kind="bearer", secret=credentials.google_token())),
-    ]  # fmt: skip
+        target(
+            "anthropic",
+            "anthropic",
+            at("anthropic", "/v1"),
+            CLAUDE,
+            Auth(kind="api-key", secret=credentials.ANTHROPIC_API_KEY),
+        ),
+        target(
+            "azure",
+            "azure",
+            at("azure", "/anthropic/v1"),
+            CLAUDE,
+            Auth(kind="api-key", secret=credentials.AZURE_API_KEY),
+        ),
+        target(
+            "aws-mantle",
+            "bedrock",
+            at("bedrock", "/anthropic/v1"),
+            f"anthropic.{CLAUDE}",
+            Auth(**signed, service=credentials.AWS_SERVICE, **scope),
+        ),
+        target(
+            "aws-runtime",
+            "bedrock",
+            at("bedrock_runtime", ""),
+            f"us.anthropic.{CLAUDE}-v1:0",
+            Auth(**signed, service=credentials.AWS_RUNTIME_SERVICE, **scope),
+        ),
+        target(
+            "google-cloud",
+            "vertex",
+            at("vertex", project),
+            CLAUDE,
+            Auth(kind="bearer", secret=credentials.google_token()),
+        ),
+    ]
 
 
 def target(cloud: str, dialect: str, url: str, model: str, auth: Auth) -> Target:
     label = Deployment(f"{cloud}-1", cloud, "anthropic", "us-east5", CLAUDE, model)
     return Target(
-        label=label, dialect=dialect, url=url, auth=auth, input_price=5_000_000, output_price=25_000_000,
-        output_tokens_max=128_000, context_tokens_max=1_000_000, prices=PRICES,
-    )  # fmt: skip
+        label=label,
+        dialect=dialect,
+        url=url,
+        auth=auth,
+        input_price=5_000_000,
+        output_price=25_000_000,
+        output_tokens_max=128_000,
+        context_tokens_max=1_000_000,
+        prices=PRICES,
+    )
 
 
 def plan(rig: Rig, ports: dict[str, int], **changes: Any) -> Plan:
@@ -73,9 +109,11 @@ def plan(rig: Rig, ports: dict[str, int], **changes: Any) -> Plan:
     claude = Route(candidates=tuple((at, 0) for at in range(len(PLACES))))
     routes = {f"anthropic|{CLAUDE}|direct": claude, "anthropic|chat|direct": Route(candidates=((len(PLACES), 0),))}
     return rig.plan(
-        deployed, models={CLAUDE: CLAUDE, MODEL: "chat"}, epochs=(Epoch(begin_ns=0, routes=routes),),
+        deployed,
+        models={CLAUDE: CLAUDE, MODEL: "chat"},
+        epochs=(Epoch(begin_ns=0, routes=routes),),
         **{"keys": (key(SECRET, "anthropic"),), "attempt_timeout_s": 2.0, **changes},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -99,20 +137,28 @@ def clouds(started: Endpoints) -> Endpoints:
 def client(clouds: Endpoints, place: str = "", **options: Any) -> Any:
     headers = {"x-clauseway-cloud": place} if place else {}
     return anthropic.Anthropic(
-        **{"base_url": clouds.rig.url, "api_key": SECRET, "max_retries": 0, "timeout": PATIENCE_S,
-           "default_headers": headers, **options}
-    )  # fmt: skip
+        **{
+            "base_url": clouds.rig.url,
+            "api_key": SECRET,
+            "max_retries": 0,
+            "timeout": PATIENCE_S,
+            "default_headers": headers,
+            **options,
+        }
+    )
 
 
 def units_of(usage: Any) -> dict[Unit, int]:
     """The client's own reading of usage, as we count: what was cached is part of the input."""
     read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
     return {
-        Unit.INPUT_TOKENS: usage.input_tokens + read + written, Unit.CACHED_INPUT_TOKENS: read,
-        Unit.CACHE_WRITE_TOKENS: written, Unit.OUTPUT_TOKENS: usage.output_tokens,
+        Unit.INPUT_TOKENS: usage.input_tokens + read + written,
+        Unit.CACHED_INPUT_TOKENS: read,
+        Unit.CACHE_WRITE_TOKENS: written,
+        Unit.OUTPUT_TOKENS: usage.output_tokens,
         Unit.CACHE_WRITE_1H_TOKENS: usage.cache_creation.ephemeral_1h_input_tokens,
         Unit.REASONING_TOKENS: usage.output_tokens_details.thinking_tokens,
-    }  # fmt: skip
+    }
 
 
 def metered(clouds: Endpoints) -> dict[Unit, int]:
@@ -163,9 +209,12 @@ def test_cached_and_thinking_tokens(clouds: Endpoints, place: str) -> None:
     """Written once, read from then on; each token has one price: input, read, written, out."""
     words = "clause " * 2000
     asked = {
-        "model": CLAUDE, "max_tokens": 4000, "messages": ASKED, "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "model": CLAUDE,
+        "max_tokens": 4000,
+        "messages": ASKED,
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
         "system": [{"type": "text", "text": words, "cache_control": {"type": "ephemeral"}}],
-    }  # fmt: skip
+    }
     its = client(clouds, place)
     first = its.messages.create(**asked)
     assert metered(clouds) == units_of(first.usage)
@@ -185,9 +234,11 @@ def test_cached_and_thinking_tokens(clouds: Endpoints, place: str) -> None:
 def test_what_is_cached_for_an_hour_counts_and_costs_apart(clouds: Endpoints, place: str, stream: bool) -> None:
     words = f"{place} {stream} " + "hour " * 2000
     asked = {
-        "model": CLAUDE, "max_tokens": 400, "messages": ASKED,
+        "model": CLAUDE,
+        "max_tokens": 400,
+        "messages": ASKED,
         "system": [{"type": "text", "text": words, "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
-    }  # fmt: skip
+    }
     if stream:
         with client(clouds, place).messages.stream(**asked) as events:
             usage = events.get_final_message().usage
@@ -241,8 +292,9 @@ def test_its_client_lists_the_models_that_it_can_ask_for(clouds: Endpoints) -> N
         with pytest.raises(anthropic.NotFoundError) as refused:
             its.models.retrieve(unknown)
         assert (body_of(refused.value)["type"], body_of(refused.value)["code"]) == (
-            "not_found_error", "model_not_found",
-        )  # fmt: skip
+            "not_found_error",
+            "model_not_found",
+        )
     with pytest.raises(anthropic.BadRequestError, match="limit is a number from 1 to 1000"):
         list(its.models.list(limit=5000))
     assert {model.id for model in clouds.client().models.list()} == {CLAUDE, MODEL}
@@ -276,10 +328,14 @@ def paged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
             target("anthropic", "anthropic", f"http://127.0.0.1:{rig.closed_port}/v1", model, auth) for model in models
         ]
         routes = {f"anthropic|{model}|direct": Route(candidates=((at, 0),)) for at, model in enumerate(models)}
-        rig.start(rig.plan(
-            deployed, models={model: model for model in models}, epochs=(Epoch(begin_ns=0, routes=routes),),
-            keys=(key(SECRET, "anthropic"),),
-        ))  # fmt: skip
+        rig.start(
+            rig.plan(
+                deployed,
+                models={model: model for model in models},
+                epochs=(Epoch(begin_ns=0, routes=routes),),
+                keys=(key(SECRET, "anthropic"),),
+            )
+        )
         yield rig
 
 
@@ -338,11 +394,16 @@ def test_chat_is_not_asked_of_claude(clouds: Endpoints) -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    [{"kind": "status", "status": 529}, {"kind": "status", "status": 429, "retry_after_ms": 1},
-     {"kind": "status", "family": "insufficient_quota"}, {"kind": "status", "status": 401}, {"kind": "drop"},
-     {"kind": "error-event", "events": 1}],
+    [
+        {"kind": "status", "status": 529},
+        {"kind": "status", "status": 429, "retry_after_ms": 1},
+        {"kind": "status", "family": "insufficient_quota"},
+        {"kind": "status", "status": 401},
+        {"kind": "drop"},
+        {"kind": "error-event", "events": 1},
+    ],
     ids=["overloaded", "busy", "credit is spent", "our key", "broken off", "an error before content"],
-)  # fmt: skip
+)
 def test_another_place_answers(clouds: Endpoints, rule: dict[str, object]) -> None:
     clouds.rig.kill()
     clouds.rig.start(plan(clouds.rig, clouds.ports))

@@ -135,9 +135,12 @@ def follower_is_gone(scene: Scene, when_away: Any = "refuse") -> Iterator[None]:
     scene.stack.callback(follower.kill)
     follower.start()
     copying = Copying(
-        copies=1, follower=f"127.0.0.1:{follower.port}", secret_file=str(follower.secret), when_away=when_away,
+        copies=1,
+        follower=f"127.0.0.1:{follower.port}",
+        secret_file=str(follower.secret),
+        when_away=when_away,
         patience_s=0.5,
-    )  # fmt: skip
+    )
     scene.rig.cloud("azure")
     scene.start(scene.rig.plan(settings=Settings(journal=copying, telemetry=FIGURES)))
     yield

@@ -234,7 +234,11 @@ def test_both_forms() -> None:
         1_763_640_000_123_000_000, "ready", {"port": 8400, "host": "127.0.0.1", "settings": ["a"], "why": ""}
     )
     assert json.loads(as_json(line)) == {
-        "time": "2025-11-20T12:00:00.123Z", "event": "ready", "port": 8400, "host": "127.0.0.1", "settings": ["a"],
+        "time": "2025-11-20T12:00:00.123Z",
+        "event": "ready",
+        "port": 8400,
+        "host": "127.0.0.1",
+        "settings": ["a"],
         "why": "",
-    }  # fmt: skip
+    }
     assert as_text(line) == b'12:00:00.123 ready  port=8400 host=127.0.0.1 settings=["a"] why=""\n'

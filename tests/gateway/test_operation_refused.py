@@ -142,9 +142,15 @@ def test_without_a_file_nothing_is_kept(rig: Rig, home: Home) -> None:
 
 def explained(message: str) -> RequestExplanation:
     return RequestExplanation(
-        event_ns=1, buyer=Buyer("acme", "search", "key_1", "openai", "any"), operation="chat", model="gpt-5.4",
-        skipped=(), attempted=(), status=429, message=message,
-    )  # fmt: skip
+        event_ns=1,
+        buyer=Buyer("acme", "search", "key_1", "openai", "any"),
+        operation="chat",
+        model="gpt-5.4",
+        skipped=(),
+        attempted=(),
+        status=429,
+        message=message,
+    )
 
 
 def test_a_flood_is_counted_and_not_written(home: Home) -> None:

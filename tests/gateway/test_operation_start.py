@@ -29,9 +29,10 @@ def test_it_starts_and_refuses_without_a_network(rig: Rig) -> None:
     """No cloud has an address, no source of credentials answers: it is up all the same and says what is wrong."""
     nowhere = rig.target("azure", 1, url="https://nowhere.invalid/v1")
     token = Auth(
-        kind="entra", secret="sk-client",
+        kind="entra",
+        secret="sk-client",
         settings={"tenant_id": "t", "client_id": "c", "authority": "https://login.invalid"},
-    )  # fmt: skip
+    )
     unidentified = rig.target("google", 1, url="https://elsewhere.invalid/v1", auth=token, dialect="azure")
     plan = rig.plan([nowhere, unidentified])
     rig.start(msgspec.structs.replace(plan, settings=Settings(limits=Limits(connect_s=1.0))))
@@ -62,9 +63,23 @@ def test_nothing_is_loaded_that_was_not_asked_for() -> None:
     loaded = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
     roots = {name.partition(".")[0] for name in loaded.stdout.split()}
     unwanted = {
-        "azure", "botocore", "cryptography", "google", "ibis", "jinja2", "oci", "opentelemetry", "prometheus_client",
-        "requests", "rich", "sqlalchemy", "starlette", "structlog", "typer", "uvicorn",
-    }  # fmt: skip
+        "azure",
+        "botocore",
+        "cryptography",
+        "google",
+        "ibis",
+        "jinja2",
+        "oci",
+        "opentelemetry",
+        "prometheus_client",
+        "requests",
+        "rich",
+        "sqlalchemy",
+        "starlette",
+        "structlog",
+        "typer",
+        "uvicorn",
+    }
     assert roots & unwanted == set()
     assert not {f"clauseway.gateway.{part}" for part in ("metrics", "telemetry")} & set(loaded.stdout.split())
 

@@ -127,10 +127,16 @@ def test_spans_say_what_the_conventions_ask_for(collected: Collector) -> None:
     assert failed["clauseway.deployment"] == "azure-1"
     assert "error.type" not in served
     expected = {
-        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": MODEL,
-        "gen_ai.response.model": NAME_THERE, "gen_ai.usage.input_tokens": 21, "gen_ai.usage.output_tokens": 8,
-        "gen_ai.usage.cache_read.input_tokens": 4, "server.address": "127.0.0.1", "clauseway.cloud": "aws",
-    }  # fmt: skip
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": MODEL,
+        "gen_ai.response.model": NAME_THERE,
+        "gen_ai.usage.input_tokens": 21,
+        "gen_ai.usage.output_tokens": 8,
+        "gen_ai.usage.cache_read.input_tokens": 4,
+        "server.address": "127.0.0.1",
+        "clauseway.cloud": "aws",
+    }
     assert served.items() >= expected.items()
     (request,) = [attributes(span.attributes) for span in spans if span.kind == Span.SPAN_KIND_SERVER]
     assert request["clauseway.request.id"].startswith("req_")

@@ -77,8 +77,16 @@ def test_a_project_reads_its_own_usage_by_day_and_model(served: Served) -> None:
     (row,) = told["data"]
     assert row["date"] in (begun, today())
     assert (row["model"], row["served"], row["failed"]) == (PRODUCT, 2, 0)
-    assert row["usage"] == {"input_tokens": 2 * INPUT, "cached_input_tokens": 2 * CACHED, "output_tokens": 2 * OUTPUT,
-                            "reasoning_tokens": 0} | row["usage"]  # fmt: skip
+    assert (
+        row["usage"]
+        == {
+            "input_tokens": 2 * INPUT,
+            "cached_input_tokens": 2 * CACHED,
+            "output_tokens": 2 * OUTPUT,
+            "reasoning_tokens": 0,
+        }
+        | row["usage"]
+    )
     (row,) = served.usage(secret=RIVAL).json()["data"]
     assert row["served"] == 1
     assert served.usage(secret=AUDITOR).json() == told, "who may ask nothing may read"

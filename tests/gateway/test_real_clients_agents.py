@@ -17,10 +17,16 @@ from client_packages import CLIENTS, PYTHON, lock_of, python_packages, unavailab
 
 RUN_S = 300.0
 FAMILIES = {
-    "frameworks": ["LangChain's chat", "LangChain's Azure class", "LangChain's embeddings", "pydantic-ai",
-               "the Agents SDK with a session", "llm"],
+    "frameworks": [
+        "LangChain's chat",
+        "LangChain's Azure class",
+        "LangChain's embeddings",
+        "pydantic-ai",
+        "the Agents SDK with a session",
+        "llm",
+    ],
     "llamaindex": ["LlamaIndex"],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,14 @@ from clauseway.sandbox.signatures import credentials
 from client_packages import NODE, run_node
 
 FAILING, FAILING_CLAUDE = "gpt-5.4-mini", "claude-haiku-4-5"
-MODELS = ["OpenAI's responses", "OpenAI's chat", "Azure's responses", "Azure's chat", "a compatible server's",
-          "Anthropic's"]  # fmt: skip
+MODELS = [
+    "OpenAI's responses",
+    "OpenAI's chat",
+    "Azure's responses",
+    "Azure's chat",
+    "a compatible server's",
+    "Anthropic's",
+]
 EACH = ["text", "stream", "tools", "structured output", "errors", "abort"]
 CHECKS = [
     *(f"{model} {check}" for model in MODELS for check in EACH),
@@ -36,14 +42,22 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         served[FAILING_CLAUDE] = target("anthropic", "anthropic", nowhere, FAILING_CLAUDE, claude)
         routes = {f"openai|{name}|direct": Route(candidates=((at, 0),)) for at, name in enumerate(served)}
         plan = rig.plan(
-            list(served.values()), models={name: name for name in served}, keys=(key(SECRET, "openai"),),
-            epochs=(Epoch(begin_ns=0, routes=routes),), attempt_timeout_s=30.0,
-        )  # fmt: skip
+            list(served.values()),
+            models={name: name for name in served},
+            keys=(key(SECRET, "openai"),),
+            epochs=(Epoch(begin_ns=0, routes=routes),),
+            attempt_timeout_s=30.0,
+        )
         rig.start(plan)
         models = {
-            "chat": MODEL, "claude": CLAUDE, "embedding": EMBEDDING, "image": IMAGE, "transcription": TRANSCRIBE,
-            "failing": FAILING, "failingClaude": FAILING_CLAUDE,
-        }  # fmt: skip
+            "chat": MODEL,
+            "claude": CLAUDE,
+            "embedding": EMBEDDING,
+            "image": IMAGE,
+            "transcription": TRANSCRIBE,
+            "failing": FAILING,
+            "failingClaude": FAILING_CLAUDE,
+        }
         arguments = [rig.url, SECRET, json.dumps(models)]
         return run_node(NODE / "ai" / "client.mjs", arguments, tmp_path_factory.mktemp("node"))
 

@@ -100,9 +100,13 @@ class Answers:
     def _completion(self, tokens: tuple[int, int]) -> dict[str, object]:
         message = {"role": "assistant", "content": self.text}
         return {
-            "id": "c1", "object": "chat.completion", "created": 1, "model": "m", "usage": usage_of_chat(tokens),
+            "id": "c1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "usage": usage_of_chat(tokens),
             "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
-        }  # fmt: skip
+        }
 
     def _chunks(self, tokens: tuple[int, int], with_done: bool) -> Iterator[bytes]:
         for delta, finish in (({"role": "assistant", "content": self.text}, None), ({}, "stop")):
@@ -115,13 +119,24 @@ class Answers:
         content = [{"type": "output_text", "text": self.text, "annotations": []}]
         message = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}
         usage = {
-            "input_tokens": tokens[0], "input_tokens_details": {"cached_tokens": 0}, "output_tokens": tokens[1],
-            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": sum(tokens),
-        }  # fmt: skip
+            "input_tokens": tokens[0],
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": tokens[1],
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": sum(tokens),
+        }
         return {
-            "id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": "completed",
-            "output": [message], "usage": usage, "parallel_tool_calls": False, "tools": [], "tool_choice": "auto",
-        }  # fmt: skip
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 1,
+            "model": "m",
+            "status": "completed",
+            "output": [message],
+            "usage": usage,
+            "parallel_tool_calls": False,
+            "tools": [],
+            "tool_choice": "auto",
+        }
 
     def _typed_events(self, tokens: tuple[int, int]) -> Iterator[bytes]:
         whole = self._response(tokens)
@@ -330,9 +345,13 @@ def plan(rig: Rig, ports: dict[str, int], tls: TlsSettings) -> Plan:
     limits = msgspec.structs.replace(PATIENT.limits, upstream_idle_s=1)
     settings = msgspec.structs.replace(PATIENT, tls=tls, limits=limits)
     return rig.plan(
-        targets, models=models, epochs=(Epoch(begin_ns=0, routes=routes),), keys=keys, attempt_timeout_s=WAITS_S,
+        targets,
+        models=models,
+        epochs=(Epoch(begin_ns=0, routes=routes),),
+        keys=keys,
+        attempt_timeout_s=WAITS_S,
         settings=settings,
-    )  # fmt: skip
+    )
 
 
 def secret(name: str) -> str:

@@ -19,19 +19,31 @@ RUN_S = 200.0
 PLAN = {"plan": [{"step": "Look up", "status": "completed"}]}
 TEXT = "Clouds are many."
 USAGE = {
-    "input_tokens": 9000, "input_tokens_details": {"cached_tokens": 4000, "cache_write_tokens": 0},
-    "output_tokens": 20, "output_tokens_details": {"reasoning_tokens": 5}, "total_tokens": 9020,
-}  # fmt: skip
+    "input_tokens": 9000,
+    "input_tokens_details": {"cached_tokens": 4000, "cache_write_tokens": 0},
+    "output_tokens": 20,
+    "output_tokens_details": {"reasoning_tokens": 5},
+    "total_tokens": 9020,
+}
 UNITS = {
-    Unit.INPUT_TOKENS: 9000, Unit.CACHED_INPUT_TOKENS: 4000, Unit.CACHE_WRITE_TOKENS: 0, Unit.OUTPUT_TOKENS: 20,
+    Unit.INPUT_TOKENS: 9000,
+    Unit.CACHED_INPUT_TOKENS: 4000,
+    Unit.CACHE_WRITE_TOKENS: 0,
+    Unit.OUTPUT_TOKENS: 20,
     Unit.REASONING_TOKENS: 5,
-}  # fmt: skip
+}
 
 
 def call_of_a_tool() -> dict[str, Any]:
     arguments = json.dumps(PLAN)
-    return {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "update_plan", "arguments": arguments,
-            "status": "completed"}  # fmt: skip
+    return {
+        "id": "fc_1",
+        "type": "function_call",
+        "call_id": "call_1",
+        "name": "update_plan",
+        "arguments": arguments,
+        "status": "completed",
+    }
 
 
 def message() -> dict[str, Any]:
@@ -43,16 +55,24 @@ async def cloud(connection: Connection, request: Received) -> None:
     """Ask for a tool first, and answer once its result has come."""
     answered = any(item["type"] == "function_call_output" for item in request.json["input"])
     item = message() if answered else call_of_a_tool()
-    response = {"id": "resp_1", "object": "response", "created_at": 1, "model": NAME_THERE, "status": "in_progress",
-                "output": []}  # fmt: skip
+    response = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "model": NAME_THERE,
+        "status": "in_progress",
+        "output": [],
+    }
     connection.begin_stream()
     events: list[dict[str, Any]] = [
         {"type": "response.created", "response": response},
         {"type": "response.output_item.added", "output_index": 0, "item": {**item, "status": "in_progress"}},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
-        {"type": "response.completed",
-         "response": {**response, "status": "completed", "output": [item], "usage": USAGE}},
-    ]  # fmt: skip
+        {
+            "type": "response.completed",
+            "response": {**response, "status": "completed", "output": [item], "usage": USAGE},
+        },
+    ]
     for number, event in enumerate(events):
         data = compact({**event, "sequence_number": number})
         connection.piece(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), data))
@@ -84,9 +104,14 @@ wire_api = "responses"
         environment = {"PATH": os.environ["PATH"], "HOME": str(self._home), "CODEX_HOME": str(self._home)}
         command = [str(self._binary), "exec", "--skip-git-repo-check", "--json", "--sandbox", "read-only"]
         done = subprocess.run(
-            [*command, "Which cloud is this?"], cwd=self._home, env={**environment, "CLAUSEWAY_KEY": secret},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_S,
-        )  # fmt: skip
+            [*command, "Which cloud is this?"],
+            cwd=self._home,
+            env={**environment, "CLAUSEWAY_KEY": secret},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=RUN_S,
+        )
         events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         assert events, done.stderr
         return events

@@ -12,10 +12,20 @@ from clauseway.gateway.plan import Epoch, Route
 from client_packages import NODE, run_node
 
 CHECKS = [
-    "chat", "chat streamed", "chat through the stream helper", "structured output", "tools", "Azure's class",
-    "responses", "responses streamed, parsed, polled", "embeddings, images, audio, moderations", "files and batches",
-    "models", "errors", "its retries do not multiply ours",
-]  # fmt: skip
+    "chat",
+    "chat streamed",
+    "chat through the stream helper",
+    "structured output",
+    "tools",
+    "Azure's class",
+    "responses",
+    "responses streamed, parsed, polled",
+    "embeddings, images, audio, moderations",
+    "files and batches",
+    "models",
+    "errors",
+    "its retries do not multiply ours",
+]
 FAILING = "gpt-5.4-mini"
 
 

@@ -33,10 +33,15 @@ DEFAULTS = {"dall-e-2", "omni-moderation-latest"}  # asked for where a request n
 IDENTIFIERS = re.compile(r'\b(\w+_id|conversation)="([^"]+)"')
 FILE = "/files"
 MAKERS = {
-    "response_id": "/responses", "previous_response_id": "/responses", "completion_id": "/chat/completions",
-    "file_id": FILE, "input_file_id": FILE, "batch_id": "/batches", "conversation_id": "/conversations",
+    "response_id": "/responses",
+    "previous_response_id": "/responses",
+    "completion_id": "/chat/completions",
+    "file_id": FILE,
+    "input_file_id": FILE,
+    "batch_id": "/batches",
+    "conversation_id": "/conversations",
     "conversation": "/conversations",
-}  # fmt: skip
+}
 MADE_FOR = re.compile(rb"made for a test: ([\w-]+)")
 BRACKETS = [
     f"--validator-{where}-{kind}-format=brackets" for where in ("query", "form") for kind in ("array", "object")
@@ -50,9 +55,10 @@ REFUSED = {
         "The request names no model: nothing says what it may be sent to and what it may cost.",
     ),
     r"::test_method_list_with_all_params\[": (
-        "invalid_body", "`limit=0`: OpenAI's description says in words that it is from 1 on.",
+        "invalid_body",
+        "`limit=0`: OpenAI's description says in words that it is from 1 on.",
     ),
-}  # fmt: skip
+}
 
 
 class Outcome(NamedTuple):
@@ -78,15 +84,22 @@ class Suite:
         outcomes.write_text("")
         settings = {"outcomes": str(outcomes), "only": only, "resources": resources}
         environment = {
-            **os.environ, "PYTHONPATH": f"{self.libraries}{os.pathsep}{CLIENTS}", "PYTHONNOUSERSITE": "1",
-            "TEST_API_BASE_URL": url, "CLAUSEWAY_SUITE": json.dumps(settings),
-        }  # fmt: skip
+            **os.environ,
+            "PYTHONPATH": f"{self.libraries}{os.pathsep}{CLIENTS}",
+            "PYTHONNOUSERSITE": "1",
+            "TEST_API_BASE_URL": url,
+            "CLAUSEWAY_SUITE": json.dumps(settings),
+        }
         command = [PYTHON, "-m", "pytest", "-q", "--tb=no", "-p", FAMILY, "-p", "no:cacheprovider", "-o", "addopts="]
         where = sorted({test.partition("::")[0] for test in only}) or ["tests/api_resources"]
         done = subprocess.run(
-            [*command, *where], cwd=self.source, env=environment, capture_output=True, text=True,
+            [*command, *where],
+            cwd=self.source,
+            env=environment,
+            capture_output=True,
+            text=True,
             timeout=RUN_S,
-        )  # fmt: skip
+        )
         lines = [json.loads(line) for line in outcomes.read_text().splitlines()]
         assert lines, done.stdout[-2000:] + done.stderr[-2000:]
         return {line.pop("test"): Outcome(**line) for line in lines}
@@ -104,10 +117,14 @@ class Suite:
         asked: dict[str, Any] = {
             "/responses": {"model": model, "input": mark},
             "/chat/completions": {"model": model, "messages": [{"role": "user", "content": mark}], "store": True},
-            "/batches": {"input_file_id": "input_file_id", "endpoint": "/v1/responses", "completion_window": "24h",
-                         "metadata": {"mark": mark}},
+            "/batches": {
+                "input_file_id": "input_file_id",
+                "endpoint": "/v1/responses",
+                "completion_window": "24h",
+                "metadata": {"mark": mark},
+            },
             "/conversations": {"metadata": {"mark": mark}},
-        }  # fmt: skip
+        }
         if path != FILE:
             return "application/json", json.dumps(asked[path])
         line = {"custom_id": mark, "method": "POST", "url": "/v1/responses", "body": asked["/responses"]}

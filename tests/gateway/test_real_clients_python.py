@@ -20,11 +20,15 @@ WEATHER: Any = {
     "type": "function",
     "function": {
         "name": "weather",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
-                       "additionalProperties": False},
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
         "strict": True,
     },
-}  # fmt: skip
+}
 BOTH = ["openai", "azure"]
 
 
@@ -258,20 +262,36 @@ def test_moderations_and_models(clouds: Endpoints) -> None:
 # -- errors, as the client maps them
 
 ERRORS: list[tuple[str, Any, type[openai.APIStatusError], str]] = [
-    ("no such key", lambda c: c.with_options(api_key="sk-nobody").models.list(), openai.AuthenticationError,
-     "invalid_api_key"),
-    ("no such model", lambda c: c.chat.completions.create(model="gpt-9", messages=MESSAGES), openai.NotFoundError,
-     "model_not_found"),
-    ("no such cloud", lambda c: c.chat.completions.create(model=MODEL, messages=MESSAGES, extra_headers=on("moon")),
-     openai.BadRequestError, "unknown_cloud"),
+    (
+        "no such key",
+        lambda c: c.with_options(api_key="sk-nobody").models.list(),
+        openai.AuthenticationError,
+        "invalid_api_key",
+    ),
+    (
+        "no such model",
+        lambda c: c.chat.completions.create(model="gpt-9", messages=MESSAGES),
+        openai.NotFoundError,
+        "model_not_found",
+    ),
+    (
+        "no such cloud",
+        lambda c: c.chat.completions.create(model=MODEL, messages=MESSAGES, extra_headers=on("moon")),
+        openai.BadRequestError,
+        "unknown_cloud",
+    ),
     ("a cloud's own word", lambda c: c.chat.completions.create(model=MODEL, messages=[]), openai.BadRequestError, ""),
-    ("a wrong member", lambda c: c.chat.completions.create(model=MODEL, messages=MESSAGES, n=0), openai.BadRequestError,
-     "invalid_body"),
+    (
+        "a wrong member",
+        lambda c: c.chat.completions.create(model=MODEL, messages=MESSAGES, n=0),
+        openai.BadRequestError,
+        "invalid_body",
+    ),
     ("no such response", lambda c: c.responses.retrieve("resp_1"), openai.NotFoundError, "not_found"),
     ("no such file", lambda c: c.files.content("file-1"), openai.NotFoundError, ""),
     ("realtime", lambda c: c.get("/realtime/calls", cast_to=object), openai.InternalServerError, "not_offered"),
     ("no such path", lambda c: c.post("/fine_tunings/jobs", cast_to=object), openai.NotFoundError, "unknown_url"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "expected", "code"), [case[1:] for case in ERRORS], ids=[case[0] for case in ERRORS])

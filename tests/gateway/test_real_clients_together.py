@@ -67,9 +67,14 @@ def tenant_key(tenant: str) -> Key:
 
 def deployment(name: str, cloud: str, url: str, model: str, auth: Auth, dialect: str) -> Target:
     return Target(
-        label=Deployment(name, cloud, "openai", "eastus", name, model), dialect=dialect, url=url, auth=auth,
-        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096,
-    )  # fmt: skip
+        label=Deployment(name, cloud, "openai", "eastus", name, model),
+        dialect=dialect,
+        url=url,
+        auth=auth,
+        input_price=2_500_000,
+        output_price=15_000_000,
+        output_tokens_max=4096,
+    )
 
 
 def plan(rig: Rig, ports: dict[str, int]) -> Plan:
@@ -93,9 +98,13 @@ def plan(rig: Rig, ports: dict[str, int]) -> Plan:
         routes[f"openai|{fault} {CLAUDE}|direct"] = Route(candidates=((at + 2, 0), (at + 3, 0)))
     names = [NEIGHBOUR, *FAULTS, *(f"{fault} {CLAUDE}" for fault in FAULTS)]
     return rig.plan(
-        targets, models={name: name for name in names}, epochs=(Epoch(begin_ns=0, routes=routes),),
-        keys=tuple(map(tenant_key, TENANTS)), attempt_timeout_s=WAITS_S, settings=PATIENT,
-    )  # fmt: skip
+        targets,
+        models={name: name for name in names},
+        epochs=(Epoch(begin_ns=0, routes=routes),),
+        keys=tuple(map(tenant_key, TENANTS)),
+        attempt_timeout_s=WAITS_S,
+        settings=PATIENT,
+    )
 
 
 def anthropics(url: str, models: Sequence[str]) -> Outcomes:
@@ -175,8 +184,20 @@ def test_the_table_has_every_way_of_misbehaving() -> None:
     told_there = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `") and " | " in line}
     kinds = {str(fault["kind"]) for fault in FAULTS.values() if fault}
     assert kinds <= told_there
-    assert {"status", "stall", "pace", "drip", "cut-after-events", "cut-at-byte", "error-event", "drop", "redirect",
-            "garbage", "wrong-length", "zstd-frames"} == kinds  # fmt: skip
+    assert {
+        "status",
+        "stall",
+        "pace",
+        "drip",
+        "cut-after-events",
+        "cut-at-byte",
+        "error-event",
+        "drop",
+        "redirect",
+        "garbage",
+        "wrong-length",
+        "zstd-frames",
+    } == kinds
 
 
 @pytest.fixture(scope="module")

@@ -44,19 +44,33 @@ OURS = {
 }
 # Lines of the clouds' heads, added to every recorded answer: the client gets these …
 PASSED = {
-    "x-request-id": "req_1", "request-id": "req_2", "apim-request-id": "3", "x-ms-request-id": "4",
-    "X-MS-Client-Request-Id": "5", "x-amzn-requestid": "6", "openai-processing-ms": "12",
+    "x-request-id": "req_1",
+    "request-id": "req_2",
+    "apim-request-id": "3",
+    "x-ms-request-id": "4",
+    "X-MS-Client-Request-Id": "5",
+    "x-amzn-requestid": "6",
+    "openai-processing-ms": "12",
     "openai-version": "2020-10-01",
-    "x-ratelimit-remaining-requests": "99", "anthropic-ratelimit-tokens-remaining": "98", "x-should-retry": "false",
-    "server": "cloud", "date": "Tue, 24 Nov 2026 10:00:00 GMT",
-}  # fmt: skip
+    "x-ratelimit-remaining-requests": "99",
+    "anthropic-ratelimit-tokens-remaining": "98",
+    "x-should-retry": "false",
+    "server": "cloud",
+    "date": "Tue, 24 Nov 2026 10:00:00 GMT",
+}
 # … and not these: they name our account, or are between neighbours.
 DROPPED = {
-    "openai-organization": "acme-internal", "OpenAI-Project": "proj_Secret123456", "anthropic-organization-id": "0b2d",
-    "x-ms-region": "East US 2", "x-ms-deployment-name": "acme-gpt", "X-Ms-Azureml-Resource": "acme-prod-eastus",
-    "azureml-model-session": "acme", "set-cookie": "session=1", "keep-alive": "timeout=5",
+    "openai-organization": "acme-internal",
+    "OpenAI-Project": "proj_Secret123456",
+    "anthropic-organization-id": "0b2d",
+    "x-ms-region": "East US 2",
+    "x-ms-deployment-name": "acme-gpt",
+    "X-Ms-Azureml-Resource": "acme-prod-eastus",
+    "azureml-model-session": "acme",
+    "set-cookie": "session=1",
+    "keep-alive": "timeout=5",
     "x-clauseway-cloud": "theirs",
-}  # fmt: skip
+}
 HEADS = "".join(f"{name}: {value}\r\n" for name, value in (PASSED | DROPPED).items())
 # The gateway's own lines, and those that frame a body.
 OWN = re.compile("x-clauseway-|content-length|transfer-encoding|content-type|connection")
@@ -90,11 +104,14 @@ class Player:
         root = f"http://127.0.0.1:{self.cloud.port}{'/openai' if way.azure else ''}/v1"
         targets = [
             rig.target(
-                "azure", self.cloud.port, url=root, dialect="azure" if way.azure else "openai",
+                "azure",
+                self.cloud.port,
+                url=root,
+                dialect="azure" if way.azure else "openai",
                 label=Deployment("azure-1", "azure", "openai", "eastus", products[model], there(model, way)),
             )
             for model in MODELS
-        ]  # fmt: skip
+        ]
         routes = {
             f"openai|{product}|direct": Route(candidates=((at, 0),)) for at, product in enumerate(products.values())
         }

@@ -74,9 +74,18 @@ def test_every_answer_of_every_replica_names_the_plan(replicas: list[Replica]) -
     set_limit(replicas[0].home, catalog, GivenScope(organisation="acme"), 500, 0)
     set_budget(replicas[0].home, catalog, GivenScope(organisation="acme"), "100", "total")
     paths = [
-        "/healthz", "/readyz", "/v1/models", f"/v1/models/{MODEL}", "/clauseway/v1/requests", "/clauseway/v1/limits",
-        "/clauseway/v1/usage", "/v1/files", "/v1/batches", "/v1/responses/resp_none", "/nowhere",
-    ]  # fmt: skip
+        "/healthz",
+        "/readyz",
+        "/v1/models",
+        f"/v1/models/{MODEL}",
+        "/clauseway/v1/requests",
+        "/clauseway/v1/limits",
+        "/clauseway/v1/usage",
+        "/v1/files",
+        "/v1/batches",
+        "/v1/responses/resp_none",
+        "/nowhere",
+    ]
 
     def named(replica: Replica) -> set[str]:
         root, headers = replica.served.gateway_url.removesuffix("/v1"), {"authorization": f"Bearer {key.secret}"}

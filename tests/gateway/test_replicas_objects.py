@@ -30,8 +30,15 @@ class Account:
         kind = request.head.split(b" ")[1].rpartition(b"/")[2].decode()
         number = next(self.numbers)
         if kind == "files":
-            made = {"id": f"file-{number}", "object": "file", "filename": "a.txt", "bytes": 3, "created_at": number,
-                    "purpose": "assistants", "status": "processed"}  # fmt: skip
+            made = {
+                "id": f"file-{number}",
+                "object": "file",
+                "filename": "a.txt",
+                "bytes": 3,
+                "created_at": number,
+                "purpose": "assistants",
+                "status": "processed",
+            }
         elif kind == "responses":
             previous = request.json.get("previous_response_id")
             made = {**json.loads(RESPONSE), "id": f"resp_{number}", "store": True, "previous_response_id": previous}

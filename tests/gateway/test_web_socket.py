@@ -63,8 +63,9 @@ def test_the_client_makes_responses_one_after_the_other(clouds: Endpoints) -> No
     records = clouds.rig.records()[before:]
     assert [record.status for record in records] == [Status.COMPLETE] * 2
     assert [dict(record.units)[Unit.OUTPUT_TOKENS] for record in records] == [
-        first.usage.output_tokens, answer.usage.output_tokens
-    ]  # fmt: skip
+        first.usage.output_tokens,
+        answer.usage.output_tokens,
+    ]
     assert clouds.client().responses.retrieve(answer.id).id == answer.id
 
 

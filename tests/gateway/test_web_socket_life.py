@@ -106,9 +106,12 @@ def test_a_handshake_that_comes_during_a_stop_is_refused(rig: Rig) -> None:
         eventually(lambda: '"drain"' in rig.errors())
         with pytest.raises(InvalidStatus) as refused:
             connect(
-                f"ws://127.0.0.1:{rig.port}/v1/responses", sock=connected, additional_headers=AUTHORIZED,
-                open_timeout=PATIENCE_S, compression=None,
-            )  # fmt: skip
+                f"ws://127.0.0.1:{rig.port}/v1/responses",
+                sock=connected,
+                additional_headers=AUTHORIZED,
+                open_timeout=PATIENCE_S,
+                compression=None,
+            )
         assert refused.value.response.status_code == 503
         assert json.loads(refused.value.response.body)["error"]["code"] == "stopping"
     assert rig.process.wait(PATIENCE_S) == 0

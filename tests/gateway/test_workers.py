@@ -98,9 +98,11 @@ class Team:
         """A client whose only connection is one worker's."""
         while True:
             client = httpx.Client(
-                base_url=self.served.gateway_url.removesuffix("/v1"), headers=self.authorized, timeout=PATIENCE_S,
+                base_url=self.served.gateway_url.removesuffix("/v1"),
+                headers=self.authorized,
+                timeout=PATIENCE_S,
                 limits=httpx.Limits(max_connections=1),
-            )  # fmt: skip
+            )
             if client.get("/readyz").json()["worker"] == worker:
                 return client
             client.close()

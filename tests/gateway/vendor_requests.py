@@ -120,9 +120,15 @@ def call_for(operation: str, theirs: httpx2.Request) -> Call:
 
 def target(dialect: str, url: str, model: str, *, settings: Mapping[str, str] | None = None, **auth: Any) -> Target:
     return Target(
-        label=Deployment("d", "cloud", "openai", "region", "p", model), dialect=dialect, url=url,
-        auth=Auth(kind="bearer", **auth), input_price=0, output_price=0, output_tokens_max=1, settings=settings or {},
-    )  # fmt: skip
+        label=Deployment("d", "cloud", "openai", "region", "p", model),
+        dialect=dialect,
+        url=url,
+        auth=Auth(kind="bearer", **auth),
+        input_price=0,
+        output_price=0,
+        output_tokens_max=1,
+        settings=settings or {},
+    )
 
 
 def made(to: Target, credential: Credential, call: Call, body: bytes, passed: bytes = b"", now_s: int = NOW_S) -> Head:

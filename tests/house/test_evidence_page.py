@@ -9,42 +9,98 @@ from bench.evidence_page import _USUAL, PAGE, RECORDS, SECTIONS, WORDS, page, re
 USUAL = {"day": "2026-11-22", "machine": "a machine", "commit": "abc1234"}
 RECORDED: Mapping[str, Mapping[str, Any]] = {
     "simulator": {
-        "kind": "simulator", **USUAL, "seeds": 10_000, "operations": 123_456, "faults": {"torn_writes": 77},
-        "laws": ["nothing acknowledged is lost"], "planted": [{"name": "a lost end", "law": "nothing lost", "seed": 7}],
+        "kind": "simulator",
+        **USUAL,
+        "seeds": 10_000,
+        "operations": 123_456,
+        "faults": {"torn_writes": 77},
+        "laws": ["nothing acknowledged is lost"],
+        "planted": [{"name": "a lost end", "law": "nothing lost", "seed": 7}],
         "unseen": {"name": "a wrong word in a log", "why": "Nobody reads it."},
     },
     "simulator-once": {
-        "kind": "simulator-once", **USUAL, "seeds": 10_001, "operations": 234_567, "faults": {"lost_disks": 78},
-        "laws": ["nothing acknowledged is lost"], "planted": [],
+        "kind": "simulator-once",
+        **USUAL,
+        "seeds": 10_001,
+        "operations": 234_567,
+        "faults": {"lost_disks": 78},
+        "laws": ["nothing acknowledged is lost"],
+        "planted": [],
     },
     "kills": {
-        "kind": "kills", **USUAL, "kills": 240, "what": {"gateways": 200}, "recounted": 99_999, "overshoot": 0,
-        "held_after": {"gateways": {"memory MiB": 45, "descriptors": 31}}, "breaches": [],
+        "kind": "kills",
+        **USUAL,
+        "kills": 240,
+        "what": {"gateways": 200},
+        "recounted": 99_999,
+        "overshoot": 0,
+        "held_after": {"gateways": {"memory MiB": 45, "descriptors": 31}},
+        "breaches": [],
         "laws": ["nothing is counted twice"],
     },
     "kills-once": {
-        "kind": "kills-once", **USUAL, "kills": 2_400, "what": {"gateways": 2_000}, "recounted": 99_999, "overshoot": 0,
-        "held_after": {"gateways": {"memory MiB": 46, "descriptors": 32}}, "breaches": [],
+        "kind": "kills-once",
+        **USUAL,
+        "kills": 2_400,
+        "what": {"gateways": 2_000},
+        "recounted": 99_999,
+        "overshoot": 0,
+        "held_after": {"gateways": {"memory MiB": 46, "descriptors": 32}},
+        "breaches": [],
         "laws": ["nothing is counted twice"],
     },
     "fuzzing": {
-        "kind": "fuzzing", **USUAL, "seeds": ["17"], "memory_mb_max": 300.0, "cpu_s_max": 5.0,
-        "readers": [{"name": "plans", "inputs": 100_000, "values": 9_000, "refused": 91_000, "broken": 0, "kept": 2,
-                     "memory_mb": 1.5, "slowest_s": 0.25}],
+        "kind": "fuzzing",
+        **USUAL,
+        "seeds": ["17"],
+        "memory_mb_max": 300.0,
+        "cpu_s_max": 5.0,
+        "readers": [
+            {
+                "name": "plans",
+                "inputs": 100_000,
+                "values": 9_000,
+                "refused": 91_000,
+                "broken": 0,
+                "kept": 2,
+                "memory_mb": 1.5,
+                "slowest_s": 0.25,
+            }
+        ],
     },
     "fuzzing-once": {
-        "kind": "fuzzing-once", **USUAL, "seeds": ["17", "18"],
-        "runs": [{"seed": "17", "commit": "abc1234", "readers": ["plans"]},
-                 {"seed": "18", "commit": "def5678", "readers": ["plans"]}],
-        "memory_mb_max": 300.0, "cpu_s_max": 5.0,
-        "readers": [{"name": "plans", "inputs": 200_000, "values": 18_000, "refused": 182_000, "broken": 0, "kept": 2,
-                     "memory_mb": 1.5, "slowest_s": 0.25, "seeds": ["17", "18"]}],
+        "kind": "fuzzing-once",
+        **USUAL,
+        "seeds": ["17", "18"],
+        "runs": [
+            {"seed": "17", "commit": "abc1234", "readers": ["plans"]},
+            {"seed": "18", "commit": "def5678", "readers": ["plans"]},
+        ],
+        "memory_mb_max": 300.0,
+        "cpu_s_max": 5.0,
+        "readers": [
+            {
+                "name": "plans",
+                "inputs": 200_000,
+                "values": 18_000,
+                "refused": 182_000,
+                "broken": 0,
+                "kept": 2,
+                "memory_mb": 1.5,
+                "slowest_s": 0.25,
+                "seeds": ["17", "18"],
+            }
+        ],
     },
     "soak": {
-        "kind": "soak", **USUAL, "parts": [{"name": "every reader", "minutes": 33.5, "outcome": "passed"},
-                                           {"name": "any kill", "minutes": 9.25, "outcome": "failed"}],
+        "kind": "soak",
+        **USUAL,
+        "parts": [
+            {"name": "every reader", "minutes": 33.5, "outcome": "passed"},
+            {"name": "any kill", "minutes": 9.25, "outcome": "failed"},
+        ],
     },
-}  # fmt: skip
+}
 
 
 def test_the_page_is_what_the_records_say() -> None:

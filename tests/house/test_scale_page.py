@@ -24,9 +24,17 @@ def test_both_engines_came_to_the_same_hashes_at_each_size() -> None:
 
 def _run(engine: str, rows: int, start_cpu_s: float, sum_cpu_s: float) -> Run:
     return Run(
-        engine=engine, rows=rows, files=2, bytes=rows * 10, start_s=1.0, start_cpu_s=start_cpu_s, sum_s=1.0,
-        sum_cpu_s=sum_cpu_s, megabytes=100.0, lines="same",
-    )  # fmt: skip
+        engine=engine,
+        rows=rows,
+        files=2,
+        bytes=rows * 10,
+        start_s=1.0,
+        start_cpu_s=start_cpu_s,
+        sum_s=1.0,
+        sum_cpu_s=sum_cpu_s,
+        megabytes=100.0,
+        lines="same",
+    )
 
 
 def _hashing(engine: str, rows: int, hash_cpu_s: float) -> Hashing:
@@ -34,16 +42,24 @@ def _hashing(engine: str, rows: int, hash_cpu_s: float) -> Hashing:
 
 
 BY_HAND = Recorded(
-    day="2026-11-23", machine="a machine", commit="abc1234", cores=2, hashed_day="2026-11-26",
+    day="2026-11-23",
+    machine="a machine",
+    commit="abc1234",
+    cores=2,
+    hashed_day="2026-11-26",
     hashed=(
-        _hashing("duckdb", 1_000_000, 2.0), _hashing("duckdb", 6_000_000, 12.0),
-        _hashing("spark", 1_000_000, 40.0), _hashing("spark", 6_000_000, 140.0),
+        _hashing("duckdb", 1_000_000, 2.0),
+        _hashing("duckdb", 6_000_000, 12.0),
+        _hashing("spark", 1_000_000, 40.0),
+        _hashing("spark", 6_000_000, 140.0),
     ),
     runs=(
-        _run("duckdb", 1_000_000, 0.5, 1.0), _run("duckdb", 11_000_000, 0.5, 2.0),
-        _run("spark", 1_000_000, 9.0, 6.0), _run("spark", 11_000_000, 9.0, 11.0),
+        _run("duckdb", 1_000_000, 0.5, 1.0),
+        _run("duckdb", 11_000_000, 0.5, 2.0),
+        _run("spark", 1_000_000, 9.0, 6.0),
+        _run("spark", 11_000_000, 9.0, 11.0),
     ),
-)  # fmt: skip
+)
 
 
 def test_rates_and_fixed_costs_by_hand() -> None:

@@ -7,9 +7,26 @@ import pytest
 
 # Each takes from 0.05 s (Starlette) to 0.6 s (Ibis with sqlglot) of a core of 2026.
 HEAVY = {
-    "alembic", "botocore", "cryptography", "duckdb", "httpx", "ibis", "jinja2", "numpy", "opentelemetry", "pandas",
-    "prometheus_client", "pyarrow", "requests", "rich", "ruamel", "sqlalchemy", "sqlglot", "starlette", "uvicorn",
-}  # fmt: skip
+    "alembic",
+    "botocore",
+    "cryptography",
+    "duckdb",
+    "httpx",
+    "ibis",
+    "jinja2",
+    "numpy",
+    "opentelemetry",
+    "pandas",
+    "prometheus_client",
+    "pyarrow",
+    "requests",
+    "rich",
+    "ruamel",
+    "sqlalchemy",
+    "sqlglot",
+    "starlette",
+    "uvicorn",
+}
 TABLES = {"rich"}
 DATABASE = TABLES | {"sqlalchemy"}
 PAGES = DATABASE | {"jinja2", "starlette"}

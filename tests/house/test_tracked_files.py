@@ -1,4 +1,5 @@
-"""What no file of the repository may hold: addresses of registries, paths of one machine, talk about its making."""
+"""What no file of the repository may hold: addresses of registries, paths of one machine, talk about its making, a
+formatter that is switched off."""
 
 import re
 import subprocess
@@ -16,6 +17,7 @@ FORBIDDEN = {
     + r"\b|\bthe prompt"
     + r" (says|asks)|\bAI agent"
     + r"s? (wrote|made)",
+    "a formatter switched off": r"# *fmt: *" + r"(skip|off)\b",
 }
 # The lock file's Makefile recipe turns the address options off by name.
 ALLOWED = ("--no-emit-index-" + "url", "--no-emit-find-" + "links")
@@ -47,6 +49,7 @@ def test_what_is_looked_for_is_found() -> None:
         "a path of one machine": "see /ro" + "ot/notes",
         "a number in a tracker": "Issue" + " 12",
         "talk about its making": "in this " + "session we",
+        "a formatter switched off": "# fmt: " + "skip",
     }
     assert samples.keys() == FORBIDDEN.keys()
     for what, sample in samples.items():

@@ -236,9 +236,7 @@ def test_a_forecast_goes_on_from_what_is_due(
     of: Sequence[RevenueShare], sales: list[tuple[int, int, int, str, str]]
 ) -> None:
     history = lived(of, sales, [(False, 0, False)] * 6)
-    told = forecast(
-        history.closed, of, read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH
-    )  # fmt: skip
+    told = forecast(history.closed, of, read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH)
     for one in told.outlooks:
         due = [each for month_ in history.closed for each in dues(month_) if each.term == one.term]
         assert one.settled == exact_sum(each.amount for each in due)

@@ -50,12 +50,18 @@ Line = tuple[str, str, date | None]
 
 def invoice(name: str, through: date, lines: Sequence[Line], payer: str = "maker", payee: str = "host") -> Invoice:
     return Invoice(
-        id=name, day=MAY, payer=payer, payee=payee, through=through, currency="USD", rate="1",
+        id=name,
+        day=MAY,
+        payer=payer,
+        payee=payee,
+        through=through,
+        currency="USD",
+        rate="1",
         lines=tuple(
             InvoiceLine(term=f"{term}.share", owed=D(owed), amount=D(owed), withheld=D(0), due=None, through=day)
             for term, owed, day in lines
         ),
-    )  # fmt: skip
+    )
 
 
 def owed(*before: Invoice, through: date = MAY) -> list[str]:
@@ -75,24 +81,36 @@ STILL_OWED = [
     ([invoice("i1", APRIL, [("B1", "5.00", None)])], ["A1 April 20.00", "A1 May 10.00", "B1 May 2.50"]),
     ([invoice("i1", MAY, [("A1", "30.00", None)])], ["B1 April 5.00", "B1 May 2.50"]),
     # What an earlier invoice claimed, a later one does not claim again.
-    ([invoice("i1", APRIL, [("A1", "20.00", None)]), invoice("i2", MAY, [("A1", "10.00", None)])],
-     ["B1 April 5.00", "B1 May 2.50"]),
-    ([invoice("i1", APRIL, [("A1", "20.00", APRIL)]), invoice("i2", MAY, [("A1", "10.00", None)])],
-     ["B1 April 5.00", "B1 May 2.50"]),
+    (
+        [invoice("i1", APRIL, [("A1", "20.00", None)]), invoice("i2", MAY, [("A1", "10.00", None)])],
+        ["B1 April 5.00", "B1 May 2.50"],
+    ),
+    (
+        [invoice("i1", APRIL, [("A1", "20.00", APRIL)]), invoice("i2", MAY, [("A1", "10.00", None)])],
+        ["B1 April 5.00", "B1 May 2.50"],
+    ),
     # It claimed 21.00 where 20.00 are known to be due today: 1.00 is taken off the same payment.
-    ([invoice("i1", APRIL, [("A1", "21.00", None)])],
-     ["A1 April -1.00", "A1 May 10.00", "B1 April 5.00", "B1 May 2.50"]),
+    (
+        [invoice("i1", APRIL, [("A1", "21.00", None)])],
+        ["A1 April -1.00", "A1 May 10.00", "B1 April 5.00", "B1 May 2.50"],
+    ),
     # A payment that is none any more: it is taken off the latest of its term.
-    ([invoice("i1", MAY, [("A1", "4.00", date(2026, 3, 31))])],
-     ["A1 April 20.00", "A1 May 6.00", "B1 April 5.00", "B1 May 2.50"]),
-    ([invoice("i1", date(2026, 3, 31), [("B1", "1.00", None)])],
-     ["A1 April 20.00", "A1 May 10.00", "B1 April 5.00", "B1 May 1.50"]),
+    (
+        [invoice("i1", MAY, [("A1", "4.00", date(2026, 3, 31))])],
+        ["A1 April 20.00", "A1 May 6.00", "B1 April 5.00", "B1 May 2.50"],
+    ),
+    (
+        [invoice("i1", date(2026, 3, 31), [("B1", "1.00", None)])],
+        ["A1 April 20.00", "A1 May 10.00", "B1 April 5.00", "B1 May 1.50"],
+    ),
     # A term that owes nothing here takes nothing off the others.
     ([invoice("i1", MAY, [("C1", "4.00", None)])], ["A1 April 20.00", "A1 May 10.00", "B1 April 5.00", "B1 May 2.50"]),
     # The other direction's invoices are its own.
-    ([invoice("i0", MAY, [("A1", "9.00", APRIL)], "host", "maker"), invoice("i1", MAY, [("A1", "20.00", APRIL)])],
-     ["A1 May 10.00", "B1 April 5.00", "B1 May 2.50"]),
-]  # fmt: skip
+    (
+        [invoice("i0", MAY, [("A1", "9.00", APRIL)], "host", "maker"), invoice("i1", MAY, [("A1", "20.00", APRIL)])],
+        ["A1 May 10.00", "B1 April 5.00", "B1 May 2.50"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("before", "left"), STILL_OWED)
@@ -118,9 +136,15 @@ def paid(
     of: Invoice, amount: str, currency: str = "USD", rate: Fraction = Fraction(1), before: Sequence[Payment] = ()
 ) -> tuple[Payment, Entry]:
     return payment_of(
-        identity="p1", invoice=of, before=before, day=MAY, amount=D(amount), currency=currency, rate=rate,
+        identity="p1",
+        invoice=of,
+        before=before,
+        day=MAY,
+        amount=D(amount),
+        currency=currency,
+        rate=rate,
         citations={term: cited(term) for term in ("A1.share", "B1.share")},
-    )  # fmt: skip
+    )
 
 
 OWED = owed_through(DUES, [], "maker", "host", MAY)
@@ -130,8 +154,15 @@ THIRTY, CLAIM = claimed(*OWED[:2])
 
 def test_an_invoice_moves_each_line_on_both_books_and_nothing_else() -> None:
     assert [str(leg.amount) for leg in CLAIM.postings] == [
-        "20.00", "-20.00", "20.00", "-20.00", "10.00", "-10.00", "10.00", "-10.00",
-    ]  # fmt: skip
+        "20.00",
+        "-20.00",
+        "20.00",
+        "-20.00",
+        "10.00",
+        "-10.00",
+        "10.00",
+        "-10.00",
+    ]
     assert {leg.account.kind for leg in CLAIM.postings} == {"payable", "receivable"}
 
 

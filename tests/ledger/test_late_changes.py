@@ -101,9 +101,12 @@ UNTIL_15, FROM_10 = share(end=date(2026, 4, 16)), share(begin=date(2026, 4, 10))
 LOST = Assumption(name="lost-04-03", value="50.00", standing=ESTIMATED, text="", source="ann", accepted=True)
 OF_OURS = Assumption(name="remark", value="x", standing=OURS, text="", source="ann", accepted=False)
 BECAUSE = {
-    "agreement": "by ann (signed)", "prices": "by bob (list)", "rates": "by eve (ECB)",
-    "assumption:rate": "by ann (audit)", "reading:cap": "by ann (counsel)",
-}  # fmt: skip
+    "agreement": "by ann (signed)",
+    "prices": "by bob (list)",
+    "rates": "by eve (ECB)",
+    "assumption:rate": "by ann (audit)",
+    "reading:cap": "by ann (counsel)",
+}
 # April as it was closed · as it is known now → what changes its amount, and the causes.
 CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
     (april(), april(sales=(SALES[0], MORE)), "+10.00", ["late usage: 1 request more"]),
@@ -117,55 +120,118 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
     # The same requests for another charge: a price.
     (april(), april(sales=(DEARER,)), "+4.00", ["new price known: +20 of base"]),
     (april(), april(sales=(DEARER,), price_book="c"), "+4.00", ["another price book: +20 of base"]),
-    (april(), april(sales=(DEARER,), credited=[CREDIT]), "-4.00",
-     ["credit or dispute: -40 of base", "new price known: +20 of base"]),
+    (
+        april(),
+        april(sales=(DEARER,), credited=[CREDIT]),
+        "-4.00",
+        ["credit or dispute: -40 of base", "new price known: +20 of base"],
+    ),
     # With late usage, what the price did is not told apart; without another book there is nothing to tell.
-    (april(), april(sales=(DEARER, MORE), price_book="c"), "+14.00",
-     ["late usage: 1 request more", "another price book"]),
+    (
+        april(),
+        april(sales=(DEARER, MORE), price_book="c"),
+        "+14.00",
+        ["late usage: 1 request more", "another price book"],
+    ),
     (april(), april(sales=(DEARER, MORE)), "+14.00", ["late usage: 1 request more"]),
-    (april(BY_FIGURE, figures=RATE, assume=["rate"]), april(BY_FIGURE, figures=RATE, assume=["rate=25%"]), "+5.00",
-     ["assumption rate: 20 % → 25%"]),
+    (
+        april(BY_FIGURE, figures=RATE, assume=["rate"]),
+        april(BY_FIGURE, figures=RATE, assume=["rate=25%"]),
+        "+5.00",
+        ["assumption rate: 20 % → 25%"],
+    ),
     (april(), april(share(rate="25 %")), "+5.00", ["another assumption"]),
     (april(), april(share(rate="25 %"), agreement="c"), "+5.00", ["amended agreement"]),
     (april(), april(share(rate="25 %"), readings={"cap": "b"}, agreement="c"), "+5.00", ["reading cap"]),
-    (april(readings={"cap": "a", "floor": "a"}), april(share(rate="25 %"), readings={"cap": "b", "floor": "a"}),
-     "+5.00", ["reading cap"]),
+    (
+        april(readings={"cap": "a", "floor": "a"}),
+        april(share(rate="25 %"), readings={"cap": "b", "floor": "a"}),
+        "+5.00",
+        ["reading cap"],
+    ),
     (april(), april(share(tiers=(Tier(above="USD 50", rate="30 %"),))), "+5.00", ["another assumption"]),
     # Other days take their usage with them: it was not late.
-    (april(sales=(SALES[0], sold("04-20", "50.00"))), april(UNTIL_15, sales=(SALES[0], sold("04-20", "50.00"))),
-     "-10.00", ["amended term: in force on 2026-04-01 to 2026-04-15, no longer to 2026-04-30"]),
-    (april(UNTIL_15, sales=(SALES[0], sold("04-20", "50.00"))), april(sales=(SALES[0], sold("04-20", "50.00"))),
-     "+10.00", ["amended term: in force on 2026-04-01 to 2026-04-30, and not only to 2026-04-15"]),
-    (april(), april(FROM_10, facts="d"), "-20.00",
-     ["amended fact: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"]),
-    (april(), april(FROM_10, facts="d", agreement="c"), "-20.00",
-     ["amended agreement: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"]),
-    (april(), april(FROM_10, facts="d", readings={"cap": "b", "floor": "b"}), "-20.00",
-     ["reading cap; reading floor: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"]),
-    (april(share("B1.share")), april(share("B1.share"), A1), "+20.00",
-     ["amended term: in force on 2026-04-01 to 2026-04-30, and was not"]),
+    (
+        april(sales=(SALES[0], sold("04-20", "50.00"))),
+        april(UNTIL_15, sales=(SALES[0], sold("04-20", "50.00"))),
+        "-10.00",
+        ["amended term: in force on 2026-04-01 to 2026-04-15, no longer to 2026-04-30"],
+    ),
+    (
+        april(UNTIL_15, sales=(SALES[0], sold("04-20", "50.00"))),
+        april(sales=(SALES[0], sold("04-20", "50.00"))),
+        "+10.00",
+        ["amended term: in force on 2026-04-01 to 2026-04-30, and not only to 2026-04-15"],
+    ),
+    (
+        april(),
+        april(FROM_10, facts="d"),
+        "-20.00",
+        ["amended fact: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"],
+    ),
+    (
+        april(),
+        april(FROM_10, facts="d", agreement="c"),
+        "-20.00",
+        ["amended agreement: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"],
+    ),
+    (
+        april(),
+        april(FROM_10, facts="d", readings={"cap": "b", "floor": "b"}),
+        "-20.00",
+        ["reading cap; reading floor: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"],
+    ),
+    (
+        april(share("B1.share")),
+        april(share("B1.share"), A1),
+        "+20.00",
+        ["amended term: in force on 2026-04-01 to 2026-04-30, and was not"],
+    ),
     (april(), april(share(end=date(2026, 4, 1))), "-20.00", ["amended term: not in force any more"]),
-    (april(sales=(SALES[0], sold("04-25", "50.00"))),
-     april(share(end=date(2026, 4, 11)), share(begin=date(2026, 4, 21)), sales=(SALES[0], sold("04-25", "50.00"))),
-     "-10.00", ["amended term: in force on 2026-04-01 to 2026-04-10 and 2026-04-21 to 2026-04-30, "
-                "not on 2026-04-01 to 2026-04-30"]),
+    (
+        april(sales=(SALES[0], sold("04-25", "50.00"))),
+        april(share(end=date(2026, 4, 11)), share(begin=date(2026, 4, 21)), sales=(SALES[0], sold("04-25", "50.00"))),
+        "-10.00",
+        [
+            "amended term: in force on 2026-04-01 to 2026-04-10 and 2026-04-21 to 2026-04-30, "
+            "not on 2026-04-01 to 2026-04-30"
+        ],
+    ),
     # Its own base is the same: March had 50.00 and then 60.00, so less of the cap of 25.00 was left.
-    (april(share(cap="USD 25"), sales=(sold("03-02", "50.00"), SALES[0])),
-     april(share(cap="USD 25"), sales=(sold("03-02", "60.00"), SALES[0])),
-     "-2.00", ["earlier sales moved the cap, a band, a floor or a cent"]),
+    (
+        april(share(cap="USD 25"), sales=(sold("03-02", "50.00"), SALES[0])),
+        april(share(cap="USD 25"), sales=(sold("03-02", "60.00"), SALES[0])),
+        "-2.00",
+        ["earlier sales moved the cap, a band, a floor or a cent"],
+    ),
     (never_closed(APRIL, INPUTS), april(), "+20.00", ["usage of a month before the first that was closed"]),
     # An estimate of lost usage that was accepted since.
-    (april(), msgspec.structs.replace(april(sales=(SALES[0], MORE)), assumptions=(OF_OURS, LOST)), "+10.00",
-     ["usage was lost: lost-04-03 = 50.00, accepted by ann"]),
-    (msgspec.structs.replace(april(), assumptions=(LOST,)),
-     msgspec.structs.replace(april(sales=(SALES[0], MORE)), assumptions=(LOST,)), "+10.00",
-     ["late usage: 1 request more"]),
+    (
+        april(),
+        msgspec.structs.replace(april(sales=(SALES[0], MORE)), assumptions=(OF_OURS, LOST)),
+        "+10.00",
+        ["usage was lost: lost-04-03 = 50.00, accepted by ann"],
+    ),
+    (
+        msgspec.structs.replace(april(), assumptions=(LOST,)),
+        msgspec.structs.replace(april(sales=(SALES[0], MORE)), assumptions=(LOST,)),
+        "+10.00",
+        ["late usage: 1 request more"],
+    ),
     # Other days explain all, whatever else is known; an estimate explains usage alone.
-    (april(), msgspec.structs.replace(april(FROM_10, price_book="c"), assumptions=(LOST,)), "-20.00",
-     ["amended term: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"]),
-    (april(), msgspec.structs.replace(april(sales=(DEARER,)), assumptions=(LOST,)), "+4.00",
-     ["new price known: +20 of base"]),
-]  # fmt: skip
+    (
+        april(),
+        msgspec.structs.replace(april(FROM_10, price_book="c"), assumptions=(LOST,)),
+        "-20.00",
+        ["amended term: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"],
+    ),
+    (
+        april(),
+        msgspec.structs.replace(april(sales=(DEARER,)), assumptions=(LOST,)),
+        "+4.00",
+        ["new price known: +20 of base"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("closed", "now", "amount", "causes"), CAUSES)
@@ -178,13 +244,19 @@ def test_why_a_closed_line_changed(closed: Settlement, now: Settlement, amount: 
 
 # The same, with who changed an input and why.
 REASONS: list[tuple[Settlement, Settlement, str]] = [
-    (april(), april(sales=(DEARER,), price_book="c"),
-     "price book by bob (list); exchange rates by eve (ECB): +20 of base"),
+    (
+        april(),
+        april(sales=(DEARER,), price_book="c"),
+        "price book by bob (list); exchange rates by eve (ECB): +20 of base",
+    ),
     (april(), april(share(rate="25 %"), agreement="c"), "amended agreement by ann (signed)"),
     (april(), april(share(rate="25 %"), readings={"cap": "b"}), "reading cap by ann (counsel)"),
-    (april(BY_FIGURE, figures=RATE, assume=["rate"]), april(BY_FIGURE, figures=RATE, assume=["rate=25%"]),
-     "assumption rate: 20 % → 25% by ann (audit)"),
-]  # fmt: skip
+    (
+        april(BY_FIGURE, figures=RATE, assume=["rate"]),
+        april(BY_FIGURE, figures=RATE, assume=["rate=25%"]),
+        "assumption rate: 20 % → 25% by ann (audit)",
+    ),
+]
 
 
 @pytest.mark.parametrize(("closed", "now", "cause"), REASONS)
@@ -199,9 +271,13 @@ def test_who_changed_an_input_and_why(closed: Settlement, now: Settlement, cause
 
 def test_a_line_of_disputed_sales_alone_is_stated_with_what_is_at_stake() -> None:
     at_stake = Disputed(
-        term="A1.share", payer="maker", payee="host", line="A1.share|minimum|2026-04|", amount=D("3.00"),
+        term="A1.share",
+        payer="maker",
+        payee="host",
+        line="A1.share|minimum|2026-04|",
+        amount=D("3.00"),
         citation=cited("A1.share"),
-    )  # fmt: skip
+    )
     closed = april()
     disputed = msgspec.structs.replace(closed, disputed=(at_stake,))
     line = stated(disputed)["A1.share|minimum|2026-04|"]

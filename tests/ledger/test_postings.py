@@ -104,19 +104,25 @@ def test_a_dispute_is_an_expense_that_is_not_payable_yet() -> None:
             "2026-05-20",
             "maker to host: chat on own, sold by maker",
             {
-                "maker expense": "2.00", "maker payable disputed": "-2.00",
-                "host receivable disputed": "2.00", "host income": "-2.00",
+                "maker expense": "2.00",
+                "maker payable disputed": "-2.00",
+                "host receivable disputed": "2.00",
+                "host income": "-2.00",
             },
         ),
         (
             "2026-05-20",
             "maker to host: chat on rented, sold by maker",
             {
-                "maker expense": "20.00", "maker payable": "-12.00", "maker payable disputed": "-8.00",
-                "host receivable": "12.00", "host receivable disputed": "8.00", "host income": "-20.00",
+                "maker expense": "20.00",
+                "maker payable": "-12.00",
+                "maker payable disputed": "-8.00",
+                "host receivable": "12.00",
+                "host receivable disputed": "8.00",
+                "host income": "-20.00",
             },
         ),
-    ]  # fmt: skip
+    ]
 
 
 def test_settling_again_posts_the_difference() -> None:
@@ -131,16 +137,20 @@ def test_settling_again_posts_the_difference() -> None:
             "2026-05-20",
             "maker to host: chat on own, sold by maker, corrected",
             {
-                "maker expense": "-2.00", "maker payable disputed": "2.00",
-                "host receivable disputed": "-2.00", "host income": "2.00",
+                "maker expense": "-2.00",
+                "maker payable disputed": "2.00",
+                "host receivable disputed": "-2.00",
+                "host income": "2.00",
             },
         ),
         (
             "2026-05-20",
             "maker to host: chat on rented, sold by maker, corrected",
             {
-                "maker payable": "-8.00", "maker payable disputed": "8.00",
-                "host receivable": "8.00", "host receivable disputed": "-8.00",
+                "maker payable": "-8.00",
+                "maker payable disputed": "8.00",
+                "host receivable": "8.00",
+                "host receivable disputed": "-8.00",
             },
         ),
         (
@@ -148,7 +158,7 @@ def test_settling_again_posts_the_difference() -> None:
             "maker to host: code on rented, sold by maker",
             {"maker expense": "1.00", "maker payable": "-1.00", "host receivable": "1.00", "host income": "-1.00"},
         ),
-    ]  # fmt: skip
+    ]
     assert accruals(again, [*april, *posted, *entries]) == []
     assert [each.id.split("|")[-2] for each in entries] == ["1", "1", "0"]
     # A restatement says so.
@@ -163,30 +173,50 @@ def test_a_line_that_stands_on_disputed_sales_alone_is_accrued_once() -> None:
     )
     more: Settlement = msgspec.structs.replace(DISPUTED, disputed=(*DISPUTED.disputed, claimed))
     entries = {each.reference: each for each in accruals(more)}
-    assert list(entries) == [f"{references(MAY)[0]}{name}" for name in (
-        "A1.share|chat|own|maker", "A1.share|chat|rented|maker", line,
-    )]  # fmt: skip
+    assert list(entries) == [
+        f"{references(MAY)[0]}{name}"
+        for name in (
+            "A1.share|chat|own|maker",
+            "A1.share|chat|rented|maker",
+            line,
+        )
+    ]
     assert booked([entries[f"accrual|2026-05-01|2026-06-01|{line}"]]) == [
         (
             "2026-05-31",
             f"maker to host: {line}",
             {
-                "maker expense": "3.00", "maker payable disputed": "-3.00",
-                "host receivable disputed": "3.00", "host income": "-3.00",
+                "maker expense": "3.00",
+                "maker payable disputed": "-3.00",
+                "host receivable disputed": "3.00",
+                "host income": "-3.00",
             },
         )
-    ]  # fmt: skip
+    ]
 
 
 def test_what_is_owed_for_a_closed_month_is_dated_in_the_open_one() -> None:
     """April: 5.00 became 7.50, of which 1.00 was and 1.25 is in dispute. So 2.50 more are due, 0.25 more disputed."""
     zero = D(0)
     change = StatementChange(
-        period=month("2026-04"), term="A1.share", payer="maker", payee="host", line="A1.share|chat|rented|maker",
-        old=D("5.00"), new=D("7.50"), old_base=zero, new_base=zero, old_requests=0, new_requests=0,
-        old_adjusted=zero, new_adjusted=zero, old_disputed=D("1.00"), new_disputed=D("1.25"),
-        causes=("late usage", "a price"), citation=cited("A1.share"),
-    )  # fmt: skip
+        period=month("2026-04"),
+        term="A1.share",
+        payer="maker",
+        payee="host",
+        line="A1.share|chat|rented|maker",
+        old=D("5.00"),
+        new=D("7.50"),
+        old_base=zero,
+        new_base=zero,
+        old_requests=0,
+        new_requests=0,
+        old_adjusted=zero,
+        new_adjusted=zero,
+        old_disputed=D("1.00"),
+        new_disputed=D("1.25"),
+        causes=("late usage", "a price"),
+        citation=cited("A1.share"),
+    )
     may = msgspec.structs.replace(settled([], MAY, UNTIL_20_MAY), corrections=(change,))
     [correction] = accruals(may)
     assert correction.reference == "correction|2026-05-01|2026-06-01|2026-04-01|A1.share|chat|rented|maker"
@@ -195,8 +225,12 @@ def test_what_is_owed_for_a_closed_month_is_dated_in_the_open_one() -> None:
             "2026-05-31",
             "maker to host, for 2026-04: A1.share|chat|rented|maker (late usage; a price)",
             {
-                "maker expense": "2.75", "maker payable": "-2.50", "maker payable disputed": "-0.25",
-                "host receivable": "2.50", "host receivable disputed": "0.25", "host income": "-2.75",
+                "maker expense": "2.75",
+                "maker payable": "-2.50",
+                "maker payable disputed": "-0.25",
+                "host receivable": "2.50",
+                "host receivable disputed": "0.25",
+                "host income": "-2.75",
             },
         )
-    ]  # fmt: skip
+    ]

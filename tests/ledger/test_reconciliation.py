@@ -172,9 +172,10 @@ def test_the_parts_of_a_bill_are_the_bill(
     assert found.total == exact_sum(cost * worth[currency] for cost, currency in costs if currency in worth)
     assert exact_sum(part.metered for part in found.parts) == exact_sum(one.amount or D(0) for one in used)
     assert found.unrated == (
-        {} if is_rated or all(currency == "USD" for _, currency in costs)
+        {}
+        if is_rated or all(currency == "USD" for _, currency in costs)
         else {"EUR": exact_sum(cost for cost, currency in costs if currency == "EUR")}
-    )  # fmt: skip
+    )
     assert sum(part.rows for part in found.parts) == len(rows) + len(beside)
     is_whole = all(not part.billed and not part.metered for part in found.parts if part.name != "matched")
     assert found.is_whole == (found.is_matched and is_whole and not found.unrated)

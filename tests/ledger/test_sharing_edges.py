@@ -65,9 +65,11 @@ def test_sales_in_no_base_stand_between_those_that_are() -> None:
 
 def test_lines_stand_by_product_cloud_and_seller() -> None:
     revenue = [
-        sold("05-02", "5.00"), sold("05-02", "5.00", cloud="own"), sold("05-03", "5.00", product="code", cloud="own"),
+        sold("05-02", "5.00"),
+        sold("05-02", "5.00", cloud="own"),
+        sold("05-03", "5.00", product="code", cloud="own"),
         sold("05-03", "5.00"),
-    ]  # fmt: skip
+    ]
     [only_share] = settled(revenue[::-1], MAY, share()).shares
     assert [(line.product, line.cloud, line.requests, str(line.base)) for line in only_share.lines] == [
         ("chat", "own", 1, "5.00"),

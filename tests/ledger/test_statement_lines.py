@@ -16,10 +16,13 @@ MAY = month("2026-05")
 FIGURES = {
     name: Figure(id=name, value=value, standing=standing, citation=cited(name))
     for name, value, standing in (
-        ("rate-a", "20 %", "reported"), ("cap-a", "USD 900", "reported"), ("rate-b", "5 %", "reported"),
-        ("wholesale", "100 %", "ours"), ("revenue-owner", "seller", "ours"),
+        ("rate-a", "20 %", "reported"),
+        ("cap-a", "USD 900", "reported"),
+        ("rate-b", "5 %", "reported"),
+        ("wholesale", "100 %", "ours"),
+        ("revenue-owner", "seller", "ours"),
     )
-}  # fmt: skip
+}
 # The maker owes the host 20 % under a cap and, until 20 May, 5 % more; the reseller owes the maker a tenth.
 A1 = share("A1.share", rate="rate-a", cap="cap-a")
 B1 = share("B1.share", rate="rate-b", end=date(2026, 5, 21), ended_by=cited("B9.ends"))
@@ -30,17 +33,35 @@ SALES = [sold("05-02", "100.00"), sold("05-03", "50.00", cloud="own"), sold("05-
 def change(payer: str, payee: str, old: str, new: str, begin: str = "2026-04") -> StatementChange:
     nothing, term = D(0), f"{payer[0].upper()}1.share"
     return StatementChange(
-        period=month(begin), term=term, payer=payer, payee=payee, line=f"{term}|chat|own|maker",
-        old=D(old), new=D(new), old_base=D(25), new_base=D(40), old_requests=3, new_requests=5,
-        old_adjusted=nothing, new_adjusted=nothing, causes=("late usage",), citation=cited("X"),
-    )  # fmt: skip
+        period=month(begin),
+        term=term,
+        payer=payer,
+        payee=payee,
+        line=f"{term}|chat|own|maker",
+        old=D(old),
+        new=D(new),
+        old_base=D(25),
+        new_base=D(40),
+        old_requests=3,
+        new_requests=5,
+        old_adjusted=nothing,
+        new_adjusted=nothing,
+        causes=("late usage",),
+        citation=cited("X"),
+    )
 
 
 def settled_may() -> Settlement:
     plain = settled(
-        SALES, MAY, A1, B1, R1, figures=FIGURES, assume=["rate-a", "cap-a", "rate-b"],
+        SALES,
+        MAY,
+        A1,
+        B1,
+        R1,
+        figures=FIGURES,
+        assume=["rate-a", "cap-a", "rate-b"],
         disputed=[at("05-02", 1, "D1", "-10.00")],
-    )  # fmt: skip
+    )
     return corrected(
         plain,
         [change("maker", "host", "5.00", "8.00"), change("reseller", "maker", "1.00", "1.50")],

@@ -26,9 +26,16 @@ def sale(amount: str) -> Reversed:
 def payment(name: str) -> Payment:
     nothing = D(0)
     return Payment(
-        id=name, day=DAY, invoice="I1", amount=nothing, currency="USD", rate="1", withheld=nothing, settles=(),
+        id=name,
+        day=DAY,
+        invoice="I1",
+        amount=nothing,
+        currency="USD",
+        rate="1",
+        withheld=nothing,
+        settles=(),
         rounding=nothing,
-    )  # fmt: skip
+    )
 
 
 CREDIT = Credit(id="C1", day=DAY, of=sale("1.00"))
@@ -87,20 +94,43 @@ LINES = [
 def test_of_what_a_changed_line_is(line: str, parts: tuple[str, str, str], words: str) -> None:
     nothing = D(0)
     change = StatementChange(
-        period=month("2026-05"), term="A1.share", payer="maker", payee="host", line=line, old=nothing, new=nothing,
-        old_base=nothing, new_base=nothing, old_requests=0, new_requests=0, old_adjusted=nothing,
-        new_adjusted=nothing, causes=(), citation=cited("A1.share"),
-    )  # fmt: skip
+        period=month("2026-05"),
+        term="A1.share",
+        payer="maker",
+        payee="host",
+        line=line,
+        old=nothing,
+        new=nothing,
+        old_base=nothing,
+        new_base=nothing,
+        old_requests=0,
+        new_requests=0,
+        old_adjusted=nothing,
+        new_adjusted=nothing,
+        causes=(),
+        citation=cited("A1.share"),
+    )
     assert (change.product, change.cloud, change.seller) == parts
     assert change.of == words
 
 
 def charge(product: str, quantity: int, requests: int, price: int = 2_500_000) -> UsageCharge:
     return UsageCharge(
-        day=DAY, organisation="acme", project="chat", seller="maker", cloud="rented", region="", product=product,
-        unit=Unit.INPUT_TOKENS, quantity=quantity, price=price, list_price=price, currency="USD", source="list",
+        day=DAY,
+        organisation="acme",
+        project="chat",
+        seller="maker",
+        cloud="rented",
+        region="",
+        product=product,
+        unit=Unit.INPUT_TOKENS,
+        quantity=quantity,
+        price=price,
+        list_price=price,
+        currency="USD",
+        source="list",
         requests=requests,
-    )  # fmt: skip
+    )
 
 
 def test_like_charges_are_added_up() -> None:

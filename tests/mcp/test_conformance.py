@@ -20,8 +20,15 @@ PACKAGES = Path(__file__).with_name("node")
 OFFERED = {"server-initialize": 1, "ping": 1, "tools-list": 1, "dns-rebinding-protection": 2}
 # How the names of the others begin: they ask for tools of the package's own, or for what is not offered.
 NOT_OFFERED = (
-    "completion", "elicitation", "json-schema", "logging", "prompts", "resources", "server-sse", "tools-call",
-)  # fmt: skip
+    "completion",
+    "elicitation",
+    "json-schema",
+    "logging",
+    "prompts",
+    "resources",
+    "server-sse",
+    "tools-call",
+)
 
 
 def conformance(*words: str, where: Path) -> subprocess.CompletedProcess[str]:

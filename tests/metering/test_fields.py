@@ -42,10 +42,24 @@ def test_the_lake_has_a_column_for_every_field_of_an_intent() -> None:
 
 def test_the_journal_keeps_every_field() -> None:
     record = UsageRecord(
-        request=RequestId(7, 8), attempt=2, event_ns=3, recorded_ns=4, buyer=5, deployment=6, ruling=9, endpoint=10,
-        status=Status.INTERRUPTED, http_status=200, streamed=True, duration_us=11, first_content_us=12,
-        charge_picodollars=13, units=((Unit.INPUT_TOKENS, 14),), upstream_id="up", tier="flex",
-    )  # fmt: skip
+        request=RequestId(7, 8),
+        attempt=2,
+        event_ns=3,
+        recorded_ns=4,
+        buyer=5,
+        deployment=6,
+        ruling=9,
+        endpoint=10,
+        status=Status.INTERRUPTED,
+        http_status=200,
+        streamed=True,
+        duration_us=11,
+        first_content_us=12,
+        charge_picodollars=13,
+        units=((Unit.INPUT_TOKENS, 14),),
+        upstream_id="up",
+        tier="flex",
+    )
     defaults = {field.name: field.default for field in msgspec.structs.fields(UsageRecord)}
     assert [name for name, default in defaults.items() if getattr(record, name) == default] == []
     assert unpack_payload(pack_usage(record)).usage == [record]

@@ -10,27 +10,74 @@ from clauseway.metering.units import CONTAINED_IN, WHOLES
 
 # A journal or a lake of last year is read by these. A new one takes the next free code; none is ever given anew.
 CODES_OF_UNITS = {
-    1: "requests", 2: "input_tokens", 3: "cached_input_tokens", 4: "cache_write_tokens", 5: "audio_input_tokens",
-    6: "output_tokens", 7: "reasoning_tokens", 8: "audio_output_tokens", 9: "accepted_prediction_tokens",
-    10: "rejected_prediction_tokens", 11: "image_input_tokens", 12: "image_output_tokens",
-    13: "audio_input_milliseconds", 14: "cache_write_1h_tokens",
-}  # fmt: skip
+    1: "requests",
+    2: "input_tokens",
+    3: "cached_input_tokens",
+    4: "cache_write_tokens",
+    5: "audio_input_tokens",
+    6: "output_tokens",
+    7: "reasoning_tokens",
+    8: "audio_output_tokens",
+    9: "accepted_prediction_tokens",
+    10: "rejected_prediction_tokens",
+    11: "image_input_tokens",
+    12: "image_output_tokens",
+    13: "audio_input_milliseconds",
+    14: "cache_write_1h_tokens",
+}
 CODES_OF_STATUSES = {
-    1: "complete", 2: "interrupted", 3: "estimated", 4: "failed", 5: "lost", 6: "quarantined",
+    1: "complete",
+    2: "interrupted",
+    3: "estimated",
+    4: "failed",
+    5: "lost",
+    6: "quarantined",
     7: "interrupted_estimated",
-}  # fmt: skip
+}
 CODES_OF_ENDPOINTS = {
-    1: "chat", 2: "responses", 3: "responses.retrieve", 4: "responses.delete", 5: "responses.cancel", 6:
-    "responses.input_items", 7: "embeddings", 8: "images.generations", 9: "images.edits", 10: "images.variations",
-    11: "audio.speech", 12: "audio.transcriptions", 13: "audio.translations", 14: "moderations", 15: "files.create",
-    16: "files.list", 17: "files.retrieve", 18: "files.delete", 19: "files.content", 20: "batches.create", 21:
-    "batches.list", 22: "batches.retrieve", 23: "batches.cancel", 24: "responses.input_tokens", 25:
-    "responses.compact", 26: "conversations.create", 27: "conversations.retrieve", 28: "conversations.update", 29:
-    "conversations.delete", 30: "conversations.items.create", 31: "conversations.items.list", 32:
-    "conversations.items.retrieve", 33: "conversations.items.delete", 34: "completions", 35: "chat.list", 36:
-    "chat.retrieve", 37: "chat.messages", 38: "chat.update", 39: "chat.delete", 40: "messages", 41:
-    "messages.count_tokens", 99: "summed",
-}  # fmt: skip
+    1: "chat",
+    2: "responses",
+    3: "responses.retrieve",
+    4: "responses.delete",
+    5: "responses.cancel",
+    6: "responses.input_items",
+    7: "embeddings",
+    8: "images.generations",
+    9: "images.edits",
+    10: "images.variations",
+    11: "audio.speech",
+    12: "audio.transcriptions",
+    13: "audio.translations",
+    14: "moderations",
+    15: "files.create",
+    16: "files.list",
+    17: "files.retrieve",
+    18: "files.delete",
+    19: "files.content",
+    20: "batches.create",
+    21: "batches.list",
+    22: "batches.retrieve",
+    23: "batches.cancel",
+    24: "responses.input_tokens",
+    25: "responses.compact",
+    26: "conversations.create",
+    27: "conversations.retrieve",
+    28: "conversations.update",
+    29: "conversations.delete",
+    30: "conversations.items.create",
+    31: "conversations.items.list",
+    32: "conversations.items.retrieve",
+    33: "conversations.items.delete",
+    34: "completions",
+    35: "chat.list",
+    36: "chat.retrieve",
+    37: "chat.messages",
+    38: "chat.update",
+    39: "chat.delete",
+    40: "messages",
+    41: "messages.count_tokens",
+    99: "summed",
+}
 CODES_OF_TIERS = {0: "", 1: "default", 2: "flex", 3: "priority", 4: "batch", 5: "fast"}
 
 
@@ -51,22 +98,30 @@ def test_a_code_on_disk_keeps_its_meaning(what: str, now: dict[int, str], kept: 
 IMPOSSIBLE = [
     ("input_tokens 10, output_tokens 0", []),
     ("input_tokens 10, cached_input_tokens 4, cache_write_tokens 6", []),
-    ("input_tokens 10, cached_input_tokens 4, cache_write_tokens 7",
-     ["the parts of input_tokens sum to 11, more than its 10"]),
+    (
+        "input_tokens 10, cached_input_tokens 4, cache_write_tokens 7",
+        ["the parts of input_tokens sum to 11, more than its 10"],
+    ),
     # What is kept for an hour is a part of what was written, not a further part of the input.
     ("input_tokens 10, cache_write_tokens 10, cache_write_1h_tokens 10", []),
-    ("input_tokens 10, cache_write_tokens 6, cache_write_1h_tokens 7",
-     ["the parts of cache_write_tokens sum to 7, more than its 6"]),
-    ("output_tokens 5, cached_input_tokens 1, audio_input_tokens 0",
-     ["cached_input_tokens, audio_input_tokens reported without input_tokens"]),
+    (
+        "input_tokens 10, cache_write_tokens 6, cache_write_1h_tokens 7",
+        ["the parts of cache_write_tokens sum to 7, more than its 6"],
+    ),
+    (
+        "output_tokens 5, cached_input_tokens 1, audio_input_tokens 0",
+        ["cached_input_tokens, audio_input_tokens reported without input_tokens"],
+    ),
     # Nothing of a whole that was not reported contradicts nothing.
     ("output_tokens 5, cached_input_tokens 0", []),
     ("input_tokens -1", ["input_tokens is -1, below zero"]),
     # One mistake is told once: a whole below zero has no parts here.
     ("input_tokens -1, output_tokens 5, reasoning_tokens 5", ["input_tokens is -1, below zero"]),
-    ("input_tokens 5, cached_input_tokens 6, output_tokens 5, reasoning_tokens 6",
-     ["the parts of input_tokens sum to 6, more than its 5", "the parts of output_tokens sum to 6, more than its 5"]),
-]  # fmt: skip
+    (
+        "input_tokens 5, cached_input_tokens 6, output_tokens 5, reasoning_tokens 6",
+        ["the parts of input_tokens sum to 6, more than its 5", "the parts of output_tokens sum to 6, more than its 5"],
+    ),
+]
 
 
 def units(text: str) -> dict[Unit, int]:
@@ -82,20 +137,31 @@ def test_what_of_a_report_cannot_be(report: str, problems: list[str]) -> None:
 # A report · the units with a price · what is charged: every token once.
 CHARGED = [
     ("input_tokens 10, cached_input_tokens 4", "input_tokens", "input_tokens 10"),
-    ("input_tokens 10, cached_input_tokens 4", "input_tokens cached_input_tokens",
-     "input_tokens 6, cached_input_tokens 4"),
+    (
+        "input_tokens 10, cached_input_tokens 4",
+        "input_tokens cached_input_tokens",
+        "input_tokens 6, cached_input_tokens 4",
+    ),
     # A whole without a price stays, so that the price table can refuse it; a request may cost nothing.
     ("input_tokens 10, output_tokens 3, requests 1", "input_tokens", "input_tokens 10, output_tokens 3"),
     ("requests 2, input_tokens 10", "requests input_tokens", "requests 2, input_tokens 10"),
     # Written for an hour: taken out of what was written where that has a price, else out of the input.
-    ("input_tokens 10, cache_write_tokens 6, cache_write_1h_tokens 4",
-     "input_tokens cache_write_tokens cache_write_1h_tokens",
-     "input_tokens 4, cache_write_tokens 2, cache_write_1h_tokens 4"),
-    ("input_tokens 10, cache_write_tokens 6, cache_write_1h_tokens 4", "input_tokens cache_write_1h_tokens",
-     "input_tokens 6, cache_write_1h_tokens 4"),
-    ("input_tokens 10, cache_write_tokens 6, cache_write_1h_tokens 4", "input_tokens cache_write_tokens",
-     "input_tokens 4, cache_write_tokens 6"),
-]  # fmt: skip
+    (
+        "input_tokens 10, cache_write_tokens 6, cache_write_1h_tokens 4",
+        "input_tokens cache_write_tokens cache_write_1h_tokens",
+        "input_tokens 4, cache_write_tokens 2, cache_write_1h_tokens 4",
+    ),
+    (
+        "input_tokens 10, cache_write_tokens 6, cache_write_1h_tokens 4",
+        "input_tokens cache_write_1h_tokens",
+        "input_tokens 6, cache_write_1h_tokens 4",
+    ),
+    (
+        "input_tokens 10, cache_write_tokens 6, cache_write_1h_tokens 4",
+        "input_tokens cache_write_tokens",
+        "input_tokens 4, cache_write_tokens 6",
+    ),
+]
 
 
 @pytest.mark.parametrize(("report", "priced", "charged"), CHARGED)

@@ -21,9 +21,16 @@ BOUNDS = Bounds(
     last_ns=start_of_day_ns(date(2026, 11, 20)),
 )
 ROW = {
-    "source": "meter", "id": "1", "event_ns": "2026-05-01T12:00:00Z", "organisation": "acme", "seller": "openai",
-    "cloud": "azure", "product": "gpt-5.4", "input_tokens": 1000, "output_tokens": "500",
-}  # fmt: skip
+    "source": "meter",
+    "id": "1",
+    "event_ns": "2026-05-01T12:00:00Z",
+    "organisation": "acme",
+    "seller": "openai",
+    "cloud": "azure",
+    "product": "gpt-5.4",
+    "input_tokens": 1000,
+    "output_tokens": "500",
+}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +62,7 @@ ROW = {
         ({"upstream_id": "x" * 600}, "upstream_id", "600 characters are more than 512"),
         ({"colour": "red"}, "colour", "no such field"),
     ],
-)  # fmt: skip
+)
 def test_a_row_that_cannot_be_true_says_field_and_reason(change: dict[str, object], field: str, reason: str) -> None:
     found = examine({**ROW, **change}, BOUNDS)
     assert isinstance(found, tuple)
@@ -68,8 +75,15 @@ def test_every_flaw_is_told_at_once() -> None:
     found = examine({"product": "x", "colour": "red"}, BOUNDS)
     assert isinstance(found, tuple)
     assert [flaw.field for flaw in found] == [
-        "event_ns", "organisation", "seller", "cloud", "product", "colour", "units", "source",
-    ]  # fmt: skip
+        "event_ns",
+        "organisation",
+        "seller",
+        "cloud",
+        "product",
+        "colour",
+        "units",
+        "source",
+    ]
 
 
 def test_a_sound_row_is_believed() -> None:

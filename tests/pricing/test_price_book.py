@@ -67,10 +67,14 @@ UNKNOWN = [
     ("gpt-6", "azure", "2026-05-01", {IN: 1}, "input_tokens of gpt-6 on azure", "2026-05-01"),
     # Heard by the minute: inside nothing else, so never free.
     (
-        "gpt-5.5", "azure", "2026-05-01", {Unit.AUDIO_INPUT_MILLISECONDS: 1},
-        "audio_input_milliseconds of gpt-5.5 on azure", "2026-05-01",
+        "gpt-5.5",
+        "azure",
+        "2026-05-01",
+        {Unit.AUDIO_INPUT_MILLISECONDS: 1},
+        "audio_input_milliseconds of gpt-5.5 on azure",
+        "2026-05-01",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("product", "cloud", "day", "report", "what", "when"), UNKNOWN)

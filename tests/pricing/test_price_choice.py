@@ -40,77 +40,151 @@ def book(*lines: str, name: str = "book.csv") -> PriceTable:
 SALE = Sale("gpt", "aws", "openai", "us", buyer="Contoso", hour=23)
 # Lines of a book · the sale · its tokens → the verdict on each line, and why.
 CONSIDERED: list[tuple[list[str], Sale, int, list[str]]] = [
-    ([line(), line("cloud=aws"), line("cloud=azure"), line("cloud=aws seller=openai")], SALE, 1, [
-        "skipped: book.csv:5 names more conditions",
-        "skipped: book.csv:5 names more conditions",
-        "skipped: it is for cloud azure, not aws",
-        "won: it names the most of those that hold",
-    ]),
-    ([line(), line("buyer=Acme"), line("buyer=Contoso")], SALE, 1, [
-        "skipped: book.csv:4 names more conditions",
-        "skipped: it is for buyer Acme, not Contoso",
-        "won: it names the most of those that hold",
-    ]),
-    ([line(), line("buyer=Acme")], Sale("gpt", "aws", "openai", ""), 1, [
-        "won: it names the most of those that hold",
-        "skipped: it is for buyer Acme, not an unnamed one",
-    ]),
-    ([line("above=200"), line("above=100"), line()], SALE, 200, [
-        "skipped: it is for more than 200 input tokens, these are 200",
-        "won: it names the most of those that hold",
-        "skipped: book.csv:3 names more conditions",
-    ]),
-    ([line("above=200"), line("above=100"), line()], SALE, 201, [
-        "won: it names the most of those that hold",
-        "skipped: book.csv:2 is for longer contexts",
-        "skipped: book.csv:2 names more conditions",
-    ]),
-    ([line("hours=08-18"), line("hours=22-06")], SALE, 1, [
-        "skipped: it is for other hours",
-        "won: it names the most of those that hold",
-    ]),
-    ([line("begin=2026-04-01"), line("begin=2026-02-01"), line("end=2026-03-01 known_at=2025-12-30"),
-      line("begin=2026-01-15")], SALE, 1, [
-        "skipped: it is in force from 2026-04-01",
-        "won: it names the most of those that hold",
-        "skipped: it is in force from 2026-01-01 until 2026-03-01",
-        "skipped: book.csv:3 begins later",
-    ]),
-    ([line(), line("known_at=2026-01-02")], SALE, 1, [
-        "skipped: book.csv:3 was recorded later and corrects it",
-        "won: it names the most of those that hold",
-    ]),
-    ([line(), line("known_at=2026-05-02")], SALE, 1, [
-        "won: it names the most of those that hold",
-        "skipped: it was recorded on 2026-05-02, which was not known then",
-    ]),
+    (
+        [line(), line("cloud=aws"), line("cloud=azure"), line("cloud=aws seller=openai")],
+        SALE,
+        1,
+        [
+            "skipped: book.csv:5 names more conditions",
+            "skipped: book.csv:5 names more conditions",
+            "skipped: it is for cloud azure, not aws",
+            "won: it names the most of those that hold",
+        ],
+    ),
+    (
+        [line(), line("buyer=Acme"), line("buyer=Contoso")],
+        SALE,
+        1,
+        [
+            "skipped: book.csv:4 names more conditions",
+            "skipped: it is for buyer Acme, not Contoso",
+            "won: it names the most of those that hold",
+        ],
+    ),
+    (
+        [line(), line("buyer=Acme")],
+        Sale("gpt", "aws", "openai", ""),
+        1,
+        [
+            "won: it names the most of those that hold",
+            "skipped: it is for buyer Acme, not an unnamed one",
+        ],
+    ),
+    (
+        [line("above=200"), line("above=100"), line()],
+        SALE,
+        200,
+        [
+            "skipped: it is for more than 200 input tokens, these are 200",
+            "won: it names the most of those that hold",
+            "skipped: book.csv:3 names more conditions",
+        ],
+    ),
+    (
+        [line("above=200"), line("above=100"), line()],
+        SALE,
+        201,
+        [
+            "won: it names the most of those that hold",
+            "skipped: book.csv:2 is for longer contexts",
+            "skipped: book.csv:2 names more conditions",
+        ],
+    ),
+    (
+        [line("hours=08-18"), line("hours=22-06")],
+        SALE,
+        1,
+        [
+            "skipped: it is for other hours",
+            "won: it names the most of those that hold",
+        ],
+    ),
+    (
+        [
+            line("begin=2026-04-01"),
+            line("begin=2026-02-01"),
+            line("end=2026-03-01 known_at=2025-12-30"),
+            line("begin=2026-01-15"),
+        ],
+        SALE,
+        1,
+        [
+            "skipped: it is in force from 2026-04-01",
+            "won: it names the most of those that hold",
+            "skipped: it is in force from 2026-01-01 until 2026-03-01",
+            "skipped: book.csv:3 begins later",
+        ],
+    ),
+    (
+        [line(), line("known_at=2026-01-02")],
+        SALE,
+        1,
+        [
+            "skipped: book.csv:3 was recorded later and corrects it",
+            "won: it names the most of those that hold",
+        ],
+    ),
+    (
+        [line(), line("known_at=2026-05-02")],
+        SALE,
+        1,
+        [
+            "won: it names the most of those that hold",
+            "skipped: it was recorded on 2026-05-02, which was not known then",
+        ],
+    ),
     # In the tier of batches its own price, which is of any length, goes before one of a length in any tier.
-    ([line(), line("above=100"), line("tier=batch")], Sale("gpt", "aws", "openai", "", tier="batch"), 500, [
-        "skipped: book.csv:4 names more conditions",
-        "skipped: book.csv:4 is the price of batches of any length",
-        "won: it names the most of those that hold",
-    ]),
-    ([line(), line("off=10 cloud=aws"), line("off=5"), line("off=5 cloud=azure")], SALE, 1, [
-        "won: it names the most of those that hold",
-        "discount: it names the most of those that hold",
-        "skipped: book.csv:3 names more conditions",
-        "skipped: it is for cloud azure, not aws",
-    ]),
-    ([line("buyer=Contoso"), line("off=5")], SALE, 1, [
-        "won: it names the most of those that hold",
-        "skipped: book.csv:2 was negotiated as a whole",
-    ]),
-    ([line("cloud=azure"), line("cloud=oci")], SALE, 1, [
-        "skipped: it is for cloud azure, not aws",
-        "skipped: it is for cloud oci, not aws",
-    ]),
+    (
+        [line(), line("above=100"), line("tier=batch")],
+        Sale("gpt", "aws", "openai", "", tier="batch"),
+        500,
+        [
+            "skipped: book.csv:4 names more conditions",
+            "skipped: book.csv:4 is the price of batches of any length",
+            "won: it names the most of those that hold",
+        ],
+    ),
+    (
+        [line(), line("off=10 cloud=aws"), line("off=5"), line("off=5 cloud=azure")],
+        SALE,
+        1,
+        [
+            "won: it names the most of those that hold",
+            "discount: it names the most of those that hold",
+            "skipped: book.csv:3 names more conditions",
+            "skipped: it is for cloud azure, not aws",
+        ],
+    ),
+    (
+        [line("buyer=Contoso"), line("off=5")],
+        SALE,
+        1,
+        [
+            "won: it names the most of those that hold",
+            "skipped: book.csv:2 was negotiated as a whole",
+        ],
+    ),
+    (
+        [line("cloud=azure"), line("cloud=oci")],
+        SALE,
+        1,
+        [
+            "skipped: it is for cloud azure, not aws",
+            "skipped: it is for cloud oci, not aws",
+        ],
+    ),
     # Other products and units are not looked at; a price of any product, and a discount on every unit, are.
-    ([line("product=gpt-6"), line(unit="output_tokens"), line("product="), line(), line("off=5", unit="")], SALE, 1, [
-        "skipped: book.csv:5 names more conditions",
-        "won: it names the most of those that hold",
-        "discount: it names the most of those that hold",
-    ]),
-]  # fmt: skip
+    (
+        [line("product=gpt-6"), line(unit="output_tokens"), line("product="), line(), line("off=5", unit="")],
+        SALE,
+        1,
+        [
+            "skipped: book.csv:5 names more conditions",
+            "won: it names the most of those that hold",
+            "discount: it names the most of those that hold",
+        ],
+    ),
+]
 
 
 @pytest.mark.parametrize(("lines", "sale", "tokens", "verdicts"), CONSIDERED)
@@ -279,17 +353,28 @@ def test_how_much_a_line_names() -> None:
     said = ["", "cloud=aws", "cloud=aws above=1", "cloud=aws hours=22-06", "cloud=aws tier=flex above=1 hours=22-06"]
     assert [conditions(each).specificity for each in said] == [1, 2, 3, 3, 5]
     assert [sorted(conditions(each).further) for each in said] == [
-        [], [], ["context"], ["hour"], ["context", "hour", "tier"],
-    ]  # fmt: skip
+        [],
+        [],
+        ["context"],
+        ["hour"],
+        ["context", "hour", "tier"],
+    ]
 
 
 # How finely sales of a place must be told apart: its buyers, tiers, operations, lengths and hours.
 GRAINED = [
-    line(), line("above=100"), line("above=300"), line("cloud=aws above=200"),
-    line("buyer=Contoso"), line("tier=flex"), line("endpoint=embeddings"), line("cloud=azure hours=22-06"),
-    line("off=5 cloud=aws", unit="cached_input_tokens"), line("cloud=aws", unit="output_tokens"),
+    line(),
+    line("above=100"),
+    line("above=300"),
+    line("cloud=aws above=200"),
+    line("buyer=Contoso"),
+    line("tier=flex"),
+    line("endpoint=embeddings"),
+    line("cloud=azure hours=22-06"),
+    line("off=5 cloud=aws", unit="cached_input_tokens"),
+    line("cloud=aws", unit="output_tokens"),
     line("product=gpt-6 above=50 buyer=Acme"),
-]  # fmt: skip
+]
 
 
 def grained() -> PriceTable:
@@ -315,16 +400,22 @@ def test_how_finely_sales_are_told_apart() -> None:
 # A sale → the sale that stands for its group.
 GROUPS = [
     (SALE, Sale("gpt", "aws", "openai", "us", buyer="Contoso", tier="")),
-    (Sale("gpt", "aws", "openai", "us", "Acme", "flex", "chat", 100, 23),
-     Sale("gpt", "aws", "openai", "us", "", "flex", "", 0, -1)),
-    (Sale("gpt", "aws", "openai", "us", "", "batch", "embeddings", 101, 23),
-     Sale("gpt", "aws", "openai", "us", "", "", "embeddings", 101, -1)),
+    (
+        Sale("gpt", "aws", "openai", "us", "Acme", "flex", "chat", 100, 23),
+        Sale("gpt", "aws", "openai", "us", "", "flex", "", 0, -1),
+    ),
+    (
+        Sale("gpt", "aws", "openai", "us", "", "batch", "embeddings", 101, 23),
+        Sale("gpt", "aws", "openai", "us", "", "", "embeddings", 101, -1),
+    ),
     (Sale("gpt", "aws", "openai", "us", context=250), Sale("gpt", "aws", "openai", "us", tier="", context=201)),
-    (Sale("gpt", "azure", "openai", "us", context=900, hour=30),
-     Sale("gpt", "azure", "openai", "us", tier="", context=301, hour=6)),
+    (
+        Sale("gpt", "azure", "openai", "us", context=900, hour=30),
+        Sale("gpt", "azure", "openai", "us", tier="", context=301, hour=6),
+    ),
     (Sale("gpt", "azure", "openai", "us", hour=-1), Sale("gpt", "azure", "openai", "us", tier="", hour=-1)),
     (Sale("gpt", "azure", "openai", "us", hour=29), Sale("gpt", "azure", "openai", "us", tier="", hour=0)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("sale", "group"), GROUPS)

@@ -82,7 +82,7 @@ WINS = [
     (Sale("gpt", "azure", "openai", "", buyer="Contoso"), "2026-03-01", 1, "3.20", "16.00"),
     # 4,000,000 × 0.66666667 = 2,666,666.68 and 20,000,000 × 0.66666667 = 13,333,333.4: half-even to whole picodollars
     (Sale("gpt", "azure", "openai", "", buyer="Fabrikam"), "2026-03-01", 1, "2.666667", "13.333333"),
-]  # fmt: skip
+]
 
 
 def settled(lines: str) -> PriceTable:
@@ -146,7 +146,7 @@ AMBIGUOUS = [
     (START + "1,x,,,,9,,", START + "1,x,A,,,,,"),
     ("gpt,,,,,2026-01-01,,2026-01-01,,x,,,,,,5", "gpt,,,,,2026-01-01,,2026-01-01,,x,,,,,,6"),
     ("gpt,aws,,,,2026-01-01,,2026-01-01,,x,,,,,,5", START + ",x,,,,,,6"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("one", "other"), AMBIGUOUS)
@@ -162,7 +162,7 @@ DISTINCT = [
     (START + "1,x,,,,,mon-fri,", START + "1,x,,,,,sat,"),
     (START + "1,x,A,,,,,", START + "2,x,B,,,,,"),
     (START + "1,x,,,,,,", START + ",x,,,,,,5"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("one", "other"), DISTINCT)
@@ -206,10 +206,17 @@ def test_a_header_with_columns_missing_unknown_or_twice(header: str) -> None:
 
 
 SALES = st.builds(
-    Sale, st.just("gpt"), st.sampled_from(["azure", "aws"]), st.sampled_from(["openai", "microsoft"]), st.just(""),
-    st.sampled_from(["", "Contoso", "Fabrikam", "Acme"]), st.sampled_from(["default", "flex", "priority"]),
-    st.sampled_from(["chat", "embeddings"]), st.integers(0, 600_000), st.integers(-1, 167),
-)  # fmt: skip
+    Sale,
+    st.just("gpt"),
+    st.sampled_from(["azure", "aws"]),
+    st.sampled_from(["openai", "microsoft"]),
+    st.just(""),
+    st.sampled_from(["", "Contoso", "Fabrikam", "Acme"]),
+    st.sampled_from(["default", "flex", "priority"]),
+    st.sampled_from(["chat", "embeddings"]),
+    st.integers(0, 600_000),
+    st.integers(-1, 167),
+)
 
 
 @given(SALES, st.dates(date(2026, 1, 1), date(2026, 4, 30)))

@@ -273,9 +273,12 @@ def _rates(folder: Path) -> Iterator[Opened]:
 def _bounds() -> Bounds:
     catalog = OPENED.catalog
     return Bounds(
-        products=frozenset(catalog.products), clouds=frozenset(catalog.clouds), sellers=frozenset(catalog.parties),
-        first_ns=0, last_ns=1_800_000_000_000_000_000,
-    )  # fmt: skip
+        products=frozenset(catalog.products),
+        clouds=frozenset(catalog.clouds),
+        sellers=frozenset(catalog.parties),
+        first_ns=0,
+        last_ns=1_800_000_000_000_000_000,
+    )
 
 
 def _usage_reader(folder: Path, suffix: str, form: str) -> Read:
@@ -347,10 +350,16 @@ def _focus(folder: Path) -> Iterator[Opened]:
 
 def _bill_text() -> bytes:
     costs = dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), "1.5")
-    charged = BILL | costs | {
-        "ChargeClass": "", "BillingCurrency": "USD", "BillingPeriodStart": "2026-05-01T00:00:00Z",
-        "BillingPeriodEnd": "2026-06-01T00:00:00Z",
-    }  # fmt: skip
+    charged = (
+        BILL
+        | costs
+        | {
+            "ChargeClass": "",
+            "BillingCurrency": "USD",
+            "BillingPeriodStart": "2026-05-01T00:00:00Z",
+            "BillingPeriodEnd": "2026-06-01T00:00:00Z",
+        }
+    )
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(charged))
     writer.writeheader()
@@ -446,14 +455,37 @@ def _listings(_: Path) -> Iterator[Opened]:
 def _payload(number: int) -> bytes:
     intent = Intent(RequestId(1, number), 1, 1777716000000000000, 1777716000000000001, 1, 2, 3, 1, 100, 50, 1000)
     record = UsageRecord(
-        RequestId(1, number), 1, 1777716000000000000, 1777716000000000002, 1, 2, 3, 1, Status.COMPLETE, 200, False, 9,
-        10, 11, ((Unit.INPUT_TOKENS, 12), (Unit.OUTPUT_TOKENS, 5)), "up",
-    )  # fmt: skip
+        RequestId(1, number),
+        1,
+        1777716000000000000,
+        1777716000000000002,
+        1,
+        2,
+        3,
+        1,
+        Status.COMPLETE,
+        200,
+        False,
+        9,
+        10,
+        11,
+        ((Unit.INPUT_TOKENS, 12), (Unit.OUTPUT_TOKENS, 5)),
+        "up",
+    )
     begun = layout.pack_intent(
-        intent.request.boot, intent.request.number, intent.attempt, intent.event_ns, intent.recorded_ns, intent.buyer,
-        intent.deployment, intent.ruling, intent.endpoint, intent.body_bytes, intent.output_tokens_max,
+        intent.request.boot,
+        intent.request.number,
+        intent.attempt,
+        intent.event_ns,
+        intent.recorded_ns,
+        intent.buyer,
+        intent.deployment,
+        intent.ruling,
+        intent.endpoint,
+        intent.body_bytes,
+        intent.output_tokens_max,
         intent.reserved_picodollars,
-    )  # fmt: skip
+    )
     labels = b""
     if number == 0:
         named = ((1, settled_book.BUYERS[1]), (2, settled_book.DEPLOYMENTS[1]), (3, settled_book.RULINGS[1]))
@@ -772,13 +804,22 @@ def _clouds_answers(_: Path) -> Iterator[Opened]:
     typed = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"x"}\n\n'
     typed += b"event: response.completed\ndata: " + response.encode() + b"\n\n"
     streams: list[Callable[[], Any]] = [
-        lambda: EventStream(strip_usage=True), lambda: EventStream(strip_usage=False),
-        lambda: TypedStream(reports.responses_units_in), MessageStream, FramedMessageStream,
-    ]  # fmt: skip
+        lambda: EventStream(strip_usage=True),
+        lambda: EventStream(strip_usage=False),
+        lambda: TypedStream(reports.responses_units_in),
+        MessageStream,
+        FramedMessageStream,
+    ]
     readers = [
-        reports.chat_units_in, reports.responses_units_in, reports.embeddings_units_in, reports.images_units_in,
-        reports.messages_units_in, reports.speech_units_in, reports.audio_units_in, reports.tier_in,
-    ]  # fmt: skip
+        reports.chat_units_in,
+        reports.responses_units_in,
+        reports.embeddings_units_in,
+        reports.images_units_in,
+        reports.messages_units_in,
+        reports.speech_units_in,
+        reports.audio_units_in,
+        reports.tier_in,
+    ]
     valid = [b"w" + ANSWER, b"0" + chat, b"1" + chat, b"2" + typed, b"3" + messages, b"4" + framed]
 
     def change(mutator: Mutator, chosen: bytes) -> bytes:
@@ -817,15 +858,21 @@ def _operations(document: str) -> list[tuple[str, str, list[str]]]:
 
 
 _BODIES = (
-    chat_body(), chat_body(stream=True), chat_body(stream=True, stream_options={"include_usage": True}, max_tokens=5),
+    chat_body(),
+    chat_body(stream=True),
+    chat_body(stream=True, stream_options={"include_usage": True}, max_tokens=5),
     json.dumps({"model": MODEL, "input": "x", "previous_response_id": "resp_1", "metadata": {"a": "b"}}).encode(),
-    json.dumps({
-        "model": MODEL, "max_tokens": 9, "system": [{"type": "text", "text": "x"}],
-        "messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "x"}}]}],
-    }).encode(),
+    json.dumps(
+        {
+            "model": MODEL,
+            "max_tokens": 9,
+            "system": [{"type": "text", "text": "x"}],
+            "messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "x"}}]}],
+        }
+    ).encode(),
     json.dumps({"model": MODEL, "prompt": "x", "n": 2, "size": "1024x1024", "voice": "v", "input": ["a"]}).encode(),
     json.dumps({"input_file_id": "file_1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}).encode(),
-)  # fmt: skip
+)
 _LINE = json.dumps({"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": json.loads(chat_body())})
 _FORM = (
     '--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
@@ -924,13 +971,20 @@ def _gateway(folder: Path) -> Iterator[Opened]:
     operations = _operations("gateway.json")
     valid = [
         _request("POST", "/v1/chat/completions", "application/json", _BODIES[0]),
-        _request("GET", "/v1/models", "", b""), _request("POST", "/v1/files", "multipart/form-data; boundary=b", _FORM),
+        _request("GET", "/v1/models", "", b""),
+        _request("POST", "/v1/files", "multipart/form-data; boundary=b", _FORM),
         _request("POST", "/v1/responses", "application/json", _BODIES[3], "Connection: close"),
-    ]  # fmt: skip
+    ]
     headers = (
-        "Content-Encoding: gzip", "Transfer-Encoding: chunked", "Expect: 100-continue", "Connection: close",
-        "Upgrade: websocket", "Cookie: a=b", "Authorization: Bearer x", "Accept: */*",
-    )  # fmt: skip
+        "Content-Encoding: gzip",
+        "Transfer-Encoding: chunked",
+        "Expect: 100-continue",
+        "Connection: close",
+        "Upgrade: websocket",
+        "Cookie: a=b",
+        "Authorization: Bearer x",
+        "Accept: */*",
+    )
 
     def make(mutator: Mutator) -> bytes:
         if mutator.one_in(3):
@@ -970,7 +1024,7 @@ _MESSAGES = tuple(
         ("response.create", {"input": [{"role": "user", "content": [{"type": "input_text", "text": "é"}]}]}),
         ("response.steer", {"previous_response_id": "resp_1"}),
     )
-)  # fmt: skip
+)
 
 
 def _frame(
@@ -1076,9 +1130,16 @@ _CLOSED_WELL = (CloseReason.NORMAL_CLOSURE, CloseReason.GOING_AWAY)
 
 # A question that a page answers, by the names of its form.
 _ASKED = {
-    "action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws", "as_of": "2026-05-01",
-    "known_at": "2026-05-01", "document": "A5.md", "line": "20", "suppose": "milestone=2027-01-01",
-}  # fmt: skip
+    "action": "serve",
+    "party": "openai",
+    "product": "gpt-5.5",
+    "cloud": "aws",
+    "as_of": "2026-05-01",
+    "known_at": "2026-05-01",
+    "document": "A5.md",
+    "line": "20",
+    "suppose": "milestone=2027-01-01",
+}
 
 
 def _query(names: Sequence[str], mutator: Mutator) -> str:
@@ -1151,12 +1212,19 @@ def _answered(
         begun.append(message)
 
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-        "path": path, "raw_path": path.encode("utf-8", "surrogatepass"),
-        "query_string": query.encode("utf-8", "surrogatepass"), "root_path": "",
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode("utf-8", "surrogatepass"),
+        "query_string": query.encode("utf-8", "surrogatepass"),
+        "root_path": "",
         "headers": [(name.encode(), value.encode("utf-8", "replace")) for name, value in headers.items()],
-        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1),
-    }  # fmt: skip
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 1),
+    }
     loop.run_until_complete(app(scope, receive, send))
     if begun[0]["status"] == 500:
         raise RuntimeError("a failure of ours")

@@ -189,9 +189,15 @@ def _read(reader: Any, seed: str, numbers: range, progress: Progress, folder: Pa
                 (folder.parent / _NOTED).write_bytes(msgspec.json.encode(list(broken.values())))
         cpu_s = time.process_time() - begun_s
     return Fuzzed(
-        reader.name, values + refused, values, refused, tuple(broken.values()), round(_peak_mb() - before_mb, 1),
-        round(slowest_s, 3), round(cpu_s, 1),
-    )  # fmt: skip
+        reader.name,
+        values + refused,
+        values,
+        refused,
+        tuple(broken.values()),
+        round(_peak_mb() - before_mb, 1),
+        round(slowest_s, 3),
+        round(cpu_s, 1),
+    )
 
 
 def _tried(reader: Any, read: Any, content: bytes) -> tuple[str, str, bool, float]:
@@ -310,9 +316,15 @@ def _round(names: Sequence[str], options: Sequence[str], first: int, folder: Pat
     broken = msgspec.json.decode(noted.read_bytes(), type=list[Broken]) if noted.exists() else []
     # The input that ended it counts as refused.
     return Fuzzed(
-        reader=progress.reader, inputs=values + refused + 1, values=values, refused=refused + 1,
-        broken=(*broken, Broken(number, how, "", 0, "")), memory_mb=0.0, slowest_s=round(slowest_s, 3), cpu_s=0.0,
-    )  # fmt: skip
+        reader=progress.reader,
+        inputs=values + refused + 1,
+        values=values,
+        refused=refused + 1,
+        broken=(*broken, Broken(number, how, "", 0, "")),
+        memory_mb=0.0,
+        slowest_s=round(slowest_s, 3),
+        cpu_s=0.0,
+    )
 
 
 def kept_inputs(name: str) -> Iterator[Path]:
@@ -363,10 +375,15 @@ class Run(msgspec.Struct, frozen=True):
 
 def _row(each: Fuzzed) -> dict[str, Any]:
     return {
-        "name": each.reader, "inputs": each.inputs, "values": each.values, "refused": each.refused,
-        "broken": len(each.broken), "kept": len(list(kept_inputs(each.reader))), "memory_mb": each.memory_mb,
+        "name": each.reader,
+        "inputs": each.inputs,
+        "values": each.values,
+        "refused": each.refused,
+        "broken": len(each.broken),
+        "kept": len(list(kept_inputs(each.reader))),
+        "memory_mb": each.memory_mb,
         "slowest_s": each.slowest_s,
-    }  # fmt: skip
+    }
 
 
 def _summed(row: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:

@@ -14,16 +14,64 @@ BYTES_MAX = 1 << 18
 # Python, msgspec and YAML each give up at another depth: one is below all of them, one above.
 _DEPTHS = (30, 300, 1_200, 20_000)
 _NUMBERS = (
-    "0", "-0", "-1", "1e5", "1e400", "-1e-400", "1e999999999", "9" * 40, "9" * 5000, "NaN", "Infinity", "0x10", "1_0",
-    "2147483648", "4294967296", "9223372036854775807", "9223372036854775808", "18446744073709551616", "0.1", "١٢",
-)  # fmt: skip
+    "0",
+    "-0",
+    "-1",
+    "1e5",
+    "1e400",
+    "-1e-400",
+    "1e999999999",
+    "9" * 40,
+    "9" * 5000,
+    "NaN",
+    "Infinity",
+    "0x10",
+    "1_0",
+    "2147483648",
+    "4294967296",
+    "9223372036854775807",
+    "9223372036854775808",
+    "18446744073709551616",
+    "0.1",
+    "١٢",
+)
 _TEXTS = (
-    "", " ", "\x00", "\x1b[2J", "\ufeff", "\u2028", "\u202e", "é", "e\u0301", "😀", "..", "../../etc/passwd",
-    "/dev/zero", "=1+1", "<script>", "%s%n", "{}", "{{7*7}}", "${HOME}", "' OR 1=1 --", "\r\n", "0001-01-01",
-    "9999-12-31", "2026-02-30", "2026-04-27T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "true", "null", "~",
-    "<<", "*a", "&a [*a]", "!!python/object:x", "a" * 300,
+    "",
+    " ",
+    "\x00",
+    "\x1b[2J",
+    "\ufeff",
+    "\u2028",
+    "\u202e",
+    "é",
+    "e\u0301",
+    "😀",
+    "..",
+    "../../etc/passwd",
+    "/dev/zero",
+    "=1+1",
+    "<script>",
+    "%s%n",
+    "{}",
+    "{{7*7}}",
+    "${HOME}",
+    "' OR 1=1 --",
+    "\r\n",
+    "0001-01-01",
+    "9999-12-31",
+    "2026-02-30",
+    "2026-04-27T00:00:00+23:59",
+    "9999-12-31T23:59:59-23:59",
+    "true",
+    "null",
+    "~",
+    "<<",
+    "*a",
+    "&a [*a]",
+    "!!python/object:x",
+    "a" * 300,
     "a" * 70_000,
-)  # fmt: skip
+)
 _BYTES = (
     b"\x00",
     b"\xff",
@@ -38,9 +86,30 @@ _BYTES = (
 )
 _DIGITS = re.compile(rb"\d+")
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1.5, 2**31, 2**63, 2**64, -(2**63) - 1, 10**400, 1e308, -0.0, float("nan"), float("inf"),
-    [], {}, [[]], {"": ""}, [None], "", "\ud800", {"a": {"b": [1]}},
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    2**31,
+    2**63,
+    2**64,
+    -(2**63) - 1,
+    10**400,
+    1e308,
+    -0.0,
+    float("nan"),
+    float("inf"),
+    [],
+    {},
+    [[]],
+    {"": ""},
+    [None],
+    "",
+    "\ud800",
+    {"a": {"b": [1]}},
+)
 
 
 class Mutator:
@@ -193,5 +262,15 @@ class Mutator:
         return whole[:at] + self.deep() + whole[at:] if self.one_in(4) else whole[:at] + b"[{(<"[:4] + whole[at:]
 
     _CHANGES: tuple[Callable[["Mutator", bytes], bytes], ...] = (
-        _flipped, _set, _deleted, _doubled, _cut, _moved, _with_text, _with_bytes, _with_number, _spliced, _nested,
-    )  # fmt: skip
+        _flipped,
+        _set,
+        _deleted,
+        _doubled,
+        _cut,
+        _moved,
+        _with_text,
+        _with_bytes,
+        _with_number,
+        _spliced,
+        _nested,
+    )

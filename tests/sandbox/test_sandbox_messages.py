@@ -12,23 +12,43 @@ from clauseway.sandbox.signatures import credentials
 CLAUDE = "claude-opus-4-7"
 ASKED: list[Any] = [{"role": "user", "content": "which cloud is this"}]
 SIGNED: Any = {
-    "aws_access_key": credentials.AWS_ACCESS_KEY_ID, "aws_secret_key": credentials.AWS_SECRET_ACCESS_KEY,
+    "aws_access_key": credentials.AWS_ACCESS_KEY_ID,
+    "aws_secret_key": credentials.AWS_SECRET_ACCESS_KEY,
     "aws_region": credentials.AWS_REGION,
-}  # fmt: skip
+}
 Make = Callable[[Any], Any]
 CLIENTS: dict[str, tuple[Make, str]] = {
-    "anthropic": (lambda c: anthropic.Anthropic(base_url=c.url("anthropic"), api_key=credentials.ANTHROPIC_API_KEY,
-                                                max_retries=0), CLAUDE),
-    "azure": (lambda c: anthropic.AnthropicFoundry(base_url=c.url("azure", "/anthropic/"), max_retries=0,
-                                                   api_key=credentials.AZURE_API_KEY), CLAUDE),
-    "bedrock": (lambda c: anthropic.AnthropicBedrockMantle(base_url=c.url("bedrock", "/anthropic"), max_retries=0,
-                                                           **SIGNED), f"anthropic.{CLAUDE}"),
-    "bedrock_runtime": (lambda c: anthropic.AnthropicBedrock(base_url=c.url("bedrock_runtime"), max_retries=0,
-                                                             **SIGNED), f"us.anthropic.{CLAUDE}-v1:0"),
-    "vertex": (lambda c: anthropic.AnthropicVertex(base_url=c.url("vertex", "/v1"), region="us-east5", max_retries=0,
-                                                   project_id=credentials.GOOGLE_PROJECT,
-                                                   access_token=credentials.google_token()), CLAUDE),
-}  # fmt: skip
+    "anthropic": (
+        lambda c: anthropic.Anthropic(
+            base_url=c.url("anthropic"), api_key=credentials.ANTHROPIC_API_KEY, max_retries=0
+        ),
+        CLAUDE,
+    ),
+    "azure": (
+        lambda c: anthropic.AnthropicFoundry(
+            base_url=c.url("azure", "/anthropic/"), max_retries=0, api_key=credentials.AZURE_API_KEY
+        ),
+        CLAUDE,
+    ),
+    "bedrock": (
+        lambda c: anthropic.AnthropicBedrockMantle(base_url=c.url("bedrock", "/anthropic"), max_retries=0, **SIGNED),
+        f"anthropic.{CLAUDE}",
+    ),
+    "bedrock_runtime": (
+        lambda c: anthropic.AnthropicBedrock(base_url=c.url("bedrock_runtime"), max_retries=0, **SIGNED),
+        f"us.anthropic.{CLAUDE}-v1:0",
+    ),
+    "vertex": (
+        lambda c: anthropic.AnthropicVertex(
+            base_url=c.url("vertex", "/v1"),
+            region="us-east5",
+            max_retries=0,
+            project_id=credentials.GOOGLE_PROJECT,
+            access_token=credentials.google_token(),
+        ),
+        CLAUDE,
+    ),
+}
 
 
 @pytest.mark.parametrize("cloud", CLIENTS)

@@ -345,12 +345,22 @@ SCHEMAS: Any = [
     {"type": "string", "minLength": 40, "maxLength": 50},
     {"type": "string", "format": "date"},
     {"anyOf": [{"type": "null"}, {"type": "boolean"}]},
-    {"$ref": "#/$defs/node", "$defs": {"node": {"type": "object", "properties": {
-        "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
-        "children": {"type": "array", "items": {"$ref": "#/$defs/node"}},
-    }, "required": ["next", "children"], "additionalProperties": False}}},
+    {
+        "$ref": "#/$defs/node",
+        "$defs": {
+            "node": {
+                "type": "object",
+                "properties": {
+                    "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+                    "children": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+                },
+                "required": ["next", "children"],
+                "additionalProperties": False,
+            }
+        },
+    },
     {"allOf": [{"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}]},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)

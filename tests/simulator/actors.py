@@ -113,22 +113,34 @@ def plan_of(
     """Return the plan of a home's gateways: every cloud permitted, in order, until an amendment takes it away."""
     targets = tuple(
         Target(
-            label=Deployment(f"{cloud}-1", cloud, "openai", "koreacentral", PRODUCT, MODEL), dialect="openai",
-            url=f"http://{cloud}:80/v1", auth=Auth(kind="bearer", secret=f"sk-{cloud}"),
-            input_price=INPUT_PRICE, output_price=OUTPUT_PRICE, output_tokens_max=400,
+            label=Deployment(f"{cloud}-1", cloud, "openai", "koreacentral", PRODUCT, MODEL),
+            dialect="openai",
+            url=f"http://{cloud}:80/v1",
+            auth=Auth(kind="bearer", secret=f"sk-{cloud}"),
+            input_price=INPUT_PRICE,
+            output_price=OUTPUT_PRICE,
+            output_tokens_max=400,
         )
         for cloud in clouds
-    )  # fmt: skip
+    )
     keys = tuple(
         Key(
-            digest=customer.digest, organisation=customer.name,
-            project="search", key_id=customer.key_id, seller="openai", segment="direct",
-            limits=customer.limits, budgets=customer.budgets,
+            digest=customer.digest,
+            organisation=customer.name,
+            project="search",
+            key_id=customer.key_id,
+            seller="openai",
+            segment="direct",
+            limits=customer.limits,
+            budgets=customer.budgets,
         )
         for customer in terms.customers
-    )  # fmt: skip
+    )
     return Plan(
-        agreement="simulated", hash_key=HASH_KEY, models={MODEL: PRODUCT}, targets=targets,
+        agreement="simulated",
+        hash_key=HASH_KEY,
+        models={MODEL: PRODUCT},
+        targets=targets,
         rulings=(Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
         epochs=(
             _epoch(0, clouds, clouds),
@@ -137,12 +149,14 @@ def plan_of(
                 for each in amendments
             ),
         ),
-        keys=keys, leases=leases,
+        keys=keys,
+        leases=leases,
         limits=tuple(RateLimit(id=name, whose="somebody", requests_per_minute=count) for name, count in terms.limits),
         budgets=tuple(Budget(id=budget.id, whose=budget.id, cloud=budget.cloud) for budget in terms.budgets),
-        attempt_timeout_s=6.0, deadline_s=12.0,
+        attempt_timeout_s=6.0,
+        deadline_s=12.0,
         settings=Settings(limits=Limits(drain_s=terms.drain_s, retries=1000), journal=copying),
-    )  # fmt: skip
+    )
 
 
 def _epoch(begin_ns: int, clouds: tuple[str, ...], permitted: tuple[str, ...]) -> Epoch:
@@ -172,9 +186,13 @@ class Gateway:
 
     def start(self) -> None:
         options = ProcessOptions(
-            plan=self.home.home.plan, spool=self.journal, host=self.address[0], port=self.address[1],
-            worker=Worker(self.number, self.home.workers), shares_limits=True,
-        )  # fmt: skip
+            plan=self.home.home.plan,
+            spool=self.journal,
+            host=self.address[0],
+            port=self.address[1],
+            worker=Worker(self.number, self.home.workers),
+            shares_limits=True,
+        )
         self.server = Server(options, partial(SpoolWriter, segment_bytes=self.home.terms.segment_bytes))
         self.process = process_of(self.stage.world, self.stage.network, self.home.machine, self.name, self._serve)
 
@@ -492,10 +510,16 @@ class Cloud:
             return False
         if asked.get("stream"):
             return await self._stream(call, usage, writer, cut=trouble == "cut")
-        answer = json.dumps({
-            "id": "c1", "object": "chat.completion", "created": 1, "model": MODEL, "usage": usage,
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Yes."}}],
-        }).encode()  # fmt: skip
+        answer = json.dumps(
+            {
+                "id": "c1",
+                "object": "chat.completion",
+                "created": 1,
+                "model": MODEL,
+                "usage": usage,
+                "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Yes."}}],
+            }
+        ).encode()
         if trouble == "cut":
             writer.write(b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\n\r\n" % (named, len(answer)) + answer[:40])
             await asyncio.sleep(0.05)
@@ -607,10 +631,14 @@ class Clients:
         leaves = chance.random() < 0.08
         if leaves:
             patience_s = chance.expovariate(2)
-        body = json.dumps({
-            "model": MODEL, "messages": [{"role": "user", "content": "?" * chance.randint(1, 80)}],
-            "max_tokens": chance.randint(1, 120), "stream": streams,
-        }).encode()  # fmt: skip
+        body = json.dumps(
+            {
+                "model": MODEL,
+                "messages": [{"role": "user", "content": "?" * chance.randint(1, 80)}],
+                "max_tokens": chance.randint(1, 120),
+                "stream": streams,
+            }
+        ).encode()
         request = (
             f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {customer.secret}\r\n"
             f"content-type: application/json\r\nx-client-request-id: {answer.tag}\r\n"

@@ -32,9 +32,27 @@ _DATABASES: Final = (".db", ".db-wal", ".db-shm")
 # The real calls, as they are outside of every simulation.
 REAL: Final = {
     name: getattr(os, name)
-    for name in ("open", "close", "write", "pwrite", "pwritev", "fsync", "ftruncate", "posix_fallocate", "rename",
-                 "replace", "unlink", "mkdir", "rmdir", "statvfs", "getpid", "kill", "urandom", "link")
-}  # fmt: skip
+    for name in (
+        "open",
+        "close",
+        "write",
+        "pwrite",
+        "pwritev",
+        "fsync",
+        "ftruncate",
+        "posix_fallocate",
+        "rename",
+        "replace",
+        "unlink",
+        "mkdir",
+        "rmdir",
+        "statvfs",
+        "getpid",
+        "kill",
+        "urandom",
+        "link",
+    )
+}
 _REAL_FLOCK: Final = fcntl.flock
 
 
@@ -106,9 +124,21 @@ class Disks:
     def calls(self) -> dict[str, Callable[..., Any]]:
         """Return the stand-ins for functions of `os`."""
         calls: tuple[Callable[..., Any], ...] = (
-            self._open, self._pwrite, self._pwritev, self._write, self._fsync, self._ftruncate, self._rename,
-            self._unlink, self._mkdir, self._statvfs, self._getpid, self._kill, self._urandom, self._link,
-        )  # fmt: skip
+            self._open,
+            self._pwrite,
+            self._pwritev,
+            self._write,
+            self._fsync,
+            self._ftruncate,
+            self._rename,
+            self._unlink,
+            self._mkdir,
+            self._statvfs,
+            self._getpid,
+            self._kill,
+            self._urandom,
+            self._link,
+        )
         named = {call.__name__.removeprefix("_"): call for call in calls}
         return named | {"replace": self._rename, "posix_fallocate": self._fallocate}
 

@@ -53,9 +53,24 @@ REPEATED: Final = "who settles again gets the same bytes"
 SERVES: Final = "what is whole again serves again"
 FAULTS: Final = "no process ends by a fault of its own"
 LAWS: Final = (
-    ACKNOWLEDGED, NOWHERE, COVERED, BUDGETS, RETURNED, LIMITS, FENCED, STREAMS, CLOCKS, REVOKED, AMENDED, KNOWN,
-    SETTLED, CAPPED, REPEATED, SERVES, FAULTS,
-)  # fmt: skip
+    ACKNOWLEDGED,
+    NOWHERE,
+    COVERED,
+    BUDGETS,
+    RETURNED,
+    LIMITS,
+    FENCED,
+    STREAMS,
+    CLOCKS,
+    REVOKED,
+    AMENDED,
+    KNOWN,
+    SETTLED,
+    CAPPED,
+    REPEATED,
+    SERVES,
+    FAULTS,
+)
 
 # Beside the 50 ms for which an intent may wait: a commit before it and its own, on a disk that is slow.
 _COVERED_S: Final = 0.050 + 0.1
@@ -151,11 +166,16 @@ class Watch:
         assert process is not None
         self.begun.append(
             Begun(
-                RequestId(owner.shared.boot, owner.number), attempt.ordinal, process, self._world.now_ns,
-                owner.event_ns, process.machine.wall_ns(), attempt.reserved.picodollars,
-                attempt.candidate.target.cloud,
+                request=RequestId(owner.shared.boot, owner.number),
+                attempt=attempt.ordinal,
+                process=process,
+                at_ns=self._world.now_ns,
+                event_ns=owner.event_ns,
+                wall_ns=process.machine.wall_ns(),
+                reserved=attempt.reserved.picodollars,
+                cloud=attempt.candidate.target.cloud,
             )
-        )  # fmt: skip
+        )
 
     def _admits(self, limit: str) -> None:
         times, now_ns = self._admitted[limit], self._world.now_ns

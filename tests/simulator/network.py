@@ -404,6 +404,9 @@ def socket_of(world: World, network: Network) -> SimpleNamespace:
         return connected
 
     return SimpleNamespace(
-        create_connection=create_connection, socket=VirtualSocket, IPPROTO_TCP=socket.IPPROTO_TCP,
-        TCP_NODELAY=socket.TCP_NODELAY, SHUT_RDWR=socket.SHUT_RDWR,
-    )  # fmt: skip
+        create_connection=create_connection,
+        socket=VirtualSocket,
+        IPPROTO_TCP=socket.IPPROTO_TCP,
+        TCP_NODELAY=socket.TCP_NODELAY,
+        SHUT_RDWR=socket.SHUT_RDWR,
+    )

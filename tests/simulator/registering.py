@@ -17,8 +17,12 @@ from .world import Process
 _ANSWERS: Final = ("cannot+declines", "can+declines", "cannot+chooses")
 NOTHING_RECORDED: Final = "conditional"
 _ASKED: Final = {
-    "action": "serve", "party": "openai", "product": "new-model", "cloud": "aws", "as_of": "2026-05-01",
-}  # fmt: skip
+    "action": "serve",
+    "party": "openai",
+    "product": "new-model",
+    "cloud": "aws",
+    "as_of": "2026-05-01",
+}
 
 
 class Asked(NamedTuple):
@@ -68,7 +72,11 @@ def keep_register(stage: Stage, home: VirtualHome, register: Register, facts: in
 def _record(home: VirtualHome, register: Register, answer: str) -> None:
     before = recorded_facts(home.home)
     fact = UncheckedFact(
-        kind="answer", effective="2026-04-29", source="a letter", says="So it was.",
-        about={"product": "new-model", "answer": answer}, corrects=before[-1].id if before else "",
-    )  # fmt: skip
+        kind="answer",
+        effective="2026-04-29",
+        source="a letter",
+        says="So it was.",
+        about={"product": "new-model", "answer": answer},
+        corrects=before[-1].id if before else "",
+    )
     register.recorded.append(record_fact(home.home, opened_agreement(), fact))

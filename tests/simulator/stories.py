@@ -202,10 +202,15 @@ class _Story:
         for budget in self.terms.budgets:
             tenants.set_budget(
                 BudgetRow(
-                    id=budget.id, organisation=budget.organisation, cloud=budget.cloud, period=budget.period,
-                    amount=usd(budget.amount), currency="USD", created_ns=1,
+                    id=budget.id,
+                    organisation=budget.organisation,
+                    cloud=budget.cloud,
+                    period=budget.period,
+                    amount=usd(budget.amount),
+                    currency="USD",
+                    created_ns=1,
                 )
-            )  # fmt: skip
+            )
         for limit, count in self.terms.limits:
             organisation = "corvo" if limit == "lim_few" else "brill"
             tenants.set_limit(
@@ -215,10 +220,15 @@ class _Story:
             for customer in self.terms.customers:
                 control.add_key(
                     ApiKey(
-                        digest=customer.digest, key_id=customer.key_id, organisation=customer.name, project="search",
-                        seller="openai", segment="direct", created_ns=1,
+                        digest=customer.digest,
+                        key_id=customer.key_id,
+                        organisation=customer.name,
+                        project="search",
+                        seller="openai",
+                        segment="direct",
+                        created_ns=1,
                     )
-                )  # fmt: skip
+                )
         control.close()
         world.machine("database")
         clouds = CLOUDS
@@ -380,10 +390,19 @@ class _Story:
 
     def _faults(self) -> list[Callable[[], None]]:
         return [
-            self._kill_gateway, self._kill_gateway, self._kill_parent, self._lose_power, self._lose_power,
-            self._cut_off, self._slow_network, self._hold_up, self._jump_clock, self._disk_trouble, self._disk_trouble,
+            self._kill_gateway,
+            self._kill_gateway,
+            self._kill_parent,
+            self._lose_power,
+            self._lose_power,
+            self._cut_off,
+            self._slow_network,
+            self._hold_up,
+            self._jump_clock,
+            self._disk_trouble,
+            self._disk_trouble,
             self._replace_gateway,
-        ]  # fmt: skip
+        ]
 
     def _some_home(self) -> VirtualHome:
         return self.chance.choice(self.homes)
@@ -480,9 +499,11 @@ class _Story:
         kind = self.chance.choice(("disk full", "disk full", "disk slow", "disk fails"))
         self.world.inject(kind, home.name)
         trouble = DiskTrouble(
-            is_full=kind == "disk full", is_slow=kind == "disk slow", fails=kind == "disk fails",
+            is_full=kind == "disk full",
+            is_slow=kind == "disk slow",
+            fails=kind == "disk fails",
             copies=self.chance.random() < 0.75,
-        )  # fmt: skip
+        )
         self.stage.disks.trouble[home.machine.name] = trouble
         lasts_s = self.chance.uniform(0.3, 10.0)
         self._trouble(home.machine, lasts_s + 3.0)

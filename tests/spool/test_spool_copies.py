@@ -399,9 +399,14 @@ async def _lived(
 
     def begun() -> CopiedJournal:
         return CopiedJournal(
-            directory, line.port, boot=boot, when_away=when_away, patience_s=0.3, segment_bytes=1_500,
+            directory,
+            line.port,
+            boot=boot,
+            when_away=when_away,
+            patience_s=0.3,
+            segment_bytes=1_500,
             quick_us=1_000_000 if boot % 2 else 0,
-        )  # fmt: skip
+        )
 
     journal = begun()
     for step, count in (*steps, ("back", 0)):

@@ -17,14 +17,38 @@ instants = st.integers(-I64 - 1, I64)
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 requests = st.builds(RequestId, counts, counts)
 intents = st.builds(
-    Intent, requests, st.integers(0, U16), instants, instants, codes, codes, codes, st.integers(0, U16), counts, counts,
+    Intent,
+    requests,
+    st.integers(0, U16),
+    instants,
+    instants,
+    codes,
+    codes,
+    codes,
+    st.integers(0, U16),
     counts,
-)  # fmt: skip
+    counts,
+    counts,
+)
 usage_records = st.builds(
-    UsageRecord, requests, st.integers(0, U16), instants, instants, codes, codes, codes, st.integers(0, U16),
-    st.sampled_from(Status), st.integers(0, U16), st.booleans(), counts, counts, instants,
-    st.lists(st.tuples(st.sampled_from(Unit), counts), max_size=12).map(tuple), words,
-)  # fmt: skip
+    UsageRecord,
+    requests,
+    st.integers(0, U16),
+    instants,
+    instants,
+    codes,
+    codes,
+    codes,
+    st.integers(0, U16),
+    st.sampled_from(Status),
+    st.integers(0, U16),
+    st.booleans(),
+    counts,
+    counts,
+    instants,
+    st.lists(st.tuples(st.sampled_from(Unit), counts), max_size=12).map(tuple),
+    words,
+)
 labels = st.one_of(
     st.builds(Buyer, words, words, words, words, words),
     st.builds(Deployment, words, words, words, words, words, words),
@@ -34,10 +58,19 @@ labels = st.one_of(
 
 def packed_intent(intent: Intent) -> bytes:
     return layout.pack_intent(
-        intent.request.boot, intent.request.number, intent.attempt, intent.event_ns, intent.recorded_ns,
-        intent.buyer, intent.deployment, intent.ruling, intent.endpoint, intent.body_bytes,
-        intent.output_tokens_max, intent.reserved_picodollars,
-    )  # fmt: skip
+        intent.request.boot,
+        intent.request.number,
+        intent.attempt,
+        intent.event_ns,
+        intent.recorded_ns,
+        intent.buyer,
+        intent.deployment,
+        intent.ruling,
+        intent.endpoint,
+        intent.body_bytes,
+        intent.output_tokens_max,
+        intent.reserved_picodollars,
+    )
 
 
 @given(st.dictionaries(codes, labels, max_size=4), st.lists(intents, max_size=4), st.lists(usage_records, max_size=4))
@@ -100,8 +133,30 @@ def test_records_lie_as_documented() -> None:
     usage = layout.pack_usage_fields(1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 200, True, 13, 14, 15, ((2, 16), (6, 17)), b"id")
     assert len(usage) == 49 + 31 + 2 * 10 + 2
     assert struct.unpack("<BQQHqqIIIHBHBQQqBHHQHQ2s", usage) == (
-        3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 200, 1, 13, 14, 15, 2, 2, 2, 16, 6, 17, b"id",
-    )  # fmt: skip
+        3,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        1,
+        200,
+        1,
+        13,
+        14,
+        15,
+        2,
+        2,
+        2,
+        16,
+        6,
+        17,
+        b"id",
+    )
     label = layout.pack_label(5, Ruling("d", "permitted", ("A5.x",), "r"))
     assert label[:5] == struct.pack("<BI", 1, 5)
     assert (
@@ -112,8 +167,23 @@ def test_records_lie_as_documented() -> None:
 def test_the_tier_stands_among_the_units_and_is_none() -> None:
     """Six tiers there and back, beside the units; one that was told of later is as if untold."""
     plain = UsageRecord(
-        RequestId(1, 2), 1, 3, 4, 5, 6, 7, 8, Status.COMPLETE, 200, False, 9, 10, 11, ((Unit.INPUT_TOKENS, 12),), "up",
-    )  # fmt: skip
+        RequestId(1, 2),
+        1,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        Status.COMPLETE,
+        200,
+        False,
+        9,
+        10,
+        11,
+        ((Unit.INPUT_TOKENS, 12),),
+        "up",
+    )
     for tier in TIERS:
         record = msgspec.structs.replace(plain, tier=tier)
         assert layout.unpack_payload(layout.pack_usage(record)).usage == [record]

@@ -27,9 +27,13 @@ class Journal:
     def __init__(self, disk: SmallDisk, quick_us: int, hold_s: float = 0.0) -> None:
         self.directory = disk.path / "spool"
         self.writer = SpoolWriter(
-            self.directory, asyncio.get_running_loop(), boot=1, segment_bytes=SEGMENT_BYTES, quick_us=quick_us,
+            self.directory,
+            asyncio.get_running_loop(),
+            boot=1,
+            segment_bytes=SEGMENT_BYTES,
+            quick_us=quick_us,
             room_every_s=ROOM_EVERY_S,
-        )  # fmt: skip
+        )
         self.writer.hold_s = hold_s
         self.codes = tuple(self.writer.label(label) for label in (BUYER, DEPLOYMENT, RULING))
         self.written = 0
@@ -41,8 +45,24 @@ class Journal:
         self.written += 1
         buyer, deployment, ruling = self.codes
         packed = pack_usage_fields(
-            1, number, 1, 1000, 3000, buyer, deployment, ruling, 1, 1, 200, False, 5, 5, 0, ((2, 7),), b"u" * 60,
-        )  # fmt: skip
+            1,
+            number,
+            1,
+            1000,
+            3000,
+            buyer,
+            deployment,
+            ruling,
+            1,
+            1,
+            200,
+            False,
+            5,
+            5,
+            0,
+            ((2, 7),),
+            b"u" * 60,
+        )
         self.writer.append(packed, buyer, deployment, ruling)
         self.writer.notify_when_durable(waiting)
         return number, waiting

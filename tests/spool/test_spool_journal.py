@@ -72,8 +72,24 @@ class Journal:
     def end(self, number: int) -> None:
         buyer, deployment, ruling = self.codes
         packed = pack_usage_fields(
-            self.boot, number, 1, 1000, 3000, buyer, deployment, ruling, 1, 1, 200, False, 5, 5, 0, ((2, 7),), b"up",
-        )  # fmt: skip
+            self.boot,
+            number,
+            1,
+            1000,
+            3000,
+            buyer,
+            deployment,
+            ruling,
+            1,
+            1,
+            200,
+            False,
+            5,
+            5,
+            0,
+            ((2, 7),),
+            b"up",
+        )
         self.writer.append(packed, buyer, deployment, ruling)
 
     async def commit(self) -> OSError | None:

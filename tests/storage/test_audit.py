@@ -142,9 +142,7 @@ def fill(control: Control) -> None:
 
 def fill_later(control: Control) -> None:
     """Write a row into every later table."""
-    period = OneCopyPeriod(
-        spool="s", place="gateway", segment=1, first_frame=2, since_ns=3, until_ns=4, recorded_ns=5
-    )  # fmt: skip
+    period = OneCopyPeriod(spool="s", place="gateway", segment=1, first_frame=2, since_ns=3, until_ns=4, recorded_ns=5)
     record_one_copy(control, [period])
     asked = Approval(number=0, kind="close", subject="2026-05", digest="f" * 64, says=(), asked_by="anna", asked_ns=5)
     with control.writing() as connection:

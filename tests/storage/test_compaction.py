@@ -56,17 +56,38 @@ def used(
 ) -> UsageRecord:
     event_ns = start_of_day_ns(FIRST) + day * 24 * 3600 * 10**9 + number * 10**12
     return UsageRecord(
-        RequestId(7, number), 1, event_ns, recorded_ns or number, who, who, 1, 1, status, 200, False, 9, 3, 0,
-        ((Unit.INPUT_TOKENS, tokens), (Unit.CACHED_INPUT_TOKENS, tokens // 2)), f"up-{number}",
-    )  # fmt: skip
+        RequestId(7, number),
+        1,
+        event_ns,
+        recorded_ns or number,
+        who,
+        who,
+        1,
+        1,
+        status,
+        200,
+        False,
+        9,
+        3,
+        0,
+        ((Unit.INPUT_TOKENS, tokens), (Unit.CACHED_INPUT_TOKENS, tokens // 2)),
+        f"up-{number}",
+    )
 
 
 def batch(frame: int, *usage: UsageRecord, spool: str = "s") -> UsageBatch:
     intents = [Intent(one.request, 1, one.event_ns, 0, 1, 1, 1, 1, 10, 20, 30) for one in usage]
     return UsageBatch(
-        spool=spool, segment=1, first_frame=frame, end_frame=frame + 1, usage=usage, intents=intents, buyers=BUYERS,
-        deployments=DEPLOYMENTS, rulings=RULINGS,
-    )  # fmt: skip
+        spool=spool,
+        segment=1,
+        first_frame=frame,
+        end_frame=frame + 1,
+        usage=usage,
+        intents=intents,
+        buyers=BUYERS,
+        deployments=DEPLOYMENTS,
+        rulings=RULINGS,
+    )
 
 
 @pytest.fixture
@@ -88,11 +109,13 @@ def sums(lake: Lake) -> list[tuple[tuple[str, ...], int, int, dict[str, int]]]:
 def scanned(lake: Lake) -> list[tuple[tuple[str, ...], int, int, dict[str, int]]]:
     return [
         (
-            (str(row["hour"]), row["organisation"], row["cloud"]), row["served"], row["failed"],
+            (str(row["hour"]), row["organisation"], row["cloud"]),
+            row["served"],
+            row["failed"],
             {unit.column: row[unit.column] for unit in Unit if row[unit.column]},
         )
         for row in scan(lake.files(), ALL)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("rows_max", [8, 12])
@@ -120,8 +143,12 @@ def test_small_files_of_a_day_become_one_and_say_the_same(lake: Lake) -> None:
     before, names = said(lake), [one.name for one in lake.control.batches()]
     assert list(compact(lake, 50, files_least=5)) != []
     assert [(file.kind, file.rows, file.sealed_ns) for file in files_of(lake.control, USAGE)] == [
-        ("usage", 1, 1), ("usage", 1, 3), ("usage", 1, 5), ("usage", 1, 7), ("usage", 5, 8),
-    ]  # fmt: skip
+        ("usage", 1, 1),
+        ("usage", 1, 3),
+        ("usage", 1, 5),
+        ("usage", 1, 7),
+        ("usage", 5, 8),
+    ]
     list(compact(lake, 60, files_least=2))
     assert [file.rows for file in files_of(lake.control, USAGE)] == [5, 4]
     assert [file.rows for file in files_of(lake.control, INTENTS)] == [5, 4]

@@ -174,8 +174,10 @@ def test_days_are_named_one_by_one() -> None:
     with lake_of(RECORDS) as lake:
         before = day_contents(lake, MAY)
         assert [(str(one.day), one.attempts) for one in before] == [
-            ("2026-05-01", 4), ("2026-05-02", 4), ("2026-05-03", 4)
-        ]  # fmt: skip
+            ("2026-05-01", 4),
+            ("2026-05-02", 4),
+            ("2026-05-03", 4),
+        ]
         assert attempts_of(before) == 12
     with lake_of([*RECORDS, record(40, 2)]) as lake:
         after = day_contents(lake, MAY)
@@ -190,9 +192,16 @@ def test_a_day_is_read_once_for_the_files_that_it_has(monkeypatch: pytest.Monkey
             assert day_contents(lake, MAY) == first
             assert day_contents(lake, Interval(date(2026, 5, 2), date(2026, 5, 3))) == first[1:2]
         batch = UsageBatch(
-            spool="t", segment=1, first_frame=0, end_frame=1, usage=[record(40, 2)], intents=(),
-            buyers=BUYERS, deployments=DEPLOYMENTS, rulings=RULINGS,
-        )  # fmt: skip
+            spool="t",
+            segment=1,
+            first_frame=0,
+            end_frame=1,
+            usage=[record(40, 2)],
+            intents=(),
+            buyers=BUYERS,
+            deployments=DEPLOYMENTS,
+            rulings=RULINGS,
+        )
         lake.seal(batch, 3000)
         assert [one.attempts for one in day_contents(lake, MAY)] == [4, 5, 4]
 

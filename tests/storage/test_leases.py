@@ -23,7 +23,7 @@ DAY_NS = 86_400 * 10**9
 def budget(amount: int, period: str = "total", id: str = "b") -> BudgetRow:
     return BudgetRow(
         id=id, organisation="acme", project=id, period=period, amount=usd(amount), currency="USD", created_ns=1
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -45,9 +45,16 @@ class Gateway:
     ) -> LeaseState:
         self.serial += 1
         wanted = LeaseRequest(
-            budget=self.budget, boot=self.boot, part=self.part, pid=1, serial=serial or self.serial, spent=spent,
-            least=least, target=target, is_over=over,
-        )  # fmt: skip
+            budget=self.budget,
+            boot=self.boot,
+            part=self.part,
+            pid=1,
+            serial=serial or self.serial,
+            spent=spent,
+            least=least,
+            target=target,
+            is_over=over,
+        )
         return self.leases.lease([wanted], at_ns)[0]
 
 
@@ -316,9 +323,16 @@ class Granting(RuleBasedStateMachine):
         self.serials[number] += 1
         serial = max(self.serials[number] - late, 1)
         wanted = LeaseRequest(
-            budget="b", boot=str(number), part=0, pid=1, serial=serial, spent=self.spent[number], least=least,
-            target=least + more, is_over=False,
-        )  # fmt: skip
+            budget="b",
+            boot=str(number),
+            part=0,
+            pid=1,
+            serial=serial,
+            spent=self.spent[number],
+            least=least,
+            target=least + more,
+            is_over=False,
+        )
         (held,) = self.leases.lease([wanted], NOON_NS)
         self.holds[number] = held.leased
 

@@ -79,22 +79,31 @@ class Asker:
         self.spent[of] = self.chance.randint(self.spent.get(of, 0), max(held, self.spent.get(of, 0)))
         least = self.chance.randint(0, 200)
         return {
-            "serial": max(self.serials[of] - is_late * self.chance.randint(0, 2), 1), "spent": self.spent[of],
-            "least": least, "target": least + self.chance.randint(-100, 200), "over": self.chance.random() < 0.04,
-        }  # fmt: skip
+            "serial": max(self.serials[of] - is_late * self.chance.randint(0, 2), 1),
+            "spent": self.spent[of],
+            "least": least,
+            "target": least + self.chance.randint(-100, 200),
+            "over": self.chance.random() < 0.04,
+        }
 
     def lease(self) -> None:
         of, boot = self.chance.choice(BUDGETS), f"{self.number:016x}"
         totals = self._totals(of)
         asked = {"kind": "lease", "of": of, "amount": AMOUNT, "holder": boot, **totals}
         request = LeaseRequest(
-            budget=of, boot=boot, part=0, pid=1, is_over=totals["over"],
+            budget=of,
+            boot=boot,
+            part=0,
+            pid=1,
+            is_over=totals["over"],
             **{name: totals[name] for name in ("serial", "spent", "least", "target")},
-        )  # fmt: skip
+        )
         states = self.history.do(
-            asked, lambda: Leases(self.control).lease([request], NOW_NS),
-            lambda got: {"leased": got[0].leased, "left": got[0].left}, (DBAPIError,),
-        )  # fmt: skip
+            asked,
+            lambda: Leases(self.control).lease([request], NOW_NS),
+            lambda got: {"leased": got[0].leased, "left": got[0].left},
+            (DBAPIError,),
+        )
         if states:
             self.held[of] = states[0].leased
 
@@ -104,9 +113,11 @@ class Asker:
         asked = {"kind": "share", "of": of, "amount": PER_MINUTE, "holder": str(self.number), **totals}
         ask = Ask(budget=of, part=0, kind="requests", **totals)
         slices = self.history.do(
-            asked, lambda: self.shares.lease(str(self.number), [ask]),
-            lambda got: {"leased": got[0].leased, "left": got[0].left}, (DBAPIError,),
-        )  # fmt: skip
+            asked,
+            lambda: self.shares.lease(str(self.number), [ask]),
+            lambda got: {"leased": got[0].leased, "left": got[0].left},
+            (DBAPIError,),
+        )
         if slices:
             self.held[of] = slices[0].leased
 
@@ -116,22 +127,36 @@ class Asker:
         spent = self.chance.randint(0, 50)
         asked = {"kind": "end", "of": of, "amount": AMOUNT, "holder": boot, "spent": spent}
         lease = leases_module.Lease(
-            budget=of, begin_ns=0, boot=boot, part=0, pid=1, serial=0, leased=0, spent=0, is_open=True, opened_ns=0,
+            budget=of,
+            begin_ns=0,
+            boot=boot,
+            part=0,
+            pid=1,
+            serial=0,
+            leased=0,
+            spent=0,
+            is_open=True,
+            opened_ns=0,
             heard_ns=0,
-        )  # fmt: skip
+        )
         self.history.do(
-            asked, lambda: Leases(self.control).end(lease, spent, NOW_NS),
-            lambda ended: {"did": "ended" if ended else "nothing"}, (DBAPIError,),
-        )  # fmt: skip
+            asked,
+            lambda: Leases(self.control).end(lease, spent, NOW_NS),
+            lambda ended: {"did": "ended" if ended else "nothing"},
+            (DBAPIError,),
+        )
 
     def close(self) -> None:
         month = self.chance.randint(1, MONTHS)
         # Two processes may have settled the month alike, or not.
         receipt = f"receipt-{self.number // 2}"
         closed = Closed(
-            period=Interval(date(2026, month, 1), date(2026, month + 1, 1)), receipt=receipt, digest="d",
-            statement=b"{}", closed_ns=NOW_NS,
-        )  # fmt: skip
+            period=Interval(date(2026, month, 1), date(2026, month + 1, 1)),
+            receipt=receipt,
+            digest="d",
+            statement=b"{}",
+            closed_ns=NOW_NS,
+        )
 
         def act() -> str:
             try:
@@ -163,9 +188,10 @@ def _history(root: Path, seed: int, planted: Callable[[], Any], *, disturbed: bo
     control = Control.open(address)
     for of in BUDGETS:
         Tenants(control).set_budget(
-            BudgetRow(id=of, organisation="acme", project=of, period="total", amount=usd(AMOUNT), currency="USD",
-                      created_ns=1)
-        )  # fmt: skip
+            BudgetRow(
+                id=of, organisation="acme", project=of, period="total", amount=usd(AMOUNT), currency="USD", created_ns=1
+            )
+        )
     for of in LIMITS:
         Tenants(control).set_limit(
             Limit(id=of, organisation="acme", requests_per_minute=PER_MINUTE, tokens_per_minute=0, created_ns=1)

@@ -162,9 +162,12 @@ def answering() -> Iterator[type[_Answers]]:
 
 def store_at(handler: type[_Answers], retries_max: int) -> ObjectStore:
     storage = ObjectStorage(
-        url="s3://acme/lake", region="us-east-1", endpoint=handler.address,  # type: ignore[attr-defined]
-        access_key_env="LAKE_KEY", secret_env="LAKE_SECRET",
-    )  # fmt: skip
+        url="s3://acme/lake",
+        region="us-east-1",
+        endpoint=handler.address,  # type: ignore[attr-defined]
+        access_key_env="LAKE_KEY",
+        secret_env="LAKE_SECRET",
+    )
     return ObjectStore(storage, s3_server.ENVIRONMENT, retries_max=retries_max, retry_s_max=10)
 
 
@@ -340,9 +343,11 @@ def test_a_table_on_s3_is_read_by_pyiceberg(lake: Lake, storage: ObjectStorage) 
     done = publish(lake, NOW_NS)
     assert done.location == storage.url
     settings = {
-        "s3.endpoint": storage.endpoint, "s3.access-key-id": s3_server.KEY, "s3.secret-access-key": s3_server.SECRET,
+        "s3.endpoint": storage.endpoint,
+        "s3.access-key-id": s3_server.KEY,
+        "s3.secret-access-key": s3_server.SECRET,
         "s3.region": storage.region,
-    }  # fmt: skip
+    }
     try:
         (rows,) = iceberg_judges.by_pyiceberg(
             "", done.metadata, [done.snapshot], ["coalesce(input_tokens, 0)"], settings

@@ -14,9 +14,15 @@ from clauseway.values import InvalidInput
 from postgresql_server import new_database, server_address, transactions_of
 
 RANGE = {
-    "spool": "a", "segment": 1, "first_frame": 0, "end_frame": 10, "digest": "", "usage_rows": 0, "intent_rows": 0,
+    "spool": "a",
+    "segment": 1,
+    "first_frame": 0,
+    "end_frame": 10,
+    "digest": "",
+    "usage_rows": 0,
+    "intent_rows": 0,
     "sealed_ns": 1,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(

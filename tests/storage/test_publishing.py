@@ -259,9 +259,7 @@ def test_whatever_happens_in_between_the_table_is_the_lake(tmp_path_factory: Any
             lake.sweep()
         else:
             publish(lake, NOW_NS)
-    read = [
-        row for name in published_names(lake) for row in pq.read_table(lake.root / name).to_pylist()
-    ]  # fmt: skip
+    read = [row for name in published_names(lake) for row in pq.read_table(lake.root / name).to_pylist()]
     assert sorted(read, key=_identity) == sorted(
         (row for part in records(control, lake.sealed) for row in part.select(USAGE_SCHEMA.names).to_pylist()),
         key=_identity,
@@ -385,15 +383,49 @@ def test_a_lake_that_was_moved_is_published_anew(tmp_path: Path, lake: Lake) -> 
 
 # A number stands for a column for ever: tables that others have registered are read by it.
 NUMBERS = {
-    "request_id": 1, "attempt": 2, "event_ns": 3, "event_day": 4, "recorded_ns": 5, "endpoint": 6, "organisation": 7,
-    "project": 8, "key_id": 9, "seller": 10, "segment": 11, "deployment": 12, "cloud": 13, "region": 14, "product": 15,
-    "model": 16, "decision": 17, "outcome": 18, "terms": 19, "receipt": 20, "status": 21, "http_status": 22,
-    "streamed": 23, "duration_us": 24, "first_content_us": 25, "charge_picodollars": 26, "upstream_id": 27, "tier": 28,
-    "requests": 101, "input_tokens": 102, "cached_input_tokens": 103, "cache_write_tokens": 104,
-    "audio_input_tokens": 105, "output_tokens": 106, "reasoning_tokens": 107, "audio_output_tokens": 108,
-    "accepted_prediction_tokens": 109, "rejected_prediction_tokens": 110, "image_input_tokens": 111,
-    "image_output_tokens": 112, "audio_input_milliseconds": 113, "cache_write_1h_tokens": 114,
-}  # fmt: skip
+    "request_id": 1,
+    "attempt": 2,
+    "event_ns": 3,
+    "event_day": 4,
+    "recorded_ns": 5,
+    "endpoint": 6,
+    "organisation": 7,
+    "project": 8,
+    "key_id": 9,
+    "seller": 10,
+    "segment": 11,
+    "deployment": 12,
+    "cloud": 13,
+    "region": 14,
+    "product": 15,
+    "model": 16,
+    "decision": 17,
+    "outcome": 18,
+    "terms": 19,
+    "receipt": 20,
+    "status": 21,
+    "http_status": 22,
+    "streamed": 23,
+    "duration_us": 24,
+    "first_content_us": 25,
+    "charge_picodollars": 26,
+    "upstream_id": 27,
+    "tier": 28,
+    "requests": 101,
+    "input_tokens": 102,
+    "cached_input_tokens": 103,
+    "cache_write_tokens": 104,
+    "audio_input_tokens": 105,
+    "output_tokens": 106,
+    "reasoning_tokens": 107,
+    "audio_output_tokens": 108,
+    "accepted_prediction_tokens": 109,
+    "rejected_prediction_tokens": 110,
+    "image_input_tokens": 111,
+    "image_output_tokens": 112,
+    "audio_input_milliseconds": 113,
+    "cache_write_1h_tokens": 114,
+}
 
 
 def test_each_column_has_its_number() -> None:

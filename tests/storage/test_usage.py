@@ -50,7 +50,7 @@ gpt,azure,,,,2026-05-03,2026-05-05,2026-05-01,,spring,,,,,,12.5
 gpt,azure,,,output_tokens,2026-05-03,2026-05-05,2026-05-01,,answers,,,,,,33.333333
 """,
     "book.csv",
-)  # fmt: skip
+)
 # A book behind it: what it says of gpt counts nowhere, because the first book is whole for what it prices.
 BEHIND = parse_book(
     """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
@@ -78,24 +78,51 @@ NAMES = {code: name for name, code in ENDPOINTS.items()}
 
 
 def used(
-    number: int, day: int, units: Mapping[Unit, int], buyer: int = 1, at: int = 1, hour: int = 0,
-    endpoint: str = "chat", status: Status = Status.COMPLETE, tier: str = "",
-) -> UsageRecord:  # fmt: skip
+    number: int,
+    day: int,
+    units: Mapping[Unit, int],
+    buyer: int = 1,
+    at: int = 1,
+    hour: int = 0,
+    endpoint: str = "chat",
+    status: Status = Status.COMPLETE,
+    tier: str = "",
+) -> UsageRecord:
     return UsageRecord(
-        request=RequestId(7, number), attempt=1, recorded_ns=number, buyer=buyer, deployment=at, ruling=1,
-        event_ns=start_of_day_ns(date(2026, 5, day)) + hour * HOUR_NS + 5, endpoint=ENDPOINTS[endpoint], status=status,
-        http_status=200, streamed=False, duration_us=1, first_content_us=1, charge_picodollars=0,
-        units=tuple(units.items()), tier=tier,
-    )  # fmt: skip
+        request=RequestId(7, number),
+        attempt=1,
+        recorded_ns=number,
+        buyer=buyer,
+        deployment=at,
+        ruling=1,
+        event_ns=start_of_day_ns(date(2026, 5, day)) + hour * HOUR_NS + 5,
+        endpoint=ENDPOINTS[endpoint],
+        status=status,
+        http_status=200,
+        streamed=False,
+        duration_us=1,
+        first_content_us=1,
+        charge_picodollars=0,
+        units=tuple(units.items()),
+        tier=tier,
+    )
 
 
 def sealed(lake: Lake, usage: Sequence[UsageRecord], first: int = 0, spool: str = "s") -> None:
     assert lake.seal(
         UsageBatch(
-            spool=spool, segment=1, first_frame=first, end_frame=first + len(usage), usage=usage, intents=(),
-            buyers=BUYERS, deployments=DEPLOYMENTS, rulings=RULINGS,
-        ), 1,
-    )  # fmt: skip
+            spool=spool,
+            segment=1,
+            first_frame=first,
+            end_frame=first + len(usage),
+            usage=usage,
+            intents=(),
+            buyers=BUYERS,
+            deployments=DEPLOYMENTS,
+            rulings=RULINGS,
+        ),
+        1,
+    )
 
 
 @pytest.fixture
@@ -245,14 +272,19 @@ gpt,aws,,,input_tokens,2026-05-01,,2026-05-01,4.00,list
 
 COUNTS = st.sampled_from([0, 1, 271_999, 272_000, 272_001, 9_999_999])
 RECORDS = st.builds(
-    used, st.just(0), st.integers(1, 7),
+    used,
+    st.just(0),
+    st.integers(1, 7),
     st.tuples(COUNTS, st.integers(0, 100), COUNTS, st.booleans()).map(
         lambda t: {IN: t[0], OUT: t[2]} | ({CACHED: t[0] * t[1] // 100} if t[3] else {})
     ),
-    st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 3]), st.integers(0, 23),
-    st.sampled_from(["chat", "embeddings", "batches.create", "responses"]), st.sampled_from(list(Status)),
+    st.sampled_from([1, 2, 3]),
+    st.sampled_from([1, 2, 3]),
+    st.integers(0, 23),
+    st.sampled_from(["chat", "embeddings", "batches.create", "responses"]),
+    st.sampled_from(list(Status)),
     st.sampled_from(["", "default", "flex", "batch"]),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -342,9 +374,12 @@ EXCHANGED = {
 
 def test_prices_in_another_currency_are_worth_the_rate_of_the_day(lake: Lake) -> None:
     used_up = [
-        used(1, 1, {IN: 3}, at=2), used(2, 1, {IN: 4}, at=2), used(3, 1, {IN: 2}, at=3), used(4, 2, {IN: 9}, at=2),
+        used(1, 1, {IN: 3}, at=2),
+        used(2, 1, {IN: 4}, at=2),
+        used(3, 1, {IN: 2}, at=3),
+        used(4, 2, {IN: 9}, at=2),
         used(5, 2, {IN: 5}),
-    ]  # fmt: skip
+    ]
     sealed(lake, used_up)
     table = PriceTable(EUROS, KnownAt.everything(), read_rates(RATES, "rates.csv"))
     lines = totals(revenue(lake, table, DAYS))

@@ -99,8 +99,10 @@ def test_who_signs_in_and_who_fails_is_told(readers: SampleReaders) -> None:
     client.post("/sign-out")
     client.post("/sign-out")
     assert [(each.event, each.account) for each in told] == [
-        ("wrong password", 'eve"'), ("signed in", "anna"), ("signed out", "anna"),
-    ]  # fmt: skip
+        ("wrong password", 'eve"'),
+        ("signed in", "anna"),
+        ("signed out", "anna"),
+    ]
     assert {each.address for each in told} == {"testclient"}
 
 

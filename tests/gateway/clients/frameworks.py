@@ -103,10 +103,13 @@ def llm_command() -> None:
 
 
 CHECKS: dict[str, Callable[[], None]] = {
-    "LangChain's chat": langchain_chat, "LangChain's Azure class": langchain_azure,
-    "LangChain's embeddings": langchain_embeddings, "pydantic-ai": pydantic_ai,
-    "the Agents SDK with a session": agents_sdk_with_a_session, "llm": llm_command,
-}  # fmt: skip
+    "LangChain's chat": langchain_chat,
+    "LangChain's Azure class": langchain_azure,
+    "LangChain's embeddings": langchain_embeddings,
+    "pydantic-ai": pydantic_ai,
+    "the Agents SDK with a session": agents_sdk_with_a_session,
+    "llm": llm_command,
+}
 
 for name, check in CHECKS.items():
     try:
