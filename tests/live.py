@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clauseway.app.opening.configuration import Configuration, DeploymentWritten, read_configuration, resolve_auth
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.probing import answer_to, connected
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.doctor import Check, Patient, examine, target_of
@@ -22,6 +21,7 @@ from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.clouds.reported_units import responses_usage_in, units_of, units_of_responses, usage_in
 from clauseway.gateway.credentials import fetch
 from clauseway.values import InvalidInput, KnownAt
+from price_tables import open_prices
 
 FAILED = 1
 # Prices and permission are no business of an account.

@@ -25,11 +25,12 @@ from clauseway import open_agreement, spool
 from clauseway.app.books.closing import close_month
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.prices import open_prices
+from clauseway.app.opening.prices import shipped_books
 from clauseway.app.usage import importing
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Buyer, Deployment, Ruling
+from clauseway.pricing import PriceTable
 from clauseway.storage.lake.file_list import USAGE, files_of, kept_names
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.quarantine import held
@@ -39,7 +40,7 @@ from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
 
 KILLED, FULL = 99, 98
 OPENED = open_agreement()
-PRICES = open_prices(KnownAt.end_of(date(2026, 6, 1)))
+PRICES = PriceTable(shipped_books(), KnownAt.end_of(date(2026, 6, 1)))
 ASSUME = ("share-openai-microsoft", "share-microsoft-openai", "cap")
 LABELS = (
     Buyer("acme", "research", "key_1", "openai", "any"),

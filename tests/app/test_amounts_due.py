@@ -18,7 +18,6 @@ from clauseway.app.books.settled import statement
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement, built_in_documents, open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.forecasting import look_ahead
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.tracing import trace_line
@@ -26,6 +25,7 @@ from clauseway.ledger import Settlement, balances
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, exact_sum
 from in_process import run
+from price_tables import open_prices
 
 PRICES = open_prices(settled_book.KNOWN)
 TODAY = date(2026, 7, 1)

@@ -21,13 +21,13 @@ from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.list_prices import list_book
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Settlement, balances
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.values import InvalidInput, exact_sum
+from price_tables import open_prices
 
 PRICES = open_prices(settled_book.KNOWN)
 TODAY = date(2026, 7, 1)

@@ -10,13 +10,13 @@ import pytest
 from clauseway import open_agreement
 from clauseway.app.books.expanding import Expanded, days_between, expand, parse_scale, read_windows
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.sealing import open_lake
 from clauseway.sandbox.traffic.demand import buying, demand
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.usage_records import records
 from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, InvalidInput, KnownAt, start_of_day_ns
+from price_tables import open_prices
 
 OPENED = open_agreement()
 SPRING = days_between(date(2026, 4, 1), date(2026, 5, 31))

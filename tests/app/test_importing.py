@@ -378,6 +378,7 @@ def test_an_import_in_which_nothing_was_understood_is_refused(home: Home, tmp_pa
         load(home, path)
     [problem] = refused.value.problems
     assert problem.what == "nothing was imported: all 3 rows were skipped"
+    assert not home.is_begun
     assert problem.why == "2 × an event of type x.0; 1 × an event of type x.1"
 
 

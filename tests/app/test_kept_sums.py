@@ -21,13 +21,13 @@ from clauseway.app.books.closing import close_month
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Settlement
 from clauseway.pricing import PriceTable
 from clauseway.storage.control import schema
 from clauseway.values import InvalidInput, KnownAt
 from in_process import run
+from price_tables import open_prices
 
 KNOWN_BOOK = open_prices(settled_book.KNOWN)
 TODAY = date(2026, 12, 1)

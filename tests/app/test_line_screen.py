@@ -15,7 +15,6 @@ from clauseway.app.books.settled import latest_settlements, now
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports import tracing
 from clauseway.app.reports.statements import exact
@@ -29,6 +28,7 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.priced import revenue
 from clauseway.web.contexts import DayRequestsContext
 from clauseway.web.pages import create_app
+from price_tables import open_prices
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from starlette.testclient import TestClient
 import settled_book
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import Opened, open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web.page_list import PAGES
 from clauseway.web.pages import create_app
+from price_tables import open_prices
 
 SHARES = tuple(f"share-anthropic-{host}" for host in ("amazon", "google", "microsoft"))
 # Pages whose addresses differ in their query alone, of which so many are opened.

@@ -14,12 +14,12 @@ from clauseway.app.books.register import record_fact, with_register
 from clauseway.app.opening.configuration import Configuration
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import OpenAgreements, Opened, open_agreements, text_hash
 from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Plan, Route
 from clauseway.values import KnownAt, start_of_day_ns
 from deployments import deployment
+from price_tables import open_prices
 
 CONFIGURATION = deployment("on-aws", cloud="aws", region="us-east-1") + deployment("on-azure")
 

@@ -6,7 +6,6 @@ import pytest
 
 from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import each_of
 from clauseway.app.running.planning import compile_plan
 from clauseway.app.screens.engineer_page import RefusalGlance, citations_of, grouped_refusals
@@ -15,6 +14,7 @@ from clauseway.gateway.routing.key_digests import digest
 from clauseway.values import KnownAt, start_of_day_ns
 from clauseway.wording.names import Wording
 from deployments import deployment
+from price_tables import open_prices
 from selection_rig import HASH_KEY, SECRET, Bench
 
 KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)

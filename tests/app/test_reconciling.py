@@ -21,7 +21,6 @@ from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.app.opening.periods import month
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus.bill import bill_columns, focus_csv, focus_rows
@@ -30,6 +29,7 @@ from clauseway.metering import Status
 from clauseway.storage.usage.metered import metered_sums
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import BOOK, CACHED, IN, MILLION, OUT, Sold, metered_home
+from price_tables import open_prices
 
 Row = dict[str, str]
 MAY = month("2026-05")

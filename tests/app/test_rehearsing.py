@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import documents_of, open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports.rehearsing import Rehearsal, open_draft, rehearse
 from clauseway.app.running.pages_process import HomePages
@@ -26,6 +25,7 @@ from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
 from clauseway.web.pages import create_app
 from metered_months import ACCEPTED, Sold, metered_home
+from price_tables import open_prices
 
 FRONT = """---
 id: A6

@@ -11,11 +11,11 @@ from clauseway.app.books.settling import Settler
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.periods import month
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.lake.lake import Lake
 from in_process import answer
+from price_tables import open_prices
 
 _MAY = month("2026-05")
 # number | day | second of the day | buyer | deployment | input, cached, output tokens

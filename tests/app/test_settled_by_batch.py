@@ -11,11 +11,11 @@ from clauseway.app.books.settling import Settler
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.periods import month
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.books.books import Books
 from in_process import answer, run
+from price_tables import open_prices
 
 
 @pytest.fixture

@@ -20,13 +20,13 @@ from clauseway.app.books.basis import change_prices, change_rates
 from clauseway.app.books.settling import settle_days, settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Settlement
 from clauseway.pricing import PriceTable
 from clauseway.storage.control import schema
 from in_process import CLAUSEWAY, answer, run
+from price_tables import open_prices
 
 BOOK = open_prices(settled_book.KNOWN)
 APRIL = ("2026-04-20", "2026-04-26", "2026-04-27", "2026-04-28")

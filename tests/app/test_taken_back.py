@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import settled_book
 from clauseway.app.books.bookkeeping import Sold, credit, dispute, resolve
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.prices import open_prices
 from clauseway.values import InvalidInput
+from price_tables import open_prices
 
 PRICES = open_prices(settled_book.KNOWN)
 THIRD = date(2026, 5, 3)

@@ -10,12 +10,12 @@ from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import documents_of, open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports.what_if import read_under, what_if
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import ACCEPTED, metered_home
+from price_tables import open_prices
 
 EVERYTHING = KnownAt.everything()
 

@@ -21,7 +21,6 @@ from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.priced_usage import charges_of
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.agreements import AGREEMENT_FORMATS
 from clauseway.exchange.journals.accounting import ROOTS
@@ -33,6 +32,7 @@ from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.usage.attempts import Selection, attempts
 from clauseway.values import Interval
 from in_process import run
+from price_tables import open_prices
 
 
 @pytest.fixture(scope="module")

@@ -111,6 +111,31 @@ def test_people_read_the_arithmetic(capsys: pytest.CaptureFixture[str], own: Pat
     assert "hold more entries for other cases" in said
 
 
+# what is asked → the warning
+WARNED = [
+    (
+        "price openai.gpt-5.5 --cloud aws --region globl --tokens in=1000",
+        "No price book names the region 'globl', so it has the price of any region. Did you mean 'global'?",
+    ),
+    (
+        "price openai.gpt-5.5 --cloud aws --region us-east-2 --tokens in=1000",
+        "No price book names the region 'us-east-2', so it has the price of any region. Known: global.",
+    ),
+    (
+        "price gpt-5.5 --cloud azure --buyer Fabrikam --tokens in=1000",
+        "No price book names the buyer 'Fabrikam', so it has the price of any buyer.",
+    ),
+    ("price openai.gpt-5.5 --cloud aws --region global --tokens in=1000", ""),
+]
+
+
+@pytest.mark.parametrize(("line", "warning"), WARNED)
+def test_a_name_that_changes_no_price_is_told(capsys: pytest.CaptureFixture[str], line: str, warning: str) -> None:
+    assert asked(capsys, line)["note"] == warning
+    assert run(line.split()) == 0
+    assert warning in " ".join(capsys.readouterr().out.split())
+
+
 REFUSED = [
     (
         "price gpt-5.4 --cloud oracle --tokens in=1",

@@ -27,7 +27,6 @@ from clauseway.app.books.settled import statement
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import built_in_documents, open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import statement_context
 from clauseway.cli.money.statement_text import print_statement
@@ -35,6 +34,7 @@ from clauseway.web.contexts import StatementContext
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
 from in_process import answer, run
+from price_tables import open_prices
 
 ROOT = Path(__file__).parents[2]
 

@@ -100,6 +100,35 @@ def test_a_second_opinion_names_its_extra_before_anything_is_accepted(library: s
     assert "Accepted by" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        # The list has this model, and no book that comes with us does.
+        ("gpt-4.1", "--cloud", "openai-own"),
+        # The shipped book has this model from a later day.
+        ("gpt-5.5", "--cloud", "azure", "--as-of", "2026-04-22"),
+    ],
+)
+def test_a_price_that_only_the_public_list_has_names_its_extra(asked: tuple[str, ...], tmp_path: Path) -> None:
+    program = """
+import sys
+
+sys.modules["genai_prices"] = None
+from clauseway.cli import main
+main({arguments!r})
+"""
+    arguments = ["price", *asked, "--home", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-c", program.format(arguments=arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr + done.stdout
+    assert "The public list prices are not installed: pip install 'clauseway[settle]'." in " ".join(done.stderr.split())
+
+
 def test_an_import_names_the_extra_that_its_clouds_need(tmp_path: Path) -> None:
     file, home = tmp_path / "config.yaml", tmp_path / "home"
     file.write_text(

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from clauseway import OpenAgreement
 from clauseway.agreement import Amendment
 from clauseway.agreement.language.actions import SELL
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.rehearsing import ADMITTED, MOVED, REFUSED, Traffic, played_as_if
 from clauseway.storage.usage.metered import MeteredSum
 from clauseway.values import KnownAt
+from price_tables import open_prices
 from soak import examples
 
 EVERYTHING = KnownAt.everything()

@@ -13,12 +13,12 @@ import pytest
 from gateway_rig import closed_port
 from identity_services import Answer, Asked, Service, serving, tls_context
 
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import doctor
 from clauseway.app.running.doctor import Check, Examination, Patient, examine
 from clauseway.cli import run
 from clauseway.values import KnownAt
+from price_tables import open_prices
 
 OPENED = open_agreements([])
 PRICES = open_prices(KnownAt.everything())

@@ -24,7 +24,6 @@ from clauseway.app.books.closing import close_month
 from clauseway.app.books.settling import settle_as_known, settle_days, settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.lake_place import move_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Status, Unit, UsageRecord
@@ -40,6 +39,7 @@ from clauseway.storage.usage.content import day_contents
 from clauseway.storage.usage.priced import revenue, sales_in_order
 from clauseway.values import InvalidInput, KnownAt
 from in_process import CLAUSEWAY, answer, run
+from price_tables import open_prices
 
 CLUSTER = "local-cluster[2,1,1024]"
 BY_SPARK = ("--engine", "spark", "--spark-master", CLUSTER)

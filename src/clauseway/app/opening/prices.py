@@ -30,7 +30,6 @@ from clauseway.values import (
     USD,
     BadNumber,
     InvalidInput,
-    KnownAt,
     Problem,
     exact_product,
     parse_day,
@@ -51,22 +50,11 @@ SHIPPED = "prices.csv"
 TODO_PRICE = "Add the price to a book of yours and accept that: clauseway basis prices FILE --why …"
 # A price is of a product on a cloud; the other names narrow it.
 _PRICED_BY = ("product", "cloud")
+# Names that no list can hold: a cloud opens regions, and anybody may buy.
+_NARROWED_BY = ("region", "buyer")
 # The longest list of names that is shown, in characters.
 _MOST_NAMED = 400
 _SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
-
-
-def open_prices(
-    known_at: KnownAt, path: Path | None = None, rates: Path | None = None
-) -> PriceTable:
-    """Return the books as known at a point, and the rates of their currencies.
-
-    Raise InvalidInput with all that is wrong.
-    """
-    own = [] if path is None else [own_book(path)]
-    return PriceTable(
-        [*own, *shipped_books()], known_at, None if rates is None else own_rates(rates)
-    )
 
 
 def shipped_books() -> tuple[PriceBook, PriceBook]:
@@ -229,7 +217,9 @@ def show_working(
         usd=None
         if charge.currency == USD
         else exact_product(charge.amount, table.usd(charge.currency, at)),
-        note=_of_length(table, sale, report),
+        note=" ".join(
+            filter(None, [_of_length(table, sale, report), *_without_entry(table, sale)])
+        ),
     )
 
 
@@ -263,7 +253,25 @@ def _named_instead(name: str, names: set[str], part: str) -> str:
     remedy = suggestion(name, names)
     if part == "product" and len(remedy) > _MOST_NAMED:
         remedy = f"{len(names):,} products are known."
-    return f"{remedy} One of your own: add it to a price book and name that with --prices."
+    own = "One of your own: add it to a price book and name that with --prices."
+    return " ".join(filter(None, [remedy, own, _lists_missing()]))
+
+
+def _lists_missing() -> str:
+    """Say how to get the public list prices, where this installation has none."""
+    if list_book().entries:
+        return ""
+    return "The public list prices are not installed: pip install 'clauseway[settle]'."
+
+
+def _without_entry(table: PriceTable, sale: Sale) -> Iterator[str]:
+    """Yield a warning for each name that only narrows a price and that no book knows: a price of
+    any region is one of that region too, so a misspelt region would go unnoticed."""
+    for part in _NARROWED_BY:
+        name = getattr(sale, part)
+        if name and name not in (names := _named(table, part)):
+            yield f"No price book names the {part} {name!r}, so it has the price of any {part}."
+            yield suggestion(name, names) if names else ""
 
 
 def _named(table: PriceTable, part: str) -> set[str]:
@@ -281,7 +289,8 @@ def _prices_any(table: PriceTable, part: str) -> bool:
 
 
 def _unknown(error: UnknownPrice) -> Problem:
-    remedy = "Add it to a price book of yours: name it with --prices to try, `clauseway basis prices` to hold it."
+    own = "Add it to a price book of yours: name it with --prices to try, `clauseway basis prices` to hold it."
+    remedy = " ".join(filter(None, [own, _lists_missing()]))
     return Problem(what="unknown price", why=str(error), where="price book", remedy=remedy)
 
 

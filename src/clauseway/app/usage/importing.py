@@ -12,6 +12,7 @@ nothing, and is simply given again.
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
@@ -113,7 +114,7 @@ def import_usage(
     files = [_File(path, source.format) for path in paths]
     names = BillNames.of(opened.catalog)
     if not home.is_begun:
-        _check_readable(files, names)
+        _check_before_home(files, names)
     with _importing(home, on_wait), open_lake(home) as lake:
         started_ns = time.time_ns()
         number = imports.begin(lake.control, [file.imported for file in files], started_ns)
@@ -123,17 +124,23 @@ def import_usage(
             bounds = bounds_of(opened)
             run = _Run(lake, bounds, names, source, files, staging)
             done = run.read(report)
-            _check_understood(done, paths)
+            _check_understood(done.rows, done.skipped, paths)
             return run.seal(home, number, done, report)
         finally:
             staging.close()
 
 
-def _check_readable(files: Iterable["_File"], names: BillNames) -> None:
-    """Read the beginning of each file, so that one of another format makes no home."""
+def _check_before_home(files: Sequence["_File"], names: BillNames) -> None:
+    """Read each file up to a row with usage, so that files of another format, or without any usage,
+    make no home."""
+    rows, skipped = 0, Counter[str]()
     for file in files:
-        for _ in read_usage(file.path, file.form, names, _ROWS):
-            break
+        for chunk in read_usage(file.path, file.form, names, _ROWS):
+            rows += len(chunk)
+            skipped.update(row.skipped for row in chunk if row.skipped)
+            if rows > skipped.total():
+                break
+    _check_understood(rows, skipped, [file.path for file in files])
 
 
 def _importing(home: Home, on_wait: OnWait) -> AbstractContextManager[None]:
@@ -369,11 +376,11 @@ def _reporting(parts: Iterable[pa.Table], read: Imported, report: OnProgress) ->
         report("sealed", msgspec.structs.replace(read, imported=written))
 
 
-def _check_understood(read: Imported, paths: Sequence[Path]) -> None:
+def _check_understood(rows: int, skipped: Mapping[str, int], paths: Sequence[Path]) -> None:
     """Raise InvalidInput where rows were read and every row was skipped."""
-    passed = sum(read.skipped.values())
-    if passed and passed == read.rows:
-        reasons = sorted(read.skipped.items(), key=lambda item: -item[1])[:5]
+    passed = sum(skipped.values())
+    if passed and passed == rows:
+        reasons = sorted(skipped.items(), key=lambda item: -item[1])[:5]
         why = "; ".join(f"{count:,} × {reason}" for reason, count in reasons)
         problem = f"nothing was imported: all {passed:,} rows were skipped"
         remedy = (
