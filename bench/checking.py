@@ -24,12 +24,12 @@ from pathlib import Path
 import msgspec
 
 from bench.memory import peak_megabytes
+from bench.price_tables import open_prices
 from bench.results import Effort, Result, result
 from clauseway.app.books.audit_log import verify_books
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.reports.packing import pack_month, verify_pack
 from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Account, Entry, Posting

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench.data_plane import Proxy, cloud_on, load
 from bench.months import seal_month
+from bench.price_tables import open_prices
 from bench.results import Effort, Result, result
 from bench.serving import allow, make_home, new_key, postgresql, serve
 from bench.traffic import request
@@ -26,7 +27,6 @@ from clauseway import open_agreement
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import with_recorded
-from clauseway.app.opening.prices import open_prices
 from clauseway.storage import Control
 from clauseway.storage.customers.leases import LeaseRequest, Leases
 from clauseway.values import KnownAt

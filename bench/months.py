@@ -13,12 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from bench.price_tables import open_prices
 from bench.results import Effort, Result, result
 from clauseway.app.books.closing import close_month
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage.lake.sealed_batches import UsageBatch

@@ -30,6 +30,7 @@ import msgspec
 from sqlalchemy import Connection
 from starlette.testclient import TestClient
 
+from bench.price_tables import open_prices
 from bench.results import Effort, Result, result
 from bench.settlement import generate
 from clauseway.app.books.closing import close_month
@@ -37,7 +38,6 @@ from clauseway.app.books.settled import latest_settlements, now
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock

@@ -26,9 +26,9 @@ from typing import TypeVar
 import ibis
 import msgspec
 
+from bench.price_tables import open_prices
 from bench.results import commit, machine
 from bench.settlement import KNOWN_AT, SINCE, generate
-from clauseway.app.opening.prices import open_prices
 from clauseway.storage import Control
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.lake import Lake

@@ -26,9 +26,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from bench.memory import peak_megabytes
+from bench.price_tables import open_prices
 from bench.results import Effort, Result, result
 from clauseway import open_agreement
-from clauseway.app.opening.prices import open_prices
 from clauseway.ledger import Inputs, accruals, read_assumptions, settle
 from clauseway.storage import Control
 from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of, list_files

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clauseway.app.opening.configuration import Configuration, DeploymentWritten, read_configuration, resolve_auth
+from clauseway.app.opening.prices import shipped_books
 from clauseway.app.opening.probing import answer_to, connected
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.doctor import Check, Patient, examine, target_of
@@ -20,8 +21,8 @@ from clauseway.gateway.clouds import DIALECTS, Call
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.clouds.reported_units import responses_usage_in, units_of, units_of_responses, usage_in
 from clauseway.gateway.credentials import fetch
+from clauseway.pricing import PriceTable
 from clauseway.values import InvalidInput, KnownAt
-from price_tables import open_prices
 
 FAILED = 1
 # Prices and permission are no business of an account.
@@ -250,7 +251,7 @@ def main(environment: Mapping[str, str]) -> int:
 
 def _checks(where: Path) -> Iterator[Check]:
     opened = open_agreements([])
-    patient = Patient(opened=opened, prices=open_prices(KnownAt.everything()), configuration=where)
+    patient = Patient(opened=opened, prices=PriceTable(shipped_books(), KnownAt.everything()), configuration=where)
     looked_at = [check for check in examine(patient).checks if check.what in OF_THE_ACCOUNT]
     yield from looked_at
     ill = {check.deployment for check in looked_at if not check.ok}

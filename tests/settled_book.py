@@ -11,6 +11,8 @@ from pathlib import Path
 from shutil import copytree, rmtree
 from tempfile import mkdtemp
 
+from bench.price_tables import open_prices
+
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
@@ -18,7 +20,6 @@ from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import KnownAt, start_of_day_ns
-from price_tables import open_prices
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS
 _MADE: list[Path] = []

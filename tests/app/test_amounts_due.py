@@ -10,6 +10,7 @@ from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
+from bench.price_tables import open_prices
 
 import settled_book
 from clauseway.app.books import bookkeeping
@@ -25,7 +26,6 @@ from clauseway.ledger import Settlement, balances
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, exact_sum
 from in_process import run
-from price_tables import open_prices
 
 PRICES = open_prices(settled_book.KNOWN)
 TODAY = date(2026, 7, 1)

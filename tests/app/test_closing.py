@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from bench.price_tables import open_prices
 
 import settled_book
 from clauseway.app.books import bookkeeping
@@ -27,7 +28,6 @@ from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.values import InvalidInput, exact_sum
-from price_tables import open_prices
 
 PRICES = open_prices(settled_book.KNOWN)
 TODAY = date(2026, 7, 1)

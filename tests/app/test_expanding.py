@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from bench.price_tables import open_prices
 
 from clauseway import open_agreement
 from clauseway.app.books.expanding import Expanded, days_between, expand, parse_scale, read_windows
@@ -16,7 +17,6 @@ from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.usage_records import records
 from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, InvalidInput, KnownAt, start_of_day_ns
-from price_tables import open_prices
 
 OPENED = open_agreement()
 SPRING = days_between(date(2026, 4, 1), date(2026, 5, 31))

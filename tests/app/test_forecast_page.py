@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from bench.price_tables import open_prices
 
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
@@ -12,7 +13,6 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.app.screens.forecast_page import Supposed, forecast_context
 from clauseway.values import KnownAt
 from metered_months import ACCEPTED, IN, MILLION, OUT, Sold, metered_home
-from price_tables import open_prices
 
 # 100 a month, without growth: 10 million in at 2 and 8 million out at 10.
 MONTHS = ("2026-05", "2026-06", "2026-07", "2026-08")

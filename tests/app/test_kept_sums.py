@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from bench.price_tables import open_prices
 from sqlalchemy import select, update
 
 import settled_book
@@ -27,7 +28,6 @@ from clauseway.pricing import PriceTable
 from clauseway.storage.control import schema
 from clauseway.values import InvalidInput, KnownAt
 from in_process import run
-from price_tables import open_prices
 
 KNOWN_BOOK = open_prices(settled_book.KNOWN)
 TODAY = date(2026, 12, 1)

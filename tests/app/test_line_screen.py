@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.price_tables import open_prices
 from starlette.testclient import TestClient
 
 import settled_book
@@ -28,7 +29,6 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.priced import revenue
 from clauseway.web.contexts import DayRequestsContext
 from clauseway.web.pages import create_app
-from price_tables import open_prices
 
 
 @pytest.fixture

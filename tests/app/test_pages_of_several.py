@@ -7,6 +7,7 @@ from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
+from bench.price_tables import open_prices
 from starlette.testclient import TestClient
 
 import settled_book
@@ -17,7 +18,6 @@ from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web.page_list import PAGES
 from clauseway.web.pages import create_app
-from price_tables import open_prices
 
 SHARES = tuple(f"share-anthropic-{host}" for host in ("amazon", "google", "microsoft"))
 # Pages whose addresses differ in their query alone, of which so many are opened.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from bench.price_tables import open_prices
 
 from clauseway.agreement import builtin
 from clauseway.app.opening.configuration import Configuration
@@ -14,7 +15,6 @@ from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Plan, Route
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
 from deployments import deployment
-from price_tables import open_prices
 
 REGIONS = "regions:\n  eu: {aws: [eu-west-1], azure: [westeurope]}\n  us: {aws: [us-east-1]}\nsegments:"
 # In force from July 2026 on: in the EU the models are served on Azure alone.

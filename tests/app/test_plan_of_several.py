@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from bench.price_tables import open_prices
 
 from clauseway.agreement import UncheckedFact
 from clauseway.app.agreements.authoring import new_agreement
@@ -19,7 +20,6 @@ from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Plan, Route
 from clauseway.values import KnownAt, start_of_day_ns
 from deployments import deployment
-from price_tables import open_prices
 
 CONFIGURATION = deployment("on-aws", cloud="aws", region="us-east-1") + deployment("on-azure")
 

@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from bench.price_tables import open_prices
 
 from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.library import open_agreement
@@ -14,7 +15,6 @@ from clauseway.gateway.routing.key_digests import digest
 from clauseway.values import KnownAt, start_of_day_ns
 from clauseway.wording.names import Wording
 from deployments import deployment
-from price_tables import open_prices
 from selection_rig import HASH_KEY, SECRET, Bench
 
 KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)

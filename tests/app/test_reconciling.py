@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from bench.price_tables import open_prices
 
 from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
@@ -29,7 +30,6 @@ from clauseway.metering import Status
 from clauseway.storage.usage.metered import metered_sums
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import BOOK, CACHED, IN, MILLION, OUT, Sold, metered_home
-from price_tables import open_prices
 
 Row = dict[str, str]
 MAY = month("2026-05")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.price_tables import open_prices
 from starlette.testclient import TestClient
 
 from clauseway.app.books.settling import settle_month
@@ -25,7 +26,6 @@ from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
 from clauseway.web.pages import create_app
 from metered_months import ACCEPTED, Sold, metered_home
-from price_tables import open_prices
 
 FRONT = """---
 id: A6

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from bench.price_tables import open_prices
 
 import settled_book
 from clauseway.app.books.settling import Settler
@@ -15,7 +16,6 @@ from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.lake.lake import Lake
 from in_process import answer
-from price_tables import open_prices
 
 _MAY = month("2026-05")
 # number | day | second of the day | buyer | deployment | input, cached, output tokens

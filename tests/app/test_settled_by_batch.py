@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from bench.price_tables import open_prices
 
 import settled_book
 from clauseway.app.books.settling import Settler
@@ -15,7 +16,6 @@ from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.books.books import Books
 from in_process import answer, run
-from price_tables import open_prices
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from bench.price_tables import open_prices
 from sqlalchemy import select, update
 
 import settled_book
@@ -26,7 +27,6 @@ from clauseway.ledger import Settlement
 from clauseway.pricing import PriceTable
 from clauseway.storage.control import schema
 from in_process import CLAUSEWAY, answer, run
-from price_tables import open_prices
 
 BOOK = open_prices(settled_book.KNOWN)
 APRIL = ("2026-04-20", "2026-04-26", "2026-04-27", "2026-04-28")

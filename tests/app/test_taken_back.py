@@ -11,6 +11,7 @@ from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
+from bench.price_tables import open_prices
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,6 @@ import settled_book
 from clauseway.app.books.bookkeeping import Sold, credit, dispute, resolve
 from clauseway.app.opening.home import Home
 from clauseway.values import InvalidInput
-from price_tables import open_prices
 
 PRICES = open_prices(settled_book.KNOWN)
 THIRD = date(2026, 5, 3)

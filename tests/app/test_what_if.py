@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.price_tables import open_prices
 
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.settling import settle_month
@@ -15,7 +16,6 @@ from clauseway.app.reports.what_if import read_under, what_if
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import ACCEPTED, metered_home
-from price_tables import open_prices
 
 EVERYTHING = KnownAt.everything()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from beancount import loader
+from bench.price_tables import open_prices
 
 import hledger_judge
 import settled_book
@@ -32,7 +33,6 @@ from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.usage.attempts import Selection, attempts
 from clauseway.values import Interval
 from in_process import run
-from price_tables import open_prices
 
 
 @pytest.fixture(scope="module")

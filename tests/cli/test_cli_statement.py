@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pypdf
 import pytest
+from bench.price_tables import open_prices
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from rich.console import Console
 
@@ -34,7 +35,6 @@ from clauseway.web.contexts import StatementContext
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
 from in_process import answer, run
-from price_tables import open_prices
 
 ROOT = Path(__file__).parents[2]
 

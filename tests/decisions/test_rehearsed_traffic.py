@@ -4,6 +4,7 @@ nothing."""
 from datetime import date, timedelta
 
 import msgspec
+from bench.price_tables import open_prices
 from generated_agreements import CLOUDS, PARTIES, agreements
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,6 @@ from clauseway.agreement.language.actions import SELL
 from clauseway.app.reports.rehearsing import ADMITTED, MOVED, REFUSED, Traffic, played_as_if
 from clauseway.storage.usage.metered import MeteredSum
 from clauseway.values import KnownAt
-from price_tables import open_prices
 from soak import examples
 
 EVERYTHING = KnownAt.everything()

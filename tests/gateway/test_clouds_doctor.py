@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from bench.price_tables import open_prices
 from gateway_rig import closed_port
 from identity_services import Answer, Asked, Service, serving, tls_context
 
@@ -18,7 +19,6 @@ from clauseway.app.running import doctor
 from clauseway.app.running.doctor import Check, Examination, Patient, examine
 from clauseway.cli import run
 from clauseway.values import KnownAt
-from price_tables import open_prices
 
 OPENED = open_agreements([])
 PRICES = open_prices(KnownAt.everything())

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from bench.price_tables import open_prices
 
 from clauseway.app.opening.configuration import Configuration
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.running.planning import compile_plan
 from clauseway.values import InvalidInput, KnownAt
 from deployments import deployment
-from price_tables import open_prices
 
 DEPLOYMENT = deployment("one", region="westeurope")
 BOOK = "product,cloud,seller,region,unit,begin,end,known_at,per_million,source,currency\n" + "".join(

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import msgspec
 import pytest
+from bench.price_tables import open_prices
 from test_usage import DAYS, PRICED, PRICES, sealed, totals, used
 
 import s3_server
@@ -39,7 +40,6 @@ from clauseway.storage.usage.content import day_contents
 from clauseway.storage.usage.priced import revenue, sales_in_order
 from clauseway.values import InvalidInput, KnownAt
 from in_process import CLAUSEWAY, answer, run
-from price_tables import open_prices
 
 CLUSTER = "local-cluster[2,1,1024]"
 BY_SPARK = ("--engine", "spark", "--spark-master", CLUSTER)
