@@ -230,6 +230,26 @@ def _soaked(record: Record) -> Iterator[str]:
         yield f"| {part['name']} | {part['minutes']:g} | {part['outcome']} |"
 
 
+def _requested(record: Record) -> Iterator[str]:
+    first, second = record["first_half"], record["second_half"]
+    yield f"**{_figure(record['requests'])} requests** to {record['workers']} workers, in {record['rounds']} rounds."
+    yield "After each round it was looked at what the processes hold:"
+    yield ""
+    yield "| held | first half of the rounds | second half |"
+    yield "|---|---|---|"
+    for name, words in _HELD.items():
+        yield f"| {words} | {first[name]:g} | {second[name]:g} |"
+    yield ""
+    yield f"Judged: {record['outcome']}. The second half may hold what a round adds, and no more."
+
+
+_HELD = {
+    "gateways_mb": "memory of the gateways, MB, the most",
+    "home_mb": "memory of their home's process, MB, the most",
+    "descriptors": "descriptors of all, the fewest",
+}
+
+
 # The kind of a record: title, how to repeat it, what is told of it.
 SECTIONS = {
     "simulator": ("The simulator", "`make soak`", _simulated),
@@ -251,6 +271,11 @@ SECTIONS = {
         "`python tests/readers/fuzzing.py --inputs 100000 --processes 2 --seed N --once "
         "--record bench/evidence/fuzzing-once.json && make evidence`, with one seed after the other",
         _fuzzed,
+    ),
+    "requests": (
+        "Memory over ten million requests",
+        "`python -m bench.soak --record bench/evidence/requests.json && make evidence`",
+        _requested,
     ),
     "soak": ("The minutes of a soak", "`make soak`", _soaked),
 }

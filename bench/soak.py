@@ -1,22 +1,26 @@
-"""`python -m bench.soak [--requests N] [--minutes M]`: nothing grows over millions of requests (`make soak`).
+"""`python -m bench.soak [--requests N] [--minutes M] [--record FILE]`: nothing grows over millions of requests.
 
 `serve` with four workers and everything on answers N requests in rounds, while its home seals. What the gateways and
 the home's own process hold in the second half of the rounds is no more than in the first, but for little: of resident
-memory the most, of descriptors the fewest. Exits with 1 where it is more.
+memory the most, of descriptors the fewest. Exits with 1 where it is more. Part of `make soak`; a record is evidence
+(docs/evidence.md).
 """
 
 import argparse
+import json
 import math
 import os
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 
 from bench.data_plane import Proxy, cloud_on, load, resident_mb
+from bench.results import commit, machine
 from bench.serving import Served, allow, make_home, new_key, serve
 
 _ROUNDS, _WORKERS, _CONNECTIONS = 20, 4, 64
@@ -57,6 +61,7 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, default=math.inf, help="no more than so long in all"
     )
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was seen to it")
     asked = parser.parse_args()
     console, cores = Console(width=120), sorted(os.sched_getaffinity(0))
     with (
@@ -70,7 +75,27 @@ def main() -> int:
             proxy = Proxy(served.port, list(served.gateways), secret=secret)
             sizes, done = _rounds(served, proxy, asked.requests, asked.minutes * 60, console)
     assert len(sizes) > 1, "one round shows no growth: give it more time"
-    return _judged(sizes, done, console)
+    half = len(sizes) // 2
+    before, after = of_rounds(sizes[:half]), of_rounds(sizes[half:])
+    console.print(
+        f"{done:,} requests over {_WORKERS} workers\n  first half:  {before}\n  second half: {after}"
+    )
+    grown = has_grown(before, after)
+    if asked.record:
+        record = {
+            "kind": "requests",
+            "day": str(datetime.now(UTC).date()),
+            "machine": machine(),
+            "commit": commit(),
+            "requests": done,
+            "workers": _WORKERS,
+            "rounds": len(sizes),
+            "first_half": before._asdict(),
+            "second_half": after._asdict(),
+            "outcome": "grown" if grown else "flat",
+        }
+        asked.record.write_text(json.dumps(record, indent=1) + "\n")
+    return int(grown)
 
 
 def _rounds(
@@ -91,19 +116,13 @@ def _rounds(
     return sizes, done
 
 
-def _judged(sizes: Sequence[Size], done: int, console: Console) -> int:
-    """Say what both halves of the rounds held; 1 where it has grown too much."""
-    half = len(sizes) // 2
-    before, after = of_rounds(sizes[:half]), of_rounds(sizes[half:])
-    console.print(
-        f"{done:,} requests over {_WORKERS} workers\n  first half:  {before}\n  second half: {after}"
-    )
-    has_grown = (
+def has_grown(before: Size, after: Size) -> bool:
+    """Return whether the second half of the rounds held more than little beyond the first."""
+    return (
         after.gateways_mb > before.gateways_mb + _GATEWAYS_MB_MAX
         or after.home_mb > before.home_mb + _HOME_MB_MAX
         or after.descriptors > before.descriptors + _DESCRIPTORS_MAX
     )
-    return int(has_grown)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,16 @@ RECORDED: Mapping[str, Mapping[str, Any]] = {
             }
         ],
     },
+    "requests": {
+        "kind": "requests",
+        **USUAL,
+        "requests": 10_000_001,
+        "workers": 4,
+        "rounds": 20,
+        "first_half": {"gateways_mb": 181.5, "home_mb": 301.25, "descriptors": 140},
+        "second_half": {"gateways_mb": 182.5, "home_mb": 302.25, "descriptors": 141},
+        "outcome": "flat",
+    },
     "soak": {
         "kind": "soak",
         **USUAL,
