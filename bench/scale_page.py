@@ -35,15 +35,15 @@ writes this page; a test holds the page to the record."""
 LIMITS = """\
 ## What this does not show
 
-- The largest lake that was summed is the one in the first table. Whatever is beyond is reckoned, in proportion.
-- The rows that were summed are made up, and small: the ids of the clouds count up, where real ones are random and take
-  23 bytes each. The plan for a year reckons with such ids.
-- Measured is reading, counting once, summing and pricing, and hashing. Shares, caps and posting work on some hundred
-  lines a day.
-- One machine still holds what settles a day within which a cap is reached or a band begins: its sales are read one by
-  one by the process that settles, with either engine. A pack of a month is one file, and is sorted by DuckDB.
-- Where the lake is a folder that a cluster shares, the machine that settles reads each file once, to hold it against
-  its digest; on S3 the workers do ([lake](lake.md#spark-over-s3)).
+- The largest lake that was summed is the one in the first table. Larger figures are computed from it, in proportion.
+- The rows that were summed are synthetic, and smaller than real ones: the clouds' ids in them are serial numbers, while
+  real ids are random and take 23 bytes each. The plan for a year assumes random ids.
+- The measurement covers reading, counting each attempt once, summing, pricing and hashing. It leaves out shares, caps
+  and posting, which work on some hundred lines a day.
+- A day on which a cap is reached or a rate band begins needs one machine: with either engine, the process that settles
+  reads the sales of that day one by one. A pack of a month is one file, which DuckDB sorts.
+- Where the lake is a folder that a cluster shares, the machine that settles reads each file once, to check its digest;
+  on S3 the workers do ([lake](lake.md#spark-over-s3)).
 - Spark ran as threads of one process, and to hash as two processes of one machine. A cluster also moves data between
   machines.
 - Prices are examples. Network, the database server, backups and people are not in them."""
@@ -56,8 +56,8 @@ def page(record: Recorded, results: Sequence[Result]) -> str:
 
 
 def rate(record: Recorded, engine: str) -> float:
-    """Return the rows that a core sums in a second, without what each sum costs however small it is: between the
-    smallest and the largest size."""
+    """Return the rows that a core sums in a second, without a sum's fixed cost: the difference between the smallest and
+    the largest size."""
     least, *_, most = sorted(_runs(record, engine), key=lambda run: run.rows)
     return (most.rows - least.rows) / (most.sum_cpu_s - least.sum_cpu_s)
 
@@ -113,11 +113,11 @@ def _overtaking(record: Recorded) -> Iterator[str]:
     grown = most.megabytes / least.megabytes
     yield _paragraph(
         f"Per core never: a row costs Spark {times:.1f} times the CPU.",
-        "In elapsed time Spark is ahead of DuckDB on one machine once its cluster has more than",
-        f"{times:.1f} times that machine's cores, where the start no longer counts.",
-        f"Memory decides nothing: {most.rows / least.rows:.0f} times the rows took DuckDB {grown:.2f}",
+        "In elapsed time, and for lakes so large that the start does not matter, Spark is ahead of DuckDB",
+        f"on one machine once its cluster has more than {times:.1f} times that machine's cores.",
+        f"Memory is no reason to choose: {most.rows / least.rows:.0f} times the rows took DuckDB {grown:.2f}",
         "times the memory.",
-        f"A month of a trillion records a year ({_short(month)} rows), in proportion to the cores:",
+        f"A month of a trillion records a year ({_short(month)} rows) takes, in proportion to the cores:",
     )
     yield ""
     yield "| | cores | hours |"
@@ -128,11 +128,11 @@ def _overtaking(record: Recorded) -> Iterator[str]:
         yield f"| Spark | {cores} | {_hours(month, rate(record, 'spark'), cores)} |"
     yield ""
     yield _paragraph(
-        "Beyond one machine DuckDB goes too: `settle --part DAY` sums and hashes a day on any machine",
-        "that sees the lake, and the settlement of the month sums and hashes none of them again; it reads",
-        "single sales of a day on which a share's cap is reached. A machine then has to have the disk to",
-        "sort its day. So take DuckDB, in parts where a month takes too long, and Spark as a second opinion",
-        "([statements](statements.md)); and where no machine can sort a day, settle with Spark alone:",
+        "DuckDB can use several machines too: `settle --part DAY` sums and hashes a day on any machine that",
+        "sees the lake. The settlement of the month then uses these sums and hashes; it reads single sales",
+        "only for a day on which a share's cap is reached. Each machine needs enough disk to sort its day.",
+        "So take DuckDB, in parts if a month takes too long, and Spark as a second opinion",
+        "([statements](statements.md)). If no machine can sort a day, settle the month with Spark alone:",
         "`settle --engine spark` ([books](books.md#what-is-read)).",
     )
 
@@ -143,10 +143,10 @@ def _hashing(record: Recorded) -> Iterator[str]:
     yield "## The hash of a day"
     yield ""
     yield _paragraph(
-        "A statement names its usage by hashes of its days, made once for each set of files that a day has had.",
+        "A statement identifies its usage by a hash of each day, made once for each set of files of that day.",
         "DuckDB sorts a day's rows and one process hashes them; Spark's workers sort and hash them, and send",
-        "32 bytes for 65,536 rows. Both came to the same hashes at each size, Spark on two processes of one",
-        f"core and 1 GB each ({record.hashed_day}, without the start).",
+        "32 bytes for 65,536 rows. Both came to the same hashes at each size. Spark ran as two processes of",
+        f"one core and 1 GB each ({record.hashed_day}; the start is left out).",
     )
     yield ""
     yield "| rows | engine | CPU s | elapsed s | memory of all processes, MB |"
@@ -159,8 +159,8 @@ def _hashing(record: Recorded) -> Iterator[str]:
     yield ""
     yield _paragraph(
         f"Between the two sizes a core hashes {_short(rates['duckdb'])} rows a second with DuckDB and",
-        f"{_short(rates['spark'])} with Spark. A day of a trillion records a year ({_short(day)} rows), in",
-        f"proportion: {_hours(day, rates['duckdb'], 1)} hours with DuckDB, by one core;",
+        f"{_short(rates['spark'])} with Spark. In proportion, a day of a trillion records a year",
+        f"({_short(day)} rows) takes {_hours(day, rates['duckdb'], 1)} hours with DuckDB, by one core;",
         f"{_hours(day, rates['spark'], _CLUSTERS[-1])} hours with Spark, by {_CLUSTERS[-1]} cores.",
     )
 
@@ -175,7 +175,7 @@ def _plan(record: Recorded, results: Sequence[Result]) -> Iterator[str]:
     gateway = per_second * measured["request/chat-c32"] / 1e6
     sealing = per_second / measured["metering/sealing"]
     settling_hours = RECORDS_A_YEAR / rate(record, "duckdb") / 3600
-    # All that a sum takes before its first row, start apart, laid to its files.
+    # Take the whole fixed cost of a sum, without the start, for the cost of opening its files.
     per_file_s = (fixed_s(record, "duckdb") - largest.start_cpu_s) / largest.files
     opening_hours = max(per_file_s, 0.0) * files * _DAYS / 3600
     core_hours = (gateway + sealing) * _DAYS * _HOURS + settling_hours + opening_hours
@@ -185,15 +185,15 @@ def _plan(record: Recorded, results: Sequence[Result]) -> Iterator[str]:
     yield f"## {_short(RECORDS_A_YEAR)} records a year"
     yield ""
     yield _paragraph(
-        "Reckoned, from the record above and from [the benchmarks](benchmarks.md)",
+        "Computed from the record above and from [the benchmarks](benchmarks.md)",
         "(`request/chat-c32`, `metering/sealing`).",
     )
     yield ""
     yield "| | | |"
     yield "|---|---|---|"
     for name, figure, note in (
-        ("records a second, all year", _short(per_second), "peaks are yours to know"),
-        ("partitions", f"{_DAYS}", "one an event day"),
+        ("records a second, all year", _short(per_second), "the average, without peaks"),
+        ("partitions", f"{_DAYS}", "one for each event day"),
         ("records a partition", _short(day), ""),
         ("files a partition", _short(files), f"merged to {ROWS_MAX:,} records each"),
         ("files a year", _short(files * _DAYS), "as many rows in the list of files"),
@@ -208,7 +208,7 @@ def _plan(record: Recorded, results: Sequence[Result]) -> Iterator[str]:
         (
             "core hours to sum a year by Spark",
             _short(RECORDS_A_YEAR / rate(record, "spark") / 3600),
-            "files apart",
+            "without opening the files",
         ),
         (
             "USD for storage in the first year",

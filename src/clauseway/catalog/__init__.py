@@ -1,16 +1,17 @@
-"""Catalog: parties, clouds and their operators, product classes, products, and which action takes
-which class.
+"""Catalog: parties, clouds and their operators, product classes, products, and the actions that each
+class takes.
 
-Beside it stands dated data with a source per line. Text is an argument; the caller reads the files
-of `data`.
+It also reads dated data with a source for each line. The text is an argument: the caller reads the
+files in `data`.
 
     catalog       the parties, clouds, classes and products that an agreement's folder declares
     capabilities  what each surface has or lacks, with the days
     models        limits of models, the names under which clients ask for them, and retirements
-    cloud_names   the names by which bills, spans and price lists of others call the clouds
+    cloud_names   names of the clouds in others' bills, spans and price lists
     rows          the data files as rows, every problem with its line
 
-Knows nothing of agreements' terms. Host cloud and seller are two fields everywhere.
+Knows nothing of agreements' terms. The cloud that hosts a product and the party that sells it are
+separate fields everywhere.
 """
 
 from clauseway.catalog.capabilities import (

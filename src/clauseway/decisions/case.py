@@ -1,4 +1,7 @@
-"""A case holds everything that an answer may rest on. An answer is combined from findings."""
+"""A case holds everything that an answer may rest on; a finding is a part of an answer.
+
+`combined` makes one finding of two.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -32,7 +35,11 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """Everything that an answer may rest on. `by_kind` groups the states of `force`, in order."""
+    """Everything that an answer may rest on. `by_kind` groups the states of `force` by the class of
+    their terms, in the order of `force`.
+
+    `lineages` and `owners` keep results that many acts ask for.
+    """
 
     agreement: Agreement
     catalog: Catalog
@@ -83,17 +90,21 @@ class Case(msgspec.Struct, frozen=True):
         return self.question.as_of
 
     def states(self, kind: type) -> Sequence[TermState]:
+        """Return the states of all terms of a kind, whether in force or not."""
         return self.by_kind.get(kind, ())
 
     def belongs(self, product: str, scope: Iterable[str]) -> bool:
+        """Return whether a scope names the product or a class that it lies in."""
         return not self.lineage(product).isdisjoint(scope)
 
     def lineage(self, product: str) -> frozenset[str]:
+        """Return a product with every class that it lies in."""
         if product not in self.lineages:
             self.lineages[product] = self.catalog.lineage(product)
         return self.lineages[product]
 
     def reaches(self, term: AnyTerm, act: Act) -> bool:
+        """Return whether an act lies within a term's scope, and note the comparison for a trace."""
         where = outside(term, act, self.belongs)
         if self.comparisons is not None:
             self.comparisons.append(TermComparison(term.id, act, where))
@@ -103,6 +114,7 @@ class Case(msgspec.Struct, frozen=True):
         return Reason.of("rule", self.agreement.rules[name], note)
 
     def commentary(self, bears_on: str) -> tuple[Reason, ...]:
+        """Return the comments on a subject, of the amendments in force."""
         return tuple(
             Reason.of("commentary", comment.citation)
             for comment in self.agreement.commentary
@@ -128,10 +140,10 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def not_named(agreement: Agreement, name: str) -> Reason:
-    """Return the reason for silence about what an agreement does not name.
+    """Return the reason why an agreement states nothing about a name that it does not define.
 
-    The rule `unstated` speaks of days, so its text is not quoted: the place cited is that of the
-    definitions of classes.
+    The rule `unstated` is about days, so its text is not quoted. The place cited is the first line
+    of the definitions of classes.
     """
     rule = agreement.rules["unstated"]
     lines = [line for (section, _), line in agreement.lines.items() if section == "classes"]
@@ -168,7 +180,7 @@ def combined(first: Finding, second: Finding) -> Finding:
 
 
 def cite_beginning_events(case: Case, finding: Finding) -> Finding:
-    """Return the finding with, behind each term in force, the event that began it, if one did."""
+    """Return the finding, with the event that began a term cited after the term, if there is one."""
     if not case.begun_by:
         return finding
     reasons: list[Reason] = []

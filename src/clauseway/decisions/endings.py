@@ -1,4 +1,7 @@
-"""Cite what ended: the text that ended a term, or what took a right from whoever gave it."""
+"""Cite why a term or right holds no more: the text that ended it, or why its giver lost the right.
+
+A right *falls* when its giver can no longer give it.
+"""
 
 from collections.abc import Iterator
 from datetime import date
@@ -23,7 +26,7 @@ def cite_end_or_pause(state: TermState) -> tuple[Reason, ...]:
 
 
 def cite_loss(case: Case, lost: LostRight, act: Act) -> tuple[Reason, ...]:
-    """Cite what ended a right; of one that fell, what took from its giver the right to give it."""
+    """Cite the text that ended a right; for a right that fell, cite why its giver lost its own."""
     state = lost.state
     if not lost.fell:
         return cite_end_or_pause(state)
@@ -42,7 +45,7 @@ def _fell(right: AnyTerm, cited: AnyTerm, day: date) -> Reason:
 
 
 def cite_breaks(case: Case, giver: str, day: date, act: Act) -> Iterator[Reason]:
-    """Cite what took from a giver, on a day, the right to give what an act is about."""
+    """Cite the terms by whose end or beginning, on a day, a giver lost the right to give the act."""
     for state in case.givers.broken(giver, case.lineage(act.product), day):
         term = state.term
         if state.end == day:

@@ -9,8 +9,8 @@ unowned?        Nobody owns the product, and no public permission (a permission 
 forbidden?      Check each act that the question needs. A sale, for example, needs a sale by the
                 seller and hosting by the host.
 the owner       The owner is permitted, under the conditions that bind it.
-another party   Needs a right to each act that it does itself: to sell and to serve, if it serves
-                what it sells. For each act the first of these rights and losses counts:
+another party   Needs a right to each act that it does itself. If it serves what it sells, these are
+                two acts: to serve and to sell. For each act, the first of these that applies counts:
                     a public permission     permits it, under the conditions that bind the party
                     a licence               permits it, under those that bind the party or the owner
                     a grant: recorded, or a permission that names the party
@@ -137,8 +137,7 @@ def _public_permissions(case: Case, acts: Sequence[Act]) -> list[tuple[Reason, .
 
 
 def _acts_of_party(case: Case, act: Act) -> tuple[Act, ...]:
-    """Return the acts that the party asked about does itself: unless it is the owner, it needs a
-    right to each.
+    """Return the party's own acts. A party that is not the owner needs a right to each of them.
 
     The act asked about comes first. A party that serves what it sells also needs the right to
     sell, unless the product is never sold: then nobody could grant a right to sell it.
@@ -224,10 +223,10 @@ def _decide_by_rights(
     needed_acts: Sequence[Act],
     public_by_act: Mapping[Act, tuple[Reason, ...]],
 ) -> Finding:
-    """Decide an act of a party that is not the owner, by its rights to each act that it does.
+    """Decide an act of a party that is not the owner, by its rights to each of its own acts.
 
-    `public_by_act` holds these acts, each with the public permissions that cover it. The conditions
-    that bind the owner count as well as those that bind the party.
+    `public_by_act` holds the party's own acts, each with the public permissions that cover it. The
+    conditions that bind the owner count as well as those that bind the party.
     """
     conditions_of_both = find_conditions(case, needed_acts, act.party, grantor=owner)
     # Public permissions and licences are rights that the party holds; grants and launches are
@@ -294,7 +293,7 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
 
 
 def _forbidden_by_loss(case: Case, lost_licences: Sequence[LostRight], act: Act) -> Finding:
-    """Forbid the act to a former licensee to whom no grant permits it; cite the latest loss.
+    """Forbid the act to a party that lost its licence and has no grant; cite the latest loss.
 
     A launch on the party's own cloud does not restore a lost licence.
     """
@@ -307,8 +306,8 @@ def _conditional_on_grant(
 ) -> Finding:
     """Answer *conditional*: the owner could grant the act `to_grant`, and no grant is in force.
 
-    Cite the permissions that pause, then the exclusivity, permission and grant that ended, if any,
-    then the rule `grant`.
+    Cite the permissions that pause; then the exclusivity, the permission and the grant that ended,
+    the latest ending first; then the rule `grant`.
     """
     ended_grant = find_last_ended_grant(case, to_grant)
     so_far = f"the last grant {ended_grant.note}" if ended_grant else "no grant is recorded"
@@ -355,8 +354,8 @@ def _decide_share(case: Case, act: Act) -> Finding:
             tuple(Reason.of("permits", state.term.citation, "due") for state in due),
         )
     if in_force:
-        # If the base contains the product on another cloud, the cloud is why no share is due. An
-        # act without a cloud compares the product alone.
+        # If the base contains the product on another cloud, the cloud is why no share is due. To
+        # compare the product alone, leave the cloud out of the act.
         in_base_elsewhere = any(
             _is_in_base(case, state, msgspec.structs.replace(act, cloud="")) for state in in_force
         )

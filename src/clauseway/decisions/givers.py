@@ -33,7 +33,8 @@ def giver_of(term: AnyTerm | None) -> str:
 
 
 class LostRight(msgspec.Struct, frozen=True):
-    """A right that was given and holds no more on a day: it ended, or (`fell`) its giver's did."""
+    """A right that was given and holds no more. It ended on `day`; `fell`: its giver lost its own
+    right on `day`."""
 
     state: TermState
     day: date
@@ -48,8 +49,9 @@ class LostRight(msgspec.Struct, frozen=True):
 class Givers(msgspec.Struct, frozen=True):
     """The ownerships and the permissions to license, with their days; the latest amendment first.
 
-    `lineage` is a product with every class that it lies in. `behind` are the parties already asked
-    about: two that may license because the other says so own nothing together.
+    `lineage` is a product with every class that it lies in. `behind` holds the parties already asked
+    about in a chain of grantors: two parties that each license by the other's permission have no
+    right at all.
     """
 
     owning: Sequence[TermState]
@@ -72,7 +74,8 @@ class Givers(msgspec.Struct, frozen=True):
         return state.term.party if state is not None and isinstance(state.term, Ownership) else ""
 
     def granter(self, lineage: frozenset[str], granted: date, as_of: date) -> str:
-        """Return the party that recorded a grant of a day: the owner then, or the first one since.
+        """Return the party that made a recorded grant: the owner on its day, else the first owner
+        after it.
 
         Empty where nobody has owned the product.
         """
@@ -160,11 +163,12 @@ class Givers(msgspec.Struct, frozen=True):
     def given_until(
         self, giver: str, lineage: frozenset[str], begin: date, end: date
     ) -> date | None:
-        """Return the day until which a giver could give; None if it never could.
+        """Return the first day, at most `end`, from which a giver could give no more; None if it
+        never could since `begin`.
 
-        Of days before `end`; a right that ends on the day on which it begins is judged by that day.
+        If `begin` and `end` are one day, that day decides.
         """
-        # Most givers could give to the end; only of others is the history walked.
+        # Most givers could give to the end. Only for the others, go through the history.
         if self.may_give(giver, lineage, max(begin, end - _ONE_DAY)):
             return end
         until = None
@@ -194,7 +198,8 @@ class Givers(msgspec.Struct, frozen=True):
     def _stretches(
         self, lineage: frozenset[str], begin: date, end: date
     ) -> Iterator[tuple[date, date]]:
-        """Return the stretches of days between which what givers can give of a product changes."""
+        """Return the stretches of days, each with its begin and end, within which no giver of the
+        product gains or loses a right to give it."""
         turns = {
             day
             for state in (*self.owning, *self.licensing)
@@ -207,7 +212,7 @@ class Givers(msgspec.Struct, frozen=True):
     def broken(
         self, giver: str, lineage: frozenset[str], day: date, behind: tuple[str, ...] = ()
     ) -> Iterator[TermState]:
-        """Yield the states whose end or beginning on a day took from a giver what it could give."""
+        """Yield the states whose end or beginning on a day took a giver's right to give."""
         before = day - _ONE_DAY
         owned, now = self.ownership(lineage, before), self.ownership(lineage, day)
         passed = [state for state in (owned, now) if state is not None and _turns(state, day)]

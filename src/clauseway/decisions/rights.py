@@ -40,7 +40,7 @@ def cite_permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
 
 
 class LostPermissions(msgspec.Struct, frozen=True):
-    """The permissions to an act that hold no more: those that pause, and the last that was lost."""
+    """The permissions to an act that do not hold: those that pause, and the one that was lost last."""
 
     paused: tuple[TermState, ...]
     last: LostRight | None
@@ -68,9 +68,9 @@ def find_lost_permissions(case: Case, act: Act) -> LostPermissions:
 
 
 def is_given_by_right(case: Case, term: AnyTerm, act: Act) -> bool:
-    """Return whether the licensor, or the grantor that a permission names, could give the act.
+    """Return whether the giver of a right could give the act. A right without a giver passes.
 
-    Of an exclusivity that a right wrote, the term is that right.
+    For an exclusivity that a right wrote, pass that right as `term`.
     """
     giver = giver_of(term)
     return (
@@ -83,7 +83,7 @@ def is_given_by_right(case: Case, term: AnyTerm, act: Act) -> bool:
 def cite_ownership(case: Case, act: Act) -> tuple[Reason, ...]:
     """Cite the ownership in force of the product that an act is about.
 
-    Of several, the first in the fold's order is that of the owner.
+    If several cover the product, the first in the order of the states counts, as in `Case.owner`.
     """
     owning = (
         Reason.of("permits", state.term.citation)
@@ -183,7 +183,7 @@ class EndedGrant(msgspec.Struct, frozen=True):
 
 
 def find_last_ended_grant(case: Case, act: Act) -> EndedGrant | None:
-    """Return the last of the party's grants of an act that are over, were withdrawn, or fell."""
+    """Return the party's grant of an act that ended last: by its own end, a withdrawal or a fall."""
     ended = [
         _find_ended_grant(case, grant, act)
         for grant in case.facts.grants_made(act.party, case.as_of)
@@ -201,7 +201,7 @@ def _find_ended_grant(case: Case, grant: Grant, act: Act) -> EndedGrant | None:
         before = [Reason.of("ended", withdrawal.citation)]
     else:
         note, before = f"ended on {over}", []
-    # The granter may have lost the right to give it before.
+    # The granter may have lost its own right earlier.
     granter, lineage = _find_granter(case, grant, act), case.lineage(act.product)
     end = min(over, case.as_of + _ONE_DAY)
     last = case.givers.given_until(granter, lineage, grant.effective, end) if granter else end

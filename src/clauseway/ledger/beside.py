@@ -1,13 +1,13 @@
-"""Two settlements of one period side by side: the real settlement, and a second by other terms,
+"""Two settlements of one period side by side: the real settlement, and another under other terms,
 readings or figures.
 
     real ──┐
            ├─▶ beside ─▶ lines, directions and parties, each with both amounts and their difference
     other ─┘
 
-A line is matched by payer, payee, product, cloud and seller. Where a period is cut into two shares
-on one side and is one share on the other, the parts of each side are summed: a line's `terms` name
-the shares' terms.
+Lines are matched by payer, payee, product, cloud and seller. One side may have two shares in a
+period in which the other has one. So each side sums its shares into one line, whose `terms` name
+the terms of all of them.
 """
 
 from collections.abc import Iterable
@@ -42,8 +42,10 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineBeside(msgspec.Struct, frozen=True, kw_only=True):
-    """A product on a host cloud by a seller in one direction, on both sides. `difference` is other
-    less real."""
+    """The share of a seller's sales of a product on a host cloud, in one direction, on both sides.
+
+    `difference` is other less real.
+    """
 
     payer: str
     payee: str
@@ -61,8 +63,8 @@ class LineBeside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DirectionBeside(msgspec.Struct, frozen=True, kw_only=True):
-    """The amount that a payer owes a payee on both sides; the caps that held, and the end of a
-    direction that is over."""
+    """The amount that a payer owes a payee, on both sides, with the caps that applied. If the
+    payer's share has ended, `real_ended` or `other_ended` says how."""
 
     payer: str
     payee: str
@@ -76,8 +78,8 @@ class DirectionBeside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartyBeside(msgspec.Struct, frozen=True, kw_only=True):
-    """The amount that a party receives less the amount it pays, on both sides; below zero it pays
-    more.
+    """The amount that a party receives less the amount that it pays, on both sides: below zero if
+    it pays more.
 
     `gains` is other less real.
     """
@@ -102,7 +104,7 @@ class SideBySide(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_same(self) -> bool:
-        """True if no line differs, in base or amount."""
+        """Return whether every line has the same base and amount on both sides."""
         return all(
             (line.real.base, line.real.amount) == (line.other.base, line.other.amount)
             for line in self.lines
@@ -137,16 +139,16 @@ def beside(real: Settlement, other: Settlement) -> SideBySide:
 
 
 def _lines(real: Settlement, other: Settlement) -> tuple[LineBeside, ...]:
-    now, then = _amounts(real), _amounts(other)
+    of_real, of_other = _amounts(real), _amounts(other)
     nothing = Amounts()
     return tuple(
         LineBeside(
             **key._asdict(),
-            real=now.get(key, nothing),
-            other=then.get(key, nothing),
-            difference=_less(then.get(key, nothing).amount, now.get(key, nothing).amount),
+            real=of_real.get(key, nothing),
+            other=of_other.get(key, nothing),
+            difference=_less(of_other.get(key, nothing).amount, of_real.get(key, nothing).amount),
         )
-        for key in sorted(now.keys() | then.keys())
+        for key in sorted(of_real.keys() | of_other.keys())
     )
 
 
@@ -176,13 +178,13 @@ def _directions(real: Settlement, other: Settlement) -> tuple[DirectionBeside, .
 
 
 def _direction(payer: str, payee: str, real: Settlement, other: Settlement) -> DirectionBeside:
-    now, then = due(real, payer, payee), due(other, payer, payee)
+    due_in_real, due_in_other = due(real, payer, payee), due(other, payer, payee)
     return DirectionBeside(
         payer=payer,
         payee=payee,
-        real=now,
-        other=then,
-        difference=_less(then, now),
+        real=due_in_real,
+        other=due_in_other,
+        difference=_less(due_in_other, due_in_real),
         real_caps=_caps(real, payer, payee),
         other_caps=_caps(other, payer, payee),
         real_ended=_ended(real, payer, payee),
@@ -228,4 +230,5 @@ def _parties(directions: Iterable[DirectionBeside]) -> tuple[PartyBeside, ...]:
 
 
 def _less(amount: Decimal, taken: Decimal) -> Decimal:
+    """Return the exact difference `amount` − `taken`."""
     return exact_sum((amount, taken.copy_negate()))

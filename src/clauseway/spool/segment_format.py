@@ -1,5 +1,5 @@
-"""The layout of a segment file, final. All numbers are little-endian; `u` is unsigned, `i` signed,
-the figure is bits.
+"""The layout of a segment file, which does not change any more. All numbers are little-endian: `u64`
+is unsigned and has 64 bits, `i64` is signed.
 
 Segment header, 64 bytes, at offset 0:
 
@@ -8,17 +8,17 @@ Segment header, 64 bytes, at offset 0:
          8     2  version       u16  1
         10     2  header size   u16  64
         12     4  reserved      u32  0
-        16    16  spool id           one per directory, for ever
+        16    16  spool id           of the directory; it never changes
         32     8  segment       u64  the number in the file's name
         40     8  created       u64  nanoseconds since 1970, the machine's clock
         48     8  boot          u64  the start of the gateway that writes it
         56     4  checksum      u32  CRC-32 of bytes 0 to 55
-        60     4  acknowledged  u32  how many frames somebody may have been told are durable
+        60     4  acknowledged  u32  the number of frames that were reported as durable
 
-The last field is written anew after each commit, before the waiters of its records are notified,
-and is not forced to disk: it outlives the process, and after a loss of power it may lag behind. It
-is never ahead of the durable frames. So a frame below it that cannot be read was lost, while bytes
-at or above it may be a write that was never acknowledged. Older segments have 0 there, which has no
+The last field is updated after each commit, before the waiters of its records are notified. It is
+not forced to disk: it survives the end of the process, but after a loss of power it may lag behind.
+It is never ahead of the durable frames. So an unreadable frame below it was lost, while bytes at or
+above it may be a write that was never acknowledged. Older segments have 0 there, which has no
 meaning.
 
 Frames follow without a gap. Each is one commit: a header of 28 bytes and a payload of records,
@@ -28,23 +28,24 @@ labels first:
          0     4  magic              "CWFR"
          4     4  length        u32  of the payload in bytes
          8     4  checksum      u32  CRC-32 of bytes 12 to 27, then 4 to 7, then the payload,
-                                   begun with the segment header's checksum
+                                   continued from the segment header's checksum
         12     8  number        u64  of the frame in its segment, from 0
         20     4  records       u32  how many in the payload, labels included
         24     4  labels        u32  how many of them are labels
 
-Begun with the segment's checksum, a frame is valid in its own segment only. A closing frame (number
-as usual, no payload, no records) says that nothing follows: it is written when a segment is full
-and at a clean stop. The file may be longer than its frames (preallocated, zeros). A segment without
-a closing frame was left by a process that died.
+Because its checksum continues that of the segment header, a frame is valid in its own segment only.
+A closing frame (the next number, no payload, no records) says that nothing follows: it is written
+when a segment is full and at a clean stop. The file may be longer than its frames (preallocated,
+zeros). A segment without a closing frame was left by a process that died.
 
-Records. The first byte is the kind. Label (1): data that many records share, written in each
-segment before its first use, and again after 1, 2, 4, 8 … frames when it is used:
+Records. The first byte is the kind. A label (1) is data that many records share. It is written in
+each segment before its first use. After 1, 2, 4, 8 … frames of the segment, it is written again
+before its next use, so that a damaged frame loses no label for good:
 
     u8 kind | u32 code | u32 length | JSON: {"type": "buyer" | "deployment" | "ruling", ...its fields}
 
-Codes are one space for all three types and hold within the segment. Intent (2) and usage (3) begin
-alike, 49 bytes:
+The three types share one series of codes, which holds within the segment. Intent (2) and usage (3)
+begin with the same 49 bytes:
 
     u8 kind | u64 boot | u64 number | u16 attempt | i64 event_ns | i64 recorded_ns
       | u32 buyer | u32 deployment | u32 ruling | u16 endpoint
@@ -56,8 +57,8 @@ Intent goes on with 24 bytes, usage with 31 and two parts of variable length:
               | i64 charge_picodollars | u8 unit count | u16 id length
               | unit count x (u16 unit code, u64 quantity) | upstream id, UTF-8
 
-Fields that records got later stand among the units: code 65280 is not a unit, its quantity is the
-position of the service tier in `metering.endpoints.TIERS`.
+A field that was added later stands among the units, as a pair with a code of its own. There is one:
+code 65280, whose quantity is the position of the service tier in `metering.endpoints.TIERS`.
 """
 
 import json
@@ -104,7 +105,7 @@ _LENGTHS: Final = Struct("<BH")
 _USAGE_FIELDS: Final = _ATTEMPT + "BHBQQqBH"
 _USAGE_FIELD_COUNT: Final = len(_USAGE_FIELDS)
 _UNIT_FIELDS: Final = "HQ"
-# Takes a third of the time of calling the enumeration.
+# A look-up here takes a third of the time of `Unit(code)`.
 _UNIT_OF: Final = {int(unit): unit for unit in Unit}
 TIER_CODE: Final = 0xFF00
 # One struct per count of units, because packing head and units in one call is cheaper than two. A
@@ -113,7 +114,7 @@ _PREPARED: Final = 24
 _USAGE: Final = tuple(
     Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count) for count in range(_PREPARED)
 )
-# A cloud's request id has some 40 bytes; a longer id is cut, never refused.
+# A cloud's request id has some 40 bytes. A longer id than this is cut, not refused.
 _UPSTREAM_ID_BYTES_MAX: Final = 512
 _LABEL_TYPES: Final[dict[str, Callable[..., Label]]] = {
     "buyer": Buyer,
@@ -185,10 +186,10 @@ def unpack_segment_header(data: bytes) -> SegmentHeader | None:
 
 
 def seeds_of(data: bytes) -> tuple[int, int]:
-    """Return the two checksums with which frames of a damaged header may begin: the stored and the
-    computed one.
+    """Return two checksums of a damaged segment header, the stored one and the computed one.
 
-    A single damaged place leaves one of them right.
+    If a single place of the header is damaged, one of them is right: the checksums of the frames
+    continue it.
     """
     return int.from_bytes(data[56:60], "little"), zlib.crc32(data[:56])
 
@@ -283,7 +284,7 @@ def pack_usage_fields(
     units: Sequence[tuple[int, int]],
     upstream_id: bytes,
 ) -> bytes:
-    """Pack a `UsageRecord`, field by field, for the same reason.
+    """Pack a `UsageRecord`, field by field, like `pack_intent`.
 
     A new field of the record has to be written out here, in `pack_usage` and in `_unpack_usage`:
     `tests/metering/test_fields.py` says so.
@@ -379,7 +380,7 @@ class Times(NamedTuple):
 
 
 def times_in(payload: bytes) -> Times:
-    """Return the times of a valid frame's records."""
+    """Return the times of the events in a valid frame."""
     records = unpack_payload(payload)
     events = [intent.event_ns for intent in records.intents] + [
         usage.event_ns for usage in records.usage
@@ -487,7 +488,7 @@ def _unpack_usage(payload: bytes, at: int) -> tuple[UsageRecord, int]:
         first_content_us,
         charge_picodollars,
         _units(flat),
-        # A cloud's id cut in the middle of a character still identifies.
+        # An id that was cut in the middle of a character still identifies the request.
         payload[begin:end].decode(errors="replace"),
         _tier(flat) if TIER_CODE in flat else "",
     )
@@ -506,8 +507,8 @@ def _units(flat: Sequence[int]) -> tuple[tuple[Unit, int], ...]:
 
 
 def _tier(flat: Sequence[int]) -> str:
-    """Return the service tier among the units; empty if there is none, or a later version added
-    it."""
+    """Return the service tier among the units; empty if there is none, or if it is a tier that only
+    a later version knows."""
     for code, place in zip(flat[::2], flat[1::2], strict=True):
         if code == TIER_CODE and place < len(TIERS):
             return TIERS[place]

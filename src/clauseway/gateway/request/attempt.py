@@ -93,14 +93,14 @@ class Attempt(Receiver):
     reserved for this attempt from limits and budgets.
     """
 
-    # Class attributes: most attempts set few of them anew, so instances stay small.
+    # Defaults are class attributes: most attempts set few of them, so instances stay small.
     status = 0
     stream: Stream | None = None
     first_content_us = 0
     has_content = False  # a stream's content has come: no other candidate is attempted from here on
     over = False  # its usage record is appended, or could not be
     failed = False
-    is_refused = False  # an error that speaks of the request itself is its stream's content
+    is_refused = False  # its stream's content is an error about the request itself
     charged = 0
     is_estimated = False  # because the cloud reported no usage
     _tokens = 0
@@ -483,9 +483,9 @@ class Attempt(Receiver):
             self._fail(Failure(reason, self.status))
 
     def _may_reconnect(self) -> bool:
-        """Return whether to send the same attempt again on a fresh connection: once, and soon after
-        it began. That a kept connection was closed tells nothing of the deployment. Later than that
-        the cloud may have worked on the request, and the loss is a failure."""
+        """Return whether to send the same attempt again on a fresh connection: only once, and only
+        soon after it began. A kept connection that was closed says nothing about the deployment.
+        Later, the cloud may have worked on the request, so the loss is a failure."""
         stale_us = self._owner.shared.limits.stale_s * 1e6
         return not self._has_reconnected and self.age_us() < stale_us
 
@@ -554,8 +554,8 @@ class Attempt(Receiver):
             )
 
     def disconnect(self) -> None:
-        """Abort the connection to the cloud, or stop connecting. The attempt is not over by that: its
-        end must still be recorded."""
+        """Abort the connection to the cloud, or stop connecting. The attempt is not over yet: its end
+        must still be recorded."""
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()
@@ -603,8 +603,8 @@ class Attempt(Receiver):
         self.record_units(*self.units_of_stream())
 
     def units_of_stream(self) -> tuple[Units, Status]:
-        """Return the usage of a complete stream: its report, else an estimate by its events, which is
-        noted as such."""
+        """Return the usage of a complete stream: as reported, else an estimate from the number of its
+        events, with the status ESTIMATED."""
         stream = self.stream
         assert stream is not None
         if stream.units is not None:
@@ -618,7 +618,7 @@ class Attempt(Receiver):
         """Return an estimate of usage that was not reported. Where tokens cost, it is never larger
         than the worst case."""
         request, reserved = self._owner.request, self.reserved
-        # Sound that is charged by its duration: estimated from its bytes, rounded up.
+        # Estimate sound that is charged by its duration from its bytes, rounded up.
         if self.candidate.target.scale.rates.by_time:
             return ((_AUDIO_TIME, -(-len(request.body) // _SOUND_BYTES_PER_MS)),)
         estimate = request.operation.estimate(request.text_bytes, output_tokens)
@@ -658,9 +658,9 @@ class Attempt(Receiver):
         if customer.allowance is None:
             return
         target, reserved = self.candidate.target, self.reserved
-        # The resource runs on: its end brings the charge, and until then the reservation stays.
+        # The resource runs on at the cloud: keep the reservation until its end brings the charge.
         if self.pending_resource is not None:
-            # A batch's hold is a lease of its own, which no process's end ends.
+            # A batch's reservation is a lease of its own, which outlives this process.
             outlives_process = self.pending_resource.hold is not None
             reservation = Reservation(
                 customer.allowance,

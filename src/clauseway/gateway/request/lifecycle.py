@@ -121,7 +121,7 @@ class Lifecycle(AttemptOwner):
     none.
     """
 
-    # Class attributes: most requests set few of them anew, so instances stay small.
+    # Defaults are class attributes: most requests set few of them, so instances stay small.
     # `_decided` and `_over` go from False to True once. `_stream_begun` goes back to False if the
     # identifier of a waiting stream cannot be written.
 
@@ -248,8 +248,9 @@ class Lifecycle(AttemptOwner):
             self._answer_write_failure(error)
 
     def _prepare_or_attempt(self) -> None:
-        """Begin what the request still needs: a larger share of a limit, then its preparation, then its
-        first attempt. A larger share leads back here, a preparation to an attempt or an answer."""
+        """Begin the first step that the request still needs: a larger share of a limit, its
+        preparation, or its first attempt. Once the share is granted, this is called again; a
+        preparation goes on to an attempt or an answer."""
         shortage, self.shortage = self.shortage, None
         if shortage is not None:
             self._task = self.shared.loop.create_task(self._admit(shortage))
@@ -576,8 +577,8 @@ class Lifecycle(AttemptOwner):
         return rival if rival is not None and not rival.over else None
 
     def _remember_cache(self, attempt: Attempt) -> None:
-        """Remember that this deployment has cached the prompt, so that requests with its cache key
-        go there."""
+        """Remember that this deployment has cached the prompt: later requests with the same cache
+        key go there."""
         target, shared = attempt.candidate.target, self.shared
         shared.tables.went_to(target, self.customer, self.request, shared.wheel.now_s)
 
@@ -652,8 +653,8 @@ class Lifecycle(AttemptOwner):
                 attempt.record_resource_end(
                     resource_end.resource, resource_end.units, resource_end.status
                 )
-                # The resource is marked as metered once the record is durable; see `resource_index` for a
-                # process that dies before that.
+                # The resource is marked as metered once the record is durable. `resource_index` says
+                # what happens if the process dies before that.
                 shared.spool.notify_when_durable(_MeteredMarker(shared, identifier))
             else:
                 # Another request has claimed the end and meters it, or the claim could not be
@@ -758,7 +759,7 @@ class Lifecycle(AttemptOwner):
         self._finish(answer)
 
     def _finish(self, last_bytes: bytes) -> None:
-        """Settle the answer. Its last bytes wait until every record of this request is durable;
+        """Decide the answer. Its last bytes wait until every record of this request is durable;
         then `write_ended` sends them."""
         self._decided = True
         self._last_bytes = last_bytes
@@ -1018,8 +1019,9 @@ class Lifecycle(AttemptOwner):
     # -- deadlines and the hedge
 
     def set_deadline(self, attempt: Attempt) -> None:
-        """Set the attempt's deadline: its own time limit, at most the request's. A stream whose
-        content has come is past the request's deadline: only silence ends it."""
+        """Set the attempt's deadline: its own time limit, but no later than the request's deadline.
+        Once a stream's content has come, the request's deadline no longer counts: only silence ends
+        the stream."""
         tables, streamed = self.shared.tables, self.request.properties.streamed
         timeout_s = tables.attempt_timeout_s if streamed else tables.answer_timeout_s
         due_s = self.shared.wheel.now_s + timeout_s
@@ -1037,14 +1039,15 @@ class Lifecycle(AttemptOwner):
         self._set_due(self._earliest_due_s())
 
     def _earliest_due_s(self) -> float:
-        """Return the earliest of the deadlines of the request and its attempts, and of the time at
-        which the hedge is due. Once stream content was sent, the attempt's deadline alone counts."""
+        """Return the earliest of these: the request's deadline, the attempts' deadlines, and the time
+        at which the hedge is due. Once stream content was sent, only the attempt's deadline counts."""
         due_s = FOREVER_S if self._stream_begun else min(self._deadline_s, self._hedge_due_s)
         return min((due_s, *(attempt.due_s for attempt in self._attempts_under_way)))
 
     def _set_due(self, due_s: float) -> None:
-        """Note `due_s`, and ask the client's timer for it if it is earlier than before. The first
-        call asks for nothing, because the caller that starts the request arms the timer."""
+        """Set when to check the deadlines next. If that is earlier than before, ask the client's
+        connection for an earlier timer. The first call of a request does not ask, because the
+        caller that starts the request arms the timer."""
         sooner = due_s < self.due_s
         self.due_s = due_s
         if self._unattended:
@@ -1158,8 +1161,8 @@ class Lifecycle(AttemptOwner):
         self._release()
 
     def _cancel_attempts(self) -> None:
-        """Meter the attempts under way and cancel them, and index the identifier that the client may
-        have read."""
+        """Meter the attempts under way and cancel them. Add to the index the resource whose
+        identifier the client may have read in the stream."""
         resource: IndexedResource | None = None
         for attempt in self._attempts_under_way:
             stream, resources = attempt.stream, self._resources

@@ -1,10 +1,11 @@
-"""A batch's file: JSON lines, each a request of its own. How they are read, and how their models
-are named. Pure.
+"""Files for batches: reading their lines, and replacing the model's name in them. Pure.
+
+Each line is a request, as JSON:
 
     {"custom_id": …, "method": "POST", "url": "/v1/chat/completions", "body": {"model": …, …}}
 
-A line is never written anew where that can be helped: its body is spliced as any body is, and every
-other byte of the file stays as it came: spaces, `\\r\\n`, blank lines, a byte order mark.
+Only the model's name in a body is replaced, as in the body of any request. Every other byte of the
+file stays as it came: spaces, `\\r\\n`, blank lines, a byte order mark.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,9 @@ from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
 from clauseway.gateway.wire.multipart import BadForm, uploaded_in
 from clauseway.gateway.wire.needs import ABSENT
 from clauseway.gateway.wire.requests import (
-    AskedOfNoModel,
     Decode,
     RequestProperties,
+    RequestWithoutModel,
     decode_chat,
     decode_moderation,
     decode_plain,
@@ -27,8 +28,8 @@ from clauseway.gateway.wire.requests import (
 from clauseway.gateway.wire.splice import with_body, with_model
 from clauseway.values import NOT_JSON
 
-# The endpoints that clouds document for batches, as far as their requests are JSON. Azure's samples
-# leave `/v1` out.
+# The endpoints with JSON requests that clouds document for batches, without `/v1`: Azure's samples
+# leave it out.
 _BATCHED: Mapping[str, tuple[str, Decode]] = {
     "/chat/completions": ("chat", decode_chat),
     "/responses": ("responses", decode_responses),
@@ -39,11 +40,11 @@ _BATCHED: Mapping[str, tuple[str, Decode]] = {
 # UTF-8's byte order mark.
 _MARK = b"\xef\xbb\xbf"
 _JSON = b"application/json"
-_QUOTED_MAX = 80  # of what somebody wrote in the wrong place
+_QUOTED_MAX = 80  # characters of a wrong value that an error quotes
 
 
 class LineSpan(NamedTuple):
-    """Where a line that is not blank lies; `number` counts from 1, blank lines too."""
+    """The place of a line that is not blank. `number` counts from 1 and includes blank lines."""
 
     number: int
     begin: int
@@ -51,7 +52,7 @@ class LineSpan(NamedTuple):
 
 
 class BatchLine(NamedTuple):
-    """A line, read: an operation, by name, with `body`."""
+    """The request in a line: the name of its operation, its properties and its body."""
 
     operation: str
     properties: RequestProperties
@@ -59,7 +60,7 @@ class BatchLine(NamedTuple):
 
 
 class _Written(msgspec.Struct, frozen=True, gc=False):
-    """A line as it is written. Members that are not here pass unread."""
+    """The members of a line that are read."""
 
     method: str = ""
     url: str = ""
@@ -71,7 +72,7 @@ _LINE_READ = frozenset(_Written.__struct_fields__)
 
 
 def spans(body: bytes, begin: int, end: int) -> Iterator[LineSpan]:
-    """The lines between two places of a body, without the white space that ends them."""
+    """Yield the lines between two places of a body, without the white space at their ends."""
     if body.startswith(_MARK, begin, end):
         begin += len(_MARK)
     number = 0
@@ -86,11 +87,11 @@ def spans(body: bytes, begin: int, end: int) -> Iterator[LineSpan]:
 
 
 def read_line(written: bytes) -> BatchLine:
-    """Raises BadBody where it asks for nothing that a batch can be of."""
+    """Read a line. Raise BadBody if it is no request, or not one that a batch may contain."""
     try:
         check_utf8(written)
         line = _decode_line(written)
-        # Names that stand twice are read by some clouds otherwise than here (choice 30).
+        # Some clouds take another value of a repeated member than this decoder does (choice 30).
         members_once(written, _LINE_READ)
     except NOT_JSON as error:
         raise BadBody(f"it is no request of a batch: {error}") from None
@@ -106,8 +107,10 @@ def read_line(written: bytes) -> BatchLine:
 
 
 class Splicer:
-    """Makes, line by line and in order, the body that goes to a deployment where the model is named
-    `model`, which is `quoted` as JSON."""
+    """Builds the body for a deployment that calls the model `model`; `quoted` is that name as JSON.
+
+    Add the lines in their order.
+    """
 
     def __init__(self, body: bytes, model: str, quoted: bytes) -> None:
         self.model = model
@@ -117,6 +120,7 @@ class Splicer:
         self._at = 0
 
     def add(self, span: LineSpan, line: BatchLine) -> None:
+        """Replace the model's name in a line, if it differs."""
         if line.properties.model == self.model:
             return
         _, begin, end = span
@@ -126,17 +130,18 @@ class Splicer:
         self._at = end
 
     def whole(self) -> bytes:
+        """Return the body with all replacements."""
         if not self._pieces:
             return self._body
         return b"".join((*self._pieces, memoryview(self._body)[self._at :]))
 
 
-class Upload(AskedOfNoModel):
-    """The upload of a file, as `requests.Asked`. `begin` and `end` are the file's places in the
-    form.
+class Upload(RequestWithoutModel):
+    """The upload of a file, as `RequestProperties`. The file lies from `begin` to `end` in the form.
 
-    Of one for batches `model` is what its first line names, and `contents` what is to be remembered
-    of it, by deployment. `named`: all of its lines name the model so by now.
+    For a file for batches, `answers.uploads` fills in the rest. `model` is the name in its first
+    line. `contents` is what the resource index keeps of the file, by deployment. `named` is the name
+    by which all its lines call the model now.
     """
 
     def __init__(self, purpose: str, begin: int, end: int) -> None:
@@ -151,7 +156,7 @@ class Upload(AskedOfNoModel):
         return self.purpose == "batch"
 
     def body_for(self, body: bytes, model: str, quoted: bytes) -> bytes:
-        """The form as it goes to a deployment where the model is named so."""
+        """Return the form for a deployment that calls the model `model`."""
         if not self.for_batches or model == self.named:
             return body
         splicer = Splicer(body, model, quoted)
@@ -161,16 +166,16 @@ class Upload(AskedOfNoModel):
 
 
 def decode_upload(body: bytes, content_type: bytes) -> RequestProperties:
-    """Return what a form says of its file. Raises BadBody."""
+    """Decode the form of an upload. Raise BadBody."""
     try:
         return Upload(*uploaded_in(body, content_type))
     except BadForm as error:
         raise BadBody(f"The body is no form: {error}.") from None
 
 
-class Batching(AskedOfNoModel):
-    """The creation of a batch, as `requests.Asked`. `picodollars` and `output_tokens` are what it
-    may come to at most, known from its file."""
+class Batching(RequestWithoutModel):
+    """The creation of a batch, as `RequestProperties`. `picodollars` and `output_tokens` are the most
+    that it may cost and use; `request.selection` fills them in from the batch's file."""
 
     def __init__(self, file: str) -> None:
         self.named_ids = (file,) if file else ()
@@ -178,6 +183,6 @@ class Batching(AskedOfNoModel):
 
 
 def decode_batching(body: bytes, content_type: bytes) -> RequestProperties:
-    """Raises BadBody."""
+    """Decode the creation of a batch. Raise BadBody."""
     named = decode_plain(body, content_type).named_ids
     return Batching(named[0] if named else "")

@@ -1,6 +1,7 @@
-"""One table of what we answer when we do not pass a cloud's answer on, in OpenAI's error shape.
+"""The errors that the gateway answers itself, in OpenAI's error shape.
 
-`should_retry` false tells OpenAI's clients not to multiply our attempts by their own.
+OpenAI's clients retry by themselves unless an answer says `x-should-retry: false`
+(`should_retry`). The gateway has already retried at other deployments, so most errors say so.
 """
 
 import re
@@ -12,12 +13,12 @@ import msgspec
 
 from clauseway.gateway.budgets.allowances import Shortage
 
-# A client that is told to come again within this time waits for it; beyond it, it is told not to.
+# The longest wait after which a client is told to retry by itself.
 PATIENCE_S: Final = 30.0
-# Where the lease server cannot be asked: it is asked again after a second.
-_UNKNOWN_S: Final = 2
-# Where dead processes hold what is short: their journals are sealed four times a minute.
-_UNREAD_S: Final = 15
+# `retry-after` while the lease server cannot be reached. The gateway asks it again after a second.
+_LEASE_SERVER_RETRY_S: Final = 2
+# `retry-after` while dead processes hold the amount. Journals are sealed four times a minute.
+_DEAD_PROCESS_RETRY_S: Final = 15
 PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -25,8 +26,8 @@ class ErrorKind(NamedTuple):
     """A kind of error: HTTP status, OpenAI's `type` and `code`, and whether a client may try
     again.
 
-    Refusals are counted by `code`. Clients read null instead where OpenAI writes null
-    (`shows_code` is false).
+    Refusals are counted by `code`. With `shows_code` false, clients read null in its place, as
+    OpenAI writes it.
     """
 
     status: int
@@ -54,7 +55,7 @@ WRONG_METHOD: Final = ErrorKind(405, "invalid_request_error", "method_not_allowe
 SLOW_CLIENT: Final = ErrorKind(408, "invalid_request_error", "request_timeout", should_retry=True)
 NOT_ALLOWED: Final = ErrorKind(403, "permission_error", "role_not_permitted")
 NO_SUCH_OBJECT: Final = ErrorKind(404, "invalid_request_error", "not_found")
-# Of a file and of a conversation, whose errors OpenAI gives no code.
+# For files and conversations: OpenAI's errors about them have no code.
 NO_SUCH_OBJECT_AT_OPENAI: Final = NO_SUCH_OBJECT._replace(shows_code=False)
 NO_PREVIOUS_RESPONSE: Final = ErrorKind(400, "invalid_request_error", "previous_response_not_found")
 NOT_OFFERED: Final = ErrorKind(400, "invalid_request_error", "not_offered")
@@ -93,11 +94,12 @@ STOPPING: Final = ErrorKind(503, "server_error", "stopping", should_retry=True)
 DEADLINE: Final = ErrorKind(504, "server_error", "deadline_exceeded")
 STREAM_BROKEN: Final = ErrorKind(502, "server_error", "stream_interrupted")
 
-# The names of our accounts at clouds, as these write them, and what the client reads instead.
+# Names of our accounts, as the clouds write them in errors, and the text that the client reads in
+# their place.
 _OUR_NAMES: Final = (
-    # OpenAI, and those who follow it: organisation, project, key.
+    # OpenAI, and servers that speak its format: organisation, project, key.
     (re.compile(rb"\b(org|proj|sk)[-_][A-Za-z0-9_*-]{6,}"), rb"\1-***"),
-    # Google: the project, of which the name of a resource begins.
+    # Google: the project, with which the name of a resource begins.
     (re.compile(rb"\bprojects/[A-Za-z0-9:._-]+(?=/)"), b"projects/***"),
     # AWS: the number of the account, and what follows it.
     (re.compile(rb"\barn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}(:[\w:/.-]*\w)?"), b"arn:***"),
@@ -118,33 +120,33 @@ _OUR_NAMES: Final = (
     # Oracle: whatever has an identifier of its cloud.
     (re.compile(rb"\bocid1\.[a-z0-9]+\.[\w.-]*\w"), b"ocid1.***"),
 )
-_ACCOUNTS_MAX: Final = 256  # of so many the compiled names are kept
+_ACCOUNTS_MAX: Final = 256  # how many accounts' compiled patterns are kept
 
-# The message for a fault of our own: the rest is for whoever runs the gateway.
+# The message for a fault of our own. Only the operator's log has the details.
 OWN_FAULT: Final = "The gateway failed at this request; its log says why."
 
 
 def error_object(kind: ErrorKind, message: str, param: str | None = None) -> bytes:
-    """`{"error": {...}}` with the four members that OpenAI's clients read."""
+    """Return `{"error": {...}}` with the four members that OpenAI's clients read."""
     return msgspec.json.encode({"error": error_members(kind, message, param)})
 
 
 def error_members(kind: ErrorKind, message: str, param: str | None = None) -> dict[str, str | None]:
-    """The four members of an error that OpenAI's clients read."""
+    """Return the four members of an error that OpenAI's clients read."""
     return {"message": message, "type": kind.type, "param": param, "code": kind.shown_code}
 
 
 def without_our_names(error: bytes, names: tuple[str, ...] = ()) -> bytes:
-    """Return a cloud's error as the client may read it: without the names of our account, which are
-    known by their shape, and without `names`."""
+    """Return a cloud's error without the names of our account: those in a known shape
+    (`_OUR_NAMES`), and `names`."""
     for shape, instead in _OUR_NAMES:
         error = shape.sub(instead, error)
-    return _any_of(names).sub(b"***", error) if names else error
+    return _pattern_of(names).sub(b"***", error) if names else error
 
 
 @lru_cache(_ACCOUNTS_MAX)
-def _any_of(names: tuple[str, ...]) -> re.Pattern[bytes]:
-    """Return the pattern of names that stand for themselves, the longest first."""
+def _pattern_of(names: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Return a pattern that matches any of these names as a whole word, the longest first."""
     longest_first = sorted(names, key=len, reverse=True)
     either = b"|".join([re.escape(name.encode()) for name in longest_first])
     return re.compile(rb"(?<![\w.-])(?:%b)(?![\w-])" % either)
@@ -164,7 +166,7 @@ def error_response(
     headers: bytes = b"",
     close: bool = False,
 ) -> bytes:
-    """A whole HTTP answer. `headers` are complete lines."""
+    """Return a whole HTTP answer. `headers` are complete lines."""
     body = error_object(kind, message, param)
     return response(kind.status, body, headers + _retry_header(kind), close=close)
 
@@ -176,11 +178,13 @@ def shortage_kind(shortage: Shortage) -> ErrorKind:
 
 
 def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
-    """Return the answer where a limit or a budget is used up, with the figure and, where time
-    helps, when."""
+    """Return the answer when a limit or a budget is used up, or nobody can say now what is left.
+
+    The message has the figures. If waiting helps, headers say for how long.
+    """
     kind = shortage_kind(shortage)
     if shortage.is_unknown:
-        wait_s = _UNREAD_S if shortage.unread else _UNKNOWN_S
+        wait_s = _DEAD_PROCESS_RETRY_S if shortage.unread else _LEASE_SERVER_RETRY_S
         lines = headers + b"retry-after: %d\r\n" % wait_s
         return error_response(kind, shortage.message, headers=lines)
     seconds = shortage.retry_after_s
@@ -201,7 +205,7 @@ def _retry_header(kind: ErrorKind) -> bytes:
 
 
 def response(status: int, body: bytes, headers: bytes = b"", *, close: bool = False) -> bytes:
-    """A whole JSON answer."""
+    """Return a whole HTTP answer with a JSON body."""
     return (
         b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n%b"
         % (

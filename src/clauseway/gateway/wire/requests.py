@@ -1,9 +1,9 @@
 """Bodies of requests, decoded by type as far as routing and metering need; everything else is
 skipped.
 
-Typed decoding is cheaper than searching the bytes, and unlike searching it is right. Every kind of
-request answers the same few questions (`RequestProperties`); a body in parts (`multipart/form-data`) is read
-for its plain fields.
+Typed decoding is cheaper than searching the bytes, and cannot take a string's content for a member.
+Every kind of request has the same `RequestProperties`. Of a form (`multipart/form-data`), the plain
+fields are read.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ from clauseway.gateway.wire.needs import (
     tools_needed,
 )
 
-# Far beyond what any model writes and any cloud allows; with the bound on prices, a reservation
-# stays within 63 bits.
+# Far more tokens than any model writes or any cloud allows. Together with the bound on prices, this
+# bound keeps a reservation within 63 bits.
 Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
 _Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
 # OpenAI's own defaults, where a request names no model.
@@ -50,11 +50,11 @@ _SEVERAL = Needs(_SEVERAL_CHOICES)
 class RequestProperties(Protocol):
     """The properties of a decoded request that routing and metering need.
 
-    `model` is empty or None where the path names it. `output_tokens` is the most that it may be
-    answered with, all choices together, 0 where it does not say. `wants_usage`: the client itself
-    asked for the usage chunk of a stream. `named_ids` are identifiers of resources that the
-    request names: it has to go to their deployment. `later`: the answer comes before the work is
-    done.
+    `model` is empty or None where the path names it. `output_tokens` is the most that each choice
+    may have, 0 if the request does not say. `choices` is how many are written. `wants_usage`: the
+    client itself asked for the usage chunk of a stream. `named_ids` are identifiers of resources
+    that the request names: it has to go to their deployment. `later`: the cloud answers before the
+    work is done, as for a response in the background.
     """
 
     @property
@@ -72,7 +72,7 @@ class RequestProperties(Protocol):
     @property
     def later(self) -> bool: ...
     def needs(self, body: bytes) -> Needs:
-        """Return the request's needs; `body` is the one that it was read from."""
+        """Return the request's needs. `body` is the body that it was decoded from."""
 
 
 class StreamOptions(msgspec.Struct, frozen=True, gc=False):
@@ -117,8 +117,8 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
     later = False
 
     def needs(self, body: bytes) -> Needs:
-        # Parts of messages are arrays within the one of messages: where no second bracket stands,
-        # there are none.
+        # The parts of a message are an array within the array of messages. So a body with a single
+        # `[` has no parts.
         if (
             body.find(b"[") == body.rfind(b"[")
             and self.n is None
@@ -149,7 +149,7 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
             bits |= format_needed(self.response_format, in_text=False)
         if self.logprobs:
             bits |= _LOGPROBS
-        # A list of words, of which only this one matters: its bytes suffice.
+        # `modalities` is a list of words. Only "audio" matters, so searching for its bytes is enough.
         if self.modalities is not ABSENT and b'"audio"' in bytes(self.modalities):
             bits, audio = bits | _AUDIO_OUTPUT, True
         # Search results enter the prompt: the body does not bound the input.
@@ -199,7 +199,8 @@ class CompletionRequest(_Streamable, frozen=True, gc=False):
 
     @property
     def choices(self) -> int:
-        """Every prompt has all of its choices written, those that are thrown away too."""
+        """Return how many completions are written, over all prompts; with `best_of`, those that the
+        cloud throws away count too."""
         prompts = 1
         if isinstance(self.prompt, list) and self.prompt and not isinstance(self.prompt[0], int):
             prompts = len(self.prompt)
@@ -269,7 +270,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
         # A template's text lies at the cloud: the body does not bound the input.
         if stated(self.prompt):
             bits, unbounded = bits | _TEMPLATES, True
-        # Earlier turns come with it, as long as the model's context at most.
+        # Earlier turns enter the prompt too. Only the model's context bounds them.
         if self.previous_response_id or self.conversation:
             unbounded = True
         needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "")
@@ -301,7 +302,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class PlainRequest(msgspec.Struct, frozen=True, gc=False):
-    """Embeddings, images, speech, moderations, and whatever comes in parts."""
+    """Embeddings, images, speech, moderations, and forms."""
 
     model: str | None = None
     stream: bool | None = None
@@ -333,10 +334,11 @@ Decode = Callable[[bytes, bytes], RequestProperties]
 
 
 class BodyContents(NamedTuple):
-    """The contents of a body, read once: nobody behind the router searches its bytes again.
+    """The contents of a body. The router reads them once; no later step searches the bytes again.
 
-    `needs`: what a deployment has to meet. `text_bytes`: how many bytes its text can have.
-    `named_ids`: the resources that it names, files in its messages and tools included.
+    `needs` are the capabilities that a deployment has to have. `text_bytes` is the most bytes that
+    the text can have. `named_ids` are the resources that the body names, files in its messages and
+    tools included.
     """
 
     properties: RequestProperties
@@ -349,7 +351,7 @@ NO_CONTENTS = BodyContents(NOTHING_ASKED)
 
 
 def read_body(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
-    """Read the body of a request that goes where its model is served. Raises BadBody."""
+    """Read the body of a request that is routed by its model. Raise BadBody."""
     properties = decode(body, content_type)
     needs = properties.needs(body)
     named_ids = properties.named_ids
@@ -360,14 +362,13 @@ def read_body(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
 
 
 def read_upload(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
-    """Read the body of a request that goes by no model, such as a file of any size: its bytes are
-    not searched. Raises BadBody."""
+    """Read the body of a request that is not routed by a model, such as an upload. It may be of any
+    size, so its bytes are not searched. Raise BadBody."""
     properties = decode(body, content_type)
     return BodyContents(properties, properties.needs(body), len(body), properties.named_ids)
 
 
-# Members that hold an object of which members are read as the body is: where they are, and what is
-# read of them.
+# Members of a body that hold an object, and the members that are read of that object.
 _NESTED: dict[str, frozenset[str]] = {
     "stream_options": frozenset(StreamOptions.__struct_fields__),
     "reasoning": frozenset(_Reasoning.__struct_fields__),
@@ -381,8 +382,9 @@ def reader_of(
     noun: str,
     *read_later: str,
 ) -> Decode:
-    """Return what reads bodies of a kind, each member of it once. `read_later` are members that
-    `needs` reads, beside those of `kind`."""
+    """Return a function that decodes bodies of a kind. A body that repeats a member that is read is
+    refused (see `members`). `read_later` are members that `needs` reads beside the fields of
+    `kind`."""
     decode = cast(Callable[[bytes], RequestProperties], msgspec.json.Decoder(kind).decode)
     fields = msgspec.structs.fields(kind)
     read = frozenset((*(field.name for field in fields), *read_later))
@@ -396,7 +398,7 @@ def reader_of(
             for name, names in nested:
                 if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
                     members_once(members[name], names, name)
-        # msgspec says where: "… - at `$.messages[0]`"; clients get the path as `param`.
+        # msgspec's message ends with the path: "… - at `$.messages[0]`". Clients get it as `param`.
         except msgspec.ValidationError as error:
             wrong, _, path = str(error).partition(" - at `$")
             raise BadBody(
@@ -418,8 +420,8 @@ decode_plain = reader_of(PlainRequest, "JSON")
 
 
 def _or(model: str, decode: Decode) -> Decode:
-    """Return `decode` with a model for requests that name none: OpenAI's own default. Clients know
-    it, and leave it out."""
+    """Return `decode` with a default model, for requests that name none. It is OpenAI's own default,
+    which clients may leave out."""
 
     def decode_or(body: bytes, content_type: bytes) -> RequestProperties:
         properties = decode(body, content_type)
@@ -437,12 +439,12 @@ decode_drawing = _or(_IMAGE_MODEL, decode_plain)
 _DIGITS_MAX = 9  # for a number in a form: Python refuses to parse thousands of digits
 
 
-# The thinnest sound that anyone sends has 2 kbit/s, and OpenAI's models take ten tokens a second.
+# Sound has at least 2 kbit/s (250 bytes a second), and OpenAI's models take ten tokens a second.
 _BYTES_PER_SOUND_TOKEN_MIN = 25
 
 
 class FormRequest(PlainRequest, frozen=True, gc=False):
-    """A form with a file. `text_bytes` are those of its other fields."""
+    """A form with a file. `text_bytes` counts the bytes of its plain fields."""
 
     text_bytes: int = 0
 
@@ -456,12 +458,12 @@ class SoundRequest(FormRequest, frozen=True, gc=False):
 
 
 def decode_sound(body: bytes, content_type: bytes) -> RequestProperties:
-    """A form with a recording. Raises BadBody."""
+    """Decode a form with a recording. Raise BadBody."""
     return _decode_form(SoundRequest, body, content_type)
 
 
 def decode_form(body: bytes, content_type: bytes) -> RequestProperties:
-    """A form's fields `model`, `stream` and `n`. Raises BadBody."""
+    """Decode a form's fields `model`, `stream` and `n`. Raise BadBody."""
     return _decode_form(FormRequest, body, content_type)
 
 
@@ -481,8 +483,9 @@ def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> R
     )
 
 
-class AskedOfNoModel:
-    """A request to the account itself, as `RequestProperties`: subclasses say what differs."""
+class RequestWithoutModel:
+    """The `RequestProperties` of a request to a cloud account, not to a model. Subclasses override
+    what differs."""
 
     model: str | None = ""
     streamed = False
@@ -506,6 +509,6 @@ def is_json(content_type: bytes) -> bool:
 
 
 def decode_edit(body: bytes, content_type: bytes) -> RequestProperties:
-    """A form with pictures, or JSON that names them. Raises BadBody."""
+    """Decode an edit of pictures: a form with them, or JSON that names them. Raise BadBody."""
     decode = _decode_edit_json if is_json(content_type) else _decode_edit_form
     return decode(body, content_type)

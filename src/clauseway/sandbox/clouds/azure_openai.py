@@ -1,21 +1,25 @@
 """The fake cloud of an Azure OpenAI resource, with its v1 path, its dated path and its Entra token
 endpoint.
 
-`/openai/v1/…`: `model` is the *deployment's* name, and deployments are named otherwise than models
-(`gpt-5-5`), as in practice: a caller that passes the model's name gets Azure's 404.
-`/openai/deployments/{deployment}/…?api-version=…`: what Azure's own SDK class calls; an api-version
-must be one that exists, and before 2024-08-01 `stream_options` is refused.
-`/openai/{responses|files|batches|models}?api-version=…`: what that class calls without a
-deployment.
+It has three families of paths:
+
+    /openai/v1/…
+        `model` is the name of the deployment. As in practice, it differs from the model's name
+        (`gpt-5-5`): a caller that passes the model's name gets Azure's 404.
+    /openai/deployments/{deployment}/…?api-version=…
+        Called by Azure's own SDK class. The api-version has to exist; before 2024-08-01,
+        `stream_options` is refused.
+    /openai/{responses|files|batches|models}?api-version=…
+        Called by the same class where no deployment is named.
 
 Authentication is `api-key` or a Microsoft Entra bearer token: a JWT whose signature, audience,
 tenant and times are checked. `POST /{tenant}/oauth2/v2.0/token` hands one out for the demonstration
 client's secret.
 
-Every chat answer carries the content filter's results, and a stream begins with a chunk that has
-nothing else. There is no `/responses/compact` and no `/responses/input_tokens`, and
-`stream_options` is refused on Responses. A batch whose file names a deployment that does not exist
-is not made: 400 `model_not_found`.
+Every chat answer carries the content filter's results; a stream begins with a chunk that has only
+those. There is no `/responses/compact` and no `/responses/input_tokens`, and `stream_options` is
+refused on Responses. If a batch's file names a deployment that does not exist, creating the batch
+fails with 400 `model_not_found`.
 """
 
 import json
@@ -106,7 +110,7 @@ _STREAM_OPTIONS_FROM: Final = "2024-08-01"
 _RESPONSES_FROM: Final = "2025-03-01"
 _V1_VERSIONS: Final = frozenset({"", "v1", "preview", "latest"})
 _LIMIT_TOKENS: Final = 10_000_000
-# As Entra states it in `expires_in`.
+# The value that Entra states in `expires_in`.
 _TOKEN_LIFE_S: Final = 3_599
 _AUDIENCES: Final = frozenset(
     {credentials.AZURE_AUDIENCE, f"{credentials.AZURE_AUDIENCE}/", "https://ai.azure.com"}
@@ -140,7 +144,7 @@ _QUOTA: Final = (
     "insufficient_quota",
     "You exceeded your current quota, please check your plan and billing details.",
 )
-# Family or status → code, message.
+# An outage's family or status → code and message.
 _OUTAGES: Final[Mapping[str | int, tuple[str, str]]] = {
     401: ("401", _WRONG_TOKEN),
     429: _RATE,
@@ -243,8 +247,7 @@ class AzureOpenAI:
         return _error(received, outage.status, code, message)
 
     def _undeployed(self, received: Received) -> str:
-        """Return the first deployment that the file of a batch names and that does not exist;
-        empty where all do."""
+        """Return the first deployment in a batch's file that does not exist; empty if all exist."""
         named = read_object(received.body).get("input_file_id")
         file = self._account.files.get(named) if isinstance(named, str) else None
         for line in file.content.splitlines() if file is not None else ():
@@ -253,13 +256,13 @@ class AzureOpenAI:
                 if model not in DEPLOYMENTS:
                     return str(model)
             except (ValueError, TypeError, KeyError, RecursionError):
-                continue  # told when the batch is validated
+                continue  # reported when the batch is validated
         return ""
 
     def _model(self, received: Received, deployment: str, path: str) -> str:
-        """Return the deployment that answers, as the headers name it.
+        """Return the name of the deployment that answers, for the headers; empty if none does.
 
-        Raise Refused for a body that is no JSON.
+        Raise UnknownModel if the path names none that exists, FormatRefusal if the body is not JSON.
         """
         if deployment:
             if deployment not in DEPLOYMENTS:
@@ -285,8 +288,8 @@ def _batch_error(deployment: str) -> dict[str, object]:
 
 
 def _place(path: str) -> tuple[str, str]:
-    """Return the deployment, empty where the path names none, and what follows; both empty for
-    no path of ours."""
+    """Return the deployment that a path names, or "", and the rest of the path. Both are empty for a
+    path that Azure OpenAI does not have."""
     if path.startswith(f"{ROOT}/"):
         return "", path.removeprefix(ROOT)
     if path.startswith(_DATED):
@@ -357,7 +360,7 @@ def _entra(received: Received) -> HttpAnswer:
     if denied is not None:
         return _json(received, *denied)
     now_s = int(received.now_s)
-    # `…/.default` asks for all that the application was granted at that audience.
+    # `…/.default` asks for every permission that the application has at that audience.
     audience = form["scope"].removesuffix("/.default")
     token = credentials.entra_token(now_s, now_s + _TOKEN_LIFE_S, audience)
     grant = {

@@ -1,4 +1,7 @@
-"""Shares of limits by the minute, where homes share a database."""
+"""Add the leased shares of per-minute limits, for homes that share a database.
+
+`limit_shares` has the share of each holder; `limit_shortages` says when a share was last too small.
+"""
 
 from alembic import op
 from sqlalchemy import BigInteger, Column, String
