@@ -11,13 +11,13 @@ from pathlib import Path
 from shutil import copytree, rmtree
 from tempfile import mkdtemp
 
-from bench.price_tables import open_prices
-
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import shipped_books
 from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.pricing import PriceTable
 from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import KnownAt, start_of_day_ns
 
@@ -104,7 +104,7 @@ def seal(
 
 def settle(home: Home, *periods: str, accepted: Sequence[str] = ACCEPTED) -> None:
     for period in periods:
-        settle_month(home, open_agreement(), open_prices(KNOWN), period, accepted, {})
+        settle_month(home, open_agreement(), PriceTable(shipped_books(), KNOWN), period, accepted, {})
 
 
 def make(folder: Path, buyers: Mapping[int, Buyer] = BUYERS) -> Home:
