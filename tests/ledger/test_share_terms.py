@@ -16,7 +16,7 @@ from share_tables import amounts, at, cited, in_order, month, only, settled, sha
 from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import Floor, RevenueShare, ShareBase, Tier
 from clauseway.app.reports.statements import statement_context
-from clauseway.ledger import RevenueLine, SaleRecord, statement_of
+from clauseway.ledger import RevenueLine, SaleRecord, Settlement, statement_of
 from clauseway.values import Interval, InvalidInput, day_of, exact_sum
 
 YEAR = Interval(date(2026, 1, 1), date(2027, 1, 1))
@@ -175,6 +175,44 @@ def test_whose_revenue_a_sale_is(assume: Sequence[str], counted: str) -> None:
     revenue = [sold("05-01", "100.00"), sold("05-01", "10.00", seller="reseller", cloud="own")]
     result = only(settled(revenue, month("2026-05"), OWN_AND_WHOLESALE, assume=assume, figures=OWNER))
     assert D(counted) == result.base
+
+
+# A figure that no share names is used by every share that it bears on: declared, and the figure as it is accepted.
+UNNAMED = [
+    ("wholesale", "50 %", "80%", ShareBase(sellers=frozenset({"maker"}), wholesale=True)),
+    ("revenue-owner", "seller", "host", ShareBase(sellers=frozenset({"maker"}))),
+    ("cap-counts", "from-now", "all-payments:95", ShareBase(sellers=frozenset({"maker"}))),
+]
+
+
+@pytest.mark.parametrize("standing", ["reported", "placeholder"])
+@pytest.mark.parametrize(("name", "declared", "other", "base"), UNNAMED)
+def test_an_undisclosed_figure_that_no_share_names_is_accepted_by_name(
+    name: str, declared: str, other: str, base: ShareBase, standing: str
+) -> None:
+    figures = {name: Figure(id=name, value=declared, standing=standing, citation=cited(name))}
+    revenue = [sold("05-01", "100.00"), sold("05-01", "10.00", seller="reseller", cloud="own")]
+
+    def settled_on(*assume: str) -> Settlement:
+        of = share(cap="USD 100", base=base)
+        return settled(revenue, month("2026-05"), of, assume=assume, figures=figures)
+
+    with pytest.raises(InvalidInput, match=f"{name} is undisclosed"):
+        settled_on()
+    accepted, another = settled_on(name), settled_on(f"{name}={other}")
+    assert [figure.name for figure in accepted.assumptions] == [name]
+    # Two amounts, two receipts.
+    assert only(accepted).amount != only(another).amount
+    assert accepted.receipt != another.receipt
+
+
+def test_an_undisclosed_figure_that_bears_on_no_share_is_not_asked_for() -> None:
+    figures = {
+        name: Figure(id=name, value=value, standing="reported", citation=cited(name))
+        for name, value in (("wholesale", "50 %"), ("cap-counts", "from-now"))
+    }
+    own = share(cap="USD 100", cap_opening="USD 10")
+    assert settled([sold("05-01", "100.00")], month("2026-05"), own, figures=figures).assumptions == ()
 
 
 def test_a_host_that_nobody_is_known_to_operate_is_refused() -> None:

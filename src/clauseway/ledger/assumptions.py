@@ -26,6 +26,7 @@ import msgspec
 
 from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
+from clauseway.agreement.language.shares import RevenueShare
 from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even
 
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
@@ -138,6 +139,23 @@ class Assumptions:
     def wholesale(self, seller: str) -> Decimal:
         """Return the part of another seller's price that the payer earns, as a fraction of one."""
         return self._wholesale.get(seller, self._wholesale[""])
+
+    def names_of(self, shares: Iterable[RevenueShare]) -> list[str]:
+        """Return the names of all figures that settling these shares uses.
+
+        A share names most of them. Three others are declared by their names alone: the owner of a
+        sale, the part of others' sales that counts, and the amount counted before toward a cap.
+        """
+        names: list[str] = []
+        for share in shares:
+            names += (*share.rates, *share.amounts)
+            unnamed = [REVENUE_OWNER]
+            if share.base.wholesale:
+                unnamed.append(WHOLESALE)
+            if share.cap and not share.cap_opening:
+                unnamed.append(CAP_COUNTS)
+            names += [name for name in unnamed if name in self._all]
+        return names
 
     def undisclosed(self, names: Iterable[str]) -> list[Problem]:
         """Return a problem for each of `names` whose value must be accepted and was not; it says

@@ -168,7 +168,7 @@ def forecast(
     end = date(through + 1, 1, 1)
     # A share that ended before the last settled month has nothing ahead.
     ahead = [share for share in shares if share.begin < end and share.end > last.begin]
-    names = [name for share in ahead for name in (*share.rates, *share.amounts)]
+    names = assumptions.names_of(ahead)
     if problems := assumptions.undisclosed(names):
         raise InvalidInput(*problems)
     problems = []

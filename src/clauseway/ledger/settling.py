@@ -72,7 +72,7 @@ def settle(
     product and host cloud unknown to the catalog, and tiers that begin at one amount.
     """
     in_force = [share for share in shares if not days_in(share, period).is_empty]
-    names = [name for share in in_force for name in (*share.rates, *share.amounts)]
+    names = assumptions.names_of(in_force)
     problems = assumptions.undisclosed(names) + _unknown_products(revenue, catalog)
     problems += _unknown_hosts(revenue, catalog) if assumptions.host_owns else []
     problems += [] if problems else _unusable(in_force, assumptions)

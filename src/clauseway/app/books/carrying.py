@@ -271,7 +271,7 @@ class CarriedSums:
         sum at its end."""
         figures = [
             (assumption.name, assumption.value)
-            for assumption in assumptions.used([*share.rates, *share.amounts])
+            for assumption in assumptions.used(assumptions.names_of([share]))
         ]
         # Each name covers everything before it, so an earlier change renames all later sums.
         name = named(_FORMAT, share, self._of_catalog, figures)

@@ -443,7 +443,7 @@ class Settler:
         """Return the amount that each share has accumulated before a month, and the same without
         disputes, where there are."""
         shares = [share for share in self.in_force(days) if share.begin < days.begin]
-        names = [name for share in self.in_force(days) for name in (*share.rates, *share.amounts)]
+        names = assumptions.names_of(self.in_force(days))
         # Figures that nobody accepted are refused by `settle`, with everything else that is wrong.
         if not self._use_kept or days.begin.day != 1 or assumptions.undisclosed(names):
             return {}, {}
