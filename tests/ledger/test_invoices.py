@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from share_tables import cited, month, settled, share, sold
 
 from clauseway.agreement.language.shares import PaymentTerm, RevenueShare
+from clauseway.exchange.focus.invoice_detail import charge_rows
 from clauseway.ledger import (
     Entry,
     Invoice,
@@ -23,7 +24,7 @@ from clauseway.ledger import (
     read_rates,
 )
 from clauseway.ledger.dues import due_day, dues, paid_through
-from clauseway.ledger.exchange_rates import convert
+from clauseway.ledger.exchange_rates import convert, convert_parts
 from clauseway.ledger.invoices import Owed, open_lines, owed_through, position
 from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import InvalidInput, exact_sum
@@ -189,6 +190,47 @@ def test_an_invoice_in_euros_is_split_by_largest_remainder() -> None:
         "maker:equity:exchange:host EUR": "13.84",
         "maker:payable:invoiced:host EUR": "-13.84",
     }
+
+
+# A credit that nearly takes up a claim: 0.92 EUR for a dollar, the total rounded once, each line at its own worth.
+BOTH_SIGNS = [
+    ({"A1.share": "-1000000.00", "B1.share": "1000000.01"}, ["-920000.00", "920000.01"]),  # 0.0092 → 0.01
+    ({"A1.share": "-1000000.01", "B1.share": "1000000.00"}, ["-920000.01", "920000.00"]),
+    ({"A1.share": "-100.00", "B1.share": "100.00"}, ["-92.00", "92.00"]),
+    ({"A1.share": "-1000.00", "B1.share": "1000.50"}, ["-920.00", "920.46"]),
+]
+
+
+@pytest.mark.parametrize(("owed", "lines"), BOTH_SIGNS)
+def test_claims_and_credits_of_one_invoice_are_each_converted_at_the_rate(
+    owed: dict[str, str], lines: list[str]
+) -> None:
+    invoice, _ = invoiced(owed, "EUR", Fraction("0.92"))
+    assert [str(line.amount) for line in invoice.lines] == lines
+    charges = [row["BilledCost"] for row in charge_rows(invoice)]
+    assert charges == [line.amount for line in invoice.lines]
+
+
+def test_a_payment_on_claims_and_credits_withholds_tax_on_what_each_is_worth() -> None:
+    invoice, _ = invoiced({"A1.share": "-1000000.00", "B1.share": "1000000.01"})
+    payment, _ = paid(invoice, "0.01", currency="EUR", rate=1 / Fraction("0.92"))
+    # 7.5 % of 920,000.01 EUR.
+    assert (payment.amount, payment.withheld) == (D("0.01"), D("69000.00"))
+
+
+@given(
+    amounts=st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=6),
+    rate=st.fractions(min_value=Fraction(1, 200), max_value=200, max_denominator=10_000),
+)
+def test_parts_in_another_currency_are_each_worth_theirs_and_sum_to_the_whole(
+    amounts: list[int], rate: Fraction
+) -> None:
+    parts = {f"{number}": D(cents).scaleb(-2) for number, cents in enumerate(amounts)}
+    total = convert(exact_sum(parts.values()), rate)
+    split = convert_parts(total, parts, rate)
+    assert exact_sum(split.values()) == total
+    for name, part in parts.items():
+        assert abs(Fraction(split[name]) - Fraction(part) * rate) <= Fraction(15, 1000)
 
 
 def test_a_payment_in_euros_leaves_a_cent_to_the_exchange() -> None:

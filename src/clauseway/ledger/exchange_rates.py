@@ -12,14 +12,23 @@ import csv
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from math import floor
 
 import msgspec
 
-from clauseway.values import CENT, BadNumber, InvalidInput, Problem, parse_day, read_decimal
+from clauseway.values import (
+    CENT,
+    BadNumber,
+    InvalidInput,
+    Problem,
+    allocate,
+    parse_day,
+    read_decimal,
+)
 
 _COLUMNS = ["day", "base", "quote", "rate"]
 # A code of ISO 4217, by its form.
@@ -89,6 +98,24 @@ class Rates:
 def convert(amount: Decimal, rate: Fraction) -> Decimal:
     """Convert an amount at a rate, half-even to cents."""
     return CENT * round(Fraction(amount) * rate * 100)
+
+
+def convert_parts(
+    total: Decimal, parts: Mapping[str, Decimal], rate: Fraction
+) -> dict[str, Decimal]:
+    """Split `total`, the parts' sum converted at a rate, over the parts, in cents.
+
+    Largest remainder. Each part stays at what it is worth at the rate, to within a cent or two:
+    claims and credits that nearly cancel must not be scaled to the rounded rest of them.
+    """
+    if len({part > 0 for part in parts.values() if part}) < 2:
+        return allocate(total, list(parts.items()))
+    cents = {name: Fraction(part) * rate * 100 for name, part in parts.items()}
+    floors = {name: floor(worth) for name, worth in cents.items()}
+    # What is paid may differ from the parts' worth by more than a cent for each of them.
+    each, left = divmod(int(total.scaleb(2)) - sum(floors.values()), len(parts))
+    favoured = sorted(cents, key=lambda name: (floors[name] - cents[name], name))[:left]
+    return {name: CENT * (floors[name] + each + (name in favoured)) for name in parts}
 
 
 def read_rates(text: str, source: str) -> Rates:

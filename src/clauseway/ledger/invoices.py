@@ -10,8 +10,8 @@ it.
 
 Amounts in another currency go through `equity:exchange`, so that each party's postings sum to zero
 in each currency; the remainder of a conversion goes to `expense:fx-rounding`. An invoice is split
-over its terms, and in another currency by largest remainder. Amounts owed come from the dues of
-closed periods (`dues`); each payment that a term names is a line with its own due day.
+over its terms, and in another currency by largest remainder, each line at its worth. Amounts owed
+come from the dues of closed periods (`dues`); each payment that a term names is a line with its own due day.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ from fractions import Fraction
 import msgspec
 
 from clauseway.ledger.dues import Due
-from clauseway.ledger.exchange_rates import convert
+from clauseway.ledger.exchange_rates import convert, convert_parts
 from clauseway.ledger.journal import Account, Entry, Posting, balances
 from clauseway.ledger.vouchers import Invoice, InvoiceLine, InvoicePart, Payment, Reversal
 from clauseway.values import CENT, USD, Citation, InvalidInput, Problem, allocate, exact_sum
@@ -129,8 +129,8 @@ def invoice_of(
     exact = {(item.term, item.through): item.amount for item in owed}
     # Converted as a whole and then split: rounding each line would change the total.
     if currency != USD:
-        parts = allocate(
-            total, [(f"{term} {day}", amount) for (term, day), amount in exact.items()]
+        parts = convert_parts(
+            total, {f"{term} {day}": amount for (term, day), amount in exact.items()}, rate
         )
         exact = {(term, day): parts[f"{term} {day}"] for term, day in exact}
     lines = tuple(_line(item, exact[item.term, item.through]) for item in owed)
@@ -222,7 +222,7 @@ def payment_of(
         )
     # Split the payment over the open lines, and withhold tax line by line.
     settles = allocate(settled, [(line, part) for line, part in open_.items() if part])
-    money = allocate(paid, list(settles.items())) if currency != invoice.currency else settles
+    money = convert_parts(paid, settles, 1 / rate) if currency != invoice.currency else settles
     withheld = {
         line.name: _withheld(
             line,

@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 
 import msgspec
 
@@ -31,9 +32,10 @@ from clauseway.exchange.focus.focus_columns import (
     broken_periods,
     broken_rules,
 )
+from clauseway.ledger.exchange_rates import convert_parts
 from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.vouchers import Invoice, InvoiceLine
-from clauseway.values import USD, Interval, allocate, exact_sum
+from clauseway.values import USD, Interval, exact_sum
 
 _CATEGORY, _CORRECTION, _SERVICE = "Adjustment", "Correction", "Revenue share"
 _KEY = ("InvoiceIssuerName", "InvoiceId", "InvoiceDetailId", "BillingCurrency")
@@ -162,8 +164,8 @@ def _split(invoice: Invoice, line: InvoiceLine) -> list[tuple[_Charge, Decimal]]
         return [(charge, charge.amount) for charge in charges]
     # Another currency: the line is rounded once, and its remainder goes to its largest parts.
     names = [f"{number:04}" for number in range(len(charges))]
-    weights = [(name, charge.amount) for name, charge in zip(names, charges, strict=True)]
-    parts = allocate(line.amount, weights)
+    worth = {name: charge.amount for name, charge in zip(names, charges, strict=True)}
+    parts = convert_parts(line.amount, worth, Fraction(invoice.rate))
     return [(charge, parts[name]) for name, charge in zip(names, charges, strict=True)]
 
 
