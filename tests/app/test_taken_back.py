@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import settled_book
-from clauseway.app.books.bookkeeping import Sold, credit, dispute, resolve
+from clauseway.app.books.bookkeeping import Sold, credit, dispute, disputes, resolve
 from clauseway.app.opening.home import Home
+from clauseway.app.reports.tracing import disputed_days
 from clauseway.values import InvalidInput
 
 PRICES = open_prices(settled_book.KNOWN)
@@ -70,6 +71,39 @@ def test_a_request_that_was_charged_on_two_clouds_is_taken_back_on_each(home: Ho
     assert "--cloud" in refused.value.problems[0].remedy
     assert take(home, "azure", Sold(request=sold.request, cloud="azure")) == D("0.25")
     assert take(home, "aws", Sold(request=sold.request, cloud="aws")) == D("0.275")
+
+
+def claimed(home: Home) -> list[tuple[str, D]]:
+    """Dispute the line of gpt-5.4 on aws in May: what is booked, by its days."""
+    done = disputed_days(home, "2pa4zs7k", "microsoft", "test traffic", date(2026, 6, 10))
+    return [(one.id, one.of.amount) for one in done.booked]
+
+
+def booked(home: Home) -> list[str]:
+    return [opened.id for opened, _ in disputes(home)]
+
+
+def test_a_line_is_disputed_but_for_what_was_credited(home: Home) -> None:
+    take(home, "third", DAY)
+    take(home, "second", Sold(request=settled_book.request(8)), "0.02")
+    left = [("2pa4zs7k-2026-05-02", D("0.20"))]
+    assert (claimed(home), claimed(home), booked(home)) == (left, left, ["2pa4zs7k-2026-05-02"])
+
+
+def test_a_line_of_which_nothing_is_left_is_not_disputed(home: Home) -> None:
+    take(home, "third", DAY)
+    take(home, "second", Sold(request=settled_book.request(8)))
+    with pytest.raises(InvalidInput, match="nothing is left to dispute"):
+        claimed(home)
+    assert booked(home) == []
+
+
+def test_the_days_of_a_line_are_disputed_all_or_none(home: Home) -> None:
+    """The second of its days has another dispute by its name."""
+    dispute(home, PRICES, "2pa4zs7k-2026-05-03", REQUEST, "0.10", None, "")
+    with pytest.raises(InvalidInput, match="is taken"):
+        claimed(home)
+    assert booked(home) == ["2pa4zs7k-2026-05-03"]
 
 
 COUNTER = itertools.count()

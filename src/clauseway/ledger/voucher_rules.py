@@ -140,6 +140,22 @@ def taken_back(
     return msgspec.structs.replace(sale, amount=amount)
 
 
+def left_of_day(
+    vouchers: Iterable[Voucher], identity: str, sale: Reversed, charged: Decimal
+) -> Decimal:
+    """Return what credits and disputes leave of a day's sales, for which `charged` was charged."""
+    return exact_sum(
+        (
+            charged,
+            *(
+                -voucher.of.amount
+                for voucher in _standing(vouchers)
+                if voucher.id != identity and day_sales(voucher.of) == day_sales(sale)
+            ),
+        )
+    )
+
+
 def _standing(vouchers: Iterable[Voucher]) -> list[Credit | Dispute]:
     """Return the credits, and the disputes that were not rejected."""
     booked = list(vouchers)

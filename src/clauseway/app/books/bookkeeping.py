@@ -7,7 +7,7 @@ they meet the lake and the books.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -46,6 +46,7 @@ from clauseway.ledger.voucher_rules import (
     dispute_to_resolve,
     invoice_to_pay,
     invoiceable,
+    left_of_day,
     payment_to_reverse,
     payments_before,
     read_amount,
@@ -67,6 +68,7 @@ from clauseway.values import (
     CENT,
     USD,
     Interval,
+    InvalidInput,
     check_names,
     day_after,
     day_of,
@@ -135,6 +137,44 @@ def dispute(
         voucher = Dispute(id=identity, day=dated, reason=reason, of=sale)
         _book(books, voucher, ())
     return voucher
+
+
+def dispute_days(
+    home: Home,
+    prices: PriceTable,
+    claims: Mapping[str, Sold],
+    day: date | None,
+    reason: str,
+) -> list[Dispute]:
+    """Dispute what is left of days' sales, each by its id, all or none.
+
+    Days of which nothing is left are passed over. Raise InvalidInput: nothing is left of any.
+    """
+    with _books(home) as (lake, books):
+        vouchers = books.vouchers()
+        opened: list[Dispute] = []
+        for identity, sold in claims.items():
+            try:
+                sale, charged = _day(lake, prices, sold)
+            except UnknownPrice as error:
+                raise unpriced(error) from None
+            # Credits, and other disputes of the day, have taken their part already.
+            left = left_of_day(vouchers, identity, sale, charged)
+            if left > 0:
+                dated = _dated_after_sale(books, identity, day, sale)
+                of = msgspec.structs.replace(sale, amount=left)
+                opened.append(Dispute(id=identity, day=dated, reason=reason, of=of))
+        if not opened:
+            raise refused(
+                "nothing is left to dispute",
+                "all that was charged is credited or in dispute",
+                "List what is in dispute: clauseway books dispute list.",
+            )
+        try:
+            books.book_together(opened, time.time_ns())
+        except Conflict as error:
+            raise _taken(str(error).partition(" ")[0], error) from None
+    return opened
 
 
 def resolve(
@@ -403,11 +443,14 @@ def _book(books: Books, voucher: Voucher, entries: Iterable[Entry]) -> None:
     try:
         books.book(voucher, entries, time.time_ns())
     except Conflict as error:
-        remedy = (
-            "Give this one an id of its own. To change what was told, tell the opposite by "
-            "another id."
-        )
-        raise refused(f"{voucher.id!r} is taken", str(error), remedy) from None
+        raise _taken(voucher.id, error) from None
+
+
+def _taken(identity: str, error: Conflict) -> InvalidInput:
+    remedy = (
+        "Give this one an id of its own. To change what was told, tell the opposite by another id."
+    )
+    return refused(f"{identity!r} is taken", str(error), remedy)
 
 
 @contextmanager

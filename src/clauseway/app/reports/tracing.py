@@ -17,7 +17,7 @@ import msgspec
 
 from clauseway.app.agreements.passages import clause_at, located_again
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
-from clauseway.app.books.bookkeeping import Sold, dispute
+from clauseway.app.books.bookkeeping import Sold, dispute_days
 from clauseway.app.books.settled import latest_settlements, now
 from clauseway.app.books.settling import Settler, saw_all_usage
 from clauseway.app.opening.home import Home
@@ -175,7 +175,8 @@ class BookedDispute(msgspec.Struct, frozen=True, kw_only=True):
 def disputed_days(
     home: Home, line: str, party: str, reason: str, day: date | None
 ) -> BookedDispute:
-    """Dispute all that a line was charged, a day at a time; again it changes nothing.
+    """Dispute what credits and other disputes leave of a line's charges, each day by a voucher of
+    its own, all or none; again it changes nothing.
 
     Raise InvalidInput.
     """
@@ -195,24 +196,17 @@ def disputed_days(
         )
     statement_line = trace.line
     table = basis_of(home).prices(now())
-    booked = [
-        dispute(
-            home,
-            table,
-            # Named by line and day, so that the same dispute again changes nothing.
-            f"{statement_line.id}-{day_charge.day}",
-            Sold(
-                day=day_charge.day,
-                seller=statement_line.seller,
-                cloud=statement_line.cloud,
-                product=statement_line.product,
-            ),
-            "",
-            day,
-            f"{party}: {reason}",
+    # Named by line and day, so that the same dispute again changes nothing.
+    claims = {
+        f"{statement_line.id}-{day_charge.day}": Sold(
+            day=day_charge.day,
+            seller=statement_line.seller,
+            cloud=statement_line.cloud,
+            product=statement_line.product,
         )
         for day_charge in trace.days
-    ]
+    }
+    booked = dispute_days(home, table, claims, day, f"{party}: {reason}")
     return BookedDispute(line=statement_line.id, booked=tuple(booked))
 
 

@@ -55,6 +55,12 @@ class Books:
             journal.post(connection, entries, recorded_ns)
             return True
 
+    def book_together(self, vouchers: Iterable[Voucher], recorded_ns: int) -> None:
+        """Append vouchers without entries, all or none. Raise ledger.Conflict."""
+        with self.control.writing() as connection:
+            for voucher in vouchers:
+                _keep(connection, voucher, recorded_ns)
+
     def vouchers(self) -> list[Voucher]:
         """Return all vouchers, in the order in which they were recorded."""
         return [voucher for voucher, _ in self.dated_vouchers()]
