@@ -25,20 +25,22 @@ OPEN, SETTLED, CLOSED, INVOICED, PAID = "open", "settled", "closed", "invoiced",
 class MonthOwed(msgspec.Struct, frozen=True, kw_only=True):
     """The amount that one party owes another for a month, and the invoices that claim it.
 
-    `unpaid` is what is open of these invoices, in their currencies.
+    `unclaimed` is the part that no invoice claims, as of a term whose quarter is not over; `unpaid`
+    is what is open of the invoices, in their currencies.
     """
 
     payer: str
     payee: str
     amount: Decimal
+    unclaimed: Decimal
     invoices: tuple[str, ...]
     unpaid: tuple[tuple[Decimal, str], ...]
 
     @property
     def state(self) -> str:
         """Return `invoiced` or `paid`; empty where something is owed that no invoice claims."""
-        if not self.invoices:
-            return "" if self.amount else PAID
+        if self.unclaimed:
+            return ""
         return INVOICED if any(amount for amount, _ in self.unpaid) else PAID
 
 
@@ -76,12 +78,12 @@ def month_states(home: Home, settled: Mapping[str, Settlement]) -> tuple[MonthSt
     ]
     periods = sorted({*settled, *(_months(used) if used else ())})
     return tuple(
-        _month_state(period, settled.get(period), claims, is_closed=period in closed)
+        month_state(period, settled.get(period), claims, is_closed=period in closed)
         for period in periods
     )
 
 
-def _month_state(
+def month_state(
     period: str,
     settlement: Settlement | None,
     claims: Sequence[tuple[Invoice, Decimal]],
@@ -94,7 +96,7 @@ def _month_state(
     if not is_closed:
         return MonthState(period=period, state=SETTLED, owed=owed)
     # A month has come as far as the direction that has come least far.
-    states = {each.state for each in owed if each.amount}
+    states = {each.state for each in owed if each.amount or each.unclaimed}
     state = CLOSED if "" in states or not states else INVOICED if INVOICED in states else PAID
     return MonthState(period=period, state=state, owed=owed)
 
@@ -102,27 +104,37 @@ def _month_state(
 def _owed(
     period: str, settlement: Settlement, claims: Sequence[tuple[Invoice, Decimal]]
 ) -> Iterator[MonthOwed]:
-    for direction in statement_of(settlement).directions:
+    statement = statement_of(settlement)
+    for direction in statement.directions:
+        between = direction.payer, direction.payee
         claiming = [
             (invoice, unpaid)
             for invoice, unpaid in claims
-            if (invoice.payer, invoice.payee) == (direction.payer, direction.payee)
-            and _claims(invoice, period)
+            if (invoice.payer, invoice.payee) == between and _terms_claimed(invoice, period)
+        ]
+        claimed = {term for invoice, _ in claiming for term in _terms_claimed(invoice, period)}
+        unclaimed = [
+            due.amount
+            for due in statement.dues
+            if (due.payer, due.payee) == between and due.term not in claimed
         ]
         yield MonthOwed(
             payer=direction.payer,
             payee=direction.payee,
             amount=direction.total,
+            unclaimed=exact_sum(unclaimed),
             invoices=tuple(invoice.id for invoice, _ in claiming),
             unpaid=tuple((unpaid, invoice.currency) for invoice, unpaid in claiming),
         )
 
 
-def _claims(invoice: Invoice, period: str) -> bool:
-    """Return whether an invoice claims a month. Lines of older homes have no parts: they claim
-    the month through which they ask."""
-    months = [part.month for line in invoice.lines for part in line.parts]
-    return period in months if months else f"{invoice.through:%Y-%m}" == period
+def _terms_claimed(invoice: Invoice, period: str) -> set[str]:
+    """Return the terms under which an invoice claims a month. Lines of older homes have no parts:
+    they claim the month through which they ask."""
+    if any(line.parts for line in invoice.lines):
+        return {line.term for line in invoice.lines for part in line.parts if part.month == period}
+    is_last = f"{invoice.through:%Y-%m}" == period
+    return {line.term for line in invoice.lines if is_last}
 
 
 def _months(days: Interval) -> Iterable[str]:

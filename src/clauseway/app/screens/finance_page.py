@@ -167,7 +167,9 @@ def _claimed(owed: MonthOwed) -> str:
     if not owed.invoices:
         return ""
     unpaid = ", ".join(f"{cents(amount)} {currency}" for amount, currency in owed.unpaid if amount)
-    return f"invoice {', '.join(owed.invoices)}: {f'{unpaid} open' if unpaid else 'paid'}"
+    claimed = f"invoice {', '.join(owed.invoices)}: {f'{unpaid} open' if unpaid else 'paid'}"
+    rest = f" · {cents(owed.unclaimed)} {USD} not invoiced yet" if owed.unclaimed else ""
+    return claimed + rest
 
 
 def _downloads(period: str) -> Iterator[FileLink]:
