@@ -148,7 +148,7 @@ def dispute_days(
 ) -> list[Dispute]:
     """Dispute what is left of days' sales, each by its id, all or none.
 
-    Days of which nothing is left are passed over. Raise InvalidInput: nothing is left of any.
+    Days of which nothing is left are skipped. Raise InvalidInput: nothing is left of any.
     """
     with _books(home) as (lake, books):
         vouchers = books.vouchers()
