@@ -200,6 +200,38 @@ def test_what_another_project_made_is_not_had_by_writing_its_name_otherwise(clou
     assert clouds.asked("openai") == [], "nothing of it reached a cloud"
 
 
+GREETING: Any = [{"role": "user", "content": [{"type": "text", "text": "Hello."}]}]
+KEPT: dict[str, Any] = {"metadata": {"file_id": "invoice-7"}}
+SCHEMA: dict[str, Any] = {"type": "object", "default": {"file_id": "none", "file_ids": ["none"]}}
+OWN_DATA: list[tuple[str, dict[str, Any]]] = [
+    ("responses", {"input": "Hello.", **KEPT}),
+    ("responses", {"input": "Hello.", "tools": [{"type": "function", "name": "read", "parameters": SCHEMA}]}),
+    ("chat/completions", {"messages": GREETING, **KEPT}),
+    (
+        "chat/completions",
+        {"messages": GREETING, "tools": [{"type": "function", "function": {"name": "read", "parameters": SCHEMA}}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), OWN_DATA)
+def test_a_file_id_in_the_clients_own_data_names_no_file(clouds: Endpoints, path: str, body: dict[str, Any]) -> None:
+    """Clouds keep metadata and hand schemas to the model: neither is asked for a file."""
+    answer = httpx.post(f"{clouds.base_url}/{path}", json={"model": MODEL, **body}, headers=AUTHORIZED)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_file_is_not_overlooked_because_metadata_names_it_too(clouds: Endpoints) -> None:
+    file = clouds.client().files.create(file=("secret", b"x"), purpose="user_data")
+    clouds.forget_asked()
+    content: Any = [{"type": "input_file", "file_id": file.id}]
+    with pytest.raises(openai.NotFoundError, match=file.id):
+        clouds.client(RIVAL_SECRET).responses.create(
+            model=MODEL, input=[{"role": "user", "content": content}], metadata={"file_id": file.id}
+        )
+    assert clouds.asked("openai") == [], "nothing of it reached a cloud"
+
+
 def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
     client, rival = clouds.client(), clouds.client(RIVAL_SECRET)
     response = client.responses.create(model=MODEL, input="Secret.")

@@ -204,6 +204,21 @@ def test_tools_and_their_results(clouds: Endpoints, place: str) -> None:
         assert stream.get_final_message().content[0].input == block.input
 
 
+def test_a_tool_may_be_called_with_a_file_of_its_own(clouds: Endpoints) -> None:
+    """Arguments of a call are an object here, and belong to the client's tool: what it calls `file_id` is no file of
+    any cloud."""
+    called: Any = {"type": "tool_use", "id": "toolu_1", "name": "drive", "input": {"file_id": "1aB-drive"}}
+    result: Any = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Empty."}
+    drive: Any = {
+        "name": "drive",
+        "input_schema": {"type": "object", "properties": {"file_id": {"type": "string"}}},
+        "input_examples": [{"file_id": "1aB-other"}],
+    }
+    turns = [*ASKED, {"role": "assistant", "content": [called]}, {"role": "user", "content": [result]}]
+    answer = client(clouds).messages.create(model=CLAUDE, max_tokens=50, messages=turns, tools=[drive])
+    assert answer.content
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_cached_and_thinking_tokens(clouds: Endpoints, place: str) -> None:
     """Written once, read from then on; each token has one price: input, read, written, out."""
