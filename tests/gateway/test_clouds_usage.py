@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from anthropic.types.beta import BetaUsage
 from openai.types import CreateEmbeddingResponse, ImagesResponse
 from openai.types.audio import Transcription
 from openai.types.responses.response_usage import ResponseUsage
 
 from clauseway.gateway.clouds import reported_units
 from clauseway.gateway.clouds.usage_reports import TimeHeard
+from clauseway.gateway.wire.message_streams import MessageStream
 from clauseway.metering import Unit, problems_of
 
 RESPONSE = {
@@ -48,6 +50,16 @@ KEPT = {
     **MESSAGE,
     "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 6},
 }
+# The vendor's client says of such a report: the tokens of a compaction are not in the counts beside `iterations`.
+COMPACTION = {
+    "type": "compaction",
+    "input_tokens": 30_000,
+    "cache_read_input_tokens": 150_000,
+    "cache_creation_input_tokens": 2_000,
+    "cache_creation": {"ephemeral_5m_input_tokens": 1_500, "ephemeral_1h_input_tokens": 500},
+    "output_tokens": 3_500,
+}
+COMPACTED = {**KEPT, "iterations": [COMPACTION, {"type": "message", **KEPT}]}
 EMBEDDED = {"prompt_tokens": 8, "total_tokens": 8}
 
 
@@ -109,6 +121,18 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
                 "reasoning_tokens": 300,
             },
         ),
+        (
+            "message",
+            COMPACTED,
+            {
+                "input_tokens": 121 + 180_000 + 2_000,
+                "cached_input_tokens": 90 + 150_000,
+                "cache_write_tokens": 10 + 2_000,
+                "cache_write_1h_tokens": 6 + 500,
+                "output_tokens": 400 + 3_500,
+                "reasoning_tokens": 300,
+            },
+        ),
         ("message", {"input_tokens": 3, "output_tokens": 0}, {"input_tokens": 3, "output_tokens": 0}),
         ("transcription", {"type": "duration", "seconds": 9.0}, {"audio_input_milliseconds": 9000}),
         ("transcription", {"type": "duration", "seconds": 1.1}, {"audio_input_milliseconds": 1100}),
@@ -120,10 +144,51 @@ def test_reports_become_units(name: str, report: dict[str, Any], expected: dict[
     assert problems_of({unit: expected[unit.column] for unit in Unit if unit.column in expected}) == []
 
 
+# Prompt, completion, reasoning, total; what comes out of them. The second is xAI's own example, the third a model of
+# Google's that has only thought.
+BESIDE: list[tuple[int, int, int, int | None, int]] = [
+    (21, 8, 2, 29, 8),
+    (32, 9, 94, 135, 103),
+    (21, 0, 60, 81, 60),
+    (21, 400, 60, 481, 460),
+    (21, 9, 94, None, 103),
+    (21, 400, 60, None, 400),
+]
+
+
+@pytest.mark.parametrize(("prompt", "completion", "reasoning", "total", "output"), BESIDE)
+def test_reasoning_counts_whether_in_the_completion_or_beside_it(
+    prompt: int, completion: int, reasoning: int, total: int | None, output: int
+) -> None:
+    report: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+    if total is not None:
+        report["total_tokens"] = total
+    found = reported_units.usage_in(json.dumps({"usage": report}).encode())
+    assert found is not None
+    counted = dict(reported_units.units_of(found))
+    assert counted == {Unit.INPUT_TOKENS: prompt, Unit.OUTPUT_TOKENS: output, Unit.REASONING_TOKENS: reasoning}
+    assert problems_of(counted) == []
+
+
+def test_a_stream_of_messages_reports_its_compaction_at_the_end() -> None:
+    begun = {"type": "message_start", "message": {"usage": {**KEPT, "output_tokens": 1}}}
+    ended = {"type": "message_delta", "usage": {"output_tokens": 400, "iterations": COMPACTED["iterations"]}}
+    stream = MessageStream()
+    stream.feed(b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in (begun, ended)))
+    assert stream.units is not None
+    assert dict(stream.units)[Unit.OUTPUT_TOKENS] == 400 + 3_500
+    assert {unit.column: count for unit, count in stream.units} == units("message", COMPACTED)
+
+
 def test_the_vendors_types_take_these_reports() -> None:
     assert ResponseUsage.model_validate(RESPONSE).input_tokens_details.cache_write_tokens == 8
     assert ImagesResponse.model_validate({"created": 1, "usage": IMAGES}).usage is not None
     assert Transcription.model_validate({"text": "x", "usage": HEARD}).usage is not None
+    assert BetaUsage.model_validate(COMPACTED).iterations is not None
     answer = {"data": [], "model": "m", "object": "list", "usage": EMBEDDED}
     assert CreateEmbeddingResponse.model_validate(answer).usage.prompt_tokens == 8
 

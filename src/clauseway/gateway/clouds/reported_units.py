@@ -21,6 +21,7 @@ import msgspec
 
 from clauseway.gateway.clouds.usage_reports import (
     Answered,
+    CacheWritten,
     ChatUsage,
     DrawnReport,
     Embedded,
@@ -85,8 +86,12 @@ def units_of(usage: ChatUsage) -> Units:
             units.append((_CACHE_WRITE, prompt.cache_write_tokens))
         if prompt.audio_tokens is not None:
             units.append((_AUDIO_INPUT, prompt.audio_tokens))
-    units.append((_OUTPUT, usage.completion_tokens))
     completion = usage.completion_tokens_details
+    if completion is None or not completion.reasoning_tokens:
+        units.append((_OUTPUT, usage.completion_tokens))
+    else:
+        beside = _reasoning_beside(usage, completion.reasoning_tokens)
+        units.append((_OUTPUT, usage.completion_tokens + beside))
     if completion is not None:
         if completion.reasoning_tokens is not None:
             units.append((_REASONING, completion.reasoning_tokens))
@@ -97,6 +102,18 @@ def units_of(usage: ChatUsage) -> Units:
         if completion.rejected_prediction_tokens is not None:
             units.append((_REJECTED, completion.rejected_prediction_tokens))
     return tuple(units)
+
+
+def _reasoning_beside(usage: ChatUsage, reasoning: int) -> int:
+    """Return the tokens of reasoning that a report counts beside its completion, not within it.
+
+    OpenAI counts them within it. xAI's models, and some of Google's, count them beside it, and
+    then they are in the total alone. Without a total, more reasoning than completion says the same.
+    """
+    if usage.total_tokens is None:
+        return reasoning if reasoning > usage.completion_tokens else 0
+    others = usage.prompt_tokens + usage.completion_tokens
+    return reasoning if usage.total_tokens == others + reasoning else 0
 
 
 def responses_usage_in(answer: bytes) -> ResponsesUsage | None:
@@ -205,6 +222,8 @@ def message_usage_in(answer: bytes) -> MessageUsage | None:
 
 
 def units_of_message(usage: MessageUsage) -> Units:
+    if usage.iterations:
+        usage = _with_compactions(usage)
     read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
     units = [(_INPUT, (usage.input_tokens or 0) + (read or 0) + (written or 0))]
     if read is not None:
@@ -219,6 +238,39 @@ def units_of_message(usage: MessageUsage) -> Units:
     if details is not None and details.thinking_tokens is not None:
         units.append((_REASONING, details.thinking_tokens))
     return tuple(units)
+
+
+def _with_compactions(usage: MessageUsage) -> MessageUsage:
+    """Return a report with the tokens of its compactions, which its own counts leave out."""
+    for iteration in usage.iterations or ():
+        if iteration.type == "compaction":
+            usage = msgspec.structs.replace(
+                usage,
+                input_tokens=_sum(usage.input_tokens, iteration.input_tokens),
+                output_tokens=_sum(usage.output_tokens, iteration.output_tokens),
+                cache_read_input_tokens=_sum(
+                    usage.cache_read_input_tokens, iteration.cache_read_input_tokens
+                ),
+                cache_creation_input_tokens=_sum(
+                    usage.cache_creation_input_tokens, iteration.cache_creation_input_tokens
+                ),
+                cache_creation=CacheWritten(
+                    ephemeral_1h_input_tokens=_sum(
+                        _kept_for_an_hour(usage.cache_creation),
+                        _kept_for_an_hour(iteration.cache_creation),
+                    )
+                ),
+            )
+    return usage
+
+
+def _kept_for_an_hour(written: CacheWritten | None) -> int | None:
+    return None if written is None else written.ephemeral_1h_input_tokens
+
+
+def _sum(count: int | None, other: int | None) -> int | None:
+    """Return the sum of what was reported; None where neither was."""
+    return count if other is None else (count or 0) + other
 
 
 def estimate(request_bytes: int, output_tokens: int) -> Units:

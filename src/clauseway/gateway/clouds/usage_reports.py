@@ -34,6 +34,8 @@ class ChatUsage(msgspec.Struct, frozen=True, gc=False):
     completion_tokens: _Count
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
+    # It tells whether reasoning is counted in the completion or beside it.
+    total_tokens: int | float | None = None
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
@@ -153,6 +155,18 @@ class CacheWritten(msgspec.Struct, frozen=True, gc=False):
     ephemeral_1h_input_tokens: _Count | None = None
 
 
+class Iteration(msgspec.Struct, frozen=True, gc=False):
+    """One of the model's runs that a message took. A run of type `compaction` shortens the
+    conversation, and the message's own counts leave it out."""
+
+    type: str | None = None
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    cache_creation_input_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    cache_creation: CacheWritten | None = None
+
+
 class MessageUsage(msgspec.Struct, frozen=True, gc=False):
     """The member `usage` of a message in Anthropic's format; of a stream's `message_delta` too,
     which tells again, as totals, whatever has changed. Its input leaves out what was read from the
@@ -164,6 +178,7 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
     cache_read_input_tokens: _Count | None = None
     cache_creation: CacheWritten | None = None
     output_tokens_details: ThinkingDetails | None = None
+    iterations: list[Iteration] | None = None
 
 
 class Messaged(msgspec.Struct, frozen=True, gc=False):
