@@ -1,6 +1,7 @@
 """Anthropic's Messages format through the gateway, judged by the vendor's own client: to Anthropic itself and through
 Bedrock's two surfaces, Vertex AI and Microsoft Foundry."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -395,6 +396,39 @@ def test_a_clouds_own_word_about_the_request(clouds: Endpoints, place: str) -> N
     with pytest.raises(anthropic.BadRequestError, match="at least one message is required") as refused:
         client(clouds, place).messages.create(model=CLAUDE, max_tokens=9, messages=[])
     assert body_of(refused.value)["type"] == "invalid_request_error"
+
+
+def answered(clouds: Endpoints, body: bytes) -> httpx.Response:
+    return httpx.post(f"{clouds.rig.url}/v1/messages", content=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+
+
+def asked(**members: Any) -> bytes:
+    return json.dumps({"model": CLAUDE, "max_tokens": 50, "messages": ASKED, **members}).encode()
+
+
+ADVISOR = {"type": "advisor_20260301", "name": "advisor", "model": "claude-sonnet-5"}
+# member, body: the cloud would turn to a model that no clause was asked about, at a price that no book was asked for.
+OF_OTHER_MODELS = [
+    ("fallbacks", asked(fallbacks=[{"model": "claude-sonnet-5"}])),
+    ("fallbacks", asked(fallbacks="default")),
+    ("tools", asked(tools=[WEATHER, ADVISOR])),
+    ("tools", asked(tools=[ADVISOR]).replace(b"advisor_", b"\\u0061dvisor_")),
+]
+
+
+@pytest.mark.parametrize(("member", "body"), OF_OTHER_MODELS)
+def test_a_message_is_of_the_one_model_that_it_names(clouds: Endpoints, member: str, body: bytes) -> None:
+    before = len(clouds.rig.records())
+    answer = answered(clouds, body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "not_offered")
+    assert error["message"].startswith(f"'{member}' has the cloud turn to another model. ")
+    assert len(clouds.rig.records()) == before
+
+
+@pytest.mark.parametrize("fallbacks", [[], None], ids=str)
+def test_no_fallback_is_none(clouds: Endpoints, fallbacks: object) -> None:
+    assert answered(clouds, asked(fallbacks=fallbacks)).status_code == 200
 
 
 def test_chat_is_not_asked_of_claude(clouds: Endpoints) -> None:

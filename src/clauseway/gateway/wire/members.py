@@ -41,6 +41,17 @@ class RepeatedMember(BadBody):
         super().__init__(message, path)
 
 
+class FurtherModel(BadBody):
+    """A body that has the cloud turn to another model than the one that the request names."""
+
+    def __init__(self, param: str, instead: str) -> None:
+        message = (
+            f"{param!r} has the cloud turn to another model. A request is decided, limited and "
+            f"priced for the model that it names, and for no other. {instead}"
+        )
+        super().__init__(message, param)
+
+
 class _Name(str):
     """A member's name. Two equal names are two keys of a dictionary, so that it keeps both
     values."""

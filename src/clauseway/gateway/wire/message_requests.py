@@ -1,11 +1,13 @@
 """Requests in Anthropic's Messages format, decoded as far as routing and metering need."""
 
-from typing import Final
+import re
+from typing import Final, cast
 
 import msgspec
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.escapes import may_have_escapes
+from clauseway.gateway.wire.members import FurtherModel
 from clauseway.gateway.wire.needs import ABSENT, PLAIN, Needs, stated
 from clauseway.gateway.wire.requests import Tokens, reader_of
 from clauseway.values import NOT_JSON
@@ -48,6 +50,8 @@ class _Messages(msgspec.Struct, gc=False):
     messages: list[_Message] = []
 
 
+# `fallbacks: []`, however it is spaced.
+_NO_FALLBACK: Final = re.compile(rb"\s*\[\s*\]\s*").fullmatch
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
 _decode_messages = msgspec.json.Decoder(_Messages).decode
 _decode_blocks = msgspec.json.Decoder(str | list[_Block]).decode
@@ -63,6 +67,7 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
     output_config: msgspec.Raw = ABSENT
     mcp_servers: msgspec.Raw = ABSENT
     container: msgspec.Raw = ABSENT
+    fallbacks: msgspec.Raw = ABSENT
     service_tier: str | None = None
     speed: str | None = None
     wants_usage = True
@@ -94,7 +99,29 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
         return self.max_tokens or 0
 
 
-decode_messages = reader_of(MessageRequest, "Messages", "messages")
+_decode_message_request = reader_of(MessageRequest, "Messages", "messages")
+
+
+def decode_messages(body: bytes, content_type: bytes) -> MessageRequest:
+    """Return a request of messages. Raises BadBody; FurtherModel where the cloud would turn to
+    another model, as a fallback or as an advisor."""
+    request = cast(MessageRequest, _decode_message_request(body, content_type))
+    if stated(request.fallbacks) and not _NO_FALLBACK(bytes(request.fallbacks)):
+        raise FurtherModel("fallbacks", "Leave it out, and ask the next model yourself.")
+    if request.tools is not ABSENT and _has_advisor(request.tools):
+        raise FurtherModel("tools", "Leave the advisor out, and ask that model yourself.")
+    return request
+
+
+def _has_advisor(tools: msgspec.Raw) -> bool:
+    """Return whether one of the tools is another model that the cloud asks for advice."""
+    written = bytes(tools)
+    if b"advisor" not in written and not may_have_escapes(written):
+        return False
+    try:
+        return any((tool.type or "").startswith("advisor") for tool in _decode_tools(tools))
+    except NOT_JSON:
+        return False
 
 
 def _of_messages(body: bytes) -> tuple[int, int, bool]:
