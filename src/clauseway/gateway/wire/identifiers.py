@@ -57,7 +57,7 @@ def files_in(body: bytes) -> list[str]:
     if not named:
         return []
     # INVARIANT: every occurrence outside the client's own data stays, so a file of another project
-    # is never passed over because its name stands in that data too.
+    # is never left out because its name stands in that data too.
     own = Counter(name for written in _own_data_in(body) for name in _named_in(written))
     files = []
     for name in named:
