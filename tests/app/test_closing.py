@@ -233,6 +233,42 @@ def test_invoices_and_payments(home: Home, tmp_path: Path) -> None:
     assert [(one.id, str(left)) for one, left in bookkeeping.invoices(home)] == [(april.id, "0.00")]
 
 
+def test_an_invoice_that_is_asked_for_otherwise_is_refused_and_stands(home: Home, tmp_path: Path) -> None:
+    close(home, "2026-04")
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,base,quote,rate\n2026-06-01,EUR,USD,1.0842\n")
+    change_rates(home, "reference rates of June", rates)
+    april = bookkeeping.invoice(home, "2026-04", "openai", "microsoft", TODAY)
+    asked = ("2026-04", "openai", "microsoft")
+    earlier = date(2026, 6, 5)
+    with pytest.raises(InvalidInput, match=f"it is dated {TODAY}, not 2026-06-05; it is in USD, not EUR"):
+        bookkeeping.invoice(home, *asked, earlier, currency="EUR")
+    with pytest.raises(InvalidInput, match="pays it too: clauseway books payment --currency"):
+        bookkeeping.invoice(home, *asked, currency="EUR")
+    with pytest.raises(InvalidInput, match=r"it is payee microsoft, not amazon.*an id of its own with --id"):
+        bookkeeping.invoice(home, "2026-04", "openai", "amazon", identity=april.id)
+    # The same again, whether or not it says what holds without saying it.
+    for again in (
+        bookkeeping.invoice(home, *asked),
+        bookkeeping.invoice(home, *asked, TODAY),
+        bookkeeping.invoice(home, *asked, TODAY, april.id, "USD"),
+    ):
+        assert again == april
+    assert [written for written, _ in bookkeeping.invoices(home)] == [april]
+
+
+def test_an_invoice_in_euros_is_the_same_again_without_its_currency(home: Home, tmp_path: Path) -> None:
+    close(home, "2026-04")
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,base,quote,rate\n2026-06-01,EUR,USD,1.0842\n")
+    change_rates(home, "reference rates of June", rates)
+    asked = ("2026-04", "openai", "microsoft")
+    april = bookkeeping.invoice(home, *asked, TODAY, currency="EUR")
+    assert bookkeeping.invoice(home, *asked) == april
+    with pytest.raises(InvalidInput, match="it is in EUR, not USD"):
+        bookkeeping.invoice(home, *asked, currency="USD")
+
+
 RESTATING = ("A5.md", "cap: cap\n", "cap: cap\nlate: restatement\n")
 
 

@@ -231,7 +231,10 @@ def test_what_may_be_invoiced() -> None:
     assert may_invoice("2026-04", open_since=None).startswith("2026-04 is open")
     # The same invoice again is answered by itself; more that is owed since is another's.
     assert may_invoice("2026-05", *BOTH) == "again I1"
-    assert may_invoice("2026-05", wrote("I1", APRIL, "20.00")).startswith("invoice I1 was written before: more is owed")
+    assert may_invoice("2026-05", wrote("I1", MAY, "20.00")).startswith("invoice I1 was written before: more is owed")
+    # Its id is taken where it asks through another day.
+    through = "invoice I1 was written before: it is through 2026-04-30, not 2026-05-31"
+    assert may_invoice("2026-05", wrote("I1", APRIL, "20.00")) == through
     # A later month has all that was owed: of this direction alone, whatever the invoice is called.
     assert may_invoice("2026-04", *BOTH, identity="I2") == (
         "2026-04 is invoiced: I1 is through 2026-05-31 and has all that was owed then"

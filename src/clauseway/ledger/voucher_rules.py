@@ -217,12 +217,17 @@ def invoiceable(
     period: str,
     days: Interval,
     open_since: date | None,
+    *,
+    day: date | None = None,
+    currency: str = "",
 ) -> Invoice | list[Owed]:
     """Return what may be invoiced through a month; where nothing is left, the invoice that was
     written as `identity`.
 
-    `dues` are those of closed months, and `open_since` is the first day of the open ones. Raise
-    InvalidInput: the month is open, nothing is owed, a term is not payable before its quarter ends.
+    `dues` are those of closed months, and `open_since` is the first day of the open ones. `day` and
+    `currency` are those asked for, if any. Raise InvalidInput: the month is open, nothing is owed,
+    a term is not payable before its quarter ends, the invoice that stands is another than is asked
+    for.
     """
     through = days.end - timedelta(days=1)
     if open_since is None or days.end > open_since:
@@ -234,6 +239,8 @@ def invoiceable(
     # The same invoice again is no mistake; an earlier month after a later one is.
     written = [voucher for voucher in vouchers if isinstance(voucher, Invoice)]
     same = next((invoice for invoice in written if invoice.id == identity), None)
+    if same is not None:
+        _refuse_another(same, payer, payee, through, day, currency)
     later = [
         invoice
         for invoice in written
@@ -258,6 +265,37 @@ def invoiceable(
             "Give the further invoice an id of its own with --id.",
         )
     return owed
+
+
+def _refuse_another(
+    invoice: Invoice, payer: str, payee: str, through: date, day: date | None, currency: str
+) -> None:
+    """Refuse an invoice that is asked for again with other parties, through another day, or with
+    another day or currency where one is given: an invoice never changes."""
+    asked = (
+        ("payer", invoice.payer, payer),
+        ("payee", invoice.payee, payee),
+        ("through", str(invoice.through), str(through)),
+        ("dated", str(invoice.day), str(day or invoice.day)),
+        ("in", invoice.currency, currency or invoice.currency),
+    )
+    different = [(what, stands, wanted) for what, stands, wanted in asked if stands != wanted]
+    if not different:
+        return
+    if {what for what, _, _ in different} <= {"dated", "in"}:
+        remedy = "Leave out what differs to read the invoice again."
+        if currency and currency != invoice.currency:
+            remedy += (
+                f" What arrives in {currency} pays it too: clauseway books payment --currency."
+            )
+        remedy += " To take back a charge in it, credit the charge: clauseway books credit."
+    else:
+        remedy = "Give this invoice an id of its own with --id."
+    raise refused(
+        f"invoice {invoice.id} was written before",
+        "; ".join(f"it is {what} {stands}, not {wanted}" for what, stands, wanted in different),
+        remedy,
+    )
 
 
 def _nothing_owed(

@@ -211,15 +211,16 @@ def invoice(
     payee: str,
     day: date | None = None,
     identity: str = "",
-    currency: str = USD,
+    currency: str = "",
 ) -> Invoice:
-    """Invoice what is owed through a closed month and not yet invoiced.
+    """Invoice what is owed through a closed month and not yet invoiced, in USD unless a currency is
+    given.
 
     Again, where nothing is left, the same.
 
     Each payment that the agreement names is a line with its own due day, however late it is
     invoiced. Raise InvalidInput: the month is open, nothing is owed, a term is not payable before
-    its quarter ends, no rate.
+    its quarter ends, no rate; the invoice of this id is another than is asked for.
     """
     days = month(period)
     through = days.end - timedelta(days=1)
@@ -234,6 +235,8 @@ def invoice(
             period,
             days,
             books.open_since(),
+            day=day,
+            currency=currency,
         )
         # Nothing is owed beyond the invoice of this name.
         if isinstance(owed, Invoice):
@@ -248,8 +251,8 @@ def invoice(
             day=dated,
             through=through,
             owed=owed,
-            currency=currency,
-            rate=_rates(home).at(dated, USD, currency),
+            currency=currency or USD,
+            rate=_rates(home).at(dated, USD, currency or USD),
         )
         _book(books, voucher, (entry,))
     return voucher

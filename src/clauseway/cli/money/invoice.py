@@ -31,7 +31,7 @@ def command(
     number: Annotated[
         str, typer.Option("--id", help="The invoice's number; by default PAYEE-PAYER-PERIOD.")
     ] = "",
-    currency: Currency = "USD",
+    currency: Currency = "",
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -40,7 +40,7 @@ def command(
 
     It takes everything that was accrued through the month and is not invoiced yet, corrections
     included, by term, with the day on which each is due. Below zero it is a credit note. Again, it
-    is the same invoice.
+    is the same invoice; with another day, currency, party or period under its id, it is refused.
 
     \b
     What OpenAI owes Microsoft for May:
