@@ -228,6 +228,12 @@ def test_invoices_and_payments(home: Home, tmp_path: Path) -> None:
     paid = bookkeeping.pay(home, "bank-2", april.id, "0.24", TODAY, "EUR")
     assert (str(paid.amount), str(paid.rounding)) == ("0.24", "0.00")
     assert balance(home, "openai:payable:invoiced:microsoft") == "0.00"
+    # Told again it stands as it was booked, though another rate holds by now.
+    rates.write_text("day,base,quote,rate\n2026-06-30,EUR,USD,1.09\n")
+    change_rates(home, "a misprint", rates)
+    assert bookkeeping.pay(home, "bank-2", april.id, "0.24", TODAY, "EUR") == paid
+    with pytest.raises(InvalidInput, match="'bank-2' is taken"):
+        bookkeeping.pay(home, "bank-2", april.id, "0.23", TODAY, "EUR")
     legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))
     assert {one.leg.posting.currency: str(one.balance) for one in legs} == {"USD": "1.00", "EUR": "0.24"}
     assert [(one.id, str(left)) for one, left in bookkeeping.invoices(home)] == [(april.id, "0.00")]

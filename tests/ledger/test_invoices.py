@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal as D
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -171,6 +172,67 @@ def test_withholding_in_parts_is_withholding_at_once() -> None:
     )
     with pytest.raises(InvalidInput, match="more than is open"):
         paid(invoice, "0.01", [first, second, third])
+
+
+def test_withholding_after_a_reversal_is_withholding_at_once() -> None:
+    # 10 % of 1.00 is 0.10. 0.05 and 0.10 withhold 0.00 and 0.02 (0.015); 0.05 comes back, and 0.90 follows.
+    invoice, _ = invoiced({"B1.share": "1.00"})
+    line = msgspec.structs.replace(invoice.lines[0], withheld=D("0.1"), parts=())
+    invoice = msgspec.structs.replace(invoice, lines=(line,))
+    first, _ = paid(invoice, "0.05")
+    second, _ = paid(invoice, "0.10", [first])
+    assert [str(each.withheld) for each in (first, second)] == ["0.00", "0.02"]
+    rest, _ = paid(invoice, "0.90", [second])
+    assert str(rest.withheld) == "0.08"
+    # The same with payments of an older home, which say only the sum of what they withheld.
+    older = msgspec.structs.replace(second, withheld_of=())
+    assert paid(invoice, "0.90", [older])[0] == rest
+
+
+def test_withholding_in_parts_of_another_currency_is_withholding_at_once() -> None:
+    # 7.5 % of 1.00 EUR is 0.075: 0.08. Of 0.05 alone it is 0.00375: 0.00.
+    invoice, _ = invoiced({"B1.share": "1.00"})
+    payments = list[Payment]()
+    for _ in range(20):
+        payments.append(paid(invoice, "0.05", payments, currency="EUR", rate=Fraction(1))[0])
+    assert str(exact_sum(payment.withheld for payment in payments)) == "0.08"
+
+
+def test_a_quarter_withholds_what_its_months_withhold() -> None:
+    # 20.00 and 20.00 at 10 %, then 20.00 at 5 %: 2.00 + 2.00 + 1.00.
+    lines = [sold(f"{month_}-02", "100.00") for month_ in ("04", "05", "06")]
+    due = [
+        item
+        for name, rate in (("2026-04", "10 %"), ("2026-05", "10 %"), ("2026-06", "5 %"))
+        for item in dues(
+            settled(
+                lines,
+                month(name),
+                share("A1.share", payment=PaymentTerm(every="quarter", due_days=30), withholding=rate),
+            )
+        )
+    ]
+    june = date(2026, 6, 30)
+    for currency, rate, whole, half in (("USD", Fraction(1), "5.00", "2.50"), ("EUR", Fraction(1, 2), "2.50", "2.50")):
+        quarter, _ = invoice_of(
+            identity="i-1",
+            payer="maker",
+            payee="host",
+            day=june,
+            through=june,
+            owed=owed_through(due, [], "maker", "host", june),
+            currency=currency,
+            rate=rate,
+        )
+        assert [str(part.withheld) for part in quarter.lines[0].parts] == ["2.00", "2.00", "1.00"]
+        payment, _ = paid(quarter, str(quarter.total))
+        assert str(payment.withheld) == whole
+        assert str(paid(quarter, "30.00")[0].withheld) == half
+    # Cent by cent, too: 0.05 a month at 10 % withholds 0.00 three times, and 0.15 at once would be 0.02.
+    small = [msgspec.structs.replace(item, share=D("0.05"), amount=D("0.05"), withheld=D("0.00")) for item in due]
+    owed = owed_through(small, [], "maker", "host", june)
+    quarter, _ = invoice_of(identity="i-2", payer="maker", payee="host", day=june, through=june, owed=owed)
+    assert str(paid(quarter, "0.15")[0].withheld) == "0.00"
 
 
 RATES = read_rates("day,base,quote,rate\n2026-06-01,EUR,USD,1.0842\n2026-06-05,EUR,USD,1.1\n", "rates.csv")

@@ -25,7 +25,16 @@ from clauseway.ledger.dues import Due
 from clauseway.ledger.exchange_rates import convert, convert_parts
 from clauseway.ledger.journal import Account, Entry, Posting, balances
 from clauseway.ledger.vouchers import Invoice, InvoiceLine, InvoicePart, Payment, Reversal
-from clauseway.values import CENT, USD, Citation, InvalidInput, Problem, allocate, exact_sum
+from clauseway.values import (
+    CENT,
+    USD,
+    Citation,
+    InvalidInput,
+    Problem,
+    allocate,
+    exact_product,
+    exact_sum,
+)
 
 SHARE, INVOICED, WITHHOLDING, ROUNDING = "revenue-share", "invoiced", "withholding", "fx-rounding"
 AUTHORITY = "tax-authority"
@@ -167,6 +176,8 @@ def _line(owed: Owed, amount: Decimal) -> InvoiceLine:
                 share=item.share,
                 corrections=item.corrections,
                 restated=item.restated,
+                withholding=item.withholding,
+                withheld=item.withheld,
             )
             for item in owed.dues
         ),
@@ -222,14 +233,10 @@ def payment_of(
         )
     # Split the payment over the open lines, and withhold tax line by line.
     settles = allocate(settled, [(line, part) for line, part in open_.items() if part])
-    money = convert_parts(paid, settles, 1 / rate) if currency != invoice.currency else settles
+    money = _money(invoice, paid, currency, settles, rate)
+    standing = [item for item in before if (item.invoice, item.currency) == (invoice.id, currency)]
     withheld = {
-        line.name: _withheld(
-            line,
-            open_[line.name],
-            money[line.name],
-            is_same_currency=currency == invoice.currency,
-        )
+        line.name: _withheld(invoice, line, money[line.name], currency, standing)
         for line in invoice.lines
         if line.name in settles
     }
@@ -243,6 +250,7 @@ def payment_of(
         withheld=exact_sum((_ZERO * CENT, *withheld.values())),
         settles=tuple(settles.items()),
         rounding=settled - worth,
+        withheld_of=tuple(withheld.items()),
     )
     cited = {line.name: (citations[line.term],) for line in invoice.lines}
     postings = [
@@ -270,16 +278,69 @@ def reversal_of(
     return reversal, _entry(f"reversal|{identity}", paid.reference, day, narration, postings)
 
 
+def _money(
+    invoice: Invoice,
+    paid: Decimal,
+    currency: str,
+    settles: Mapping[str, Decimal],
+    rate: Fraction,
+) -> Mapping[str, Decimal]:
+    """Return the money that pays each line, in the currency that was paid."""
+    return settles if currency == invoice.currency else convert_parts(paid, settles, 1 / rate)
+
+
 def _withheld(
-    line: InvoiceLine, open_: Decimal, money: Decimal, *, is_same_currency: bool
+    invoice: Invoice,
+    line: InvoiceLine,
+    money: Decimal,
+    currency: str,
+    standing: Sequence[Payment],
 ) -> Decimal:
-    """Return the tax on a payment: on all paid so far less on all paid before, so that parts
-    withhold as much as the whole."""
-    if not is_same_currency:
-        return convert(money, Fraction(line.withheld))
-    before = line.amount - open_
-    rate = Fraction(line.withheld)
-    return convert(before + money, rate) - convert(before, rate)
+    """Return the tax on a payment of a line: on all that stands paid with it, less the tax withheld
+    of that before. So parts withhold as much as the whole, whichever of them were reversed.
+
+    `standing` are the payments of the invoice in this currency that were not reversed.
+    """
+    rate = _tax_rate(line, in_usd=currency == invoice.currency == USD)
+    paid, taken = [money], list[Decimal]()
+    for payment in standing:
+        settles = dict(payment.settles)
+        if line.name in settles:
+            of_lines = _money(invoice, payment.amount, currency, settles, Fraction(payment.rate))
+            paid.append(of_lines[line.name])
+            taken.append(_withheld_of(invoice, payment, of_lines)[line.name])
+    return exact_sum((convert(exact_sum(paid), rate), *(-tax for tax in taken)))
+
+
+def _tax_rate(line: InvoiceLine, *, in_usd: bool) -> Fraction:
+    """Return the part of a line that is withheld: in USD as much as the statements of its months
+    withhold, rounded month by month; in another currency by their rates."""
+    amount = Fraction(exact_sum(part.amount for part in line.parts))
+    rates = [part.withholding for part in line.parts]
+    if not amount or None in rates:
+        return Fraction(line.withheld)
+    if in_usd:
+        return Fraction(exact_sum(part.withheld for part in line.parts)) / amount
+    taxed = sum(
+        Fraction(part.amount) * Fraction(rate)
+        for part, rate in zip(line.parts, rates, strict=True)
+        if rate is not None
+    )
+    return Fraction(taxed) / amount
+
+
+def _withheld_of(
+    invoice: Invoice, payment: Payment, money: Mapping[str, Decimal]
+) -> dict[str, Decimal]:
+    """Return the tax withheld of each line of a payment. Payments of older homes say only the
+    sum: it is split by the lines' rates."""
+    if payment.withheld_of:
+        return dict(payment.withheld_of)
+    rates = {line.name: line.withheld for line in invoice.lines}
+    worth = {name: exact_product(paid, rates[name]) for name, paid in money.items()}
+    if not exact_sum(worth.values()):
+        return dict.fromkeys(money, _ZERO)
+    return allocate(payment.withheld, list(worth.items()))
 
 
 def _claimed(invoice: Invoice, line: InvoiceLine, citation: Citation) -> list[Posting]:

@@ -66,12 +66,18 @@ class Resolution(_Voucher, frozen=True, kw_only=True, tag="resolution"):
 
 class InvoicePart(msgspec.Struct, frozen=True, kw_only=True):
     """The part of an invoice's line that is due for one settled month, `2026-05`: the parts of its
-    `dues.Due`, in USD."""
+    `dues.Due`, in USD.
+
+    `withheld` of it is tax, at the rate `withholding`: both as the month's statement says. Parts of
+    older homes say neither; the rate of their line holds for them.
+    """
 
     month: str
     share: Decimal
     corrections: Decimal
     restated: Decimal
+    withholding: Decimal | None = None
+    withheld: Decimal = Decimal("0.00")
 
     @property
     def amount(self) -> Decimal:
@@ -82,8 +88,8 @@ class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
     """The amount invoiced under one term and paid with everything through a day, from which its due
     day counts.
 
-    `owed` is in USD, `amount` in the invoice's currency; `withheld` is a rate. `owed` is the sum of
-    the `parts` less `invoiced_before`. Lines of older homes have no `through` of their own, and no
+    `owed` is in USD, `amount` in the invoice's currency; `withheld` is the rate of the last month.
+    `owed` is the sum of the `parts` less `invoiced_before`. Lines of older homes have no `through` of their own, and no
     parts.
     """
 
@@ -126,7 +132,8 @@ class Payment(_Voucher, frozen=True, kw_only=True, tag="payment"):
     back as tax.
 
     `settles` are the amounts it takes off the invoice's lines, by their names and in the invoice's
-    currency; `rounding` is the part of them that no money stands for.
+    currency; `rounding` is the part of them that no money stands for. `withheld_of` splits
+    `withheld` over the same lines; in older homes it is empty.
     """
 
     invoice: str
@@ -136,6 +143,7 @@ class Payment(_Voucher, frozen=True, kw_only=True, tag="payment"):
     withheld: Decimal
     settles: tuple[tuple[str, Decimal], ...]
     rounding: Decimal
+    withheld_of: tuple[tuple[str, Decimal], ...] = ()
 
 
 class Reversal(_Voucher, frozen=True, kw_only=True, tag="reversal"):

@@ -283,12 +283,27 @@ def pay(
                 "what arrived is not in the invoice's currency",
                 "Say what arrived: --amount.",
             )
+        paid = read_amount(amount, CENT) if amount else whole
+        same = next((item for item in vouchers if item.id == identity), None)
+        # Told again, a payment stands as it was booked, whatever rates and rules came since.
+        if isinstance(same, Payment) and (
+            same.invoice,
+            abs(same.amount),
+            same.currency,
+            same.day,
+        ) == (
+            invoice_id,
+            paid,
+            into,
+            dated,
+        ):
+            return same
         voucher, entry = payment_of(
             identity=identity,
             invoice=claim,
             before=before,
             day=dated,
-            amount=read_amount(amount, CENT) if amount else whole,
+            amount=paid,
             currency=into,
             rate=_rates(home).at(dated, into, claim.currency),
             citations={due.term: due.citation for due in _dues(books)},
