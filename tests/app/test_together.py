@@ -177,6 +177,42 @@ def test_the_shares_of_both_are_settled(tmp_path: Path) -> None:
     ]
 
 
+GENERAL = """  wholesale: {says: What the owner earns., value: 50 %, standing: ours, source: [T]}
+  cap-counts: {says: What counts., value: from-here, standing: ours, source: [T]}
+  revenue-owner: {says: Whose revenue., value: seller, standing: ours, source: [T]}
+"""
+
+
+def test_the_general_figures_of_one_agreement_hold_for_its_shares_alone(tmp_path: Path) -> None:
+    """North's share of 10 % counts the reseller's 200 in full, up to a cap of 30, as it does by itself.
+
+    South declares that half of it counts, and what of earlier payments counts toward the cap.
+    """
+    found = folders(tmp_path, "a share is due", "a share is due")
+    for folder in found:
+        text = (folder / "A1.md").read_text()
+        capped = text.replace("{sellers: [maker]}", "{sellers: [maker], wholesale: true}\ncap: USD 30")
+        (folder / "A1.md").write_text(capped)
+    text = (found[1] / "agreement.md").read_text()
+    (found[1] / "agreement.md").write_text(text.replace("figures:\n", f"figures:\n{GENERAL}"))
+    asked = open_agreements(found)
+    line = msgspec.structs.replace(cent_line("200.00"), seller="reseller", cloud="east")
+
+    def due(*assume: str) -> dict[str, str]:
+        settlement = settle(
+            period=Interval(date(2026, 6, 1), date(2026, 7, 1)),
+            shares=shares_of(asked, NOW, {}),
+            revenue=[line],
+            catalog=asked.catalog,
+            assumptions=read_assumptions(assume, figures_of(asked)),
+            inputs=Inputs(agreement="", price_book="", batches=(), known_at=str(NOW), engine=""),
+        )
+        return {share.term: str(share.amount) for share in settlement.shares}
+
+    assert due() == {"north:share": "20.00", "south:share": "10.00"}
+    assert due("cap-counts=all-payments:25") == {"north:share": "20.00", "south:share": "5.00"}
+
+
 def test_a_figure_that_two_declare_otherwise_is_refused(tmp_path: Path) -> None:
     found = folders(tmp_path, "a share is due", "a share is due")
     text = (found[1] / "agreement.md").read_text()

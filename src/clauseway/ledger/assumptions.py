@@ -42,6 +42,12 @@ ALL_PAYMENTS = "all-payments"
 # Not a figure of an agreement: the lengths of settled requests are not known.
 LENGTHS = "request-lengths"
 OWNERS = ("seller", "host")
+# Figures that no term names: each holds for all shares of the agreement that declares it.
+GENERAL = (CAP_COUNTS, REVENUE_OWNER, WHOLESALE)
+
+
+# All of a sale counts where no figure says how much of it.
+_ALL_COUNTS: Mapping[str, Decimal] = {"": Decimal(1)}
 
 
 class Assumption(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +123,18 @@ class Assumptions:
         # USD paid before the share began, where all payments count toward its cap.
         self.opening_balance = opening
 
+    def of(self, share: RevenueShare) -> "Assumptions":
+        """Return the assumptions that hold for a share: without the general figures that its own
+        agreement does not declare."""
+        if not share.undeclared:
+            return self
+        declared = {
+            name: figure for name, figure in self._all.items() if name not in share.undeclared
+        }
+        wholesale = _ALL_COUNTS if WHOLESALE in share.undeclared else self._wholesale
+        opening = Decimal(0) if CAP_COUNTS in share.undeclared else self.opening_balance
+        return Assumptions(declared, wholesale, opening)
+
     def percentage(self, name: str) -> Decimal:
         """Return the rate that a figure names or a term states, as a fraction of one."""
         return parse_percentage(self._all[name].value if name in self._all else name, commas=True)
@@ -154,7 +172,7 @@ class Assumptions:
                 unnamed.append(WHOLESALE)
             if share.cap and not share.cap_opening:
                 unnamed.append(CAP_COUNTS)
-            names += [name for name in unnamed if name in self._all]
+            names += [name for name in unnamed if name in self.of(share)._all]
         return names
 
     def undisclosed(self, names: Iterable[str]) -> list[Problem]:
@@ -320,8 +338,7 @@ def _refusal(item: str, error: BadNumber, figure: Figure) -> Problem:
 
 def _filled(values: Mapping[str, Sequence[str]], figures: Mapping[str, Figure]) -> Assumptions:
     filled = {name: _assumption(figure, values.get(name, ())) for name, figure in figures.items()}
-    # All of a sale counts where no figure says how much of it.
-    shares = {"": Decimal(1)}
+    shares = dict(_ALL_COUNTS)
     if WHOLESALE in figures:
         for value in (figures[WHOLESALE].value, *values.get(WHOLESALE, ())):
             seller, _, percentage = value.rpartition(":")

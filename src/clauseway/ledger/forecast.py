@@ -202,6 +202,7 @@ class _Ahead:
         end: date,
         growth: Growth | None,
     ) -> None:
+        assumptions = assumptions.of(share)
         self.share = share
         self.first = max(settled[-1].period.end, share.begin)
         self.end = min(end, share.end)

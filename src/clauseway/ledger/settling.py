@@ -35,7 +35,8 @@ _UNSAID_LATER: Mapping[str, tuple[object, ...]] = {
     **dict.fromkeys(("cap_opening", "withholding", "vouchers", "usage", "usage_before"), ("",)),
     "attempts": (0,),
     **dict.fromkeys(
-        ("tiers", "floors", "products", "clouds", "closed"), ([], (), set(), frozenset())
+        ("tiers", "floors", "products", "clouds", "closed", "undeclared"),
+        ([], (), set(), frozenset()),
     ),
     "payment": (None,),
     "late": (CORRECTION,),

@@ -73,6 +73,7 @@ class Sharing:
 
         `name` is how the ids of its lines begin; by default the term's id.
         """
+        assumptions = assumptions.of(share)
         self.name = name or share.term
         self.share, self.days, self.ordered = share, days_in(share, period), ordered
         self.before = carried or Carried(until=share.begin, lines=(), ends=())

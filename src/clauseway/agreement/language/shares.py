@@ -82,7 +82,8 @@ class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):
     The share is due on the cumulative base since `begin`. An empty `cap` means that there is no
     cap. An empty `cap_opening` means that the agreement's figure `cap-counts` says how much was
     counted before. `rate` applies to the base below the first tier. `ended_by` cites the text that
-    ended the share, if any.
+    ended the share, if any. `undeclared` names general figures that the share's agreement does not
+    declare and another agreement of the home does: they do not hold for it.
     """
 
     term: str
@@ -101,6 +102,7 @@ class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):
     payment: PaymentTerm | None = None
     withholding: str = ""
     late: str = CORRECTION
+    undeclared: tuple[str, ...] = ()
 
     @property
     def rates(self) -> tuple[str, ...]:

@@ -8,33 +8,41 @@ from clauseway.agreement import RevenueShare
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, own_readings
 from clauseway.decisions.joint_answers import in_their_order
+from clauseway.ledger.assumptions import GENERAL
 from clauseway.values import Citation, KnownAt
 
 
 def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) -> list[RevenueShare]:
     """Return every revenue share of the agreements.
 
-    Of several, places name their agreement too; and so does a term's id that two of them have.
+    Of several, places name their agreement too; and so does a term's id that two of them have. A
+    general figure holds for the shares of the agreements that declare it.
     """
     if isinstance(opened, OpenAgreement):
         return opened.revenue_shares(known_at, readings)
     shares = [
-        (asked.agreement.id, share)
+        (asked, share)
         for asked in in_their_order(opened.each)
         for share in asked.revenue_shares(known_at, own_readings(opened, asked, readings))
     ]
     # A share that another amendment ends and begins again has one id in one agreement.
     owners: dict[str, set[str]] = {}
-    for agreement, share in shares:
-        owners.setdefault(share.term, set()).add(agreement)
+    for asked, share in shares:
+        owners.setdefault(share.term, set()).add(asked.agreement.id)
+    declared = {
+        name for asked in opened.each for name in GENERAL if name in asked.agreement.figures
+    }
     return [
         msgspec.structs.replace(
             share,
-            term=share.term if len(owners[share.term]) == 1 else f"{agreement}:{share.term}",
-            citation=_placed(agreement, share.citation),
-            ended_by=share.ended_by and _placed(agreement, share.ended_by),
+            term=share.term
+            if len(owners[share.term]) == 1
+            else f"{asked.agreement.id}:{share.term}",
+            citation=_placed(asked.agreement.id, share.citation),
+            ended_by=share.ended_by and _placed(asked.agreement.id, share.ended_by),
+            undeclared=tuple(sorted(declared - asked.agreement.figures.keys())),
         )
-        for agreement, share in shares
+        for asked, share in shares
     ]
 
 
