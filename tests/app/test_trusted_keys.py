@@ -92,6 +92,9 @@ def test_a_key_that_leaked_is_withdrawn_and_no_signature_by_it_counts(home: Home
     trust = ("party", "key", "trust", "--party", "openai", "--public-key", leaked)
     assert run(*trust, home=home.root).returncode == 3
     assert answer("party", "key", "withdraw", leaked, "--party", "openai", *why, home=home.root)["public_key"] == leaked
+    another = run("party", "key", "withdraw", leaked, "--party", "openai", "--why", "another reason", home=home.root)
+    assert another.returncode == 3
+    assert "was withdrawn before: withdrawn by" in " ".join(another.stderr.split())
     assert len(answer("audit", "log", "--kind", "withdrawn-key", home=home.root)) == 1, "again changes nothing"
     # Another key takes its place, and the statement is signed anew.
     key = tmp_path / "keys" / "openai.key"

@@ -52,7 +52,7 @@ def trust_key(home: Home, party: str, public: str) -> bool:
 
 def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
     """Record in the books that a party's key is trusted no longer. Withdrawing it again changes
-    nothing.
+    nothing; for another reason, it is refused.
 
     `key` is the public key or its fingerprint, or the beginning of one. Return the withdrawal.
     Raise InvalidInput: no reason, or not one key of the party.
@@ -67,7 +67,17 @@ def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
         public = _named_key(control, party, key)
         _record(control, party, public, why.strip(), is_withdrawn=True)
         write_key_file(home, keys_of(control))
-        return withdrawn_keys(control)[party, public]
+        ended = withdrawn_keys(control)[party, public]
+        if ended.why != why.strip():
+            raise InvalidInput(
+                Problem(
+                    what=f"this key of {party} was withdrawn before",
+                    why=withdrawal_text(ended),
+                    where="--why",
+                    remedy="It stays withdrawn for that reason; nothing is left to do.",
+                )
+            )
+        return ended
 
 
 def _named_key(control: Control, party: str, key: str) -> str:
