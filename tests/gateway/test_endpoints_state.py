@@ -463,6 +463,40 @@ def test_a_conversation_of_another_project_is_not_found(clouds: Endpoints) -> No
     assert clouds.client().conversations.retrieve(mine.id).id == mine.id
 
 
+@pytest.mark.parametrize("part", ['{"type":"input_file","file_id":"%s"}', *HIDDEN[:1]])
+def test_a_file_of_another_project_is_put_into_no_conversation(clouds: Endpoints, part: str) -> None:
+    """A response that goes on from the conversation would read the file."""
+    file = clouds.client().files.create(file=("secret", b"x"), purpose="user_data")
+    mine = clouds.client(RIVAL_SECRET).conversations.create().id
+    clouds.forget_asked()
+    body = f'{{"items":[{{"type":"message","role":"user","content":[{part % file.id}]}}]}}'
+    headers = {"authorization": f"Bearer {RIVAL_SECRET}", "content-type": "application/json"}
+    for path in ("conversations", f"conversations/{mine}/items"):
+        for written in (body.encode(), body.encode("utf-16")):
+            answer = httpx.post(f"{clouds.base_url}/{path}", content=written, headers=headers)
+            assert answer.status_code in (400, 404), answer.text
+        answer = httpx.post(f"{clouds.base_url}/{path}", content=body.encode(), headers=headers)
+        assert (answer.status_code, file.id in answer.text) == (404, True)
+    asked = [attempt["path"] for attempt in clouds.asked("openai")]
+    assert not [path for path in asked if "conversations" in path], "nothing of it reached a cloud"
+
+
+def test_a_file_of_ones_own_is_put_into_a_conversation_where_it_lies(clouds: Endpoints) -> None:
+    client = clouds.client()
+    file = client.files.create(file=("own", b"x"), purpose="user_data")
+    item: Any = {"type": "message", "role": "user", "content": [{"type": "input_file", "file_id": file.id}]}
+    made = client.conversations.create(items=[item], metadata={"file_id": "invoice-7"})
+    assert client.conversations.items.create(made.id, items=[item]).data
+    elsewhere = client.files.create(file=("own", b"x"), purpose="user_data", extra_headers=on("azure"))
+    item["content"][0]["file_id"] = elsewhere.id
+    with pytest.raises(openai.BadRequestError, match="more than one deployment"):
+        client.conversations.items.create(made.id, items=[item])
+    with pytest.raises(openai.BadRequestError, match=r"has no conversations\.create"):
+        client.conversations.create(items=[item])
+    bare = httpx.post(f"{clouds.base_url}/conversations", headers=AUTHORIZED)
+    assert bare.status_code == 200, "a conversation needs no body"
+
+
 # What a key's project did not make: how it is asked for | message, param and code that the client reads. Of files and
 # conversations they are OpenAI's; of the rest, ours.
 NO_SUCH_FILE = ("No such File object: file-1", "id", None)

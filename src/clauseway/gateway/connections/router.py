@@ -435,7 +435,7 @@ def _call_of(
     """Return the call that is sent to a cloud; most calls are made once for all requests."""
     if content_type == _JSON and request_line.call is not None:
         return request_line.call
-    sent_type = b"" if operation.decode is None and not body else content_type or _JSON
+    sent_type = b"" if not operation.routed and not body else content_type or _JSON
     return operation.call(
         request_line.identifier.encode(), request_line.query, sent_type, request_line.part.encode()
     )

@@ -185,17 +185,23 @@ class Selector:
             properties.named_ids[0] if properties.named_ids else ""
         )
         if identifier:
-            resource = (
-                self._require_resource_of_path(request_line)
-                if request_line.identifier
-                else self._require_resource(identifier)
-            )
+            if request_line.identifier:
+                resource = self._require_resource_of_path(request_line)
+                self._named_resource((identifier, *properties.named_ids))
+            else:
+                resource = self._named_resource(properties.named_ids)
             holder = self._shared.tables.holder(resource.deployment, resource.model)
             if holder is None:
                 message = (
                     f"{identifier} lies on {resource.deployment}, which is not configured any more."
                 )
                 raise Refused(errors.NO_SUCH_OBJECT, message)
+            operation = request_line.operation
+            if not request_line.identifier and operation.name in holder.target.lacks:
+                message = (
+                    f"{identifier} lies on {resource.deployment}, which has no {operation.name}."
+                )
+                raise Refused(errors.UNSUPPORTED, message)
             if isinstance(properties, Batching):
                 return Selected(
                     self._select_for_batch(properties, resource), resource, resource.model

@@ -12,6 +12,7 @@ from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.not_offered import NOT_OFFERED, NOT_OFFERED_AS_MESSAGES
 from clauseway.gateway.wire.operations import OPERATIONS, Operation, UnknownPath, request_line_of
+from clauseway.gateway.wire.requests import decode_items
 
 _Node = dict[str, Any]
 _CANONICAL: Final = "/v1"
@@ -130,7 +131,7 @@ def _described(operation: Operation, root: str) -> _Node:
     if operation.method == b"POST":
         kinds = _FORMS.get(operation.name, (_JSON,))
         described["requestBody"] = {
-            "required": operation.decode is not None,
+            "required": operation.decode not in (None, decode_items),
             "content": {kind: {"schema": _body_schema(operation, root)} for kind in kinds},
         }
     return described

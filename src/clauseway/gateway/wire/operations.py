@@ -49,6 +49,7 @@ from clauseway.gateway.wire.requests import (
     decode_completion,
     decode_drawing,
     decode_edit,
+    decode_items,
     decode_moderation,
     decode_plain,
     decode_responses,
@@ -223,16 +224,24 @@ _TELLS_FAILURE: Final = _TELLS_END | {"responses", "batches.create"}
 _MAKES_WHAT_LASTS: Final = frozenset(
     {"files.create", "batches.create", "conversations.create", "conversations.items.create"}
 )
-_WITHOUT_MODEL: Final = frozenset({"files.create", "batches.create"})
+_WITHOUT_MODEL: Final = frozenset(
+    {"files.create", "batches.create", "conversations.create", "conversations.items.create"}
+)
 
 
-def _bodyless(name: str, method: bytes, path: bytes, state: State = State.NAMES) -> Operation:
+def _bodyless(
+    name: str,
+    method: bytes,
+    path: bytes,
+    state: State = State.NAMES,
+    decode: Decode | None = None,
+) -> Operation:
     units_in = responses_units_in if name in _TELLS_END else no_units_in
     return _operation(
         name,
         method,
         path,
-        None,
+        decode,
         same_body,
         units_in,
         stream=stored_response_stream,
@@ -407,11 +416,11 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     # Conversations lie on one account like files: no model is named, and nothing is used until a
     # response goes on from one.
-    _bodyless("conversations.create", _POST, b"/conversations", State.ISSUES),
+    _bodyless("conversations.create", _POST, b"/conversations", State.ISSUES, decode_items),
     _bodyless("conversations.retrieve", _GET, b"/conversations/%b"),
     _bodyless("conversations.update", _POST, b"/conversations/%b"),
     _bodyless("conversations.delete", _DELETE, b"/conversations/%b"),
-    _bodyless("conversations.items.create", _POST, b"/conversations/%b/items"),
+    _bodyless("conversations.items.create", _POST, b"/conversations/%b/items", decode=decode_items),
     _bodyless("conversations.items.list", _GET, b"/conversations/%b/items"),
     _bodyless("conversations.items.retrieve", _GET, b"/conversations/%b/items/%b"),
     _bodyless("conversations.items.delete", _DELETE, b"/conversations/%b/items/%b"),

@@ -443,6 +443,10 @@ _DIGITS_MAX = 9  # for a number in a form: Python refuses to parse thousands of 
 _BYTES_PER_SOUND_TOKEN_MIN = 25
 
 
+class _AnyObject(msgspec.Struct, frozen=True, gc=False):
+    """An object of which no member is read by type."""
+
+
 class FormRequest(PlainRequest, frozen=True, gc=False):
     """A form with a file. `text_bytes` counts the bytes of its plain fields."""
 
@@ -499,6 +503,24 @@ class RequestWithoutModel:
         return PLAIN
 
 
+class ItemsRequest(RequestWithoutModel):
+    """The items of a conversation, as `RequestProperties`. `named_ids` are the files that they
+    name, which every response that goes on from the conversation reads."""
+
+    def __init__(self, named_ids: tuple[str, ...] = ()) -> None:
+        self.named_ids = named_ids
+
+
+def decode_items(body: bytes, content_type: bytes) -> RequestProperties:
+    """Decode the body of a conversation or of items for one; a conversation may be made without
+    any. Raise BadBody."""
+    if not body:
+        return ItemsRequest()
+    _decode_object(body, content_type)
+    return ItemsRequest(tuple(files_in(body)))
+
+
+_decode_object = reader_of(_AnyObject, "conversation")
 decode_variation = _or(_IMAGE_MODEL, decode_form)
 _decode_edit_form = _or(_EDITING_MODEL, decode_form)
 _decode_edit_json = _or(_EDITING_MODEL, decode_plain)
