@@ -1,9 +1,12 @@
 """Who may see the pages: what a browser is answered, with a session and without, and in a real browser."""
 
+import asyncio
 import html
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 from sample_pages import SamplePages
@@ -252,6 +255,28 @@ def test_whoever_guesses_is_told_to_wait_and_not_tried(stranger: TestClient) -> 
     answer = stranger.post("/sign-in", data={"account": "anna", "password": SECRET})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert "set-cookie" not in answer.headers
+
+
+def test_guesses_at_once_are_tried_no_more_often_than_in_a_row() -> None:
+    """Whoever sends all guesses at once is not tried with all of them."""
+    tried = []
+
+    class SlowReaders(SampleReaders):
+        async def check(self, account: str, password: str) -> SignedIn | None:
+            tried.append(password)
+            await asyncio.sleep(0.001)
+            return await super().check(account, password)
+
+    app = create_app(SamplePages(), hosts=["*"], readers=SlowReaders())
+
+    async def guess() -> list[int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pages") as client:
+            forms = ({"account": "anna", "password": f"guess {number}"} for number in range(50))
+            answers = await asyncio.gather(*(client.post("/sign-in", data=form) for form in forms))
+            return [answer.status_code for answer in answers]
+
+    statuses = asyncio.run(guess())
+    assert (len(tried), Counter(statuses)) == (5, {403: 5, 429: 45})
 
 
 def test_a_session_ends_after_twelve_hours(readers: SampleReaders) -> None:

@@ -267,16 +267,16 @@ class SignIn:
         shown = SignInContext(
             account=account, next=goes_to, kept=self._forms.kept(goes_to, carried)
         )
-        wait_s = self._guesses.wait_s(account)
-        if wait_s > 0:
-            problem = f"Too many wrong passwords. Try again in {wait_s:.0f} s."
-            answer = self._draw(request, replace(shown, problem=problem), 429)
-            answer.headers["retry-after"] = str(int(wait_s) + 1)
-            return answer
+        if waits := self._told_to_wait(request, shown):
+            return waits
         async with self._trying:
+            # Others may have been tried, and been wrong, while this one waited for its turn.
+            if waits := self._told_to_wait(request, shown):
+                return waits
+            # INVARIANT: a try counts as wrong from its begin, so that tries at once count each other.
+            self._guesses.wrong(account)
             reader = await self._readers.check(account, form.get("password", ""))
         if reader is None:
-            self._guesses.wrong(account)
             self._tell(_event("wrong password", account, request))
             problem = "No account here has that password."
             return self._draw(request, replace(shown, problem=problem), 403)
@@ -294,6 +294,17 @@ class SignIn:
             httponly=True,
             samesite="lax",
         )
+        return answer
+
+    def _told_to_wait(self, request: Request, shown: SignInContext) -> Response | None:
+        """Return the form that says how long nothing is tried for its account; None where it may
+        be tried."""
+        wait_s = self._guesses.wait_s(shown.account)
+        if wait_s <= 0:
+            return None
+        problem = f"Too many wrong passwords. Try again in {wait_s:.0f} s."
+        answer = self._draw(request, replace(shown, problem=problem), 429)
+        answer.headers["retry-after"] = str(int(wait_s) + 1)
         return answer
 
     async def signs_out(self, request: Request) -> Response:
