@@ -266,6 +266,54 @@ def test_a_stranger_leaves_nothing(tmp_path: Path, follower: FollowerHere, data:
     assert list(follower.folder.iterdir()) == []
 
 
+def is_ended_within(stranger: socket.socket, seconds: float) -> bool:
+    """Return whether the follower closes a connection, after its preface."""
+    stranger.settimeout(seconds)
+    with contextlib.suppress(ConnectionError):
+        try:
+            while stranger.recv(1 << 16):
+                pass
+        except TimeoutError:
+            return False
+    return True
+
+
+def test_a_stranger_has_no_long_message_kept(follower: FollowerHere) -> None:
+    """Nobody has proved anything yet, so the follower keeps no megabytes for them."""
+    with socket.create_connection(("127.0.0.1", follower.port)) as stranger:
+        stranger.sendall(pack_preface(bytes(32)) + (1 << 20).to_bytes(4, "little"))
+        assert is_ended_within(stranger, 2)
+    assert any("a message of 1,048,576 bytes" in line for line in follower.lines)
+
+
+def test_a_stranger_who_sends_byte_by_byte_is_ended(follower: FollowerHere, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clauseway.spool.follower._GREETING_S", 0.5)
+    with socket.create_connection(("127.0.0.1", follower.port)) as stranger:
+        stranger.sendall(pack_preface(bytes(32)) + (1 << 10).to_bytes(4, "little"))
+        ended = False
+        for _ in range(20):
+            with contextlib.suppress(ConnectionError):
+                stranger.sendall(b"x")
+            ended = ended or is_ended_within(stranger, 0.2)
+        assert ended
+
+
+def test_strangers_keep_no_gateway_out(tmp_path: Path, follower: FollowerHere) -> None:
+    """Of those who have proved nothing, the oldest leave for the newest."""
+    with contextlib.ExitStack() as strangers:
+        opened = [strangers.enter_context(socket.create_connection(("127.0.0.1", follower.port))) for _ in range(100)]
+
+        async def scenario() -> None:
+            journal = CopiedJournal(tmp_path / "gateway", follower.port)
+            assert await journal.write(1) is None
+            await journal.die()
+
+        run(scenario)
+        assert is_ended_within(opened[0], 2)
+        assert not is_ended_within(opened[-1], 0.2)
+    assert numbers_in(follower.copy()) == [1]
+
+
 HELLOS = [b"{}", b"no JSON", b'{"spool": "../x", "place": "a", "when_away": "refuse"}', b"[]", b'{"spool": 7}']
 
 

@@ -15,6 +15,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -57,8 +58,11 @@ _RECEIVE_BYTES: Final = 1 << 18
 _FILL_BYTES: Final = 1 << 20
 _BACKLOG: Final = 64
 _SPOOL_BYTES: Final = 16
-# Nobody has proved anything yet: a first message is short.
+# Nobody has proved anything yet: a first message is short, and comes at once.
 _GREETING_S: Final = 5.0
+# Connections that have proved nothing, each a thread; of more, the oldest end. A gateway proves
+# itself within milliseconds.
+_STRANGERS_MAX: Final = 64
 
 
 Report = Callable[[str], None]
@@ -81,7 +85,8 @@ class Follower:
         self._folder, self._secret, self._report = folder, secret, report
         self._lock = threading.Lock()
         self._connections: dict[str, _Connection] = {}
-        self._open: set[_Connection] = set()
+        # In the order in which they came.
+        self._open: dict[_Connection, None] = {}
         self._is_stopping = False
 
     def serve(self, listener: socket.socket) -> None:
@@ -97,7 +102,10 @@ class Follower:
                 continue
             connection = _Connection(self, connected, f"{address[0]}:{address[1]}")
             with self._lock:
-                self._open.add(connection)
+                self._open[connection] = None
+                strangers = [known for known in self._open if not known.is_proved]
+            for stranger in strangers[:-_STRANGERS_MAX]:
+                stranger.leave()
             threading.Thread(target=connection.run, daemon=True).start()
 
     def stop(self, listener: socket.socket) -> None:
@@ -121,7 +129,7 @@ class Follower:
 
     def leave(self, connection: "_Connection") -> None:
         with self._lock:
-            self._open.discard(connection)
+            self._open.pop(connection, None)
             for spool, known in list(self._connections.items()):
                 if known is connection:
                     del self._connections[spool]
@@ -186,17 +194,24 @@ class _Connection:
     def __init__(self, follower: Follower, connected: socket.socket, address: str) -> None:
         self._follower, self._socket, self._address = follower, connected, address
         self._over = threading.Event()
+        # Set in the thread, once the other side has shown that it knows the secret.
+        self.is_proved = False
         self._thread: threading.Thread | None = None
         self._segment: _Segment | None = None
         self._sizes: dict[int, int] = {}
         self._directory = Path()
         self._state = CopyState("", "", False)
         self._is_closed = False
+        self._greeted_s = 0.0
+
+    def leave(self) -> None:
+        """End it soon."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """End it, and wait until it writes nothing any more."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self.leave()
         if threading.current_thread() is not self._thread:
             self._over.wait()
 
@@ -241,10 +256,10 @@ class _Connection:
 
     def _greet(self) -> Channel:
         """Prove to know the secret. Raise BadMessage, OSError."""
-        self._socket.settimeout(_GREETING_S)
+        self._greeted_s = time.monotonic() + _GREETING_S
         theirs = b""
         while len(theirs) < PREFACE_BYTES:
-            theirs += self._received(PREFACE_BYTES - len(theirs))
+            theirs += self._received_in_time(PREFACE_BYTES - len(theirs))
         ours = pack_preface(secrets.token_bytes(NONCE_BYTES))
         # In every version: so an older or newer gateway can say which one it met.
         self._socket.sendall(ours)
@@ -270,8 +285,9 @@ class _Connection:
 
     def _first(self, channel: Channel) -> tuple[MessageKind, bytes]:
         while True:
-            messages = channel.feed(self._received(_RECEIVE_BYTES))
+            messages = channel.feed(self._received_in_time(_RECEIVE_BYTES))
             if messages:
+                self.is_proved = True
                 return messages[0]
 
     def _open_copy(self, hello: dict[str, str]) -> int:
@@ -362,6 +378,14 @@ class _Connection:
         if not data:
             raise ConnectionResetError(errno.ECONNRESET, "the gateway closed the connection")
         return data
+
+    def _received_in_time(self, size: int) -> bytes:
+        """Return bytes of the greeting, which ends at its time however slowly they come."""
+        left_s = self._greeted_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left_s)
+        return self._received(size)
 
     def _send(self, channel: Channel, kind: MessageKind, body: object) -> None:
         self._socket.sendall(channel.seal(kind, json.dumps(body).encode()))

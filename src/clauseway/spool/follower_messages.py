@@ -48,6 +48,9 @@ _APPEND: Final = Struct("<QQI")
 _RELEASE: Final = Struct("<Q")
 # A group of records has some kilobytes, a chunk of an older segment a megabyte.
 MESSAGE_BYTES_MAX: Final = 64 << 20
+# The first message of each side names a journal, or nothing. Until it is here the other side has
+# proved nothing, and whatever it sends is kept.
+FIRST_BYTES_MAX: Final = 64 << 10
 
 
 class MessageKind(IntEnum):
@@ -118,7 +121,8 @@ class Channel:
         while len(buffer) - at >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(buffer, at)
             # The length is not proved until the whole message is here, so it is bounded first.
-            if not _CODE_BYTES < length <= MESSAGE_BYTES_MAX:
+            bytes_max = MESSAGE_BYTES_MAX if self._received else FIRST_BYTES_MAX
+            if not _CODE_BYTES < length <= bytes_max:
                 raise BadMessage(f"a message of {length:,} bytes")
             begin, end = at + _LENGTH.size, at + _LENGTH.size + length
             if len(buffer) < end:
