@@ -12,7 +12,7 @@ from clauseway.agreement.soundness.checking import check_agreement, remarks_on
 from clauseway.agreement.soundness.lives import Lives
 from clauseway.app.agreements.checking import empty_rights, nobody_left, reserved_in_vain
 from clauseway.decisions import all_questions
-from clauseway.decisions.findings.emptied import emptied
+from clauseway.decisions.findings.emptied import Emptied, emptied
 from clauseway.decisions.findings.outlived import outlived_rights
 from clauseway.decisions.findings.reserved import reserved_to_nobody
 from clauseway.decisions.question import RESTS_ON
@@ -260,6 +260,39 @@ def told(opened: OpenAgreement) -> list[str]:
 @pytest.mark.parametrize(("terms", "said"), TABLE)
 def test_a_right_that_is_emptied_is_told(terms: str, said: str) -> None:
     assert told(at_hand(terms)) == ([said] if said else [])
+
+
+# What forbids a use, and licensing to its party too · its id.
+USE_FORBIDDEN = [
+    (
+        "id: l\nkind: licence\nlicensor: maker\nlicensee: partner\nproducts: [rights]\nexclusive: true",
+        "l.exclusive",
+    ),
+    (
+        "id: p\nkind: prohibition\nparties: [anyone]\nactions: [license, use-under-licence]\nproducts: [rights]",
+        "p",
+    ),
+]
+
+
+@pytest.mark.parametrize(("forbids", "name"), USE_FORBIDDEN)
+def test_a_use_that_is_emptied_is_freed_as_check_says(forbids: str, name: str) -> None:
+    """A use by permission needs the owner's licensing besides, which its own `despite` does not free."""
+    use = "\n\nid: u\nkind: permission\nparty: shop\nactions: [use-under-licence]\nproducts: [rights]"
+    despite = f"\ndespite: [{name}]"
+    license_ = f"\n\nid: o\nkind: permission\nparty: maker\nactions: [license]\nproducts: [rights]{despite}"
+    for terms in (forbids + use, forbids + use + despite):
+        [remark] = empty_rights(at_hand(terms).agreement, (), found(at_hand(terms)))
+        assert remark.what == f"u grants nothing that is not forbidden by {name}"
+        assert remark.remedy.startswith(
+            f"Write `despite: [{name}]` under u, and the same under a permission of maker with actions: [license] "
+            "(which lets it license to anyone), if it is meant to hold against that; else delete u, or end "
+        )
+    assert told(at_hand(forbids + use + despite + license_)) == []
+
+
+def found(opened: OpenAgreement) -> tuple[Emptied, ...]:
+    return emptied(opened.agreement, opened.catalog, opened.facts)
 
 
 @pytest.mark.parametrize("name", ["openai-microsoft", "anthropic-clouds"])

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement import Agreement, Exclusivity, Licence, Permission
+from clauseway.agreement import Agreement, Exclusivity, Licence, Ownership, Permission
 from clauseway.agreement.force.fold import events_awaited
-from clauseway.agreement.language.actions import LICENSE, LICENSEES, PARTIES, SELLERS
-from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, Inoperative
+from clauseway.agreement.language.actions import LICENSE, LICENSEES, PARTIES, SELLERS, USE
+from clauseway.agreement.language.terms import (
+    ANYONE,
+    EXCLUSIVE_SUFFIX,
+    Forbidding,
+    Inoperative,
+)
 from clauseway.agreement.soundness.checking import remarks_on
 from clauseway.agreement.soundness.lives import Lives, excepting, is_of_right
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
@@ -212,8 +217,8 @@ def empty_rights(
         lost = "nothing" if right.whole else f"no way to {' or '.join(right.actions)}"
         by = " and ".join(right.by)
         against = (
-            f"Write `despite: [{', '.join(right.by)}]` under {term.id} if it is meant to hold "
-            f"against that; else delete {term.id}"
+            f"{_standing_against(agreement, right, term)} if it is meant to hold against that; "
+            f"else delete {term.id}"
             if isinstance(term, Permission)
             else f"Delete what {term.id} carries"
         )
@@ -226,6 +231,27 @@ def empty_rights(
             "day on which it is in force all of this is forbidden",
             f"{against}, or end {by} in a change, or {excepting(*right.by)}.",
         )
+
+
+def _standing_against(agreement: Agreement, right: Emptied, permission: Permission) -> str:
+    """Return what to write so that a permission holds against the terms that empty it.
+
+    A use by permission of a named party rests on the owner's licensing to that party, which only a
+    permission of the owner frees.
+    """
+    despite = f"Write `despite: [{', '.join(right.by)}]` under {permission.id}"
+    bars_licensing = any(
+        isinstance(term, Forbidding) and LICENSE in term.actions
+        for term in map(agreement.terms_by_id.__getitem__, right.by)
+    )
+    if USE not in right.actions or permission.party == ANYONE or not bars_licensing:
+        return despite
+    owners = {term.party for term in agreement.terms_by_id.values() if isinstance(term, Ownership)}
+    owner = owners.pop() if len(owners) == 1 else "the owner"
+    return (
+        f"{despite}, and the same under a permission of {owner} with actions: [{LICENSE}] (which "
+        "lets it license to anyone),"
+    )
 
 
 def nobody_left(
