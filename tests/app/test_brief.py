@@ -162,7 +162,7 @@ def test_what_was_never_published_is_named_as_such() -> None:
 def test_a_quick_answer_is_the_decision() -> None:
     answers = {one.question: one for one in told_of("A5").quick_answers}
     share = answers["Does OpenAI owe Microsoft a revenue share?"]
-    assert share.answer == "Yes, through 2030-12-31; then no. The same without A5."
+    assert share.answer == "Yes, through 2030-12-31; then no. Without A5: yes, without an end date."
     sale = answers["May Amazon sell gpt-5.5 on AWS?"]
     assert (sale.before, sale.outcome) == (Outcome.FORBIDDEN, Outcome.CONDITIONAL)
     question = BUILT_IN.question(
@@ -325,6 +325,44 @@ def test_a_rescission_announced_after_the_amendment_took_effect_says_so() -> Non
     )
     numbers = {number.what: number.value for number in brief(opened, "A2").key_numbers}
     assert numbers["in effect from"] == "never (rescinded by A3; it was 2026-05-01, as known before)"
+
+
+ENDING = f"{LETS}\nthrough: 2026-12-31"
+EXTENDING = written("A2", "2026-07-01", "id: A2.extends\nsets-end: [A1.lets]\nthrough: 2028-12-31")
+
+
+def test_an_amendment_that_changes_later_answers_alone_says_of_which_day() -> None:
+    """An extension changes nothing on its own day; its brief tells the first day of which it does."""
+    told = brief(reading(documents(ENDING) | {"A2.md": EXTENDING}), "A2")
+    assert [said.text for said in told.why_it_matters] == [
+        "Nothing that can be asked of 2026-07-01 is answered otherwise. Of 2027-01-01 something is:",
+        "Shop may now sell any apps product on any cloud without condition. Without A2: conditional.",
+    ]
+    assert ("answers of 2027-01-01 that change", "18") in [(number.what, number.value) for number in told.key_numbers]
+
+
+def test_an_amendment_that_no_answer_ever_turns_on_says_so() -> None:
+    texts = documents(ENDING) | {"A2.md": written("A2", "2027-07-01", "id: A2.ends\nends: [A1.lets]")}
+    assert [said.text for said in brief(reading(texts), "A2").why_it_matters] == [
+        "Nothing that can be asked is answered otherwise."
+    ]
+
+
+def test_a_quick_answer_that_ends_on_another_day_without_the_amendment_says_when() -> None:
+    share = "id: A1.share\nkind: revenue-share\npayer: maker\npayee: partner\nrate: 5 %\nbase: {sellers: [maker]}"
+    ends = "id: A2.ends\nsets-end: [A1.share]\n%s"
+    for before, change, said in (
+        (
+            "\nthrough: 2026-12-31",
+            "through: 2028-12-31",
+            "Yes, through 2028-12-31; then no. %s, through 2026-12-31; then no.",
+        ),
+        ("", "through: 2028-12-31", "Yes, through 2028-12-31; then no. %s, without an end date."),
+    ):
+        texts = documents(share + before) | {"A2.md": written("A2", "2026-07-01", ends % change)}
+        [answer] = brief(reading(texts), "A2").quick_answers
+        assert answer.question == "Does maker owe partner a revenue share?"
+        assert answer.answer == said % "Without A2: yes"
 
 
 NARROW = "under: {R1: narrow}"

@@ -5,13 +5,13 @@ Every sentence is made from the amendment's terms and changes, from the answers 
 from the facts; nothing is written about one agreement in particular. Prose that a term does not
 state (an undertaking) is quoted.
 
-    brief_of(asked, sides, comparison, known_at)   → Brief
+    brief_of(asked, sides, comparisons, known_at)  → Brief
     markdown_of(brief)                             → the page (`brief_page`)
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 
 import msgspec
@@ -30,7 +30,6 @@ from clauseway.agreement.language.definitions import OURS
 from clauseway.agreement.language.shares import CORRECTION
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions import (
-    AnsweredStretch,
     AskedAgreement,
     Decision,
     Outcome,
@@ -42,7 +41,13 @@ from clauseway.decisions.searches.compare import Side, compare, deciding
 from clauseway.values import FOREVER, KnownAt
 from clauseway.wording.amendment_effects import AmendmentSentences
 from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer
-from clauseway.wording.changes import ChangeSentences, Comparison, Owners, change_of
+from clauseway.wording.changes import (
+    ChangeGroup,
+    ChangeSentences,
+    Comparison,
+    Owners,
+    change_of,
+)
 from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, passages_of
 from clauseway.wording.outcomes import outcome_word
@@ -67,14 +72,19 @@ _YES = {
 
 
 def brief_of(
-    asked: AskedAgreement, sides: tuple[Side, Side], comparison: Comparison, facts_known_at: KnownAt
+    asked: AskedAgreement,
+    sides: tuple[Side, Side],
+    comparisons: Sequence[Comparison],
+    facts_known_at: KnownAt,
 ) -> Brief:
     """Return the last amendment of the second side in brief.
 
-    `sides` are the text without the amendment and with it, and `comparison` what changes between
-    them. Facts since the amendment are those known at `facts_known_at`.
+    `sides` are the text without the amendment and with it. `comparisons` hold what changes between
+    them on their day and, if nothing does, on the first later day on which something does. Facts
+    since the amendment are those known at `facts_known_at`.
     """
     before, after = sides
+    comparison, *later = comparisons
     amendment = after.agreement.amendments[-1]
     words = Wording.of([asked])
     sentences_ = _BriefSentences(
@@ -93,8 +103,8 @@ def brief_of(
             *sentences_.rescissions(comparison, rest=bool(clauses)),
             *clauses,
         ),
-        why_it_matters=(*sentences_.changes(comparison), *sentences_.readings()),
-        key_numbers=tuple(sentences_.numbers(comparison)),
+        why_it_matters=(*sentences_.changes(comparison, later), *sentences_.readings()),
+        key_numbers=tuple(sentences_.numbers(comparison, later)),
         quick_answers=tuple(sentences_.answers(asked)),
         since_then=tuple(sentences_.since_then(asked, facts_known_at)),
         next_amendment=next(
@@ -168,16 +178,24 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Why it matters
 
-    def changes(self, comparison: Comparison) -> Iterator[BriefSentence]:
-        """Yield the answers that change, the widest of the named parties' first."""
-        for group in comparison.groups[:_CHANGES_MAX]:
-            # The page says in words of its own what was answered without the amendment.
-            text = group.sentence.removesuffix(f": {change_of(group)}")
+    def changes(
+        self, comparison: Comparison, later: Sequence[Comparison]
+    ) -> Iterator[BriefSentence]:
+        """Yield the answers that change, the widest of the named parties' first.
+
+        `later` holds at most one comparison: that of the first later day with such answers.
+        """
+        if not comparison.groups and later:
+            day, later_day = comparison.after.as_of, later[0].after.as_of
             yield BriefSentence(
-                text=f"{text}. Without {self.amendment.id}: "
-                f"{outcome_word(group.before, group.actions)}.",
-                place=group.place,
+                text=f"Nothing that can be asked of {day} is answered otherwise. "
+                f"Of {later_day} something is:",
+                place=self._whole(),
             )
+            # No command tells the rest of a later day, so all of it stands here.
+            yield from self._groups(later[0].groups)
+            return
+        yield from self._groups(comparison.groups[:_CHANGES_MAX])
         left = comparison.groups[_CHANGES_MAX:]
         if left:
             count = sum(group.count for group in left)
@@ -195,6 +213,16 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             why = f", for {by} rescinds it" if by else ""
             yield BriefSentence(
                 text=f"Nothing that can be asked is answered otherwise{why}.", place=self._whole()
+            )
+
+    def _groups(self, groups: Iterable[ChangeGroup]) -> Iterator[BriefSentence]:
+        for group in groups:
+            # The page says in words of its own what was answered without the amendment.
+            text = group.sentence.removesuffix(f": {change_of(group)}")
+            yield BriefSentence(
+                text=f"{text}. Without {self.amendment.id}: "
+                f"{outcome_word(group.before, group.actions)}.",
+                place=group.place,
             )
 
     def _whole(self) -> str:
@@ -234,7 +262,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Key numbers
 
-    def numbers(self, comparison: Comparison) -> Iterator[Number]:
+    def numbers(self, comparison: Comparison, later: Sequence[Comparison]) -> Iterator[Number]:
         """Days, counts, holdings, and the figures that its terms rest on."""
         whole, read = self._whole(), self.after.readings.items()
         yield Number(what="announced", value=str(self.amendment.announced), place=whole)
@@ -256,8 +284,10 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         }
         count = 0 if by else len(ended)
         yield Number(what="terms that end", value=str(count), place=whole)
-        yield Number(what="answers that change", value=f"{len(comparison.changed):,}", place=whole)
-        turned = Counter((change.before, change.after) for change in comparison.changed)
+        of_day = f" of {later[0].after.as_of}" if later else ""
+        changed = later[0].changed if later else comparison.changed
+        yield Number(what=f"answers{of_day} that change", value=f"{len(changed):,}", place=whole)
+        turned = Counter((change.before, change.after) for change in changed)
         for (before, after), number in sorted(turned.items(), key=lambda item: -item[1]):
             yield Number(what=f"of these, {before} → {after}", value=f"{number:,}", place=whole)
         for term in self.amendment.terms:
@@ -356,12 +386,15 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             question = msgspec.structs.replace(
                 right.question, as_of=self.after.as_of, readings=self.after.readings
             )
-            was, now = (self._decided(side, asked, question) for side in (self.before, self.after))
+            sides = (self.before, self.after)
+            was, now = (self._decided(side, asked, question) for side in sides)
+            lasted, lasts = (self._lasting(side, asked, question) for side in sides)
             because = deciding(self.after.agreement, question.party, now.reasons)
-            if was.outcome != now.outcome or because.amendment == self.amendment.id:
+            changes = (was.outcome, lasted) != (now.outcome, lasts)
+            if changes or because.amendment == self.amendment.id:
                 yield QuickAnswer(
                     question=self.words.may(question),
-                    answer=self._answer(question.product, was, now, self._next(asked, question)),
+                    answer=self._answer(question.product, (was, lasted), (now, lasts)),
                     outcome=now.outcome,
                     before=was.outcome,
                     place=self.words.place(because),
@@ -370,23 +403,27 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     def _decided(self, side: Side, asked: AskedAgreement, question: Question) -> Decision:
         return decide(side.agreement, asked.catalog, side.facts, question)
 
-    def _next(self, asked: AskedAgreement, question: Question) -> AnsweredStretch | None:
-        """Return when the answer next changes, as known on that day."""
-        facts = self.after.facts.known(self.after.known_at)
-        spans = timeline(self.after.agreement, asked.catalog, facts, question)
+    def _lasting(self, side: Side, asked: AskedAgreement, question: Question) -> str:
+        """Return how long a side's answer lasts, as known on that day; empty if it has no end."""
+        facts = side.facts.known(side.known_at)
+        spans = timeline(side.agreement, asked.catalog, facts, question)
         now = [span.decision.outcome for span in spans if span.begin <= question.as_of < span.end]
-        return next(
-            (
-                span
-                for span in spans
-                if span.begin > question.as_of and span.decision.outcome != now[0]
-            ),
-            None,
+        later = (
+            span for span in spans if span.begin > question.as_of and [span.decision.outcome] != now
         )
+        changed = next(later, None)
+        if changed is None:
+            return ""
+        then = {Outcome.PERMITTED: "yes", Outcome.FORBIDDEN: "no"}.get(
+            changed.decision.outcome, "otherwise"
+        )
+        return f", through {changed.begin - timedelta(days=1)}; then {then}"
 
     def _answer(
-        self, product: str, was: Decision, now: Decision, later: AnsweredStretch | None
+        self, product: str, before: tuple[Decision, str], after: tuple[Decision, str]
     ) -> str:
+        """Return an answer in words. Each side is its decision and how long that lasts."""
+        (was, lasted), (now, lasts) = before, after
         telling = ChangeSentences(self.words, self.after.readings, Owners.of_side(self.after))
         conditions = telling.conditions(now, product)
         answer = {
@@ -395,22 +432,18 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             Outcome.CONDITIONAL: f"Only if {conditions}",
             Outcome.UNSTATED: "Nothing is stated",
         }[now.outcome]
-        until = ""
-        if later is not None:
-            then = {Outcome.PERMITTED: "yes", Outcome.FORBIDDEN: "no"}.get(
-                later.decision.outcome, "otherwise"
-            )
-            until = f", through {later.begin - timedelta(days=1)}; then {then}"
         without = self.amendment.id
-        before = (
-            f" Without {without}: {_YES[was.outcome]}."
-            if was.outcome != now.outcome
-            else f" The same without {without}."
-        )
+        if was.outcome != now.outcome:
+            otherwise = f" Without {without}: {_YES[was.outcome]}."
+        elif lasted != lasts:
+            until = lasted or ", without an end date"
+            otherwise = f" Without {without}: {_YES[was.outcome]}{until}."
+        else:
+            otherwise = f" The same without {without}."
         turns = "".join(
             f" With {turn.reading}={turn.option}: {_YES[turn.outcome]}." for turn in now.turns_on
         )
-        return f"{answer}{until}.{before}{turns}"
+        return f"{answer}{lasts}.{otherwise}{turns}"
 
     # Since then
 

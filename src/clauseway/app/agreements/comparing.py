@@ -14,7 +14,7 @@ from clauseway.app.opening.library import OpenAgreement, known_point
 from clauseway.app.opening.several import Opened
 from clauseway.decisions import check_readings
 from clauseway.decisions.joint_answers import JointSide
-from clauseway.decisions.searches.compare import Side, compare
+from clauseway.decisions.searches.compare import Side, compare, first_later_change
 from clauseway.decisions.searches.joint import compare_together
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 from clauseway.wording.changes import Comparison, comparison_of
@@ -73,6 +73,15 @@ def amendment_sides(
 
     labels = [amendments[index].id if index >= 0 else _BEFORE_ALL for index in (first, last)]
     return (side(first), side(last)), (labels[0], labels[1])
+
+
+def compare_later(opened: OpenAgreement, sides: tuple[Side, Side]) -> list[Comparison]:
+    """Return the comparison of the first later day that the sides answer otherwise, if any."""
+    day = first_later_change(*sides, opened.catalog)
+    if day is None:
+        return []
+    before, after = (msgspec.structs.replace(side, as_of=day) for side in sides)
+    return [_compared(opened, (before, after), ("", ""), ())]
 
 
 def _check_known(amendments: Sequence[Amendment], known_at: KnownAt) -> None:

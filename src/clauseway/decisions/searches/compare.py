@@ -1,8 +1,9 @@
 """Compare two days, two states of knowledge or two texts: the outcomes that differ, in groups.
 
-    compare(before, after)   Every combination whose outcome changed, over all questions.
-    grouped(changes)         The same changes as few boxes. A box stands for exactly the
-                             combinations of its members.
+    compare(before, after)             Every combination whose outcome changed, over all questions.
+    grouped(changes)                   The same changes as few boxes. A box stands for exactly the
+                                       combinations of its members.
+    first_later_change(before, after)  The first later day on which an outcome differs.
 
 Laws: the boxes expand to exactly the changes; a comparison and its inverse cancel out; a side
 compared with itself has no changes.
@@ -15,7 +16,7 @@ from math import prod
 
 import msgspec
 
-from clauseway.agreement import Agreement, FactRegister, Ownership, Permission
+from clauseway.agreement import Agreement, FactRegister, Ownership, Permission, boundaries
 from clauseway.agreement.language.actions import SHARE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome, Reason
@@ -118,6 +119,32 @@ def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange,
     )
 
 
+def first_later_change(before: Side, after: Side, catalog: Catalog) -> date | None:
+    """Return the first day after `after.as_of` on which an outcome differs, as known on each side;
+    None if there is none.
+    """
+    sides = (before, after)
+    days = {
+        day
+        for side in sides
+        for day in boundaries(side.agreement, side.facts, side.known_at)
+        if day > after.as_of
+    }
+    was, now = (_table_of(side.joint(catalog)) for side in sides)
+    questions = all_questions(after.agreement, catalog, as_of=after.as_of, known_at=after.known_at)
+    asked = [_combination(question) for question in questions]
+    return next(
+        (
+            day
+            for day in sorted(days)
+            if any(
+                was.verdict(each, day).outcome != now.verdict(each, day).outcome for each in asked
+            )
+        ),
+        None,
+    )
+
+
 def deciding(agreement: Agreement, party: str, reasons: Sequence[Reason]) -> Reason:
     """Return the reason that tells a party why it may: its own permission, else the first.
 
@@ -175,14 +202,18 @@ def changes_between(
 
 def _verdicts_of(side: JointSide) -> Answering:
     """Return the function that answers a combination for one side of one agreement."""
-    [own] = side.asked
-    readings = check_readings(own.agreement, side.readings)
-    table = DecisionTable(own.agreement, own.catalog, own.facts, side.known_at, readings)
+    table = _table_of(side)
 
     def verdict(asked: Names) -> Verdict:
         return table.verdict(asked, side.as_of)
 
     return verdict
+
+
+def _table_of(side: JointSide) -> DecisionTable:
+    [own] = side.asked
+    readings = check_readings(own.agreement, side.readings)
+    return DecisionTable(own.agreement, own.catalog, own.facts, side.known_at, readings)
 
 
 def _combination(question: Question) -> Combination:
