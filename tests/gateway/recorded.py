@@ -75,13 +75,7 @@ def usage_of(told: Any) -> tuple[int, int] | None:
     if not isinstance(usage, dict):
         return None
     names = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in usage else ("input_tokens", "output_tokens")
-    if names[0] not in usage:
-        return None
-    tokens_in, tokens_out = usage[names[0]], usage.get(names[1]) or 0
-    # xAI counts reasoning in the total, beside the completion.
-    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
-    beside = reasoning and usage.get("total_tokens") == tokens_in + tokens_out + reasoning
-    return tokens_in, tokens_out + (reasoning if beside else 0)
+    return (usage[names[0]], usage.get(names[1]) or 0) if names[0] in usage else None
 
 
 def exchanges() -> list[Exchange]:
