@@ -13,6 +13,7 @@ from openai.types.responses.response_usage import ResponseUsage
 from clauseway.gateway.clouds import reported_units
 from clauseway.gateway.clouds.usage_reports import TimeHeard
 from clauseway.gateway.wire.message_streams import MessageStream
+from clauseway.gateway.wire.streams import EventStream
 from clauseway.metering import Unit, problems_of
 
 RESPONSE = {
@@ -200,6 +201,45 @@ def test_a_streams_last_event_carries_the_response() -> None:
     assert (found.input_tokens, found.output_tokens) == (75, 1186)
     begun = {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "usage": None}}
     assert reported_units.responses_usage_in(json.dumps(begun).encode()) is None
+
+
+# What a chat reports | input and output as metered; None: no report
+UNUSUAL: list[tuple[dict[str, object], tuple[int, int] | None]] = [
+    ({"prompt_tokens": 32.0, "completion_tokens": 8.0}, (32, 8)),
+    ({"prompt_tokens": 32, "completion_tokens": 8, "prompt_tokens_details": {"cached_tokens": 4.0}}, (32, 8)),
+    ({"prompt_tokens": 32, "completion_tokens": None}, (32, 0)),
+    ({"prompt_tokens": 32, "completion_tokens": None, "total_tokens": 40}, (32, 8)),
+    ({"prompt_tokens": None, "completion_tokens": 8}, None),
+    ({"prompt_tokens": 32}, None),
+    ({"prompt_tokens": 32.5, "completion_tokens": 8}, None),
+    ({"prompt_tokens": 32, "completion_tokens": 1e300}, None),
+    ({"prompt_tokens": 32, "completion_tokens": -8.0}, None),
+]
+
+
+@pytest.mark.parametrize(("report", "expected"), UNUSUAL)
+def test_counts_that_are_written_otherwise(report: dict[str, object], expected: tuple[int, int] | None) -> None:
+    chunk = json.dumps({"choices": [], "usage": report}).encode()
+    found = reported_units.usage_in(chunk)
+    assert (found if found is None else (found.prompt_tokens, found.completion_tokens)) == expected
+    stream = EventStream(strip_usage=True)
+    content = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
+    event = b"data: %b\n\n" % chunk
+    assert stream.feed(content + event) == (content if expected else content + event)
+    assert stream.usage == found
+
+
+def test_each_kind_reads_whole_numbers_with_a_point() -> None:
+    assert units("responses", {"input_tokens": 32.0, "output_tokens": 8}) == {"input_tokens": 32, "output_tokens": 8}
+    event = {"response": {"usage": {"input_tokens": 32.0, "output_tokens": None, "total_tokens": 40}}}
+    read = reported_units.responses_usage_in(json.dumps(event).encode())
+    assert read is not None
+    assert (read.input_tokens, read.output_tokens) == (32, 8)
+    for name in ("images", "speech", "message"):
+        found = units(name, {"input_tokens": 32.0, "output_tokens": 8.0})
+        assert found is not None
+        assert (found["input_tokens"], found["output_tokens"]) == (32, 8), name
+    assert units("embeddings", {"prompt_tokens": 8.0}) == {"input_tokens": 8}
 
 
 IMPOSSIBLE: list[tuple[str, object]] = [

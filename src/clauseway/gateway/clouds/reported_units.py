@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.clouds.unusual_counts import answer_with_counts
 from clauseway.gateway.clouds.usage_reports import (
     Answered,
     CacheWritten,
@@ -72,7 +73,8 @@ def usage_in(answer: bytes) -> ChatUsage | None:
     try:
         return _decode_answer(answer).usage
     except NOT_JSON:
-        return None
+        unusual = answer_with_counts(Answered, answer)
+        return unusual.usage if unusual is not None else None
 
 
 def units_of(usage: ChatUsage) -> Units:
@@ -121,7 +123,10 @@ def responses_usage_in(answer: bytes) -> ResponsesUsage | None:
     try:
         responded = _decode_response(answer)
     except NOT_JSON:
-        return None
+        unusual = answer_with_counts(Responded, answer)
+        if unusual is None:
+            return None
+        responded = unusual
     return responded.usage if responded.response is None else responded.response.usage
 
 
@@ -145,7 +150,8 @@ def embeddings_usage_in(answer: bytes) -> EmbeddingsUsage | None:
     try:
         return _decode_embeddings(answer).usage
     except NOT_JSON:
-        return None
+        unusual = answer_with_counts(Embedded, answer)
+        return unusual.usage if unusual is not None else None
 
 
 def units_of_embeddings(usage: EmbeddingsUsage) -> Units:
@@ -158,7 +164,8 @@ def images_usage_in(answer: bytes) -> ImagesUsage | None:
     try:
         return _decode_images(answer).usage
     except NOT_JSON:
-        return None
+        unusual = answer_with_counts(DrawnReport, answer)
+        return unusual.usage if unusual is not None else None
 
 
 def units_of_images(usage: ImagesUsage) -> Units:
@@ -182,7 +189,8 @@ def transcription_usage_in(answer: bytes) -> TranscriptionUsage | None:
     try:
         return _decode_transcription(answer).usage
     except NOT_JSON:
-        return None
+        unusual = answer_with_counts(Transcribed, answer)
+        return unusual.usage if unusual is not None else None
 
 
 def units_of_transcription(usage: TranscriptionUsage) -> Units:
@@ -201,7 +209,8 @@ def speech_usage_in(event: bytes) -> SpeechUsage | None:
     try:
         return _decode_speech(event).usage
     except NOT_JSON:
-        return None
+        unusual = answer_with_counts(Spoken, event)
+        return unusual.usage if unusual is not None else None
 
 
 def units_of_speech(usage: SpeechUsage) -> Units:
@@ -218,7 +227,8 @@ def message_usage_in(answer: bytes) -> MessageUsage | None:
     try:
         return _decode_message(answer).usage
     except NOT_JSON:
-        return None
+        unusual = answer_with_counts(Messaged, answer)
+        return unusual.usage if unusual is not None else None
 
 
 def units_of_message(usage: MessageUsage) -> Units:

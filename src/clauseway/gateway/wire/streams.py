@@ -251,9 +251,9 @@ class EventStream:
         try:
             chunk = _decode_chunk(data)
             members = _decode_members(data)
-        # No JSON as we know it: the client may read it.
+        # No chunk as we know it: the client may read it.
         except NOT_JSON:
-            return event
+            return self._event_without_unusual_usage(event, data)
         if "usage" not in members:
             return event
         if chunk.usage is not None:
@@ -264,6 +264,17 @@ class EventStream:
             return event
         del members["usage"]
         return b"data: %b\n\n" % msgspec.json.encode(members)
+
+    def _event_without_unusual_usage(self, event: bytes, data: bytes) -> bytes:
+        """Return an event whose usage may be written in an unusual way: as it is, or nothing where
+        it was sent for the usage alone."""
+        usage = usage_in(data)
+        if usage is None:
+            return event
+        self.usage, self.report = usage, data
+        members = _decode_members(data)
+        choices = msgspec.json.decode(members.get("choices", b"[]"))
+        return event if choices or "error" in members else b""
 
     def _from_first_content(self, block: bytes) -> bytes:
         """Return nothing before the first content; then all events held until then."""

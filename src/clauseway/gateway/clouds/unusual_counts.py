@@ -1,0 +1,51 @@
+"""Usage whose counts are written otherwise than as whole numbers: `32.0`, or null for what was not
+counted. Pure.
+
+Some servers write them so. They are read only where the usual shapes refuse a report, so that
+usual reports cost no more. A number with a fraction is no count, and its report is none.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from clauseway.values import NOT_JSON
+
+_Answer = TypeVar("_Answer")
+# A report without its input is none; one without its output has the rest of the total, or nothing.
+_INPUT_AND_OUTPUT = (("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens"))
+
+
+def answer_with_counts(kind: type[_Answer], answer: bytes) -> _Answer | None:
+    """Return an answer of a kind with the counts that it reports; None if they are none."""
+    try:
+        return msgspec.convert(_with_counts(msgspec.json.decode(answer)), kind)
+    except NOT_JSON:
+        return None
+
+
+def _with_counts(answer: object) -> object:
+    if not isinstance(answer, dict):
+        return answer
+    members = dict(answer)
+    if isinstance(members.get("usage"), dict):
+        members["usage"] = _counts_of(members["usage"])
+    # A response's event carries the response.
+    if isinstance(members.get("response"), dict):
+        members["response"] = _with_counts(members["response"])
+    return members
+
+
+def _counts_of(usage: dict[str, object]) -> dict[str, object]:
+    counts = {name: _count(value) for name, value in usage.items()}
+    for read, written in _INPUT_AND_OUTPUT:
+        tokens_in, total = counts.get(read), counts.get("total_tokens")
+        if written in counts and counts[written] is None and isinstance(tokens_in, int):
+            counts[written] = max(total - tokens_in, 0) if isinstance(total, int) else 0
+    return counts
+
+
+def _count(value: object) -> object:
+    if isinstance(value, dict):
+        return _counts_of(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
