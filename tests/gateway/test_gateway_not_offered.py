@@ -193,3 +193,13 @@ def test_what_is_the_gateways_to_say_cannot_be_passed(name: str) -> None:
 @pytest.mark.parametrize("name", ["idempotency-key", "OpenAI-Safety-Identifier", "x-request-tag", "baggage"])
 def test_other_headers_can(name: str) -> None:
     assert flaw_of_header(name) == ""
+
+
+@pytest.mark.parametrize("root", ["/v1", "/openai/v1"])
+def test_a_models_name_in_a_path_may_be_encoded(rig: Rig, root: str) -> None:
+    for written in ("gpt-5.4", "gpt%2D5.4", "gpt-5%2e4"):
+        answer = httpx.get(f"{rig.url}{root}/models/{written}", headers=AUTHORIZED)
+        assert (answer.status_code, answer.json()["id"]) == (200, "gpt-5.4"), written
+    for written in ("%2e%2e", "%2Fgpt-5.4", "..%2Fmodels%2Fgpt-5.4", "gpt-5.4%00", "gpt%252D5.4", "%FF", "%zz"):
+        answer = httpx.get(f"{rig.url}{root}/models/{written}", headers=AUTHORIZED)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found"), written

@@ -20,7 +20,7 @@ from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import response
-from clauseway.gateway.wire.operations import Operation, UnderstoodRequest
+from clauseway.gateway.wire.operations import Operation, UnderstoodRequest, unquoted
 from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.metering import Buyer, RequestId
 
@@ -36,7 +36,7 @@ def models(
     if name is None:
         listed = [_model(served, customer) for served in names]
         return _json({"object": "list", "data": listed}, head_lines)
-    text = name.decode(errors="replace")
+    text = unquoted(name)
     if text not in names:
         refuse_model(text)
     return _json(_model(text, customer), head_lines)

@@ -16,7 +16,7 @@ from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.wire.errors import response
-from clauseway.gateway.wire.operations import BY_NAME
+from clauseway.gateway.wire.operations import BY_NAME, unquoted
 
 # Anthropic's page size: the default and the maximum.
 _LISTED, _LISTED_MAX = 20, 1000
@@ -34,7 +34,7 @@ def message_models(
         if (target := _speaking_messages(shared, customer, model)) is not None
     }
     if name is not None:
-        text = name.decode(errors="replace")
+        text = unquoted(name)
         if text not in served:
             refuse_model(text)
         return response(200, msgspec.json.encode(_model(text, served[text])), head_lines)

@@ -541,7 +541,7 @@ def request_line_of(method: bytes, url: bytes) -> RequestLine:
         # Azure's dated paths name the model: what goes by no model has none there.
         routed = [other for other in _FIXED.get(b"/v1" + dated[2], []) if other.routed]
         request_line = _by_method(method, routed)
-        return request_line._replace(model=_unquoted(dated[1]), query=query)
+        return request_line._replace(model=unquoted(dated[1]), query=query)
     if path in _FIXED:
         return _by_method(method, _FIXED[path])._replace(query=query)
     matches = [
@@ -566,6 +566,7 @@ def _by_method(method: bytes, operations: list[Operation]) -> RequestLine:
     raise UnknownPath(tuple(operation.method for operation in operations))
 
 
-def _unquoted(name: bytes) -> str:
+def unquoted(name: bytes) -> str:
+    """Return a name in a path without its percent encoding."""
     text = re.sub(rb"%([0-9A-Fa-f]{2})", lambda escape: bytes.fromhex(escape[1].decode()), name)
     return text.decode("utf-8", "replace")
