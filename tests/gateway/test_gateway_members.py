@@ -1,6 +1,7 @@
 """Members of a body: which are refused, which count as absent, and that nothing a body holds gets past the door."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -382,3 +383,21 @@ def test_forms(rig: Rig, azure: Cloud, first: bytes, second: bytes) -> None:
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_body"
     assert azure.requests == []
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (rb'{"model":"a","x":"\ud83d"}', r"\ud83d at byte 18 is half of a surrogate pair"),
+        (rb'{"model":"a","x":"\ud83dx"}', r"\ud83d at byte 18 is half of a surrogate pair"),
+        (rb'{"model":"a","x":"\ud83d\ude00\\ud83d \uDE00"}', r"\uDE00 at byte 38 is half of a surrogate pair"),
+        (b'\xef\xbb\xbf{"model":"a"}', "it begins with a byte order mark. Send it without."),
+    ],
+)
+def test_why_a_body_is_not_json(body: bytes, message: str) -> None:
+    with pytest.raises(BadBody, match=re.escape(message)):
+        decode_plain(body, JSON)
+
+
+def test_both_halves_of_a_character_are_json() -> None:
+    assert decode_plain(rb'{"model":"\ud83d\ude00","x":"\\ud83d"}', JSON).model == "\U0001f600"

@@ -6,6 +6,7 @@ Every kind of request has the same `RequestProperties`. Of a form (`multipart/fo
 fields are read.
 """
 
+import re
 from collections.abc import Callable
 from typing import Annotated, NamedTuple, Protocol, cast
 
@@ -368,6 +369,28 @@ def read_upload(decode: Decode, body: bytes, content_type: bytes) -> BodyContent
     return BodyContents(properties, properties.needs(body), len(body), properties.named_ids)
 
 
+# Escapes in a text, each taken whole: both halves of a character, one half alone, or any other.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def _why_not_json(body: bytes, error: Exception) -> str:
+    """Say why a body is not JSON, also where the decoder's own words would mislead."""
+    if body.startswith(_BYTE_ORDER_MARK):
+        return "The body is not JSON: it begins with a byte order mark. Send it without."
+    for escape in _ESCAPE.finditer(body):
+        if escape[1] is not None:
+            return (
+                f"The body is not JSON: \\{escape[1].decode()} at byte {escape.start()} is half of a "
+                "surrogate pair, which is no character. Send both halves, or neither."
+            )
+    return f"The body is not JSON: {error}."
+
+
 # Members of a body that hold an object, and the members that are read of that object.
 _NESTED: dict[str, frozenset[str]] = {
     "stream_options": frozenset(StreamOptions.__struct_fields__),
@@ -405,7 +428,7 @@ def reader_of(
                 f"The body is no {noun} request: {wrong}.", path.strip("`.") or None
             ) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadBody(f"The body is not JSON: {error}.") from None
+            raise BadBody(_why_not_json(body, error)) from None
         except RecursionError:
             raise BadBody("The body is nested too deeply.") from None
         return properties
