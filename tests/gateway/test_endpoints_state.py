@@ -586,3 +586,41 @@ def test_pictures_are_edited_by_json_too(clouds: Endpoints) -> None:
     assert answer.status_code == 200, answer.text
     (record,) = metered(clouds, since)
     assert dict(record.units)[Unit.INPUT_TOKENS] == answer.json()["usage"]["input_tokens"]
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Iterator[Endpoints]:
+    """The gateway with an `answer_bytes` of 100,000."""
+    with endpoints(tmp_path, launcher=(SHORT_LIMITS,)) as running:
+        yield running
+
+
+CONTENT = bytes(range(256)) * 4000
+
+
+def test_a_files_content_may_be_longer_than_an_answer(short: Endpoints) -> None:
+    client = short.client()
+    file = client.files.create(file=("b.bin", CONTENT), purpose="user_data")
+    for _ in range(8):
+        assert client.files.content(file.id).content == CONTENT
+    assert client.chat.completions.create(model=MODEL, messages=MESSAGES).choices, "no deployment is ejected"
+    assert [record.status for record in short.rig.records()] == [Status.COMPLETE] * 10
+
+
+def test_a_files_content_that_breaks_off_is_no_whole_file(short: Endpoints) -> None:
+    client = short.client()
+    file = client.files.create(file=("b.bin", CONTENT), purpose="user_data")
+    short.fault("openai", kind="cut-at-byte", bytes=500_000, endpoint="/files")
+    got = bytearray()
+
+    def download() -> None:
+        url = f"{short.base_url}/files/{file.id}/content"
+        with httpx.stream("GET", url, headers=AUTHORIZED, timeout=PATIENCE_S) as answer:
+            for piece in answer.iter_bytes():
+                got.extend(piece)
+
+    with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+        download()
+    assert CONTENT.startswith(got), "and no error stands in it"
+    assert len(got) > 100_000
+    assert client.files.content(file.id).content == CONTENT

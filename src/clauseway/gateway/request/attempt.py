@@ -34,6 +34,7 @@ from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
+from clauseway.gateway.wire.file_contents import FileContent
 from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.whole_answers import without_names_in_failure
@@ -43,6 +44,7 @@ from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.segment_format import TIER_CODE
 
 _NO_LINES: list[bytes] = []
+_OK: Final = 200
 _TOO_MANY_REQUESTS: Final = 429
 # An error is some hundred bytes; a page of HTML is not read to its end.
 _ERROR_BYTES_MAX: Final = 64 << 10
@@ -320,11 +322,23 @@ class Attempt(Receiver):
         self._owner.count_answer_bytes(len(data))
         limit = _ERROR_BYTES_MAX if self._may_refuse_us else self._owner.shared.limits.answer_bytes
         if self._buffered_bytes > limit:
+            if self.status == _OK and self._owner.request.operation.is_file_content:
+                self._pass_on_content()
+                return
             self.disconnect()
             if self._may_refuse_us:
                 self._handle_refusal(b"".join(self._buffered), is_whole=False)
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
+
+    def _pass_on_content(self) -> None:
+        """Pass on what has come of a file's content, and from here on each piece as it comes: the
+        content may have any length."""
+        upstream, pieces = self._upstream, self._buffered or ()
+        assert upstream is not None
+        self.stream, self._buffered = FileContent(), None
+        for piece in pieces:
+            self._read_stream(upstream, piece, complete=False)
 
     def _read_whole_body(self, upstream: UpstreamConnection, body: bytes) -> None:
         """Report a whole body: an answer, a refusal, or a failure of the cloud."""

@@ -67,6 +67,8 @@ from clauseway.gateway.wire.errors import (
     shortage_kind,
     shortage_response,
 )
+from clauseway.gateway.wire.event_streams import Stream
+from clauseway.gateway.wire.file_contents import FileContent
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import RequestId, Status
@@ -782,10 +784,11 @@ class Lifecycle(AttemptOwner):
         self._message = "The usage journal could not be written; this answer was not recorded."
         if self._stream_begun:
             stream = self._attempt.stream if self._attempt is not None else None
-            event = (
-                stream.broken(kind, self._message) if stream else error_event(kind, self._message)
-            )
-            self._send_last(_last_of_stream(event, self._client.chunked))
+            if stream is not None:
+                self._send_last(self._last_of_broken(stream, kind, self._message))
+            else:
+                event = error_event(kind, self._message)
+                self._send_last(_last_of_stream(event, self._client.chunked))
             return
         answer = journal_failed(error, self._header_lines())
         if self.request.operation.speaks_messages:
@@ -870,16 +873,23 @@ class Lifecycle(AttemptOwner):
 
     def stream_broke(self, attempt: Attempt, reason: str) -> None:
         """End a stream that broke after content was sent: with an error event in the client's
-        format, never as a complete stream."""
+        format, or without the body's end, never as a complete stream."""
         attempt.record_usage_until_now()
         attempt.failed = True
         target, stream = attempt.candidate.target, attempt.stream
         assert stream is not None
         self._note_ended(attempt, Failure(reason, attempt.status))
         message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
-        event = stream.broken(STREAM_BROKEN, message)
+        last_bytes = self._last_of_broken(stream, STREAM_BROKEN, message)
         # The client saw the status of the head; the explanation says 502.
-        self._finish_with_own_answer(502, _last_of_stream(event, self._client.chunked), message)
+        self._finish_with_own_answer(502, last_bytes, message)
+
+    def _last_of_broken(self, stream: Stream, kind: ErrorKind, message: str) -> bytes:
+        """Return the last bytes of a stream that broke. An error cannot stand in a file's content:
+        nothing more is sent, not even the last chunk, and the connection is closed."""
+        if isinstance(stream, FileContent):
+            self._client = _ClientOfPart(self._client)
+        return _last_of_stream(stream.broken(kind, message), self._client.chunked)
 
     def _note_ended(self, attempt: Attempt, failure: Failure, *, called_off: bool = False) -> None:
         """Keep an attempt that failed or was called off for the explanation and the error, and
@@ -996,8 +1006,7 @@ class Lifecycle(AttemptOwner):
                 self._record_own_fault(attempt)
         # The status was sent with the head. Only an event can still tell the client of the failure.
         if self._stream_begun and stream is not None:
-            event = stream.broken(INTERNAL, OWN_FAULT)
-            answer = _last_of_stream(event, self._client.chunked)
+            answer = self._last_of_broken(stream, INTERNAL, OWN_FAULT)
         else:
             answer = error_response(INTERNAL, OWN_FAULT, headers=self._header_lines())
         self._finish_with_own_answer(INTERNAL.status, answer, OWN_FAULT)
@@ -1228,6 +1237,26 @@ class _Nobody:
 
 
 _NOBODY: Final = _Nobody()
+
+
+class _ClientOfPart:
+    """The client of an answer that ends with its connection from here on. Chunks have begun, so a
+    client that meets no last chunk knows that it got a part."""
+
+    chunked = False
+
+    def __init__(self, client: RequestClient) -> None:
+        self._client = client
+        self.head_lines = client.head_lines
+
+    def write(self, data: bytes) -> None:
+        self._client.write(data)
+
+    def request_over(self, *, intact: bool) -> None:
+        self._client.request_over(intact=intact)
+
+    def check_deadlines_by(self, due_s: float) -> None:
+        self._client.check_deadlines_by(due_s)
 
 
 def ignore_outcome(_outcome: bool | OSError) -> None:

@@ -147,6 +147,11 @@ class Operation(NamedTuple):
         return self.method == _DELETE and self.path.count(b"%b") == 1
 
     @property
+    def is_file_content(self) -> bool:
+        """Return whether its answer is a file's content, which may have any length."""
+        return self.name == "files.content"
+
+    @property
     def tells_end(self) -> bool:
         """Return whether its answer tells that a response or batch has ended, and its usage."""
         return self.name in _TELLS_END
