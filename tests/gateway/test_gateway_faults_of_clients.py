@@ -37,7 +37,7 @@ from gateway_stage import (
 from clauseway.gateway.plan import Epoch, Key, Route
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
-from clauseway.metering import Deployment, Unit
+from clauseway.metering import Deployment, Status, Unit
 
 ITEM = (
     b'{"error":{"message":"Item with id \'rs_1\' not found. Items are not persisted when `store` is set to false.",'
@@ -449,3 +449,27 @@ def test_a_stream_that_closes_without_a_finish_is_broken(stage: Stage, end: byte
     answer = stage.scene(streaming).ask(CALLS["chat stream"])
     assert "stream_interrupted" in answer.text
     assert "[DONE]" not in answer.text
+
+
+def test_a_batch_without_usage_is_estimated_by_its_file(tmp_path: Path) -> None:
+    """`usage` of a batch is optional."""
+    batch = '{"id":"batch_1","object":"batch","status":"%s","input_file_id":"file-1"}'
+
+    async def behave(connection: Connection, request: Received) -> None:
+        method, path, _ = request.head.partition(b"\r\n")[0].split(b" ")
+        if path.endswith(b"/files"):
+            connection.answer(200, b'{"id":"file-1","object":"file","purpose":"batch"}')
+        else:
+            connection.answer(200, (batch % ("completed" if method == b"GET" else "validating")).encode())
+
+    with Rig(tmp_path) as rig, httpx.Client(timeout=PATIENCE_S, headers=AUTHORIZED) as http:
+        rig.start(rig.plan([rig.target("first", rig.cloud("first", behave).port)]))
+        v1, lines = f"{rig.url}/v1", LINES % MODEL.encode() * 50
+        http.post(f"{v1}/files", data={"purpose": "batch"}, files={"file": ("b", lines)}).raise_for_status()
+        asked = {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        http.post(f"{v1}/batches", json=asked).raise_for_status()
+        assert http.get(f"{v1}/batches/batch_1").json()["status"] == "completed"
+        (record,) = [record for record in rig.records() if record.units]
+        assert record.status is Status.ESTIMATED
+        body_bytes = 50 * len('{"model":"","messages":[]}' + MODEL)
+        assert dict(record.units) == {Unit.INPUT_TOKENS: -(-body_bytes // 4), Unit.OUTPUT_TOKENS: 0}

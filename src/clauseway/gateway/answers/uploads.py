@@ -150,7 +150,7 @@ class _Reading:
         self._skipped: tuple[SkippedDeployment, ...] = ()
         self._kinds: dict[tuple[str, str], LineGroup] = {}
         self._faults: list[_Fault] = []
-        self._count = 0
+        self._count = self._body_bytes = 0
         self._selection: CandidateSelection | None = None
         self._splicer: Splicer | None = None
 
@@ -170,7 +170,14 @@ class _Reading:
         kinds = tuple(self._kinds.values())
         for place in self._places:
             worth = min(place.picodollars, _WORTH_MAX)
-            contents = Contents(self._count, worth, place.input_tokens, place.output_tokens, kinds)
+            contents = Contents(
+                lines=self._count,
+                picodollars=worth,
+                input_tokens=place.input_tokens,
+                output_tokens=place.output_tokens,
+                kinds=kinds,
+                body_bytes=self._body_bytes,
+            )
             upload.contents[place.candidate.target.name] = msgspec.json.encode(contents)
         first = self._places[0].candidate.target.destination
         splicer = self._splicer
@@ -206,6 +213,7 @@ class _Reading:
         if self._faults:
             return  # nothing is uploaded any more: only who is at fault counts
         self._count += 1
+        self._body_bytes += len(line.body)
         for place in self._places:
             place.add(line, needs)
         if self._splicer is not None:

@@ -28,13 +28,15 @@ class LineGroup(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """A file's lines by kind, and the most that they may cost where the file lies (picodollars)."""
+    """A file's lines by kind, and the most that they may cost where the file lies (picodollars).
+    `body_bytes` is the length of their bodies; 0 in what older versions kept."""
 
     lines: int
     picodollars: int
     input_tokens: int
     output_tokens: int
     kinds: tuple[LineGroup, ...]
+    body_bytes: int = 0
 
 
 decode_contents = msgspec.json.Decoder(Contents).decode

@@ -143,8 +143,8 @@ class Hold(NamedTuple):
 class IndexedResource(msgspec.Struct, frozen=True):
     """A stateful resource, and the deployment on which it lies. `buyer` is the buyer whose key made
     it, `model` the name that the client asked for, `endpoint` the code of the operation that made
-    it, `body_bytes` the length of the request. `pending`: its usage has not been metered yet.
-    `created_ns`: nanoseconds since 1970.
+    it, `body_bytes` the length of the request, of a batch that of all its requests. `pending`: its
+    usage has not been metered yet. `created_ns`: nanoseconds since 1970.
 
     The `purpose` of a file, the `contents` that were read in it, and the `hold` of a pending batch
     have tables of their own: a resource that is read from the index does not have them."""

@@ -94,14 +94,19 @@ class Resources:
 
     def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> IndexedResource:
         request, deployment = self._request, attempt.candidate.target.name
-        upload = request.properties if isinstance(request.properties, Upload) else None
+        properties = request.properties
+        upload = properties if isinstance(properties, Upload) else None
+        # The input of a batch is in its file, not in the body that creates it.
+        body_bytes = (
+            properties.body_bytes if isinstance(properties, Batching) else len(request.body)
+        )
         return IndexedResource(
             identifier=identifier,
             buyer=self._customer.buyer,
             deployment=deployment,
             model=request.model,
             endpoint=request.operation.code,
-            body_bytes=len(request.body),
+            body_bytes=body_bytes,
             created_ns=time_ns(),
             pending=pending,
             purpose=upload.purpose if upload is not None else "",

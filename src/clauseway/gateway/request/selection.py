@@ -234,6 +234,8 @@ class Selector:
             max(contents.picodollars, now),
             contents.output_tokens,
         )
+        # Of a file that an older version read, the bound of its tokens says the most of its length.
+        properties.body_bytes = contents.body_bytes or contents.input_tokens
         return selection
 
     def _select_for_lines(self, line_group: LineGroup, deployment: str) -> CandidateSelection:

@@ -175,11 +175,12 @@ def decode_upload(body: bytes, content_type: bytes) -> RequestProperties:
 
 class Batching(RequestWithoutModel):
     """The creation of a batch, as `RequestProperties`. `picodollars` and `output_tokens` are the most
-    that it may cost and use; `request.selection` fills them in from the batch's file."""
+    that it may cost and use, `body_bytes` the length of its requests' bodies; `request.selection`
+    fills them in from the batch's file."""
 
     def __init__(self, file: str) -> None:
         self.named_ids = (file,) if file else ()
-        self.picodollars = 0
+        self.picodollars = self.body_bytes = 0
 
 
 def decode_batching(body: bytes, content_type: bytes) -> RequestProperties:
