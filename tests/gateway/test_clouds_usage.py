@@ -242,6 +242,16 @@ def test_each_kind_reads_whole_numbers_with_a_point() -> None:
     assert units("embeddings", {"prompt_tokens": 8.0}) == {"input_tokens": 8}
 
 
+def test_a_stream_of_messages_reads_whole_numbers_with_a_point() -> None:
+    stream = MessageStream()
+    for event in (
+        {"type": "message_start", "message": {"usage": {"input_tokens": 32.0, "output_tokens": 1.0}}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 8.0}},
+    ):
+        stream.feed(b"data: %b\n\n" % json.dumps(event).encode())
+    assert stream.units == ((Unit.INPUT_TOKENS, 32), (Unit.OUTPUT_TOKENS, 8))
+
+
 IMPOSSIBLE: list[tuple[str, object]] = [
     ("responses", {"input_tokens": -1, "output_tokens": 1}),
     ("responses", {"input_tokens": 1}),

@@ -30,9 +30,10 @@ def _with_counts(answer: object) -> object:
     members = dict(answer)
     if isinstance(members.get("usage"), dict):
         members["usage"] = _counts_of(members["usage"])
-    # A response's event carries the response.
-    if isinstance(members.get("response"), dict):
-        members["response"] = _with_counts(members["response"])
+    # An event carries the response, or the message, that reports its usage.
+    for name in ("response", "message"):
+        if isinstance(members.get(name), dict):
+            members[name] = _with_counts(members[name])
     return members
 
 

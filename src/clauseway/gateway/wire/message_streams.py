@@ -13,6 +13,7 @@ import msgspec
 from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
 from clauseway.gateway.clouds.reported_units import units_of_message
 from clauseway.gateway.clouds.reports import no_units_in
+from clauseway.gateway.clouds.unusual_counts import answer_with_counts
 from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.message_errors import error_message
@@ -124,4 +125,4 @@ def _decoded(data: bytes) -> _Event:
     try:
         return _decode_event(data) if data else _NO_EVENT
     except NOT_JSON:
-        return _NO_EVENT
+        return answer_with_counts(_Event, data) or _NO_EVENT
