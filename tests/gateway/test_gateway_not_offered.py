@@ -95,6 +95,23 @@ def test_a_client_hears_why_and_a_typing_mistake_is_one(rig: Rig, root: str) -> 
     assert (mistaken.status_code, mistaken.json()["error"]["code"]) == (404, "unknown_url")
 
 
+SOURCE = {
+    "type": "azure_search",
+    "parameters": {"index_name": "contracts", "authentication": {"type": "system_assigned_managed_identity"}},
+}
+
+
+@pytest.mark.parametrize("name", ["data_sources", "data\\u005fsources"])
+def test_no_source_is_read_with_the_operators_identity(rig: Rig, name: str) -> None:
+    before = len(rig.clouds["azure"].requests)
+    body = chat_body(data_sources=[SOURCE]).replace(b"data_sources", name.encode())
+    answer = httpx.post(f"{rig.url}/v1/chat/completions", content=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "not_offered", "data_sources")
+    assert len(rig.clouds["azure"].requests) == before
+    assert rig.post(data_sources=None).status_code == 200
+
+
 FILE = ("clause.txt", b"Nobody may.", "text/plain")
 ASKED_FILES: list[tuple[str, Any]] = [
     ("files", lambda its: its.files.upload(file=FILE)),

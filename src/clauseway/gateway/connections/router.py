@@ -47,7 +47,7 @@ from clauseway.gateway.wire.errors import (
     response,
     shortage_response,
 )
-from clauseway.gateway.wire.members import BadBody, FurtherModel
+from clauseway.gateway.wire.members import BadBody, NotOffered
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.not_offered import reason_against
 from clauseway.gateway.wire.operations import (
@@ -423,7 +423,7 @@ def _contents_of(operation: Operation, body: bytes, content_type: bytes) -> Body
     read = read_body if operation.routed else read_upload
     try:
         return read(operation.decode, body, content_type)
-    except FurtherModel as error:
+    except NotOffered as error:
         raise Refused(errors.NOT_OFFERED, str(error), param=error.param) from None
     except BadBody as error:
         raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None

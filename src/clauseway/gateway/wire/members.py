@@ -41,7 +41,11 @@ class RepeatedMember(BadBody):
         super().__init__(message, path)
 
 
-class FurtherModel(BadBody):
+class NotOffered(BadBody):
+    """A body that asks for what the gateway does not offer, whoever serves it."""
+
+
+class FurtherModel(NotOffered):
     """A body that has the cloud turn to another model than the one that the request names."""
 
     def __init__(self, param: str, instead: str) -> None:

@@ -8,14 +8,14 @@ fields are read.
 
 import re
 from collections.abc import Callable
-from typing import Annotated, NamedTuple, Protocol, cast
+from typing import Annotated, Final, NamedTuple, Protocol, cast
 
 import msgspec
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.escapes import text_bytes
 from clauseway.gateway.wire.identifiers import files_in
-from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
+from clauseway.gateway.wire.members import BadBody, NotOffered, check_utf8, members_once
 from clauseway.gateway.wire.multipart import BadForm, fields_of
 from clauseway.gateway.wire.needs import (
     ABSENT,
@@ -96,6 +96,12 @@ class _Streamable(msgspec.Struct, frozen=True, gc=False):
         return self.stream_options is not None and bool(self.stream_options.include_usage)
 
 
+_READ_BY_THE_CLOUD: Final = (
+    "'data_sources' has the cloud read stores of its own with the operator's identity, so whoever "
+    "has a key would read what the operator may. Search yourself, and send what you found."
+)
+
+
 class ChatRequest(_Streamable, frozen=True, gc=False):
     """`POST /v1/chat/completions`. An absent member and `null` are the same to OpenAI."""
 
@@ -111,6 +117,7 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
     modalities: msgspec.Raw = ABSENT
     web_search_options: msgspec.Raw = ABSENT
     prediction: msgspec.Raw = ABSENT
+    data_sources: msgspec.Raw = ABSENT
     store: bool | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
@@ -137,6 +144,9 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
         return self._needs(body)
 
     def _needs(self, body: bytes) -> Needs:
+        # Azure reads them, with the identity of its resource where the request says so.
+        if stated(self.data_sources):
+            raise NotOffered(_READ_BY_THE_CLOUD, "data_sources")
         bits, images, unbounded, audio = chat_parts(body)
         bits |= TIERS.get(self.service_tier or "", 0)
         if self.tools is not ABSENT:
