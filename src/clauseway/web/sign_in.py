@@ -267,11 +267,11 @@ class SignIn:
         shown = SignInContext(
             account=account, next=goes_to, kept=self._forms.kept(goes_to, carried)
         )
-        if waits := self._told_to_wait(request, shown):
+        if waits := self._refused_for_now(request, shown):
             return waits
         async with self._trying:
             # Others may have been tried, and been wrong, while this one waited for its turn.
-            if waits := self._told_to_wait(request, shown):
+            if waits := self._refused_for_now(request, shown):
                 return waits
             # INVARIANT: a try counts as wrong from its begin, so that tries at once count each other.
             self._guesses.wrong(account)
@@ -296,7 +296,7 @@ class SignIn:
         )
         return answer
 
-    def _told_to_wait(self, request: Request, shown: SignInContext) -> Response | None:
+    def _refused_for_now(self, request: Request, shown: SignInContext) -> Response | None:
         """Return the form that says how long nothing is tried for its account; None where it may
         be tried."""
         wait_s = self._guesses.wait_s(shown.account)

@@ -34,7 +34,7 @@ from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
-from clauseway.gateway.wire.file_contents import FileContent
+from clauseway.gateway.wire.file_contents import LongFile
 from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.whole_answers import without_names_in_failure
@@ -336,7 +336,7 @@ class Attempt(Receiver):
         content may have any length."""
         upstream, pieces = self._upstream, self._buffered or ()
         assert upstream is not None
-        self.stream, self._buffered = FileContent(), None
+        self.stream, self._buffered = LongFile(), None
         for piece in pieces:
             self._read_stream(upstream, piece, complete=False)
 

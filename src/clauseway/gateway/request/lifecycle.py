@@ -68,7 +68,7 @@ from clauseway.gateway.wire.errors import (
     shortage_response,
 )
 from clauseway.gateway.wire.event_streams import Stream
-from clauseway.gateway.wire.file_contents import FileContent
+from clauseway.gateway.wire.file_contents import LongFile
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import RequestId, Status
@@ -887,7 +887,7 @@ class Lifecycle(AttemptOwner):
     def _last_of_broken(self, stream: Stream, kind: ErrorKind, message: str) -> bytes:
         """Return the last bytes of a stream that broke. An error cannot stand in a file's content:
         nothing more is sent, not even the last chunk, and the connection is closed."""
-        if isinstance(stream, FileContent):
+        if isinstance(stream, LongFile):
             self._client = _ClientOfPart(self._client)
         return _last_of_stream(stream.broken(kind, message), self._client.chunked)
 

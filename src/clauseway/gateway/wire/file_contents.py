@@ -10,7 +10,7 @@ from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.stateful_resources import StatefulResource
 
 
-class FileContent:
+class LongFile:
     """See `event_streams.Stream`."""
 
     has_content = True
