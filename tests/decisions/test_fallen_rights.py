@@ -274,7 +274,7 @@ MAKERS = "id: A1.still\nkind: permission\nparty: maker\nactions: [license]\nprod
     [
         ("", SOLD, (GRANTED,), BEFORE, "permitted", ["own", "owner", "grant:shop:rights"]),
         ("", SOLD, (GRANTED,), AFTER, "conditional", FELL),
-        # It was over before its granter sold.
+        # It was over before its grantor sold.
         (
             "",
             SOLD,

@@ -84,7 +84,7 @@ def test_who_may_give_on_a_day(day: str, owner: str, may_give: tuple[bool, ...])
 
 
 # A grant of a day, seen on another → who recorded it: the owner then, or the first since.
-GRANTERS = [
+GRANTORS = [
     ("03-01", "12-31", "maker"),
     ("06-10", "12-31", "heir"),
     ("06-10", "07-01", "heir"),
@@ -93,10 +93,10 @@ GRANTERS = [
 ]
 
 
-@pytest.mark.parametrize(("granted", "as_of", "granter"), GRANTERS)
-def test_who_recorded_a_grant(granted: str, as_of: str, granter: str) -> None:
-    assert SOLD.granter(APP, on(granted), on(as_of)) == granter
-    assert among(owns("maker", product="goods")).granter(APP, on(granted), on(as_of)) == ""
+@pytest.mark.parametrize(("granted", "as_of", "grantor"), GRANTORS)
+def test_who_recorded_a_grant(granted: str, as_of: str, grantor: str) -> None:
+    assert SOLD.grantor(APP, on(granted), on(as_of)) == grantor
+    assert among(owns("maker", product="goods")).grantor(APP, on(granted), on(as_of)) == ""
 
 
 # Permissions beside the maker's ownership → those by which the seller may license it on, its own first.

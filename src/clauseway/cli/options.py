@@ -103,8 +103,8 @@ ConfigurationFile = Annotated[
         "--config", help="The deployments, as TOML; by default clauseway.toml in the home."
     ),
 ]
-# The usual ports, 8400 and 8401, stand in `gateway.transport.listener` and `app.processes`: no command loads these for
-# its help.
+# The usual ports, 8400 and 8401, stand in `gateway.transport.listener` and `app.running.processes`: no command loads
+# these for its help.
 GatewayPort = Annotated[
     int | None,
     typer.Option(

@@ -73,7 +73,7 @@ class Givers(msgspec.Struct, frozen=True):
         state = self.ownership(lineage, day)
         return state.term.party if state is not None and isinstance(state.term, Ownership) else ""
 
-    def granter(self, lineage: frozenset[str], granted: date, as_of: date) -> str:
+    def grantor(self, lineage: frozenset[str], granted: date, as_of: date) -> str:
         """Return the party that made a recorded grant: the owner on its day, else the first owner
         after it.
 

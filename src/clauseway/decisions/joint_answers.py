@@ -300,12 +300,13 @@ def timeline_together(
 ) -> tuple[AnsweredStretch, ...]:
     """Return the answers to a question over all days, as known at its `known_at`.
 
-    The question's own `as_of` is ignored. The spans leave out `turns_on`: see `decide_together`.
+    The question's own `as_of` is ignored. The decisions leave out `turns_on`: see
+    `decide_together`.
     """
     in_order = in_their_order(asked)
     histories = [_history(member, question) for member in in_order]
     days = sorted({day for begins, _ in histories for day in begins if day != date.min})
-    spans: list[AnsweredStretch] = []
+    stretches: list[AnsweredStretch] = []
     for begin, end in pairwise((*days, FOREVER)):
         decisions = [
             decisions_of_member[bisect_right(begins, begin) - 1]
@@ -313,20 +314,20 @@ def timeline_together(
         ]
         joined = _joined(question.action, _answers(in_order, decisions))
         # Neighbouring days with equal answers are one stretch.
-        if spans and _says(spans[-1].decision) == (
+        if stretches and _says(stretches[-1].decision) == (
             joined.outcome,
             joined.reasons,
             joined.conditions,
         ):
-            spans[-1] = msgspec.structs.replace(spans[-1], end=end)
+            stretches[-1] = msgspec.structs.replace(stretches[-1], end=end)
         else:
             on_the_day = msgspec.structs.replace(question, as_of=begin)
-            spans.append(
+            stretches.append(
                 AnsweredStretch(
                     begin=begin, end=end, decision=_decision(decisions, on_the_day, joined)
                 )
             )
-    return tuple(spans)
+    return tuple(stretches)
 
 
 def _says(decision: Decision) -> tuple[object, ...]:
@@ -334,13 +335,14 @@ def _says(decision: Decision) -> tuple[object, ...]:
 
 
 def _history(member: AskedAgreement, question: Question) -> tuple[list[date], list[Decision]]:
-    """Return an agreement's answers over time, after the days they begin on (first `date.min`)."""
+    """Return the days on which an agreement's answers begin, `date.min` first, and the answers."""
     first = answer_of(member, msgspec.structs.replace(question, as_of=date.min))
     own = put_to(member, question)
     if unnamed_in(member, own):
         return [date.min], [first]
-    spans = timeline(member.agreement, member.catalog, member.facts, own)
-    return [date.min, *(span.begin for span in spans)], [first, *(span.decision for span in spans)]
+    stretches = timeline(member.agreement, member.catalog, member.facts, own)
+    begins = [date.min, *(stretch.begin for stretch in stretches)]
+    return begins, [first, *(stretch.decision for stretch in stretches)]
 
 
 def answer_of(member: AskedAgreement, question: Question) -> Decision:

@@ -151,13 +151,13 @@ def _covers(case: Case, fact: Grant | Withdrawal, act: Act) -> bool:
 
 def _is_still_given(case: Case, grant: Grant, act: Act) -> bool:
     """Return whether the party that recorded a grant could still give it."""
-    granter = _find_granter(case, grant, act)
+    grantor = _find_grantor(case, grant, act)
     lineage = case.lineage(act.product)
-    return not granter or case.givers.may_give(granter, lineage, case.as_of)
+    return not grantor or case.givers.may_give(grantor, lineage, case.as_of)
 
 
-def _find_granter(case: Case, grant: Grant, act: Act) -> str:
-    return case.givers.granter(case.lineage(act.product), grant.effective, case.as_of)
+def _find_grantor(case: Case, grant: Grant, act: Act) -> str:
+    return case.givers.grantor(case.lineage(act.product), grant.effective, case.as_of)
 
 
 def _find_withdrawal(case: Case, grant: Grant, act: Act) -> Withdrawal | None:
@@ -201,13 +201,13 @@ def _find_ended_grant(case: Case, grant: Grant, act: Act) -> EndedGrant | None:
         before = [Reason.of("ended", withdrawal.citation)]
     else:
         note, before = f"ended on {over}", []
-    # The granter may have lost its own right earlier.
-    granter, lineage = _find_granter(case, grant, act), case.lineage(act.product)
+    # The grantor may have lost its own right earlier.
+    grantor, lineage = _find_grantor(case, grant, act), case.lineage(act.product)
     end = min(over, case.as_of + _ONE_DAY)
-    last = case.givers.given_until(granter, lineage, grant.effective, end) if granter else end
+    last = case.givers.given_until(grantor, lineage, grant.effective, end) if grantor else end
     if last is not None and last < end:
-        note = f"fell on {last}: {granter} could give it no more"
-        before, over = [*cite_breaks(case, granter, last, act)], last
+        note = f"fell on {last}: {grantor} could give it no more"
+        before, over = [*cite_breaks(case, grantor, last, act)], last
     if over > case.as_of:
         return None
     reasons = (*before, Reason.of("ended", grant.citation, f"it {note}"))

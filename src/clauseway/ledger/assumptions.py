@@ -54,8 +54,9 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
     """A figure's value as used. `accepted` says that somebody named it; `value` is written as a
     person writes it.
 
-    `standing` is `reported`, `placeholder`, `ours` or `given`. A given value replaces the
-    agreement's, which is kept in `declared` and `declared_standing`.
+    `standing` is `reported`, `placeholder`, `ours` or `given`; of what is no figure of an
+    agreement, `estimated` or `stated`. A given value replaces the agreement's, which is kept in
+    `declared` and `declared_standing`.
     """
 
     name: str
@@ -244,7 +245,7 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
             if (before := by_seller.setdefault(seller, value)) != value:
                 twice = BadNumber(f"it was given as {before} too", "")
                 problems.append(_refusal(f"{name}={value}", twice, figures[name]))
-    # Undisclosed figures that are not named hold by default, so their declared values must be valid
+    # Figures of ours that are not named hold by default, so their declared values must be valid
     # too.
     problems += [
         problem

@@ -155,14 +155,14 @@ def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
         yield _problem(source, line, f"{len(row)} fields", ",".join(_COLUMNS))
         return
     day, base, quote, rate = (field.strip() for field in row)
-    # All mistakes of a line are told at once.
-    before = []
+    # All mistakes of a line are reported at once.
+    problems = []
     try:
         on = parse_day(day, source)
     except InvalidInput:
-        before.append(_problem(source, line, f"{day!r} is not a day", "a day as YYYY-MM-DD"))
+        problems.append(_problem(source, line, f"{day!r} is not a day", "a day as YYYY-MM-DD"))
     if not (_CURRENCY.fullmatch(base) and _CURRENCY.fullmatch(quote)) or base == quote:
-        before.append(
+        problems.append(
             _problem(
                 source, line, f"{base!r} and {quote!r} are not a pair", "two currencies, as EUR,USD"
             )
@@ -172,9 +172,9 @@ def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
         if not value:
             raise BadNumber("it is zero", "Write a number above zero.")
     except BadNumber as error:
-        before.append(error.problem(f"{rate!r} is not a rate", source, line))
-    if before:
-        yield from before
+        problems.append(error.problem(f"{rate!r} is not a rate", source, line))
+    if problems:
+        yield from problems
     else:
         yield Rate(on, base, quote, value)
 

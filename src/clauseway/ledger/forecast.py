@@ -553,7 +553,7 @@ def _history(
     """Return the base of each full settled month, of the share and of the shares that it follows in
     its direction."""
     own = Interval(share.begin, share.end)
-    # A share that was amended goes on from the shares of its direction whose days are others.
+    # An amended share continues the shares of its direction that were in force on other days.
     line = {
         (earlier.term, earlier.begin)
         for earlier in shares
@@ -630,8 +630,8 @@ def _months(first: date, end: date) -> list[tuple[Interval, Interval]]:
 
 def _by_days(base: Decimal, part: Interval, whole: Interval) -> Decimal:
     """Return the part of a base by days, to 12 places."""
-    days, of = (part.end - part.begin).days, (whole.end - whole.begin).days
-    return round_half_even(exact_product(base, Decimal(days)) / of, _FINEST)
+    days, days_in_whole = (part.end - part.begin).days, (whole.end - whole.begin).days
+    return round_half_even(exact_product(base, Decimal(days)) / days_in_whole, _FINEST)
 
 
 def _numbers(seed: int) -> Iterator[int]:

@@ -20,8 +20,8 @@ class Conflict(Exception):
 
 
 class Account(msgspec.Struct, frozen=True, order=True, gc=False):
-    """An account in one party's books. `kind` is expense, income, payable, receivable; `about` the
-    other party."""
+    """An account in one party's books. `kind` is expense, income, payable, receivable, cash or
+    equity; `about` is the other party, or the tax authority."""
 
     party: str
     kind: str

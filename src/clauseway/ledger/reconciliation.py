@@ -105,8 +105,8 @@ class UncomparedCharge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OtherPrice(msgspec.Struct, frozen=True, kw_only=True):
-    """A price (USD per unit) that an item was not charged at, the cause that it would show if the
-    bill took it, and its place."""
+    """A price (USD per unit) that an item was not charged at; the cause of the difference if the
+    bill took it; and in `detail`, where the price stands."""
 
     price: Decimal
     cause: str
@@ -370,7 +370,7 @@ def reconcile(
 ) -> BillComparison:
     """Compare a bill with the meter on these days.
 
-    Metered usage may lie a day around them: a bill's days may begin at another hour. `rates` are
+    Metered usage may reach a day beyond them: a bill's days may begin at another hour. `rates` are
     USD for one unit of a currency; `others` gives the prices that an item could have had; `beside`
     are the bill's rows that are not compared.
     """

@@ -213,7 +213,7 @@ class Sharing:
         return self._sums[count - 1] if count else Decimal(0)
 
     def _share_until(self, until: date) -> Decimal:
-        """Return the share of that base, rounded to cents, cap aside."""
+        """Return the share of the base before `until`, rounded to cents, cap aside."""
         return round_half_even(self.scale.gross(self._cumulative(until)))
 
     def _due_until(self, until: date) -> Decimal:

@@ -188,8 +188,8 @@ def citations_of(share: ShareResult) -> tuple[Citation, ...]:
 
 
 def assumed_by(settlement: Settlement, share: ShareResult) -> tuple[str, ...]:
-    """Return the names of a share's assumptions: its rate, its cap, and the figures of ours that
-    hold for all."""
+    """Return the names of a share's assumptions: its rate, its cap, and those that are no share's
+    rate or cap, which hold for all."""
     own = {share.rate_name, share.cap.name if share.cap is not None else ""}
     theirs = {name for other in settlement.shares for name in _named(other)}
     return tuple(a.name for a in settlement.assumptions if a.name in own or a.name not in theirs)

@@ -1,9 +1,9 @@
 """Rules of vouchers: how much of a sale may be taken back, what may be invoiced, paid and reversed,
 and on which day.
 
-Each rule reads the vouchers told so far. It returns what the new voucher stands on, or raises
-InvalidInput and says what to do instead. Telling a voucher again under its id is no conflict:
-`identity` names the voucher that is being told.
+Each rule reads the vouchers recorded so far. It returns what the new voucher stands on, or raises
+InvalidInput and says what to do instead. Recording a voucher again under its id is no conflict:
+`identity` names the voucher that is being recorded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ def read_amount(text: str, unit: Decimal) -> Decimal:
 
 def voucher_day(vouchers: Iterable[Voucher], identity: str, day: date | None, today: date) -> date:
     """Return the day that a voucher is dated: the day given, else its day when it was first
-    told, else today."""
+    recorded, else today."""
     if day is not None:
         return day
     return next((voucher.day for voucher in vouchers if voucher.id == identity), today)
@@ -71,7 +71,7 @@ def refuse_before(identity: str, day: date, since: date, event: str) -> None:
     if day < since:
         raise refused(
             f"{identity} is dated {day}, before {event}",
-            "a voucher is dated when it is told, and nobody tells of what has not happened",
+            "a voucher is dated when it is recorded, and nothing is recorded before it happens",
             f"Date it {since} or later, with --dated.",
         )
 
@@ -331,7 +331,7 @@ def invoice_to_pay(vouchers: Iterable[Voucher], name: str) -> Invoice:
 
 
 def payments_before(vouchers: Sequence[Voucher], identity: str) -> list[Payment]:
-    """Return the payments that stood when a voucher was first told, or that stand now."""
+    """Return the payments that stood when a voucher was first recorded, or that stand now."""
     same = next((voucher for voucher in vouchers if voucher.id == identity), None)
     return standing_payments(vouchers if same is None else vouchers[: vouchers.index(same)])
 

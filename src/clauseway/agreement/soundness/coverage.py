@@ -97,7 +97,8 @@ def forbids_what_nobody_owns(lives: Lives) -> Iterator[Remark]:
 
 
 def _unowned(lives: Lives, name: str, actions: NAMES, days: Sequence[date]) -> Interval | None:
-    """Return the first days on which nobody owns a class, under some reading; None if none."""
+    """Return the first days on which nobody owns a class, under some reading; None if somebody
+    always does."""
     for day in days:
         for by_id in lives.by_readings:
             if not _is_owned(lives, by_id, name, actions, day):
@@ -121,7 +122,7 @@ def _is_owned(
 
 
 def _is_public(lives: Lives, live: Iterable[AnyTerm], action: str, name: str) -> bool:
-    """Return whether anyone may do this anywhere."""
+    """Return whether a permission of anyone covers an action with products of a class, wherever."""
     return any(
         isinstance(term, Permission)
         and term.party == ANYONE

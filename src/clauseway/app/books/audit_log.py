@@ -144,7 +144,7 @@ def refuse_edited(control: Control) -> None:
 
     Raise InvalidInput with what was edited.
 
-    The cost is bounded: see `storage.audit_check`.
+    The cost is bounded: see `storage.control.audit_check`.
     """
     checked: CheckedLog = check_in_part(control)
     if checked.problems:

@@ -6,7 +6,7 @@
 
 A command that settles, credits or verifies takes its inputs from here. A flag may only say what
 the home holds already, or what it does not hold yet; anything else is refused with the command
-that changes it. Facts have a register of their own (`app.register`).
+that changes it. Facts have a register of their own (`app.books.register`).
 """
 
 import time

@@ -21,8 +21,8 @@ def statement(
 ) -> Statement | None:
     """Return the statement of a month, for one party or for all; None where it was not settled.
 
-    Of a closed month it is the one that was closed, or with `restated` the latest that restates it;
-    of an open one that of its latest settlement.
+    For a closed month it is the statement with which the month was closed or, with `restated`, its
+    latest restatement if there is one; for an open month, the statement of its latest settlement.
     """
     days = month(period)
     with _books(home) as books:

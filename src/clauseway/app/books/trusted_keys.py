@@ -152,7 +152,7 @@ def raw_key(public: str) -> bytes:
 
 
 def _record_older_file(home: Home, control: Control) -> None:
-    """Record what the file of an older home names, once: before, it was all there was."""
+    """Record, once, the keys in the file of an older home, which had no register of keys."""
     if has_keys(control):
         return
     for party, keys in sorted(_of_file(home).items()):

@@ -2,8 +2,8 @@
 held, back.
 
 Gateways ask at a unix socket that only this user can open: `POST /leases` with a
-`gateway.leases.LeaseCall`, answered by a list of `GrantedLease`. A thread of the serving process answers,
-each call in one transaction. Other questions to the home may be answered at the same socket.
+`gateway.budgets.leases.LeaseCall`, answered by a list of `GrantedLease`. A thread of the serving process
+answers, each call in one transaction. Other questions to the home may be answered at the same socket.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The price books of homes from before the register: files named by the digest they settled with.
 
-They are read and never written: `app.basis` keeps what is settled with now.
+They are read and never written: `app.books.basis` keeps what is settled with now.
 """
 
 import gzip

@@ -73,8 +73,8 @@ def summary(reconciliation: Reconciliation) -> Iterator[SummaryRow]:
 
 
 def differing(reconciliation: Reconciliation) -> list[tuple[ReconciledLine, Item]]:
-    """Return the items that differ, those with the most money at stake first; items of a day that
-    differs as a whole are told once, by that day."""
+    """Return the items that differ, those with the most money at stake first; without items of a
+    day on which one side has nothing of a cloud, which is reported as a whole day."""
     result = reconciliation.found
     whole = {(day.day, cloud, day.status) for day in result.whole_days for cloud in day.clouds}
     items = [
@@ -104,7 +104,7 @@ def behind(item: Item) -> str:
 
 
 def signed(amount: Decimal) -> str:
-    """+1,234.56; nothing has no sign."""
+    """Return an amount with its sign, as +1,234.56; zero has no sign."""
     return f"{amount:+,.2f}" if amount else "0.00"
 
 

@@ -97,7 +97,7 @@ class _Search(msgspec.Struct, frozen=True):
             return
         days: dict[tuple[str, date], list[str]] = {}
         for name, lineage in self.lineages.items():
-            giver = self.givers.granter(lineage, grant.effective, self.last_day)
+            giver = self.givers.grantor(lineage, grant.effective, self.last_day)
             if grant.product not in lineage or not giver:
                 continue
             # A withdrawal of all of it ends the grant too; that of a part leaves the rest.

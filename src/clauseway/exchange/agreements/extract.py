@@ -273,12 +273,12 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return grant.scope == Scope() and not self._withdrawals(grant) and all(still_given.values())
 
     def _still_given(self, grant: Grant) -> dict[str, bool]:
-        """Return for each product and class of a grant whether its granter could give it still."""
+        """Return for each product and class of a grant whether its grantor could give it still."""
         givers, given = self.givers, dict[str, bool]()
         for name, lineage in self._lineages.items():
             if grant.product in lineage:
-                granter = givers.granter(lineage, grant.effective, self.as_of)
-                given[name] = not granter or givers.may_give(granter, lineage, self.as_of)
+                grantor = givers.grantor(lineage, grant.effective, self.as_of)
+                given[name] = not grantor or givers.may_give(grantor, lineage, self.as_of)
         return given
 
     def _withdrawals(self, grant: Grant) -> list[Withdrawal]:
@@ -302,7 +302,7 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return left
 
     def _given_scopes(self, grant: Grant) -> list[GrantedScope]:
-        """Return what the granter of a grant could give still, as scopes that may overlap."""
+        """Return what the grantor of a grant could give still, as scopes that may overlap."""
         permission, given = _as_permission(grant), self._still_given(grant)
         scopes = [
             GrantedScope(

@@ -4,9 +4,9 @@
 
 A batch runs one model at one deployment: OpenAI takes one model in a file, Azure one deployment. So
 the file goes to a deployment that may serve every line, with one model; where none may, nothing is
-uploaded and the first lines at fault are named. It is read in turns of the loop's time, so that a
-large file stops nobody. The contents are remembered with the file, for the batch that is made of
-it.
+uploaded and the first lines at fault are named. A file is read in short steps between other
+requests, so that a large one stops nobody. What its lines ask for is remembered with the file, for
+the batch that is made of it.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -116,7 +116,7 @@ class BatchUpload:
         reading = _Reading(self._upload, body, self._select, self._scale)
         try:
             return reading, await between_requests(reading.work(), is_over)
-        except MadeElsewhere as unknown:  # written with escapes that nobody needs
+        except MadeElsewhere as unknown:  # needless escapes hid it from `identifiers_in_lines`
             raise not_made_here(unknown.identifier) from None
 
     def _select(self, line: BatchLine, needs: Needs) -> CandidateSelection:
@@ -155,7 +155,8 @@ class _Reading:
         self._splicer: Splicer | None = None
 
     def work(self) -> Generator[None, None, CandidateSelection]:
-        """Read all of it, in steps; where it may go. Raises Refused."""
+        """Read the whole file, in steps. Return the deployments that it may go to. Raises
+        Refused."""
         upload = self._upload
         for span in spans(self.body, upload.begin, upload.end):
             self._read(span)
@@ -186,7 +187,7 @@ class _Reading:
             for span in spans(self.body, upload.begin, upload.end):
                 splicer.add(span, read_line(self.body[span.begin : span.end]))
                 yield
-        # In the place of what came: nobody needs that any more, and a file may be large.
+        # This body replaces the one that came: a file may be large, and nobody needs both.
         body = splicer.whole()
         self._splicer = None
         upload.end += len(body) - len(self.body)
@@ -211,7 +212,7 @@ class _Reading:
             self._faults.append(_Fault(span.number, model, refused))
             return
         if self._faults:
-            return  # nothing is uploaded any more: only who is at fault counts
+            return  # nothing is uploaded any more: only further faults count
         self._count += 1
         self._body_bytes += len(line.body)
         for place in self._places:
@@ -221,7 +222,8 @@ class _Reading:
         self._note(span.number, line, in_batch)
 
     def _meet(self, span: LineSpan, line: BatchLine, selection: CandidateSelection) -> None:
-        """Leave the deployments that may serve this line too. Raises Refused where none is left."""
+        """Keep only the deployments that may serve this line too. Raises Refused where none is
+        left."""
         if selection is self._selection:
             return
         model = line.properties.model or ""
@@ -258,6 +260,8 @@ class _Reading:
         self._selection = selection
 
     def _note(self, number: int, line: BatchLine, needs: Needs) -> None:
+        """Add a line to the group of its operation and model: its needs, and its lengths where they
+        are the greatest so far."""
         key = (line.operation, line.properties.model or "")
         kind = self._kinds.get(key)
         if kind is None:
@@ -270,7 +274,7 @@ class _Reading:
             self._kinds[key] = LineGroup(kind.line, *key, bits, size, output)
 
     def _refused(self) -> Refused:
-        """All faults as one; the first says of what kind it is."""
+        """Return one refusal for all faults, of the kind of the first."""
         faults = " ".join(
             f"Line {line}{f' (model {model!r})' if model else ''}: {refused}"
             for line, model, refused in self._faults

@@ -25,7 +25,7 @@ __all__ = ["Allowances", "KeyAllowance", "Shortage"]
 
 # A lease server that takes longer is down, as far as a waiting request is concerned.
 _PATIENCE_S: Final = 1.0
-# Of a lease that no process holds: nothing is heeded after it.
+# The last ask of a lease that no process holds: the lease server ignores any other.
 _LAST_SERIAL: Final = 1 << 62
 # A millisecond's worth of looking at what there is to report; then requests have their turn.
 _SLICES_AT_ONCE: Final = 500
@@ -166,12 +166,12 @@ class KeyAllowance:
         return self._windows, self._slices
 
     def slices(self, cloud: str, product: str) -> tuple[BudgetSlice, ...]:
-        """This process's slices of the budgets that hold for an attempt."""
+        """Return this process's slices of the budgets that hold for an attempt."""
         return (self._matching.get((cloud, product)) or self._match(cloud, product))[2]
 
     def rate_limit_headers(self, now_s: float, cloud: str = "", product: str = "") -> bytes:
-        """The `x-ratelimit-*` lines of the tightest limits that hold, as OpenAI writes them; empty
-        without limits."""
+        """Return the `x-ratelimit-*` lines of the tightest limits that hold, as OpenAI writes them;
+        empty without limits."""
         if not self._windows:
             return b""
         _, _, _, requests, tokens = self._matching.get((cloud, product)) or self._match(
@@ -243,7 +243,8 @@ class Allowances:
         self._allowances = {}
 
     def forgetting(self) -> Generator[None, None, None]:
-        """Let go of what the plan that was turned to last does not have, in steps."""
+        """Drop, in steps, the limits and budgets that the plan which was turned to last does not
+        have."""
         while self._former_allowances:
             yield from emptied(self._former_allowances[-1])
             self._former_allowances.pop()
@@ -290,16 +291,16 @@ class Allowances:
         return self._allowances[indices]
 
     def slices(self) -> list[BudgetSlice]:
-        """The slices that this process holds, to be looked at."""
+        """Return the slices that this process holds, to be looked at."""
         return [budget_slice for budget_slice in self._slices.values() if not budget_slice.gone]
 
     async def grow(self, shortage: Shortage) -> bool:
-        """Ask for more of the limit or the budgets that were short; whether what was needed is there
-        now. Takes a second at most.
+        """Ask for more of the limit or the budgets that were short. Return whether the needed amount
+        is there now. Takes a second at most.
 
         Reserve again then, whatever the answer: others may have been quicker, and the new shortage
-        has the new figures. Nothing that was denied `may_grow` for a moment, so that this comes to
-        an end.
+        has the new figures. After a denial `may_grow` is false for a moment, so the caller's tries
+        come to an end.
         """
         needed = shortage.needed
         slices = self._short_of(shortage)
@@ -341,7 +342,7 @@ class Allowances:
         return bool(slices) and all(budget_slice.left >= needed for budget_slice in slices)
 
     def _short_of(self, shortage: Shortage) -> Sequence[_Leased]:
-        """Return what is leased and was short."""
+        """Return the slices, or the share, that were short."""
         if shortage.kind == "budget":
             names = (shortage.id, *shortage.others)
             return [self._slices[name] for name in names if name in self._slices]
@@ -349,20 +350,20 @@ class Allowances:
         return [window] if isinstance(window, SharedWindow) else []
 
     def top_up(self, budget_slice: BudgetSlice, needed: int) -> None:
-        """A slice runs low: ask for the next one before somebody waits for it."""
+        """Ask for more of a slice that runs low, before a request waits for it."""
         if not budget_slice.gone and budget_slice.shortage(needed, monotonic()).may_grow:
             self._start([_Call(budget_slice, None, budget_slice.growth(needed))])
 
     async def transfer(
         self, slices: Sequence[BudgetSlice], picodollars: int, holder: str, serial: int
     ) -> bool:
-        """Give what is reserved of each budget a lease of its own, in one step with ours; whether
-        all have one, and it is not reserved here any more.
+        """Move a reservation from our slice of each budget to a lease of its own, in one call. Return
+        whether each budget granted one: then nothing of it is reserved here any more.
 
         Nobody else may be asking for these budgets at the moment: see `quiet`.
         """
         if any(budget_slice.formers for budget_slice in slices):
-            # It may be of a lease whose period is over: from there nothing can be given away.
+            # The reservation may belong to a lease whose period is over, which gives nothing away.
             if not await self.hold(
                 [budget_slice.id for budget_slice in slices], picodollars, holder, serial
             ):
@@ -410,7 +411,8 @@ class Allowances:
     async def hold(
         self, budgets: Sequence[str], picodollars: int, holder: str, serial: int
     ) -> bool:
-        """Ask for leases of their own, again or for the first time; whether all are there."""
+        """Ask for the leases of a hold, again or for the first time. Return whether all are
+        granted."""
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 slices = await self._lease_server.lease(
@@ -421,7 +423,7 @@ class Allowances:
         return all(slice_.leased >= picodollars for slice_ in slices)
 
     async def end(self, budgets: Sequence[str], spent: int, holder: str) -> bool:
-        """Such leases are over, and this is what was spent of each; whether the lease server
+        """End the leases of a hold, with what was spent of each. Return whether the lease server
         knows."""
         asks = [
             Ask(budget=name, part=0, serial=_LAST_SERIAL, spent=spent, over=True, holder=holder)
@@ -515,7 +517,7 @@ class Allowances:
         return self._slices[budget.id]
 
     def _start(self, calls: "list[_Call]") -> "asyncio.Task[None]":
-        """One call at a time for each budget."""
+        """Start a call: one at a time for each budget and limit."""
         task = asyncio.get_running_loop().create_task(self._call(calls))
         for call in calls:
             assert call.leased.lease_task in (None, task), "two calls for one lease"
@@ -555,7 +557,8 @@ class Allowances:
             return False
 
     async def _ask_for(self, calls: "list[_Call]") -> list[_Leased]:
-        """Say it and take over what is answered; the leases of which something is revoked.
+        """Send the asks and take over the answers. Return the leases whose free part is to be given
+        back.
 
         Where the lease server could not be asked, nothing was granted, as far as we know.
         """
@@ -603,7 +606,7 @@ def _hold(budget: str, picodollars: int, holder: str, serial: int) -> Ask:
 
 
 def _let_go(former: LazyList[T]) -> Generator[None, None, None]:
-    """Of a list that is not asked any more; a tuple goes at once."""
+    """Drop a list that is not asked any more, in steps; a tuple goes at once."""
     if isinstance(former, PlanRows):
         yield from former.letting_go()
 

@@ -1,10 +1,10 @@
 """Slices of budgets, and shares of limits by the minute: what a gateway process asks for and is
 granted, so that no two processes spend the same money or let the same request through.
 
-Every figure is a total of one lease, in picodollars, never a difference: an answer that was lost
-does no harm, and the same thing asked again grants nothing twice. `serial` counts a lease's asks;
-the lease server heeds none that is older than one it has seen, so that one which was delayed cannot
-take back what was granted since.
+Every figure is a total of one lease, never a difference: an answer that was lost does no harm, and
+the same thing asked again grants nothing twice. Figures are picodollars of a budget, requests or
+tokens of a limit. `serial` numbers a lease's asks. The lease server ignores an ask that is not
+newer than the last it has seen, so that a delayed ask cannot take back what was granted since.
 """
 
 import asyncio
@@ -20,14 +20,13 @@ _NO_LIMIT = 1 << 62
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """The wanted state of one lease of a budget. `part` numbers this process's leases: a new one
-    for a new period.
+    """The wanted state of one lease. `kind` says what is leased: a budget, or a limit of requests
+    or of tokens. `budget` is the id of either. `part` numbers this process's leases of budgets: a
+    new period has a new lease.
 
-    `kind` says of what: a budget, or a limit of requests or of tokens, whose id `budget` is then.
-    Of a limit, `spent` is what was used of the share in this minute.
-
-    `least` is the total below which nothing helps, `target` the total wished for; below what is
-    held, the rest is given back. `spent` is final where the lease is `over`.
+    `least` is the smallest total that helps, `target` the total wished for; a target below what is
+    held gives back the rest. `spent` is final where the lease is `over`; of a limit, it is what was
+    used of the share in this minute.
 
     `holder` is empty for leases of the process that asks. Holds that outlive it have leases of
     their own, under a name of their own: 16 characters of hex, as starts of processes have.
@@ -48,11 +47,10 @@ class GrantedLease(msgspec.Struct, frozen=True, kw_only=True):
     """A lease as it stands. `leased` is its total; `left` is what no lease holds of the budget's
     `amount`.
 
-    The period that it is of ends in `ends_in_s`; 0 or less: that is over, and nothing more comes of
-    this lease. The share of a limit ends then unless it is asked for again. `revoked`: another
-    process needs what this one holds and does not use. `unread`: less was granted than was needed,
-    and so much more is held by processes that died; it counts as spent until their journals are
-    read.
+    The budget's period ends in `ends_in_s`; at 0 or less it is over, and the lease grants nothing
+    more. The share of a limit ends then unless it is asked for again. `revoked`: another process
+    needs what this one holds and does not use. `unread`: less was granted than was needed, and
+    dead processes hold so much more; it counts as spent until their journals are read.
     """
 
     leased: int
@@ -87,9 +85,9 @@ class LocalLeaseServer:
 
     def _lease(self, ask: Ask) -> GrantedLease:
         amount = self._amounts.get(ask.budget, self._otherwise)
-        of, name = (ask.kind, ask.budget), (ask.kind, ask.budget, ask.holder, ask.part)
+        name = ask.kind, ask.budget, ask.holder, ask.part
         held = self._held.get(name, 0)
-        free = amount - sum(total for other, total in self._held.items() if other[:2] == of)
+        free = amount - sum(total for other, total in self._held.items() if other[:2] == name[:2])
         wished = min(ask.spent if ask.over else ask.target, held + max(free, 0))
         if wished < held or wished >= ask.least:
             self._held[name], free = wished, free + held - wished
@@ -101,10 +99,10 @@ class LeaseCall(msgspec.Struct, frozen=True, kw_only=True):
     """The call of a process to the lease server's socket: `POST /leases`, answered by a list of
     `GrantedLease`.
 
-    `boot` names its start, in hex; `pid` is how the lease server later finds out that it died;
-    `spool` is the journal that says then what it spent, in hex. Whatever it reserves of what the
-    answer grants stands there in frame `journal_frame` of segment `journal_segment` or later: clocks jump, and a
-    journal keeps its order. -1: not known.
+    `boot` names the process's start, in hex. By `pid` the lease server later finds out that the
+    process died; the journal `spool`, named in hex, then says what it spent. Whatever the process
+    reserves of the leases that this call grants stands in that journal from frame `journal_frame`
+    of segment `journal_segment` on: clocks jump, and a journal keeps its order. -1: not known.
     """
 
     boot: str
@@ -144,7 +142,8 @@ class LeaseSocket:
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
-        """Raises OSError where nobody listens, or what answers is no lease server."""
+        """Return one lease for each ask, in order. Raises OSError where nobody listens, or where
+        the answer is not a lease server's."""
         segment, frame = self._next_frame()
         call = LeaseCall(
             boot=self._boot,

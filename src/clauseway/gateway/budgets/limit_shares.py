@@ -66,6 +66,7 @@ class SharedWindow(Window):
             self._let_go()
 
     def _let_go(self) -> None:
+        """Give up the part of the share that is not used."""
         self.leased -= max(self.left, 0)
         self.left = min(self.left, 0)
 
@@ -107,8 +108,8 @@ class SharedWindow(Window):
         return None
 
     def give_back(self) -> Ask:
-        """Return the ask that gives back what is not used. It is no longer ours from before it is
-        said."""
+        """Return the ask that gives back what is not used. That part is no longer ours, even before
+        the ask is sent."""
         self._let_go()
         return self._ask()
 
@@ -139,7 +140,7 @@ class SharedWindow(Window):
         """Take over an answer to what was asked at `now_s`. A share only becomes larger by it."""
         if ask.over:
             return
-        # A limit that is gone from the database has no end there.
+        # Of a limit that is gone from the database, the lease server reports no bound.
         self.elsewhere = max(min(slice_.left, self.limit - slice_.leased), 0)
         self.unheard = False
         self.ends_s = now_s + slice_.ends_in_s

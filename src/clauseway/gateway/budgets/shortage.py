@@ -8,11 +8,12 @@ _PICODOLLARS = 10**12
 class Shortage(NamedTuple):
     """Why a request may not go on. Amounts are requests, tokens or picodollars, by `kind`.
 
-    `limit` is the whole limit or budget (-1: nobody could be asked), `left` what is left of it, as far as
-    is known here. `retry_after_s` is when it would do, 0 where waiting does not help or nobody
-    knows. `may_grow`: `Allowances.grow` may get more, of this budget and of the `others` that were
-    short too. `unread`: it would do with this much more, which dead processes held; it counts as spent
-    until their journals are read.
+    `limit` is the whole limit or budget, -1 where the lease server was not heard; `left` is how
+    much of it is left, as far as this process knows. `retry_after_s` is how long to wait before
+    another try, 0 where waiting does not help. `may_grow`: `Allowances.grow` may lease more of this
+    limit or budget, and of the `others`, budgets that were short too. `unread` is the amount that
+    dead processes held, if the request would fit with it; it counts as spent until their journals
+    are read.
     """
 
     kind: Literal["requests", "tokens", "budget"]
@@ -28,13 +29,15 @@ class Shortage(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """Return whether nobody can say now what is left: that is no word on the client's money."""
+        """Return whether it is not known now how much is left; the refusal then says nothing about
+        the client's money."""
         return self.limit < 0 or self.unread > 0
 
     @property
     def message(self) -> str:
-        """In words, with figures."""
-        # It counts as spent until a dead process's journal is read; part of it will be free then.
+        """Return the reason in words, with figures."""
+        # `unread` counts as spent until the journals of dead processes are read; then part of it
+        # is free.
         if self.unread and self.limit >= 0:
             return (
                 f"The budget of {self.whose} has {_usd(self.left)} left. Up to {_usd(self.unread)} more are free "
@@ -71,7 +74,7 @@ def _usd(picodollars: int) -> str:
 
 
 def _long(seconds: float) -> str:
-    """As a person says it: in days, hours or minutes, rounded up."""
+    """Return a duration as a person says it: in days, hours or minutes, rounded up."""
     for name, length in (("days", 86_400), ("hours", 3_600)):
         if seconds > 2 * length:
             return f"{-int(-seconds // length)} {name}"
@@ -80,7 +83,7 @@ def _long(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As OpenAI writes durations: `12ms`, `59s`, `6m0s`, `1h0m0s`."""
+    """Return a duration as OpenAI writes it: `12ms`, `59s`, `6m0s`, `1h0m0s`."""
     if seconds < 1:
         return f"{max(round(seconds * 1000), 0)}ms"
     minutes, rest = divmod(-int(-seconds // 1), 60)

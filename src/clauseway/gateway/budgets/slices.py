@@ -19,8 +19,8 @@ DENIED_S: Final = 1.0
 # A process that does not spend still says now and then that it is here, and hears whether somebody
 # is short; after a minute it gives back what it holds.
 _SILENCE_S, _IDLE_S = 5.0, 60.0
-# A slice lasts for some requests of the size just asked for, and for what the last one lasted for,
-# twice.
+# A slice grows by some requests of the size just asked for, or by twice what was spent since more
+# was last asked for, whichever is more.
 _SLICE_REQUESTS, _SLICE_GROWTH = 16, 2
 
 
@@ -38,7 +38,7 @@ class Former:
         )
 
     def over(self, budget: str) -> Ask:
-        """The ask that ends it."""
+        """Return the ask that ends this lease."""
         self.serial += 1
         return Ask(budget=budget, part=self.part, serial=self.serial, spent=self.spent, over=True)
 
@@ -91,16 +91,17 @@ class BudgetSlice:
         self.denied_least, self.denied_until_s = 0, 0.0
         self.lease_task: asyncio.Task[None] | None = None
         self.waiting = 0
-        self.spent_then = 0  # when a slice was last asked for
+        self.spent_then = 0  # `spent` when more was last asked for
         self.reported = 0
         self.unheard = False  # the lease server could not be asked the last time
-        self.unread = 0  # when more was asked for last, dead processes held so much
+        self.unread = 0  # the amount that dead processes held when more was last asked for
         self.owing = False  # the lease server does not know yet what was given back
         self.busy_s = self.said_s = 0.0
         self.idle = False  # for so long that what is free is to be given back
         self.gone = False
 
     def describe(self, budget: Budget) -> None:
+        """Take over the description of the budget in a new plan."""
         self.whose = budget.whose
         self.narrowed = (budget.cloud, budget.product)
         self.gone = False
@@ -131,15 +132,15 @@ class BudgetSlice:
         self.left += reserved - charged
 
     def transfer(self, reserved: int) -> Ask:
-        """A reservation gets a lease of its own: the ask by which ours is that much less, from
-        before it is said."""
+        """Take a reservation out of this slice, for a lease of its own. Return the ask that makes
+        this lease smaller by it."""
         self.reserved -= reserved
         self.leased -= reserved
         return self.ask()
 
     def take_back(self, reserved: int, part: int) -> None:
-        """It did not get one, as far as we know: it is reserved here again, of the lease that it
-        was of."""
+        """Reserve here again what got no lease of its own, as far as we know: from the lease
+        numbered `part` that it came from or, if that is over, from the present one."""
         if part == self.part:
             self.reserved += reserved
             self.leased += reserved
@@ -163,7 +164,7 @@ class BudgetSlice:
         )
         left = max(self.left + self.elsewhere, 0)
         amount = -1 if self.unheard else self.amount
-        # It would do once their journals are read; otherwise they are no part of why it is short.
+        # Named only if the request would fit once the journals of dead processes are read.
         unread = self.unread if left + self.unread >= needed else 0
         return Shortage(
             "budget",
@@ -178,7 +179,7 @@ class BudgetSlice:
         )
 
     def growth(self, needed: int) -> Ask:
-        """The ask for a slice that covers `needed` and what comes soon."""
+        """Return the ask for a slice that covers `needed` and what comes soon."""
         soon = max(_SLICE_REQUESTS * needed, _SLICE_GROWTH * (self.spent - self.spent_then))
         held = self.spent + self.reserved
         self.spent_then = self.spent
@@ -212,7 +213,8 @@ class BudgetSlice:
         )
 
     def give_back(self) -> Ask:
-        """The ask that returns what is not used. It is no longer ours from before it is said."""
+        """Return the ask that gives back what is not used. That part is no longer ours, even before
+        the ask is sent."""
         self.leased -= max(self.left, 0)
         self.left = min(self.left, 0)
         self.low_water = 0
@@ -221,13 +223,15 @@ class BudgetSlice:
         return self.ask()
 
     def keep(self, free: int, part: int) -> None:
-        """Keep what was to be given back and was not said; a lease that is over has nothing to keep."""
+        """Keep the amount of a `give_back` whose ask is not sent after all; a lease that is over has
+        nothing to keep."""
         if part == self.part:
             self.leased += free
             self.left += free
 
     def granted(self, slice_: GrantedLease, ask: Ask, now_s: float) -> None:
-        """Take over an answer. A lease only becomes larger by it: what was given back stays so."""
+        """Take over an answer. A lease only becomes larger by it; it does not restore what was
+        given back."""
         self.amount, self.elsewhere = slice_.amount, slice_.left
         self.unheard = False
         self.owing = False

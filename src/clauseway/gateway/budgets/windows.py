@@ -15,8 +15,8 @@ _WINDOW_S: Final = 60
 
 
 def _tails(kind: str) -> tuple[bytes, ...]:
-    """The end of a limit's header lines for each number of seconds until it is as before: it takes
-    61 at most."""
+    """Return the ends of a limit's header lines, one for each number of seconds until nothing of
+    the limit counts as used: 61 at most."""
     resets = ("0ms", *(duration(seconds) for seconds in range(1, _WINDOW_S + 2)))
     return tuple(f"\r\nx-ratelimit-reset-{kind}: {reset}\r\n".encode() for reset in resets)
 
@@ -25,9 +25,10 @@ _TAILS: Final = {kind: _tails(kind) for kind in ("requests", "tokens")}
 
 
 class Window:
-    """The rest of a limit in the present minute. `left` is the limit without what is open and
-    without the steps, of which `fresh` is the present one. `elsewhere` is what else is left of it,
-    as last heard, where this process holds a share (see `shares`)."""
+    """A limit in the present minute. `left` is the limit less what open requests reserve of it and
+    less the usage of each step; `fresh` is the usage of the present step. Where this process holds
+    a share of the limit (see `limit_shares`), `elsewhere` is what is left outside the share, as
+    last heard."""
 
     __slots__ = (
         "_step",
@@ -66,7 +67,7 @@ class Window:
         self.head = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: " % (kind, amount, kind)
 
     def turn(self, now_s: float) -> None:
-        """Begin the step that `now_s` lies in; what is older than a minute counts no more."""
+        """Begin the step that `now_s` lies in; usage older than a minute counts no more."""
         step = int(now_s)
         if self.fresh:
             self._steps.append((self._step, self.fresh))
@@ -85,7 +86,7 @@ class Window:
         return max(self.fresh, before)
 
     def tail(self) -> bytes:
-        """The end of the header lines: how long until the window is empty, if nothing more
+        """Return the end of the header lines: how long until the window is empty, if nothing more
         comes."""
         if self.fresh:
             return self._tails[_WINDOW_S + 1]
@@ -113,11 +114,11 @@ class Window:
             missing -= amount
             if missing <= 0:
                 return step + _WINDOW_S + 1 - now_s
-        return 1.0  # what is open holds the rest: nobody knows for how long
+        return 1.0  # open requests reserve the rest: nobody knows for how long
 
 
 def header_lines(windows: tuple[Window, ...], now_s: float) -> bytes:
-    """The header lines of the window with the least left."""
+    """Return the header lines of the window with the least left; empty without windows."""
     tightest, least = None, 0
     for window in windows:
         if now_s >= window.step_end_s:

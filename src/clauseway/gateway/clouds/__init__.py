@@ -12,11 +12,12 @@ Each dialect is a module and a line in `DIALECTS`:
 
 They share:
 
-    dialect        what each of them offers, and the head that all of them write
-    sigv4, rsa     signatures: AWS's, and OCI's
-    usage_reports  reported usage as the clouds shape it; reported_units: the same in ours
-    reports        which reader of usage each operation's answer takes
-    frames         AWS's binary event streams
+    dialect         what each of them offers, and the head that all of them write
+    sigv4, rsa      signatures: AWS's, and OCI's
+    usage_reports   reported usage as the clouds shape it; reported_units: the same in ours
+    unusual_counts  usage whose counts are written otherwise than as whole numbers
+    reports         which reader of usage each operation's answer takes
+    frames          AWS's binary event streams
 """
 
 from collections.abc import Mapping

@@ -16,14 +16,14 @@ class _Chain:
         self._profile = auth.settings.get("profile") or None
 
     def fetch(self) -> Credential:
-        """A new session each time: it reads environment and files anew and holds nothing from
-        before."""
+        """Return the credentials of a new session, which reads environment and files anew and holds
+        nothing from before. Raises LookupError where the chain gives none."""
         credentials = Session(profile=self._profile).get_credentials()
         if credentials is None:
             raise LookupError("nothing in the whole chain gives credentials")
         frozen = credentials.get_frozen_credentials()
-        # The vendor has no public name for it; without, a role's credentials would be taken for
-        # ones without end.
+        # The library has no public name for the end; without it, a role's credentials would be
+        # taken for credentials that never end.
         end: datetime | None = getattr(credentials, "_expiry_time", None)
         return Credential(
             kind="sigv4",

@@ -26,7 +26,7 @@ _PATIENCE_S = 5.0
 
 
 def counts(shared: Shared) -> dict[str, object]:
-    """The answer of `GET /counts`."""
+    """Return the answer to `GET /counts`."""
     live = shared.counts
     return {
         "served": dict(live.served),
@@ -45,7 +45,8 @@ def counts(shared: Shared) -> dict[str, object]:
 def answering(
     answer_to: Callable[[bytes], Awaitable[bytes]],
 ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-    """One answer to one request's head, over plain streams; then the connection is closed."""
+    """Return what serves a connection over plain streams: it answers the head of one request, and
+    closes the connection."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

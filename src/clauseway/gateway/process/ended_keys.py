@@ -19,7 +19,7 @@ class EndedKeys:
         self._read_to = 0
         self._time_ns = -1
         self._heard_s = now_s()
-        # Those that a plan may still have.
+        # The ended secrets that a plan may still have.
         self.ended: set[bytes] = set()
 
     def read(self) -> set[bytes]:
@@ -29,7 +29,8 @@ class EndedKeys:
         try:
             with self._path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                # It was begun anew: that is another `serve`, whose plan has none of them.
+                # A shorter file was begun anew by another `serve`, whose plan has none of the
+                # secrets in the former file.
                 begin = self._read_to if status.st_size >= self._read_to else 0
                 file.seek(begin)
                 text = file.read()
@@ -37,7 +38,7 @@ class EndedKeys:
             return set()
         if status.st_mtime_ns != self._time_ns:
             self._time_ns, self._heard_s = status.st_mtime_ns, self._now_s()
-        # What has no end yet is read the next time; what is no digest says nothing.
+        # A line that has no end yet is read the next time; one that is no digest is skipped.
         text = text[: text.rfind(b"\n") + 1]
         self._read_to = begin + len(text)
         added = {digest for line in text.split() if (digest := _digest_of(line))}

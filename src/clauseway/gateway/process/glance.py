@@ -19,7 +19,7 @@ _FAILED = 400
 
 
 def glance(shared: Shared) -> dict[str, object]:
-    """Return it as the control socket answers it."""
+    """Return the glance as the control socket gives it to the pages."""
     routes = _routes(shared)
     counts = shared.counts
     return {
@@ -63,7 +63,7 @@ def _statuses(by_outcome: Mapping[CountersKey, Counters]) -> dict[str, int]:
 
 
 def _buckets(several: Iterable[Counters]) -> list[int]:
-    """Return the durations of all, by their number of bits in microseconds."""
+    """Return how many requests had a duration of each number of bits, in microseconds."""
     summed = [0] * BUCKETS
     for counters in list(several):
         for at, count in enumerate(counters.buckets):
@@ -107,8 +107,8 @@ def _deployments(shared: Shared, routes: Mapping[str, Route]) -> Iterator[dict[s
 
 
 def _room(target: CallTarget, now_s: float) -> dict[str, int] | None:
-    """Return what its quota leaves at this worker; None where it has none. 0 by the minute: as many
-    as there are."""
+    """Return what the quota of a deployment's model leaves at this worker; None where it has no
+    quota. 0 a minute: that unit has no quota."""
     if target.quota is None:
         return None
     requests, tokens = target.quota.left(now_s)
@@ -121,7 +121,7 @@ def _room(target: CallTarget, now_s: float) -> dict[str, int] | None:
 
 
 def _state(target: CallTarget, now_s: float, *, is_permitted: bool) -> tuple[str, str]:
-    """Return the state of a deployment's model, and why; nothing beside one that is well."""
+    """Return the state of a deployment's model, and the reason of a failure, empty otherwise."""
     if target.credential is None:
         return "without a credential", ""
     if not is_permitted:

@@ -1,5 +1,5 @@
-"""Counts of the damages of the home that a gateway writes for, by kind, as the process beside it
-writes them to a file.
+"""Counts of a home's damages by kind, read from the file that the process beside the gateway
+writes.
 
 The gateway knows nothing of lakes and databases; it shows these numbers among its figures.
 """

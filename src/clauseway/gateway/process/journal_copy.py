@@ -21,7 +21,7 @@ def copy_journal(
     stop: Callable[[], None],
 ) -> None:
     """Have a journal copied that is about to be written, where the settings say so. `stop` is
-    called once another home has recovered it: whoever starts next begins another. Raise
+    called once another home has recovered that journal: the next start begins another one. Raise
     InvalidInput."""
     if not copying.copies:
         return

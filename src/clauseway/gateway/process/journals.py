@@ -65,8 +65,9 @@ def open_journal(
     spool_factory: SpoolFactory = SpoolWriter,
     announcing: Announcing | None = None,
 ) -> OpenedJournal:
-    """Open a journal to write in it. `index` is the file of the resource index, by default one beside it.
-    `announcing` has copied what is added to it. Raises OSError."""
+    """Open a journal to write in it. `index` is the file of the resource index, by default one
+    beside the journal. `announcing` gets what is added to the index copied to where other homes
+    find it. Raises OSError."""
     boot = secrets.randbits(_UINT63)
     spool = spool_factory(directory, loop, boot=boot)
     resource_index = ResourceIndex(
@@ -81,7 +82,7 @@ def open_journal(
 def _end_unended(
     directory: Path, spool: SpoolWriter, resource_index: ResourceIndex, claims: dict[str, str]
 ) -> Generator[None, None, None]:
-    """Attempts that a dead process left open are lost from here on, and its claims are decided.
+    """Record the attempts that dead processes left open as lost, and decide their claims.
 
     INVARIANT: segments of this process are not read, so that none of its own attempts is ended.
     Raises OSError.

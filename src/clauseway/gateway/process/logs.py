@@ -76,7 +76,7 @@ class LogQueue:
         self.later(lambda: line)
 
     def later(self, line: Callable[[], LogLine]) -> None:
-        """Tell what `line` gives, which is asked in the thread that writes."""
+        """Write the line that `line` returns, which is called in the thread that writes."""
         if self._put - self._written >= self._settings.queue:
             self.dropped += 1
             return
@@ -195,7 +195,7 @@ def as_json(line: LogLine) -> bytes:
 
 
 def as_text(line: LogLine) -> bytes:
-    """`12:00:00.123 plan reloaded  deployments=4`"""
+    """Return a line as text: `12:00:00.123 plan reloaded  deployments=4`."""
     return _text(line, line.event)
 
 

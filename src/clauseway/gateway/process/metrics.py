@@ -102,7 +102,7 @@ class Figures(Collector):
         for (deployment, product, operation, status), counters in list(by_outcome.items()):
             place = self._place(deployment)
             requests.add_metric((*place, product, operation, str(status)), counters.count)
-            # Durations are told by cloud and operation only.
+            # Durations are shown by cloud and operation only.
             buckets, total = durations.get((place[0], operation), ([0] * BUCKETS, 0))
             summed = [count + more for count, more in zip(buckets, counters.buckets, strict=True)]
             durations[place[0], operation] = (summed, total + counters.duration_us)
@@ -236,7 +236,7 @@ class Figures(Collector):
         ejections = CounterMetricFamily(
             "clauseway_ejections", "How often it was ejected.", labels=_PLACE
         )
-        # Health is kept for each model of a deployment, and told for the deployment.
+        # Health is kept for each model of a deployment, and shown for the deployment.
         away: dict[str, bool] = {}
         counts: dict[str, int] = {}
         for (name, _), health in list(self._health.items()):
@@ -285,7 +285,8 @@ class Figures(Collector):
         yield amount
 
     def _lost(self) -> Iterator[Metric]:
-        """Yield nothing where no process beside the gateway reports."""
+        """Yield the counts of the home's damages; nothing where no process beside the gateway
+        writes them."""
         if self._damages is not None and (counts := read_damages(self._damages)):
             lost = GaugeMetricFamily(
                 "clauseway_usage_lost",
@@ -309,7 +310,7 @@ class Figures(Collector):
 
 
 def _cumulative(buckets: list[int], first: int, last: int) -> list[tuple[str, float]]:
-    """Prometheus' buckets: bound in seconds → how many took at most so long."""
+    """Return Prometheus' buckets: bound in seconds → how many took at most so long."""
     bounds = [
         (str(2**bits / 1e6), float(sum(buckets[: bits + 1]))) for bits in range(first, last + 1)
     ]

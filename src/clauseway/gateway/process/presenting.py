@@ -42,12 +42,12 @@ class Presenting:
             if state.credential is not None:
                 with contextlib.suppress(
                     KeyError, ValueError
-                ):  # said when it came, of the targets of that time
+                ):  # reported when it came, for the targets of that time
                     target.present(state.credential)
 
     def look(self) -> None:
-        """Tell what has become of each deployment's credential since the last look. Once a second
-        or so."""
+        """Report each deployment whose credential has another problem than at the last look, or
+        none any more. To be called once a second or so."""
         for target in self._targets:
             problem = self._cache.state(target.target.auth).problem
             now = "" if problem is None else problem.sentences

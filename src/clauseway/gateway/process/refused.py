@@ -1,7 +1,7 @@
 """Requests that no cloud answered, kept in a file: which they were, whose, and why. The journal knows
 what clouds were asked for, and this process forgets the rest after some thousand requests.
 
-No request waits for it. The file is bounded: once it is full it takes the place of the one before.
+No request waits for it. The file is bounded: once it is full, it replaces the older file.
 Where more requests are refused than can be kept, the others are counted, and the next line says how
 many.
 """

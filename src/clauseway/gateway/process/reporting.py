@@ -10,8 +10,8 @@ from clauseway.spool import Uncopied
 
 
 class Reporter:
-    """Tells of deployments ejected and back, of limits and budgets that fell short, of a journal
-    that failed, of a database that the home does not reach."""
+    """Reports deployments ejected and back, limits and budgets that fell short, a journal that
+    failed or has no room, and a database that the home does not reach."""
 
     def __init__(
         self, shared: Shared, health: Mapping[tuple[str, str], Health], lines: LogQueue
@@ -23,7 +23,7 @@ class Reporter:
         self._database_away = self._cut_off = False
 
     def look(self) -> None:
-        """To be called once a second or so."""
+        """Report what has changed since the last look. To be called once a second or so."""
         now_s = self._shared.wheel.now_s
         for place, health in self._health.items():
             away = health.is_away(now_s)

@@ -3,9 +3,9 @@
 A plan that is replaced (or SIGHUP) is read and checked between requests, in turns of milliseconds,
 and takes the place of the one in use whole; one that cannot be used is reported and changes
 nothing. With it come the process's settings: limits and certificates hold from the next connection
-on, and what takes a restart is said. SIGUSR2: `/readyz` answers 503 from now on, ahead of a stop.
-SIGTERM, SIGINT or the death of the parent: no new connections, open requests end, the journal is
-closed, exit 0.
+on, and settings that need a restart are named. SIGUSR1: ended secrets are refused at once. SIGUSR2:
+`/readyz` answers 503 from now on, ahead of a stop. SIGTERM, SIGINT or the death of the parent: no
+new connections, open requests end, the journal is closed, exit 0.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ from clauseway.values import InvalidInput, Problem
 
 _LOOK_EVERY_S = 1.0
 _DRAIN_CHECK_S = 0.02
-# The loop goes on with a task before it looks at its sockets, and may look behind it.
+# The loop looks at its sockets before or after it resumes a task: two turns contain a look.
 _TURNS_OF_A_LOOK = 2
 # A home says once a second that it reaches its database; a busy machine says it later.
 _AWAY_AFTER_S = 5.0
@@ -81,7 +81,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
     parent_pipe: int | None = None
     # By a factory: compiled, a record is not known to be frozen.
     worker: Worker = msgspec.field(default_factory=Worker)
-    shares_limits: bool = False  # also with gateways elsewhere, and the resource index
+    shares_limits: bool = False  # with gateways of other homes, and the resource index too
     resource_index: Path | None = None  # its file, where workers share one
     # Sockets that listen already, of whoever started us.
     listener: int | None = None
@@ -234,7 +234,7 @@ class Server:
         shared = self._shared
         await asyncio.wait((self._ending,))
         shared.resource_index.flush()
-        await asyncio.sleep(0)  # who waits for it records what it metered
+        await asyncio.sleep(0)  # requests that waited for the index record what they metered
         await shared.holds.close()
         await self._allowances.close()
         self._lease_server.close()
@@ -247,8 +247,8 @@ class Server:
             self._refused.close()
 
     async def _serve_metrics(self, telemetry: Telemetry) -> asyncio.Server | None:
-        """Raises InvalidInput where its libraries are not installed or its address cannot be
-        had."""
+        """Serve the metrics, if the settings ask for them. Raises InvalidInput where the libraries
+        are not installed or the address cannot be had."""
         options = self._options
         # A worker that is given sockets opens none: another worker may listen there.
         is_given = options.listener is not None and options.metrics_listener is None
@@ -273,12 +273,13 @@ class Server:
         try:
             return RefusedRequests(self._options.refused, boot, asyncio.get_running_loop())
         except OSError as error:
-            # No reason to serve nothing.
+            # Requests are served all the same.
             self._lines.event("refused requests not kept", problem=str(error))
             return None
 
     def _open_telemetry(self, settings: Telemetry, boot: int) -> Exporting | None:
-        """Raises InvalidInput where what it takes is not installed."""
+        """Return the exporter of telemetry, if the settings name a collector. Raises InvalidInput
+        where the libraries are not installed."""
         if not settings.otlp_endpoint:
             return None
         module = optional(
@@ -298,8 +299,8 @@ class Server:
         )
 
     def _provide_descriptors(self, limits: Limits) -> None:
-        """Every connection takes one here and mostly one toward a cloud. Systems give few unless
-        they are asked."""
+        """Ask the system for file descriptors: it gives few otherwise. A connection takes one here
+        and mostly one toward a cloud."""
         wanted = 2 * limits.connections
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         given = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -324,8 +325,8 @@ class Server:
         return ClientConnection(self._shared, self._actions)
 
     def _tables(self, opened: Opened, spool: SpoolWriter) -> RoutingTables:
-        """The tables of a plan that is in force from here on. Raises InvalidInput, with nothing
-        changed."""
+        """Return the tables of a plan that is in force from here on. Raises InvalidInput, and the
+        present tables stay."""
         tables = RoutingTables(
             opened,
             spool.label,
@@ -373,8 +374,9 @@ class Server:
             self._shared.tables.end(ended)
 
     async def _watch(self) -> None:
-        """Once a second: is the plan or a certificate another file, are idle connections too old,
-        what is there to report. Until a stop is asked for."""
+        """Look once a second whether the plan or a certificate is another file, whether secrets
+        were ended or idle connections are too old, and what there is to report. Return once a stop
+        is asked for."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
@@ -400,7 +402,7 @@ class Server:
         if self._reloading is not None:
             if not self._reloading.done():
                 return
-            self._reloading.result()  # what went wrong in a way that nobody foresaw ends the process
+            self._reloading.result()  # an exception that nobody foresaw ends the process
         if self._read_again or file_identity(self._options.plan) != self._plan_seen:
             self._read_again = False
             self._reloading = asyncio.create_task(self._reload_plan())
@@ -420,8 +422,8 @@ class Server:
         await between_requests(self._letting_go(former), self._is_outdated)
 
     async def _newest(self) -> Opened:
-        """The plan that lies there, or the one that replaces it while it is read: that one is read
-        to its end. Raises InvalidInput."""
+        """Return the present plan. If another replaces it while it is read, return that one, which
+        is read to its end. Raises InvalidInput."""
         path = self._options.plan
         for superseded in (self._is_outdated, _never):
             self._plan_seen = file_identity(path)
@@ -454,8 +456,8 @@ class Server:
             self._lines.event("restart needed", settings=changed)
 
     async def _reload_certificates(self) -> None:
-        """Those that are named now, as they lie there now; where they cannot be used, the present
-        ones stay."""
+        """Reload the certificates and authorities that have other names or files than before; where
+        they cannot be used, the present ones stay."""
         tls, loop = self._settings.tls, asyncio.get_running_loop()
         if self._listener.is_outdated(tls):
             try:
@@ -475,7 +477,7 @@ class Server:
                 self._refuse("authorities", error)
 
     def _end_former_trust(self) -> None:
-        """Let clients whom the former authority let in come again, once they are answered."""
+        """Make clients that the former authority let in connect anew, once they are answered."""
         self._shared.authorities_replaced += 1
         for connection in list(self._shared.connections):
             connection.stop_when_idle("The authority of clients' certificates was replaced.")
@@ -529,8 +531,7 @@ class Server:
         loop.add_signal_handler(signal.SIGUSR2, self.announce_stop)
 
     def _heed_parent(self, loop: AbstractEventLoop) -> None:
-        """The pipe's other end is the parent's: when it is closed, by whatever death, it is time to
-        go."""
+        """Stop when the other end of the pipe, which is the parent's, is closed: however it died."""
         pipe = self._options.parent_pipe
         if pipe is None:
             return
@@ -544,8 +545,8 @@ class Server:
 
 
 def optional(module: str, setting: str, extra: str) -> ModuleType:
-    """A part that is loaded only where a setting asks for it. Raises InvalidInput where its
-    libraries are not there, which the extra brings."""
+    """Return a module that is loaded only where a setting asks for it. Raises InvalidInput where
+    the libraries that the extra brings are not installed."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

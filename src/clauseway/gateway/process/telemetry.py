@@ -231,7 +231,7 @@ class TelemetryWatcher:
             )
 
     def _spans(self, finished: _Finished) -> Iterator[ReadableSpan]:
-        """Record the metrics of a request, and give its spans, if it is sampled: the server's
+        """Record the metrics of a request, and yield its spans if it is sampled: the request's own
         last."""
         explanation = finished.explanation
         if explanation.model and not self._knows(explanation.model):
@@ -418,7 +418,7 @@ def _error(status: int, without: str = "client_left") -> str:
 
 
 def _parent(forwarded: bytes) -> tuple[SpanContext | None, bool]:
-    """The client's span, and whether it is sampled."""
+    """Return the client's span, and whether it is sampled."""
     match = _TRACEPARENT.search(forwarded)
     if match is None or not int(match[1], 16) or not int(match[2], 16):
         return None, False
@@ -433,7 +433,8 @@ def _bounded(instrument: str, bounds: tuple[float, ...]) -> View:
 
 
 def _quiet() -> None:
-    """The SDK's own log would stand among our lines; what matters of it becomes an event."""
+    """Silence the SDK's own log, which would stand among our lines; what matters of it becomes an
+    event."""
     log = logging.getLogger("opentelemetry")
     log.addHandler(logging.NullHandler())
     log.propagate = False

@@ -19,14 +19,14 @@ _ROOM_S: Final = (
 )
 
 
-# Another home may serve who comes again.
+# Another home may serve a client that comes again.
 _RETRY_IN_1_S: Final = b"retry-after: 1\r\n"
 
 
 class Refused(Exception):
-    """A request that goes no further, and the answer that says why. `skipped` is what was skipped
-    on the way, `terms` are those of the agreement that the answer is about; `closes`: its
-    connection ends with the answer."""
+    """A request that goes no further, and the answer that says why. `skipped` are the deployments
+    that were skipped before, `terms` those of the agreement that the answer is about; `closes`: the
+    client's connection ends with the answer."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:
 
 
 def kind_of_failure(error: OSError) -> ErrorKind:
-    """Return how an error of the journal is told."""
+    """Return the kind of error that a client gets for an error of the journal."""
     if error.errno in NO_ROOM:
         return JOURNAL_FULL
     return JOURNAL_UNCOPIED if isinstance(error, Uncopied) else JOURNAL_FAILED

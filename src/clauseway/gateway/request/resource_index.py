@@ -1,7 +1,7 @@
 """The resource index: on which deployment each stateful resource lies, and whose it is. A response,
 a file or a batch lives on one account only, so a request that names one has to go there.
 
-The index is a table in a file beside the journal (SQLite, from the standard library). A thread of
+The index is a file of tables beside the journal (SQLite, from the standard library). A thread of
 its own writes it, many rows to a commit; a row is durable before the client gets the last byte of
 the answer that names the identifier. Workers on one machine share the file. A request that names no
 identifier never reads it.
@@ -143,8 +143,8 @@ class Hold(NamedTuple):
 class IndexedResource(msgspec.Struct, frozen=True):
     """A stateful resource, and the deployment on which it lies. `buyer` is the buyer whose key made
     it, `model` the name that the client asked for, `endpoint` the code of the operation that made
-    it, `body_bytes` the length of the request, of a batch that of all its requests. `pending`: its
-    usage has not been metered yet. `created_ns`: nanoseconds since 1970.
+    it, `body_bytes` the length of the request, of a batch that of all its requests. `pending`: no
+    request has claimed its end yet, nor metered its usage. `created_ns`: nanoseconds since 1970.
 
     The `purpose` of a file, the `contents` that were read in it, and the `hold` of a pending batch
     have tables of their own: a resource that is read from the index does not have them."""
@@ -187,14 +187,15 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Change(NamedTuple):
-    """Statements of one commit, each with its values. `report` hears of the last one."""
+    """Statements of one commit, each with its values. `report` hears whether the last one changed a
+    row."""
 
     steps: Sequence[tuple[str, Sequence[object]]]
     report: OnWritten | None = None
 
 
 class Announcing(Protocol):
-    """Has what is noted to be shared copied to where other homes find it."""
+    """Gets what is noted to be shared copied to where other homes find it."""
 
     def announce(self, step: Callable[[], None], /) -> None:
         """Call `step` once that is done, or cannot be waited for."""
@@ -229,6 +230,7 @@ class ResourceIndex:
     # -- reading
 
     def find(self, identifier: str) -> IndexedResource | None:
+        """Return a resource of any project; None where the index does not have it."""
         resource = self._remembered.get(identifier)
         if resource is not None:
             return resource

@@ -93,6 +93,7 @@ class Resources:
     # -- rows: which deployment made which resource, for whom
 
     def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> IndexedResource:
+        """Return the row of the resource that an attempt's deployment made."""
         request, deployment = self._request, attempt.candidate.target.name
         properties = request.properties
         upload = properties if isinstance(properties, Upload) else None

@@ -46,7 +46,7 @@ class ResourcesToShare:
         sqlite3.Error."""
         self._connection = open_index(path)
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        # The file's own number tells whether its gateways note what they add.
+        # SQLite's `user_version` of the file tells whether its gateways note what they add.
         if not self._is_noted():
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")

@@ -10,13 +10,13 @@ _DIGEST_BYTES = 32
 
 
 def digest(hash_key: bytes, secret: bytes) -> bytes:
-    """The stored form of a key's secret; in a plan it stands in hex. `hash_key` has at most 64
-    bytes."""
+    """Return the stored form of a key's secret; in a plan it stands in hex. `hash_key` has at most
+    64 bytes."""
     return blake2b(secret, key=hash_key, digest_size=_DIGEST_BYTES).digest()
 
 
 def secret_in(authorization: bytes) -> bytes:
-    """The secret in the value of an `Authorization` header, empty where the scheme is not
+    """Return the secret in the value of an `Authorization` header; empty where the scheme is not
     Bearer."""
     scheme, _, secret = authorization.partition(b" ")
     return secret.strip() if scheme.lower() == b"bearer" else b""

@@ -5,7 +5,7 @@ known to a rank.
     commitment      first whose commitment lapses soonest, with money left in it
     cheapest        by the request's own unit prices
     fastest         by the time until the first content, as measured here; the unmeasured are tried
-    pinned          one deployment and no other (a constraint, see `tables`)
+    pinned          one deployment and no other (a constraint, see `routing_tables`)
 
 Provisioned throughput, which is paid for whether it is used or not, comes first under every
 strategy. Ties are broken by the plan's order, so an order is always total. Costs and times are

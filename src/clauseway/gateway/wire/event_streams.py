@@ -17,14 +17,17 @@ from clauseway.gateway.wire.typed_streams import TypedStream
 
 
 class Stream(Protocol):
-    """A cloud's event stream on its way to the client. `feed` gives what may go on now, in whole
-    events; `close` the rest of it, where the cloud ended the stream in order.
+    """A cloud's event stream on its way to the client. `feed` takes the cloud's bytes and returns
+    whole events that may go to the client now; `close` returns the rest of them, once the cloud has
+    ended the stream in order. `broken` returns the event that tells the client that the stream
+    broke.
 
     `has_content` once content came; `done` once its last event came; `failed` once it reported an
-    error, of which `error` is the data. Before content, `end_with_error` lets that error be the end,
-    and gives what was held. `units` are its usage report, if any; `events` counts those passed on. `last` is what
-    must not go out before the usage is durable. `resource` is what it created, if any;
-    `report` the data of the event that reported its usage.
+    error, of which `error` is the data. Before content, `end_with_error` makes that error the end
+    of the stream, and returns the events that were held back. `units` are its usage report, if any,
+    and `report` the data of the event with it. `events` counts events passed on, of messages the
+    deltas of content alone: estimates of output rest on it. `last` are the events that must not go
+    out before the usage is durable. `resource` is the resource that the stream created, if any.
     """
 
     has_content: bool

@@ -4,9 +4,9 @@ Parsers differ in which of two members of one name they take (RFC 8259, section 
 could decide by one of them, and the cloud act by the other. Members that the gateway does not read
 are the cloud's to judge and may repeat.
 
-A decoded object keeps the last member of a name. So an object without repeated names is written
-anew, its values as they stand, in as many bytes as it had, if it was written without white space
-and escapes, as most are. Where the length differs, or the text is long, each name is looked at.
+A decoded object keeps only the last member of each name. So if it is encoded again and has as many
+bytes as before, no name was repeated; an object without white space and escapes, as most are,
+passes this check. Where the length differs, or the text is long, each name is looked at.
 """
 
 import codecs
@@ -86,8 +86,8 @@ _decode_names_of_objects = msgspec.json.Decoder(
 
 
 def check_utf8(text: bytes) -> None:
-    """Raise UnicodeDecodeError where `text` is not UTF-8: a parser passes over what it does not
-    read."""
+    """Raise UnicodeDecodeError where `text` is not UTF-8: a parser does not check the text that it
+    skips."""
     if text.isascii():
         return
     check = codecs.getincrementaldecoder("utf-8")().decode
@@ -96,8 +96,9 @@ def check_utf8(text: bytes) -> None:
 
 
 def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "") -> Members:
-    """The members of an object. Raise RepeatedMember if one of the names `read` stands more than
-    once, msgspec's errors if `written` is no object. `within` is the path of the object itself."""
+    """Return the members of an object. Raise RepeatedMember if one of the names `read` stands more
+    than once, msgspec's errors if `written` is no object. `within` is the path of the object
+    itself."""
     members = decode_members(written)
     if not _rewrites(members, written):
         _check_names(_decode_names(written), read, within)
@@ -130,7 +131,8 @@ def place_of(written: bytes, name: str) -> ValueSpan | None:
 
 
 def _rewrites(decoded: object, written: bytes | msgspec.Raw) -> bool:
-    """Return whether what was decoded is written in as many bytes as it was."""
+    """Return whether the decoded value has as many bytes as before, when it is encoded again; False
+    for long text, which is not encoded."""
     size = memoryview(written).nbytes
     return size <= _REWRITTEN_BYTES_MAX and len(_encode(decoded)) == size
 

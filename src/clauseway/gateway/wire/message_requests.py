@@ -15,8 +15,8 @@ from clauseway.values import NOT_JSON
 _TOOLS, _STRICT = BITS[Capability.TOOLS], BITS[Capability.STRICT_SCHEMA]
 _SCHEMA, _MCP = BITS[Capability.JSON_SCHEMA], BITS[Capability.MCP]
 _VISION, _FILE_INPUT = BITS[Capability.VISION], BITS[Capability.FILE_INPUT]
-# Tools of the vendor's, by the beginning of their type: what they need, and whether the cloud runs
-# them, so that they bring in what is not in the body.
+# The vendor's tools, by the beginning of their type: the capability that they need, and whether the
+# cloud runs them, so that they bring in input that is not in the body.
 _TOOLS_OF_VENDOR: Final = (
     ("web_search", BITS[Capability.WEB_SEARCH], True),
     ("web_fetch", 0, True),
@@ -125,8 +125,8 @@ def _has_advisor(tools: msgspec.Raw) -> bool:
 
 
 def _of_messages(body: bytes) -> tuple[int, int, bool]:
-    """Return the bits of what messages hold, how many images, and whether something is not in the
-    body. Where they cannot be read: the worst."""
+    """Return the bits of what messages need, the number of their images, and whether they draw on
+    input that is not in the body; the worst case where they cannot be read."""
     if b'"type"' not in body and not may_have_escapes(body):
         return 0, 0, False
     try:
@@ -159,6 +159,8 @@ def _blocks(content: str | list[_Block] | None) -> list[_Block]:
 
 
 def _of_tools(tools: msgspec.Raw) -> tuple[int, bool]:
+    """Return the bits of what tools need, and whether one brings in input that is not in the
+    body."""
     try:
         listed = _decode_tools(tools)
     except NOT_JSON:

@@ -22,7 +22,7 @@ from clauseway.gateway.wire.sse import BadStream, data_of
 from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.values import NOT_JSON
 
-# Events that bring nothing yet.
+# Events that bring no content yet.
 _ANNOUNCING: Final = frozenset({"message_start", "content_block_start", "ping"})
 _FRAMES_BYTES_MAX: Final = 32 << 20
 
@@ -39,7 +39,7 @@ _NO_EVENT: Final = _Event()
 
 
 class MessageStream(TypedStream):
-    """See `answers.Stream`."""
+    """See `event_streams.Stream`."""
 
     __slots__ = ("_usage",)
 
@@ -48,7 +48,7 @@ class MessageStream(TypedStream):
         self._usage: MessageUsage | None = None
 
     def broken(self, kind: ErrorKind, message: str) -> bytes:
-        """The event that says that the stream broke; the vendor's clients raise on it."""
+        """Return the event that says that the stream broke; the vendor's clients raise on it."""
         return b"event: error\ndata: %b\n\n" % error_message(kind.status, message, kind.code)
 
     def close(self) -> bytes:
@@ -88,7 +88,7 @@ class MessageStream(TypedStream):
 
 
 class FramedMessageStream(MessageStream):
-    """The same out of AWS's frames."""
+    """A stream of messages that comes in AWS's frames."""
 
     __slots__ = ("_frames",)
 

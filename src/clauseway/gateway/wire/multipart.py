@@ -18,7 +18,7 @@ _PLAIN_NAME = re.compile(
     rb'content-disposition:\s*form-data\s*;\s*name=(?:"([^"\\]*)"|([\w.\[\]-]+))\s*(?:;\s*filename\*?=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+)\s*){0,2}',
     re.IGNORECASE,
 )
-_DECIDING = frozenset({"model", "n", "stream"})  # where it goes and what it may cost
+_DECIDING = frozenset({"model", "n", "stream"})  # of where a form goes and what it may cost
 _PARTS_MAX = 1000  # a form of ours has some ten parts
 _FIELD_BYTES_MAX = 64 << 10  # a plain field is a name, a number, a prompt
 
@@ -45,8 +45,9 @@ class Uploaded(NamedTuple):
 
 
 def fields_of(body: bytes, content_type: bytes) -> dict[str, str]:
-    """The plain fields by name; of a name that comes twice the last. Raises BadForm, also where a
-    cloud could read another model, or number of answers, out of the form than we do."""
+    """Return the plain fields by name; the last of a name that comes twice, and none that is longer
+    than 64 KiB. Raises BadForm, also where a cloud could read another model, or number of answers,
+    out of the form than we do."""
     fields: dict[str, str] = {}
     for field in _fields(body, content_type):
         if field.end - field.begin <= _FIELD_BYTES_MAX:
@@ -59,7 +60,8 @@ def fields_of(body: bytes, content_type: bytes) -> dict[str, str]:
 
 
 def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
-    """The one file of a form, and its purpose; empty and nothing where the form has none.
+    """Return the one file of a form, and its purpose; of a form without a file or a purpose, an
+    empty one.
 
     Raises BadForm where a cloud could read another file or purpose out of the form than we do.
     """
@@ -77,7 +79,7 @@ def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
 
 
 def with_field(body: bytes, content_type: bytes, name: str, value: bytes) -> bytes:
-    """The form with another value of one of its fields. Raises BadForm."""
+    """Return the form with `value` as the value of its field `name`. Raises BadForm."""
     for field in reversed(list(_fields(body, content_type))):
         if field.name == name:
             body = body[: field.begin] + value + body[field.end :]
@@ -92,7 +94,7 @@ def _fields(body: bytes, content_type: bytes) -> Iterator[Field]:
 
 
 def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Each part's head, and where what follows it begins and ends."""
+    """Yield each part's head, and where its content begins and ends. Raises BadForm."""
     boundary = _BOUNDARY.search(content_type)
     if not content_type.lower().startswith(b"multipart/form-data") or boundary is None:
         raise BadForm("its content type is not multipart/form-data with a boundary")
@@ -120,8 +122,8 @@ def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]
 
 
 def _name_in(head: bytes) -> tuple[str, bool]:
-    """A part's name, and whether it is a file. Raises BadForm where parsers could read different
-    names."""
+    """Return a part's name, and whether it is a file. Raises BadForm where parsers could read
+    different names."""
     stated = [
         line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition")
     ]

@@ -2,9 +2,9 @@
 says nothing of.
 
 Members at the top are decoded by type, and absent ones cost nothing. The parts of messages are
-decoded only where the body holds a name that may stand for one: `"type"` stands in every part, and
-an escaped letter (`\\u00`) may hide it. An unreadable part asks for nothing: it passes through,
-and its cloud says what is wrong with it. For reservations it counts as the worst that it could be.
+decoded only where the body has arrays to hold them: one for Responses, two for a chat, whose
+messages are an array themselves. An unreadable part asks for nothing: it passes through, and its
+cloud says what is wrong with it. For reservations it counts as the worst that it could be.
 """
 
 from collections.abc import Mapping, Sequence
@@ -130,7 +130,7 @@ _decode_text = msgspec.json.Decoder(_Text | None).decode
 _decode_chat = msgspec.json.Decoder(_Chat).decode
 _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_items = msgspec.json.Decoder(str | list[_Item] | None).decode
-# The members that are read of each: what stands twice is refused.
+# The members that are read of each: one that stands twice is refused.
 _TOOL_READ = frozenset(_Tool.__struct_fields__)
 _STRICT_READ = frozenset(_Strict.__struct_fields__)
 _FORMAT_READ = frozenset(_Format.__struct_fields__)
@@ -141,7 +141,8 @@ _OBJECT, _LIST = ord("{"), ord("[")
 
 
 def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
-    """The bits of a request's tools, and whether one of them brings in what is not in the body.
+    """Return the bits of a request's tools, and whether one of them brings in input that is not in
+    the body.
 
     Raises RepeatedMember.
     """
@@ -175,7 +176,7 @@ def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
 
 
 def format_needed(written: msgspec.Raw, *, in_text: bool) -> int:
-    """The bits of the format that the answer is to have. Raises RepeatedMember."""
+    """Return the bits of the format that the answer is to have. Raises RepeatedMember."""
     try:
         text = _decode_text(written) if in_text else None
         form = text.format if text is not None else None if in_text else _decode_format(written)
@@ -260,8 +261,8 @@ def _check_format(written: msgspec.Raw, path: str) -> None:
 
 
 def _check_strict(written: msgspec.Raw, path: str) -> None:
-    """Schemas are long: where the one name that is read stands once, letter by letter, nothing else
-    is looked at."""
+    """Check an object with a schema, of which `strict` alone is read. Schemas are long: its names
+    are looked at only if that name may stand twice, or be hidden by an escape."""
     text = bytes(written)
     if text.startswith(b"{") and (text.count(b'"strict"') > 1 or b"\\u" in text):
         members_once(written, _STRICT_READ, path)
@@ -296,6 +297,6 @@ def _with_part(parts: Parts, part: _Part) -> Parts:
 
 
 def _worst(body: bytes) -> Parts:
-    """Of messages in a shape that we do not know: no capability is known to be needed, and anything
-    may be in them."""
+    """Return the needs of messages in a shape that we do not know: no capability, as none is known
+    to be needed, and otherwise the worst, as anything may be in them."""
     return Parts(0, body.count(b"image"), True, True)

@@ -1,7 +1,7 @@
 """Paths of OpenAI's API and Anthropic's that are not offered here, each with its reason: one visible table.
 
-A client that asks for one hears so (501), apart from a path that nobody has (404): the first is not
-mended by another spelling.
+A client that asks for one is answered 501 with the reason, and not 404 as for a path that nobody
+has: another spelling would not help.
 """
 
 import re
@@ -83,8 +83,8 @@ _ROOTS_OF_MESSAGES: Final = "(?:/v1|/anthropic/v1)"
 
 
 def _pattern(roots: str, name: str) -> re.Pattern[str]:
-    """Return what a request's method and path are held against; a name without a method is of all
-    methods."""
+    """Return the pattern of the methods and paths that a name stands for; a name without a method
+    stands for all methods."""
     method, _, path = name.rpartition(" ")
     return re.compile(rf"{method or '[^ ]*'} {roots}{path}(?:/.*)?")
 

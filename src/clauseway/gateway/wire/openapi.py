@@ -1,7 +1,7 @@
 """The gateway's paths as an OpenAPI document, made from the tables that answer them.
 
-Bodies are the vendors': what a member of them means stands in their documents, and here only what
-the gateway does itself: who may ask, which bodies an operation takes, and how it refuses.
+The vendors' own documents say what the members of bodies mean. This one says only what the gateway
+does itself: who may ask, which bodies an operation takes, and how it refuses.
 """
 
 import re

@@ -6,7 +6,8 @@ issuing deployment understands, a path may name one (`NAMES`), or ask for a list
 
 The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's
 dated ones, which name the model in the path (`/openai/deployments/{model}/…`) or in the body
-(`/openai/responses`). The client's `api-version` is dropped: each target sends its own.
+(`/openai/responses`). Messages are offered under `/anthropic/v1` too. The client's `api-version` is
+dropped: each target sends its own.
 """
 
 import re
@@ -91,12 +92,13 @@ class Operation(NamedTuple):
     """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands: first
     that of the resource, then that of a part of the resource.
 
-    `decode` is None where the body does not name a model. `is_answer` tells an answer from a body
-    that only has an answer's status. `costs_nothing`: the operation itself uses nothing, so only
-    the work that it starts is reserved. `is_repeatable`: nothing stands twice at the cloud if the
-    same request is sent twice (RFC 9110, 9.2.2); an answer of a model, even a stored one, costs at
-    most its tokens. `depends_on` are operations that a deployment needs besides.
-    `shape_error(status, body)` writes an error as its clients read it; None: in OpenAI's shape.
+    `decode` is None where the body is not read. `is_answer` tells an answer from a body
+    that only has an answer's status. `bytes_per_token` is for estimates. `costs_nothing`: the
+    operation itself uses nothing, so only the work that it starts is reserved. `is_repeatable`:
+    nothing stands twice at the cloud if the same request is sent twice (RFC 9110, 9.2.2); an answer
+    of a model, even a stored one, costs at most its tokens. `depends_on` are operations that a
+    deployment needs besides. `shape_error(status, body)` writes an error as its clients read it;
+    None: in OpenAI's shape.
     """
 
     name: str
@@ -143,7 +145,7 @@ class Operation(NamedTuple):
 
     @property
     def deletes(self) -> bool:
-        """Return whether the resource is gone afterwards: a part of one is not the resource."""
+        """Return whether it deletes a whole resource, and not only a part of one."""
         return self.method == _DELETE and self.path.count(b"%b") == 1
 
     @property
@@ -197,8 +199,8 @@ class RequestLine(NamedTuple):
 
 
 class UnderstoodRequest(msgspec.Struct, frozen=True, gc=False):
-    """A request that was understood. `forwarded` are the header lines that a cloud may hear of the
-    client's head; `hedge_s` is after what time a second deployment shall be asked as well, 0 never;
+    """A request that was understood. `forwarded` are the client's header lines that are passed on
+    to a cloud; `hedge_s` is the time after which a second deployment is asked as well, 0 for never;
     `needs` are what its values ask for; `text_bytes` is how many bytes the text of its body can
     have."""
 
@@ -491,9 +493,10 @@ _FIXED: Final = {
     if b"%b" not in operation.path
     and (root != _ROOT_OF_MESSAGES or operation.shape_error is in_message_shape)
 }
-# Paths that stand for something else in Anthropic's API: the head says which of both is meant.
+# Paths that stand for something else in Anthropic's API: the head says which of the two is meant.
 _OF_BOTH_VENDORS: Final = frozenset({b"/files"})
-# The common case: nothing differs from one request to the next, so the whole answer stands ready.
+# The common case: nothing differs from one request to the next, so the parsed request line stands
+# ready.
 READY: Final[Mapping[tuple[bytes, bytes], RequestLine]] = {
     (path, operation.method): RequestLine(
         operation, call=operation.call(b"", b"", b"application/json")
@@ -527,8 +530,8 @@ def for_values(operation: Operation, needs: Needs) -> Operation:
 
 
 class UnknownPath(Exception):
-    """No operation has this path. `methods` are those that it takes, where only the method is
-    wrong."""
+    """No operation has this path and method. `methods` are those that the path takes, where only
+    the method is wrong."""
 
     def __init__(self, methods: tuple[bytes, ...] = ()) -> None:
         super().__init__()
@@ -543,7 +546,8 @@ def request_line_of(method: bytes, url: bytes) -> RequestLine:
     )
     dated = _DATED.fullmatch(path)
     if dated is not None:
-        # Azure's dated paths name the model: what goes by no model has none there.
+        # Azure's dated paths name the model: an operation that is not routed by one has no such
+        # path.
         routed = [other for other in _FIXED.get(b"/v1" + dated[2], []) if other.routed]
         request_line = _by_method(method, routed)
         return request_line._replace(model=unquoted(dated[1]), query=query)

@@ -2,16 +2,16 @@
 stream report usage. (The lines of a batch's file are bodies in lines; each is spliced as a body, in
 its place.) An operation names the function that splices its bodies for a deployment (`Splice`).
 
-Both are spliced as bytes; everything else stays as the client wrote it. Without a tokenizer, and
-still exact:
+Both are spliced as bytes; everything else stays as the client wrote it. No tokenizer is needed to
+find the exact place:
 
 - The option is appended before the last `}`, which in valid JSON closes the top-level object.
 - Where `"model"` stands once, and no letter of any name may be hidden in an escape (`\\u`), it is the
   member: within a JSON string quotes are escaped, so text cannot look like it. The name after it,
   the one asked for, is replaced.
 - Else it is replaced at the first place if the object opens with it, else at the last. That may be
-  a place inside a message or a tool, so the result is decoded again: only if the top-level model
-  now carries the new name was it the right one.
+  a place inside a message or a tool, so the result is decoded again: the place was the right one
+  only if the top-level model now has the new name.
 
 Where that does not decide it (the name comes again in a schema further down, or is written with
 escapes), or where `stream_options` is there already without asking for usage, the members of the
@@ -121,7 +121,7 @@ def with_model(body: bytes, model: str, name: str, quoted: bytes) -> bytes:
             if _decode_model(spliced).model == name:
                 return spliced
         except NOT_JSON:
-            pass  # it cut something else in two
+            pass  # the splice cut something else in two
     return _with_member(body, "model", quoted)
 
 

@@ -12,7 +12,7 @@ class BadStream(Exception):
 
 
 def end_of_events(block: bytes) -> int:
-    """Where the last whole event ends."""
+    """Return where the last whole event ends; 0 where none does."""
     if block.endswith(b"\n\n"):
         return len(block)
     end = block.rfind(b"\n\n") + 2
@@ -37,6 +37,6 @@ def events_in(block: bytes) -> Iterator[bytes]:
 
 
 def data_of(event: bytes) -> bytes:
-    """The data of an event: its `data:` lines, joined as the format says."""
+    """Return the data of an event: its `data:` lines, joined as the format says."""
     lines: Iterable[bytes] = (line for line in event.splitlines() if line.startswith(b"data:"))
     return b"\n".join(line[5:].strip() for line in lines)

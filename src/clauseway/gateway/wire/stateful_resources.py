@@ -50,8 +50,8 @@ _decode_page = msgspec.json.Decoder(_Page).decode
 
 
 def objects_in(answer: bytes) -> tuple[list[tuple[str, bytes]], bool]:
-    """The objects of a list, by their names, and whether there are more; none where it is no
-    list."""
+    """Return the objects of a list, each with its identifier, and whether there are more; none
+    where the answer is no list."""
     try:
         page = _decode_page(answer)
     except NOT_JSON:

@@ -1,16 +1,17 @@
 """A cloud's event stream on its way to the client: pure bytes in, bytes out.
 
-Whole events only go on, as they came. Three things are looked for, by searching bytes that cannot
-stand inside a JSON string (its quotes would be escaped): the usage report, errors inside the
-stream, and `[DONE]`, which is held with all that follows it because the request sends it when the
-usage record is durable. Where the gateway asked for usage and the client did not, the usage chunk
-and the `"usage":null` of the other chunks are taken out too; all other bytes stay as they are.
+Whole events only go on, as they came. Four things are looked for. Three are members, found by bytes
+that cannot stand inside a JSON string (its quotes would be escaped): the usage report, errors
+inside the stream, and the finish reason. The fourth is `[DONE]`, which is held with all that
+follows it because the request sends it when the usage record is durable. Where the gateway asked
+for usage and the client did not, the usage chunk and the `"usage":null` of the other chunks are
+taken out too; all other bytes stay as they are.
 
 A stream ends with `[DONE]`, or, at servers that do not send it, with a finish reason and a
 connection that is closed in order.
 
-`find` searches and not `in`, which in Python 3.11 raises and drops an error each time before it
-looks: a stream is searched several times for each of its events.
+Bytes are searched with `find`, not with `in`, which in Python 3.11 raises and drops an error before
+each search: a stream is searched several times for each of its events.
 
 Until the first content (a delta that says more than its role, or a finish reason) everything is
 held back: a cloud may still break off, and the request may still go elsewhere.
@@ -37,11 +38,11 @@ _FINISH_NAME = b'"finish_reason"'
 # As most servers write it.
 _NULL_FINISH, _GIVEN_FINISH = _FINISH_NAME + b":null", _FINISH_NAME + b':"'
 _FINISH = re.compile(_FINISH_NAME + rb'\s*:\s*"')
-# As most servers write it: one brace, then the empty line, so it is of the chunk itself.
+# As most servers write it: one brace, then the empty line, so the member before it is the chunk's.
 _END = b"}\n\n"
 _LAST_NULL_USAGE = b',"usage":null' + _END
-# Of the chunk itself, and of no object within it: at most a few plain values follow, then the one
-# brace that ends the event. Any other spelling is decoded.
+# A member of the chunk itself, and of no object within it: at most a few plain values follow, then
+# the one brace that ends the event. Any other spelling is decoded.
 _NULL_USAGE = re.compile(
     rb',\s*"usage"\s*:\s*null'
     rb'(?=(?:\s*,\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)){0,4}\s*\}[ \t]*(?:\r?\n\r?\n|\r?\n?\Z))'
@@ -130,7 +131,7 @@ class EventStream:
         return units_of(self.usage) if self.usage is not None else None
 
     def broken(self, kind: ErrorKind, message: str) -> bytes:
-        """The event that says that the stream broke."""
+        """Return the event that says that the stream broke."""
         return error_event(kind, message)
 
     def feed(self, data: bytes) -> bytes:
@@ -199,7 +200,7 @@ class EventStream:
         return block
 
     def _keep_for_last(self, block: bytes) -> None:
-        """Nothing is expected after the end; what comes all the same is for the client to read."""
+        """Keep what comes after the end: nothing is expected there, and the client may read it."""
         self.last += block if block.find(_ERROR) < 0 else self._without_names_in_errors(block)
         if len(self.last) > _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
@@ -243,8 +244,8 @@ class EventStream:
         return block[:begin] + named
 
     def _event_without_usage(self, event: bytes) -> bytes:
-        """The event as it is, without a usage that is null, or nothing where it was sent for the
-        usage alone. Usage beside content is a server's own habit, and stays."""
+        """Return the event without a usage that is null, or nothing where it was sent for the usage
+        alone. Usage beside content is a server's own habit, and stays."""
         if event.find(_NAME) < 0:
             return event
         data = data_of(event)

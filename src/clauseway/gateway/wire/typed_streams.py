@@ -57,8 +57,8 @@ _NO_EVENT = _Event()
 
 
 class TypedStream:
-    """See `answers.Stream`. `is_of_stored`: it tells of a response that was made before, so that its
-    failure is the answer."""
+    """See `event_streams.Stream`. `is_of_stored`: the stream is of a response that was made before,
+    so the response's failure is the answer."""
 
     __slots__ = (
         "_account_names",
@@ -153,7 +153,8 @@ class TypedStream:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
     def broken(self, kind: ErrorKind, message: str) -> bytes:
-        """The event that says that the stream broke; OpenAI's clients raise on its `error`."""
+        """Return the event that says that the stream broke; OpenAI's clients raise on its
+        `error`."""
         members = error_members(kind, message)
         event = {
             **members,

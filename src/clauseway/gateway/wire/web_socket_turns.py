@@ -129,7 +129,7 @@ def _joined(items: tuple[msgspec.Raw, ...]) -> msgspec.Raw:
 
 
 def events_of_preparation(
-    made: SessionPreparation, identifier: str, created_s: int
+    preparation: SessionPreparation, identifier: str, created_s: int
 ) -> Iterator[bytes]:
     """Yield the events that answer a preparation: a response that has no output and used
     nothing."""
@@ -144,9 +144,9 @@ def events_of_preparation(
         "id": identifier,
         "object": "response",
         "created_at": created_s,
-        "model": made.model,
+        "model": preparation.model,
         "output": [],
-        "previous_response_id": made.follows,
+        "previous_response_id": preparation.follows,
     }
     begun = {**response, "status": "in_progress", "usage": None}
     ended = {**response, "status": "completed", "usage": usage}
@@ -154,7 +154,7 @@ def events_of_preparation(
         (("response.created", begun), ("response.completed", ended))
     ):
         event = {"type": kind, "sequence_number": number, "response": state}
-        yield in_lane(msgspec.json.encode(event), made.lane)
+        yield in_lane(msgspec.json.encode(event), preparation.lane)
 
 
 def event_of_steering(steering: SessionSteering) -> bytes:
@@ -201,12 +201,13 @@ def message_of_answer(status: int, body: bytes, lane: bytes) -> bytes:
 
 
 class EventReader:
-    """Data of server-sent events, as their bytes come."""
+    """Reads the data of server-sent events from bytes as they come."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def events(self, data: bytes) -> Iterator[bytes]:
+        """Yield the data of each event that is whole now; neither empty data nor `[DONE]`."""
         block = self._rest + data
         end = end_of_events(block)
         self._rest = block[end:]

@@ -1,7 +1,7 @@
 """Whole answers, looked at before they count as answers: a 200 may hold an error, a page or half of
 a JSON text. Pure.
 
-A body that reports usage and has no member `error` is an answer; all others are taken apart.
+A body that reports usage and has no member `error` is an answer; any other is looked at here.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,12 +23,12 @@ _FAILURES: Final = ("error", "errors")
 
 
 def without_names_in_failure(body: bytes, names: tuple[str, ...]) -> bytes:
-    """Return an object, as an answer is, without the names of our account where it says why it
-    failed. The model's words in it stay."""
+    """Return an answer without the names of our account where it says why something failed. The
+    model's words in it stay."""
     members = _members_of(body) if body.find(b'"error') >= 0 else None
     if members is None:
         return body
-    # OpenAI writes `"error": null` into every response: only what is reported is looked for.
+    # OpenAI writes `"error": null` into every response: that reports nothing.
     for member in [name for name in _FAILURES if _is_reported(members, name)]:
         place = place_of(body, member)
         assert place is not None, "the body has this member"
@@ -54,8 +54,8 @@ def _is_reported(members: _Members, name: str) -> bool:
 
 
 def _with_member(*names: str, error_is_reported: bool = False) -> IsAnswer:
-    """A JSON object with one of these members, any where none is named. `error_is_reported`: its
-    `error` is a part of it."""
+    """Return the check for a JSON object with one of these members, or for any object where none is
+    named. `error_is_reported`: an answer may have an `error`."""
 
     def is_answer(body: bytes) -> bool:
         members = _members_of(body)
@@ -67,8 +67,8 @@ def _with_member(*names: str, error_is_reported: bool = False) -> IsAnswer:
 
 
 def _with_array(name: str, *, or_member: str = "") -> IsAnswer:
-    """A JSON object without an error, whose member of this name is an array; where that is left
-    out, with the other member."""
+    """Return the check for a JSON object without an error whose member `name` is an array or, where
+    it has no such member, which has `or_member`."""
 
     def is_answer(body: bytes) -> bool:
         members = _members_of(body)
@@ -82,8 +82,9 @@ def _with_array(name: str, *, or_member: str = "") -> IsAnswer:
 
 
 def _is_response(body: bytes) -> bool:
-    """A response, which may have failed: it has an identifier or says that it is a response, and
-    only then an `error` is a part of it. An `output` that is no array is one of a response only."""
+    """Return whether a body is a response, which may have failed. Only one that has an identifier,
+    or says that it is a response, may have an `error`, or no `output`; only one that says so may
+    have an `output` of null."""
     members = _members_of(body)
     if members is None:
         return False
@@ -105,7 +106,7 @@ _has_error: Final = _with_member("error", error_is_reported=True)
 
 
 def _is_text(body: bytes) -> bool:
-    """A transcription: JSON, or text in one of several formats."""
+    """Return whether a body is a transcription: JSON, or text in one of several formats."""
     start = body.lstrip()[:1]
     if start == b"{":
         return _is_transcript(body)
@@ -113,25 +114,25 @@ def _is_text(body: bytes) -> bool:
 
 
 def _is_sound(body: bytes) -> bool:
-    """Speech: neither nothing, nor a page, nor an error."""
+    """Return whether a body is speech: neither empty, nor a page, nor an error."""
     start = body[:64].lstrip()[:1]
     return bool(start) and start != b"<" and not (start == b"{" and _has_error(body))
 
 
 def _is_anything(_body: bytes) -> bool:
-    """The content of a file, which may be empty."""
+    """Return True: the content of a file may be anything, and empty."""
     return True
 
 
 def _is_deletion(body: bytes) -> bool:
-    """The end of an object, which some servers tell without words."""
+    """Return whether a body confirms a deletion, which some servers do with an empty one."""
     return not body or _is_object(body)
 
 
-# Files and batches have names of their own at some servers.
+# Some servers name the members of files and batches in their own way: any object is one.
 _is_object: Final = _with_member()
 _is_list: Final = _with_array("data")
-# OpenAI promises no more of pictures than when they were made.
+# Of an answer with pictures, OpenAI promises no other member than `created`.
 _is_images: Final = _with_array("data", or_member="created")
 
 IS_ANSWER: Final[Mapping[str, IsAnswer]] = {

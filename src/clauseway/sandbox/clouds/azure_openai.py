@@ -1,7 +1,7 @@
 """The fake cloud of an Azure OpenAI resource, with its v1 path, its dated path and its Entra token
 endpoint.
 
-It has three families of paths:
+It has four families of paths:
 
     /openai/v1/…
         `model` is the name of the deployment. As in practice, it differs from the model's name
@@ -11,15 +11,18 @@ It has three families of paths:
         `stream_options` is refused.
     /openai/{responses|files|batches|models}?api-version=…
         Called by the same class where no deployment is named.
+    /anthropic/v1/…
+        Anthropic's models, in Anthropic's own format.
 
 Authentication is `api-key` or a Microsoft Entra bearer token: a JWT whose signature, audience,
 tenant and times are checked. `POST /{tenant}/oauth2/v2.0/token` hands one out for the demonstration
 client's secret.
 
 Every chat answer carries the content filter's results; a stream begins with a chunk that has only
-those. There is no `/responses/compact` and no `/responses/input_tokens`, and `stream_options` is
-refused on Responses. If a batch's file names a deployment that does not exist, creating the batch
-fails with 400 `model_not_found`.
+those. There are no moderations, variations of images, conversations or stored chat completions, no
+`/responses/compact` and no `/responses/input_tokens`, and `stream_options` is refused on Responses.
+If a batch's file names a deployment that does not exist, creating the batch fails with 400
+`model_not_found`.
 """
 
 import json

@@ -3,9 +3,10 @@ machines share.
 
     InvalidInput     the address names no usable database, or the database orders text by a language
 
-Both give the same two kinds of transaction. A writing transaction excludes every other writer from
-its beginning, so rows that it read before it wrote cannot have changed in between. A reading
-transaction sees the database as it was at its first statement. See docs/choices/0099.
+Both give the same three kinds of transaction. A writing transaction excludes every other writer
+from its beginning, so rows that it read before it wrote cannot have changed in between. A reading
+transaction sees the database as it was at its first statement. A transaction that adds and removes
+rows by which no writer decides waits, on a server, for no other writer. See docs/choices/0099.
 """
 
 import os

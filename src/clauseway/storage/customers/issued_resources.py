@@ -1,7 +1,7 @@
 """Identifiers of stateful resources and where they lie, of all homes that share a database.
 
-A home writes here what its own index holds already. Rows are added once and never changed: the
-first project owns an identifier, in whichever home it was issued.
+A home writes here what its own index holds already. Rows are added once, never changed, and removed
+with their resource: the first project owns an identifier, in whichever home it was issued.
 
 Each served home also says when it last copied all that it had issued, by the clock that all share:
 what is not found here was issued by nobody, unless a home has been silent since.

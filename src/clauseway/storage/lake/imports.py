@@ -3,8 +3,8 @@ twice.
 
 A record is known by 20 bytes, its request and its attempt. A running import claims its records,
 some at a time; its last transaction ends it and makes them count. An import that died before has no
-end: the next one gives its claims back. INVARIANT: one import runs at a time (`app.importing` holds
-a lock), so an import without an end is dead.
+end: the next one gives its claims back. INVARIANT: one import runs at a time
+(`app.usage.importing` holds a lock), so an import without an end is dead.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -87,7 +87,7 @@ def begin(control: Control, files: Sequence[ImportedFile], started_ns: int) -> i
 
 
 def seen(control: Control, identities: Iterable[bytes]) -> dict[bytes, Seen]:
-    """Return the imported ones of these records, by their identity."""
+    """Return which of these records were imported before, by their identity."""
     imported: dict[bytes, Seen] = {}
     with control.reading() as connection:
         files: dict[int, list[ImportedFile]] = {SINGLE: []}
@@ -145,7 +145,7 @@ def _files_of(connection: Connection, number: int) -> list[ImportedFile]:
 
 
 def _adopt_former(connection: Connection) -> None:
-    """Take over the records that a home kept as text, before imports were counted."""
+    """Take over the records that a home kept as text, before imports were numbered."""
     for row in connection.execute(select(schema.imported)).all():
         identity = identity_of(RequestId.parse(row.request_id), row.attempt)
         content = bytes.fromhex(row.content)

@@ -1,10 +1,10 @@
 """The lake: sealed usage as Parquet files, one per event day, named by spool and range, listed in
 the database alone; in a folder, or on object storage with copies in that folder.
 
-Sealing writes beside, forces to disk, renames, forces the folder, and only then commits the range
-to the manifest, together with the list of its files, the hourly sums and all other rows of the
-batch. A crash in between leaves unlisted files; sealing the batch again replaces them, and `sweep`
-removes them.
+Sealing writes each file beside its place, forces it to disk, renames it, forces the folder, and
+only then commits the range to the manifest, together with the list of its files, the hourly sums
+and all other rows of the batch. A crash in between leaves unlisted files; sealing the batch again
+replaces them, and `sweep` removes them.
 """
 
 import hashlib
@@ -355,7 +355,7 @@ def _places(usage: pa.Table) -> set[tuple[str, ...]]:
 
 
 def _by_day(table: pa.Table) -> Iterator[pa.Table]:
-    """Yield the rows of each event day, the days in order; the rows of a day stay in theirs."""
+    """Yield the rows of each event day, in order of days; the rows of a day keep their order."""
     days = sorted(pc.unique(table["event_day"]).to_pylist())
     for day in days:
         of_day = pc.equal(table["event_day"], pa.scalar(day, pa.date32()))

@@ -5,8 +5,9 @@
       └──────────┘ put back with the bytes that it was sealed with: its estimate goes
 
 The hourly sums of a day were made from its files when they were sealed. The difference between the
-sums and the other files of the day was in the lost file. The sums do not tell files that are lost
-together apart: each has a part of the difference by its number of records, and the last the rest.
+sums and the other files of the day was in the lost file. If several files of a day are lost, the
+sums do not tell them apart: each has a part of the difference by its number of records, and the
+last the rest.
 """
 
 import hashlib
@@ -51,7 +52,7 @@ def accept_file(lake: Lake, file: LakeFile, loss: Loss, before: int, now_ns: int
         [_usage_row(file, part, now_ns) for part in counted], schema=USAGE_SCHEMA
     )
     accepted = msgspec.structs.replace(loss, attempts=usage.num_rows)
-    # Accepted at nothing, its part is no other lost file's.
+    # Accepted at nothing, the file's part leaves the sums, and is no other lost file's.
     sums = _sums(lake, file, [] if counted else parts)
     also = partial(_take_for_lost, lake=lake, file=file, loss=accepted, sums=sums, now_ns=now_ns)
     if usage.num_rows:
@@ -93,7 +94,8 @@ def _take_for_lost(
     lost = update(schema.lake_files).where(_FILES.name == file.name)
     connection.execute(lost.values(lost_ns=now_ns))
     connection.execute(insert(schema.losses).values(**_row(loss)))
-    # Beside other damaged files an estimate is not added to sums that it was taken from.
+    # Sealing an estimate added it to the sums that it was taken from: set these as they were. Beside
+    # other damaged files they are not summed again.
     for day, rows in sums.items():
         replace_day(connection, day, rows)
     _sum_again(connection, lake, file)

@@ -64,9 +64,10 @@ _NO_BUCKET = _Cause(
     "there is no such bucket",
     "Make it, or fix its name.",
 )
-# The first that fits. The library tells most of them by the service's own answer alone.
+# The first cause that fits holds. The library reports most of them in the words of the service's
+# answer alone.
 _CAUSES = (
-    # Where a machine of the cloud would be given some.
+    # The addresses at which a cloud gives its machines credentials.
     _Cause(
         ("169.254.169.254", "169.254.170.2"),
         "there are no credentials for object storage",

@@ -34,8 +34,8 @@ class Flawed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuarantinedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row in quarantine. `state` is open, replayed or dropped; `ended_ns` is when it became
-    so."""
+    """A row in quarantine. `state` is open, replayed or dropped; `ended_ns` is when it was replayed
+    or dropped, 0 while it is open."""
 
     number: int
     origin: str
@@ -104,7 +104,7 @@ def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: in
 
 
 def waiting(control: Control) -> int:
-    """Return how many rows are in quarantine."""
+    """Return how many rows are open in quarantine."""
     is_open = schema.quarantine.c.state == OPEN
     with control.reading() as connection:
         query = select(func.count()).select_from(schema.quarantine).where(is_open)

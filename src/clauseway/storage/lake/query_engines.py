@@ -1,8 +1,8 @@
 """Engines that usage is summed and priced by: DuckDB within this process, or Spark over several.
 
 Both run the same Ibis expressions, so one is the other's second opinion: amounts agree to the last
-digit. Two things differ and stand here: how files are read, and how sums are held between two
-queries.
+digit. Their differences stand here: where files are read and by whom their digests are taken, how
+rows of this process are handed over, and how sums are held between two queries.
 """
 
 import os

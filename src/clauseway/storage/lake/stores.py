@@ -57,8 +57,8 @@ class Store(Protocol):
         """Return a file's bytes. Raise FileNotFoundError."""
 
     def keep(self, name: str, path: Path) -> bool:
-        """Store the file that was written at `path`, where the store's folder has that name; return
-        False if there is another file of that name, which is left as it is."""
+        """Store the file that was written at `path`, the name's place in the lake's folder; return
+        False if the store has another file of that name, which is left as it is."""
 
     def copy(self, name: str, path: Path) -> None:
         """Copy a file of a remote store to a path. Raise FileNotFoundError."""
@@ -92,8 +92,8 @@ class FolderStore:
         return {}
 
     def put(self, name: str, content: bytes) -> bool:
-        # One process at a time writes the names that are given here. One that died may not have
-        # forced the name that it gave.
+        # One process at a time writes such files. One that died may not have forced the name of
+        # the file that it wrote.
         path = self._root / name
         if path.exists():
             for folder in (path.parent, *make_folders(path.parent, self._root)):

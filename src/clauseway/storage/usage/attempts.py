@@ -34,8 +34,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 def attempts(
     lake: Lake, selection: Selection, first: int = 0, last: int = 0, skipped: int = 0
 ) -> Iterator[Used]:
-    """Yield the attempts in order of event time, then record id; with `first` or `last`, so many of
-    either end only, `first` beyond those that are `skipped`.
+    """Yield the attempts in order of event time, then record id. With `first` or `last`, yield only
+    so many from that end; the `first` are counted behind the `skipped`.
 
     Failed attempts and attempts lost in a crash have no charge and are left out.
     """
