@@ -335,11 +335,12 @@ class Server:
             self._allowances,
             self._memory,
         )
-        # Read after the plan: it may have been compiled before a key was revoked.
+        self._presenting.reload(tables.targets)
+        # Read after the plan: it may have been compiled before a key was revoked. And read only
+        # where nothing refuses the plan any more: what is read here is ended in these tables alone.
         self._ended_keys.read()
         self._ended_keys.forget(opened.keys)
         tables.end(self._ended_keys.ended)
-        self._presenting.reload(tables.targets)
         self._lease_server.reload(opened.plan.leases)
         if self._shared_index is not None:
             self._shared_index.socket = opened.plan.usage

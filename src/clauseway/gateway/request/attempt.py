@@ -26,6 +26,7 @@ from clauseway.gateway.request.failures import (
     is_suspect,
 )
 from clauseway.gateway.request.holds import Reservation
+from clauseway.gateway.request.long_files import LongFile
 from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
@@ -34,7 +35,6 @@ from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
-from clauseway.gateway.wire.file_contents import LongFile
 from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.whole_answers import without_names_in_failure

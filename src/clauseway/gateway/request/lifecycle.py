@@ -42,6 +42,7 @@ from clauseway.gateway.request.attempt import Attempt, AttemptOwner
 from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
 from clauseway.gateway.request.failures import Failure, retry_lines
 from clauseway.gateway.request.in_flight import Use
+from clauseway.gateway.request.long_files import LongFile
 from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_failure
 from clauseway.gateway.request.resource_index import IndexedResource, OnWritten
 from clauseway.gateway.request.resources import ResourceEnd, Resources
@@ -68,7 +69,6 @@ from clauseway.gateway.wire.errors import (
     shortage_response,
 )
 from clauseway.gateway.wire.event_streams import Stream
-from clauseway.gateway.wire.file_contents import LongFile
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import RequestId, Status

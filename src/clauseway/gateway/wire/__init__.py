@@ -12,7 +12,6 @@ than routing and metering need.
     whole_answers     what counts as an answer; stateful_resources: those that an answer says
                       were created
     event_streams     the kinds of event streams; streams, typed_streams, message_streams: each kind
-    file_contents     a file's content that is too long to be held whole
     sse               server-sent events as bytes, for all of them
     errors            what we answer when no cloud's answer is passed on; message_errors: to
                       Anthropic's clients
