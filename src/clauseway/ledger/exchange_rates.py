@@ -26,6 +26,7 @@ from clauseway.values import (
     InvalidInput,
     Problem,
     allocate,
+    exact_product,
     parse_day,
     read_decimal,
 )
@@ -115,7 +116,10 @@ def convert_parts(
     # What is paid may differ from the parts' worth by more than a cent for each of them.
     each, left = divmod(int(total.scaleb(2)) - sum(floors.values()), len(parts))
     favoured = sorted(cents, key=lambda name: (floors[name] - cents[name], name))[:left]
-    return {name: CENT * (floors[name] + each + (name in favoured)) for name in parts}
+    return {
+        name: exact_product(CENT, Decimal(floors[name] + each + (name in favoured)))
+        for name in parts
+    }
 
 
 def read_rates(text: str, source: str) -> Rates:

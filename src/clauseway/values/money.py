@@ -87,7 +87,10 @@ def allocate(
     # The units left over by rounding down go to the lines with the largest remainders.
     left = units - sum(floor for floor, _ in divided.values())
     favoured = set(sorted(divided, key=lambda line: (-divided[line][1], line))[:left])
-    return {line: unit * (floor + (line in favoured)) for line, (floor, _) in divided.items()}
+    return {
+        line: exact_product(unit, Decimal(floor + (line in favoured)))
+        for line, (floor, _) in divided.items()
+    }
 
 
 def round_together(amounts: Mapping[str, Decimal], unit: Decimal = CENT) -> dict[str, Decimal]:
@@ -103,11 +106,14 @@ def round_together(amounts: Mapping[str, Decimal], unit: Decimal = CENT) -> dict
     }
     whole = int(round_half_even(exact_sum(amounts.values()), unit).scaleb(places, _EXACT))
     rest = {
-        name: exact_sum((amounts[name], (unit * floor).copy_negate()))
+        name: exact_sum((amounts[name], exact_product(unit, Decimal(-floor))))
         for name, floor in floors.items()
     }
     favoured = sorted(rest, key=lambda name: (-rest[name], name))[: whole - sum(floors.values())]
-    return {name: unit * (floor + (name in favoured)) for name, floor in floors.items()}
+    return {
+        name: exact_product(unit, Decimal(floor + (name in favoured)))
+        for name, floor in floors.items()
+    }
 
 
 def _exponent(amount: Decimal) -> int:
