@@ -16,7 +16,11 @@ from clauseway.values import USD, Citation, exact_sum
 
 
 class Conflict(Exception):
-    """An entry's id was used before, with different content."""
+    """An id was used before, with different content. `identity` is the id of a voucher."""
+
+    def __init__(self, message: str, identity: str = "") -> None:
+        super().__init__(message)
+        self.identity = identity
 
 
 class Account(msgspec.Struct, frozen=True, order=True, gc=False):

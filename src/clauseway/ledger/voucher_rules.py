@@ -116,8 +116,7 @@ def taken_back(
     INVARIANT: what stands of credits and disputes never exceeds what was charged, neither for a
     request nor for the sales of its day, whichever of the two they name.
     """
-    standing = [voucher.of for voucher in _standing(vouchers) if voucher.id != identity]
-    of_day = [reversal for reversal in standing if day_sales(reversal) == day_sales(sale)]
+    of_day = _taken_of_day(vouchers, identity, sale)
     taken = exact_sum(
         reversal.amount
         for reversal in of_day
@@ -144,16 +143,17 @@ def left_of_day(
     vouchers: Iterable[Voucher], identity: str, sale: Reversed, charged: Decimal
 ) -> Decimal:
     """Return what credits and disputes leave of a day's sales, for which `charged` was charged."""
-    return exact_sum(
-        (
-            charged,
-            *(
-                -voucher.of.amount
-                for voucher in _standing(vouchers)
-                if voucher.id != identity and day_sales(voucher.of) == day_sales(sale)
-            ),
-        )
-    )
+    taken = _taken_of_day(vouchers, identity, sale)
+    return exact_sum((charged, *(reversal.amount.copy_negate() for reversal in taken)))
+
+
+def _taken_of_day(vouchers: Iterable[Voucher], identity: str, sale: Reversed) -> list[Reversed]:
+    """Return what other vouchers than `identity` have taken back of the sales of a sale's day."""
+    return [
+        voucher.of
+        for voucher in _standing(vouchers)
+        if voucher.id != identity and day_sales(voucher.of) == day_sales(sale)
+    ]
 
 
 def _standing(vouchers: Iterable[Voucher]) -> list[Credit | Dispute]:

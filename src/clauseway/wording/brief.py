@@ -5,13 +5,13 @@ Every sentence is made from the amendment's terms and changes, from the answers 
 from the facts; nothing is written about one agreement in particular. Prose that a term does not
 state (an undertaking) is quoted.
 
-    brief_of(asked, sides, comparisons, known_at)  → Brief
-    markdown_of(brief)                             → the page (`brief_page`)
+    brief_of(asked, sides, comparison, later, known_at)  → Brief
+    markdown_of(brief)                                   → the page (`brief_page`)
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 import msgspec
@@ -74,17 +74,17 @@ _YES = {
 def brief_of(
     asked: AskedAgreement,
     sides: tuple[Side, Side],
-    comparisons: Sequence[Comparison],
+    comparison: Comparison,
+    later: Comparison | None,
     facts_known_at: KnownAt,
 ) -> Brief:
     """Return the last amendment of the second side in brief.
 
-    `sides` are the text without the amendment and with it. `comparisons` hold what changes between
-    them on their day and, if nothing does, on the first later day on which something does. Facts
-    since the amendment are those known at `facts_known_at`.
+    `sides` are the text without the amendment and with it. `comparison` holds what changes between
+    them on their day; if nothing does, `later` holds what changes on the first later day on which
+    something does. Facts since the amendment are those known at `facts_known_at`.
     """
     before, after = sides
-    comparison, *later = comparisons
     amendment = after.agreement.amendments[-1]
     words = Wording.of([asked])
     sentences_ = _BriefSentences(
@@ -178,22 +178,18 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Why it matters
 
-    def changes(
-        self, comparison: Comparison, later: Sequence[Comparison]
-    ) -> Iterator[BriefSentence]:
-        """Yield the answers that change, the widest of the named parties' first.
-
-        `later` holds at most one comparison: that of the first later day with such answers.
-        """
-        if not comparison.groups and later:
-            day, later_day = comparison.after.as_of, later[0].after.as_of
+    def changes(self, comparison: Comparison, later: Comparison | None) -> Iterator[BriefSentence]:
+        """Yield the answers that change, the widest of the named parties' first; if none does, those
+        of the first later day with such answers."""
+        if not comparison.groups and later is not None:
+            day, later_day = comparison.after.as_of, later.after.as_of
             yield BriefSentence(
                 text=f"Nothing that can be asked of {day} is answered otherwise. "
                 f"Of {later_day} something is:",
                 place=self._whole(),
             )
             # No command tells the rest of a later day, so all of it stands here.
-            yield from self._groups(later[0].groups)
+            yield from self._groups(later.groups)
             return
         yield from self._groups(comparison.groups[:_CHANGES_MAX])
         left = comparison.groups[_CHANGES_MAX:]
@@ -262,7 +258,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Key numbers
 
-    def numbers(self, comparison: Comparison, later: Sequence[Comparison]) -> Iterator[Number]:
+    def numbers(self, comparison: Comparison, later: Comparison | None) -> Iterator[Number]:
         """Days, counts, holdings, and the figures that its terms rest on."""
         whole, read = self._whole(), self.after.readings.items()
         yield Number(what="announced", value=str(self.amendment.announced), place=whole)
@@ -284,8 +280,8 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         }
         count = 0 if by else len(ended)
         yield Number(what="terms that end", value=str(count), place=whole)
-        of_day = f" of {later[0].after.as_of}" if later else ""
-        changed = later[0].changed if later else comparison.changed
+        of_day = f" of {later.after.as_of}" if later is not None else ""
+        changed = (later or comparison).changed
         yield Number(what=f"answers{of_day} that change", value=f"{len(changed):,}", place=whole)
         turned = Counter((change.before, change.after) for change in changed)
         for (before, after), number in sorted(turned.items(), key=lambda item: -item[1]):

@@ -24,8 +24,7 @@ def brief(
     takes effect, and all facts since then are listed. Raise InvalidInput for an amendment that does
     not exist, or of which nothing was known then.
     """
-    comparisons = [compare_amendments(opened, [name], reading, known_at)]
+    comparison = compare_amendments(opened, [name], reading, known_at)
     sides, _ = amendment_sides(opened, [name], reading, known_at)
-    if not comparisons[0].changed:
-        comparisons += compare_later(opened, sides)
-    return brief_of(opened, sides, comparisons, known_at or KnownAt.everything())
+    later = None if comparison.changed else compare_later(opened, sides)
+    return brief_of(opened, sides, comparison, later, known_at or KnownAt.everything())

@@ -75,13 +75,14 @@ def amendment_sides(
     return (side(first), side(last)), (labels[0], labels[1])
 
 
-def compare_later(opened: OpenAgreement, sides: tuple[Side, Side]) -> list[Comparison]:
-    """Return the comparison of the first later day that the sides answer otherwise, if any."""
+def compare_later(opened: OpenAgreement, sides: tuple[Side, Side]) -> Comparison | None:
+    """Return the comparison of the first later day on which the sides differ; None if there is
+    none."""
     day = first_later_change(*sides, opened.catalog)
     if day is None:
-        return []
+        return None
     before, after = (msgspec.structs.replace(side, as_of=day) for side in sides)
-    return [_compared(opened, (before, after), ("", ""), ())]
+    return _compared(opened, (before, after), ("", ""), ())
 
 
 def _check_known(amendments: Sequence[Amendment], known_at: KnownAt) -> None:

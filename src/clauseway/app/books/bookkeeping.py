@@ -173,7 +173,7 @@ def dispute_days(
         try:
             books.book_together(opened, time.time_ns())
         except Conflict as error:
-            raise _taken(str(error).partition(" ")[0], error) from None
+            raise _taken(error.identity, error) from None
     return opened
 
 
@@ -285,17 +285,13 @@ def pay(
             )
         paid = read_amount(amount, CENT) if amount else whole
         same = next((item for item in vouchers if item.id == identity), None)
-        # Told again, a payment stands as it was booked, whatever rates and rules came since.
-        if isinstance(same, Payment) and (
+        asked = (invoice_id, paid, into, dated)
+        # Recorded again, a payment stands as it was booked, whatever rates and rules came since.
+        if isinstance(same, Payment) and asked == (
             same.invoice,
             abs(same.amount),
             same.currency,
             same.day,
-        ) == (
-            invoice_id,
-            paid,
-            into,
-            dated,
         ):
             return same
         voucher, entry = payment_of(

@@ -65,10 +65,8 @@ def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
     with _books(home) as control:
         _record_older_file(home, control)
         public = _named_key(control, party, key)
-        _record(control, party, public, why.strip(), is_withdrawn=True)
-        write_key_file(home, keys_of(control))
-        ended = withdrawn_keys(control)[party, public]
-        if ended.why != why.strip():
+        ended = withdrawn_keys(control).get((party, public))
+        if ended is not None and ended.why != why.strip():
             raise InvalidInput(
                 Problem(
                     what=f"this key of {party} was withdrawn before",
@@ -77,7 +75,9 @@ def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
                     remedy="It stays withdrawn for that reason; nothing is left to do.",
                 )
             )
-        return ended
+        _record(control, party, public, why.strip(), is_withdrawn=True)
+        write_key_file(home, keys_of(control))
+        return withdrawn_keys(control)[party, public]
 
 
 def _named_key(control: Control, party: str, key: str) -> str:

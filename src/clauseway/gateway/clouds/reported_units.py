@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.clouds.unusual_counts import answer_with_counts
+from clauseway.gateway.clouds.unusual_counts import answer_with_counts, usage_with_counts
 from clauseway.gateway.clouds.usage_reports import (
     Answered,
     CacheWritten,
@@ -73,8 +73,7 @@ def usage_in(answer: bytes) -> ChatUsage | None:
     try:
         return _decode_answer(answer).usage
     except NOT_JSON:
-        unusual = answer_with_counts(Answered, answer)
-        return unusual.usage if unusual is not None else None
+        return usage_with_counts(Answered, answer)
 
 
 def units_of(usage: ChatUsage) -> Units:
@@ -150,8 +149,7 @@ def embeddings_usage_in(answer: bytes) -> EmbeddingsUsage | None:
     try:
         return _decode_embeddings(answer).usage
     except NOT_JSON:
-        unusual = answer_with_counts(Embedded, answer)
-        return unusual.usage if unusual is not None else None
+        return usage_with_counts(Embedded, answer)
 
 
 def units_of_embeddings(usage: EmbeddingsUsage) -> Units:
@@ -164,8 +162,7 @@ def images_usage_in(answer: bytes) -> ImagesUsage | None:
     try:
         return _decode_images(answer).usage
     except NOT_JSON:
-        unusual = answer_with_counts(DrawnReport, answer)
-        return unusual.usage if unusual is not None else None
+        return usage_with_counts(DrawnReport, answer)
 
 
 def units_of_images(usage: ImagesUsage) -> Units:
@@ -209,8 +206,7 @@ def speech_usage_in(event: bytes) -> SpeechUsage | None:
     try:
         return _decode_speech(event).usage
     except NOT_JSON:
-        unusual = answer_with_counts(Spoken, event)
-        return unusual.usage if unusual is not None else None
+        return usage_with_counts(Spoken, event)
 
 
 def units_of_speech(usage: SpeechUsage) -> Units:
@@ -227,8 +223,7 @@ def message_usage_in(answer: bytes) -> MessageUsage | None:
     try:
         return _decode_message(answer).usage
     except NOT_JSON:
-        unusual = answer_with_counts(Messaged, answer)
-        return unusual.usage if unusual is not None else None
+        return usage_with_counts(Messaged, answer)
 
 
 def units_of_message(usage: MessageUsage) -> Units:

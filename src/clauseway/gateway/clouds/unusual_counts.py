@@ -5,15 +5,29 @@ Some servers write them so. They are read only where the usual shapes refuse a r
 usual reports cost no more. A number with a fraction is no count, and its report is none.
 """
 
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from clauseway.values import NOT_JSON
 
 _Answer = TypeVar("_Answer")
+_Usage = TypeVar("_Usage", covariant=True)
 # A report without its input is none; one without its output has the rest of the total, or nothing.
 _INPUT_AND_OUTPUT = (("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens"))
+
+
+class _Reporting(Protocol[_Usage]):
+    """An answer that may report usage."""
+
+    @property
+    def usage(self) -> _Usage | None: ...
+
+
+def usage_with_counts(kind: type[_Reporting[_Usage]], answer: bytes) -> _Usage | None:
+    """Return the usage that an answer of a kind reports; None if it reports none."""
+    read = answer_with_counts(kind, answer)
+    return None if read is None else read.usage
 
 
 def answer_with_counts(kind: type[_Answer], answer: bytes) -> _Answer | None:

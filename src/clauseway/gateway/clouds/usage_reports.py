@@ -155,28 +155,28 @@ class CacheWritten(msgspec.Struct, frozen=True, gc=False):
     ephemeral_1h_input_tokens: _Count | None = None
 
 
-class Iteration(msgspec.Struct, frozen=True, gc=False):
+class MessageTokens(msgspec.Struct, frozen=True, gc=False):
+    """Tokens in Anthropic's format. The input leaves out what was read from the cache and written
+    to it."""
+
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    cache_creation_input_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    cache_creation: CacheWritten | None = None
+
+
+class Iteration(MessageTokens, frozen=True, gc=False):
     """One of the model's runs that a message took. A run of type `compaction` shortens the
     conversation, and the message's own counts leave it out."""
 
     type: str | None = None
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    cache_creation_input_tokens: _Count | None = None
-    cache_read_input_tokens: _Count | None = None
-    cache_creation: CacheWritten | None = None
 
 
-class MessageUsage(msgspec.Struct, frozen=True, gc=False):
+class MessageUsage(MessageTokens, frozen=True, gc=False):
     """The member `usage` of a message in Anthropic's format; of a stream's `message_delta` too,
-    which tells again, as totals, whatever has changed. Its input leaves out what was read from the
-    cache and written to it."""
+    which reports again, as totals, whatever has changed."""
 
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    cache_creation_input_tokens: _Count | None = None
-    cache_read_input_tokens: _Count | None = None
-    cache_creation: CacheWritten | None = None
     output_tokens_details: ThinkingDetails | None = None
     iterations: list[Iteration] | None = None
 

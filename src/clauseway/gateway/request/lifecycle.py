@@ -152,6 +152,7 @@ class Lifecycle(AttemptOwner):
     _failure_head: list[bytes] | None = None  # the headers of the latest failure
     # Answering.
     _stream_begun = False  # content of a stream was sent, or waits until its identifier is durable
+    _is_cut = False  # a file's content broke off: the body ends without its last chunk
     _waiting_events: list[bytes] | None = None  # kept until the row of their response is durable
     _status = 0
     _message = ""
@@ -802,8 +803,8 @@ class Lifecycle(AttemptOwner):
         if events is not None:
             client.write(b"".join(events))
         # The connection can carry another request if the answer's end is marked: by its length, or
-        # by its last chunk. A stream that is not chunked ends with the connection.
-        intact = client.chunked or not self._stream_begun
+        # by its last chunk. A stream that is not chunked, or was cut, ends with the connection.
+        intact = not self._stream_begun or (client.chunked and not self._is_cut)
         client.write(last_bytes)
         try:
             self._release()
@@ -888,7 +889,8 @@ class Lifecycle(AttemptOwner):
         """Return the last bytes of a stream that broke. An error cannot stand in a file's content:
         nothing more is sent, not even the last chunk, and the connection is closed."""
         if isinstance(stream, LongFile):
-            self._client = _ClientOfPart(self._client)
+            self._is_cut = True
+            return b""
         return _last_of_stream(stream.broken(kind, message), self._client.chunked)
 
     def _note_ended(self, attempt: Attempt, failure: Failure, *, called_off: bool = False) -> None:
@@ -1237,26 +1239,6 @@ class _Nobody:
 
 
 _NOBODY: Final = _Nobody()
-
-
-class _ClientOfPart:
-    """The client of an answer that ends with its connection from here on. Chunks have begun, so a
-    client that meets no last chunk knows that it got a part."""
-
-    chunked = False
-
-    def __init__(self, client: RequestClient) -> None:
-        self._client = client
-        self.head_lines = client.head_lines
-
-    def write(self, data: bytes) -> None:
-        self._client.write(data)
-
-    def request_over(self, *, intact: bool) -> None:
-        self._client.request_over(intact=intact)
-
-    def check_deadlines_by(self, due_s: float) -> None:
-        self._client.check_deadlines_by(due_s)
 
 
 def ignore_outcome(_outcome: bool | OSError) -> None:

@@ -172,7 +172,7 @@ class Operation(NamedTuple):
     @property
     def routed(self) -> bool:
         """Return whether the request goes where its model is served."""
-        return self.decode is not None and self.name not in _WITHOUT_MODEL
+        return self.decode is not None and self.name not in _MAKES_WITHOUT_MODEL
 
     def call(self, identifier: bytes, query: bytes, content_type: bytes, part: bytes = b"") -> Call:
         path = self.path
@@ -228,15 +228,13 @@ _TELLS_END: Final = frozenset(
     {"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"}
 )
 _TELLS_FAILURE: Final = _TELLS_END | {"responses", "batches.create"}
-_MAKES_WHAT_LASTS: Final = frozenset(
-    {"files.create", "batches.create", "conversations.create", "conversations.items.create"}
-)
-_WITHOUT_MODEL: Final = frozenset(
+# No model is named. What they make lies on the cloud's account, so sent twice it lies there twice.
+_MAKES_WITHOUT_MODEL: Final = frozenset(
     {"files.create", "batches.create", "conversations.create", "conversations.items.create"}
 )
 
 
-def _bodyless(
+def _of_resource(
     name: str,
     method: bytes,
     path: bytes,
@@ -285,7 +283,7 @@ def _operation(
         state=state,
         bytes_per_token=bytes_per_token,
         costs_nothing=costs_nothing,
-        is_repeatable=name not in _MAKES_WHAT_LASTS,
+        is_repeatable=name not in _MAKES_WITHOUT_MODEL,
         shape_error=shape_error,
     )
 
@@ -309,10 +307,10 @@ OPERATIONS: tuple[Operation, ...] = (
         responses_units_in,
         state=State.ISSUES,
     ),
-    _bodyless("responses.retrieve", _GET, b"/responses/%b"),
-    _bodyless("responses.delete", _DELETE, b"/responses/%b"),
-    _bodyless("responses.cancel", _POST, b"/responses/%b/cancel"),
-    _bodyless("responses.input_items", _GET, b"/responses/%b/input_items"),
+    _of_resource("responses.retrieve", _GET, b"/responses/%b"),
+    _of_resource("responses.delete", _DELETE, b"/responses/%b"),
+    _of_resource("responses.cancel", _POST, b"/responses/%b/cancel"),
+    _of_resource("responses.input_items", _GET, b"/responses/%b/input_items"),
     _operation("embeddings", _POST, b"/embeddings", decode_plain, json_body, embeddings_units_in),
     _operation(
         "images.generations",
@@ -387,10 +385,10 @@ OPERATIONS: tuple[Operation, ...] = (
         state=State.ISSUES,
         costs_nothing=True,
     ),
-    _bodyless("files.list", _GET, b"/files", State.LISTS),
-    _bodyless("files.retrieve", _GET, b"/files/%b"),
-    _bodyless("files.delete", _DELETE, b"/files/%b"),
-    _bodyless("files.content", _GET, b"/files/%b/content"),
+    _of_resource("files.list", _GET, b"/files", State.LISTS),
+    _of_resource("files.retrieve", _GET, b"/files/%b"),
+    _of_resource("files.delete", _DELETE, b"/files/%b"),
+    _of_resource("files.content", _GET, b"/files/%b/content"),
     _operation(
         "batches.create",
         _POST,
@@ -401,9 +399,9 @@ OPERATIONS: tuple[Operation, ...] = (
         state=State.ISSUES,
         costs_nothing=True,
     ),
-    _bodyless("batches.list", _GET, b"/batches", State.LISTS),
-    _bodyless("batches.retrieve", _GET, b"/batches/%b"),
-    _bodyless("batches.cancel", _POST, b"/batches/%b/cancel"),
+    _of_resource("batches.list", _GET, b"/batches", State.LISTS),
+    _of_resource("batches.retrieve", _GET, b"/batches/%b"),
+    _of_resource("batches.cancel", _POST, b"/batches/%b/cancel"),
     _operation(
         "responses.input_tokens",
         _POST,
@@ -423,14 +421,16 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     # Conversations lie on one account like files: no model is named, and nothing is used until a
     # response goes on from one.
-    _bodyless("conversations.create", _POST, b"/conversations", State.ISSUES, decode_items),
-    _bodyless("conversations.retrieve", _GET, b"/conversations/%b"),
-    _bodyless("conversations.update", _POST, b"/conversations/%b"),
-    _bodyless("conversations.delete", _DELETE, b"/conversations/%b"),
-    _bodyless("conversations.items.create", _POST, b"/conversations/%b/items", decode=decode_items),
-    _bodyless("conversations.items.list", _GET, b"/conversations/%b/items"),
-    _bodyless("conversations.items.retrieve", _GET, b"/conversations/%b/items/%b"),
-    _bodyless("conversations.items.delete", _DELETE, b"/conversations/%b/items/%b"),
+    _of_resource("conversations.create", _POST, b"/conversations", State.ISSUES, decode_items),
+    _of_resource("conversations.retrieve", _GET, b"/conversations/%b"),
+    _of_resource("conversations.update", _POST, b"/conversations/%b"),
+    _of_resource("conversations.delete", _DELETE, b"/conversations/%b"),
+    _of_resource(
+        "conversations.items.create", _POST, b"/conversations/%b/items", decode=decode_items
+    ),
+    _of_resource("conversations.items.list", _GET, b"/conversations/%b/items"),
+    _of_resource("conversations.items.retrieve", _GET, b"/conversations/%b/items/%b"),
+    _of_resource("conversations.items.delete", _DELETE, b"/conversations/%b/items/%b"),
     _operation(
         "completions",
         _POST,
@@ -440,11 +440,11 @@ OPERATIONS: tuple[Operation, ...] = (
         chat_units_in,
         stream=chat_stream,
     ),
-    _bodyless("chat.list", _GET, b"/chat/completions", State.LISTS),
-    _bodyless("chat.retrieve", _GET, b"/chat/completions/%b"),
-    _bodyless("chat.messages", _GET, b"/chat/completions/%b/messages"),
-    _bodyless("chat.update", _POST, b"/chat/completions/%b"),
-    _bodyless("chat.delete", _DELETE, b"/chat/completions/%b"),
+    _of_resource("chat.list", _GET, b"/chat/completions", State.LISTS),
+    _of_resource("chat.retrieve", _GET, b"/chat/completions/%b"),
+    _of_resource("chat.messages", _GET, b"/chat/completions/%b/messages"),
+    _of_resource("chat.update", _POST, b"/chat/completions/%b"),
+    _of_resource("chat.delete", _DELETE, b"/chat/completions/%b"),
     # Anthropic's own format.
     _operation(
         "messages",

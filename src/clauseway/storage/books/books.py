@@ -229,7 +229,7 @@ def _keep(connection: Connection, voucher: Voucher, recorded_ns: int) -> bool:
     # The same id again is a repetition only with the same content.
     if recorded is not None:
         if recorded != body:
-            raise Conflict(f"{voucher.id} was recorded before as something else")
+            raise Conflict(f"{voucher.id} was recorded before as something else", voucher.id)
         return False
     row = {
         "id": voucher.id,
