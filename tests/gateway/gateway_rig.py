@@ -189,7 +189,7 @@ class Cloud:
         self.requests: list[Received] = []
         self.connections = 0
         self.left = threading.Event()
-        self._loop = loop
+        self.loop = loop
         self._server = asyncio.run_coroutine_threadsafe(
             asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=tls), loop
         ).result(PATIENCE_S)

@@ -7,6 +7,7 @@ import resource
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,9 @@ from gateway_rig import (
     DONE_EVENT,
     MESSAGES,
     MODEL,
+    NAME_THERE,
+    OTHER_SECRET,
+    PATIENCE_S,
     SECRET,
     Connection,
     Received,
@@ -32,6 +36,7 @@ from gateway_rig import (
     well,
 )
 
+from clauseway.gateway.plan import PlannedRetirement
 from clauseway.metering import Status
 
 CLIENTS = 32
@@ -199,6 +204,56 @@ def test_a_new_plan_is_taken_over_without_a_restart(rig: Rig, how: str) -> None:
     eventually(lambda: httpx.get(f"{rig.url}/v1/models", headers=AUTHORIZED).status_code == 401)
     with pytest.raises(openai.AuthenticationError):
         client.chat.completions.create(model="another", messages=MESSAGES)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_request_under_way_names_the_plan_that_decided_it(rig: Rig, streamed: bool) -> None:
+    cloud, goes_on = rig.cloud("azure"), asyncio.Event()
+
+    async def answer_later(connection: Connection, request: Received) -> None:
+        await goes_on.wait()
+        await well(connection, request)
+
+    rig.start()
+    first = rig.post().headers["x-clauseway-plan"]
+    cloud.behaviour = answer_later
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(rig.post, streamed)
+        eventually(lambda: len(cloud.requests) == 2)
+        rig.write_plan(rig.plan(agreement="another"))
+        eventually(lambda: httpx.get(f"{rig.url}/readyz").json()["plan"] != first)
+        cloud.loop.call_soon_threadsafe(goes_on.set)
+        answer = waiting.result(PATIENCE_S)
+    assert (answer.status_code, answer.headers["x-clauseway-plan"]) == (200, first)
+    assert rig.post().headers["x-clauseway-plan"] != first
+
+
+# Keys of another seller come first under the new plan, so that what is numbered by arrival has other numbers.
+@pytest.mark.parametrize("others_first", [False, True])
+def test_a_customer_of_the_former_plan_is_told_of_its_own_market(rig: Rig, others_first: bool) -> None:
+    cloud, goes_on = rig.cloud("azure"), asyncio.Event()
+
+    async def know_no_model_later(connection: Connection, _: Received) -> None:
+        await goes_on.wait()
+        connection.answer(404, b'{"error":{"message":"gone","code":"model_not_found"}}')
+
+    retired = PlannedRetirement(name=NAME_THERE, surface="azure", begin_ns=0, message="It is retired.")
+    plan = rig.plan([rig.target("azure", cloud.port, surface="azure", snapshot=NAME_THERE)], retirements=(retired,))
+    rig.start(plan)
+    first = rig.post().headers["x-clauseway-plan"]
+    cloud.behaviour = know_no_model_later
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(rig.post)
+        eventually(lambda: len(cloud.requests) == 2)
+        rig.write_plan(msgspec.structs.replace(plan, agreement="another"))
+        eventually(lambda: httpx.get(f"{rig.url}/readyz").json()["plan"] != first)
+        if others_first:
+            with pytest.raises(openai.APIStatusError):
+                rig.client(OTHER_SECRET).chat.completions.create(model=MODEL, messages=MESSAGES)
+        cloud.loop.call_soon_threadsafe(goes_on.set)
+        answer = waiting.result(PATIENCE_S)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"].startswith("It is retired. ")
 
 
 def test_a_plan_that_is_none_changes_nothing(rig: Rig) -> None:

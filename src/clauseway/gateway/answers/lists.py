@@ -108,7 +108,7 @@ class MergedList:
         places: dict[str, Candidate],
     ) -> None:
         self._shared = shared
-        self._customer = Customer(customer.label, 0, customer.buyer)
+        self._customer = Customer(customer.label, customer.buyer)
         self._operation = operation
         self._retrieve = BY_NAME[operation.name.replace(".list", ".retrieve")]
         self._query = query

@@ -185,6 +185,8 @@ class Lifecycle(AttemptOwner):
         self.request = request
         self.event_ns = event_ns  # the instant of the business clock that dates the request
         self.number = shared.next_number()
+        # Another plan may take the place of this one before the answer.
+        self._identity_lines = shared.identity_lines(self.number)
         self._candidates = selection.candidates
         self._skipped = selection.skipped
         self._strategy = selection.strategy
@@ -735,7 +737,7 @@ class Lifecycle(AttemptOwner):
             b"".join(attempt.head),
             own_limits or b"".join(attempt.rate_limit_lines),
             attempt.candidate.headers,
-            self.shared.identity_lines(self.number),
+            self._identity_lines,
             self._attempts_begun,
             self._client.head_lines,
             rest,
@@ -745,7 +747,7 @@ class Lifecycle(AttemptOwner):
         """Return the headers of an answer that is the gateway's own."""
         return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
             headers,
-            self.shared.identity_lines(self.number),
+            self._identity_lines,
             self._attempts_begun,
             self._client.head_lines,
         )

@@ -72,7 +72,7 @@ class Poller:
             return
         operation = _RETRIEVED_WITH[resource.endpoint]
         # Without the key's limits and budgets: its cost was reserved when the resource was made.
-        customer = Customer(shared.spool.label(resource.buyer), 0, resource.buyer)
+        customer = Customer(shared.spool.label(resource.buyer), resource.buyer)
         request = UnderstoodRequest(
             operation,
             operation.call(identifier.encode(), b"", b""),

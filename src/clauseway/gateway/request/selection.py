@@ -51,12 +51,14 @@ class MadeElsewhere(Exception):
 
 class Selector:
     """Selects candidates for one customer at one instant of the business clock, on the cloud that
-    the request asks for (`cloud_name`, empty for any)."""
+    the request asks for (`cloud_name`, empty for any). One plan decides, also where a look-up or a
+    long upload outlasts it: the plan at which the request came, which knows the customer."""
 
     def __init__(
         self, shared: Shared, customer: Customer, cloud_name: bytes, event_ns: int
     ) -> None:
         self._shared = shared
+        self._tables = shared.tables
         self._customer = customer
         self._cloud_name = cloud_name
         self._event_ns = event_ns
@@ -94,7 +96,7 @@ class Selector:
         """Select the deployments that may serve the model; if the body names a resource, those
         where the resource lies. Raise Refused, or MadeElsewhere."""
         shared, customer = self._shared, self._customer
-        tables, now_s = shared.tables, shared.wheel.now_s
+        tables, now_s = self._tables, shared.wheel.now_s
         choice = self._choice(model)
         cloud = self.cloud()
         properties, needs, named_ids = contents.properties, contents.needs, contents.named_ids
@@ -128,7 +130,7 @@ class Selector:
     def _choice(self, model: str) -> DeploymentChoice:
         """Return the deployments from which a model may be served. Raise Refused if the model is
         unknown."""
-        tables = self._shared.tables
+        tables = self._tables
         choice = tables.choice(self._event_ns, self._customer, model)
         if choice is None:
             refuse_model(model, tables.retired(self._event_ns, model))
@@ -190,7 +192,7 @@ class Selector:
                 self._named_resource((identifier, *properties.named_ids))
             else:
                 resource = self._named_resource(properties.named_ids)
-            holder = self._shared.tables.holder(resource.deployment, resource.model)
+            holder = self._tables.holder(resource.deployment, resource.model)
             if holder is None:
                 message = (
                     f"{identifier} lies on {resource.deployment}, which is not configured any more."
@@ -240,7 +242,7 @@ class Selector:
 
     def _select_for_lines(self, line_group: LineGroup, deployment: str) -> CandidateSelection:
         """Select for the lines of a batch that are alike. Raise Refused, with the first of them."""
-        tables = self._shared.tables
+        tables = self._tables
         try:
             choice = self._choice(line_group.model)
             selection = choice.select(
@@ -276,7 +278,7 @@ class Selector:
         """Return the deployment where a project's files are put: the first that has the operation.
         Raise Refused if there is none."""
         cloud = self.cloud()
-        for candidate in self._shared.tables.reachable(self._event_ns, self._customer):
+        for candidate in self._tables.reachable(self._event_ns, self._customer):
             target = candidate.target
             if operation.name not in target.lacks and cloud in ("", target.cloud):
                 return candidate
@@ -288,11 +290,11 @@ class Selector:
     def holders(self, deployments: Iterable[str]) -> dict[str, Candidate]:
         """Return those of the deployments that are configured, on the cloud that was asked for.
         Deployments on one account share a candidate. Raise Refused if that cloud is unknown."""
-        shared, cloud = self._shared, self.cloud()
+        cloud = self.cloud()
         holders: dict[str, Candidate] = {}
         accounts: dict[bytes, Candidate] = {}
         for name in deployments:
-            holder = shared.tables.holder(name)
+            holder = self._tables.holder(name)
             if holder is not None and cloud in ("", holder.target.cloud):
                 holders[name] = accounts.setdefault(holder.target.account, holder)
         return holders
@@ -302,7 +304,7 @@ class Selector:
         unknown."""
         if not self._cloud_name:
             return ""
-        cloud, clouds = self._cloud_name.decode("latin-1"), self._shared.tables.clouds
+        cloud, clouds = self._cloud_name.decode("latin-1"), self._tables.clouds
         if cloud not in clouds:
             named = ", ".join(sorted(clouds))
             raise Refused(
@@ -361,7 +363,7 @@ class Selector:
         """Return a sentence that names the other sellers of a model here; empty if there are
         none."""
         seller = self._customer.buyer.seller
-        others = [name for name in self._shared.tables.sellers(model) if name != seller]
+        others = [name for name in self._tables.sellers(model) if name != seller]
         return f" Keys that buy from {' or '.join(others)} may be served." if others else ""
 
 

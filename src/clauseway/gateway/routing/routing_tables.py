@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+import msgspec
+
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.clouds.dialect import Address, address_of
@@ -31,19 +33,30 @@ _NO_END_NS: Final = 1 << 63
 _EU: Final = BITS[Capability.EU_DATA_ZONE]
 
 
+class Market(msgspec.Struct, frozen=True, eq=False):
+    """What a seller sells to a segment under a policy. Each `RoutingTables` has one object for
+    each, so a market is compared by identity."""
+
+    seller: str
+    segment: str
+    policy: Policy
+
+
+_NO_MARKET: Final = Market("", "", Policy())
+
+
 class Customer(NamedTuple):
-    """The owner of a key. `label` is its code in the spool, from 1; `market` the (seller, segment)
-    that routes depend on.
+    """The owner of a key. `label` is its code in the spool, from 1. Routes depend on `market`: later
+    tables answer by it too, because a request may wait while a new plan takes the place of its own.
 
     `allowance` is None where no limit and no budget holds. `reads_on_leave`: answers are read to
     their end for their usage even when the client has left.
     """
 
     label: int
-    market: int
     buyer: Buyer
+    market: Market = _NO_MARKET
     role: str = "member"
-    policy: Policy = Policy()
     allowance: KeyAllowance | None = None
     reads_on_leave: bool = False
 
@@ -74,8 +87,7 @@ class RoutingTables:
         self.deadline_s = plan.deadline_s
         self._hash_key = bytes.fromhex(plan.hash_key)
         self._label = label
-        self._markets: dict[tuple[str, str, int], int] = {}
-        self._sold: list[tuple[str, str, Policy]] = []
+        self._markets: dict[tuple[str, str, int], Market] = {}
         self.targets = [
             CallTarget(
                 target,
@@ -112,7 +124,7 @@ class RoutingTables:
         # The stretch of the last request, because the next one is nearly always in it.
         self._begin_ns, self._end_ns = 0, 0
         self._routes: Mapping[str, Route] = {}
-        self._current: dict[tuple[int, str], DeploymentChoice] = {}
+        self._current: dict[tuple[Market, str], DeploymentChoice] = {}
 
     def _remember(self) -> None:
         """Give the targets what is kept over plans, and the commitments that they burn down."""
@@ -241,25 +253,25 @@ class RoutingTables:
 
     def _customer(self, key: Key) -> Customer:
         buyer = Buyer(key.organisation, key.project, key.key_id, key.seller, key.segment)
-        policy = self.plan.policies[key.policy]
+        market = self._market(buyer.seller, buyer.segment, key.policy)
         return Customer(
             label=self._label(buyer),
-            market=self._market(buyer.seller, buyer.segment, key.policy),
             buyer=buyer,
+            market=market,
             role=key.role,
-            policy=policy,
             allowance=self._allowances.of(key) if key.limits or key.budgets else None,
-            reads_on_leave=policy.on_leave == "drain",
+            reads_on_leave=market.policy.on_leave == "drain",
         )
 
-    def _market(self, seller: str, segment: str, policy: int) -> int:
-        market = self._markets.setdefault((seller, segment, policy), len(self._markets))
-        if market == len(self._sold):
-            self._sold.append((seller, segment, self.plan.policies[policy]))
+    def _market(self, seller: str, segment: str, policy: int) -> Market:
+        market = self._markets.get((seller, segment, policy))
+        if market is None:
+            market = Market(seller, segment, self.plan.policies[policy])
+            self._markets[seller, segment, policy] = market
         return market
 
-    def _choice(self, market: int, model: str) -> DeploymentChoice:
-        seller, segment, policy = self._sold[market]
+    def _choice(self, market: Market, model: str) -> DeploymentChoice:
+        seller, segment, policy = market.seller, market.segment, market.policy
         route = self._routes.get(f"{seller}|{self.plan.models[model]}|{segment}")
         if route is None:
             return _NO_CHOICE
