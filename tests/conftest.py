@@ -1,12 +1,17 @@
 """What every test shares: a browser where one is installed, and no skipping where CI is set."""
 
+import functools
 import gc
 import os
 import shutil
+import ssl
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import ModuleType
 
+import httpx._transports.default
+import httpx2._transports.default
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -34,6 +39,23 @@ BROWSER_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def _read_authorities_once(transports: ModuleType) -> None:
+    """Let all clients of a library share one context with the public authorities: each client takes 20 ms to read them,
+    which was the most of what many tests did. Contexts that a test makes itself stay its own."""
+    make = transports.create_ssl_context
+    shared = functools.cache(make)
+
+    def create_ssl_context(verify: ssl.SSLContext | str | bool = True, **settings: object) -> ssl.SSLContext:
+        context: ssl.SSLContext = (shared if verify is True else make)(verify, **settings)
+        return context
+
+    transports.create_ssl_context = create_ssl_context  # type: ignore[attr-defined]
+
+
+for library in (httpx, httpx2):
+    _read_authorities_once(library._transports.default)
 
 
 def _failed_for_skipping(report: pytest.TestReport | pytest.CollectReport) -> None:

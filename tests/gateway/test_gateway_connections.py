@@ -73,7 +73,7 @@ class House:
         plain = rig.socket()
         if rig is self.plain:
             return plain
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.authority.configure_trust(context)
         return context.wrap_socket(plain, server_hostname="localhost")
 

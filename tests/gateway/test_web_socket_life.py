@@ -126,7 +126,7 @@ def test_a_session_over_tls(rig: Rig, tmp_path: Path) -> None:
     made.private_key_pem.write_to_path(tmp_path / "key.pem")
     made.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     start(rig, TlsSettings(certificate=str(tmp_path / "cert.pem"), key=str(tmp_path / "key.pem")))
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     url = f"wss://localhost:{rig.port}/v1/responses"
     with connect(url, ssl=context, additional_headers=AUTHORIZED, compression=None) as session:
@@ -149,7 +149,7 @@ def test_a_replaced_authority_of_clients_ends_the_session_after_its_turns(rig: R
     names = {"certificate": "cert.pem", "key": "key.pem", "client_ca": "clients.pem"}
     halting = rig.clouds["azure"].behaviour = Halting()
     start(rig, TlsSettings(**{field: str(tmp_path / name) for field, name in names.items()}))
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     former.issue_cert("client@acme.example").configure_cert(context)
     url = f"wss://localhost:{rig.port}/v1/responses"
