@@ -22,12 +22,18 @@ from metered_months import OUT, SOLD, assumed, metered_home
 SETTLE_MAY = ("settle", "--period", "2026-05", *assumed())
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = metered_home(tmp_path / "home")
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    made = metered_home(tmp_path_factory.mktemp("settled") / "home")
     done = run("settle", "--period", "2026-04", *assumed(), "--prices", book(made), home=made.root)
     assert done.returncode == 0, done.stderr
     return made
+
+
+@pytest.fixture
+def home(settled: Home, tmp_path: Path) -> Home:
+    """Each test damages its own."""
+    return Home(shutil.copytree(settled.root, tmp_path / "home"))
 
 
 def book(home: Home) -> str:

@@ -31,14 +31,20 @@ from clauseway.web.contexts import DayRequestsContext
 from clauseway.web.pages import create_app
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """As somebody settles who knows all prices: what is kept of a day is named by those that were known."""
-    made = Home(tmp_path / "home").make()
+    made = Home(tmp_path_factory.mktemp("settled") / "home").make()
     settled_book.seal(made)
     for period in ("2026-04", "2026-05"):
         settle_month(made, open_agreement(), open_prices(now()), period, settled_book.ACCEPTED, {})
     return made
+
+
+@pytest.fixture
+def home(settled: Home, tmp_path: Path) -> Home:
+    """Each test may change its own."""
+    return Home(shutil.copytree(settled.root, tmp_path / "home"))
 
 
 def lines_of(home: Home, period: str) -> list[str]:
