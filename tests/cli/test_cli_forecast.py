@@ -1,5 +1,6 @@
 """`forecast` as a person calls it: table, picture, JSON, and what it refuses."""
 
+import shutil
 from decimal import Decimal as D
 from pathlib import Path
 from xml.etree import ElementTree
@@ -7,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import documents_of
 from in_process import answer, run
 from metered_months import ACCEPTED, assumed, metered_home
 
@@ -50,6 +52,22 @@ def test_figures_of_the_latest_settlement_hold_where_none_is_named(home: Home) -
         "share-microsoft-openai"
     }
     assert [one["year"] for one in found["forecast"]["outlooks"][0]["years"]] == [2026, 2027]
+
+
+def test_the_agreement_that_the_home_holds_is_looked_ahead_of(home: Home, tmp_path: Path) -> None:
+    ours, copy = tmp_path / "ours", tmp_path / "copy"
+    ours.mkdir()
+    for name, text in documents_of(None).items():
+        (ours / name).write_text(text.replace("through: 2030-12-31", "through: 2029-06-10"))
+    shutil.copytree(home.root, copy)
+    assert run("basis", "agreement", str(ours), "--why", "as signed", "--home", str(copy)).returncode == 0
+    [one] = answer("forecast", "--home", str(copy), "--growth", "0%")["forecast"]["outlooks"]
+    assert (one["end"], one["months"][-1]["end"]) == ("2029-06-11", "2029-06-11")
+    # A flag looks ahead under another agreement.
+    [one] = answer("forecast", "--home", str(copy), "--growth", "0%", "--agreement", "openai-microsoft")["forecast"][
+        "outlooks"
+    ]
+    assert one["end"] == "2031-01-01"
 
 
 REFUSED = [

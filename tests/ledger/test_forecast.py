@@ -183,6 +183,24 @@ def test_months_that_do_not_follow_each_other_tell_no_growth() -> None:
         ahead(months(lines, of), of)
 
 
+def test_a_month_that_nobody_settled_is_named_with_its_amount() -> None:
+    # 20 % of 100, 200, 300, 400, 500; of the quarter's floor 300 are due, and 120 sold until March.
+    of = share(floors=(Floor(amount="USD 300", per="quarter"),))
+    _, _, march, april, may = months(sales("100", "200", "300", "400", "500"), of)
+    [gap] = ahead([march, may], of, growth=NO_GROWTH).unsettled[1:]
+    assert (gap.months, gap.amount) == (("2026-04",), D("80.00"))
+    one = ahead([april, may], of, growth=NO_GROWTH)
+    # 120 of share until March, and a top-up of 180.
+    [gap] = one.unsettled
+    assert (gap.months, gap.amount) == (("2026-01", "2026-02", "2026-03"), D("300.00"))
+    # June's 100.00 and a top-up of 20.00 to the second quarter's 280.00.
+    assert [month.due.mid for month in one.months if month.month in ("2026-05", "2026-06")] == [
+        D("480.00"),
+        D("600.00"),
+    ]
+    assert not ahead(months(sales("100", "0", "300"), of)[::2], of, growth=NO_GROWTH).unsettled
+
+
 def test_what_a_share_followed_is_its_history_too() -> None:
     old = share("A1.share", end=date(2026, 3, 11))
     new = share("A2.share", begin=date(2026, 3, 11), cap="USD 10000")

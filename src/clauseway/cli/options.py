@@ -234,6 +234,11 @@ def opened(
 ) -> Opened:
     """Return the agreements that the flags name, with the facts of the home and of the file."""
     agreements = with_recorded(open_agreements(folders or []), home_at(home))
+    return supposing(agreements, facts, suppositions)
+
+
+def supposing(agreements: Opened, facts: Path | None, suppositions: list[str] | None) -> Opened:
+    """Return agreements with the facts of a file and with supposed ones."""
     if facts is not None:
         agreements = agreements.with_facts_from(facts)
     return agreements.supposing(suppositions or [])

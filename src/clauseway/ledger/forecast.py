@@ -107,6 +107,14 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     chance: Decimal
 
 
+class Unsettled(msgspec.Struct, frozen=True, kw_only=True):
+    """Months before the last settled one that nobody settled, and the amount due for them: the
+    settlement after them stands on their usage, and no year has it."""
+
+    months: tuple[str, ...]
+    amount: Decimal
+
+
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """One share ahead. `settled` and `saved` are its past, to the cent: the amount due, and the
     amount the cap took off."""
@@ -128,6 +136,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     years: tuple[YearAhead, ...]
     months: tuple[MonthAhead, ...]
     citation: Citation
+    unsettled: tuple[Unsettled, ...] = ()
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,6 +277,7 @@ class _Ahead:
             years=tuple(self._years(paths)),
             months=(*self._past(), *self._future(paths)),
             citation=share.citation,
+            unsettled=tuple(_unsettled(share, self.mine)),
         )
 
     # The share due on a cumulative base
@@ -329,9 +339,14 @@ class _Ahead:
         """Return the top-ups to floors since the share began, at each month's end."""
         if not self.floors:
             return (self.added,) * len(sums)
+        # A month before a settled one may lack a settlement of its own.
         at = {
-            mine.days.end: round_half_even(_scale(mine).gross(mine.base_after))
+            day: round_half_even(_scale(mine).gross(base))
             for mine in self.mine
+            for day, base in (
+                (mine.days.begin, mine.base_before),
+                (mine.days.end, mine.base_after),
+            )
         }
         # Settled months keep their own scale; months ahead add the growth by the forecast's scale.
         before = at[self.mine[-1].days.end] if self.mine else _ZERO
@@ -518,6 +533,18 @@ def _past(mine: Sequence[ShareResult]) -> Iterator[_Settled]:
             uncapped = max(uncapped, gross)
         before, saved = saved, exact_sum((uncapped, -result.share_after))
         yield _Settled(result.days, result.share_after, uncapped, exact_sum((saved, -before)))
+
+
+def _unsettled(share: RevenueShare, mine: Sequence[ShareResult]) -> Iterator[Unsettled]:
+    """Yield each stretch of months without a settlement before a settled one, where something is
+    due for it."""
+    day, due = share.begin, _ZERO
+    for result in mine:
+        amount = exact_sum((result.share_before, -due))
+        if day < result.days.begin and amount:
+            months = _months(day, result.days.begin)
+            yield Unsettled(months=tuple(_named(whole.begin) for _, whole in months), amount=amount)
+        day, due = result.days.end, result.share_after
 
 
 def _scale(result: ShareResult) -> Scale:

@@ -15,7 +15,7 @@ from clauseway.ledger.assumptions import in_one_line
 from clauseway.ledger.forecast import Outlook, Reached
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.web.contexts import ForecastContext
-from clauseway.wording.names import Wording
+from clauseway.wording.names import Wording, listed
 
 _TOO_LITTLE = (
     "There is no forecast yet: {why}. Enter an assumed growth above to draw one, or on the command "
@@ -115,6 +115,8 @@ def _sentence(outlook: Outlook) -> str:
     )
     for year in outlook.years:
         said += f" {year.year}: {year.due.mid:,.0f} ({year.due.low:,.0f} to {year.due.high:,.0f})."
+    for of in outlook.unsettled:
+        said += f" {of.amount:,.2f} of {listed(of.months)} are not settled, and in no year."
     if outlook.reached is None:
         return said
     return f"{said} {_cap(outlook.reached)}"

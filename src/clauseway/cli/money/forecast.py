@@ -17,8 +17,10 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import cents, print_assumed
 from clauseway.cli.console import console, print_indented
+from clauseway.cli.held import held_agreements
 from clauseway.ledger.forecast import AmountRange, Outlook
 from clauseway.wording.dates import dated, day_in_words
+from clauseway.wording.names import listed
 
 
 def command(
@@ -65,9 +67,15 @@ def command(
     Under another cap:
       clauseway forecast --growth 5% --assume share-openai-microsoft --assume "cap=USD 30 billion"
     """
+    # The months were settled under what the home holds.
+    opened = (
+        options.opened(agreement, facts, suppose, home)
+        if agreement
+        else options.supposing(held_agreements(home), facts, suppose)
+    )
     view = look_ahead(
         home_at(home),
-        options.opened(agreement, facts, suppose, home),
+        opened,
         known_at=known_point(known_at),
         assume=assume or [],
         readings=readings_of(reading),
@@ -123,6 +131,8 @@ def _print_cap(out: Console, outlook: Outlook) -> None:
         f"Settled so far: {cents(outlook.settled)}. Saved by the cap so far: {cents(outlook.saved)}.",
         by=4,
     )
+    if outlook.unsettled:
+        print_indented(out, f"Not settled, and in no year below: {_unsettled(outlook)}.", by=4)
     if outlook.cap is None or outlook.reached is None or outlook.remaining is None:
         print_indented(out, "There is no cap.", by=4)
         return
@@ -142,6 +152,10 @@ def _print_cap(out: Console, outlook: Outlook) -> None:
         else f"; in {(reached.chance * 100).normalize():f} % of the paths"
     )
     print_indented(out, f"{cap}{dated(range_)}{chance}.", by=4, style="bold")
+
+
+def _unsettled(outlook: Outlook) -> str:
+    return listed([f"{cents(of.amount)} of {listed(of.months)}" for of in outlook.unsettled])
 
 
 def _day(day: date | None) -> str:
