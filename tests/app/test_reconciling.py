@@ -274,9 +274,10 @@ def test_a_region_of_another_name_is_found_on_both_sides(home: Home) -> None:
     assert there == ("us-east-2", "missing on the bill", name, "billed in US East (Ohio)")
 
 
-@pytest.mark.parametrize("hours", [-5, 3])
+@pytest.mark.parametrize("hours", [-5, 3, -16])
 def test_days_that_begin_elsewhere_are_found(home: Home, hours: int) -> None:
-    """The cloud's day begins at midnight of its own clock: each hour is billed on the day that it has there."""
+    """The cloud's day begins at midnight of its own clock: each hour is billed on the day that it has there. A day of
+    UTC+8 begins at 16:00 UTC, and is dated by that."""
     rows = [one for one in bill(home) if one["x_HostCloud"] != "azure"]
     model = row(bill(home), 2, "azure", "input_tokens")
     with open_lake(home) as lake:
@@ -297,7 +298,7 @@ def test_days_that_begin_elsewhere_are_found(home: Home, hours: int) -> None:
     assert {one[2] for one in findings(told).values()} == {"time zone of the day boundary"}
     detail = next(item.causes[0].detail for line in told.found.lines for item in line.items if item.causes)
     # The parts lie at 1, 12 and 22 o'clock: the nearest clock that puts them on the same days.
-    assert f"UTC{ {-5: -2, 3: 2}[hours]:+d}" in detail
+    assert f"UTC{ {-5: -2, 3: 2, -16: 11}[hours]:+d}" in detail
 
 
 PRICES = [
@@ -343,6 +344,42 @@ def test_a_discount_that_one_side_takes_is_named(home: Home) -> None:
     # And the other way round.
     assert {one[2] for one in findings(reconciled(home, bill(home, book), book=book_with(home))).values()} == {
         UNEXPLAINED
+    }
+
+
+def test_a_buyers_own_discount_is_named(home: Home) -> None:
+    # Contoso alone has ten percent off on aws, and bought all of it.
+    line = "gpt-5.4,aws,,,output_tokens,2026-05-01,,2026-03-05,,agreed,10,Contoso"
+    book = book_with(home, line, columns=",discount_percent,buyer")
+    told = findings(reconciled(home, bill(home), book=book))
+    assert set(told.values()) == {("priced differently", "1", "discount")}
+
+
+def test_prices_in_another_currency_are_named_too(home: Home) -> None:
+    """A book in euros, at 1.25: from the 4th on output is 12 on aws, and a discount is Fabrikam's."""
+    book, rates = home.root / "euros.csv", home.root / "euro-rates.csv"
+    head, *entries = BOOK.strip().splitlines()
+    columns = head.replace("usd_per_million", "per_million") + ",currency,discount_percent,buyer"
+    raised = "gpt-5.4,aws,,,output_tokens,2026-05-04,,2026-03-05,12,raised,EUR,,"
+    agreed = "gpt-5.4,azure,,,output_tokens,2026-05-01,,2026-03-05,,agreed,,20,Fabrikam"
+    book.write_text("\n".join([columns, *(f"{one},EUR,," for one in entries), raised, agreed, ""]))
+    rates.write_text("day,base,quote,rate\n2026-01-01,EUR,USD,1.25\n")
+    prices = open_prices(KnownAt.everything(), book, rates)
+    with open_lake(home) as lake:
+        charges = usage_charges(lake, prices, MAY)
+    rows = list(csv.DictReader(io.StringIO(focus_csv(focus_rows(charges, MAY), bill_columns()))))
+    priced(row(rows, 3, "aws", "output_tokens"), MILLION, "12")
+    priced(row(rows, 3, "azure", "output_tokens"), 200_000, "8")
+    path = home.root / "euro-bill.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    told = reconcile_bill(home, open_agreement(), prices, path, tolerance=Tolerance())
+    # 2 of EUR 12 − 10, and 0.2 × 2 of EUR 10 − 8.
+    assert findings(told) == {
+        "3 aws output_tokens": ("priced differently", "2.5", "price of another day"),
+        "3 azure output_tokens": ("priced differently", "-0.5", "discount"),
     }
 
 

@@ -41,9 +41,14 @@ _ZERO = Decimal(0)
 _HALF = Decimal("0.5")
 _EPOCH = date(1970, 1, 1)
 _HOURS = 24
-# The clocks of the world lie between UTC−12 and UTC+14; nearest first.
+# The clocks of the world lie between UTC−12 and UTC+14; nearest first. A bill that states in UTC
+# when its days begin dates those of a clock ahead of UTC a day earlier: of UTC+8 they begin at 16:00.
+_EARLIEST = -12
 _OFFSETS = tuple(
-    sorted((hours for hours in range(-12, 15) if hours), key=lambda hours: (abs(hours), hours))
+    sorted(
+        (hours for hours in range(_EARLIEST - 11, 15) if hours),
+        key=lambda hours: (abs(hours), hours),
+    )
 )
 
 
@@ -337,13 +342,17 @@ class _Book:
                 for hour in self.hours.get(place, {})
             ),
         }
-        # Another clock cuts the first and the last day: they bear out nothing.
+        # Another clock cuts the first and the last day: they bear out nothing. Neither does a clock
+        # for days that UTC's gives as well, as where every day has the same usage.
         edges = (self.days.begin, self.days.end - timedelta(days=1))
+
+        def is_given(day: date, ahead: int) -> bool:
+            apart = abs(billed.get(day, _ZERO) - self.shifted(place, day, ahead))
+            return apart <= self.tolerance.quantity
+
         return all(
-            abs(billed.get(day, _ZERO) - self.shifted(place, day, hours)) <= self.tolerance.quantity
-            for day in days
-            if day in self.days and day not in edges
-        ) and any(billed.get(day) and day not in edges for day in days)
+            is_given(day, hours) for day in days if day in self.days and day not in edges
+        ) and any(billed.get(day) and day not in edges and not is_given(day, 0) for day in days)
 
     def usd(self, rows: Sequence[Billed]) -> Decimal | None:
         """Return the cost of the rows in USD; None if a currency has no rate."""
@@ -624,7 +633,8 @@ def _time_zone(case: _Case) -> str:
     shifted = case.book.shifted(case.place, case.day, hours)
     if not hours or shifted == case.quantity or not case.is_quantity(shifted):
         return ""
-    return f"with days that begin at midnight UTC{hours:+d} the quantity of every day is the bill's"
+    clock = hours if hours >= _EARLIEST else hours + _HOURS
+    return f"with days that begin at midnight UTC{clock:+d} the quantity of every day is the bill's"
 
 
 def _region(case: _Case) -> str:

@@ -371,20 +371,24 @@ def _other_prices(prices: PriceTable) -> Callable[[ItemPlace, str, date], Sequen
 
     def others(place: ItemPlace, seller: str, day: date) -> list[OtherPrice]:
         sale = Sale(place.product, place.cloud, seller, place.region)
-        candidates = [
-            _other(entry, sale, day, prices.known_at)
-            for entry in prices.looked_at(sale, place.unit)
-            if not entry.is_discount and entry.currency == USD
-        ]
+        candidates = []
+        for entry in prices.looked_at(sale, place.unit):
+            rate = usd_rate(prices, entry.currency, day)
+            if not entry.is_discount and rate is not None:
+                candidates.append(_other(entry, sale, day, prices.known_at, rate))
         candidates += _discounts(prices, everything, sale, place.unit, day)
         return candidates
 
     return others
 
 
-def _other(entry: PriceEntry, sale: Sale, day: date, known_at: KnownAt) -> OtherPrice:
-    price = Decimal(entry.price).scaleb(-12)
-    says = f"{Decimal(entry.price).scaleb(-6).normalize():f} USD per million ({entry.place})"
+def _other(
+    entry: PriceEntry, sale: Sale, day: date, known_at: KnownAt, rate: Decimal
+) -> OtherPrice:
+    """Return an entry's price at the rate of the day, and what its being billed would mean."""
+    price = exact_product(Decimal(entry.price).scaleb(-12), rate)
+    per_million = f"{Decimal(entry.price).scaleb(-6).normalize():f} {entry.currency}"
+    says = f"{per_million} per million ({entry.place})"
     miss = entry.conditions.miss(sale)
     # The first condition that keeps the entry from being the price, the plainest before others.
     if entry.known_at.instant_ns > known_at.instant_ns:
@@ -418,21 +422,40 @@ def _discounts(
     prices: PriceTable, everything: PriceTable, sale: Sale, unit: Unit, day: date
 ) -> Iterator[OtherPrice]:
     """Yield the list price where a discount was taken, and the other way round."""
-    won = prices.row(sale, day).won.get(unit)
-    if won is not None and won.discount is not None:
-        percent = f"{won.discount.percent.normalize():f} %"
-        detail = f"the list price, without the {percent} of {won.discount.place}"
-        yield OtherPrice(price=Decimal(won.entry.price).scaleb(-12), cause=DISCOUNT, detail=detail)
-    if won is None or won.discount is not None:
+    row = prices.row(sale, day)
+    won, rate = row.won.get(unit), usd_rate(prices, row.currency, day)
+    if won is None or rate is None:
         return
-    # A discount that does not hold here may be what the bill took off all the same.
+    listed = exact_product(Decimal(won.entry.price).scaleb(-12), rate)
+    if won.discount is not None:
+        yield _without(won.discount, listed)
+        return
     for entry in everything.looked_at(sale, unit):
-        if entry.is_discount:
-            kept = exact_product(Decimal(won.price), (_HUNDRED - entry.percent).scaleb(-2)).scaleb(
-                -12
-            )
-            detail = (
-                f"less the {entry.percent.normalize():f} % of {entry.place}, which does not "
-                f"hold here"
-            )
-            yield OtherPrice(price=kept, cause=DISCOUNT, detail=detail)
+        if not entry.is_discount:
+            continue
+        # Usage of all buyers is compared together: a buyer's own discount was taken off a part.
+        if _holds_for_its_buyer(entry, sale, day, prices.known_at):
+            yield _without(entry, listed)
+        # A discount that does not hold here may be what the bill took off all the same.
+        kept = exact_product(listed, (_HUNDRED - entry.percent).scaleb(-2))
+        detail = (
+            f"less the {entry.percent.normalize():f} % of {entry.place}, which does not hold here"
+        )
+        yield OtherPrice(price=kept, cause=DISCOUNT, detail=detail)
+
+
+def _without(discount: PriceEntry, listed: Decimal) -> OtherPrice:
+    percent = f"{discount.percent.normalize():f} %"
+    detail = f"the list price, without the {percent} of {discount.place}"
+    return OtherPrice(price=listed, cause=DISCOUNT, detail=detail)
+
+
+def _holds_for_its_buyer(entry: PriceEntry, sale: Sale, day: date, known_at: KnownAt) -> bool:
+    """Return whether a discount of one buyer held on a day for what that buyer bought."""
+    buyer = entry.conditions.names[_BUYER]
+    is_in_force = day in entry.interval and entry.known_at.instant_ns <= known_at.instant_ns
+    return (
+        bool(buyer)
+        and is_in_force
+        and entry.conditions.matches(msgspec.structs.replace(sale, buyer=buyer))
+    )
