@@ -14,8 +14,9 @@ from clauseway import InvalidInput, KnownAt, open_agreement
 from clauseway.agreement import read_facts
 from clauseway.agreement.language.terms import KINDS
 from clauseway.app.agreements.briefing import brief
-from clauseway.app.agreements.comparing import compare_amendments, compare_days
+from clauseway.app.agreements.comparing import compare_amendments, compare_days, compare_sides
 from clauseway.app.agreements.timelines import main_rights, rights_over_time, svg_of
+from clauseway.app.screens.compare_page import compare_page
 from clauseway.decisions import Outcome, decide
 from clauseway.decisions.searches.compare import Combination
 from clauseway.web.pictures import png_of
@@ -341,11 +342,29 @@ def test_an_amendment_that_changes_later_answers_alone_says_of_which_day() -> No
     assert ("answers of 2027-01-01 that change", "18") in [(number.what, number.value) for number in told.key_numbers]
 
 
+def test_an_extension_is_compared_on_the_first_day_on_which_it_changes_an_answer() -> None:
+    opened = reading(documents(ENDING) | {"A2.md": EXTENDING})
+    for names in (["A2"], ["A1", "A2"]):
+        extended = compare_sides(opened, names, (), (), {})
+        assert (extended.groups, extended.after.as_of) == ((), date(2026, 7, 1))
+        assert extended.later is not None
+        assert extended.later.after.as_of == date(2027, 1, 1)
+        assert extended.unchanged == (
+            "Nothing that can be asked of 2026-07-01 is answered otherwise. Of 2027-01-01 something is:"
+        )
+        [group] = extended.shown.groups
+        assert group.sentence.startswith("Shop may now sell any apps product on any cloud without condition")
+        page = compare_page(opened, names[0] if len(names) == 2 else "", "A2")
+        assert (page.unchanged, page.counted) == (extended.unchanged, "18 combinations are answered otherwise")
+        assert [shown.sentence for shown in page.groups] == [group.sentence]
+
+
 def test_an_amendment_that_no_answer_ever_turns_on_says_so() -> None:
     texts = documents(ENDING) | {"A2.md": written("A2", "2027-07-01", "id: A2.ends\nends: [A1.lets]")}
     assert [said.text for said in brief(reading(texts), "A2").why_it_matters] == [
         "Nothing that can be asked is answered otherwise."
     ]
+    assert compare_sides(reading(texts), ["A2"], (), (), {}).unchanged == "Nothing changes."
 
 
 def test_a_quick_answer_that_ends_on_another_day_without_the_amendment_says_when() -> None:

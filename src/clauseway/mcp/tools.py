@@ -25,6 +25,7 @@ from clauseway.app.usage.compacting import SHOWN_BY, summed_rows, usage_shown
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.pricing import DEFAULT_TIER
+from clauseway.wording.changes import Comparison
 
 AskedT = TypeVar("AskedT", bound=msgspec.Struct)
 
@@ -150,7 +151,15 @@ def _diff(asked: Asked, given: DiffArguments) -> dict[str, object]:
         given.known_at,
         readings_of(given.readings),
     )
-    comparison: dict[str, object] = {
+    changes = _changes(compared, given)
+    if compared.later is not None:
+        later = {"unchanged": compared.unchanged, "later": _changes(compared.later, given)}
+        return changes | later
+    return changes
+
+
+def _changes(compared: Comparison, given: DiffArguments) -> dict[str, object]:
+    changes: dict[str, object] = {
         "before": compared.before,
         "after": compared.after,
         "rescissions": compared.rescissions,
@@ -160,7 +169,7 @@ def _diff(asked: Asked, given: DiffArguments) -> dict[str, object]:
             for group in compared.groups
         ],
     }
-    return comparison | ({"changed": compared.changed} if given.combinations else {})
+    return changes | ({"changed": compared.changed} if given.combinations else {})
 
 
 class PriceArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -198,7 +198,8 @@ class ChangeGroupShown(msgspec.Struct, frozen=True, kw_only=True):
 
 class CompareContext(msgspec.Struct, frozen=True, kw_only=True):
     """Two amendments compared: the text up to the one beside that up to the other. `problem` says
-    why they cannot be compared, where no field is wrong."""
+    why they cannot be compared, where no field is wrong; `unchanged`, that nothing changes on the
+    day compared."""
 
     fields: tuple[FormField, ...]
     problem: str = ""
@@ -206,6 +207,7 @@ class CompareContext(msgspec.Struct, frozen=True, kw_only=True):
     before: str = ""
     after: str = ""
     rescissions: tuple[str, ...] = ()
+    unchanged: str = ""
     groups: tuple[ChangeGroupShown, ...] = ()
     counted: str = ""
 

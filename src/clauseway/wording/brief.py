@@ -47,6 +47,7 @@ from clauseway.wording.changes import (
     Comparison,
     Owners,
     change_of,
+    unchanged_until,
 )
 from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, passages_of
@@ -182,13 +183,8 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         """Yield the answers that change, the widest of the named parties' first; if none does, those
         of the first later day with such answers."""
         if not comparison.groups and later is not None:
-            day, later_day = comparison.after.as_of, later.after.as_of
-            yield BriefSentence(
-                text=f"Nothing that can be asked of {day} is answered otherwise. "
-                f"Of {later_day} something is:",
-                place=self._whole(),
-            )
-            # No command tells the rest of a later day, so all of it stands here.
+            yield BriefSentence(text=unchanged_until(comparison, later), place=self._whole())
+            # The later day is where the amendment matters, so all of it stands here.
             yield from self._groups(later.groups)
             return
         yield from self._groups(comparison.groups[:_CHANGES_MAX])

@@ -66,7 +66,9 @@ class ChangeGroup(Box, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Two sides and all that is answered otherwise. The groups expand to exactly `changed`.
 
-    `rescissions` tells of the amendments between the sides that another rescinds.
+    `rescissions` tells of the amendments between the sides that another rescinds. Where two
+    amendments answer alike on the day of the later, as before and after an extension, `later` is
+    the comparison of the first later day on which they differ.
     """
 
     before: ComparedSide
@@ -74,6 +76,28 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[ChangeGroup, ...]
     changed: tuple[ChangedAnswer, ...]
     rescissions: tuple[Rescission, ...] = ()
+    later: "Comparison | None" = None
+
+    @property
+    def shown(self) -> "Comparison":
+        """Return the comparison whose groups are shown: this one, or that of the later day."""
+        return self.later or self
+
+    @property
+    def unchanged(self) -> str:
+        """Say that nothing changes on the day compared, and on which day something does; empty
+        where something changes on that day."""
+        if self.changed:
+            return ""
+        return "Nothing changes." if self.later is None else unchanged_until(self, self.later)
+
+
+def unchanged_until(comparison: Comparison, later: Comparison) -> str:
+    """Say that nothing changes on the day of a comparison, and something on that of a later one."""
+    return (
+        f"Nothing that can be asked of {comparison.after.as_of} is answered otherwise. "
+        f"Of {later.after.as_of} something is:"
+    )
 
 
 def comparison_of(

@@ -126,10 +126,22 @@ def compare_sides(
     knowledge; a day or a point that is not named is today's. Raise InvalidInput."""
     _refuse_sides(amendments, as_of, known_at)
     if amendments:
-        return compare_amendments(_only_one(opened), amendments, reading)
+        return _or_later(_only_one(opened), amendments, reading)
     days = [parse_day(day, "--as-of") for day in as_of] or [datetime.now(UTC).date()]
     points = [known_point(point) for point in known_at] or [known_point(None)]
     return compare_days(opened, days, points, reading)
+
+
+def _or_later(
+    opened: OpenAgreement, names: Sequence[str], reading: Mapping[str, str]
+) -> Comparison:
+    """Return a comparison of amendments; where nothing changes on their day, as by an extension,
+    with that of the first later day on which something does."""
+    comparison = compare_amendments(opened, names, reading)
+    if comparison.changed:
+        return comparison
+    sides, _ = amendment_sides(opened, names, reading)
+    return msgspec.structs.replace(comparison, later=compare_later(opened, sides))
 
 
 def compare_days(

@@ -36,8 +36,9 @@ def _shown(fields: tuple[FormField, ...], comparison: Comparison) -> CompareCont
         before=str(comparison.before),
         after=str(comparison.after),
         rescissions=tuple(f"{each.sentence}. {each.place}" for each in comparison.rescissions),
-        groups=groups_shown(comparison),
-        counted=f"{len(comparison.changed):,} combinations are answered otherwise",
+        unchanged=comparison.unchanged,
+        groups=groups_shown(comparison.shown),
+        counted=f"{len(comparison.shown.changed):,} combinations are answered otherwise",
     )
 
 

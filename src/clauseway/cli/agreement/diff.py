@@ -45,7 +45,8 @@ def command(
 
     Asks every combination of action, party, product, cloud and segment on both sides. Between two
     amendments the text up to the one is compared with the text up to the other, on the day on which
-    the later takes effect. With --json every changed combination is listed beside the groups that
+    the later takes effect; where nothing changes on it, as by an extension, on the first later day
+    on which something does. With --json every changed combination is listed beside the groups that
     the sentences tell.
 
     \b
@@ -73,15 +74,15 @@ def _print(comparison: Comparison) -> None:
         out.print()
         print_indented(out, f"{rescission.sentence}.", by=0)
         print_indented(out, rescission.place, by=2, style="dim")
-    for group in comparison.groups:
+    if comparison.unchanged:
+        out.print()
+        print_indented(out, comparison.unchanged, by=0)
+    for group in comparison.shown.groups:
         out.print()
         print_indented(out, f"{group.sentence}", by=0)
         print_indented(out, f"{group.place} · {_count(group.count)}", by=2, style="dim")
-    out.print(
-        f"\n{_count(len(comparison.changed))} answered otherwise"
-        if comparison.changed
-        else "\nNothing changes."
-    )
+    if changed := comparison.shown.changed:
+        out.print(f"\n{_count(len(changed))} answered otherwise")
 
 
 def _count(number: int) -> str:
