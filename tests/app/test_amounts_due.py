@@ -3,6 +3,8 @@
 The requests and their charges are those of `settled_book.USED`; amounts are written out.
 """
 
+import csv
+import io
 import re
 import shutil
 from datetime import date
@@ -21,8 +23,11 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement, built_in_documents, open_agreement
 from clauseway.app.reports.forecasting import look_ahead
 from clauseway.app.reports.statement_formats import FORMATS
+from clauseway.app.reports.statements import statement_context
 from clauseway.app.reports.tracing import trace_line
-from clauseway.ledger import Settlement, balances
+from clauseway.exchange.journals.journal_tables import lines_table
+from clauseway.exchange.statement_csv import statement_csv
+from clauseway.ledger import Settlement, Statement, balances
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, exact_sum
 from in_process import run
@@ -152,10 +157,17 @@ def test_a_quarter_is_one_payment(tmp_path: Path) -> None:
     settle(home, opened, "2026-04", "2026-05", "2026-06")
     for period in ("2026-04", "2026-05", "2026-06"):
         close_month(home, period, TODAY)
-    invoice = bookkeeping.invoice(home, "2026-06", "openai", "microsoft", TODAY)
-    # April 0.76, May 0.60, June nothing.
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.25\n")
+    of = ("--home", str(home.root))
+    assert run("basis", "rates", str(rates), "--why", "of May", *of).returncode == 0
+    parties = ("--payer", "openai", "--payee", "microsoft")
+    printed = run("books", "invoice", "--period", "2026-06", *parties, "--currency", "EUR", *of).stdout
+    # April 0.76, May 0.60, June nothing; 1.36 USD are 1.09 EUR, and the parts are named as dollars.
+    [(invoice, _)] = bookkeeping.invoices(home)
     [quarter] = [line for line in invoice.lines if line.term == A5]
-    assert (str(quarter.amount), quarter.due) == ("1.36", date(2026, 8, 14))
+    assert (str(quarter.owed), str(quarter.amount), quarter.due) == ("1.36", "1.09", date(2026, 8, 14))
+    assert "\n    2026-04: share 0.76 USD\n    2026-05: share 0.60 USD\n" in printed
 
 
 # Closing
@@ -273,6 +285,17 @@ def test_a_payment_is_reversed_by_a_voucher_of_its_own(home: Home) -> None:
 # The working of a line
 
 
+def rates_in_files(found: Statement) -> list[tuple[str, tuple[str, str, float | None]]]:
+    """Each line's rate, as CSV, the pages and Parquet have it."""
+    rows = csv.DictReader(io.StringIO(statement_csv(found)))
+    sections = statement_context(found).sections
+    shown = {line.id: line.rate for section in sections for line in section.lines}
+    table = lines_table([found]).to_pylist()
+    return [
+        (row["line"], (row["rate"], shown[row["line"]], kept["rate"])) for row, kept in zip(rows, table, strict=True)
+    ]
+
+
 def test_a_minimum_is_explained_by_what_is_lacking(tmp_path: Path) -> None:
     folder = tmp_path / "agreement"
     opened = agreement(folder, "floors: [{amount: USD 5, per: month}]\n")
@@ -281,6 +304,8 @@ def test_a_minimum_is_explained_by_what_is_lacking(tmp_path: Path) -> None:
     found = statement(home, "2026-05")
     assert found is not None
     [line] = [one for one in found.lines if one.product == "minimum"]
+    # No rate gives what is lacking.
+    assert [rate for of, rate in rates_in_files(found) if of == line.id] == [("", "–", None)]
     shown = run("statement", "explain", line.id, "--home", str(home.root))
     assert "is 0.00" not in shown.stdout
     # May's share of 3.015 is 0.60: 4.40 are lacking to 5.00
@@ -294,6 +319,7 @@ def test_a_line_by_bands_is_explained_by_its_bands(tmp_path: Path) -> None:
     settle(home, opened, "2026-04", "2026-05")
     found = statement(home, "2026-05")
     assert found is not None
+    assert {rate for _, rate in rates_in_files(found)} == {("", "by bands", None)}
     for line in found.lines:
         trace = trace_line(home, line.id)
         assert trace.line == line

@@ -66,6 +66,7 @@ def _is_paid_by(line: StatementLine, due: Due) -> bool:
 
 def _row(statement: Statement, line: StatementLine, digest: str) -> tuple[object, ...]:
     values = {assumption.name: assumption.value for assumption in statement.assumptions}
+    rate = statement.rate_of(line)
     return (
         line.id,
         statement.month,
@@ -80,8 +81,7 @@ def _row(statement: Statement, line: StatementLine, digest: str) -> tuple[object
         line.seller,
         line.requests,
         line.base.normalize(),
-        # The difference from a closed month's line is an amount and has no rate.
-        "" if line.is_change else line.rate.normalize(),
+        "" if rate is None else rate.normalize(),
         line.amount,
         next((due.due or "" for due in statement.dues if _is_paid_by(line, due)), ""),
         line.corrects,

@@ -18,6 +18,7 @@ from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.dues import Due, dues, total
 from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.settlement import (
+    MINIMUM,
     Ended,
     Inputs,
     Settlement,
@@ -119,6 +120,20 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     def month(self) -> str:
         """Return the period as commands name it, `2026-05`."""
         return self.as_of.begin.strftime("%Y-%m")
+
+    def rate_of(self, line: StatementLine) -> Decimal | None:
+        """Return the one rate that gives a line's amount; None if there is none: of the difference
+        from a closed month's line, of a minimum and of a line by bands."""
+        by_bands = {
+            (share.payer, share.payee, share.term)
+            for direction in self.directions
+            for share in direction.shares
+            if share.bands
+        }
+        is_minimum = line.product == MINIMUM and not line.seller
+        if line.is_change or is_minimum or (line.payer, line.payee, line.term) in by_bands:
+            return None
+        return line.rate
 
 
 def statement_of(settlement: Settlement, party: str = "") -> Statement:

@@ -225,11 +225,18 @@ def _line(statement: Statement, share: ShareResult, line: ShareLine, named: Name
         id=line_id(statement.as_of, share, line),
         label=_label(share, line, named),
         base=exact(line.base),
-        rate="by bands" if share.bands else percent(line.rate),
+        rate=_rate(share, line),
         amount=cents(line.amount),
         citations=citations_of(share),
         working=tuple(map(dated, working_of(share, line))),
     )
+
+
+def _rate(share: ShareResult, line: ShareLine) -> str:
+    """Return a line's rate in words; a minimum has none."""
+    if not line.seller:
+        return "–"
+    return "by bands" if share.bands else percent(line.rate)
 
 
 def working_of(share: ShareResult, line: ShareLine) -> tuple[str, ...]:

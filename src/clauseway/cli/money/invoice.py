@@ -13,7 +13,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.ledger.vouchers import InvoiceLine
-from clauseway.values import InvalidInput, Problem, parse_day
+from clauseway.values import USD, InvalidInput, Problem, parse_day
 
 Currency = Annotated[
     str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CURRENCY")
@@ -75,17 +75,19 @@ def command(
             out.print(
                 f"  {line.term}: {cents(line.amount)} {written.currency}{due}", soft_wrap=True
             )
-            for text in _working(line):
+            for text in _working(line, written.currency):
                 out.print(f"    {text}", soft_wrap=True, style="dim")
 
     answer(as_json, written, show)
     return 0
 
 
-def _working(line: InvoiceLine) -> list[str]:
-    """Return the parts of a line that sums more than the share of one month."""
+def _working(line: InvoiceLine, currency: str) -> list[str]:
+    """Return the parts of a line that sums more than the share of one month; in USD, which is named
+    where the invoice is in another currency."""
     if len(line.parts) == 1 and line.parts[0].share == line.owed:
         return []
+    usd = "" if currency == USD else f" {USD}"
     texts = []
     for part in line.parts:
         named = (
@@ -93,10 +95,10 @@ def _working(line: InvoiceLine) -> list[str]:
             ("corrections", part.corrections),
             ("restatements", part.restated),
         )
-        steps = " + ".join(f"{name} {cents(amount)}" for name, amount in named if amount)
-        texts.append(f"{part.month}: {steps or cents(part.amount)}")
+        steps = " + ".join(f"{name} {cents(amount)}{usd}" for name, amount in named if amount)
+        texts.append(f"{part.month}: {steps or cents(part.amount) + usd}")
     if line.invoiced_before:
-        texts.append(f"less {cents(line.invoiced_before)} invoiced before")
+        texts.append(f"less {cents(line.invoiced_before)}{usd} invoiced before")
     return texts
 
 

@@ -91,7 +91,7 @@ def lines_table(statements: Sequence[Statement]) -> pa.Table:
             "seller": line.seller,
             "requests": line.requests,
             "base": line.base,
-            "rate": line.rate,
+            "rate": statement.rate_of(line),
             "amount": line.amount,
             "currency": statement.currency,
             "assumptions": list(line.assumptions),
