@@ -304,6 +304,11 @@ numbers that are none
     told: A1.md:43 the number '20 percent' cannot be read
     told: A1.md:44 the number 'USD many' cannot be read
 
+amounts in another currency
+    A1.md:43 written: rate: rate ⏎ tiers: [{above: €1000, rate: 1 %}] ⏎ cap: EUR 400
+    told: A1.md:44 the number '€1000' cannot be read
+    told: A1.md:45 the number 'EUR 400' cannot be read
+
 more than the whole
     A1.md:43 written: rate: 120 %
     told: A1.md:43 the number '120 %' cannot be read

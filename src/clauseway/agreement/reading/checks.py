@@ -3,6 +3,7 @@
 A check adds each mistake to the list of its `TermPlace`, at the line of the key that it is about.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
@@ -54,7 +55,8 @@ _NO_ACTION = (
     "parties:, which decides nothing and is shown"
 )
 # A text that begins with one of these, or with a digit, was meant to be a number.
-_BEGIN_A_NUMBER = ("+", "-", ".", ",", "\u2212")
+# A sign, a point, a digit, USD, or another currency before a digit.
+_NUMBER_BEGINS = re.compile(r"[-+.,\u2212\d]|(?i:USD)|(?:[A-Z]{3}\s|[$\u00a3\u00a5\u20ac])\s*\d")
 
 
 class TermPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -519,7 +521,7 @@ def _check_figures(
 
 def _begins_a_number(text: str) -> bool:
     """Return whether a text was meant to be a number, not the name of a figure."""
-    return text.upper().startswith("USD") or text[:1] in _BEGIN_A_NUMBER or text[:1].isdigit()
+    return _NUMBER_BEGINS.match(text) is not None
 
 
 # Changes
