@@ -5,8 +5,10 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -152,8 +154,8 @@ def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:
         assert now.spent + now.leased <= AMOUNT
         for allowances in gateways:
             await allowances.close()
-        for socket in sockets:
-            socket.close()
+        for opened in sockets:
+            opened.close()
         return charged
 
     with lease_server(home):
@@ -679,3 +681,24 @@ def test_why_calls_fail_is_told_once_until_one_is_answered_again(home: Home, cap
         "",
         "A question of a gateway was not answered: OSError: again\n",
     ]
+
+
+def test_a_gateway_that_no_longer_waits_is_no_failure(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    """It asks again, and a busy machine would fill the standard error."""
+    left, answered = threading.Event(), threading.Event()
+
+    def answer(_: bytes) -> bytes:
+        assert left.wait(60)
+        answered.set()
+        return b"{}" * (1 << 20)  # more than the socket holds
+
+    with lease_server(home, {"/counts": answer}) as _:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(home.lease_socket))
+            connection.sendall(b"POST /counts HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
+        left.set()
+        assert answered.wait(60)
+        handlers = [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
+        for thread in handlers:
+            thread.join(60)
+    assert capfd.readouterr().err == ""

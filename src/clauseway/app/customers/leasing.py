@@ -70,6 +70,8 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         finds its connection closed, and asks again."""
         error = sys.exception()
         assert error is not None, "it is called for one"
+        if isinstance(error, (BrokenPipeError, ConnectionResetError)):
+            return  # the gateway waited no longer, as on a busy machine, and asks again
         if type(error) is not self.reported:
             first_line = str(error).partition("\n")[0]
             print(
@@ -95,7 +97,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             or not (length.isascii() and length.isdigit())
             or int(length) > _CALL_BYTES
         ):
-            self._answer(404, b'{"error": {"message": "The lease server knows POST /leases."}}')
+            paths = ", ".join(["/leases", *self.server.others])
+            message = f"Here are POST {paths}, with a body of at most {_CALL_BYTES:,} bytes."
+            self._answer(404, msgspec.json.encode({"error": {"message": message}}))
             return
         try:
             answered = answer_to(self.rfile.read(int(length)))
