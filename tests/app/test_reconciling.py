@@ -22,6 +22,7 @@ from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.app.opening.periods import month
+from clauseway.app.reports.reconciliation_text import summary
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus.bill import bill_columns, focus_csv, focus_rows
@@ -403,6 +404,25 @@ def test_or_at_dated_rates(home: Home) -> None:
     assert not reconciled(home, rows).is_matched
     dated = open_prices(KnownAt.everything(), home.root / "book.csv", path)
     assert reconcile_bill(home, open_agreement(), dated, bill_file, tolerance=Tolerance()).is_matched
+
+
+def test_every_column_of_the_summary_adds_up_as_it_is_printed(home: Home) -> None:
+    rows = bill(home)
+    # 0.004 more for other quantities, 0.004 for other prices, and 0.003 that nobody metered.
+    priced(row(rows, 2, "azure", "output_tokens"), 200_400, "10")
+    one = row(rows, 3, "aws", "output_tokens")
+    one["ContractedCost"] = str(D(one["ContractedCost"]) + D("0.004"))
+    rows.append(dict(row(rows, 4, "azure", "output_tokens")) | {"ChargePeriodStart": "2026-05-20T00:00:00Z"})
+    priced(rows[-1], 300, "10")
+    *parts, whole, apart = summary(reconciled(home, rows))
+    named = ("matched", "missing in the meter", "quantity differs", "priced differently")
+    for column in ("metered", "billed"):
+        assert sum(D(getattr(part, column)) for part in parts if part.name in named) == D(getattr(whole, column))
+    # 0.011 are at stake: as parts of the bill, and as causes.
+    assert whole.at_stake == "0.01"
+    assert sum(D(part.at_stake) for part in parts if part.name in named[1:]) == D("0.01")
+    assert sum(D(part.at_stake) for part in parts if part.name.startswith("  ")) == D("0.01")
+    assert D(whole.billed) - D(whole.metered) == D(apart.billed)
 
 
 def test_the_tolerance_is_what_is_stated(home: Home) -> None:

@@ -76,6 +76,7 @@ REFUSED = [
     (["--growth", "8%..2%"], "--growth"),
     (["--growth", "5000%"], "--growth"),
     (["--growth", "5%", "--until", "3000"], "--until"),
+    (["--growth", "5%", "--until", "2025"], "2025 cannot be the last year: months are settled through 2026-05"),
     (["--growth", "5%", "--assume", "cap=much"], "--assume"),
     (["--growth", "5%", "--svg", "/no/such/folder/a.svg"], "/no/such/folder/a.svg"),
 ]

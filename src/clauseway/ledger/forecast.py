@@ -160,8 +160,9 @@ def forecast(
     """Look ahead from settled months.
 
     `settled` holds the latest settlement of each month; months that are not over by `known_at` are
-    left out and forecast. Raise InvalidInput if nothing is settled, if nobody accepted a figure, or
-    if there is too little history and no `growth` is given.
+    left out and forecast. Raise InvalidInput if nothing is settled, if `through` lies before the
+    last settled month, if nobody accepted a figure, or if there is too little history and no
+    `growth` is given.
     """
     in_order = sorted(
         (settlement for settlement in settled if settlement.period.end <= known_at),
@@ -175,6 +176,15 @@ def forecast(
         )
     last = in_order[-1].period
     end = date(through + 1, 1, 1)
+    if end <= last.begin:
+        raise InvalidInput(
+            Problem(
+                what=f"{through} cannot be the last year",
+                why=f"months are settled through {_named(last.begin)}",
+                where="--until",
+                remedy=f"Name {last.begin.year} or a later year.",
+            )
+        )
     # A share that ended before the last settled month has nothing ahead.
     ahead = [share for share in shares if share.begin < end and share.end > last.begin]
     names = assumptions.names_of(ahead)

@@ -9,7 +9,7 @@ import msgspec
 from clauseway.app.reports.reconciling import Reconciliation
 from clauseway.app.reports.statements import cents
 from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, ReconciledLine
-from clauseway.values import round_together
+from clauseway.values import exact_sum, round_together
 
 
 class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,21 +46,25 @@ def summary(reconciliation: Reconciliation) -> Iterator[SummaryRow]:
     # Rounded together, so that the columns add up as they are shown.
     metered = round_together({part.name: part.metered for part in result.parts})
     billed = round_together({part.name: part.billed for part in result.parts})
+    at_stake = round_together(
+        {name: stake for name, (_, stake) in result.by_status.items() if name != MATCHED}
+    )
     for part in result.parts:
         if not part.rows and not part.metered:
             continue
-        count, at_stake = result.by_status.get(part.name, (part.rows, Decimal(0)))
+        count, _ = result.by_status.get(part.name, (part.rows, Decimal(0)))
         is_known = part.name in result.by_status
         yield SummaryRow(
             name=part.name,
             items=f"{count:,}",
-            at_stake=cents(at_stake) if is_known and part.name != MATCHED else "–",
+            at_stake=cents(at_stake[part.name]) if part.name in at_stake else "–",
             metered=cents(metered[part.name]) if is_known else "–",
             billed=cents(billed[part.name]),
         )
-    for cause, (count, at_stake) in result.by_cause.items():
+    of_causes = round_together({name: stake for name, (_, stake) in result.by_cause.items()})
+    for cause, (count, _) in result.by_cause.items():
         name = f"  likely {cause}" if not cause.startswith("no ") else f"  {cause}"
-        yield SummaryRow(name=name, items=f"{count:,}", at_stake=cents(at_stake))
+        yield SummaryRow(name=name, items=f"{count:,}", at_stake=cents(of_causes[cause]))
     yield SummaryRow(
         name="in all",
         items="",
@@ -68,7 +72,9 @@ def summary(reconciliation: Reconciliation) -> Iterator[SummaryRow]:
         metered=cents(result.metered),
         billed=cents(result.total),
     )
-    difference = result.total - result.metered
+    difference = exact_sum(
+        (*billed.values(), *(amount.copy_negate() for amount in metered.values()))
+    )
     yield SummaryRow(name="billed less metered", items="", at_stake="", billed=signed(difference))
 
 
