@@ -21,6 +21,7 @@ from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
 T = TypeVar("T")
 USD = 10**12
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
+SOON_S = 20.0  # well below the patience that is given to a lease server here
 
 
 @pytest.fixture(autouse=True)
@@ -352,7 +353,7 @@ def test_all_budgets_that_are_short_grow_in_one_call() -> None:
         allowance = opened(allowances, budgets=[budget(id="own"), budget(id="whole")])
         short = allowance.reserve("azure", "gpt-5.5", 4, 0, 0.0)
         assert short is not None
-        assert (short.id, short.others) == ("own", ("whole",))
+        assert [lease.id for lease in short.growing] == ["own", "whole"]
         assert await allowances.grow(short)
         assert allowance.reserve("azure", "gpt-5.5", 4, 0, 0.0) is None
         assert lease_server.asks == 1
@@ -569,6 +570,50 @@ def test_a_lease_of_its_own_is_whole_or_not_there(
     run(spend())
 
 
+def test_a_request_waits_for_a_lease_no_longer_than_it_is_moved(clock: list[float]) -> None:
+    """What moves it may have more to do, and each lease that it moves takes its own time."""
+
+    async def spend() -> None:
+        allowances = Allowances(Scripted({"b": 1000}))
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 40, 0.0) is None
+        slices, more = allowance.slices("azure", "gpt-5.5"), asyncio.Event()
+
+        async def move() -> None:
+            assert await allowances.transfer(slices, 40, "f" * 16, 1)
+            await more.wait()
+
+        moving = asyncio.create_task(move())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(SOON_S):
+            assert await reserved(allowances, allowance, 900) is None
+            more.set()
+            await moving
+
+    run(spend())
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_a_request_is_decided_by_the_limits_of_the_plan_at_which_it_came(is_back: bool) -> None:
+    async def spend() -> None:
+        limits = [limit(id="own", requests_per_minute=5), limit(id="whole", requests_per_minute=5)]
+        allowances = Allowances(LocalLeaseServer(), shares_limits=True)
+        allowance = opened(allowances, limits)
+        short = allowance.admit(0.0)
+        opened(allowances)
+        if is_back:
+            opened(allowances, limits)
+        # Once for each of its limits: a request that may grow and does not would ask for ever.
+        for _ in limits:
+            assert short is not None
+            assert short.may_grow
+            assert await allowances.grow(short)
+            short = allowance.admit(0.0)
+        assert short is None
+
+    run(spend())
+
+
 def test_what_a_new_plan_says_of_a_budget_holds_at_once() -> None:
     async def spend() -> None:
         allowances = Allowances(LocalLeaseServer({"b": 0}))
@@ -676,7 +721,7 @@ def test_the_shortage_that_is_told_cannot_be_mended_by_another_ask() -> None:
     denied.denied_least, denied.denied_until_s = 1, 10.0
     for slices in ((growing, denied), (denied, growing)):
         short = shortest(slices, 5, 0.0)
-        assert (short.id, short.may_grow, short.others) == ("denied", False, ("growing",))
+        assert (short.id, short.may_grow, short.growing) == ("denied", False, slices)
 
 
 # A slice of a budget of 100, asked for 10 more at second 5. What is known of it → the limit told, what is left, when it
@@ -706,7 +751,8 @@ def test_why_a_slice_is_short(known: dict[str, Any], told: tuple[int, int, float
     assert (short.limit, short.left, short.retry_after_s, short.unread) == told
     assert (short.kind, short.needed, short.may_grow) == ("budget", 10, True)
     if known is NEVER_HEARD:
-        assert BudgetSlice(budget(), count()).shortage(10, 5.0) == short
+        new = BudgetSlice(budget(), count()).shortage(10, 5.0)
+        assert new._replace(growing=short.growing) == short
 
 
 def test_asks_of_a_lease_are_numbered_from_one() -> None:

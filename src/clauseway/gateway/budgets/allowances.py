@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from itertools import count
 from time import monotonic
-from typing import Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from clauseway.gateway.budgets.leases import Ask, GrantedLease, LeaseServer
 from clauseway.gateway.budgets.limit_shares import SharedWindow
@@ -303,8 +303,8 @@ class Allowances:
         come to an end.
         """
         needed = shortage.needed
-        slices = self._short_of(shortage)
-        awaited: set[asyncio.Task[None]] = set()
+        slices = _leased_of(shortage)
+        awaited: set[asyncio.Task[Any]] = set()
         for budget_slice in slices:
             budget_slice.waiting += needed
         try:
@@ -341,14 +341,6 @@ class Allowances:
                 budget_slice.waiting -= needed
         return bool(slices) and all(budget_slice.left >= needed for budget_slice in slices)
 
-    def _short_of(self, shortage: Shortage) -> Sequence[_Leased]:
-        """Return the slices, or the share, that were short."""
-        if shortage.kind == "budget":
-            names = (shortage.id, *shortage.others)
-            return [self._slices[name] for name in names if name in self._slices]
-        window = self._windows.get((shortage.kind, shortage.id))
-        return [window] if isinstance(window, SharedWindow) else []
-
     def top_up(self, budget_slice: BudgetSlice, needed: int) -> None:
         """Ask for more of a slice that runs low, before a request waits for it."""
         if not budget_slice.gone and budget_slice.shortage(needed, monotonic()).may_grow:
@@ -371,13 +363,30 @@ class Allowances:
             for budget_slice in slices:
                 budget_slice.end_reservation(picodollars, 0)
             return True
-        task = asyncio.current_task()
         parts = [budget_slice.part for budget_slice in slices]
         own = [budget_slice.transfer(picodollars) for budget_slice in slices]
-        holds = [_hold(budget_slice.id, picodollars, holder, serial) for budget_slice in slices]
+        # A task of its own: requests that wait for one of these slices wait for this call, and for
+        # nothing else that the caller may do.
+        task = asyncio.get_running_loop().create_task(
+            self._move(slices, parts, own, picodollars, holder, serial)
+        )
         for budget_slice in slices:
             assert budget_slice.lease_task is None, "two calls for one budget"
             budget_slice.lease_task = task
+        return await task
+
+    async def _move(
+        self,
+        slices: Sequence[BudgetSlice],
+        parts: Sequence[int],
+        own: Sequence[Ask],
+        picodollars: int,
+        holder: str,
+        serial: int,
+    ) -> bool:
+        """Ask for our own leases (`parts`), smaller by the reservation, and for the hold's. Return
+        whether each of those is granted; else the reservation is ours again."""
+        holds = [_hold(budget_slice.id, picodollars, holder, serial) for budget_slice in slices]
         began_s = monotonic()
         granted: Sequence[GrantedLease] = ()
         try:
@@ -594,7 +603,12 @@ def _is_idle(leased: _Leased) -> bool:
     return isinstance(leased, BudgetSlice) and leased.idle
 
 
-def _under_way(leased: Iterable[_Leased]) -> set[asyncio.Task[None]]:
+def _leased_of(shortage: Shortage) -> list[_Leased]:
+    """Return the slices, or the share, that were short."""
+    return [lease for lease in shortage.growing if isinstance(lease, (BudgetSlice, SharedWindow))]
+
+
+def _under_way(leased: Iterable[_Leased]) -> set[asyncio.Task[Any]]:
     """Return the calls that ask for slices and shares at present."""
     return {lease.lease_task for lease in leased if lease.lease_task is not None}
 

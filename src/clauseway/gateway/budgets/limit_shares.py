@@ -10,7 +10,7 @@ the share one minute longer, because it may have been used up to its last moment
 """
 
 import asyncio
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from clauseway.gateway.budgets.leases import Ask, GrantedLease
 from clauseway.gateway.budgets.shortage import Shortage
@@ -49,7 +49,7 @@ class SharedWindow(Window):
         self.left = self.leased = 0
         self.part = self.serial = 0
         self.denied_least, self.denied_until_s = 0, 0.0
-        self.lease_task: asyncio.Task[None] | None = None
+        self.lease_task: asyncio.Task[Any] | None = None
         self.waiting = 0
         self.unheard = False  # the lease server could not be asked the last time
         self.ends_s = self.busy_s = self.said_s = 0.0
@@ -77,6 +77,7 @@ class SharedWindow(Window):
             limit=-1 if self.unheard else self.limit,
             left=max(self.left + self.elsewhere, 0),
             may_grow=needed <= self.limit and not is_denied,
+            growing=(self,),
         )
 
     def growth(self, needed: int) -> Ask:

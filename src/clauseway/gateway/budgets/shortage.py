@@ -1,8 +1,14 @@
 """Why a request may not go on for now: which limit or budget is used up, in words and figures."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 _PICODOLLARS = 10**12
+
+
+class Growing(Protocol):
+    """A slice of a budget, or a share of a limit, of which more may be leased."""
+
+    id: str
 
 
 class Shortage(NamedTuple):
@@ -10,10 +16,11 @@ class Shortage(NamedTuple):
 
     `limit` is the whole limit or budget, -1 where the lease server was not heard; `left` is how
     much of it is left, as far as this process knows. `retry_after_s` is how long to wait before
-    another try, 0 where waiting does not help. `may_grow`: `Allowances.grow` may lease more of this
-    limit or budget, and of the `others`, budgets that were short too. `unread` is the amount that
-    dead processes held, if the request would fit with it; it counts as spent until their journals
-    are read.
+    another try, 0 where waiting does not help. `may_grow`: `Allowances.grow` may lease more.
+    `growing` are the leases that were short, all of them; none where nothing is leased. They are
+    those of the plan at which the request came: a later plan may have others of the same name, or
+    none. `unread` is the amount that dead processes held, if the request would fit with it; it
+    counts as spent until their journals are read.
     """
 
     kind: Literal["requests", "tokens", "budget"]
@@ -24,7 +31,7 @@ class Shortage(NamedTuple):
     retry_after_s: float
     may_grow: bool
     id: str
-    others: tuple[str, ...] = ()
+    growing: tuple[Growing, ...] = ()
     unread: int = 0
 
     @property

@@ -8,7 +8,7 @@ reserved from, oldest first.
 
 import asyncio
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from clauseway.gateway.budgets.leases import FOREVER_S, Ask, GrantedLease
 from clauseway.gateway.budgets.shortage import Shortage
@@ -89,7 +89,7 @@ class BudgetSlice:
         # Of the whole budget, as last heard: its amount, and what no lease holds.
         self.amount, self.elsewhere = -1, 0
         self.denied_least, self.denied_until_s = 0, 0.0
-        self.lease_task: asyncio.Task[None] | None = None
+        self.lease_task: asyncio.Task[Any] | None = None
         self.waiting = 0
         self.spent_then = 0  # `spent` when more was last asked for
         self.reported = 0
@@ -175,6 +175,7 @@ class BudgetSlice:
             max(waits, 0.0),
             may_grow,
             self.id,
+            growing=(self,),
             unread=unread,
         )
 
@@ -258,13 +259,9 @@ class BudgetSlice:
 def shortest(slices: tuple[BudgetSlice, ...], needed: int, now_s: float) -> Shortage:
     """Return the shortage of budgets: of a slice that cannot grow, if there is one, as more of the
     others would not help."""
-    short = [
-        budget_slice.shortage(needed, now_s)
-        for budget_slice in slices
-        if budget_slice.left < needed
-    ]
-    worst = min(short, key=_may_grow)
-    return worst._replace(others=tuple(each.id for each in short if each is not worst))
+    short = [budget_slice for budget_slice in slices if budget_slice.left < needed]
+    worst = min([budget_slice.shortage(needed, now_s) for budget_slice in short], key=_may_grow)
+    return worst._replace(growing=tuple(short))
 
 
 def _may_grow(shortage: Shortage) -> bool:
