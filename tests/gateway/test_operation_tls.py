@@ -34,6 +34,7 @@ from gateway_rig import (
 )
 
 from clauseway.gateway.plan import Plan
+from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, TlsSettings
 from clauseway.gateway.transport.tls import identity
 
@@ -290,6 +291,35 @@ def test_a_replaced_authority_ends_the_trust_in_connections_that_are_kept(
     assert cloud.connections == 1
     answer = rig.post()
     assert (answer.status_code, len(cloud.requests)) == (502, 2), answer.text
+
+
+def test_a_connection_that_opens_while_the_authority_is_replaced_carries_nothing(
+    rig: Rig, tmp_path: Path, authority: trustme.CA
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    cloud = Cloud("azure", rig._loop, tls=context)
+    greeted, replaced = threading.Event(), threading.Event()
+
+    def when_replaced(*_: object) -> None:
+        greeted.set()
+        replaced.wait(PATIENCE_S)
+
+    context.sni_callback = when_replaced
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    target = rig.target("azure", cloud.port, url=f"https://localhost:{cloud.port}/v1")
+    tls = TlsSettings(upstream_ca=str(tmp_path / "ca.pem"))
+    settings = Settings(tls=tls, limits=Limits(connect_s=PATIENCE_S))
+    rig.start(msgspec.structs.replace(rig.plan([target]), settings=settings))
+    with ThreadPoolExecutor(1) as pool:
+        open_request = pool.submit(rig.post)
+        assert greeted.wait(PATIENCE_S)
+        trustme.CA().cert_pem.write_to_path(tmp_path / "ca.new")
+        (tmp_path / "ca.new").rename(tmp_path / "ca.pem")
+        eventually(lambda: "authorities reloaded" in rig.errors())
+        replaced.set()
+        answer = open_request.result()
+    assert (answer.status_code, cloud.requests) == (502, []), answer.text
 
 
 @pytest.mark.parametrize(("in_order", "status"), [(True, 200), (False, 502)], ids=["closed", "cut"])

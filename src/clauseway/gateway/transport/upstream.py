@@ -13,6 +13,7 @@ import asyncio
 import ssl
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop, Transport
+from functools import partial
 from typing import Final, cast
 
 import httptools
@@ -136,16 +137,20 @@ class Endpoint:
         The address that was reached is judged before anything of a request is sent over it: a name
         may lead elsewhere today than when the configuration was checked.
         """
-        tls = self.tls
-        opening = self._loop.create_connection(
-            lambda: UpstreamConnection(self, tls), self.host, self.port, ssl=tls
-        )
-        transport, connection = await asyncio.wait_for(opening, self.limits.connect_s)
-        reached = transport.get_extra_info("peername")
-        if isinstance(reached, tuple) and (flaw := flaw_of_host(str(reached[0]))):
-            connection.abort()
-            raise ConnectionRefusedError(f"{self.host} leads to {reached[0]}: {flaw}")
-        return connection
+        while True:
+            tls = self.tls
+            opening = self._loop.create_connection(
+                partial(UpstreamConnection, self, tls), self.host, self.port, ssl=tls
+            )
+            transport, connection = await asyncio.wait_for(opening, self.limits.connect_s)
+            reached = transport.get_extra_info("peername")
+            if isinstance(reached, tuple) and (flaw := flaw_of_host(str(reached[0]))):
+                connection.abort()
+                raise ConnectionRefusedError(f"{self.host} leads to {reached[0]}: {flaw}")
+            # The authority that checked it may have been replaced meanwhile.
+            if tls is self.tls:
+                return connection
+            connection.close()
 
     def keep(self, connection: "UpstreamConnection") -> None:
         room = len(self.idle) < self.limits.upstream_idle_connections
