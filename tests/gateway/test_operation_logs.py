@@ -8,13 +8,14 @@ import stat
 import struct
 import termios
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Connection, Received, Rig, eventually, status, well
+from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Connection, Received, Rig, eventually, status, well
 
 from clauseway.gateway.plan import Auth, Plan, RateLimit
 from clauseway.gateway.plan.settings import Log, Settings
@@ -55,6 +56,27 @@ def test_a_process_tells_its_life(rig: Rig) -> None:
     assert told["ready"]["port"] == rig.port
     assert told["plan reloaded"]["deployments"] == 1
     assert "no readable plan" in told["plan refused"]["problems"][0]
+
+
+def test_a_model_that_a_later_plan_does_not_have_is_named_in_the_line_of_its_request(rig: Rig) -> None:
+    cloud, goes_on = rig.cloud("azure"), asyncio.Event()
+
+    async def answer_later(connection: Connection, request: Received) -> None:
+        await goes_on.wait()
+        await well(connection, request)
+
+    cloud.behaviour = answer_later
+    plan = logging(rig.plan(), access=1.0)
+    rig.start(plan)
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(rig.post)
+        eventually(lambda: cloud.requests)
+        rig.write_plan(msgspec.structs.replace(plan, models={"another": "api.stateless"}))
+        eventually(lambda: "plan reloaded" in events(rig))
+        cloud.loop.call_soon_threadsafe(goes_on.set)
+        assert waiting.result(PATIENCE_S).status_code == 200
+    eventually(lambda: "request" in events(rig))
+    assert [line["model"] for line in lines(rig) if line["event"] == "request"] == [MODEL]
 
 
 def test_a_deployment_that_is_ejected_and_comes_back_is_told_once_each(rig: Rig) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, Rig, eventually, status
+from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, PRODUCT, Rig, eventually, status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from clauseway.gateway.plan import Plan
+from clauseway.gateway.plan import Epoch, Plan, Route
 from clauseway.gateway.plan.settings import Settings, Telemetry
 from clauseway.gateway.process.telemetry import _formerly_too
 
@@ -93,9 +93,12 @@ def ask(rig: Rig, traceparent: str = "", word: str = "hello") -> httpx.Response:
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     collector = Collector()
     with Rig(tmp_path_factory.mktemp("telemetry")) as rig:
-        rig.cloud("azure", status(503))
-        rig.cloud("aws")
-        rig.start(exporting(rig.plan(), collector.url, service_name="edge"))
+        azure, aws = rig.cloud("azure", status(503)), rig.cloud("aws")
+        # The first of the deployment's models is not the one that is asked.
+        targets = [rig.target("azure", azure.port, "o-1"), *(rig.target(at.name, at.port) for at in (azure, aws))]
+        routes = {f"openai|{PRODUCT}|direct": Route(candidates=((1, 0), (2, 0)))}
+        plan = rig.plan(targets, epochs=(Epoch(begin_ns=0, routes=routes),))
+        rig.start(exporting(plan, collector.url, service_name="edge"))
         assert ask(rig, f"00-{TRACE}-{CALLER}-01", "a-prompt").status_code == 200
         assert ask(rig, f"00-{TRACE[::-1]}-{CALLER}-00").status_code == 200
         assert rig.post(model="a-prompt").status_code == 404
@@ -124,7 +127,7 @@ def test_spans_say_what_the_conventions_ask_for(collected: Collector) -> None:
     spans = [span for span in collected.spans() if span.trace_id.hex() == TRACE]
     failed, served = [attributes(span.attributes) for span in spans if span.kind == Span.SPAN_KIND_CLIENT]
     assert failed["error.type"] == "503"
-    assert failed["clauseway.deployment"] == "azure-1"
+    assert (failed["clauseway.deployment"], failed["gen_ai.response.model"]) == ("azure-1", NAME_THERE)
     assert "error.type" not in served
     expected = {
         "gen_ai.operation.name": "chat",

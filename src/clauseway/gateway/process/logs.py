@@ -164,10 +164,7 @@ class AccessLog:
         return {
             "request": f"req_{self._boot:016x}{number:016x}",
             "operation": explanation.operation,
-            # A name that the plan does not know is a client's own text, and may be anything.
-            "model": explanation.model
-            if not explanation.model or self._knows(explanation.model)
-            else UNKNOWN,
+            "model": model_of(explanation, self._knows),
             "status": explanation.status,
             "cloud": candidate.target.cloud if candidate is not None else "",
             "deployment": candidate.target.name if candidate is not None else "",
@@ -180,6 +177,13 @@ class AccessLog:
             "key": buyer.key_id,
             "usage": {unit.column: count for unit, count in explanation.units},
         }
+
+
+def model_of(explanation: RequestExplanation, knows: Callable[[str], bool]) -> str:
+    """Return the name of the model that was asked for, unless it is a client's own text, which may
+    be anything. A name that had candidates was known, whether or not the present plan knows it."""
+    model = explanation.model
+    return model if not model or explanation.candidates or knows(model) else UNKNOWN
 
 
 def _opened(path: str) -> IO[bytes]:

@@ -51,7 +51,6 @@ from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.opening import opening
 from clauseway.gateway.routing.quotas import Memory
 from clauseway.gateway.routing.routing_tables import RoutingTables
-from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.listener import Listener
 from clauseway.gateway.transport.tls import file_identity
 from clauseway.gateway.transport.upstream_endpoints import Endpoints
@@ -288,14 +287,7 @@ class Server:
         loop = asyncio.get_running_loop()
         return cast(
             Exporting,
-            module.TelemetryWatcher(
-                settings, boot, loop, self._lines, self._target_named, self._knows_model
-            ),
-        )
-
-    def _target_named(self, deployment: str) -> CallTarget | None:
-        return next(
-            (target for target in self._shared.tables.targets if target.name == deployment), None
+            module.TelemetryWatcher(settings, boot, loop, self._lines, self._knows_model),
         )
 
     def _provide_descriptors(self, limits: Limits) -> None:
@@ -414,6 +406,7 @@ class Server:
         shared = self._shared
         try:
             opened = await self._newest()
+            await self._presenting.fetch_ahead(target.auth for target in opened.plan.targets)
             former, tables = shared.tables, self._tables(opened, shared.spool)
         except InvalidInput as error:
             self._refuse("plan", error)

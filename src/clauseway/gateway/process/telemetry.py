@@ -38,7 +38,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
-from clauseway.gateway.process.logs import UNKNOWN, LogQueue
+from clauseway.gateway.process.logs import LogQueue, model_of
 from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.metering import Unit
@@ -122,9 +122,8 @@ class _Finished(NamedTuple):
 
 
 class TelemetryWatcher:
-    """A `shared.Watcher`. `dropped` counts requests that no collector took in time; `named` knows
-    the present plan's deployments, `knows` the names of its models: clients may write anything
-    there."""
+    """A `shared.Watcher`. `dropped` counts requests that no collector took in time; `knows` the
+    names of the present plan's models: clients may write anything there."""
 
     def __init__(
         self,
@@ -132,13 +131,11 @@ class TelemetryWatcher:
         boot: int,
         loop: AbstractEventLoop,
         lines: LogQueue,
-        named: Callable[[str], CallTarget | None],
         knows: Callable[[str], bool],
     ) -> None:
         _quiet()
         self._settings, self._boot = settings, boot
-        self._loop, self._lines, self._named = loop, lines, named
-        self._knows = knows
+        self._loop, self._lines, self._knows = loop, lines, knows
         self._named_as = _formerly_too if settings.former_names else _as_it_is
         self._queue: deque[_Finished] = deque()
         self.dropped = 0
@@ -234,8 +231,9 @@ class TelemetryWatcher:
         """Record the metrics of a request, and yield its spans if it is sampled: the request's own
         last."""
         explanation = finished.explanation
-        if explanation.model and not self._knows(explanation.model):
-            explanation = msgspec.structs.replace(explanation, model=UNKNOWN)
+        model = model_of(explanation, self._knows)
+        if model != explanation.model:
+            explanation = msgspec.structs.replace(explanation, model=model)
         begin_ns = finished.end_ns - finished.duration_us * 1000
         # A client that is traced decides on sampling; else chance does.
         parent, sampled = _parent(finished.forwarded)
@@ -248,7 +246,7 @@ class TelemetryWatcher:
         at_ns = begin_ns
         for failed in explanation.attempted:
             end_ns = min(at_ns + failed.duration_us * 1000, finished.end_ns)
-            attributes = self._failed(failed, operation, explanation.model)
+            attributes = _failed(failed, operation, explanation)
             self._observe(self._durations, end_ns - at_ns, attributes)
             if sampled:
                 yield self._span(own, attributes, at_ns, end_ns)
@@ -316,19 +314,6 @@ class TelemetryWatcher:
             attributes["error.type"] = _error(explanation.status)
         return attributes
 
-    def _failed(self, failed: EndedAttempt, operation: str, model: str) -> _Attributes:
-        target = self._named(failed.deployment)
-        attributes = (
-            _of(target, operation, model)
-            if target is not None
-            else {"gen_ai.operation.name": operation}
-        )
-        return {
-            **attributes,
-            "error.type": _error(failed.status, "unavailable"),
-            "clauseway.outcome": failed.outcome,
-        }
-
     def _span(
         self, parent: SpanContext, attributes: _Attributes, begin_ns: int, end_ns: int
     ) -> ReadableSpan:
@@ -379,6 +364,21 @@ def _of(target: CallTarget, operation: str, model: str) -> _Attributes:
         "clauseway.seller": target.deployment.seller,
         "clauseway.region": target.deployment.region,
         "clauseway.deployment": target.name,
+    }
+
+
+def _failed(failed: EndedAttempt, operation: str, explanation: RequestExplanation) -> _Attributes:
+    """Return the attributes of an attempt that failed: those of the candidate as it was, because
+    the present plan may have another deployment of that name, or none."""
+    attributes: _Attributes = {"gen_ai.operation.name": operation}
+    for candidate in explanation.candidates:
+        target = candidate.target
+        if (target.name, target.product) == (failed.deployment, failed.product):
+            attributes = _of(target, operation, explanation.model)
+    return {
+        **attributes,
+        "error.type": _error(failed.status, "unavailable"),
+        "clauseway.outcome": failed.outcome,
     }
 
 
