@@ -1,11 +1,17 @@
 """Clouds that fail, beside the table of faults: who is named, what is passed on, what is asked again."""
 
 import asyncio
+import contextlib
 import json
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 import openai
 import pytest
 from gateway_rig import (
@@ -14,6 +20,7 @@ from gateway_rig import (
     MESSAGES,
     MODEL,
     PATIENCE_S,
+    SECRET,
     USAGE_EVENT,
     WORDS,
     Behaviour,
@@ -23,12 +30,15 @@ from gateway_rig import (
     content_events,
     cut,
     drop,
+    key,
     stall,
     status,
     well,
 )
 from misbehaviours import ok, written
 
+from clauseway.gateway.budgets.leases import GrantedLease, LeaseCall
+from clauseway.gateway.plan import Budget
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.metering import Unit
@@ -36,10 +46,82 @@ from clauseway.metering import Unit
 DEADLINE_S = SILENCE_S = 1.0
 
 
+PATIENT_GATEWAY = str(Path(__file__).with_name("patient_gateway.py"))
+OWN_SECRET = "sk-test-without-a-budget"
+
+
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with Rig(tmp_path) as started:
         yield started
+
+
+class LateLeases:
+    """A lease server that grants all that is asked for, once `may_answer` is set."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.path = rig.home / "leases"
+        self.asked = threading.Event()
+        self.may_answer = asyncio.Event()
+        server = asyncio.start_unix_server(self._serve, self.path)
+        asyncio.run_coroutine_threadsafe(server, rig._loop).result(PATIENCE_S)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):  # the gateway has left
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                body = await reader.readexactly(int(head.rpartition(b": ")[2]))
+                self.asked.set()
+                await self.may_answer.wait()
+                asks = msgspec.json.decode(body, type=LeaseCall).asks
+                granted = msgspec.json.encode([GrantedLease(leased=ask.target, left=0, amount=1 << 60) for ask in asks])
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(granted), granted))
+        writer.close()
+
+
+def start_with_late_leases(rig: Rig, **members: Any) -> LateLeases:
+    """Start a gateway where the usual key has a budget, and another key has none."""
+    leases = LateLeases(rig)
+    keys = (msgspec.structs.replace(key(SECRET, "openai"), budgets=(0,)), key(OWN_SECRET, "openai"))
+    budgets = (Budget(id="b", whose="organisation acme"),)
+    plan = rig.plan(keys=keys, budgets=budgets, leases=str(leases.path), **members)
+    rig.start(plan, launcher=(PATIENT_GATEWAY,))
+    return leases
+
+
+def test_a_deployment_that_asks_for_a_pause_while_a_lease_is_awaited_is_left_alone(rig: Rig) -> None:
+    azure = rig.cloud("azure", status(429, "retry-after: 60"))
+    rig.cloud("openai")
+    leases = start_with_late_leases(rig)
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(rig.post)
+        assert leases.asked.wait(PATIENCE_S)
+        rig.client(OWN_SECRET).chat.completions.create(model=MODEL, messages=MESSAGES)
+        azure.loop.call_soon_threadsafe(leases.may_answer.set)
+        answer = waiting.result(PATIENCE_S)
+    assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("openai", "1")
+    assert len(azure.requests) == 1
+
+
+def test_a_hedge_waits_for_the_first_attempt_however_long_its_lease_took(rig: Rig) -> None:
+    async def soon(connection: Connection, request: Received) -> None:
+        await asyncio.sleep(0.2)  # some ticks of the timer wheel
+        await well(connection, request)
+
+    azure = rig.cloud("azure", soon)
+    rig.cloud("openai")
+    leases = start_with_late_leases(rig)
+    hedge_s = 2.0
+    headers = {**AUTHORIZED, "x-clauseway-hedge-ms": f"{hedge_s * 1000:.0f}"}
+    body = {"model": MODEL, "messages": MESSAGES}
+    with ThreadPoolExecutor() as threads:
+        url = f"{rig.url}/v1/chat/completions"
+        waiting = threads.submit(httpx.post, url, json=body, headers=headers, timeout=PATIENCE_S)
+        assert leases.asked.wait(PATIENCE_S)
+        time.sleep(hedge_s)
+        azure.loop.call_soon_threadsafe(leases.may_answer.set)
+        answer = waiting.result(PATIENCE_S)
+    assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("azure", "1")
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["one deployment", "two deployments"])

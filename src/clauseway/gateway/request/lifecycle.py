@@ -234,6 +234,11 @@ class Lifecycle(AttemptOwner):
         if self.request.hedge_s:
             self._hedge_due_s = now_s + self.request.hedge_s
 
+    def _restart_hedge(self) -> None:
+        """Let the time after which a hedge is due run from now, because no cloud was asked yet."""
+        if self._hedge_due_s < FOREVER_S:
+            self._hedge_due_s = self.shared.wheel.now_s + self.request.hedge_s
+
     def start_unattended(self) -> None:
         """Begin a request that the gateway makes to learn its usage: no client waits for it."""
         self._unattended = True
@@ -288,6 +293,7 @@ class Lifecycle(AttemptOwner):
                 return
             self._task = None
             if shortage is None:
+                self._restart_hedge()
                 self._prepare_or_attempt()
             else:
                 limit_lines = allowance.rate_limit_headers(self.shared.wheel.now_s)
@@ -385,7 +391,7 @@ class Lifecycle(AttemptOwner):
             last_resort, self._without_path = self._without_path, None
         if last_resort is None or self._ended_attempts:
             return False
-        return self._attempt_candidate(last_resort)
+        return self._attempt_candidate(last_resort, is_last_resort=True)
 
     def _skip(self, candidate: Candidate, why: str) -> None:
         """Note for the explanation that a candidate is skipped."""
@@ -394,7 +400,7 @@ class Lifecycle(AttemptOwner):
 
     # -- attempt
 
-    def _attempt_candidate(self, candidate: Candidate) -> bool:
+    def _attempt_candidate(self, candidate: Candidate, *, is_last_resort: bool = False) -> bool:
         """Reserve the worst case and begin the attempt.
 
         Return True once the attempt has begun, or the wait for a larger share of a limit or slice of
@@ -416,7 +422,7 @@ class Lifecycle(AttemptOwner):
                     # Only the first attempt waits for a larger share; a later attempt or a hedge
                     # moves on to the next candidate.
                     self._task = self.shared.loop.create_task(
-                        self._grow_and_attempt(shortage, candidate)
+                        self._grow_and_attempt(shortage, candidate, is_last_resort)
                     )
                     self._set_due(self._deadline_s)
                     return True
@@ -451,9 +457,12 @@ class Lifecycle(AttemptOwner):
         text_bytes = request.text_bytes if request.operation.is_text else len(request.body)
         return target.worst_case(request.properties, text_bytes, request.needs, scale)
 
-    async def _grow_and_attempt(self, shortage: Shortage, candidate: Candidate) -> None:
+    async def _grow_and_attempt(
+        self, shortage: Shortage, candidate: Candidate, is_last_resort: bool
+    ) -> None:
         """Ask for larger shares of the exhausted limits and slices of the exhausted budgets, then
-        attempt the candidate again.
+        choose again from the candidate on: meanwhile it may have been ejected, or have no
+        credential or no quota any more.
 
         Another request may take the granted amount first. Then the reservation falls short again
         and a larger share is asked for again, until the worst case fits or nothing more is granted.
@@ -463,8 +472,12 @@ class Lifecycle(AttemptOwner):
             if self._decided:
                 return
             self._task = None
-            if not self._attempt_candidate(candidate):
-                self._attempt_next_candidate_or_answer()
+            self._restart_hedge()
+            if not is_last_resort:
+                self._next_index -= 1
+            elif self._attempt_candidate(candidate, is_last_resort=True):
+                return
+            self._attempt_next_candidate_or_answer()
         except Exception as error:
             self._task = None
             self.end_with_own_fault(error)

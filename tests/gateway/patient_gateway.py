@@ -1,0 +1,8 @@
+"""The gateway, with as much patience for its lease server as a busy machine needs."""
+
+import runpy
+
+from clauseway.gateway.budgets import allowances
+
+vars(allowances)["_PATIENCE_S"] = 60.0
+runpy.run_module("clauseway.gateway", run_name="__main__", alter_sys=True)
