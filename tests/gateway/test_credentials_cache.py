@@ -212,14 +212,15 @@ def test_requests_that_are_refused_together_cause_one_fetch() -> None:
     run(scenario())
 
 
-def test_a_refusal_is_asked_about_once() -> None:
+@pytest.mark.parametrize("later_s", [30, -3600], ids=["later", "the clock was set back"])
+def test_a_refusal_is_asked_about_once(later_s: float) -> None:
     async def scenario() -> None:
         rig = Rig(token("1"), token("2"), token("3"))
         await rig.begin()
         assert await rig.cache.refresh_now(AUTH, token("1")) == token("2")
         assert await rig.cache.refresh_now(AUTH, token("2")) is None  # refused at once again: not the token's fault
         assert rig.fetches == 2
-        rig.now_s += 30
+        rig.now_s += later_s
         assert await rig.cache.refresh_now(AUTH, token("2")) == token("3")
 
     run(scenario())

@@ -1,14 +1,20 @@
 """The process's joints: credentials that are renewed, and slices of budgets that come from elsewhere."""
 
+import asyncio
+import os
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
-from gateway_rig import Connection, Received, Rig, eventually, well
+from gateway_rig import PATIENCE_S, Connection, Received, Rig, chat_body, eventually, request_bytes, status, well
 
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.routing.opening import opened
+from clauseway.metering import Status
 from clauseway.values import InvalidInput
 
 
@@ -38,6 +44,80 @@ def test_a_credential_from_a_file_is_presented_and_fetched_again_when_refused(ri
     answer = rig.post()
     assert (answer.status_code, answer.headers["x-clauseway-attempts"]) == (200, "1")
     assert [request.header("authorization") for request in azure.requests][-1] == "Bearer second"
+
+
+def test_a_request_under_way_over_a_new_plan_is_sent_with_the_credential_of_then(rig: Rig, tmp_path: Path) -> None:
+    secret, goes_on = tmp_path / "secret", asyncio.Event()
+    secret.write_text("first")
+
+    async def strict(connection: Connection, request: Received) -> None:
+        await goes_on.wait()
+        if request.header("authorization") == "Bearer second":
+            await well(connection, request)
+        else:
+            connection.answer(401, b'{"error":{"message":"who are you?"}}')
+
+    azure = rig.cloud("azure", strict)
+    auth = Auth(kind="file", settings={"path": str(secret), "sends": "bearer"})
+    plan = rig.plan([rig.target("azure", azure.port, auth=auth)])
+    rig.start(plan)
+    before = httpx.get(f"{rig.url}/readyz").json()["plan"]
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(rig.post)
+        eventually(lambda: azure.requests)
+        rig.write_plan(msgspec.structs.replace(plan, agreement="another"))
+        eventually(lambda: httpx.get(f"{rig.url}/readyz").json()["plan"] != before)
+        secret.write_text("second")
+        azure.loop.call_soon_threadsafe(goes_on.set)
+        answer = waiting.result(PATIENCE_S)
+    assert (answer.status_code, answer.headers["x-clauseway-attempts"]) == (200, "1")
+
+
+def test_a_new_plan_is_there_with_its_credentials(rig: Rig, tmp_path: Path) -> None:
+    azure = rig.cloud("azure")
+    secrets = [tmp_path / "first", tmp_path / "second"]
+    secrets[0].write_text("first")
+    os.mkfifo(secrets[1])
+    first, second = (
+        rig.plan(
+            [rig.target("azure", azure.port, auth=Auth(kind="file", settings={"path": str(secret)}))],
+            agreement=secret.name,
+        )
+        for secret in secrets
+    )
+    rig.start(first)
+    answers = [rig.post()]
+
+    def give_late() -> None:
+        with secrets[1].open("w") as given:  # once the gateway reads it
+            time.sleep(0.2)
+            given.write("second")
+
+    with ThreadPoolExecutor() as threads:
+        late = threads.submit(give_late)
+        rig.write_plan(second)
+        while answers[-1].headers["x-clauseway-plan"] == answers[0].headers["x-clauseway-plan"]:
+            answers.append(rig.post())
+        late.result(PATIENCE_S)
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_a_client_that_leaves_while_a_refused_credential_is_renewed_used_nothing(rig: Rig, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("first")
+    azure = rig.cloud("azure", status(401))
+    auth = Auth(kind="file", settings={"path": str(secret), "sends": "bearer"})
+    rig.start(rig.plan([rig.target("azure", azure.port, auth=auth)]))
+    secret.unlink()
+    os.mkfifo(secret)  # whoever reads it waits for a writer
+    with rig.socket() as client:
+        client.sendall(request_bytes(chat_body()))
+        eventually(lambda: azure.requests)
+        writer = os.open(secret, os.O_WRONLY)  # until the secret is being read
+    eventually(rig.records)
+    os.close(writer)
+    (record,) = rig.records()
+    assert (record.status, dict(record.units)) == (Status.FAILED, {})
 
 
 def test_a_source_that_gives_nothing_leaves_the_others_to_serve(rig: Rig, tmp_path: Path) -> None:

@@ -85,16 +85,20 @@ class CredentialCache:
         InvalidInput, with every problem and nothing changed, where one of them cannot be tried at
         all."""
         wanted = {_key(auth): auth for auth in auths if auth.kind not in STATIC}
+        self.add(wanted.values())
+        for key in self._kept.keys() - wanted.keys():
+            self._kept.pop(key).close()
+
+    def add(self, auths: Iterable[Auth]) -> "set[asyncio.Task[None]]":
+        """Keep these too. Return the fetches that begin. Raises InvalidInput as `keep` does."""
+        wanted = {_key(auth): auth for auth in auths if auth.kind not in STATIC}
         fresh = {key: auth for key, auth in wanted.items() if key not in self._kept}
         if problems := [problem for auth in fresh.values() for problem in problems_of(auth)]:
             raise InvalidInput(*dict.fromkeys(problems))
-        for key in self._kept.keys() - wanted.keys():
-            self._kept.pop(key).close()
         later = self._later or asyncio.get_running_loop().call_later
         for key, auth in fresh.items():
             self._kept[key] = _Kept(self, auth, later)
-        for key in fresh:
-            self._kept[key].begin()
+        return {self._kept[key].begin() for key in fresh}
 
     def state(self, auth: Auth) -> CredentialState:
         """Return the present state of an Auth; of a static kind, the credential that the Auth
@@ -103,6 +107,12 @@ class CredentialCache:
             return CredentialState(credential_in(auth))
         kept = self._kept.get(_key(auth))
         return kept.state() if kept is not None else CredentialState(None, _not_kept(auth))
+
+    def found_useless(self, auth: Auth, error: Exception) -> None:
+        """Note the problem that a target has with the credential of an Auth."""
+        kept = self._kept.get(_key(auth))
+        if kept is not None:
+            kept.found_useless(error)
 
     async def refresh_now(self, auth: Auth, refused: Credential) -> Credential | None:
         """Another credential than the one that a cloud refused, or None where there is none to be
@@ -154,6 +164,10 @@ class _Kept:
             return CredentialState(None, self._problem or _ended(self._auth))
         return CredentialState(credential, self._problem)
 
+    def found_useless(self, error: Exception) -> None:
+        """Note the problem that a target has with the credential."""
+        self._problem = failure(self._auth, error)
+
     def begin(self) -> "asyncio.Task[None]":
         """Return the running fetch, or start a new one."""
         if self.fetching is None:
@@ -163,7 +177,8 @@ class _Kept:
     async def refresh_now(self) -> None:
         """Fetch now, unless it was done so a moment ago."""
         if self.fetching is None:
-            if self._cache.now_s() - self._forced_s < _FORCED_EVERY_S:
+            # The clock may have been set back since.
+            if 0 <= self._cache.now_s() - self._forced_s < _FORCED_EVERY_S:
                 return
             self._forced_s = self._cache.now_s()
         with contextlib.suppress(asyncio.CancelledError):

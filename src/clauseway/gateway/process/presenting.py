@@ -1,12 +1,13 @@
 """The credentials that are presented to each cloud, handed from the cache to the targets that need
 them.
 
-Targets come and go with plans; what is held for an `Auth` stays.
+Targets come and go with plans; what is held for an `Auth` stays. A target of a former plan, which
+requests under way still use, gets another credential only when its own is refused.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from clauseway.gateway.clouds import Credential
 from clauseway.gateway.credentials import STATIC, CredentialCache
@@ -40,10 +41,16 @@ class Presenting:
             target.renew = self._renewal(target)
             state = self._cache.state(target.target.auth)
             if state.credential is not None:
-                with contextlib.suppress(
-                    KeyError, ValueError
-                ):  # reported when it came, for the targets of that time
+                try:
                     target.present(state.credential)
+                except (KeyError, ValueError) as error:
+                    self._cache.found_useless(target.target.auth, error)
+
+    async def fetch_ahead(self, auths: Iterable[Auth]) -> None:
+        """Fetch what a plan needs beside what is held, before it takes the place of the present one.
+        Wait for it as long as at the start. Raises InvalidInput as `reload` does."""
+        if begun := self._cache.add(auths):
+            await asyncio.wait(begun, timeout=_START_S_MAX)
 
     def look(self) -> None:
         """Report each deployment whose credential has another problem than at the last look, or
@@ -66,10 +73,15 @@ class Presenting:
     def _renewal(self, target: CallTarget) -> Callable[[], Awaitable[bool]]:
         async def renew() -> bool:
             refused = target.credential
-            return (
-                refused is not None
-                and await self._cache.refresh_now(target.target.auth, refused) is not None
-            )
+            if refused is None:
+                return False
+            fresh = await self._cache.refresh_now(target.target.auth, refused)
+            # `_changed` presents it to the targets of the present plan alone.
+            if fresh is not None and target.credential == refused:
+                # Where it has no use for it, that was reported when the credential came.
+                with contextlib.suppress(KeyError, ValueError):
+                    target.present(fresh)
+            return fresh is not None and target.credential != refused
 
         return renew
 

@@ -646,8 +646,8 @@ class Attempt(Receiver):
 
     def record_usage_until_now(self) -> None:
         """Record the usage until the answer broke off: as reported, or estimated by the events that
-        were passed on. A request that was never sent used nothing, and a response that runs on at
-        the cloud is metered at its end."""
+        were passed on. A request that was never sent, or was refused, used nothing, and a response
+        that runs on at the cloud is metered at its end."""
         stream = self.stream
         units = stream.units if stream is not None else None
         if self.pending_resource is not None or not self._owner.request.operation.metered:
@@ -656,13 +656,14 @@ class Attempt(Receiver):
             self.record_usage_of_stream()
         elif units is not None:
             self.record_units(units, Status.INTERRUPTED)
-        elif self.sent:
+        # A refusal may still be arriving, or its credential be renewed.
+        elif self.sent and self.status < 300:
             self.record_estimate(
                 Status.INTERRUPTED_ESTIMATED,
                 stream.events if stream is not None and self.has_content else 0,
             )
         else:
-            self.record_end(Status.FAILED, 0)
+            self.record_end(Status.FAILED, self.status)
 
     def record_end(self, status: Status, http_status: int, units: Units = ()) -> None:
         """Write the usage record to the journal, exactly once, and end the reservation with its
