@@ -1,17 +1,23 @@
 """What is made stays with the deployment that issued it, belongs to one project, and is metered once, at its end."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import openai
 import pytest
 from endpoints_rig import RIVAL_SECRET, Endpoints, endpoints, plan
 from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, eventually, key
 
+from clauseway.gateway.plan import Budget
+from clauseway.gateway.request.resource_index import INDEX_FILE
 from clauseway.metering import Status, Unit, UsageRecord
 
 SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
@@ -413,6 +419,26 @@ def test_what_nobody_comes_back_for_is_metered_all_the_same(tmp_path: Path) -> N
         (estimate,) = by_status[Status.ESTIMATED]
         assert dict(estimate.units)[Unit.INPUT_TOKENS] > 100, "what cannot be found any more is estimated, and marked"
         assert all(buyer.key_id == "key-openai" for record, buyer, _, _ in clouds.rig.entries() if record.units)
+
+
+def test_an_end_that_could_not_be_claimed_is_metered_later(tmp_path: Path) -> None:
+    """And charged to the budget from which it was reserved."""
+    secret, budget = "sk-of-a-budget", Budget(id="b", whose="organisation acme")
+    keys = (msgspec.structs.replace(key(secret, "openai"), budgets=(0,)),)
+    with endpoints(tmp_path, launcher=(SHORT_LIMITS,), keys=keys, budgets=(budget,)) as clouds:
+        clouds.fault("openai", kind="stall", seconds=1.0, events=6)
+        client = clouds.client(secret)
+        stream = client.responses.create(model=MODEL, input="Slowly.", background=True, stream=True)
+        assert next(stream).type == "response.created"
+        with closing(sqlite3.connect(clouds.rig.spool / INDEX_FILE)) as other:
+            other.execute("BEGIN IMMEDIATE")  # nobody else writes until it is closed
+            with pytest.raises(openai.APIError):
+                list(stream)
+        eventually(lambda: [record for record in clouds.rig.records() if record.units])
+        (left,) = clouds.get("/clauseway/v1/limits", secret).json()["budgets"]
+        clouds.rig.stop()
+        (charge,) = [record.charge_picodollars for record in clouds.rig.records() if record.units]
+        assert Decimal(left["amount"]) - Decimal(left["left"]) == Decimal(charge).scaleb(-12)
 
 
 # -- conversations

@@ -154,6 +154,7 @@ class Lifecycle(AttemptOwner):
     _stream_begun = False  # content of a stream was sent, or waits until its identifier is durable
     _is_cut = False  # a file's content broke off: the body ends without its last chunk
     _waiting_events: list[bytes] | None = None  # kept until the row of their response is durable
+    _background_id = ""  # of the response in the background whose stream the client reads
     _status = 0
     _message = ""
     _refused_by: tuple[str, ...] = ()
@@ -544,6 +545,7 @@ class Lifecycle(AttemptOwner):
         # read it.
         attempt.pending_resource = resources.row(attempt, background_id, pending=True)
         self._waiting_events = [framed]
+        self._background_id = background_id
         self.shared.holds.ids_read_by_clients.add(background_id)
         self.shared.resource_index.add(
             (attempt.pending_resource,), self._guarded(self._send_waiting_events)
@@ -674,12 +676,14 @@ class Lifecycle(AttemptOwner):
                 # The resource is marked as metered once the record is durable. `resource_index` says
                 # what happens if the process dies before that.
                 shared.spool.notify_when_durable(_MeteredMarker(shared, identifier))
-            else:
-                # Another request has claimed the end and meters it, or the claim could not be
-                # written.
+            elif outcome is False:
+                # Another request has claimed the end and meters it.
                 attempt.pending_resource = None
                 attempt.record_end(Status.COMPLETE, attempt.status)
                 shared.holds.drop(identifier)
+            else:
+                # A later request meters the end: until then the resource's reservation stays.
+                attempt.record_end(Status.COMPLETE, attempt.status)
             if isinstance(outcome, OSError):
                 self._answer_write_failure(outcome)
             else:
@@ -842,8 +846,8 @@ class Lifecycle(AttemptOwner):
         # An attempt and its lifecycle refer to each other: without this, only the garbage collector
         # would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
-        if attempt is not None and attempt.pending_resource is not None:
-            shared.holds.ids_read_by_clients.discard(attempt.pending_resource.identifier)
+        if self._background_id:
+            shared.holds.ids_read_by_clients.discard(self._background_id)
         request = self.request
         answering_attempt = attempt if attempt is not None and not attempt.failed else None
         if answering_attempt is not None and 200 <= self._status < 300:
