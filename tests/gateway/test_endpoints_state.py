@@ -441,6 +441,19 @@ def test_an_end_that_could_not_be_claimed_is_metered_later(tmp_path: Path) -> No
         assert Decimal(left["amount"]) - Decimal(left["left"]) == Decimal(charge).scaleb(-12)
 
 
+def test_what_a_stream_used_whose_identifier_could_not_be_written_is_recorded_once(tmp_path: Path) -> None:
+    """Although its last event has come before anybody knew that."""
+    with endpoints(tmp_path) as clouds:
+        with closing(sqlite3.connect(clouds.rig.spool / INDEX_FILE)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(openai.InternalServerError):
+                list(clouds.client().responses.create(model=MODEL, input="Quickly.", background=True, stream=True))
+        clouds.rig.stop()
+        (record,) = clouds.rig.records()
+        assert dict(record.units)[Unit.OUTPUT_TOKENS] > 0
+        assert "Traceback" not in clouds.rig.errors()
+
+
 # -- conversations
 
 

@@ -669,6 +669,8 @@ class Lifecycle(AttemptOwner):
         self._decided = True
 
         def on_claimed(outcome: bool | OSError) -> None:
+            if attempt.over:
+                return  # its row could not be written, so its usage is recorded already
             if outcome is True:
                 attempt.record_resource_end(
                     resource_end.resource, resource_end.units, resource_end.status
