@@ -663,6 +663,29 @@ def test_a_budget_that_is_gone_gives_its_slice_back() -> None:
     run(spend())
 
 
+def test_a_budget_that_a_later_plan_does_not_have_refuses_nobody() -> None:
+    """Its slice goes back while requests of the former plan are under way: they still attempt other deployments."""
+
+    async def spend() -> None:
+        allowances = Allowances(LocalLeaseServer({"b": 10, "whole": 20}))
+        allowance = opened(allowances, budgets=[budget(), budget(id="whole")])
+        assert await reserved(allowances, allowance, 6) is None
+        allowances.reload(plan(budgets=[budget(id="whole")]))
+        for _ in range(2):
+            await allowances.report(0.0)
+            assert await reserved(allowances, allowance, 6) is None
+        short = await reserved(allowances, allowance, 6)
+        assert short is not None
+        assert (short.limit, short.left) == (20, 2), "the other one holds as before"
+        for charged in (5, 4, 3):
+            allowance.end_reservation("azure", "gpt-5.5", 6, charged, 0, 0)
+        await allowances.report(0.0)
+        (whole,) = allowances.slices()
+        assert (whole.spent, whole.reserved) == (12, 0)
+
+    run(spend())
+
+
 # -- a slice by itself
 
 

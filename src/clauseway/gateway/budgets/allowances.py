@@ -93,7 +93,8 @@ class KeyAllowance:
         self, cloud: str, product: str, picodollars: int, tokens: int, now_s: float
     ) -> Shortage | None:
         """Reserve an attempt's worst case from every budget and limit that holds for it; from all,
-        or from none.
+        or from none. A budget that the present plan does not have any more grants nothing, and
+        refuses nobody.
 
         Limits of requests that are narrowed to a cloud or product count an attempt here.
         """
@@ -114,7 +115,7 @@ class KeyAllowance:
         for budget_slice in slices:
             if now_s >= budget_slice.period_end_s:
                 budget_slice.turn()
-            if budget_slice.left < picodollars:
+            if budget_slice.left < picodollars and not budget_slice.gone:
                 return shortest(slices, picodollars, now_s)
         # Nothing is short: take from all.
         for window in requests:

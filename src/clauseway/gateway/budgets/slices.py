@@ -1,9 +1,9 @@
 """This process's slices of budgets: what is spent and reserved of them, and what is asked of the
 lease server.
 
-INVARIANT: spent + reserved ≤ leased, as long as no charge is larger than its reservation. A
-reservation made in one period may end in the next: its charge counts against the slice that it was
-reserved from, oldest first.
+INVARIANT: spent + reserved ≤ leased, as long as no charge is larger than its reservation and the
+plan has the budget. A reservation made in one period may end in the next: its charge counts against
+the slice that it was reserved from, oldest first.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ class BudgetSlice:
         self.owing = False  # the lease server does not know yet what was given back
         self.busy_s = self.said_s = 0.0
         self.idle = False  # for so long that what is free is to be given back
-        self.gone = False
+        self.gone = False  # the present plan does not have the budget
 
     def describe(self, budget: Budget) -> None:
         """Take over the description of the budget in a new plan."""
@@ -259,7 +259,7 @@ class BudgetSlice:
 def shortest(slices: tuple[BudgetSlice, ...], needed: int, now_s: float) -> Shortage:
     """Return the shortage of budgets: of a slice that cannot grow, if there is one, as more of the
     others would not help."""
-    short = [budget_slice for budget_slice in slices if budget_slice.left < needed]
+    short = [each for each in slices if each.left < needed and not each.gone]
     worst = min([budget_slice.shortage(needed, now_s) for budget_slice in short], key=_may_grow)
     return worst._replace(growing=tuple(short))
 
