@@ -22,6 +22,7 @@ from gateway_rig import (
     NAME_THERE,
     OTHER_SECRET,
     PATIENCE_S,
+    PRODUCT,
     SECRET,
     Connection,
     Received,
@@ -228,9 +229,12 @@ def test_a_request_under_way_names_the_plan_that_decided_it(rig: Rig, streamed: 
     assert rig.post().headers["x-clauseway-plan"] != first
 
 
-# Keys of another seller come first under the new plan, so that what is numbered by arrival has other numbers.
-@pytest.mark.parametrize("others_first", [False, True])
-def test_a_customer_of_the_former_plan_is_told_of_its_own_market(rig: Rig, others_first: bool) -> None:
+# Keys of another seller come first under the new plan, so that what is numbered by arrival has other numbers; or it has
+# no such model any more.
+@pytest.mark.parametrize(("others_first", "models"), [(False, {}), (True, {}), (False, {"another": PRODUCT})])
+def test_a_customer_of_the_former_plan_is_told_of_its_own_market(
+    rig: Rig, others_first: bool, models: dict[str, str]
+) -> None:
     cloud, goes_on = rig.cloud("azure"), asyncio.Event()
 
     async def know_no_model_later(connection: Connection, _: Received) -> None:
@@ -245,7 +249,7 @@ def test_a_customer_of_the_former_plan_is_told_of_its_own_market(rig: Rig, other
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(rig.post)
         eventually(lambda: len(cloud.requests) == 2)
-        rig.write_plan(msgspec.structs.replace(plan, agreement="another"))
+        rig.write_plan(msgspec.structs.replace(plan, agreement="another", models=models or plan.models))
         eventually(lambda: httpx.get(f"{rig.url}/readyz").json()["plan"] != first)
         if others_first:
             with pytest.raises(openai.APIStatusError):

@@ -191,6 +191,7 @@ class Lifecycle(AttemptOwner):
         self._candidates = selection.candidates
         self._skipped = selection.skipped
         self._strategy = selection.strategy
+        self._retired = selection.retired
         # The attempts that failed, or were called off under a hedge, in the order of their ends.
         self._ended_attempts: tuple[EndedAttempt, ...] = ()
         self._resources = resources
@@ -333,6 +334,7 @@ class Lifecycle(AttemptOwner):
         self._candidates, self.request = prepared.selection.candidates, request
         self._skipped = (*self._skipped, *prepared.selection.skipped)
         self._strategy = prepared.selection.strategy
+        self._retired = prepared.selection.retired
         if self._resources is not None:
             self._resources.replace_request(request)
             if prepared.named_resource is not None:
@@ -965,7 +967,7 @@ class Lifecycle(AttemptOwner):
                 b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(wait_s), wait_s * 1000),
             )
         # Every cloud says that it has no such model, and the vendor has retired it, so answer 404.
-        elif statuses == {404} and self._retirement_message:
+        elif statuses == {404} and self._retired:
             self._answer_failure(UNKNOWN_MODEL)
         elif statuses == {429}:
             self._answer_failure(CLOUDS_BUSY, retry)
@@ -984,7 +986,7 @@ class Lifecycle(AttemptOwner):
         else:
             message += self._reasons()
         if kind is UNKNOWN_MODEL:
-            message = f"{self._retirement_message} {message}"
+            message = f"{self._retired} {message}"
         answer = error_response(kind, message, headers=self._header_lines(headers))
         self._finish_with_own_answer(kind.status, answer, message)
 
@@ -996,11 +998,6 @@ class Lifecycle(AttemptOwner):
             return f"None was attempted: {skipped}."
         attempted = "; ".join(map(str, self._ended_attempts))
         return f"Attempted: {attempted}." + (f" Skipped: {skipped}." if skipped else "")
-
-    @property
-    def _retirement_message(self) -> str:
-        """Return a sentence if the model is retired at each deployment that serves it; else ""."""
-        return self.shared.tables.retirement(self.event_ns, self.customer, self.request.model)
 
     # -- failures of the gateway itself: exceptions in our own code
 

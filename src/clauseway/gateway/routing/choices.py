@@ -57,11 +57,13 @@ class SkippedDeployment(NamedTuple):
 
 class CandidateSelection(NamedTuple):
     """The candidates for one request, best first, and the deployments that were skipped. `strategy`
-    ordered them; empty if there was nothing to order."""
+    ordered them; empty if there was nothing to order. `retired` is a sentence for the client if the
+    model is retired at each deployment that serves it."""
 
     candidates: tuple[Candidate, ...]
     skipped: tuple[SkippedDeployment, ...] = ()
     strategy: str = ""
+    retired: str = ""
 
 
 class Option(NamedTuple):
@@ -209,7 +211,7 @@ class DeploymentChoice:
                 candidates.append(option.candidate)
                 continue
             skipped.append(SkippedDeployment(target.cloud, target.name, reason))
-        return CandidateSelection(tuple(candidates), tuple(skipped))
+        return CandidateSelection(tuple(candidates), tuple(skipped), retired=self.retired)
 
     def _too_small(self, target: Target, sizes: tuple[int, int]) -> str:
         """Return what of a request does not fit a deployment; empty where all does."""

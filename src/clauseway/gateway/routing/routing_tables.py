@@ -46,8 +46,8 @@ _NO_MARKET: Final = Market("", "", Policy())
 
 
 class Customer(NamedTuple):
-    """The owner of a key. `label` is its code in the spool, from 1. Routes depend on `market`: later
-    tables answer by it too, because a request may wait while a new plan takes the place of its own.
+    """The owner of a key. `label` is its code in the spool, from 1. Routes depend on `market`, which
+    is one of the tables that found the customer.
 
     `allowance` is None where no limit and no budget holds. `reads_on_leave`: answers are read to
     their end for their usage even when the client has left.
@@ -190,11 +190,6 @@ class RoutingTables:
             if retirement.name == model and retirement.begin_ns <= event_ns
         )
         return "" if model in self.plan.models else next(said, "")
-
-    def retirement(self, event_ns: int, customer: Customer, model: str) -> str:
-        """Return the message for a name that is retired wherever it is served here; else empty."""
-        choice = self.choice(event_ns, customer, model)
-        return choice.retired if choice is not None else ""
 
     def cached_at(self, customer: Customer, model: str, cache_key: str, now_s: float) -> str:
         """The deployment that last served requests with this cache key, empty where none is
