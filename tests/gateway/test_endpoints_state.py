@@ -406,6 +406,11 @@ def test_what_nobody_comes_back_for_is_metered_all_the_same(tmp_path: Path) -> N
         batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
         gone = client.responses.create(model=MODEL, input="x" * 400, background=True)
         httpx.delete(f"{clouds.base_url}/responses/{gone.id}", headers=AUTHORIZED, timeout=PATIENCE_S)
+        # As if the clock had been set back since.
+        with closing(sqlite3.connect(clouds.rig.spool / INDEX_FILE)) as index:
+            an_hour = index.execute("UPDATE issued SET created_ns = created_ns + 3600000000000 WHERE pending = 1")
+            index.commit()
+            assert an_hour.rowcount > 0
 
         def ends() -> list[UsageRecord]:
             return [record for record in clouds.rig.records() if record.units]

@@ -53,11 +53,13 @@ class Poller:
             if len(resources) == _AT_ONCE_MAX
             else (-1, "")
         )
-        youngest_ns = time_ns() - int(period_s * 1e9)
+        now_ns = time_ns()
+        begin_ns = now_ns - int(period_s * 1e9)
         for resource in resources:
-            # The client that has just made a resource retrieves it itself.
-            is_ours = self._shared.worker.attends(resource.identifier)
-            if resource.created_ns <= youngest_ns and is_ours:
+            # The client that has just made a resource retrieves it itself. One that was made later
+            # than now is older than a clock that was set back.
+            is_new = begin_ns < resource.created_ns <= now_ns
+            if not is_new and self._shared.worker.attends(resource.identifier):
                 self._retrieve(resource)
 
     def _retrieve(self, resource: IndexedResource) -> None:
