@@ -51,12 +51,19 @@ def year(flag: str, help_: str) -> Any:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-AgreementFolder = Annotated[
+
+
+def _agreement_folder(default: str) -> Any:
+    """Return the option of one agreement; `default` says which it is where none is named."""
+    help_ = f"Folder of an agreement, or the name of one that ships; by default {default}."
+    return typer.Option("--agreement", help=help_)
+
+
+AgreementFolder = Annotated[Path | None, _agreement_folder("the built-in partnership")]
+AgreementOfHome = Annotated[Path | None, _agreement_folder("the one that the home holds")]
+AgreementOfConfiguration = Annotated[
     Path | None,
-    typer.Option(
-        "--agreement",
-        help="Folder of an agreement, or the name of one that ships; by default the built-in partnership.",
-    ),
+    _agreement_folder("those of the configuration, or the built-in partnership without one"),
 ]
 AgreementFolders = Annotated[
     list[Path] | None,

@@ -54,8 +54,8 @@ _NO_ACTION = (
     "no act of this name is decided; keep what it means as prose, or as kind: undertaking with "
     "parties:, which decides nothing and is shown"
 )
-# A text that begins with one of these, or with a digit, was meant to be a number.
-# A sign, a point, a digit, USD, or another currency before a digit.
+# A text that begins with a sign, a point, a digit, USD, or another currency before a digit was
+# meant to be a number.
 _NUMBER_BEGINS = re.compile(r"[-+.,\u2212\d]|(?i:USD)|(?:[A-Z]{3}\s|[$\u00a3\u00a5\u20ac])\s*\d")
 
 

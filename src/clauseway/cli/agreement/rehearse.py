@@ -54,7 +54,7 @@ def command(
     ] = None,
     reading: options.Readings = None,
     known_at: options.KnownAtFlag = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementOfHome = None,
     home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:

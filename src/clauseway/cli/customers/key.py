@@ -48,7 +48,7 @@ def create(
     expires: Annotated[
         str, typer.Option(help="The day from which it is no longer accepted (UTC).")
     ] = "",
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementOfConfiguration = None,
     home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:

@@ -34,7 +34,7 @@ class ScopeFlags(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     cloud: Annotated[str, typer.Option(help="What is asked of one host cloud only.")] = ""
     product: Annotated[str, typer.Option(help="What is asked of one product only.")] = ""
-    agreement: options.AgreementFolder = None
+    agreement: options.AgreementOfConfiguration = None
     # What is limited has an organisation or a key, so its home is there.
     home: options.HomeRead = None
     as_json: options.AsJson = False
@@ -72,7 +72,7 @@ class RoutingFlags(msgspec.Struct, frozen=True, kw_only=True):
         str,
         typer.Option(help="When a client leaves: cancel the request at the cloud, or drain it."),
     ] = ""
-    agreement: options.AgreementFolder = None
+    agreement: options.AgreementOfConfiguration = None
     home: options.HomeRead = None
     as_json: options.AsJson = False
 

@@ -34,7 +34,7 @@ def command(
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="The end of this day; by default today (UTC).")
     ] = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementOfConfiguration = None,
     home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:

@@ -87,7 +87,7 @@ def check(
 @app.command()
 def show(
     file: File = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementOfConfiguration = None,
     home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
