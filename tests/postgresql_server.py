@@ -41,10 +41,18 @@ def transactions_of(address: str) -> int:
     return int(row[0])
 
 
-def new_database() -> str:
+def end_connections(address: str) -> None:
+    """End all connections to a database, as a server does that is restarted."""
+    ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
+    with psycopg.connect(server_address(), autocommit=True) as connection:
+        rows = connection.execute(ended, (make_url(address).database,)).fetchall()
+    assert set(rows) == {(True,)}, "there were some"
+
+
+def new_database(encoding: str = "UTF8") -> str:
     """Make an empty database that orders text by its bytes, and return its address."""
     name = f"test_{next(_NUMBERS)}"
-    made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+    made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
     with psycopg.connect(server_address(), autocommit=True) as connection:
         connection.execute(made.encode())
     return server_address().replace("/postgres?", f"/{name}?")

@@ -144,16 +144,22 @@ def test_days_that_something_open_needs_are_not_dropped(home: Home) -> None:
     assert len(tokens(home)) == 10
 
 
-def test_where_the_disk_fails_it_is_told_and_usage_waits(tmp_path: Path) -> None:
+def test_where_the_disk_fails_it_is_told_once_and_usage_waits(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").make()
     home.lake.write_text("no folder")
     heard: list[str] = []
-    Upkeep(home, heard.append).round(merging=True)
+    upkeep = Upkeep(home, heard.append)
+    for _ in range(2):
+        upkeep.round(merging=True)
     [text] = heard
     assert text.startswith("Usage could not be sealed and waits in the spool; it is tried again:")
     home.lake.unlink()
-    Upkeep(home, heard.append).round(merging=True)
+    upkeep.round(merging=True)
     assert len(heard) == 1
+    home.lake.rmdir()
+    home.lake.write_text("no folder")
+    upkeep.round(merging=True)
+    assert len(heard) == 2
 
 
 def test_what_was_used_is_shown_from_the_sums(home: Home) -> None:

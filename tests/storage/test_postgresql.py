@@ -1,17 +1,17 @@
 """Only a server has these: its own exclusion of ranges, its order of text, its address, machines that are not heard."""
 
 from contextlib import closing
+from pathlib import Path
 
-import psycopg
 import pytest
-from sqlalchemy import create_engine, event, insert, make_url, text
+from sqlalchemy import create_engine, event, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control
-from clauseway.storage.control.engines import without_password
+from clauseway.storage.control.engines import CommitLost, LockLost, holding, without_password
 from clauseway.values import InvalidInput
-from postgresql_server import new_database, server_address, transactions_of
+from postgresql_server import end_connections, new_database, transactions_of
 
 RANGE = {
     "spool": "a",
@@ -92,15 +92,117 @@ def test_what_an_address_says_of_its_connections_holds() -> None:
         assert "-c tcp_keepalives_idle=15" in str(made["options"])
 
 
-@pytest.mark.parametrize("address", ["", "postgresql://", "mysql://u@h/d", "postgresql://host", "control.db"])
-def test_an_address_of_no_such_database_is_refused(address: str) -> None:
+def test_settings_of_an_address_come_after_ours_and_its_encoding_does_not_hold() -> None:
+    address = f"{new_database()}&options=-c%20search_path%3Dours&client_encoding=latin1"
+    with closing(Control.open(address.replace("&options=-c%20search_path%3Dours", ""))):
+        engine = engines.engine_of(address)
+        with engine.connect() as connection:
+            asked = ("search_path", "lock_timeout", "client_encoding")
+            shown = [connection.execute(text(f"SHOW {name}")).scalar_one() for name in asked]
+        engine.dispose()
+    assert shown == ["ours", "30s", "UTF8"]
+
+
+NO_ADDRESSES = [
+    "",
+    "postgresql://",
+    "mysql://u@h/d",
+    "postgresql://host",
+    "control.db",
+    # What was not escaped in a password: the rest of it would be taken for a host or a port.
+    "postgresql://me:sec@ret@db/clauseway",
+    "postgresql://me:secret/db/clauseway",
+    "postgresql://me:secret@db:port/clauseway",
+    "postgresql://me:secret@one:5432,two:5432/clauseway",
+]
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_an_address_of_no_such_database_is_refused_and_not_repeated(address: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         Control.open(address)
     assert "postgresql://USER:PASSWORD@HOST/DATABASE" in refused.value.problems[0].remedy
+    assert "ret" not in str(refused.value)
 
 
-def test_a_password_is_never_shown() -> None:
-    assert without_password("postgresql://me:secret@db/clauseway") == "postgresql://me:***@db/clauseway"
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://me:secret@db/clauseway", "postgresql://me:***@db/clauseway"),
+        ("postgres://me@db/clauseway?password=secret&sslpassword=secret&port=7", "postgresql://me@db/clauseway?port=7"),
+    ],
+)
+def test_a_password_is_never_shown(address: str, shown: str) -> None:
+    assert without_password(address) == shown
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_an_empty_database_that_cannot_hold_every_text_is_refused(encoding: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Control.open(new_database(encoding))
+    (problem,) = refused.value.problems
+    assert problem.what == f"the encoding of the database is {encoding}"
+    assert "ENCODING 'UTF8'" in problem.remedy
+
+
+def test_what_was_to_be_written_stands_in_no_error(tmp_path: Path) -> None:
+    again = insert(schema.manifest).values(RANGE | {"sequence": 1, "digest": "a-digest"})
+    for place in (tmp_path / "control.db", new_database()):
+        with closing(Control.open(place)) as control:
+            with control.unchained() as writing:
+                writing.execute(again)
+            with pytest.raises(IntegrityError) as failed, control.unchained() as writing:
+                writing.execute(again)
+        assert "a-digest" not in str(failed.value)
+
+
+@pytest.mark.parametrize(("event_name", "is_lost"), [("commit", True), ("after_cursor_execute", False)])
+def test_a_connection_that_ends_at_the_commit_of_a_writer_leaves_unknown_whether_it_wrote(
+    event_name: str, is_lost: bool
+) -> None:
+    address = new_database()
+    with closing(Control.open(address)) as control:
+
+        def write() -> None:
+            with control.writing() as writing:
+                writing.execute(insert(schema.manifest).values(RANGE))
+                event.listen(writing.engine, event_name, lambda *_: end_connections(address), once=True)
+                writing.execute(text("SELECT 1"))
+                writing.execute(text("SELECT 1"))
+
+        with pytest.raises(DBAPIError) as failed:
+            write()
+        assert isinstance(failed.value, CommitLost) is is_lost
+        read_from(control)
+
+
+def test_a_server_that_is_read_only_for_now_is_not_written_to() -> None:
+    """As a cloud's is whose disk is nearly full, or one that is about to hand over to another."""
+    address = new_database()
+    with closing(Control.open(address)) as control:
+        with control.writing() as writing:
+            name = writing.execute(text("SELECT current_database()")).scalar_one()
+            writing.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+        end_connections(address)
+        read_from(control)
+        with pytest.raises(DBAPIError, match="read-only transaction"), control.writing() as writing:
+            writing.execute(insert(schema.manifest).values(RANGE))
+
+
+def test_whoever_lost_a_lock_writes_nothing_more() -> None:
+    """A server that is restarted lets another process have the lock: the former holder must not go on."""
+    address, writes = new_database(), insert(schema.manifest).values(RANGE)
+    with closing(Control.open(address)) as control:
+        with holding(address, 1, lambda: None):
+            with control.writing() as writing:
+                writing.execute(writes.values(segment=2))
+            end_connections(address)
+            with pytest.raises(LockLost), control.writing() as writing:
+                writing.execute(writes)
+        with control.writing() as writing:
+            writing.execute(writes)
+        with control.reading() as reading:
+            assert reading.execute(text("SELECT segment FROM manifest ORDER BY segment")).scalars().all() == [1, 2]
 
 
 def read_from(control: Control) -> None:
@@ -127,8 +229,5 @@ def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
     address = new_database()
     with closing(Control.open(address)) as control:
         read_from(control)
-        ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
-        with psycopg.connect(server_address(), autocommit=True) as connection:
-            rows = connection.execute(ended, (make_url(address).database,)).fetchall()
-        assert rows == [(True,)]
+        end_connections(address)
         read_from(control)

@@ -1,7 +1,7 @@
 """The machine's own faults in words: a disk that is full, a place that cannot be written.
 
-Every library reports them in its own way: Python and Arrow by an error number, SQLite by a code,
-DuckDB in a sentence, a child process in its log. One table reads them all, so that no command needs
+Every library reports them in its own way: Python and Arrow by an error number, SQLite and PostgreSQL
+by a code, DuckDB in a sentence, a child process in its log. One table reads them all, so that no command needs
 words of its own.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.values import Problem
+from clauseway.app.opening.home import Home
+from clauseway.values import InvalidInput, Problem
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -39,10 +40,78 @@ _FAILING = _Fault(
 
 _AWAY = _Fault(
     "the database cannot be reached",
-    "Start the server or fix the network, and repeat the command: what was not written can be repeated.",
+    "Start the server, or fix the network or the address (database.url of the home), and repeat the "
+    "command: what was not written can be repeated.",
 )
-# The driver of PostgreSQL tells so before and in the middle of a transaction.
-_SERVER_ERRORS = ("psycopg", "OperationalError")
+_COMMIT_LOST = _Fault(
+    "whether it was written is not known",
+    "Look at the end of `clauseway audit log` before you repeat the command.",
+)
+_LOCK_LOST = _Fault(
+    "the lock of this command is lost",
+    "Repeat the command: another process may have begun meanwhile, so nothing more was written.",
+)
+_READ_ONLY = _Fault(
+    "the database takes no writes",
+    "Wait until a failover is over, or name the server that takes writes (database.url of the home), "
+    "and repeat the command.",
+)
+_NO_RIGHT = _Fault(
+    "the role of the database lacks a right",
+    "Make it the owner of the database and of its tables, and repeat the command.",
+)
+_NO_SCHEMA = _Fault(
+    "the database has no schema for the tables",
+    "Fix the search_path of the role, the database or the address, and repeat the command.",
+)
+_CANCELLED = _Fault(
+    "the database server cancelled a statement",
+    "Let its statement_timeout be longer for this role (ALTER ROLE … SET statement_timeout), and "
+    "repeat the command.",
+)
+_IN_THE_WAY = _Fault(
+    "another transaction is in the way",
+    "Look for one that lasts (pg_stat_activity), and repeat the command: nothing was written.",
+)
+_SERVER_FULL = _Fault(
+    "the database server is out of room or connections",
+    "Give it more, and repeat the command: what was not written can be repeated.",
+)
+_ENCODING = _Fault(
+    "the database cannot hold the text",
+    "Move the home back (clauseway home migrate --to embedded), and then into a database with "
+    "ENCODING 'UTF8'.",
+)
+_SERVER_FAILING = _Fault(
+    "the database server fails",
+    "Look at its log and its disk, then repeat the command.",
+)
+# The beginnings of PostgreSQL's codes. An error of another code is ours: the driver gives it a class
+# that is none of `OperationalError`.
+_BY_SQLSTATE: Mapping[str, _Fault] = {
+    "": _AWAY,  # the connection was never made, or ended without a word
+    "08": _AWAY,
+    "22P05": _ENCODING,
+    "25006": _READ_ONLY,
+    "25P03": _AWAY,
+    "28": _AWAY,
+    "3D": _AWAY,
+    "3F": _NO_SCHEMA,
+    "40": _IN_THE_WAY,
+    "40003": _COMMIT_LOST,
+    "42501": _NO_RIGHT,
+    "53": _SERVER_FULL,
+    "55": _IN_THE_WAY,
+    "57": _AWAY,
+    "57014": _CANCELLED,
+    "58": _SERVER_FAILING,
+    "F0": _SERVER_FAILING,
+    "HV": _SERVER_FAILING,
+    "XX": _SERVER_FAILING,
+}
+# Our own errors about a server's connections, by name: the module with them is slow to load.
+_BY_CLASS: Mapping[str, _Fault] = {"CommitLost": _COMMIT_LOST, "LockLost": _LOCK_LOST}
+_OF_SERVER = frozenset({*_BY_SQLSTATE.values(), *_BY_CLASS.values()})
 
 _BY_NUMBER: Mapping[int, _Fault] = {
     errno.ENOSPC: _FULL,
@@ -105,6 +174,8 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
                 home
             ):  # SQLite's files in shared memory tell a full disk so
                 fault = _FULL
+            if fault in _OF_SERVER:
+                where = _place_of_data(home)
             return Problem(what=fault.what, why=why, where=str(where or home), remedy=fault.remedy)
     return None
 
@@ -129,11 +200,40 @@ def _read(cause: BaseException) -> tuple[_Fault | None, str]:
         return _BY_NUMBER[number], os.strerror(number).lower()
     if isinstance(cause, sqlite3.Error):
         return _BY_SQLITE_CODE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF), str(cause)
-    if (type(cause).__module__, type(cause).__name__) == _SERVER_ERRORS:
-        return _AWAY, " ".join(str(cause).split())
+    if type(cause).__name__ in _BY_CLASS:
+        return _BY_CLASS[type(cause).__name__], _said_by_server(cause)
+    if type(cause).__module__.partition(".")[0] == "psycopg":
+        return _of_server(cause), _said_by_server(cause)
     text = str(cause)
     sentence = next((sentence for sentence in _BY_SENTENCE if sentence in text), "")
     return _BY_SENTENCE.get(sentence), sentence.lower()
+
+
+def _of_server(cause: BaseException) -> _Fault | None:
+    """Return the fault behind an error of PostgreSQL's driver; None where the statement is wrong."""
+    code = getattr(cause, "sqlstate", None) or ""
+    if not code and not any(base.__name__ == "OperationalError" for base in type(cause).mro()):
+        return None  # refused by the driver itself
+    # The longest beginning of the code that stands in the table.
+    fitting = [beginning for beginning in _BY_SQLSTATE if beginning and code.startswith(beginning)]
+    return _BY_SQLSTATE.get(max(fitting, key=len, default=code))
+
+
+def _said_by_server(cause: BaseException) -> str:
+    """Return the server's words in one line, without the place in a statement and full stop."""
+    original = getattr(cause, "orig", cause)
+    said = getattr(getattr(original, "diag", None), "message_primary", None) or str(original)
+    return " ".join(said.split()).rstrip(".")
+
+
+def _place_of_data(home: Path) -> str:
+    """Return the address of the home's database, without its password."""
+    from clauseway.app.running.control_data import place_of  # noqa: PLC0415  # loads SQLAlchemy
+
+    try:
+        return place_of(Home(home))
+    except InvalidInput:
+        return str(home)
 
 
 def _is_full(home: Path) -> bool:

@@ -26,6 +26,7 @@ from clauseway.gateway.request.resources_to_share import ResourcesToShare, ToSha
 from clauseway.gateway.request.shared_index import SILENT_S, FindQuery
 from clauseway.metering import Buyer
 from clauseway.storage import Control
+from clauseway.storage.control.engines import said_by
 from clauseway.storage.customers.issued_resources import IssuedResources, ResourceRow
 
 _AT_ONCE_MAX: Final = 500
@@ -82,7 +83,9 @@ def _copying(identifiers: "SharedIdentifiers", ended: threading.Event) -> None:
             problem = ""
         except (DBAPIError, sqlite3.Error) as error:
             if not problem:
-                print(f"Identifiers wait to be shared: {error}", file=sys.stderr, flush=True)
+                print(
+                    f"Identifiers wait to be shared: {said_by(error)}", file=sys.stderr, flush=True
+                )
             problem = str(error)
 
 

@@ -34,11 +34,19 @@ class Home(msgspec.Struct, frozen=True):
     @property
     def control(self) -> Path | str:
         """Return the place of the control database: a file of the home, or the address that
-        `migrate` wrote there."""
+        `migrate` wrote there. Raise InvalidInput if that is no text."""
         try:
             return self.database_address.read_text("utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
             return self.embedded_control
+        except UnicodeDecodeError:
+            problem = Problem(
+                what="the address of the database is not valid",
+                why="the file is not text (UTF-8)",
+                where=str(self.database_address),
+                remedy="Write it there as postgresql://USER:PASSWORD@HOST/DATABASE.",
+            )
+            raise InvalidInput(problem) from None
 
     @property
     def may_be_shared(self) -> bool:

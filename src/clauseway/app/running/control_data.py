@@ -7,6 +7,12 @@ from clauseway.app.opening.home import Home
 from clauseway.storage import Control
 from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.audit import Head, head_of
+from clauseway.storage.control.engines import without_password
+
+
+def place_of(home: Home) -> str:
+    """Return where the control data of a home is, without a password. Raise InvalidInput."""
+    return without_password(home.control)
 
 
 class KeptControl:

@@ -20,6 +20,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, with_recorded
 from clauseway.app.running.control_data import KeptControl
 from clauseway.storage.control.audit import Head
+from clauseway.storage.control.engines import said_by
 from clauseway.values import InvalidInput
 
 _BALANCES_EVERY_S = 600.0
@@ -100,7 +101,9 @@ class PlanInputs:
         except (InvalidInput, DBAPIError) as error:  # the address may be half written
             self._head, self._all_due_s = None, 0.0
             if not self._is_away:
-                self._report(f"The database is away; the gateway goes on as it is: {error}")
+                self._report(
+                    f"The database is away; the gateway goes on as it is: {said_by(error)}"
+                )
             self._is_away = True
         self._due_s = time.monotonic() + 4 * (time.thread_time() - worked_before_s)
         is_missed, self._is_missed = self._is_missed, False

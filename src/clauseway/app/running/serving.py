@@ -71,6 +71,7 @@ from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.basis import Acceptance
 from clauseway.storage.control.audit import Head
+from clauseway.storage.control.engines import said_by
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.wording.names import listed
 
@@ -442,7 +443,7 @@ def keep(
                     served.gateways.replace_all(reload_changes)
                     report("The gateway's processes were replaced.")
                 except (InvalidInput, ChildFailed, ModuleNotFoundError, DBAPIError) as error:
-                    report(f"The gateway's processes were not all replaced: {error}")
+                    report(f"The gateway's processes were not all replaced: {said_by(error)}")
             rounds.look()
     return None
 
@@ -490,7 +491,7 @@ class Reloading:
             self._report(f"The change was not loaded, and changes nothing:\n{error}")
         except (DBAPIError, OSError) as error:
             if str(error) != self._failure:
-                self._report(f"A change is not loaded yet, and is tried again: {error}")
+                self._report(f"A change is not loaded yet, and is tried again: {said_by(error)}")
             self._failure = str(error)
             return False
         else:
@@ -527,7 +528,9 @@ class Reviving:
             self._served.start_again(dead, self._meanwhile)
         except DBAPIError as error:
             ends_s.pop()  # not counted: the database was down, not the process
-            self._tell_once(f"{dead.name} ended ({code}) and waits for the database: {error}")
+            self._tell_once(
+                f"{dead.name} ended ({code}) and waits for the database: {said_by(error)}"
+            )
         except (InvalidInput, ChildFailed, ModuleNotFoundError) as error:
             self._report(f"{dead.name} ended ({code}) and could not be started again: {error}")
         else:

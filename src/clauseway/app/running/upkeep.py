@@ -9,6 +9,7 @@ from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.damages import write_damages
 from clauseway.app.usage.lake_checks import check_part
 from clauseway.app.usage.sealing import seal
+from clauseway.storage.control.engines import said_by
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.values import InvalidInput
 
@@ -23,6 +24,8 @@ class Upkeep:
         self._home, self._report = home, report
         self._part = 0
         self._lost: set[str] = set()
+        # The failure that was reported last, until a round succeeds.
+        self._failure: object = None
 
     def round(self, *, merging: bool) -> None:
         """Seal what was metered; where it is time, merge small files and read a part of the lake to
@@ -40,15 +43,27 @@ class Upkeep:
         except LakeDamaged:
             pass  # told below
         except (OSError, DBAPIError, InvalidInput) as error:
-            self._report(
-                f"Usage could not be sealed and waits in the spool; it is tried again: {error}"
-            )
+            if _kind_of(error) != self._failure:
+                self._report(
+                    f"Usage could not be sealed and waits in the spool; it is tried again: {said_by(error)}"
+                )
+            self._failure = _kind_of(error)
             return
+        self._failure = None
         try:
             lost = {str(damage.problem) for damage in write_damages(self._home)}
         except (OSError, DBAPIError, InvalidInput) as error:
-            self._report(f"Damage could not be looked for; it is tried again: {error}")
+            self._report(f"Damage could not be looked for; it is tried again: {said_by(error)}")
             return
         for text in sorted(lost - self._lost):
             self._report(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
         self._lost = lost
+
+
+def _kind_of(error: OSError | DBAPIError | InvalidInput) -> object:
+    """Return what is equal for failures of one kind, whose words may name times or tries."""
+    if isinstance(error, InvalidInput):
+        return [problem.what for problem in error.problems]
+    if isinstance(error, DBAPIError):
+        return type(error.orig)
+    return error.errno, error.filename

@@ -4,6 +4,7 @@ into it.
     control       one object over one engine: every method is one transaction
     schema        the tables
     engines       SQLite in a file, or a PostgreSQL server
+    server_address  the address of a server's database, read and shown
     versions      the numbered versions of the tables; migrations: a script for each
     sqlite_check  whether a file from elsewhere is a whole database
     journal       the journal in SQL

@@ -2,6 +2,8 @@
 machines share.
 
     InvalidInput     the address names no usable database, or the database orders text by a language
+    CommitLost       whether a transaction was committed is not known
+    LockLost         a lock ended with its connection, and a writer under it wrote nothing
 
 Both give the same three kinds of transaction. A writing transaction excludes every other writer
 from its beginning, so rows that it read before it wrote cannot have changed in between. A reading
@@ -12,19 +14,29 @@ rows by which no writer decides waits, on a server, for no other writer. See doc
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import LRUCache
 
 from clauseway.files import PRIVATE
+from clauseway.storage.control.server_address import read_address, shown
 from clauseway.values import InvalidInput, Problem
 
 # The place of a control database: a file, or the address of a server's database.
@@ -43,7 +55,8 @@ _SILENT_S = 20
 _KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 _SERVER_SETTINGS = {
     "lock_timeout": f"{_BUSY_TIMEOUT_S}s",
-    "client_encoding": "utf8",
+    # A connection that holds a lock, or listens, is silent for as long as it takes.
+    "idle_session_timeout": "0",
     **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
 }
 _CLIENT_SETTINGS = {
@@ -63,10 +76,20 @@ _WRITERS = 0x636C_6175_7365_7761
 _OTHERS = 0o077
 # The locks by name are numbers in a space of their own.
 _LOCKS = 0x636C_6177
-_DRIVER = "postgresql+psycopg"
-_SCHEMES = ("postgresql", "postgres", _DRIVER)
+_IS_COMMITTING = "clauseway_is_committing"
+# The connections that hold locks for whoever writes in this context.
+_HELD: ContextVar[tuple[Connection, ...]] = ContextVar("held", default=())
 # In the order of their bytes, which is how SQLite, and so every digest of rows, orders them.
 _IN_ORDER = ["-", "10", "9", "B", "Z", "_", "a", "b", "é"]
+
+
+class CommitLost(OperationalError):
+    """The connection ended while a transaction was committed: whether it was is not known."""
+
+
+class LockLost(OperationalError):
+    """The connection that held a lock of the server has ended, and with it the lock: nothing was
+    written."""
 
 
 class _Statements(LRUCache[Any, Any]):
@@ -131,13 +154,25 @@ def now_ns(connection: Connection) -> int:
 
 def without_password(place: Place) -> str:
     """Return a place as it may be shown."""
-    return str(place) if isinstance(place, Path) else make_url(place).render_as_string()
+    return str(place) if isinstance(place, Path) else shown(place)
+
+
+def said_by(error: Exception) -> str:
+    """Return what an error says, of a database's error its own words alone: the statement helps
+    nobody who operates a home."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    if original is None:
+        return str(error)
+    said = getattr(getattr(original, "diag", None), "message_primary", None) or str(original)
+    return " ".join(said.split())
 
 
 def _sqlite(path: Path) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         connect_args={"timeout": _BUSY_TIMEOUT_S},
+        # An error is printed and logged; what was to be written may be a secret's digest.
+        hide_parameters=True,
         execution_options={"compiled_cache": _STATEMENTS},
     )
     event.listen(engine, "do_connect", lambda *_: _make_private(path))
@@ -177,32 +212,33 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgresql(address: str) -> Engine:
-    try:
-        url = make_url(address)
-    except ArgumentError:
-        url = None
-    if url is None or url.drivername not in _SCHEMES or not url.database:
-        message, why = "the address of the database is not valid", "it names no PostgreSQL database"
-        remedy = "Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
-        raise InvalidInput(
-            Problem(what=message, why=why, where="the database's address", remedy=remedy)
-        )
-    engine = create_engine(
-        url.set(drivername=_DRIVER),
-        # Parameters in the address are not overridden.
-        connect_args={
-            name: value for name, value in _CLIENT_SETTINGS.items() if name not in url.query
-        },
-    )
+    url = read_address(address)
+    engine = create_engine(url, connect_args=_connect_arguments(url.query), hide_parameters=True)
     event.listen(engine, "begin", _begin_postgresql)
+    event.listen(engine, "commit", _note_commit)
+    event.listen(engine, "handle_error", _name_lost_commit)
     event.listen(engine, "checkin", _note_silence)
     event.listen(engine, "checkout", partial(_try_connection, engine.dialect))
     event.listen(engine, "first_connect", _require_order_of_bytes)
     return engine
 
 
-def _note_silence(_connection: object, record: ConnectionPoolEntry) -> None:
+def _connect_arguments(query: Mapping[str, Sequence[str] | str]) -> dict[str, object]:
+    """Return our settings of a connection. The address's own go before them, except its encoding:
+    the program speaks UTF-8."""
+    arguments = {name: value for name, value in _CLIENT_SETTINGS.items() if name not in query}
+    if isinstance(options := query.get("options"), str):
+        # Of settings that are named twice the server takes the last.
+        arguments["options"] = f"{_CLIENT_SETTINGS['options']} {options}"
+    return arguments | {"client_encoding": "utf8"}
+
+
+def _note_silence(connection: Any, record: ConnectionPoolEntry) -> None:
     record.info[_SILENT_SINCE] = time.monotonic()
+    # After a reader SQLAlchemy would ask for writes by name, whatever the server allows: one that is
+    # read-only for now, or a standby, is to say so.
+    if connection is not None and connection.read_only is not None:
+        connection.read_only = None
 
 
 def _try_connection(
@@ -233,13 +269,41 @@ def has_word_within(seconds: float, connection: Any) -> bool:
 
 
 def _begin_postgresql(connection: Connection) -> None:
+    if not connection.get_execution_options().get(WRITES, False):
+        return
+    connection.info[_IS_COMMITTING] = False
+    # The lock comes first: a wait for it is no silence.
+    connection.exec_driver_sql(
+        "SELECT pg_advisory_xact_lock(%s), "
+        "set_config('idle_in_transaction_session_timeout', %s, true)",
+        (_WRITERS, f"{_SILENT_S}s"),
+    )
+    for lock in _HELD.get():
+        _require_held(lock)
+
+
+def _require_held(lock: Connection) -> None:
+    """Raise LockLost if the connection that holds a lock has ended: the lock may be another's."""
+    try:
+        lock.exec_driver_sql("SELECT 1")
+    except DBAPIError as error:
+        raise LockLost(None, None, error.orig or error) from error
+
+
+def _note_commit(connection: Connection) -> None:
     if connection.get_execution_options().get(WRITES, False):
-        # The lock comes first: a wait for it is no silence.
-        connection.exec_driver_sql(
-            "SELECT pg_advisory_xact_lock(%s), "
-            "set_config('idle_in_transaction_session_timeout', %s, true)",
-            (_WRITERS, f"{_SILENT_S}s"),
-        )
+        connection.info[_IS_COMMITTING] = True
+
+
+def _name_lost_commit(context: ExceptionContext) -> OperationalError | None:
+    """Return the error to raise instead where a connection is lost at the commit of a writer."""
+    connection = context.connection
+    # A statement fails before the commit, and the rollback after it matters to nobody.
+    if connection is None or context.statement is not None or not context.is_disconnect:
+        return None
+    if not connection.info.pop(_IS_COMMITTING, False):
+        return None
+    return CommitLost(None, None, context.original_exception)
 
 
 def allow_silence(connection: Connection) -> None:
@@ -277,7 +341,8 @@ def _require_order_of_bytes(connection: object, _record: object) -> None:
 def holding(address: str, number: int, on_wait: Callable[[], object]) -> Iterator[None]:
     """Hold one of the server's locks for as long as this lasts, on a connection of its own.
 
-    A server lets go of the locks of a connection that ends, however it ends.
+    A server lets go of the locks of a connection that ends, however it ends. Whoever writes within
+    raises LockLost from then on: another process may hold the lock.
     """
     engine = _postgresql(address).execution_options(isolation_level="AUTOCOMMIT")
     named = {"space": _LOCKS, "number": number - 2**31}
@@ -289,6 +354,12 @@ def holding(address: str, number: int, on_wait: Callable[[], object]) -> Iterato
                 # The holder may settle for minutes, so this wait has no time limit.
                 connection.exec_driver_sql("SET lock_timeout = 0")
                 connection.execute(text("SELECT pg_advisory_lock(:space, :number)"), named)
-            yield
+            # A former holder that lost the lock may be at a commit: its next writer notices.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_WRITERS,))
+            token = _HELD.set((*_HELD.get(), connection))
+            try:
+                yield
+            finally:
+                _HELD.reset(token)
     finally:
         engine.dispose()

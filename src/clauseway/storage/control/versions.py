@@ -1,6 +1,7 @@
 """Versions of the control database's tables: each is a script of Alembic in `migrations/versions`.
 
-    InvalidInput     the database is of a later version than this program
+    InvalidInput     the database is of a later version than this program, or is empty and cannot
+                     hold every text
 
 A new database is made whole at the present version. Only one of another version needs Alembic.
 """
@@ -28,7 +29,8 @@ def bring_up(connection: Connection) -> bool:
     """Bring a database to the present version, in the connection's transaction; return whether it
     was empty.
 
-    Raise InvalidInput if the database is of a later version.
+    Raise InvalidInput if the database is of a later version, or empty and of another encoding than
+    UTF-8.
     """
     tables = set(inspect(connection).get_table_names())
     if version_of(connection, tables) == PRESENT:
@@ -36,10 +38,28 @@ def bring_up(connection: Connection) -> bool:
     if tables:
         move(connection, PRESENT)
         return False
+    _require_utf8(connection)
     for statement in _creation(connection.dialect.name):
         connection.exec_driver_sql(statement)
     _stamp(connection)
     return True
+
+
+def _require_utf8(connection: Connection) -> None:
+    """Refuse a server's database in which some names cannot be written. Asked once, when it is
+    empty: a home that has been in such a database goes on."""
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        problem = f"the encoding of the database is {encoding}"
+        why = "names, reasons and sources may contain any character, and only UTF8 holds them all"
+        remedy = (
+            "Make one that does: CREATE DATABASE clauseway TEMPLATE template0 "
+            "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'."
+        )
+        raise InvalidInput(Problem(what=problem, why=why, where=name, remedy=remedy))
 
 
 @cache

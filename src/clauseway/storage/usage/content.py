@@ -24,7 +24,7 @@ from ibis import _
 from ibis.backends import BaseBackend
 from ibis.expr.types import Table
 from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
@@ -131,7 +131,7 @@ def _kept(control: Control, days: Interval) -> dict[date, tuple[str, DayContent]
 def _keep(control: Control, read: Mapping[date, tuple[str, DayContent]]) -> None:
     """Keep contents if the home may be written to; otherwise they are computed again."""
     columns = schema.usage_contents.c
-    with suppress(OperationalError), control.writing() as connection:
+    with suppress(DBAPIError), control.writing() as connection:
         for day, (files, content) in read.items():
             connection.execute(delete(schema.usage_contents).where(columns.day == day))
             values = {
