@@ -5,13 +5,16 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 import settled_book
+from clauseway.app.books import migrating
 from clauseway.app.books.audit_log import verify_books
 from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.books.migrating import Moved, migrate
@@ -86,8 +89,57 @@ def test_a_target_that_holds_anything_is_refused_and_nothing_moves(home: Home, t
     with pytest.raises(InvalidInput) as refused:
         move(home, target)
     assert "the target is not empty" in str(refused.value)
+    with pytest.raises(InvalidInput, match="not empty"):
+        move(home, target)
+    assert not list(home.root.glob("database.url*"))
     assert home.embedded_control.read_bytes() == before
     assert bytes_of(other, "2026-05") == bytes_of(home, "2026-05")
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def broken_off(home: Home, target: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Move a home, and end before a step."""
+
+    def end(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as killed:
+        killed.setattr(migrating, step, end)
+        with pytest.raises(Killed):
+            move(home, target)
+
+
+@pytest.mark.parametrize(("step", "is_there"), [("check", False), ("_switch", False), ("_set_aside", True)])
+def test_a_move_that_was_broken_off_is_repeated(
+    step: str, is_there: bool, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, before = new_database(), bytes_of(home, "2026-05")
+    broken_off(home, address, step, monkeypatch)
+    assert home.database_address.exists() is is_there
+    if not is_there:
+        move(home, address)
+    assert home.database_address.stat().st_mode & 0o777 == 0o600
+    assert bytes_of(home, "2026-05") == before
+    assert verify_books(home).problems == ()
+
+
+def test_a_move_back_that_was_broken_off_is_repeated(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    move(home, new_database())
+    for step in ("check", "_switch"):
+        broken_off(home, "embedded", step, monkeypatch)
+    with closing(Control.open(home.control)) as control:
+        control.record_fact(kind="x", effective=TODAY, payload="{}", source="s", recorded_ns=1)
+    with pytest.raises(InvalidInput) as refused:
+        move(home, "embedded")
+    (problem,) = refused.value.problems
+    assert (problem.where, problem.remedy.partition(",")[0]) == (str(home.embedded_control), "Rename that file")
+    home.embedded_control.rename(home.root / "aside")
+    move(home, "embedded")
+    assert verify_books(home).problems == ()
+    assert not list(home.root.glob("database.url*"))
 
 
 def test_a_home_that_is_in_use_is_not_moved(home: Home) -> None:
@@ -198,3 +250,41 @@ def test_a_server_that_is_away_is_a_fault_of_the_machine(home: Home, capsys: pyt
     assert "the database cannot be reached" in told
     assert "secret" not in told
     assert "a failure of ours" not in told
+
+
+CREATE = ("key", "create", "--organisation", "acme", "--seller", "openai")
+# What is wrong with the server | a command | what is said.
+WRONG = [
+    ("ALTER DATABASE {0} SET search_path = nowhere", ("key", "list"), "has no schema for the tables"),
+    ("ALTER DATABASE {0} SET statement_timeout = 1", ("key", "list"), "cancelled a statement"),
+    ("REVOKE ALL ON SCHEMA public FROM PUBLIC", ("key", "list"), "has no schema for the tables"),
+    ("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {0}", CREATE, "lacks a right"),
+]
+
+
+def test_what_is_wrong_with_a_server_is_said_with_its_address_and_what_to_do(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = new_database()
+    move(home, address)
+    name = str(make_url(address).database)
+    reader = f"CREATE ROLE {name} LOGIN PASSWORD 'secret'"
+    home.database_address.write_text(address.replace("postgres:@", f"{name}:secret@"))
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(reader.encode())
+        for wrong, command, said in WRONG:
+            connection.execute(wrong.format(name).encode())
+            assert run([*command, "--home", str(home.root)]) == 1, wrong
+            told = capsys.readouterr().err
+            assert said in told, told
+            assert f"{name}:***@" in told
+            assert "secret" not in told
+            connection.execute(b"GRANT ALL ON SCHEMA public TO PUBLIC")
+            for setting in ("search_path", "statement_timeout"):
+                connection.execute(f"ALTER DATABASE {name} RESET {setting}".encode())
+
+
+def test_an_address_that_is_no_text_is_refused(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    home.database_address.write_bytes(b"\xff\x00")
+    assert run(["key", "list", "--home", str(home.root)]) == 3
+    assert str(home.database_address) in capsys.readouterr().err

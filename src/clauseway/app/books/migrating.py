@@ -14,7 +14,7 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import SERVED, locked, locked_here
-from clauseway.files import PRIVATE, write_whole
+from clauseway.files import PRIVATE, force_folder, write_whole
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
 from clauseway.storage.control.copying import TableContent, copy_and_compare
@@ -51,8 +51,9 @@ def migrate(
     (`embedded`).
 
     Every table is counted and hashed on both sides before the home names the new place; until then
-    the old one is untouched and in force. Raises InvalidInput where the home is served, the target
-    holds anything, or the log of the books does not hold.
+    the old one is untouched and in force. A move that was broken off is repeated by the same call.
+    Raises InvalidInput where the home is served, the target holds anything, or the log of the books
+    does not hold.
     """
     source = home.control
     is_back = target == EMBEDDED
@@ -65,20 +66,44 @@ def migrate(
         for name in _LOCKS:
             held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
         place = home.embedded_control if is_back else target
-        tables = _copied(source, place, on_table)
-        kept = _switch(home, target, is_back=is_back)
+        is_repeated = _begin(home, target)
+        try:
+            tables = _copied(source, place, on_table, may_be_done=is_repeated)
+        except InvalidInput:
+            _begun(home).unlink()
+            raise
+        kept = _switch(home, is_back=is_back)
     shown = (without_password(source), without_password(place))
     return Moved(source=shown[0], target=shown[1], tables=tuple(tables), kept=kept)
 
 
+def _begun(home: Home) -> Path:
+    """Return the file that says where a move goes, from its beginning to its end."""
+    return home.database_address.with_name("database.url.moving")
+
+
+def _begin(home: Home, target: str) -> bool:
+    """Note the target; return whether a move there was begun before, and may have copied all."""
+    address = f"{target}\n".encode()
+    begun = _begun(home)
+    if begun.exists() and begun.read_bytes() == address:
+        return True
+    write_whole(begun, address, mode=PRIVATE)
+    return False
+
+
 def _copied(
-    source: Path | str, target: Path | str, on_table: Callable[[str, int], None]
+    source: Path | str,
+    target: Path | str,
+    on_table: Callable[[str, int], None],
+    *,
+    may_be_done: bool,
 ) -> list[TableContent]:
     """Copy, and hold the log of the books against the copied rows."""
     with closing(Control.open(source)) as old:
         new = Control.open(target)
         try:
-            tables = copy_and_compare(old, new, on_table)
+            tables = copy_and_compare(old, new, on_table, may_be_done=may_be_done)
             if problems := check(new).problems:
                 raise InvalidInput(*problems)
         finally:
@@ -86,12 +111,20 @@ def _copied(
     return tables
 
 
-def _switch(home: Home, target: str, *, is_back: bool) -> str:
+def _switch(home: Home, *, is_back: bool) -> str:
     """Let the home name the new place; return the file that nothing reads any more."""
     if is_back:
         home.database_address.unlink()
+        # Forced before the home goes on: the server's data would be in force again.
+        force_folder(home.root)
+        _begun(home).unlink()
         return ""
-    write_whole(home.database_address, f"{target}\n".encode(), mode=PRIVATE)
+    _begun(home).rename(home.database_address)
+    force_folder(home.root)
+    return _set_aside(home)
+
+
+def _set_aside(home: Home) -> str:
     kept = home.embedded_control.with_name("control.db.migrated")
     home.embedded_control.rename(kept)
     return str(kept)

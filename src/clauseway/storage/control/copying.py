@@ -47,17 +47,23 @@ def copy_control(source: Control, target: Control) -> None:
         _copy_tables(reading, writing, lambda *_: None)
 
 
-def copy_and_compare(source: Control, target: Control, on_table: OnTable) -> list[TableContent]:
+def copy_and_compare(
+    source: Control, target: Control, on_table: OnTable, *, may_be_done: bool = False
+) -> list[TableContent]:
     """Copy as `copy_control` does, and return the target's content, table by table.
 
-    Every row is read again on both sides. Raise InvalidInput if the target is not empty, or differs
-    from the source afterwards; then nothing of the copy is kept.
+    Every row is read again on both sides. If the copy `may_be_done`, a target that holds the same
+    already stays as it is. Raise InvalidInput if the target is not empty, or differs from the source
+    afterwards; then nothing of the copy is kept.
     """
     with source.reading() as reading, target.unchained() as writing:
         allow_silence(writing)
+        original = contents_of_tables(reading)
+        if may_be_done and contents_of_tables(writing) == original:
+            return original
         _copy_tables(reading, writing, on_table)
         copied = contents_of_tables(writing)
-        _require_same(contents_of_tables(reading), copied)
+        _require_same(original, copied)
     return copied
 
 
@@ -148,8 +154,17 @@ def _require_empty(writing: Connection) -> None:
     if held or begun[_BEGUN[0]] > 1:
         most = ", ".join(f"{rows:,} rows of {name}" for name, rows in sorted(held.items())[:3])
         message, why = "the target is not empty", f"it holds {most or 'a log of books'}"
-        remedy = "Name a database that is empty; what is in this one stays as it is."
-        raise InvalidInput(Problem(what=message, why=why, where="the target", remedy=remedy))
+        where, remedy = _refused(writing)
+        raise InvalidInput(Problem(what=message, why=why, where=where, remedy=remedy))
+
+
+def _refused(target: Connection) -> tuple[str, str]:
+    """Return the place of a target that is not empty, and what to do."""
+    if target.dialect.name == "postgresql":
+        return "the target", "Name a database that is empty; what is in this one stays as it is."
+    # A home has one place for its file, so no other can be named.
+    place = str(target.engine.url.database)
+    return place, "Rename that file, if nothing reads it any more, and repeat the command."
 
 
 def _require_same(source: list[TableContent], target: list[TableContent]) -> None:
