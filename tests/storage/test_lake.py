@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +24,7 @@ from clauseway.storage.control.engines import Place
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.usage.priced import revenue, sales_in_order
-from clauseway.values import DAY_NS, Interval, KnownAt, day_of, exact_sum, start_of_day_ns
+from clauseway.values import DAY_NS, Interval, InvalidInput, KnownAt, day_of, exact_sum, start_of_day_ns
 
 BOOK = parse_book(
     """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
@@ -167,6 +168,21 @@ def test_an_attempt_recorded_twice_counts_once_and_as_what_is_known_best(lake: L
     lake.seal(batch(0, 9, USAGE), 2)
     lake.seal(batch(0, 9, USAGE, spool="copied"), 3)
     assert totals(revenue(lake, PRICES, DAYS)) == REVENUE
+
+
+def test_a_database_removes_no_file_of_a_lake_that_is_not_its_own(lake: Lake, tmp_path: Path) -> None:
+    """A wrong address of the database: an empty one, and one of another home with usage of its own."""
+    lake.seal(batch(0, 4, USAGE[:4]), 1)
+    files = lake.files()
+    with closing(Control.open(tmp_path / "other.db")) as other:
+        wrong = Lake(lake.root, other)
+        with pytest.raises(InvalidInput, match="not of this database"):
+            wrong.sweep()
+        assert lake.sweep() == []
+        assert wrong.seal(batch(4, 9, USAGE[4:]), 2)
+        with pytest.raises(InvalidInput, match="names another one"):
+            wrong.sweep()
+    assert all(file.exists() for file in files)
 
 
 def test_a_crash_before_the_commit_leaves_a_file_that_nobody_reads(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,8 @@ class _Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    do_GET = do_PUT
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
@@ -195,6 +197,17 @@ def test_what_passes_is_asked_again_and_what_does_not_is_told_with_how_often(ans
     with pytest.raises(StoreFailed, match="asked 3 times within 10 s"):
         store_at(answering, 2).put("a", b"x")
     assert answering.asked == 3
+
+
+def test_a_put_that_is_refused_although_nothing_is_there_is_repeated(answering: type[_Answers], tmp_path: Path) -> None:
+    """S3 answers so while the object of that name is being deleted."""
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    answering.left = [(409, "ConditionalRequestConflict"), (404, "NoSuchKey"), (200, "")]
+    assert store_at(answering, 1).keep("a", path)
+    answering.left = [(409, "ConditionalRequestConflict"), (404, "NoSuchKey")] * 3
+    with pytest.raises(StoreFailed, match="contradicts itself"):
+        store_at(answering, 1).keep("a", path)
 
 
 # The lake

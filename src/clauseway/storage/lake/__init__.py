@@ -4,6 +4,7 @@ lake            the lake itself: batches sealed into it, its rows read
 sealed_batches  a batch as it is sealed; columns: its records as flat rows
 staging         rows on their way: on disk until all are there, then in order
 file_list       the list of the files, in the control database
+ownership       whose lake it is: no other database removes its files
 sealed_files    the files as readers find them; checked_rows: their rows, with checksums
 usage_records   each attempt once, whatever was recorded twice
 query_engines   DuckDB in this process, or Spark over several; engine_files: where they find files

@@ -38,6 +38,7 @@ from clauseway.storage.lake.file_list import (
     refuse_dropped,
 )
 from clauseway.storage.lake.hourly_sums import Sums, add_sums, replace_day
+from clauseway.storage.lake.ownership import require_own
 from clauseway.storage.lake.quarantine import hold
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.lake.rollups import Summing, scan
@@ -237,14 +238,19 @@ class Lake:
         """Remove the files that are not listed, and those retired before an instant; return their
         paths.
 
-        Only while nobody seals.
+        Only while nobody seals. Raise InvalidInput if the lake is not of this database.
         """
         kept = kept_names(self.control, retired_before_ns) | self.published_files()
-        gone = [stored.name for stored in self.stored() if stored.name not in kept]
+        there = [stored.name for stored in self.stored()]
+        if there:
+            require_own(self.control, self.store, there)
+        gone = [name for name in there if name not in kept]
+        # Off the list first: whoever lost the lock to another process can write no more, and so
+        # removes nothing that the other one has just put there.
+        forget(self.control, gone)
         self.store.remove(gone)
         if self.store.is_remote:
             FolderStore(self.root).remove(gone)
-        forget(self.control, gone)
         return [self.root / name for name in gone]
 
     def stored(self) -> Iterator[Stored]:

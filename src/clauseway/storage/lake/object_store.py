@@ -9,7 +9,7 @@ Google Cloud Storage; those are not tested.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ _RETRIES_MAX = 8
 _RETRY_S_MAX = 60.0
 _TIMEOUT_S = 120.0  # of one request: a file of the lake has some megabytes
 _CHUNK_BYTES = 8 << 20
+# A put beside a deletion of the same name may be refused (409), and succeeds when it is repeated.
+_PUTS_MAX = 3
 
 
 class ObjectStorage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,10 +179,17 @@ class ObjectStore:
 
     def keep(self, name: str, path: Path) -> bool:
         content = path.read_bytes()
-        if self.put(name, content):
-            return True
-        # A put may have reached the store although its answer did not reach us.
-        return self.digest(name) == hashlib.sha256(content).hexdigest()
+        for _ in range(_PUTS_MAX):
+            if self.put(name, content):
+                return True
+            # A put may have reached the store although its answer did not reach us.
+            with suppress(FileNotFoundError):
+                return self.digest(name) == hashlib.sha256(content).hexdigest()
+        raise self._failed(
+            "object storage contradicts itself",
+            f"it refuses {name} as one that is there, and says that it is not",
+            _AWAY.remedy,
+        )
 
     def copy(self, name: str, path: Path) -> None:
         with written_whole(path) as beside, beside.open("wb") as out:
