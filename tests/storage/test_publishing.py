@@ -320,6 +320,7 @@ def test_killed_at_any_change_the_table_is_the_former_or_the_new_one(lake: Lake)
     assert seen == sorted(seen, key=len)
     assert publish(lake, NOW_NS).snapshot == _opened(sound).metadata["current-snapshot-id"]
     assert published_names(lake) == new
+    assert (lake.root / "metadata/version-hint.text").read_text() == "2", "also for readers that look there"
 
 
 def test_a_missing_file_is_not_published(lake: Lake) -> None:
@@ -367,6 +368,20 @@ def test_whoever_comes_second_is_told(lake: Lake) -> None:
     lake.store = Late(lake.root, 99)
     with pytest.raises(InvalidInput, match="somebody else publishes here"):
         publish(lake, NOW_NS)
+
+
+def test_an_own_version_that_is_there_already_is_no_other_publisher_s(lake: Lake) -> None:
+    """Its answer was lost, as over a network, and the put was repeated."""
+    lake.seal(batch(0, used(1, 0, 1)), 10)
+    sound = lake.store
+
+    class Repeated(FolderStore):
+        def put(self, name: str, content: bytes) -> bool:
+            sound.put(name, content)
+            return super().put(name, content)
+
+    lake.store = Repeated(lake.root)
+    assert publish(lake, NOW_NS).is_new
 
 
 def test_a_lake_that_was_moved_is_published_anew(tmp_path: Path, lake: Lake) -> None:

@@ -27,6 +27,7 @@ from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.file_list import USAGE, LakeFile, every_file, files_of
 from clauseway.storage.lake.lake import DATA_FILES, METADATA, PUBLISHED, Lake
+from clauseway.storage.lake.ownership import OWNER
 from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.lake.stores import Store
 from clauseway.storage.lake.usage_records import days_of, once
@@ -170,6 +171,8 @@ def publish(lake: Lake, now_ns: int) -> Publication:
         metadata = _commit(table, lake, wanted, number)
         # Opened anew: only what the new metadata does not name may be cleared.
         _clear(_opened(lake.store), now_ns)
+    else:
+        _point_to(lake.store, table.version)
     days = [each.file.day for each in wanted]
     return Publication(
         location=lake.store.location,
@@ -321,7 +324,9 @@ def _commit(table: _Table, lake: Lake, wanted: Sequence[_Wanted], number: int) -
     names = {each.name for each in wanted} | table.data_files(kept)
     _spare(store, names | lake.published_files())
     name = f"{METADATA}/v{table.version + 1}.metadata.json"
-    if not store.put(name, json.dumps(metadata, indent=1).encode()):
+    content = json.dumps(metadata, indent=1).encode()
+    # A put whose answer was lost is asked for again, and then finds its own file there.
+    if not store.put(name, content) and store.get(name) != content:
         raise InvalidInput(
             Problem(
                 what="somebody else publishes here",
@@ -330,9 +335,20 @@ def _commit(table: _Table, lake: Lake, wanted: Sequence[_Wanted], number: int) -
                 remedy="Publish a lake from one place only, and repeat the command.",
             )
         )
-    store.replace(_HINT, str(table.version + 1).encode())
+    _point_to(store, table.version + 1)
     _spare(store, names)
     return name
+
+
+def _point_to(store: Store, version: int) -> None:
+    """Say which version is the newest, unless that is said: whoever published it may have died."""
+    named = str(version).encode()
+    try:
+        if store.get(_HINT) == named:
+            return
+    except FileNotFoundError:
+        pass
+    store.replace(_HINT, named)
 
 
 def _kept(table: _Table, lake: Lake) -> list[dict[str, Any]]:
@@ -534,7 +550,7 @@ def _clear(table: _Table, now_ns: int) -> None:
     """Remove what no version of the table names any more, once nobody can be reading it."""
     needed = table.own_files(table.snapshots) | table.data_files(table.snapshots)
     needed |= {table.name_of(entry["metadata-file"]) for entry in table.metadata["metadata-log"]}
-    needed |= {f"{METADATA}/v{table.version}.metadata.json", _HINT, DATA_FILES}
+    needed |= {f"{METADATA}/v{table.version}.metadata.json", _HINT, DATA_FILES, OWNER}
     table.store.remove(
         stored.name
         for folder in (METADATA, PUBLISHED)
