@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal as D
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -14,10 +15,10 @@ from bench.price_tables import open_prices
 
 import settled_book
 from clauseway.app.books import bookkeeping
-from clauseway.app.books.basis import change_figures, change_prices, change_rates
+from clauseway.app.books.basis import basis_of, change_figures, change_prices, change_rates
 from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.books.settled import statement
-from clauseway.app.books.settling import settle_month
+from clauseway.app.books.settling import Settler, settle_month
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
@@ -27,6 +28,8 @@ from clauseway.ledger import Settlement, balances
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
+from clauseway.storage.books.losses import Loss, Losses
+from clauseway.storage.lake.lake import Lake
 from clauseway.values import InvalidInput, exact_sum
 
 PRICES = open_prices(settled_book.KNOWN)
@@ -396,6 +399,53 @@ LATER: list[tuple[str, str, dict[str, str], str]] = [
     # the old shares end on 21 April: of microsoft's 0.80 and 0.90 the second falls out
     ("fact", "milestone=2026-04-21", {"A1.share-microsoft-openai": "-0.18"}, "amended"),
 ]
+
+
+def test_usage_that_is_lost_while_a_month_is_closed_keeps_it_open(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home that is served seals beside the close, which reads the files of the month, however large."""
+    read = Lake.files
+
+    def lose_meanwhile(lake: Lake, *asked: Any) -> list[Path]:
+        loss = Loss(
+            spool="gateway-1",
+            segment=2,
+            first_frame=0,
+            end_frame=-1,
+            reason="the segment is gone",
+            first_day=date(2026, 4, 29),
+            last_day=date(2026, 4, 29),
+            lost_ns=1,
+        )
+        Losses(lake.control).record([loss])
+        return read(lake, *asked)
+
+    monkeypatch.setattr(Lake, "files", lose_meanwhile)
+    with pytest.raises(InvalidInput, match="usage of 2026-04-29 may be lost"):
+        close(home, "2026-04")
+    assert closed_months(home) == []
+
+
+def test_a_book_that_is_accepted_during_the_first_settlement_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home").make()
+    settled_book.seal(home)
+    book = tmp_path / "book.csv"
+    book.write_text(
+        "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
+        "gpt-5.4,aws,openai,,input_tokens,2026-04-27,,2026-04-27,3,a letter\n"
+    )
+    count = Settler.settle
+
+    def accept_meanwhile(settler: Settler, *asked: Any) -> Settlement:
+        change_prices(home, "the contract says so", file=book, of_this_version=False, alone=False)
+        return count(settler, *asked)
+
+    monkeypatch.setattr(Settler, "settle", accept_meanwhile)
+    with pytest.raises(InvalidInput, match="another price book than this home holds"):
+        settle(home, "2026-04")
+    assert statement(home, "2026-04") is None
+    assert basis_of(home).of("prices")[0].label.startswith("book.csv")
 
 
 @pytest.mark.parametrize(("what", "said", "moved", "why"), LATER, ids=[one[0] for one in LATER])

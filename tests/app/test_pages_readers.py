@@ -4,6 +4,7 @@ import json
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -11,11 +12,13 @@ from starlette.testclient import TestClient
 import settled_book
 from clauseway.app.books import people
 from clauseway.app.books.people import give_password, take_password
-from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settled import latest_settlements, now
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.running import pages_process
 from clauseway.app.running.pages_process import HomePages, log_sign_in
 from clauseway.app.running.readers import HomeReaders
+from clauseway.app.screens.forecast_page import Supposed
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.ledger import statement_of
 from clauseway.web import page_list
@@ -146,3 +149,37 @@ def test_texts_are_for_every_reader_and_statements_for_who_books_or_audits(settl
     assert tuple(pages.get(address.format(line=line.id)).status_code for address in OPENED) == OPENS[screen]
     home = pages.get(OPENED[0]).text
     assert re.findall(r'<a href="/(engineer|lawyer|finance|auditor)"', home) == [screen]
+
+
+class _Emptied(dict[Any, Any]):
+    """What pages keep, emptied by another thread once an entry was looked for."""
+
+    def __contains__(self, key: object) -> bool:
+        is_kept = super().__contains__(key)
+        self.clear()
+        return is_kept
+
+
+class _Shared(HomePages):
+    """Pages of two readers at once: what one of them keeps is replaced by the other's at once."""
+
+    @property
+    def _forecast(self) -> Any:
+        return self.__dict__.get("of_another")
+
+    @_forecast.setter
+    def _forecast(self, made: Any) -> None:
+        self.__dict__["of_another"] = made and (("another",), "the forecast of another reader")
+
+
+def test_a_page_shows_its_own_forecast_and_comparison_beside_another_reader_s(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_agreements([])
+    monkeypatch.setattr(pages_process, "forecast_context", lambda *_: "its own forecast")
+    pages = _Shared(home, opened, system_clock, "")
+    forecast: Any = pages._ahead(opened, now(), Supposed("", ""), ())
+    assert forecast == "its own forecast"
+    kept = pages._compare("A4", "A5")
+    pages._compared = _Emptied(pages._compared)
+    assert pages._compare("A4", "A5") == kept

@@ -54,6 +54,8 @@ def close_month(home: Home, period: str, today: date) -> Closing:
         if changed := stands_otherwise(basis_of(home), settlement):
             why = f"{', '.join(changed)} changed after it was settled"
             raise _refused(period, why, f"Settle again: clauseway settle --period {period}.")
+        # Looked for again: a home that is served seals while the month's files are read.
+        refuse_losses(lake.control, days)
         statement = statement_of(settlement)
         closed = Closed(
             period=days,

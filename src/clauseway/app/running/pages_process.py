@@ -136,7 +136,8 @@ _REQUESTS = msgspec.json.Decoder(_RequestCount)
 class HomePages:
     """Tells the pages what to draw.
 
-    Files and databases are read in a thread, so that no page waits for another.
+    Files and databases are read in a thread, so that no page waits for another. What is kept for
+    later pages is taken once by each thread: another may put its own there at any moment.
     """
 
     def __init__(
@@ -371,11 +372,13 @@ class HomePages:
         names = named_or_last(opened, before, after)
         # Comparing asks every combination twice.
         key = (*names, text_hash(opened), facts_known(opened))
-        if key not in self._compared:
+        page = self._compared.get(key)
+        if page is None:
+            page = compare_page(opened, *names)
             if len(self._compared) >= _COMPARED_MAX:
                 self._compared.clear()
-            self._compared[key] = compare_page(opened, *names)
-        return self._compared[key]
+            self._compared[key] = page
+        return page
 
     def _draft(self, text: str) -> DraftContext:
         page: DraftContext = import_module(_DRAFT_PAGE).draft_page(
@@ -403,9 +406,10 @@ class HomePages:
 
     def _rights(self, opened: Opened, known_at: KnownAt) -> Timeline:
         key = (text_hash(opened), facts_known(opened))
-        if self._drawn is None or self._drawn[0] != key:
-            self._drawn = (key, timeline_of_rights(opened, known_at))
-        return self._drawn[1]
+        drawn = self._drawn
+        if drawn is None or drawn[0] != key:
+            drawn = self._drawn = (key, timeline_of_rights(opened, known_at))
+        return drawn[1]
 
     def _ahead(
         self, opened: Opened, known_at: KnownAt, supposed: Supposed, receipts: Sequence[str]
@@ -413,9 +417,11 @@ class HomePages:
         # A thousand paths take a second: they are drawn anew when a month was settled, or a day has
         # begun.
         key = (text_hash(opened), known_at.day, supposed, *receipts)
-        if self._forecast is None or self._forecast[0] != key:
-            self._forecast = (key, forecast_context(self._home, opened, known_at, supposed))
-        return self._forecast[1]
+        forecast = self._forecast
+        if forecast is None or forecast[0] != key:
+            made = forecast_context(self._home, opened, known_at, supposed)
+            forecast = self._forecast = (key, made)
+        return forecast[1]
 
     def _statement(self, period: str) -> StatementContext | None:
         settlement = statement(self._home, period)
