@@ -11,8 +11,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-import msgspec
-
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.clouds.dialect import Address, address_of
@@ -33,13 +31,14 @@ _NO_END_NS: Final = 1 << 63
 _EU: Final = BITS[Capability.EU_DATA_ZONE]
 
 
-class Market(msgspec.Struct, frozen=True, eq=False):
+class Market:
     """What a seller sells to a segment under a policy. Each `RoutingTables` has one object for
     each, so a market is compared by identity."""
 
-    seller: str
-    segment: str
-    policy: Policy
+    def __init__(self, seller: str, segment: str, policy: Policy) -> None:
+        self.seller = seller
+        self.segment = segment
+        self.policy = policy
 
 
 _NO_MARKET: Final = Market("", "", Policy())
