@@ -1,8 +1,8 @@
 """The machine's own faults in words: a disk that is full, a place that cannot be written.
 
-Every library reports them in its own way: Python and Arrow by an error number, SQLite and PostgreSQL
-by a code, DuckDB in a sentence, a child process in its log. One table reads them all, so that no command needs
-words of its own.
+Every library reports them in its own way: Python and Arrow by an error number, SQLite and
+PostgreSQL by a code, DuckDB in a sentence, a child process in its log. They are all read here, so
+that no command needs words of its own.
 """
 
 import errno

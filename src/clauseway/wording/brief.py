@@ -5,7 +5,7 @@ Every sentence is made from the amendment's terms and changes, from the answers 
 from the facts; nothing is written about one agreement in particular. Prose that a term does not
 state (an undertaking) is quoted.
 
-    brief_of(asked, sides, comparison, later, known_at)  → Brief
+    brief_of(asked, sides, comparison, known_at)  → Brief
     markdown_of(brief)                                   → the page (`brief_page`)
 """
 
@@ -47,7 +47,6 @@ from clauseway.wording.changes import (
     Comparison,
     Owners,
     change_of,
-    unchanged_until,
 )
 from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, passages_of
@@ -76,14 +75,13 @@ def brief_of(
     asked: AskedAgreement,
     sides: tuple[Side, Side],
     comparison: Comparison,
-    later: Comparison | None,
     facts_known_at: KnownAt,
 ) -> Brief:
     """Return the last amendment of the second side in brief.
 
     `sides` are the text without the amendment and with it. `comparison` holds what changes between
-    them on their day; if nothing does, `later` holds what changes on the first later day on which
-    something does. Facts since the amendment are those known at `facts_known_at`.
+    them on their day, or on the first later day on which something does. Facts since the amendment
+    are those known at `facts_known_at`.
     """
     before, after = sides
     amendment = after.agreement.amendments[-1]
@@ -104,8 +102,8 @@ def brief_of(
             *sentences_.rescissions(comparison, rest=bool(clauses)),
             *clauses,
         ),
-        why_it_matters=(*sentences_.changes(comparison, later), *sentences_.readings()),
-        key_numbers=tuple(sentences_.numbers(comparison, later)),
+        why_it_matters=(*sentences_.changes(comparison), *sentences_.readings()),
+        key_numbers=tuple(sentences_.numbers(comparison)),
         quick_answers=tuple(sentences_.answers(asked)),
         since_then=tuple(sentences_.since_then(asked, facts_known_at)),
         next_amendment=next(
@@ -179,13 +177,13 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Why it matters
 
-    def changes(self, comparison: Comparison, later: Comparison | None) -> Iterator[BriefSentence]:
+    def changes(self, comparison: Comparison) -> Iterator[BriefSentence]:
         """Yield the answers that change, the widest of the named parties' first; if none does, those
         of the first later day with such answers."""
-        if not comparison.groups and later is not None:
-            yield BriefSentence(text=unchanged_until(comparison, later), place=self._whole())
+        if comparison.later is not None:
+            yield BriefSentence(text=comparison.unchanged, place=self._whole())
             # The later day is where the amendment matters, so all of it stands here.
-            yield from self._groups(later.groups)
+            yield from self._groups(comparison.later.groups)
             return
         yield from self._groups(comparison.groups[:_CHANGES_MAX])
         left = comparison.groups[_CHANGES_MAX:]
@@ -254,7 +252,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Key numbers
 
-    def numbers(self, comparison: Comparison, later: Comparison | None) -> Iterator[Number]:
+    def numbers(self, comparison: Comparison) -> Iterator[Number]:
         """Days, counts, holdings, and the figures that its terms rest on."""
         whole, read = self._whole(), self.after.readings.items()
         yield Number(what="announced", value=str(self.amendment.announced), place=whole)
@@ -276,8 +274,8 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         }
         count = 0 if by else len(ended)
         yield Number(what="terms that end", value=str(count), place=whole)
-        of_day = f" of {later.after.as_of}" if later is not None else ""
-        changed = (later or comparison).changed
+        of_day = f" of {comparison.later.after.as_of}" if comparison.later is not None else ""
+        changed = comparison.shown.changed
         yield Number(what=f"answers{of_day} that change", value=f"{len(changed):,}", place=whole)
         turned = Counter((change.before, change.after) for change in changed)
         for (before, after), number in sorted(turned.items(), key=lambda item: -item[1]):

@@ -89,15 +89,12 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         where something changes on that day."""
         if self.changed:
             return ""
-        return "Nothing changes." if self.later is None else unchanged_until(self, self.later)
-
-
-def unchanged_until(comparison: Comparison, later: Comparison) -> str:
-    """Say that nothing changes on the day of a comparison, and something on that of a later one."""
-    return (
-        f"Nothing that can be asked of {comparison.after.as_of} is answered otherwise. "
-        f"Of {later.after.as_of} something is:"
-    )
+        if self.later is None:
+            return "Nothing changes."
+        return (
+            f"Nothing that can be asked of {self.after.as_of} is answered otherwise. "
+            f"Of {self.later.after.as_of} something is:"
+        )
 
 
 def comparison_of(

@@ -5,7 +5,7 @@ brief(opened, "A5")   → Brief; `markdown_of` makes the page of it
 
 from collections.abc import Mapping
 
-from clauseway.app.agreements.comparing import amendment_sides, compare_amendments, compare_later
+from clauseway.app.agreements.comparing import amendment_sides, compare_or_later
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.values import KnownAt
 from clauseway.wording.brief import brief_of
@@ -24,7 +24,6 @@ def brief(
     takes effect, and all facts since then are listed. Raise InvalidInput for an amendment that does
     not exist, or of which nothing was known then.
     """
-    comparison = compare_amendments(opened, [name], reading, known_at)
+    comparison = compare_or_later(opened, [name], reading, known_at)
     sides, _ = amendment_sides(opened, [name], reading, known_at)
-    later = None if comparison.changed else compare_later(opened, sides)
-    return brief_of(opened, sides, comparison, later, known_at or KnownAt.everything())
+    return brief_of(opened, sides, comparison, known_at or KnownAt.everything())

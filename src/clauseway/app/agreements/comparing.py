@@ -75,7 +75,22 @@ def amendment_sides(
     return (side(first), side(last)), (labels[0], labels[1])
 
 
-def compare_later(opened: OpenAgreement, sides: tuple[Side, Side]) -> Comparison | None:
+def compare_or_later(
+    opened: OpenAgreement,
+    names: Sequence[str],
+    reading: Mapping[str, str] | None = None,
+    known_at: KnownAt | None = None,
+) -> Comparison:
+    """Return a comparison as `compare_amendments` does; where nothing changes on its day, as by an
+    extension, with that of the first later day on which something does."""
+    comparison = compare_amendments(opened, names, reading, known_at)
+    if comparison.changed:
+        return comparison
+    sides, _ = amendment_sides(opened, names, reading, known_at)
+    return msgspec.structs.replace(comparison, later=_compare_later(opened, sides))
+
+
+def _compare_later(opened: OpenAgreement, sides: tuple[Side, Side]) -> Comparison | None:
     """Return the comparison of the first later day on which the sides differ; None if there is
     none."""
     day = first_later_change(*sides, opened.catalog)
@@ -126,22 +141,10 @@ def compare_sides(
     knowledge; a day or a point that is not named is today's. Raise InvalidInput."""
     _refuse_sides(amendments, as_of, known_at)
     if amendments:
-        return _or_later(_only_one(opened), amendments, reading)
+        return compare_or_later(_only_one(opened), amendments, reading)
     days = [parse_day(day, "--as-of") for day in as_of] or [datetime.now(UTC).date()]
     points = [known_point(point) for point in known_at] or [known_point(None)]
     return compare_days(opened, days, points, reading)
-
-
-def _or_later(
-    opened: OpenAgreement, names: Sequence[str], reading: Mapping[str, str]
-) -> Comparison:
-    """Return a comparison of amendments; where nothing changes on their day, as by an extension,
-    with that of the first later day on which something does."""
-    comparison = compare_amendments(opened, names, reading)
-    if comparison.changed:
-        return comparison
-    sides, _ = amendment_sides(opened, names, reading)
-    return msgspec.structs.replace(comparison, later=compare_later(opened, sides))
 
 
 def compare_days(

@@ -43,11 +43,13 @@ class Upkeep:
         except LakeDamaged:
             pass  # told below
         except (OSError, DBAPIError, InvalidInput) as error:
-            if _kind_of(error) != self._failure:
+            failure = _kind_of(error)
+            if failure != self._failure:
+                why = said_by(error)
                 self._report(
-                    f"Usage could not be sealed and waits in the spool; it is tried again: {said_by(error)}"
+                    f"Usage could not be sealed and waits in the spool; it is tried again: {why}"
                 )
-            self._failure = _kind_of(error)
+            self._failure = failure
             return
         self._failure = None
         try:

@@ -115,8 +115,10 @@ def _sentence(outlook: Outlook) -> str:
     )
     for year in outlook.years:
         said += f" {year.year}: {year.due.mid:,.0f} ({year.due.low:,.0f} to {year.due.high:,.0f})."
-    for of in outlook.unsettled:
-        said += f" {of.amount:,.2f} of {listed(of.months)} are not settled, and in no year."
+    for stretch in outlook.unsettled:
+        said += (
+            f" {stretch.amount:,.2f} of {listed(stretch.months)} are not settled, and in no year."
+        )
     if outlook.reached is None:
         return said
     return f"{said} {_cap(outlook.reached)}"

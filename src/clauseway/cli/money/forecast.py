@@ -155,7 +155,9 @@ def _print_cap(out: Console, outlook: Outlook) -> None:
 
 
 def _unsettled(outlook: Outlook) -> str:
-    return listed([f"{cents(of.amount)} of {listed(of.months)}" for of in outlook.unsettled])
+    return listed(
+        [f"{cents(stretch.amount)} of {listed(stretch.months)}" for stretch in outlook.unsettled]
+    )
 
 
 def _day(day: date | None) -> str:
