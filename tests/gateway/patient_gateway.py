@@ -1,4 +1,7 @@
-"""The gateway, with as much patience for its lease server as a busy machine needs."""
+"""The gateway, with as much patience for its lease server as a busy machine needs.
+
+Started with -E, from the sources: what is compiled holds its patience as a constant.
+"""
 
 import runpy
 

@@ -85,7 +85,7 @@ def start_with_late_leases(rig: Rig, **members: Any) -> LateLeases:
     keys = (msgspec.structs.replace(key(SECRET, "openai"), budgets=(0,)), key(OWN_SECRET, "openai"))
     budgets = (Budget(id="b", whose="organisation acme"),)
     plan = rig.plan(keys=keys, budgets=budgets, leases=str(leases.path), **members)
-    rig.start(plan, launcher=(PATIENT_GATEWAY,))
+    rig.start(plan, launcher=("-E", PATIENT_GATEWAY))
     return leases
 
 
