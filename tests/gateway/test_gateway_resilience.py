@@ -406,7 +406,7 @@ def test_where_all_ask_to_be_left_alone_the_client_hears_for_how_long(stage: Sta
     first, second = scene.ask(), scene.ask()
     assert (first.status_code, first.headers["retry-after-ms"]) == (429, "60000"), "as the last one said"
     assert (second.status_code, second.headers["x-clauseway-attempts"]) == (429, "0")
-    assert 5 <= int(second.headers["retry-after"]) <= 7, "the one that may be asked first"
+    assert 5 <= int(second.headers["retry-after"]) <= 8, "the one that may be asked first"
     assert second.headers["x-should-retry"] == "true", "short enough to wait for"
     assert "left alone" in second.json()["error"]["message"]
     assert [" Attempted: " in answer.text for answer in (first, second)] == [True, False], "it was nobody's turn"

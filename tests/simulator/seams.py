@@ -29,6 +29,7 @@ from clauseway.app.usage import recovering
 from clauseway.gateway.process import journals, server
 from clauseway.gateway.request import resource_index, shared
 from clauseway.gateway.transport import timers
+from clauseway.gateway.wire import errors
 from clauseway.spool import copier, follower, writer
 from clauseway.storage.control import engines
 from clauseway.storage.customers import limit_shares
@@ -107,7 +108,8 @@ def _clocks(world: World, replaced: Replaced) -> None:
         replaced.set(module, held, virtual_clocks[name])
     replaced.set(limit_shares.MemoryShares.__init__, "__defaults__", (virtual_clocks["monotonic"],))
     replaced.set(engines, "now_ns", lambda _: world.machine(_DATABASE).wall_ns())
-    replaced.set(timers, "_TICK_S", _TICK_S)
+    for module in (timers, errors):
+        replaced.set(module, "TICK_S", _TICK_S)
 
 
 @cache

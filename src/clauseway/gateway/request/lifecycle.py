@@ -32,7 +32,6 @@ so. A client may ask for a hedge: a second attempt beside a slow first one.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from math import ceil
 from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
@@ -67,6 +66,7 @@ from clauseway.gateway.wire.errors import (
     response,
     shortage_kind,
     shortage_response,
+    wait_lines,
 )
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
@@ -963,8 +963,7 @@ class Lifecycle(AttemptOwner):
         if not statuses and self._busy_until_s:
             wait_s = max(self._busy_until_s - self.shared.wheel.now_s, 0.0)
             self._answer_failure(
-                CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S),
-                b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(wait_s), wait_s * 1000),
+                CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S), wait_lines(wait_s)
             )
         # Every cloud says that it has no such model, and the vendor has retired it, so answer 404.
         elif statuses == {404} and self._retired:

@@ -10,7 +10,7 @@ from asyncio import AbstractEventLoop
 from time import monotonic
 from typing import Final, Protocol
 
-_TICK_S: Final = 0.05
+TICK_S: Final = 0.05
 _SLOTS: Final = 2048  # a round of 102 s; what is due later is looked at once a round
 
 
@@ -27,15 +27,15 @@ class Timed(Protocol):
 
 class Wheel:
     """Deadlines in seconds of `time.monotonic`. `now_s` is the time of the last tick, cheap to
-    read."""
+    read: up to `TICK_S` behind."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.now_s = monotonic()
         self._loop = loop
-        self._tick = int(self.now_s / _TICK_S)
+        self._tick = int(self.now_s / TICK_S)
         # Each holds its entries as keys: in order, and quick to take out.
         self._slots: list[dict[Timed, None]] = [{} for _ in range(_SLOTS)]
-        self._handle = loop.call_later(_TICK_S, self._turn)
+        self._handle = loop.call_later(TICK_S, self._turn)
 
     def arm(self, timed: Timed, due_s: float) -> None:
         """Set the deadline. Costs a comparison when an entry already comes up in time."""
@@ -46,7 +46,7 @@ class Wheel:
     def forget(self, timed: Timed) -> None:
         """Take its entry out: what is gone must not stay until its deadline."""
         if timed.slot_s:
-            entries = self._slots[int(timed.slot_s / _TICK_S + 0.5) % _SLOTS]
+            entries = self._slots[int(timed.slot_s / TICK_S + 0.5) % _SLOTS]
             entries.pop(timed, None)
             timed.slot_s = 0.0
             if not entries:
@@ -59,14 +59,14 @@ class Wheel:
         """Move it to the slot of the first tick after `due_s`, or as far ahead as the wheel
         reaches."""
         self.forget(timed)
-        tick = min(max(int(due_s / _TICK_S) + 1, self._tick + 1), self._tick + _SLOTS - 1)
-        timed.slot_s = tick * _TICK_S
+        tick = min(max(int(due_s / TICK_S) + 1, self._tick + 1), self._tick + _SLOTS - 1)
+        timed.slot_s = tick * TICK_S
         self._slots[tick % _SLOTS][timed] = None
 
     def _turn(self) -> None:
-        self._handle = self._loop.call_later(_TICK_S, self._turn)
+        self._handle = self._loop.call_later(TICK_S, self._turn)
         self.now_s = monotonic()
-        current = int(self.now_s / _TICK_S)
+        current = int(self.now_s / TICK_S)
         while self._tick < current:
             self._tick += 1
             at = self._tick % _SLOTS
@@ -82,7 +82,7 @@ class Wheel:
                     )
 
     def _look_at(self, timed: Timed) -> None:
-        if timed.slot_s != self._tick * _TICK_S:
+        if timed.slot_s != self._tick * TICK_S:
             return  # forgotten, or moved, since this round of entries began
         timed.slot_s = 0.0
         if timed.due_s <= self.now_s:

@@ -7,11 +7,13 @@ OpenAI's clients retry by themselves unless an answer says `x-should-retry: fals
 import re
 from functools import lru_cache
 from http import HTTPStatus
+from math import ceil
 from typing import Final, NamedTuple
 
 import msgspec
 
 from clauseway.gateway.budgets.allowances import Shortage
+from clauseway.gateway.transport.timers import TICK_S
 
 # The longest wait after which a client is told to retry by itself.
 PATIENCE_S: Final = 30.0
@@ -184,20 +186,24 @@ def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
     """
     kind = shortage_kind(shortage)
     if shortage.is_unknown:
-        wait_s = _DEAD_PROCESS_RETRY_S if shortage.unread else _LEASE_SERVER_RETRY_S
-        lines = headers + b"retry-after: %d\r\n" % wait_s
+        whole_s = _DEAD_PROCESS_RETRY_S if shortage.unread else _LEASE_SERVER_RETRY_S
+        lines = headers + b"retry-after: %d\r\n" % whole_s
         return error_response(kind, shortage.message, headers=lines)
-    seconds = shortage.retry_after_s
-    when = (
-        # Whole seconds, rounded up (RFC 9110, 10.2.3); OpenAI's clients prefer the milliseconds.
-        b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-seconds // 1), seconds * 1000)
-        if seconds
-        else b""
-    )
-    again = kind is LIMITED and 0 < seconds <= PATIENCE_S
-    return error_response(
-        kind._replace(should_retry=again), shortage.message, headers=headers + when
-    )
+    wait_s = shortage.retry_after_s
+    lines = headers + wait_lines(wait_s) if wait_s else headers
+    again = kind is LIMITED and 0 < wait_s <= PATIENCE_S
+    return error_response(kind._replace(should_retry=again), shortage.message, headers=lines)
+
+
+def wait_lines(wait_s: float) -> bytes:
+    """Return header lines that say how long a client waits before it asks again.
+
+    They add a tick, by which the gateway's clock may be behind: a client that came again before the
+    clock moved would be refused again.
+    """
+    ticked_s = wait_s + TICK_S
+    # Whole seconds, rounded up (RFC 9110, 10.2.3); OpenAI's clients prefer the milliseconds.
+    return b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (ceil(ticked_s), ceil(ticked_s * 1000))
 
 
 def _retry_header(kind: ErrorKind) -> bytes:
