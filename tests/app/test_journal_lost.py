@@ -12,7 +12,8 @@ from journals import flip, frames, gateway, home_at, segment, today
 from clauseway import spool
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import blocking_damages
-from clauseway.app.usage.sealing import seal
+from clauseway.app.usage.sealing import note_missing, open_lake, seal
+from clauseway.app.usage.usage_journals import register_spool
 from clauseway.values import exact_sum
 from in_process import answer, run
 from metered_months import assumed
@@ -50,6 +51,24 @@ def test_a_gateway_that_was_stopped_and_started_is_metered_from_its_first_reques
         if number % 2:
             for note in ("released", "numbered"):
                 (journal / note).unlink()
+
+
+def test_a_journal_that_is_made_while_others_are_looked_for_is_not_missing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker may be started at any instant: its journal is in none of the folders that were looked at before."""
+    gateway(home, range(1), boot=7)
+    seal(home)
+    look = spool.identity_of
+
+    def begin_another(directory: Path) -> bytes | None:
+        monkeypatch.setattr(spool, "identity_of", look)
+        register_spool(home, home.spools / "gateway-later")
+        return look(directory)
+
+    with open_lake(home) as lake:
+        monkeypatch.setattr(spool, "identity_of", begin_another)
+        assert note_missing(lake.control, home, 1) == []
 
 
 def flip_in_the_middle(directory: Path) -> None:

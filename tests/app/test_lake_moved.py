@@ -2,6 +2,7 @@
 whatever goes wrong, the place of before stays in force."""
 
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from clauseway.app.books.backing_up import back_up
 from clauseway.app.books.restoring import restore
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
-from clauseway.app.usage.lake_place import store_of
+from clauseway.app.usage.compacting import Compacted, compact_lake
+from clauseway.app.usage.lake_place import move_lake, store_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.object_store import ObjectStorage
 from in_process import answer, run
+from lock_waits import wait_for_waiting
 
 FOUND = 2  # the doctor's exit code where something is not well: there is no configuration of a gateway here
 
@@ -199,6 +202,22 @@ def test_an_endpoint_may_be_plain_where_it_is_said(tmp_path: Path) -> None:
 def test_nobody_seals_while_the_lake_is_moved(home: Home, storage: ObjectStorage) -> None:
     with locked(home, "seal"):
         assert "another process seals, imports or merges there" in move(home, *flags(storage), code=3)
+
+
+def test_who_waits_for_a_move_works_where_the_lake_lies_afterwards(home: Home, storage: ObjectStorage) -> None:
+    """A served home seals and merges beside a move: a file that was merged in the former place would be missing."""
+    settled_book.seal(home, [(12, "05-03", 6, 1, 1, (1_000_000, 0, 0))])
+    settings = {name: getattr(storage, name) for name in ("endpoint", "region", "access_key_env", "secret_env")}
+    with ThreadPoolExecutor(1) as pool:
+        merging: list[Future[Compacted]] = []
+
+        def merge_meanwhile(_done: int, _all: int) -> None:
+            merging.append(pool.submit(compact_lake, home, 2))
+            wait_for_waiting(home.root / "seal.lock")
+
+        move_lake(home, storage.url, settings, merge_meanwhile)
+        assert merging[0].result(60).before == 2
+    assert objects(home).items() >= listed(home).items()
 
 
 def test_a_place_that_is_away_or_lacks_a_file_is_told(home: Home, storage: ObjectStorage, monkeypatch: Any) -> None:

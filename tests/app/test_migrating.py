@@ -4,10 +4,11 @@ import json
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from threading import Event
 
 import psycopg
 import pytest
@@ -27,6 +28,7 @@ from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.values import InvalidInput
+from lock_waits import wait_for_waiting
 from postgresql_server import new_database
 
 LATE = (12, "05-06", 1, 1, 1, (40_000, 0, 10_000))
@@ -191,6 +193,32 @@ def test_a_server_s_lock_waits_for_its_holder_on_any_machine(home: Home) -> None
     with locked(second, "seal"), locked(home, "books", lambda: waited.append("again")):
         pass
     assert waited == ["waited"]
+
+
+def test_who_waits_for_a_move_holds_the_lock_of_the_new_place(home: Home) -> None:
+    """The lock of a file would keep out nobody who comes after the move."""
+    entered, over = Event(), Event()
+
+    def hold() -> None:
+        with locked(home, "seal"):
+            entered.set()
+            over.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding: list[Future[None]] = []
+
+        def begin_to_wait(_table: str, _rows: int) -> None:
+            if not holding:
+                holding.append(pool.submit(hold))
+                wait_for_waiting(home.root / "seal.lock")
+
+        migrate(home, new_database(), begin_to_wait)
+        assert entered.wait(60)
+        assert not over.is_set()
+        with locked(home, "seal", over.set):
+            is_kept_out = over.is_set()
+            over.set()
+    assert is_kept_out
 
 
 CLOSE = """

@@ -5,11 +5,13 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
+from clauseway.app.running import processes
 from clauseway.app.running.processes import ChildFailed, on_port, start
 from clauseway.gateway.transport.listener import USUAL_PORT, Listener
 from clauseway.gateway.transport.listening import listen
@@ -76,6 +78,25 @@ def test_what_a_child_refuses_reaches_whoever_started_it(tmp_path: Path) -> None
 def test_another_failure_is_told_with_what_the_child_said(tmp_path: Path) -> None:
     with pytest.raises(ChildFailed, match="arguments are required: --home, --gateway-url"):
         start("the pages", "clauseway.app.running.pages_process", [], tmp_path / "log")
+
+
+def test_a_child_that_got_ready_while_its_parent_worked_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan is compiled meanwhile, which may take longer than all the patience with the child."""
+    ready = tmp_path / "ready"
+    child = f"import pathlib, time\nprint('{{}}', flush=True)\npathlib.Path({str(ready)!r}).touch()\ntime.sleep(60)\n"
+    (tmp_path / "slow_child.py").write_text(child)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(processes, "READY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(processes, "LOOK_EVERY_S", 0.001)
+
+    def work() -> None:
+        while not ready.exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
+
+    start("a child", "slow_child", [], tmp_path / "log", meanwhile=work).stop()
 
 
 @pytest.mark.parametrize("flag", ["--port", "--pages-port"])

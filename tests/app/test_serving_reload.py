@@ -5,11 +5,13 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
 import clauseway.agreement
+from clauseway.app.books.basis import basis_of, change_prices
 from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
@@ -30,6 +32,12 @@ region = "global"
 auth = {{kind = "bearer", secret_file = "key"}}
 models = {{"{product}" = "there"}}
 """
+BOOK = (
+    "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
+    "gpt-5.5,azure,openai,,input_tokens,2026-04-27,,2026-04-27,{0},a letter\n"
+    "gpt-5.5,azure,openai,,cached_input_tokens,2026-04-27,,2026-04-27,{0},a letter\n"
+    "gpt-5.5,azure,openai,,output_tokens,2026-04-27,,2026-04-27,{0},a letter\n"
+)
 # Nobody but AWS serves what Azure served.
 AMENDMENT = """---
 id: A6
@@ -101,6 +109,46 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
 def _lawyers_page(url: str) -> str:
     """The page without the number that each answer draws for its styles: any letters may stand in it."""
     return re.sub(r'nonce="[^"]*"', "", httpx.get(f"{url}lawyer", timeout=PATIENCE_S).text)
+
+
+class _Starting:
+    """Gateways during whose start somebody accepts a price book."""
+
+    accept: Callable[[], object]
+
+    def __init__(self, *_: object) -> None:
+        self.accept = _Starting.accept
+
+    def listen(self, *_: object) -> int:
+        return 0
+
+    def start(self) -> None:
+        self.accept()
+
+    def stop(self) -> None:
+        pass
+
+
+def test_a_book_that_is_accepted_while_the_processes_start_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home").make()
+    (home.root / "key").write_text("sk-cloud")
+    home.configuration.write_text(DEPLOYMENT.format(name="one", product="gpt-5.5"))
+    first, other = tmp_path / "first.csv", tmp_path / "other.csv"
+    for book, price in ((first, 1), (other, 2)):
+        book.write_text(BOOK.format(price))
+
+    def accept() -> None:
+        change_prices(home, "the contract says so", file=other, of_this_version=False, alone=False)
+
+    monkeypatch.setattr(_Starting, "accept", staticmethod(accept), raising=False)
+    monkeypatch.setattr(serving_module, "Gateways", _Starting)
+    monkeypatch.setattr(serving_module, "_served", lambda *_: SimpleNamespace(notes=(), stop=lambda: None))
+    options = ServeOptions(home=home, opened=open_agreements([]), configuration=home.configuration)
+    with pytest.raises(InvalidInput, match="another price book than this home holds"), serving(options, first):
+        pytest.fail("the gateway would sell by another book than the home holds")
+    assert basis_of(home).of("prices")[0].label.startswith("other.csv")
 
 
 def test_an_amendment_is_taken_over_by_gateways_and_pages(tmp_path: Path) -> None:

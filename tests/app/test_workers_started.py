@@ -72,6 +72,37 @@ def test_a_worker_that_runs_and_cannot_be_registered_leaves_before_another_is_st
         gateways.stop()
 
 
+def test_a_worker_hears_of_what_is_revoked_or_changed_while_it_is_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Revocations are announced by another thread; that one may come while a start waits for the database."""
+    heard: list[str] = []
+
+    def register(*_: Any) -> None:
+        if gateways_started:
+            gateways.heed_revocations()
+
+    class Worker(_Worker):
+        def heed_revocations(self) -> None:
+            heard.append("revocations")
+
+    gateways_started: list[Worker] = []
+
+    def start(*_: Any, **__: Any) -> Worker:
+        gateways_started.append(Worker())
+        return gateways_started[-1]
+
+    monkeypatch.setattr(gateways_module, "start", start)
+    monkeypatch.setattr(gateways_module, "register_spool", register)
+    gateways = Gateways(Home(tmp_path).make(), 1)
+    gateways.listen("127.0.0.1", 0, Settings())
+    try:
+        gateways.start()
+        assert heard == ["revocations"]
+    finally:
+        gateways.stop()
+
+
 def test_a_journal_that_a_former_process_still_writes_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

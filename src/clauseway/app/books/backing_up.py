@@ -91,11 +91,12 @@ def back_up(home: Home, target: Path, *, with_keys: bool = False) -> BackedUp:
             # Most of the bytes are copied while the home seals on. Then nothing seals for a moment, in
             # which database and journals are taken as they are together, and the lake's newest files.
             _copy_lake(lake, copier)
-            with lake_locked(home):
-                moment_ns = time.time_ns()
-                snapshot(home.control, part / CONTROL)
-                journals = _copy_journals(home, copier)
-                head = _finish_lake(lake, part / CONTROL, copier)
+        # Opened again: the lake may have been moved during the wait.
+        with lake_locked(home), open_lake(home) as lake:
+            moment_ns = time.time_ns()
+            snapshot(home.control, part / CONTROL)
+            journals = _copy_journals(home, copier)
+            head = _finish_lake(lake, part / CONTROL, copier)
         _copy_small(home, copier)
         if with_keys:
             _copy_keys(home, copier)

@@ -92,7 +92,7 @@ def expand(
     )
     first = again = 0
     tenants: set[int] = set()
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         while chunk := list(islice(requests, _BATCH_ROWS)):
             tenants |= {demanded.client for demanded in chunk}
             of = Range(

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from clauseway.app.opening.home import Home
 
@@ -53,7 +54,24 @@ def locked(home: Home, name: str, on_wait: Callable[[], object] | None = None) -
 
 @contextmanager
 def _held(home: Home, name: str, on_wait: Callable[[], object]) -> Iterator[None]:
-    place = home.make().control
+    while True:
+        place = home.make().control
+        with _held_at(home, place, name, on_wait):
+            # The control database may have moved during a wait: its lock is another one then.
+            if home.control == place:
+                yield
+                return
+        on_wait = _nothing
+
+
+def _nothing() -> None:
+    """Report a wait that was reported before no second time."""
+
+
+@contextmanager
+def _held_at(
+    home: Home, place: Path | str, name: str, on_wait: Callable[[], object]
+) -> Iterator[None]:
     if isinstance(place, str):
         # Only homes on a server load its driver.
         from clauseway.storage.control.engines import holding  # noqa: PLC0415

@@ -73,7 +73,7 @@ class Gateways:
 
     def heed_revocations(self) -> None:
         """Have all workers read the home's file of revocations, now."""
-        self._announced += 1
+        self._announced += 1  # counted first: see `_start`
         for child in self:
             child.heed_revocations()
 
@@ -91,7 +91,7 @@ class Gateways:
         """Start all workers, and end the journals that none of them writes. Raise InvalidInput,
         ChildFailed."""
         for number in range(self._count):
-            self._workers[number] = self._started(number, self._free_journal())
+            self._start(number, self._free_journal())
         for journal in self._unended():
             self._end(journal)
 
@@ -108,7 +108,7 @@ class Gateways:
         for number, (child, journal) in self._workers.items():
             if child is dead:
                 dead.stop()
-                self._workers[number] = self._started(number, journal, meanwhile)
+                self._start(number, journal, meanwhile)
                 return
         raise AssertionError(f"{dead.name} is no worker")
 
@@ -119,7 +119,7 @@ class Gateways:
         stay."""
         self._open_metrics()
         for number, (former, journal) in list(self._workers.items()):
-            self._workers[number] = self._started(number, self._free_journal(), meanwhile)
+            self._start(number, self._free_journal(), meanwhile)
             former.ask_to_leave()
             self._leaving.append((former, journal))
 
@@ -147,10 +147,24 @@ class Gateways:
         if self._metrics is not None:
             self._metrics.close()
 
-    def _started(
-        self, number: int, journal: Path, meanwhile: Meanwhile = nothing
-    ) -> tuple[Child, Path]:
-        home, reloads, announced = self._home, self._reloads, self._announced
+    def _start(self, number: int, journal: Path, meanwhile: Meanwhile = nothing) -> None:
+        """Start a process as a worker, and tell it what changed while it started."""
+        reloads, announced = self._reloads, self._announced
+        child = self._started(number, journal, meanwhile)
+        # INVARIANT: it is among the workers before anything is compared. Revocations are announced
+        # by another thread: either that finds it there, or the count is another one here.
+        self._workers[number] = (child, journal)
+        # The child may have read the plan that stood there before.
+        if self._reloads != reloads:
+            child.reload()
+        # Keys may have been revoked before the child read the file of ended secrets, or since.
+        if self._announced != announced:
+            child.heed_revocations()
+        if self._stop_announced:
+            child.announce_stop()
+
+    def _started(self, number: int, journal: Path, meanwhile: Meanwhile) -> Child:
+        home = self._home
         if journal.is_dir():
             spool.set_fenced_aside(journal)
         register_spool(home, journal)
@@ -186,21 +200,13 @@ class Gateways:
             passed=passed,
             meanwhile=meanwhile,
         )
-        # The child may have read the plan that stood there before.
-        if self._reloads != reloads:
-            child.reload()
-        # Keys may have been revoked before the child read the file of ended secrets, or since.
-        if self._announced != announced:
-            child.heed_revocations()
-        if self._stop_announced:
-            child.announce_stop()
         try:
             register_spool(home, journal)  # again: now it has the segment that this gateway writes
         except BaseException:
             # Nobody would know of it, and it would keep the next one from the journal.
             self._stop(child)
             raise
-        return child, journal
+        return child
 
     def _stop(self, child: Child) -> None:
         child.stop(self._settings.limits.drain_s + _CLOSING_S)

@@ -179,12 +179,13 @@ def _wait_ready(
     line = b""
     # A child writes one line of JSON once it listens, or exits.
     while not line.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise ChildFailed(
-                f"{name} was not ready within {READY_TIMEOUT_S:.0f} s; its log is {log}"
-            )
+        left = max(deadline - time.monotonic(), 0)
+        # Read before it is given up: `meanwhile` may have taken all of the time.
         if not select.select([process.stdout], [], [], min(left, LOOK_EVERY_S))[0]:
+            if not left:
+                raise ChildFailed(
+                    f"{name} was not ready within {READY_TIMEOUT_S:.0f} s; its log is {log}"
+                )
             meanwhile()
             continue
         part = os.read(process.stdout.fileno(), 65536)

@@ -292,7 +292,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         home = options.home.make()
         refuse_beside_another(home)
         stack.enter_context(locked_here(home, SERVED, lambda: _refuse_served(home)))
-        first = first_prices(home, book)
+        first_prices(home, book)  # another book than the home holds is refused before all else
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
         seen_to = begin_revocations(home)
         inputs = _inputs_of(options)
@@ -319,6 +319,8 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             starting.pop_all()
         stack.callback(served.stop)
         served.inputs, served.seen_to = inputs, seen_to
+        # Asked again: somebody may have accepted a book while the processes started.
+        first = first_prices(home, book)
         served.recorded = tuple(record(home, first, "first used by the gateway"))
         yield served
 

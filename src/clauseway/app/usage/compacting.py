@@ -88,7 +88,7 @@ def compact_lake(
     """Merge the small files of each day where there are enough (see `compact`), and remove what
     is not needed."""
     before = after = rows = 0
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         for merged in compact(lake, time.time_ns(), files_least=files_least):
             before, after, rows = before + merged.before, after + merged.after, rows + merged.rows
             report(merged)
@@ -107,7 +107,7 @@ def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
     these days.
     """
     wanted = today - timedelta(days=keep_days)
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         first = min((file.first_day for file in files_of(lake.control, USAGE)), default=None)
         if first is None or first >= wanted:
             return 0
@@ -221,7 +221,7 @@ def rebuild_rollups(home: Home) -> int:
     """Sum every day of the lake anew, from all its records; how many days differed from what was
     there."""
     changed = 0
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         for day in days_of(files_of(lake.control, USAGE)):
             rows = scan(lake.files(day), day)
             with lake.control.writing() as connection:

@@ -422,7 +422,7 @@ def listed(
 
 def drop(home: Home, numbers: Sequence[int]) -> list[QuarantinedRow]:
     """Drop rows for good; they stay on the list of what was dropped. Raise InvalidInput."""
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         rows = _still_open(lake, numbers)
         with lake.control.writing() as connection:
             end(connection, [row.number for row in rows], DROPPED, time.time_ns())
@@ -456,7 +456,7 @@ def replay(
     bounds, now_ns = bounds_of(opened), time.time_ns()
     done: list[int] = []
     still: dict[int, tuple[Flaw, ...]] = {}
-    with _importing(home, on_wait), open_lake(home) as lake, lake_locked(home):
+    with _importing(home, on_wait), lake_locked(home), open_lake(home) as lake:
         for waiting in _still_open(lake, numbers):
             row = {**msgspec.json.decode(waiting.body), **corrections}
             # A row that names what it is not is corrected by leaving that out.

@@ -44,9 +44,9 @@ def check_lake(
 
     `report` is called with the bytes read so far.
     """
+    with lake_locked(home), open_lake(home) as lake:
+        healed = heal(lake, time.time_ns())
     with open_lake(home) as lake:
-        with lake_locked(home):
-            healed = heal(lake, time.time_ns())
         every = every_file(lake.control)
         files = [file for file in every if not file.lost_ns]
         total, done = sum(file.bytes for file in files), 0

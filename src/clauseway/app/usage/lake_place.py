@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -119,13 +119,13 @@ def move_lake(
     then the old place is untouched and in force. A move that was broken off goes on where it was.
     Raise LakeDamaged, StoreFailed; InvalidInput if the new place holds files of another lake.
     """
-    former = store_of(home)
-    if (target == HOME) == (former is None):
-        _refuse_same(home, former)
+    _refuse_same(home, target)
     fresh = None if target == HOME else _opened(target, settings or {})
     with ExitStack() as held:
         for name in _LOCKS:
             held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
+        _refuse_same(home, target)  # moved by another process until it let go of the locks
+        former = store_of(home)
         control = Control.open(home.make().control)
         held.callback(control.close)
         lake = Lake(home.lake, control, former)
@@ -204,7 +204,11 @@ def _refuse_foreign(place: Store, names: set[str]) -> None:
         )
 
 
-def _refuse_same(home: Home, former: Store | None) -> NoReturn:
+def _refuse_same(home: Home, target: str) -> None:
+    """Refuse to move from the folder into it, or from object storage to another."""
+    former = store_of(home)
+    if (target == HOME) != (former is None):
+        return
     where = home.lake if former is None else former.location
     remedy = (
         "Name object storage: clauseway lake move --to s3://BUCKET/PREFIX."

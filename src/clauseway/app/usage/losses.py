@@ -88,7 +88,7 @@ class Journals(msgspec.Struct, frozen=True, kw_only=True):
 
 def journals(home: Home) -> Journals:
     """Look for the journals of a home and return them."""
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)
         spools, every = tuple(losses.spools()), tuple(losses.all())
@@ -149,7 +149,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
     """Accept an estimate for a loss; again the same changes nothing. Raise InvalidInput."""
     _check(estimate, why)
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         loss = next((loss for loss in Losses(lake.control).all() if loss.number == number), None)
         if loss is None:
             remedy = "See clauseway spool list."
@@ -172,7 +172,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
     Budget slices that its gateways held count as spent from the next sealing on.
     """
     _check(estimate, why)
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)
         matches = [
@@ -260,7 +260,7 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
     file is as it was sealed.
     """
     _check(estimate, why, FILE_ESTIMATES)
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         now_ns = time.time_ns()
         # A file that was put back is read again, and needs no estimate.
         heal(lake, now_ns)

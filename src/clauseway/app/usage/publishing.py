@@ -9,5 +9,5 @@ from clauseway.storage.usage.publishing import Publication, publish
 
 def publish_lake(home: Home) -> Publication:
     """Publish the home's sealed usage as an Iceberg table beside its files (see `publish`)."""
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         return publish(lake, time.time_ns())

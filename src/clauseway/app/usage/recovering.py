@@ -119,7 +119,7 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
         problem = "the journal is not lost: its gateway writes it at this moment"
         raise _problem(problem, "its follower hears it", f"journal {copy.spool}", remedy) from None
     try:
-        with open_lake(home) as lake, lake_locked(home):
+        with lake_locked(home), open_lake(home) as lake:
             _check(lake.control, home, copy)
             # INVARIANT: before anything is read, so that nothing is acknowledged after it.
             if not fenced_by(copy.directory):

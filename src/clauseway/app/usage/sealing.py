@@ -63,7 +63,7 @@ def seal(home: Home) -> Sealing:
     Safe while gateways write and while others seal. Of homes that share a database, each looks
     after its own journals.
     """
-    with open_lake(home) as lake, lake_locked(home):
+    with lake_locked(home), open_lake(home) as lake:
         now_ns = time.time_ns()
         if home.may_be_shared:
             Losses(lake.control).heard(home.identity())
@@ -92,7 +92,11 @@ def seal(home: Home) -> Sealing:
 
 
 def lake_locked(home: Home) -> AbstractContextManager[None]:
-    """Hold the lock of the lake: two sealers would cut one spool into ranges that overlap."""
+    """Hold the lock of the lake: two sealers would cut one spool into ranges that overlap.
+
+    INVARIANT: whoever changes the lake opens it behind this lock. Where its files lie, and where
+    the database is, may change during the wait.
+    """
     return locks.locked(home, "seal")
 
 
@@ -103,6 +107,8 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
     A spool that was closed cleanly and wholly sealed is not missed.
     """
     losses = Losses(control)
+    # Read before the folders: a journal that is made in between is registered after its folder.
+    every = losses.spools()
     there = {
         identity.hex()
         for directory in _spools(home)
@@ -111,7 +117,7 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
     written_off = losses.written_off()
     missing = []
     # Found again, or newly missing; a spool at rest is not missed.
-    for registered in losses.spools():
+    for registered in every:
         if not registered.is_of(home.identity()):
             continue
         if registered.spool in there:
