@@ -20,6 +20,7 @@ from clauseway.app.books.audit_log import verify_books
 from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.books.migrating import Moved, migrate
 from clauseway.app.books.settled import statement
+from clauseway.app.customers.keys import list_keys
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
 from clauseway.app.usage.sealing import open_lake
@@ -221,6 +222,29 @@ def test_who_waits_for_a_move_holds_the_lock_of_the_new_place(home: Home) -> Non
     assert is_kept_out
 
 
+CREATE = ("key", "create", "--organisation", "acme", "--seller", "openai")
+
+
+@pytest.mark.parametrize("is_back", [False, True], ids=["to a server", "back"])
+def test_a_home_that_is_written_to_meanwhile_is_not_moved(home: Home, is_back: bool) -> None:
+    """A key that was made after its table was copied would be gone."""
+    if is_back:
+        move(home, new_database())
+    before = home.control
+    made: list[int] = []
+
+    def make_key(_table: str, _rows: int) -> None:
+        if not made:
+            made.append(run([*CREATE, "--home", str(home.root)]))
+
+    with pytest.raises(InvalidInput, match="written to meanwhile"):
+        migrate(home, "embedded" if is_back else new_database(), make_key)
+    assert home.control == before
+    assert (made, len(keys := list_keys(home))) == ([0], 1)
+    migrate(home, "embedded" if is_back else new_database())
+    assert list_keys(home) == keys
+
+
 CLOSE = """
 import sys, datetime
 from pathlib import Path
@@ -280,7 +304,6 @@ def test_a_server_that_is_away_is_a_fault_of_the_machine(home: Home, capsys: pyt
     assert "a failure of ours" not in told
 
 
-CREATE = ("key", "create", "--organisation", "acme", "--seller", "openai")
 # What is wrong with the server | a command | what is said.
 WRONG = [
     ("ALTER DATABASE {0} SET search_path = nowhere", ("key", "list"), "has no schema for the tables"),

@@ -15,6 +15,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import SERVED, locked, locked_here
 from clauseway.files import PRIVATE, force_folder, write_whole
+from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
 from clauseway.storage.control.copying import TableContent, copy_and_compare
@@ -52,27 +53,33 @@ def migrate(
 
     Every table is counted and hashed on both sides before the home names the new place; until then
     the old one is untouched and in force. A move that was broken off is repeated by the same call.
-    Raises InvalidInput where the home is served, the target holds anything, or the log of the books
-    does not hold.
+    Raises InvalidInput where the home is served or written to meanwhile, the target holds anything,
+    or the log of the books does not hold.
     """
-    source = home.control
     is_back = target == EMBEDDED
-    if is_back == isinstance(source, Path):
-        _refuse_same(home, target)
+    _refuse_same(home, target)
     if not is_back:
         engine_of(target).dispose()  # refuses an invalid address before anything is locked
     with ExitStack() as held:
         held.enter_context(locked_here(home.make(), SERVED, lambda: _refuse_busy(home)))
         for name in _LOCKS:
             held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
+        _refuse_same(home, target)  # moved by another process until it let go of the locks
+        source = home.control
         place = home.embedded_control if is_back else target
         is_repeated = _begin(home, target)
         try:
-            tables = _copied(source, place, on_table, may_be_done=is_repeated)
+            tables, head = _copied(source, place, on_table, may_be_done=is_repeated)
+            with closing(Control.open(source)) as old, old.unchained() as still:
+                # INVARIANT: the home names the copy while nobody can write, if the copy has
+                # everything. Keys and facts, for example, are written without any of the locks.
+                if head_of(still) != head:
+                    _refuse_written(home, is_back=is_back)
+                _switch(home, is_back=is_back)
         except InvalidInput:
             _begun(home).unlink()
             raise
-        kept = _switch(home, is_back=is_back)
+        kept = "" if is_back else _set_aside(home)
     shown = (without_password(source), without_password(place))
     return Moved(source=shown[0], target=shown[1], tables=tuple(tables), kept=kept)
 
@@ -98,46 +105,63 @@ def _copied(
     on_table: Callable[[str, int], None],
     *,
     may_be_done: bool,
-) -> list[TableContent]:
-    """Copy, and hold the log of the books against the copied rows."""
+) -> tuple[list[TableContent], Head]:
+    """Copy, and hold the log of the books against the copied rows; return its end with them."""
     with closing(Control.open(source)) as old:
         new = Control.open(target)
         try:
             tables = copy_and_compare(old, new, on_table, may_be_done=may_be_done)
             if problems := check(new).problems:
                 raise InvalidInput(*problems)
+            with new.reading() as connection:
+                head = head_of(connection)
         finally:
             new.close()
-    return tables
+    return tables, head
 
 
-def _switch(home: Home, *, is_back: bool) -> str:
-    """Let the home name the new place; return the file that nothing reads any more."""
+def _switch(home: Home, *, is_back: bool) -> None:
+    """Let the home name the new place."""
     if is_back:
         home.database_address.unlink()
         # Forced before the home goes on: the server's data would be in force again.
         force_folder(home.root)
         _begun(home).unlink()
-        return ""
+        return
     _begun(home).rename(home.database_address)
     force_folder(home.root)
-    return _set_aside(home)
 
 
 def _set_aside(home: Home) -> str:
+    """Rename the file that nothing reads any more, and return its new path."""
     kept = home.embedded_control.with_name("control.db.migrated")
     home.embedded_control.rename(kept)
     return str(kept)
 
 
-def _refuse_same(home: Home, target: str) -> NoReturn:
-    where = without_password(home.control)
+def _refuse_same(home: Home, target: str) -> None:
+    """Refuse to move from a file into a file, or from a server to a server."""
+    source = home.control
+    if (target == EMBEDDED) != isinstance(source, Path):
+        return
+    where = without_password(source)
     problem, why = "there is nothing to move", f"the control data is at {where} already"
     remedy = (
         "To move it to another server, move it back first: clauseway home migrate --to embedded."
         if target != EMBEDDED
         else "Name a server's database: clauseway home migrate --to postgresql://USER:PASSWORD@HOST/DATABASE."
     )
+    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
+
+
+def _refuse_written(home: Home, *, is_back: bool) -> NoReturn:
+    """Refuse a copy that lacks what was written since; a file that was made for it goes."""
+    if is_back:
+        control = home.embedded_control
+        for ending in ("", "-wal", "-shm"):
+            control.with_name(control.name + ending).unlink(missing_ok=True)
+    problem, why = "the home was written to meanwhile", "the copy lacks what was recorded last"
+    remedy = "Let nobody write to the home, then move it into an empty database."
     raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
 
 
