@@ -590,6 +590,11 @@ def tokens_metered(record: UsageRecord) -> tuple[int, int]:
     return units[Unit.INPUT_TOKENS], units[Unit.OUTPUT_TOKENS]
 
 
+def was_given_up(record: UsageRecord) -> bool:
+    """Whether an attempt took all of its time: on a busy machine one that the cloud answered, or never heard of."""
+    return record.status is Status.FAILED and record.duration_us >= WAITS_S * 900_000
+
+
 @pytest.fixture(scope="module")
 def metered(played_again: Company) -> dict[str, list[UsageRecord]]:
     """The usage records of each deployment, of every play."""
@@ -605,10 +610,13 @@ def test_usage_equals_what_the_clouds_wrote_down(
     played: Company, metered: dict[str, list[UsageRecord]], fault: str, cloud: str
 ) -> None:
     records = metered.get(f"{cloud} {fault}", [])
-    asked = len(played.asked(cloud, fault))
-    assert len(records) == asked or (fault in SENT_AGAIN and len(records) < asked), "each attempt is recorded once"
+    given_up = sum(was_given_up(record) for record in records)
+    unheard = len(records) - len(played.asked(cloud, fault))
+    assert 0 <= unheard <= given_up or (fault in SENT_AGAIN and unheard < 0), "each attempt is recorded once"
     complete = Counter(tokens_metered(record) for record in records if record.status is Status.COMPLETE)
     models = (fault, SIBLING + fault)
-    assert complete == Counter(tokens for model, tokens in played.answers[cloud].written_down if model in models)
+    written_down = Counter(tokens for model, tokens in played.answers[cloud].written_down if model in models)
+    assert complete <= written_down
+    assert (written_down - complete).total() <= given_up
     for record in records:
         assert (record.charge_picodollars > 0) is (record.status is not Status.FAILED), record
