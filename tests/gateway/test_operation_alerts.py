@@ -356,14 +356,19 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         yield started
 
 
+# A busy machine may answer a scrape too late, and write to its disk slowly.
+OF_BUSY_MACHINES = {"ClausewayDown", "ClausewaySlowDisk"}
+
+
 def is_quiet(prometheus: Prometheus, *instances: str) -> bool:
-    """Whether nothing fires for gateways whose requests were scraped, by an evaluation after that."""
+    """Whether nothing fires for gateways whose requests were scraped, by an evaluation after that; what a busy machine
+    sets off apart, but for an instance's own alert."""
     for name in instances:
         if not prometheus.values(f'sum(clauseway_requests_total{{instance="{name}"}}) >= 2'):
             return False
     scraped_s = time.time()
     eventually(lambda: prometheus.evaluated_after(scraped_s))
-    return prometheus.firing(*instances) == set()
+    return prometheus.firing(*instances) <= OF_BUSY_MACHINES - set(instances)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.alert.removeprefix("Clauseway"))
@@ -387,8 +392,7 @@ def test_an_alert_fires_when_its_fault_is_there(fault: Fault, prometheus: Promet
             return name in seen
 
         eventually(fires)
-        # A busy machine may answer a scrape too late.
-        assert seen - fault.also <= {name, "ClausewayDown"}
+        assert seen - fault.also <= {name, *OF_BUSY_MACHINES}
 
 
 def test_a_budget_in_slices_of_several_gateways_is_not_nearly_spent(prometheus: Prometheus, tmp_path: Path) -> None:
@@ -409,7 +413,7 @@ def test_a_budget_in_slices_of_several_gateways_is_not_nearly_spent(prometheus: 
         eventually(lambda: prometheus.values(scraped.format("|".join(SHARING))))
         scraped_s = time.time()
         eventually(lambda: prometheus.evaluated_after(scraped_s))
-        assert prometheus.firing(*SHARING) - {"ClausewayDown"} == set()
+        assert prometheus.firing(*SHARING) <= OF_BUSY_MACHINES
 
 
 class LeaseServerClock:
