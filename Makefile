@@ -35,11 +35,11 @@ setup: $(VENV)/.setup ## make .venv, so that .venv/bin/clauseway works
 up: setup ## replay the night of the amendment and stay up (ONCE=1: end after the statement; ARGS=…: more options)
 	@exec $(BIN)/clauseway up $(if $(filter 1 true yes,$(ONCE)),--once) $(ARGS)
 
-# A third of the time tests wait for other processes: with one more of their own than there are cores, none stands idle.
-PROCESSES = $(or $(JOBS),$(shell echo $$(( $$(nproc) + 1 ))))
+# A third of the time tests wait for other processes: with two more of their own than there are cores, none stands idle.
+PROCESSES = $(or $(JOBS),$(shell echo $$(( $$(nproc) + 2 ))))
 
 .PHONY: test
-test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes, one more than cores if left out; ARGS=…: pytest's own options)
+test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes, two more than cores if left out; ARGS=…: pytest's own options)
 	@tools/chromium
 	@$(BIN)/python tests/opa_judge.py
 	@$(BIN)/python tests/porcupine_judge.py

@@ -42,7 +42,7 @@ def deciding(opened: OpenAgreement) -> list[str]:
     return [term.id for term in terms if not isinstance(term, Inoperative)]
 
 
-@bounded(12)
+@bounded(8)
 @given(opened=agreements())
 def test_each_question_named_is_answered_otherwise_without_its_term(opened: OpenAgreement) -> None:
     """By the engine, and where the outcome differs by the reference evaluator too."""
@@ -55,7 +55,7 @@ def test_each_question_named_is_answered_otherwise_without_its_term(opened: Open
         assert [World(side, effect.question).answer() for side in sides] == [effect.outcome, effect.without]
 
 
-@bounded(12)
+@bounded(8)
 @given(opened=agreements(), data=st.data())
 def test_a_term_said_to_change_no_answer_changes_none(opened: OpenAgreement, data: st.DataObject) -> None:
     shown = effects(opened.agreement, opened.catalog, opened.facts)
@@ -68,11 +68,11 @@ def test_a_term_said_to_change_no_answer_changes_none(opened: OpenAgreement, dat
         for known_at in (KnownAt.everything(), data.draw(st.sampled_from([*opened.agreement.amendments])).known):
             for day in boundaries(opened.agreement, opened.facts, known_at):
                 asked = all_questions(opened.agreement, opened.catalog, as_of=day, known_at=known_at, readings=readings)
-                for question in list(asked)[:: data.draw(st.integers(5, 9))]:
+                for question in list(asked)[:: data.draw(st.integers(11, 19))]:
                     assert before.answer(question) == after.answer(question), (term, question)
 
 
-@bounded(12)
+@bounded(8)
 @given(opened=agreements())
 def test_check_names_a_question_or_says_why_not(opened: OpenAgreement) -> None:
     shown = effects(opened.agreement, opened.catalog, opened.facts)
