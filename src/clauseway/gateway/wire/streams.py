@@ -273,8 +273,12 @@ class EventStream:
         if usage is None:
             return event
         self.usage, self.report = usage, data
-        members = _decode_members(data)
-        choices = msgspec.json.decode(members.get("choices", b"[]"))
+        try:
+            members = _decode_members(data)
+            choices = msgspec.json.decode(members.get("choices", b"[]"))
+        # Usage can be read, the rest cannot: the client gets it as it came.
+        except NOT_JSON:
+            return event
         return event if choices or "error" in members else b""
 
     def _from_first_content(self, block: bytes) -> bytes:
