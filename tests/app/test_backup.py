@@ -399,6 +399,13 @@ def test_a_lake_that_is_damaged_is_not_backed_up(home: Home, tmp_path: Path) -> 
     assert [found.name for found in tmp_path.iterdir()] == ["home"]
 
 
+def test_nothing_that_commands_make_in_a_home_is_told_as_left(home: Home, tmp_path: Path) -> None:
+    fact = ("--product", "brand-new", "--effective", "2026-04-29", "--source", "a letter", "--class", "app")
+    assert run("fact", "record", "product", *fact, home=home.root).returncode == 0
+    assert run("basis", "read", "R1=or", "--why", "counsel", home=home.root).returncode == 0
+    assert back_up(home, tmp_path / "backup").left == ()
+
+
 def test_keys_are_taken_on_request_alone(home: Home, tmp_path: Path) -> None:
     secret = home.hash_key()
     home.keys.mkdir(mode=0o700)

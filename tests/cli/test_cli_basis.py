@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ import msgspec
 import pytest
 
 import settled_book
-from clauseway.app.books.basis import basis_of, first_prices, record
+from clauseway.app.books import basis as basis_module
+from clauseway.app.books.basis import basis_of, change_prices, first_prices, record
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.storage import Control
 from clauseway.storage.control.versions import move
 from clauseway.values import InvalidInput
 from in_process import answer, run
+from lock_waits import wait_for_waiting
 
 HEADER = "product,cloud,seller,region,unit,begin,end,known_at,{price},source"
 OWN = (
@@ -232,6 +235,29 @@ def test_whoever_replaces_what_another_accepted_is_told(tmp_path: Path) -> None:
     assert second.stdout.partition(" replaces ")[2].splitlines()[0].endswith(": term sheet")
     assert run("basis", "assume", "--withdraw", "cap", "--why", "x", home=home).returncode == 0
     assert "replaces" not in run("basis", "assume", "cap=7_000", "--why", "y", home=home).stdout
+
+
+def test_a_change_beside_another_changes_what_that_one_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One takes this version's books while somebody accepts a book of the operator's: that book was gone."""
+    home, mine = Home(tmp_path / "home").make(), tmp_path / "mine.csv"
+    mine.write_text(OWN.format(2))
+    beside: list[Future[object]] = []
+
+    def record_beside(*recorded: Any) -> Any:
+        if not beside:
+            beside.append(
+                pool.submit(change_prices, home, "our own contract", file=mine, of_this_version=False, alone=False)
+            )
+            wait_for_waiting(home.root / "basis.lock")
+        return record(*recorded)
+
+    monkeypatch.setattr(basis_module, "record", record_beside)
+    with ThreadPoolExecutor(1) as pool:
+        change_prices(home, "a new version", file=None, of_this_version=True, alone=False)
+    assert beside[0].result()
+    assert basis_of(home).books[0].name == "mine.csv"
 
 
 def test_credits_and_disputes_use_the_prices_of_the_home(home: Path, book: str) -> None:

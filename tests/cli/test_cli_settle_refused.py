@@ -139,7 +139,9 @@ def test_a_closed_month_changes_nothing(home: Path) -> None:
 
 
 @pytest.mark.parametrize("lock", ["books", "seal"])
-def test_a_settlement_that_is_ended_while_another_process_settles_changes_nothing(home: Path, lock: str) -> None:
+def test_a_settlement_that_is_ended_while_another_process_settles_changes_nothing(
+    home: Path, lock: locks.LockName
+) -> None:
     with locks.locked(Home(home), lock):
         before = content(home)
         program = str(Path(sys.executable).parent / "clauseway")

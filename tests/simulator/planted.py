@@ -220,7 +220,7 @@ BUGS = (
         piece="held_s = _MINUTE_S if ask.over else _HELD_S",
         instead="held_s = 0.5 if ask.over else LASTS_S",
         law=LIMITS,
-        seed=74,
+        seed=140,
     ),
     Bug(
         name="a minute is forgotten after half of it",

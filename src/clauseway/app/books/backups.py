@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from clauseway.app.opening.locks import LOCK_NAMES, file_name
 from clauseway.files.counted_copies import FileContent
 from clauseway.storage.control import versions
 from clauseway.values import NOT_JSON, InvalidInput, Problem
@@ -30,7 +31,8 @@ SMALL_FILES = ("clauseway.toml", "party-keys.json")
 # the backup has them under another name.
 OF_THE_HOME = frozenset(
     (
-        *("control.db", "control.db-wal", "control.db-shm", "control.db.migrated", "database.url"),
+        *("control.db", "control.db-wal", "control.db-shm", "control.db.migrated"),
+        *("database.url", "database.url.moving"),
         *("home.id", "hash.key", "keys", "lake", "lake.toml", "spool", "copies", "logs"),
         *(
             "plan.json",
@@ -39,8 +41,9 @@ OF_THE_HOME = frozenset(
             "revocations",
             "lake-faults.json",
             "restored.json",
+            "importing",
         ),
-        *("import.lock", "seal.lock", "books.lock", "serve.lock"),
+        *map(file_name, LOCK_NAMES),
         *SMALL_FILES,
     )
 )

@@ -23,6 +23,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.kept_prices import former_prices
 from clauseway.app.opening.library import SHIPPED
 from clauseway.app.opening.list_prices import listed_book
+from clauseway.app.opening.locks import locked
 from clauseway.app.opening.prices import own_book, own_rates, shipped_books
 from clauseway.app.opening.several import (
     Opened,
@@ -715,24 +716,33 @@ def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Accepta
 # Changing the basis
 
 
-def change(home: Home, accepting: Sequence[Accepting], why: str) -> list[Acceptance]:
+def _change(
+    home: Home, why: str, accepting: Callable[[Basis], Sequence[Accepting]]
+) -> list[Acceptance]:
     """Accept something else than a home holds, by the acting person. Return the new acceptances.
 
-    Accepting again what the home holds changes nothing. Raise InvalidInput for want of a reason,
-    and for figures and readings that the agreements of the home do not have.
+    `accepting` returns what to accept in place of what a basis holds. Accepting again what the home
+    holds changes nothing. Raise InvalidInput for want of a reason, and for figures and readings
+    that the agreements of the home do not have.
     """
     reason = _checked_reason(why)
-    basis = basis_of(home)
-    carried = [acceptance for acceptance in basis.held.values() if not acceptance.sequence]
-    new = [acceptance for acceptance in accepting if not _is_held(basis, acceptance)]
-    if not new:
+    # What is wrong, or held already, is told before a home is made.
+    if not _new(basis := basis_of(home), accepting(basis)):
         return []
-    # Recorded first, so that the register shows what the change replaced.
-    if carried:
-        record(
-            home, list(_carried_over(basis, carried)), "settled with it before the register began"
-        )
-    return record(home, new, reason)
+    # Of two who change it at once, the later one changes what the earlier one accepted.
+    with locked(home, "basis"):
+        basis = basis_of(home)
+        new = _new(basis, accepting(basis))
+        carried = [acceptance for acceptance in basis.held.values() if not acceptance.sequence]
+        # Recorded first, so that the register shows what the change replaced.
+        if new and carried:
+            before = "settled with it before the register began"
+            record(home, list(_carried_over(basis, carried)), before)
+        return record(home, new, reason)
+
+
+def _new(basis: Basis, accepting: Sequence[Accepting]) -> list[Accepting]:
+    return [acceptance for acceptance in accepting if not _is_held(basis, acceptance)]
 
 
 def _checked_reason(why: str) -> str:
@@ -760,25 +770,33 @@ def change_prices(
     With `file` it goes before the books held; `of_this_version` replaces those that came with an
     earlier version; `alone` drops the operator's own. Raise InvalidInput.
     """
-    held = basis_of(home).books
-    own = () if alone else held[:-_OF_PROGRAM]
-    own = (own_book(file),) if file is not None else own
-    program = shipped_books() if of_this_version else held[-_OF_PROGRAM:]
-    return change(home, [_stack([*own, *program])], why)
+    given = () if file is None else (own_book(file),)
+
+    def accepting(basis: Basis) -> list[Accepting]:
+        held = basis.books
+        own = given or (() if alone else held[:-_OF_PROGRAM])
+        program = shipped_books() if of_this_version else held[-_OF_PROGRAM:]
+        return [_stack([*own, *program])]
+
+    return _change(home, why, accepting)
 
 
 def change_rates(home: Home, why: str, file: Path) -> list[Acceptance]:
     """Accept dated exchange rates. Raise InvalidInput."""
-    return change(home, [_accepting_rates(own_rates(file))], why)
+    accepting = [_accepting_rates(own_rates(file))]
+    return _change(home, why, lambda _: accepting)
 
 
 def change_figures(
     home: Home, why: str, assume: Sequence[str], withdraw: Sequence[str] = ()
 ) -> list[Acceptance]:
     """Accept figures by name or with a value, and withdraw others. Raise InvalidInput."""
-    basis = basis_of(home)
-    accepting = accepting_figures(assume, figures_of(basis.opened()))
-    return change(home, [*accepting, *_withdrawing(basis, ASSUMPTION, withdraw)], why)
+
+    def accepting(basis: Basis) -> list[Accepting]:
+        accepted = accepting_figures(assume, figures_of(basis.opened()))
+        return [*accepted, *_withdrawing(basis, ASSUMPTION, withdraw)]
+
+    return _change(home, why, accepting)
 
 
 def replaced(home: Home, changed: Sequence[Acceptance]) -> Iterator[tuple[Acceptance, Acceptance]]:
@@ -801,9 +819,12 @@ def change_readings(
     home: Home, why: str, readings: Mapping[str, str], withdraw: Sequence[str] = ()
 ) -> list[Acceptance]:
     """Choose how texts are read, and withdraw choices. Raise InvalidInput."""
-    basis = basis_of(home)
-    accepting = accepting_readings(basis.opened(), readings)
-    return change(home, [*accepting, *_withdrawing(basis, READING, withdraw)], why)
+
+    def accepting(basis: Basis) -> list[Accepting]:
+        chosen = accepting_readings(basis.opened(), readings)
+        return [*chosen, *_withdrawing(basis, READING, withdraw)]
+
+    return _change(home, why, accepting)
 
 
 def change_agreements(home: Home, why: str, folders: Sequence[Path]) -> list[Acceptance]:
@@ -812,13 +833,17 @@ def change_agreements(home: Home, why: str, folders: Sequence[Path]) -> list[Acc
     Raise InvalidInput: unsound texts, and figures or readings that are held and that the new
     texts do not have.
     """
-    basis, opened = basis_of(home), open_agreements(list(folders))
-    accepting_figures(basis.assume, figures_of(opened))
-    accepting_readings(opened, basis.readings)
-    accepting = [accepting_agreement(asked) for asked in each_of(opened)]
-    kept = {acceptance.name for acceptance in accepting}
-    gone = [acceptance.name for acceptance in basis.of(AGREEMENT) if acceptance.name not in kept]
-    return change(home, [*accepting, *_withdrawing(basis, AGREEMENT, gone)], why)
+    opened = open_agreements(list(folders))
+    accepted = [accepting_agreement(asked) for asked in each_of(opened)]
+    kept = {acceptance.name for acceptance in accepted}
+
+    def accepting(basis: Basis) -> list[Accepting]:
+        accepting_figures(basis.assume, figures_of(opened))
+        accepting_readings(opened, basis.readings)
+        gone = [held.name for held in basis.of(AGREEMENT) if held.name not in kept]
+        return [*accepted, *_withdrawing(basis, AGREEMENT, gone)]
+
+    return _change(home, why, accepting)
 
 
 def _withdrawing(basis: Basis, kind: str, names: Sequence[str]) -> list[Accepting]:

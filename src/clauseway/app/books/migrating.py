@@ -8,12 +8,12 @@ Moved      the two places of control data that was moved, and the content of eac
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import SERVED, locked, locked_here
+from clauseway.app.opening.locks import SERVED, LockName, locked, locked_here
 from clauseway.files import PRIVATE, force_folder, write_whole
 from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.audit_check import check
@@ -24,7 +24,7 @@ from clauseway.values import InvalidInput, Problem
 
 EMBEDDED = "embedded"
 # A change of a home takes one of these locks; a move takes all.
-_LOCKS = ("import", "seal", "books")
+_LOCKS: Final[tuple[LockName, ...]] = ("import", "seal", "books", "facts", "basis")
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):

@@ -135,9 +135,10 @@ def settle_month(
         settlement = with_late(settler.settle(days, use.assume), closed, late_months)
         if use.accepting:
             # Asked again: what somebody accepted during the count stays, and refuses anything else.
-            held = basis_of(home)
-            again = first_use(lake.control, held, opened, prices, assume, readings)
-            record(home, again.accepting, FIRST_USE.format(period=period))
+            with locked(home, "basis"):
+                held = basis_of(home)
+                again = first_use(lake.control, held, opened, prices, assume, readings)
+                record(home, again.accepting, FIRST_USE.format(period=period))
         _post(lake.control, [*restatements, settlement])
         if from_scratch:
             # Not before the month is posted: a recount that is refused leaves them.

@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Final, Literal, get_args
 
 from clauseway.app.opening.home import Home
 
+# What one process at a time does to a home: it seals the lake or changes it otherwise, imports,
+# settles or posts, records a fact, changes the basis, serves.
+LockName = Literal["seal", "import", "books", "facts", "basis", "serve"]
+LOCK_NAMES: Final[tuple[LockName, ...]] = get_args(LockName)
 # The process that serves a home holds this lock of its folder.
-SERVED = "serve"
+SERVED: Final = "serve"
 # `clauseway serve` seals four times a minute, which takes less: such waits are not worth a line.
 _SHORT_WAIT_S = 2.0
 _report_wait: ContextVar[Callable[[Home], object] | None] = ContextVar("report_wait", default=None)
@@ -30,7 +35,9 @@ def reporting_waits(report: Callable[[Home], object]) -> Iterator[None]:
 
 
 @contextmanager
-def locked(home: Home, name: str, on_wait: Callable[[], object] | None = None) -> Iterator[None]:
+def locked(
+    home: Home, name: LockName, on_wait: Callable[[], object] | None = None
+) -> Iterator[None]:
     """Hold the lock `name` of a home; wait for whoever has it, having called `on_wait` once.
     Without it, a long wait is reported (`reporting_waits`).
 
@@ -53,7 +60,7 @@ def locked(home: Home, name: str, on_wait: Callable[[], object] | None = None) -
 
 
 @contextmanager
-def _held(home: Home, name: str, on_wait: Callable[[], object]) -> Iterator[None]:
+def _held(home: Home, name: LockName, on_wait: Callable[[], object]) -> Iterator[None]:
     while True:
         place = home.make().control
         with _held_at(home, place, name, on_wait):
@@ -70,7 +77,7 @@ def _nothing() -> None:
 
 @contextmanager
 def _held_at(
-    home: Home, place: Path | str, name: str, on_wait: Callable[[], object]
+    home: Home, place: Path | str, name: LockName, on_wait: Callable[[], object]
 ) -> Iterator[None]:
     if isinstance(place, str):
         # Only homes on a server load its driver.
@@ -83,12 +90,17 @@ def _held_at(
         yield
 
 
+def file_name(name: LockName) -> str:
+    """Return the name of the file of a lock in the home's folder."""
+    return f"{name}.lock"
+
+
 @contextmanager
 def locked_here(
-    home: Home, name: str, on_wait: Callable[[], object] = lambda: None
+    home: Home, name: LockName, on_wait: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
     """Hold the lock `name` of a home's folder, wherever its control database is."""
-    with (home.root / f"{name}.lock").open("w") as lock:
+    with (home.root / file_name(name)).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -38,7 +38,7 @@ from clauseway.app.opening.configuration import (
     settings_of,
 )
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import SERVED, locked_here
+from clauseway.app.opening.locks import SERVED, locked, locked_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.restored import refuse_beside_another
 from clauseway.app.opening.several import (
@@ -319,9 +319,10 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             starting.pop_all()
         stack.callback(served.stop)
         served.inputs, served.seen_to = inputs, seen_to
-        # Asked again: somebody may have accepted a book while the processes started.
-        first = first_prices(home, book)
-        served.recorded = tuple(record(home, first, "first used by the gateway"))
+        with locked(home, "basis"):
+            # Asked again: somebody may have accepted a book while the processes started.
+            first = first_prices(home, book)
+            served.recorded = tuple(record(home, first, "first used by the gateway"))
         yield served
 
 

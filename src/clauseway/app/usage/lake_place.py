@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import locked
+from clauseway.app.opening.locks import LockName, locked
 from clauseway.files import PRIVATE, write_whole
 from clauseway.gateway.transport.called_addresses import Called, address_flaw
 from clauseway.storage.control.control import Control
@@ -24,7 +24,7 @@ from clauseway.values import InvalidInput, Problem
 
 HOME = "home"
 # A change of the lake takes one of these locks; a move takes both.
-_LOCKS = ("import", "seal")
+_LOCKS: Final[tuple[LockName, ...]] = ("import", "seal")
 _AT_ONCE = 64
 _ABOUT = "# Where the lake lies, by `clauseway lake move`: settings may change, the url may not."
 # Its libraries are an extra, and a lake in a folder does without.
