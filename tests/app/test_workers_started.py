@@ -1,6 +1,7 @@
 """Workers of the gateway that are started while the database goes away, or a former one still writes."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,17 @@ class _Register:
             raise OperationalError("", None, Exception(f"no connection for {journal}"))
 
 
+def one_worker(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, start: Callable[..., _Worker], register: Callable[..., None]
+) -> Gateways:
+    """Gateways of one worker, which starts and is registered in these ways."""
+    monkeypatch.setattr(gateways_module, "start", start)
+    monkeypatch.setattr(gateways_module, "register_spool", register)
+    gateways = Gateways(Home(folder).make(), 1)
+    gateways.listen("127.0.0.1", 0, Settings())
+    return gateways
+
+
 def test_a_worker_that_runs_and_cannot_be_registered_leaves_before_another_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,10 +65,7 @@ def test_a_worker_that_runs_and_cannot_be_registered_leaves_before_another_is_st
         return started[-1]
 
     register = _Register()
-    monkeypatch.setattr(gateways_module, "start", start)
-    monkeypatch.setattr(gateways_module, "register_spool", register)
-    gateways = Gateways(Home(tmp_path).make(), 1)
-    gateways.listen("127.0.0.1", 0, Settings())
+    gateways = one_worker(tmp_path, monkeypatch, start, register)
     try:
         gateways.start()
         started[0].running = False
@@ -92,10 +101,7 @@ def test_a_worker_hears_of_what_is_revoked_or_changed_while_it_is_registered(
         gateways_started.append(Worker())
         return gateways_started[-1]
 
-    monkeypatch.setattr(gateways_module, "start", start)
-    monkeypatch.setattr(gateways_module, "register_spool", register)
-    gateways = Gateways(Home(tmp_path).make(), 1)
-    gateways.listen("127.0.0.1", 0, Settings())
+    gateways = one_worker(tmp_path, monkeypatch, start, register)
     try:
         gateways.start()
         assert heard == ["revocations"]

@@ -361,8 +361,8 @@ OF_BUSY_MACHINES = {"ClausewayDown", "ClausewaySlowDisk"}
 
 
 def is_quiet(prometheus: Prometheus, *instances: str) -> bool:
-    """Whether nothing fires for gateways whose requests were scraped, by an evaluation after that; what a busy machine
-    sets off apart, but for an instance's own alert."""
+    """Whether nothing fires for gateways whose requests were scraped, by an evaluation after that. What a busy
+    machine sets off is left aside, except an instance's own alert."""
     for name in instances:
         if not prometheus.values(f'sum(clauseway_requests_total{{instance="{name}"}}) >= 2'):
             return False

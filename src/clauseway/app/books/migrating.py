@@ -8,12 +8,12 @@ Moved      the two places of control data that was moved, and the content of eac
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import SERVED, LockName, locked, locked_here
+from clauseway.app.opening.locks import LOCK_NAMES, SERVED, locked, locked_here
 from clauseway.files import PRIVATE, force_folder, write_whole
 from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.audit_check import check
@@ -23,8 +23,6 @@ from clauseway.storage.control.engines import engine_of, without_password
 from clauseway.values import InvalidInput, Problem
 
 EMBEDDED = "embedded"
-# A change of a home takes one of these locks; a move takes all.
-_LOCKS: Final[tuple[LockName, ...]] = ("import", "seal", "books", "facts", "basis")
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +60,10 @@ def migrate(
         engine_of(target).dispose()  # refuses an invalid address before anything is locked
     with ExitStack() as held:
         held.enter_context(locked_here(home.make(), SERVED, lambda: _refuse_busy(home)))
-        for name in _LOCKS:
-            held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
+        # A change of a home takes one of these locks; a move takes all.
+        for name in LOCK_NAMES:
+            if name != SERVED:
+                held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
         _refuse_same(home, target)  # moved by another process until it let go of the locks
         source = home.control
         place = home.embedded_control if is_back else target
