@@ -713,6 +713,18 @@ def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Accepta
         return accept(control, accepting, who=acting(), why=why, recorded_ns=time.time_ns())
 
 
+def record_first_use(
+    home: Home, accepting: Callable[[], Sequence[Accepting]], why: str
+) -> list[Acceptance]:
+    """Append what a command is the first to use, by the acting person, now.
+
+    `accepting` is asked while nobody changes the basis: what somebody accepted since the command
+    began stays, and refuses anything else.
+    """
+    with locked(home, "basis"):
+        return record(home, accepting(), why)
+
+
 # Changing the basis
 
 

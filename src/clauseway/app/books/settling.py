@@ -14,7 +14,14 @@ import msgspec
 
 from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.app.books.audit_log import refuse_edited, stated_breaks
-from clauseway.app.books.basis import Basis, basis_of, chosen_readings, first_use, reasons, record
+from clauseway.app.books.basis import (
+    Basis,
+    basis_of,
+    chosen_readings,
+    first_use,
+    reasons,
+    record_first_use,
+)
 from clauseway.app.books.carrying import CarriedSums, PriceNames, named
 from clauseway.app.books.day_charges import DayCharges, DaySettled
 from clauseway.app.opening.home import Home
@@ -134,11 +141,15 @@ def settle_month(
         ]
         settlement = with_late(settler.settle(days, use.assume), closed, late_months)
         if use.accepting:
-            # Asked again: what somebody accepted during the count stays, and refuses anything else.
-            with locked(home, "basis"):
-                held = basis_of(home)
-                again = first_use(lake.control, held, opened, prices, assume, readings)
-                record(home, again.accepting, FIRST_USE.format(period=period))
+            record_first_use(
+                home,
+                lambda: (
+                    first_use(
+                        lake.control, basis_of(home), opened, prices, assume, readings
+                    ).accepting
+                ),
+                FIRST_USE.format(period=period),
+            )
         _post(lake.control, [*restatements, settlement])
         if from_scratch:
             # Not before the month is posted: a recount that is refused leaves them.

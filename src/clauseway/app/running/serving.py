@@ -25,7 +25,7 @@ from clauseway.app.books.basis import (
     basis_of,
     first_prices,
     given_prices,
-    record,
+    record_first_use,
 )
 from clauseway.app.customers.keys import known_hash_key
 from clauseway.app.customers.leasing import lease_server
@@ -38,7 +38,7 @@ from clauseway.app.opening.configuration import (
     settings_of,
 )
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import SERVED, locked, locked_here
+from clauseway.app.opening.locks import SERVED, locked_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.restored import refuse_beside_another
 from clauseway.app.opening.several import (
@@ -319,10 +319,10 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             starting.pop_all()
         stack.callback(served.stop)
         served.inputs, served.seen_to = inputs, seen_to
-        with locked(home, "basis"):
-            # Asked again: somebody may have accepted a book while the processes started.
-            first = first_prices(home, book)
-            served.recorded = tuple(record(home, first, "first used by the gateway"))
+        # Asked again: somebody may have accepted a book while the processes started.
+        served.recorded = tuple(
+            record_first_use(home, lambda: first_prices(home, book), "first used by the gateway")
+        )
         yield served
 
 
