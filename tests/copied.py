@@ -18,6 +18,7 @@ from clauseway.spool.copies import REFUSE
 from clauseway.spool.follower import Follower
 from clauseway.spool.reader import extent
 from clauseway.spool.segments import _LOCK_NAME, list_segments
+from ports import free_ports
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 LABELS = (
@@ -35,13 +36,12 @@ class FollowerHere:
     def __init__(self, folder: Path, secret: bytes = SECRET) -> None:
         self.folder, self.secret = folder, secret
         self.lines: list[str] = []
-        self.port = 0
+        (self.port,) = free_ports(1)
         self._running: tuple[Follower, socket.socket, threading.Thread] | None = None
 
     def start(self) -> None:
         if self._running is None:
             listener = socket.create_server(("127.0.0.1", self.port))
-            self.port = listener.getsockname()[1]
             follower = Follower(self.folder, self.secret, self.lines.append)
             thread = threading.Thread(target=follower.serve, args=(listener,), daemon=True)
             thread.start()

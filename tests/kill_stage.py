@@ -7,11 +7,9 @@ again by the home that serves it.
 
 import contextlib
 import os
-import random
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +20,7 @@ import psycopg
 import pytest
 
 from clauseway.app.opening.home import Home
+from ports import free_ports
 
 PATIENCE_S = 600.0  # an upper bound for a busy machine, never the measure
 WORKERS = 2
@@ -63,17 +62,6 @@ class NotReady(Exception):
 
 class NeverHappened(Exception):
     """What was waited for did not come about."""
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens at, below those that the kernel gives to connections."""
-    ports: list[int] = []
-    for port in random.sample(range(10_000, 32_000), 500):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            ports.append(port)
-        if len(ports) == number:
-            break
-    return ports
 
 
 def eventually(condition: Callable[[], object], what: str) -> None:

@@ -3,15 +3,12 @@ each test process. As a script (`make test` runs it first) this fetches it and s
 """
 
 import json
-import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -22,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 
 from clauseway.storage.lake.object_store import ObjectStorage, ObjectStore
 from obtained import obtain
+from ports import free_ports
 
 _LIBRARY = Path(__file__).with_name("s3.txt")
 _PATIENCE_S = 120.0  # an upper bound for a busy machine
@@ -50,7 +48,7 @@ def endpoint() -> str:
         f"-{name}.port{kind}={port}"
         for (name, kind), port in zip(
             ((name, kind) for name in names for kind in ("", ".grpc")),
-            _free_ports(2 * len(names)),
+            free_ports(2 * len(names)),
             strict=True,
         )
     ]
@@ -110,18 +108,6 @@ def _await_bucket(address: str, server: subprocess.Popen[bytes]) -> None:
             if server.poll() is not None or time.monotonic() > until_s:
                 raise
             time.sleep(0.2)
-
-
-def _free_ports(number: int) -> list[int]:
-    """Ports that nobody listens at, below those that the kernel gives to connections: they are free until the server,
-    which begins with some of them after seconds, comes to the last."""
-    ports: list[int] = []
-    for port in random.sample(range(10_000, 32_000), 500):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            ports.append(port)
-        if len(ports) == number:
-            break
-    return ports
 
 
 @cache

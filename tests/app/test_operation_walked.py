@@ -37,8 +37,9 @@ from clauseway.storage.control import actor
 from copied import CopiedJournal
 from in_process import answer, run
 from kill_load import Customer, Got, KillLoad
-from kill_stage import Cloud, Part, eventually, free_ports
+from kill_stage import Cloud, Part, eventually
 from needed import NEEDS_CURL
+from ports import free_ports
 from postgresql_server import new_database, server_address
 
 PAGE = (Path(__file__).parents[2] / "docs/operation.md").read_text()

@@ -19,7 +19,8 @@ from clauseway.app.opening.home import Home
 from clauseway.spool import identify
 from in_process import answer, run
 from kill_load import Customer, KillLoad
-from kill_stage import Cloud, eventually, free_ports
+from kill_stage import Cloud, eventually
+from ports import free_ports
 
 LOST = "Backup and restore"
 LEAKED = "A secret that leaked"

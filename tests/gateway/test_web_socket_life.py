@@ -28,6 +28,7 @@ from wsproto.events import CloseConnection, Ping, Pong, Request, TextMessage
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, TlsSettings
 from clauseway.metering import Status, Unit
+from ports import free_ports
 
 MB = 1 << 20
 CONTINUATION, TEXT, PING, PONG = 0x0, 0x1, 0x9, 0xA  # opcodes (RFC 6455, 5.2)
@@ -72,8 +73,8 @@ def test_a_stop_ends_no_turn_and_says_going_away(rig: Rig) -> None:
 
 
 def test_openais_client_goes_on_at_the_next_process(rig: Rig) -> None:
-    start(rig)
-    port = rig.port
+    port = str(free_ports(1)[0])
+    rig.start(rig.plan(), "--port", port)
     client = openai.OpenAI(base_url=f"{rig.url}/v1", api_key=SECRET, timeout=PATIENCE_S)
     with client.responses.connect(on_reconnecting=lambda _: None, max_retries=50, initial_delay=0.1) as session:
         ended: list[str] = []
@@ -84,7 +85,7 @@ def test_openais_client_goes_on_at_the_next_process(rig: Rig) -> None:
             eventually(lambda turn=turn: len(ended) == turn)  # type: ignore[misc]
             if turn == 1:
                 rig.stop()
-                rig.start(rig.plan(), "--port", str(port))
+                rig.start(rig.plan(), "--port", port)
                 eventually(lambda: rig.counts()["connections"] == 1)
         session.close()
         reading.join()
