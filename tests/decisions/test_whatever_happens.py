@@ -342,6 +342,19 @@ def test_nothing_is_said_that_an_event_makes_untrue(terms: str, later: str, fact
     assert kind not in [remark.kind for remark in all_remarks(opened, {})]
 
 
+def test_a_term_has_an_effect_once_what_would_end_it_was_over_before_it_began() -> None:
+    """Its grantor has the right by an event that would end the term, had it not been over before the first day."""
+    licence = "kind: licence\nlicensor: partner\nlicensee: rival\nproducts: [rights]"
+    given = SELLS.replace(": t", ": given").replace("shop", "partner\ngrantor: maker").replace("sell", "license")
+    given = given.replace("apps", "rights") + "\nfrom: f"
+    beside = f"id: beside\n{licence}\nthrough: 2026-07-31"
+    written = documents(f"{beside}\n\nid: t\n{licence}\nbegins: 2026-03-01\nuntil: f\n\n{given}")
+    written["agreement.md"] = written["agreement.md"].replace("rules:\n", EVENTS)
+    opened = reading(written)
+    shown = effects(opened.agreement, opened.catalog, opened.facts)
+    assert shown["t"].supposed == ("event:f=2026-02-28", "event:g=2026-03-01")
+
+
 def test_a_right_that_outlives_its_owner_is_told_with_the_event_that_pauses_it() -> None:
     """While the event goes on that hands the product over, the right pauses."""
     written = documents(f"{SELLS}\nwhile-no: f\n\n{SOLD}", ("kind: event, event: f, effective: 2026-03-01",))

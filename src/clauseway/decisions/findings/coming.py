@@ -2,20 +2,20 @@
 
 An event begins, ends or pauses terms, so what is true of the register as it stands may be untrue
 once one happens. Of a term, every event is supposed that a term about the same products waits for:
-alone, with each other one and with all, on the term's first day, and some days later, when all that
-follows from the first has come about.
+not to come, or to come on the term's first day, before it, or some days later, when all that
+follows from the first has come about. Where there are many events, not every choice is tried.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
 from datetime import date, timedelta
-from itertools import chain, combinations, permutations
+from itertools import combinations, product
 
 from clauseway.agreement import Agreement, FactRegister, Licence, suppose
 from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Inoperative, RevenueShareTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.tables.decision_table import Sheet
 
-# Of more events, each two are supposed on the first day alone.
+# Of more events, each is supposed alone, each two on the first day, and all together.
 _TOGETHER_MAX = 3
 # No deadline that an agreement sets is longer; a day beyond the calendar could not be supposed.
 _DAYS_MAX = 36_500
@@ -29,17 +29,37 @@ def supposing(
 
 
 def suppositions(agreement: Agreement, catalog: Catalog, term: AnyTerm) -> list[tuple[str, ...]]:
-    """Return the sets of events that may change what a term does, as supposed facts."""
+    """Return the sets of events that may change what a term does, as supposed facts, small ones first."""
     events = sorted(recorded_behind(agreement, _awaited_beside(agreement, catalog, term)))
-    lag = max((event.days for event in agreement.events.values()), default=0)
-    first = term.begins
-    days = (first, first + timedelta(days=min(lag, _DAYS_MAX) + 1))
-    on_first, later = ([supposed_event(event, day) for event in events] for day in days)
-    sets = [*((event,) for event in chain(on_first, later)), *combinations(on_first, 2)]
+    on_first, later, earlier = _days(agreement, term)
+    choices: Iterable[tuple[date | None, ...]] = _choices_of_many(len(events), on_first, later)
     if len(events) <= _TOGETHER_MAX:
-        sets += [(on_first[at], later[to]) for at, to in permutations(range(len(events)), 2)]
-    sets += [tuple(on_first), tuple(later)]
-    return [*filter(None, dict.fromkeys(sets))]
+        choices = product((None, on_first, later, earlier), repeat=len(events))
+    sets = (
+        tuple(supposed_event(event, day) for event, day in zip(events, days, strict=True) if day)
+        for days in choices
+    )
+    return sorted(filter(None, sets), key=len)
+
+
+def _days(agreement: Agreement, term: AnyTerm) -> tuple[date, date, date]:
+    """Return a term's first day, one on which all has come about that follows from an event on that
+    day, and one such that all has come about by the first day that follows from an event on it.
+    """
+    days_max = max((event.days for event in agreement.events.values()), default=0)
+    lag = timedelta(days=min(days_max, _DAYS_MAX) + 1)
+    return term.begins, term.begins + lag, max(date.min + lag, term.begins) - lag
+
+
+def _choices_of_many(count: int, *days: date) -> Iterator[tuple[date | None, ...]]:
+    """Yield one event and all, on each of the days, and each two on the first of them."""
+    for day in days:
+        yield from (
+            tuple(day if at == alone else None for at in range(count)) for alone in range(count)
+        )
+        yield (day,) * count
+    for pair in combinations(range(count), 2):
+        yield tuple(days[0] if at in pair else None for at in range(count))
 
 
 def bears_on(catalog: Catalog, term: AnyTerm) -> frozenset[str]:
