@@ -115,6 +115,7 @@ class OdrlReader:
                 self.rules.setdefault((kind, action), []).append(rule)
         self._hosts_itself = False
         self.parts: dict[tuple[Node, Node], list[Node]] = {}
+        self._nodes: dict[tuple[str, str], Node] = {}
 
     @cached_property
     def has_policy(self) -> bool:
@@ -123,7 +124,7 @@ class OdrlReader:
     def outcome(self, asked: Question) -> str:
         """Of what is served and sold, the stricter of both. Who sells what it serves is its host."""
         own, itself = self._alone(asked), asked.seller == asked.party
-        never_sold = (self._node("asset", asked.product), CW.neverSold, Literal(True)) in self.graph
+        never_sold = Literal(True) in self._all(self._node("asset", asked.product), CW.neverSold)
         if asked.action != "serve" or (itself and never_sold):
             return own
         self._hosts_itself = itself
@@ -150,20 +151,20 @@ class OdrlReader:
                 yield rule
 
     def _of_rule(self, rule: Node, asked: Question) -> bool:
-        assignee, target = self.graph.value(rule, ODRL.assignee), self.graph.value(rule, ODRL.target)
+        assignee, target = self._value(rule, ODRL.assignee), self._value(rule, ODRL.target)
         party, anyone = self._node("party", asked.party), self._node("party", "anyone")
         if assignee == self._node("party", "anyone-but-the-owner"):
-            if party == self.graph.value(rule, ODRL.assigner):
+            if party == self._value(rule, ODRL.assigner):
                 return False
         elif assignee not in (party, anyone):
             return False
-        if (rule, ODRL.compensatedParty, None) in self.graph:
-            return self._node("party", asked.to) == self.graph.value(rule, ODRL.compensatedParty)
+        if compensated := self._value(rule, ODRL.compensatedParty):
+            return self._node("party", asked.to) == compensated
         return target is None or target in self._scopes(asked.product)
 
     def _fulfilled(self, duty: Node, asked: Question) -> bool:
         """A duty is fulfilled where it does not apply, or what meets it is on record. No consent ever is."""
-        if self.graph.value(duty, ODRL.action) == ODRL.obtainConsent:
+        if self._value(duty, ODRL.action) == ODRL.obtainConsent:
             return False
         if not all(self._holds(one, asked) for one in self._all(duty, ODRL.constraint)):
             return True
@@ -172,7 +173,7 @@ class OdrlReader:
     def _holds(self, constraint: Node, asked: Question) -> bool:
         if parts := self._all(constraint, ODRL["or"]):
             return any(self._holds(part, asked) for part in parts)
-        operand, operator = (self.graph.value(constraint, one) for one in (ODRL.leftOperand, ODRL.operator))
+        operand, operator = (self._value(constraint, one) for one in (ODRL.leftOperand, ODRL.operator))
         found, named = self._values(operand, asked), self._all(constraint, ODRL.rightOperand)
         if operator == ODRL.gteq:
             return not found or min(map(_day, found)) >= _day(named[0])
@@ -237,8 +238,13 @@ class OdrlReader:
             self.parts[key] = list(self.graph.objects(subject, predicate))
         return self.parts[key]
 
+    def _value(self, subject: Node, predicate: Node) -> Node | None:
+        return next(iter(self._all(subject, predicate)), None)
+
     def _node(self, kind: str, name: str) -> Node:
-        return URIRef(f"{self.prefix}{kind}:{name}")
+        if (kind, name) not in self._nodes:
+            self._nodes[kind, name] = URIRef(f"{self.prefix}{kind}:{name}")
+        return self._nodes[kind, name]
 
 
 def _day(literal: Node) -> date:
