@@ -132,8 +132,8 @@ def test_what_was_acknowledged_before_a_backup_under_load_is_in_it(tmp_path: Pat
         try:
             acknowledged = int(writing.stdout.readline())
             sealer.start()
-            for number in range(4):
-                while acknowledged < 60 * (number + 1):
+            for number in range(3):
+                while acknowledged < 40 * (number + 1):
                     acknowledged = int(writing.stdout.readline())
                 back_up(home, tmp_path / f"backup-{number}")
                 look = Home(tmp_path / f"look-{number}")

@@ -36,7 +36,7 @@ def test_terms_of_each_kind_are_drawn_at_random() -> None:
 
 
 # Each example reads an agreement and walks all that can be asked of it; what fails is told, so nothing is made smaller.
-few = settings(max_examples=5, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+few = settings(max_examples=3, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 some = settings(
     max_examples=40,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -42,7 +42,7 @@ def deciding(opened: OpenAgreement) -> list[str]:
     return [term.id for term in terms if not isinstance(term, Inoperative)]
 
 
-@bounded(8)
+@bounded(5)
 @given(opened=agreements())
 def test_each_question_named_is_answered_otherwise_without_its_term(opened: OpenAgreement) -> None:
     """By the engine, and where the outcome differs by the reference evaluator too."""
@@ -55,7 +55,7 @@ def test_each_question_named_is_answered_otherwise_without_its_term(opened: Open
         assert [World(side, effect.question).answer() for side in sides] == [effect.outcome, effect.without]
 
 
-@bounded(8)
+@bounded(5)
 @given(opened=agreements(), data=st.data())
 def test_a_term_said_to_change_no_answer_changes_none(opened: OpenAgreement, data: st.DataObject) -> None:
     shown = effects(opened.agreement, opened.catalog, opened.facts)
@@ -72,7 +72,7 @@ def test_a_term_said_to_change_no_answer_changes_none(opened: OpenAgreement, dat
                     assert before.answer(question) == after.answer(question), (term, question)
 
 
-@bounded(8)
+@bounded(5)
 @given(opened=agreements())
 def test_check_names_a_question_or_says_why_not(opened: OpenAgreement) -> None:
     shown = effects(opened.agreement, opened.catalog, opened.facts)

@@ -17,7 +17,7 @@ from clauseway.agreement import builtin
 from soak import examples
 
 BUILT_IN = Path(builtin.__path__[0]) / "openai-microsoft"
-many = settings(max_examples=examples(150))
+many = settings(max_examples=examples(100))
 # Each example reads an agreement and asks it much; what fails is told in the message, so nothing is made smaller.
 few = settings(max_examples=examples(10), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 

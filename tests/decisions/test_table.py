@@ -179,7 +179,7 @@ def essence(answer: Verdict | Decision) -> tuple[object, ...]:
     return answer.outcome, answer.reasons, answer.conditions
 
 
-@settings(max_examples=examples(20), deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(opened=agreements(), data=st.data())
 def test_generated_agreements(opened: OpenAgreement, data: st.DataObject) -> None:
     tables, draw = tables_of(opened), data.draw(st.randoms(use_true_random=False))

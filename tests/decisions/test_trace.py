@@ -51,7 +51,7 @@ def on(
     )
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(60))
 @given(asked=cases())
 def test_what_decides_applies_and_what_does_not_apply_decides_nothing(asked: Asked) -> None:
     decision, found = traced(asked)
@@ -61,7 +61,7 @@ def test_what_decides_applies_and_what_does_not_apply_decides_nothing(asked: Ask
     assert not reasons & {one.term for one in found if not one.applies}
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(60))
 @given(asked=cases())
 def test_a_term_in_force_that_is_cited_was_looked_at(asked: Asked) -> None:
     """Found by the engine's own comparisons, not read off the reasons: it reaches the act, or it has ended."""
