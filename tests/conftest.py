@@ -28,6 +28,7 @@ sys.dont_write_bytecode = False
 # A loaded machine may pause any example for longer than Hypothesis expects; what is slow is seen in the durations.
 settings.register_profile("loaded-machine", deadline=None)
 settings.load_profile("loaded-machine")
+PATIENCE_S = 60.0  # an upper bound for a loaded machine, never the measure
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # A browser that talks to nobody but the page under test, and that runs as root in a container.
 BROWSER_ARGS = [
@@ -54,8 +55,16 @@ def _read_authorities_once(transports: ModuleType) -> None:
     transports.create_ssl_context = create_ssl_context  # type: ignore[attr-defined]
 
 
+def _be_patient(library: ModuleType) -> None:
+    """Let clients that are told no timeout wait a minute. The library's own five seconds are what a loaded machine may
+    stand still for."""
+    timeout = library._config.DEFAULT_TIMEOUT_CONFIG
+    timeout.connect = timeout.read = timeout.write = timeout.pool = PATIENCE_S
+
+
 for library in (httpx, httpx2):
     _read_authorities_once(library._transports.default)
+    _be_patient(library)
 
 
 def _failed_for_skipping(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -181,7 +190,7 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium; or set CHROMIUM to its path)")
-    expect.set_options(timeout=60_000)  # an upper bound for a loaded machine: what is expected is awaited, not timed
+    expect.set_options(timeout=PATIENCE_S * 1000)  # what is expected is awaited, not timed
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGS)
         yield chromium
