@@ -111,7 +111,7 @@ def plan(rig: Rig, ports: dict[str, int], keys: Sequence[Key] = (), **changes: A
         models=products,
         epochs=(Epoch(begin_ns=0, routes=routes),),
         keys=(key(SECRET, "openai"), rival, *keys),
-        **{"attempt_timeout_s": 2.0, **changes},
+        **{"attempt_timeout_s": PATIENCE_S, **changes},
     )
 
 

@@ -35,6 +35,8 @@ from clauseway.metering import Deployment, UsageRecord
 
 # Many scenes of failures in one process must not use up its retries.
 PATIENT = Settings(limits=Limits(retries=10_000), telemetry=Telemetry(metrics=True, metrics_port=0))
+# For a deployment that falls silent: time enough for the one behind it to answer, which has no more.
+SILENCE_S = 2.0
 TABLE_GATEWAY = str(Path(__file__).with_name("table_gateway.py"))
 RESPONSE_USAGE = {"input_tokens": 21, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 8}
 RESPONSE = compact(
@@ -204,7 +206,7 @@ class Stage:
             models={model: PRODUCT},
             epochs=(Epoch(begin_ns=0, routes=routes),),
             policies=(Policy(on_leave=on_leave),),
-            **{"attempt_timeout_s": 1.0, "settings": PATIENT, **changes},
+            **{"attempt_timeout_s": PATIENCE_S, "settings": PATIENT, **changes},
         )
         rig.write_plan(plan)
         assert rig.process is not None

@@ -17,16 +17,21 @@ from endpoints_rig import RIVAL_SECRET, Endpoints, endpoints, plan
 from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, eventually, key
 
 from clauseway.gateway.plan import Budget
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.request.resource_index import INDEX_FILE
 from clauseway.metering import Status, Unit, UsageRecord
 
+STALL_S = 5.0  # time enough for what is to happen within it, on a busy machine too
 SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
-    """Nobody polls but the tests: the gateway itself would come after a quarter of a minute."""
-    with endpoints(tmp_path_factory.mktemp("gateway"), keys=(key(OTHER_SECRET, "microsoft"),)) as running:
+    """Nobody polls but the tests: the gateway itself would come after an hour."""
+    settings = Settings(limits=Limits(pending_s=3600))
+    keys = (key(OTHER_SECRET, "microsoft"),)
+    with endpoints(tmp_path_factory.mktemp("gateway"), keys=keys, settings=settings) as running:
         yield running
 
 
@@ -122,7 +127,7 @@ def test_a_background_stream_can_be_taken_up_again(clouds: Endpoints) -> None:
 
 def test_a_background_stream_whose_client_leaves_is_metered_when_it_comes_back(clouds: Endpoints) -> None:
     client, since = clouds.client(), len(clouds.rig.records())
-    clouds.fault("openai", kind="stall", seconds=1.5, events=6)
+    clouds.fault("openai", kind="stall", seconds=STALL_S, events=6)
     with client.responses.create(model=MODEL, input="Slowly.", background=True, stream=True) as stream:
         made = next(event for event in stream if event.type == "response.created").response
     eventually(lambda: len(clouds.rig.records()) > since)
@@ -431,7 +436,7 @@ def test_an_end_that_could_not_be_claimed_is_metered_later(tmp_path: Path) -> No
     secret, budget = "sk-of-a-budget", Budget(id="b", whose="organisation acme")
     keys = (msgspec.structs.replace(key(secret, "openai"), budgets=(0,)),)
     with endpoints(tmp_path, launcher=(SHORT_LIMITS,), keys=keys, budgets=(budget,)) as clouds:
-        clouds.fault("openai", kind="stall", seconds=1.0, events=6)
+        clouds.fault("openai", kind="stall", seconds=STALL_S, events=6)
         client = clouds.client(secret)
         stream = client.responses.create(model=MODEL, input="Slowly.", background=True, stream=True)
         assert next(stream).type == "response.created"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from gateway_rig import Behaviour, drop, stall, status
-from gateway_stage import CALLS, Call, Stage, answering, failing_after, staged
+from gateway_rig import PATIENCE_S, Behaviour, drop, stall, status
+from gateway_stage import CALLS, SILENCE_S, Call, Scene, Stage, answering, failing_after, staged
 from misbehaviours import (
     HEAD_WITHOUT_END,
     PACKED_TRANSFER,
@@ -36,12 +36,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 class Fault(NamedTuple):
-    """`recorded` is the HTTP status in the record; `committed`: content has gone out, nobody else is asked."""
+    """`recorded` is the HTTP status in the record; `committed`: content has gone out, nobody else is asked; `stalls`:
+    the deployment is given up, as it says nothing more."""
 
     behaviour: Behaviour | None
     alone: tuple[int, str, str]
     recorded: int
     committed: bool = False
+    stalls: bool = False
+
+    def scene(self, stage: Stage, *behind: Behaviour) -> Scene:
+        return stage.scene(self.behaviour, *behind, attempt_timeout_s=SILENCE_S if self.stalls else PATIENCE_S)
 
 
 BUSY, FAILED, UNAVAILABLE = (429, "rate_limit_exceeded"), (502, "clouds_failed"), (503, "clouds_unavailable")
@@ -82,7 +87,7 @@ EVERYWHERE: dict[str, Fault] = {
     # connections
     "nobody listens": Fault(None, (*FAILED, "could not be reached"), 0),
     "closed without a byte": Fault(drop, (*FAILED, "without an answer"), 0),
-    "stalls before its head": Fault(stall, (*FAILED, "did not answer in time"), 0),
+    "stalls before its head": Fault(stall, (*FAILED, "did not answer in time"), 0, stalls=True),
     "cut within its head": Fault(cut_in_head, (*FAILED, "closed the connection"), 0),
     "garbage": Fault(garbage, (*FAILED, "not HTTP"), 0),
     "two lengths": Fault(two_lengths, (*FAILED, "not HTTP"), 0),
@@ -122,20 +127,22 @@ EVERYWHERE: dict[str, Fault] = {
 }
 WHOLE: dict[str, Fault] = {
     "cut within the answer": Fault(failing_after(0, "cut"), (*FAILED, "broke off"), 200),
-    "stalls within the answer": Fault(stall_in_body, (*FAILED, "did not answer in time"), 200),
+    "stalls within the answer": Fault(stall_in_body, (*FAILED, "did not answer in time"), 200, stalls=True),
     "shorter than its length": Fault(too_short, (*FAILED, "broke off"), 200),
     "longer than its length": Fault(too_long, (*FAILED, "not HTTP"), 0),
 }
 STREAMED: dict[str, Fault] = {
     "error before content": Fault(failing_after(0, "error"), (*FAILED, "error before any content"), 200),
     "cut before content": Fault(failing_after(0, "cut"), (*FAILED, "broke off"), 200),
-    "stalls before content": Fault(failing_after(0, "stall"), (*FAILED, "did not answer in time"), 200),
+    "stalls before content": Fault(failing_after(0, "stall"), (*FAILED, "did not answer in time"), 200, stalls=True),
     "no chunks": Fault(no_chunks, (*FAILED, "not HTTP"), 200),
     "error after content": Fault(
         failing_after(2, "error"), (200, "stream_interrupted", "reported an error"), 200, True
     ),
     "cut after content": Fault(failing_after(2, "cut"), (200, "stream_interrupted", "broke off"), 200, True),
-    "stalls after content": Fault(failing_after(2, "stall"), (200, "stream_interrupted", "fell silent"), 200, True),
+    "stalls after content": Fault(
+        failing_after(2, "stall"), (200, "stream_interrupted", "fell silent"), 200, True, stalls=True
+    ),
 }
 ROWS = [
     *((name, call, fault) for name, fault in EVERYWHERE.items() for call in CALLS),
@@ -149,7 +156,7 @@ each_row = pytest.mark.parametrize(
 
 @each_row
 def test_one_deployment(stage: Stage, fault: Fault, call: Call) -> None:
-    scene = stage.scene(fault.behaviour)
+    scene = fault.scene(stage)
     answer = scene.ask(call)
     expected, code, words = fault.alone
     assert answer.status_code == expected
@@ -168,7 +175,7 @@ def test_one_deployment(stage: Stage, fault: Fault, call: Call) -> None:
 
 @each_row
 def test_two_deployments(stage: Stage, fault: Fault, call: Call) -> None:
-    scene = stage.scene(fault.behaviour, answering)
+    scene = fault.scene(stage, answering)
     answer = scene.ask(call)
     assert answer.status_code == 200
     if fault.committed:

@@ -70,9 +70,9 @@ ENDS: list[tuple[str, tuple[Behaviour | None, ...], dict[str, object]]] = [
     ("all fail", (status(500), status(429), drop, None), {}),
     ("cut before content", (failing_after(0, "cut"), answering), {}),
     ("cut after content", (failing_after(2, "cut"), answering), {}),
-    ("falls silent", (failing_after(2, "stall"),), {}),
+    ("falls silent", (failing_after(2, "stall"),), {"attempt_timeout_s": 1.0}),
     ("hedged, the second wins", (stall, answering), {"hedge": "50", "attempt_timeout_s": PATIENCE_S}),
-    ("hedged, both fail", (stall, stall), {"hedge": "50"}),
+    ("hedged, both fail", (stall, stall), {"hedge": "50", "attempt_timeout_s": 1.0}),
     ("past the deadline", (stall, stall), {"hedge": "50", "attempt_timeout_s": PATIENCE_S, "deadline_s": 1.0}),
 ]
 

@@ -73,7 +73,7 @@ class Sandbox:
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox_clouds("openai", "azure", "bedrock") as ports, Rig(tmp_path_factory.mktemp("gateway")) as rig:
-        rig.start(rig.plan([target(rig, name, ports) for name in DEPLOYMENTS], attempt_timeout_s=2.0))
+        rig.start(rig.plan([target(rig, name, ports) for name in DEPLOYMENTS], attempt_timeout_s=5.0))
         yield Sandbox(rig, ports)
 
 

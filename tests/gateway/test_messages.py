@@ -113,7 +113,7 @@ def plan(rig: Rig, ports: dict[str, int], **changes: Any) -> Plan:
         deployed,
         models={CLAUDE: CLAUDE, MODEL: "chat"},
         epochs=(Epoch(begin_ns=0, routes=routes),),
-        **{"keys": (key(SECRET, "anthropic"),), "attempt_timeout_s": 2.0, **changes},
+        **{"keys": (key(SECRET, "anthropic"),), "attempt_timeout_s": PATIENCE_S, **changes},
     )
 
 

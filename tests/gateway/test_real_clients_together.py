@@ -30,7 +30,7 @@ from clauseway.sandbox.signatures import credentials
 CLAUDE, NEIGHBOUR = "claude", "the neighbour"
 TENANTS = ("openai-python", "Anthropic's client", "LangChain", "pydantic-ai", "the AI SDK", NEIGHBOUR)
 # Longer than the gateway waits for an answer, a first event or a next one.
-WAITS_S, TOO_LONG_S = 3.0, 12.0
+WAITS_S, TOO_LONG_S = 6.0, 24.0
 FAULTS: dict[str, dict[str, object]] = {
     "nothing": {},
     **{family: {"kind": "status", "family": family} for family in FAMILIES},
