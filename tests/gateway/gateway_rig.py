@@ -36,6 +36,8 @@ USAGE = {
     "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
     "completion_tokens_details": {"reasoning_tokens": 2},
 }
+# Before a lease server, or a source of credentials, that may answer late on a busy machine.
+PATIENT_GATEWAY = ("-E", str(Path(__file__).with_name("patient_gateway.py")))
 WORDS = ("Cl", "ou", "ds", " are", " many", ".")
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 # What one repetition may add once pools are full, and what all of them may add: a gzip bomb that stays is 32 MiB.
@@ -219,6 +221,8 @@ class Rig:
         self.control = home / "control.sock"
         self.clouds: dict[str, Cloud] = {}
         self.port = 0
+        # How a gateway is started where nothing else is asked for.
+        self.launcher: Sequence[str] = ("-m", "clauseway.gateway")
         self.process: subprocess.Popen[bytes] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -293,11 +297,18 @@ class Rig:
         self,
         plan: Plan | None = None,
         *arguments: str,
-        launcher: Sequence[str] = ("-m", "clauseway.gateway"),
+        launcher: Sequence[str] = (),
         pass_fds: Sequence[int] = (),
     ) -> None:
         self.write_plan(plan or self.plan())
-        command = [sys.executable, *launcher, "--plan", str(self.home / "plan.json"), "--spool", str(self.spool)]
+        command = [
+            sys.executable,
+            *(launcher or self.launcher),
+            "--plan",
+            str(self.home / "plan.json"),
+            "--spool",
+            str(self.spool),
+        ]
         command += ["--port", "0", "--control", str(self.control), *arguments]
         with (self.home / "gateway.err").open("ab") as errors:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, pass_fds=tuple(pass_fds))

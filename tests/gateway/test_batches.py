@@ -18,6 +18,7 @@ from gateway_rig import (
     MODEL,
     OTHER_SECRET,
     PATIENCE_S,
+    PATIENT_GATEWAY,
     PRODUCT,
     REFUSAL,
     Rig,
@@ -58,6 +59,7 @@ class House(Endpoints):
         super().__init__(stack.enter_context(Rig(root)), stack.enter_context(sandbox_clouds(*CLOUDS)))
         self.rig.spool = self.home.spools / "gateway"
         self.rig.spool.mkdir(parents=True)
+        self.rig.launcher = PATIENT_GATEWAY
         self.set_budget(10**15)
 
     def set_budget(self, picodollars: int) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from gateway_rig import (
     MESSAGES,
     MODEL,
     PATIENCE_S,
+    PATIENT_GATEWAY,
     SECRET,
     USAGE_EVENT,
     WORDS,
@@ -43,10 +44,8 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.metering import Unit
 
-DEADLINE_S = SILENCE_S = 1.0
+SILENCE_S = 2.0
 
-
-PATIENT_GATEWAY = str(Path(__file__).with_name("patient_gateway.py"))
 OWN_SECRET = "sk-test-without-a-budget"
 
 
@@ -85,7 +84,7 @@ def start_with_late_leases(rig: Rig, **members: Any) -> LateLeases:
     keys = (msgspec.structs.replace(key(SECRET, "openai"), budgets=(0,)), key(OWN_SECRET, "openai"))
     budgets = (Budget(id="b", whose="organisation acme"),)
     plan = rig.plan(keys=keys, budgets=budgets, leases=str(leases.path), **members)
-    rig.start(plan, launcher=("-E", PATIENT_GATEWAY))
+    rig.start(plan, launcher=PATIENT_GATEWAY)
     return leases
 
 
@@ -179,10 +178,10 @@ async def break_head(connection: Connection, _: Received) -> None:
 # A kept connection's second request meets the first behaviour, a fresh connection's the second.
 # the kept connection | a fresh one | stale_s | answered by | requests that azure received | attempts
 KEPT: list[tuple[Behaviour, Behaviour, float, str, int, int]] = [
-    (drop, well, 0.25, "azure", 3, 1),
-    (drop, drop, 0.25, "openai", 3, 2),
-    (drop, status(503), 0.25, "openai", 3, 2),
-    (break_head, well, 0.25, "openai", 2, 2),  # a part of an answer was read
+    (drop, well, 10.0, "azure", 3, 1),
+    (drop, drop, 10.0, "openai", 3, 2),
+    (drop, status(503), 10.0, "openai", 3, 2),
+    (break_head, well, 10.0, "openai", 2, 2),  # a part of an answer was read
     (drop, well, 0.0, "openai", 2, 2),  # the cloud had time to work on it
 ]
 
@@ -302,7 +301,7 @@ def test_a_pinned_cloud_fails_alone(rig: Rig) -> None:
 def test_the_whole_request_has_a_deadline(rig: Rig) -> None:
     rig.cloud("azure", stall)
     rig.cloud("openai", stall)
-    rig.start(rig.plan(attempt_timeout_s=1.0, deadline_s=1.5))
+    rig.start(rig.plan(attempt_timeout_s=3.0, deadline_s=4.5))
     answer = rig.post()
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "deadline_exceeded"
@@ -334,36 +333,40 @@ def test_an_answer_that_is_no_stream_has_a_time_of_its_own(
     assert rig.post(stream=stream).headers["x-clauseway-cloud"] == cloud
 
 
-async def unhurried(connection: Connection, request: Received) -> None:
-    """A stream that takes twice the deadline, and is never silent for as long as an attempt may be."""
+async def begin_and_outlive(deadline_s: float, connection: Connection, events: Sequence[bytes]) -> None:
+    """Send a stream's first words at once, and the others when the deadline has passed."""
     connection.begin_stream()
-    for event in [*content_events(with_nulls=True), USAGE_EVENT, DONE_EVENT]:
-        await asyncio.sleep(2 * DEADLINE_S / len(WORDS))
-        connection.piece(event)
-        await connection.writer.drain()
-    connection.end_stream()
+    connection.piece(b"".join(events[:3]))
+    await connection.writer.drain()
+    await asyncio.sleep(1.2 * deadline_s)
+    connection.piece(b"".join(events[3:]))
+    await connection.writer.drain()
 
 
 def test_a_stream_that_goes_on_outlives_the_deadline(rig: Rig) -> None:
     """By its deadline a request has content, or an error; from then on only silence ends a stream."""
+    deadline_s = 3.0
+
+    async def unhurried(connection: Connection, _: Received) -> None:
+        await begin_and_outlive(deadline_s, connection, [*content_events(with_nulls=True), USAGE_EVENT, DONE_EVENT])
+        connection.end_stream()
+
     rig.cloud("azure", unhurried)
-    rig.start(rig.plan(attempt_timeout_s=PATIENCE_S, deadline_s=DEADLINE_S))
+    rig.start(rig.plan(attempt_timeout_s=PATIENCE_S, deadline_s=deadline_s))
     answer = rig.post(stream=True)
     assert answer.text.endswith("data: [DONE]\n\n"), answer.text
     assert rig.outcomes() == [("azure-1", "COMPLETE", 200)]
 
 
 def test_a_stream_that_falls_silent_is_ended_after_its_deadline_too(rig: Rig) -> None:
-    async def silent_at_last(connection: Connection, request: Received) -> None:
-        connection.begin_stream()
-        for event in content_events(with_nulls=True)[:-1]:
-            await asyncio.sleep(2 * DEADLINE_S / len(WORDS))
-            connection.piece(event)
-            await connection.writer.drain()
+    deadline_s = 1.5
+
+    async def silent_at_last(connection: Connection, _: Received) -> None:
+        await begin_and_outlive(deadline_s, connection, content_events(with_nulls=True)[:-1])
         await connection.left()
 
     rig.cloud("azure", silent_at_last)
-    rig.start(rig.plan(attempt_timeout_s=DEADLINE_S, deadline_s=DEADLINE_S))
+    rig.start(rig.plan(attempt_timeout_s=2 * deadline_s, deadline_s=deadline_s))
     error = json.loads(rig.post(stream=True).text.split("\n\n")[-2][6:])["error"]
     assert "azure fell silent" in error["message"]
     assert rig.outcomes() == [("azure-1", "INTERRUPTED_ESTIMATED", 200)]

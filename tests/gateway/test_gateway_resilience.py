@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import math
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from gateway_rig import (
     AUTHORIZED,
     PATIENCE_S,
+    PATIENT_GATEWAY,
     SECRET,
     Behaviour,
     Connection,
@@ -33,6 +36,7 @@ from gateway_stage import (
     CALLS,
     RESPONSE_DELTAS,
     RESPONSE_PREAMBLE,
+    SILENCE_S,
     Call,
     Scene,
     Stage,
@@ -97,7 +101,7 @@ scripts = st.lists(st.sampled_from(sorted(BEHAVIOURS)), min_size=1, max_size=4).
 def test_each_is_asked_once_at_most_and_there_is_one_outcome(
     stage: Stage, script: list[str], call: str, hedged: bool
 ) -> None:
-    scene = stage.scene(*(BEHAVIOURS[name] for name in script))
+    scene = stage.scene(*(BEHAVIOURS[name] for name in script), attempt_timeout_s=1.0)
     answer = scene.ask(CALLS[call], HEDGED if hedged else None)
     assert max(scene.asked) <= 1
     attempts = int(answer.headers["x-clauseway-attempts"])
@@ -218,11 +222,11 @@ def test_a_hedge_goes_on_when_the_first_fails_and_the_other_way_round(stage: Sta
 
 
 def test_the_deadline_ends_both(stage: Stage) -> None:
-    scene = stage.scene(stall, stall, answering, attempt_timeout_s=PATIENCE_S, deadline_s=1.0)
+    scene = stage.scene(stall, stall, answering, attempt_timeout_s=PATIENCE_S, deadline_s=3.0)
     answer = scene.ask(headers=HEDGED)
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
     assert scene.outcomes() == [(0, "FAILED", 0), (1, "FAILED", 0)]
-    assert scene.asked == [1, 1, 0]
+    eventually(lambda: scene.asked == [1, 1, 0])  # what was sent is read, although nobody waits for it any more
 
 
 @pytest.mark.parametrize("on_leave", ["cancel", "drain"])
@@ -336,7 +340,7 @@ def test_by_the_customers_policy_the_answer_is_read_to_its_end(stage: Stage) -> 
 
 
 def test_what_is_drained_has_its_deadlines_too(stage: Stage) -> None:
-    scene = stage.scene(halting(3, NEVER), attempt_timeout_s=1.0, on_leave="drain")
+    scene = stage.scene(halting(3, NEVER), attempt_timeout_s=SILENCE_S, on_leave="drain")
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
     assert scene.wait_for_outcomes(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
@@ -369,7 +373,8 @@ def test_a_responses_stream_that_breaks_never_ends_cleanly(stage: Stage, ending:
         else:
             await connection.left()
 
-    scene = stage.scene(breaking, answering)
+    waits_s = SILENCE_S if ending == "silence" else PATIENCE_S
+    scene = stage.scene(breaking, answering, attempt_timeout_s=waits_s)
     text = scene.ask(CALLS["responses stream"]).text
     kind, data = text.rstrip().rpartition("\n\n")[2].split("\n")
     told = json.loads(data.removeprefix("data: "))
@@ -396,17 +401,17 @@ def test_a_stream_whose_last_event_has_come_is_whole_whatever_follows(stage: Sta
 
 
 def test_who_asks_to_be_left_alone_is_left_alone(stage: Stage) -> None:
-    scene = stage.scene(status(429, "retry-after: 7"), answering)
+    scene = stage.scene(status(429, "retry-after: 60"), answering)
     assert [scene.ask().headers["x-clauseway-cloud"] for _ in range(3)] == ["cloud1"] * 3
     assert scene.asked == [1, 3]
 
 
 def test_where_all_ask_to_be_left_alone_the_client_hears_for_how_long(stage: Stage) -> None:
-    scene = stage.scene(status(429, "retry-after: 7"), status(429, "retry-after-ms: 60000"))
+    scene = stage.scene(status(429, "retry-after: 25"), status(429, "retry-after-ms: 60000"))
     first, second = scene.ask(), scene.ask()
     assert (first.status_code, first.headers["retry-after-ms"]) == (429, "60000"), "as the last one said"
     assert (second.status_code, second.headers["x-clauseway-attempts"]) == (429, "0")
-    assert 5 <= int(second.headers["retry-after"]) <= 8, "the one that may be asked first"
+    assert 1 <= int(second.headers["retry-after"]) <= 26, "the one that may be asked first"
     assert second.headers["x-should-retry"] == "true", "short enough to wait for"
     assert "left alone" in second.json()["error"]["message"]
     assert [" Attempted: " in answer.text for answer in (first, second)] == [True, False], "it was nobody's turn"
@@ -415,9 +420,13 @@ def test_where_all_ask_to_be_left_alone_the_client_hears_for_how_long(stage: Sta
 
 def test_a_deployment_that_fails_again_and_again_is_ejected_and_probed(stage: Stage) -> None:
     scene = stage.scene(status(500), answering)
+    begin_s = time.monotonic()
     for _ in range(7):
         assert scene.ask().headers["x-clauseway-cloud"] == "cloud1"
-    assert scene.asked == [5, 7]
+    failed, answered = scene.asked
+    # An ejection takes a second, and twice as long after each probe that failed: a busy machine may come to one.
+    probes_max = int(math.log2(1 + time.monotonic() - begin_s))
+    assert (5 <= failed <= 5 + probes_max, answered) == (True, 7)
     scene.clouds[0].behaviour = answering
     eventually(lambda: scene.ask().headers["x-clauseway-cloud"] == "cloud0")
     assert scene.ask().headers["x-clauseway-cloud"] == "cloud0"
@@ -487,8 +496,10 @@ def test_a_client_that_leaves_while_its_budget_is_asked_for_more(tmp_path: Path)
         rig.start(rig.plan(keys=keys, budgets=budgets, leases=str(tmp_path / "leases.sock")))
         with rig.socket() as client:
             client.sendall(request_bytes(chat_body()))
-            eventually(lambda: rig.counts()["open"] == 1)
-        eventually(lambda: rig.counts()["open"] == 0)
+            asking, _ = lease_server.accept()
+            assert asking.recv(1), "its ask has come"
+        with asking:
+            eventually(lambda: rig.counts()["open"] == 0)
         assert (azure.requests, rig.intents(), rig.records()) == ([], [], [])
         answer = rig.post()
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "budget_unavailable")
@@ -507,7 +518,8 @@ def test_a_deadline_that_passes_before_any_attempt_says_so(tmp_path: Path) -> No
         keys = (msgspec.structs.replace(key(SECRET, "openai"), budgets=(0,)),)
         budgets = (Budget(id="b", whose="the test"),)
         leases = str(tmp_path / "leases.sock")
-        rig.start(rig.plan(keys=keys, budgets=budgets, leases=leases, deadline_s=0.5))
+        plan = rig.plan(keys=keys, budgets=budgets, leases=leases, deadline_s=0.5)
+        rig.start(plan, launcher=PATIENT_GATEWAY)
         answer = rig.post()
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
         message = answer.json()["error"]["message"]

@@ -17,6 +17,7 @@ from gateway_rig import (
     ANSWER,
     AUTHORIZED,
     PATIENCE_S,
+    PATIENT_GATEWAY,
     SECRET,
     Connection,
     Received,
@@ -61,6 +62,7 @@ class House:
         folder = self.home.root / name
         folder.mkdir()
         rig = self._stack.enter_context(Rig(folder))
+        rig.launcher = PATIENT_GATEWAY
         rig.spool = self.home.spools / name
         rig.spool.mkdir(parents=True)
         rig.cloud("azure")

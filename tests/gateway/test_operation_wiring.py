@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +9,18 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from gateway_rig import PATIENCE_S, Connection, Received, Rig, chat_body, eventually, request_bytes, status, well
+from gateway_rig import (
+    PATIENCE_S,
+    PATIENT_GATEWAY,
+    Connection,
+    Received,
+    Rig,
+    chat_body,
+    eventually,
+    request_bytes,
+    status,
+    well,
+)
 
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.routing.opening import opened
@@ -20,7 +30,9 @@ from clauseway.values import InvalidInput
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A gateway that waits for its sources of credentials, on a machine that is busy too."""
     with Rig(tmp_path) as started:
+        started.launcher = PATIENT_GATEWAY
         yield started
 
 
@@ -90,7 +102,8 @@ def test_a_new_plan_is_there_with_its_credentials(rig: Rig, tmp_path: Path) -> N
 
     def give_late() -> None:
         with secrets[1].open("w") as given:  # once the gateway reads it
-            time.sleep(0.2)
+            before = len(answers)
+            eventually(lambda: len(answers) >= before + 2)
             given.write("second")
 
     with ThreadPoolExecutor() as threads:

@@ -1,6 +1,7 @@
 """A home that is backed up while it serves, and another one that takes its place: real processes, one cloud."""
 
 import threading
+import time
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -35,9 +36,14 @@ def served(home: Home, stack: ExitStack) -> Served:
 
 
 def ask(running: Served, secret: str) -> httpx.Response:
+    """Ask; again after a 503, as the lease server of a busy machine may give when it is late."""
     body = {"model": "gpt-5.5", "messages": MESSAGES, "max_completion_tokens": 9}
     headers = {"authorization": f"Bearer {secret}"}
-    return httpx.post(f"{running.gateway_url}/chat/completions", json=body, headers=headers, timeout=PATIENCE_S)
+    give_up_s = time.monotonic() + PATIENCE_S
+    while True:
+        answer = httpx.post(f"{running.gateway_url}/chat/completions", json=body, headers=headers, timeout=PATIENCE_S)
+        if answer.status_code != 503 or time.monotonic() > give_up_s:
+            return answer
 
 
 def sealed(home: Home) -> list[str]:
