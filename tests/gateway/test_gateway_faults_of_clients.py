@@ -39,6 +39,7 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.metering import Deployment, Status, Unit
 
+EJECTING_GATEWAY = str(Path(__file__).with_name("ejecting_gateway.py"))
 ITEM = (
     b'{"error":{"message":"Item with id \'rs_1\' not found. Items are not persisted when `store` is set to false.",'
     b'"type":"invalid_request_error","param":"input","code":null}}'
@@ -269,7 +270,8 @@ class Tenants:
         self._http = httpx.Client(timeout=PATIENCE_S)
         self.first, self.second = rig.cloud("first", self._poisoned), rig.cloud("second")
         keys = tuple(key_of(*pair) for pair in ORGANISATIONS.items())
-        rig.start(rig.plan(keys=keys, settings=Settings(limits=Limits(retries=retries))))
+        plan = rig.plan(keys=keys, settings=Settings(limits=Limits(retries=retries)))
+        rig.start(plan, launcher=("-E", EJECTING_GATEWAY))
         self._url = f"{rig.url}/v1/chat/completions"
 
     async def _poisoned(self, connection: Connection, request: Received) -> None:
@@ -333,8 +335,12 @@ def test_an_error_says_why_a_further_cloud_was_not_asked(tmp_path: Path) -> None
 def test_an_error_does_not_deny_the_attempt_of_a_last_resort(stage: Stage) -> None:
     """A deployment that is ejected is skipped, and asked all the same where nothing else is left."""
     scene = stage.scene(status(500))
-    messages = [scene.ask().json()["error"]["message"] for _ in range(6)]
-    assert scene.asked == [6]
+    messages = [scene.ask().json()["error"]["message"] for _ in range(5)]
+    # A busy machine may come when the ejection is over, which takes twice as long after that.
+    while " Skipped: " not in messages[-1]:
+        assert len(messages) < 15
+        messages.append(scene.ask().json()["error"]["message"])
+    assert scene.asked == [len(messages)]
     attempted, _, skipped = messages[-1].partition(" Skipped: ")
     assert "Attempted: cloud0 " in attempted
     assert skipped.startswith("cloud0 ")
@@ -358,7 +364,8 @@ def test_a_models_fault_leaves_other_models_of_its_deployment(tmp_path: Path, fa
             )
             routes[f"openai|{product}|direct"] = Route(candidates=((2 * at, 0), (2 * at + 1, 0)))
         models = {model: f"{PRODUCT}-{model}" for model in ("a", "b")}
-        rig.start(rig.plan(targets, models=models, epochs=(Epoch(begin_ns=0, routes=routes),)))
+        plan = rig.plan(targets, models=models, epochs=(Epoch(begin_ns=0, routes=routes),))
+        rig.start(plan, launcher=("-E", EJECTING_GATEWAY))
         for _ in range(6):
             assert rig.post(model="a").headers["x-clauseway-cloud"] == "openai"
         assert sum(received.json["model"] == "a-there" for received in cloud.requests) < 6
