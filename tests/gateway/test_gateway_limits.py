@@ -70,12 +70,18 @@ def read_answer(connection: socket.socket) -> bytes:
     """Read one whole answer that has a length."""
     received = b""
     while b"\r\n\r\n" not in received:
-        received += connection.recv(4096)
+        received += some_of(connection)
     head, _, body = received.partition(b"\r\n\r\n")
     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
     while len(body) < length:
-        body += connection.recv(4096)
+        body += some_of(connection)
     return head + body
+
+
+def some_of(connection: socket.socket) -> bytes:
+    data = connection.recv(4096)
+    assert data, "closed within an answer"
+    return data
 
 
 def test_connections_beyond_the_limit_are_told_so(rig: Rig) -> None:
