@@ -73,7 +73,7 @@ def test_a_lease_server_that_is_asked_no_more_is_left(tmp_path: Path, turned_to:
                 current.close()
             else:
                 current.reload("")
-            await asyncio.wait_for(server.left.wait(), 10)
+            await asyncio.wait_for(server.left.wait(), 60)
             assert held is not None
 
     asyncio.run(leave())

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, SECRET, Rig, eventually, status
+from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Rig, eventually, status
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
@@ -153,6 +153,14 @@ def explained(message: str) -> RequestExplanation:
     )
 
 
+async def written(kept: RefusedRequests) -> None:
+    """Wait until every line is written: a queue that is full takes no more."""
+    lines = kept._lines
+    async with asyncio.timeout(PATIENCE_S):
+        while lines._written < lines._put:
+            await asyncio.sleep(0.005)
+
+
 def test_a_flood_is_counted_and_not_written(home: Home) -> None:
     file, now_s = home.refused_by("gateway"), [0.0]
 
@@ -162,7 +170,7 @@ def test_a_flood_is_counted_and_not_written(home: Home) -> None:
             now_s[0] = float(second)
             for number in range(1_000):
                 kept.finished(second * 1_000 + number, explained("Too many requests."), 1, b"")
-            await asyncio.sleep(0.3)  # lines are gathered for a tenth of a second
+            await written(kept)
         kept.close()
 
     asyncio.run(flood())
@@ -181,11 +189,7 @@ def test_a_full_file_takes_the_place_of_the_one_before(home: Home, monkeypatch: 
             now_s[0] = float(hundred)
             for number in range(100):
                 kept.finished(hundred * 100 + number, explained("x" * 100), 1, b"")
-            written = hundred * 100 + 99
-            for _ in range(100):
-                if file.exists() and f"{written:016x}" in file.read_text():
-                    break
-                await asyncio.sleep(0.02)
+            await written(kept)
         kept.close()
 
     asyncio.run(many())
