@@ -110,7 +110,7 @@ def test_a_hedge_waits_for_the_first_attempt_however_long_its_lease_took(rig: Ri
     azure = rig.cloud("azure", soon)
     rig.cloud("openai")
     leases = start_with_late_leases(rig)
-    hedge_s = 2.0
+    hedge_s = 5.0
     headers = {**AUTHORIZED, "x-clauseway-hedge-ms": f"{hedge_s * 1000:.0f}"}
     body = {"model": MODEL, "messages": MESSAGES}
     with ThreadPoolExecutor() as threads:

@@ -14,7 +14,7 @@ from clauseway.app.customers.allowances import GivenScope, set_budget
 from clauseway.app.customers.keys import NewKey, create_key, revoke_key
 from clauseway.app.opening.several import open_agreements
 
-AWAY_S = 15.0  # time enough to spend what is leased before
+AWAY_S = 30.0  # time enough to spend what is leased before, on a busy machine too
 CONFIGURED = CONFIGURATION.replace("drain_s = 30", f"drain_s = 30\ndatabase_away_s = {AWAY_S}")
 CATALOG = open_agreements([]).catalog
 

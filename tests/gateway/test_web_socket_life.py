@@ -205,7 +205,7 @@ class RawSession:
 
 
 def test_who_answers_pings_stays_and_who_does_not_is_let_go(rig: Rig) -> None:
-    start(rig, idle_s=1.0)
+    start(rig, idle_s=2.0)
     session = RawSession(rig)
     pings = session.pings()
     for _ in range(3):
