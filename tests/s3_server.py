@@ -92,7 +92,7 @@ def new_storage() -> ObjectStorage:
 
 
 def open_store(storage: ObjectStorage, retries_max: int = 1) -> ObjectStore:
-    return ObjectStore(storage, ENVIRONMENT, retries_max=retries_max, retry_s_max=5)
+    return ObjectStore(storage, ENVIRONMENT, retries_max=retries_max, retry_s_max=60)
 
 
 def _await_bucket(address: str, server: subprocess.Popen[bytes]) -> None:

@@ -18,7 +18,7 @@ from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.metering import Intent, RequestId, UsageRecord
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
-LEAVE_TIMEOUT_S = 30
+LEAVE_TIMEOUT_S = 60
 
 
 @contextmanager

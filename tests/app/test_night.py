@@ -46,7 +46,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The whole sample, replayed and settled."""
     home = tmp_path_factory.mktemp("night")
     command = [str(CLAUSEWAY), "up", "--once", "--json", "--home", str(home)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, (done.stdout[-3000:], done.stderr[-3000:])
     found = json.loads(done.stdout)
     assert isinstance(found, dict)

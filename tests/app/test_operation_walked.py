@@ -353,8 +353,8 @@ def test_from_one_machine_to_several(walk: Walk, tmp_path: Path, monkeypatch: py
             ports = map(str, fleet.ports.values())
             return [json.loads(by_shell(asking.replace("8400", port), tmp_path)) for port in ports]
 
+        eventually(lambda: [state["copies"] for state in ready()] == [1, 1], "each journal has its copy")
         before_it = ready()
-        assert [state["copies"] for state in before_it] == [1, 1]
         assert before_it[0]["agreement"] == before_it[1]["agreement"]
         load = KillLoad(list(fleet.ports.values()), lambda _: Customer("acme", secret), clients=2)
         stack.enter_context(load)

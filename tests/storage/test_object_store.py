@@ -170,7 +170,7 @@ def store_at(handler: type[_Answers], retries_max: int) -> ObjectStore:
         access_key_env="LAKE_KEY",
         secret_env="LAKE_SECRET",
     )
-    return ObjectStore(storage, s3_server.ENVIRONMENT, retries_max=retries_max, retry_s_max=10)
+    return ObjectStore(storage, s3_server.ENVIRONMENT, retries_max=retries_max, retry_s_max=60)
 
 
 @pytest.mark.parametrize(("status", "code", "message", "problem"), AWS)
@@ -194,7 +194,7 @@ def test_what_passes_is_asked_again_and_what_does_not_is_told_with_how_often(ans
     assert store_at(answering, 3).put("a", b"x")
     assert answering.asked == 3
     answering.left, answering.asked = [(503, "SlowDown")], 0
-    with pytest.raises(StoreFailed, match="asked 3 times within 10 s"):
+    with pytest.raises(StoreFailed, match="asked 3 times within 60 s"):
         store_at(answering, 2).put("a", b"x")
     assert answering.asked == 3
 
