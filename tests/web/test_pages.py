@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from sample_pages import SamplePages
 
 from clauseway.web.contexts import Alert, PlainSentence
@@ -95,17 +95,25 @@ class TestCounts:
         assert complaints == []
 
     def test_a_session_that_ends_is_said_and_nothing_more_is_asked(self, browser: Browser, served: Served) -> None:
-        asked: list[str] = []
+        refused: list[str] = []
+        has_ended = False
+
+        def answer(route: Route) -> None:
+            if not has_ended:
+                route.continue_()
+                return
+            refused.append(route.request.url)
+            route.fulfill(status=401)
+
         page = browser.new_page()
         page.clock.install()
+        page.route("**/counts.json", answer)
         page.goto(served.url)
         expect(page.locator("#counts-state")).to_have_text("Live: counted every second.")
-        page.on("request", lambda request: asked.append(request.url))
-        page.route("**/counts.json", lambda route: route.fulfill(status=401))
-        page.clock.run_for(1000)
+        has_ended = True
         expect(page.locator("#counts-state")).to_have_text("Not counted any more: nobody is signed in.")
         page.clock.run_for(60_000)
-        assert asked == [f"{served.url}/counts.json"]
+        assert refused == [f"{served.url}/counts.json"]
         page.close()
 
     def test_they_stand_in_a_table_without_any_script(self, browser: Browser, served: Served) -> None:
