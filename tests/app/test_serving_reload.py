@@ -20,7 +20,7 @@ from clauseway.app.running import serving as serving_module
 from clauseway.app.running.serving import ServeOptions, Signals, keep, serving
 from clauseway.values import InvalidInput
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 DEPLOYMENT = """
 [[deployment]]
 name = "{name}"
@@ -87,13 +87,14 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
             with pytest.raises(InvalidInput, match="served already"), serving(options):
                 pytest.fail("one at a time serves a home")
             assert home.lease_socket.is_socket()
-            home.configuration.write_text("[gateway]\nprot = 0\n")
+            _replace(home.configuration, "[gateway]\nprot = 0\n", tmp_path)
             assert wrong.wait(PATIENCE_S)
             assert "Did you mean port?" in told[0]
             assert "no deployment" in told[0]
             assert home.plan.read_bytes() == before
             assert "gpt-5.5" in _models(served.gateway_url, secret)
-            home.configuration.write_text("[log]\naccess = 1.0\n" + DEPLOYMENT.format(name="two", product="gpt-5.4"))
+            other = "[log]\naccess = 1.0\n" + DEPLOYMENT.format(name="two", product="gpt-5.4")
+            _replace(home.configuration, other, tmp_path)
             _eventually(lambda: "gpt-5.4" in _models(served.gateway_url, secret))
             assert "gpt-5.5" not in _models(served.gateway_url, secret)
             assert len(told) == 1
@@ -104,6 +105,13 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
     assert '"event":"plan reloaded"' in log
     assert secret not in log
     assert "sk-cloud" not in log
+
+
+def _replace(path: Path, text: str, folder: Path) -> None:
+    """Write a file that is looked at meanwhile: half of it would be told as another mistake."""
+    written = folder / "written"
+    written.write_text(text)
+    written.rename(path)
 
 
 def _lawyers_page(url: str) -> str:
@@ -167,12 +175,12 @@ def test_an_amendment_is_taken_over_by_gateways_and_pages(tmp_path: Path) -> Non
         try:
             assert not _is_without_deployment(served.gateway_url, secret)
             assert "A6" not in _lawyers_page(served.pages_url)
-            (ours / "A6.md").write_text(AMENDMENT.partition("only:")[0])
+            _replace(ours / "A6.md", AMENDMENT.partition("only:")[0], tmp_path)
             _eventually(lambda: bool(told))
             assert "A6.md" in told[0]
             assert not _is_without_deployment(served.gateway_url, secret)
             assert "A6" not in _lawyers_page(served.pages_url)
-            (ours / "A6.md").write_text(AMENDMENT)
+            _replace(ours / "A6.md", AMENDMENT, tmp_path)
             _eventually(lambda: _is_without_deployment(served.gateway_url, secret))
             message = _asked(served.gateway_url, secret).json()["error"]["message"]
             assert "On AWS" in message
