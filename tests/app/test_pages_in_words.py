@@ -57,7 +57,7 @@ DECIDED = (
 # What the engineer's screen shows beside the night's requests.
 GIVEN_TO_CUSTOMERS = (
     "budget set --organisation openai-customer --project night --cloud aws --amount 100",
-    "key create --organisation openai-customer --project night --seller openai --expires 2027-01-01",
+    "key create --organisation openai-customer --project night --seller openai --expires 2099-01-01",
 )
 # What each form's answer says, where it could be read.
 ANSWERED = {
