@@ -325,6 +325,13 @@ UNTRUE = [
     # It begins by an event that comes after the one that ends it is over.
     (f"{SELLS}\nbegins: 2026-02-10\nfrom: f\nuntil: e", "", (OVER,), "dead"),
     (f"{SELLS}\nfrom: f\nuntil: e", "id: changed\nends: [t]", (OVER,), "idle-change"),
+    # What ended it before it began may turn out to have been over by then.
+    (
+        f"{SELLS}\nuntil: f",
+        "id: changed\nsets-end: [t]\nthrough: 2026-12-31",
+        ("kind: event, event: f, effective: 2025-12-01",),
+        "idle-change",
+    ),
     (
         f"{SELLS}\nfrom: f\nuntil: e\n\n" + SELLS.replace(": t", ": u").replace("apps", "app") + "\nwhile: f",
         "",

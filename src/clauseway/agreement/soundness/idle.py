@@ -222,7 +222,7 @@ def _unaffected(lives: Lives, change: Change) -> dict[str, str]:
     """Return the terms that a change names and has no effect on, under any readings.
 
     Each comes with the id of the change, concluded later, that set the term's end instead; empty if
-    the term had ended.
+    the term had ended. A term that may begin yet is none of them.
     """
     known_facts = lives.facts.known(KnownAt.everything())
     terms = dict.fromkeys((*change.ends, *change.sets_end), "")
@@ -237,7 +237,9 @@ def _unaffected(lives: Lives, change: Change) -> dict[str, str]:
             if name not in affected
             and not (name in overtaken and _is_retroactive(lives, overtaken[name], change))
         }
-    return terms
+    return {
+        name: by for name, by in terms.items() if by or not lives.may_begin_yet(lives.written[name])
+    }
 
 
 def _is_retroactive(lives: Lives, later: Change, change: Change) -> bool:
