@@ -362,6 +362,15 @@ def test_a_term_has_an_effect_once_what_would_end_it_was_over_before_it_began() 
     assert shown["t"].supposed == ("event:f=2026-02-28", "event:g=2026-03-01")
 
 
+def test_an_ownership_said_again_is_not_to_be_deleted_while_another_party_owns_it_too() -> None:
+    """Who said so last decides, so without the second text the maker owns it again."""
+    owned = "kind: ownership\nparty: partner\nproducts: [apps]"
+    written = documents(f"id: t\n{owned}") | {"A2.md": amendment("A2", "2026-06-01", f"id: again\n{owned}")}
+    [remark] = [remark for remark in all_remarks(reading(written), {}) if remark.kind == "overlap"]
+    assert remark.what == "again says what t says"
+    assert remark.remedy == "Let one party alone own it; then end or delete one of them."
+
+
 def test_a_right_that_outlives_its_owner_is_told_with_the_event_that_pauses_it() -> None:
     """While the event goes on that hands the product over, the right pauses."""
     written = documents(f"{SELLS}\nwhile-no: f\n\n{SOLD}", ("kind: event, event: f, effective: 2026-03-01",))

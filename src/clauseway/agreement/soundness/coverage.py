@@ -180,6 +180,8 @@ def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
     """Return the ways to end or delete one of two equal terms that leave every answer as it is."""
     of_earlier, of_later = (lives.amendment_of[term.id] for term in (earlier, later))
     ways: list[str] = []
+    if _is_contested(lives, later):
+        return "Let one party alone own it; then end or delete one of them."
     # A change ends terms of earlier amendments only.
     replaced = lives.lies_within(earlier.id, later.id, later.begins)
     if of_earlier != of_later and replaced:
@@ -196,6 +198,18 @@ def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
         )
     remedy = ", or ".join(ways)
     return f"{remedy[0].upper()}{remedy[1:]}."
+
+
+def _is_contested(lives: Lives, term: AnyTerm) -> bool:
+    """Return whether a term says who owns what another party owns at once. Who said so last decides
+    then, so that an ownership which says it again may change answers."""
+    return any(
+        term in (earlier, later)
+        and isinstance(later, Ownership)
+        and earlier.party != later.party
+        and lives.catalog.overlap(earlier.products, later.products)
+        for earlier, later, _ in lives.pairs(Ownership, Ownership)
+    )
 
 
 def beside_its_class(lives: Lives) -> Iterator[Remark]:
