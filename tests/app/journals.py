@@ -8,7 +8,6 @@ body and 6 million tokens of output, 20 × 2.00 + 6 × 10.00 = 100.00 USD.
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from functools import cache
 from pathlib import Path
 
 from clauseway.app.opening.home import Home
@@ -28,9 +27,7 @@ RESERVED = 100 * 10**12
 FRAME_HEADER, SEGMENT_HEADER = 28, 64
 
 
-@cache
 def today() -> date:
-    """The day of a run. It stays where a run goes on over midnight, so that usage lies in the month that is settled."""
     return datetime.now(UTC).date()
 
 
