@@ -332,6 +332,13 @@ UNTRUE = [
         ("kind: event, event: f, effective: 2025-12-01",),
         "idle-change",
     ),
+    # So may what let it begin, and then it begins once that happens again.
+    (
+        f"{SELLS}\nfrom: f\nuntil: e",
+        "id: changed\nsets-end: [t]\nuntil: f",
+        ("kind: event, event: f, effective: 2025-12-01", OVER),
+        "idle-change",
+    ),
     (
         f"{SELLS}\nfrom: f\nuntil: e\n\n" + SELLS.replace(": t", ": u").replace("apps", "app") + "\nwhile: f",
         "",

@@ -343,11 +343,14 @@ class Lives:
                 yield "until", event
 
     def may_begin_yet(self, term: AnyTerm) -> bool:
-        """Return whether a term that an event ended before its beginning may still begin, because
-        the event may be over by then."""
-        event = self.agreement.events.get(term.until)
-        days = self._calendar.stretches(term.until) if event is not None and event.over_by else ()
-        return any(stretch.begin < term.begins < stretch.end == FOREVER for stretch in days)
+        """Return whether a term may begin later than the events on record say: one that ended it
+        before its first day, or that let it begin on that day, may turn out to be over by then."""
+        return any(
+            stretch.begin < term.begins < stretch.end == FOREVER
+            for name in (term.until, term.from_)
+            if (event := self.agreement.events.get(name)) is not None and event.over_by
+            for stretch in self._calendar.stretches(name)
+        )
 
     @cached_property
     def _calendar(self) -> Calendar:
