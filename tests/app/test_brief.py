@@ -38,7 +38,7 @@ def test_terms_of_each_kind_are_drawn_at_random() -> None:
 # Each example reads an agreement and walks all that can be asked of it; what fails is told, so nothing is made smaller.
 few = settings(max_examples=3, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 some = settings(
-    max_examples=40,
+    max_examples=20,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )

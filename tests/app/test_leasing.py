@@ -689,6 +689,7 @@ def test_why_calls_fail_is_told_once_until_one_is_answered_again(home: Home, cap
 def test_a_gateway_that_no_longer_waits_is_no_failure(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
     """It asks again, and a busy machine would fill the standard error."""
     left, answered = threading.Event(), threading.Event()
+    of_others = set(threading.enumerate())
 
     def answer(_: bytes) -> bytes:
         assert left.wait(60)
@@ -701,7 +702,8 @@ def test_a_gateway_that_no_longer_waits_is_no_failure(home: Home, capfd: pytest.
             connection.sendall(b"POST /counts HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
         left.set()
         assert answered.wait(60)
-        handlers = [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
+        begun = set(threading.enumerate()) - of_others
+        handlers = [thread for thread in begun if "process_request_thread" in thread.name]
         for thread in handlers:
             thread.join(60)
     assert capfd.readouterr().err == ""

@@ -44,7 +44,7 @@ sides = st.builds(
     R3=st.sampled_from(("a4", "a3")),
     R5=st.sampled_from(("new", "all")),
 )
-few = settings(max_examples=25)
+few = settings(max_examples=15)
 
 
 def outcomes(one: Side) -> Iterator[tuple[Combination, Outcome]]:

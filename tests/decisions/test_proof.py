@@ -168,7 +168,7 @@ WITHIN = st.builds(
 DAY = st.dates(date(2022, 12, 1), date(2033, 6, 1))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     claim=st.builds(Claim, always=st.booleans(), outcomes=st.frozensets(st.sampled_from(list(Outcome)), min_size=1)),
     within=WITHIN,

@@ -31,7 +31,7 @@ def freed(term: AnyTerm) -> AnyTerm:
     return msgspec.structs.replace(term, from_="", while_="", while_no="", until=until)
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(opened=agreements())
 def test_dead_is_what_is_never_in_force_on_any_day_as_known_at_any_point_under_any_reading(
     opened: OpenAgreement,
@@ -57,7 +57,7 @@ def test_dead_is_what_is_never_in_force_on_any_day_as_known_at_any_point_under_a
     assert terms.keys() - alive - dead <= may_yet
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(opened=agreements())
 def test_every_remark_has_a_place_a_reason_and_what_to_do(opened: OpenAgreement) -> None:
     remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)

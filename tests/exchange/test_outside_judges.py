@@ -285,7 +285,7 @@ def test_a_withdrawal_takes_what_it_covers(judge: str, facts: tuple[str, ...]) -
 
 @pytest.mark.parametrize("judge", list(JUDGES))
 @given(opened=AGREEMENTS, days=st.integers(0, 65), as_known_then=st.booleans(), readings=READINGS)
-@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_any_agreement(
     judge: str, opened: OpenAgreement, days: int, as_known_then: bool, readings: dict[str, str]
 ) -> None:
