@@ -90,25 +90,29 @@ def _allowed(lives: Lives, term: Exclusivity, cell: Cell, place: PlaceNames) -> 
 
 def two_owners(lives: Lives) -> Iterator[Remark]:
     """Remark on products that two parties own at once."""
+    for earlier, later, name, together in owned_twice(lives):
+        yield remark(
+            Severity.ERROR,
+            "conflict",
+            later.citation,
+            f"{name} has two owners",
+            f"{earlier.id} says {earlier.party}, {later.id} says {later.party}, "
+            f"{lives.meeting(together, earlier, later)}",
+            f"End {earlier.id} in a change, or take {name} out of one of the two.",
+        )
+
+
+def owned_twice(lives: Lives) -> Iterator[tuple[Ownership, Ownership, str, Interval]]:
+    """Yield two ownerships of different parties that are in force at once, a product or class that
+    both name, and the days on which both are in force."""
     for earlier, later, together in lives.pairs(Ownership, Ownership):
         assert isinstance(later, Ownership)
         if earlier.party == later.party:
             continue
-        both = [
-            name
-            for name, _ in lives.askable
-            if lives.is_in(name, earlier.products) and lives.is_in(name, later.products)
-        ]
-        if both:
-            yield remark(
-                Severity.ERROR,
-                "conflict",
-                later.citation,
-                f"{both[0]} has two owners",
-                f"{earlier.id} says {earlier.party}, {later.id} says {later.party}, "
-                f"{lives.meeting(together, earlier, later)}",
-                f"End {earlier.id} in a change, or take {both[0]} out of one of the two.",
-            )
+        for name, _ in lives.askable:
+            if lives.is_in(name, earlier.products) and lives.is_in(name, later.products):
+                yield earlier, later, name, together
+                break
 
 
 def wait_for_one_another(lives: Lives) -> Iterator[Remark]:

@@ -23,6 +23,7 @@ from clauseway.agreement.language.terms import (
     Term,
     Undertaking,
 )
+from clauseway.agreement.soundness.conflicts import owned_twice
 from clauseway.agreement.soundness.lives import (
     WHERE,
     Lives,
@@ -179,9 +180,9 @@ def _overlap(lives: Lives, earlier: AnyTerm, later: AnyTerm, together: Interval)
 def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
     """Return the ways to end or delete one of two equal terms that leave every answer as it is."""
     of_earlier, of_later = (lives.amendment_of[term.id] for term in (earlier, later))
-    ways: list[str] = []
     if _is_contested(lives, later):
         return "Let one party alone own it; then end or delete one of them."
+    ways: list[str] = []
     # A change ends terms of earlier amendments only.
     replaced = lives.lies_within(earlier.id, later.id, later.begins)
     if of_earlier != of_later and replaced:
@@ -201,15 +202,9 @@ def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
 
 
 def _is_contested(lives: Lives, term: AnyTerm) -> bool:
-    """Return whether a term says who owns what another party owns at once. Who said so last decides
-    then, so that an ownership which says it again may change answers."""
-    return any(
-        term in (earlier, later)
-        and isinstance(later, Ownership)
-        and earlier.party != later.party
-        and lives.catalog.overlap(earlier.products, later.products)
-        for earlier, later, _ in lives.pairs(Ownership, Ownership)
-    )
+    """Return whether a term names an owner of what another party owns at once. The later text
+    decides then, so a text that names the owner again may change answers."""
+    return any(term in (earlier, later) for earlier, later, _, _ in owned_twice(lives))
 
 
 def beside_its_class(lives: Lives) -> Iterator[Remark]:
