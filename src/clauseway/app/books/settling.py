@@ -16,6 +16,7 @@ from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.app.books.audit_log import refuse_edited, stated_breaks
 from clauseway.app.books.basis import (
     Basis,
+    FirstUse,
     basis_of,
     chosen_readings,
     first_use,
@@ -127,7 +128,11 @@ def settle_month(
         books = Books(lake.control)
         _refuse_closed(books, days)
         basis = basis_of(home)
-        use = first_use(lake.control, basis, opened, prices, assume, readings)
+
+        def used(held: Basis) -> FirstUse:
+            return first_use(lake.control, held, opened, prices, assume, readings)
+
+        use = used(basis)
         settler = Settler(
             lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch
         )
@@ -143,11 +148,7 @@ def settle_month(
         if use.accepting:
             record_first_use(
                 home,
-                lambda: (
-                    first_use(
-                        lake.control, basis_of(home), opened, prices, assume, readings
-                    ).accepting
-                ),
+                lambda: used(basis_of(home)).accepting,
                 FIRST_USE.format(period=period),
             )
         _post(lake.control, [*restatements, settlement])
