@@ -1,21 +1,21 @@
 """Suppose the events that may yet come, before it is said that no answer ever changes.
 
 An event begins, ends or pauses terms, so what is true of the register as it stands may be untrue
-once one happens. Of a term, every event is supposed that a term about the same products waits for:
-not to come, or to come on the term's first day, before it, or some days later, when all that
-follows from the first has come about. Where there are many events, not every choice is tried.
+once one happens. For a term, this supposes each event that a term about the same products waits
+for: it does not come, or it comes on the term's first day, some days before, or some days later,
+when all that follows from the first has come about. With many events, not every choice is tried.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
 from datetime import date, timedelta
-from itertools import combinations, product
+from itertools import chain, combinations, product, repeat
 
 from clauseway.agreement import Agreement, FactRegister, Licence, suppose
 from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Inoperative, RevenueShareTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.tables.decision_table import Sheet
 
-# Of more events, each is supposed alone, each two on the first day, and all together.
+# More events are supposed one alone, two on the first day, and all together.
 _TOGETHER_MAX = 3
 # No deadline that an agreement sets is longer; a day beyond the calendar could not be supposed.
 _DAYS_MAX = 36_500
@@ -29,37 +29,27 @@ def supposing(
 
 
 def suppositions(agreement: Agreement, catalog: Catalog, term: AnyTerm) -> list[tuple[str, ...]]:
-    """Return the sets of events that may change what a term does, as supposed facts, small ones first."""
+    """Return the sets of supposed events that may change what a term does, the smallest first."""
     events = sorted(recorded_behind(agreement, _awaited_beside(agreement, catalog, term)))
-    on_first, later, earlier = _days(agreement, term)
-    choices: Iterable[tuple[date | None, ...]] = _choices_of_many(len(events), on_first, later)
-    if len(events) <= _TOGETHER_MAX:
-        choices = product((None, on_first, later, earlier), repeat=len(events))
-    sets = (
-        tuple(supposed_event(event, day) for event, day in zip(events, days, strict=True) if day)
-        for days in choices
+    on_first, later, earlier = (
+        [supposed_event(event, day) for event in events] for day in _days(agreement, term)
     )
+    if len(events) <= _TOGETHER_MAX:
+        choices = product(*zip(repeat(""), on_first, later, earlier))
+        sets = [tuple(filter(None, choice)) for choice in choices]
+    else:
+        sets = [(event,) for event in chain(on_first, later)]
+        sets += [*combinations(on_first, 2), tuple(on_first), tuple(later)]
     return sorted(filter(None, sets), key=len)
 
 
 def _days(agreement: Agreement, term: AnyTerm) -> tuple[date, date, date]:
-    """Return a term's first day, one on which all has come about that follows from an event on that
-    day, and one such that all has come about by the first day that follows from an event on it.
-    """
+    """Return the days on which an event is supposed: the term's first day; a later day, on which
+    all has come about that follows from an event of the first; and an earlier day, such that all
+    that follows from an event has come about on the first."""
     days_max = max((event.days for event in agreement.events.values()), default=0)
     lag = timedelta(days=min(days_max, _DAYS_MAX) + 1)
     return term.begins, term.begins + lag, max(date.min + lag, term.begins) - lag
-
-
-def _choices_of_many(count: int, *days: date) -> Iterator[tuple[date | None, ...]]:
-    """Yield one event and all, on each of the days, and each two on the first of them."""
-    for day in days:
-        yield from (
-            tuple(day if at == alone else None for at in range(count)) for alone in range(count)
-        )
-        yield (day,) * count
-    for pair in combinations(range(count), 2):
-        yield tuple(days[0] if at in pair else None for at in range(count))
 
 
 def bears_on(catalog: Catalog, term: AnyTerm) -> frozenset[str]:
