@@ -257,9 +257,14 @@ def never_holds(opened: OpenAgreement, remark: Remark) -> None:
 
 
 def is_forbidden(opened: OpenAgreement, remark: Remark) -> None:
-    """What a right grants that is said to be empty is forbidden whenever the right is in force: it goes for nothing."""
+    """What a right grants that is said to be empty is forbidden whenever the right is in force: it goes for nothing.
+    What it keeps from others by its exclusivity is another matter, so that stays."""
     empty = remark.term
-    less = without_term(opened.agreement, empty)
+    amendments = tuple(
+        msgspec.structs.replace(each, terms=tuple(term for term in each.terms if term.id != empty))
+        for each in opened.agreement.amendments
+    )
+    less = msgspec.structs.replace(opened.agreement, amendments=amendments)
     for facts in registers(opened):
         before, after = (Tables(side, opened.catalog, facts) for side in (opened.agreement, less))
         for question in asked(opened, facts):
