@@ -222,7 +222,7 @@ def _unaffected(lives: Lives, change: Change) -> dict[str, str]:
     """Return the terms that a change names and has no effect on, under any readings.
 
     Each comes with the id of the change, concluded later, that set the term's end instead; empty if
-    the term had ended. A term that may begin yet is none of them.
+    the term had ended. Left out is a term that had ended and may begin yet.
     """
     known_facts = lives.facts.known(KnownAt.everything())
     terms = dict.fromkeys((*change.ends, *change.sets_end), "")

@@ -343,8 +343,8 @@ class Lives:
                 yield "until", event
 
     def may_begin_yet(self, term: AnyTerm) -> bool:
-        """Return whether a term may begin later than the events on record say: one that ended it
-        before its first day, or that let it begin on that day, may turn out to be over by then."""
+        """Return whether a term may begin later than the recorded events say: the event that ended
+        it before its first day, or that let it begin, may turn out to be over by that day."""
         return any(
             stretch.begin < term.begins < stretch.end == FOREVER
             for name in (term.until, term.from_)
