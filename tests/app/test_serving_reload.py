@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 import clauseway.agreement
+from awaiting import eventually
 from clauseway.app.books.basis import basis_of, change_prices
 from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
@@ -18,6 +19,7 @@ from clauseway.app.opening.locks import locked
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import serving as serving_module
 from clauseway.app.running.serving import ServeOptions, Signals, keep, serving
+from clauseway.files import write_whole
 from clauseway.values import InvalidInput
 
 PATIENCE_S = 60.0
@@ -87,15 +89,15 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
             with pytest.raises(InvalidInput, match="served already"), serving(options):
                 pytest.fail("one at a time serves a home")
             assert home.lease_socket.is_socket()
-            _replace(home.configuration, "[gateway]\nprot = 0\n", tmp_path)
+            write_whole(home.configuration, b"[gateway]\nprot = 0\n")
             assert wrong.wait(PATIENCE_S)
             assert "Did you mean port?" in told[0]
             assert "no deployment" in told[0]
             assert home.plan.read_bytes() == before
             assert "gpt-5.5" in _models(served.gateway_url, secret)
             other = "[log]\naccess = 1.0\n" + DEPLOYMENT.format(name="two", product="gpt-5.4")
-            _replace(home.configuration, other, tmp_path)
-            _eventually(lambda: "gpt-5.4" in _models(served.gateway_url, secret))
+            write_whole(home.configuration, other.encode())
+            eventually(lambda: "gpt-5.4" in _models(served.gateway_url, secret))
             assert "gpt-5.5" not in _models(served.gateway_url, secret)
             assert len(told) == 1
         finally:
@@ -105,13 +107,6 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
     assert '"event":"plan reloaded"' in log
     assert secret not in log
     assert "sk-cloud" not in log
-
-
-def _replace(path: Path, text: str, folder: Path) -> None:
-    """Write a file that is looked at meanwhile: half of it would be told as another mistake."""
-    written = folder / "written"
-    written.write_text(text)
-    written.rename(path)
 
 
 def _lawyers_page(url: str) -> str:
@@ -175,13 +170,13 @@ def test_an_amendment_is_taken_over_by_gateways_and_pages(tmp_path: Path) -> Non
         try:
             assert not _is_without_deployment(served.gateway_url, secret)
             assert "A6" not in _lawyers_page(served.pages_url)
-            _replace(ours / "A6.md", AMENDMENT.partition("only:")[0], tmp_path)
-            _eventually(lambda: bool(told))
+            write_whole(ours / "A6.md", AMENDMENT.partition("only:")[0].encode())
+            eventually(lambda: bool(told))
             assert "A6.md" in told[0]
             assert not _is_without_deployment(served.gateway_url, secret)
             assert "A6" not in _lawyers_page(served.pages_url)
-            _replace(ours / "A6.md", AMENDMENT, tmp_path)
-            _eventually(lambda: _is_without_deployment(served.gateway_url, secret))
+            write_whole(ours / "A6.md", AMENDMENT.encode())
+            eventually(lambda: _is_without_deployment(served.gateway_url, secret))
             message = _asked(served.gateway_url, secret).json()["error"]["message"]
             assert "On AWS" in message
             assert "A6.api" in message
@@ -208,7 +203,7 @@ def test_a_change_is_taken_over_while_sealing_takes_its_time(tmp_path: Path, mon
                 home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any"
             ).secret
             try:
-                _eventually(lambda: "gpt-5.5" in _models(served.gateway_url, secret))
+                eventually(lambda: "gpt-5.5" in _models(served.gateway_url, secret))
             finally:
                 signals.stop.set()
         keeping.join(PATIENCE_S)
@@ -231,11 +226,11 @@ def test_a_change_that_the_disk_did_not_take_is_loaded_once_it_does(tmp_path: Pa
             plan = home.plan.rename(tmp_path / "aside")
             (home.plan / "in-the-way").mkdir(parents=True)
             revoke_key(home, created.key_id)
-            _eventually(lambda: any("not loaded yet" in text for text in told))
+            eventually(lambda: any("not loaded yet" in text for text in told))
             shutil.rmtree(home.plan)
             plan.rename(home.plan)
-            _eventually(lambda: _models(served.gateway_url, created.secret) == [])
-            _eventually(lambda: "The change is loaded." in told)
+            eventually(lambda: _models(served.gateway_url, created.secret) == [])
+            eventually(lambda: "The change is loaded." in told)
             assert sum("not loaded yet" in text for text in told) == 1
         finally:
             signals.stop.set()
@@ -257,12 +252,3 @@ def _is_without_deployment(url: str, secret: str) -> bool:
 def _models(url: str, secret: str) -> list[str]:
     answer = httpx.get(f"{url}/models", headers={"authorization": f"Bearer {secret}"}, timeout=PATIENCE_S)
     return [model["id"] for model in answer.json().get("data", [])]
-
-
-def _eventually(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE_S / 0.05)):
-        if condition():
-            return
-        pause.wait(0.05)
-    pytest.fail("it never happened")

@@ -10,7 +10,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,8 @@ USAGE = {
 }
 # Before a lease server, or a source of credentials, that may answer late on a busy machine.
 PATIENT_GATEWAY = ("-E", str(Path(__file__).with_name("patient_gateway.py")))
+# One that ejects a deployment for a minute.
+EJECTING_GATEWAY = ("-E", str(Path(__file__).with_name("ejecting_gateway.py")))
 WORDS = ("Cl", "ou", "ds", " are", " many", ".")
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 # What one repetition may add once pools are full, and what all of them may add: a gzip bomb that stays is 32 MiB.
@@ -423,14 +424,6 @@ def request_bytes(body: bytes, *headers: str, path: str = "/v1/chat/completions"
 
 def chat_body(**members: object) -> bytes:
     return compact({"model": MODEL, "messages": MESSAGES, **members})
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    """Wait for what another process is about to do."""
-    give_up_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up_s, "it never happened"
-        time.sleep(0.005)
 
 
 async def _cancel_all() -> None:

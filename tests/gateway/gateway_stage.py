@@ -24,10 +24,10 @@ from gateway_rig import (
     chunk_event,
     compact,
     content_events,
-    eventually,
     well,
 )
 
+from awaiting import eventually
 from clauseway.gateway.plan import Epoch, Policy, Route
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, Telemetry

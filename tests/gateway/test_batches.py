@@ -22,11 +22,11 @@ from gateway_rig import (
     PRODUCT,
     REFUSAL,
     Rig,
-    eventually,
     key,
     request_bytes,
 )
 
+from awaiting import eventually
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.sealing import seal

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gateway_rig import OTHER_SECRET, SECRET, Rig, chat_body, eventually, key, status, well
+from gateway_rig import OTHER_SECRET, SECRET, Rig, chat_body, key, status, well
 
+from awaiting import eventually
 from clauseway.app.customers.keys import ROLES
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.one_request import one_request

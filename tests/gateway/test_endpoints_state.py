@@ -14,8 +14,9 @@ import msgspec
 import openai
 import pytest
 from endpoints_rig import RIVAL_SECRET, Endpoints, endpoints, plan
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, eventually, key
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, key
 
+from awaiting import eventually
 from clauseway.gateway.plan import Budget
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings

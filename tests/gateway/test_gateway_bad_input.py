@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_rig import MODEL, SECRET, Cloud, Rig, chat_body, compact, eventually, read_all, request_bytes, well
+from gateway_rig import MODEL, SECRET, Cloud, Rig, chat_body, compact, read_all, request_bytes, well
+
+from awaiting import eventually
 
 SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
 BODY = chat_body()

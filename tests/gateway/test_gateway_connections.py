@@ -23,7 +23,6 @@ from gateway_rig import (
     Rig,
     chat_body,
     drop,
-    eventually,
     read_all,
     request_bytes,
     stall,
@@ -31,6 +30,7 @@ from gateway_rig import (
     well,
 )
 
+from awaiting import eventually
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, TlsSettings
 from needed import NEEDS_CURL

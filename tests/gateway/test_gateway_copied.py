@@ -14,8 +14,9 @@ from typing import Literal
 
 import httpx
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, Rig, eventually
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, Rig
 
+from awaiting import eventually
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Copying, Settings, Telemetry
 from clauseway.spool import alone_periods, identity_of, read_frames

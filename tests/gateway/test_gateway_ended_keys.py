@@ -7,9 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_rig import AUTHORIZED, HASH_KEY, OTHER_SECRET, PATIENCE_S, SECRET, Rig, chat_body, eventually
+from gateway_rig import AUTHORIZED, HASH_KEY, OTHER_SECRET, PATIENCE_S, SECRET, Rig, chat_body
 from web_socket_rig import WHOLE, Halting, kinds, message, opened, until_end
 
+from awaiting import eventually
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.routing.key_digests import digest

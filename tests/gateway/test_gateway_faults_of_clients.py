@@ -10,6 +10,7 @@ import pytest
 from gateway_rig import (
     AUTHORIZED,
     DONE_EVENT,
+    EJECTING_GATEWAY,
     MESSAGES,
     MODEL,
     PATIENCE_S,
@@ -39,7 +40,6 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.metering import Deployment, Status, Unit
 
-EJECTING_GATEWAY = str(Path(__file__).with_name("ejecting_gateway.py"))
 ITEM = (
     b'{"error":{"message":"Item with id \'rs_1\' not found. Items are not persisted when `store` is set to false.",'
     b'"type":"invalid_request_error","param":"input","code":null}}'
@@ -271,7 +271,7 @@ class Tenants:
         self.first, self.second = rig.cloud("first", self._poisoned), rig.cloud("second")
         keys = tuple(key_of(*pair) for pair in ORGANISATIONS.items())
         plan = rig.plan(keys=keys, settings=Settings(limits=Limits(retries=retries)))
-        rig.start(plan, launcher=("-E", EJECTING_GATEWAY))
+        rig.start(plan, launcher=EJECTING_GATEWAY)
         self._url = f"{rig.url}/v1/chat/completions"
 
     async def _poisoned(self, connection: Connection, request: Received) -> None:
@@ -365,7 +365,7 @@ def test_a_models_fault_leaves_other_models_of_its_deployment(tmp_path: Path, fa
             routes[f"openai|{product}|direct"] = Route(candidates=((2 * at, 0), (2 * at + 1, 0)))
         models = {model: f"{PRODUCT}-{model}" for model in ("a", "b")}
         plan = rig.plan(targets, models=models, epochs=(Epoch(begin_ns=0, routes=routes),))
-        rig.start(plan, launcher=("-E", EJECTING_GATEWAY))
+        rig.start(plan, launcher=EJECTING_GATEWAY)
         for _ in range(6):
             assert rig.post(model="a").headers["x-clauseway-cloud"] == "openai"
         assert sum(received.json["model"] == "a-there" for received in cloud.requests) < 6

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_rig import Rig, chat_body, eventually, request_bytes, stall, well
+from gateway_rig import Rig, chat_body, request_bytes, stall, well
 
+from awaiting import eventually
 from clauseway.metering import Status
 
 UNREAD = (str(Path(__file__).with_name("unread_journal.py")),)

@@ -27,12 +27,12 @@ from gateway_rig import (
     Rig,
     chat_body,
     compact,
-    eventually,
     request_bytes,
     well,
 )
 from gateway_stage import RESPONSE_DELTAS, RESPONSE_END, RESPONSE_PREAMBLE
 
+from awaiting import eventually
 from clauseway.app.running.doctor import Examination, with_room
 from clauseway.gateway.plan import Auth, Epoch, Route
 from clauseway.gateway.plan.limits import Limits

@@ -28,13 +28,13 @@ from gateway_rig import (
     chat_body,
     chunk_event,
     content_events,
-    eventually,
     read_all,
     request_bytes,
     status,
     well,
 )
 
+from awaiting import eventually
 from clauseway.gateway.plan import Auth, Epoch, Route
 from clauseway.metering import Buyer, Deployment, Ruling, Status, Unit
 

@@ -17,7 +17,6 @@ from gateway_rig import (
     Received,
     Rig,
     chat_body,
-    eventually,
     read_all,
     request_bytes,
     stall,
@@ -25,6 +24,7 @@ from gateway_rig import (
 )
 from hypothesis import given, strategies
 
+from awaiting import eventually
 from clauseway.gateway.plan import Epoch, Route
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings

@@ -29,7 +29,6 @@ from gateway_rig import (
     Rig,
     chat_body,
     content_events,
-    eventually,
     parent_pipe,
     read_all,
     request_bytes,
@@ -37,6 +36,7 @@ from gateway_rig import (
     well,
 )
 
+from awaiting import eventually
 from clauseway.gateway.plan import PlannedRetirement
 from clauseway.metering import Status
 

@@ -18,12 +18,12 @@ from gateway_rig import (
     Received,
     Rig,
     chat_body,
-    eventually,
     read_all,
     request_bytes,
     well,
 )
 
+from awaiting import eventually
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.transport.timers import Wheel
 

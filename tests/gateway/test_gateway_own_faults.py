@@ -19,12 +19,12 @@ from gateway_rig import (
     chat_body,
     compact,
     content_events,
-    eventually,
     request_bytes,
     well,
 )
 from gateway_stage import RESPONSE, RESPONSE_DELTAS, RESPONSE_PREAMBLE, typed
 
+from awaiting import eventually
 from clauseway.gateway.plan import RateLimit
 
 PLANTED = str(Path(__file__).with_name("planted_faults.py"))

@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, SECRET, Rig, eventually, key
+from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, SECRET, Rig, key
 
+from awaiting import eventually
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.plan import Budget, Epoch, Key, Plan, RateLimit, Route

@@ -21,13 +21,13 @@ from gateway_rig import (
     Rig,
     compact,
     drop,
-    eventually,
     key,
     stall,
     status,
 )
 from gateway_stage import CALLS, RESPONSE_USAGE, Call, Scene, Stage, answering, failing_after
 
+from awaiting import eventually
 from clauseway.gateway.plan import RateLimit
 from clauseway.metering import Unit, UsageRecord
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import h11
 import pytest
-from gateway_rig import PATIENCE_S, SECRET, Rig, chat_body, eventually, read_all, well
+from gateway_rig import PATIENCE_S, SECRET, Rig, chat_body, read_all, well
 from hypothesis import HealthCheck, given, settings, strategies
+
+from awaiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import httpx
 import openai
 import pytest
 from endpoints_rig import sandbox_clouds
-from gateway_rig import MESSAGES, MODEL, Rig, eventually
+from gateway_rig import MESSAGES, MODEL, Rig
 
+from awaiting import eventually
 from clauseway.gateway.plan import Auth, Target
 from clauseway.metering import Unit
 from clauseway.sandbox.signatures import credentials

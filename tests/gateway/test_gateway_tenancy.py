@@ -23,11 +23,11 @@ from gateway_rig import (
     Received,
     Rig,
     compact,
-    eventually,
     key,
     stall,
 )
 
+from awaiting import eventually
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.sealing import seal

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PATIENCE_S, PATIENT_GATEWAY, SECRET, Rig, eventually, key, status
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PATIENCE_S, PATIENT_GATEWAY, SECRET, Rig, key, status
 from ruamel.yaml import YAML
 from test_gateway_copied import FollowerProcess
 
+from awaiting import eventually
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.opening.home import Home
 from clauseway.app.running.upkeep import Upkeep

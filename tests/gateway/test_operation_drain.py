@@ -19,11 +19,11 @@ from gateway_rig import (
     Rig,
     chat_body,
     content_events,
-    eventually,
     read_all,
     request_bytes,
 )
 
+from awaiting import eventually
 from clauseway.gateway.plan import Plan, Policy
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings

@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Connection, Received, Rig, eventually, status, well
+from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Connection, Received, Rig, status, well
 
+from awaiting import eventually
 from clauseway.gateway.plan import Auth, Plan, RateLimit
 from clauseway.gateway.plan.settings import Log, Settings
 from clauseway.gateway.process.logs import LogLine, LogQueue, as_json, as_text

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Rig, eventually, status
+from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Rig, status
 
+from awaiting import eventually
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.reports.spend import Spend

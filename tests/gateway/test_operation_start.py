@@ -10,8 +10,9 @@ import httpx
 import msgspec
 import openai
 import pytest
-from gateway_rig import MESSAGES, MODEL, Rig, eventually
+from gateway_rig import MESSAGES, MODEL, Rig
 
+from awaiting import eventually
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings

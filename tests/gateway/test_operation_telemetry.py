@@ -9,12 +9,13 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, PRODUCT, Rig, eventually, status
+from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, PRODUCT, Rig, status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from awaiting import eventually
 from clauseway.gateway.plan import Epoch, Plan, Route
 from clauseway.gateway.plan.settings import Settings, Telemetry
 from clauseway.gateway.process.telemetry import _formerly_too

@@ -27,12 +27,12 @@ from gateway_rig import (
     Rig,
     chat_body,
     content_events,
-    eventually,
     read_all,
     request_bytes,
     well,
 )
 
+from awaiting import eventually
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, TlsSettings

@@ -16,12 +16,12 @@ from gateway_rig import (
     Received,
     Rig,
     chat_body,
-    eventually,
     request_bytes,
     status,
     well,
 )
 
+from awaiting import eventually
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.routing.opening import opened
 from clauseway.metering import Status

@@ -35,7 +35,6 @@ from gateway_rig import (
     Rig,
     chunk_event,
     compact,
-    eventually,
     key,
     read_all,
     stall,
@@ -53,6 +52,7 @@ from misbehaviours import (
     zstd_frames,
 )
 
+from awaiting import eventually
 from clauseway.gateway.plan import Epoch, Plan, Route, Target
 from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.metering import Deployment, Status, Unit, UsageRecord

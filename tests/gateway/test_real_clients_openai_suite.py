@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from gateway_rig import PRODUCT, Connection, Received, Rig, compact, eventually, key
+from gateway_rig import PRODUCT, Connection, Received, Rig, compact, key
 
+from awaiting import eventually
 from clauseway.gateway.plan import Epoch, Route
 from client_packages import CLIENTS, NODE, PYTHON, node_packages, python_packages, python_source
 from ports import free_ports

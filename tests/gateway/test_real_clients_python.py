@@ -10,9 +10,10 @@ import httpx
 import openai
 import pytest
 from endpoints_rig import EMBEDDING, IMAGE, LEGACY, SPEECH, TRANSCRIBE, Endpoints, endpoints
-from gateway_rig import MESSAGES, MODEL, PATIENCE_S, SECRET, eventually
+from gateway_rig import MESSAGES, MODEL, PATIENCE_S, SECRET
 from pydantic import BaseModel
 
+from awaiting import eventually
 from clauseway.metering import Status, Unit
 
 WAV = b"RIFF" + bytes(40_000)

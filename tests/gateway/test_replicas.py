@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from gateway_rig import PATIENCE_S, Rig, eventually
+from gateway_rig import PATIENCE_S, Rig
 from replicas_rig import MODEL, Replica, replicas_of
 
+from awaiting import eventually
 from clauseway.app.customers.allowances import GivenScope, list_budgets, set_budget, set_limit
 from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.several import open_agreements

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_rig import PATIENCE_S, Rig, eventually
+from gateway_rig import PATIENCE_S, Rig
 from one_cloud import CONFIGURATION
 from replicas_rig import Line, Replica, replicas_of
 
+from awaiting import eventually
 from clauseway.app.customers.allowances import GivenScope, set_budget
 from clauseway.app.customers.keys import NewKey, create_key, revoke_key
 from clauseway.app.opening.several import open_agreements

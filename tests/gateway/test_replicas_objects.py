@@ -9,11 +9,12 @@ from typing import Any
 import openai
 import psycopg
 import pytest
-from gateway_rig import ANSWER, MESSAGES, Connection, Received, Rig, compact, eventually
+from gateway_rig import ANSWER, MESSAGES, Connection, Received, Rig, compact
 from gateway_stage import RESPONSE
 from replicas_rig import MODEL, Replica, replicas_of
 from sqlalchemy import make_url
 
+from awaiting import eventually
 from clauseway.app.customers.keys import create_key
 from clauseway.app.opening.several import open_agreements
 from postgresql_server import server_address

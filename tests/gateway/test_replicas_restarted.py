@@ -12,11 +12,11 @@ from gateway_rig import (
     MESSAGES,
     PATIENCE_S,
     Rig,
-    eventually,
 )
 from one_cloud import HaltingChat, sealed_records
 from replicas_rig import MODEL, Replica, replicas_of
 
+from awaiting import eventually
 from clauseway.app.customers.keys import create_key
 from clauseway.app.opening.several import open_agreements
 from clauseway.metering import Status

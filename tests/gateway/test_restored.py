@@ -7,9 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import httpx
-from gateway_rig import MESSAGES, PATIENCE_S, Rig, eventually
+from gateway_rig import MESSAGES, PATIENCE_S, Rig
 from one_cloud import CONFIGURATION
 
+from awaiting import eventually
 from clauseway.app.books.backing_up import back_up
 from clauseway.app.books.restoring import TakingOver, restore
 from clauseway.app.customers.allowances import GivenScope, list_budgets, set_budget

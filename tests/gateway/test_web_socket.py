@@ -9,10 +9,11 @@ import httpx
 import openai
 import pytest
 from endpoints_rig import RIVAL_SECRET, Endpoints, endpoints
-from gateway_rig import MODEL, PATIENCE_S, SECRET, eventually
+from gateway_rig import MODEL, PATIENCE_S, SECRET
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from awaiting import eventually
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.metering import Status, Unit

@@ -17,7 +17,7 @@ import httpx
 import openai
 import pytest
 import trustme
-from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig, eventually
+from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig
 from gateway_stage import RESPONSE_USAGE, answering
 from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
 from websockets.exceptions import InvalidStatus
@@ -25,6 +25,7 @@ from websockets.sync.client import connect
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import CloseConnection, Ping, Pong, Request, TextMessage
 
+from awaiting import eventually
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, TlsSettings
 from clauseway.metering import Status, Unit

@@ -20,7 +20,6 @@ from gateway_rig import (
     Connection,
     Received,
     Rig,
-    eventually,
     stall,
 )
 from gateway_stage import RESPONSE
@@ -28,6 +27,7 @@ from one_cloud import CONFIGURATION, HaltingChat, sealed_records
 from prometheus_client.parser import text_string_to_metric_families
 from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
 
+from awaiting import eventually
 from clauseway import spool
 from clauseway.app.customers.allowances import GivenScope, set_limit
 from clauseway.app.customers.keys import create_key, revoke_key

@@ -80,11 +80,3 @@ def running_clouds() -> Iterator[Clouds]:
 def clouds(running_clouds: Clouds) -> Iterator[Clouds]:
     yield running_clouds
     running_clouds.clear_faults()
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    """Wait until a cloud has done its part."""
-    give_up_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up_s, "it never happened"
-        time.sleep(0.005)

@@ -11,9 +11,10 @@ import openai
 import pyarrow
 import pytest
 from openai import OpenAI
-from sandbox_rig import PATIENCE_S, clouds, eventually, running_clouds
+from sandbox_rig import PATIENCE_S, clouds, running_clouds
 from sandbox_shapes import problems_of
 
+from awaiting import eventually
 from clauseway.sandbox import zstandard
 from clauseway.sandbox.faults import Fault, Pause, play
 from clauseway.sandbox.signatures.credentials import (

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from awaiting import eventually
 from clauseway.spool import alone_periods, positions, release
 from clauseway.spool.copier import introduce
 from clauseway.spool.copies import ALONE, REFUSE, journal_copies, read_state, write_fence
@@ -225,14 +226,6 @@ async def says(journal: CopiedJournal, words: str) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while words not in journal.copier.problem:
             await asyncio.sleep(0.005)
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    """Wait for what the follower's threads are about to do."""
-    give_up_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up_s, "it never happened"
-        time.sleep(0.005)
 
 
 def test_a_gateway_with_another_secret_is_refused_and_says_so(tmp_path: Path, follower: FollowerHere) -> None:
