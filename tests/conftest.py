@@ -57,8 +57,8 @@ def _read_authorities_once(transports: ModuleType) -> None:
 
 
 def _be_patient(library: ModuleType) -> None:
-    """Let clients that are told no timeout wait a minute. The library's own five seconds are what a loaded machine may
-    stand still for."""
+    """Let clients without a timeout of their own wait a minute: a loaded machine may stand still for the library's
+    five seconds."""
     timeout = library._config.DEFAULT_TIMEOUT_CONFIG
     timeout.connect = timeout.read = timeout.write = timeout.pool = PATIENCE_S
 

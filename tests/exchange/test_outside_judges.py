@@ -113,8 +113,8 @@ def _readable(asked: Question) -> str:
     return " ".join(filter(None, (*parts, f"sold by {asked.seller}", f"as of {asked.as_of}")))
 
 
+# Each judge is asked one question in so many: of every boundary, and of single days.
 STRIDES = {"cedar": every(2, 10), "opa": every(3, 10), "regopy": every(7, 30), "odrl": every(11, 30)}
-# What a judge is asked of one day.
 SPARSE = {"cedar": 11, "opa": 11, "regopy": every(11, 29), "odrl": every(11, 29)}
 
 

@@ -4,7 +4,7 @@
     the process                                  goes on
     memory                                       grows by no more than MEMORY_MB over all inputs
     time                                         no more than CPU_S of processor for an input, and STALL_S in all
-                                                 but for what it waits for a processor
+                                                 (time that it waits for a processor is not counted)
 
     python tests/readers/fuzzing.py --inputs 100000 [--reader NAME]… [--record FILE [--once]] [--keep FOLDER]
 
