@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -306,6 +307,30 @@ def test_the_whole_request_has_a_deadline(rig: Rig) -> None:
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "deadline_exceeded"
     assert rig.outcomes() == [("azure-1", "FAILED", 0), ("openai-1", "FAILED", 0)]
+
+
+def test_an_answer_that_came_while_the_gateway_stood_still_is_an_answer(rig: Rig) -> None:
+    """However long it stood still: a machine that is paused, or that has no processor to spare."""
+    asked, sent = threading.Event(), threading.Event()
+
+    async def meanwhile(connection: Connection, request: Received) -> None:
+        asked.set()
+        await asyncio.to_thread(sent.wait, PATIENCE_S)
+        await well(connection, request)
+
+    rig.cloud("azure", meanwhile)
+    rig.cloud("openai")
+    rig.start(rig.plan(attempt_timeout_s=SILENCE_S))
+    assert rig.process is not None
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(rig.post)
+        assert asked.wait(PATIENCE_S)
+        rig.process.send_signal(signal.SIGSTOP)
+        sent.set()
+        time.sleep(1.5 * SILENCE_S)
+        rig.process.send_signal(signal.SIGCONT)
+        answer = waiting.result(PATIENCE_S)
+    assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("azure", "1")
 
 
 async def slow(connection: Connection, request: Received) -> None:

@@ -4,6 +4,9 @@ fires, not when set.
 A timer per request would be set and cancelled fifty thousand times a second to fire almost never.
 Here a connection only writes down when it is due; its entry is looked at when its slot comes up,
 and put further on if it is not due. Precise to a tick.
+
+A process that stood still (its machine was paused, or had no processor to spare) first reads what
+came meanwhile: an answer that is there in time is no answer that is late.
 """
 
 from asyncio import AbstractEventLoop
@@ -12,6 +15,7 @@ from typing import Final, Protocol
 
 TICK_S: Final = 0.05
 _SLOTS: Final = 2048  # a round of 102 s; what is due later is looked at once a round
+_STOOD_STILL_S: Final = 0.25  # between two turns: the process did not run
 
 
 class Timed(Protocol):
@@ -35,6 +39,7 @@ class Wheel:
         self._tick = int(self.now_s / TICK_S)
         # Each holds its entries as keys: in order, and quick to take out.
         self._slots: list[dict[Timed, None]] = [{} for _ in range(_SLOTS)]
+        self._stood_still = False
         self._handle = loop.call_later(TICK_S, self._turn)
 
     def arm(self, timed: Timed, due_s: float) -> None:
@@ -64,9 +69,15 @@ class Wheel:
         self._slots[tick % _SLOTS][timed] = None
 
     def _turn(self) -> None:
+        """Fire the deadlines that have passed; one turn later if the process stood still."""
         self._handle = self._loop.call_later(TICK_S, self._turn)
-        self.now_s = monotonic()
-        current = int(self.now_s / TICK_S)
+        now_s = monotonic()
+        # Never twice in a row: deadlines hold in a process that is always late, too.
+        self._stood_still = not self._stood_still and now_s - self.now_s > _STOOD_STILL_S
+        self.now_s = now_s
+        if self._stood_still:
+            return
+        current = int(now_s / TICK_S)
         while self._tick < current:
             self._tick += 1
             at = self._tick % _SLOTS
