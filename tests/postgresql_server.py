@@ -28,7 +28,12 @@ def server_address() -> str:
     _start_patiently(postgres_server)
     server = get_server(Path(tempfile.mkdtemp(prefix="clauseway-postgresql-")), cleanup_mode="delete")
     _STARTED.append(server.cleanup)
-    return str(server.get_uri())
+    address = str(server.get_uri())
+    with psycopg.connect(address, autocommit=True) as connection:
+        # Its transactions would be counted among those of a test.
+        connection.execute("ALTER SYSTEM SET autovacuum = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return address
 
 
 def _start_patiently(module: ModuleType) -> None:
