@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.data_plane import Proxy, cloud_on, load, note_of, resident_mb
+from bench.peers.running import held_port
 from bench.results import Effort, Result, result
 from bench.serving import allow, make_home, new_key, serve
 from clauseway.app.opening.home import Home
@@ -186,9 +187,7 @@ def follower(folder: Path, core: int) -> Iterator[str]:
     """What a configuration says of a follower that runs until the block ends."""
     secret = folder / "follower.secret"
     secret.write_text(secrets.token_hex(32))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = held_port()
     command = [sys.executable, "-m", "clauseway", "journal", "follow"]
     command += ["--listen", f"127.0.0.1:{port}", "--secret-file", str(secret)]
     command += ["--home", str(folder / "follower")]
