@@ -194,6 +194,17 @@ def test_the_wheel_fires_once_after_the_deadline_wherever_it_was_moved(
         assert fired == expected, f"{after_s} s after the begin"
 
 
+def test_deadlines_hold_in_a_process_that_is_always_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The turn after a standstill lets the loop read; the next one fires, however late it is itself."""
+    clock, fired = Clock(), list[str]()
+    monkeypatch.setattr(sys.modules[Wheel.__module__], "monotonic", lambda: clock.now_s)
+    Wheel(cast(asyncio.AbstractEventLoop, clock)).arm(Something("due", fired), 1000.5)
+    for expected in ([], ["due"]):
+        clock.now_s += 1.0
+        clock.turn()
+        assert fired == expected
+
+
 def test_slots_whose_entries_were_forgotten_keep_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections that came and went in every slot of the wheel leave it as small as it was."""
     clock = Clock()

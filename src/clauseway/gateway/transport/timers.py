@@ -5,8 +5,8 @@ A timer per request would be set and cancelled fifty thousand times a second to 
 Here a connection only writes down when it is due; its entry is looked at when its slot comes up,
 and put further on if it is not due. Precise to a tick.
 
-A process that stood still (its machine was paused, or had no processor to spare) first reads what
-came meanwhile: an answer that is there in time is no answer that is late.
+After a standstill (the machine was paused, or had no processor to spare) the wheel looks at the
+deadlines a turn later: the loop first reads what came meanwhile, and gives up no answer that came.
 """
 
 from asyncio import AbstractEventLoop
@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 TICK_S: Final = 0.05
 _SLOTS: Final = 2048  # a round of 102 s; what is due later is looked at once a round
-_STOOD_STILL_S: Final = 0.25  # between two turns: the process did not run
+_STANDSTILL_S: Final = 0.25  # more between two turns means that the process did not run
 
 
 class Timed(Protocol):
@@ -69,11 +69,11 @@ class Wheel:
         self._slots[tick % _SLOTS][timed] = None
 
     def _turn(self) -> None:
-        """Fire the deadlines that have passed; one turn later if the process stood still."""
+        """Fire the deadlines that have passed; after a standstill, wait one turn."""
         self._handle = self._loop.call_later(TICK_S, self._turn)
         now_s = monotonic()
-        # Never twice in a row: deadlines hold in a process that is always late, too.
-        self._stood_still = not self._stood_still and now_s - self.now_s > _STOOD_STILL_S
+        # Not twice in a row: in a process that is always late, deadlines hold too.
+        self._stood_still = not self._stood_still and now_s - self.now_s > _STANDSTILL_S
         self.now_s = now_s
         if self._stood_still:
             return
