@@ -177,8 +177,8 @@ BUGS = (
     Bug(
         name="what ended leases spent is free again",
         place="clauseway.storage.customers.leases:_of_period",
-        piece="return [_read(row) for row in connection.execute(query)]",
-        instead="return [lease for row in connection.execute(query) if (lease := _read(row)).is_open]",
+        piece="return [_read(row) for row in rows]",
+        instead="return [lease for row in rows if (lease := _read(row)).is_open]",
         law=BUDGETS,
         seed=14,
     ),
@@ -265,8 +265,8 @@ BUGS = (
     Bug(
         name="a revoked key is still accepted",
         place="clauseway.storage.control.control:Control.keys",
-        piece="if not with_revoked:",
-        instead="if False:",
+        piece="_KEYS if with_revoked else _ACTIVE_KEYS",
+        instead="_KEYS",
         law=REVOKED,
         seed=18,
     ),

@@ -36,6 +36,10 @@ GONE_ON_ALONE = "the gateway may have gone on alone after the end of its copy"
 # The `spool` of a loss that is a file of the lake.
 LAKE = "lake"
 
+# Each statement is made once: to make one takes as long as to execute it.
+_SPOOLS = select(schema.spools).order_by(schema.spools.c.registered_ns, schema.spools.c.spool)
+_LOSSES = select(schema.losses).order_by(schema.losses.c.sequence)
+
 
 class Spool(msgspec.Struct, frozen=True, kw_only=True):
     """A registered spool: its id (hex), its folder's name in the home, and how it was last seen.
@@ -137,12 +141,8 @@ class Losses:
 
     def spools(self) -> list[Spool]:
         """Return every registered spool, in the order in which they were registered."""
-        columns = schema.spools.c
         with self._control.reading() as connection:
-            rows = connection.execute(
-                select(schema.spools).order_by(columns.registered_ns, columns.spool)
-            )
-            return [_spool(row) for row in rows]
+            return [_spool(row) for row in connection.execute(_SPOOLS)]
 
     def spool(self, spool: str) -> Spool | None:
         return next((registered for registered in self.spools() if registered.spool == spool), None)
@@ -210,9 +210,7 @@ class Losses:
     def all(self) -> list[Loss]:
         """Return every loss, in the order in which they were found."""
         with self._control.reading() as connection:
-            rows = connection.execute(
-                select(schema.losses).order_by(schema.losses.c.sequence)
-            ).all()
+            rows = connection.execute(_LOSSES).all()
         return [_loss(row) for row in rows]
 
     def days_of(self, spool: Spool) -> Interval:

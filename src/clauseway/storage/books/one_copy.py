@@ -6,11 +6,17 @@ No amount stands on it; a statement says it.
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, as_record
 from clauseway.values import Interval, KnownAt, day_of
+
+_PERIODS = (
+    select(schema.one_copy)
+    .where(schema.one_copy.c.recorded_ns <= bindparam("_known_ns"))
+    .order_by(schema.one_copy.c.sequence)
+)
 
 
 class OneCopyPeriod(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,11 +44,9 @@ class OneCopyPeriod(msgspec.Struct, frozen=True, kw_only=True):
 
 def one_copy_periods(control: Control, known_at: KnownAt) -> list[OneCopyPeriod]:
     """Return each period as it was known by an instant, in the order in which they were seen."""
-    table = schema.one_copy
-    known = table.c.recorded_ns <= known_at.instant_ns
-    query = select(table).where(known).order_by(table.c.sequence)
+    known = {"_known_ns": known_at.instant_ns}
     with control.reading() as connection:
-        rows = [as_record(OneCopyPeriod, row) for row in connection.execute(query)]
+        rows = [as_record(OneCopyPeriod, row) for row in connection.execute(_PERIODS, known)]
     return list({row.name: row for row in rows}.values())
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Insert,
     Row,
     Update,
+    bindparam,
     event,
     func,
     insert,
@@ -59,6 +60,20 @@ _TOUCHED = "clauseway_touched"
 _LOG = schema.audit_log.c
 _LOG_COLUMNS = _LOG.keys()
 _APPENDED_ROWS = 5_000
+
+# Each statement is made once: to make one takes as long as to execute it.
+_END = schema.audit_head.c
+_IS_OPEN = select(_END.id)
+_LOCK = _IS_OPEN.with_for_update()
+_READ_HEAD = select(_END.sequence, _END.digest, _END.checked, _END.looked_through)
+_APPEND, _MOVE_HEAD = insert(schema.audit_log), update(schema.audit_head)
+_LATEST = select(schema.audit_log).where(
+    _LOG.sequence.in_(
+        select(func.max(_LOG.sequence))
+        .where(_LOG.place == bindparam("_place"), _LOG.row.in_(bindparam("_rows", expanding=True)))
+        .group_by(_LOG.row)
+    )
+)
 
 
 class Logged(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +145,7 @@ def chaining(connection: Connection) -> Iterator[None]:
 
 def is_open(connection: Connection) -> bool:
     """Return whether the log has begun."""
-    return connection.execute(select(schema.audit_head.c.id)).first() is not None
+    return connection.execute(_IS_OPEN).first() is not None
 
 
 def open_log(connection: Connection, *, is_new: bool) -> None:
@@ -139,7 +154,7 @@ def open_log(connection: Connection, *, is_new: bool) -> None:
     if is_open(connection):
         return
     head = {"id": 1, "sequence": 0, "digest": BEGIN, "checked": 0, "looked_through": 0}
-    connection.execute(insert(schema.audit_head).values(**head))
+    connection.execute(insert(schema.audit_head), head)
     adopted = [
         (ADOPTED, chained.place, content)
         for chained in (() if is_new else CHAINED)
@@ -157,10 +172,9 @@ def begin_again(connection: Connection, says: str, why: str, recorded_ns: int) -
     Older rows stay as they are, broken; a check goes on naming them.
     """
     head, last = head_of(connection), last_row(connection)
-    columns = schema.audit_head.c
     # No number twice, and chained to the last row as it stands, broken or not.
-    at = {columns.sequence: max(head.sequence, last[0]), columns.digest: last[1]}
-    connection.execute(update(schema.audit_head).values(at))
+    at = {"sequence": max(head.sequence, last[0]), "digest": last[1]}
+    connection.execute(_MOVE_HEAD, at)
     opening = RowContent(row="", kind="log", subject=says, day=None, why=why, digest="")
     adopted = [
         (ADOPTED, chained.place, content)
@@ -187,11 +201,7 @@ def restarted_at(connection: Connection) -> int:
 
 def head_of(connection: Connection) -> Head:
     """Return the end of the log."""
-    columns = schema.audit_head.c
-    row = connection.execute(
-        select(columns.sequence, columns.digest, columns.checked, columns.looked_through)
-    ).one()
-    return Head(**row._mapping)
+    return Head(**connection.execute(_READ_HEAD).one()._mapping)
 
 
 def logged(connection: Connection, after: int = 0, to: int | None = None) -> Iterator[Logged]:
@@ -228,10 +238,8 @@ def latest(connection: Connection, place: str, rows: Sequence[str]) -> dict[str,
     """Return the last log row about each of these rows of a table."""
     logged_rows: dict[str, Logged] = {}
     for at in range(0, len(rows), 300):
-        of_rows = (_LOG.place == place) & _LOG.row.in_(rows[at : at + 300])
-        last = select(func.max(_LOG.sequence)).where(of_rows).group_by(_LOG.row)
-        query = select(schema.audit_log).where(_LOG.sequence.in_(last))
-        logged_rows.update({row.row: _logged(row) for row in connection.execute(query)})
+        some = {"_place": place, "_rows": rows[at : at + 300]}
+        logged_rows.update({row.row: _logged(row) for row in connection.execute(_LATEST, some)})
     return logged_rows
 
 
@@ -269,8 +277,8 @@ def _append(
         digest = digest_of(digest, row)
         rows.append({**msgspec.structs.asdict(row), "digest": digest})
     for at in range(0, len(rows), _APPENDED_ROWS):
-        connection.execute(insert(schema.audit_log), rows[at : at + _APPENDED_ROWS])
-    connection.execute(update(schema.audit_head).values(sequence=sequence, digest=digest))
+        connection.execute(_APPEND, rows[at : at + _APPENDED_ROWS])
+    connection.execute(_MOVE_HEAD, {"sequence": sequence, "digest": digest})
     announce(connection)
 
 
@@ -322,7 +330,7 @@ def _before(
     # The first write of a transaction locks the log's head, so appends are serialised.
     if not touched.is_locked:
         touched.is_locked = True
-        connection.execute(select(schema.audit_head.c.id).with_for_update())
+        connection.execute(_LOCK)
         touched.rights = rights(connection)
     if isinstance(statement, Insert):
         if chained.is_numbered and chained.place not in touched.last:

@@ -364,10 +364,9 @@ def contents_of(
     """Read the rows with these keys, as far as they are there."""
     for at in range(0, len(keys), _AT_ONCE):
         some = keys[at : at + _AT_ONCE]
+        where: ColumnElement[bool]
         if len(chained.key) == 1:
-            where: ColumnElement[bool] = chained.table.c[chained.key[0]].in_(
-                [key[0] for key in some]
-            )
+            where = chained.table.c[chained.key[0]].in_([key[0] for key in some])
         else:
             where = or_(*(_is(chained, key) for key in some))
         yield from contents(connection, chained, where)
@@ -416,6 +415,7 @@ def streamed(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
     return chain.from_iterable(result.partitions())
 
 
+@cache
 def _raw(table: Table) -> Select[Any]:
     """Select all columns of a table, as the database holds them."""
     columns: list[Any] = [type_coerce(column, Text).label(column.name) for column in table.columns]

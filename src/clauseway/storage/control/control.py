@@ -21,6 +21,7 @@ from sqlalchemy import (
     Engine,
     Row,
     and_,
+    bindparam,
     insert,
     select,
     update,
@@ -35,6 +36,21 @@ from clauseway.storage.control.versions import bring_up, is_present
 from clauseway.values import Interval, InvalidInput
 
 R = TypeVar("R", bound=msgspec.Struct)
+
+# Each statement is made once: to make one takes as long as to execute it.
+_KEYS = select(schema.keys).order_by(schema.keys.c.created_ns, schema.keys.c.key_id)
+_ACTIVE_KEYS = _KEYS.where(schema.keys.c.revoked_ns == 0)
+_FORMER_SECRETS = select(schema.former_secrets).order_by(
+    schema.former_secrets.c.until_ns, schema.former_secrets.c.digest
+)
+_FACTS = select(schema.facts).order_by(schema.facts.c.sequence)
+_BATCH = schema.manifest.c
+_OF_SEGMENT = (_BATCH.spool == bindparam("_spool"), _BATCH.segment == bindparam("_segment"))
+_SEALED_TO = select(_BATCH.end_frame).where(*_OF_SEGMENT)
+_OVERLAPPING = select(schema.manifest).where(
+    *_OF_SEGMENT, _BATCH.first_frame < bindparam("_end"), _BATCH.end_frame > bindparam("_first")
+)
+_COMMIT_BATCH = insert(schema.manifest)
 
 
 class Overlap(Exception):
@@ -229,17 +245,12 @@ class Control:
 
     def former_secrets(self) -> list[FormerSecret]:
         """Return the secrets that were replaced, in the order of their ends."""
-        query = select(schema.former_secrets).order_by(
-            schema.former_secrets.c.until_ns, schema.former_secrets.c.digest
-        )
         with self._reader.begin() as connection:
-            return [as_record(FormerSecret, row) for row in connection.execute(query)]
+            return [as_record(FormerSecret, row) for row in connection.execute(_FORMER_SECRETS)]
 
     def keys(self, *, with_revoked: bool = False) -> list[ApiKey]:
         """Return the keys in order of creation, by default without the revoked ones."""
-        query = select(schema.keys).order_by(schema.keys.c.created_ns, schema.keys.c.key_id)
-        if not with_revoked:
-            query = query.where(schema.keys.c.revoked_ns == 0)
+        query = _KEYS if with_revoked else _ACTIVE_KEYS
         with self._reader.begin() as connection:
             return [as_record(ApiKey, row) for row in connection.execute(query)]
 
@@ -267,7 +278,7 @@ class Control:
             if held:
                 raise Overlap(f"{sealed.name} overlaps {held[0].name}, which is sealed")
             named = {"usage_file": "", "intents_file": "", **msgspec.structs.asdict(sealed)}
-            connection.execute(insert(schema.manifest).values(**named))
+            connection.execute(_COMMIT_BATCH, named)
             along(connection)
             return True
 
@@ -291,10 +302,9 @@ class Control:
     def sealed_to(self, spool: str, segment: int) -> int:
         """Return the first frame of a segment beyond all sealed batches: the next batch may begin
         there."""
-        columns = schema.manifest.c
-        query = select(columns.end_frame).where(columns.spool == spool, columns.segment == segment)
+        named = {"_spool": spool, "_segment": segment}
         with self._reader.begin() as connection:
-            return max(connection.execute(query).scalars(), default=0)
+            return max(connection.execute(_SEALED_TO, named).scalars(), default=0)
 
     def is_sealed_beyond(self, spool: str, segment: int, frame: int) -> bool:
         """Return whether anything was sealed of a spool from a frame on."""
@@ -324,12 +334,7 @@ class Control:
     def facts(self) -> list[FactRow]:
         """Return all recorded facts, in the order in which they were recorded."""
         with self._reader.begin() as connection:
-            return [
-                as_record(FactRow, row)
-                for row in connection.execute(
-                    select(schema.facts).order_by(schema.facts.c.sequence)
-                )
-            ]
+            return [as_record(FactRow, row) for row in connection.execute(_FACTS)]
 
     # The journal and the settlements it was posted from
 
@@ -380,14 +385,8 @@ class Control:
 def _overlapping(
     connection: Connection, spool: str, segment: int, first_frame: int, end_frame: int
 ) -> list[Sealed]:
-    columns = schema.manifest.c
-    query = select(schema.manifest).where(
-        columns.spool == spool,
-        columns.segment == segment,
-        columns.first_frame < end_frame,
-        columns.end_frame > first_frame,
-    )
-    return [as_record(Sealed, row) for row in connection.execute(query)]
+    frames = {"_spool": spool, "_segment": segment, "_first": first_frame, "_end": end_frame}
+    return [as_record(Sealed, row) for row in connection.execute(_OVERLAPPING, frames)]
 
 
 def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> None:

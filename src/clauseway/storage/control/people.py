@@ -58,6 +58,10 @@ FOR_TWO = ("credit", "dispute", "resolution", "invoice", "payment", "reversal", 
 _GUARDED = ("person", "rule")
 _CHANGED, _REMOVED = "changed", "removed"
 _APPROVED, _WITHDRAWN = "approved", "withdrawn"
+
+# Each statement is made once: to make one takes as long as to execute it.
+_PEOPLE = select(schema.people).order_by(schema.people.c.account)
+_RULES = select(schema.two_person_rules.c.kind).order_by(schema.two_person_rules.c.kind)
 _SHOWN_SUBJECTS = 3
 
 # The act, the table and the content of a row that a transaction has written.
@@ -110,10 +114,8 @@ class SecondPersonNeeded(Exception):
 
 def people(connection: Connection) -> list[Person]:
     """Return the people that were named, in the order of their accounts."""
-    query = select(schema.people).order_by(schema.people.c.account)
-    return [
-        Person(account=row.account, may=tuple(row.may.split())) for row in connection.execute(query)
-    ]
+    rows = connection.execute(_PEOPLE)
+    return [Person(account=row.account, may=tuple(row.may.split())) for row in rows]
 
 
 def name_person(connection: Connection, person: Person, recorded_ns: int) -> None:
@@ -139,8 +141,7 @@ def remove_person(connection: Connection, account: str) -> bool:
 
 def rules(connection: Connection) -> list[str]:
     """Return the kinds of rows that two people write together."""
-    query = select(schema.two_person_rules.c.kind).order_by(schema.two_person_rules.c.kind)
-    return list(connection.execute(query).scalars())
+    return list(connection.execute(_RULES).scalars())
 
 
 def set_rules(connection: Connection, kinds: Iterable[str], recorded_ns: int) -> None:

@@ -13,7 +13,7 @@ from decimal import Context, Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, as_record
@@ -32,6 +32,29 @@ _REVOKE_NS = 5_000_000_000
 NOBODY = 0
 _DIGITS = Context(prec=60)
 NO_END_NS = 1 << 63
+
+# Each statement is made once: to make one takes as long as to execute it. What begins with an
+# underscore is a value to look for.
+_LEASE = schema.leases.c
+_LEASES = select(schema.leases)
+_OPEN = _LEASES.where(_LEASE.is_open).order_by(_LEASE.sequence)
+_OF_BOOT = _LEASES.where(_LEASE.boot == bindparam("_boot")).order_by(_LEASE.sequence)
+_OF_PERIOD = _LEASES.where(
+    _LEASE.budget == bindparam("_budget"), _LEASE.begin_ns == bindparam("_begin_ns")
+)
+_NAMED = (
+    _LEASE.budget == bindparam("_budget"),
+    _LEASE.boot == bindparam("_boot"),
+    _LEASE.part == bindparam("_part"),
+)
+_FIND = _LEASES.where(*_NAMED)
+_BEGIN = insert(schema.leases)
+_CHANGE = update(schema.leases).where(*_NAMED)
+_END = _CHANGE.where(_LEASE.is_open)
+_BUDGETS = select(schema.budgets).order_by(schema.budgets.c.created_ns, schema.budgets.c.id)
+_LOCKED_BUDGET = (
+    select(schema.budgets).where(schema.budgets.c.id == bindparam("_budget")).with_for_update()
+)
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,48 +189,24 @@ class Leases:
     def open(self) -> list[Lease]:
         """Return the leases that are not over."""
         with self._control.reading() as connection:
-            query = (
-                select(schema.leases)
-                .where(schema.leases.c.is_open)
-                .order_by(schema.leases.c.sequence)
-            )
-            return [_read(row) for row in connection.execute(query)]
+            return [_read(row) for row in connection.execute(_OPEN)]
 
     def of_boot(self, boot: str) -> list[Lease]:
         """Return all leases of one start of a gateway, ended leases too."""
         with self._control.reading() as connection:
-            query = (
-                select(schema.leases)
-                .where(schema.leases.c.boot == boot)
-                .order_by(schema.leases.c.sequence)
-            )
-            return [_read(row) for row in connection.execute(query)]
+            return [_read(row) for row in connection.execute(_OF_BOOT, {"_boot": boot})]
 
     def end(self, lease: Lease, spent: int, now_ns: int) -> bool:
         """End the lease of a dead process that spent this much: the rest is free. Return whether
         the lease was still open."""
-        columns = schema.leases.c
+        over = {"spent": usd(spent), "is_open": False, "heard_ns": now_ns}
         with self._control.writing() as connection:
-            changed = update(schema.leases).where(
-                columns.budget == lease.budget,
-                columns.boot == lease.boot,
-                columns.part == lease.part,
-                columns.is_open,
-            )
-            return (
-                connection.execute(
-                    changed.values(spent=usd(spent), is_open=False, heard_ns=now_ns)
-                ).rowcount
-                > 0
-            )
+            return connection.execute(_END, _name(lease) | over).rowcount > 0
 
     def standings(self, now_ns: int) -> list[BudgetStanding]:
         """Return every budget in the period that holds now."""
         with self._control.reading() as connection:
-            query = select(schema.budgets).order_by(
-                schema.budgets.c.created_ns, schema.budgets.c.id
-            )
-            budgets = [as_record(BudgetRow, row) for row in connection.execute(query)]
+            budgets = [as_record(BudgetRow, row) for row in connection.execute(_BUDGETS)]
             return [_standing(connection, budget, now_ns) for budget in budgets]
 
 
@@ -225,9 +224,7 @@ def _standing(connection: Connection, budget: BudgetRow, now_ns: int) -> BudgetS
 
 
 def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseState:
-    budget = connection.execute(
-        select(schema.budgets).where(schema.budgets.c.id == wanted.budget).with_for_update()
-    ).one_or_none()
+    budget = connection.execute(_LOCKED_BUDGET, {"_budget": wanted.budget}).one_or_none()
     lease = _find(connection, wanted)
     if lease is not None and (wanted.serial <= lease.serial or not lease.is_open):
         return _stale(connection, budget, lease, now_ns)
@@ -344,21 +341,17 @@ def _without_budget(
 
 
 def _find(connection: Connection, wanted: LeaseRequest) -> Lease | None:
-    row = connection.execute(select(schema.leases).where(_is(wanted))).one_or_none()
+    row = connection.execute(_FIND, _name(wanted)).one_or_none()
     return None if row is None else _read(row)
 
 
 def _of_period(connection: Connection, budget: str, begin_ns: int) -> list[Lease]:
-    columns = schema.leases.c
-    query = select(schema.leases).where(columns.budget == budget, columns.begin_ns == begin_ns)
-    return [_read(row) for row in connection.execute(query)]
+    rows = connection.execute(_OF_PERIOD, {"_budget": budget, "_begin_ns": begin_ns})
+    return [_read(row) for row in rows]
 
 
-def _is(lease: LeaseRequest | Lease) -> ColumnElement[bool]:
-    columns = schema.leases.c
-    return and_(
-        columns.budget == lease.budget, columns.boot == lease.boot, columns.part == lease.part
-    )
+def _name(lease: LeaseRequest | Lease) -> dict[str, Any]:
+    return {"_budget": lease.budget, "_boot": lease.boot, "_part": lease.part}
 
 
 def _read(row: Row[Any]) -> Lease:
@@ -375,6 +368,6 @@ def _write(connection: Connection, lease: Lease, *, is_new: bool) -> None:
         "spent": usd(lease.spent),
     }
     if is_new:
-        connection.execute(insert(schema.leases).values(**values))
+        connection.execute(_BEGIN, values)
     else:
-        connection.execute(update(schema.leases).where(_is(lease)).values(**values))
+        connection.execute(_CHANGE, _name(lease) | values)

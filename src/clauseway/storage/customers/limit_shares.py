@@ -7,12 +7,12 @@ the database is one: machines need not agree on the time.
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 
 from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control, as_record
@@ -21,6 +21,23 @@ from clauseway.storage.customers.tenants import Limit
 _NS: Final = 1_000_000_000
 # A kind (requests or tokens), and the id of a limit.
 LimitKind = tuple[str, str]
+
+# Each statement is made once: to make one takes as long as to execute it.
+_SHARE, _SHORTAGE = schema.limit_shares.c, schema.limit_shortages.c
+_IDS: BindParameter[Sequence[str]] = bindparam("_ids", expanding=True)
+_LIMITS = select(schema.limits).where(schema.limits.c.id.in_(_IDS))
+_SHARES = select(schema.limit_shares).where(_SHARE.limit_id.in_(_IDS))
+_SHORTAGES = select(schema.limit_shortages).where(_SHORTAGE.limit_id.in_(_IDS))
+_GIVE_BACK = delete(schema.limit_shares).where(
+    _SHARE.kind == bindparam("_kind"),
+    _SHARE.limit_id == bindparam("_limit"),
+    _SHARE.holder == bindparam("_holder"),
+)
+_TAKE = insert(schema.limit_shares)
+_SHORT_AGAIN = update(schema.limit_shortages).where(
+    _SHORTAGE.kind == bindparam("_kind"), _SHORTAGE.limit_id == bindparam("_limit")
+)
+_SHORT_FIRST = insert(schema.limit_shortages)
 
 
 class LimitShare(msgspec.Struct, frozen=True):
@@ -73,22 +90,17 @@ class StoredShares:
 
     @contextmanager
     def changing(self, ids: Collection[str]) -> Iterator[ShareState]:
-        limits, shares = schema.limits, schema.limit_shares
+        of_limits = {"_ids": list(ids)}
         # The transaction excludes every other writer: nobody else decides on shares meanwhile.
         with self._control.writing() as connection:
-            query = select(limits).where(limits.c.id.in_(ids))
             state = ShareState(
                 engines.now_ns(connection) / _NS,
-                {row.id: as_record(Limit, row) for row in connection.execute(query)},
+                {row.id: as_record(Limit, row) for row in connection.execute(_LIMITS, of_limits)},
             )
-            held = select(shares).where(shares.c.limit_id.in_(ids))
-            for row in connection.execute(held):
+            for row in connection.execute(_SHARES, of_limits):
                 of = state.shares.setdefault((row.kind, row.limit_id), {})
                 of[row.holder] = LimitShare(row.leased, row.serial, row.until_ns / _NS)
-            shorts = select(schema.limit_shortages).where(
-                schema.limit_shortages.c.limit_id.in_(ids)
-            )
-            for row in connection.execute(shorts):
+            for row in connection.execute(_SHORTAGES, of_limits):
                 state.short_s[row.kind, row.limit_id] = row.short_ns / _NS
             # The shares that stood before, so that only rows that changed are written.
             before = {of: dict(held) for of, held in state.shares.items()}
@@ -101,7 +113,6 @@ class StoredShares:
 def _write_shares(
     connection: Connection, before: Mapping[LimitKind, Mapping[str, LimitShare]], state: ShareState
 ) -> None:
-    table = schema.limit_shares
     gone, new = [], []
     for of in before.keys() | state.shares.keys():
         old, present = before.get(of, {}), state.shares.get(of, {})
@@ -124,26 +135,17 @@ def _write_shares(
                     }
                 )
     if gone:
-        connection.execute(
-            delete(table).where(
-                table.c.kind == bindparam("_kind"),
-                table.c.limit_id == bindparam("_limit"),
-                table.c.holder == bindparam("_holder"),
-            ),
-            gone,
-        )
+        connection.execute(_GIVE_BACK, gone)
     if new:
-        connection.execute(insert(table), new)
+        connection.execute(_TAKE, new)
 
 
 def _write_shortages(
     connection: Connection, before: Mapping[LimitKind, float], state: ShareState
 ) -> None:
-    table = schema.limit_shortages
     for (kind, limit), short_s in state.short_s.items():
         if before.get((kind, limit)) == short_s:
             continue
         values = {"short_ns": int(short_s * _NS)}
-        named = update(table).where(table.c.kind == kind, table.c.limit_id == limit)
-        if not connection.execute(named.values(**values)).rowcount:
-            connection.execute(insert(table).values(kind=kind, limit_id=limit, **values))
+        if not connection.execute(_SHORT_AGAIN, {"_kind": kind, "_limit": limit} | values).rowcount:
+            connection.execute(_SHORT_FIRST, {"kind": kind, "limit_id": limit} | values)
