@@ -242,6 +242,7 @@ PAIRS = [
     ("off=6", "off=5 unit= cloud=aws", True),
     ("off=5 unit= cloud=aws", "off=6 seller=openai", False),
     ("off=5 unit= cloud=aws", "off=6 unit= seller=openai", True),
+    ("off=5 unit= above=100", "off=6", True),
     ("off=5", "cloud=aws", False),
     ("cloud=aws", "product= cloud=aws seller=openai", True),
     ("cloud=aws", "product=gpt-6 seller=openai", False),

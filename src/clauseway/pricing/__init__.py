@@ -11,6 +11,8 @@ whole picodollars (1e-12 USD) per unit. The price in force at the event's day co
 the settlement's time. A price that is not in the book is an error, never zero.
 
     book              the price book as a person writes it
+    price_entry       a line of it
+    ambiguity         lines of which neither wins
     price_table       the interval table: prices by sale and day, and what they charge
     price_conditions  what a price may depend on, and when two conditions meet
     working           every entry that was considered for a price, and why it won or lost
@@ -19,8 +21,9 @@ Knows nothing of agreements, shares, accounts or where usage is kept.
 """
 
 from clauseway.metering.endpoints import BATCH, DEFAULT_TIER
-from clauseway.pricing.book import PriceBook, PriceEntry, parse_book
+from clauseway.pricing.book import PriceBook, parse_book
 from clauseway.pricing.price_conditions import DIMENSIONS, Conditions, Sale
+from clauseway.pricing.price_entry import PriceEntry
 from clauseway.pricing.price_table import (
     Charge,
     ChargeLine,

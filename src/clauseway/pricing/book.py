@@ -21,7 +21,7 @@ Further columns, wherever the header names them:
 import csv
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -29,7 +29,9 @@ import msgspec
 from clauseway.catalog.rows import RowReader
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
+from clauseway.pricing.ambiguity import ambiguities
 from clauseway.pricing.price_conditions import NAMES, Conditions, parse_hours
+from clauseway.pricing.price_entry import PriceEntry
 from clauseway.values import (
     FOREVER,
     USD,
@@ -65,48 +67,6 @@ _CONTEXT_MAX = 10**12 - 1
 _PERCENT_PLACES = 6
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
-
-
-class PriceEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the book: a price in picos (1e-12) of its currency for a unit, or, with `percent`,
-    a discount.
-
-    A discount without a unit holds for every unit. `book` and `line` are the entry's place.
-    """
-
-    conditions: Conditions
-    unit: Unit | None
-    interval: Interval
-    known_at: KnownAt
-    price: int
-    source: str
-    line: int
-    book: str = ""
-    percent: Decimal = Decimal(0)
-    currency: str = USD
-
-    @property
-    def is_discount(self) -> bool:
-        return self.percent != 0
-
-    @property
-    def specificity(self) -> int:
-        """Return how many conditions it names; of two entries that match, the more specific
-        wins."""
-        return self.conditions.specificity + (self.is_discount and self.unit is not None)
-
-    @property
-    def place(self) -> str:
-        return f"{self.book}:{self.line}" if self.line else self.book
-
-    def meets(self, other: "PriceEntry") -> bool:
-        """True if some sale on some day is matched by both."""
-        return (
-            self.is_discount == other.is_discount
-            and (self.unit == other.unit or self.unit is None or other.unit is None)
-            and not self.interval.intersect(other.interval).is_empty
-            and self.conditions.meets(other.conditions)
-        )
 
 
 class PriceBook(msgspec.Struct, frozen=True, kw_only=True):
@@ -291,7 +251,7 @@ def parse_book(text: str, name: str) -> PriceBook:
     lines, problems = _lines(text, name)
     entries = [entry for line in lines if (entry := line.entry())]
     problems += [problem for line in lines for problem in line.problems]
-    problems += _ambiguities(entries, name)
+    problems += ambiguities(entries, name)
     if problems:
         raise InvalidInput(*sorted(problems, key=lambda problem: problem.line))
     return PriceBook(
@@ -352,95 +312,3 @@ def _fields(line: str) -> list[str]:
         return [field.strip() for field in next(csv.reader([line]))]
     except csv.Error:
         return []
-
-
-def _ambiguities(entries: Sequence[PriceEntry], name: str) -> list[Problem]:
-    """Return a problem for each line that meets an earlier line of which neither wins; the problem
-    names the first of these."""
-    problems: list[Problem] = []
-    by_specificity: dict[int, list[PriceEntry]] = {}
-    for entry in entries:
-        by_specificity.setdefault(entry.specificity, []).append(entry)
-    for earlier, later in _comparable(entries):
-        # One problem a line is enough to mend it, and a book of one line repeated stays readable.
-        if problems and problems[-1].line == later.line:
-            continue
-        if not _ambiguous(earlier, later):
-            continue
-        # A third entry that names the conditions of both decides between them; it names more.
-        deciding = (
-            entry
-            for specificity, candidates in by_specificity.items()
-            if specificity > earlier.specificity
-            for entry in candidates
-        )
-        if any(_decides(entry, earlier, later) for entry in deciding):
-            continue
-        day = later.interval.intersect(earlier.interval).begin
-        remedy = "End one before the other begins, or add a line that names the conditions of both."
-        problems.append(
-            Problem(
-                what=f"an ambiguous {_subject(earlier, later)}",
-                why=f"line {earlier.line} is as specific and meets it on {day}",
-                where=name,
-                line=later.line,
-                remedy=remedy,
-            )
-        )
-    return problems
-
-
-def _subject(earlier: PriceEntry, later: PriceEntry) -> str:
-    unit = later.unit or earlier.unit
-    of = f" of {unit.column}" if unit else ""
-    return f"{'discount' if later.is_discount else 'price'}{of}"
-
-
-def _comparable(entries: Sequence[PriceEntry]) -> Iterator[tuple[PriceEntry, PriceEntry]]:
-    """Yield pairs that may match one sale, in the book's order: of one unit and product, or where
-    one entry names none."""
-    seen: dict[tuple[Unit | None, str], list[PriceEntry]] = {}
-    for later in entries:
-        product = later.conditions.product
-        for (unit, earlier_product), earlier in seen.items():
-            # An entry without a unit (a discount) or without a product may meet any other.
-            if (unit == later.unit or unit is None or later.unit is None) and (
-                not product or earlier_product in ("", product)
-            ):
-                yield from ((earlier_entry, later) for earlier_entry in earlier)
-        seen.setdefault((later.unit, product), []).append(later)
-
-
-def _ambiguous(first: PriceEntry, second: PriceEntry) -> bool:
-    """True if two entries of one specificity meet, unless one succeeds or corrects the other, or is
-    a longer step.
-
-    With the same conditions, an entry recorded on a later day corrects the other, and an entry that
-    begins later succeeds an open-ended one.
-    """
-    if first.specificity != second.specificity or not first.meets(second):
-        return False
-    if first.unit != second.unit or not first.conditions.same_but_step(second.conditions):
-        return True
-    # A longer step goes before, and a later record corrects: neither is ambiguous.
-    if (
-        first.conditions != second.conditions
-        or first.known_at.instant_ns != second.known_at.instant_ns
-    ):
-        return False
-    earlier = min(first, second, key=lambda entry: entry.interval.begin)
-    return first.interval.begin == second.interval.begin or earlier.interval.end != FOREVER
-
-
-def _decides(entry: PriceEntry, first: PriceEntry, second: PriceEntry) -> bool:
-    """True if an entry that names the conditions of both others wins over both wherever they
-    meet."""
-    overlap = first.interval.intersect(second.interval)
-    return (
-        entry.is_discount == first.is_discount
-        and entry.unit == (first.unit if second.unit is None else second.unit)
-        and entry.specificity > first.specificity
-        and entry.conditions.covers(first.conditions.both(second.conditions))
-        and entry.interval.intersect(overlap) == overlap
-        and entry.known_at.instant_ns <= max(first.known_at, second.known_at).instant_ns
-    )

@@ -27,8 +27,9 @@ import msgspec
 from clauseway.metering import Unit, billable
 from clauseway.metering.endpoints import BATCH, has_length
 from clauseway.metering.units import WHOLES
-from clauseway.pricing.book import PriceBook, PriceEntry
+from clauseway.pricing.book import PriceBook
 from clauseway.pricing.price_conditions import HOUR, NAMES, Conditions, Sale, classes_of_hours
+from clauseway.pricing.price_entry import PriceEntry
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, exact_product, round_half_even
 
 _RATE_PLACES = 12

@@ -6,8 +6,8 @@ from datetime import date
 import msgspec
 
 from clauseway.metering import Unit
-from clauseway.pricing.book import PriceEntry
 from clauseway.pricing.price_conditions import Sale
+from clauseway.pricing.price_entry import PriceEntry
 from clauseway.pricing.price_table import Price, PriceTable, in_context
 from clauseway.values import day_of
 
