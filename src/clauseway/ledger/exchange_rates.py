@@ -34,6 +34,7 @@ from clauseway.values import (
 _COLUMNS = ["day", "base", "quote", "rate"]
 # A code of ISO 4217, by its form.
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_Pair = frozenset[str]
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -43,6 +44,11 @@ class Rate(msgspec.Struct, frozen=True):
     base: str
     quote: str
     rate: Decimal
+
+    @property
+    def pair(self) -> _Pair:
+        """Return what EUR,USD and USD,EUR have in common."""
+        return frozenset((self.base, self.quote))
 
 
 class Rates:
@@ -60,29 +66,22 @@ class Rates:
         self.digest = digest
         self.text = text
         self.source = source
-        self._pairs = len({frozenset({rate.base, rate.quote}) for rate in rates})
+        self._of_pair: dict[_Pair, list[Rate]] = {}
+        for rate in self.all:
+            self._of_pair.setdefault(rate.pair, []).append(rate)
 
     def in_force(self, day: date) -> list[Rate]:
         """Return the rate of each pair that counts on a day."""
-        latest: dict[frozenset[str], Rate] = {}
-        for at in reversed(range(bisect_right(self.all, day, key=lambda rate: rate.day))):
-            rate = self.all[at]
-            latest.setdefault(frozenset({rate.base, rate.quote}), rate)
-            if len(latest) == self._pairs:
-                break
-        return sorted(latest.values(), key=msgspec.structs.astuple)
+        latest = (self._latest(pair, day) for pair in self._of_pair)
+        return sorted((rate for rate in latest if rate), key=msgspec.structs.astuple)
 
     def at(self, day: date, base: str, quote: str) -> Fraction:
         """Return the value of one `base` in `quote` on a day. Raise InvalidInput if no rate is that
         old."""
         if base == quote:
             return Fraction(1)
-        rates = [
-            rate
-            for rate in self.all
-            if rate.day <= day and {rate.base, rate.quote} == {base, quote}
-        ]
-        if not rates:
+        latest = self._latest(frozenset((base, quote)), day)
+        if latest is None:
             raise InvalidInput(
                 Problem(
                     what=f"no rate of {base} in {quote} on {day}",
@@ -92,8 +91,12 @@ class Rates:
                     "clauseway basis rates FILE --why ….",
                 )
             )
-        latest = rates[-1]
         return Fraction(latest.rate) if latest.base == base else 1 / Fraction(latest.rate)
+
+    def _latest(self, pair: _Pair, day: date) -> Rate | None:
+        rates = self._of_pair.get(pair, ())
+        until = bisect_right(rates, day, key=lambda rate: rate.day)
+        return rates[until - 1] if until else None
 
 
 def convert(amount: Decimal, rate: Fraction) -> Decimal:
@@ -133,21 +136,18 @@ def read_rates(text: str, source: str) -> Rates:
     if not rows or rows[0][1] != _COLUMNS:
         raise InvalidInput(_problem(source, 1, "unexpected columns", ",".join(_COLUMNS)))
     rates: list[Rate] = []
+    stated = set[tuple[date, _Pair]]()
     problems: list[Problem] = []
     for line, row in rows[1:]:
         for parsed in _read(row, source, line) if row else ():
             if isinstance(parsed, Problem):
                 problems.append(parsed)
-            # EUR,USD and USD,EUR are one pair.
-            elif any(
-                (parsed.day, {parsed.base, parsed.quote})
-                == (earlier.day, {earlier.base, earlier.quote})
-                for earlier in rates
-            ):
+            elif (parsed.day, parsed.pair) in stated:
                 problems.append(
                     _problem(source, line, f"a second rate of the pair on {parsed.day}", "one")
                 )
             else:
+                stated.add((parsed.day, parsed.pair))
                 rates.append(parsed)
     if problems:
         raise InvalidInput(*problems)
