@@ -245,6 +245,23 @@ def test_a_home_that_is_written_to_meanwhile_is_not_moved(home: Home, is_back: b
     assert list_keys(home) == keys
 
 
+def record(control: Control) -> int:
+    return control.record_fact(kind="launch", effective=TODAY, payload="{}", source="a letter", recorded_ns=1)
+
+
+def test_who_opened_the_file_before_a_move_writes_nothing_into_it_after(home: Home) -> None:
+    """A fact is recorded without any lock of the home; there, nobody would read it."""
+    with closing(Control.open(home.control)) as opened_before:
+        moved = migrate(home, new_database())
+        with pytest.raises(InvalidInput, match="moved meanwhile"):
+            record(opened_before)
+        assert opened_before.facts() == []
+    with closing(Control.open(Path(moved.kept))) as kept:
+        assert kept.facts() == []
+    with closing(Control.open(home.control)) as present:
+        assert record(present) == 1
+
+
 CLOSE = """
 import sys, datetime
 from pathlib import Path

@@ -18,7 +18,7 @@ from clauseway.files import PRIVATE, force_folder, write_whole
 from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
-from clauseway.storage.control.copying import TableContent, copy_and_compare
+from clauseway.storage.control.copying import TableContent, copy_and_compare, retire
 from clauseway.storage.control.engines import engine_of, without_password
 from clauseway.values import InvalidInput, Problem
 
@@ -75,6 +75,8 @@ def migrate(
                 # everything. Keys and facts, for example, are written without any of the locks.
                 if head_of(still) != head:
                     _refuse_written(home, is_back=is_back)
+                if not is_back:
+                    retire(still)
                 _switch(home, is_back=is_back)
         except InvalidInput:
             _begun(home).unlink()

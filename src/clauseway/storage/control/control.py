@@ -26,6 +26,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from clauseway.ledger import Conflict, Entry, Settlement
 from clauseway.storage.control import audit, journal, schema
@@ -33,9 +34,11 @@ from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.engines import Place, adder_of, engine_of, reader_of, writer_of
 from clauseway.storage.control.people import SecondPersonNeeded, ask, waits
 from clauseway.storage.control.versions import bring_up, is_present
-from clauseway.values import Interval, InvalidInput
+from clauseway.values import Interval, InvalidInput, Problem
 
 R = TypeVar("R", bound=msgspec.Struct)
+# What a database says that was moved, to who had it open.
+MOVED_MEANWHILE = "the control data was moved meanwhile"
 
 # Each statement is made once: to make one takes as long as to execute it.
 _KEYS = select(schema.keys).order_by(schema.keys.c.created_ns, schema.keys.c.key_id)
@@ -182,13 +185,18 @@ class Control:
         commits.
 
         Raise InvalidInput, and write nothing, where the person may not write the rows, or a second
-        person has to; then the write is noted as waiting.
+        person has to; then the write is noted as waiting. It is raised too where the control data
+        was moved since it was opened.
         """
         try:
             with self._writer.begin() as connection, audit.chaining(connection):
                 yield connection
         except SecondPersonNeeded as needed:
             raise self._asked_for(needed) from None
+        except IntegrityError as error:
+            if MOVED_MEANWHILE not in str(error.orig):
+                raise
+            raise _moved() from None
 
     def _asked_for(self, needed: SecondPersonNeeded) -> InvalidInput:
         """Note a write that waits for a second person; return the error for its author."""
@@ -411,6 +419,17 @@ def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> N
         recorded_ns=recorded_ns,
     )
     connection.execute(new)
+
+
+def _moved() -> InvalidInput:
+    return InvalidInput(
+        Problem(
+            what="nothing was recorded",
+            why=MOVED_MEANWHILE,
+            where="the home",
+            remedy="Repeat the command: it records where the control data lies now.",
+        )
+    )
 
 
 def _read(body: str) -> Settlement:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.chained import stated
-from clauseway.storage.control.control import Control
+from clauseway.storage.control.control import MOVED_MEANWHILE, Control
 from clauseway.storage.control.engines import Place, allow_silence
 from clauseway.values import InvalidInput, Problem
 
@@ -65,6 +65,17 @@ def copy_and_compare(
         copied = contents_of_tables(writing)
         _require_same(original, copied)
     return copied
+
+
+def retire(connection: Connection) -> None:
+    """Let nobody write books into a SQLite database any more that had it open when it was moved:
+    `Control.writing` refuses, and says so."""
+    connection.execute(
+        text(
+            "CREATE TRIGGER moved BEFORE UPDATE ON audit_head "
+            f"BEGIN SELECT RAISE(ABORT, '{MOVED_MEANWHILE}'); END"
+        )
+    )
 
 
 def snapshot(place: Place, path: Path) -> None:
