@@ -97,10 +97,11 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 def facts_for(agreement: str, recorded: Iterable[Recorded]) -> list[Fact]:
     """Return the facts that count for an agreement, in the order in which they were recorded."""
     facts: list[Fact] = []
+    names = set[str]()
     for record in sorted(recorded, key=lambda record: record.sequence):
-        corrects = bool(record.corrects) and any(fact.name == record.corrects for fact in facts)
-        if record.agreement == agreement or record.kind == "launch" or corrects:
+        if record.agreement == agreement or record.kind == "launch" or record.corrects in names:
             facts.append(record.fact())
+            names.add(facts[-1].name)
     return facts
 
 

@@ -106,14 +106,15 @@ def _groups(
     for (_, last_day), of_day in groupby(by_day, key=lambda file: (file.first_day, file.last_day)):
         files_least = least(last_day)
         group: list[LakeFile] = []
+        rows = 0
         for file in of_day:
-            rows = sum(member.rows for member in group)
             is_next = bool(group) and _start(group[-1]) != _start(file)
             if rows + file.rows > rows_max or (is_next and rows >= rows_max // 2):
                 if len(group) >= files_least:
                     yield group
-                group = []
+                group, rows = [], 0
             group.append(file)
+            rows += file.rows
         if len(group) >= files_least:
             yield group
 

@@ -213,12 +213,14 @@ def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
         key=lambda file: file.first_day,
     )
     stretches: list[list[LakeFile]] = []
+    last_day = date.min
     for file in again:
         # Days overlap: these files may hold the same attempt, so they are sorted together.
-        if stretches and max(member.last_day for member in stretches[-1]) >= file.first_day:
+        if stretches and last_day >= file.first_day:
             stretches[-1].append(file)
         else:
             stretches.append([file])
+        last_day = max(last_day, file.last_day)
     return [
         *([_read(con, lake, apart, days)] if apart else []),
         *(best_known(_read(con, lake, stretch, days)) for stretch in stretches),
