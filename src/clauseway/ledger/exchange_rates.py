@@ -12,10 +12,11 @@ import csv
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from math import floor
 
 import msgspec
@@ -66,9 +67,13 @@ class Rates:
         self.digest = digest
         self.text = text
         self.source = source
-        self._of_pair: dict[_Pair, list[Rate]] = {}
+
+    @cached_property
+    def _of_pair(self) -> Mapping[_Pair, Sequence[Rate]]:
+        of_pair: dict[_Pair, list[Rate]] = {}
         for rate in self.all:
-            self._of_pair.setdefault(rate.pair, []).append(rate)
+            of_pair.setdefault(rate.pair, []).append(rate)
+        return of_pair
 
     def in_force(self, day: date) -> list[Rate]:
         """Return the rate of each pair that counts on a day."""
@@ -135,23 +140,21 @@ def read_rates(text: str, source: str) -> Rates:
         raise InvalidInput(_problem(source, reader.line_num, what, ",".join(_COLUMNS))) from None
     if not rows or rows[0][1] != _COLUMNS:
         raise InvalidInput(_problem(source, 1, "unexpected columns", ",".join(_COLUMNS)))
-    rates: list[Rate] = []
-    stated = set[tuple[date, _Pair]]()
+    rates: dict[tuple[date, _Pair], Rate] = {}
     problems: list[Problem] = []
     for line, row in rows[1:]:
         for parsed in _read(row, source, line) if row else ():
             if isinstance(parsed, Problem):
                 problems.append(parsed)
-            elif (parsed.day, parsed.pair) in stated:
+            elif (parsed.day, parsed.pair) in rates:
                 problems.append(
                     _problem(source, line, f"a second rate of the pair on {parsed.day}", "one")
                 )
             else:
-                stated.add((parsed.day, parsed.pair))
-                rates.append(parsed)
+                rates[parsed.day, parsed.pair] = parsed
     if problems:
         raise InvalidInput(*problems)
-    return Rates(tuple(rates), source, hashlib.sha256(text.encode()).hexdigest(), text)
+    return Rates(tuple(rates.values()), source, hashlib.sha256(text.encode()).hexdigest(), text)
 
 
 def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:

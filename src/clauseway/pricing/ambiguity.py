@@ -1,10 +1,10 @@
-"""Lines of a book of which neither wins: as specific as each other, and both match some sale.
+"""Find the lines of a price book of which neither wins: both match some sale and are as specific.
 
-    of each line ── the earlier lines that agree on the names of both ──▶ those that meet it
-    of both ─────── the lines that name nothing beside theirs ──────────▶ one that decides
+    a line ───── earlier lines with the same names, where both name something ──▶ lines that it meets
+    two lines ── lines whose names are all among theirs ────────────────────────▶ a line that decides
 
-Lines are looked up by the names that they hold, never one by one: a book may hold the prices of a
-thousand buyers, each of whose lines would be compared with those of all others.
+An index finds the lines by their names. Comparing each line with every other takes minutes where a
+book holds the prices of some hundred buyers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def ambiguities(entries: Sequence[PriceEntry], name: str) -> list[Problem]:
 
 
 class _ByNames:
-    """Entries, group by some of their names; in the order in which they were added."""
+    """Entries, found by some of their names, in the order in which they were added."""
 
     def __init__(self) -> None:
         # By what the entries name, then by what of it is looked at; made when first looked at.
@@ -67,7 +67,7 @@ class _ByNames:
             yield self._with(shape, common, names)
 
     def within(self, names: _Names) -> Iterator[Sequence[PriceEntry]]:
-        """Yield the entries that name nothing but these names, or some of them."""
+        """Yield the entries whose names are all among these."""
         named = _shape(names)
         for shape in self._of_shape:
             if all(b or not a for a, b in zip(shape, named, strict=True)):

@@ -76,6 +76,7 @@ def migrate(
                 if head_of(still) != head:
                     _refuse_written(home, is_back=is_back)
                 if not is_back:
+                    # Whoever has the file open would go on writing into it.
                     retire(still)
                 _switch(home, is_back=is_back)
         except InvalidInput:

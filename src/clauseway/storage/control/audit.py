@@ -62,10 +62,10 @@ _LOG_COLUMNS = _LOG.keys()
 _APPENDED_ROWS = 5_000
 
 # Each statement is made once: to make one takes as long as to execute it.
-_END = schema.audit_head.c
-_IS_OPEN = select(_END.id)
+_HEAD = schema.audit_head.c
+_IS_OPEN = select(_HEAD.id)
 _LOCK = _IS_OPEN.with_for_update()
-_READ_HEAD = select(_END.sequence, _END.digest, _END.checked, _END.looked_through)
+_READ_HEAD = select(_HEAD.sequence, _HEAD.digest, _HEAD.checked, _HEAD.looked_through)
 _APPEND, _MOVE_HEAD = insert(schema.audit_log), update(schema.audit_head)
 _LATEST = select(schema.audit_log).where(
     _LOG.sequence.in_(

@@ -37,7 +37,7 @@ from clauseway.storage.control.versions import bring_up, is_present
 from clauseway.values import Interval, InvalidInput, Problem
 
 R = TypeVar("R", bound=msgspec.Struct)
-# What a database says that was moved, to who had it open.
+# The error that a moved database gives to a write.
 MOVED_MEANWHILE = "the control data was moved meanwhile"
 
 # Each statement is made once: to make one takes as long as to execute it.

@@ -68,8 +68,10 @@ def copy_and_compare(
 
 
 def retire(connection: Connection) -> None:
-    """Let nobody write books into a SQLite database any more that had it open when it was moved:
-    `Control.writing` refuses, and says so."""
+    """Make a SQLite database that was moved refuse every later write to the books.
+
+    A process may still have it open; `Control.writing` then raises InvalidInput.
+    """
     connection.execute(
         text(
             "CREATE TRIGGER moved BEFORE UPDATE ON audit_head "

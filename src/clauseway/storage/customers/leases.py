@@ -33,8 +33,8 @@ NOBODY = 0
 _DIGITS = Context(prec=60)
 NO_END_NS = 1 << 63
 
-# Each statement is made once: to make one takes as long as to execute it. What begins with an
-# underscore is a value to look for.
+# Each statement is made once: to make one takes as long as to execute it. An underscore tells a value
+# to look for from the column that is written.
 _LEASE = schema.leases.c
 _LEASES = select(schema.leases)
 _OPEN = _LEASES.where(_LEASE.is_open).order_by(_LEASE.sequence)
