@@ -57,7 +57,23 @@ METERS = [
     ("Claude Sonnet cache-write-1h", Unit.CACHE_WRITE_1H_TOKENS),
     ("USE1-Claude4.5Sonnet-cache-write-1-hour-input-token-count", Unit.CACHE_WRITE_1H_TOKENS),
     ("cache_write_1h_tokens", Unit.CACHE_WRITE_1H_TOKENS),
+    ("Web Search Calls", Unit.WEB_SEARCHES),
+    ("Grounding with Bing Search Transactions", Unit.WEB_SEARCHES),
 ]
+
+
+# meter, unit of the quantity → what is counted
+SEARCHES = [
+    ("gpt-5.5 web search", "1K Calls", Unit.WEB_SEARCHES),
+    ("gpt-5.5 web search", "1K Requests", Unit.WEB_SEARCHES),
+    ("gpt-5.5 web search content input", "1K Tokens", Unit.INPUT_TOKENS),
+]
+
+
+@pytest.mark.parametrize(("meter", "counted_in", "unit"), SEARCHES)
+def test_a_search_is_no_request_and_what_it_brings_in_are_tokens(meter: str, counted_in: str, unit: Unit) -> None:
+    row = {"SkuMeter": meter, "ConsumedUnit": counted_in}
+    assert described_by(row, BillNames.of(CATALOG))[1] is unit
 
 
 @pytest.mark.parametrize(("meter", "unit"), METERS)

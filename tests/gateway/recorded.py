@@ -58,13 +58,22 @@ class Exchange(NamedTuple):
     def metered(self) -> tuple[int, int] | None:
         """Input and output tokens, as the answer reports them; None where it does not."""
         if self.streamed:
-            told = [line[5:].strip() for line in self.answer.splitlines() if line.startswith(b"data:")]
-            reports = [usage_of(json.loads(data)) for data in told if data != b"[DONE]"]
+            reports = [usage_of(event) for event in self._events]
             return next((report for report in reversed(reports) if report is not None), None)
         try:
             return usage_of(json.loads(self.answer))
         except ValueError:
             return None
+
+    @property
+    def searches(self) -> int:
+        """How often the cloud searched the web, as the answer reports it."""
+        return max(map(searches_of, self._events)) if self.streamed else searches_of(json.loads(self.answer))
+
+    @property
+    def _events(self) -> list[Any]:
+        told = [line[5:].strip() for line in self.answer.splitlines() if line.startswith(b"data:")]
+        return [json.loads(data) for data in told if data != b"[DONE]"]
 
 
 def usage_of(told: Any) -> tuple[int, int] | None:
@@ -76,6 +85,13 @@ def usage_of(told: Any) -> tuple[int, int] | None:
         return None
     names = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in usage else ("input_tokens", "output_tokens")
     return (usage[names[0]], usage.get(names[1]) or 0) if names[0] in usage else None
+
+
+def searches_of(told: Any) -> int:
+    """How often the cloud searched the web for an answer or an event."""
+    response = told.get("response") or told if isinstance(told, dict) else {}
+    tools = response.get("tool_usage") or {}
+    return int((tools.get("web_search") or {}).get("num_requests") or 0)
 
 
 def exchanges() -> list[Exchange]:

@@ -194,11 +194,41 @@ def test_the_vendors_types_take_these_reports() -> None:
     assert CreateEmbeddingResponse.model_validate(answer).usage.prompt_tokens == 8
 
 
+# What a response or a message says of searches → how many are metered. None at all needs no price.
+SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], int | None]] = [
+    ("responses", RESPONSE, {"tool_usage": {"image_gen": {"input_tokens": 0}, "web_search": {"num_requests": 3}}}, 3),
+    ("responses", RESPONSE, {"tool_usage": {"web_search": {"num_requests": 0}}}, None),
+    ("responses", RESPONSE, {"tool_usage": {"web_search": None}}, None),
+    ("responses", RESPONSE, {"tool_usage": None}, None),
+    ("message", {**MESSAGE, "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 5}}, {}, 2),
+    ("message", {**MESSAGE, "server_tool_use": {"web_search_requests": 0}}, {}, None),
+    ("message", {**MESSAGE, "server_tool_use": None}, {}, None),
+]
+
+
+@pytest.mark.parametrize(("name", "report", "members", "searches"), SEARCHED)
+def test_searches_of_the_clouds_own_tool_are_metered(
+    name: str, report: dict[str, Any], members: dict[str, Any], searches: int | None
+) -> None:
+    found = units(name, report, **members)
+    assert found is not None
+    assert found.pop("web_searches", None) == searches
+    assert found == units(name, {key: value for key, value in report.items() if key != "server_tool_use"})
+
+
+def test_a_stream_of_messages_tells_its_searches_at_the_end() -> None:
+    begun = {"type": "message_start", "message": {"usage": {**MESSAGE, "output_tokens": 1}}}
+    ended = {"type": "message_delta", "usage": {"output_tokens": 400, "server_tool_use": {"web_search_requests": 2}}}
+    stream = MessageStream()
+    stream.feed(b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in (begun, ended)))
+    assert dict(stream.units or ())[Unit.WEB_SEARCHES] == 2
+
+
 def test_a_streams_last_event_carries_the_response() -> None:
     event = {"type": "response.completed", "sequence_number": 9, "response": {"id": "resp_1", "usage": RESPONSE}}
     found = reported_units.responses_usage_in(json.dumps(event).encode())
     assert found is not None
-    assert (found.input_tokens, found.output_tokens) == (75, 1186)
+    assert (found.usage.input_tokens, found.usage.output_tokens) == (75, 1186)
     begun = {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "usage": None}}
     assert reported_units.responses_usage_in(json.dumps(begun).encode()) is None
 
@@ -234,7 +264,7 @@ def test_each_kind_reads_whole_numbers_with_a_point() -> None:
     event = {"response": {"usage": {"input_tokens": 32.0, "output_tokens": None, "total_tokens": 40}}}
     read = reported_units.responses_usage_in(json.dumps(event).encode())
     assert read is not None
-    assert (read.input_tokens, read.output_tokens) == (32, 8)
+    assert (read.usage.input_tokens, read.usage.output_tokens) == (32, 8)
     for name in ("images", "speech", "message"):
         found = units(name, {"input_tokens": 32.0, "output_tokens": 8.0})
         assert found is not None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.escapes import text_bytes
+from clauseway.gateway.wire.message_requests import MessageRequest, decode_messages
 from clauseway.gateway.wire.needs import PLAIN, Needs
 from clauseway.gateway.wire.requests import (
     RequestProperties,
@@ -107,6 +108,11 @@ def responses(**members: Any) -> tuple[RequestProperties, bytes]:
     return decode_responses(body, b""), body
 
 
+def messages(**members: Any) -> tuple[MessageRequest, bytes]:
+    body = json.dumps({"model": "m", "messages": TEXT, **members}).encode()
+    return decode_messages(body, b""), body
+
+
 def needs(asked_and_body: tuple[RequestProperties, bytes]) -> Needs:
     asked, body = asked_and_body
     return asked.needs(body)
@@ -153,6 +159,27 @@ BOUNDS = [
     # A shape that we do not know: anything may be in it.
     (chat(messages=[{"role": "user", "content": [{"type": 7}]}]), (0, True, True)),
 ]
+
+
+# what is asked → how often the cloud may search the web for it
+SEARCHES = [
+    (responses(), 0),
+    (responses(tools=[{"type": "function", "name": "f"}], max_tool_calls=7), 0),
+    (responses(tools=[{"type": "web_search"}]), 128),
+    (responses(tools=[{"type": "web_search_preview_2025_03_11"}], max_tool_calls=7), 7),
+    (responses(tools=[{"type": "web_search"}], max_tool_calls=0), 0),
+    (responses(tools=[{"type": "web_search"}], max_tool_calls=10**15), 1 << 20),
+    (responses(tools=[{"type": "web_search"}], max_tool_calls=-1), 0),
+    (responses(prompt={"id": "pmpt_1"}), 128),  # the template may bring the tool along
+    (messages(tools=[{"type": "web_search_20250305", "name": "web_search"}]), 128),
+    (messages(tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 5}]), 5),
+    (messages(tools=[{"type": "computer_20250124", "name": "computer"}]), 0),
+]
+
+
+@pytest.mark.parametrize(("asked", "searches"), SEARCHES)
+def test_how_often_the_web_may_be_searched(asked: tuple[RequestProperties, bytes], searches: int) -> None:
+    assert needs(asked).searches == searches
 
 
 @pytest.mark.parametrize(("asked", "bounds"), BOUNDS)

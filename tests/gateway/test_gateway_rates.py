@@ -210,11 +210,18 @@ def test_sound_by_the_millisecond_is_bounded_by_its_bytes() -> None:
     assert reserved.picodollars == 4000 * 4 * 100_000, "two kilobits a second: four milliseconds a byte"
 
 
+def test_as_many_searches_as_a_request_allows_are_reserved() -> None:
+    prices = {int(Unit.INPUT_TOKENS): 5, int(Unit.OUTPUT_TOKENS): 20, int(Unit.WEB_SEARCHES): 10_000}
+    target = _with(deployment("d"), prices=(Prices(begin_ns=0, end_ns=1 << 62, units=prices),))
+    without = worst(target, Needs(bits=1), max_tokens=1)[0]
+    assert worst(target, Needs(bits=1, searches=3), max_tokens=1)[0] == without + 3 * 10_000
+
+
 @given(PRICED, reports(), st.integers(1, 4))
 def test_no_charge_is_larger_than_its_worst_case(
     prices: dict[Unit, int], report: dict[Unit, int], choices: int
 ) -> None:
-    """For any report of no more tokens than the body has bytes, and no more output than was asked for."""
+    """For any report of no more tokens than the body has bytes, and no more output and searches than were asked for."""
     del report[Unit.AUDIO_INPUT_MILLISECONDS]
     body_bytes, output = report[Unit.INPUT_TOKENS], report[Unit.OUTPUT_TOKENS]
     units = {int(unit): price for unit, price in prices.items() if unit is not Unit.AUDIO_INPUT_MILLISECONDS}
@@ -222,5 +229,6 @@ def test_no_charge_is_larger_than_its_worst_case(
     call = Bench(plan([target])).target("d")
     each = -(-output // choices) or 1
     asked = decode_chat(PLAIN_BODY[:-1] + b',"max_tokens":%d,"n":%d}' % (each, choices), b"")
-    reserved = call.worst_case(asked, body_bytes, Needs(audio=True), call.scale)
+    needs = Needs(audio=True, searches=report[Unit.WEB_SEARCHES])
+    reserved = call.worst_case(asked, body_bytes, needs, call.scale)
     assert call.charge(tuple(report.items())) <= reserved.picodollars

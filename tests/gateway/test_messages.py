@@ -35,6 +35,7 @@ PRICES = (
             int(Unit.CACHE_WRITE_TOKENS): 6_250_000,
             int(Unit.CACHE_WRITE_1H_TOKENS): 10_000_000,
             int(Unit.OUTPUT_TOKENS): 25_000_000,
+            int(Unit.WEB_SEARCHES): 10_000_000_000,
         },
     ),
 )
@@ -265,6 +266,22 @@ def test_what_is_cached_for_an_hour_counts_and_costs_apart(clouds: Endpoints, pl
     assert metered(clouds) == units_of(usage)
     charge = clouds.rig.records()[-1].charge_picodollars
     assert charge == usage.input_tokens * 5_000_000 + written * 10_000_000 + usage.output_tokens * 25_000_000
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("place", PLACES)
+def test_searches_count_and_cost_apart(clouds: Endpoints, place: str, stream: bool) -> None:
+    tools: Any = [{"type": "web_search_20250305", "name": "web_search", "max_uses": 5}]
+    asked: Any = {"model": CLAUDE, "max_tokens": 1000, "messages": ASKED, "tools": tools}
+    if stream:
+        with client(clouds, place).messages.stream(**asked) as events:
+            answer = events.get_final_message()
+    else:
+        answer = client(clouds, place).messages.create(**asked)
+    assert answer.usage.server_tool_use.web_search_requests == 1
+    assert metered(clouds)[Unit.WEB_SEARCHES] == 1
+    tokens = 5_000_000 * answer.usage.input_tokens + 25_000_000 * answer.usage.output_tokens
+    assert clouds.rig.records()[-1].charge_picodollars == tokens + 10_000_000_000
 
 
 @pytest.mark.parametrize("place", ["anthropic", "azure", "aws-mantle", "google-cloud"])

@@ -245,6 +245,10 @@ def test_every_exchange_is_as_it_was_recorded(player: Player) -> None:
         if exchange.metered != tokens_of(metered[request])
     ]
     assert not wrong
+    searched = {exchange.source: exchange.searches for exchange in reported.values()}
+    assert any(searched.values())
+    found = {reported[request].source: metered[request].get(Unit.WEB_SEARCHES, 0) for request in reported}
+    assert found == searched
 
 
 def tokens_of(units: dict[Unit, int]) -> tuple[int, int]:

@@ -24,6 +24,7 @@ CODES_OF_UNITS = {
     12: "image_output_tokens",
     13: "audio_input_milliseconds",
     14: "cache_write_1h_tokens",
+    15: "web_searches",
 }
 CODES_OF_STATUSES = {
     1: "complete",

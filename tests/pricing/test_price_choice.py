@@ -390,7 +390,7 @@ def test_how_finely_sales_are_told_apart() -> None:
     assert [*grain.buyers, *grain.tiers, *grain.endpoints] == ["Contoso", "flex", "embeddings"]
     assert (grain.steps, dict(grain.dear)) == ((100, 200, 300), {"gpt": 100})
     # What is never free needs a price; a discount gives none.
-    assert grain.units == {IN, OUT, Unit.AUDIO_INPUT_MILLISECONDS}
+    assert grain.units == {IN, OUT, Unit.AUDIO_INPUT_MILLISECONDS, Unit.WEB_SEARCHES}
     assert set(grain.hours.values()) == {0}
     at_night = grained().grain([Sale("gpt", "azure", "openai", "us")])
     assert at_night.steps == (100, 300)

@@ -440,6 +440,7 @@ NUMBERS = {
     "image_output_tokens": 112,
     "audio_input_milliseconds": 113,
     "cache_write_1h_tokens": 114,
+    "web_searches": 115,
 }
 
 

@@ -43,6 +43,7 @@ gpt,,,,input_tokens,2026-05-01,,2026-05-01,2.50,flex,,flex,,,,
 gpt,,,,input_tokens,2026-05-01,,2026-05-01,5.00,flex and long,,flex,,272000,,
 gpt,,,,cache_write_1h_tokens,2026-05-01,,2026-05-01,8.00,kept for an hour,,,,,,
 gpt,aws,,,cache_write_tokens,2026-05-01,,2026-05-01,5.00,kept,,,,,,
+gpt,aws,,,web_searches,2026-05-01,,2026-05-01,10000.00,searches,,,,,,
 gpt,aws,openai,,output_tokens,2026-05-01,,2026-05-01,18.00,weekdays by day,,,,,mon-fri 08-18,
 gpt,aws,openai,us-east-2,output_tokens,2026-05-02,,2026-05-01,17.00,embeddings,,,embeddings,,,
 gpt,azure,openai,,input_tokens,2026-05-02,,2026-05-01,3.20,agreed,Contoso,,,,,
@@ -156,6 +157,8 @@ PRICED = [
     # 400 × 4.00 + 200 × 5.00 + 400 × 8.00
     (used(23, 1, {IN: 1000, WRITE: 600, WRITE_1H: 400}), "0.0056"),
     (used(24, 1, {IN: 1000, WRITE: 600, WRITE_1H: 400}, at=3), "0.0058"),
+    # what three searches brought in is input too: 1,000 × 4.00 + 3 × 10,000.00
+    (used(25, 1, {IN: 1000, Unit.WEB_SEARCHES: 3}, at=3), "0.034"),
     # flex, as the cloud told it: 1,000 × 2.50; and what it told of a batch's endpoint goes before that
     (used(16, 1, {IN: 1000}, tier="flex"), "0.0025"),
     (used(17, 1, {IN: 300_000}, tier="flex"), "1.5"),
@@ -242,6 +245,15 @@ def test_everything_without_a_price_is_named(lake: Lake) -> None:
     ]
     with pytest.raises(UnknownPrice):
         sales_in_order(lake, PriceTable(flex, KnownAt.everything()), date(2026, 5, 2))
+
+
+def test_a_search_without_a_price_is_not_free(lake: Lake) -> None:
+    sealed(lake, [used(1, 1, {IN: 5, OUT: 5, Unit.WEB_SEARCHES: 1}), used(2, 1, {IN: 5, OUT: 5})])
+    with pytest.raises(UnknownPrice) as refused:
+        revenue(lake, PRICES, DAYS)
+    assert [(sale.cloud, unit, day.day) for sale, unit, day in refused.value.missing] == [
+        ("azure", Unit.WEB_SEARCHES, 1)
+    ]
 
 
 def test_what_is_in_no_base_needs_no_price(lake: Lake) -> None:

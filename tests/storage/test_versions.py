@@ -20,6 +20,7 @@ ADDED = [
     ("losses", "file"),
     ("spools", "home"),
     ("rollups", "cache_write_1h_tokens"),
+    ("rollups", "web_searches"),
     ("leases", "journal_segment"),
     ("leases", "journal_frame"),
     ("party_keys", "is_withdrawn"),

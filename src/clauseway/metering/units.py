@@ -27,6 +27,7 @@ class Unit(IntEnum):
     IMAGE_OUTPUT_TOKENS = 12
     AUDIO_INPUT_MILLISECONDS = 13
     CACHE_WRITE_1H_TOKENS = 14  # what is kept for an hour, among all that the cache was given
+    WEB_SEARCHES = 15  # by the cloud's own tool; what they bring in counts as input too
 
     @property
     def column(self) -> str:
@@ -59,7 +60,14 @@ def _wholes_of(part: Unit) -> tuple[Unit, ...]:
 WHOLES_OF: Mapping[Unit, tuple[Unit, ...]] = {part: _wholes_of(part) for part in CONTAINED_IN}
 # Units that are never free: usage without a price is an error. A part falls back on its whole; a
 # request may cost nothing.
-WHOLES = frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.AUDIO_INPUT_MILLISECONDS})
+WHOLES = frozenset(
+    {
+        Unit.INPUT_TOKENS,
+        Unit.OUTPUT_TOKENS,
+        Unit.AUDIO_INPUT_MILLISECONDS,
+        Unit.WEB_SEARCHES,
+    }
+)
 
 
 def charged_in(part: Unit, priced: Container[int]) -> Unit:

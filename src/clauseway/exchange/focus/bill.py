@@ -53,6 +53,7 @@ _TOKENS = ("Tokens", "1000000 Tokens", Decimal(1))
 _UNITS = {
     Unit.REQUESTS: ("Requests", "1000000 Requests", Decimal(1)),
     Unit.AUDIO_INPUT_MILLISECONDS: ("Seconds", "1000 Seconds", Decimal("0.001")),
+    Unit.WEB_SEARCHES: ("Searches", "1000000 Searches", Decimal(1)),
 }
 
 # The columns of a bill of any version, in their order.

@@ -72,6 +72,9 @@ _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
         (r"request", Unit.REQUESTS),
     )
 )
+# A meter of searches, whatever its unit is called: calls, requests or transactions. What a search
+# brings in is counted in tokens.
+_SEARCHES = re.compile(r"web[\s_-]*search|\bbing\b", re.IGNORECASE)
 # A unit's own size, as `1,000 Tokens` or `1M Tokens`: a word of the provider's, in which a comma
 # only groups.
 _SCALES = re.compile(
@@ -84,7 +87,11 @@ _TIMES = {"k": 1_000, "thousand": 1_000, "m": 10**6, "million": 10**6, "b": 10**
 _NAMING = ("SkuMeter", "ChargeDescription", "ResourceName", "SkuId", "ServiceName", "ResourceId")
 
 # The columns of usage rows. They hold no costs: settlements calculate those.
-_UNIT_WORDS = {Unit.REQUESTS: "Requests", Unit.AUDIO_INPUT_MILLISECONDS: "Milliseconds"}
+_UNIT_WORDS = {
+    Unit.REQUESTS: "Requests",
+    Unit.AUDIO_INPUT_MILLISECONDS: "Milliseconds",
+    Unit.WEB_SEARCHES: "Searches",
+}
 USAGE_COLUMNS = (
     "ChargePeriodStart",
     "ChargePeriodEnd",
@@ -328,7 +335,11 @@ def _product_in(word: str, products: tuple[str, ...]) -> str:
 def _unit(row: Mapping[str, Any], words: Sequence[str]) -> Unit | None:
     if named := row.get("x_Unit"):
         return next((unit for unit in Unit if unit.column == named), None)
-    for word in (str(row.get("ConsumedUnit", "")), *words):
+    counted_in = str(row.get("ConsumedUnit", ""))
+    searched = _SEARCHES.search(str(row.get("SkuMeter", "")))
+    if searched and "token" not in counted_in.lower():
+        return Unit.WEB_SEARCHES
+    for word in (counted_in, *words):
         for pattern, unit in _METERS:
             if pattern.search(word):
                 return unit

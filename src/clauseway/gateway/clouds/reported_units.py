@@ -6,7 +6,7 @@ from the cache and written to it: there the three are added. An absent count was
 is a report. A report that cannot be (negative, absurd, of a wrong type) is none.
 
     chat completions        ChatUsage            usage_in                units_of
-    responses               ResponsesUsage       responses_usage_in      units_of_responses
+    responses               ResponsesReport      responses_usage_in      units_of_responses
     embeddings              EmbeddingsUsage      embeddings_usage_in     units_of_embeddings
     images                  ImagesUsage          images_usage_in         units_of_images
     audio, transcribed      TranscriptionUsage   transcription_usage_in  units_of_transcription
@@ -31,7 +31,7 @@ from clauseway.gateway.clouds.usage_reports import (
     Messaged,
     MessageUsage,
     Responded,
-    ResponsesUsage,
+    ResponsesReport,
     SpeechUsage,
     Spoken,
     TimeHeard,
@@ -57,6 +57,7 @@ _IMAGE_OUTPUT: Final = Unit.IMAGE_OUTPUT_TOKENS
 _ACCEPTED: Final = Unit.ACCEPTED_PREDICTION_TOKENS
 _REJECTED: Final = Unit.REJECTED_PREDICTION_TOKENS
 _AUDIO_TIME: Final = Unit.AUDIO_INPUT_MILLISECONDS
+_WEB_SEARCHES: Final = Unit.WEB_SEARCHES
 _decode_answer: Final = msgspec.json.Decoder(Answered).decode
 _decode_response: Final = msgspec.json.Decoder(Responded).decode
 _decode_embeddings: Final = msgspec.json.Decoder(Embedded).decode
@@ -117,7 +118,7 @@ def _reasoning_beside(usage: ChatUsage, reasoning: int) -> int:
     return reasoning if usage.total_tokens == others + reasoning else 0
 
 
-def responses_usage_in(answer: bytes) -> ResponsesUsage | None:
+def responses_usage_in(answer: bytes) -> ResponsesReport | None:
     """The report in a response or in an event that carries one, None where there is none."""
     try:
         responded = _decode_response(answer)
@@ -126,10 +127,14 @@ def responses_usage_in(answer: bytes) -> ResponsesUsage | None:
         if unusual is None:
             return None
         responded = unusual
-    return responded.usage if responded.response is None else responded.response.usage
+    response = responded if responded.response is None else responded.response
+    if response.usage is None:
+        return None
+    return ResponsesReport(response.usage, response.tool_usage)
 
 
-def units_of_responses(usage: ResponsesUsage) -> Units:
+def units_of_responses(report: ResponsesReport) -> Units:
+    usage, tools = report
     units = [(_INPUT, usage.input_tokens)]
     details = usage.input_tokens_details
     if details is not None:
@@ -141,6 +146,9 @@ def units_of_responses(usage: ResponsesUsage) -> Units:
     output = usage.output_tokens_details
     if output is not None and output.reasoning_tokens is not None:
         units.append((_REASONING, output.reasoning_tokens))
+    # A response that searched nothing says so too: it needs no price of searches.
+    if tools is not None and tools.web_search is not None and tools.web_search.num_requests:
+        units.append((_WEB_SEARCHES, tools.web_search.num_requests))
     return tuple(units)
 
 
@@ -242,6 +250,9 @@ def units_of_message(usage: MessageUsage) -> Units:
     details = usage.output_tokens_details
     if details is not None and details.thinking_tokens is not None:
         units.append((_REASONING, details.thinking_tokens))
+    tools = usage.server_tool_use
+    if tools is not None and tools.web_search_requests:
+        units.append((_WEB_SEARCHES, tools.web_search_requests))
     return tuple(units)
 
 

@@ -4,7 +4,7 @@ All clouds that we speak to here use OpenAI's shapes. `usage` translates them in
 """
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -12,6 +12,8 @@ import msgspec
 # within 63 bits.
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
 _SECONDS_MAX = 1 << 32
+# A search costs as much as thousands of tokens.
+_Searches = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
 
 
 class PromptDetails(msgspec.Struct, frozen=True, gc=False):
@@ -61,15 +63,32 @@ class ResponsesUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens_details: OutputDetails | None = None
 
 
-class Responded(msgspec.Struct, frozen=True, gc=False):
-    """A response, or an event that carries one."""
+class WebSearchUsage(msgspec.Struct, frozen=True, gc=False):
+    num_requests: _Searches | None = None
 
-    usage: ResponsesUsage | None = None
-    response: "Response | None" = None
+
+class ToolUsage(msgspec.Struct, frozen=True, gc=False):
+    """What the cloud's own tools did, beside the tokens of the model."""
+
+    web_search: WebSearchUsage | None = None
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
     usage: ResponsesUsage | None = None
+    tool_usage: ToolUsage | None = None
+
+
+class Responded(Response, frozen=True, gc=False):
+    """A response, or an event that carries one."""
+
+    response: Response | None = None
+
+
+class ResponsesReport(NamedTuple):
+    """Of a response: its tokens, and what the cloud's own tools did, None where it does not say."""
+
+    usage: ResponsesUsage
+    tools: ToolUsage | None
 
 
 class EmbeddingsUsage(msgspec.Struct, frozen=True, gc=False):
@@ -173,12 +192,19 @@ class Iteration(MessageTokens, frozen=True, gc=False):
     type: str | None = None
 
 
+class ServerToolUse(msgspec.Struct, frozen=True, gc=False):
+    """What the cloud's own tools did for a message."""
+
+    web_search_requests: _Searches | None = None
+
+
 class MessageUsage(MessageTokens, frozen=True, gc=False):
     """The member `usage` of a message in Anthropic's format; of a stream's `message_delta` too,
     which reports again, as totals, whatever has changed."""
 
     output_tokens_details: ThinkingDetails | None = None
     iterations: list[Iteration] | None = None
+    server_tool_use: ServerToolUse | None = None
 
 
 class Messaged(msgspec.Struct, frozen=True, gc=False):

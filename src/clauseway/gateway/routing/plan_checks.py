@@ -10,10 +10,13 @@ from clauseway.gateway.clouds.dialect import credential_in
 from clauseway.gateway.credentials import STATIC, problems_of
 from clauseway.gateway.plan import Epoch, Key, Plan, Target
 from clauseway.gateway.routing.strategies import STRATEGIES
+from clauseway.metering import Unit
 from clauseway.values import InvalidInput, Problem
 
-# A thousand dollars per million tokens: keeps the arithmetic of reservations within 63 bits.
+# A thousand dollars per million tokens, a dollar for a search: keeps the arithmetic of reservations
+# within 63 bits.
 _PRICE_MAX = 10**9
+_SEARCH_PRICE_MAX = 10**12
 
 
 def check(plan: Plan) -> None:
@@ -97,12 +100,13 @@ def _wrong_target(target: Target, where: str) -> list[Problem]:
         problems.append(
             _problem("a price out of bounds", f"0 to {_PRICE_MAX} picodollars a token", where)
         )
-    if any(not 0 <= price <= _PRICE_MAX for span in target.prices for price in span.units.values()):
-        problems.append(
-            _problem(
-                "a price out of bounds", f"0 to {_PRICE_MAX} picodollars a unit", f"{where}.prices"
-            )
-        )
+    if not all(
+        0 <= price <= (_SEARCH_PRICE_MAX if unit == Unit.WEB_SEARCHES else _PRICE_MAX)
+        for span in target.prices
+        for unit, price in span.units.items()
+    ):
+        bounds = f"0 to {_PRICE_MAX} picodollars a unit, {_SEARCH_PRICE_MAX} a search"
+        problems.append(_problem("a price out of bounds", bounds, f"{where}.prices"))
     unknown = [lack.capability for lack in target.lacks if lack.capability not in BITS]
     if unknown:
         names = ", ".join(BITS)

@@ -48,6 +48,7 @@ class TokenRates:
         "milliseconds",
         "output",
         "output_max",
+        "searches",
     )
 
     def __init__(self, prices: Mapping[int, int]) -> None:
@@ -67,6 +68,7 @@ class TokenRates:
         self.any_output_max = self._most(Unit.OUTPUT_TOKENS)
         self.cached_input = prices.get(Unit.CACHED_INPUT_TOKENS, self._prices[Unit.INPUT_TOKENS])
         self.milliseconds = self._prices[Unit.AUDIO_INPUT_MILLISECONDS]
+        self.searches = self._prices[Unit.WEB_SEARCHES]
         # Sold by the length of what is heard: its tokens have no price.
         self.by_time = Unit.AUDIO_INPUT_MILLISECONDS in prices and Unit.INPUT_TOKENS not in prices
 

@@ -8,17 +8,18 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.escapes import may_have_escapes
 from clauseway.gateway.wire.members import FurtherModel
-from clauseway.gateway.wire.needs import ABSENT, PLAIN, Needs, stated
+from clauseway.gateway.wire.needs import ABSENT, PLAIN, Needs, searches_within, stated
 from clauseway.gateway.wire.requests import Tokens, reader_of
 from clauseway.values import NOT_JSON
 
 _TOOLS, _STRICT = BITS[Capability.TOOLS], BITS[Capability.STRICT_SCHEMA]
+_WEB_SEARCH = BITS[Capability.WEB_SEARCH]
 _SCHEMA, _MCP = BITS[Capability.JSON_SCHEMA], BITS[Capability.MCP]
 _VISION, _FILE_INPUT = BITS[Capability.VISION], BITS[Capability.FILE_INPUT]
 # The vendor's tools, by the beginning of their type: the capability that they need, and whether the
 # cloud runs them, so that they bring in input that is not in the body.
 _TOOLS_OF_VENDOR: Final = (
-    ("web_search", BITS[Capability.WEB_SEARCH], True),
+    ("web_search", _WEB_SEARCH, True),
     ("web_fetch", 0, True),
     ("code_execution", BITS[Capability.CODE_INTERPRETER], True),
     ("mcp_toolset", _MCP, True),
@@ -33,6 +34,7 @@ _TOOLS_OF_VENDOR: Final = (
 class _Tool(msgspec.Struct, gc=False):
     type: str | None = None
     strict: bool | None = None
+    max_uses: int | None = None
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -77,8 +79,9 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
 
     def needs(self, body: bytes) -> Needs:
         bits, images, unbounded = _of_messages(body)
+        searches = 0
         if self.tools is not ABSENT:
-            more, brings = _of_tools(self.tools)
+            more, brings, searches = _of_tools(self.tools)
             bits, unbounded = bits | more, unbounded or brings
         if b'"json_schema"' in bytes(self.output_config):
             bits |= _SCHEMA
@@ -87,7 +90,7 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
         if stated(self.container):
             unbounded = True
         tier = "fast" if self.speed == "fast" else ""
-        needs = Needs(bits, images, unbounded, tier=tier)
+        needs = Needs(bits, images, unbounded, tier=tier, searches=searches)
         return PLAIN if needs == PLAIN else needs
 
     @property
@@ -158,14 +161,14 @@ def _blocks(content: str | list[_Block] | None) -> list[_Block]:
     return [*content, *(block for blocks in inner if isinstance(blocks, list) for block in blocks)]
 
 
-def _of_tools(tools: msgspec.Raw) -> tuple[int, bool]:
-    """Return the bits of what tools need, and whether one brings in input that is not in the
-    body."""
+def _of_tools(tools: msgspec.Raw) -> tuple[int, bool, int]:
+    """Return the bits of what tools need, whether one brings in input that is not in the body, and
+    how often the cloud may search the web."""
     try:
         listed = _decode_tools(tools)
     except NOT_JSON:
-        return 0, stated(tools)
-    bits, unbounded = 0, False
+        return 0, stated(tools), 0
+    bits, unbounded, searches = 0, False, 0
     for tool in listed:
         kind = tool.type or "custom"
         if kind == "custom":
@@ -174,7 +177,9 @@ def _of_tools(tools: msgspec.Raw) -> tuple[int, bool]:
         for beginning, bit, brings in _TOOLS_OF_VENDOR:
             if kind.startswith(beginning):
                 bits, unbounded = bits | bit, unbounded or brings
+                if bit == _WEB_SEARCH:
+                    searches = searches_within(tool.max_uses)
                 break
         else:
             unbounded = True  # nobody here knows what it does
-    return bits, unbounded
+    return bits, unbounded, searches

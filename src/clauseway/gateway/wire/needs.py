@@ -8,7 +8,7 @@ cloud says what is wrong with it. For reservations it counts as the worst that i
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Needs(NamedTuple):
     model's context bounds its input. `audio`: sound goes in or comes out. `cache_key` is what
     prompts with the same beginning share. `tier` is the tier of service that it asks for, in its
     own words. `tokens_max` is the most that its input can be where that is far less than a token
-    for each byte, 0 elsewhere.
+    for each byte, 0 elsewhere. `searches` is how often the cloud may search the web for it.
     """
 
     bits: int = 0
@@ -35,6 +35,7 @@ class Needs(NamedTuple):
     cache_key: str = ""
     tier: str = ""
     tokens_max: int = 0
+    searches: int = 0
 
 
 PLAIN = Needs()
@@ -72,6 +73,10 @@ _HOSTED: Sequence[tuple[str, int]] = (
     ("apply_patch", BITS[Capability.CUSTOM_TOOLS]),
     ("tool_search", BITS[Capability.TOOL_SEARCH]),
 )
+# How often a cloud is taken to search the web at most for a request that sets no limit, and for one
+# that sets a high one.
+_SEARCHES: Final = 128
+_SEARCHES_MAX: Final = 1 << 20
 # Tools that the client runs itself bring nothing in that is not in the body.
 _RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
 
@@ -208,6 +213,11 @@ class Parts(NamedTuple):
 
 
 _NO_PARTS = Parts()
+
+
+def searches_within(limit: int | None) -> int:
+    """Return how often the cloud may search the web for a request that sets a limit, or none."""
+    return _SEARCHES if limit is None else min(max(limit, 0), _SEARCHES_MAX)
 
 
 def stated(member: msgspec.Raw) -> bool:

@@ -25,6 +25,7 @@ from clauseway.gateway.wire.needs import (
     chat_parts,
     format_needed,
     response_parts,
+    searches_within,
     stated,
     tools_needed,
 )
@@ -244,6 +245,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
     background: bool | None = None
     store: bool | None = None
     tools: msgspec.Raw = ABSENT
+    max_tool_calls: int | None = None
     parallel_tool_calls: bool | None = None
     text: msgspec.Raw = ABSENT
     reasoning: _Reasoning | None = None
@@ -284,7 +286,12 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
         # Earlier turns enter the prompt too. Only the model's context bounds them.
         if self.previous_response_id or self.conversation:
             unbounded = True
-        needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "")
+        searches = 0
+        # A template may bring tools along.
+        if bits & (_WEB_SEARCH | _TEMPLATES):
+            searches = searches_within(self.max_tool_calls)
+        tier = self.service_tier or ""
+        needs = Needs(bits, images, unbounded, audio, tier=tier, searches=searches)
         return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
 
     @property

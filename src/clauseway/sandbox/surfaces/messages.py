@@ -24,11 +24,13 @@ _STOPS: Final = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool
 
 class _Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """A request that the format accepts, and its answer. `written` are the tokens that it puts
-    into the cache, `for_an_hour` those of them that stay there for so long."""
+    into the cache, `for_an_hour` those of them that stay there for so long. `searches` is how
+    often the web is searched for it."""
 
     generation: Generation
     written: int
     for_an_hour: int
+    searches: int
     streamed: bool
 
 
@@ -96,8 +98,14 @@ def _accept(account: CloudAccount, request: dict[str, Any], model: str) -> _Acce
     generation = msgspec.structs.replace(generation, cached_tokens=read)
     # As the first block to be cached says: those of an hour stand before those of five minutes.
     for_an_hour = written if b'"ttl":"1h"' in msgspec.json.encode(request) else 0
+    # Each tool that may search the web does so once.
+    tools = request.get("tools") or []
     return _Accepted(
-        generation=generation, written=written, for_an_hour=for_an_hour, streamed=streamed
+        generation=generation,
+        written=written,
+        for_an_hour=for_an_hour,
+        searches=sum(str(tool.get("type")).startswith("web_search") for tool in tools),
+        streamed=streamed,
     )
 
 
@@ -169,8 +177,13 @@ def _usage(accepted: _Accepted) -> dict[str, object]:
         },
         "output_tokens": generation.completion_tokens,
         "output_tokens_details": {"thinking_tokens": generation.reasoning_tokens},
+        "server_tool_use": _searched(accepted.searches),
         "service_tier": "standard",
     }
+
+
+def _searched(searches: int) -> dict[str, int] | None:
+    return {"web_search_requests": searches} if searches else None
 
 
 def _thinking_block(generation: Generation) -> list[dict[str, object]]:
@@ -201,7 +214,7 @@ def _events(message: dict[str, Any], accepted: _Accepted, serial: str) -> Iterat
         "stop_reason": None,
         "stop_sequence": None,
         # A stream begins with a count of one; `message_delta` brings the total.
-        "usage": {**_usage(accepted), "output_tokens": 1},
+        "usage": {**_usage(accepted), "output_tokens": 1, "server_tool_use": None},
     }
     yield _event("message_start", message=begun)
     at = 0
@@ -239,6 +252,7 @@ def _events(message: dict[str, Any], accepted: _Accepted, serial: str) -> Iterat
     totals = {
         "output_tokens": generation.completion_tokens,
         "output_tokens_details": {"thinking_tokens": generation.reasoning_tokens},
+        "server_tool_use": _searched(accepted.searches),
     }
     yield _event("message_delta", delta=ended, usage=totals)
     yield _event("message_stop")
