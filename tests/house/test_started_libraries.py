@@ -53,3 +53,24 @@ def test_a_process_loads_what_it_needs_to_start(module: str, may_load: set[str])
     listing = f"import {module}, sys; print('\\n'.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True).stdout.split()
     assert HEAVY & {name.partition(".")[0] for name in loaded} - may_load == set()
+
+
+EVERY_COMMAND = """
+import gc, sys
+from clauseway.cli.commands import COMMANDS
+
+def load(commands):
+    for command in commands.values():
+        command.load()
+        load(getattr(command, "below", {}))
+
+load(COMMANDS)
+print(gc.isenabled(), gc.get_freeze_count() > 100_000, "duckdb" in sys.modules or "_duckdb" in sys.modules)
+"""
+
+
+def test_what_commands_load_is_frozen_and_duckdb_is_not_among_it() -> None:
+    """Frozen, its objects would outlive Python, and its binding would print each as a leak."""
+    done = subprocess.run([sys.executable, "-c", EVERY_COMMAND], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "False"]
+    assert done.stderr == ""

@@ -7,6 +7,7 @@ the snippets show is read from standard input, if there is one.
 
 import argparse
 import asyncio
+import gc
 import hashlib
 import json
 import signal
@@ -570,6 +571,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--simulated-clock", type=Path)
     parser.add_argument("--parent-pipe", type=int)
     options = parser.parse_args(arguments)
+    gc.freeze()  # what is loaded stays: neither later looks for garbage nor the one at the end walk it
     try:
         listener = listen(options.host, options.port, PAGES_PORT)
     except InvalidInput as error:
