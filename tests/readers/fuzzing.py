@@ -300,7 +300,7 @@ def _round(names: Sequence[str], options: Sequence[str], first: int, folder: Pat
             try:
                 process.wait(1.0)
             except subprocess.TimeoutExpired:
-                if progress.place != watched:
+                if progress.place != watched or is_stopped(process.pid):
                     watched, since_s = progress.place, _served_s(process.pid)
                 elif _served_s(process.pid) - since_s > STALL_S:
                     process.kill()
@@ -333,6 +333,11 @@ def _served_s(pid: int) -> float:
     may wait for minutes."""
     waited_ns = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1])
     return time.monotonic() - waited_ns / 1e9
+
+
+def is_stopped(pid: int) -> bool:
+    """Return whether somebody stopped a process by a signal, to go on later."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
 
 
 def kept_inputs(name: str) -> Iterator[Path]:

@@ -13,7 +13,20 @@ from threading import Thread
 
 import msgspec
 import pytest
-from fuzzing import KEPT, SLICED, Fuzzed, Progress, Run, fuzz, kept_inputs, merged, names, readers_without, slices
+from fuzzing import (
+    KEPT,
+    SLICED,
+    Fuzzed,
+    Progress,
+    Run,
+    fuzz,
+    is_stopped,
+    kept_inputs,
+    merged,
+    names,
+    readers_without,
+    slices,
+)
 
 from commits import described
 from kill_stage import PATIENCE_S, command_line, descendants, eventually
@@ -105,6 +118,15 @@ def test_slices_together_are_the_reader() -> None:
     (whole,) = merged([FUZZED, msgspec.structs.replace(FUZZED, memory_mb=3.0, values=20, refused=80)])
     assert whole == Fuzzed("rates", 200, 30, 170, (), 3.0, 0.5, 4.0)
     assert [each.inputs for each in fuzz(["rates"], first=10, last=30)] == [20]
+
+
+def test_a_reader_that_somebody_stopped_does_not_hang() -> None:
+    with subprocess.Popen(["sleep", "60"]) as reading:
+        for number, expected in ((signal.SIGSTOP, True), (signal.SIGCONT, False)):
+            reading.send_signal(number)
+            os.waitid(os.P_PID, reading.pid, os.WSTOPPED | os.WCONTINUED)
+            assert is_stopped(reading.pid) is expected
+        reading.kill()
 
 
 def test_a_killed_run_leaves_no_process(tmp_path: Path) -> None:
