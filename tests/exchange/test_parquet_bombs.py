@@ -219,6 +219,15 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         raise AssertionError("it was opened")
 
 
+def test_a_column_that_is_not_there_to_stay_a_dictionary_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"model": ["gpt"]}), tmp_path / "x.parquet")
+    with (
+        pytest.raises(pa.ArrowInvalid, match="it has no column request_id"),
+        others_parquet(tmp_path / "x.parquet", 10, dictionaries=["model", "request_id"]),
+    ):
+        pass
+
+
 def test_which_format_a_file_has_is_asked_of_its_columns_alone(tmp_path: Path) -> None:
     a_page(tmp_path / "x.parquet")
     assert format_of(tmp_path / "x.parquet") == "parquet"

@@ -66,7 +66,7 @@ from clauseway.exchange import parquet_reading
 from clauseway.exchange.focus.bill_rows import read_bill
 from clauseway.exchange.listings import read_listings
 from clauseway.exchange.litellm import read_litellm
-from clauseway.exchange.parquet_process import WINDOW_ROWS, TooLarge, batches
+from clauseway.exchange.parquet_process import WINDOW_ROWS, TooLarge, batches, opened
 from clauseway.exchange.question_files import read_questions, refused_as_a_whole
 from clauseway.exchange.signatures import unsigned, written
 from clauseway.exchange.usage.focus import BillNames
@@ -605,7 +605,7 @@ def _usage_read_here() -> Iterator[None]:
                     Problem(what="too large", why=str(error), where=str(within), remedy="Write it smaller.")
                 ) from None
 
-        with pq.ParquetFile(path, read_dictionary=dictionaries, pre_buffer=False) as file:
+        with opened(path, dictionaries) as file:
             yield parquet_reading.OthersParquet(file.metadata.num_rows, file.schema_arrow, each(file))
 
     before = packing.others_parquet  # type: ignore[attr-defined]

@@ -41,6 +41,15 @@ class TooLarge(Exception):
     """Raised for rows that weigh more than a window may."""
 
 
+def opened(source: Path | IO[bytes], dictionaries: Sequence[str]) -> pq.ParquetFile:
+    """Return a file whose `dictionaries` stay dictionaries. Raise ArrowException, also where it
+    has no such column; OSError."""
+    try:
+        return pq.ParquetFile(source, read_dictionary=dictionaries, pre_buffer=False)
+    except KeyError as error:  # the name, in bytes
+        raise pa.ArrowInvalid(f"it has no column {error.args[0].decode()}") from None
+
+
 def batches(
     file: pq.ParquetFile, rows: int, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
@@ -122,7 +131,7 @@ def bound_memory() -> None:
 
 def _hand_over(source: IO[bytes], target: IO[bytes], arguments: Sequence[str]) -> None:
     rows, columns, dictionaries = map(json.loads, arguments)
-    with pq.ParquetFile(source, read_dictionary=dictionaries, pre_buffer=False) as file:
+    with opened(source, dictionaries) as file:
         target.write(b"%d\n" % file.metadata.num_rows)
         schema = file.schema_arrow
         if columns is not None:
