@@ -78,10 +78,10 @@ Entry: TypeAlias = Command | Group
 
 
 def _module(name: str) -> Any:
-    """Load a module of commands, without looking for garbage meanwhile.
+    """Return a module of commands, loaded without looks for garbage.
 
-    What it loads stays, so no later look walks it again. At the end of a process Python looks three
-    times; with the libraries in these looks they took a quarter of a command.
+    What it loads stays until the process ends, so later looks leave it out. The look at the end
+    alone took a quarter of a command that reads a home.
     """
     whole = f"clauseway.cli.{name}"
     if whole in sys.modules:

@@ -571,7 +571,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--simulated-clock", type=Path)
     parser.add_argument("--parent-pipe", type=int)
     options = parser.parse_args(arguments)
-    gc.freeze()  # what is loaded stays: neither later looks for garbage nor the one at the end walk it
+    # What is loaded stays until the process ends: looks for garbage leave it out.
+    gc.freeze()
     try:
         listener = listen(options.host, options.port, PAGES_PORT)
     except InvalidInput as error:

@@ -4,7 +4,7 @@ All clouds that we speak to here use OpenAI's shapes. `usage` translates them in
 """
 
 from decimal import Decimal
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -12,8 +12,10 @@ import msgspec
 # within 63 bits.
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
 _SECONDS_MAX = 1 << 32
-# A search costs as much as thousands of tokens.
-_Searches = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
+# A search costs up to a thousand times as much as a token: fewer are believed, so that charges stay
+# within 63 bits.
+SEARCHES_MAX: Final = 1 << 20
+_Searches = Annotated[int, msgspec.Meta(ge=0, le=SEARCHES_MAX)]
 
 
 class PromptDetails(msgspec.Struct, frozen=True, gc=False):

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from clauseway.catalog import BITS, Capability
+from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
 from clauseway.gateway.wire.members import members_once, objects_once
 from clauseway.values import NOT_JSON
 
@@ -73,10 +74,8 @@ _HOSTED: Sequence[tuple[str, int]] = (
     ("apply_patch", BITS[Capability.CUSTOM_TOOLS]),
     ("tool_search", BITS[Capability.TOOL_SEARCH]),
 )
-# How often a cloud is taken to search the web at most for a request that sets no limit, and for one
-# that sets a high one.
+# So many searches of the web are reserved for a request that sets no limit to them.
 _SEARCHES: Final = 128
-_SEARCHES_MAX: Final = 1 << 20
 # Tools that the client runs itself bring nothing in that is not in the body.
 _RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
 
@@ -216,8 +215,9 @@ _NO_PARTS = Parts()
 
 
 def searches_within(limit: int | None) -> int:
-    """Return how often the cloud may search the web for a request that sets a limit, or none."""
-    return _SEARCHES if limit is None else min(max(limit, 0), _SEARCHES_MAX)
+    """Return how often the cloud may search the web for a request with this limit, or without
+    one."""
+    return _SEARCHES if limit is None else min(max(limit, 0), SEARCHES_MAX)
 
 
 def stated(member: msgspec.Raw) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from clauseway.sandbox.surfaces.account import CloudAccount, UnknownModel
 from clauseway.sandbox.surfaces.chat import generate_as
 from clauseway.sandbox.surfaces.generation import Generation, after_thinking, count_tokens
-from clauseway.sandbox.surfaces.parameters import section
+from clauseway.sandbox.surfaces.parameters import section, web_searches
 from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, event
 
 _OUTPUT_TOKENS_MAX: Final = 128_000
@@ -98,13 +98,11 @@ def _accept(account: CloudAccount, request: dict[str, Any], model: str) -> _Acce
     generation = msgspec.structs.replace(generation, cached_tokens=read)
     # As the first block to be cached says: those of an hour stand before those of five minutes.
     for_an_hour = written if b'"ttl":"1h"' in msgspec.json.encode(request) else 0
-    # Each tool that may search the web does so once.
-    tools = request.get("tools") or []
     return _Accepted(
         generation=generation,
         written=written,
         for_an_hour=for_an_hour,
-        searches=sum(str(tool.get("type")).startswith("web_search") for tool in tools),
+        searches=web_searches(request.get("tools") or []),
         streamed=streamed,
     )
 

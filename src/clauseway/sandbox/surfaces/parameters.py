@@ -89,6 +89,11 @@ def objects(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return list(value)
 
 
+def web_searches(tools: list[dict[str, Any]]) -> int:
+    """Return how often the web is searched: once by each tool that may."""
+    return sum(str(tool.get("type")).startswith("web_search") for tool in tools)
+
+
 def integer(fields: dict[str, Any], name: str, least: int) -> int | None:
     """Return an integer of at least `least`, or None where it is not given."""
     value = fields.get(name)

@@ -33,6 +33,7 @@ from clauseway.sandbox.surfaces.parameters import (
     read_object,
     required,
     section,
+    web_searches,
 )
 from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, event, padding
 
@@ -380,14 +381,9 @@ def _finished(kept: KeptResponse, now_s: int) -> dict[str, Any]:
             _item(kept, "completed" if whole else "incomplete", generation.text),
         ],
         "service_tier": "default",
-        "tool_usage": {"web_search": {"num_requests": _searches(kept.body["tools"])}},
+        "tool_usage": {"web_search": {"num_requests": web_searches(kept.body["tools"])}},
         "usage": usage_of(generation),
     }
-
-
-def _searches(tools: list[dict[str, Any]]) -> int:
-    """Return how often the web was searched: once by each tool that may."""
-    return sum(str(tool.get("type")).startswith("web_search") for tool in tools)
 
 
 def _thoughts(kept: KeptResponse) -> list[dict[str, Any]]:
