@@ -443,6 +443,8 @@ class Server:
         self._shared.retries.always = limits.retries
         self._shared.spool.hold_s = limits.journal_hold_s
         self._endpoints.limit(limits)
+        # At once: a request that follows the new plan must not call its clouds by former trust.
+        self._reload_authorities()
         self._access.share = plan.settings.log.access
         self._watchers()
         self._lines.event("plan reloaded", **_figures(opened))
@@ -452,6 +454,7 @@ class Server:
     async def _reload_certificates(self) -> None:
         """Reload the certificates and authorities that have other names or files than before; where
         they cannot be used, the present ones stay."""
+        self._reload_authorities()
         tls, loop = self._settings.tls, asyncio.get_running_loop()
         if self._listener.is_outdated(tls):
             try:
@@ -463,6 +466,11 @@ class Server:
                     self._end_former_trust()
             except InvalidInput as error:
                 self._refuse("certificate", error)
+
+    def _reload_authorities(self) -> None:
+        """Check clouds by the authorities that the settings name now; where these cannot be used,
+        by the present ones."""
+        tls = self._settings.tls
         if self._endpoints.is_outdated(tls):
             try:
                 self._endpoints.trust(tls)
