@@ -12,7 +12,7 @@ from threading import Event
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, update
 
 import settled_book
 from clauseway.app.books import migrating
@@ -28,6 +28,8 @@ from clauseway.cli import run
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
+from clauseway.storage.books.losses import SILENT_NS, Losses
+from clauseway.storage.control import engines, schema
 from clauseway.values import InvalidInput
 from lock_waits import wait_for_waiting
 from postgresql_server import new_database
@@ -249,17 +251,40 @@ def record(control: Control) -> int:
     return control.record_fact(kind="launch", effective=TODAY, payload="{}", source="a letter", recorded_ns=1)
 
 
-def test_who_opened_the_file_before_a_move_writes_nothing_into_it_after(home: Home) -> None:
+@pytest.mark.parametrize("is_back", [False, True], ids=["to a server", "back"])
+def test_who_opened_the_control_data_before_a_move_writes_nothing_there_after(home: Home, is_back: bool) -> None:
     """A fact is recorded without any lock of the home; there, nobody would read it."""
-    with closing(Control.open(home.control)) as opened_before:
-        moved = migrate(home, new_database())
+    if is_back:
+        move(home, new_database())
+    former = home.control
+    with closing(Control.open(former)) as opened_before:
+        moved = migrate(home, "embedded" if is_back else new_database())
         with pytest.raises(InvalidInput, match="moved meanwhile"):
             record(opened_before)
         assert opened_before.facts() == []
-    with closing(Control.open(Path(moved.kept))) as kept:
+    with closing(Control.open(Path(moved.kept) if moved.kept else former)) as kept:
         assert kept.facts() == []
     with closing(Control.open(home.control)) as present:
         assert record(present) == 1
+
+
+def test_control_data_that_another_home_uses_stays_on_the_server(home: Home, tmp_path: Path) -> None:
+    """Two homes would go on with two books."""
+    move(home, new_database())
+    other = Home(tmp_path / "other")
+    other.make()
+    shutil.copy(home.database_address, other.database_address)
+    for each in (home, other):
+        with closing(Control.open(each.control)) as control:
+            Losses(control).heard(each.identity())
+    with pytest.raises(InvalidInput, match=f"home {other.identity()} uses that database"):
+        migrate(home, "embedded")
+    with closing(Control.open(home.control)) as control, control.writing() as connection:
+        ago_ns = engines.now_ns(connection) - SILENT_NS
+        connection.execute(update(schema.homes).where(schema.homes.c.home == other.identity()).values(heard_ns=ago_ns))
+    migrate(home, "embedded")
+    with closing(Control.open(other.control)) as left, pytest.raises(InvalidInput, match="moved meanwhile"):
+        record(left)
 
 
 CLOSE = """

@@ -475,7 +475,7 @@ class SpoolWriter:
             if rest:
                 written += os.pwritev(descriptor, (rest,), offset + written, flags)
             # Writes to a file that was removed succeed, and end with the process.
-            if not os.fstat(descriptor).st_nlink:
+            if _is_removed(descriptor):
                 raise FileNotFoundError(
                     errno.ENOENT, "the journal was removed", str(self._directory)
                 )
@@ -684,6 +684,19 @@ def close_copy(segment: SpoolSegment) -> None:
     descriptor = os.open(segment.path, os.O_RDWR | os.O_CLOEXEC)
     open_segment = _Segment(segment.number, descriptor, segment.header.checksum, whole.size)
     _close_segment(open_segment, whole.frames, whole.size)
+
+
+def _is_removed(descriptor: int) -> bool:
+    """Return whether the file's name is gone, as the link to the open file tells it.
+
+    Its status would tell too, but from Linux 6.13 on a file whose status was asked for gets a time
+    of its own at its next write, which a forced write then forces to the disk as well: measured on
+    ext4, half as long again.
+    """
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}").endswith(" (deleted)")
+    except OSError:  # no /proc here, or a path that is too long for it
+        return not os.fstat(descriptor).st_nlink
 
 
 def _close_segment(segment: _Segment, frame: int, offset: int) -> None:

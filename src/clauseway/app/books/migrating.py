@@ -15,6 +15,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import LOCK_NAMES, SERVED, locked, locked_here
 from clauseway.files import PRIVATE, force_folder, write_whole
+from clauseway.storage.books.losses import SILENT_NS, Losses
 from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
@@ -51,8 +52,9 @@ def migrate(
 
     Every table is counted and hashed on both sides before the home names the new place; until then
     the old one is untouched and in force. A move that was broken off is repeated by the same call.
-    Raises InvalidInput where the home is served or written to meanwhile, the target holds anything,
-    or the log of the books does not hold.
+    From then on the old one refuses writes. Raises InvalidInput where the home is served or written
+    to meanwhile, another home uses the same database, the target holds anything, or the log of the
+    books does not hold.
     """
     is_back = target == EMBEDDED
     _refuse_same(home, target)
@@ -66,6 +68,8 @@ def migrate(
                 held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
         _refuse_same(home, target)  # moved by another process until it let go of the locks
         source = home.control
+        if is_back:
+            _refuse_shared(home, source)
         place = home.embedded_control if is_back else target
         is_repeated = _begin(home, target)
         try:
@@ -75,9 +79,8 @@ def migrate(
                 # everything. Keys and facts, for example, are written without any of the locks.
                 if head_of(still) != head:
                     _refuse_written(home, is_back=is_back)
-                if not is_back:
-                    # Whoever has the file open would go on writing into it.
-                    retire(still)
+                # Whoever has the old place open would go on writing there.
+                retire(still)
                 _switch(home, is_back=is_back)
         except InvalidInput:
             _begun(home).unlink()
@@ -155,6 +158,25 @@ def _refuse_same(home: Home, target: str) -> None:
         else "Name a server's database: clauseway home migrate --to postgresql://USER:PASSWORD@HOST/DATABASE."
     )
     raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
+
+
+def _refuse_shared(home: Home, source: Path | str) -> None:
+    """Refuse to take control data from a database that another home uses."""
+    with closing(Control.open(source)) as control:
+        others = [one for one in Losses(control).heard_lately() if one != home.identity()]
+    if not others:
+        return
+    problem, why = (
+        "the control data stays on the server",
+        f"home {others[0]} uses that database too",
+    )
+    remedy = (
+        f"Stop what serves or seals in every other home, wait {SILENT_NS // 10**9} s, and repeat the command: "
+        "they lose the control data, which goes into this home."
+    )
+    raise InvalidInput(
+        Problem(what=problem, why=why, where=without_password(source), remedy=remedy)
+    )
 
 
 def _refuse_written(home: Home, *, is_back: bool) -> NoReturn:

@@ -207,6 +207,14 @@ class Losses:
         """Return whether a home was not heard for so long that it may be gone."""
         return self.silent_ns(home) >= SILENT_NS
 
+    def heard_lately(self) -> list[str]:
+        """Return the homes that are not silent."""
+        columns = schema.homes.c
+        with self._control.reading() as connection:
+            since_ns = engines.now_ns(connection) - SILENT_NS
+            heard = select(columns.home).where(columns.heard_ns > since_ns).order_by(columns.home)
+            return list(connection.execute(heard).scalars())
+
     def all(self) -> list[Loss]:
         """Return every loss, in the order in which they were found."""
         with self._control.reading() as connection:

@@ -427,7 +427,8 @@ def _moved() -> InvalidInput:
             what="nothing was recorded",
             why=MOVED_MEANWHILE,
             where="the home",
-            remedy="Repeat the command: it records where the control data lies now.",
+            remedy="Repeat the command: it records where the control data lies now. If that says the same, the control "
+            "data of several homes was moved back into one of them: ask who did so.",
         )
     )
 

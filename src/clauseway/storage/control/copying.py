@@ -22,6 +22,18 @@ from clauseway.values import InvalidInput, Problem
 # A table, and how many of its rows are copied.
 OnTable = Callable[[str, int], None]
 _ROWS = 5_000
+# What makes each kind of database refuse writes. The log's head is written with every row of the books.
+_RETIRING = {
+    "sqlite": (
+        "CREATE TRIGGER moved BEFORE UPDATE ON audit_head "
+        f"BEGIN SELECT RAISE(ABORT, '{MOVED_MEANWHILE}'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION refuse_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE "
+        f"'{MOVED_MEANWHILE}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+        "CREATE TRIGGER moved BEFORE UPDATE ON audit_head EXECUTE FUNCTION refuse_moved()",
+    ),
+}
 # A new database has rows of its own in these tables: the beginning of its log, which the source's log
 # replaces.
 _BEGUN = (str(schema.audit_log.name), str(schema.audit_head.name))
@@ -68,16 +80,12 @@ def copy_and_compare(
 
 
 def retire(connection: Connection) -> None:
-    """Make a SQLite database that was moved refuse every later write to the books.
+    """Make a database that was moved refuse every later write to the books.
 
     A process may still have it open; `Control.writing` then raises InvalidInput.
     """
-    connection.execute(
-        text(
-            "CREATE TRIGGER moved BEFORE UPDATE ON audit_head "
-            f"BEGIN SELECT RAISE(ABORT, '{MOVED_MEANWHILE}'); END"
-        )
-    )
+    for statement in _RETIRING[connection.dialect.name]:
+        connection.execute(text(statement))
 
 
 def snapshot(place: Place, path: Path) -> None:
