@@ -276,9 +276,11 @@ class Bench:
         slowest: dict[str, list[float]] = {who: [] for who in ("ours", *beside)}
         notes = []
         for _ in range(self.effort.rounds):
-            direct, forced_us = self.load(cloud, connections=1), _forced_write_us(self.home)
+            direct, forced_us = self.load(cloud, connections=1), 0.0
             for who, proxy in {"ours": self.ours, **beside}.items():
                 through = self.load(proxy, connections=1)
+                if who == "ours":
+                    forced_us = _forced_write_us(self.home, every_s=1.0 / through["rate"])
                 own_us = (
                     through["p50_us"] - direct["p50_us"] - (forced_us if who == "ours" else 0.0)
                 )
@@ -362,8 +364,9 @@ def _rate_of(requests: Result) -> float:
     return float(requests.notes["ours"].partition(" requests/s")[0].replace(",", ""))
 
 
-def _forced_write_us(folder: Path) -> float:
-    """The median time of a small write forced to disk, where the journals lie."""
+def _forced_write_us(folder: Path, every_s: float) -> float:
+    """The median time of a small write forced to disk, where the journals lie, at the pace of requests: a disk and a
+    processor that rested meanwhile take longer than without a pause."""
     times = []
     with (folder / "forced").open("wb", buffering=0) as file:
         file.write(bytes(1 << 20))  # as journals are
@@ -372,6 +375,7 @@ def _forced_write_us(folder: Path) -> float:
             begun_s = time.perf_counter()
             os.pwritev(file.fileno(), [b"x" * 400], number * 400, os.RWF_DSYNC)
             times.append(time.perf_counter() - begun_s)
+            time.sleep(max(begun_s + every_s - time.perf_counter(), 0.0))
     return median(times) * 1e6
 
 
