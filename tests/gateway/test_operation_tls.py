@@ -296,7 +296,7 @@ def test_a_replaced_authority_ends_the_trust_in_connections_that_are_kept(
 def test_a_plan_that_brings_a_cloud_and_its_authority_has_it_checked_by_that_one_from_the_first_request(
     rig: Rig, tmp_path: Path, authority: trustme.CA
 ) -> None:
-    """Clients ask without pause while the gateway turns from a cloud without TLS to one that only the new plan trusts."""
+    """Clients ask without pause while the gateway turns to a cloud that only the new plan trusts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     rig.cloud("azure")
@@ -313,9 +313,7 @@ def test_a_plan_that_brings_a_cloud_and_its_authority_has_it_checked_by_that_one
 
     with ThreadPoolExecutor(8) as pool:
         asking = [pool.submit(statuses) for _ in range(8)]
-        rig.write_plan(
-            with_tls(rig.plan([target]), TlsSettings(upstream_ca=str(tmp_path / "ca.pem")))
-        )
+        rig.write_plan(with_tls(rig.plan([target]), TlsSettings(upstream_ca=str(tmp_path / "ca.pem"))))
         assert set[int]().union(*(one.result(PATIENCE_S) for one in asking)) == {200}
 
 
