@@ -163,7 +163,8 @@ def _refuse_same(home: Home, target: str) -> None:
 def _refuse_shared(home: Home, source: Path | str) -> None:
     """Refuse to take control data from a database that another home uses."""
     with closing(Control.open(source)) as control:
-        others = [one for one in Losses(control).heard_lately() if one != home.identity()]
+        heard = Losses(control).heard_lately()
+    others = [identity for identity in heard if identity != home.identity()]
     if not others:
         return
     problem, why = (
