@@ -276,17 +276,16 @@ class Bench:
         slowest: dict[str, list[float]] = {who: [] for who in ("ours", *beside)}
         notes = []
         for _ in range(self.effort.rounds):
-            direct, forced_us = self.load(cloud, connections=1), 0.0
+            direct_us = self.load(cloud, connections=1)["p50_us"]
             for who, proxy in {"ours": self.ours, **beside}.items():
                 through = self.load(proxy, connections=1)
+                own_us = through["p50_us"] - direct_us
                 if who == "ours":
                     forced_us = _forced_write_us(self.home, every_s=1.0 / through["rate"])
-                own_us = (
-                    through["p50_us"] - direct["p50_us"] - (forced_us if who == "ours" else 0.0)
-                )
+                    own_us -= forced_us
+                    notes.append(f"{direct_us:.0f} direct, {forced_us:.0f} fdatasync µs")
                 added[who].append(round(own_us / 1000, 3))
                 slowest[who].append(round(self.load(proxy, rate=rate)["p99_us"] / 1000, 3))
-            notes.append(f"{direct['p50_us']:.0f} direct, {forced_us:.0f} fdatasync µs")
         one_at_a_time = result(
             "latency/added-c1-p50", "ms", None, added, {"ours": "; ".join(notes)}
         )
