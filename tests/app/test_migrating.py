@@ -285,6 +285,9 @@ def test_control_data_that_another_home_uses_stays_on_the_server(home: Home, tmp
     migrate(home, "embedded")
     with closing(Control.open(other.control)) as left, pytest.raises(InvalidInput, match="moved meanwhile"):
         record(left)
+    with pytest.raises(InvalidInput, match="it was moved from there into another home"):
+        migrate(other, "embedded")
+    assert not other.embedded_control.exists()
 
 
 CLOSE = """

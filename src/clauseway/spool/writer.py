@@ -687,11 +687,10 @@ def close_copy(segment: SpoolSegment) -> None:
 
 
 def _is_removed(descriptor: int) -> bool:
-    """Return whether the file's name is gone, as the link to the open file tells it.
+    """Return whether an open file was removed, as its link in /proc says.
 
-    Its status would tell too, but from Linux 6.13 on a file whose status was asked for gets a time
-    of its own at its next write, which a forced write then forces to the disk as well: measured on
-    ext4, half as long again.
+    The file's status says so too. But from Linux 6.13 on, whoever asks for it makes the next write
+    note a new time, and a forced write then also writes the inode: half as long again on ext4.
     """
     try:
         return os.readlink(f"/proc/self/fd/{descriptor}").endswith(" (deleted)")

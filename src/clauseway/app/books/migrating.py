@@ -19,7 +19,7 @@ from clauseway.storage.books.losses import SILENT_NS, Losses
 from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
-from clauseway.storage.control.copying import TableContent, copy_and_compare, retire
+from clauseway.storage.control.copying import TableContent, copy_and_compare, is_retired, retire
 from clauseway.storage.control.engines import engine_of, without_password
 from clauseway.values import InvalidInput, Problem
 
@@ -52,9 +52,9 @@ def migrate(
 
     Every table is counted and hashed on both sides before the home names the new place; until then
     the old one is untouched and in force. A move that was broken off is repeated by the same call.
-    From then on the old one refuses writes. Raises InvalidInput where the home is served or written
-    to meanwhile, another home uses the same database, the target holds anything, or the log of the
-    books does not hold.
+    From then on the books at the old one take no more writes. Raises InvalidInput where the home is
+    served or written to meanwhile, another home uses the same database or took the control data
+    from it, the target holds anything, or the log of the books does not hold.
     """
     is_back = target == EMBEDDED
     _refuse_same(home, target)
@@ -160,24 +160,26 @@ def _refuse_same(home: Home, target: str) -> None:
     raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
 
 
-def _refuse_shared(home: Home, source: Path | str) -> None:
-    """Refuse to take control data from a database that another home uses."""
-    with closing(Control.open(source)) as control:
+def _refuse_shared(home: Home, server: Path | str) -> None:
+    """Refuse to take control data from a server where another home uses it, or from which another
+    home took it."""
+    with closing(Control.open(server)) as control, control.reading() as connection:
+        is_gone = is_retired(connection)
         heard = Losses(control).heard_lately()
-    others = [identity for identity in heard if identity != home.identity()]
-    if not others:
-        return
-    problem, why = (
-        "the control data stays on the server",
-        f"home {others[0]} uses that database too",
-    )
-    remedy = (
-        f"Stop what serves or seals in every other home, wait {SILENT_NS // 10**9} s, and repeat the command: "
-        "they lose the control data, which goes into this home."
-    )
-    raise InvalidInput(
-        Problem(what=problem, why=why, where=without_password(source), remedy=remedy)
-    )
+    own = home.identity()
+    others = [identity for identity in heard if identity != own]
+    problem, where = "the control data stays on the server", without_password(server)
+    if is_gone:
+        why = "it was moved from there into another home"
+        remedy = "Ask who ran `clauseway home migrate --to embedded`: the books go on in that home."
+        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
+    if others:
+        why = f"home {others[0]} uses that database too"
+        remedy = (
+            f"Stop what serves or seals in every other home, wait {SILENT_NS // 10**9} s, and repeat the command. "
+            "The other homes then have no control data: it goes into this one."
+        )
+        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
 
 
 def _refuse_written(home: Home, *, is_back: bool) -> NoReturn:

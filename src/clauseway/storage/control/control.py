@@ -427,8 +427,8 @@ def _moved() -> InvalidInput:
             what="nothing was recorded",
             why=MOVED_MEANWHILE,
             where="the home",
-            remedy="Repeat the command: it records where the control data lies now. If that says the same, the control "
-            "data of several homes was moved back into one of them: ask who did so.",
+            remedy="Repeat the command: it records where the control data lies now. If it is refused again, another "
+            "home took the control data: ask who ran `clauseway home migrate --to embedded`.",
         )
     )
 

@@ -22,7 +22,7 @@ from clauseway.values import InvalidInput, Problem
 # A table, and how many of its rows are copied.
 OnTable = Callable[[str, int], None]
 _ROWS = 5_000
-# What makes each kind of database refuse writes. The log's head is written with every row of the books.
+# What makes a database of each kind refuse writes to the books: each of them also writes the head of their log.
 _RETIRING = {
     "sqlite": (
         "CREATE TRIGGER moved BEFORE UPDATE ON audit_head "
@@ -86,6 +86,12 @@ def retire(connection: Connection) -> None:
     """
     for statement in _RETIRING[connection.dialect.name]:
         connection.execute(text(statement))
+
+
+def is_retired(connection: Connection) -> bool:
+    """Return whether the control data was moved from this server's database."""
+    moved = "SELECT FROM pg_trigger WHERE tgname = 'moved' AND tgrelid = 'audit_head'::regclass"
+    return connection.execute(text(moved)).first() is not None
 
 
 def snapshot(place: Place, path: Path) -> None:
