@@ -4,11 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from threading import Event
+from typing import Literal
 
 import psycopg
 import pytest
@@ -21,15 +24,21 @@ from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.books.migrating import Moved, migrate
 from clauseway.app.books.settled import statement
 from clauseway.app.customers.keys import list_keys
+from clauseway.app.customers.leasing import answer
+from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import LOCK_NAMES, SERVED, locked
 from clauseway.app.usage.sealing import open_lake
 from clauseway.cli import run
+from clauseway.gateway.budgets.leases import Ask, GrantedLease, LeaseCall
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.books.losses import SILENT_NS, Losses
 from clauseway.storage.control import engines, schema
+from clauseway.storage.customers.leases import Leases
+from clauseway.storage.customers.limit_shares import StoredShares
+from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 from clauseway.values import InvalidInput
 from lock_waits import wait_for_waiting
 from postgresql_server import new_database
@@ -266,6 +275,39 @@ def test_who_opened_the_control_data_before_a_move_writes_nothing_there_after(ho
         assert kept.facts() == []
     with closing(Control.open(home.control)) as present:
         assert record(present) == 1
+
+
+def add_allowances(control: Control) -> None:
+    tenants = Tenants(control)
+    tenants.set_budget(
+        BudgetRow(id="bud", organisation="a", period="month", amount=Decimal(9), currency="USD", created_ns=1)
+    )
+    tenants.set_limit(Limit(id="lim", organisation="a", requests_per_minute=9, tokens_per_minute=0, created_ns=1))
+
+
+def ask(control: Control, kind: Literal["budget", "requests"]) -> list[GrantedLease]:
+    """What a gateway that starts asks for."""
+    wanted = Ask(budget="bud" if kind == "budget" else "lim", kind=kind, part=0, serial=1, least=5, target=5)
+    call = LeaseCall(boot="0" * 16, pid=1, asks=(wanted,))
+    return answer(Leases(control), call, time.time_ns(), LimitShares(StoredShares(control).changing))
+
+
+@pytest.mark.parametrize("is_back", [False, True], ids=["to a server", "back"])
+@pytest.mark.parametrize("kind", ["budget", "requests"])
+def test_control_data_that_was_moved_grants_no_lease(
+    home: Home, is_back: bool, kind: Literal["budget", "requests"]
+) -> None:
+    """A gateway would spend there what nobody counts."""
+    with closing(Control.open(home.control)) as control:
+        add_allowances(control)
+    if is_back:
+        move(home, new_database())
+    with closing(Control.open(home.control)) as opened_before:
+        migrate(home, "embedded" if is_back else new_database())
+        with pytest.raises(InvalidInput, match="moved meanwhile"):
+            ask(opened_before, kind)
+    with closing(Control.open(home.control)) as present:
+        assert [granted.leased for granted in ask(present, kind)] == [5]
 
 
 def test_control_data_that_another_home_uses_stays_on_the_server(home: Home, tmp_path: Path) -> None:

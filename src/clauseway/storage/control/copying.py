@@ -6,7 +6,7 @@ InvalidInput     the target is not empty, or differs from the source afterwards
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,18 +22,8 @@ from clauseway.values import InvalidInput, Problem
 # A table, and how many of its rows are copied.
 OnTable = Callable[[str, int], None]
 _ROWS = 5_000
-# What makes a database of each kind refuse writes to the books: each of them also writes the head of their log.
-_RETIRING = {
-    "sqlite": (
-        "CREATE TRIGGER moved BEFORE UPDATE ON audit_head "
-        f"BEGIN SELECT RAISE(ABORT, '{MOVED_MEANWHILE}'); END",
-    ),
-    "postgresql": (
-        "CREATE FUNCTION refuse_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE "
-        f"'{MOVED_MEANWHILE}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
-        "CREATE TRIGGER moved BEFORE UPDATE ON audit_head EXECUTE FUNCTION refuse_moved()",
-    ),
-}
+# Each write to the books also writes the head of their log; slices of budgets and shares of limits stand outside it.
+_REFUSING = (schema.audit_head, schema.leases, schema.limit_shares)
 # A new database has rows of its own in these tables: the beginning of its log, which the source's log
 # replaces.
 _BEGUN = (str(schema.audit_log.name), str(schema.audit_head.name))
@@ -80,12 +70,36 @@ def copy_and_compare(
 
 
 def retire(connection: Connection) -> None:
-    """Make a database that was moved refuse every later write to the books.
+    """Make a database that was moved refuse every later write to the books, and every later lease.
 
     A process may still have it open; `Control.writing` then raises InvalidInput.
     """
-    for statement in _RETIRING[connection.dialect.name]:
+    is_server = connection.dialect.name == "postgresql"
+    for statement in _on_server() if is_server else _in_file():
         connection.execute(text(statement))
+
+
+def _on_server() -> Iterator[str]:
+    """Yield the statements by which a server's tables refuse writes."""
+    yield (
+        "CREATE FUNCTION refuse_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE "
+        f"'{MOVED_MEANWHILE}' USING ERRCODE = 'integrity_constraint_violation'; END $$"
+    )
+    for table in _REFUSING:
+        yield (
+            f"CREATE TRIGGER moved BEFORE INSERT OR UPDATE OR DELETE ON {table.name} "
+            "EXECUTE FUNCTION refuse_moved()"
+        )
+
+
+def _in_file() -> Iterator[str]:
+    """Yield the statements by which a file's tables refuse writes."""
+    for table in _REFUSING:
+        for event in ("INSERT", "UPDATE", "DELETE"):
+            yield (
+                f"CREATE TRIGGER moved_{table.name}_{event.lower()} BEFORE {event} ON {table.name} "
+                f"BEGIN SELECT RAISE(ABORT, '{MOVED_MEANWHILE}'); END"
+            )
 
 
 def is_retired(connection: Connection) -> bool:
