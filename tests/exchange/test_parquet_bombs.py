@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -226,6 +227,16 @@ def test_a_column_that_is_not_there_to_stay_a_dictionary_is_named(tmp_path: Path
         others_parquet(tmp_path / "x.parquet", 10, dictionaries=["model", "request_id"]),
     ):
         pass
+
+
+def test_an_error_of_our_own_is_not_told_as_the_files(tmp_path: Path) -> None:
+    """Nobody foresaw a number of rows in words."""
+    _written(tmp_path / "x.parquet", {"a": pa.array([1])})
+    with (
+        pytest.raises(InvalidInput, match="could not be read: JSONDecodeError"),
+        others_parquet(tmp_path / "x.parquet", cast(int, "ten")),
+    ):
+        raise AssertionError("it was opened")
 
 
 def test_which_format_a_file_has_is_asked_of_its_columns_alone(tmp_path: Path) -> None:

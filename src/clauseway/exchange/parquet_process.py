@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-# Ends of the process: Arrow refused the file; the file takes more than a bound.
-REFUSED, TOO_LARGE = 3, 4
+# Ends of the process: Arrow refused the file; the file takes more than a bound; an error of our own.
+REFUSED, TOO_LARGE, OWN_FAULT = 3, 4, 5
 # Beyond the libraries. The widest honest row group, read in batches, takes a fourth of it.
 MEMORY_BYTES = 1 << 30
 # Of rows in sequence, so many weigh no more than that as Python objects: 26 kB a row. The largest
@@ -161,11 +161,13 @@ def main(arguments: Sequence[str]) -> int:
         return _ended(TOO_LARGE, error)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return _ended(REFUSED, error)
+    except Exception as error:
+        return _ended(OWN_FAULT, f"{type(error).__name__}: {error}")
     return 0
 
 
-def _ended(code: int, error: Exception) -> int:
-    print(error, file=sys.stderr)
+def _ended(code: int, why: object) -> int:
+    print(why, file=sys.stderr)
     return code
 
 

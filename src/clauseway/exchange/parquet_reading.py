@@ -4,7 +4,8 @@ with others_parquet(path, 10_000) as file:
     file.schema
     for batch in file.batches: …
 
-InvalidInput      the file takes more memory than reading it may, or has too many rows
+InvalidInput      the file takes more memory than reading it may, has too many rows, or reading it
+                  met an error of our own
 ArrowException    the file is damaged or not Parquet
 OSError           the file cannot be opened
 """
@@ -22,7 +23,7 @@ from typing import IO
 import msgspec
 import pyarrow as pa
 
-from clauseway.exchange.parquet_process import MEMORY_BYTES, REFUSED, TOO_LARGE
+from clauseway.exchange.parquet_process import MEMORY_BYTES, OWN_FAULT, REFUSED, TOO_LARGE
 from clauseway.values import InvalidInput, Problem
 
 _MODULE = "clauseway.exchange.parquet_process"
@@ -124,6 +125,15 @@ def _why(process: subprocess.Popen[bytes], errors: IO[bytes], path: Path) -> Exc
     if code == REFUSED:
         refused: Exception = pa.ArrowInvalid(message)
         return refused
+    if code == OWN_FAULT:
+        return InvalidInput(
+            Problem(
+                what="the Parquet file could not be read",
+                why=message,
+                where=str(path),
+                remedy="Report this as a fault of clauseway. Until it is mended, give CSV or JSON lines.",
+            )
+        )
     if code != TOO_LARGE or not message:
         message = f"reading it takes more than {MEMORY_BYTES >> 20:,} MB"
     return InvalidInput(
