@@ -16,8 +16,8 @@ from clauseway.gateway.routing.quotas import Memory
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.upstream import Endpoint
+from clauseway.gateway.wire.bodies.requests import decode_chat, decode_responses
 from clauseway.gateway.wire.operations import BY_NAME
-from clauseway.gateway.wire.requests import decode_chat, decode_responses
 from clauseway.metering import Deployment, Ruling, Unit
 
 HASH_KEY, SECRET = "5a" * 32, "sk-test-secret"

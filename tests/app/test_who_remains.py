@@ -14,7 +14,7 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Key
 from clauseway.gateway.routing.key_digests import digest
-from clauseway.gateway.wire.requests import decode_chat, decode_responses
+from clauseway.gateway.wire.bodies.requests import decode_chat, decode_responses
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.values import KnownAt, start_of_day_ns
 from selection_rig import CHAT, HASH_KEY, RESPONSES, SECRET, Bench

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.batch_files import Upload, decode_upload, read_line, spans
-from clauseway.gateway.wire.members import BadBody
-from clauseway.gateway.wire.multipart import BadForm, uploaded_in
-from clauseway.gateway.wire.requests import PlainRequest
+from clauseway.gateway.wire.bodies.batch_files import Upload, decode_upload, read_line, spans
+from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.multipart import BadForm, uploaded_in
+from clauseway.gateway.wire.bodies.requests import PlainRequest
 
 NAME, QUOTED = "there", b'"there"'
 READ = {*PlainRequest.__struct_fields__, "method", "url", "body"}

@@ -19,11 +19,12 @@ from gateway_rig import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.batch_files import read_line
-from clauseway.gateway.wire.members import BadBody
-from clauseway.gateway.wire.needs import PLAIN
+from clauseway.gateway.wire.bodies.batch_files import read_line
+from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.decoding import Decode
+from clauseway.gateway.wire.bodies.needs import PLAIN
+from clauseway.gateway.wire.bodies.requests import decode_chat, decode_plain, decode_responses
 from clauseway.gateway.wire.operations import OPERATIONS
-from clauseway.gateway.wire.requests import Decode, decode_chat, decode_plain, decode_responses
 from clauseway.gateway.wire.splice import Destination
 
 JSON = b"application/json"

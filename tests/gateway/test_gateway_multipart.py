@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.multipart import BadForm, fields_of, with_field
+from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of, with_field
 
 FILE = bytes(range(256)) * 3
 

@@ -8,16 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.wire.escapes import text_bytes
-from clauseway.gateway.wire.message_requests import MessageRequest, decode_messages
-from clauseway.gateway.wire.needs import PLAIN, Needs
-from clauseway.gateway.wire.requests import (
-    RequestProperties,
-    decode_chat,
-    decode_plain,
-    decode_responses,
-    decode_sound,
-)
+from clauseway.gateway.wire.bodies.decoding import RequestProperties
+from clauseway.gateway.wire.bodies.escapes import text_bytes
+from clauseway.gateway.wire.bodies.message_requests import MessageRequest, decode_messages
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.requests import decode_chat, decode_plain, decode_responses, decode_sound
 
 TEXT = [{"role": "user", "content": 'a [list] of {"type": "image_url"} in prose'}]
 FUNCTION = {"name": "look_up", "parameters": {"type": "object", "properties": {"image_url": {"type": "string"}}}}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.plan import Prices, Target
 from clauseway.gateway.routing.unit_rates import RateScale, TokenRates
-from clauseway.gateway.wire.needs import PLAIN, Needs
-from clauseway.gateway.wire.requests import PlainRequest, decode_chat
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.requests import PlainRequest, decode_chat
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import PriceTable, Sale, parse_book

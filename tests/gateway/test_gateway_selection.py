@@ -12,9 +12,9 @@ from clauseway.catalog import BITS, Capability
 from clauseway.gateway.plan import Epoch, Lack, PlannedRetirement, Policy, Route, SpendCommitment
 from clauseway.gateway.routing.quotas import Cached, Memory
 from clauseway.gateway.routing.strategies import STRATEGIES
-from clauseway.gateway.wire.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.requests import decode_chat
 from clauseway.gateway.wire.operations import BY_NAME
-from clauseway.gateway.wire.requests import decode_chat
 from clauseway.metering import Ruling, Status
 from selection_rig import CHAT, MODEL, PLAIN_BODY, PRODUCT, Bench, deployment, plan
 

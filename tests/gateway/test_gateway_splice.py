@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.requests import ChatRequest, decode_chat
+from clauseway.gateway.wire.bodies.requests import ChatRequest, decode_chat
 from clauseway.gateway.wire.splice import asking_usage, with_model
 
 NAME = "gpt-5.4-deployment"

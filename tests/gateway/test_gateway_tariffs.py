@@ -14,9 +14,10 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.upstream import Endpoint
-from clauseway.gateway.wire.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.decoding import RequestProperties
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.requests import ChatRequest, ResponsesRequest
 from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
-from clauseway.gateway.wire.requests import ChatRequest, RequestProperties, ResponsesRequest
 from clauseway.metering import Buyer, Unit
 from clauseway.metering.endpoints import ENDPOINTS, TIERS, tier_of
 from clauseway.metering.units import CONTAINED_IN

@@ -19,9 +19,9 @@ from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.wire import errors
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import response
 from clauseway.gateway.wire.operations import Operation, UnderstoodRequest, unquoted
-from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.metering import Buyer, RequestId
 
 _LISTED_MAX: Final = 100

@@ -24,6 +24,7 @@ from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.request.shared_index import HomeIndex, ProjectIndex
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import (
     CLOUDS_BUSY,
     CLOUDS_FAILED,
@@ -31,7 +32,6 @@ from clauseway.gateway.wire.errors import (
     MALFORMED_BODY,
 )
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
-from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.gateway.wire.stateful_resources import EMPTY_LIST, objects_in
 from clauseway.gateway.wire.whole_answers import without_names_in_failure
 from clauseway.values import NOT_JSON

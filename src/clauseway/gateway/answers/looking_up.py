@@ -31,10 +31,12 @@ class LookingUp:
         while not is_over():
             await self._selector.look_up((self._unknown,))
             try:
-                selection, named_resource, model = self._select()
+                selected = self._select()
             except MadeElsewhere as elsewhere:
                 self._unknown = elsewhere.identifier
                 continue
-            request = msgspec.structs.replace(self._request, model=model)
-            return PreparedRequest(selection, request, named_resource=named_resource)
+            request = msgspec.structs.replace(self._request, model=selected.model)
+            return PreparedRequest(
+                selected.selection, request, named_resource=selected.named_resource
+            )
         return None

@@ -40,14 +40,21 @@ from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.key_digests import secret_in
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
-from clauseway.gateway.wire.batch_files import Upload
+from clauseway.gateway.wire.bodies.batch_files import Upload
+from clauseway.gateway.wire.bodies.body_contents import (
+    NO_CONTENTS,
+    BodyContents,
+    read_body,
+    read_upload,
+)
+from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import (
     LIMITED,
     error_response,
     response,
     shortage_response,
 )
-from clauseway.gateway.wire.members import BadBody, NotOffered
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.not_offered import reason_against
 from clauseway.gateway.wire.operations import (
@@ -60,17 +67,10 @@ from clauseway.gateway.wire.operations import (
     for_values,
     request_line_of,
 )
-from clauseway.gateway.wire.requests import (
-    NO_CONTENTS,
-    NOTHING_ASKED,
-    BodyContents,
-    read_body,
-    read_upload,
-)
 from clauseway.gateway.wire.stateful_resources import EMPTY_LIST
 
 _JSON: Final = b"application/json"
-_NOT_SELECTED: Final = Selected(CandidateSelection(()), None, "")
+_NO_CANDIDATES: Final = CandidateSelection(())
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
 _READS_ONLY: Final = (
@@ -292,13 +292,14 @@ class Router:
         if isinstance(properties, Upload) and properties.for_batches:
             selector.cloud()  # refused before the file is read, where it is unknown
             batch_file = properties
-            selection, named_resource, model = _NOT_SELECTED
+            selected = Selected(_NO_CANDIDATES)
         else:
             try:
-                selection, named_resource, model = select()
+                selected = select()
             except MadeElsewhere as elsewhere:
                 unknown = elsewhere.identifier
-                selection, named_resource, model = _NOT_SELECTED._replace(model=self._model or "")
+                selected = Selected(_NO_CANDIDATES, model=self._model or "")
+        selection, named_resource = selected.selection, selected.named_resource
         # lifecycle
         request = UnderstoodRequest(
             operation=operation,
@@ -307,7 +308,7 @@ class Router:
             body=body,
             content_type=incoming.content_type,
             forwarded=b"".join(incoming.forwarded),
-            model=model,
+            model=selected.model,
             hedge_s=_hedge_s(incoming.hedge) if incoming.hedge else 0.0,
             needs=contents.needs,
             text_bytes=contents.text_bytes,

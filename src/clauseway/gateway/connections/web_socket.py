@@ -28,8 +28,8 @@ from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.wire import errors
+from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.errors import error_response
-from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.web_socket_turns import (
     EventReader,
     PreparedInput,

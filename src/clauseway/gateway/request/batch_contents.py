@@ -9,8 +9,8 @@ import msgspec
 from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.routing.unit_rates import RateScale
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
-from clauseway.gateway.wire.requests import NOTHING_ASKED
 from clauseway.metering import Buyer
 
 

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from clauseway.gateway.wire.needs import ABSENT, stated
+from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
 # Money or quota is exhausted: waiting does not help, but an administrator may change it.

@@ -16,8 +16,8 @@ from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
-from clauseway.gateway.wire.requests import NOTHING_ASKED
 
 _AT_ONCE_MAX = 16  # a round costs no more than a busy client
 # The operation that retrieves a resource, by the operation that made it.

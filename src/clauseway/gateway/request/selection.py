@@ -6,7 +6,7 @@ nobody knows.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 from clauseway.gateway.request.batch_contents import LineGroup, batch_scale, decode_contents
 from clauseway.gateway.request.refusals import Refused
@@ -15,15 +15,12 @@ from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, DeploymentChoice
 from clauseway.gateway.routing.routing_tables import Customer, header_line
 from clauseway.gateway.wire import errors
-from clauseway.gateway.wire.batch_files import Batching
-from clauseway.gateway.wire.needs import Needs
+from clauseway.gateway.wire.bodies.batch_files import Batching
+from clauseway.gateway.wire.bodies.body_contents import BodyContents
+from clauseway.gateway.wire.bodies.decoding import RequestProperties
+from clauseway.gateway.wire.bodies.needs import Needs
+from clauseway.gateway.wire.bodies.requests import ChatRequest, ResponsesRequest
 from clauseway.gateway.wire.operations import BY_NAME, Operation, RequestLine
-from clauseway.gateway.wire.requests import (
-    BodyContents,
-    ChatRequest,
-    RequestProperties,
-    ResponsesRequest,
-)
 
 _NO_MODEL: Final = "The request names no model. GET /v1/models lists those that are served here."
 _NO_INPUT_FILE: Final = (
@@ -32,13 +29,21 @@ _NO_INPUT_FILE: Final = (
 _RETRY_IN_1_S: Final = b"retry-after: 1\r\n"
 
 
-class Selected(NamedTuple):
+class Selected:
     """The candidates, the resource that the request names, and the model's name as the client
     knows it."""
 
-    selection: CandidateSelection
-    named_resource: IndexedResource | None
-    model: str
+    __slots__ = ("model", "named_resource", "selection")
+
+    def __init__(
+        self,
+        selection: CandidateSelection,
+        named_resource: IndexedResource | None = None,
+        model: str = "",
+    ) -> None:
+        self.selection = selection
+        self.named_resource = named_resource
+        self.model = model
 
 
 class MadeElsewhere(Exception):

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 from clauseway.gateway.plan import Refusal, Target, Unserved
 from clauseway.gateway.routing.strategies import MOVING, cost, length_of, order
 from clauseway.gateway.routing.targets import CallTarget
-from clauseway.gateway.wire.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.decoding import RequestProperties
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.operations import Operation
-from clauseway.gateway.wire.requests import RequestProperties
 
 # The most bytes of text in a token, on average over any language: a body that is longer than a
 # context by this rate cannot fit it.

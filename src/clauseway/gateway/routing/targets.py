@@ -17,9 +17,9 @@ from clauseway.gateway.routing.strategies import NEVER_NS, CandidateStanding
 from clauseway.gateway.routing.tariffs import Tariffs
 from clauseway.gateway.routing.unit_rates import RateScale, TokenRates
 from clauseway.gateway.transport.upstream import Endpoint
-from clauseway.gateway.wire.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.decoding import RequestProperties
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.operations import UnderstoodRequest
-from clauseway.gateway.wire.requests import RequestProperties
 from clauseway.gateway.wire.splice import Destination
 from clauseway.metering import Buyer, Deployment, Status
 

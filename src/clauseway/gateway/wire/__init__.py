@@ -2,12 +2,9 @@
 than routing and metering need.
 
     operations        everything that may be asked for, one table; not_offered: paths with a reason
-    requests          what is read of bodies; message_requests: of Anthropic's
-    needs             what a request needs; multipart: forms
-    members           names that may stand once; splice: the only changes made to a client's body
-    escapes           letters that are written as their numbers; identifiers: of resources, that
-                      bodies name
-    batch_files       a batch's file, line by line
+    bodies            bodies of requests, and what is read of them
+    splice            the only changes made to a client's body
+    identifiers       of resources, that bodies name
     web_socket_turns  the messages of a WebSocket on `/v1/responses`
     whole_answers     what counts as an answer; stateful_resources: those that an answer says
                       were created

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
+from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.message_streams import FramedMessageStream, MessageStream
-from clauseway.gateway.wire.requests import RequestProperties
 from clauseway.gateway.wire.stateful_resources import StatefulResource
 from clauseway.gateway.wire.streams import EventStream, StoredChatStream
 from clauseway.gateway.wire.typed_streams import TypedStream

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.wire.needs import ABSENT
+from clauseway.gateway.wire.bodies.needs import ABSENT
 from clauseway.values import NOT_JSON
 
 _FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')

@@ -15,9 +15,9 @@ from clauseway.gateway.clouds.reported_units import units_of_message
 from clauseway.gateway.clouds.reports import no_units_in
 from clauseway.gateway.clouds.unusual_counts import answer_with_counts
 from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
+from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.message_errors import error_message
-from clauseway.gateway.wire.needs import ABSENT, stated
 from clauseway.gateway.wire.sse import BadStream, data_of
 from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.values import NOT_JSON

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from clauseway.gateway.wire import errors
+from clauseway.gateway.wire.bodies.requests import decode_items
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.not_offered import NOT_OFFERED, NOT_OFFERED_AS_MESSAGES
 from clauseway.gateway.wire.operations import OPERATIONS, Operation, UnknownPath, request_line_of
-from clauseway.gateway.wire.requests import decode_items
 
 _Node = dict[str, Any]
 _CANONICAL: Final = "/v1"

@@ -31,21 +31,11 @@ from clauseway.gateway.clouds.reports import (
     responses_units_in,
     speech_units_in,
 )
-from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
-from clauseway.gateway.wire.event_streams import (
-    Stream,
-    chat_stream,
-    message_stream,
-    stored_chat_stream,
-    stored_response_stream,
-    typed_stream,
-)
-from clauseway.gateway.wire.message_errors import in_message_shape
-from clauseway.gateway.wire.message_requests import decode_messages
-from clauseway.gateway.wire.needs import PLAIN, Needs
-from clauseway.gateway.wire.requests import (
-    Decode,
-    RequestProperties,
+from clauseway.gateway.wire.bodies.batch_files import Upload, decode_batching, decode_upload
+from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties
+from clauseway.gateway.wire.bodies.message_requests import decode_messages
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.requests import (
     decode_chat,
     decode_completion,
     decode_drawing,
@@ -57,6 +47,15 @@ from clauseway.gateway.wire.requests import (
     decode_sound,
     decode_variation,
 )
+from clauseway.gateway.wire.event_streams import (
+    Stream,
+    chat_stream,
+    message_stream,
+    stored_chat_stream,
+    stored_response_stream,
+    typed_stream,
+)
+from clauseway.gateway.wire.message_errors import in_message_shape
 from clauseway.gateway.wire.splice import (
     Destination,
     Splice,

@@ -23,10 +23,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from clauseway.gateway.wire.escapes import may_have_escapes
-from clauseway.gateway.wire.members import place_of
-from clauseway.gateway.wire.multipart import with_field
-from clauseway.gateway.wire.requests import RequestProperties, is_json
+from clauseway.gateway.wire.bodies.decoding import RequestProperties
+from clauseway.gateway.wire.bodies.escapes import may_have_escapes
+from clauseway.gateway.wire.bodies.members import place_of
+from clauseway.gateway.wire.bodies.multipart import with_field
+from clauseway.gateway.wire.bodies.requests import is_json
 from clauseway.values import NOT_JSON
 
 _KEY: Final = b'"model"'

@@ -23,8 +23,8 @@ import msgspec
 
 from clauseway.gateway.clouds.reported_units import Units, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
+from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
-from clauseway.gateway.wire.needs import ABSENT, stated
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
 from clauseway.values import NOT_JSON

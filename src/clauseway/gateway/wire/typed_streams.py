@@ -10,8 +10,8 @@ import msgspec
 
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
+from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_members, without_our_names
-from clauseway.gateway.wire.needs import ABSENT, stated
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 from clauseway.gateway.wire.stateful_resources import StatefulResource
 from clauseway.values import NOT_JSON

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from clauseway.gateway.wire.members import BadBody
+from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.sse import data_of, end_of_events, events_in
 from clauseway.values import NOT_JSON
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.wire.bodies.members import place_of
 from clauseway.gateway.wire.errors import without_our_names
-from clauseway.gateway.wire.members import place_of
 from clauseway.values import NOT_JSON
 
 IsAnswer = Callable[[bytes], bool]

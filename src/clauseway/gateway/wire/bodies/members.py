@@ -12,57 +12,16 @@ passes this check. Where the length differs, or the text is long, each name is l
 import codecs
 import re
 from collections.abc import Iterable, Set
-from operator import call
 from typing import Final, NamedTuple
 
 import msgspec
 
+from clauseway.gateway.wire.bodies.body_errors import RepeatedMember
+from clauseway.gateway.wire.bodies.member_names import decode_names, decode_names_of_objects
+
 # Writing longer text anew costs more than a look at each name.
 _REWRITTEN_BYTES_MAX: Final = 32 << 10
 _CHECKED_BYTES: Final = 1 << 20  # of text that is not ASCII, at once
-
-
-class BadBody(Exception):
-    """A body that cannot be read. `param` names the member at fault, where it is one."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.param = param
-
-
-class RepeatedMember(BadBody):
-    """A member that is read stands more than once. `path` names it, with the members around it."""
-
-    def __init__(self, path: str) -> None:
-        message = (
-            f"The member {path!r} stands more than once, so a cloud could take another value than "
-            "the gateway decided by. Write it once."
-        )
-        super().__init__(message, path)
-
-
-class NotOffered(BadBody):
-    """A body that asks for what the gateway does not offer, whoever serves it."""
-
-
-class FurtherModel(NotOffered):
-    """A body that has the cloud turn to another model than the one that the request names."""
-
-    def __init__(self, param: str, instead: str) -> None:
-        message = (
-            f"{param!r} has the cloud turn to another model. A request is decided, limited and "
-            f"priced for the model that it names, and for no other. {instead}"
-        )
-        super().__init__(message, param)
-
-
-class _Name(str):
-    """A member's name. Two equal names are two keys of a dictionary, so that it keeps both
-    values."""
-
-    __slots__ = ()
-    __hash__ = object.__hash__
-    __eq__ = object.__eq__
 
 
 class ValueSpan(NamedTuple):
@@ -79,10 +38,6 @@ _BEFORE_VALUE: Final = re.compile(rb'[\s,]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.
 _encode = msgspec.json.Encoder().encode
 decode_members = msgspec.json.Decoder(Members).decode
 _decode_objects = msgspec.json.Decoder(list[Members]).decode
-_decode_names = msgspec.json.Decoder(dict[_Name, msgspec.Raw], dec_hook=call).decode
-_decode_names_of_objects = msgspec.json.Decoder(
-    list[dict[_Name, msgspec.Raw]], dec_hook=call
-).decode
 
 
 def check_utf8(text: bytes) -> None:
@@ -101,7 +56,7 @@ def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "")
     itself."""
     members = decode_members(written)
     if not _rewrites(members, written):
-        _check_names(_decode_names(written), read, within)
+        _check_names(decode_names(written), read, within)
     return members
 
 
@@ -110,7 +65,7 @@ def objects_once(written: bytes | msgspec.Raw, read: Set[str], within: str) -> l
     one object."""
     objects = _decode_objects(written)
     if not _rewrites(objects, written):
-        for names in _decode_names_of_objects(written):
+        for names in decode_names_of_objects(written):
             _check_names(names, read, within)
     return objects
 
@@ -120,7 +75,7 @@ def place_of(written: bytes, name: str) -> ValueSpan | None:
     member."""
     at = written.index(b"{") + 1
     place = None
-    for key, value in _decode_names(written).items():
+    for key, value in decode_names(written).items():
         before = _BEFORE_VALUE.match(written, at)
         assert before is not None, "a valid object"
         begin = before.end()

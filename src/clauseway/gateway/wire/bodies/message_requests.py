@@ -6,10 +6,11 @@ from typing import Final, cast
 import msgspec
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.wire.escapes import may_have_escapes
-from clauseway.gateway.wire.members import FurtherModel
-from clauseway.gateway.wire.needs import ABSENT, PLAIN, Needs, searches_within, stated
-from clauseway.gateway.wire.requests import Tokens, reader_of
+from clauseway.gateway.wire.bodies.body_errors import FurtherModel
+from clauseway.gateway.wire.bodies.decoding import reader_of
+from clauseway.gateway.wire.bodies.escapes import may_have_escapes
+from clauseway.gateway.wire.bodies.needs import ABSENT, PLAIN, Needs, searches_within, stated
+from clauseway.gateway.wire.bodies.requests import Tokens
 from clauseway.values import NOT_JSON
 
 _TOOLS, _STRICT = BITS[Capability.TOOLS], BITS[Capability.STRICT_SCHEMA]

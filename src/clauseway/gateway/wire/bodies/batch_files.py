@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
-from clauseway.gateway.wire.multipart import BadForm, uploaded_in
-from clauseway.gateway.wire.needs import ABSENT
-from clauseway.gateway.wire.requests import (
-    Decode,
-    RequestProperties,
+from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties
+from clauseway.gateway.wire.bodies.members import check_utf8, members_once
+from clauseway.gateway.wire.bodies.multipart import BadForm, uploaded_in
+from clauseway.gateway.wire.bodies.needs import ABSENT
+from clauseway.gateway.wire.bodies.requests import (
     RequestWithoutModel,
     decode_chat,
     decode_moderation,

@@ -6,18 +6,15 @@ Every kind of request has the same `RequestProperties`. Of a form (`multipart/fo
 fields are read.
 """
 
-import re
-from collections.abc import Callable
-from typing import Annotated, Final, NamedTuple, Protocol, cast
+from typing import Annotated, Final, cast
 
 import msgspec
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.wire.escapes import text_bytes
-from clauseway.gateway.wire.identifiers import files_in
-from clauseway.gateway.wire.members import BadBody, NotOffered, check_utf8, members_once
-from clauseway.gateway.wire.multipart import BadForm, fields_of
-from clauseway.gateway.wire.needs import (
+from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
+from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, reader_of
+from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of
+from clauseway.gateway.wire.bodies.needs import (
     ABSENT,
     PLAIN,
     TIERS,
@@ -29,6 +26,7 @@ from clauseway.gateway.wire.needs import (
     stated,
     tools_needed,
 )
+from clauseway.gateway.wire.identifiers import files_in
 
 # Far more tokens than any model writes or any cloud allows. Together with the bound on prices, this
 # bound keeps a reservation within 63 bits.
@@ -47,34 +45,6 @@ _WEB_SEARCH, _PREDICTED = BITS[Capability.WEB_SEARCH], BITS[Capability.PREDICTED
 _AUDIO_OUTPUT, _BACKGROUND = BITS[Capability.AUDIO_OUTPUT], BITS[Capability.BACKGROUND]
 _SUMMARY, _TEMPLATES = BITS[Capability.REASONING_SUMMARY], BITS[Capability.PROMPT_TEMPLATES]
 _SEVERAL = Needs(_SEVERAL_CHOICES)
-
-
-class RequestProperties(Protocol):
-    """The properties of a decoded request that routing and metering need.
-
-    `model` is empty or None where the path names it. `output_tokens` is the most that each choice
-    may have, 0 if the request does not say. `choices` is how many are written. `wants_usage`: the
-    client itself asked for the usage chunk of a stream. `named_ids` are identifiers of resources
-    that the request names: it has to go to their deployment. `later`: the cloud answers before the
-    work is done, as for a response in the background.
-    """
-
-    @property
-    def model(self) -> str | None: ...
-    @property
-    def streamed(self) -> bool: ...
-    @property
-    def wants_usage(self) -> bool: ...
-    @property
-    def output_tokens(self) -> int: ...
-    @property
-    def choices(self) -> int: ...
-    @property
-    def named_ids(self) -> tuple[str, ...]: ...
-    @property
-    def later(self) -> bool: ...
-    def needs(self, body: bytes) -> Needs:
-        """Return the request's needs. `body` is the body that it was decoded from."""
 
 
 class StreamOptions(msgspec.Struct, frozen=True, gc=False):
@@ -348,111 +318,6 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 NOTHING_ASKED = PlainRequest()
-Decode = Callable[[bytes, bytes], RequestProperties]
-
-
-class BodyContents(NamedTuple):
-    """The contents of a body. The router reads them once; no later step searches the bytes again.
-
-    `needs` are the capabilities that a deployment has to have. `text_bytes` is the most bytes that
-    the text can have. `named_ids` are the resources that the body names, files in its messages and
-    tools included.
-    """
-
-    properties: RequestProperties
-    needs: Needs = PLAIN
-    text_bytes: int = 0
-    named_ids: tuple[str, ...] = ()
-
-
-NO_CONTENTS = BodyContents(NOTHING_ASKED)
-
-
-def read_body(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
-    """Read the body of a request that is routed by its model. Raise BadBody."""
-    properties = decode(body, content_type)
-    needs = properties.needs(body)
-    named_ids = properties.named_ids
-    # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
-    if needs is not PLAIN or not isinstance(properties, ChatRequest):
-        named_ids = (*named_ids, *files_in(body))
-    return BodyContents(properties, needs, text_bytes(body), named_ids)
-
-
-def read_upload(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
-    """Read the body of a request that is not routed by a model, such as an upload. It may be of any
-    size, so its bytes are not searched. Raise BadBody."""
-    properties = decode(body, content_type)
-    return BodyContents(properties, properties.needs(body), len(body), properties.named_ids)
-
-
-# Escapes in a text, each taken whole: both halves of a character, one half alone, or any other.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-def _why_not_json(body: bytes, error: Exception) -> str:
-    """Say why a body is not JSON, also where the decoder's own words would mislead."""
-    if body.startswith(_BYTE_ORDER_MARK):
-        return "The body is not JSON: it begins with a byte order mark. Send it without."
-    for escape in _ESCAPE.finditer(body):
-        if escape[1] is not None:
-            return (
-                f"The body is not JSON: \\{escape[1].decode()} at byte {escape.start()} is half of a "
-                "surrogate pair, which is no character. Send both halves, or neither."
-            )
-    return f"The body is not JSON: {error}."
-
-
-# Members of a body that hold an object, and the members that are read of that object.
-_NESTED: dict[str, frozenset[str]] = {
-    "stream_options": frozenset(StreamOptions.__struct_fields__),
-    "reasoning": frozenset(_Reasoning.__struct_fields__),
-    "conversation": frozenset(_Conversation.__struct_fields__),
-}
-_OPENING_BRACE = ord("{")
-
-
-def reader_of(
-    kind: type[msgspec.Struct],
-    noun: str,
-    *read_later: str,
-) -> Decode:
-    """Return a function that decodes bodies of a kind. A body that repeats a member that is read is
-    refused (see `members`). `read_later` are members that `needs` reads beside the fields of
-    `kind`."""
-    decode = cast(Callable[[bytes], RequestProperties], msgspec.json.Decoder(kind).decode)
-    fields = msgspec.structs.fields(kind)
-    read = frozenset((*(field.name for field in fields), *read_later))
-    nested = [(name, names) for name, names in _NESTED.items() if name in read]
-
-    def read_body(body: bytes, _content_type: bytes) -> RequestProperties:
-        try:
-            check_utf8(body)
-            properties = decode(body)
-            members = members_once(body, read)
-            for name, names in nested:
-                if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
-                    members_once(members[name], names, name)
-        # msgspec's message ends with the path: "… - at `$.messages[0]`". Clients get it as `param`.
-        except msgspec.ValidationError as error:
-            wrong, _, path = str(error).partition(" - at `$")
-            raise BadBody(
-                f"The body is no {noun} request: {wrong}.", path.strip("`.") or None
-            ) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadBody(_why_not_json(body, error)) from None
-        except RecursionError:
-            raise BadBody("The body is nested too deeply.") from None
-        return properties
-
-    return read_body
-
-
 decode_chat = reader_of(ChatRequest, "chat completion", "messages")
 decode_completion = reader_of(CompletionRequest, "completion")
 decode_responses = reader_of(ResponsesRequest, "Responses", "input")

@@ -14,7 +14,7 @@ import msgspec
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
-from clauseway.gateway.wire.members import members_once, objects_once
+from clauseway.gateway.wire.bodies.members import members_once, objects_once
 from clauseway.values import NOT_JSON
 
 

@@ -1,0 +1,111 @@
+"""Decode the JSON body of a request by type, and refuse a body that a cloud could read otherwise."""
+
+import re
+from collections.abc import Callable
+from typing import Final, Protocol, cast, get_args
+
+import msgspec
+
+from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.members import check_utf8, members_once
+from clauseway.gateway.wire.bodies.needs import Needs
+
+
+class RequestProperties(Protocol):
+    """The properties of a decoded request that routing and metering need.
+
+    `model` is empty or None where the path names it. `output_tokens` is the most that each choice
+    may have, 0 if the request does not say. `choices` is how many are written. `wants_usage`: the
+    client itself asked for the usage chunk of a stream. `named_ids` are identifiers of resources
+    that the request names: it has to go to their deployment. `later`: the cloud answers before the
+    work is done, as for a response in the background.
+    """
+
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def streamed(self) -> bool: ...
+    @property
+    def wants_usage(self) -> bool: ...
+    @property
+    def output_tokens(self) -> int: ...
+    @property
+    def choices(self) -> int: ...
+    @property
+    def named_ids(self) -> tuple[str, ...]: ...
+    @property
+    def later(self) -> bool: ...
+    def needs(self, body: bytes) -> Needs:
+        """Return the request's needs. `body` is the body that it was decoded from."""
+
+
+# (body, its content type) → the properties of the request. Raises BadBody.
+Decode = Callable[[bytes, bytes], RequestProperties]
+
+# Escapes in a text, each taken whole: both halves of a character, one half alone, or any other.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+def _why_not_json(body: bytes, error: Exception) -> str:
+    """Say why a body is not JSON, also where the decoder's own words would mislead."""
+    if body.startswith(_BYTE_ORDER_MARK):
+        return "The body is not JSON: it begins with a byte order mark. Send it without."
+    for escape in _ESCAPE.finditer(body):
+        if escape[1] is not None:
+            return (
+                f"The body is not JSON: \\{escape[1].decode()} at byte {escape.start()} is half of a "
+                "surrogate pair, which is no character. Send both halves, or neither."
+            )
+    return f"The body is not JSON: {error}."
+
+
+_OPENING_BRACE: Final = ord("{")
+
+
+def _members_of(kind: object) -> frozenset[str]:
+    """Return the members that are read of an object in a body; none where `kind` is no object."""
+    for each in (kind, *get_args(kind)):
+        if isinstance(each, type) and issubclass(each, msgspec.Struct):
+            return frozenset(each.__struct_fields__)
+    return frozenset()
+
+
+def reader_of(
+    kind: type[msgspec.Struct],
+    noun: str,
+    *read_later: str,
+) -> Decode:
+    """Return a function that decodes bodies of a kind. A body that repeats a member that is read is
+    refused (see `members`). `read_later` are members that `needs` reads beside the fields of
+    `kind`."""
+    decode = cast(Callable[[bytes], RequestProperties], msgspec.json.Decoder(kind).decode)
+    fields = msgspec.structs.fields(kind)
+    read = frozenset([*[field.name for field in fields], *read_later])
+    nested = [(field.name, names) for field in fields if (names := _members_of(field.type))]
+
+    def read_body(body: bytes, _content_type: bytes) -> RequestProperties:
+        try:
+            check_utf8(body)
+            properties = decode(body)
+            members = members_once(body, read)
+            for name, names in nested:
+                if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
+                    members_once(members[name], names, name)
+        # msgspec's message ends with the path: "… - at `$.messages[0]`". Clients get it as `param`.
+        except msgspec.ValidationError as error:
+            wrong, _, path = str(error).partition(" - at `$")
+            raise BadBody(
+                f"The body is no {noun} request: {wrong}.", path.strip("`.") or None
+            ) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadBody(_why_not_json(body, error)) from None
+        except RecursionError:
+            raise BadBody("The body is nested too deeply.") from None
+        return properties
+
+    return read_body
