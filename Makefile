@@ -40,12 +40,11 @@ PROCESSES = $(or $(JOBS),$(shell echo $$(( $$(nproc) + 2 ))))
 
 .PHONY: test
 test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes, two more than cores if left out; ARGS=…: pytest's own options)
-	@tools/chromium
-	@$(BIN)/python tests/opa_judge.py
-	@$(BIN)/python tests/porcupine_judge.py
-	@$(BIN)/python tests/spark_judge.py
-	@$(BIN)/python tests/iceberg_judges.py
-	@$(BIN)/python tests/s3_server.py
+	@# A new clone's tests are compiled while programs are fetched: each of the processes below would compile them all.
+	@[ -d tests/__pycache__ ] || $(BIN)/python -m pytest --collect-only --quiet >/dev/null 2>&1 & \
+		tools/chromium && for program in opa_judge porcupine_judge spark_judge iceberg_judges s3_server; do \
+			$(BIN)/python tests/$$program.py; \
+		done; wait
 	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) $(ARGS)
 
 .PHONY: soak

@@ -35,9 +35,9 @@ Members = dict[str, msgspec.Raw]
 
 # The text between two values: the comma, the next name and its colon.
 _BEFORE_VALUE: Final = re.compile(rb'[\s,]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
-_encode = msgspec.json.Encoder().encode
-decode_members = msgspec.json.Decoder(Members).decode
-_decode_objects = msgspec.json.Decoder(list[Members]).decode
+_encode: Final = msgspec.json.Encoder().encode
+decode_members: Final = msgspec.json.Decoder(Members).decode
+_decode_objects: Final = msgspec.json.Decoder(list[Members]).decode
 
 
 def check_utf8(text: bytes) -> None:
