@@ -28,6 +28,7 @@ from bench.peers.running import held_port
 from bench.results import Effort, Result, result
 from bench.serving import allow, make_home, new_key, serve
 from clauseway.app.opening.home import Home
+from clauseway.spool.segments import segment_path
 
 Figures = dict[str, float]
 
@@ -45,6 +46,7 @@ _PATIENCE_S = 30.0
 # Four workers that are asked again and again: how often, and what each may grow by, as in `bench.churn`.
 _MANY, _AGAIN, _GROWTH_MAX_MB = 4, 10, 2.0
 _QUIET_S = 5.0
+_SEGMENT = segment_path(Path(), 0).suffix
 # Idle connections toward the cloud are closed soon, so that descriptors tell what is left open.
 _CLOSES_SOON = "[gateway]\nupstream_idle_s = 1\n"
 
@@ -150,7 +152,18 @@ def _memory_mb(proxy: Proxy) -> list[float]:
 
 
 def _descriptors(proxy: Proxy) -> list[int]:
-    return [len(os.listdir(f"/proc/{process}/fd")) for process in proxy.processes]
+    """How many descriptors each has, apart from segments of its journal: the present one, and from its middle on the
+    next one too."""
+    return [
+        sum(not file.endswith(_SEGMENT) for file in _open_files(process))
+        for process in proxy.processes
+    ]
+
+
+def _open_files(process: int) -> Iterator[str]:
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            yield os.readlink(descriptor)
 
 
 def _await_idle(proxy: Proxy) -> None:
