@@ -1,13 +1,13 @@
 """Decode the JSON body of a request by type, and refuse a body that a cloud could read otherwise."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Final, Protocol, cast, get_args
 
 import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import BadBody
-from clauseway.gateway.wire.bodies.members import check_utf8, members_once
+from clauseway.gateway.wire.bodies.members import Members, check_utf8, members_once
 from clauseway.gateway.wire.bodies.needs import Needs
 
 
@@ -65,6 +65,9 @@ def _why_not_json(body: bytes, error: Exception) -> str:
 
 
 _OPENING_BRACE: Final = ord("{")
+# Of a shorter body, to write its typed members anew costs more than to read the others again.
+_DECODED_WHOLE_BYTES: Final = 512
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def _members_of(kind: object) -> frozenset[str]:
@@ -73,6 +76,19 @@ def _members_of(kind: object) -> frozenset[str]:
         if isinstance(each, type) and issubclass(each, msgspec.Struct):
             return frozenset(each.__struct_fields__)
     return frozenset()
+
+
+def _decode_typed(
+    decode: Callable[[bytes], RequestProperties], body: bytes, members: Members, typed: Set[str]
+) -> RequestProperties:
+    """Decode the members `typed` of a body. The others, messages above all, are most of it and were
+    read once. Raise msgspec's errors."""
+    if len(body) >= _DECODED_WHOLE_BYTES:
+        try:
+            return decode(_encode({name: members[name] for name in members if name in typed}))
+        except msgspec.DecodeError:
+            pass  # told below, with the place in the body
+    return decode(body)
 
 
 def reader_of(
@@ -85,14 +101,15 @@ def reader_of(
     `kind`."""
     decode = cast(Callable[[bytes], RequestProperties], msgspec.json.Decoder(kind).decode)
     fields = msgspec.structs.fields(kind)
-    read = frozenset([*[field.name for field in fields], *read_later])
+    typed = frozenset([field.name for field in fields])
+    read = typed.union(read_later)
     nested = [(field.name, names) for field in fields if (names := _members_of(field.type))]
 
     def read_body(body: bytes, _content_type: bytes) -> RequestProperties:
         try:
             check_utf8(body)
-            properties = decode(body)
             members = members_once(body, read)
+            properties = _decode_typed(decode, body, members, typed)
             for name, names in nested:
                 if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
                     members_once(members[name], names, name)
