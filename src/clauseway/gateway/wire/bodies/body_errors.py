@@ -5,7 +5,8 @@
       NotOffered       it asks for what nobody is offered here
         FurtherModel   it has the cloud turn to another model
 
-Not compiled: the compiled gateway does not catch errors of a class that is.
+Not compiled: of two handlers that call their error alike, compiled code takes every error for one of
+the first one's class, where that class is compiled too, and fails.
 """
 
 
