@@ -3,8 +3,6 @@ candidates are selected. Requests that name only resources of this home need no 
 
 from collections.abc import Callable
 
-import msgspec
-
 from clauseway.gateway.request.lifecycle import PreparedRequest
 from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selector
 from clauseway.gateway.wire.operations import UnderstoodRequest
@@ -35,7 +33,7 @@ class LookingUp:
             except MadeElsewhere as elsewhere:
                 self._unknown = elsewhere.identifier
                 continue
-            request = msgspec.structs.replace(self._request, model=selected.model)
+            request = self._request.of_model(selected.model)
             return PreparedRequest(
                 selected.selection, request, named_resource=selected.named_resource
             )

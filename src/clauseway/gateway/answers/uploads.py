@@ -97,9 +97,7 @@ class BatchUpload:
         reading, selection = await self._read(is_over)
         if selection is None:
             return None
-        request = msgspec.structs.replace(
-            self._request, model=self._upload.model, body=reading.body
-        )
+        request = self._request.of_model(self._upload.model or "", reading.body)
         return PreparedRequest(selection, request)
 
     async def _read(

@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final, NamedTuple
 
-import msgspec
-
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.clouds.reported_units import Units
@@ -197,22 +195,54 @@ class RequestLine(NamedTuple):
     part: str = ""
 
 
-class UnderstoodRequest(msgspec.Struct, frozen=True, gc=False):
+class UnderstoodRequest:
     """A request that was understood. `forwarded` are the client's header lines that are passed on
     to a cloud; `hedge_s` is the time after which a second deployment is asked as well, 0 for never;
     `needs` are what its values ask for; `text_bytes` is how many bytes the text of its body can
-    have."""
+    have.
 
-    operation: Operation
-    call: Call
-    properties: RequestProperties
-    body: bytes
-    content_type: bytes
-    forwarded: bytes
-    model: str
-    hedge_s: float = 0.0
-    needs: Needs = PLAIN
-    text_bytes: int = 0
+    No record of msgspec's: compiled code reads the fields of a class of its own at once, and these
+    are read thirty times for each request.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        call: Call,
+        properties: RequestProperties,
+        body: bytes,
+        content_type: bytes,
+        forwarded: bytes,
+        model: str,
+        hedge_s: float = 0.0,
+        needs: Needs = PLAIN,
+        text_bytes: int = 0,
+    ) -> None:
+        self.operation: Final = operation
+        self.call: Final = call
+        self.properties: Final = properties
+        self.body: Final = body
+        self.content_type: Final = content_type
+        self.forwarded: Final = forwarded
+        self.model: Final = model
+        self.hedge_s: Final = hedge_s
+        self.needs: Final = needs
+        self.text_bytes: Final = text_bytes
+
+    def of_model(self, model: str, body: bytes | None = None) -> "UnderstoodRequest":
+        """Return the same request for a model; with another body, if one is given."""
+        return UnderstoodRequest(
+            self.operation,
+            self.call,
+            self.properties,
+            self.body if body is None else body,
+            self.content_type,
+            self.forwarded,
+            model,
+            self.hedge_s,
+            self.needs,
+            self.text_bytes,
+        )
 
 
 def _file_body(
