@@ -40,7 +40,7 @@ PROCESSES = $(or $(JOBS),$(shell echo $$(( $$(nproc) + 2 ))))
 
 .PHONY: test
 test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes, two more than cores if left out; ARGS=…: pytest's own options)
-	@# A new clone's tests are compiled while programs are fetched: each of the processes below would compile them all.
+	@# Compile the tests of a new clone while programs are fetched; else each process below would compile all of them.
 	@[ -d tests/__pycache__ ] || $(BIN)/python -m pytest --collect-only --quiet >/dev/null 2>&1 & \
 		tools/chromium; for program in opa_judge porcupine_judge spark_judge iceberg_judges s3_server; do \
 			$(BIN)/python tests/$$program.py; \

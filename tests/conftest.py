@@ -30,7 +30,7 @@ sys.dont_write_bytecode = False
 settings.register_profile("loaded-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("loaded-machine")
 PATIENCE_S = 60.0  # an upper bound for a loaded machine, never the measure
-# The shell first: it takes half of the processor time, because it draws no window (choice 207).
+# The headless shell comes first: it takes half of Chromium's CPU (choice 207).
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 # A browser that talks to nobody but the page under test, and that runs as root in a container.
 BROWSER_ARGS = [

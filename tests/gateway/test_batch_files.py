@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.bodies.batch_files import Upload, decode_upload, read_line, spans
+from clauseway.gateway.wire.batch_files import Upload, decode_upload, read_line, spans
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.multipart import BadForm, uploaded_in
 from clauseway.gateway.wire.bodies.requests import PlainRequest

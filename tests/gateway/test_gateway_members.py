@@ -19,7 +19,7 @@ from gateway_rig import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.bodies.batch_files import read_line
+from clauseway.gateway.wire.batch_files import read_line
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.decoding import Decode
 from clauseway.gateway.wire.bodies.needs import PLAIN

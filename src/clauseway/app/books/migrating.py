@@ -52,9 +52,10 @@ def migrate(
 
     Every table is counted and hashed on both sides before the home names the new place; until then
     the old one is untouched and in force. A move that was broken off is repeated by the same call.
-    From then on the books at the old one take no more writes. Raises InvalidInput where the home is
-    served or written to meanwhile, another home uses the same database or took the control data
-    from it, the target holds anything, or the log of the books does not hold.
+    From then on the old one takes no more writes to the books and grants no lease. Raises
+    InvalidInput where the home is served or written to meanwhile, another home uses the same
+    database or took the control data from it, the target holds anything, or the log of the books
+    does not hold.
     """
     is_back = target == EMBEDDED
     _refuse_same(home, target)

@@ -29,7 +29,7 @@ from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Ski
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.routing.unit_rates import RateScale
-from clauseway.gateway.wire.bodies.batch_files import (
+from clauseway.gateway.wire.batch_files import (
     BatchLine,
     LineSpan,
     Splicer,
@@ -40,9 +40,9 @@ from clauseway.gateway.wire.bodies.batch_files import (
 from clauseway.gateway.wire.bodies.body_contents import BodyContents
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.escapes import text_bytes
+from clauseway.gateway.wire.bodies.identifiers import files_in, identifiers_in_lines
 from clauseway.gateway.wire.bodies.needs import Needs
 from clauseway.gateway.wire.errors import MALFORMED_BODY, UNSUPPORTED
-from clauseway.gateway.wire.identifiers import files_in, identifiers_in_lines
 from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
 
 _BATCH = BITS[Capability.BATCH]

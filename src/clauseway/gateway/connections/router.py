@@ -40,7 +40,7 @@ from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.key_digests import secret_in
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
-from clauseway.gateway.wire.bodies.batch_files import Upload
+from clauseway.gateway.wire.batch_files import Upload
 from clauseway.gateway.wire.bodies.body_contents import (
     NO_CONTENTS,
     BodyContents,
@@ -350,7 +350,7 @@ class Router:
         resources = Resources(customer, request)
         merged = MergedList(shared, customer, operation, request_line.query, selector, places)
         lifecycle = Lifecycle(
-            client, shared, customer, CandidateSelection(()), request, event_ns, resources, merged
+            client, shared, customer, _NO_CANDIDATES, request, event_ns, resources, merged
         )
         lifecycle.shortage = shortage
         return lifecycle

@@ -18,7 +18,7 @@ from clauseway.gateway.request.attempt import Attempt
 from clauseway.gateway.request.resource_index import Hold, IndexedResource
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import WorstCase
-from clauseway.gateway.wire.bodies.batch_files import Batching, Upload
+from clauseway.gateway.wire.batch_files import Batching, Upload
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import FILES, State, UnderstoodRequest
 from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in

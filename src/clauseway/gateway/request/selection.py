@@ -15,7 +15,7 @@ from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, DeploymentChoice
 from clauseway.gateway.routing.routing_tables import Customer, header_line
 from clauseway.gateway.wire import errors
-from clauseway.gateway.wire.bodies.batch_files import Batching
+from clauseway.gateway.wire.batch_files import Batching
 from clauseway.gateway.wire.bodies.body_contents import BodyContents
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.needs import Needs
@@ -33,17 +33,15 @@ class Selected:
     """The candidates, the resource that the request names, and the model's name as the client
     knows it."""
 
-    __slots__ = ("model", "named_resource", "selection")
-
     def __init__(
         self,
         selection: CandidateSelection,
         named_resource: IndexedResource | None = None,
         model: str = "",
     ) -> None:
-        self.selection = selection
-        self.named_resource = named_resource
-        self.model = model
+        self.selection: Final = selection
+        self.named_resource: Final = named_resource
+        self.model: Final = model
 
 
 class MadeElsewhere(Exception):

@@ -4,7 +4,7 @@ than routing and metering need.
     operations        everything that may be asked for, one table; not_offered: paths with a reason
     bodies            bodies of requests, and what is read of them
     splice            the only changes made to a client's body
-    identifiers       of resources, that bodies name
+    batch_files       a batch's file, line by line
     web_socket_turns  the messages of a WebSocket on `/v1/responses`
     whole_answers     what counts as an answer; stateful_resources: those that an answer says
                       were created

@@ -23,6 +23,7 @@ import msgspec
 
 from clauseway.gateway.clouds.reported_units import Units, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
+from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
@@ -84,7 +85,6 @@ class _ReportedError(msgspec.Struct, frozen=True, gc=False):
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_reported = msgspec.json.Decoder(_ReportedError).decode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class EventStream:
@@ -251,7 +251,7 @@ class EventStream:
         data = data_of(event)
         try:
             chunk = _decode_chunk(data)
-            members = _decode_members(data)
+            members = decode_members(data)
         # No chunk as we know it: the client may read it.
         except NOT_JSON:
             return self._event_without_unusual_usage(event, data)
@@ -274,7 +274,7 @@ class EventStream:
             return event
         self.usage, self.report = usage, data
         try:
-            members = _decode_members(data)
+            members = decode_members(data)
             choices = msgspec.json.decode(members.get("choices", b"[]"))
         # Usage can be read, the rest cannot: the client gets it as it came.
         except NOT_JSON:
@@ -328,7 +328,7 @@ def _has_finish_reason(block: bytes) -> bool:
 
 def _is_json(data: bytes) -> bool:
     try:
-        _decode_members(data)
+        decode_members(data)
     except NOT_JSON:
         return False
     return True

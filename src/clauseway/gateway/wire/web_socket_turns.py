@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.sse import data_of, end_of_events, events_in
 from clauseway.values import NOT_JSON
 
-_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items: Final = msgspec.json.Decoder(tuple[msgspec.Raw, ...] | None).decode
 _decode_text: Final = msgspec.json.Decoder(str | None).decode
 _TYPE: Final = b'"response.create"'
@@ -65,7 +65,7 @@ def request_of(
 ) -> SessionRequest | SessionPreparation | SessionSteering:
     """Return what a message asks for; `prepared` is what the session keeps. Raises BadBody."""
     try:
-        members = _decode_members(message)
+        members = decode_members(message)
     except NOT_JSON as error:
         raise BadBody(f"The message is no JSON object: {error}.") from None
     kind = bytes(members.pop("type", b""))
@@ -188,7 +188,7 @@ def message_of_answer(status: int, body: bytes, lane: bytes) -> bytes:
     """Return a whole answer as a message: an error with its status, or a response that a cloud did
     not stream."""
     try:
-        members = _decode_members(body)
+        members = decode_members(body)
     except NOT_JSON:
         members = {}
     event: dict[str, object]

@@ -9,13 +9,11 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.wire.bodies.members import place_of
+from clauseway.gateway.wire.bodies.members import Members, decode_members, place_of
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.values import NOT_JSON
 
 IsAnswer = Callable[[bytes], bool]
-_Members = dict[str, msgspec.Raw]
-_decode_members: Final = msgspec.json.Decoder(_Members).decode
 
 
 # The members in which a response and a batch say why they failed.
@@ -37,19 +35,19 @@ def without_names_in_failure(body: bytes, names: tuple[str, ...]) -> bytes:
     return body
 
 
-def _members_of(body: bytes) -> _Members | None:
+def _members_of(body: bytes) -> Members | None:
     """Return the members of a JSON object; None where the body is something else."""
     try:
-        return _decode_members(body)
+        return decode_members(body)
     except NOT_JSON:
         return None
 
 
-def _tells_error(members: _Members) -> bool:
+def _tells_error(members: Members) -> bool:
     return _is_reported(members, "error")
 
 
-def _is_reported(members: _Members, name: str) -> bool:
+def _is_reported(members: Members, name: str) -> bool:
     return bytes(members.get(name, b"null")) != b"null"
 
 

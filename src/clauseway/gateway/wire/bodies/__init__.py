@@ -2,9 +2,10 @@
 
     requests          what is read of each kind; message_requests: of Anthropic's
     body_contents     a body read once for all later steps
-    decoding          JSON by type; multipart: forms; batch_files: a batch's file, line by line
+    decoding          JSON by type; multipart: forms
     needs             what a request needs of a deployment
     members           names that may stand once; member_names: as often as they stand
+    identifiers       of resources, that bodies name
     escapes           letters that are written as their numbers
     body_errors       why a body is refused
 

@@ -4,9 +4,9 @@ from typing import Final
 
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties
 from clauseway.gateway.wire.bodies.escapes import text_bytes
+from clauseway.gateway.wire.bodies.identifiers import files_in
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED, ChatRequest
-from clauseway.gateway.wire.identifiers import files_in
 
 
 class BodyContents:
@@ -17,8 +17,6 @@ class BodyContents:
     tools included.
     """
 
-    __slots__ = ("named_ids", "needs", "properties", "text_bytes")
-
     def __init__(
         self,
         properties: RequestProperties,
@@ -26,10 +24,10 @@ class BodyContents:
         text_bytes: int = 0,
         named_ids: tuple[str, ...] = (),
     ) -> None:
-        self.properties = properties
-        self.needs = needs
-        self.text_bytes = text_bytes
-        self.named_ids = named_ids
+        self.properties: Final = properties
+        self.needs: Final = needs
+        self.text_bytes: Final = text_bytes
+        self.named_ids: Final = named_ids
 
 
 NO_CONTENTS: Final = BodyContents(NOTHING_ASKED)

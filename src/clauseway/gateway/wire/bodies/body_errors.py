@@ -5,8 +5,8 @@
       NotOffered       it asks for what nobody is offered here
         FurtherModel   it has the cloud turn to another model
 
-Not compiled: of two handlers that call their error alike, compiled code takes every error for one of
-the first one's class, where that class is compiled too, and fails.
+This module is not compiled. Where two handlers in one function use one name for their error, mypyc
+gives the name the type of the first error, and the second raises TypeError if that type is compiled.
 """
 
 

@@ -7,7 +7,7 @@ from typing import Final, Protocol, cast, get_args
 import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import BadBody
-from clauseway.gateway.wire.bodies.members import Members, check_utf8, members_once
+from clauseway.gateway.wire.bodies.members import Members, check_utf8, encode, members_once
 from clauseway.gateway.wire.bodies.needs import Needs
 
 
@@ -65,9 +65,8 @@ def _why_not_json(body: bytes, error: Exception) -> str:
 
 
 _OPENING_BRACE: Final = ord("{")
-# Of a shorter body, to write its typed members anew costs more than to read the others again.
+# Encoding the typed members of a shorter body costs more than reading the other members again.
 _DECODED_WHOLE_BYTES: Final = 512
-_encode: Final = msgspec.json.Encoder().encode
 
 
 def _members_of(kind: object) -> frozenset[str]:
@@ -81,13 +80,13 @@ def _members_of(kind: object) -> frozenset[str]:
 def _decode_typed(
     decode: Callable[[bytes], RequestProperties], body: bytes, members: Members, typed: Set[str]
 ) -> RequestProperties:
-    """Decode the members `typed` of a body. The others, messages above all, are most of it and were
-    read once. Raise msgspec's errors."""
+    """Decode only the members `typed` of a body. `members` have checked that the others, most of the
+    text, are JSON. Raise msgspec's errors."""
     if len(body) >= _DECODED_WHOLE_BYTES:
         try:
-            return decode(_encode({name: members[name] for name in members if name in typed}))
+            return decode(encode({name: members[name] for name in members if name in typed}))
         except msgspec.DecodeError:
-            pass  # told below, with the place in the body
+            pass  # raised below, with its place in the whole body
     return decode(body)
 
 
@@ -105,7 +104,7 @@ def reader_of(
     read = typed.union(read_later)
     nested = [(field.name, names) for field in fields if (names := _members_of(field.type))]
 
-    def read_body(body: bytes, _content_type: bytes) -> RequestProperties:
+    def decode_body(body: bytes, _content_type: bytes) -> RequestProperties:
         try:
             check_utf8(body)
             members = members_once(body, read)
@@ -125,4 +124,4 @@ def reader_of(
             raise BadBody("The body is nested too deeply.") from None
         return properties
 
-    return read_body
+    return decode_body

@@ -35,7 +35,7 @@ Members = dict[str, msgspec.Raw]
 
 # The text between two values: the comma, the next name and its colon.
 _BEFORE_VALUE: Final = re.compile(rb'[\s,]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
-_encode: Final = msgspec.json.Encoder().encode
+encode: Final = msgspec.json.Encoder().encode
 decode_members: Final = msgspec.json.Decoder(Members).decode
 _decode_objects: Final = msgspec.json.Decoder(list[Members]).decode
 
@@ -89,7 +89,7 @@ def _rewrites(decoded: object, written: bytes | msgspec.Raw) -> bool:
     """Return whether the decoded value has as many bytes as before, when it is encoded again; False
     for long text, which is not encoded."""
     size = memoryview(written).nbytes
-    return size <= _REWRITTEN_BYTES_MAX and len(_encode(decoded)) == size
+    return size <= _REWRITTEN_BYTES_MAX and len(encode(decoded)) == size
 
 
 def _check_names(names: Iterable[str], read: Set[str], within: str) -> None:

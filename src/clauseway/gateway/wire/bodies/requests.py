@@ -13,6 +13,7 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, reader_of
+from clauseway.gateway.wire.bodies.identifiers import files_in
 from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of
 from clauseway.gateway.wire.bodies.needs import (
     ABSENT,
@@ -26,7 +27,6 @@ from clauseway.gateway.wire.bodies.needs import (
     stated,
     tools_needed,
 )
-from clauseway.gateway.wire.identifiers import files_in
 
 # Far more tokens than any model writes or any cloud allows. Together with the bound on prices, this
 # bound keeps a reservation within 63 bits.

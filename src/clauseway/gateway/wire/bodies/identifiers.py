@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.bodies.needs import ABSENT
 from clauseway.values import NOT_JSON
 
@@ -41,7 +42,6 @@ class _Message(msgspec.Struct, gc=False):
     content: str | list[_Block] | None = None
 
 
-_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_tools: Final = msgspec.json.Decoder(list[_Tool]).decode
 _decode_messages: Final = msgspec.json.Decoder(list[_Message]).decode
 
@@ -79,7 +79,7 @@ def _own_data_in(body: bytes) -> Iterator[bytes]:
     """Yield the objects of a body that clouds keep or hand to the model, and read no files from.
     Members that cannot be read hold none."""
     try:
-        members = _decode_members(body)
+        members = decode_members(body)
     except NOT_JSON:
         return
     own = [members.get("metadata", ABSENT)]
