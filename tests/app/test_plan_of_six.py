@@ -318,6 +318,7 @@ WRONG = [
     ('lacks = ["vision"]', 'lacks = ["sight"]', "unknown capability 'sight'"),
     ('lacks = ["vision"]', 'lacks = ["vision"]\nhas = ["vision"]', "has and lacks vision"),
     ('residency = "eu"', 'surface = "marble"', "unknown surface 'marble'"),
+    ('residency = "eu"', 'vector_stores = {"vs_1" = ["acme"]}', "'acme' is not a project"),
     ("quota_requests_per_minute = 600", "quota_requests_per_minute = -1", "cannot be"),
     ('kind = "macc"', 'kind = "promise"', "unknown kind 'promise'"),
     ('clouds = ["oci"]', 'clouds = ["cloud-nine"]', "unknown cloud 'cloud-nine'"),
@@ -336,3 +337,11 @@ def test_what_means_nothing_is_told_with_its_line(tmp_path: Path, written: str, 
     (problem,) = refused.value.problems
     assert what in problem.what
     assert problem.line
+
+
+def test_a_vector_store_lies_at_one_deployment(tmp_path: Path) -> None:
+    written = SIX.replace("residency =", 'vector_stores = {"vs_1" = ["acme/search"]}\nresidency =')
+    with pytest.raises(InvalidInput) as refused:
+        configuration(tmp_path, written)
+    assert len(refused.value.problems) == written.count("vs_1") - 1
+    assert all("'vs_1' stands at" in problem.what for problem in refused.value.problems)

@@ -21,6 +21,7 @@ EMBEDDING, SPEECH, TRANSCRIBE, IMAGE = "text-embedding-3-small", "gpt-4o-mini-tt
 LEGACY = "gpt-3.5-turbo-instruct"
 MODELS = (MODEL, EMBEDDING, SPEECH, TRANSCRIBE, IMAGE, "whisper-1", "omni-moderation-latest", LEGACY)
 CLOUDS = ("openai", "azure")
+STORE = "vs_deeds"  # on OpenAI's account, for the first project alone
 # What is sold otherwise than by the token.
 PRICES = {"whisper-1": (Prices(begin_ns=0, end_ns=1 << 62, units={int(Unit.AUDIO_INPUT_MILLISECONDS): 100_000}),)}
 
@@ -86,6 +87,7 @@ def target(name: str, cloud: str, model: str, url: str, auth: Auth) -> Target:
         output_price=15_000_000,
         output_tokens_max=4096,
         prices=PRICES.get(model, ()),
+        vector_stores={STORE: ("acme/research",)} if name == "openai" else {},
     )
 
 

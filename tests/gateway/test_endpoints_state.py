@@ -13,8 +13,8 @@ import httpx
 import msgspec
 import openai
 import pytest
-from endpoints_rig import RIVAL_SECRET, Endpoints, endpoints, plan
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, key
+from endpoints_rig import RIVAL_SECRET, STORE, Endpoints, endpoints, plan
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, SECRET, key
 
 from awaiting import eventually
 from clauseway.gateway.plan import Budget
@@ -215,8 +215,37 @@ def test_what_another_project_made_is_not_had_by_writing_its_name_otherwise(clou
 GREETING: Any = [{"role": "user", "content": [{"type": "text", "text": "Hello."}]}]
 KEPT: dict[str, Any] = {"metadata": {"file_id": "invoice-7"}}
 SCHEMA: dict[str, Any] = {"type": "object", "default": {"file_id": "none", "file_ids": ["none"]}}
+# Of an earlier answer, as agents without stored state send it again.
+CITED: list[Any] = [
+    {
+        "type": "file_search_call",
+        "id": "fs_1",
+        "status": "completed",
+        "queries": ["term"],
+        "results": [{"file_id": "file-9", "filename": "deed.pdf", "score": 0.5, "text": "Until 2030."}],
+    },
+    {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "completed",
+        "content": [
+            {
+                "type": "output_text",
+                "text": "Until 2030.",
+                "annotations": [
+                    {"type": "file_citation", "file_id": "file-9", "filename": "deed.pdf", "index": 0},
+                    {"type": "container_file_citation", "container_id": "cntr_1", "file_id": "cfile_1"},
+                ],
+            }
+        ],
+    },
+    {"role": "user", "content": "And then?"},
+]
 OWN_DATA: list[tuple[str, dict[str, Any]]] = [
     ("responses", {"input": "Hello.", **KEPT}),
+    ("responses", {"input": CITED}),
+    ("conversations", {"items": CITED}),
     ("responses", {"input": "Hello.", "tools": [{"type": "function", "name": "read", "parameters": SCHEMA}]}),
     ("chat/completions", {"messages": GREETING, **KEPT}),
     (
@@ -228,7 +257,7 @@ OWN_DATA: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("path", "body"), OWN_DATA)
 def test_a_file_id_in_the_clients_own_data_names_no_file(clouds: Endpoints, path: str, body: dict[str, Any]) -> None:
-    """Clouds keep metadata and hand schemas to the model: neither is asked for a file."""
+    """Clouds keep metadata, and hand schemas and what was cited before to the model: none of them reads a file."""
     answer = httpx.post(f"{clouds.base_url}/{path}", json={"model": MODEL, **body}, headers=AUTHORIZED)
     assert answer.status_code == 200, answer.text
 
@@ -242,6 +271,28 @@ def test_a_file_is_not_overlooked_because_metadata_names_it_too(clouds: Endpoint
             model=MODEL, input=[{"role": "user", "content": content}], metadata={"file_id": file.id}
         )
     assert clouds.asked("openai") == [], "nothing of it reached a cloud"
+
+
+def searching(store: str) -> dict[str, Any]:
+    return {"model": MODEL, "input": "Since when?", "tools": [{"type": "file_search", "vector_store_ids": [store]}]}
+
+
+def test_a_vector_store_is_searched_by_the_projects_that_the_plan_names(clouds: Endpoints) -> None:
+    """It lies on the operator's account, where whoever knows its name would read it."""
+    clouds.forget_asked()
+    assert clouds.client().responses.create(**searching(STORE)).output_text
+    assert [attempt["status"] for attempt in clouds.asked("openai")] == [200]
+    clouds.forget_asked()
+    for secret, store in ((RIVAL_SECRET, STORE), (SECRET, "vs_other")):
+        for name in ("vector_store_ids", r"vector\u005fstore_ids"):
+            body = json.dumps(searching(store)).replace("vector_store_ids", name)
+            headers = {"authorization": f"Bearer {secret}", "content-type": "application/json"}
+            answer = httpx.post(f"{clouds.base_url}/responses", content=body.encode(), headers=headers)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+            assert store in answer.json()["error"]["message"]
+    with pytest.raises(openai.BadRequestError, match="No deployment of"):
+        clouds.client().responses.create(**searching(STORE), extra_headers=on("azure"))
+    assert clouds.asked("openai") == clouds.asked("azure") == [], "nothing of it reached a cloud"
 
 
 def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:

@@ -20,7 +20,7 @@ source's own (see `gateway.credentials`): auth = {kind = "aws", settings = {prof
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from importlib import resources
@@ -144,6 +144,10 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
             )
         ),
     ] = ""
+    vector_stores: Annotated[
+        Mapping[str, tuple[str, ...]],
+        Meta(description="Vector stores on its account = the projects that may search them."),
+    ] = {}
     plain_http: Annotated[
         bool, Meta(description="Its credential may go over http:// beyond this machine.")
     ] = False
@@ -344,6 +348,7 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
         _check_deployment(file, deployment, catalog, configuration.unstated)
     _check_commitments(file, configuration, catalog)
     _check_names(file, configuration)
+    _check_vector_stores(file, configuration.deployment)
     for name in configuration.gateway.passed_headers:
         if why := flaw_of_header(name):
             at = ("gateway", "passed_headers")
@@ -379,6 +384,30 @@ def _check_names(file: TomlFile, configuration: Configuration) -> None:
         elif why := flaw_of_name(name):
             remedy = "Write characters that can be seen, without spaces at the ends."
             file.problem(at, f"{name!a} is not a name", why, remedy)
+
+
+def _check_vector_stores(file: TomlFile, deployments: Sequence[DeploymentWritten]) -> None:
+    """Report a vector store that would lie on two accounts, and projects that no key can have."""
+    first: dict[str, str] = {}
+    for deployment in deployments:
+        at = (*file.place(deployment), "vector_stores")
+        for store, projects in deployment.vector_stores.items():
+            if first.setdefault(store, deployment.name) != deployment.name:
+                file.problem(
+                    at,
+                    f"{deployment.name}: {store!r} stands at {first[store]} too",
+                    "what searches it is sent to the one deployment where it lies",
+                    "Name it at one of them.",
+                )
+            for project in projects:
+                organisation, _, name = project.partition("/")
+                if not (organisation and name):
+                    file.problem(
+                        at,
+                        f"{deployment.name}: {project!r} is not a project",
+                        "a project is one of an organisation",
+                        "Write organisation/project.",
+                    )
 
 
 def _check_deployment(

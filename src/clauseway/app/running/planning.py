@@ -233,6 +233,7 @@ def _target(
         quota_tokens_per_minute=written.quota_tokens_per_minute,
         provisioned=written.provisioned,
         service_tier=written.service_tier,
+        vector_stores=written.vector_stores,
     )
 
 

@@ -40,7 +40,7 @@ from clauseway.gateway.wire.batch_files import (
 from clauseway.gateway.wire.bodies.body_contents import BodyContents
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.escapes import text_bytes
-from clauseway.gateway.wire.bodies.identifiers import files_in, identifiers_in_lines
+from clauseway.gateway.wire.bodies.identifiers import identifiers_in, identifiers_in_lines
 from clauseway.gateway.wire.bodies.needs import Needs
 from clauseway.gateway.wire.errors import MALFORMED_BODY, UNSUPPORTED
 from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
@@ -120,7 +120,7 @@ class BatchUpload:
     def _select(self, line: BatchLine, needs: Needs) -> CandidateSelection:
         """Select for a line as if it had come by itself. Raises Refused."""
         properties, body = line.properties, line.body
-        named_ids = (*properties.named_ids, *files_in(body))
+        named_ids = (*properties.named_ids, *identifiers_in(body))
         contents = BodyContents(properties, needs, text_bytes(body), named_ids)
         operation = BY_NAME[line.operation]
         return self._selector.by_model(operation, properties.model or "", contents).selection

@@ -79,7 +79,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     `image_tokens_max` is the most that one image counts for. `snapshot` is the dated model behind
     it, empty where that is not known. Quotas are what its cloud lets through in a minute, 0 for
     any; `provisioned` is paid for whether it is used or not. `service_tier` is the one in which its
-    account serves what asks for none or for `auto`, empty where that is not known.
+    account serves what asks for none or for `auto`, empty where that is not known. `vector_stores`
+    are those of its account → the projects (`organisation/project`) that may search them.
     """
 
     label: Deployment
@@ -104,6 +105,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     quota_tokens_per_minute: int = 0
     provisioned: bool = False
     service_tier: str = ""
+    vector_stores: Mapping[str, tuple[str, ...]] = {}
 
 
 class PlannedRetirement(msgspec.Struct, frozen=True, kw_only=True):

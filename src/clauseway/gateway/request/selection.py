@@ -154,7 +154,10 @@ class Selector:
     def _named_resource(self, identifiers: tuple[str, ...]) -> IndexedResource:
         """Return the first of the resources that a request names. Raise Refused if they do not all
         lie on one deployment."""
-        resources = [self._require_resource(identifier) for identifier in identifiers]
+        resources = [
+            self._vector_store(identifier) or self._require_resource(identifier)
+            for identifier in identifiers
+        ]
         if len({resource.deployment for resource in resources}) > 1:
             named = ", ".join(
                 [f"{resource.identifier} on {resource.deployment}" for resource in resources]
@@ -162,6 +165,15 @@ class Selector:
             message = f"The request names objects on more than one deployment ({named}); none knows all of them."
             raise Refused(errors.MALFORMED_BODY, message)
         return resources[0]
+
+    def _vector_store(self, identifier: str) -> IndexedResource | None:
+        """Return the vector store that the plan lets the customer's project search; None if it
+        names none so."""
+        buyer = self._customer.buyer
+        deployment = self._tables.vector_store_at(buyer, identifier)
+        if not deployment:
+            return None
+        return IndexedResource(identifier, buyer, deployment, "", 0, 0, 0, False)
 
     def _require_resource(self, identifier: str) -> IndexedResource:
         """Return a resource of the customer's project; those of other projects are refused as not

@@ -112,6 +112,12 @@ class RoutingTables:
             holder = self._candidate(at, ruling)
             self._holders.setdefault((holder.target.name, ""), holder)
             self._holders[holder.target.name, holder.target.product] = holder
+        self._vector_stores = {
+            (store, *_project(project)): target.label.deployment
+            for target in reversed(plan.targets)
+            for store, projects in target.vector_stores.items()
+            for project in projects
+        }
         self.clouds = frozenset(target.label.cloud for target in plan.targets) | {
             place.cloud
             for epoch in plan.epochs
@@ -230,6 +236,11 @@ class RoutingTables:
         end is that model's."""
         product = self.plan.models.get(model, "") if model else ""
         return self._holders.get((deployment, product)) or self._holders.get((deployment, ""))
+
+    def vector_store_at(self, buyer: Buyer, identifier: str) -> str:
+        """Return the deployment on whose account a vector store lies that a buyer's project may
+        search; empty where there is none."""
+        return self._vector_stores.get((identifier, buyer.organisation, buyer.project), "")
 
     def _turn_to(self, event_ns: int) -> None:
         """Begin the stretch that an instant lies in."""
@@ -361,6 +372,12 @@ class RoutingTables:
         )
         self._candidates[at, ruling] = made
         return made
+
+
+def _project(written: str) -> tuple[str, str]:
+    """Return the organisation and the project of `organisation/project`."""
+    organisation, _, project = written.partition("/")
+    return organisation, project
 
 
 def _not_served(route: Route) -> Iterator[Refusal | Unserved]:

@@ -4,7 +4,7 @@ from typing import Final
 
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties
 from clauseway.gateway.wire.bodies.escapes import text_bytes
-from clauseway.gateway.wire.bodies.identifiers import files_in
+from clauseway.gateway.wire.bodies.identifiers import identifiers_in
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED, ChatRequest
 
@@ -40,7 +40,7 @@ def read_body(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
     named_ids = properties.named_ids
     # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
     if needs is not PLAIN or not isinstance(properties, ChatRequest):
-        named_ids = (*named_ids, *files_in(body))
+        named_ids = (*named_ids, *identifiers_in(body))
     return BodyContents(properties, needs, text_bytes(body), named_ids)
 
 

@@ -1,5 +1,6 @@
 """Identifiers of resources that a body names outside the members that are decoded by type: files
-in parts of messages and of tools, and whatever the lines of a batch's file name."""
+in parts of messages and of tools, vector stores that a tool searches, and whatever the lines of a
+batch's file name."""
 
 import re
 from collections import Counter
@@ -13,10 +14,10 @@ from clauseway.gateway.wire.bodies.needs import ABSENT
 from clauseway.values import NOT_JSON
 
 _FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
-_FILE_IDS: Final = re.compile(rb'"file_ids"\s*:\s*\[([^\]]*)\]')
+_SEVERAL_IDS: Final = re.compile(rb'"(?:file|vector_store)_ids"\s*:\s*\[([^\]]*)\]')
 _PREVIOUS: Final = re.compile(rb'"previous_response_id"\s*:\s*"([^"]{1,200})"')
 _QUOTED: Final = re.compile(rb'"([^"]{1,200})"')
-# Letters, digits, _ and - as JSON \u escapes, so that an escaped file id is found too.
+# Letters, digits, _ and - as JSON \u escapes, so that an escaped identifier is found too.
 _ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])")
 
 
@@ -32,80 +33,97 @@ class _Tool(_Function, gc=False):
     input_examples: msgspec.Raw = ABSENT
 
 
-class _Block(msgspec.Struct, gc=False):
-    """A part of a message. Messages hold the arguments of a tool call as an object, `input`."""
+class _Part(msgspec.Struct, gc=False):
+    """A part of a message. Messages hold the arguments of a tool call as an object, `input`; what
+    an earlier answer cited stands in the `annotations` of its text."""
 
+    type: str | None = None
     input: msgspec.Raw = ABSENT
+    annotations: msgspec.Raw = ABSENT
 
 
-class _Message(msgspec.Struct, gc=False):
-    content: str | list[_Block] | None = None
+class _Item(msgspec.Struct, gc=False):
+    """A message, or another item; that of an earlier search has what it found, `results`."""
+
+    type: str | None = None
+    content: str | list[_Part] | None = None
+    results: msgspec.Raw = ABSENT
 
 
 _decode_tools: Final = msgspec.json.Decoder(list[_Tool]).decode
-_decode_messages: Final = msgspec.json.Decoder(list[_Message]).decode
+_decode_items: Final = msgspec.json.Decoder(str | list[_Item] | None).decode
+# The members that hold messages or items: of chats and messages, of Responses, of conversations.
+_ITEMS: Final = ("messages", "input", "items")
 
 
-def files_in(body: bytes) -> list[str]:
-    """Return the files that a body names. A member of the client's own data that is called so (in
-    `metadata`, the parameters of a tool, the arguments of a call) names none."""
+def identifiers_in(body: bytes) -> list[str]:
+    """Return the files and vector stores that a body names. A member that is called so names none
+    in the client's own data (`metadata`, the parameters of a tool, the arguments of a call) and in
+    what an earlier answer cited."""
     if b"\\u00" in body:
         body = _ESCAPED.sub(_unescaped, body)
-    if b'"file_id' not in body:
+    if b'"file_id' not in body and b'"vector_store_ids"' not in body:
         return []
     named = _named_in(body)
     if not named:
         return []
-    # INVARIANT: every occurrence outside the client's own data stays, so a file of another project
-    # is never left out because its name stands in that data too.
-    own = Counter(name for written in _own_data_in(body) for name in _named_in(written))
-    files = []
+    # INVARIANT: every occurrence outside the data that is not read stays, so a file of another
+    # project is never left out because its name stands in that data too.
+    unread = Counter(name for written in _unread_in(body) for name in _named_in(written))
+    identifiers = []
     for name in named:
-        if own[name]:
-            own[name] -= 1
+        if unread[name]:
+            unread[name] -= 1
         else:
-            files.append(name)
-    return files
+            identifiers.append(name)
+    return identifiers
 
 
 def _named_in(written: bytes) -> list[str]:
     named = _FILE_ID.findall(written)
-    for several in _FILE_IDS.findall(written):
+    for several in _SEVERAL_IDS.findall(written):
         named += _QUOTED.findall(several)
     return [name.decode("utf-8", "replace") for name in named]
 
 
-def _own_data_in(body: bytes) -> Iterator[bytes]:
-    """Yield the objects of a body that clouds keep or hand to the model, and read no files from.
+def _unread_in(body: bytes) -> Iterator[bytes]:
+    """Yield the values of a body that clouds keep or hand to the model, and read no files by.
     Members that cannot be read hold none."""
     try:
         members = decode_members(body)
     except NOT_JSON:
         return
-    own = [members.get("metadata", ABSENT)]
+    unread = [members.get("metadata", ABSENT)]
     try:
         for tool in _decode_tools(members.get("tools", b"[]")):
-            own += (tool.parameters, tool.input_schema, tool.input_examples)
+            unread += (tool.parameters, tool.input_schema, tool.input_examples)
             if tool.function is not None:
-                own.append(tool.function.parameters)
+                unread.append(tool.function.parameters)
     except NOT_JSON:
         pass
-    try:
-        for message in _decode_messages(members.get("messages", b"[]")):
-            if isinstance(message.content, list):
-                own += [block.input for block in message.content]
-    except NOT_JSON:
-        pass
-    for value in own:
+    for name in _ITEMS:
+        try:
+            items = _decode_items(members.get(name, b"[]"))
+        except NOT_JSON:
+            continue
+        for item in items if isinstance(items, list) else ():
+            if item.type == "file_search_call":
+                unread.append(item.results)
+            for part in item.content if isinstance(item.content, list) else ():
+                unread.append(part.input)
+                if part.type == "output_text":
+                    unread.append(part.annotations)
+    for value in unread:
         written = bytes(value)
         if written.startswith((b"{", b"[")):
             yield written
 
 
 def identifiers_in_lines(body: bytes) -> list[str]:
-    """Return the identifiers that the lines of a file name: of earlier responses and of files."""
+    """Return the identifiers that the lines of a file name: of earlier responses, files and vector
+    stores."""
     previous = [name.decode("utf-8", "replace") for name in _PREVIOUS.findall(body)]
-    return [*previous, *files_in(body)]
+    return [*previous, *identifiers_in(body)]
 
 
 def _unescaped(escape: re.Match[bytes]) -> bytes:

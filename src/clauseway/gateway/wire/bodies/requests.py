@@ -13,7 +13,7 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, reader_of
-from clauseway.gateway.wire.bodies.identifiers import files_in
+from clauseway.gateway.wire.bodies.identifiers import identifiers_in
 from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of
 from clauseway.gateway.wire.bodies.needs import (
     ABSENT,
@@ -422,7 +422,7 @@ def decode_items(body: bytes, content_type: bytes) -> RequestProperties:
     if not body:
         return ItemsRequest()
     _decode_object(body, content_type)
-    return ItemsRequest(tuple(files_in(body)))
+    return ItemsRequest(tuple(identifiers_in(body)))
 
 
 _decode_object = reader_of(_AnyObject, "conversation")
