@@ -8,11 +8,13 @@ import ssl
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 import httpx._transports.default
 import httpx2._transports.default
 import pytest
+import websockets.asyncio.client
+import websockets.sync.client
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 from xdist.remote import Producer
@@ -64,9 +66,19 @@ def _be_patient(library: ModuleType) -> None:
     timeout.connect = timeout.read = timeout.write = timeout.pool = PATIENCE_S
 
 
+def _be_patient_with_sessions(connect: FunctionType) -> None:
+    """Let sessions over WebSockets wait a minute too, where the library waits for ten or twenty seconds."""
+    defaults = connect.__kwdefaults__
+    for wait in ("open_timeout", "ping_timeout", "close_timeout"):
+        assert wait in defaults
+        defaults[wait] = PATIENCE_S
+
+
 for library in (httpx, httpx2):
     _read_authorities_once(library._transports.default)
     _be_patient(library)
+_be_patient_with_sessions(websockets.sync.client.connect)
+_be_patient_with_sessions(websockets.asyncio.client.connect.__init__)
 
 
 def _failed_for_skipping(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -37,7 +37,7 @@ def clouds(started: Endpoints) -> Endpoints:
 def socket(clouds: Endpoints, secret: str = SECRET, path: str = "/v1/responses") -> ClientConnection:
     headers = {"authorization": f"Bearer {secret}"}
     url = f"ws://127.0.0.1:{clouds.rig.port}{path}"
-    return connect(url, additional_headers=headers, open_timeout=PATIENCE_S, compression=None)
+    return connect(url, additional_headers=headers, compression=None)
 
 
 def turn(connection: ClientConnection, **members: object) -> list[dict[str, Any]]:

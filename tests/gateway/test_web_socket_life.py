@@ -111,7 +111,6 @@ def test_a_handshake_that_comes_during_a_stop_is_refused(rig: Rig) -> None:
                 f"ws://127.0.0.1:{rig.port}/v1/responses",
                 sock=connected,
                 additional_headers=AUTHORIZED,
-                open_timeout=PATIENCE_S,
                 compression=None,
             )
         assert refused.value.response.status_code == 503

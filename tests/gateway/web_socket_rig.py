@@ -36,7 +36,7 @@ def opened(url: str, secret: str) -> ClientConnection:
     """Open a session at the gateway of an HTTP address."""
     address = url.removesuffix("/v1").replace("http://", "ws://", 1) + "/v1/responses"
     head = {"authorization": f"Bearer {secret}"}
-    return connect(address, additional_headers=head, open_timeout=PATIENCE_S, compression=None)
+    return connect(address, additional_headers=head, compression=None)
 
 
 def message(**members: object) -> str:

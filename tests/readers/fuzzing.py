@@ -42,6 +42,7 @@ from mutations import Mutator
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.append(str(HERE.parent))
+from clauseway.files import write_whole  # noqa: E402
 from commits import described  # noqa: E402  # lies beside this folder
 from memory_folders import memory_folder  # noqa: E402
 
@@ -483,7 +484,7 @@ def main() -> int:
         done.append(each)
         if asked.record:
             asked.record.parent.mkdir(parents=True, exist_ok=True)
-            asked.record.write_text(json.dumps(run.record(done, before), indent=1) + "\n")
+            write_whole(asked.record, (json.dumps(run.record(done, before), indent=1) + "\n").encode())
     return 1 if any(each.broken for each in done) else 0
 
 
