@@ -8,7 +8,8 @@ import ssl
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
+from typing import Any
 
 import httpx._transports.default
 import httpx2._transports.default
@@ -66,7 +67,7 @@ def _be_patient(library: ModuleType) -> None:
     timeout.connect = timeout.read = timeout.write = timeout.pool = PATIENCE_S
 
 
-def _be_patient_with_sessions(connect: FunctionType) -> None:
+def _be_patient_with_sessions(connect: Any) -> None:
     """Let sessions over WebSockets wait a minute too, where the library waits for ten or twenty seconds."""
     defaults = connect.__kwdefaults__
     for wait in ("open_timeout", "ping_timeout", "close_timeout"):

@@ -3,6 +3,7 @@
 Some tell sellers apart, some tell regions apart, and some do neither.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -198,26 +199,37 @@ EVENTS = {
 }
 
 
+_ends = st.sampled_from(("never", "never", "through", "until", MILESTONE, *EVENTS))
+_keys = st.sampled_from(("", "", "", "from_", "while_", "while_no"))
+_events = st.sampled_from(tuple(EVENTS))
+
+
+@functools.cache
+def _drawn(told: tuple[bool, bool]) -> st.SearchStrategy[AnyTerm]:
+    """Terms of every kind without what they have of their amendment. Hypothesis checks a strategy when it first draws
+    from it: one made anew for each term would be checked for each."""
+    common = {
+        "id": st.just(""),
+        "citation": st.just(cited("", "")),
+        "begins": st.just(BEGIN),
+        "under": st.sampled_from(({}, {}, {"X": "strict"}, {"Y": "far"})),
+    }
+    return st.one_of([kind(_WHERE[told], **common) for kind in _KINDS])
+
+
 @st.composite
-def _terms(draw: st.DrawFn, where: _Wheres, name: str, amendment: str, begins: date) -> AnyTerm:
-    kind: Callable[..., st.SearchStrategy[AnyTerm]] = draw(st.sampled_from(_KINDS))
-    ends = draw(st.sampled_from(("never", "never", "through", "until", MILESTONE, *EVENTS)))
-    day = draw(_days)
-    term = draw(
-        kind(
-            where,
-            id=st.just(name),
-            citation=st.just(cited(name, amendment)),
-            begins=st.just(begins),
-            through=st.just(day if ends == "through" else None),
-            until=st.just({"until": str(day), **{name: name for name in (MILESTONE, *EVENTS)}}.get(ends, "")),
-            under=st.sampled_from(({}, {}, {"X": "strict"}, {"Y": "far"})),
-        )
-    )
-    if isinstance(term, RevenueShareTerm):
-        return term
-    key = draw(st.sampled_from(("", "", "", "from_", "while_", "while_no")))
-    kept: AnyTerm = msgspec.structs.replace(term, **{key: draw(st.sampled_from(tuple(EVENTS)))}) if key else term
+def _terms(draw: st.DrawFn, told: tuple[bool, bool], name: str, amendment: str, begins: date) -> AnyTerm:
+    term, ends, day = draw(_drawn(told)), draw(_ends), draw(_days)
+    own: dict[str, object] = {
+        "id": name,
+        "citation": cited(name, amendment),
+        "begins": begins,
+        "through": day if ends == "through" else None,
+        "until": {"until": str(day), **{name: name for name in (MILESTONE, *EVENTS)}}.get(ends, ""),
+    }
+    if not isinstance(term, RevenueShareTerm) and (key := draw(_keys)):
+        own[key] = draw(_events)
+    kept: AnyTerm = msgspec.structs.replace(term, **own)
     return kept
 
 
@@ -370,12 +382,17 @@ _KINDS = tuple(drawn for drawn, times in KINDS_DRAWN.values() for _ in range(tim
 
 @st.composite
 def _amendments(
-    draw: st.DrawFn, where: _Wheres, number: int, effective: date, earlier: Sequence[str], count: tuple[int, int]
+    draw: st.DrawFn,
+    told: tuple[bool, bool],
+    number: int,
+    effective: date,
+    earlier: Sequence[str],
+    count: tuple[int, int],
 ) -> Amendment:
     name = f"B{number}"
     announced = draw(_days)
     terms = [
-        draw(_terms(where, f"{name}.{index}", name, effective))
+        draw(_terms(told, f"{name}.{index}", name, effective))
         for index in range(draw(st.integers(count[0] if earlier else count[0] + 1, count[1])))
     ]
     if not earlier:
@@ -407,16 +424,13 @@ def _amendments(
     )
 
 
-@st.composite
-def _facts(draw: st.DrawFn, regions: bool) -> Fact:
-    effective, recorded = draw(_days), draw(_days)
-    known = draw(st.sampled_from((KnownAt.recorded_on(recorded), KnownAt.always())))
-    product = draw(st.sampled_from(tuple(PRODUCTS)))
-    cite = cited(f"fact:{product}:{effective}", "facts")
-    day = st.just(effective)
-    common = {"effective": day, "known": st.just(known), "citation": st.just(cite)}
+@functools.cache
+def _stated(regions: bool) -> st.SearchStrategy[Fact]:
+    """Facts of every kind, all effective on the first day."""
+    product = st.sampled_from(tuple(PRODUCTS))
+    common = {"effective": st.just(BEGIN), "known": st.just(KnownAt.always()), "citation": st.just(cited("", "facts"))}
     cloud, stage = st.sampled_from(tuple(CLOUDS)), st.sampled_from(("announced", "preview", "available"))
-    ends = st.integers(0, 30).map(lambda days: effective + timedelta(days=days))
+    ends = st.integers(0, 30).map(lambda days: BEGIN + timedelta(days=days))
     kept = {
         "cloud": st.sampled_from(("", "", *CLOUDS)),
         "segment": st.sampled_from(("", "", *SEGMENTS)),
@@ -425,9 +439,9 @@ def _facts(draw: st.DrawFn, regions: bool) -> Fact:
     subject, granted = st.sampled_from(("hall", "yard", "hammer", "blueprint")), st.sampled_from((*PRODUCTS, *CLASSES))
     kinds: list[st.SearchStrategy[Fact]] = [
         # Launches bear on most: who hosts, ship-first, what is granted with them.
-        st.builds(Launch, product=st.just(product), cloud=cloud, stage=stage, **common),
-        st.builds(Launch, product=st.just(product), cloud=cloud, stage=st.just("available"), **common),
-        st.builds(Answer, product=st.just(product), can=st.booleans(), declines=st.booleans(), **common),
+        st.builds(Launch, product=product, cloud=cloud, stage=stage, **common),
+        st.builds(Launch, product=product, cloud=cloud, stage=st.just("available"), **common),
+        st.builds(Answer, product=product, can=st.booleans(), declines=st.booleans(), **common),
         st.builds(Offer, subject=subject, passed=st.booleans(), answer_by=st.just(None) | ends, **common),
         st.builds(Grant, party=_party, product=granted, through=st.just(None) | ends, **kept, **common),
         st.builds(Withdrawal, party=_party, product=granted, **kept, **common),
@@ -435,11 +449,25 @@ def _facts(draw: st.DrawFn, regions: bool) -> Fact:
         st.builds(
             EventHappened,
             event=st.sampled_from(("notice", "cure", "breach")),
-            through=st.none() | st.just(effective + timedelta(days=5)),
+            through=st.none() | st.just(BEGIN + timedelta(days=5)),
             **common,
         ),
     ]
-    return draw(st.one_of(kinds))
+    return st.one_of(kinds)
+
+
+@st.composite
+def _facts(draw: st.DrawFn, regions: bool) -> Fact:
+    fact, effective, recorded = draw(_stated(regions)), draw(_days), draw(_days)
+    later = effective - BEGIN
+    moved = {name: day + later for name in ("answer_by", "through") if (day := getattr(fact, name, None))}
+    return msgspec.structs.replace(
+        fact,
+        effective=effective,
+        known=draw(st.sampled_from((KnownAt.recorded_on(recorded), KnownAt.always()))),
+        citation=cited(f"fact:{getattr(fact, 'product', '')}:{effective}", "facts"),
+        **moved,
+    )
 
 
 @st.composite
@@ -451,7 +479,7 @@ def agreements(draw: st.DrawFn, terms: tuple[int, int] = (2, 7)) -> OpenAgreemen
     amendments: list[Amendment] = []
     for number, effective in enumerate(days):
         earlier = [term.id for amendment in amendments for term in amendment.terms]
-        amendments.append(draw(_amendments(_WHERE[told], number, effective, earlier, terms)))
+        amendments.append(draw(_amendments(told, number, effective, earlier, terms)))
     agreement = Agreement(
         id="generated",
         title="A generated agreement",
