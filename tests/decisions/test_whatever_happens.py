@@ -225,28 +225,31 @@ def hold_together(opened: OpenAgreement, remark: Remark) -> None:
             assert missing <= waiting, (remark, facts, day)
 
 
-def answers_told(opened: OpenAgreement, remark: Remark, names: set[str]) -> Iterator[tuple[Question, str]]:
-    """Questions of what nobody may do, and their outcomes, on the days told; while these terms hold, if events are."""
+def answers_told(opened: OpenAgreement, remark: Remark, names: set[str]) -> Iterator[tuple[Question, str, set[str]]]:
+    """Questions of what nobody may do, their outcomes and the terms in force, on the days told; while these terms hold,
+    if events are."""
     action, name = remark.what.split()[2:4]
     for facts in registers(opened):
-        told = days_told(remark.what, days_of(opened, facts))
+        told = {day: in_force_on(opened, facts, day) for day in days_told(remark.what, days_of(opened, facts))}
         tables = Tables(opened.agreement, opened.catalog, facts)
         for question in asked(opened, facts):
             if (question.action, question.product) != (action, name) or question.as_of not in told:
                 continue
-            if names <= in_force_on(opened, facts, question.as_of) or "events leave" not in remark.what:
-                yield question, tables.answer(question).outcome
+            held = told[question.as_of]
+            if names <= held or "events leave" not in remark.what:
+                yield question, tables.answer(question).outcome, held
 
 
 def nobody_may(opened: OpenAgreement, remark: Remark) -> None:
     names = {*re.findall(r"\bt\d(?:\.exclusive)?", remark.what.rpartition(": ")[2])}
-    for question, outcome in answers_told(opened, remark, names):
-        assert outcome == "forbidden", (remark, question, opened.facts)
+    back = {*re.findall(r"\b(t\d) \(", remark.what.partition(" unless ")[2])}
+    for question, outcome, held in answers_told(opened, remark, names):
+        assert outcome == "forbidden" or back & held, (remark, question, opened.facts)
 
 
 def nobody_is_left(opened: OpenAgreement, remark: Remark) -> None:
     kept = {*re.findall(r": (\S+) goes on", remark.what)}
-    for question, outcome in answers_told(opened, remark, kept):
+    for question, outcome, _ in answers_told(opened, remark, kept):
         assert outcome != "permitted", (remark, question, opened.facts)
 
 
@@ -395,3 +398,23 @@ def test_a_right_that_outlives_its_owner_is_told_with_the_event_that_pauses_it()
     assert remark.what == (
         "t goes on when maker owns apps no more, from 2026-03-01, on the days that events leave to it (t while-no: f)"
     )
+
+
+def test_nobody_is_left_until_an_event_brings_a_right_back() -> None:
+    """The event that pauses the licence may be over sooner than is recorded."""
+    terms = [
+        "id: right\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\n"
+        "carries: [{actions: [serve, sell], products: [apps]}]\nwhile-no: f",
+        "id: sold\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {parties: [shop]}",
+        "id: served\nkind: exclusivity\nactions: [serve]\nproducts: [app]\nonly: {clouds: [north]}",
+    ]
+    happened = "kind: event, event: f, effective: 2026-02-01, through: 2026-02-21"
+    written = documents("\n\n".join(terms), (happened,))
+    written["agreement.md"] = written["agreement.md"].replace("rules:\n", EVENTS)
+    said = [remark.what for remark in all_remarks(reading(written), {}) if remark.kind == "nobody-left"]
+    closed = "app from 2026-02-01 through 2026-02-21 unless right (while-no: f) holds again"
+    assert sorted(said) == [
+        f"nobody may sell {closed}: sold reserves it to shop, and served forbids maker, partner, rival to serve what "
+        "shop sells",
+        f"nobody may serve {closed}: served reserves it to north, and sold forbids it there",
+    ]

@@ -276,6 +276,7 @@ def nobody_left(
         places += f" in {listed(term.regions)}" if term.regions else ""
         places += f" for {customers(term.segments)}" if term.segments else ""
         days = _days_closed(lives, act) + lives.left_by_events(act.term, *act.by)
+        days += _unless_back(lives, act.rights)
         # A party that is let in by name may still lack a host: every sale needs one to serve it.
         whom = f"it to {kept}" if term.only.part in (PARTIES, SELLERS, LICENSEES) else "it there"
         hosted = act.hosts if term.only.part in (PARTIES, SELLERS) else ()
@@ -351,6 +352,16 @@ def _days_closed(lives: Lives, act: ReservedToNobody) -> str:
     ends = [by_id[act.term][1].end for by_id in lives.by_readings if act.term in by_id]
     end = max(ends, default=FOREVER)
     return f" through {end - timedelta(days=1)}" if end < FOREVER else ""
+
+
+def _unless_back(lives: Lives, rights: Iterable[str]) -> str:
+    """Return the rights that events may bring back sooner; empty if there are none."""
+    waits = [
+        f"{name} ({', '.join(f'{key}: {event}' for key, event in sorted(events))})"
+        for name in rights
+        if name in lives.written and (events := lives.waits_of(name))
+    ]
+    return f" unless {' or '.join(waits)} holds again" if waits else ""
 
 
 def without_effect(

@@ -5,7 +5,7 @@ all acts with a product are forbidden, nobody is left who may act: those outside
 exclusivity itself.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import chain
 
@@ -41,6 +41,7 @@ class ReservedToNobody(msgspec.Struct, frozen=True, kw_only=True):
     from selling.
     `since` is the first day of it; empty where it is so on each day on which the term is in force.
     `until` is the first day after `since` on which it is so no more; empty where there is none.
+    `rights` are those by which somebody may act inside it on other days.
     """
 
     term: str
@@ -50,6 +51,7 @@ class ReservedToNobody(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     since: date | None
     until: date | None = None
+    rights: tuple[str, ...] = ()
 
 
 def reserved_to_nobody(
@@ -65,16 +67,13 @@ def reserved_to_nobody(
         for state in sheet.case.states(Exclusivity):
             if state.in_force:
                 search.look(state, sheet)
-    return tuple(
-        msgspec.structs.replace(act, until=_until(act, tables, facts)) if act.since else act
-        for act in search.reserved()
-    )
+    return tuple(_lasting(act, tables, facts) if act.since else act for act in search.reserved())
 
 
-def _until(
+def _lasting(
     closed: ReservedToNobody, tables: Iterable[DecisionTable], facts: FactRegister
-) -> date | None:
-    """Return the first day on which an act inside is not forbidden any more, or is not reserved."""
+) -> ReservedToNobody:
+    """Return the finding with its end, and with the rights that would end it sooner."""
     # Legal positions that recur are walked once, so each later day is decided for itself.
     inside_it = [
         (sheet.case, msgspec.structs.replace(act, product=closed.product))
@@ -85,6 +84,27 @@ def _until(
         for act in sheet.acts
         if act.action == closed.action and _is_inside(sheet.case, state, act)
     ]
+    return msgspec.structs.replace(
+        closed, until=_until(closed, inside_it, facts), rights=tuple(sorted(_rights(inside_it)))
+    )
+
+
+def _rights(inside_it: Iterable[tuple[Case, Act]]) -> set[str]:
+    """Return the rights by which acts are not forbidden in their legal positions."""
+    findings = [decide_act(case, act) for case, act in inside_it]
+    return {
+        reason.term
+        for finding in findings
+        if finding.outcome is not Outcome.FORBIDDEN
+        for reason in finding.reasons
+        if reason.bearing == "permits"
+    }
+
+
+def _until(
+    closed: ReservedToNobody, inside_it: Sequence[tuple[Case, Act]], facts: FactRegister
+) -> date | None:
+    """Return the first day on which an act inside is not forbidden any more, or is not reserved."""
     if not inside_it or closed.since is None:
         return None
     # One case suffices: `_on` makes it anew for each day.
