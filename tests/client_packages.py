@@ -15,16 +15,15 @@ from typing import NoReturn
 
 import pytest
 
+from locked_libraries import INSTALL_S, PIP, install_locked
 from obtained import obtain
 
-INSTALL_S = 1200.0  # an upper bound for a busy machine and a slow registry: Codex is 170 MB
 RUN_S = 300.0
 _OF_GATEWAY = Path(__file__).with_name("gateway")
 CLIENTS = _OF_GATEWAY / "clients"
 NODE = _OF_GATEWAY / "node"
 # The interpreter without our own environment: a client's libraries alone.
 PYTHON = getattr(sys, "_base_executable", sys.executable)
-PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -43,8 +42,8 @@ def python_packages(family: str) -> Path:
     lock = lock_of(family)
 
     def install(folder: Path) -> None:
-        options = ["--require-hashes", "--no-compile", "--target", str(folder), "--requirement", str(lock)]
-        _run([*PIP, "install", *options], "pip cannot install the pinned libraries")
+        if why := install_locked(lock, folder):
+            unavailable(f"the pinned libraries cannot be installed: {why}")
 
     version = f"{sys.version_info.major}{sys.version_info.minor}"
     return obtain(f"clients-{family}-{version}-{_digest(lock)}", install)

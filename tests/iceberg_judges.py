@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import spark_judge
+from locked_libraries import install_locked
 from obtained import obtain
 
 _LIBRARIES = Path(__file__).with_name("iceberg.txt")
@@ -111,11 +112,8 @@ def _readers() -> Path:
 
 def _install(folder: Path) -> None:
     _say("Fetching readers of Iceberg tables (110 MB) for the tests, once …")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-compile", "--no-deps", "--require-hashes", "--requirement", str(_LIBRARIES)]
-    done = subprocess.run([*command, "--target", str(folder)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Unavailable(f"readers of Iceberg cannot be installed: {done.stderr[-400:]}")
+    if why := install_locked(_LIBRARIES, folder, "--no-deps"):
+        raise Unavailable(f"readers of Iceberg cannot be installed: {why}")
 
 
 @cache

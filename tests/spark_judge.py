@@ -15,6 +15,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from locked_libraries import install_locked
 from obtained import APT_LISTS, alone, obtain
 from obtained import cache as cache_folder
 
@@ -99,12 +100,8 @@ def _fetch_connector(folder: Path) -> None:
 
 def _install(folder: Path) -> None:
     _say("Fetching Spark (430 MB) for the tests, once (one to three minutes) …")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-compile", "--no-deps", "--no-build-isolation", "--require-hashes"]
-    command += ["--requirement", str(_LIBRARIES), "--target", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Unavailable(f"Spark cannot be installed: {done.stderr[-400:]}")
+    if why := install_locked(_LIBRARIES, folder, "--no-deps", "--no-build-isolation"):
+        raise Unavailable(f"Spark cannot be installed: {why}")
 
 
 def _java() -> Path:

@@ -12,7 +12,8 @@ import pytest
 from gateway_rig import MODEL, NAME_THERE, SECRET, Connection, Received, Rig, compact
 
 from clauseway.metering import Status, Unit
-from client_packages import INSTALL_S, NODE, node_packages
+from client_packages import NODE, node_packages
+from locked_libraries import INSTALL_S
 
 pytestmark = pytest.mark.timeout(INSTALL_S + 300)
 RUN_S = 200.0

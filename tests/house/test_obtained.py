@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from locked_libraries import install_locked, settings_for_uv
 from obtained import obtain
 
 ASKS_TWO = """
@@ -48,3 +49,32 @@ def test_one_that_fails_leaves_nothing_and_the_next_one_tries_again(empty_cache:
     assert [path.name for path in empty_cache.iterdir()] == ["packages.lock"]
     made = obtain("packages", lambda folder: (folder / "whole").touch())
     assert [path.name for path in made.iterdir()] == ["whole"]
+
+
+# What `pip config list` says · the same for uv
+CONFIGURED = [
+    ("", {}),
+    ("global.cert='/etc/ca.crt'\n", {"SSL_CERT_FILE": "/etc/ca.crt"}),
+    # The environment comes last, and holds.
+    (
+        "global.index-url='https://one.example/simple'\n:env:.index-url='https://two.example/simple'\n",
+        {"UV_DEFAULT_INDEX": "https://two.example/simple"},
+    ),
+    ("install.find-links='\\n/wheels\\n/more'\n:env:.quiet='1'\n", {"UV_FIND_LINKS": "/wheels,/more"}),
+    (
+        "global.extra-index-url='https://a.example\\nhttps://b.example'\n",
+        {"UV_INDEX": "https://a.example https://b.example"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("listed", "told"), CONFIGURED)
+def test_uv_is_told_what_pip_is_configured_with(listed: str, told: dict[str, str]) -> None:
+    assert settings_for_uv(listed) == told
+
+
+def test_a_lock_that_does_not_hold_is_told(tmp_path: Path) -> None:
+    lock = tmp_path / "lock.txt"
+    lock.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    assert install_locked(lock, tmp_path / "into")
+    assert not list((tmp_path / "into").glob("six*"))

@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,6 +11,7 @@ from docsite.commands import commands
 from docsite.staging import with_pasteable_commands
 from playwright.sync_api import Browser
 
+from locked_libraries import install_locked
 from obtained import obtain
 
 ROOT = Path(__file__).parents[2]
@@ -23,11 +22,8 @@ FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[
 
 
 def install(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-compile", "--no-deps", "--require-hashes", "--requirement", str(LOCK), "--target", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"MkDocs cannot be installed: {done.stderr[-400:]}")
+    if why := install_locked(LOCK, folder, "--no-deps"):
+        pytest.skip(f"MkDocs cannot be installed: {why}")
 
 
 @pytest.fixture(scope="module")
