@@ -1,5 +1,4 @@
-"""The process that reads a Parquet file which others wrote: `python -m
-clauseway.exchange.parquet_process`.
+"""The process that reads a Parquet file which others wrote; `parquet_reading` starts it.
 
     standard input    the file
     arguments         rows of a batch, columns (JSON), columns that stay dictionaries (JSON)
@@ -169,7 +168,3 @@ def main(arguments: Sequence[str]) -> int:
 def _ended(code: int, why: object) -> int:
     print(why, file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -26,7 +26,12 @@ import pyarrow as pa
 from clauseway.exchange.parquet_process import MEMORY_BYTES, OWN_FAULT, REFUSED, TOO_LARGE
 from clauseway.values import InvalidInput, Problem
 
-_MODULE = "clauseway.exchange.parquet_process"
+# PyArrow loads NumPy where it is installed, and the process needs none of it: to load it took as long
+# as everything else of a small file.
+_PROGRAM = (
+    "import sys; sys.modules['numpy'] = None; from clauseway.exchange.parquet_process import main; "
+    "sys.exit(main(sys.argv[1:]))"
+)
 _ERROR_CHARACTERS = 500
 # A file with more rows has at least a byte for each: usage and charges differ from row to row, and
 # a footer may state any number.
@@ -66,7 +71,7 @@ def others_parquet(
     with path.open("rb") as file, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             # -P: a module that lies in the folder of the file is not imported.
-            [sys.executable, "-P", "-m", _MODULE, *arguments],
+            [sys.executable, "-P", "-c", _PROGRAM, *arguments],
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=errors,
