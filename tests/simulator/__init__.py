@@ -10,7 +10,7 @@ leave. Afterwards what clouds answered and what clients got is held against what
     python -m tests.simulator --planted                 bugs planted one by one, and which seed finds each
     … --json FILE                                       a summary to be kept
 
-The suite runs 200 seeds, `make soak` 1,000; `bench/evidence/simulator.json` is the record of the last thousand, and
+The suite runs 120 seeds, `make soak` 1,000; `bench/evidence/simulator.json` is the record of the last thousand, and
 `simulator-once.json` that of the longest run.
 
     stories     what a seed makes of actors and faults, from begin to judgement
