@@ -253,3 +253,35 @@ def test_help_teaches(command: tuple[str, ...]) -> None:
     assert done.returncode == 0
     if len(command) == 3:
         assert f"clauseway {' '.join(command)}" in done.stdout
+
+
+# -- an agreement that the home's configuration names
+
+CLAUDE = ("decide", "--action", "serve", "--party", "anthropic", "--product", "claude-opus-4.7", "--cloud", "aws")
+GRANTED = ("fact", "record", "grant", "--party", "microsoft", "--product", "claude-opus-4.7")
+OF_A_LETTER = ("--effective", "2026-05-01", "--source", "a letter")
+
+
+def configured(folder: Path, *agreements: str) -> None:
+    (folder / ".clauseway").mkdir()
+    (folder / ".clauseway" / "clauseway.toml").write_text(f"agreement = {json.dumps(agreements)}\n")
+
+
+def test_what_is_asked_and_recorded_is_of_the_agreement_that_the_configuration_names(tmp_path: Path) -> None:
+    configured(tmp_path, "anthropic-clouds")
+    asked = (*CLAUDE, *DAY, "--known-at", "2026-05-01")
+    assert answer(*asked, cwd=tmp_path) == answer(*asked, "--agreement", "anthropic-clouds", cwd=tmp_path)
+    assert run(*asked, "--agreement", "openai-microsoft", cwd=tmp_path).returncode == 3
+    answer(*GRANTED, *OF_A_LETTER, cwd=tmp_path)
+    assert [fact["name"] for fact in answer("fact", "list", cwd=tmp_path) if fact["document"] == "register"] == ["F1"]
+    others = answer("fact", "list", "--agreement", "openai-microsoft", cwd=tmp_path)
+    assert "F1" not in {fact["name"] for fact in others}
+
+
+def test_a_fact_is_recorded_for_none_of_several_that_the_configuration_names(tmp_path: Path) -> None:
+    configured(tmp_path, "anthropic-clouds", "openai-microsoft")
+    assert answer(*GRANTED, *OF_A_LETTER, "--agreement", "anthropic-clouds", cwd=tmp_path)["name"] == "F1"
+    for command in ((*GRANTED, *OF_A_LETTER), ("fact", "list"), ("agreement", "brief", "A5")):
+        refused = run(*command, cwd=tmp_path)
+        assert refused.returncode == 3
+        assert "Name it with --agreement: anthropic-clouds, openai-microsoft." in " ".join(refused.stderr.split())

@@ -20,5 +20,5 @@ def command(agreement: options.AgreementFolders = None, home: options.HomeIfName
     About an agreement of your own:
       clauseway mcp --agreement ours
     """
-    serve(Asked(home_at(home), tuple(agreement or ())))
+    serve(Asked(home_at(home), tuple(options.agreements_for(agreement, None, home))))
     return 0

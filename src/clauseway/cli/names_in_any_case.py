@@ -74,6 +74,12 @@ def _catalog(given: Mapping[str, Any]) -> "Catalog":
     # One folder, or a sequence of them where the flag may be repeated.
     folder = given.get("agreement") or ()
     folders = folder if _is_repeated(folder) else (folder,)
-    opened = options.opened(list(folders), given.get("facts"), None, given.get("home"))
+    opened = options.opened(
+        list(folders),
+        given.get("facts"),
+        None,
+        given.get("home"),
+        given.get("configuration"),
+    )
     catalog: Catalog = opened.catalog
     return catalog

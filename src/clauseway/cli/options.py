@@ -59,7 +59,10 @@ def _agreement_folder(default: str) -> Any:
     return typer.Option("--agreement", help=help_)
 
 
-AgreementFolder = Annotated[Path | None, _agreement_folder("the built-in partnership")]
+AgreementFolder = Annotated[
+    Path | None,
+    _agreement_folder("that of the home's configuration, or the built-in partnership"),
+]
 AgreementOfHome = Annotated[Path | None, _agreement_folder("the one that the home holds")]
 AgreementOfConfiguration = Annotated[
     Path | None,
@@ -69,7 +72,8 @@ AgreementFolders = Annotated[
     list[Path] | None,
     typer.Option(
         "--agreement",
-        help="Folder of an agreement, or the name of one that ships; repeat it for several in force at once.",
+        help="Folder of an agreement, or the name of one that ships; repeat it for several in force at "
+        "once; by default those of the configuration, or the built-in partnership.",
         metavar="FOLDER",
     ),
 ]
@@ -226,8 +230,9 @@ def opened_one(
     suppositions: list[str] | None = None,
     home: Path | None = None,
 ) -> OpenAgreement:
-    """Return the agreement that the flags name, with the facts of the home and of the file."""
-    agreement = one_with_recorded(open_agreement(folder), home_at(home))
+    """Return the agreement that the flags or the home's configuration name, with the facts of the
+    home and of the file. Raise InvalidInput if the configuration names several."""
+    agreement = one_with_recorded(open_agreement(agreement_for(folder, home)), home_at(home))
     if facts is not None:
         agreement = agreement.with_facts_from(facts)
     return agreement.supposing(suppositions or [])
@@ -238,9 +243,12 @@ def opened(
     facts: Path | None,
     suppositions: list[str] | None = None,
     home: Path | None = None,
+    configuration: Path | None = None,
 ) -> Opened:
-    """Return the agreements that the flags name, with the facts of the home and of the file."""
-    agreements = with_recorded(open_agreements(folders or []), home_at(home))
+    """Return the agreements that the flags or the configuration name, by default the home's, with
+    the facts of the home and of the file."""
+    named = agreements_for(folders, configuration, home)
+    agreements = with_recorded(open_agreements(named), home_at(home))
     return supposing(agreements, facts, suppositions)
 
 
@@ -259,10 +267,26 @@ def agreements_for(
     return folders or list(agreements_in(configuration or home_at(home).configuration))
 
 
+def agreement_for(folder: Path | None, home: Path | None) -> Path | None:
+    """Return the agreement that the flag names, else that of the home's configuration; None for the
+    built-in one. Raise InvalidInput if the configuration names several."""
+    named = agreements_for([folder] if folder else None, None, home)
+    if len(named) > 1:
+        names = ", ".join(map(str, named))
+        raise InvalidInput(
+            Problem(
+                what="the configuration names several agreements",
+                why="this command is about one",
+                where=str(home_at(home).configuration),
+                remedy=f"Name it with --agreement: {names}.",
+            )
+        )
+    return named[0] if named else None
+
+
 def catalog_of(
     folder: Path | None, home: Path | None, configuration: Path | None = None
 ) -> Catalog:
     """Return the names of the agreement that the flags name, else of those that the configuration
     names, with those recorded in the home."""
-    folders = agreements_for([folder] if folder else None, configuration, home)
-    return opened(folders, None, home=home).catalog
+    return opened([folder] if folder else None, None, None, home, configuration).catalog

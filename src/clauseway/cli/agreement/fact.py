@@ -294,7 +294,8 @@ def list_command(
       clauseway fact list --known-at 2026-04-30
     """
     listed = list_facts(
-        with_register(open_agreement(agreement), home_at(home)), known_point(known_at)
+        with_register(open_agreement(options.agreement_for(agreement, home)), home_at(home)),
+        known_point(known_at),
     )
     answer(as_json, listed, lambda: _print(listed))
     return 0
@@ -310,7 +311,8 @@ def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bo
         corrects=flags.corrects,
         about=about,
     )
-    recorded = record_and_list(home_at(flags.home), open_agreement(flags.agreement), given)
+    opened = open_agreement(options.agreement_for(flags.agreement, flags.home))
+    recorded = record_and_list(home_at(flags.home), opened, given)
     if flags.as_json:
         print_json(recorded)
         return 0

@@ -53,9 +53,7 @@ def command(
     at = home_at(home)
     basis = basis_of(at)
     patient = Patient(
-        opened=options.opened(
-            options.agreements_for(agreement, configuration, home), facts, home=home
-        ),
+        opened=options.opened(agreement, facts, None, home, configuration),
         prices=basis.prices(KnownAt(time.time_ns())),
         configuration=configuration or at.configuration,
         home=at,
