@@ -1,6 +1,7 @@
 """What requests need, read from their values: bodies → capabilities, and what their bytes do not bound."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
+from clauseway.gateway.wire.bodies.body_errors import NotOffered
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.escapes import text_bytes
 from clauseway.gateway.wire.bodies.message_requests import MessageRequest, decode_messages
@@ -219,3 +221,57 @@ def test_a_recording_has_fewer_tokens_than_bytes() -> None:
     )
     found = decode_sound(form, b"multipart/form-data; boundary=b").needs(form)
     assert (found.audio, 10_000 < found.tokens_max < 10_100) == (True, True), "ten a second, at 2 kbit/s"
+
+
+def as_messages(body: bytes, content_type: bytes) -> RequestProperties:
+    return decode_messages(body, content_type)
+
+
+STORED: list[tuple[Any, str, dict[str, Any]]] = [
+    (decode_chat, "messages", {"messages": part("image_url", image_url={"url": "gs://deeds/1.png"})}),
+    (decode_chat, "messages", {"messages": part("image_url", image_url={"detail": "low", "url": " S3://deeds/1.png"})}),
+    (decode_responses, "input", {"input": part("input_image", image_url="gs://deeds/1.png")}),
+    (decode_responses, "input", {"input": part("input_file", file_url="Gs://deeds/1.pdf")}),
+    (
+        as_messages,
+        "messages",
+        {"messages": part("image", source={"type": "url", "url": "gs://deeds/1.png"}), "max_tokens": 9},
+    ),
+    # In a shape that we do not know.
+    (decode_responses, "input", {"input": [["x"], {"content": [7, {"video_url": {"url": "s3://deeds/1.mp4"}}]}]}),
+]
+
+
+def with_number(text: str, at: int) -> str:
+    """The text with one character of each store's scheme written as its number."""
+    return re.sub(
+        "(?i)(?:gs|s3):(?=//)",
+        lambda found: rf"{found[0][:at]}\u{ord(found[0][at]):04x}{found[0][at + 1 :]}",
+        text,
+    )
+
+
+@pytest.mark.parametrize(("decode", "member", "body"), STORED)
+def test_a_store_of_a_clouds_own_is_not_read_for_a_client(decode: Any, member: str, body: dict[str, Any]) -> None:
+    """However it is written: by the letters' numbers too."""
+    plain = json.dumps({"model": "m", **body})
+    hidden = [with_number(plain, at) for at in range(3)]
+    assert plain not in hidden
+    for written in (plain, *hidden):
+        with pytest.raises(NotOffered) as refused:
+            decode(written.encode(), b"application/json").needs(written.encode())
+        assert refused.value.param == member
+
+
+PASSING: list[tuple[Any, dict[str, Any]]] = [
+    (decode_chat, {"messages": part("image_url", image_url={"url": "https://a.test/gs://b.png"})}),
+    (decode_chat, {"messages": part("text", text="gs://deeds is where they lie.")}),
+    (decode_responses, {"input": part("output_text", text="See", annotations=[{"url": "gs://deeds/1.png"}])}),
+    (decode_responses, {"input": "gs://deeds/1.png", "tools": [{"type": "function", "name": "read", "url": "gs://x"}]}),
+]
+
+
+@pytest.mark.parametrize(("decode", "body"), PASSING)
+def test_what_only_speaks_of_a_store_passes(decode: Any, body: dict[str, Any]) -> None:
+    written = json.dumps({"model": "m", **body}).encode()
+    decode(written, b"application/json").needs(written)

@@ -113,6 +113,16 @@ def test_no_source_is_read_with_the_operators_identity(rig: Rig, name: str) -> N
     assert rig.post(data_sources=None).status_code == 200
 
 
+def test_no_picture_is_read_from_a_store_of_the_clouds_own(rig: Rig) -> None:
+    before = len(rig.clouds["azure"].requests)
+    content = [{"type": "image_url", "image_url": {"url": "gs://deeds/1.png"}}]
+    answer = rig.post(messages=[{"role": "user", "content": content}])
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "not_offered", "messages")
+    assert "'gs://deeds/1.png' is a cloud's own store" in error["message"]
+    assert len(rig.clouds["azure"].requests) == before
+
+
 FILE = ("clause.txt", b"Nobody may.", "text/plain")
 ASKED_FILES: list[tuple[str, Any]] = [
     ("files", lambda its: its.files.upload(file=FILE)),

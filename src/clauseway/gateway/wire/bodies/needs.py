@@ -14,6 +14,7 @@ import msgspec
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
+from clauseway.gateway.wire.bodies.addresses import check_addresses
 from clauseway.gateway.wire.bodies.members import members_once, objects_once
 from clauseway.values import NOT_JSON
 
@@ -226,7 +227,7 @@ def stated(member: msgspec.Raw) -> bool:
 
 
 def chat_parts(body: bytes) -> Parts:
-    """Return the needs of the parts of a chat's messages. Raises RepeatedMember."""
+    """Return the needs of the parts of a chat's messages. Raises RepeatedMember, NotOffered."""
     if body.find(b"[") == body.rfind(b"["):
         return _NO_PARTS
     try:
@@ -236,7 +237,7 @@ def chat_parts(body: bytes) -> Parts:
 
 
 def response_parts(body: bytes) -> Parts:
-    """Return the needs of the parts of a Responses input. Raises RepeatedMember."""
+    """Return the needs of the parts of a Responses input. Raises RepeatedMember, NotOffered."""
     if b"[" not in body:
         return _NO_PARTS
     try:
@@ -246,7 +247,10 @@ def response_parts(body: bytes) -> Parts:
 
 
 def _parts(written: msgspec.Raw, path: str) -> Parts:
-    items = _decode_items(written) if written is not ABSENT else None
+    if written is ABSENT:
+        return _NO_PARTS
+    check_addresses(written, path)
+    items = _decode_items(written)
     if not isinstance(items, list):
         return _NO_PARTS
     for members in objects_once(written, _ITEM_READ, path):

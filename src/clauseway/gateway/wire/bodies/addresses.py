@@ -1,0 +1,59 @@
+r"""Addresses in messages. A cloud reads a store of its own (`gs://`, `s3://`) with the operator's
+identity, so whoever has a key would read what the operator may. Pure."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from clauseway.gateway.wire.bodies.body_errors import NotOffered
+from clauseway.values import NOT_JSON
+
+_STORES: Final = ("gs", "s3")
+# Members that hold an address, in the formats of the vendors and of those that follow them.
+_ADDRESSES: Final = frozenset(
+    {"url", "image_url", "file_url", "video_url", "audio_url", "uri", "file_uri"}
+)
+# What an earlier answer cited is not read again.
+_CITED: Final = "annotations"
+_MAY_BE_STORE: Final = re.compile(rb'"\s*(?:gs|s3):', re.IGNORECASE).search
+# A letter of such an address, or its colon, as its number.
+_MAY_BE_HIDDEN: Final = re.compile(rb"\\u00(?:[46]7|[57]3|33|3[aA])").search
+
+
+def may_name_store(text: bytes) -> bool:
+    """Return whether an address in JSON text may be that of a cloud's own store."""
+    found = _MAY_BE_STORE(text) or (b"\\u00" in text and _MAY_BE_HIDDEN(text))
+    return bool(found)
+
+
+def check_addresses(written: msgspec.Raw, param: str) -> None:
+    """Raise NotOffered if one of the messages names a cloud's own store by its address."""
+    text = bytes(written)
+    if not may_name_store(text):
+        return
+    try:
+        messages = msgspec.json.decode(text)
+    except NOT_JSON:
+        return
+    for address in _addresses_in(messages):
+        scheme, _, _ = address.partition(":")
+        if scheme.strip().lower() in _STORES:
+            raise NotOffered(
+                f"{address[:80]!r} is a cloud's own store, which it would read with the operator's "
+                "identity. Send the bytes, or an https address that anybody may read.",
+                param,
+            )
+
+
+def _addresses_in(value: object) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _addresses_in(item)
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            if name in _ADDRESSES and isinstance(member, str):
+                yield member
+            elif name != _CITED:
+                yield from _addresses_in(member)
