@@ -24,8 +24,9 @@ _MAY_BE_HIDDEN: Final = re.compile(rb"\\u00(?:[46]7|[57]3|33|3[aA])").search
 
 def may_name_store(text: bytes) -> bool:
     """Return whether an address in JSON text may be that of a cloud's own store."""
-    found = _MAY_BE_STORE(text) or (b"\\u00" in text and _MAY_BE_HIDDEN(text))
-    return bool(found)
+    if _MAY_BE_STORE(text) is not None:
+        return True
+    return b"\\u00" in text and _MAY_BE_HIDDEN(text) is not None
 
 
 def check_addresses(written: msgspec.Raw, param: str) -> None:
