@@ -74,7 +74,6 @@ def _lasting(
     closed: ReservedToNobody, tables: Iterable[DecisionTable], facts: FactRegister
 ) -> ReservedToNobody:
     """Return the finding with its end, and with the rights that would end it sooner."""
-    # Legal positions that recur are walked once, so each later day is decided for itself.
     inside_it = [
         (sheet.case, msgspec.structs.replace(act, product=closed.product))
         for table in tables
@@ -107,6 +106,7 @@ def _until(
     """Return the first day on which an act inside is not forbidden any more, or is not reserved."""
     if not inside_it or closed.since is None:
         return None
+    # Legal positions that recur are walked once, so each later day is decided for itself.
     # One case suffices: `_on` makes it anew for each day.
     case, acts = inside_it[0][0], {act for _, act in inside_it}
     known_at = case.question.known_at

@@ -173,7 +173,16 @@ class Selector:
         deployment = self._tables.vector_store_at(buyer, identifier)
         if not deployment:
             return None
-        return IndexedResource(identifier, buyer, deployment, "", 0, 0, 0, False)
+        return IndexedResource(
+            identifier=identifier,
+            buyer=buyer,
+            deployment=deployment,
+            model="",
+            endpoint=0,
+            body_bytes=0,
+            created_ns=0,
+            pending=False,
+        )
 
     def _require_resource(self, identifier: str) -> IndexedResource:
         """Return a resource of the customer's project; those of other projects are refused as not

@@ -114,7 +114,7 @@ class RoutingTables:
             self._holders[holder.target.name, holder.target.product] = holder
         self._vector_stores = {
             (store, *_project(project)): target.label.deployment
-            for target in reversed(plan.targets)
+            for target in plan.targets
             for store, projects in target.vector_stores.items()
             for project in projects
         }

@@ -1,4 +1,4 @@
-r"""Addresses in messages. A cloud reads a store of its own (`gs://`, `s3://`) with the operator's
+"""Addresses in messages. A cloud reads a store of its own (`gs://`, `s3://`) with the operator's
 identity, so whoever has a key would read what the operator may. Pure."""
 
 import re
@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import NotOffered
+from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.values import NOT_JSON
 
 _STORES: Final = ("gs", "s3")
@@ -18,24 +19,17 @@ _ADDRESSES: Final = frozenset(
 # What an earlier answer cited is not read again.
 _CITED: Final = "annotations"
 _MAY_BE_STORE: Final = re.compile(rb'"\s*(?:gs|s3):', re.IGNORECASE).search
-# A letter of such an address, or its colon, as its number.
+# A letter or digit of such a scheme, or its colon, written as its number.
 _MAY_BE_HIDDEN: Final = re.compile(rb"\\u00(?:[46]7|[57]3|33|3[aA])").search
 
 
-def may_name_store(text: bytes) -> bool:
-    """Return whether an address in JSON text may be that of a cloud's own store."""
-    if _MAY_BE_STORE(text) is not None:
-        return True
-    return b"\\u00" in text and _MAY_BE_HIDDEN(text) is not None
-
-
-def check_addresses(written: msgspec.Raw, param: str) -> None:
-    """Raise NotOffered if one of the messages names a cloud's own store by its address."""
-    text = bytes(written)
-    if not may_name_store(text):
+def check_addresses(body: bytes, member: str) -> None:
+    """Raise NotOffered if one of the messages in this member of a body names a cloud's own store by
+    its address."""
+    if not _MAY_BE_STORE(body) and not (b"\\u00" in body and _MAY_BE_HIDDEN(body)):
         return
     try:
-        messages = msgspec.json.decode(text)
+        messages = msgspec.json.decode(decode_members(body).get(member, b"null"))
     except NOT_JSON:
         return
     for address in _addresses_in(messages):
@@ -44,7 +38,7 @@ def check_addresses(written: msgspec.Raw, param: str) -> None:
             raise NotOffered(
                 f"{address[:80]!r} is a cloud's own store, which it would read with the operator's "
                 "identity. Send the bytes, or an https address that anybody may read.",
-                param,
+                member,
             )
 
 

@@ -6,7 +6,7 @@ from typing import Final, cast
 import msgspec
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.wire.bodies.addresses import check_addresses, may_name_store
+from clauseway.gateway.wire.bodies.addresses import check_addresses
 from clauseway.gateway.wire.bodies.body_errors import FurtherModel
 from clauseway.gateway.wire.bodies.decoding import reader_of
 from clauseway.gateway.wire.bodies.escapes import may_have_escapes
@@ -54,15 +54,10 @@ class _Messages(msgspec.Struct, gc=False):
     messages: list[_Message] = []
 
 
-class _Written(msgspec.Struct, gc=False):
-    messages: msgspec.Raw = ABSENT
-
-
 # `fallbacks: []`, however it is spaced.
 _NO_FALLBACK: Final = re.compile(rb"\s*\[\s*\]\s*").fullmatch
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
 _decode_messages = msgspec.json.Decoder(_Messages).decode
-_decode_written = msgspec.json.Decoder(_Written).decode
 _decode_blocks = msgspec.json.Decoder(str | list[_Block]).decode
 
 
@@ -139,8 +134,7 @@ def _of_messages(body: bytes) -> tuple[int, int, bool]:
     input that is not in the body; the worst case where they cannot be read. Raises NotOffered."""
     if b'"type"' not in body and not may_have_escapes(body):
         return 0, 0, False
-    if may_name_store(body):
-        check_addresses(_decode_written(body).messages, "messages")
+    check_addresses(body, "messages")
     try:
         messages = _decode_messages(body).messages
         blocks = [block for message in messages for block in _blocks(message.content)]

@@ -230,6 +230,7 @@ def chat_parts(body: bytes) -> Parts:
     """Return the needs of the parts of a chat's messages. Raises RepeatedMember, NotOffered."""
     if body.find(b"[") == body.rfind(b"["):
         return _NO_PARTS
+    check_addresses(body, "messages")
     try:
         return _parts(_decode_chat(body).messages, "messages")
     except NOT_JSON:
@@ -240,6 +241,7 @@ def response_parts(body: bytes) -> Parts:
     """Return the needs of the parts of a Responses input. Raises RepeatedMember, NotOffered."""
     if b"[" not in body:
         return _NO_PARTS
+    check_addresses(body, "input")
     try:
         return _parts(_decode_response(body).input, "input")
     except NOT_JSON:
@@ -247,10 +249,7 @@ def response_parts(body: bytes) -> Parts:
 
 
 def _parts(written: msgspec.Raw, path: str) -> Parts:
-    if written is ABSENT:
-        return _NO_PARTS
-    check_addresses(written, path)
-    items = _decode_items(written)
+    items = _decode_items(written) if written is not ABSENT else None
     if not isinstance(items, list):
         return _NO_PARTS
     for members in objects_once(written, _ITEM_READ, path):
