@@ -194,6 +194,13 @@ REFUSED: list[tuple[str, list[bytes], int, str, list[str]]] = [
         "previous_response_not_found",
         ["resp_1"],
     ),
+    (
+        "an item that no answer had",
+        [line(url="/v1/responses", input=[{"type": "item_reference", "id": "msg_1"}], store=False)],
+        404,
+        None,
+        ["Item with id 'msg_1' not found"],
+    ),
     ("a chat that is to be stored", [line(store=True)], 400, "not_offered", ["Line 1", "Leave out store"]),
     (
         "a response that is to be stored",
@@ -217,7 +224,7 @@ REFUSED: list[tuple[str, list[bytes], int, str, list[str]]] = [
     ("lines", "status", "code", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
 def test_nothing_is_uploaded_where_a_line_is_refused(
-    house: House, lines: list[bytes], status: int, code: str, said: list[str]
+    house: House, lines: list[bytes], status: int, code: str | None, said: list[str]
 ) -> None:
     with pytest.raises(openai.APIStatusError) as raised:
         house.upload(*lines)

@@ -295,6 +295,77 @@ def test_a_vector_store_is_searched_by_the_projects_that_the_plan_names(clouds: 
     assert clouds.asked("openai") == clouds.asked("azure") == [], "nothing of it reached a cloud"
 
 
+def referring(item: str, **more: object) -> list[Any]:
+    return [{"type": "item_reference", "id": item, **more}, {"role": "user", "content": "And then?"}]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_item_of_an_answer_is_named_by_its_project_alone(clouds: Endpoints, streamed: bool) -> None:
+    """And a request that names one goes to where it lies, whatever else would be preferred."""
+    client, rival = clouds.client(), clouds.client(RIVAL_SECRET)
+    made = client.responses.create(
+        model=MODEL, input="Think.", reasoning={"effort": "high"}, stream=streamed, extra_headers=on("azure")
+    )
+    if streamed:
+        *_, final = made
+        made = final.response
+    thought, message = made.output
+    assert (thought.type, message.type) == ("reasoning", "message")
+    forms: list[list[Any]] = [
+        referring(message.id),
+        referring(message.id, type=None),
+        [{"id": message.id}, *referring(thought.id)],
+        [{"type": "reasoning", "id": thought.id, "summary": []}, {"role": "user", "content": "And then?"}],
+    ]
+    for form in forms:
+        clouds.forget_asked()
+        assert client.responses.create(model=MODEL, input=form).output_text
+        assert (len(clouds.asked("azure")), clouds.asked("openai")) == (1, [])
+        for asked in (rival.responses.create, rival.responses.input_tokens.count):
+            with pytest.raises(openai.NotFoundError, match=r"Item with id '.*' not found\. Items are not") as unknown:
+                asked(model=MODEL, input=form)
+            assert (unknown.value.param, unknown.value.code) == ("input", None)
+        assert len(clouds.asked("azure")) == 1, "nothing of it reached a cloud"
+    conversation = rival.conversations.create()
+    with pytest.raises(openai.NotFoundError):
+        rival.conversations.items.create(conversation.id, items=[{"type": "item_reference", "id": message.id}])
+
+
+def test_an_item_that_a_request_brings_along_is_of_whoever_sends_it(clouds: Endpoints) -> None:
+    """Agents send back what they were answered, with the identifiers that it had, whoever stored it."""
+    items: list[Any] = [
+        {"type": "message", "id": "msg_of_nobody", "role": "assistant", "content": "Since 1937."},
+        {"id": "msg_of_nobody", "role": "user", "content": "And then?"},
+        {"type": "reasoning", "id": "rs_of_nobody", "summary": [], "encrypted_content": "c2VhbGVk"},
+        {"type": "function_call", "id": "fc_of_nobody", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "id": "fco_of_nobody", "call_id": "c", "output": "1"},
+    ]
+    assert clouds.client().responses.create(model=MODEL, input=items).output_text
+
+
+def test_items_are_learned_wherever_an_answer_names_them(clouds: Endpoints) -> None:
+    client = clouds.client()
+    made = client.responses.create(model=MODEL, input="Where is this?", extra_headers=on("azure"))
+    (asked,) = client.responses.input_items.list(made.id).data
+    background = client.responses.create(model=MODEL, input="Later.", background=True, extra_headers=on("azure"))
+    while background.status != "completed":
+        background = client.responses.retrieve(background.id)
+    for item in (asked, background.output[0]):
+        assert client.responses.create(model=MODEL, input=referring(item.id)).output_text
+    conversation = client.conversations.create(items=[{"role": "user", "content": "To be continued."}])
+    (kept,) = client.conversations.items.list(conversation.id).data
+    added = client.conversations.items.create(conversation.id, items=[{"role": "user", "content": "It is."}]).data[0]
+    for item in (kept, added):
+        assert client.responses.create(model=MODEL, input=referring(item.id)).output_text
+
+
+def test_an_item_that_was_not_stored_is_not_found(clouds: Endpoints) -> None:
+    client = clouds.client()
+    made = client.responses.create(model=MODEL, input="Forget it.", store=False)
+    with pytest.raises(openai.NotFoundError, match=made.output[0].id):
+        client.responses.create(model=MODEL, input=referring(made.output[0].id))
+
+
 def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
     client, rival = clouds.client(), clouds.client(RIVAL_SECRET)
     response = client.responses.create(model=MODEL, input="Secret.")

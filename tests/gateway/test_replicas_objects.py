@@ -42,7 +42,9 @@ class Account:
             }
         elif kind == "responses":
             previous = request.json.get("previous_response_id")
+            said = {"type": "message", "id": f"msg_{number}", "role": "assistant", "status": "completed", "content": []}
             made = {**json.loads(RESPONSE), "id": f"resp_{number}", "store": True, "previous_response_id": previous}
+            made["output"] = [said]
         else:
             made = {**json.loads(ANSWER), "id": f"chatcmpl-{number}"}
         self.objects[str(made["id"])] = made
@@ -96,6 +98,8 @@ def test_an_agent_goes_on_at_whichever_replica_it_comes_to(replicas: list[Replic
         made = follow
     for client in clients:
         assert client.responses.retrieve(made.id).id == made.id
+        items: Any = [{"type": "item_reference", "id": made.output[0].id}]
+        made = next(turns).responses.create(model=MODEL, input=items)
         chat = client.chat.completions.create(model=MODEL, messages=MESSAGES, store=True)
         assert next(turns).chat.completions.retrieve(chat.id).id == chat.id
     # Another project learns nothing of it, at neither.
@@ -105,6 +109,8 @@ def test_an_agent_goes_on_at_whichever_replica_it_comes_to(replicas: list[Replic
             stranger.responses.retrieve(made.id)
         with pytest.raises(openai.BadRequestError, match="Previous response with id"):
             stranger.responses.create(model=MODEL, input="Mine?", previous_response_id=made.id)
+        with pytest.raises(openai.NotFoundError, match="Item with id"):
+            stranger.responses.create(model=MODEL, input=[{"type": "item_reference", "id": made.output[0].id}])
 
 
 def test_files_of_all_replicas_are_one_list(replicas: list[Replica], secrets: list[str]) -> None:

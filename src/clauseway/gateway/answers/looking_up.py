@@ -1,4 +1,4 @@
-"""Look up an identifier that this home did not issue, where other homes share its database, before
+"""Look up identifiers that this home did not issue, where other homes share its database, before
 candidates are selected. Requests that name only resources of this home need no look-up."""
 
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from clauseway.gateway.wire.operations import UnderstoodRequest
 
 class LookingUp:
     """Prepares a request by looking up the identifiers that it names. `select` is called again
-    after each; `unknown` is the first."""
+    after each look-up; `unknown` are the first."""
 
     def __init__(
         self,
         selector: Selector,
         select: Callable[[], Selected],
         request: UnderstoodRequest,
-        unknown: str,
+        unknown: tuple[str, ...],
     ) -> None:
         self._selector = selector
         self._select = select
@@ -27,11 +27,11 @@ class LookingUp:
     async def prepare(self, is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the candidates, and the resource that the request names. Raises Refused."""
         while not is_over():
-            await self._selector.look_up((self._unknown,))
+            await self._selector.look_up(self._unknown)
             try:
                 selected = self._select()
             except MadeElsewhere as elsewhere:
-                self._unknown = elsewhere.identifier
+                self._unknown = elsewhere.identifiers
                 continue
             request = self._request.of_model(selected.model)
             return PreparedRequest(

@@ -110,12 +110,12 @@ class BatchUpload:
             return reading, await between_requests(reading.work(), is_over)
         except MadeElsewhere as unknown:
             # All that the file names is asked for at once, and the file is read again.
-            await self._selector.look_up([unknown.identifier, *identifiers_in_lines(body)])
+            await self._selector.look_up([*unknown.identifiers, *identifiers_in_lines(body)])
         reading = _Reading(self._upload, body, self._select, self._scale)
         try:
             return reading, await between_requests(reading.work(), is_over)
         except MadeElsewhere as unknown:  # needless escapes hid it from `identifiers_in_lines`
-            raise not_made_here(unknown.identifier) from None
+            raise not_made_here(unknown.identifiers[0]) from None
 
     def _select(self, line: BatchLine, needs: Needs) -> CandidateSelection:
         """Select for a line as if it had come by itself. Raises Refused."""

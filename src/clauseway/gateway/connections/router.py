@@ -12,6 +12,7 @@ from functools import partial
 from time import monotonic_ns
 from typing import Final, NoReturn
 
+from clauseway.catalog import BITS, Capability
 from clauseway.gateway.answers import project_usage
 from clauseway.gateway.answers.information import (
     explain,
@@ -71,6 +72,8 @@ from clauseway.gateway.wire.stateful_resources import EMPTY_LIST
 
 _JSON: Final = b"application/json"
 _NO_CANDIDATES: Final = CandidateSelection(())
+# The answer may name the container in which code ran.
+_CODE: Final = BITS[Capability.CODE_INTERPRETER]
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
 _READS_ONLY: Final = (
@@ -283,7 +286,7 @@ class Router:
         event_ns = shared.clock()
         selector = Selector(shared, customer, incoming.cloud, event_ns)
         batch_file: Upload | None = None
-        unknown = ""
+        unknown: tuple[str, ...] = ()
         if operation.routed:
             self._model = request_line.model or properties.model or ""
             select = partial(selector.by_model, operation, self._model, contents)
@@ -297,7 +300,7 @@ class Router:
             try:
                 selected = select()
             except MadeElsewhere as elsewhere:
-                unknown = elsewhere.identifier
+                unknown = elsewhere.identifiers
                 selected = Selected(_NO_CANDIDATES, model=self._model or "")
         selection, named_resource = selected.selection, selected.named_resource
         # lifecycle
@@ -313,7 +316,12 @@ class Router:
             needs=contents.needs,
             text_bytes=contents.text_bytes,
         )
-        if named_resource is None and operation.state is State.NONE and not unknown:
+        if (
+            named_resource is None
+            and operation.state is State.NONE
+            and not contents.needs.bits & _CODE
+            and not unknown
+        ):
             return Lifecycle(client, shared, customer, selection, request, event_ns)
         resources = Resources(customer, request, named_resource)
         preparation: Preparation | None = None

@@ -572,14 +572,16 @@ class Lifecycle(AttemptOwner):
             return
         resource_end = resources.resource_end_in_stream(attempt)
         if resource_end is not None:
-            self._meter_resource_end(resource_end, attempt, last_bytes, [])
+            rows = resources.rows_of_named_in_stream(stream) or resources.rows_of_stream(
+                attempt, stream
+            )
+            self._meter_resource_end(resource_end, attempt, last_bytes, rows)
         elif resources.is_about_named_resource:
             attempt.record_end(Status.COMPLETE, attempt.status)
-            self._finish(last_bytes)
+            self._finish_issuing(last_bytes, resources.rows_of_named_in_stream(stream))
         else:
             attempt.record_usage_of_stream()
-            row = resources.row_of_stream(attempt, stream)
-            self._finish_issuing(last_bytes, [row] if row is not None else [])
+            self._finish_issuing(last_bytes, resources.rows_of_stream(attempt, stream))
 
     def _answer_from(self, attempt: Attempt) -> None:
         """Let the client's answer come from this attempt; cancel its rival, if there is one."""
@@ -625,24 +627,24 @@ class Lifecycle(AttemptOwner):
         """Finish with an answer that issues an identifier. If the resource is still pending, its
         usage is metered at its end."""
         last_bytes = self._whole_answer(attempt, body)
-        row = resources.row_of_answer(attempt, body)
-        if row is not None and row.pending:
-            attempt.pending_resource = row
+        rows = resources.rows_of_answer(attempt, body)
+        if rows and rows[0].pending:
+            attempt.pending_resource = rows[0]
             attempt.record_end(Status.COMPLETE, attempt.status)
         else:
             attempt.record_usage_of_answer(body)
-        self._finish_issuing(last_bytes, [row] if row is not None else [])
+        self._finish_issuing(last_bytes, rows)
 
     def _answer_about_resource(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
         """Finish with an answer about the resource that the request names. If the resource has
         ended and its usage is still pending, meter that usage now."""
         status, last_bytes = attempt.status, self._whole_answer(attempt, body)
-        resource_end, files = (
+        resource_end, rows = (
             resources.resource_end_in_answer(status, body),
-            resources.files_of(status, body),
+            resources.rows_of_named(status, body),
         )
         if resource_end is not None:
-            self._meter_resource_end(resource_end, attempt, last_bytes, files)
+            self._meter_resource_end(resource_end, attempt, last_bytes, rows)
             return
         attempt.record_end(Status.COMPLETE if status < 300 else Status.FAILED, status)
         if status < 300 and self.request.operation.deletes and resources.named_resource is not None:
@@ -652,14 +654,14 @@ class Lifecycle(AttemptOwner):
             finish = self._guarded(lambda _outcome: self._finish(last_bytes))
             self.shared.resource_index.forget(resources.named_resource.identifier, finish)
         else:
-            self._finish_issuing(last_bytes, files)
+            self._finish_issuing(last_bytes, rows)
 
     def _meter_resource_end(
         self,
         resource_end: ResourceEnd,
         attempt: Attempt,
         last_bytes: bytes,
-        files: list[IndexedResource],
+        rows: list[IndexedResource],
     ) -> None:
         """Claim the end of a pending resource and meter its usage, unless another request has
         claimed it.
@@ -691,7 +693,7 @@ class Lifecycle(AttemptOwner):
             if isinstance(outcome, OSError):
                 self._answer_write_failure(outcome)
             else:
-                self._finish_issuing(last_bytes, files)
+                self._finish_issuing(last_bytes, rows)
 
         request_id = str(RequestId(shared.boot, self.number))
         shared.resource_index.claim(identifier, request_id, self._guarded(on_claimed))
@@ -1189,13 +1191,13 @@ class Lifecycle(AttemptOwner):
         self._release()
 
     def _cancel_attempts(self) -> None:
-        """Meter the attempts under way and cancel them. Add to the index the resource whose
-        identifier the client may have read in the stream."""
-        resource: IndexedResource | None = None
+        """Meter the attempts under way and cancel them. Add to the index what the client may have
+        read the identifiers of in the stream."""
+        rows: list[IndexedResource] = []
         for attempt in self._attempts_under_way:
             stream, resources = attempt.stream, self._resources
             if resources is not None and stream is not None and attempt.has_content:
-                resource = resources.row_of_stream(attempt, stream)
+                rows = resources.rows_of_stream(attempt, stream)
             attempt.disconnect()
             attempt.candidate.target.health.cancelled()
             attempt.record_usage_until_now()
@@ -1203,8 +1205,8 @@ class Lifecycle(AttemptOwner):
                 self._note_ended(
                     attempt, Failure(_CALLED_OFF_WITHOUT_CLIENT, attempt.status), called_off=True
                 )
-        if resource is not None:
-            self.shared.resource_index.add((resource,), ignore_outcome)
+        if rows:
+            self.shared.resource_index.add(rows, ignore_outcome)
 
     def client_paused(self) -> None:
         """Stop reading from the cloud: the client does not take what was sent."""

@@ -343,14 +343,15 @@ class ResourceIndex:
 
     def add(self, resources: Sequence[IndexedResource], report: OnWritten) -> None:
         """Write rows; those that exist stay as they are."""
-        report = self._announced(report)
+        steps: list[tuple[str, Sequence[object]]] = []
         for resource in resources:
             former = self.find(resource.identifier)
             if former is None:
                 self._remember(resource)
-            # One commit: a hold without its row would look like one whose process died.
-            steps = self._steps_to_add(resource, former)
-            self._queue.put(_Change(steps, report if resource is resources[-1] else None))
+            steps += self._steps_to_add(resource, former)
+        # One commit: a hold without its row would look like one whose process died, and the report
+        # is of all rows.
+        self._queue.put(_Change(steps, self._announced(report)))
 
     def _steps_to_add(
         self, resource: IndexedResource, former: IndexedResource | None

@@ -1,5 +1,5 @@
-"""The resources that a request makes or names on one cloud account: responses, files and batches, by
-identifier. Pure but for the time of day.
+"""The resources that a request makes or names on one cloud account: responses, their items and
+containers, files and batches, by identifier. Pure but for the time of day.
 
     makes      the answer issues an identifier; its row is durable before the client can read it
     names      the request names a resource that was made before
@@ -8,6 +8,7 @@ identifier. Pure but for the time of day.
 `Resources` decides how such a request ends; the lifecycle performs it.
 """
 
+from collections.abc import Sequence
 from time import time_ns
 from typing import Final, NamedTuple
 
@@ -21,11 +22,12 @@ from clauseway.gateway.routing.targets import WorstCase
 from clauseway.gateway.wire.batch_files import Batching, Upload
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import FILES, State, UnderstoodRequest
-from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
+from clauseway.gateway.wire.stateful_resources import StatefulResource, objects_in, resource_in
 from clauseway.metering import Status
 
 GONE: Final = frozenset((404, 410))
 _BATCH_OUTPUT: Final = "batch_output"
+_CONTAINER: Final = b'"container'
 
 
 class ResourceEnd(NamedTuple):
@@ -53,11 +55,13 @@ class Resources:
         # another.
         self.name(named_resource)
         self.is_batch = isinstance(request.properties, Batching)
-        self.issues_identifier = operation.state is State.ISSUES
+        # A message names the container in which its tools ran.
+        self.issues_identifier = operation.state is State.ISSUES or operation.speaks_messages
         # OpenAI keeps a response unless the request says `store: false`; a chat completion only
         # where it says `store: true`, and then the operation is one that issues.
         self.keeps_resource = (
-            self.issues_identifier and getattr(request.properties, "store", None) is not False
+            operation.state is State.ISSUES
+            and getattr(request.properties, "store", None) is not False
         )
 
     def replace_request(self, request: UnderstoodRequest) -> None:
@@ -126,35 +130,56 @@ class Resources:
         budgets = tuple([budget_slice.id for budget_slice in slices])
         return Hold(identifier, budgets, worst_case.picodollars, time_ns()) if budgets else None
 
-    def row_of_answer(self, attempt: Attempt, body: bytes) -> IndexedResource | None:
-        """Return the row of the resource that a whole answer issued, if its cloud keeps it."""
-        resource = resource_in(body) if self.keeps_resource else None
-        return (
-            self.row(attempt, resource.id, pending=resource.pending)
-            if resource is not None
-            else None
-        )
-
-    def row_of_stream(self, attempt: Attempt, stream: Stream) -> IndexedResource | None:
-        """Return the row of the resource that a stream created, if its cloud keeps it."""
-        resource = stream.resource
-        return (
-            self.row(attempt, resource.id) if self.keeps_resource and resource is not None else None
-        )
-
-    def files_of(self, status: int, body: bytes) -> list[IndexedResource]:
-        """Return the rows of the files that the named batch produced."""
-        named_resource, resource = self.named_resource, self._state_of_named(status, body)
-        if named_resource is None or resource is None:
+    def rows_of_answer(self, attempt: Attempt, body: bytes) -> list[IndexedResource]:
+        """Return the rows of what a whole answer issued and its cloud keeps: the resource first."""
+        if not self.keeps_resource and _CONTAINER not in body:
             return []
-        file = msgspec.structs.replace(
-            named_resource,
-            endpoint=FILES,
-            pending=False,
-            created_ns=time_ns(),
-            purpose=_BATCH_OUTPUT,
-        )
-        return [msgspec.structs.replace(file, identifier=name) for name in resource.files]
+        resource = resource_in(body)
+        if resource is None:
+            return []
+        return self._rows(attempt, resource, pending=resource.pending)
+
+    def rows_of_stream(self, attempt: Attempt, stream: Stream) -> list[IndexedResource]:
+        """Return the rows of what a stream created and its cloud keeps."""
+        resource = stream.resource
+        return self._rows(attempt, resource) if resource is not None else []
+
+    def _rows(
+        self, attempt: Attempt, resource: StatefulResource, *, pending: bool = False
+    ) -> list[IndexedResource]:
+        rows = [self.row(attempt, resource.id, pending=pending)] if self.keeps_resource else []
+        # A container lives on for the next request, whether or not the answer is kept.
+        names = (*(resource.items if self.keeps_resource else ()), *resource.containers)
+        return rows + [self.row(attempt, name) for name in names]
+
+    def rows_of_named(self, status: int, body: bytes) -> list[IndexedResource]:
+        """Return the rows of what an answer says of the named resource: the files that a batch
+        produced, the items of a response or conversation."""
+        if self.is_about_named_resource and self._request.operation.lists_items and status == 200:
+            objects, _ = objects_in(body)
+            return self._rows_like_named([name for name, _ in objects])
+        resource = self._state_of_named(status, body)
+        return self._rows_within_named(resource) if resource is not None else []
+
+    def rows_of_named_in_stream(self, stream: Stream | None) -> list[IndexedResource]:
+        """Return the rows of the items of a response that was stored before, and is read again."""
+        if stream is None or stream.resource is None or not self.is_about_named_resource:
+            return []
+        return self._rows_within_named(stream.resource)
+
+    def _rows_within_named(self, resource: StatefulResource) -> list[IndexedResource]:
+        files = [
+            msgspec.structs.replace(row, endpoint=FILES, purpose=_BATCH_OUTPUT)
+            for row in self._rows_like_named(resource.files)
+        ]
+        return files + self._rows_like_named((*resource.items, *resource.containers))
+
+    def _rows_like_named(self, names: Sequence[str]) -> list[IndexedResource]:
+        """Return the rows of what lies where the named resource lies."""
+        if self.named_resource is None:
+            return []
+        row = msgspec.structs.replace(self.named_resource, pending=False, created_ns=time_ns())
+        return [msgspec.structs.replace(row, identifier=name) for name in names]
 
     # -- ends of pending resources
 

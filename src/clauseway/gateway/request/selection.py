@@ -18,7 +18,7 @@ from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Batching
 from clauseway.gateway.wire.bodies.body_contents import BodyContents
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
-from clauseway.gateway.wire.bodies.needs import Needs
+from clauseway.gateway.wire.bodies.needs import ItemReference, Needs
 from clauseway.gateway.wire.bodies.requests import ChatRequest, ResponsesRequest
 from clauseway.gateway.wire.operations import BY_NAME, Operation, RequestLine
 
@@ -45,11 +45,11 @@ class Selected:
 
 
 class MadeElsewhere(Exception):
-    """An identifier that this home does not know: another one may have issued it."""
+    """Identifiers of which this home does not know the first: another one may have issued it."""
 
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.identifier = identifier
+    def __init__(self, identifiers: tuple[str, ...]) -> None:
+        super().__init__(identifiers)
+        self.identifiers = identifiers
 
 
 class Selector:
@@ -81,16 +81,16 @@ class Selector:
         except OSError:
             raise objects_unknown() from None
 
-    def _find_resource(self, identifier: str) -> IndexedResource | None:
+    def _find_resource(self, identifier: str, *others: str) -> IndexedResource | None:
         """Return a resource of the customer's project; None if there is none. Raise MadeElsewhere
-        if other homes have to be asked first."""
+        if other homes have to be asked first: for the `others` that the request names too."""
         resource = self._shared.resource_index.find_for(self._customer.buyer, identifier)
         if (
             resource is None
             and self._shared.shared_index is not None
             and identifier not in self._looked_up
         ):
-            raise MadeElsewhere(identifier)
+            raise MadeElsewhere((identifier, *others))
         return resource
 
     # -- by model
@@ -105,6 +105,8 @@ class Selector:
         properties, needs, named_ids = contents.properties, contents.needs, contents.named_ids
         if properties.named_ids:
             self._check_continued(properties)
+        if needs.items:
+            named_ids = (*named_ids, *self._stored_items(needs.items))
         named_resource = self._named_resource(named_ids) if named_ids else None
         selection = choice.select(
             operation,
@@ -150,6 +152,17 @@ class Selector:
             raise Refused(errors.NO_PREVIOUS_RESPONSE, message, param="previous_response_id")
         if conversation and self._find_resource(conversation) is None:
             raise _no_such_conversation(conversation)
+
+    def _stored_items(self, items: Sequence[ItemReference]) -> list[str]:
+        """Return those of the items that the project's answers had. Raise Refused, in OpenAI's
+        words, if one is of another project, or of nobody and the request says nothing else of it."""
+        stored, names = [], [item.identifier for item in items]
+        for item in items:
+            if self._find_resource(item.identifier, *names) is not None:
+                stored.append(item.identifier)
+            elif item.is_bare or self._shared.resource_index.find(item.identifier) is not None:
+                raise _no_such_item(item.identifier)
+        return stored
 
     def _named_resource(self, identifiers: tuple[str, ...]) -> IndexedResource:
         """Return the first of the resources that a request names. Raise Refused if they do not all
@@ -406,6 +419,14 @@ def _no_such_file(identifier: str) -> Refused:
 def _no_such_conversation(identifier: str) -> Refused:
     message = f"Conversation with id '{identifier}' not found."
     return Refused(errors.NO_SUCH_OBJECT_AT_OPENAI, message)
+
+
+def _no_such_item(identifier: str) -> Refused:
+    message = (
+        f"Item with id '{identifier}' not found. Items are not persisted when `store` is set to "
+        "false. Try again with `store` set to true, or remove this item from your input."
+    )
+    return Refused(errors.NO_SUCH_OBJECT_AT_OPENAI, message, param="input")
 
 
 # OpenAI's own refusals, by the first part of an operation's name.

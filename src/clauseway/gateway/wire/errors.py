@@ -57,7 +57,7 @@ WRONG_METHOD: Final = ErrorKind(405, "invalid_request_error", "method_not_allowe
 SLOW_CLIENT: Final = ErrorKind(408, "invalid_request_error", "request_timeout", should_retry=True)
 NOT_ALLOWED: Final = ErrorKind(403, "permission_error", "role_not_permitted")
 NO_SUCH_OBJECT: Final = ErrorKind(404, "invalid_request_error", "not_found")
-# For files and conversations: OpenAI's errors about them have no code.
+# For files, conversations and items: OpenAI's errors about them have no code.
 NO_SUCH_OBJECT_AT_OPENAI: Final = NO_SUCH_OBJECT._replace(shows_code=False)
 NO_PREVIOUS_RESPONSE: Final = ErrorKind(400, "invalid_request_error", "previous_response_not_found")
 NOT_OFFERED: Final = ErrorKind(400, "invalid_request_error", "not_offered")

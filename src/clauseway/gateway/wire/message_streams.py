@@ -19,12 +19,20 @@ from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.message_errors import error_message
 from clauseway.gateway.wire.sse import BadStream, data_of
+from clauseway.gateway.wire.stateful_resources import StatefulResource
 from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.values import NOT_JSON
 
 # Events that bring no content yet.
 _ANNOUNCING: Final = frozenset({"message_start", "content_block_start", "ping"})
 _FRAMES_BYTES_MAX: Final = 32 << 20
+
+
+class _Held(msgspec.Struct, frozen=True, gc=False):
+    """The events that may name a container: the beginning of a message, and what changed of it."""
+
+    message: StatefulResource | None = None
+    delta: StatefulResource | None = None
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False):
@@ -35,6 +43,7 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
+_decode_held: Final = msgspec.json.Decoder(_Held).decode
 _NO_EVENT: Final = _Event()
 
 
@@ -66,6 +75,8 @@ class MessageStream(TypedStream):
         data = data_of(event)
         decoded = _decoded(data)
         kind = decoded.type
+        if kind in ("message_start", "message_delta") and b'"container"' in data:
+            self._note_container(data)
         if kind == "message_start" and decoded.message is not None:
             self._usage, self.report = decoded.message.usage, data
         elif kind == "message_delta" and decoded.usage is not None:
@@ -85,6 +96,15 @@ class MessageStream(TypedStream):
             bool(data) and kind not in _ANNOUNCING and not self.failed
         )
         return event
+
+    def _note_container(self, data: bytes) -> None:
+        try:
+            held = _decode_held(data)
+        except NOT_JSON:
+            return
+        for part in (held.message, held.delta):
+            if part is not None and part.containers:
+                self.resource = part
 
 
 class FramedMessageStream(MessageStream):

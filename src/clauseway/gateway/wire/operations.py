@@ -156,6 +156,11 @@ class Operation(NamedTuple):
         return self.name in _TELLS_END
 
     @property
+    def lists_items(self) -> bool:
+        """Return whether its answer is a list of the items of a response or conversation."""
+        return self.name in _LISTS_ITEMS
+
+    @property
     def tells_failure(self) -> bool:
         """Return whether its answer may say why something failed: a response or a batch."""
         return self.name in _TELLS_FAILURE
@@ -255,6 +260,9 @@ def _file_body(
 _CONVERSATIONS: Final = BITS[Capability.CONVERSATIONS]
 _TELLS_END: Final = frozenset(
     {"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"}
+)
+_LISTS_ITEMS: Final = frozenset(
+    {"responses.input_items", "conversations.items.list", "conversations.items.create"}
 )
 _TELLS_FAILURE: Final = _TELLS_END | {"responses", "batches.create"}
 # No model is named. What they make lies on the cloud's account, so sent twice it lies there twice.

@@ -1,10 +1,15 @@
-"""Stateful resources that an answer says were created on an account, to be asked for by identifier.
+"""Stateful resources that an answer says were created on an account, to be asked for by identifier:
+responses, files and batches; the items of a response, and the containers in which its tools ran.
 
 Pure.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 
+from clauseway.gateway.wire.bodies.needs import ABSENT
 from clauseway.values import NOT_JSON
 
 _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})
@@ -12,12 +17,15 @@ _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "canc
 
 class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     """`status` is where it stands; absent for what is final at once. A batch names the files that
-    it produced."""
+    it produced, a response its items (`output`), a message of Anthropic's the container in which
+    its tools ran."""
 
     id: str = ""
     status: str | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
+    output: msgspec.Raw = ABSENT
+    container: msgspec.Raw = ABSENT
 
     @property
     def pending(self) -> bool:
@@ -28,8 +36,40 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     def files(self) -> tuple[str, ...]:
         return tuple(name for name in (self.output_file_id, self.error_file_id) if name)
 
+    @property
+    def items(self) -> tuple[str, ...]:
+        return tuple([item.id for item in self._output() if item.id])
 
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """Return the containers in which tools ran: those of several calls may be one."""
+        named = [item.container_id for item in self._output()]
+        container = _decoded(_decode_item, self.container)
+        return tuple(dict.fromkeys([name for name in (*named, container and container.id) if name]))
+
+    def _output(self) -> "list[_Item]":
+        written = _decoded(_decode_list, self.output) or []
+        return [item for each in written if (item := _decoded(_decode_item, each)) is not None]
+
+
+class _Item(msgspec.Struct, frozen=True, gc=False):
+    """An item of a response, or a container."""
+
+    id: str | None = None
+    container_id: str | None = None
+
+
+_Value = TypeVar("_Value")
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_item = msgspec.json.Decoder(_Item).decode
 _decode_resource = msgspec.json.Decoder(StatefulResource).decode
+
+
+def _decoded(decode: Callable[[msgspec.Raw], _Value], written: msgspec.Raw) -> _Value | None:
+    try:
+        return decode(written)
+    except NOT_JSON:
+        return None
 
 
 def resource_in(answer: bytes) -> StatefulResource | None:

@@ -19,7 +19,7 @@ def create(account: CloudAccount, call: ModelCall) -> Reply:
         "created_at": int(call.now_s),
         "metadata": request.get("metadata") or {},
     }
-    items = _given(request.get("items") or [], call)
+    items = _given(account, request.get("items") or [], call)
     keep(account.conversations, str(body["id"]), KeptConversation(body, items))
     return Reply(value=body)
 
@@ -51,7 +51,7 @@ def add(account: CloudAccount, call: ModelCall, conversation_id: str) -> Reply:
     kept, request = conversation_of(account, conversation_id), read_object(call.body)
     if "items" not in request:
         raise missing("items")
-    items = _given(request["items"], call)
+    items = _given(account, request["items"], call)
     kept.items += items
     return _listed(items, "")
 
@@ -86,8 +86,8 @@ def delete_item(
     return Reply(value=kept.body)
 
 
-def _given(items: object, call: ModelCall) -> list[dict[str, Any]]:
-    given = input_items(items, call.serial)
+def _given(account: CloudAccount, items: object, call: ModelCall) -> list[dict[str, Any]]:
+    given = input_items(account, items, call.serial)
     if len(given) > _ITEMS_MAX:
         message = f"Invalid 'items': array too long. Expected at most {_ITEMS_MAX} items."
         raise FormatRefusal(400, message, param="items", code="array_above_max_length")

@@ -64,7 +64,7 @@ def create(account: CloudAccount, call: ModelCall) -> Reply:
     """`POST /responses`."""
     request = read_object(call.body)
     model = model_of(request, call.model)
-    items = input_items(required(request, "input"), call.serial)
+    items = input_items(account, required(request, "input"), call.serial)
     previous = _previous(account, request)
     conversation = _conversation(account, request)
     streamed, background = flag(request, "stream"), flag(request, "background")
@@ -173,7 +173,7 @@ def count_input_tokens(account: CloudAccount, call: ModelCall) -> Reply:
     account.snapshot(model_of(request), "text")
     texts = [
         text
-        for item in input_items(required(request, "input"), call.serial)
+        for item in input_items(account, required(request, "input"), call.serial)
         for text in _texts(item)
     ]
     texts.append(str(request.get("instructions") or ""))
@@ -187,7 +187,7 @@ def compact(account: CloudAccount, call: ModelCall) -> Reply:
     request = read_object(call.body)
     account.snapshot(model_of(request), "text")
     previous = _previous(account, request)
-    items = input_items(request.get("input") or [], call.serial)
+    items = input_items(account, request.get("input") or [], call.serial)
     texts = [
         *(previous.context if previous else ()),
         *(text for item in items for text in _texts(item)),
@@ -267,8 +267,9 @@ def conversation_of(account: CloudAccount, conversation_id: str) -> KeptConversa
     return account.conversations[conversation_id]
 
 
-def input_items(given: object, serial: str) -> list[dict[str, Any]]:
-    """Return the input as items with ids: a text is a user's message."""
+def input_items(account: CloudAccount, given: object, serial: str) -> list[dict[str, Any]]:
+    """Return the input as items with ids: a text is a user's message, and a reference the item that
+    the account has stored."""
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     expect(given, list, "input", "one of a string or array of objects")
@@ -277,7 +278,11 @@ def input_items(given: object, serial: str) -> list[dict[str, Any]]:
     for index, item in enumerate(given):
         at = f"input[{index}]"
         expect(item, dict, at, "an object")
-        kind = item.get("type", "message")
+        bare = "item_reference" if "id" in item and "role" not in item else "message"
+        kind = item.get("type") or bare
+        if kind == "item_reference" or _is_stored_thought(item):
+            items.append(_stored_item(account, str(item.get("id"))))
+            continue
         if kind == "message" and "role" not in item:
             raise missing(f"{at}.role")
         whole = {
@@ -297,6 +302,27 @@ def input_items(given: object, serial: str) -> list[dict[str, Any]]:
             whole.setdefault("status", "completed")
         items.append(whole)
     return items
+
+
+def _is_stored_thought(item: dict[str, Any]) -> bool:
+    """Return whether a model's thinking is named, and not brought along."""
+    return item.get("type") == "reasoning" and "id" in item and not item.get("encrypted_content")
+
+
+def _stored_item(account: CloudAccount, item_id: str) -> dict[str, Any]:
+    for kept in account.responses.values():
+        for item in (*kept.body["output"], *kept.input_items):
+            if item["id"] == item_id:
+                return item
+    for conversation in account.conversations.values():
+        for item in conversation.items:
+            if item["id"] == item_id:
+                return item
+    message = (
+        f"Item with id '{item_id}' not found. Items are not persisted when `store` is set to false. "
+        "Try again with `store` set to true, or remove this item from your input."
+    )
+    raise FormatRefusal(404, message, param="input")
 
 
 def _texts(item: dict[str, Any]) -> Iterator[str]:

@@ -5,7 +5,8 @@
     decoding          JSON by type; multipart: forms
     needs             what a request needs of a deployment
     members           names that may stand once; member_names: as often as they stand
-    identifiers       of resources, that bodies name; addresses: of stores that a cloud reads itself
+    identifiers       of resources, that bodies name; item_references: of items of earlier answers
+    addresses         of stores that a cloud reads itself
     escapes           letters that are written as their numbers
     body_errors       why a body is refused
 

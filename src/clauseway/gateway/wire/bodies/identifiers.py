@@ -1,6 +1,6 @@
 """Identifiers of resources that a body names outside the members that are decoded by type: files
-in parts of messages and of tools, vector stores that a tool searches, and whatever the lines of a
-batch's file name."""
+in parts of messages and of tools, vector stores that a tool searches, containers in which a tool
+runs, and whatever the lines of a batch's file name."""
 
 import re
 from collections import Counter
@@ -9,13 +9,15 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.wire.bodies.members import decode_members
-from clauseway.gateway.wire.bodies.needs import ABSENT
+from clauseway.gateway.wire.bodies.members import decode_members, members_once
+from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
 _FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
 _SEVERAL_IDS: Final = re.compile(rb'"(?:file|vector_store)_ids"\s*:\s*\[([^\]]*)\]')
-_PREVIOUS: Final = re.compile(rb'"previous_response_id"\s*:\s*"([^"]{1,200})"')
+_IN_LINES: Final = re.compile(
+    rb'"(?:previous_response_id|conversation|id|container|container_id)"\s*:\s*"([^"]{1,200})"'
+)
 _QUOTED: Final = re.compile(rb'"([^"]{1,200})"')
 # Letters, digits, _ and - as JSON \u escapes, so that an escaped identifier is found too.
 _ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])")
@@ -31,6 +33,12 @@ class _Tool(_Function, gc=False):
     function: _Function | None = None
     input_schema: msgspec.Raw = ABSENT
     input_examples: msgspec.Raw = ABSENT
+    container: msgspec.Raw = ABSENT
+    environment: msgspec.Raw = ABSENT
+
+
+class _Environment(msgspec.Struct, gc=False):
+    container_id: str | None = None
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -51,6 +59,9 @@ class _Item(msgspec.Struct, gc=False):
 
 
 _decode_tools: Final = msgspec.json.Decoder(list[_Tool]).decode
+_decode_environment: Final = msgspec.json.Decoder(_Environment).decode
+_decode_name: Final = msgspec.json.Decoder(str).decode
+_ENVIRONMENT_READ: Final = frozenset(_Environment.__struct_fields__)
 _decode_items: Final = msgspec.json.Decoder(str | list[_Item] | None).decode
 # The members that hold messages or items: of chats and messages, of Responses, of conversations.
 _ITEMS: Final = ("messages", "input", "items")
@@ -119,11 +130,33 @@ def _unread_in(body: bytes) -> Iterator[bytes]:
             yield written
 
 
+def containers_in(tools: msgspec.Raw) -> list[str]:
+    """Return the containers that tools name: in place of the settings of a new one, or as the
+    environment of a shell. Raise RepeatedMember."""
+    written = bytes(tools)
+    if b'"container' not in written and b"\\u00" not in written:
+        return []
+    try:
+        listed = _decode_tools(written)
+    except NOT_JSON:
+        return []
+    containers = []
+    for tool in listed:
+        try:
+            if stated(tool.environment):
+                members_once(tool.environment, _ENVIRONMENT_READ, "tools.environment")
+                containers.append(_decode_environment(tool.environment).container_id)
+            containers.append(_decode_name(tool.container))
+        except NOT_JSON:
+            continue  # the settings of a new one
+    return [container for container in containers if container]
+
+
 def identifiers_in_lines(body: bytes) -> list[str]:
-    """Return the identifiers that the lines of a file name: of earlier responses, files and vector
-    stores."""
-    previous = [name.decode("utf-8", "replace") for name in _PREVIOUS.findall(body)]
-    return [*previous, *identifiers_in(body)]
+    """Return what the lines of a file may name by identifier: earlier responses, conversations and
+    items, containers, files and vector stores."""
+    named = {name.decode("utf-8", "replace"): None for name in _IN_LINES.findall(body)}
+    return [*named, *identifiers_in(body)]
 
 
 def _unescaped(escape: re.Match[bytes]) -> bytes:

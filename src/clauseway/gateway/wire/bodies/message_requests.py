@@ -39,6 +39,10 @@ class _Tool(msgspec.Struct, gc=False):
     max_uses: int | None = None
 
 
+class _Container(msgspec.Struct, frozen=True, gc=False):
+    id: str | None = None
+
+
 class _Block(msgspec.Struct, gc=False):
     """A block of content; the result of a tool holds blocks again."""
 
@@ -70,13 +74,12 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
     tools: msgspec.Raw = ABSENT
     output_config: msgspec.Raw = ABSENT
     mcp_servers: msgspec.Raw = ABSENT
-    container: msgspec.Raw = ABSENT
+    container: str | _Container | None = None
     fallbacks: msgspec.Raw = ABSENT
     service_tier: str | None = None
     speed: str | None = None
     wants_usage = True
     choices = 1
-    named_ids = ()
     later = False
 
     def needs(self, body: bytes) -> Needs:
@@ -89,11 +92,18 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
             bits |= _SCHEMA
         if stated(self.mcp_servers):
             bits, unbounded = bits | _MCP, True
-        if stated(self.container):
+        if self.container is not None:
             unbounded = True
         tier = "fast" if self.speed == "fast" else ""
         needs = Needs(bits, images, unbounded, tier=tier, searches=searches)
         return PLAIN if needs == PLAIN else needs
+
+    @property
+    def named_ids(self) -> tuple[str, ...]:
+        """Return the container of an earlier answer that is to be used again."""
+        container = self.container
+        named = container.id if isinstance(container, _Container) else container
+        return (named,) if named else ()
 
     @property
     def streamed(self) -> bool:

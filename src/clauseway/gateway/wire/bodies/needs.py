@@ -7,7 +7,7 @@ messages are an array themselves. An unreadable part asks for nothing: it passes
 cloud says what is wrong with it. For reservations it counts as the worst that it could be.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 import msgspec
@@ -19,6 +19,15 @@ from clauseway.gateway.wire.bodies.members import members_once, objects_once
 from clauseway.values import NOT_JSON
 
 
+class ItemReference(NamedTuple):
+    """An item of an earlier answer that a request names by its identifier. `is_bare`: the request
+    says nothing else of it, so the cloud has to have stored it. Of other items the cloud may have
+    stored more than the request says: what a model thought, or drew."""
+
+    identifier: str
+    is_bare: bool
+
+
 class Needs(NamedTuple):
     """The needs of a request. `bits` as in `catalog.BITS`.
 
@@ -27,7 +36,8 @@ class Needs(NamedTuple):
     model's context bounds its input. `audio`: sound goes in or comes out. `cache_key` is what
     prompts with the same beginning share. `tier` is the tier of service that it asks for, in its
     own words. `tokens_max` is the most that its input can be where that is far less than a token
-    for each byte, 0 elsewhere. `searches` is how often the cloud may search the web for it.
+    for each byte, 0 elsewhere. `searches` is how often the cloud may search the web for it. `items` are
+    the items of earlier answers that it names.
     """
 
     bits: int = 0
@@ -38,6 +48,7 @@ class Needs(NamedTuple):
     tier: str = ""
     tokens_max: int = 0
     searches: int = 0
+    items: tuple[ItemReference, ...] = ()
 
 
 PLAIN = Needs()
@@ -136,11 +147,13 @@ _decode_chat = msgspec.json.Decoder(_Chat).decode
 _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_items = msgspec.json.Decoder(str | list[_Item] | None).decode
 # The members that are read of each: one that stands twice is refused.
-_TOOL_READ = frozenset(_Tool.__struct_fields__)
+_TOOL_READ = frozenset({*_Tool.__struct_fields__, "container", "environment"})
 _STRICT_READ = frozenset(_Strict.__struct_fields__)
 _FORMAT_READ = frozenset(_Format.__struct_fields__)
 _TEXT_READ = frozenset(_Text.__struct_fields__)
-_ITEM_READ = frozenset(_Item.__struct_fields__)
+_MESSAGE_READ = frozenset(_Item.__struct_fields__)
+# With what `item_references` reads.
+_ITEM_READ = _MESSAGE_READ | {"id", "role", "encrypted_content", "result"}
 _PART_READ = frozenset(_Part.__struct_fields__)
 _OBJECT, _LIST = ord("{"), ord("[")
 
@@ -232,7 +245,7 @@ def chat_parts(body: bytes) -> Parts:
         return _NO_PARTS
     check_addresses(body, "messages")
     try:
-        return _parts(_decode_chat(body).messages, "messages")
+        return _parts(_decode_chat(body).messages, _MESSAGE_READ, "messages")
     except NOT_JSON:
         return _worst(body)
 
@@ -243,16 +256,16 @@ def response_parts(body: bytes) -> Parts:
         return _NO_PARTS
     check_addresses(body, "input")
     try:
-        return _parts(_decode_response(body).input, "input")
+        return _parts(_decode_response(body).input, _ITEM_READ, "input")
     except NOT_JSON:
         return _worst(body)
 
 
-def _parts(written: msgspec.Raw, path: str) -> Parts:
+def _parts(written: msgspec.Raw, read: Set[str], path: str) -> Parts:
     items = _decode_items(written) if written is not ABSENT else None
     if not isinstance(items, list):
         return _NO_PARTS
-    for members in objects_once(written, _ITEM_READ, path):
+    for members in objects_once(written, read, path):
         for name in ("content", "output"):
             if name in members:
                 _check_parts(members[name], f"{path}.{name}")
@@ -291,8 +304,6 @@ def _of_items(items: list[_Item]) -> Parts:
         if output is not None and not isinstance(output, str):
             for part in output if isinstance(output, list) else (output,):
                 parts = _with_part(parts, part)
-        if item.type == "item_reference":
-            parts = parts._replace(unbounded=True)
     return parts
 
 

@@ -13,7 +13,8 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, reader_of
-from clauseway.gateway.wire.bodies.identifiers import identifiers_in
+from clauseway.gateway.wire.bodies.identifiers import containers_in, identifiers_in
+from clauseway.gateway.wire.bodies.item_references import items_named_in
 from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of
 from clauseway.gateway.wire.bodies.needs import (
     ABSENT,
@@ -253,15 +254,16 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
         # A template's text lies at the cloud: the body does not bound the input.
         if stated(self.prompt):
             bits, unbounded = bits | _TEMPLATES, True
+        items = items_named_in(body)
         # Earlier turns enter the prompt too. Only the model's context bounds them.
-        if self.previous_response_id or self.conversation:
+        if self.previous_response_id or self.conversation or any(item.is_bare for item in items):
             unbounded = True
         searches = 0
         # A template may bring tools along.
         if bits & (_WEB_SEARCH | _TEMPLATES):
             searches = searches_within(self.max_tool_calls)
         tier = self.service_tier or ""
-        needs = Needs(bits, images, unbounded, audio, tier=tier, searches=searches)
+        needs = Needs(bits, images, unbounded, audio, tier=tier, searches=searches, items=items)
         return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
@@ -281,8 +283,8 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def named_ids(self) -> tuple[str, ...]:
-        named = (self.previous_response_id, self.conversation_id)
-        return tuple(name for name in named if name)
+        named = (self.previous_response_id, self.conversation_id, *containers_in(self.tools))
+        return tuple([name for name in named if name])
 
     @property
     def later(self) -> bool:
@@ -409,8 +411,9 @@ class RequestWithoutModel:
 
 
 class ItemsRequest(RequestWithoutModel):
-    """The items of a conversation, as `RequestProperties`. `named_ids` are the files that they
-    name, which every response that goes on from the conversation reads."""
+    """The items of a conversation, as `RequestProperties`. `named_ids` are the files and the items
+    of earlier answers that they name, which every response that goes on from the conversation
+    reads."""
 
     def __init__(self, named_ids: tuple[str, ...] = ()) -> None:
         self.named_ids = named_ids
@@ -422,7 +425,8 @@ def decode_items(body: bytes, content_type: bytes) -> RequestProperties:
     if not body:
         return ItemsRequest()
     _decode_object(body, content_type)
-    return ItemsRequest(tuple(identifiers_in(body)))
+    items = [item.identifier for item in items_named_in(body) if item.is_bare]
+    return ItemsRequest((*identifiers_in(body), *items))
 
 
 _decode_object = reader_of(_AnyObject, "conversation")

@@ -1,0 +1,159 @@
+"""Containers in which a cloud ran code: named by an answer, used again by the project that got it, and by no other."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from gateway_rig import MODEL, PATIENCE_S, SECRET, Connection, Received, Rig, compact, key
+
+RIVAL_SECRET = "sk-test-rival"
+MESSAGE = [{"role": "user", "content": "Go on."}]
+CODE_OF_MESSAGES = {"type": "code_execution_20250825", "name": "code_execution"}
+
+
+def response(container: str, status: str = "completed") -> dict[str, Any]:
+    called = {"type": "code_interpreter_call", "id": "ci_1", "status": "completed", "container_id": container}
+    said = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": []}
+    usage = {"input_tokens": 9, "output_tokens": 3, "total_tokens": 12}
+    # An item that is no object, and one whose names are none, hide no other.
+    output = [None, {"id": 5, "container_id": 6}, called, said]
+    return {"id": "resp_1", "object": "response", "status": status, "model": MODEL, "output": output, "usage": usage}
+
+
+def message(container: str) -> dict[str, Any]:
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": MODEL,
+        "content": [{"type": "text", "text": "Done."}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 9, "output_tokens": 3},
+        "container": {"id": container, "expires_at": "2026-11-28T00:00:00Z"},
+    }
+
+
+def response_events(container: str) -> list[dict[str, Any]]:
+    return [
+        {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", "output": []}},
+        {"type": "response.output_text.delta", "delta": "Done."},
+        {"type": "response.completed", "response": response(container)},
+    ]
+
+
+def message_events(container: str) -> list[dict[str, Any]]:
+    """The vendor names it at the end; at the beginning there is none yet."""
+    whole = message(container)
+    held = whole.pop("container")
+    return [
+        {"type": "message_start", "message": {**whole, "content": [], "container": None}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Done."}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "container": held},
+            "usage": {"output_tokens": 3},
+        },
+        {"type": "message_stop"},
+    ]
+
+
+def uses(path: str, container: str) -> list[dict[str, Any]]:
+    """The ways in which a request names a container."""
+    if path == "messages":
+        asked = {"model": MODEL, "max_tokens": 9, "messages": MESSAGE, "tools": [CODE_OF_MESSAGES]}
+        return [{**asked, "container": named} for named in (container, {"id": container, "skills": []})]
+    shell = {"type": "shell", "environment": {"type": "container_reference", "container_id": container}}
+    tools: list[dict[str, Any]] = [{"type": "code_interpreter", "container": container}, shell]
+    return [{"model": MODEL, "input": "Go on.", "tools": [tool]} for tool in tools]
+
+
+class Account:
+    """A cloud that runs code in a container of its own naming, or in the one that a request names."""
+
+    container = "cntr_0"
+
+    async def __call__(self, connection: Connection, request: Received) -> None:
+        path, asked = request.head.split(b" ")[1].rpartition(b"/")[2], request.json
+        messages = path == b"messages"
+        if not asked.get("stream"):
+            connection.answer(200, compact((message if messages else response)(self.container)))
+            return
+        connection.begin_stream()
+        for event in (message_events if messages else response_events)(self.container):
+            connection.piece(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), compact(event)))
+        connection.end_stream()
+
+
+class Stage:
+    def __init__(self, rig: Rig, account: Account) -> None:
+        self.rig = rig
+        self.account = account
+
+    def post(self, path: str, body: dict[str, Any] | bytes, secret: str = SECRET) -> httpx.Response:
+        headers = {"authorization": f"Bearer {secret}", "content-type": "application/json"}
+        content = body if isinstance(body, bytes) else compact(body)
+        return httpx.post(f"{self.rig.url}/v1/{path}", content=content, headers=headers, timeout=PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    account, theirs = Account(), msgspec.structs.replace(key(RIVAL_SECRET, "openai"), project="theirs")
+    with Rig(tmp_path_factory.mktemp("gateway")) as rig:
+        port = rig.cloud("azure", account).port
+        targets = [rig.target("azure", port), rig.target("anthropic", port, dialect="anthropic")]
+        rig.start(rig.plan(targets, keys=(key(SECRET, "openai"), theirs)))
+        yield Stage(rig, account)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(("path", "more"), [("responses", {}), ("responses", {"store": False}), ("messages", {})])
+def test_a_container_is_of_the_project_whose_answer_named_it(
+    stage: Stage, path: str, more: dict[str, Any], streamed: bool
+) -> None:
+    stage.account.container = container = f"cntr_{path}_{len(more)}_{streamed}"
+    cloud = stage.rig.clouds["azure"]
+    new: dict[str, Any] = {**uses(path, "")[0], **more, "stream": streamed}
+    if path == "messages":
+        del new["container"]
+    else:
+        new["tools"] = [{"type": "code_interpreter", "container": {"type": "auto"}}]
+    assert stage.post(path, new).status_code == 200
+    for body in uses(path, container):
+        before = len(cloud.requests)
+        assert stage.post(path, body).status_code == 200
+        refused = stage.post(path, body, RIVAL_SECRET)
+        assert (refused.status_code, container in refused.text) == (404, True), refused.text
+        assert len(cloud.requests) == before + 1, "nothing of it reached the cloud"
+
+
+@pytest.mark.parametrize("path", ["responses", "messages"])
+def test_a_container_that_no_answer_named_is_not_found(stage: Stage, path: str) -> None:
+    cloud, asked = stage.rig.clouds["azure"], len(stage.rig.clouds["azure"].requests)
+    for body in uses(path, "cntr_guessed"):
+        refused = stage.post(path, compact(body).replace(b"container", rb"c\u006fntainer"))
+        assert refused.status_code == 404, refused.text
+    assert len(cloud.requests) == asked, "nothing of it reached the cloud"
+
+
+TWICE = [
+    ("responses", '{"model":"M","input":"x","tools":[{"type":"code_interpreter","container":"a","container":"b"}]}'),
+    (
+        "responses",
+        '{"model":"M","input":"x","tools":[{"type":"shell","environment":{"container_id":"a","container_id":"b"}}]}',
+    ),
+    ("responses", '{"model":"M","input":[{"type":"item_reference","id":"a","id":"b"}]}'),
+    ("messages", '{"model":"M","max_tokens":9,"messages":[],"container":{"id":"a","id":"b"}}'),
+    ("messages", '{"model":"M","max_tokens":9,"messages":[],"container":"a","container":"b"}'),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), TWICE)
+def test_a_name_that_stands_twice_is_refused(stage: Stage, path: str, body: str) -> None:
+    """A cloud could take the other one."""
+    asked = len(stage.rig.clouds["azure"].requests)
+    refused = stage.post(path, body.replace('"M"', f'"{MODEL}"').encode())
+    assert (refused.status_code, "stands more than once" in refused.text) == (400, True), refused.text
+    assert len(stage.rig.clouds["azure"].requests) == asked, "nothing of it reached the cloud"
