@@ -163,7 +163,7 @@ def test_a_file_goes_on_to_the_next_cloud(house: House) -> None:
 
 
 # lines → status, code, and what the message says
-REFUSED: list[tuple[str, list[bytes], int, str, list[str]]] = [
+REFUSED: list[tuple[str, list[bytes], int, str | None, list[str]]] = [
     ("an unknown model", [line(), line("gpt-9")], 404, "model_not_found", ["Line 2 (model 'gpt-9')", "does not exist"]),
     ("no model", [line(""), line()], 400, "missing_required_parameter", ["Line 1:", "names no model"]),
     ("an unknown url", [line(url="/v1/audio/speech")], 400, "invalid_body", ["'/v1/audio/speech'", "/v1/responses"]),

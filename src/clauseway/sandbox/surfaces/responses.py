@@ -310,14 +310,12 @@ def _is_stored_thought(item: dict[str, Any]) -> bool:
 
 
 def _stored_item(account: CloudAccount, item_id: str) -> dict[str, Any]:
-    for kept in account.responses.values():
-        for item in (*kept.body["output"], *kept.input_items):
+    lists = [(*kept.body["output"], *kept.input_items) for kept in account.responses.values()]
+    lists += [tuple(conversation.items) for conversation in account.conversations.values()]
+    for items in lists:
+        for item in items:
             if item["id"] == item_id:
-                return item
-    for conversation in account.conversations.values():
-        for item in conversation.items:
-            if item["id"] == item_id:
-                return item
+                return dict(item)
     message = (
         f"Item with id '{item_id}' not found. Items are not persisted when `store` is set to false. "
         "Try again with `store` set to true, or remove this item from your input."
