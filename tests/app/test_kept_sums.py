@@ -89,12 +89,12 @@ def late_usage(home: Home) -> None:
 
 def credited(home: Home) -> None:
     sold = bookkeeping.Sold(request=settled_book.request(11))
-    bookkeeping.credit(home, KNOWN_BOOK, "note-1", sold, "1.00", TODAY, "")
+    bookkeeping.credit(home, lambda: KNOWN_BOOK, "note-1", sold, "1.00", TODAY, "")
 
 
 def disputed(home: Home) -> None:
     sold = bookkeeping.Sold(request=settled_book.request(2))
-    bookkeeping.dispute(home, KNOWN_BOOK, "claim-1", sold, "", TODAY, "")
+    bookkeeping.dispute(home, lambda: KNOWN_BOOK, "claim-1", sold, "", TODAY, "")
 
 
 def nothing(home: Home) -> None:

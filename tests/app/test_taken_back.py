@@ -6,6 +6,7 @@ request 8, 0.22 USD. Request 20 has two attempts that were charged: 0.25 USD on 
 
 import itertools
 import shutil
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 
 import settled_book
 from clauseway.app.books.bookkeeping import Sold, credit, dispute, disputes, resolve
+from clauseway.app.books.settling import books_locked
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.tracing import disputed_days
+from clauseway.pricing import PriceTable
 from clauseway.values import InvalidInput
 
 PRICES = open_prices(settled_book.KNOWN)
@@ -39,7 +42,7 @@ def home(made: Path, tmp_path: Path) -> Home:
 
 
 def take(home: Home, told: str, sold: Sold, amount: str = "") -> D:
-    return credit(home, PRICES, told, sold, amount, None, "").of.amount
+    return credit(home, lambda: PRICES, told, sold, amount, None, "").of.amount
 
 
 # first, then → what is left for the second
@@ -100,7 +103,7 @@ def test_a_line_of_which_nothing_is_left_is_not_disputed(home: Home) -> None:
 
 def test_the_days_of_a_line_are_disputed_all_or_none(home: Home) -> None:
     """The second of its days has another dispute by its name."""
-    dispute(home, PRICES, "2pa4zs7k-2026-05-03", REQUEST, "0.10", None, "")
+    dispute(home, lambda: PRICES, "2pa4zs7k-2026-05-03", REQUEST, "0.10", None, "")
     with pytest.raises(InvalidInput, match="is taken"):
         claimed(home)
     assert booked(home) == ["2pa4zs7k-2026-05-03"]
@@ -127,9 +130,9 @@ def test_what_stands_never_exceeds_what_was_charged(made: Path, steps: list[tupl
         told = f"v-{number}"
         try:
             if what == "credit":
-                taken[told] = credit(home, PRICES, told, sold, amount, None, "").of.amount
+                taken[told] = credit(home, lambda: PRICES, told, sold, amount, None, "").of.amount
             elif what == "dispute":
-                taken[told] = dispute(home, PRICES, told, sold, amount, None, "").of.amount
+                taken[told] = dispute(home, lambda: PRICES, told, sold, amount, None, "").of.amount
                 open_disputes.append(told)
             elif open_disputes:
                 ended = open_disputes.pop()
@@ -142,3 +145,24 @@ def test_what_stands_never_exceeds_what_was_charged(made: Path, steps: list[tupl
             assert sum(taken.values(), wanted) > CHARGED
         assert sum(taken.values(), D(0)) <= CHARGED
     shutil.rmtree(home.root)
+
+
+class Busy(Exception):
+    """Somebody writes the books."""
+
+
+@pytest.mark.parametrize("takes_back", [credit, dispute])
+def test_a_charge_is_taken_back_by_the_prices_that_hold_when_the_books_are_free(
+    home: Home, takes_back: Callable[..., object]
+) -> None:
+    """Whoever waits for the books may wait for a settlement that changes what the home holds."""
+
+    def is_busy() -> None:
+        raise Busy
+
+    def held() -> PriceTable:
+        with pytest.raises(Busy), books_locked(home, is_busy):
+            pass
+        return PRICES
+
+    assert takes_back(home, held, "note-1", REQUEST, "", None, "")

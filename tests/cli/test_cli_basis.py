@@ -349,6 +349,10 @@ CHANGED = [
     (("basis", "assume", "cap=1000", "--why", "a term sheet"), "the figure cap changed after it was settled"),
     (("basis", "assume", "--withdraw", "cap", "--why", "not agreed"), "the figure cap changed after it was settled"),
     (("basis", "read", "R1=or", "--why", "counsel says so"), "a reading changed after it was settled"),
+    (
+        ("fact", "record", "milestone", "--effective", "2026-05-20", "--source", "letter"),
+        "the facts changed after it was settled",
+    ),
 ]
 
 

@@ -29,6 +29,7 @@ from clauseway.app.opening.several import (
     Opened,
     agreements_of,
     each_of,
+    facts_hash,
     figures_of,
     open_agreements,
     own_readings,
@@ -653,19 +654,23 @@ def _stood_on(then: Basis, kind: str, since: Settlement) -> bool:
 
 
 def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
-    """Name what a settlement stood on and the home holds otherwise by now: kinds, figures."""
+    """Name what a settlement stood on and the home holds or knows otherwise by now: kinds, facts,
+    figures."""
     differences = []
-    inputs = settled.inputs
+    inputs, opened = settled.inputs, basis.opened()
     if basis.of(PRICES) and basis.prices(KnownAt.everything()).digest != inputs.price_book:
         differences.append("prices or rates")
-    if basis.holds_agreement and text_hash(basis.opened()) != inputs.agreement:
+    if text_hash(opened) == inputs.agreement:
+        if facts_hash(opened, KnownAt(time.time_ns())) != inputs.facts:
+            differences.append("the facts")
+    elif basis.holds_agreement:
         differences.append("the agreement")
     held = {acceptance.name: acceptance.label for acceptance in basis.of(ASSUMPTION)}
     for figure in settled.assumptions:
         value = held.get(figure.name, "" if figure.accepted else figure.value)
         if not _same_value(value, figure.value):
             differences.append(f"the figure {figure.name}")
-    if chosen_readings(basis.opened(), basis.readings) != (inputs.readings or {}):
+    if chosen_readings(opened, basis.readings) != (inputs.readings or {}):
         differences.append("a reading")
     return differences
 

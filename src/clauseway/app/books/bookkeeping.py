@@ -7,7 +7,7 @@ they meet the lake and the books.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -77,6 +77,8 @@ from clauseway.values import (
 )
 
 _PICO = Decimal("0.000000000001")
+# Read when the books are free: another process may change what a home holds before that.
+HeldPrices = Callable[[], PriceTable]
 
 
 class Sold(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +101,7 @@ class Balanced(msgspec.Struct, frozen=True, kw_only=True):
 
 def credit(
     home: Home,
-    prices: PriceTable,
+    prices: HeldPrices,
     identity: str,
     sold: Sold,
     amount: str,
@@ -111,7 +113,7 @@ def credit(
     Raise InvalidInput: no such sale, or less was charged.
     """
     with _books(home) as (lake, books):
-        sale = _taken_back(lake, books, prices, identity, sold, amount)
+        sale = _taken_back(lake, books, prices(), identity, sold, amount)
         dated = _dated_after_sale(books, identity, day, sale)
         voucher = Credit(id=identity, day=dated, reason=reason, of=sale)
         _book(books, voucher, ())
@@ -120,7 +122,7 @@ def credit(
 
 def dispute(
     home: Home,
-    prices: PriceTable,
+    prices: HeldPrices,
     identity: str,
     sold: Sold,
     amount: str,
@@ -132,7 +134,7 @@ def dispute(
     Raise InvalidInput.
     """
     with _books(home) as (lake, books):
-        sale = _taken_back(lake, books, prices, identity, sold, amount)
+        sale = _taken_back(lake, books, prices(), identity, sold, amount)
         dated = _dated_after_sale(books, identity, day, sale)
         voucher = Dispute(id=identity, day=dated, reason=reason, of=sale)
         _book(books, voucher, ())
@@ -141,7 +143,7 @@ def dispute(
 
 def dispute_days(
     home: Home,
-    prices: PriceTable,
+    prices: HeldPrices,
     claims: Mapping[str, Sold],
     day: date | None,
     reason: str,
@@ -151,11 +153,11 @@ def dispute_days(
     Days of which nothing is left are skipped. Raise InvalidInput: nothing is left of any.
     """
     with _books(home) as (lake, books):
-        vouchers = books.vouchers()
+        vouchers, table = books.vouchers(), prices()
         opened: list[Dispute] = []
         for identity, sold in claims.items():
             try:
-                sale, charged = _day(lake, prices, sold)
+                sale, charged = _day(lake, table, sold)
             except UnknownPrice as error:
                 raise unpriced(error) from None
             # Credits, and other disputes of the day, have taken their part already.

@@ -31,7 +31,8 @@ def close_month(home: Home, period: str, today: date) -> Closing:
     """Close a month with its latest settlement. Closing it again changes nothing.
 
     Raise InvalidInput: it has not ended, is not settled, an earlier month is open or was never
-    settled though something is due for it, or usage, credits or disputes came since it was settled.
+    settled though something is due for it, or usage, credits, disputes or facts came since it was
+    settled.
     Raise LakeDamaged if a file with usage of the month is not what was written. Then nothing is
     closed.
     """

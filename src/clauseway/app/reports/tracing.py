@@ -195,7 +195,6 @@ def disputed_days(
             Problem(what="it cannot be disputed", why=why, where="LINE", remedy=remedy)
         )
     statement_line = trace.line
-    table = basis_of(home).prices(now())
     # Named by line and day, so that the same dispute again changes nothing.
     claims = {
         f"{statement_line.id}-{day_charge.day}": Sold(
@@ -206,7 +205,9 @@ def disputed_days(
         )
         for day_charge in trace.days
     }
-    booked = dispute_days(home, table, claims, day, f"{party}: {reason}")
+    booked = dispute_days(
+        home, lambda: basis_of(home).prices(now()), claims, day, f"{party}: {reason}"
+    )
     return BookedDispute(line=statement_line.id, booked=tuple(booked))
 
 

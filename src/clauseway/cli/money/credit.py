@@ -1,5 +1,6 @@
 """`clauseway books credit`: a charge taken back."""
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -59,7 +60,7 @@ def command(which: Which, home: options.HomeRead = None, as_json: options.AsJson
     """
     made = credit(
         home_at(home),
-        held_prices(home),
+        partial(held_prices, home),
         which.reference,
         which.sold(),
         which.amount,

@@ -1,5 +1,6 @@
 """`clauseway books dispute`: charges that one party does not accept."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -27,7 +28,7 @@ def open_(which: Which, home: options.HomeRead = None, as_json: options.AsJson =
     """
     made = dispute(
         home_at(home),
-        held_prices(home),
+        partial(held_prices, home),
         which.reference,
         which.sold(),
         which.amount,
