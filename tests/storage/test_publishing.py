@@ -240,7 +240,7 @@ def test_many_manifests_become_one(lake: Lake) -> None:
     assert published_names(lake) == sorted(file.name for file in files_of(lake.control, USAGE))
 
 
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["seal", "repeat", "merge", "sweep", "publish"]), max_size=9))
 def test_whatever_happens_in_between_the_table_is_the_lake(tmp_path_factory: Any, steps: list[str]) -> None:
     """LAW: the files of a table hold every attempt once, with the best known record of each."""

@@ -188,10 +188,13 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Change(NamedTuple):
     """Statements of one commit, each with its values. `report` hears whether the last one changed a
-    row."""
+    row. `resources` are those that the statements insert, in order; the new ones are put into
+    `inserted`."""
 
     steps: Sequence[tuple[str, Sequence[object]]]
     report: OnWritten | None = None
+    resources: Sequence[IndexedResource] = ()
+    inserted: list[IndexedResource] | None = None
 
 
 class Announcing(Protocol):
@@ -343,24 +346,28 @@ class ResourceIndex:
 
     def add(self, resources: Sequence[IndexedResource], report: OnWritten) -> None:
         """Write rows; those that exist stay as they are."""
-        steps: list[tuple[str, Sequence[object]]] = []
-        for resource in resources:
-            former = self.find(resource.identifier)
-            if former is None:
-                self._remember(resource)
-            steps += self._steps_to_add(resource, former)
+        inserted: list[IndexedResource] = []
+        announced = self._announced(report)
+
+        def written(outcome: bool | OSError) -> None:
+            if not isinstance(outcome, OSError):
+                for resource in inserted:
+                    self._remember(resource)
+            announced(outcome)
+
         # One commit: a hold without its row would look like one whose process died, and the report
         # is of all rows.
-        self._queue.put(_Change(steps, self._announced(report)))
+        steps = [step for resource in resources for step in self._steps_to_add(resource)]
+        self._queue.put(_Change(steps, written, resources, inserted))
 
-    def _steps_to_add(
-        self, resource: IndexedResource, former: IndexedResource | None
-    ) -> list[tuple[str, Sequence[object]]]:
-        """Return the statements that write a resource; `former` is its row, if there is one."""
+    def _steps_to_add(self, resource: IndexedResource) -> list[tuple[str, Sequence[object]]]:
+        """Return the statements that write a resource."""
         steps: list[tuple[str, Sequence[object]]] = []
-        if resource.purpose and (former is None or former.buyer == resource.buyer):
-            contents = resource.identifier, resource.purpose, resource.contents
-            steps.append((_INSERT_CONTENTS, contents))
+        if resource.purpose:
+            former = self.find(resource.identifier)
+            if former is None or former.buyer == resource.buyer:
+                contents = resource.identifier, resource.purpose, resource.contents
+                steps.append((_INSERT_CONTENTS, contents))
         hold = resource.hold
         if hold is not None:
             budgets = "\n".join(hold.budgets)
@@ -490,8 +497,13 @@ class ResourceIndex:
 
     def _perform(self, change: _Change) -> bool:
         """Return whether the last statement changed a row."""
+        resources = iter(change.resources)
         for statement, values in change.steps:
             changed = self._writing.execute(statement, values).rowcount > 0
+            if statement is _INSERT and change.inserted is not None:
+                resource = next(resources)
+                if changed:
+                    change.inserted.append(resource)
         return changed
 
 
