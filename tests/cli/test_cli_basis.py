@@ -368,6 +368,12 @@ def test_a_month_is_closed_on_what_the_home_holds(
     assert remedy == "Settle again: clauseway settle --period 2026-05."
 
 
+def test_a_month_is_closed_whatever_happened_after_it(home: Path, book: str) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    told(home, "fact", "record", "milestone", "--effective", "2026-06-01", "--source", "letter")
+    assert told(home, "books", "close", "2026-05")["period"] == "2026-05"
+
+
 def test_a_gateway_takes_the_book_of_the_home(home: Path, book: str, tmp_path: Path) -> None:
     at = Home(home)
     [first] = record(at, first_prices(at, Path(book)), "first used by the gateway")

@@ -29,13 +29,13 @@ from clauseway.app.opening.several import (
     Opened,
     agreements_of,
     each_of,
-    facts_hash,
     figures_of,
     open_agreements,
     own_readings,
     text_hash,
     with_recorded,
 )
+from clauseway.decisions.joint_answers import in_their_order
 from clauseway.ledger import Settlement, read_assumptions, read_rates
 from clauseway.ledger.exchange_rates import Rate, Rates
 from clauseway.pricing import PriceBook, PriceTable, parse_book
@@ -661,7 +661,7 @@ def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
     if basis.of(PRICES) and basis.prices(KnownAt.everything()).digest != inputs.price_book:
         differences.append("prices or rates")
     if text_hash(opened) == inputs.agreement:
-        if facts_hash(opened, KnownAt(time.time_ns())) != inputs.facts:
+        if _facts_came(opened, settled):
             differences.append("the facts")
     elif basis.holds_agreement:
         differences.append("the agreement")
@@ -673,6 +673,24 @@ def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
     if chosen_readings(opened, basis.readings) != (inputs.readings or {}):
         differences.append("a reading")
     return differences
+
+
+def _facts_came(opened: Opened, settled: Settlement) -> bool:
+    """Return whether facts became known since a settlement that could change its month."""
+    known_at = KnownAt(time.time_ns())
+    # Receipts of before facts were told have none.
+    digests = settled.inputs.facts.split("+") if settled.inputs.facts else []
+    for asked, digest in zip(in_their_order(each_of(opened)), digests, strict=False):
+        facts = [fact for fact in asked.facts.facts if fact.known <= known_at]
+        # The register only grows: what was known then is its beginning, up to one of its facts.
+        points = sorted({KnownAt.always(), *(fact.known for fact in facts)}, reverse=True)
+        then = next((point for point in points if asked.facts_digest(point) == digest), None)
+        if then is None:
+            return True
+        later = [fact for fact in facts if fact.known > then]
+        if any(fact.corrects or fact.effective < settled.period.end for fact in later):
+            return True
+    return False
 
 
 def chosen_readings(opened: Opened, readings: Mapping[str, str]) -> dict[str, str]:

@@ -29,17 +29,12 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
 from clauseway.app.opening.periods import month as month
 from clauseway.app.opening.revenue_shares import shares_of
-from clauseway.app.opening.several import (
-    Opened,
-    each_of,
-    facts_hash,
-    figures_of,
-    text_hash,
-)
+from clauseway.app.opening.several import Opened, each_of, figures_of, text_hash
 from clauseway.app.usage.damages import refuse_losses
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.losses import accepted_losses, times_with_one_copy
 from clauseway.app.usage.sealing import open_lake, seal
+from clauseway.decisions.joint_answers import in_their_order
 from clauseway.ledger import (
     Carried,
     Conflict,
@@ -358,7 +353,9 @@ class Settler:
             price_book=prices.digest,
             known_at=str(prices.known_at),
             engine=f"clauseway {version('clauseway')}",
-            facts=facts_hash(opened, prices.known_at),
+            facts="+".join(
+                asked.facts_digest(prices.known_at) for asked in in_their_order(each_of(opened))
+            ),
             vouchers=vouchers_hash(vouchers),
             readings=chosen_readings(opened, readings) or msgspec.UNSET,
         )

@@ -39,7 +39,6 @@ from clauseway.decisions import (
     supposing_together,
     timeline_together,
 )
-from clauseway.decisions.joint_answers import in_their_order
 from clauseway.decisions.parts import NamesGiven
 from clauseway.values import InvalidInput, KnownAt, Problem, suggestion
 
@@ -226,12 +225,6 @@ def text_hash(opened: Opened) -> str:
     their ids."""
     in_order = sorted(each_of(opened), key=lambda asked: asked.agreement.id)
     return "+".join(asked.agreement.text_digest for asked in in_order)
-
-
-def facts_hash(opened: Opened, known_at: KnownAt) -> str:
-    """Return the hash of the facts known at a point, of several agreements the hashes joined as
-    those of their texts are."""
-    return "+".join(asked.facts_digest(known_at) for asked in in_their_order(each_of(opened)))
 
 
 def figures_of(opened: Opened) -> Mapping[str, Figure]:
