@@ -1,17 +1,22 @@
 """What a request costs with one, two and four workers, and with a copy of the journal on another disk.
 
-`serve` runs over a home for each, all of it on the gateway's core, and is asked by turns as in `bench.data_plane`: with
-a key, a limit, a budget and a record forced before the last byte. On one core workers bring no more answers; whatever
-they cost beyond one is the price of there being several. With 32 connections to each worker, as many answers share a
-forced write as with one; where all workers share 32, fewer do. At a pace, each worker is asked as often a second as
-one alone: what several cost apart from what they lose by sharing a core. A copy is kept by `journal follow` on the
-other core and on the same disk: its round trip and its forced write add to the answer.
+`serve` runs over a home for each and is asked by turns as in `bench.data_plane`: with a key, a limit, a budget and a
+record forced before the last byte.
+
+First the workers lie on both cores, and each is asked as often a second as one alone, from both cores too: whoever asks
+one worker from its own core alone wakes it for many requests at once, as nobody does over a network. What they cost
+beyond one is the price of there being several. Then all of it lies on one core and is asked without pause, by 32
+connections to each worker or by 32 that they share: what they lose by sharing a core, and the connections.
+
+A copy is kept by `journal follow` on the other core and on the same disk: its round trip and its forced write add to
+the answer.
 
 Then four workers are asked for longer: the memory of each after the first round and after the last, and the descriptors
 that are open once nobody asks any more.
 """
 
 import contextlib
+import itertools
 import os
 import secrets
 import socket
@@ -20,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +40,7 @@ Figures = dict[str, float]
 
 _WORKERS = (1, 2, 4)
 _CONNECTIONS = 32
-_PACE = 1000.0  # requests a second of each worker: four of them do not fill the core
+_PACE = 1000.0  # requests a second of each worker: two of them do not fill a core
 _GOAL = 1.1
 _COPIES = """
 [journal]
@@ -78,6 +84,12 @@ def measure(effort: Effort) -> list[Result]:
             )
             for workers in _WORKERS
         }
+        spread = {
+            workers: stack.enter_context(
+                _spread(folder / f"spread-{workers}", cloud, cores, workers=workers)
+            )
+            for workers in _WORKERS
+        }
         copied = stack.enter_context(_proxy(folder / "copied", cloud, core, more=followed))
         asked = Asked(effort.seconds, other, core)
         each: list[dict[int, Figures]] = []
@@ -87,9 +99,7 @@ def measure(effort: Effort) -> list[Result]:
         for _ in range(effort.rounds):
             each.append({n: asked.of(proxy, n * _CONNECTIONS) for n, proxy in proxies.items()})
             shared.append({n: asked.of(proxy, _CONNECTIONS) for n, proxy in proxies.items()})
-            paced.append(
-                {n: asked.of(proxy, n * _CONNECTIONS, n * _PACE) for n, proxy in proxies.items()}
-            )
+            paced.append({n: _from_each(cores, asked, proxy, n) for n, proxy in spread.items()})
             for connections, differences in added_ms.items():
                 without = asked.of(proxies[1], connections)["p50_us"]
                 with_copy = asked.of(copied, connections)["p50_us"]
@@ -100,12 +110,27 @@ def measure(effort: Effort) -> list[Result]:
     name = "replica/chat-1-worker"
     return [
         result(name, "CPU µs per request", None, runs, {"ours": note_of(alone)}),
-        *_over_one("over-1", _GOAL, each),
+        *_over_one("over-1", _GOAL, paced),
+        *_over_one("on-one-core-over-1", None, each),
         *_over_one("that-share-32-connections-over-1", None, shared),
-        *_over_one("at-1000-a-second-each-over-1", None, paced),
         *_of_copies(added_ms),
         *flat,
     ]
+
+
+def _from_each(cores: Sequence[int], asked: Asked, proxy: Proxy, workers: int) -> Figures:
+    """The figures of loads on all cores that ask together, at one pace for each worker."""
+    connections, rate = workers * _CONNECTIONS // len(cores), workers * _PACE / len(cores)
+    with ThreadPoolExecutor(len(cores)) as pool:
+        figures = list(
+            pool.map(lambda core: asked._replace(core=core).of(proxy, connections, rate), cores)
+        )
+    answered = sum(one["rate"] for one in figures)
+    # Each load sees all that the gateways used, and counts its own answers alone.
+    used = sum(one["cpu_us"] * one["rate"] for one in figures) / len(figures)
+    slowest = {name: max(one[name] for one in figures) for name in ("p50_us", "p99_us")}
+    bad = sum(one["bad"] for one in figures)
+    return {**slowest, "rate": answered, "bad": bad, "cpu_us": used / answered}
 
 
 def _over_one(
@@ -187,8 +212,18 @@ def _proxy(
 
 
 @contextlib.contextmanager
-def _served(home: Home, core: int, *, workers: int) -> Iterator[Proxy]:
-    """`serve` on a home on one core, and a key with a limit and a budget."""
+def _spread(root: Path, cloud: int, cores: Sequence[int], *, workers: int) -> Iterator[Proxy]:
+    """`serve` on a home, its workers on the cores by turns."""
+    with _served(make_home(root, cloud=cloud), None, workers=workers) as proxy:
+        for process, core in zip(proxy.processes, itertools.cycle(cores), strict=False):
+            for thread in Path(f"/proc/{process}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {core})
+        yield proxy
+
+
+@contextlib.contextmanager
+def _served(home: Home, core: int | None, *, workers: int) -> Iterator[Proxy]:
+    """`serve` on a home, on one core if that is named, and a key with a limit and a budget."""
     allow(home)
     secret = new_key(home).secret
     with serve(home, workers=workers, core=core) as served:
