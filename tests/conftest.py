@@ -29,8 +29,13 @@ SOAKING = os.environ.get("SOAK", "1") != "1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # A loaded machine may pause any example, or its making, for longer than Hypothesis expects; what is slow is seen in the
-# durations.
-settings.register_profile("loaded-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# durations. Each run draws other examples, so what a run leaves out of Hypothesis's hundred the next ones bring.
+settings.register_profile(
+    "loaded-machine",
+    deadline=None,
+    max_examples=100 if SOAKING else 60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("loaded-machine")
 PATIENCE_S = 60.0  # an upper bound for a loaded machine, never the measure
 # The headless shell comes first: it takes half of Chromium's CPU (choice 207).

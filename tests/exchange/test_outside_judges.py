@@ -114,7 +114,7 @@ def _readable(asked: Question) -> str:
 
 
 # Each judge is asked one question in so many: of every boundary, and of single days.
-STRIDES = {"cedar": every(2, 20), "opa": every(3, 10), "regopy": every(7, 60), "odrl": every(11, 30)}
+STRIDES = {"cedar": every(2, 29), "opa": every(3, 15), "regopy": every(7, 89), "odrl": every(11, 45)}
 SPARSE = {"cedar": every(11, 19), "opa": 11, "regopy": every(11, 59), "odrl": every(11, 29)}
 
 
