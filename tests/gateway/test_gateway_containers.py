@@ -117,7 +117,8 @@ def test_a_container_is_of_the_project_whose_answer_named_it(
     cloud = stage.rig.clouds["azure"]
     new: dict[str, Any] = {**uses(path, "")[0], **more, "stream": streamed}
     if path == "messages":
-        del new["container"]
+        # Tools of other names run code too.
+        del new["container"], new["tools"]
     else:
         new["tools"] = [{"type": "code_interpreter", "container": {"type": "auto"}}]
     assert stage.post(path, new).status_code == 200

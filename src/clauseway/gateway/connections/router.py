@@ -12,7 +12,6 @@ from functools import partial
 from time import monotonic_ns
 from typing import Final, NoReturn
 
-from clauseway.catalog import BITS, Capability
 from clauseway.gateway.answers import project_usage
 from clauseway.gateway.answers.information import (
     explain,
@@ -72,8 +71,6 @@ from clauseway.gateway.wire.stateful_resources import EMPTY_LIST
 
 _JSON: Final = b"application/json"
 _NO_CANDIDATES: Final = CandidateSelection(())
-# The answer may name the container in which code ran.
-_CODE: Final = BITS[Capability.CODE_INTERPRETER]
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
 _READS_ONLY: Final = (
@@ -319,7 +316,7 @@ class Router:
         if (
             named_resource is None
             and operation.state is State.NONE
-            and not contents.needs.bits & _CODE
+            and not operation.speaks_messages  # its answer may name a container
             and not unknown
         ):
             return Lifecycle(client, shared, customer, selection, request, event_ns)
