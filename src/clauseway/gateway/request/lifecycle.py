@@ -570,18 +570,16 @@ class Lifecycle(AttemptOwner):
             attempt.record_usage_of_stream()
             self._finish(last_bytes)
             return
+        rows = resources.rows_of_stream(attempt, stream)
         resource_end = resources.resource_end_in_stream(attempt)
         if resource_end is not None:
-            rows = resources.rows_of_named_in_stream(stream) or resources.rows_of_stream(
-                attempt, stream
-            )
             self._meter_resource_end(resource_end, attempt, last_bytes, rows)
-        elif resources.is_about_named_resource:
+            return
+        if resources.is_about_named_resource:
             attempt.record_end(Status.COMPLETE, attempt.status)
-            self._finish_issuing(last_bytes, resources.rows_of_named_in_stream(stream))
         else:
             attempt.record_usage_of_stream()
-            self._finish_issuing(last_bytes, resources.rows_of_stream(attempt, stream))
+        self._finish_issuing(last_bytes, rows)
 
     def _answer_from(self, attempt: Attempt) -> None:
         """Let the client's answer come from this attempt; cancel its rival, if there is one."""
@@ -1191,8 +1189,8 @@ class Lifecycle(AttemptOwner):
         self._release()
 
     def _cancel_attempts(self) -> None:
-        """Meter the attempts under way and cancel them. Add to the index what the client may have
-        read the identifiers of in the stream."""
+        """Meter the attempts under way and cancel them. Add to the index whatever the stream named,
+        as the client may have read it."""
         rows: list[IndexedResource] = []
         for attempt in self._attempts_under_way:
             stream, resources = attempt.stream, self._resources

@@ -140,16 +140,21 @@ class Resources:
         return self._rows(attempt, resource, pending=resource.pending)
 
     def rows_of_stream(self, attempt: Attempt, stream: Stream) -> list[IndexedResource]:
-        """Return the rows of what a stream created and its cloud keeps."""
+        """Return the rows of what a stream created and its cloud keeps; where it is of a response
+        that was stored before, of what lies within that."""
         resource = stream.resource
-        return self._rows(attempt, resource) if resource is not None else []
+        if resource is None:
+            return []
+        if self.is_about_named_resource:
+            return self._rows_within_named(resource)
+        return self._rows(attempt, resource)
 
     def _rows(
         self, attempt: Attempt, resource: StatefulResource, *, pending: bool = False
     ) -> list[IndexedResource]:
         rows = [self.row(attempt, resource.id, pending=pending)] if self.keeps_resource else []
         # A container lives on for the next request, whether or not the answer is kept.
-        names = (*(resource.items if self.keeps_resource else ()), *resource.containers)
+        names = resource.named_within(items=self.keeps_resource)
         return rows + [self.row(attempt, name) for name in names]
 
     def rows_of_named(self, status: int, body: bytes) -> list[IndexedResource]:
@@ -161,18 +166,12 @@ class Resources:
         resource = self._state_of_named(status, body)
         return self._rows_within_named(resource) if resource is not None else []
 
-    def rows_of_named_in_stream(self, stream: Stream | None) -> list[IndexedResource]:
-        """Return the rows of the items of a response that was stored before, and is read again."""
-        if stream is None or stream.resource is None or not self.is_about_named_resource:
-            return []
-        return self._rows_within_named(stream.resource)
-
     def _rows_within_named(self, resource: StatefulResource) -> list[IndexedResource]:
         files = [
             msgspec.structs.replace(row, endpoint=FILES, purpose=_BATCH_OUTPUT)
             for row in self._rows_like_named(resource.files)
         ]
-        return files + self._rows_like_named((*resource.items, *resource.containers))
+        return files + self._rows_like_named(resource.named_within(items=True))
 
     def _rows_like_named(self, names: Sequence[str]) -> list[IndexedResource]:
         """Return the rows of what lies where the named resource lies."""

@@ -103,7 +103,7 @@ class MessageStream(TypedStream):
         except NOT_JSON:
             return
         for part in (held.message, held.delta):
-            if part is not None and part.containers:
+            if part is not None and stated(part.container):
                 self.resource = part
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from clauseway.gateway.wire.bodies.needs import ABSENT
+from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
 _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})
@@ -36,20 +36,17 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     def files(self) -> tuple[str, ...]:
         return tuple(name for name in (self.output_file_id, self.error_file_id) if name)
 
-    @property
-    def items(self) -> tuple[str, ...]:
-        return tuple([item.id for item in self._output() if item.id])
-
-    @property
-    def containers(self) -> tuple[str, ...]:
-        """Return the containers in which tools ran: those of several calls may be one."""
-        named = [item.container_id for item in self._output()]
-        container = _decoded(_decode_item, self.container)
-        return tuple(dict.fromkeys([name for name in (*named, container and container.id) if name]))
-
-    def _output(self) -> "list[_Item]":
-        written = _decoded(_decode_list, self.output) or []
-        return [item for each in written if (item := _decoded(_decode_item, each)) is not None]
+    def named_within(self, *, items: bool) -> list[str]:
+        """Return the identifiers of the containers in which tools ran, and of the items where they
+        are wanted. The containers of several calls may be one."""
+        written = (_decoded(_decode_list, self.output) or []) if stated(self.output) else []
+        output = [item for each in written if (item := _decoded(_decode_item, each)) is not None]
+        container = _decoded(_decode_item, self.container) if stated(self.container) else None
+        names = [item.id for item in output] if items else []
+        names += [item.container_id for item in output]
+        if container is not None:
+            names.append(container.id)
+        return list(dict.fromkeys([name for name in names if name]))
 
 
 class _Item(msgspec.Struct, frozen=True, gc=False):

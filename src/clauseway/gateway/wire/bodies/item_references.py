@@ -1,5 +1,5 @@
-"""Items of earlier answers that a body names by their identifiers: the cloud reads them from what it
-stored. Pure."""
+"""Items of earlier answers that a body names by their identifiers. The cloud reads them from what it
+has stored. Pure."""
 
 from typing import Final
 
