@@ -133,7 +133,12 @@ def test_a_container_is_of_the_project_whose_answer_named_it(
 @pytest.mark.parametrize("path", ["responses", "messages"])
 def test_a_container_that_no_answer_named_is_not_found(stage: Stage, path: str) -> None:
     cloud, asked = stage.rig.clouds["azure"], len(stage.rig.clouds["azure"].requests)
-    for body in uses(path, "cntr_guessed"):
+    # What is beside it does not hide it.
+    beside = [{"type": "function", "function": "unreadable"}]
+    hidden = [{**body, "tools": [*beside, *body["tools"]]} for body in uses(path, "cntr_guessed")]
+    for tool in (tool for body in hidden for tool in body["tools"] if "container" in tool):
+        tool["environment"] = "unreadable"
+    for body in [*uses(path, "cntr_guessed"), *hidden]:
         refused = stage.post(path, compact(body).replace(b"container", rb"c\u006fntainer"))
         assert refused.status_code == 404, refused.text
     assert len(cloud.requests) == asked, "nothing of it reached the cloud"

@@ -4,11 +4,9 @@ responses, files and batches; the items of a response, and the containers in whi
 Pure.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import msgspec
 
+from clauseway.gateway.wire.bodies.members import each_readable
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
@@ -39,13 +37,11 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     def named_within(self, *, items: bool) -> list[str]:
         """Return the identifiers of the containers in which tools ran, and of the items where they
         are wanted. The containers of several calls may be one."""
-        written = (_decoded(_decode_list, self.output) or []) if stated(self.output) else []
-        output = [item for each in written if (item := _decoded(_decode_item, each)) is not None]
-        container = _decoded(_decode_item, self.container) if stated(self.container) else None
+        output = each_readable(self.output, _decode_item)
         names = [item.id for item in output] if items else []
         names += [item.container_id for item in output]
-        if container is not None:
-            names.append(container.id)
+        if stated(self.container):
+            names.append(_container_id(self.container))
         return list(dict.fromkeys([name for name in names if name]))
 
 
@@ -56,15 +52,13 @@ class _Item(msgspec.Struct, frozen=True, gc=False):
     container_id: str | None = None
 
 
-_Value = TypeVar("_Value")
-_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_resource = msgspec.json.Decoder(StatefulResource).decode
 
 
-def _decoded(decode: Callable[[msgspec.Raw], _Value], written: msgspec.Raw) -> _Value | None:
+def _container_id(written: msgspec.Raw) -> str | None:
     try:
-        return decode(written)
+        return _decode_item(written).id
     except NOT_JSON:
         return None
 

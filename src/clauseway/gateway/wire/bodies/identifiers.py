@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.wire.bodies.members import decode_members, members_once
+from clauseway.gateway.wire.bodies.members import decode_members, each_readable, members_once
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
@@ -33,6 +33,11 @@ class _Tool(_Function, gc=False):
     function: _Function | None = None
     input_schema: msgspec.Raw = ABSENT
     input_examples: msgspec.Raw = ABSENT
+
+
+class _Place(msgspec.Struct, gc=False):
+    """Where a tool runs."""
+
     container: msgspec.Raw = ABSENT
     environment: msgspec.Raw = ABSENT
 
@@ -59,6 +64,7 @@ class _Item(msgspec.Struct, gc=False):
 
 
 _decode_tools: Final = msgspec.json.Decoder(list[_Tool]).decode
+_decode_place: Final = msgspec.json.Decoder(_Place).decode
 _decode_environment: Final = msgspec.json.Decoder(_Environment).decode
 _decode_name: Final = msgspec.json.Decoder(str).decode
 _ENVIRONMENT_READ: Final = frozenset(_Environment.__struct_fields__)
@@ -136,20 +142,27 @@ def containers_in(tools: msgspec.Raw) -> list[str]:
     written = bytes(tools)
     if b'"container' not in written and b"\\u00" not in written:
         return []
+    named = [
+        name
+        for place in each_readable(written, _decode_place)
+        for name in (_name_in(place.container), _container_of(place.environment))
+    ]
+    return [name for name in named if name]
+
+
+def _name_in(container: msgspec.Raw) -> str:
+    """Return the container that is named; empty where it is a new one's settings."""
+    return _decode_name(container) if bytes(container).startswith(b'"') else ""
+
+
+def _container_of(environment: msgspec.Raw) -> str:
+    if not stated(environment):
+        return ""
     try:
-        listed = _decode_tools(written)
+        members_once(environment, _ENVIRONMENT_READ, "tools.environment")
+        return _decode_environment(environment).container_id or ""
     except NOT_JSON:
-        return []
-    containers = []
-    for tool in listed:
-        try:
-            if stated(tool.environment):
-                members_once(tool.environment, _ENVIRONMENT_READ, "tools.environment")
-                containers.append(_decode_environment(tool.environment).container_id)
-            containers.append(_decode_name(tool.container))
-        except NOT_JSON:
-            continue  # the settings of a new one
-    return [container for container in containers if container]
+        return ""
 
 
 def identifiers_in_lines(body: bytes) -> list[str]:

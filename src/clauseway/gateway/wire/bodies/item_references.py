@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.wire.bodies.members import each_readable
 from clauseway.gateway.wire.bodies.needs import ABSENT, ItemReference, stated
 from clauseway.values import NOT_JSON
 
@@ -26,31 +27,23 @@ class _Body(msgspec.Struct, gc=False):
 
 
 _decode_body: Final = msgspec.json.Decoder(_Body).decode
-_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_item: Final = msgspec.json.Decoder(_Item).decode
 
 
 def items_named_in(body: bytes) -> tuple[ItemReference, ...]:
-    """Return the items of earlier answers that a body names. Each item is read by itself: what is
-    wrong with one hides no other."""
+    """Return the items of earlier answers that a body names."""
     if b'"id"' not in body and b"\\u00" not in body:
         return ()
     try:
         members = _decode_body(body)
     except NOT_JSON:
         return ()
-    references = []
-    for written in (members.input, members.items):
-        if not bytes(written).startswith(b"["):
-            continue
-        for item in _decode_list(written):
-            try:
-                reference = _reference(_decode_item(item))
-            except NOT_JSON:
-                continue
-            if reference is not None:
-                references.append(reference)
-    return tuple(references)
+    items = [
+        item
+        for written in (members.input, members.items)
+        for item in each_readable(written, _decode_item)
+    ]
+    return tuple([named for item in items if (named := _reference(item)) is not None])
 
 
 def _reference(item: _Item) -> ItemReference | None:

@@ -11,13 +11,14 @@ passes this check. Where the length differs, or the text is long, each name is l
 
 import codecs
 import re
-from collections.abc import Iterable, Set
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Set
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import RepeatedMember
 from clauseway.gateway.wire.bodies.member_names import decode_names, decode_names_of_objects
+from clauseway.values import NOT_JSON
 
 # Writing longer text anew costs more than a look at each name.
 _REWRITTEN_BYTES_MAX: Final = 32 << 10
@@ -32,11 +33,13 @@ class ValueSpan(NamedTuple):
 
 
 Members = dict[str, msgspec.Raw]
+_Decoded = TypeVar("_Decoded")
 
 # The text between two values: the comma, the next name and its colon.
 _BEFORE_VALUE: Final = re.compile(rb'[\s,]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
 encode: Final = msgspec.json.Encoder().encode
 decode_members: Final = msgspec.json.Decoder(Members).decode
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_objects: Final = msgspec.json.Decoder(list[Members]).decode
 
 
@@ -48,6 +51,26 @@ def check_utf8(text: bytes) -> None:
     check = codecs.getincrementaldecoder("utf-8")().decode
     for at in range(0, len(text), _CHECKED_BYTES):
         check(text[at : at + _CHECKED_BYTES], at + _CHECKED_BYTES >= len(text))
+
+
+def each_readable(
+    written: bytes | msgspec.Raw, decode: Callable[[msgspec.Raw], _Decoded]
+) -> list[_Decoded]:
+    """Return the elements of a list as `decode` reads them, each by itself: one that cannot be read
+    hides no other. None where `written` is no list."""
+    if not memoryview(written).nbytes:
+        return []
+    try:
+        listed = _decode_list(written)
+    except NOT_JSON:
+        return []
+    read = []
+    for element in listed:
+        try:
+            read.append(decode(element))
+        except NOT_JSON:
+            continue
+    return read
 
 
 def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "") -> Members:
