@@ -70,6 +70,11 @@ def test_names_written_oddly() -> None:
         b'{"tools":[{"model":"a"}], "mod\\u0065l": "a"}': (
             b'{"tools":[{"model":"a"}], "mod\\u0065l": "gpt-5.4-deployment"}'
         ),
+        # A name that only ends like it, with an escaped quote, and one within a list.
+        b'{"model":"a","x\\"model":"a"}': b'{"model":"gpt-5.4-deployment","x\\"model":"a"}',
+        b'{"mod\\u0065l":"a","x\\"model":"a"}': b'{"mod\\u0065l":"gpt-5.4-deployment","x\\"model":"a"}',
+        b'{"mod\\u0065l":"a","x":[{"model":"a"}]}': b'{"mod\\u0065l":"gpt-5.4-deployment","x":[{"model":"a"}]}',
+        b'{"mod\\u0065l":"a","x":{"model":"a"}}': b'{"mod\\u0065l":"gpt-5.4-deployment","x":{"model":"a"}}',
         # What stands twice and is not read stays so, in its order.
         b'{"x":[1.0, 2],"model":null,"x":{"model" : 1}}': (
             b'{"x":[1.0, 2],"model":"gpt-5.4-deployment","x":{"model" : 1}}'

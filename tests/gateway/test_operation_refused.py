@@ -122,7 +122,7 @@ def test_the_screen_lists_refusals_that_are_alike_once(rig: Rig, home: Home) -> 
 def test_the_screen_lists_no_more_than_the_latest(home: Home) -> None:
     file = home.refused_by("gateway")
     for number in range(700):
-        kept = msgspec.structs.replace(explained("x" * 2_000), event_ns=number)
+        kept = explained("x" * 2_000, event_ns=number)
         line = as_json(f"req_{7:016x}{number:016x}", kept)
         with (older(file) if number < 400 else file).open("ab") as lines:
             lines.write(msgspec.json.encode(line) + b"\n")
@@ -141,9 +141,9 @@ def test_without_a_file_nothing_is_kept(rig: Rig, home: Home) -> None:
     assert not list(home.root.rglob("*refused*"))
 
 
-def explained(message: str) -> RequestExplanation:
+def explained(message: str, event_ns: int = 1) -> RequestExplanation:
     return RequestExplanation(
-        event_ns=1,
+        event_ns=event_ns,
         buyer=Buyer("acme", "search", "key_1", "openai", "any"),
         operation="chat",
         model="gpt-5.4",

@@ -10,22 +10,24 @@ from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Sta
 from clauseway.metering.endpoints import TIERS
 from clauseway.spool import segment_format as layout
 
-U16, U32, U64, I64 = (1 << 16) - 1, (1 << 32) - 1, (1 << 64) - 1, (1 << 63) - 1
-codes = st.integers(0, U32)
-counts = st.integers(0, U64)
+U32, U64 = (1 << 32) - 1, (1 << 64) - 1
+# Of an unsigned field a writer uses the lower half.
+I16, I32, I64 = (1 << 15) - 1, (1 << 31) - 1, (1 << 63) - 1
+codes = st.integers(0, I32)
+counts = st.integers(0, I64)
 instants = st.integers(-I64 - 1, I64)
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 requests = st.builds(RequestId, counts, counts)
 intents = st.builds(
     Intent,
     requests,
-    st.integers(0, U16),
+    st.integers(0, I16),
     instants,
     instants,
     codes,
     codes,
     codes,
-    st.integers(0, U16),
+    st.integers(0, I16),
     counts,
     counts,
     counts,
@@ -33,15 +35,15 @@ intents = st.builds(
 usage_records = st.builds(
     UsageRecord,
     requests,
-    st.integers(0, U16),
+    st.integers(0, I16),
     instants,
     instants,
     codes,
     codes,
     codes,
-    st.integers(0, U16),
+    st.integers(0, I16),
     st.sampled_from(Status),
-    st.integers(0, U16),
+    st.integers(0, I16),
     st.booleans(),
     counts,
     counts,

@@ -80,30 +80,26 @@ def usage_in(answer: bytes) -> ChatUsage | None:
 def units_of(usage: ChatUsage) -> Units:
     """Each reported count under its unit, wholes and parts as reported."""
     units = [(_INPUT, usage.prompt_tokens)]
-    prompt = usage.prompt_tokens_details
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     if prompt is not None:
-        if prompt.cached_tokens is not None:
-            units.append((_CACHED_INPUT, prompt.cached_tokens))
-        if prompt.cache_write_tokens is not None:
-            units.append((_CACHE_WRITE, prompt.cache_write_tokens))
-        if prompt.audio_tokens is not None:
-            units.append((_AUDIO_INPUT, prompt.audio_tokens))
-    completion = usage.completion_tokens_details
-    if completion is None or not completion.reasoning_tokens:
-        units.append((_OUTPUT, usage.completion_tokens))
-    else:
-        beside = _reasoning_beside(usage, completion.reasoning_tokens)
-        units.append((_OUTPUT, usage.completion_tokens + beside))
+        _add(units, _CACHED_INPUT, prompt.cached_tokens)
+        _add(units, _CACHE_WRITE, prompt.cache_write_tokens)
+        _add(units, _AUDIO_INPUT, prompt.audio_tokens)
+    reasoning = completion.reasoning_tokens if completion is not None else None
+    beside = _reasoning_beside(usage, reasoning) if reasoning else 0
+    units.append((_OUTPUT, usage.completion_tokens + beside))
     if completion is not None:
-        if completion.reasoning_tokens is not None:
-            units.append((_REASONING, completion.reasoning_tokens))
-        if completion.audio_tokens is not None:
-            units.append((_AUDIO_OUTPUT, completion.audio_tokens))
-        if completion.accepted_prediction_tokens is not None:
-            units.append((_ACCEPTED, completion.accepted_prediction_tokens))
-        if completion.rejected_prediction_tokens is not None:
-            units.append((_REJECTED, completion.rejected_prediction_tokens))
+        _add(units, _REASONING, reasoning)
+        _add(units, _AUDIO_OUTPUT, completion.audio_tokens)
+        _add(units, _ACCEPTED, completion.accepted_prediction_tokens)
+        _add(units, _REJECTED, completion.rejected_prediction_tokens)
     return tuple(units)
+
+
+def _add(units: list[tuple[Unit, int]], unit: Unit, count: int | None) -> None:
+    """Add a count, if it was reported."""
+    if count is not None:
+        units.append((unit, count))
 
 
 def _reasoning_beside(usage: ChatUsage, reasoning: int) -> int:

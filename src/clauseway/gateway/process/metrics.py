@@ -107,7 +107,7 @@ class Figures(Collector):
             summed = [count + more for count, more in zip(buckets, counters.buckets, strict=True)]
             durations[place[0], operation] = (summed, total + counters.duration_us)
             for unit in Unit:
-                if count := counters.units[unit]:
+                if count := int(counters.units[unit]):
                     key = (deployment, product, unit.column)
                     used[key] = used.get(key, 0) + count
             if deployment:

@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import NamedTuple
 
-import msgspec
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import Histogram
@@ -40,6 +39,7 @@ from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
 from clauseway.gateway.process.logs import LogQueue, model_of
 from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
+from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.metering import Unit
 
@@ -232,8 +232,6 @@ class TelemetryWatcher:
         last."""
         explanation = finished.explanation
         model = model_of(explanation, self._knows)
-        if model != explanation.model:
-            explanation = msgspec.structs.replace(explanation, model=model)
         begin_ns = finished.end_ns - finished.duration_us * 1000
         # A client that is traced decides on sampling; else chance does.
         parent, sampled = _parent(finished.forwarded)
@@ -246,7 +244,7 @@ class TelemetryWatcher:
         at_ns = begin_ns
         for failed in explanation.attempted:
             end_ns = min(at_ns + failed.duration_us * 1000, finished.end_ns)
-            attributes = _failed(failed, operation, explanation)
+            attributes = _failed(failed, operation, model, explanation.candidates)
             self._observe(self._durations, end_ns - at_ns, attributes)
             if sampled:
                 yield self._span(own, attributes, at_ns, end_ns)
@@ -254,7 +252,7 @@ class TelemetryWatcher:
         candidate = explanation.candidate
         # The attempt that answered took the rest of the time.
         if candidate is not None:
-            attributes = _of(candidate.target, operation, explanation.model)
+            attributes = _of(candidate.target, operation, model)
             if not 200 <= explanation.status < 400:
                 attributes["error.type"] = _error(explanation.status)
             self._observe(self._durations, finished.end_ns - at_ns, attributes)
@@ -270,11 +268,11 @@ class TelemetryWatcher:
             if sampled:
                 yield self._span(own, attributes, at_ns, finished.end_ns)
         # The request itself, around all of them.
-        attributes = self._request(finished, explanation, operation)
+        attributes = self._request(finished, operation, model)
         self._observe(self._requests, finished.end_ns - begin_ns, attributes)
         if sampled:
             yield self._readable(
-                f"{operation} {explanation.model}".rstrip(),
+                f"{operation} {model}".rstrip(),
                 own,
                 parent,
                 SpanKind.SERVER,
@@ -287,13 +285,12 @@ class TelemetryWatcher:
     def _observe(self, histogram: Histogram, duration_ns: int, attributes: _Attributes) -> None:
         histogram.record(duration_ns / 1e9, self._named_as(_measured(attributes)))
 
-    def _request(
-        self, finished: _Finished, explanation: RequestExplanation, operation: str
-    ) -> _Attributes:
+    def _request(self, finished: _Finished, operation: str, model: str) -> _Attributes:
+        explanation = finished.explanation
         buyer, candidate = explanation.buyer, explanation.candidate
         attributes: _Attributes = {
             "gen_ai.operation.name": operation,
-            "gen_ai.request.model": explanation.model,
+            "gen_ai.request.model": model,
             "clauseway.request.id": f"req_{self._boot:016x}{finished.number:016x}",
             "clauseway.organisation": buyer.organisation,
             "clauseway.project": buyer.project,
@@ -367,14 +364,16 @@ def _of(target: CallTarget, operation: str, model: str) -> _Attributes:
     }
 
 
-def _failed(failed: EndedAttempt, operation: str, explanation: RequestExplanation) -> _Attributes:
+def _failed(
+    failed: EndedAttempt, operation: str, model: str, candidates: tuple[Candidate, ...]
+) -> _Attributes:
     """Return the attributes of an attempt that failed: those of the candidate as it was, because
     the present plan may have another deployment of that name, or none."""
     attributes: _Attributes = {"gen_ai.operation.name": operation}
-    for candidate in explanation.candidates:
+    for candidate in candidates:
         target = candidate.target
         if (target.name, target.product) == (failed.deployment, failed.product):
-            attributes = _of(target, operation, explanation.model)
+            attributes = _of(target, operation, model)
     return {
         **attributes,
         "error.type": _error(failed.status, "unavailable"),

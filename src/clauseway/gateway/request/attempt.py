@@ -23,6 +23,7 @@ from clauseway.gateway.request.failures import (
     Failure,
     failure_of,
     failure_of_event,
+    headers_in,
     is_suspect,
 )
 from clauseway.gateway.request.holds import Reservation
@@ -43,7 +44,6 @@ from clauseway.metering.endpoints import TIERS
 from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.segment_format import TIER_CODE
 
-_NO_LINES: list[bytes] = []
 _OK: Final = 200
 _TOO_MANY_REQUESTS: Final = 429
 # An error is some hundred bytes; a page of HTML is not read to its end.
@@ -130,8 +130,8 @@ class Attempt(Receiver):
         self.candidate = candidate
         self.ordinal = ordinal
         self.reserved = reserved
-        self.head: list[bytes] = _NO_LINES
-        self.rate_limit_lines: list[bytes] = _NO_LINES
+        self.head = b""
+        self.rate_limit_lines = b""
         self.units: Units = ()
         self.due_s = 0.0
         self._begin_ns = monotonic_ns()
@@ -349,7 +349,7 @@ class Attempt(Receiver):
         # Read the usage once: it shows here that the body is an answer, and the record needs it.
         units = self._reported_units = operation.units_in(body)
         # A body with usage and without an error is an answer; any other is examined, which is slower.
-        if (units and body.find(b'"error"') < 0) or operation.is_answer(body):
+        if (units and not body.partition(b'"error"')[1]) or operation.is_answer(body):
             if operation.tells_failure:
                 body = without_names_in_failure(body, target.destination.account_names)
             self._report_answer(body)
@@ -389,7 +389,7 @@ class Attempt(Receiver):
             # This 429 is about the request itself: it exceeds the limit alone, so a retry cannot
             # help.
             if self.status == _TOO_MANY_REQUESTS:
-                self.head = [*self.head, b"x-should-retry", b": ", b"false", b"\r\n"]
+                self.head += b"x-should-retry: false\r\n"
             shape = self._owner.request.operation.shape_error
             refusal = without_our_names(body, self.candidate.target.destination.account_names)
             self._report_answer(refusal if shape is None else shape(self.status, refusal))
@@ -742,7 +742,7 @@ class Attempt(Receiver):
             else:
                 charge = target.charge(units)
             # The counters leave estimates and broken answers out.
-            if status is Status.COMPLETE:
+            if status is _COMPLETE:
                 shared.counts.tokens[target.cloud] += tokens
         self._tokens = tokens
         # The target learns its pace, and how far its quota was misjudged.
@@ -799,14 +799,15 @@ class Attempt(Receiver):
         return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
 
 
-def _as_event_stream(head: list[bytes]) -> list[bytes]:
+def _as_event_stream(head: bytes) -> bytes:
     """Return the header lines for a client whose events are taken out of AWS's frames."""
-    lines = list(head)
-    # A header is four items: name, colon, value, end of line.
-    for at in range(0, len(lines), 4):
-        if lines[at].lower() == b"content-type":
-            lines[at + 2] = b"text/event-stream; charset=utf-8"
-    return lines
+    lines = [
+        b"%b: text/event-stream; charset=utf-8\r\n" % name
+        if name.lower() == b"content-type"
+        else b"%b: %b\r\n" % (name, value)
+        for name, value in headers_in(head)
+    ]
+    return b"".join(lines)
 
 
 def tokens_of(units: Units) -> int:
@@ -818,6 +819,8 @@ def tokens_of(units: Units) -> int:
     return total
 
 
+# Python 3.11 takes longer to find a member of an enumeration than a name of a module.
+_COMPLETE: Final = Status.COMPLETE
 _INPUT: Final = Unit.INPUT_TOKENS
 _OUTPUT: Final = Unit.OUTPUT_TOKENS
 _AUDIO_TIME: Final = Unit.AUDIO_INPUT_MILLISECONDS

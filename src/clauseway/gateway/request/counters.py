@@ -6,6 +6,9 @@
 from collections import defaultdict
 from typing import Final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
 from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
 from clauseway.metering import Unit
 
@@ -28,8 +31,8 @@ class Counters:
     def __init__(self) -> None:
         self.count = 0
         self.duration_us = 0
-        self.buckets = [0] * BUCKETS
-        self.units = [0] * UNITS  # by the unit's code
+        self.buckets = vec[i64]([0] * BUCKETS)
+        self.units = vec[i64]([0] * UNITS)  # by the unit's code
         self.charged = 0  # in picodollars, provisional
 
 
@@ -79,7 +82,8 @@ class Counts:
         counters.buckets[duration_us.bit_length()] += 1
         used = counters.units
         for unit, count in explanation.units:
-            used[unit] += count
+            code: i64 = unit
+            used[code] += count
         counters.charged += explanation.charged
         # Attempts that failed are counted at their own deployments. Their usage is counted there
         # too, and that of those called off, which are no failures.

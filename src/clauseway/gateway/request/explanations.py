@@ -5,9 +5,7 @@ project's own key.
 from the journal and the lake.
 """
 
-from typing import NamedTuple
-
-import msgspec
+from typing import Final, NamedTuple
 
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.routing.choices import Candidate, SkippedDeployment
@@ -37,7 +35,7 @@ class EndedAttempt(NamedTuple):
         return f"{self.cloud} {self.deployment}: {self.outcome}"
 
 
-class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RequestExplanation:
     """How a request ended. `candidate` is where its answer came from, None where there was none;
     `candidates` are all that could have answered, in the order of `strategy`.
 
@@ -45,23 +43,44 @@ class RequestExplanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     alone, and `is_estimated` says that the cloud did not report them; `status` is what the client
     got, `message` the refusal in words, empty where there was an answer, and `refused_by` the terms
     of the agreement that it is about.
+
+    A plain class, because compiled code reads the fields of a plain class directly.
     """
 
-    event_ns: int
-    buyer: Buyer
-    operation: str
-    model: str
-    skipped: tuple[SkippedDeployment, ...]
-    attempted: tuple[EndedAttempt, ...]
-    status: int
-    message: str
-    refused_by: tuple[str, ...] = ()
-    candidate: Candidate | None = None
-    candidates: tuple[Candidate, ...] = ()
-    strategy: str = ""
-    units: Units = ()
-    charged: int = 0
-    is_estimated: bool = False
+    def __init__(
+        self,
+        *,
+        event_ns: int,
+        buyer: Buyer,
+        operation: str,
+        model: str,
+        skipped: tuple[SkippedDeployment, ...],
+        attempted: tuple[EndedAttempt, ...],
+        status: int,
+        message: str,
+        refused_by: tuple[str, ...] = (),
+        candidate: Candidate | None = None,
+        candidates: tuple[Candidate, ...] = (),
+        strategy: str = "",
+        units: Units = (),
+        charged: int = 0,
+        is_estimated: bool = False,
+    ) -> None:
+        self.event_ns: Final = event_ns
+        self.buyer: Final = buyer
+        self.operation: Final = operation
+        self.model: Final = model
+        self.skipped: Final = skipped
+        self.attempted: Final = attempted
+        self.status: Final = status
+        self.message: Final = message
+        self.refused_by: Final = refused_by
+        self.candidate: Final = candidate
+        self.candidates: Final = candidates
+        self.strategy: Final = strategy
+        self.units: Final = units
+        self.charged: Final = charged
+        self.is_estimated: Final = is_estimated
 
 
 def as_json(identifier: str, explanation: RequestExplanation) -> dict[str, object]:

@@ -206,11 +206,11 @@ def is_suspect(status: int) -> bool:
 
 
 def failure_of(
-    status: int, head: list[bytes], body: bytes, now_s: float, *, names_resource: bool = False
+    status: int, head: bytes, body: bytes, now_s: float, *, names_resource: bool = False
 ) -> Failure | None:
     """Return why a refusal counts against the deployment; None if it is about the request.
 
-    `head` holds name, `: `, value, line end of each header; `now_s` is seconds since 1970.
+    `head` are the header lines; `now_s` is seconds since 1970.
     `names_resource`: the request names a resource on that account, so not found is an answer.
     """
     words = _words_in(body)
@@ -302,10 +302,19 @@ def is_about_path(body: bytes) -> bool:
     return words.code == _NO_PATH or words.message.startswith(_NO_PATH_WORDS)
 
 
-def retry_after_s(head: list[bytes], now_s: float) -> float:
+def headers_in(head: bytes) -> list[tuple[bytes, bytes]]:
+    """Return name and value of each header line."""
+    headers = []
+    for line in head.split(b"\r\n")[:-1]:
+        name, _, value = line.partition(b": ")
+        headers.append((name, value))
+    return headers
+
+
+def retry_after_s(head: bytes, now_s: float) -> float:
     """Return in how many seconds to ask again, by `retry-after-ms`, else by `retry-after` (seconds
     or a date); 0 if neither is there."""
-    headers = {name.lower(): value for name, value in zip(head[::4], head[2::4], strict=False)}
+    headers = {name.lower(): value for name, value in headers_in(head)}
     for name, unit_s in ((b"retry-after-ms", 0.001), (b"retry-after", 1.0)):
         value = headers.get(name, b"").decode("latin-1")
         if _NUMBER.fullmatch(value):
@@ -321,12 +330,11 @@ def retry_after_s(head: list[bytes], now_s: float) -> float:
         return 0.0
 
 
-def retry_lines(head: list[bytes]) -> bytes:
+def retry_lines(head: bytes) -> bytes:
     """Return the header lines of a 429 that tell a client when to ask again."""
-    lines = zip(head[::4], head[2::4], strict=False)
     return b"".join(
         b"%b: %b\r\n" % (name, value)
-        for name, value in lines
+        for name, value in headers_in(head)
         if name.lower().startswith((b"retry-after", b"x-ratelimit-"))
     )
 

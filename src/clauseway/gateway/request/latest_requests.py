@@ -3,11 +3,12 @@
 Compiled ahead: every request passes here once.
 """
 
-from array import array
 from collections.abc import Iterator
 from typing import Final, TypeVar
 
 import msgspec
+from librt.vecs import vec
+from mypy_extensions import i64
 
 from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
 from clauseway.gateway.routing.choices import Candidate, SkippedDeployment
@@ -15,33 +16,41 @@ from clauseway.metering import Buyer, Unit
 
 _KEPT: Final = 10_000
 _SHARED_MAX: Final = 256
-_FIGURES_BYTES: Final = 56  # the charge of a chat and four units, of up to ten digits each
+_FIGURES: Final = 8  # the charge of a chat and six units, and what ends them
+_END: Final = -1  # behind the last figure
+# A unit and its count are one figure: the count in the lower bits.
+_COUNT_BITS: Final = 48
+_COUNT_MAX: Final = 0xFFFF_FFFF_FFFF
+_CHARGE_MAX: Final = (1 << 63) - 1
 
 T = TypeVar("T")
 
-# As JSON, where a charge has no length.
+# Of figures that are too many or too large: as JSON, where a charge has no length.
 _pack: Final = msgspec.json.Encoder().encode
 _unpack_figures: Final = msgspec.json.Decoder(list[int]).decode
 _unpack_attempts: Final = msgspec.json.Decoder(tuple[EndedAttempt, ...]).decode
+
+
+def _zeros(count: int) -> "vec[i64]":
+    return vec[i64]([0] * count)
 
 
 class LatestRequests:
     """The latest `kept` requests by their number, which only rises.
 
     Each field is a column, so that neighbours share cache lines. A text that many requests have is
-    kept once, and so are failed attempts that differ in their durations alone; the figures are
-    packed and lie side by side, so that most requests add no object: whole records would take
-    several times the memory.
+    kept once, and so are failed attempts that differ in their durations alone; the figures lie side
+    by side, so that most requests add no object: whole records would take several times the memory.
     """
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept
-        self._numbers = array("Q", bytes(8 * kept))
-        self._events_ns = array("Q", bytes(8 * kept))
-        self._statuses = array("H", bytes(2 * kept))
-        self._estimated = bytearray(kept)
-        self._figures = bytearray(_FIGURES_BYTES * kept)
-        self._long_figures: dict[int, bytes] = {}  # by the place for which they are too long
+        self._numbers = _zeros(kept)
+        self._events_ns = _zeros(kept)
+        self._statuses = _zeros(kept)
+        self._estimated = _zeros(kept)
+        self._figures = _zeros(_FIGURES * kept)
+        self._long_figures: dict[int, bytes] = {}  # by the place where they have no room
         self._operations: list[str] = [""] * kept
         self._models: list[str] = [""] * kept
         self._messages: list[str] = [""] * kept
@@ -61,9 +70,9 @@ class LatestRequests:
         self._numbers[place] = number
         self._events_ns[place] = explanation.event_ns
         self._statuses[place] = explanation.status
-        self._estimated[place] = explanation.is_estimated
+        self._estimated[place] = 1 if explanation.is_estimated else 0
         attempted = explanation.attempted
-        self._keep_figures(place, _pack(_figures_of(explanation)))
+        self._keep_figures(place, explanation)
         self._operations[place] = explanation.operation
         self._models[place] = _shared(self._texts, explanation.model)
         self._messages[place] = _shared(self._texts, explanation.message)
@@ -77,19 +86,43 @@ class LatestRequests:
         )
         self._refused_by[place] = explanation.refused_by
 
-    def _keep_figures(self, place: int, packed: bytes) -> None:
+    def _keep_figures(self, place: int, explanation: RequestExplanation) -> None:
+        """Keep what differs from request to request: the charge, the durations of the attempts that
+        failed, and the units, each with its count."""
         if self._long_figures:
             self._long_figures.pop(place, None)
-        if len(packed) > _FIGURES_BYTES:
-            self._long_figures[place] = packed
+        figures, charged = self._figures, explanation.charged
+        attempted, units = explanation.attempted, explanation.units
+        if charged > _CHARGE_MAX or len(attempted) + len(units) > _FIGURES - 2:
+            self._long_figures[place] = _pack(_figures_of(explanation))
             return
-        start = place * _FIGURES_BYTES
-        # Filled up with spaces, which JSON may end with.
-        self._figures[start : start + _FIGURES_BYTES] = packed.ljust(_FIGURES_BYTES)
+        at: i64 = place * _FIGURES
+        figures[at] = charged
+        for attempt in attempted:
+            at += 1
+            figures[at] = attempt.duration_us
+        for unit, count in units:
+            if count > _COUNT_MAX:
+                self._long_figures[place] = _pack(_figures_of(explanation))
+                return
+            at += 1
+            code: i64 = unit
+            figures[at] = (code << _COUNT_BITS) + count
+        figures[at + 1] = _END
 
-    def _figures_at(self, place: int) -> bytes | bytearray:
-        start = place * _FIGURES_BYTES
-        return self._long_figures.get(place) or self._figures[start : start + _FIGURES_BYTES]
+    def _figures_at(self, place: int) -> list[int]:
+        """Return the charge, the durations, and the units, each code followed by its count."""
+        long_figures = self._long_figures.get(place)
+        if long_figures is not None:
+            return _unpack_figures(long_figures)
+        failed = len(_unpacked(self._attempted[place]))
+        begin = place * _FIGURES
+        kept = list(self._figures[begin : begin + _FIGURES])
+        kept = kept[: kept.index(_END)]
+        figures = kept[: 1 + failed]
+        for figure in kept[1 + failed :]:
+            figures += (figure >> _COUNT_BITS, figure & _COUNT_MAX)
+        return figures
 
     def latest(self) -> Iterator[tuple[int, RequestExplanation]]:
         """Yield those that are kept, with their numbers, the latest first."""
@@ -105,7 +138,7 @@ class LatestRequests:
         # The place may hold a later request, or none yet.
         if self._numbers[place] != number or buyer is None:
             return None
-        figures = iter(_unpack_figures(self._figures_at(place)))
+        figures = iter(self._figures_at(place))
         charged = next(figures)
         attempted = _with_durations(self._attempted[place], figures)
         return RequestExplanation(
@@ -135,15 +168,12 @@ def _shared(kept: dict[T, T], value: T) -> T:
 
 
 def _figures_of(explanation: RequestExplanation) -> list[int]:
-    """Return what differs from request to request: the charge, the durations of the attempts that
-    failed, and the codes of the units, each with its count."""
+    """Return the figures of a request that have no room among those of the others."""
     figures = [explanation.charged]
     for attempt in explanation.attempted:
         figures.append(attempt.duration_us)
     for unit, count in explanation.units:
-        # Its code as a plain integer, which is packed faster than a member of an enumeration.
-        figures.append(unit | 0)
-        figures.append(count)
+        figures += (int(unit), count)
     return figures
 
 
@@ -152,9 +182,13 @@ def _without_durations(attempted: tuple[EndedAttempt, ...]) -> bytes:
     return _pack([attempt._replace(duration_us=0) for attempt in attempted])
 
 
+def _unpacked(attempted: bytes) -> tuple[EndedAttempt, ...]:
+    """Return failed attempts without their durations."""
+    return _unpack_attempts(attempted) if attempted else ()
+
+
 def _with_durations(packed: bytes, durations_us: Iterator[int]) -> tuple[EndedAttempt, ...]:
     """Return failed attempts, each with the next of the durations."""
-    if not packed:
-        return ()
-    attempted = _unpack_attempts(packed)
-    return tuple([attempt._replace(duration_us=next(durations_us)) for attempt in attempted])
+    return tuple(
+        [attempt._replace(duration_us=next(durations_us)) for attempt in _unpacked(packed)]
+    )

@@ -149,7 +149,7 @@ class Lifecycle(AttemptOwner):
     _attempt: Attempt | None = None
     _hedge: Attempt | None = None
     _hedge_due_s = FOREVER_S
-    _failure_head: list[bytes] | None = None  # the headers of the latest failure
+    _failure_head = b""  # the headers of the latest failure
     # Answering.
     _stream_begun = False  # content of a stream was sent, or waits until its identifier is durable
     _is_cut = False  # a file's content broke off: the body ends without its last chunk
@@ -755,8 +755,8 @@ class Lifecycle(AttemptOwner):
         return b"HTTP/1.1 %d %b\r\n%b%b%b%bx-clauseway-attempts: %d\r\n%b%b" % (
             status,
             PHRASES.get(status, b"-"),
-            b"".join(attempt.head),
-            own_limits or b"".join(attempt.rate_limit_lines),
+            attempt.head,
+            own_limits or attempt.rate_limit_lines,
             attempt.candidate.headers,
             self._identity_lines,
             self._attempts_begun,
@@ -881,7 +881,7 @@ class Lifecycle(AttemptOwner):
         """Record the failure and go on with the rival or the next candidate."""
         attempt.record_end(Status.FAILED, failure.status)
         self._note_ended(attempt, failure)
-        self._failure_head = [*attempt.head, *attempt.rate_limit_lines]
+        self._failure_head = attempt.head + attempt.rate_limit_lines
         rival, self._hedge = self._rival_of(attempt), None
         if rival is not None:
             self._attempt = rival
@@ -957,7 +957,7 @@ class Lifecycle(AttemptOwner):
             self._answer_shortage(shortage)
             return
         statuses = {failed_attempt.status for failed_attempt in self._ended_attempts}
-        retry = retry_lines(self._failure_head or [])
+        retry = retry_lines(self._failure_head)
         # No cloud was asked, and at least one had named a time before which it must not be asked:
         # pass on the soonest.
         if not statuses and self._busy_until_s:

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Final, cast
 
 import httptools
+from librt.strings import BytesWriter
 
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.limits import Limits
@@ -56,6 +57,7 @@ _ACTIONS: Final = {
     b"content-encoding": _ENCODING,
     **{dialect.request_id_header: _REQUEST_ID for dialect in DIALECTS.values()},
 }
+_JSON: Final = b"application/json"  # as most answers say it
 # Server-sent events, and AWS's frames around them.
 _EVENT_STREAMS: Final = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 # Besides our own: what Azure says of the resource, the deployment and the region that answered.
@@ -66,24 +68,24 @@ _SPELLINGS_MAX: Final = (
 )
 
 
-class _Actions(dict[bytes, int]):
-    """The action for a header, by its name as spelled: remembered, because lowering each name costs
-    more."""
-
-    def __missing__(self, name: bytes) -> int:
-        lower = name.lower()
-        if lower in _ACTIONS:
-            action = _ACTIONS[lower]
-        elif lower.startswith(_OURS):
-            action = _DROP
-        else:
-            action = _LIMIT if lower.startswith(_LIMITS) else _PASS
-        if len(self) < _SPELLINGS_MAX:
-            self[name] = action
-        return action
+# The actions by the names of headers as they are spelled: lowering each name costs more.
+_by_spelling: Final[dict[bytes, int]] = {}
 
 
-_actions: Final = _Actions()
+def _action_of(name: bytes) -> int:
+    """Return the action for a header by a spelling of its name that was not seen before."""
+    lower = name.lower()
+    if lower in _ACTIONS:
+        action = _ACTIONS[lower]
+    elif lower.startswith(_OURS):
+        action = _DROP
+    else:
+        action = _LIMIT if lower.startswith(_LIMITS) else _PASS
+    if len(_by_spelling) < _SPELLINGS_MAX:
+        _by_spelling[name] = action
+    return action
+
+
 # Bytes that may come in a row without one of the body: a head, interim answers, extensions,
 # trailers. Clouds' heads have two thousand bytes; the parser keeps the last header until it ends.
 _BARREN_BYTES_MAX: Final = 64 << 10
@@ -201,15 +203,17 @@ class UpstreamConnection(asyncio.Protocol):
         self._paused = False
         self._used = False
         self.idle_since = 0
+        # Received header lines: those of the head become `head` and `limits`; trailers are dropped.
+        self._lines = BytesWriter()
+        self._limit_lines = BytesWriter()
         self._begin()
 
     def _begin(self) -> None:
         self.status = 0
-        self.head: list[bytes] = []
-        self.limits: list[bytes] = []
-        # Received header lines: those of the head become `head` and `limits`; trailers are dropped.
-        self._lines: list[bytes] = []
-        self._limit_lines: list[bytes] = []
+        self.head = b""
+        self.limits = b""
+        self._lines.truncate(0)
+        self._limit_lines.truncate(0)
         self._barren_bytes = 0
         self._fault = ""
         self._coded = False
@@ -332,28 +336,29 @@ class UpstreamConnection(asyncio.Protocol):
     # -- httptools callbacks
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        action = _actions[name]
+        known = _by_spelling.get(name)
+        action = _action_of(name) if known is None else known
         if not action:
-            self._lines += (name, b": ", value, b"\r\n")
+            _write_line(self._lines, name, value)
         elif self._head_done:
             return  # a trailer neither frames the answer nor names the request
         elif action == _REQUEST_ID:
-            self._lines += (name, b": ", value, b"\r\n")
-            if name.lower() == self._id_header:
+            _write_line(self._lines, name, value)
+            if name == self._id_header or name.lower() == self._id_header:
                 self.upstream_id = value
         elif action == _CONTENT_TYPE:
-            self._lines += (name, b": ", value, b"\r\n")
-            self.is_event_stream = value.lower().startswith(_EVENT_STREAMS)
+            _write_line(self._lines, name, value)
+            self.is_event_stream = value != _JSON and value.lower().startswith(_EVENT_STREAMS)
         elif action == _LIMIT:
-            self._limit_lines += (name, b": ", value, b"\r\n")
+            _write_line(self._limit_lines, name, value)
         elif action == _FRAMING:
             self._framed = True
         elif action == _CODING:
-            if self._coded or value.lower() != b"chunked":
+            if self._coded or (value != b"chunked" and value.lower() != b"chunked"):
                 self._fault = "answered in a transfer coding that nobody asked for"
             self._framed = self._coded = True
         elif action == _ENCODING:
-            self._lines += (name, b": ", value, b"\r\n")
+            _write_line(self._lines, name, value)
             self.is_encoded = self.is_encoded or value.lower() != b"identity"
 
     def on_message_begin(self) -> None:
@@ -364,8 +369,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.status = self._parser.get_status_code()
         if self.status >= 200 and not self._head_done:
             self._head_done = True
-            self.head, self.limits = self._lines, self._limit_lines
-            self._lines, self._limit_lines = [], []
+            self.head, self.limits = self._lines.getvalue(), self._limit_lines.getvalue()
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)
@@ -377,6 +381,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._complete = True
         # Ask now: the parser forgets it when this callback returns.
         self._keep_alive = self._parser.should_keep_alive()
+
+
+def _write_line(lines: BytesWriter, name: bytes, value: bytes) -> None:
+    lines.write(name)
+    lines.write(b": ")
+    lines.write(value)
+    lines.write(b"\r\n")
 
 
 def _is_closed_in_order(transport: Transport) -> bool:

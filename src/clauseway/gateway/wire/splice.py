@@ -6,9 +6,10 @@ Both are spliced as bytes; everything else stays as the client wrote it. No toke
 find the exact place:
 
 - The option is appended before the last `}`, which in valid JSON closes the top-level object.
-- Where `"model"` stands once, and no letter of any name may be hidden in an escape (`\\u`), it is the
-  member: within a JSON string quotes are escaped, so text cannot look like it. The name after it,
-  the one asked for, is replaced.
+- The name asked for is replaced behind the last `"model"`, where that is the member: within a JSON
+  string quotes are escaped, so text cannot look like it. It is the member where the object opens
+  with it; where neither object nor list begins or ends between it and the object's end; and where
+  it stands once, if no letter of any name may be hidden in an escape (`\\u`).
 - Else it is replaced at the first place if the object opens with it, else at the last. That may be
   a place inside a message or a tool, so the result is decoded again: the place was the right one
   only if the top-level model now has the new name.
@@ -33,6 +34,7 @@ from clauseway.values import NOT_JSON
 _KEY: Final = b'"model"'
 _OPTIONS: Final = b'"stream_options"'
 _ASK_USAGE: Final = b'"stream_options":{"include_usage":true}'
+_FLAT_BYTES_MAX: Final = 256  # longer ones are seldom flat, and take longer to look through
 _OPENING_BYTES: Final = 16  # an object that opens with its model has the key within these
 
 
@@ -105,25 +107,41 @@ _decode_line: Final = msgspec.json.Decoder(_Line).decode
 def with_model(body: bytes, model: str, name: str, quoted: bytes) -> bytes:
     """Return `body`, a valid request for `model` (empty: it names none), as a request for the model
     `name`; `quoted` is the same name as JSON."""
+    before, _, after = body.rpartition(_KEY)
+    colon = b": " if after.startswith(b": ") else b":"
+    asked = b'%b"%b"' % (colon, model.encode())
+    if model and after.startswith(asked) and _is_member(body, before, after):
+        return b"".join((before, _KEY, colon, quoted, after[len(asked) :]))
     first, last = body.find(_KEY), body.rfind(_KEY)
     at = first if first < _OPENING_BYTES else last
     if at >= 0:
         begin = body.find(b'"', at + len(_KEY))
         end = body.find(b'"', begin + 1) + 1
         spliced = body[:begin] + quoted + body[end:]
-        if (
-            first == last
-            and model
-            and body[begin + 1 : end - 1] == model.encode()
-            and not may_have_escapes(body)
-        ):
-            return spliced
         try:
             if _decode_model(spliced).model == name:
                 return spliced
         except NOT_JSON:
             pass  # the splice cut something else in two
     return _with_member(body, "model", quoted)
+
+
+def _is_member(body: bytes, before: bytes, after: bytes) -> bool:
+    """Return whether the last `"model"` of a body, a valid object, is surely a member of it. What
+    stands before and after it makes up the body."""
+    if before == b"{":
+        return True
+    if len(after) <= _FLAT_BYTES_MAX and _is_flat(after):
+        return not before.endswith(b"\\")  # else it is the end of a longer name
+    return not before.partition(_KEY)[1] and not may_have_escapes(body)
+
+
+def _is_flat(end: bytes) -> bool:
+    """Return whether neither object nor list begins or ends in the end of an object, except that
+    object itself. Brackets in texts count too."""
+    within, _, beyond = end.partition(b"}")
+    brackets = within.partition(b"{")[1] + within.partition(b"[")[1] + within.partition(b"]")[1]
+    return not brackets and not beyond.strip()
 
 
 def with_body(line: bytes, body: bytes, changed: bytes) -> bytes:

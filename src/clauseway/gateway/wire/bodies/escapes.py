@@ -4,9 +4,10 @@ r"""Letters of a JSON body that are written as their numbers: `\u0430` is one le
 def may_have_escapes(body: bytes) -> bool:
     r"""Return whether a letter of `body` may be written as its number; every `\u` counts, also one
     that follows a backslash of its own."""
-    # `in` raises and drops an error within Python 3.11 before it looks, and a pair of bytes is looked
-    # for byte by byte; most bodies have no backslash, which costs next to nothing to see.
-    return body.find(b"\\") >= 0 and body.find(b"\\u") >= 0
+    # A pair of bytes is looked for byte by byte; most bodies have no backslash, which costs next to
+    # nothing to see. `partition` is the cheapest search to call: `in` raises and drops an error
+    # within Python 3.11 before it looks, and `find` packs its arguments.
+    return body.partition(b"\\")[1] != b"" and body.find(b"\\u") >= 0
 
 
 def text_bytes(body: bytes) -> int:

@@ -111,7 +111,7 @@ def place_of(written: bytes, name: str) -> ValueSpan | None:
 def _rewrites(decoded: object, written: bytes | msgspec.Raw) -> bool:
     """Return whether the decoded value has as many bytes as before, when it is encoded again; False
     for long text, which is not encoded."""
-    size = memoryview(written).nbytes
+    size = len(written) if isinstance(written, bytes) else memoryview(written).nbytes
     return size <= _REWRITTEN_BYTES_MAX and len(encode(decoded)) == size
 
 

@@ -100,7 +100,7 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
         # The parts of a message are an array within the array of messages. So a body with a single
         # `[` has no parts.
         if (
-            body.find(b"[") == body.rfind(b"[")
+            not body.partition(b"[")[2].partition(b"[")[1]
             and self.n is None
             and self.prompt_cache_key is None
             and self.response_format is ABSENT
