@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,6 +40,9 @@ _COMPILED = _ROOT / "build" / "compiled"
 _CONNECTIONS = 32
 _STREAMS = 1000
 _HASH_KEY = "5a" * 32
+_DISK = "forced writes alone"
+_COMMIT_EVERY_S = 0.001  # as a busy journal commits
+_FORCED_BYTES, _FORCED_PLACES = 400, 10_000
 _NOT_HERE = "skipped: it could not be fetched on this machine"
 
 
@@ -268,12 +272,13 @@ class Bench:
         return result("request/tls-on-top", "CPU µs per request", None, runs, notes)
 
     def latency(self, requests: Result) -> list[Result]:
-        """Added at one connection beyond the cloud and a forced write; and the slowest hundredth at half load. nginx,
-        which forces nothing to disk, is beside it: what a hop and the pace cost on this machine."""
+        """Added at one connection beyond the cloud and a forced write; and the slowest hundredth at half load. Beside
+        them nginx, which forces nothing to disk: what a hop and the pace cost on this machine; and forced writes
+        without any gateway: what its disk costs."""
         cloud, rate = Proxy(self.cloud, [os.getpid()]), _rate_of(requests) / 2
         beside = {"nginx": self.peers["nginx"]} if "nginx" in self.peers else {}
         added: dict[str, list[float]] = {who: [] for who in ("ours", *beside)}
-        slowest: dict[str, list[float]] = {who: [] for who in ("ours", *beside)}
+        slowest: dict[str, list[float]] = {who: [] for who in ("ours", *beside, _DISK)}
         notes = []
         for _ in range(self.effort.rounds):
             direct_us = self.load(cloud, connections=1)["p50_us"]
@@ -286,6 +291,7 @@ class Bench:
                     notes.append(f"{direct_us:.0f} direct, {forced_us:.0f} fdatasync µs")
                 added[who].append(round(own_us / 1000, 3))
                 slowest[who].append(round(self.load(proxy, rate=rate)["p99_us"] / 1000, 3))
+            slowest[_DISK].append(round(_late_forced_write_ms(self.home, self.effort.seconds), 3))
         one_at_a_time = result(
             "latency/added-c1-p50", "ms", None, added, {"ours": "; ".join(notes)}
         )
@@ -367,15 +373,41 @@ def _forced_write_us(folder: Path, every_s: float) -> float:
     """The median time of a small write forced to disk, where the journals lie, at the pace of requests: a disk and a
     processor that rested meanwhile take longer than without a pause."""
     times = []
-    with (folder / "forced").open("wb", buffering=0) as file:
-        file.write(bytes(1 << 20))  # as journals are
-        os.fsync(file.fileno())
+    with _filled(folder) as file:
         for number in range(200):
             begun_s = time.perf_counter()
-            os.pwritev(file.fileno(), [b"x" * 400], number * 400, os.RWF_DSYNC)
+            _force(file, number)
             times.append(time.perf_counter() - begun_s)
             time.sleep(max(begun_s + every_s - time.perf_counter(), 0.0))
     return median(times) * 1e6
+
+
+def _late_forced_write_ms(folder: Path, seconds: float) -> float:
+    """How late the slowest hundredth of small writes is forced to disk, where one is due each time that a journal would
+    commit. A write that takes long delays those behind it, as it delays requests."""
+    late = []
+    with _filled(folder) as file:
+        begun_s = time.perf_counter()
+        for number in range(round(seconds / _COMMIT_EVERY_S)):
+            due_s = begun_s + number * _COMMIT_EVERY_S
+            time.sleep(max(due_s - time.perf_counter(), 0.0))
+            _force(file, number)
+            late.append(time.perf_counter() - due_s)
+    return sorted(late)[len(late) * 99 // 100] * 1e3
+
+
+@contextlib.contextmanager
+def _filled(folder: Path) -> Iterator[FileIO]:
+    """A file that was filled before it is written, as journals are."""
+    with (folder / "forced").open("wb", buffering=0) as file:
+        file.write(bytes(_FORCED_PLACES * _FORCED_BYTES))
+        os.fsync(file.fileno())
+        yield file
+
+
+def _force(file: FileIO, number: int) -> None:
+    place = number % _FORCED_PLACES * _FORCED_BYTES
+    os.pwritev(file.fileno(), [b"x" * _FORCED_BYTES], place, os.RWF_DSYNC)
 
 
 def resident_mb(processes: Sequence[int]) -> float:

@@ -1,5 +1,5 @@
 """A gateway's journal, the append-only records of its attempts, and the spool that it lies in.
-Standard library and our records, nothing else.
+Standard library, `librt` and our records, nothing else.
 
 A spool is the folder of one journal: numbered segment files, and a lock file that admits one
 writer. Of a journal we say what was recorded, of a spool where it lies. The

@@ -251,17 +251,18 @@ def pack_intent(
     """Pack an `Intent`, field by field: on the request's way no record is built only to be
     packed. Compiled code writes each number without an object in between. Raise OverflowError for a
     number that does not fit."""
-    packed = BytesWriter()
-    packed.append(INTENT)
-    write_i64_le(packed, boot)
-    write_i64_le(packed, number)
-    write_i16_le(packed, attempt)
-    write_i64_le(packed, event_ns)
-    write_i64_le(packed, recorded_ns)
-    write_i32_le(packed, buyer)
-    write_i32_le(packed, deployment)
-    write_i32_le(packed, ruling)
-    write_i16_le(packed, endpoint)
+    packed = _begin_record(
+        INTENT,
+        boot,
+        number,
+        attempt,
+        event_ns,
+        recorded_ns,
+        buyer,
+        deployment,
+        ruling,
+        endpoint,
+    )
     write_i64_le(packed, body_bytes)
     write_i64_le(packed, output_tokens_max)
     write_i64_le(packed, reserved_picodollars)
@@ -293,17 +294,18 @@ def pack_usage_fields(
     `tests/metering/test_fields.py` says so.
     """
     identifier = upstream_id[:_UPSTREAM_ID_BYTES_MAX]
-    packed = BytesWriter()
-    packed.append(USAGE)
-    write_i64_le(packed, boot)
-    write_i64_le(packed, number)
-    write_i16_le(packed, attempt)
-    write_i64_le(packed, event_ns)
-    write_i64_le(packed, recorded_ns)
-    write_i32_le(packed, buyer)
-    write_i32_le(packed, deployment)
-    write_i32_le(packed, ruling)
-    write_i16_le(packed, endpoint)
+    packed = _begin_record(
+        USAGE,
+        boot,
+        number,
+        attempt,
+        event_ns,
+        recorded_ns,
+        buyer,
+        deployment,
+        ruling,
+        endpoint,
+    )
     packed.append(status)
     write_i16_le(packed, http_status)
     packed.append(1 if streamed else 0)
@@ -318,6 +320,33 @@ def pack_usage_fields(
         write_i64_le(packed, quantity)
     packed.write(identifier)
     return packed.getvalue()
+
+
+def _begin_record(
+    kind: int,
+    boot: int,
+    number: int,
+    attempt: int,
+    event_ns: int,
+    recorded_ns: int,
+    buyer: int,
+    deployment: int,
+    ruling: int,
+    endpoint: int,
+) -> BytesWriter:
+    """Write the bytes with which intents and usage begin."""
+    packed = BytesWriter()
+    packed.append(kind)
+    write_i64_le(packed, boot)
+    write_i64_le(packed, number)
+    write_i16_le(packed, attempt)
+    write_i64_le(packed, event_ns)
+    write_i64_le(packed, recorded_ns)
+    write_i32_le(packed, buyer)
+    write_i32_le(packed, deployment)
+    write_i32_le(packed, ruling)
+    write_i16_le(packed, endpoint)
+    return packed
 
 
 def pack_usage(record: UsageRecord) -> bytes:
