@@ -1,7 +1,7 @@
 """The gateway with faults of its own: wherever the word for it comes by, the code that is at work raises.
 
-Started by the tests of what becomes of a request at which the gateway fails. What is replaced here is never compiled,
-and replaced before the gateway is loaded.
+Started by the tests of what becomes of a request at which the gateway fails. What is replaced here is not compiled, or
+looked up by its name at each call, and replaced before the gateway is loaded.
 """
 
 import sys

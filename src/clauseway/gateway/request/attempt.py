@@ -621,8 +621,9 @@ class Attempt(Receiver):
         events, with the status ESTIMATED."""
         stream = self.stream
         assert stream is not None
-        if stream.units is not None:
-            return stream.units, Status.COMPLETE
+        units = stream.units
+        if units is not None:
+            return units, Status.COMPLETE
         if self.is_refused:
             return (), Status.FAILED
         self.is_estimated = True

@@ -8,7 +8,8 @@ than routing and metering need.
     web_socket_turns  the messages of a WebSocket on `/v1/responses`
     whole_answers     what counts as an answer; stateful_resources: those that an answer says
                       were created
-    event_streams     the kinds of event streams; streams, typed_streams, message_streams: each kind
+    event_streams     the kinds of event streams; streams, typed_streams, message_streams: each kind;
+                      stream_chunks: what is decoded of a chat's
     sse               server-sent events as bytes, for all of them
     errors            what we answer when no cloud's answer is passed on; message_errors: to
                       Anthropic's clients

@@ -18,98 +18,48 @@ held back: a cloud may still break off, and the request may still go elsewhere.
 """
 
 import re
+from typing import Final
 
 import msgspec
 
 from clauseway.gateway.clouds.reported_units import Units, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.bodies.members import decode_members
-from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
+from clauseway.gateway.wire.stream_chunks import ERROR, decode_chunk, has_content, is_error
 from clauseway.values import NOT_JSON
 
-DONE = b"data: [DONE]\n\n"
+DONE: Final = b"data: [DONE]\n\n"
 # Members that are found by their bytes, before an event is decoded. White space may stand around each
 # colon: servers write JSON in their own ways. Quotes in a text are escaped, so no text looks like a member.
-_NAME = b'"usage"'
-_USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_FINISH_NAME = b'"finish_reason"'
+_NAME: Final = b'"usage"'
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
+_FINISH_NAME: Final = b'"finish_reason"'
 # As most servers write it.
-_NULL_FINISH, _GIVEN_FINISH = _FINISH_NAME + b":null", _FINISH_NAME + b':"'
-_FINISH = re.compile(_FINISH_NAME + rb'\s*:\s*"')
+_NULL_FINISH: Final = b'"finish_reason":null'
+_GIVEN_FINISH: Final = b'"finish_reason":"'
+_FINISH: Final = re.compile(_FINISH_NAME + rb'\s*:\s*"')
 # As most servers write it: one brace, then the empty line, so the member before it is the chunk's.
-_END = b"}\n\n"
-_LAST_NULL_USAGE = b',"usage":null' + _END
+_END: Final = b"}\n\n"
+_LAST_NULL_USAGE: Final = b',"usage":null' + _END
 # A member of the chunk itself, and of no object within it: at most a few plain values follow, then
 # the one brace that ends the event. Any other spelling is decoded.
-_NULL_USAGE = re.compile(
+_NULL_USAGE: Final = re.compile(
     rb',\s*"usage"\s*:\s*null'
     rb'(?=(?:\s*,\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)){0,4}\s*\}[ \t]*(?:\r?\n\r?\n|\r?\n?\Z))'
 )
-_ERROR = b'"error"'
 # One event is a token or a few; with logprobs or audio some hundred KB. Longer is no event stream.
-_EVENT_BYTES_MAX = 4 << 20
-_EMPTY_VALUES = frozenset((b"null", b'""', b"[]", b"{}"))
-
-
-class _Choice(msgspec.Struct, frozen=True, gc=False):
-    delta: dict[str, msgspec.Raw] | None = None
-    finish_reason: str | None = None
-    text: str | None = None  # of a legacy completion
-
-    @property
-    def has_content(self) -> bool:
-        if self.finish_reason is not None or self.text:
-            return True
-        return any(
-            name != "role" and bytes(value) not in _EMPTY_VALUES
-            for name, value in (self.delta or {}).items()
-        )
-
-
-class _Chunk(msgspec.Struct, frozen=True, gc=False):
-    choices: list[_Choice] = []
-    usage: ChatUsage | None = None
-
-
-class _ReportedError(msgspec.Struct, frozen=True, gc=False):
-    type: msgspec.Raw = ABSENT
-    error: msgspec.Raw = ABSENT
-
-    @property
-    def is_error(self) -> bool:
-        return bytes(self.type) == _ERROR or stated(self.error)
-
-
-_decode_chunk = msgspec.json.Decoder(_Chunk).decode
-_decode_reported = msgspec.json.Decoder(_ReportedError).decode
+_EVENT_BYTES_MAX: Final = 4 << 20
 
 
 class EventStream:
     """One stream. After each `feed`: `has_content` once content came, `done` once `[DONE]` came or the
     stream was closed after a finish reason, `failed` once the cloud reported an error in the stream,
     of which `error` is the data.
-    `usage` is its report, if any; `events` counts those passed on; `last` is `[DONE]` and what
-    follows it, as they came."""
-
-    __slots__ = (
-        "_account_names",
-        "_before_content",
-        "_carry",
-        "_finished",
-        "_strip",
-        "done",
-        "error",
-        "events",
-        "failed",
-        "has_content",
-        "last",
-        "report",
-        "usage",
-    )
-    resource: StatefulResource | None = None
+    `usage` is its report, if any; `events` counts those passed on until it came; `last` is `[DONE]`
+    and what follows it, as they came."""
 
     def __init__(self, *, strip_usage: bool, account_names: tuple[str, ...] = ()) -> None:
         self._strip = strip_usage
@@ -125,6 +75,7 @@ class EventStream:
         self.usage: ChatUsage | None = None
         self.report = b""
         self.events = 0
+        self.resource: StatefulResource | None = None
 
     @property
     def units(self) -> Units | None:
@@ -180,9 +131,11 @@ class EventStream:
         block = self._without_usage(block) if self._strip else self._noting_usage(block)
         if not self._finished and _has_finish_reason(block):
             self._finished = True
-        if block.find(_ERROR) >= 0:
+        if block.find(ERROR) >= 0:
             block = self._noting_error(block)
-        self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
+        # They stand for tokens where no report comes.
+        if self.usage is None:
+            self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
         return block if self.has_content else self._from_first_content(block)
 
     def _without_done(self, block: bytes) -> bytes:
@@ -201,13 +154,13 @@ class EventStream:
 
     def _keep_for_last(self, block: bytes) -> None:
         """Keep what comes after the end: nothing is expected there, and the client may read it."""
-        self.last += block if block.find(_ERROR) < 0 else self._without_names_in_errors(block)
+        self.last += block if block.find(ERROR) < 0 else self._without_names_in_errors(block)
         if len(self.last) > _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
     def _noting_error(self, block: bytes) -> bytes:
         """Note the first error of a block, and return the block for the client."""
-        error = next((event for event in events_in(block) if _is_error(event)), b"")
+        error = next((event for event in events_in(block) if is_error(event)), b"")
         if not error:
             return block
         self.failed, self.error = True, self.error or data_of(error)
@@ -216,7 +169,7 @@ class EventStream:
     def _without_names_in_errors(self, block: bytes) -> bytes:
         """Return a block whose errors do not name our account; the model's words stay."""
         events = [
-            without_our_names(event, self._account_names) if _is_error(event) else event
+            without_our_names(event, self._account_names) if is_error(event) else event
             for event in events_in(block)
         ]
         return b"".join(events)
@@ -250,7 +203,7 @@ class EventStream:
             return event
         data = data_of(event)
         try:
-            chunk = _decode_chunk(data)
+            chunk = decode_chunk(data)
             members = decode_members(data)
         # No chunk as we know it: the client may read it.
         except NOT_JSON:
@@ -286,7 +239,7 @@ class EventStream:
         self._before_content += block
         if len(self._before_content) > _EVENT_BYTES_MAX:
             raise BadStream(f"no content within {_EVENT_BYTES_MAX} bytes")
-        if not self.failed and not any(_has_content(event) for event in events_in(block)):
+        if not self.failed and not any(has_content(event) for event in events_in(block)):
             return b""
         if self.failed:
             return b""
@@ -297,12 +250,6 @@ class EventStream:
 
 class StoredChatStream(EventStream):
     """A stream of a completion that its cloud keeps: `resource` names it."""
-
-    __slots__ = ("resource",)
-
-    def __init__(self, *, strip_usage: bool, account_names: tuple[str, ...] = ()) -> None:
-        super().__init__(strip_usage=strip_usage, account_names=account_names)
-        self.resource = None
 
     def _passed(self, block: bytes) -> bytes:
         if self.resource is None:
@@ -320,10 +267,13 @@ def _begin_of(block: bytes, at: int) -> int:
 
 def _has_finish_reason(block: bytes) -> bool:
     """Return whether a finish reason stands in a block."""
+    # Where there is one, it stands near the end.
+    if block.rfind(_GIVEN_FINISH) >= 0:
+        return True
     # Nearly every event says that it is null: to count is quicker than to look at each.
     if block.count(_FINISH_NAME) == block.count(_NULL_FINISH):
         return False
-    return block.find(_GIVEN_FINISH) >= 0 or _FINISH.search(block) is not None
+    return _FINISH.search(block) is not None
 
 
 def _is_json(data: bytes) -> bool:
@@ -332,17 +282,3 @@ def _is_json(data: bytes) -> bool:
     except NOT_JSON:
         return False
     return True
-
-
-def _is_error(event: bytes) -> bool:
-    try:
-        return event.find(_ERROR) >= 0 and _decode_reported(data_of(event)).is_error
-    except NOT_JSON:
-        return False
-
-
-def _has_content(event: bytes) -> bool:
-    try:
-        return any(choice.has_content for choice in _decode_chunk(data_of(event)).choices)
-    except NOT_JSON:
-        return False

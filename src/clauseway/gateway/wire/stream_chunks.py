@@ -1,0 +1,62 @@
+"""The chunks of a chat's event stream, as far as they are decoded: content, usage and errors. Pure."""
+
+from typing import Final
+
+import msgspec
+
+from clauseway.gateway.clouds.usage_reports import ChatUsage
+from clauseway.gateway.wire.bodies.needs import ABSENT, stated
+from clauseway.gateway.wire.sse import data_of
+from clauseway.values import NOT_JSON
+
+ERROR: Final = b'"error"'
+_EMPTY_VALUES: Final = frozenset((b"null", b'""', b"[]", b"{}"))
+
+
+class _Choice(msgspec.Struct, frozen=True, gc=False):
+    delta: dict[str, msgspec.Raw] | None = None
+    finish_reason: str | None = None
+    text: str | None = None  # of a legacy completion
+
+    @property
+    def has_content(self) -> bool:
+        if self.finish_reason is not None or self.text:
+            return True
+        return any(
+            name != "role" and bytes(value) not in _EMPTY_VALUES
+            for name, value in (self.delta or {}).items()
+        )
+
+
+class Chunk(msgspec.Struct, frozen=True, gc=False):
+    choices: list[_Choice] = []
+    usage: ChatUsage | None = None
+
+
+class _ReportedError(msgspec.Struct, frozen=True, gc=False):
+    type: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
+
+    @property
+    def is_error(self) -> bool:
+        return bytes(self.type) == ERROR or stated(self.error)
+
+
+decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
+_decode_reported: Final = msgspec.json.Decoder(_ReportedError).decode
+
+
+def is_error(event: bytes) -> bool:
+    """Return whether an event reports an error."""
+    try:
+        return event.find(ERROR) >= 0 and _decode_reported(data_of(event)).is_error
+    except NOT_JSON:
+        return False
+
+
+def has_content(event: bytes) -> bool:
+    """Return whether an event says more than a role, or why the answer ends."""
+    try:
+        return any(choice.has_content for choice in decode_chunk(data_of(event)).choices)
+    except NOT_JSON:
+        return False
