@@ -209,6 +209,7 @@ class ClientConnection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {error}.")
             return
+        self._first_read = b""  # not kept until a head that was begun comes whole
         if self._lifecycle is None:
             self._await_more(len(data), completed, pieces)
         elif self._waiting or self._incoming.begun:
