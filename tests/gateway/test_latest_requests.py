@@ -6,7 +6,8 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
+from clauseway.gateway.request.ended_attempts import EndedAttempt
+from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.latest_requests import LatestRequests
 from clauseway.gateway.routing.choices import SkippedDeployment
 from clauseway.metering import Buyer, Unit

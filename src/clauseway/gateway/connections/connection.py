@@ -27,6 +27,7 @@ from clauseway.gateway.request.in_flight import Use, address_of
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.transport.header_actions import HeaderActions
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import ErrorKind, error_response
 
@@ -69,29 +70,17 @@ _ACTIONS: Final = {
     b"traceparent": _PASS,
     b"tracestate": _PASS,
 }
-_SPELLINGS_MAX: Final = (
-    2000  # how many spellings of header names are remembered; a hostile client cannot grow it
-)
 
 
-class Actions:
-    """The action for a header, by its name as it is spelled. `passed` are names that clouds receive
-    beside those that always do."""
+def actions_passing(passed: Iterable[str]) -> HeaderActions:
+    """Return the actions for a client's headers. `passed` are names that clouds receive beside those
+    that always do."""
+    also_passed = frozenset([name.lower().encode() for name in passed])
 
-    def __init__(self, passed: Iterable[str] = ()) -> None:
-        self._passed = frozenset([name.lower().encode() for name in passed])
-        self._by_spelling: dict[bytes, int] = {}
+    def action_of(name: bytes) -> int:
+        return _ACTIONS.get(name, _PASS if name in also_passed else _DROP)
 
-    def of(self, name: bytes) -> int:
-        action = self._by_spelling.get(name)
-        return self._of_new(name) if action is None else action
-
-    def _of_new(self, name: bytes) -> int:
-        lower = name.lower()
-        action = _ACTIONS.get(lower, _PASS if lower in self._passed else _DROP)
-        if len(self._by_spelling) < _SPELLINGS_MAX:
-            self._by_spelling[name] = action
-        return action
+    return HeaderActions(action_of)
 
 
 # The most bytes in a row without a byte of the body: chunk extensions, trailers.
@@ -123,7 +112,7 @@ class ClientConnection(asyncio.Protocol):
     """One connection, as the module describes it. `head_lines` and `chunked` tell how the answer to
     the present request is framed."""
 
-    def __init__(self, shared: Shared, actions: Actions) -> None:
+    def __init__(self, shared: Shared, actions: HeaderActions) -> None:
         self._shared = shared
         self._actions = actions
         # Created in `connection_made`: it refers to this connection, whose TLS handshake may still
@@ -209,7 +198,7 @@ class ClientConnection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {error}.")
             return
-        self._first_read = b""  # not kept until a head that was begun comes whole
+        self._first_read = b""  # drop it: the rest of a head may be long in coming
         if self._lifecycle is None:
             self._await_more(len(data), completed, pieces)
         elif self._waiting or self._incoming.begun:

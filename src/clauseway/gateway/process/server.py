@@ -29,7 +29,7 @@ import msgspec
 
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.lease_server import CurrentLeaseServer
-from clauseway.gateway.connections.connection import Actions, ClientConnection
+from clauseway.gateway.connections.connection import ClientConnection, actions_passing
 from clauseway.gateway.plan.clock import simulated_clock, system_clock
 from clauseway.gateway.plan.file import Opened, read_pieces
 from clauseway.gateway.plan.limits import Limits
@@ -122,7 +122,7 @@ class Server:
         options, loop = self._options, asyncio.get_running_loop()
         opened = whole(opening(read_pieces(options.plan), str(options.plan)))
         self._settings = settings = opened.plan.settings
-        self._actions = Actions(settings.passed_headers)
+        self._actions = actions_passing(settings.passed_headers)
         self._lines = lines = LogQueue(settings.log, loop, sys.stderr.buffer, options.worker_name)
         try:
             lines.event(
@@ -438,7 +438,7 @@ class Server:
         """Let the settings that come with a plan hold."""
         plan = opened.plan
         before, self._settings = self._settings, plan.settings
-        self._actions = Actions(plan.settings.passed_headers)
+        self._actions = actions_passing(plan.settings.passed_headers)
         limits = self._shared.limits = self._options.limits or plan.settings.limits
         self._shared.retries.always = limits.retries
         self._shared.spool.hold_s = limits.journal_hold_s

@@ -38,7 +38,8 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
 from clauseway.gateway.process.logs import LogQueue, model_of
-from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
+from clauseway.gateway.request.ended_attempts import EndedAttempt
+from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.metering import Unit

@@ -9,7 +9,7 @@ The way of a request:
     failures        the meaning of a cloud's refusal
     absent_paths    refusals of a server that does not have a path
     refusals        answers to requests for which no cloud was asked
-    explanations    why a request went where it went
+    explanations    why a request went where it went; ended_attempts: which attempts of it failed
     latest_requests  the explanations of the latest requests
 
 Resources that a cloud account keeps, such as stored responses, files and batches:

@@ -9,7 +9,8 @@ from typing import Final
 from librt.vecs import vec
 from mypy_extensions import i64
 
-from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
+from clauseway.gateway.request.ended_attempts import EndedAttempt
+from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.metering import Unit
 
 # A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those

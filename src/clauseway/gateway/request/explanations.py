@@ -5,34 +5,12 @@ project's own key.
 from the journal and the lake.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from clauseway.gateway.clouds.reported_units import Units
+from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.routing.choices import Candidate, SkippedDeployment
 from clauseway.metering import Buyer, Unit
-
-
-class EndedAttempt(NamedTuple):
-    """An attempt that failed or was called off: where, what became of it, how long it took in
-    microseconds, and what it used all the same (`charged` in picodollars), as reported or estimated.
-
-    `ordinal` counts the attempts of a request from 1.
-    """
-
-    cloud: str
-    deployment: str
-    outcome: str
-    status: int
-    duration_us: int
-    product: str
-    units: Units
-    charged: int
-    is_estimated: bool = False
-    ordinal: int = 1
-    called_off: bool = False  # by the gateway: no failure of the cloud
-
-    def __str__(self) -> str:
-        return f"{self.cloud} {self.deployment}: {self.outcome}"
 
 
 class RequestExplanation:
@@ -44,7 +22,7 @@ class RequestExplanation:
     got, `message` the refusal in words, empty where there was an answer, and `refused_by` the terms
     of the agreement that it is about.
 
-    Not compiled: the latest requests decode failed attempts by the annotations of this module.
+    A plain class, because compiled code reads the fields of a plain class directly.
     """
 
     def __init__(

@@ -10,7 +10,8 @@ import msgspec
 from librt.vecs import vec
 from mypy_extensions import i64
 
-from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
+from clauseway.gateway.request.ended_attempts import EndedAttempt
+from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.routing.choices import Candidate, SkippedDeployment
 from clauseway.metering import Buyer, Unit
 
@@ -91,11 +92,15 @@ class LatestRequests:
         failed, and the units, each with its count."""
         if self._long_figures:
             self._long_figures.pop(place, None)
+        if not self._keep_in_row(place, explanation):
+            self._long_figures[place] = _pack(_figures_of(explanation))
+
+    def _keep_in_row(self, place: int, explanation: RequestExplanation) -> bool:
+        """Write the figures where room was made at the start. Return whether they have room there."""
         figures, charged = self._figures, explanation.charged
         attempted, units = explanation.attempted, explanation.units
         if charged > _CHARGE_MAX or len(attempted) + len(units) > _FIGURES - 2:
-            self._long_figures[place] = _pack(_figures_of(explanation))
-            return
+            return False
         at: i64 = place * _FIGURES
         figures[at] = charged
         for attempt in attempted:
@@ -103,19 +108,19 @@ class LatestRequests:
             figures[at] = attempt.duration_us
         for unit, count in units:
             if count > _COUNT_MAX:
-                self._long_figures[place] = _pack(_figures_of(explanation))
-                return
+                return False
             at += 1
             code: i64 = unit
             figures[at] = (code << _COUNT_BITS) + count
         figures[at + 1] = _END
+        return True
 
-    def _figures_at(self, place: int) -> list[int]:
-        """Return the charge, the durations, and the units, each code followed by its count."""
+    def _figures_at(self, place: int, failed: int) -> list[int]:
+        """Return the charge, the durations of so many failed attempts, and the units, each code
+        followed by its count."""
         long_figures = self._long_figures.get(place)
         if long_figures is not None:
             return _unpack_figures(long_figures)
-        failed = len(_unpacked(self._attempted[place]))
         begin = place * _FIGURES
         kept = list(self._figures[begin : begin + _FIGURES])
         kept = kept[: kept.index(_END)]
@@ -138,16 +143,17 @@ class LatestRequests:
         # The place may hold a later request, or none yet.
         if self._numbers[place] != number or buyer is None:
             return None
-        figures = iter(self._figures_at(place))
+        packed = self._attempted[place]
+        attempted = _unpack_attempts(packed) if packed else ()
+        figures = iter(self._figures_at(place, len(attempted)))
         charged = next(figures)
-        attempted = _with_durations(self._attempted[place], figures)
         return RequestExplanation(
             event_ns=self._events_ns[place],
             buyer=buyer,
             operation=self._operations[place],
             model=self._models[place],
             skipped=self._skipped[place],
-            attempted=attempted,
+            attempted=tuple([attempt._replace(duration_us=next(figures)) for attempt in attempted]),
             status=self._statuses[place],
             message=self._messages[place],
             refused_by=self._refused_by[place],
@@ -180,15 +186,3 @@ def _figures_of(explanation: RequestExplanation) -> list[int]:
 def _without_durations(attempted: tuple[EndedAttempt, ...]) -> bytes:
     """Pack failed attempts, all but their durations."""
     return _pack([attempt._replace(duration_us=0) for attempt in attempted])
-
-
-def _unpacked(attempted: bytes) -> tuple[EndedAttempt, ...]:
-    """Return failed attempts without their durations."""
-    return _unpack_attempts(attempted) if attempted else ()
-
-
-def _with_durations(packed: bytes, durations_us: Iterator[int]) -> tuple[EndedAttempt, ...]:
-    """Return failed attempts, each with the next of the durations."""
-    return tuple(
-        [attempt._replace(duration_us=next(durations_us)) for attempt in _unpacked(packed)]
-    )

@@ -38,7 +38,8 @@ from typing import Final, NamedTuple, Protocol
 from clauseway.gateway.budgets.allowances import Shortage
 from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN
 from clauseway.gateway.request.attempt import Attempt, AttemptOwner
-from clauseway.gateway.request.explanations import EndedAttempt, RequestExplanation
+from clauseway.gateway.request.ended_attempts import EndedAttempt
+from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.failures import Failure, retry_lines
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.long_files import LongFile

@@ -16,7 +16,7 @@ from clauseway.gateway.wire.operations import Operation
 # The most bytes of text in a token, on average over any language: a body that is longer than a
 # context by this rate cannot fit it.
 _BYTES_PER_TOKEN_MAX: Final = 8
-_ANY_SIZE: Final = 1 << 61  # below 1 << 62 compiled code compares directly
+_ANY_SIZE: Final = 1 << 61  # compiled code compares it without a call, as all below 1 << 62
 # How long the order of a strategy in `MOVING` stays in use.
 _ORDER_S: Final = 1.0
 # Each is some hundred bytes; a client who makes up ever new kinds of requests gains nothing.

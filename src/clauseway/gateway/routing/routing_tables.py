@@ -27,7 +27,7 @@ from clauseway.gateway.transport.upstream import Endpoint
 from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import Buyer, Deployment, Ruling
 
-_NO_END_NS: Final = (1 << 62) - 1  # in 2116; up to here compiled code compares directly
+_NO_END_NS: Final = (1 << 62) - 1  # in 2116; compiled code compares it without a call
 _EU: Final = BITS[Capability.EU_DATA_ZONE]
 
 

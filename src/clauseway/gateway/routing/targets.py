@@ -29,7 +29,7 @@ _ALWAYS_NS: Final = -(1 << 63)
 _CONTEXT_TOKENS_MAX: Final = 1_050_000
 # The thinnest sound that anyone sends: 2 kbit/s, four milliseconds a byte.
 _MILLISECONDS_PER_BYTE: Final = 4
-_ANY_SIZE: Final = 1 << 61  # below 1 << 62 compiled code compares directly
+_ANY_SIZE: Final = 1 << 61  # compiled code compares it without a call, as all below 1 << 62
 _NAME_CHARACTERS_MIN: Final = 6  # a shorter name may be a word of a sentence
 # Settings that name our account at a cloud.
 _ACCOUNT_SETTINGS: Final = ("organization", "project", "compartment_id")

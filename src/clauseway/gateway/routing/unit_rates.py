@@ -25,7 +25,7 @@ _OUTPUT_PARTS: Final = (
     Unit.ACCEPTED_PREDICTION_TOKENS,
     Unit.REJECTED_PREDICTION_TOKENS,
 )
-_ANY_SIZE: Final = 1 << 61  # below 1 << 62 compiled code compares directly
+_ANY_SIZE: Final = 1 << 61  # compiled code compares it without a call, as all below 1 << 62
 
 # The lengths above which prices change, ascending, the first of them 0: (length, unit →
 # picodollars).

@@ -21,6 +21,7 @@ from librt.strings import BytesWriter
 
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.transport.header_actions import HeaderActions
 from clauseway.gateway.transport.metadata_addresses import flaw_of_host
 
 # _PASS is 0: the common case is tested first.
@@ -63,29 +64,18 @@ _EVENT_STREAMS: Final = (b"text/event-stream", b"application/vnd.amazon.eventstr
 # Besides our own: what Azure says of the resource, the deployment and the region that answered.
 _OURS: Final = (b"x-clauseway-", b"x-ms-", b"azureml-")
 _LIMITS: Final = (b"x-ratelimit-", b"anthropic-ratelimit-")
-_SPELLINGS_MAX: Final = (
-    2000  # how many spellings of header names are remembered; an odd cloud cannot grow it
-)
-
-
-# The actions by the names of headers as they are spelled: lowering each name costs more.
-_by_spelling: Final[dict[bytes, int]] = {}
 
 
 def _action_of(name: bytes) -> int:
-    """Return the action for a header by a spelling of its name that was not seen before."""
-    lower = name.lower()
-    if lower in _ACTIONS:
-        action = _ACTIONS[lower]
-    elif lower.startswith(_OURS):
-        action = _DROP
-    else:
-        action = _LIMIT if lower.startswith(_LIMITS) else _PASS
-    if len(_by_spelling) < _SPELLINGS_MAX:
-        _by_spelling[name] = action
-    return action
+    """Return the action for a cloud's header, by its name in lower case."""
+    if name in _ACTIONS:
+        return _ACTIONS[name]
+    if name.startswith(_OURS):
+        return _DROP
+    return _LIMIT if name.startswith(_LIMITS) else _PASS
 
 
+_actions: Final = HeaderActions(_action_of)
 # Bytes that may come in a row without one of the body: a head, interim answers, extensions,
 # trailers. Clouds' heads have two thousand bytes; the parser keeps the last header until it ends.
 _BARREN_BYTES_MAX: Final = 64 << 10
@@ -336,8 +326,7 @@ class UpstreamConnection(asyncio.Protocol):
     # -- httptools callbacks
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        known = _by_spelling.get(name)
-        action = _action_of(name) if known is None else known
+        action = _actions.of(name)
         if not action:
             _write_line(self._lines, name, value)
         elif self._head_done:

@@ -107,14 +107,14 @@ _decode_line: Final = msgspec.json.Decoder(_Line).decode
 def with_model(body: bytes, model: str, name: str, quoted: bytes) -> bytes:
     """Return `body`, a valid request for `model` (empty: it names none), as a request for the model
     `name`; `quoted` is the same name as JSON."""
-    before, _, after = body.rpartition(_KEY)
+    before, key, after = body.rpartition(_KEY)
     colon = b": " if after.startswith(b": ") else b":"
     asked = b'%b"%b"' % (colon, model.encode())
     if model and after.startswith(asked) and _is_member(body, before, after):
         return b"".join((before, _KEY, colon, quoted, after[len(asked) :]))
-    first, last = body.find(_KEY), body.rfind(_KEY)
-    at = first if first < _OPENING_BYTES else last
-    if at >= 0:
+    if key:
+        first = body.find(_KEY)
+        at = first if first < _OPENING_BYTES else len(before)
         begin = body.find(b'"', at + len(_KEY))
         end = body.find(b'"', begin + 1) + 1
         spliced = body[:begin] + quoted + body[end:]

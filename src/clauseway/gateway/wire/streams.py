@@ -133,7 +133,7 @@ class EventStream:
             self._finished = True
         if block.find(ERROR) >= 0:
             block = self._noting_error(block)
-        # They stand for tokens where no report comes.
+        # Events stand for tokens if no report comes.
         if self.usage is None:
             self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
         return block if self.has_content else self._from_first_content(block)
