@@ -34,6 +34,7 @@ from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Lack, Plan, RateLim
 from clauseway.gateway.plan.settings import Settings, TlsSettings
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.metering import Deployment, Ruling
+from clauseway.spool.segments import fill_with_zeros
 
 _ROOT = Path(__file__).parents[1]
 _COMPILED = _ROOT / "build" / "compiled"
@@ -398,10 +399,9 @@ def _late_forced_write_ms(folder: Path, seconds: float) -> float:
 
 @contextlib.contextmanager
 def _filled(folder: Path) -> Iterator[FileIO]:
-    """A file that was filled before it is written, as journals are."""
+    """A file that was filled before it is written, as journals are and in the same pieces."""
     with (folder / "forced").open("wb", buffering=0) as file:
-        file.write(bytes(_FORCED_PLACES * _FORCED_BYTES))
-        os.fsync(file.fileno())
+        fill_with_zeros(file.fileno(), 0, _FORCED_PLACES * _FORCED_BYTES)
         yield file
 
 

@@ -34,7 +34,7 @@ from clauseway.spool import (
     release,
 )
 from clauseway.spool.reader import _File, _position
-from clauseway.spool.segments import list_segments, lock
+from clauseway.spool.segments import fill_with_zeros, list_segments, lock
 
 BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
 DEPLOYMENT = Deployment("gpt-east", "azure", "openai", "eastus", "api.stateless", "gpt-5.4")
@@ -696,6 +696,17 @@ def test_making_a_segment_takes_no_memory_for_its_zeros(tmp_path: Path) -> None:
 
     run(scenario)
     assert set(segments(tmp_path)[1].read_bytes()[SEGMENT_HEADER_BYTES:]) == {0}
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [(0, 10), (0, 4096), (0, 2_200_000), (64, 70_000), (65_530, 1_200_000), (131_072, 131_072)]
+)
+def test_zeros_fill_their_part_of_a_segment_and_no_more(tmp_path: Path, begin: int, end: int) -> None:
+    file, size = tmp_path / "segment", 2_300_000
+    file.write_bytes(b"\xff" * size)
+    with file.open("r+b") as segment:
+        fill_with_zeros(segment.fileno(), begin, end)
+    assert file.read_bytes() == b"\xff" * begin + bytes(end - begin) + b"\xff" * (size - end)
 
 
 # As a command in a second container asks, over the same volume: it sees no process of the first.

@@ -45,10 +45,10 @@ from clauseway.spool.segments import (
     IDENTITY_NAME,
     NO_ROOM,
     SpoolBusy,
+    fill_with_zeros,
     list_segments,
     lock,
     segment_path,
-    zeros,
 )
 
 # A gateway says something each second; after so long it is gone, or the network is.
@@ -174,7 +174,7 @@ class _Segment:
 
     def _fill(self, end: int) -> None:
         try:
-            os.pwritev(self.descriptor, zeros(_FILL_BYTES), end, os.RWF_DSYNC)
+            fill_with_zeros(self.descriptor, end, end + _FILL_BYTES)
             self._filled = end + _FILL_BYTES
         except OSError as error:
             if error.errno not in NO_ROOM:

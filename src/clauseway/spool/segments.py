@@ -34,7 +34,12 @@ _RELEASED_NAME = "released"
 _NUMBERED_NAME = "numbered"
 _FENCED_NAME = "fenced"
 _IDENTITY_BYTES = 16
-_ZEROS: Final = bytes(16 << 10)
+# ext4 keeps what one call writes as one unit of its cache, and goes through all blocks of a unit
+# whenever a byte of it is written: each commit, and each mark in the header's page.
+_PAGE_BYTES: Final = 4 << 10
+_ZEROS: Final = memoryview(bytes(64 << 10))
+# Forced at once: more would keep the disk from the commits that go on meanwhile.
+_FORCED_BYTES: Final = 1 << 20
 
 
 class SpoolBusy(OSError):
@@ -54,11 +59,15 @@ def segment_path(directory: Path, number: int) -> Path:
     return directory / f"{number:016d}{_SUFFIX}"
 
 
-def zeros(count: int) -> list[bytes]:
-    """Return so many zero bytes, as buffers for one write. All but the last are one object:
-    allocating a megabyte at once would leave the process larger by a megabyte."""
-    whole, rest = divmod(count, len(_ZEROS))
-    return [_ZEROS] * whole + [_ZEROS[:rest]]
+def fill_with_zeros(descriptor: int, begin: int, end: int) -> None:
+    """Fill a segment file from `begin` to `end` with zeros that are on the disk. Raise OSError."""
+    at = begin
+    while at < end:
+        forced_at = min(end, at + _FORCED_BYTES)
+        while at < forced_at:
+            room = _PAGE_BYTES - at if at < _PAGE_BYTES else len(_ZEROS) - at % len(_ZEROS)
+            at += os.pwrite(descriptor, _ZEROS[: min(room, forced_at - at)], at)
+        os.fdatasync(descriptor)
 
 
 def list_segments(directory: Path) -> list[SpoolSegment]:
