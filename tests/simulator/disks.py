@@ -1,9 +1,9 @@
 """The virtual disk: a folder of the real machine, in memory, and beside it what of that would survive a loss of power.
 
 Production code opens, writes, renames and reads its files itself; the calls that change or force them pass through
-here. A file's bytes are durable as of the last call that forced them (`fsync`, a write with RWF_DSYNC), the names in a
-folder as of the last `fsync` of it. When power is lost, whatever differs from that is kept, lost or kept in part:
-bytes by sectors, names by what one rename or removal changed. A write that was under way is torn so too.
+here. A file's bytes are durable as of the last call that forced them (`fsync`, `fdatasync`, a write with RWF_DSYNC),
+the names in a folder as of the last `fsync` of it. When power is lost, whatever differs from that is kept, lost or kept
+in part: bytes by sectors, names by what one rename or removal changed. A write that was under way is torn so too.
 
 Databases' own files (SQLite's) are left as they are: their faults are the real kills'.
 """
@@ -39,6 +39,7 @@ REAL: Final = {
         "pwrite",
         "pwritev",
         "fsync",
+        "fdatasync",
         "ftruncate",
         "posix_fallocate",
         "rename",
@@ -129,6 +130,7 @@ class Disks:
             self._pwritev,
             self._write,
             self._fsync,
+            self._fdatasync,
             self._ftruncate,
             self._rename,
             self._unlink,
@@ -173,7 +175,7 @@ class Disks:
     def _pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
         path = self._path_of(descriptor)
         if self._is_ours(path):
-            self._raise_for(path, takes_room=False)
+            self._raise_for(path, takes_room=os.fstat(descriptor).st_size < offset + len(data))
         written: int = REAL["pwrite"](descriptor, data, offset)
         return written
 
@@ -186,7 +188,7 @@ class Disks:
         # Of a full disk, bytes that have their blocks already are written all the same.
         has_room = os.fstat(descriptor).st_size >= offset + len(data) and not self._trouble(path).copies
         self._raise_for(path, takes_room=not has_room)
-        cut = self._world.chance.randrange(len(data)) if self._world.chance.random() < 0.1 else len(data)
+        cut = self._part_of(len(data))
         REAL["pwrite"](descriptor, data[:cut], offset)
         self._forced(path)
         if cut < len(data):
@@ -195,6 +197,21 @@ class Disks:
         if flags & os.RWF_DSYNC:
             self._force_range(descriptor, offset, data)
         return len(data)
+
+    def _part_of(self, count: int) -> int:
+        """Return how many bytes the disk takes at once: now and then a part of them only."""
+        return self._world.chance.randrange(count) if self._world.chance.random() < 0.1 else count
+
+    def _fdatasync(self, descriptor: int) -> None:
+        path = self._path_of(descriptor)
+        if not self._is_ours(path):
+            return
+        self._raise_for(path, takes_room=self._trouble(path).copies)
+        size = os.fstat(descriptor).st_size
+        if self._part_of(size) < size:
+            self._forced(path)
+        self._forced(path)
+        self._force_range(descriptor, 0, os.pread(descriptor, size, 0))
 
     def _force_range(self, descriptor: int, offset: int, data: bytes) -> None:
         inode = os.fstat(descriptor).st_ino

@@ -228,7 +228,7 @@ class Records(NamedTuple):
             for path in paths:
                 try:
                     rows[kind] += pq.ParquetFile(path).read().to_pylist()
-                except pa.ArrowInvalid:
+                except (pa.ArrowInvalid, OSError):  # which of the two depends on where it is torn
                     unreadable.append(path.name)
         with control.reading() as connection:
             leases = [_read(row) for row in connection.execute(select(schema.leases))]
