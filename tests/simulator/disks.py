@@ -203,6 +203,7 @@ class Disks:
         return self._world.chance.randrange(count) if self._world.chance.random() < 0.1 else count
 
     def _fdatasync(self, descriptor: int) -> None:
+        """Force all bytes of a file: in two parts, if the disk takes only a part at once."""
         path = self._path_of(descriptor)
         if not self._is_ours(path):
             return

@@ -34,8 +34,9 @@ _RELEASED_NAME = "released"
 _NUMBERED_NAME = "numbered"
 _FENCED_NAME = "fenced"
 _IDENTITY_BYTES = 16
-# ext4 keeps what one call writes as one unit of its cache, and goes through all blocks of a unit
-# whenever a byte of it is written: each commit, and each mark in the header's page.
+# From Linux 6.16 on ext4 caches what one call wrote as one unit, and each later write to a unit goes
+# through all of its blocks. So zeros are written in small pieces; the header's page, in which each
+# commit leaves a mark, is a piece by itself.
 _PAGE_BYTES: Final = 4 << 10
 _ZEROS: Final = memoryview(bytes(64 << 10))
 # Forced at once: more would keep the disk from the commits that go on meanwhile.
