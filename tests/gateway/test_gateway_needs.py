@@ -12,7 +12,7 @@ from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.bodies.body_errors import NotOffered
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.escapes import text_bytes
-from clauseway.gateway.wire.bodies.message_requests import MessageRequest, decode_messages
+from clauseway.gateway.wire.bodies.message_requests import decode_messages
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import decode_chat, decode_plain, decode_responses, decode_sound
 
@@ -105,7 +105,7 @@ def responses(**members: Any) -> tuple[RequestProperties, bytes]:
     return decode_responses(body, b""), body
 
 
-def messages(**members: Any) -> tuple[MessageRequest, bytes]:
+def messages(**members: Any) -> tuple[RequestProperties, bytes]:
     body = json.dumps({"model": "m", "messages": TEXT, **members}).encode()
     return decode_messages(body, b""), body
 

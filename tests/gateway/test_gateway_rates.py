@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.plan import Prices, Target
 from clauseway.gateway.routing.unit_rates import RateScale, TokenRates
+from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import PlainRequest, decode_chat
 from clauseway.metering import Unit
@@ -206,7 +207,7 @@ def test_sound_by_the_millisecond_is_bounded_by_its_bytes() -> None:
     units = {int(Unit.AUDIO_INPUT_MILLISECONDS): 100_000}
     whisper = _with(deployment("d"), kind="transcription", prices=(Prices(begin_ns=0, end_ns=1 << 62, units=units),))
     call = Bench(plan([whisper])).target("d")
-    reserved = call.worst_case(PlainRequest(model="whisper-1"), 4000, PLAIN, call.scale)
+    reserved = call.worst_case(RequestProperties(PlainRequest(model="whisper-1")), 4000, PLAIN, call.scale)
     assert reserved.picodollars == 4000 * 4 * 100_000, "two kilobits a second: four milliseconds a byte"
 
 

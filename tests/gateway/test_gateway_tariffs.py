@@ -164,7 +164,7 @@ def reserved(
 ) -> int:
     """For a request with a byte for each token of input, which allows as much output as it got."""
     most = report[Unit.OUTPUT_TOKENS] or 1
-    asked: RequestProperties = (
+    asked = RequestProperties(
         ResponsesRequest(background=True, max_output_tokens=most) if later else ChatRequest(max_tokens=most)
     )
     wanted = asking(operation, needs, asked)

@@ -286,16 +286,14 @@ class Router:
         unknown: tuple[str, ...] = ()
         if operation.routed:
             self._model = request_line.model or properties.model or ""
-            select = partial(selector.by_model, operation, self._model, contents)
-        else:
-            select = partial(selector.by_resource, request_line, properties)
-        if isinstance(properties, Upload) and properties.for_batches:
+        decoded = properties.decoded
+        if isinstance(decoded, Upload) and decoded.for_batches:
             selector.cloud()  # refused before the file is read, where it is unknown
-            batch_file = properties
+            batch_file = decoded
             selected = Selected(_NO_CANDIDATES)
         else:
             try:
-                selected = select()
+                selected = selector.select(operation, request_line, self._model, contents)
             except MadeElsewhere as elsewhere:
                 unknown = elsewhere.identifiers
                 selected = Selected(_NO_CANDIDATES, model=self._model or "")
@@ -323,6 +321,7 @@ class Router:
         resources = Resources(customer, request, named_resource)
         preparation: Preparation | None = None
         if unknown:
+            select = partial(selector.select, operation, request_line, self._model, contents)
             preparation = LookingUp(selector, select, request, unknown)
         elif batch_file is not None:
             preparation = BatchUpload(selector, customer, request, batch_file, event_ns)

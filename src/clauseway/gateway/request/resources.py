@@ -54,14 +54,14 @@ class Resources:
         # Where the path names the resource, the answer is about it; a body may name one and make
         # another.
         self.name(named_resource)
-        self.is_batch = isinstance(request.properties, Batching)
+        self.is_batch = isinstance(request.properties.decoded, Batching)
         # A message names the container in which its tools ran.
         self.issues_identifier = operation.state is State.ISSUES or operation.speaks_messages
         # OpenAI keeps a response unless the request says `store: false`; a chat completion only
         # where it says `store: true`, and then the operation is one that issues.
         self.keeps_resource = (
             operation.state is State.ISSUES
-            and getattr(request.properties, "store", None) is not False
+            and getattr(request.properties.decoded, "store", None) is not False
         )
 
     def replace_request(self, request: UnderstoodRequest) -> None:
@@ -78,9 +78,9 @@ class Resources:
     def worst_case_of_batch(self) -> WorstCase:
         """Return the worst case of a batch, to be reserved. Limits by the minute do not hold for a
         batch, because its tokens are not used in this minute."""
-        properties = self._request.properties
-        assert isinstance(properties, Batching)
-        return WorstCase(properties.picodollars, 0, properties.output_tokens)
+        batch = self._request.properties.decoded
+        assert isinstance(batch, Batching)
+        return WorstCase(batch.picodollars, 0, batch.output_tokens)
 
     def background_id_of(self, stream: Stream | None) -> str:
         """Return the identifier of a response in the background, which goes on when its client
@@ -99,12 +99,10 @@ class Resources:
     def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> IndexedResource:
         """Return the row of the resource that an attempt's deployment made."""
         request, deployment = self._request, attempt.candidate.target.name
-        properties = request.properties
-        upload = properties if isinstance(properties, Upload) else None
+        decoded = request.properties.decoded
+        upload = decoded if isinstance(decoded, Upload) else None
         # The input of a batch is in its file, not in the body that creates it.
-        body_bytes = (
-            properties.body_bytes if isinstance(properties, Batching) else len(request.body)
-        )
+        body_bytes = decoded.body_bytes if isinstance(decoded, Batching) else len(request.body)
         return IndexedResource(
             identifier=identifier,
             buyer=self._customer.buyer,

@@ -17,7 +17,7 @@ from clauseway.gateway.routing.routing_tables import Customer, header_line
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Batching
 from clauseway.gateway.wire.bodies.body_contents import BodyContents
-from clauseway.gateway.wire.bodies.decoding import RequestProperties
+from clauseway.gateway.wire.bodies.decoding import DecodedBody, RequestProperties
 from clauseway.gateway.wire.bodies.needs import ItemReference, Needs
 from clauseway.gateway.wire.bodies.requests import ChatRequest, ResponsesRequest
 from clauseway.gateway.wire.operations import BY_NAME, Operation, RequestLine
@@ -93,6 +93,15 @@ class Selector:
             raise MadeElsewhere((identifier, *others))
         return resource
 
+    def select(
+        self, operation: Operation, request_line: RequestLine, model: str, contents: BodyContents
+    ) -> Selected:
+        """Select the deployments that may serve a request: by its model, where it is routed by one,
+        else by the resource that it names. Raise Refused, or MadeElsewhere."""
+        if operation.routed:
+            return self.by_model(operation, model, contents)
+        return self.by_resource(request_line, contents.properties)
+
     # -- by model
 
     def by_model(self, operation: Operation, model: str, contents: BodyContents) -> Selected:
@@ -104,7 +113,7 @@ class Selector:
         cloud = self.cloud()
         properties, needs, named_ids = contents.properties, contents.needs, contents.named_ids
         if properties.named_ids:
-            self._check_continued(properties)
+            self._check_continued(properties.decoded)
         if needs.items:
             named_ids = (*named_ids, *self._stored_items(needs.items))
         named_resource = self._named_resource(named_ids) if named_ids else None
@@ -141,12 +150,12 @@ class Selector:
             refuse_model(model, tables.retired(self._event_ns, model))
         return choice
 
-    def _check_continued(self, properties: RequestProperties) -> None:
+    def _check_continued(self, decoded: DecodedBody) -> None:
         """Raise Refused if the response or the conversation that a request continues is unknown, in
         OpenAI's words: clients match on them, and send the whole conversation instead."""
-        if not isinstance(properties, ResponsesRequest):
+        if not isinstance(decoded, ResponsesRequest):
             return
-        previous, conversation = properties.previous_response_id, properties.conversation_id
+        previous, conversation = decoded.previous_response_id, decoded.conversation_id
         if previous and self._find_resource(previous) is None:
             message = f"Previous response with id '{previous}' not found."
             raise Refused(errors.NO_PREVIOUS_RESPONSE, message, param="previous_response_id")
@@ -241,10 +250,9 @@ class Selector:
                     f"{identifier} lies on {resource.deployment}, which has no {operation.name}."
                 )
                 raise Refused(errors.UNSUPPORTED, message)
-            if isinstance(properties, Batching):
-                return Selected(
-                    self._select_for_batch(properties, resource), resource, resource.model
-                )
+            batch = properties.decoded
+            if isinstance(batch, Batching):
+                return Selected(self._select_for_batch(batch, resource), resource, resource.model)
             return Selected(CandidateSelection((holder,)), resource, resource.model)
         if request_line.operation.name == "batches.create":
             raise Refused(errors.MISSING_MODEL, _NO_INPUT_FILE, param="input_file_id")
@@ -252,9 +260,9 @@ class Selector:
             CandidateSelection((self._deployment_for_files(request_line.operation),)), None, ""
         )
 
-    def _select_for_batch(self, properties: Batching, file: IndexedResource) -> CandidateSelection:
+    def _select_for_batch(self, batch: Batching, file: IndexedResource) -> CandidateSelection:
         """Decide every request of an uploaded file again, for the key that creates the batch, and
-        store the batch's worst case in `properties`. Raise Refused."""
+        store the batch's worst case in it. Raise Refused."""
         written = self._shared.resource_index.contents(file.identifier)
         if not written:
             message = (
@@ -269,12 +277,12 @@ class Selector:
         # Prices may have risen since the upload: the larger amount is reserved.
         rates = batch_scale(candidate.target, self._customer.buyer, self._event_ns).rates
         now = contents.input_tokens * rates.input_max + contents.output_tokens * rates.output_max
-        properties.picodollars, properties.output_tokens = (
+        batch.picodollars, batch.output_tokens = (
             max(contents.picodollars, now),
             contents.output_tokens,
         )
         # Of a file that an older version read, the bound of its tokens says the most of its length.
-        properties.body_bytes = contents.body_bytes or contents.input_tokens
+        batch.body_bytes = contents.body_bytes or contents.input_tokens
         return selection
 
     def _select_for_lines(self, line_group: LineGroup, deployment: str) -> CandidateSelection:
@@ -284,7 +292,7 @@ class Selector:
             choice = self._choice(line_group.model)
             selection = choice.select(
                 BY_NAME[line_group.operation],
-                ChatRequest(max_completion_tokens=line_group.output_tokens),
+                RequestProperties(ChatRequest(max_completion_tokens=line_group.output_tokens)),
                 "",
                 deployment,
                 needs=Needs(line_group.bits),
@@ -450,10 +458,11 @@ def check_not_stored(properties: RequestProperties) -> None:
     """Raise Refused if an answer of a batch is to be stored: the gateway would not learn its
     identifier, so the answer could be neither read nor deleted here. A request for a response that
     leaves `store` out passes."""
-    if isinstance(properties, ChatRequest):
-        is_stored, named, instead = properties.store, "Chat completions", "Leave out store."
-    elif isinstance(properties, ResponsesRequest):
-        is_stored, named, instead = properties.store, "Responses", "Write store: false."
+    decoded = properties.decoded
+    if isinstance(decoded, ChatRequest):
+        is_stored, named, instead = decoded.store, "Chat completions", "Leave out store."
+    elif isinstance(decoded, ResponsesRequest):
+        is_stored, named, instead = decoded.store, "Responses", "Write store: false."
     else:
         return
     if is_stored:

@@ -1,11 +1,23 @@
 """What is done with a header, remembered by its name as it is spelled: to lower each name costs
-more."""
+more, and so does a dictionary, which first hashes it."""
 
 from collections.abc import Callable
 from typing import Final
 
-# Whoever makes up ever new spellings cannot make the table grow.
+# Whoever makes up ever new spellings cannot make the table grow, nor the chains long.
 _SPELLINGS_MAX: Final = 2000
+_CHAIN_MAX: Final = 8
+_LENGTHS: Final = 64  # longer names are looked up in the table
+
+
+class _Spelling:
+    """A spelling of a header's name, in the chain of those that are as long."""
+
+    def __init__(self, name: bytes, action: int, following: "_Spelling | None") -> None:
+        self.name: Final = name
+        self.action: Final = action
+        self.following: Final = following
+        self.count: Final[int] = 1 if following is None else following.count + 1
 
 
 class HeaderActions:
@@ -13,14 +25,27 @@ class HeaderActions:
 
     def __init__(self, action_of: Callable[[bytes], int]) -> None:
         self._action_of = action_of
+        self._by_length: list[_Spelling | None] = [None] * _LENGTHS
         self._by_spelling: dict[bytes, int] = {}
 
     def of(self, name: bytes) -> int:
-        action = self._by_spelling.get(name)
-        return self._of_new(name) if action is None else action
+        length = len(name)
+        spelling = self._by_length[length] if length < _LENGTHS else None
+        while spelling is not None:
+            if spelling.name == name:
+                return spelling.action
+            spelling = spelling.following
+        return self._of_other(name)
 
-    def _of_new(self, name: bytes) -> int:
+    def _of_other(self, name: bytes) -> int:
+        action = self._by_spelling.get(name)
+        if action is not None:
+            return action
         action = self._action_of(name.lower())
-        if len(self._by_spelling) < _SPELLINGS_MAX:
+        length = len(name)
+        chain = self._by_length[length] if length < _LENGTHS else None
+        if length < _LENGTHS and (chain is None or chain.count < _CHAIN_MAX):
+            self._by_length[length] = _Spelling(name, action, chain)
+        elif len(self._by_spelling) < _SPELLINGS_MAX:
             self._by_spelling[name] = action
         return action

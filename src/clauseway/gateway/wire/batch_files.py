@@ -137,7 +137,7 @@ class Splicer:
 
 
 class Upload(RequestWithoutModel):
-    """The upload of a file, as `RequestProperties`. The file lies from `begin` to `end` in the form.
+    """The upload of a file. The file lies from `begin` to `end` in the form.
 
     For a file for batches, `answers.uploads` fills in the rest. `model` is the name in its first
     line. `contents` is what the resource index keeps of the file, by deployment. `named` is the name
@@ -168,13 +168,13 @@ class Upload(RequestWithoutModel):
 def decode_upload(body: bytes, content_type: bytes) -> RequestProperties:
     """Decode the form of an upload. Raise BadBody."""
     try:
-        return Upload(*uploaded_in(body, content_type))
+        return RequestProperties(Upload(*uploaded_in(body, content_type)))
     except BadForm as error:
         raise BadBody(f"The body is no form: {error}.") from None
 
 
 class Batching(RequestWithoutModel):
-    """The creation of a batch, as `RequestProperties`. `picodollars` and `output_tokens` are the most
+    """The creation of a batch. `picodollars` and `output_tokens` are the most
     that it may cost and use, `body_bytes` the length of its requests' bodies; `request.selection`
     fills them in from the batch's file."""
 
@@ -186,4 +186,4 @@ class Batching(RequestWithoutModel):
 def decode_batching(body: bytes, content_type: bytes) -> RequestProperties:
     """Decode the creation of a batch. Raise BadBody."""
     named = decode_plain(body, content_type).named_ids
-    return Batching(named[0] if named else "")
+    return RequestProperties(Batching(named[0] if named else ""))

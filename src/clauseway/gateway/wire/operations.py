@@ -253,8 +253,9 @@ class UnderstoodRequest:
 def _file_body(
     properties: RequestProperties, body: bytes, _content_type: bytes, destination: Destination
 ) -> bytes:
-    assert isinstance(properties, Upload)
-    return properties.body_for(body, destination.model, destination.quoted_model)
+    upload = properties.decoded
+    assert isinstance(upload, Upload)
+    return upload.body_for(body, destination.model, destination.quoted_model)
 
 
 _CONVERSATIONS: Final = BITS[Capability.CONVERSATIONS]

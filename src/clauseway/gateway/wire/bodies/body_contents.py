@@ -39,7 +39,7 @@ def read_body(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
     needs = properties.needs(body)
     named_ids = properties.named_ids
     # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
-    if needs is not PLAIN or not isinstance(properties, ChatRequest):
+    if needs is not PLAIN or not isinstance(properties.decoded, ChatRequest):
         named_ids = (*named_ids, *identifiers_in(body))
     return BodyContents(properties, needs, text_bytes(body), named_ids)
 

@@ -8,17 +8,13 @@ import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.members import Members, check_utf8, encode, members_once
-from clauseway.gateway.wire.bodies.needs import Needs
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 
 
-class RequestProperties(Protocol):
-    """The properties of a decoded request that routing and metering need.
+class DecodedBody(Protocol):
+    """A decoded body, of one kind of request: what `RequestProperties` are read from.
 
-    `model` is empty or None where the path names it. `output_tokens` is the most that each choice
-    may have, 0 if the request does not say. `choices` is how many are written. `wants_usage`: the
-    client itself asked for the usage chunk of a stream. `named_ids` are identifiers of resources
-    that the request names: it has to go to their deployment. `later`: the cloud answers before the
-    work is done, as for a response in the background.
+    `asks_nothing`: it asks for no capability, unless it has an array besides that of its messages.
     """
 
     @property
@@ -35,8 +31,41 @@ class RequestProperties(Protocol):
     def named_ids(self) -> tuple[str, ...]: ...
     @property
     def later(self) -> bool: ...
+    @property
+    def asks_nothing(self) -> bool: ...
     def needs(self, body: bytes) -> Needs:
         """Return the request's needs. `body` is the body that it was decoded from."""
+
+
+class RequestProperties:
+    """The properties of a request that routing and metering need, read once from its decoded body.
+
+    `model` is empty or None where the path names it. `output_tokens` is the most that each choice
+    may have, 0 if the request does not say. `choices` is how many are written. `wants_usage`: the
+    client itself asked for the usage chunk of a stream. `named_ids` are identifiers of resources
+    that the request names: it has to go to their deployment. `later`: the cloud answers before the
+    work is done, as for a response in the background.
+
+    A plain class, because compiled code reads its fields directly.
+    """
+
+    def __init__(self, decoded: DecodedBody) -> None:
+        self.decoded: Final = decoded
+        self.model: Final = decoded.model
+        self.streamed: Final = decoded.streamed
+        self.wants_usage: Final = decoded.wants_usage
+        self.output_tokens: Final = decoded.output_tokens
+        self.choices: Final = decoded.choices
+        self.named_ids: Final = decoded.named_ids
+        self.later: Final = decoded.later
+        self._asks_nothing: Final = decoded.asks_nothing
+
+    def needs(self, body: bytes) -> Needs:
+        """Return the request's needs. `body` is the body that it was decoded from."""
+        # Parts of a message are an array too, within the array of messages.
+        if self._asks_nothing and not body.partition(b"[")[2].partition(b"[")[1]:
+            return PLAIN
+        return self.decoded.needs(body)
 
 
 # (body, its content type) → the properties of the request. Raises BadBody.
@@ -67,6 +96,10 @@ def _why_not_json(body: bytes, error: Exception) -> str:
 _OPENING_BRACE: Final = ord("{")
 # Encoding the typed members of a shorter body costs more than reading the other members again.
 _DECODED_WHOLE_BYTES: Final = 512
+# An application asks for the same with each request, but for its messages: so many different
+# requests are remembered, each no longer than so many bytes.
+_REMEMBERED_MAX: Final = 256
+_REMEMBERED_BYTES: Final = 256
 
 
 def _members_of(kind: object) -> frozenset[str]:
@@ -77,17 +110,33 @@ def _members_of(kind: object) -> frozenset[str]:
     return frozenset()
 
 
-def _decode_typed(
-    decode: Callable[[bytes], RequestProperties], body: bytes, members: Members, typed: Set[str]
-) -> RequestProperties:
-    """Decode only the members `typed` of a body. `members` have checked that the others, most of the
-    text, are JSON. Raise msgspec's errors."""
-    if len(body) >= _DECODED_WHOLE_BYTES:
+class _TypedMembers:
+    """Decodes the members of a body that are read by type."""
+
+    def __init__(self, kind: type[msgspec.Struct], names: Set[str]) -> None:
+        self._decode = cast(Callable[[bytes], DecodedBody], msgspec.json.Decoder(kind).decode)
+        self._names = names
+        self._remembered: dict[bytes, RequestProperties] = {}
+
+    def properties(self, body: bytes, members: Members) -> RequestProperties:
+        """Return the properties of a request. Its `members` have checked that the others, most of
+        the text, are JSON. Raise msgspec's errors."""
+        if len(body) < _DECODED_WHOLE_BYTES:
+            return RequestProperties(self._decode(body))
+        names = self._names
+        written = encode({name: members[name] for name in members if name in names})
+        remembered = self._remembered.get(written)
+        if remembered is not None:
+            return remembered
         try:
-            return decode(encode({name: members[name] for name in members if name in typed}))
+            properties = RequestProperties(self._decode(written))
         except msgspec.DecodeError:
-            pass  # raised below, with its place in the whole body
-    return decode(body)
+            return RequestProperties(self._decode(body))  # raises, with the place in the whole body
+        if len(written) <= _REMEMBERED_BYTES:
+            if len(self._remembered) >= _REMEMBERED_MAX:
+                self._remembered.clear()
+            self._remembered[written] = properties
+        return properties
 
 
 def reader_of(
@@ -98,9 +147,9 @@ def reader_of(
     """Return a function that decodes bodies of a kind. A body that repeats a member that is read is
     refused (see `members`). `read_later` are members that `needs` reads beside the fields of
     `kind`."""
-    decode = cast(Callable[[bytes], RequestProperties], msgspec.json.Decoder(kind).decode)
     fields = msgspec.structs.fields(kind)
     typed = frozenset([field.name for field in fields])
+    typed_members = _TypedMembers(kind, typed)
     read = typed.union(read_later)
     nested = [(field.name, names) for field in fields if (names := _members_of(field.type))]
 
@@ -108,7 +157,7 @@ def reader_of(
         try:
             check_utf8(body)
             members = members_once(body, read)
-            properties = _decode_typed(decode, body, members, typed)
+            properties = typed_members.properties(body, members)
             for name, names in nested:
                 if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
                     members_once(members[name], names, name)

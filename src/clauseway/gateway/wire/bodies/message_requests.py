@@ -8,7 +8,7 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.bodies.addresses import check_addresses
 from clauseway.gateway.wire.bodies.body_errors import FurtherModel
-from clauseway.gateway.wire.bodies.decoding import reader_of
+from clauseway.gateway.wire.bodies.decoding import RequestProperties, reader_of
 from clauseway.gateway.wire.bodies.escapes import may_have_escapes
 from clauseway.gateway.wire.bodies.needs import ABSENT, PLAIN, Needs, searches_within, stated
 from clauseway.gateway.wire.bodies.requests import Tokens
@@ -81,6 +81,7 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
     wants_usage = True
     choices = 1
     later = False
+    asks_nothing = False
 
     def needs(self, body: bytes) -> Needs:
         bits, images, unbounded = _of_messages(body)
@@ -117,15 +118,16 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
 _decode_message_request = reader_of(MessageRequest, "Messages", "messages")
 
 
-def decode_messages(body: bytes, content_type: bytes) -> MessageRequest:
+def decode_messages(body: bytes, content_type: bytes) -> RequestProperties:
     """Return a request of messages. Raises BadBody; FurtherModel where the cloud would turn to
     another model, as a fallback or as an advisor."""
-    request = cast(MessageRequest, _decode_message_request(body, content_type))
+    properties = _decode_message_request(body, content_type)
+    request = cast(MessageRequest, properties.decoded)
     if stated(request.fallbacks) and not _NO_FALLBACK(bytes(request.fallbacks)):
         raise FurtherModel("fallbacks", "Leave it out, and ask the next model yourself.")
     if request.tools is not ABSENT and _has_advisor(request.tools):
         raise FurtherModel("tools", "Leave the advisor out, and ask that model yourself.")
-    return request
+    return properties
 
 
 def _has_advisor(tools: msgspec.Raw) -> bool:

@@ -2,7 +2,7 @@
 skipped.
 
 Typed decoding is cheaper than searching the bytes, and cannot take a string's content for a member.
-Every kind of request has the same `RequestProperties`. Of a form (`multipart/form-data`), the plain
+Every kind of body yields the same `RequestProperties`. Of a form (`multipart/form-data`), the plain
 fields are read.
 """
 
@@ -96,12 +96,10 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
     named_ids = ()
     later = False
 
-    def needs(self, body: bytes) -> Needs:
-        # The parts of a message are an array within the array of messages. So a body with a single
-        # `[` has no parts.
-        if (
-            not body.partition(b"[")[2].partition(b"[")[1]
-            and self.n is None
+    @property
+    def asks_nothing(self) -> bool:
+        return (
+            self.n is None
             and self.prompt_cache_key is None
             and self.response_format is ABSENT
             and self.service_tier is None
@@ -111,11 +109,9 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
             and self.web_search_options is ABSENT
             and self.prediction is ABSENT
             and self.prompt_cache_retention is None
-        ):
-            return PLAIN
-        return self._needs(body)
+        )
 
-    def _needs(self, body: bytes) -> Needs:
+    def needs(self, body: bytes) -> Needs:
         # Azure reads them, with the identity of its resource where the request says so.
         if stated(self.data_sources):
             raise NotOffered(_READ_BY_THE_CLOUD, "data_sources")
@@ -169,6 +165,7 @@ class CompletionRequest(_Streamable, frozen=True, gc=False):
     prompt: str | list[str | int | list[int]] | None = None
     named_ids = ()
     later = False
+    asks_nothing = False
 
     def needs(self, _body: bytes) -> Needs:
         bits = _SEVERAL_CHOICES if self.n and self.n > 1 else 0
@@ -227,6 +224,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
     prompt_cache_retention: str | None = None
     wants_usage = True
     choices = 1
+    asks_nothing = False
 
     def needs(self, body: bytes) -> Needs:
         bits, images, unbounded, audio = response_parts(body)
@@ -302,6 +300,7 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
     wants_usage = True
     output_tokens = 0
     later = False
+    asks_nothing = False
 
     def needs(self, _body: bytes) -> Needs:
         return _SEVERAL if self.n and self.n > 1 else PLAIN
@@ -319,7 +318,7 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
         return (self.input_file_id,) if self.input_file_id else ()
 
 
-NOTHING_ASKED = PlainRequest()
+NOTHING_ASKED = RequestProperties(PlainRequest())
 decode_chat = reader_of(ChatRequest, "chat completion", "messages")
 decode_completion = reader_of(CompletionRequest, "completion")
 decode_responses = reader_of(ResponsesRequest, "Responses", "input")
@@ -334,7 +333,8 @@ def _or(model: str, decode: Decode) -> Decode:
         properties = decode(body, content_type)
         if properties.model:
             return properties
-        return msgspec.structs.replace(cast(PlainRequest, properties), model=model)
+        decoded = cast(PlainRequest, properties.decoded)
+        return RequestProperties(msgspec.structs.replace(decoded, model=model))
 
     return decode_or
 
@@ -386,17 +386,18 @@ def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> R
     count = fields.get("n", "1")
     if not (count.isdecimal() and len(count) <= _DIGITS_MAX and 1 <= int(count) <= 128):
         raise BadBody(f"{count!r} is not a number from 1 to 128.", "n")
-    return kind(
+    form = kind(
         model=fields.get("model", ""),
         stream=fields.get("stream") == "true",
         n=int(count),
         text_bytes=sum([len(value.encode()) for value in fields.values()]),
     )
+    return RequestProperties(form)
 
 
 class RequestWithoutModel:
-    """The `RequestProperties` of a request to a cloud account, not to a model. Subclasses override
-    what differs."""
+    """The decoded body of a request to a cloud account, not to a model. Subclasses override what
+    differs."""
 
     model: str | None = ""
     streamed = False
@@ -405,13 +406,14 @@ class RequestWithoutModel:
     choices = 1
     named_ids: tuple[str, ...] = ()
     later = False
+    asks_nothing = False
 
     def needs(self, _body: bytes) -> Needs:
         return PLAIN
 
 
 class ItemsRequest(RequestWithoutModel):
-    """The items of a conversation, as `RequestProperties`. `named_ids` are the files and the items
+    """The items of a conversation. `named_ids` are the files and the items
     of earlier answers that they name, which every response that goes on from the conversation
     reads."""
 
@@ -423,10 +425,10 @@ def decode_items(body: bytes, content_type: bytes) -> RequestProperties:
     """Decode the body of a conversation or of items for one; a conversation may be made without
     any. Raise BadBody."""
     if not body:
-        return ItemsRequest()
+        return RequestProperties(ItemsRequest())
     _decode_object(body, content_type)
     items = [item.identifier for item in items_named_in(body) if item.is_bare]
-    return ItemsRequest((*identifiers_in(body), *items))
+    return RequestProperties(ItemsRequest((*identifiers_in(body), *items)))
 
 
 _decode_object = reader_of(_AnyObject, "conversation")
