@@ -113,8 +113,8 @@ def _members_of(kind: object) -> frozenset[str]:
 class _TypedMembers:
     """Decodes the members of a body that are read by type."""
 
-    def __init__(self, kind: type[msgspec.Struct], names: Set[str]) -> None:
-        self._decode = cast(Callable[[bytes], DecodedBody], msgspec.json.Decoder(kind).decode)
+    def __init__(self, kind: type[DecodedBody], names: Set[str]) -> None:
+        self._decode = msgspec.json.Decoder(kind).decode
         self._names = names
         self._remembered: dict[bytes, RequestProperties] = {}
 
@@ -140,14 +140,14 @@ class _TypedMembers:
 
 
 def reader_of(
-    kind: type[msgspec.Struct],
+    kind: type[DecodedBody],
     noun: str,
     *read_later: str,
 ) -> Decode:
     """Return a function that decodes bodies of a kind. A body that repeats a member that is read is
     refused (see `members`). `read_later` are members that `needs` reads beside the fields of
     `kind`."""
-    fields = msgspec.structs.fields(kind)
+    fields = msgspec.structs.fields(cast(type[msgspec.Struct], kind))
     typed = frozenset([field.name for field in fields])
     typed_members = _TypedMembers(kind, typed)
     read = typed.union(read_later)

@@ -350,10 +350,6 @@ _DIGITS_MAX = 9  # for a number in a form: Python refuses to parse thousands of 
 _BYTES_PER_SOUND_TOKEN_MIN = 25
 
 
-class _AnyObject(msgspec.Struct, frozen=True, gc=False):
-    """An object of which no member is read by type."""
-
-
 class FormRequest(PlainRequest, frozen=True, gc=False):
     """A form with a file. `text_bytes` counts the bytes of its plain fields."""
 
@@ -410,6 +406,10 @@ class RequestWithoutModel:
 
     def needs(self, _body: bytes) -> Needs:
         return PLAIN
+
+
+class _AnyObject(msgspec.Struct, RequestWithoutModel):
+    """An object of which no member is read by type."""
 
 
 class ItemsRequest(RequestWithoutModel):
