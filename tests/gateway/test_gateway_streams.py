@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.gateway.clouds.reported_units import units_of
-from clauseway.gateway.wire.sse import BadStream
+from clauseway.gateway.wire.sse import BadStream, data_of
 from clauseway.gateway.wire.streams import EventStream
 from clauseway.metering import Unit
 
@@ -183,3 +183,38 @@ def test_an_endless_event_is_refused() -> None:
     assert stream.feed(b"x" * (4 << 20)) == b""
     with pytest.raises(BadStream, match="longer than"):
         stream.feed(b"x")
+
+
+# An event → its data: the values of its `data:` lines.
+DATA = [
+    (b"data: {}\n\n", b"{}"),
+    (b"data:{}\n\n", b"{}"),
+    (b"data:  {} \n\n", b"{}"),
+    (b"data:\n\n", b""),
+    (b"data: {}\r\n\r\n", b"{}"),
+    (b"data: {}", b"{}"),
+    (b"data: {}\n", b"{}"),
+    (b"data: {}\r\n", b"{}"),
+    (b"data: {\ndata: }\n\n", b"{\n}"),
+    (b"data: {\rdata: }\n\n", b"{\n}"),
+    (b"data: {\r\ndata: }\r\n\r\n", b"{\n}"),
+    (b"event: done\ndata: {}\n\n", b"{}"),
+    (b"data: {}\nid: 7\n\n", b"{}"),
+    (b": still here\n\n", b""),
+    (b"database: {}\n\n", b""),
+    (b"\n\n", b""),
+    (b"", b""),
+]
+
+
+@pytest.mark.parametrize(("event", "data"), DATA, ids=[repr(event) for event, _ in DATA])
+def test_the_data_of_an_event(event: bytes, data: bytes) -> None:
+    assert data_of(event) == data
+
+
+@given(
+    st.lists(st.sampled_from([b"data:", b"data", b" ", b"x", b"{}", b"\n", b"\r", b"\r\n", b"\n\n", b":"]), max_size=9)
+)
+def test_a_comment_before_an_event_changes_no_data(pieces: list[bytes]) -> None:
+    event = b"".join(pieces)
+    assert data_of(event) == data_of(b": still here\n" + event)

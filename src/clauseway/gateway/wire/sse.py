@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+_DATA: Final = b"data:"
 _EVENT: Final = re.compile(rb"(?s:.*?)(?:\n\n|\r\n\r\n)")
 
 
@@ -38,5 +39,9 @@ def events_in(block: bytes) -> Iterator[bytes]:
 
 def data_of(event: bytes) -> bytes:
     """Return the data of an event: its `data:` lines, joined as the format says."""
-    lines: Iterable[bytes] = (line for line in event.splitlines() if line.startswith(b"data:"))
-    return b"\n".join(line[5:].strip() for line in lines)
+    # As nearly every server writes an event: one line, and the empty one.
+    is_one_line = event.startswith(_DATA) and event.find(b"\n") == len(event) - 2
+    if is_one_line and event.endswith(b"\n\n") and event.find(b"\r") < 0:
+        return event[len(_DATA) :].strip()
+    lines: Iterable[bytes] = (line for line in event.splitlines() if line.startswith(_DATA))
+    return b"\n".join(line[len(_DATA) :].strip() for line in lines)

@@ -186,11 +186,13 @@ class EventStream:
     def _without_usage(self, block: bytes) -> bytes:
         if block.find(_NAME) < 0:
             return block
-        block = block.replace(_LAST_NULL_USAGE, _END)
-        if block.find(_NAME) < 0:
+        # As `replace` does it, which looks through the block once more, to count.
+        block = _END.join(block.split(_LAST_NULL_USAGE))
+        named_at = block.find(_NAME)
+        if named_at < 0:
             return block
         # Most blocks name it only in their last event: those before are not looked at.
-        begin = _begin_of(block, block.find(_NAME))
+        begin = _begin_of(block, named_at)
         named = _NULL_USAGE.sub(b"", block[begin:])
         if named.find(_NAME) >= 0:
             named = b"".join([self._event_without_usage(event) for event in events_in(named)])
