@@ -15,6 +15,9 @@ from urllib.parse import quote
 _ALGORITHM: Final = b"AWS4-HMAC-SHA256"
 _UNRESERVED: Final = "/~"
 _EMPTY: Final = hashlib.sha256().hexdigest().encode()
+_BLOCK_BYTES: Final = 64
+_INNER_PAD: Final = bytes([byte ^ 0x36 for byte in range(256)])
+_OUTER_PAD: Final = bytes([byte ^ 0x5C for byte in range(256)])
 
 
 def canonical_path(path: str) -> str:
@@ -52,7 +55,7 @@ class SigningKey:
         self._secret = secret.encode()
         self._parts = (region.encode(), service.encode(), b"aws4_request")
         self._day = b""
-        self._mac = hmac.new(b"", digestmod="sha256")
+        self._inner = self._outer = hashlib.sha256()
         # As of `second`: the time stamp, the string to sign up to the hash of the request,
         # credential and scope.
         self.second = -1
@@ -71,14 +74,19 @@ class SigningKey:
             key = b"AWS4" + self._secret
             for part in (day, *self._parts):
                 key = hmac.digest(key, part, "sha256")
-            self._mac = hmac.new(key, digestmod="sha256")
+            # The two hashes of an HMAC (RFC 2104) have taken in the key. Copies of them sign in a
+            # third of the time that a copy of `hmac`'s own object takes.
+            block = key.ljust(_BLOCK_BYTES, b"\0")
+            self._inner = hashlib.sha256(block.translate(_INNER_PAD))
+            self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
 
     def sign(self, request_hash: str) -> bytes:
         """The signature of the canonical request with this hash, at the time that is set. In
         hex."""
-        mac = self._mac.copy()  # the key's own blocks are hashed already
-        mac.update(self.to_sign + request_hash.encode())
-        return mac.hexdigest().encode()
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(self.to_sign + request_hash.encode())
+        outer.update(inner.digest())
+        return outer.hexdigest().encode()
 
 
 class Signer:
