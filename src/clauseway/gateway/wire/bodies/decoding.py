@@ -125,14 +125,15 @@ class _TypedMembers:
             return RequestProperties(self._decode(body))
         names = self._names
         written = encode({name: members[name] for name in members if name in names})
-        remembered = self._remembered.get(written)
+        is_short = len(written) <= _REMEMBERED_BYTES  # tools may be long, and are not hashed
+        remembered = self._remembered.get(written) if is_short else None
         if remembered is not None:
             return remembered
         try:
             properties = RequestProperties(self._decode(written))
         except msgspec.DecodeError:
             return RequestProperties(self._decode(body))  # raises, with the place in the whole body
-        if len(written) <= _REMEMBERED_BYTES:
+        if is_short:
             if len(self._remembered) >= _REMEMBERED_MAX:
                 self._remembered.clear()
             self._remembered[written] = properties
