@@ -10,7 +10,7 @@ NAMES = {
     "a common name": b"content-length",
     "as another client spells it": b"Content-Length",
     "empty": b"",
-    "as long as the longest that is compared": b"x" * 63,
+    "so long that it shares a chain with longer ones": b"x" * 63,
     "longer": b"x" * 64,
     "far longer": b"x" * 5000,
 }

@@ -74,8 +74,8 @@ class SigningKey:
             key = b"AWS4" + self._secret
             for part in (day, *self._parts):
                 key = hmac.digest(key, part, "sha256")
-            # The two hashes of an HMAC (RFC 2104) have taken in the key. Copies of them sign in a
-            # third of the time that a copy of `hmac`'s own object takes.
+            # Hash the key once into both hashes of an HMAC (RFC 2104). `sign` copies them, in a third
+            # of the time that a copy of `hmac`'s own object takes.
             block = key.ljust(_BLOCK_BYTES, b"\0")
             self._inner = hashlib.sha256(block.translate(_INNER_PAD))
             self._outer = hashlib.sha256(block.translate(_OUTER_PAD))

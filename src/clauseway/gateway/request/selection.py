@@ -93,6 +93,8 @@ class Selector:
             raise MadeElsewhere((identifier, *others))
         return resource
 
+    # -- by what a request names
+
     def select(
         self, operation: Operation, request_line: RequestLine, model: str, contents: BodyContents
     ) -> Selected:

@@ -7,7 +7,7 @@ from typing import Final
 # Whoever makes up ever new spellings cannot make the table grow, nor the chains long.
 _SPELLINGS_MAX: Final = 2000
 _CHAIN_MAX: Final = 8
-_LENGTHS: Final = 64  # longer names are looked up in the table
+_LENGTH_MAX: Final = 63  # longer names share a chain
 
 
 class _Spelling:
@@ -25,12 +25,11 @@ class HeaderActions:
 
     def __init__(self, action_of: Callable[[bytes], int]) -> None:
         self._action_of = action_of
-        self._by_length: list[_Spelling | None] = [None] * _LENGTHS
+        self._by_length: list[_Spelling | None] = [None] * (_LENGTH_MAX + 1)
         self._by_spelling: dict[bytes, int] = {}
 
     def of(self, name: bytes) -> int:
-        length = len(name)
-        spelling = self._by_length[length] if length < _LENGTHS else None
+        spelling = self._by_length[min(len(name), _LENGTH_MAX)]
         while spelling is not None:
             if spelling.name == name:
                 return spelling.action
@@ -42,9 +41,9 @@ class HeaderActions:
         if action is not None:
             return action
         action = self._action_of(name.lower())
-        length = len(name)
-        chain = self._by_length[length] if length < _LENGTHS else None
-        if length < _LENGTHS and (chain is None or chain.count < _CHAIN_MAX):
+        length = min(len(name), _LENGTH_MAX)
+        chain = self._by_length[length]
+        if chain is None or chain.count < _CHAIN_MAX:
             self._by_length[length] = _Spelling(name, action, chain)
         elif len(self._by_spelling) < _SPELLINGS_MAX:
             self._by_spelling[name] = action

@@ -186,7 +186,7 @@ class EventStream:
     def _without_usage(self, block: bytes) -> bytes:
         if block.find(_NAME) < 0:
             return block
-        # As `replace` does it, which looks through the block once more, to count.
+        # Not by `replace`, which first counts and so looks through the block once more.
         block = _END.join(block.split(_LAST_NULL_USAGE))
         named_at = block.find(_NAME)
         if named_at < 0:

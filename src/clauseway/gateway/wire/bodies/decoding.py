@@ -8,13 +8,13 @@ import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.members import Members, check_utf8, encode, members_once
-from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs, may_have_parts
 
 
 class DecodedBody(Protocol):
     """A decoded body, of one kind of request: what `RequestProperties` are read from.
 
-    `asks_nothing`: it asks for no capability, unless it has an array besides that of its messages.
+    `asks_nothing`: it asks for no capability, unless its body has a second array.
     """
 
     @property
@@ -62,8 +62,7 @@ class RequestProperties:
 
     def needs(self, body: bytes) -> Needs:
         """Return the request's needs. `body` is the body that it was decoded from."""
-        # Parts of a message are an array too, within the array of messages.
-        if self._asks_nothing and not body.partition(b"[")[2].partition(b"[")[1]:
+        if self._asks_nothing and not may_have_parts(body):
             return PLAIN
         return self.decoded.needs(body)
 
@@ -96,8 +95,8 @@ def _why_not_json(body: bytes, error: Exception) -> str:
 _OPENING_BRACE: Final = ord("{")
 # Encoding the typed members of a shorter body costs more than reading the other members again.
 _DECODED_WHOLE_BYTES: Final = 512
-# An application asks for the same with each request, but for its messages: so many different
-# requests are remembered, each no longer than so many bytes.
+# An application repeats its parameters with each request. Remember so many different ones, none
+# longer than so many bytes.
 _REMEMBERED_MAX: Final = 256
 _REMEMBERED_BYTES: Final = 256
 
@@ -125,7 +124,7 @@ class _TypedMembers:
             return RequestProperties(self._decode(body))
         names = self._names
         written = encode({name: members[name] for name in members if name in names})
-        is_short = len(written) <= _REMEMBERED_BYTES  # tools may be long, and are not hashed
+        is_short = len(written) <= _REMEMBERED_BYTES  # a long list of tools is not hashed
         remembered = self._remembered.get(written) if is_short else None
         if remembered is not None:
             return remembered

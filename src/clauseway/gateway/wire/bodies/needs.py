@@ -239,9 +239,15 @@ def stated(member: msgspec.Raw) -> bool:
     return member is not ABSENT and bytes(member) != b"null"
 
 
+def may_have_parts(body: bytes) -> bool:
+    """Return whether the messages of a chat may have parts: these are an array within the array of
+    messages, so a body with a single `[` has none."""
+    return body.find(b"[") != body.rfind(b"[")
+
+
 def chat_parts(body: bytes) -> Parts:
     """Return the needs of the parts of a chat's messages. Raises RepeatedMember, NotOffered."""
-    if body.find(b"[") == body.rfind(b"["):
+    if not may_have_parts(body):
         return _NO_PARTS
     check_addresses(body, "messages")
     try:
