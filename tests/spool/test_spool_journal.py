@@ -228,9 +228,11 @@ def test_batches_cut_at_frames_and_labels_resolve_from_earlier_ones(tmp_path: Pa
 
 def test_full_segments_follow_each_other_and_each_stands_alone(tmp_path: Path) -> None:
     async def scenario() -> None:
+        before = len(os.listdir("/proc/self/fd"))
         journal = Journal(tmp_path, segment_bytes=4096)
         await journal.write(*range(100))
         await journal.writer.close()
+        assert len(os.listdir("/proc/self/fd")) == before
 
     run(scenario)
     places = positions(tmp_path)

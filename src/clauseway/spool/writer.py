@@ -115,11 +115,12 @@ class Copy(Protocol):
 
 class _Segment(NamedTuple):
     """An open segment file. The next one begins after `size` bytes. Bytes beyond the zero-filled
-    part are as durable, but slower to write.
+    part are as durable, but slower to write. `link` opens the file's link in /proc, -1 without it.
     """
 
     number: int
     descriptor: int
+    link: int
     seed: int
     size: int
 
@@ -424,7 +425,7 @@ class SpoolWriter:
         payload = b"".join((*labels, *records)) if labels else b"".join(records)
         count = len(labels) + len(records)
         header = pack_frame_header(payload, self._frame, count, len(labels), self._segment.seed)
-        arguments = (self._segment.descriptor, (header, payload), self._offset, os.RWF_DSYNC)
+        arguments = (self._segment, (header, payload), self._offset, os.RWF_DSYNC)
         if self._copy is not None:
             sent = header + payload
             self._copy.send(self._segment.number, self._offset, self._frame + 1, sent)
@@ -465,7 +466,8 @@ class SpoolWriter:
 
     def _write(self, *arguments: Any) -> int:
         began_s = time.monotonic()
-        descriptor, buffers, offset, flags = arguments
+        segment, buffers, offset, flags = arguments
+        descriptor = segment.descriptor
         try:
             written = os.pwritev(descriptor, buffers, offset, flags)
             rest = b"".join(buffers)[written:] if written < sum(map(len, buffers)) else b""
@@ -473,7 +475,7 @@ class SpoolWriter:
             if rest:
                 written += os.pwritev(descriptor, (rest,), offset + written, flags)
             # Writes to a file that was removed succeed, and end with the process.
-            if _is_removed(descriptor):
+            if _is_removed(segment):
                 raise FileNotFoundError(
                     errno.ENOENT, "the journal was removed", str(self._directory)
                 )
@@ -599,7 +601,8 @@ class SpoolWriter:
             raise
         # The header's own checksum seeds those of its frames: a frame of another segment never
         # fits.
-        return _Segment(number, descriptor, int.from_bytes(header[56:60], "little"), size)
+        seed = int.from_bytes(header[56:60], "little")
+        return _Segment(number, descriptor, _open_link(descriptor), seed, size)
 
     def _prepare(self) -> None:
         """Make the next segment ahead of time, in a thread of its own, so that no request waits for
@@ -678,20 +681,29 @@ def close_copy(segment: SpoolSegment) -> None:
     if segment.header is None or whole.is_closed:
         return
     descriptor = os.open(segment.path, os.O_RDWR | os.O_CLOEXEC)
-    open_segment = _Segment(segment.number, descriptor, segment.header.checksum, whole.size)
+    open_segment = _Segment(segment.number, descriptor, -1, segment.header.checksum, whole.size)
     _close_segment(open_segment, whole.frames, whole.size)
 
 
-def _is_removed(descriptor: int) -> bool:
-    """Return whether an open file was removed, as its link in /proc says.
+def _open_link(descriptor: int) -> int:
+    """Open an open file's own link in /proc, which is then read without a walk to it; -1 without
+    /proc."""
+    try:
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def _is_removed(segment: _Segment) -> bool:
+    """Return whether a segment's file was removed, as its link in /proc says.
 
     The file's status says so too. But from Linux 6.13 on, whoever asks for it makes the next write
     note a new time, and a forced write then also writes the inode: half as long again on ext4.
     """
     try:
-        return os.readlink(f"/proc/self/fd/{descriptor}").endswith(" (deleted)")
+        return os.readlink("", dir_fd=segment.link).endswith(" (deleted)")
     except OSError:  # no /proc here, or a path that is too long for it
-        return not os.fstat(descriptor).st_nlink
+        return not os.fstat(segment.descriptor).st_nlink
 
 
 def _close_segment(segment: _Segment, frame: int, offset: int) -> None:
@@ -699,4 +711,6 @@ def _close_segment(segment: _Segment, frame: int, offset: int) -> None:
     header = pack_frame_header(b"", frame, 0, 0, segment.seed)
     os.pwritev(segment.descriptor, (header,), offset, os.RWF_DSYNC)
     os.ftruncate(segment.descriptor, offset + FRAME_HEADER.size)
+    if segment.link >= 0:
+        os.close(segment.link)
     os.close(segment.descriptor)

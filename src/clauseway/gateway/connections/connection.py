@@ -181,6 +181,7 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._shared.busy_polling.bytes_came()
         if len(data) > _HEADS_MOSTLY and self._is_too_long(data):
             self._refuse(
                 errors.HEAD_TOO_LARGE, f"A head may have {self._shared.limits.head_bytes} bytes."

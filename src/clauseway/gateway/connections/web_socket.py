@@ -162,6 +162,7 @@ class WebSocketSession(asyncio.Protocol):
         self._heard = True
         if self._closing:
             return
+        self._shared.busy_polling.bytes_came()
         self._frames.receive_data(data)
         if not self._behind:
             self._hear_some()

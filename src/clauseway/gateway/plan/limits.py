@@ -200,6 +200,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             "requests. After five minutes other homes may take it for gone, too.",
         ),
     ] = 300.0
+    busy_polling_us: Annotated[
+        int,
+        _within(
+            0,
+            10_000,
+            "A request that is alone waits longest for the processor to wake up. Where bytes have come soon before, "
+            "the process looks for the next ones for so long before it sleeps: one request after another is answered a "
+            "fifth sooner, for an eighth more CPU. 0 never looks.",
+        ),
+    ] = 200
     pending_s: Annotated[
         float,
         _within(

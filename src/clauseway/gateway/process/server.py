@@ -442,6 +442,7 @@ class Server:
         limits = self._shared.limits = self._options.limits or plan.settings.limits
         self._shared.retries.always = limits.retries
         self._shared.spool.hold_s = limits.journal_hold_s
+        self._shared.busy_polling.polling_us = limits.busy_polling_us
         self._endpoints.limit(limits)
         # At once: a request that follows the new plan must not call its clouds by former trust.
         self._reload_authorities()

@@ -27,6 +27,7 @@ State of the process:
     shared          state that all connections of a process share
     in_flight       connections and bytes that clients hold of this process
     counters        figures of how requests ended
+    busy_polling    turns of the event loop that do not sleep, for a request that is alone
 
 INVARIANT: no target is attempted twice in one request.
 INVARIANT: the last byte of an answer leaves after the usage record of each of its attempts is

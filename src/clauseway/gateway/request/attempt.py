@@ -268,6 +268,7 @@ class Attempt(Receiver):
     # -- the answer
 
     def received(self, data: bytes, complete: bool) -> None:
+        self._owner.shared.busy_polling.bytes_came()
         try:
             self._read(data, complete)
         except Exception as error:

@@ -12,6 +12,7 @@ import msgspec
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.plan.clock import BusinessClock
 from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.request.busy_polling import BusyPolling
 from clauseway.gateway.request.counters import Counts
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.holds import Holds
@@ -97,6 +98,7 @@ class Shared:
         self.resource_index = resource_index
         # The resources of all homes that share a database; None if no other home can.
         self.shared_index: SharedIndex | None = None
+        self.busy_polling = BusyPolling(loop, spool, limits.busy_polling_us)
         self.holds = Holds(loop, allowances, resource_index)
         self.explanations = LatestRequests()
         self.retries = RetryBudget(limits.retries)
