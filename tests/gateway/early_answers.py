@@ -25,13 +25,13 @@ class EarlyWriter(SpoolWriter):
 
     _commits = False
 
-    def notify_when_durable(self, waiter: Waiter) -> None:
+    def notify_when_durable(self, waiter: Waiter, *, is_last_step: bool = False) -> None:
         waiter.write_ended(None)
         if not self._commits:
             self._commits = True
-            self._loop.call_later(0.05, self._commit)
+            self._loop.call_later(0.05, self._commit_for_all)
 
-    def _commit(self) -> None:
+    def _commit_for_all(self) -> None:
         self._commits = False
         super().notify_when_durable(Nobody())
 

@@ -202,6 +202,35 @@ def test_one_commit_for_all_who_are_open(tmp_path: Path) -> None:
     assert position.end <= 3, "forty records took two frames at most: who was first, and everybody else"
 
 
+# quick disk | the caller's last step | others wait already | told before the call returned, and durable by then
+@pytest.mark.parametrize(
+    ("is_quick", "is_last_step", "others", "at_once"),
+    [(True, True, 0, True), (True, False, 0, False), (True, True, 1, False), (False, True, 0, False)],
+)
+def test_whoever_waits_alone_and_has_nothing_left_to_do_is_told_at_once(
+    tmp_path: Path, is_quick: bool, is_last_step: bool, others: int, at_once: bool
+) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        await journal.write(0)
+        journal.writer._quick_us = 86_400_000_000 if is_quick else 0
+        journal.writer.open_requests = 1 + others
+        for number in range(1, 1 + others):
+            journal.end(number)
+            journal.writer.notify_when_durable(Waiting())
+        journal.end(9)
+        waiting = Waiting()
+        journal.writer.notify_when_durable(waiting, is_last_step=is_last_step)
+        assert waiting.heard.done() == at_once
+        if at_once:
+            assert numbers_in(tmp_path)[-1] == 9
+        assert await waiting.heard is None
+        await journal.writer.close()
+
+    run(scenario)
+    assert numbers_in(tmp_path) == [0, *range(1, 1 + others), 9]
+
+
 def test_a_record_that_nobody_waits_for_is_written_soon(tmp_path: Path) -> None:
     async def scenario() -> None:
         journal = Journal(tmp_path)

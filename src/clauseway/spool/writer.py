@@ -322,8 +322,12 @@ class SpoolWriter:
         appended before is durable. With an error if there is no room within `hold_s`."""
         self.notify_when_durable(waiter)
 
-    def notify_when_durable(self, waiter: Waiter) -> None:
-        """Notify `waiter` when everything appended so far is durable."""
+    def notify_when_durable(self, waiter: Waiter, *, is_last_step: bool = False) -> None:
+        """Notify `waiter` when everything appended so far is durable.
+
+        Where this is the caller's last step, a waiter that waits alone may be notified before the
+        call returns: a quick disk is then waited for here, and no turn of the loop comes between.
+        """
         if self.failure is not None:
             # Not at once: a caller is never called back before its own call returns.
             self._loop.call_soon(waiter.write_ended, self.failure)
@@ -339,7 +343,7 @@ class SpoolWriter:
             return
         count = len(self._waiting)
         if count >= self.open_requests or count >= _WAITING_MAX:
-            self._commit()
+            self._commit(at_once=is_last_step and count == 1)
         elif not self._timer:
             if time.monotonic() - self._last_commit_s >= _COMMIT_EVERY_S:
                 self._commit()
@@ -401,9 +405,9 @@ class SpoolWriter:
         if self._pending and not self._busy and self.failure is None:
             self._commit()
 
-    def _commit(self) -> None:
+    def _commit(self, *, at_once: bool = False) -> None:
         """Build the frame of all pending records and have it written, here or by the log thread
-        (see the module)."""
+        (see the module). `at_once`: the waiters of what is written here are notified here, too."""
         self._busy = True
         self._last_commit_s = time.monotonic()
         # Where the next segment cannot be made, the present one is written on beyond its size.
@@ -439,7 +443,11 @@ class SpoolWriter:
         job = _Job(self._write, arguments, self._written)
         # While the log thread has jobs, this write would overtake them.
         if self._disk_us < self._quick_us and not self._handed:
-            self._loop.call_soon(self._written, job, job.result())
+            result = job.result()
+            if at_once:
+                self._written(job, result)
+            else:
+                self._loop.call_soon(self._written, job, result)
         else:
             self._hand_over(job)
         if (

@@ -522,7 +522,7 @@ class Lifecycle(AttemptOwner):
                 attempt.record_usage_of_answer(body)
             else:
                 attempt.record_end(Status.FAILED, status)
-            self._finish(self._whole_answer(attempt, body))
+            self._finish(self._whole_answer(attempt, body), is_last_step=True)
 
     def stream_content(self, attempt: Attempt, events: bytes) -> None:
         """Pass on events of a stream. With the first, the client gets its answer from this attempt."""
@@ -785,12 +785,12 @@ class Lifecycle(AttemptOwner):
             answer = answer_in_message_shape(answer)
         self._finish(answer)
 
-    def _finish(self, last_bytes: bytes) -> None:
+    def _finish(self, last_bytes: bytes, *, is_last_step: bool = False) -> None:
         """Decide the answer. Its last bytes wait until every record of this request is durable;
         then `write_ended` sends them."""
         self._decided = True
         self._last_bytes = last_bytes
-        self.shared.spool.notify_when_durable(self)
+        self.shared.spool.notify_when_durable(self, is_last_step=is_last_step)
 
     def write_ended(self, error: OSError | None) -> None:
         """Send the last bytes, or, with an error, say that the journal could not be written."""
