@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.awaiting import eventually
-from tests.gateway.gateway_rig import Rig, chat_body, request_bytes
+from gateway_rig import Rig, chat_body, request_bytes
 
+from awaiting import eventually
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
