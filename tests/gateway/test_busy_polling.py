@@ -5,17 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from gateway_rig import Rig, chat_body, request_bytes
+from gateway_rig import Rig
 
-from awaiting import eventually
-from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.request.busy_polling import BusyPolling
 from clauseway.spool import SpoolWriter
 
 TURN_US = 10
-REQUESTS = 20
+LOOKING = str(Path(__file__).with_name("looking_gateway.py"))
 # Reads: how many requests are open, how many turns of 10 µs pass until the next read, and in how many of them the
 # process looks. Each line is a process of its own.
 #
@@ -89,34 +87,14 @@ def turns_of(folder: Path, polling_us: int, reads: Sequence[tuple[int, int, int]
     return asyncio.run(scenario())
 
 
-def test_a_request_alone_is_answered_with_fewer_waits(tmp_path: Path) -> None:
-    """Not to be told from the process's answers, but from how often it waited: for the client, the cloud and the disk,
-    or for the disk alone. On a busy machine bytes may be late: one round of many shows it."""
+@pytest.mark.parametrize(("polling_us", "looks"), [(0, False), (10_000, True)], ids=["never", "for 10 ms"])
+def test_a_gateway_looks_where_one_request_follows_another(tmp_path: Path, polling_us: int, looks: bool) -> None:
+    count = tmp_path / "looks"
     with Rig(tmp_path) as rig:
         rig.cloud("azure")
-        rig.start(polling(rig, 0))
-        sleeping = waits_of(rig)
+        plan = rig.plan(settings=Settings(limits=Limits(busy_polling_us=polling_us)))
+        rig.start(plan, launcher=(LOOKING, str(count)))
+        for _ in range(3):
+            assert rig.post().status_code == 200
         rig.stop()
-        rig.start(polling(rig, 10_000))
-        eventually(lambda: waits_of(rig) <= sleeping - REQUESTS // 2)
-
-
-def polling(rig: Rig, polling_us: int) -> Plan:
-    return rig.plan(settings=Settings(limits=Limits(busy_polling_us=polling_us)))
-
-
-def waits_of(rig: Rig) -> int:
-    """How often the process waited during one request after another."""
-    before = waited(rig)
-    with rig.socket() as client:
-        for _ in range(REQUESTS):
-            client.sendall(request_bytes(chat_body()))
-            assert client.recv(65536).startswith(b"HTTP/1.1 200")
-    return waited(rig) - before
-
-
-def waited(rig: Rig) -> int:
-    """How often the process's first thread waited since its start, for its disk or for bytes."""
-    assert rig.process is not None
-    status = Path(f"/proc/{rig.process.pid}/status").read_text()
-    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    assert (int(count.read_text()) > 0) == looks
