@@ -1,4 +1,4 @@
-"""The gateway, and how often it looked for bytes instead of sleeping: at its end, in the file that is the first argument.
+"""The gateway, which counts its looks for bytes: at its end, in the file that the first argument names.
 
 With each look it asks what time it is, and whoever imports the clock here counts.
 """
