@@ -1,6 +1,6 @@
 """The gateway, which counts its looks for bytes: at its end, in the file that the first argument names.
 
-With each look it asks what time it is, and whoever imports the clock here counts.
+It asks for the time with each look. So the module that looks is imported while the clock counts who asks.
 """
 
 import sys

@@ -155,7 +155,7 @@ def plan_of(
         budgets=tuple(Budget(id=budget.id, whose=budget.id, cloud=budget.cloud) for budget in terms.budgets),
         attempt_timeout_s=6.0,
         deadline_s=12.0,
-        # No simulated time passes while a loop turns: a process that looks again would do so for ever.
+        # No simulated time passes while a loop turns: a process that looks for bytes would never stop.
         settings=Settings(limits=Limits(drain_s=terms.drain_s, retries=1000, busy_polling_us=0), journal=copying),
     )
 

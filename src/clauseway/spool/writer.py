@@ -115,7 +115,7 @@ class Copy(Protocol):
 
 class _Segment(NamedTuple):
     """An open segment file. The next one begins after `size` bytes. Bytes beyond the zero-filled
-    part are as durable, but slower to write. `link` opens the file's link in /proc, -1 without it.
+    part are as durable, but slower to write. `link` is a descriptor of its link in /proc, or -1.
     """
 
     number: int
@@ -325,11 +325,11 @@ class SpoolWriter:
     def notify_when_durable(self, waiter: Waiter, *, is_last_step: bool = False) -> None:
         """Notify `waiter` when everything appended so far is durable.
 
-        Where this is the caller's last step, a waiter that waits alone may be notified before the
-        call returns: a quick disk is then waited for here, and no turn of the loop comes between.
+        If this is the caller's last step, a waiter that waits alone may be notified before the call
+        returns: a quick disk is waited for here, and no turn of the loop comes between.
         """
         if self.failure is not None:
-            # Not at once: a caller is never called back before its own call returns.
+            # Not before this call returns: the caller may have more to do.
             self._loop.call_soon(waiter.write_ended, self.failure)
             return
         if self.full is not None:
@@ -407,7 +407,8 @@ class SpoolWriter:
 
     def _commit(self, *, at_once: bool = False) -> None:
         """Build the frame of all pending records and have it written, here or by the log thread
-        (see the module). `at_once`: the waiters of what is written here are notified here, too."""
+        (see the module). With `at_once`, notify the waiters before returning if it is written
+        here."""
         self._busy = True
         self._last_commit_s = time.monotonic()
         # Where the next segment cannot be made, the present one is written on beyond its size.
@@ -694,8 +695,8 @@ def close_copy(segment: SpoolSegment) -> None:
 
 
 def _open_link(descriptor: int) -> int:
-    """Open an open file's own link in /proc, which is then read without a walk to it; -1 without
-    /proc."""
+    """Open the link in /proc that names an open file: reading it then walks no path. Return -1 where
+    there is no /proc."""
     try:
         return os.open(f"/proc/self/fd/{descriptor}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

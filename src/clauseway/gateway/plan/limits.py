@@ -205,9 +205,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         _within(
             0,
             10_000,
-            "A request that is alone waits longest for the processor to wake up. Where bytes have come soon before, "
-            "the process looks for the next ones for so long before it sleeps: one request after another is answered a "
-            "fifth sooner, for an eighth more CPU. 0 never looks.",
+            "With one open request the process looks for the next bytes for so long before it sleeps, if earlier looks "
+            "found some. No processor has to wake up then: one request after another is answered a fifth sooner, for "
+            "an eighth more CPU. 0 sleeps at once.",
         ),
     ] = 200
     pending_s: Annotated[

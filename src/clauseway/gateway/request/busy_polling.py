@@ -1,4 +1,4 @@
-"""Look for the next bytes for a moment before the process sleeps, where they have come soon before.
+"""Look for the next bytes for a moment before the process sleeps, if earlier looks found some.
 
 A core that sleeps until bytes come answers them later: it has to wake up, and its caches and branch
 predictors are cold. Where one request follows another, that is a fifth of what each of them waits.
@@ -11,8 +11,8 @@ from typing import Final
 
 from clauseway.spool import SpoolWriter
 
-# Of several requests one wake-up serves more than one; a process that does not sleep serves them
-# one by one, for an eighth more CPU. So they are remembered until all are answered and come again.
+# One wake-up serves several open requests at once. A process that does not sleep serves them one by
+# one, for an eighth more CPU. So it goes on sleeping until all are answered and the next have come.
 _OPEN_REQUESTS_MAX: Final = 1
 _SKIPPED_FOR_SEVERAL: Final = 64
 _SKIPPED_MAX: Final = 255
@@ -48,12 +48,12 @@ class BusyPolling:
 
     def bytes_came(self) -> None:
         """Note that bytes of a client or a cloud were read."""
-        if self._is_polling:
+        if self._spool.open_requests > _OPEN_REQUESTS_MAX:
+            self._to_skip = _SKIPPED_FOR_SEVERAL
+        elif self._is_polling:
             if not self._has_read:
                 self._has_read = True
                 self._skipped_at_failure >>= 1
-        elif self._spool.open_requests > _OPEN_REQUESTS_MAX:
-            self._to_skip = _SKIPPED_FOR_SEVERAL
         elif self._to_skip:
             self._to_skip -= 1
         elif self.polling_us:
@@ -63,7 +63,6 @@ class BusyPolling:
     def _turn(self) -> None:
         if self._spool.open_requests > _OPEN_REQUESTS_MAX:
             self._is_polling = False
-            self._to_skip = _SKIPPED_FOR_SEVERAL
             return
         now_ns = self._now_ns()
         if self._has_read:

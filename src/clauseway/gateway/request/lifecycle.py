@@ -787,7 +787,7 @@ class Lifecycle(AttemptOwner):
 
     def _finish(self, last_bytes: bytes, *, is_last_step: bool = False) -> None:
         """Decide the answer. Its last bytes wait until every record of this request is durable;
-        then `write_ended` sends them."""
+        then `write_ended` sends them, maybe before this returns if it is the caller's last step."""
         self._decided = True
         self._last_bytes = last_bytes
         self.shared.spool.notify_when_durable(self, is_last_step=is_last_step)
