@@ -61,9 +61,9 @@ BUGS = (
     ),
     Bug(
         name="a commit is written and not forced",
-        place="clauseway.spool.writer:SpoolWriter._commit",
-        piece="self._offset, os.RWF_DSYNC)",
-        instead="self._offset, 0)",
+        place="clauseway.spool.writer:SpoolWriter._write",
+        piece="(header, payload), offset, os.RWF_DSYNC)",
+        instead="(header, payload), offset, 0)",
         law=ACKNOWLEDGED,
         seed=9,
     ),
@@ -102,7 +102,7 @@ BUGS = (
     Bug(
         name="a journal whose disk failed goes on",
         place="clauseway.spool.writer:SpoolWriter._written",
-        piece="            else:\n                self._fail(result)\n        elif",
+        piece="            else:\n                self._fail(error)\n        elif",
         instead="            else:\n                self._release()\n        elif",
         law=ACKNOWLEDGED,
         seed=53,

@@ -39,6 +39,7 @@ import threading
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
@@ -113,32 +114,37 @@ class Copy(Protocol):
         disconnect."""
 
 
-class _Segment(NamedTuple):
+# These two are read for each request: members of plain classes are found without looking for their
+# names, where the module is compiled.
+class _Segment:
     """An open segment file. The next one begins after `size` bytes. Bytes beyond the zero-filled
     part are as durable, but slower to write. `link` is a descriptor of its link in /proc, or -1.
     """
 
-    number: int
-    descriptor: int
-    link: int
-    seed: int
-    size: int
+    def __init__(self, number: int, descriptor: int, link: int, seed: int, size: int) -> None:
+        self.number = number
+        self.descriptor = descriptor
+        self.link = link
+        self.seed = seed
+        self.size = size
+
+
+class _Frame:
+    """A frame, complete before it is written, and its place in a segment."""
+
+    def __init__(self, segment: _Segment, offset: int, header: bytes, payload: bytes) -> None:
+        self.segment = segment
+        self.offset = offset
+        self.header = header
+        self.payload = payload
 
 
 class _Job(NamedTuple):
-    """One call for the log thread, complete before it is handed over, and the callback for its
-    result."""
+    """One call for the log thread, and the callback for what it returns: a result, or the error of
+    the disk."""
 
-    call: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    done: Callable[["_Job", Any], None]
-
-    def result(self) -> Any:
-        """Return the result of the call, or the error of the disk."""
-        try:
-            return self.call(*self.arguments)
-        except OSError as error:
-            return error
+    call: Callable[[], Any]
+    done: Callable[[Any], None]
 
 
 class SpoolWriter:
@@ -169,7 +175,7 @@ class SpoolWriter:
         self.full: OSError | None = None
         self.hold_s = 0.0
         self._full_since_s = 0.0
-        self._stalled: _Job | None = None  # the write that found no room
+        self._stalled: _Frame | None = None  # found no room
         self._copy: Copy | None = None
         self._is_uncopied = False  # a frame is durable here, and not yet there
         self._room_every_s = room_every_s
@@ -430,7 +436,7 @@ class SpoolWriter:
         payload = b"".join((*labels, *records)) if labels else b"".join(records)
         count = len(labels) + len(records)
         header = pack_frame_header(payload, self._frame, count, len(labels), self._segment.seed)
-        arguments = (self._segment, (header, payload), self._offset, os.RWF_DSYNC)
+        frame = _Frame(self._segment, self._offset, header, payload)
         if self._copy is not None:
             sent = header + payload
             self._copy.send(self._segment.number, self._offset, self._frame + 1, sent)
@@ -441,16 +447,15 @@ class SpoolWriter:
             # After 1, 2, 4, 8 … frames labels are written again: a damaged frame then loses no
             # label for good.
             self._emitted.clear()
-        job = _Job(self._write, arguments, self._written)
         # While the log thread has jobs, this write would overtake them.
         if self._disk_us < self._quick_us and not self._handed:
-            result = job.result()
+            result = self._write(frame)
             if at_once:
-                self._written(job, result)
+                self._written(frame, result)
             else:
-                self._loop.call_soon(self._written, job, result)
+                self._loop.call_soon(self._written, frame, result)
         else:
-            self._hand_over(job)
+            self._hand_over_frame(frame)
         if (
             self._next is None
             and self._preparing is None
@@ -458,6 +463,9 @@ class SpoolWriter:
             and self._offset >= self._segment.size // 2
         ):
             self._prepare()
+
+    def _hand_over_frame(self, frame: _Frame) -> None:
+        self._hand_over(_Job(partial(self._write, frame), partial(self._written, frame)))
 
     def _hand_over(self, job: _Job) -> None:
         self._handed += 1
@@ -467,40 +475,42 @@ class SpoolWriter:
         """Run the log thread: one call per job, its result handed to the loop."""
         take, tell = self._jobs.get, self._loop.call_soon_threadsafe
         while (job := take()) is not None:
-            tell(self._handed_back, job, job.result())
+            tell(self._handed_back, job, job.call())
 
     def _handed_back(self, job: _Job, result: Any) -> None:
         self._handed -= 1
-        job.done(job, result)
+        job.done(result)
 
-    def _write(self, *arguments: Any) -> int:
+    def _write(self, frame: _Frame) -> OSError | None:
+        """Write a frame and wait until it is on the disk. Return the error, or None."""
         began_s = time.monotonic()
-        segment, buffers, offset, flags = arguments
-        descriptor = segment.descriptor
+        segment, offset = frame.segment, frame.offset
+        header, payload = frame.header, frame.payload
         try:
-            written = os.pwritev(descriptor, buffers, offset, flags)
-            rest = b"".join(buffers)[written:] if written < sum(map(len, buffers)) else b""
+            written = os.pwritev(segment.descriptor, (header, payload), offset, os.RWF_DSYNC)
             # The disk took a part only: writing the rest returns the reason.
-            if rest:
-                written += os.pwritev(descriptor, (rest,), offset + written, flags)
+            if written < len(header) + len(payload):
+                offset, rest = offset + written, (header + payload)[written:]
+                written = os.pwritev(segment.descriptor, (rest,), offset, os.RWF_DSYNC)
+                if written < len(rest):
+                    return OSError(f"the journal took {written} of {len(rest)} bytes")
             # Writes to a file that was removed succeed, and end with the process.
             if _is_removed(segment):
-                raise FileNotFoundError(
+                return FileNotFoundError(
                     errno.ENOENT, "the journal was removed", str(self._directory)
                 )
-            return written
+        except OSError as error:
+            return error
         finally:
             self._disk_us = int((time.monotonic() - began_s) * 1e6)
+        return None
 
-    def _written(self, job: _Job, result: int | OSError) -> None:
-        header, payload = job.arguments[1]
-        if isinstance(result, OSError):
-            if result.errno in NO_ROOM:
-                self._stall(job, result)
+    def _written(self, frame: _Frame, error: OSError | None) -> None:
+        if error is not None:
+            if error.errno in NO_ROOM:
+                self._stall(frame, error)
             else:
-                self._fail(result)
-        elif result != len(header) + len(payload):
-            self._fail(OSError(f"the journal took {result} of {len(header) + len(payload)} bytes"))
+                self._fail(error)
         elif self.failure is None:
             took_us = int((time.monotonic() - self._last_commit_s) * 1e6)
             self.commits[took_us.bit_length()] += 1
@@ -520,16 +530,18 @@ class SpoolWriter:
         INVARIANT: after they are durable, and before any waiter is notified. Nothing waits for the
         mark itself to be durable.
         """
-        # If a mark cannot be written, the mark before it stays: it is right and claims less.
-        with contextlib.suppress(OSError):
+        try:
             os.pwrite(self._segment.descriptor, pack_acknowledged(self._frame), ACKNOWLEDGED_AT)
+        except OSError:
+            # The mark before it stays: it is right and claims less.
+            return
 
-    def _stall(self, job: _Job, error: OSError) -> None:
+    def _stall(self, frame: _Frame, error: OSError) -> None:
         """Keep a frame that found no room, to be tried again at its place. Nothing else is written
         before it."""
         if self.full is None:
             self._full_since_s = time.monotonic()
-        self.full, self._stalled = error, job
+        self.full, self._stalled = error, frame
         if not self.may_wait_for_room:
             waiters = (*self._released, *self._waiting)
             self._released, self._waiting = [], []
@@ -538,20 +550,20 @@ class SpoolWriter:
         self._idle.set()
 
     def _try_again(self) -> None:
-        job, self._stalled = self._stalled, None
-        if job is not None and self.failure is None:
-            self._hand_over(job)
+        frame, self._stalled = self._stalled, None
+        if frame is not None and self.failure is None:
+            self._hand_over_frame(frame)
 
     def _try_for_the_last_time(self) -> None:
         """Try a last write because the process stops: a frame without room now is lost, and was
         acknowledged to nobody."""
-        job, self._stalled = self._stalled, None
-        assert job is not None
-        result = job.result()
-        if isinstance(result, OSError):
-            self._fail(result)
+        frame, self._stalled = self._stalled, None
+        assert frame is not None
+        error = self._write(frame)
+        if error is not None:
+            self._fail(error)
         else:
-            self._written(job, result)
+            self._written(frame, None)
 
     def _fail(self, error: OSError) -> None:
         """Fail closed: nothing is durable from here on, and every waiter hears so."""
@@ -585,7 +597,8 @@ class SpoolWriter:
         elif self._pending and not self._flush_timer:
             self._flush_timer = True
             self._loop.call_later(_INTENT_DELAY_S, self._flush)
-        self._idle.set()
+        if self._closing:
+            self._idle.set()
 
     # -- segments
 
@@ -650,9 +663,7 @@ class SpoolWriter:
             self._send_closing(self._copy)
             header = os.pread(following.descriptor, SEGMENT_HEADER.size, 0)
             self._copy.send(following.number, 0, 0, header)
-        self._hand_over(
-            _Job(_close_segment, (self._segment, self._frame, self._offset), self._closed)
-        )
+        self._close_behind(partial(_error_of_closing, self._segment, self._frame, self._offset))
         # The number of a frame and its offset begin anew in each segment.
         self._segment, self._next = following, None
         self._offset, self._frame = SEGMENT_HEADER.size, 0
@@ -665,12 +676,18 @@ class SpoolWriter:
         closing = pack_frame_header(b"", self._frame, 0, 0, self._segment.seed)
         copy.send(self._segment.number, self._offset, self._frame, closing)
 
-    def _closed(self, job: _Job, result: OSError | None) -> None:
-        if isinstance(result, OSError):
-            if result.errno in NO_ROOM:
-                self._loop.call_later(self._room_every_s, self._hand_over, job)
+    def _close_behind(self, close: Callable[[], OSError | None]) -> None:
+        """Have the log thread close a segment, and close it again while it finds no room."""
+
+        def closed(error: OSError | None) -> None:
+            if error is None:
+                return
+            if error.errno in NO_ROOM:
+                self._loop.call_later(self._room_every_s, self._close_behind, close)
             else:
-                self._fail(result)
+                self._fail(error)
+
+        self._hand_over(_Job(close, closed))
 
 
 @contextlib.contextmanager
@@ -713,6 +730,15 @@ def _is_removed(segment: _Segment) -> bool:
         return os.readlink("", dir_fd=segment.link).endswith(" (deleted)")
     except OSError:  # no /proc here, or a path that is too long for it
         return not os.fstat(segment.descriptor).st_nlink
+
+
+def _error_of_closing(segment: _Segment, frame: int, offset: int) -> OSError | None:
+    """Close a segment. Return the error of the disk, or None."""
+    try:
+        _close_segment(segment, frame, offset)
+    except OSError as error:
+        return error
+    return None
 
 
 def _close_segment(segment: _Segment, frame: int, offset: int) -> None:

@@ -22,10 +22,11 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
     def has_content(self) -> bool:
         if self.finish_reason is not None or self.text:
             return True
-        return any(
-            name != "role" and bytes(value) not in _EMPTY_VALUES
-            for name, value in (self.delta or {}).items()
-        )
+        if self.delta is not None:
+            for name, value in self.delta.items():
+                if name != "role" and bytes(value) not in _EMPTY_VALUES:
+                    return True
+        return False
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):
@@ -57,6 +58,7 @@ def is_error(event: bytes) -> bool:
 def has_content(event: bytes) -> bool:
     """Return whether an event says more than a role, or why the answer ends."""
     try:
-        return any(choice.has_content for choice in decode_chunk(data_of(event)).choices)
+        choices = decode_chunk(data_of(event)).choices
     except NOT_JSON:
         return False
+    return any(choice.has_content for choice in choices)

@@ -7,8 +7,14 @@ from typing import Final, Protocol, cast, get_args
 import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import BadBody
-from clauseway.gateway.wire.bodies.members import Members, check_utf8, encode, members_once
-from clauseway.gateway.wire.bodies.needs import PLAIN, Needs, may_have_parts
+from clauseway.gateway.wire.bodies.members import (
+    Members,
+    check_utf8,
+    encode,
+    may_have_parts,
+    members_once,
+)
+from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 
 
 class DecodedBody(Protocol):

@@ -73,6 +73,12 @@ def each_readable(
     return read
 
 
+def may_have_parts(body: bytes) -> bool:
+    """Return whether the messages of a chat may have parts: these are an array within the array of
+    messages, so a body with a single `[` has none."""
+    return body.find(b"[") != body.rfind(b"[")
+
+
 def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "") -> Members:
     """Return the members of an object. Raise RepeatedMember if one of the names `read` stands more
     than once, msgspec's errors if `written` is no object. `within` is the path of the object

@@ -15,7 +15,7 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
 from clauseway.gateway.wire.bodies.addresses import check_addresses
-from clauseway.gateway.wire.bodies.members import members_once, objects_once
+from clauseway.gateway.wire.bodies.members import may_have_parts, members_once, objects_once
 from clauseway.values import NOT_JSON
 
 
@@ -237,12 +237,6 @@ def searches_within(limit: int | None) -> int:
 def stated(member: msgspec.Raw) -> bool:
     """Return whether a member is there and says something: `null` is the same as nothing."""
     return member is not ABSENT and bytes(member) != b"null"
-
-
-def may_have_parts(body: bytes) -> bool:
-    """Return whether the messages of a chat may have parts: these are an array within the array of
-    messages, so a body with a single `[` has none."""
-    return body.find(b"[") != body.rfind(b"[")
 
 
 def chat_parts(body: bytes) -> Parts:
