@@ -22,8 +22,11 @@ from gateway_rig import (
 )
 
 from awaiting import eventually
-from clauseway.gateway.plan import Auth
-from clauseway.gateway.routing.opening import opened
+from clauseway.app.running.planning import secrets_beside, write_plan
+from clauseway.gateway.plan import Auth, Plan
+from clauseway.gateway.plan.file import read_pieces
+from clauseway.gateway.plan.steps import whole
+from clauseway.gateway.routing.opening import opened, opening
 from clauseway.metering import Status
 from clauseway.values import InvalidInput
 
@@ -168,6 +171,29 @@ def test_a_secret_that_the_plan_names_is_taken_from_where_it_stands(
     assert rig.post().status_code == 200
     assert azure.requests[0].header("authorization") == "Bearer sk-of-azure"
     assert "sk-of-azure" not in (rig.home / "plan.json").read_text()
+
+
+def test_a_secret_of_the_configuration_is_not_in_the_plan(rig: Rig, tmp_path: Path) -> None:
+    path, azure = tmp_path / "plan.json", rig.cloud("azure")
+    targets = [
+        rig.target("azure", azure.port, auth=Auth(kind="bearer", secret="sk-of-azure")),
+        rig.target("aws", 1, auth=Auth(kind="bearer", taken={"secret": "env:HOME"})),
+    ]
+    write_plan(rig.plan(targets), path)
+    secrets = secrets_beside(path)
+    assert "sk-of-azure" not in path.read_text()
+    assert secrets.stat().st_mode & 0o777 == 0o600
+    read = [target.auth.secret for target in read_plan(path).targets]
+    assert read == ["sk-of-azure", os.environ["HOME"]]
+    secrets.write_text("{}")
+    with pytest.raises(InvalidInput, match=r"azure-1\.auth: no secret.*has none of azure-1"):
+        read_plan(path)
+    write_plan(rig.plan(targets[1:]), path)
+    assert not secrets.exists()
+
+
+def read_plan(path: Path) -> Plan:
+    return whole(opening(read_pieces(path), str(path))).plan
 
 
 @pytest.mark.parametrize("taken", [{"secret": "env:NOT_SET"}, {"secret": "file:/nowhere"}, {"kind": "env:HOME"}])

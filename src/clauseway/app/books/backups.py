@@ -36,6 +36,7 @@ OF_THE_HOME = frozenset(
         *("home.id", "hash.key", "keys", "lake", "lake.toml", "spool", "copies", "logs"),
         *(
             "plan.json",
+            "plan-secrets.json",
             "business-clock",
             "damages.json",
             "revocations",

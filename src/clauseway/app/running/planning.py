@@ -48,7 +48,8 @@ from clauseway.decisions import (
     unnamed_in,
 )
 from clauseway.decisions.question import region_problems
-from clauseway.files import PRIVATE, written_whole
+from clauseway.files import PRIVATE, write_whole, written_whole
+from clauseway.gateway.credentials.outside import JSON
 from clauseway.gateway.plan import (
     Epoch,
     Key,
@@ -119,9 +120,35 @@ def compile_plan(
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Replace the plan's file whole: a gateway reads the old one or the new one, never a part."""
+    """Replace the plan's file whole: a gateway reads the old one or the new one, never a part.
+
+    A plan may be shown and sent around. Secrets that the configuration itself holds stand in a file
+    beside it, which the plan names.
+    """
+    secrets = secrets_beside(path)
+    own = {one.label.deployment: one.auth.secret for one in plan.targets if one.auth.secret}
+    if own:
+        write_whole(secrets, msgspec.json.encode(own), mode=PRIVATE)
+        targets = tuple(_without_secret(target, secrets) for target in plan.targets)
+        plan = msgspec.structs.replace(plan, targets=targets)
     with written_whole(path, mode=PRIVATE) as beside, beside.open("wb") as file:
         file.writelines(encode_plan(plan))
+    if not own:
+        secrets.unlink(missing_ok=True)  # not before: the former plan named it
+
+
+def secrets_beside(plan: Path) -> Path:
+    """Return the path of the file with the secrets that the configuration itself holds."""
+    return plan.with_name(f"{plan.stem}-secrets.json")
+
+
+def _without_secret(target: Target, secrets: Path) -> Target:
+    auth = target.auth
+    if not auth.secret:
+        return target
+    taken = {**auth.taken, "secret": f"{JSON}{secrets.absolute()}"}
+    auth = msgspec.structs.replace(auth, secret="", taken=taken)
+    return msgspec.structs.replace(target, auth=auth)
 
 
 def products_of(configuration: Configuration) -> list[str]:

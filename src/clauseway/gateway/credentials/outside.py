@@ -1,7 +1,8 @@
 """Secrets that a plan names and does not hold: they are taken from the environment or from a file
-where the plan is read, and stand in no other file.
+where the plan is read.
 
-`Auth.taken` has a member of the Auth → `env:NAME` or `file:PATH`.
+`Auth.taken` has a member of the Auth → `env:NAME`, `file:PATH`, or `json:PATH` of a file with an
+object of all deployments' own secrets, by their names.
 """
 
 import os
@@ -12,22 +13,26 @@ import msgspec
 from clauseway.gateway.plan import Auth
 from clauseway.values import InvalidInput, Problem
 
-ENVIRONMENT, FILE = "env:", "file:"
+ENVIRONMENT, FILE, JSON = "env:", "file:", "json:"
 _MEMBERS = ("secret", "access_key", "session_token")
 
 
-def with_secrets(auth: Auth, where: str) -> Auth:
-    """Return the Auth with its secrets in. Raises InvalidInput where one cannot be had."""
+def with_secrets(auth: Auth, where: str, deployment: str = "") -> Auth:
+    """Return the Auth of a deployment with its secrets in. Raises InvalidInput where one cannot be
+    had."""
     if not auth.taken:
         return auth
     return msgspec.structs.replace(
         auth,
         taken={},
-        **{member: _taken(member, origin, where) for member, origin in auth.taken.items()},
+        **{
+            member: _taken(member, origin, where, deployment)
+            for member, origin in auth.taken.items()
+        },
     )
 
 
-def _taken(member: str, origin: str, where: str) -> str:
+def _taken(member: str, origin: str, where: str, deployment: str) -> str:
     if member not in _MEMBERS:
         raise _problem(member, "nothing of an Auth is taken by that name", where)
     if origin.startswith(ENVIRONMENT):
@@ -36,8 +41,13 @@ def _taken(member: str, origin: str, where: str) -> str:
             raise _problem(member, f"{origin} is not set", where)
         return secret
     try:
+        if origin.startswith(JSON):
+            written = Path(origin.removeprefix(JSON)).read_bytes()
+            return msgspec.json.decode(written, type=dict[str, str])[deployment]
         return Path(origin.removeprefix(FILE)).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except KeyError:
+        raise _problem(member, f"{origin} has none of {deployment}", where) from None
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise _problem(member, f"{origin} cannot be read: {error}", where) from None
 
 

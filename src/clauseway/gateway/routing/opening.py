@@ -110,7 +110,8 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
             raise no_plan(f"line {count + 2}: {error}", where) from None
         for target in part.targets:
             try:
-                auth = with_secrets(target.auth, f"{target.label.deployment}.auth")
+                deployment = target.label.deployment
+                auth = with_secrets(target.auth, f"{deployment}.auth", deployment)
                 targets.append(msgspec.structs.replace(target, auth=auth))
             except InvalidInput as error:
                 problems += error.problems
