@@ -126,7 +126,8 @@ def write_plan(plan: Plan, path: Path) -> None:
     beside it, which the plan names.
     """
     secrets = secrets_beside(path)
-    own = {one.label.deployment: one.auth.secret for one in plan.targets if one.auth.secret}
+    with_own = [target for target in plan.targets if target.auth.secret]
+    own = {target.label.deployment: target.auth.secret for target in with_own}
     if own:
         write_whole(secrets, msgspec.json.encode(own), mode=PRIVATE)
         targets = tuple(_without_secret(target, secrets) for target in plan.targets)
