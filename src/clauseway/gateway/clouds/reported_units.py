@@ -3,7 +3,11 @@
 Answers in OpenAI's format come in OpenAI's shapes on every cloud: `prompt_tokens` and
 `input_tokens` include what was cached. Anthropic's messages leave out of their input what was read
 from the cache and written to it: there the three are added. An absent count was not reported; zero
-is a report. A report that cannot be (negative, absurd, of a wrong type) is none.
+is a report. A report that cannot be is none: a count that is negative, absurd or of a wrong type,
+or parts that sum to more than their whole.
+
+INVARIANT: `metering.problems_of` finds no problem in the units that are returned here. A part
+larger than its whole would give a charge below zero, and sealing would hold the record back.
 
     chat completions        ChatUsage            usage_in                units_of
     responses               ResponsesReport      responses_usage_in      units_of_responses
@@ -77,32 +81,56 @@ def usage_in(answer: bytes) -> ChatUsage | None:
         return usage_with_counts(Answered, answer)
 
 
-def units_of(usage: ChatUsage) -> Units:
-    """Each reported count under its unit, wholes and parts as reported."""
-    units = [(_INPUT, usage.prompt_tokens)]
+def units_of(usage: ChatUsage) -> Units | None:
+    """Return each reported count under its unit, wholes and parts as reported; None if the parts
+    are larger than their whole."""
+    tokens_in = usage.prompt_tokens
+    units = [(_INPUT, tokens_in)]
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     if prompt is not None:
-        _add(units, _CACHED_INPUT, prompt.cached_tokens)
-        _add(units, _CACHE_WRITE, prompt.cache_write_tokens)
-        _add(units, _AUDIO_INPUT, prompt.audio_tokens)
+        cache = _add(units, _CACHED_INPUT, prompt.cached_tokens)
+        cache += _add(units, _CACHE_WRITE, prompt.cache_write_tokens)
+        parts = cache + _add(units, _AUDIO_INPUT, prompt.audio_tokens)
+        if parts > tokens_in:
+            tokens_in += _cache_beside(usage, cache)
+            if parts > tokens_in:
+                return None
+            units[0] = (_INPUT, tokens_in)
     reasoning = completion.reasoning_tokens if completion is not None else None
-    beside = _reasoning_beside(usage, reasoning) if reasoning else 0
-    units.append((_OUTPUT, usage.completion_tokens + beside))
+    beside = _reasoning_beside(usage, tokens_in, reasoning) if reasoning else 0
+    tokens_out = usage.completion_tokens + beside
+    units.append((_OUTPUT, tokens_out))
     if completion is not None:
-        _add(units, _REASONING, reasoning)
-        _add(units, _AUDIO_OUTPUT, completion.audio_tokens)
-        _add(units, _ACCEPTED, completion.accepted_prediction_tokens)
-        _add(units, _REJECTED, completion.rejected_prediction_tokens)
+        parts = _add(units, _REASONING, reasoning)
+        parts += _add(units, _AUDIO_OUTPUT, completion.audio_tokens)
+        parts += _add(units, _ACCEPTED, completion.accepted_prediction_tokens)
+        parts += _add(units, _REJECTED, completion.rejected_prediction_tokens)
+        if parts > tokens_out:
+            return None
     return tuple(units)
 
 
-def _add(units: list[tuple[Unit, int]], unit: Unit, count: int | None) -> None:
-    """Add a count, if it was reported."""
-    if count is not None:
-        units.append((unit, count))
+def _add(units: list[tuple[Unit, int]], unit: Unit, count: int | None) -> int:
+    """Add a count, if it was reported. Return it, 0 if it was not."""
+    if count is None:
+        return 0
+    units.append((unit, count))
+    return count
 
 
-def _reasoning_beside(usage: ChatUsage, reasoning: int) -> int:
+def _cache_beside(usage: ChatUsage, cache: int) -> int:
+    """Return the tokens read from the cache and written to it that a report counts beside its
+    prompt, not within it.
+
+    OpenAI counts them within it. A server that translates Bedrock's Converse may count them beside
+    it, as Converse does, and then they are in the total. Asked only where they do not fit into the
+    prompt: of some models Converse's total counts twice those that are within it.
+    """
+    others = usage.prompt_tokens + usage.completion_tokens
+    return cache if usage.total_tokens == others + cache else 0
+
+
+def _reasoning_beside(usage: ChatUsage, tokens_in: int, reasoning: int) -> int:
     """Return the tokens of reasoning that a report counts beside its completion, not within it.
 
     OpenAI counts them within it. xAI's models, and some of Google's, count them beside it, and
@@ -110,7 +138,7 @@ def _reasoning_beside(usage: ChatUsage, reasoning: int) -> int:
     """
     if usage.total_tokens is None:
         return reasoning if reasoning > usage.completion_tokens else 0
-    others = usage.prompt_tokens + usage.completion_tokens
+    others = tokens_in + usage.completion_tokens
     return reasoning if usage.total_tokens == others + reasoning else 0
 
 
@@ -129,19 +157,22 @@ def responses_usage_in(answer: bytes) -> ResponsesReport | None:
     return ResponsesReport(response.usage, response.tool_usage)
 
 
-def units_of_responses(report: ResponsesReport) -> Units:
+def units_of_responses(report: ResponsesReport) -> Units | None:
     usage, tools = report
     units = [(_INPUT, usage.input_tokens)]
     details = usage.input_tokens_details
     if details is not None:
-        if details.cached_tokens is not None:
-            units.append((_CACHED_INPUT, details.cached_tokens))
-        if details.cache_write_tokens is not None:
-            units.append((_CACHE_WRITE, details.cache_write_tokens))
+        parts = _add(units, _CACHED_INPUT, details.cached_tokens)
+        parts += _add(units, _CACHE_WRITE, details.cache_write_tokens)
+        if parts > usage.input_tokens:
+            return None
     units.append((_OUTPUT, usage.output_tokens))
     output = usage.output_tokens_details
-    if output is not None and output.reasoning_tokens is not None:
-        units.append((_REASONING, output.reasoning_tokens))
+    if (
+        output is not None
+        and _add(units, _REASONING, output.reasoning_tokens) > usage.output_tokens
+    ):
+        return None
     # A response that searched nothing says so too: it needs no price of searches.
     if tools is not None and tools.web_search is not None and tools.web_search.num_requests:
         units.append((_WEB_SEARCHES, tools.web_search.num_requests))
@@ -169,19 +200,17 @@ def images_usage_in(answer: bytes) -> ImagesUsage | None:
         return usage_with_counts(DrawnReport, answer)
 
 
-def units_of_images(usage: ImagesUsage) -> Units:
+def units_of_images(usage: ImagesUsage) -> Units | None:
     units = [(_INPUT, usage.input_tokens)]
+    drawn_from, drawn = usage.input_tokens_details, usage.output_tokens_details
     if (
-        usage.input_tokens_details is not None
-        and usage.input_tokens_details.image_tokens is not None
+        drawn_from is not None
+        and _add(units, _IMAGE_INPUT, drawn_from.image_tokens) > usage.input_tokens
     ):
-        units.append((_IMAGE_INPUT, usage.input_tokens_details.image_tokens))
+        return None
     units.append((_OUTPUT, usage.output_tokens))
-    if (
-        usage.output_tokens_details is not None
-        and usage.output_tokens_details.image_tokens is not None
-    ):
-        units.append((_IMAGE_OUTPUT, usage.output_tokens_details.image_tokens))
+    if drawn is not None and _add(units, _IMAGE_OUTPUT, drawn.image_tokens) > usage.output_tokens:
+        return None
     return tuple(units)
 
 
@@ -194,13 +223,14 @@ def transcription_usage_in(answer: bytes) -> TranscriptionUsage | None:
         return unusual.usage if unusual is not None else None
 
 
-def units_of_transcription(usage: TranscriptionUsage) -> Units:
+def units_of_transcription(usage: TranscriptionUsage) -> Units | None:
     """Tokens, or the audio's length in whole milliseconds, what is begun counted."""
     if isinstance(usage, TimeHeard):
         return ((_AUDIO_TIME, int((usage.seconds * 1000).to_integral_value(ROUND_CEILING))),)
     units = [(_INPUT, usage.input_tokens)]
-    if usage.input_token_details is not None and usage.input_token_details.audio_tokens is not None:
-        units.append((_AUDIO_INPUT, usage.input_token_details.audio_tokens))
+    heard = usage.input_token_details
+    if heard is not None and _add(units, _AUDIO_INPUT, heard.audio_tokens) > usage.input_tokens:
+        return None
     units.append((_OUTPUT, usage.output_tokens))
     return tuple(units)
 
@@ -230,22 +260,22 @@ def message_usage_in(answer: bytes) -> MessageUsage | None:
         return usage_with_counts(Messaged, answer)
 
 
-def units_of_message(usage: MessageUsage) -> Units:
+def units_of_message(usage: MessageUsage) -> Units | None:
     if usage.iterations:
         usage = _with_compactions(usage)
     read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
     units = [(_INPUT, (usage.input_tokens or 0) + (read or 0) + (written or 0))]
-    if read is not None:
-        units.append((_CACHED_INPUT, read))
+    _add(units, _CACHED_INPUT, read)
     if written is not None:
         units.append((_CACHE_WRITE, written))
-        by_time = usage.cache_creation
-        if by_time is not None and by_time.ephemeral_1h_input_tokens is not None:
-            units.append((_CACHE_WRITE_1H, by_time.ephemeral_1h_input_tokens))
-    units.append((_OUTPUT, usage.output_tokens or 0))
+        kept = _kept_for_an_hour(usage.cache_creation)
+        if _add(units, _CACHE_WRITE_1H, kept) > written:
+            return None
+    tokens_out = usage.output_tokens or 0
+    units.append((_OUTPUT, tokens_out))
     details = usage.output_tokens_details
-    if details is not None and details.thinking_tokens is not None:
-        units.append((_REASONING, details.thinking_tokens))
+    if details is not None and _add(units, _REASONING, details.thinking_tokens) > tokens_out:
+        return None
     tools = usage.server_tool_use
     if tools is not None and tools.web_search_requests:
         units.append((_WEB_SEARCHES, tools.web_search_requests))

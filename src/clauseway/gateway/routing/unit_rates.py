@@ -77,12 +77,16 @@ class TokenRates:
         return max(self._prices[whole], *parts)
 
     def charge(self, units: Units) -> int:
-        """Return the charge of a report, in picodollars; each token counts once."""
+        """Return the charge of a report, in picodollars; each token counts once.
+
+        INVARIANT: never below zero, which would refill a budget. Of a report whose parts are larger
+        than their whole the differences may sum to less.
+        """
         differences = self._differences
         total = 0
         for unit, count in units:
             total += differences[unit] * count
-        return total
+        return total if total > 0 else 0
 
 
 class RateScale:
