@@ -249,7 +249,7 @@ class MergedList:
         listed = _decode_listed(written)
         resource = self._shared.resource_index.find(identifier) if page.model else None
         models = (listed.model, resource.model if resource is not None else "")
-        metadata = listed.metadata or {}
+        metadata = listed.metadata if isinstance(listed.metadata, dict) else {}
         return (
             page.purpose in ("", listed.purpose)
             and (not page.model or page.model in models)
@@ -312,9 +312,12 @@ class _Reader:
 
 
 class _Listed(msgspec.Struct, frozen=True, gc=False):
-    purpose: str = ""
-    model: str = ""
-    metadata: dict[str, str] | None = None
+    """What a list is narrowed by, of whatever type the cloud writes: null is no value, and what is
+    no text equals none."""
+
+    purpose: object = None
+    model: object = None
+    metadata: object = None
 
 
 class _Error(msgspec.Struct, frozen=True, gc=False):

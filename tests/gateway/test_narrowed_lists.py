@@ -1,0 +1,105 @@
+"""Lists narrowed by purpose, model or metadata, of objects that the cloud writes in shapes of its own."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from gateway_rig import ANSWER, MODEL, NAME_THERE, SECRET, Connection, Received, Rig
+
+AUTHORIZED = {"authorization": f"Bearer {SECRET}"}
+
+
+class Account:
+    """A cloud that keeps two objects, the second of them in the shape that a test gives it."""
+
+    def __init__(self, test: int) -> None:
+        self.test = test
+        self.kept: list[dict[str, Any]] = []
+
+    async def __call__(self, connection: Connection, request: Received) -> None:
+        method, path = request.head.split(b" ")[:2]
+        chats = b"chat" in path
+        if method == b"POST":
+            made = {
+                "id": f"{'chatcmpl' if chats else 'file'}-{self.test}-{len(self.kept)}",
+                "created_at": len(self.kept),
+            }
+            made |= {**json.loads(ANSWER), **made, "metadata": {"k": "v"}} if chats else {"purpose": "user_data"}
+            self.kept.append(made)
+            connection.answer(200, json.dumps(made).encode())
+        elif path.partition(b"?")[0].endswith((b"/files", b"/completions")):
+            connection.answer(200, json.dumps({"object": "list", "data": self.kept, "has_more": False}).encode())
+        else:
+            connection.answer(404, b"{}")  # of an earlier test
+
+
+class Lists:
+    def __init__(self, rig: Rig) -> None:
+        self.rig, self.account = rig, Account(0)
+        self.cloud = rig.cloud("azure")
+        rig.start(rig.plan([rig.target("azure", self.cloud.port)]))
+
+    def begin(self) -> None:
+        """Exchange the account for an empty one."""
+        self.account = Account(self.account.test + 1)
+        self.cloud.behaviour = self.account
+
+    def make(self, kind: str) -> None:
+        for _ in range(2):
+            if kind == "chat":
+                made = self.rig.post(store=True, metadata={"k": "v"})
+            else:
+                made = httpx.post(
+                    f"{self.rig.url}/v1/files",
+                    headers=AUTHORIZED,
+                    data={"purpose": "user_data"},
+                    files={"file": ("x", b"{}\n")},
+                )
+            assert made.status_code == 200, made.text
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"{self.rig.url}/v1{path}", headers=AUTHORIZED)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lists]:
+    with Rig(tmp_path_factory.mktemp("lists")) as rig:
+        yield Lists(rig)
+
+
+@pytest.fixture
+def lists(served: Lists) -> Lists:
+    served.begin()
+    return served
+
+
+FILES, CHATS = "/files?purpose=user_data", f"/chat/completions?model={MODEL}&metadata%5Bk%5D=v"
+# A list, what its cloud writes of the second object → is it on the list, which has the first in any case?
+WRITTEN: list[tuple[str, dict[str, Any], bool]] = [
+    (FILES, {}, True),
+    (FILES, {"purpose": None}, False),
+    (FILES, {"purpose": 7}, False),
+    (FILES, {"purpose": "batch"}, False),
+    (FILES, {"model": None, "metadata": [1]}, True),
+    (CHATS, {"metadata": {"k": "v", "n": None}}, True),
+    (CHATS, {"metadata": {"k": "v", "n": 7}}, True),
+    (CHATS, {"metadata": {"k": None}}, False),
+    (CHATS, {"metadata": None}, False),
+    (CHATS, {"metadata": "v"}, False),
+    # The gateway knows the name that the project asked for.
+    (CHATS, {"model": None}, True),
+    (CHATS, {"model": NAME_THERE, "purpose": None}, True),
+]
+
+
+@pytest.mark.parametrize(("path", "written", "is_listed"), WRITTEN)
+def test_an_object_is_listed_by_what_it_has(lists: Lists, path: str, written: dict[str, Any], is_listed: bool) -> None:
+    lists.make("file" if path is FILES else "chat")
+    first, second = lists.account.kept
+    second.update(written)
+    answer = lists.get(path)
+    assert answer.status_code == 200, answer.text
+    expected = {first["id"], second["id"]} if is_listed else {first["id"]}
+    assert {listed["id"] for listed in answer.json()["data"]} == expected
