@@ -58,8 +58,8 @@ def usage_lifecycle(
 def _question(customer: Customer, query: bytes, today: date) -> UsageQuestion:
     """Return the days asked for, by default the last thirty. Raise Refused."""
     parameters = query_of(query, "from", "until")
-    last = _day(parameters, "until", today)
-    first = _day(parameters, "from", last - timedelta(_DAYS - 1))
+    last = _day(parameters, "until") or today
+    first = _day(parameters, "from") or _first_of(last)
     if not 0 <= (last - first).days < _DAYS_MAX:
         message = f"from {first} until {last} is not from 1 to {_DAYS_MAX} days."
         raise Refused(errors.MALFORMED_QUERY, message, param="from")
@@ -69,10 +69,20 @@ def _question(customer: Customer, query: bytes, today: date) -> UsageQuestion:
     )
 
 
-def _day(parameters: dict[str, str], name: str, default: date) -> date:
+def _first_of(last: date) -> date:
+    """Return the first of the thirty days until `last`. Raise Refused."""
+    try:
+        return last - timedelta(_DAYS - 1)
+    except OverflowError:
+        message = f"There are no {_DAYS} days until {last}: name the first of them with from."
+        raise Refused(errors.MALFORMED_QUERY, message, param="until") from None
+
+
+def _day(parameters: dict[str, str], name: str) -> date | None:
+    """Return the day that a query names; None if it names none. Raise Refused."""
     written = parameters.get(name)
     try:
-        return date.fromisoformat(written) if written is not None else default
+        return date.fromisoformat(written) if written is not None else None
     except ValueError:
         message = f"{name} is a day such as 2026-05-31, not {written!r}."
         raise Refused(errors.MALFORMED_QUERY, message, param=name) from None
