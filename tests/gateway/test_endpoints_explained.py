@@ -254,6 +254,19 @@ def test_a_query_that_says_nothing_is_refused(rig: Rig, query: str) -> None:
     assert (error["code"], error["param"]) == ("invalid_query", query.partition("=")[0])
 
 
+def test_a_page_after_a_request_that_is_not_known_is_none(rig: Rig) -> None:
+    """An empty page would say that there is nothing older, and any other page would not be the next."""
+    own, rivals = (ask(rig, secret).headers["x-clauseway-request-id"] for secret in (SECRET, RIVAL))
+    # The request with the same number since another start of the gateway.
+    of_another_start = f"req_{int(own[4:20], 16) ^ 1:016x}{own[20:]}"
+    for after in (NOBODY, "req_" + "f" * 32, of_another_start, rivals):
+        answer = listed(rig, f"?after={after}")
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (404, "not_found", "after"), after
+        assert f"There is no {after} among the latest requests" in error["message"]
+    assert listed(rig, f"?after={own}").status_code == 200
+
+
 def test_a_key_hears_what_it_may_hold(client: httpx.Client) -> None:
     """At the connection that this module keeps open: another would be the key's second."""
 

@@ -150,6 +150,10 @@ def test_all_workers_serve_one_plan_and_know_each_others_objects(team: Team) -> 
             eventually(partial(lists, client, names[1:], has_more=True))
             eventually(partial(lists, client, names[:1], has_more=False, after=names[1]))
             assert client.get(REQUESTS, params={"status": 404}).json()["data"] == []
+            # The request with the same number since another start is none that they know.
+            for unknown in (f"req_{0:032x}", f"req_{int(names[1][4:20], 16) ^ (1 << 40):016x}{names[1][20:]}"):
+                error = client.get(REQUESTS, params={"after": unknown}).json()["error"]
+                assert (error["code"], error["param"]) == ("not_found", "after")
         # A key is accepted by both, and refused by both once it is revoked.
         other = team.key("other")
         for client in clients:
@@ -178,9 +182,10 @@ def explains(client: httpx.Client, names: list[str]) -> bool:
 
 
 def lists(client: httpx.Client, names: list[str], *, has_more: bool, **asked: str) -> bool:
-    """Return whether these requests are on a page of one."""
+    """Return whether these requests are on a page of one. A page after a request whose worker does not answer within
+    a second is refused."""
     page = client.get(REQUESTS, params={"limit": "1", **asked}).json()
-    return ([view["id"] for view in page["data"]], page["has_more"]) == (names, has_more)
+    return ([view["id"] for view in page.get("data", ())], page.get("has_more")) == (names, has_more)
 
 
 def workers_shown(port: int) -> set[str]:

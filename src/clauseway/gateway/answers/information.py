@@ -88,12 +88,13 @@ def explained(shared: Shared, project: tuple[str, str], named: str) -> dict[str,
     return as_json(named, explanation)
 
 
-def no_such_request(named: str) -> Refused:
+def no_such_request(named: str, param: str | None = None) -> Refused:
+    """Return the refusal of a request that is not known. `param` is the parameter that names it."""
     message = (
         f"There is no {named} among the latest requests of this key's project. Whoever runs the "
         f"gateway finds older ones: `clauseway usage request {named}`."
     )
-    return Refused(errors.NO_SUCH_OBJECT, message)
+    return Refused(errors.NO_SUCH_OBJECT, message, param=param)
 
 
 class LatestQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,14 +134,17 @@ def requests(
     shared: Shared, customer: Customer, _name: bytes | None, query: bytes, head_lines: bytes
 ) -> bytes:
     """List the latest requests of the customer's project that this process knows, the newest
-    first: of a model, a status or an operation, after one of them."""
-    latest = latest_query(query)
+    first: of a model, a status or an operation, after one of them. Raise Refused if that one is
+    not known."""
+    latest, project = latest_query(query), _project(customer.buyer)
+    # Numbers begin anew with each start: only those of this start have an order.
+    if latest.after and explained(shared, project, latest.after) is None:
+        raise no_such_request(latest.after, param="after")
     after = RequestId.parse(latest.after).number if latest.after else 0
     listed: list[dict[str, object]] = []
     more = False
     for number, explanation in shared.explanations.latest():
-        is_wanted = latest.wants(_project(customer.buyer), explanation)
-        if (after and number >= after) or not is_wanted:
+        if (after and number >= after) or not latest.wants(project, explanation):
             continue
         if len(listed) == latest.limit:
             more = True

@@ -53,8 +53,9 @@ class WorkersRequests:
     async def _list(self, query: LatestQuery) -> dict[str, object]:
         if query.after:
             after = await self._find(query.after)
-            before_ns = int(str(after["event_ns"])) if after is not None else 0
-            query = msgspec.structs.replace(query, before_ns=before_ns)
+            if after is None:
+                raise no_such_request(query.after, param="after")
+            query = msgspec.structs.replace(query, before_ns=int(str(after["event_ns"])))
         # One more than a page: whether there is more.
         views = await self._ask(msgspec.structs.replace(query, limit=query.limit + 1), "")
         views.sort(key=_age)
