@@ -309,6 +309,24 @@ def test_an_organisation_whose_requests_fail_keeps_the_primary_from_itself(
         assert {secret for secret, answer in served.items() if answer == (200, "first")} == at_first
 
 
+@pytest.mark.parametrize("between", [[], ["sk-corvo"]], ids=["undisturbed", "with refusals of another's requests"])
+def test_refusals_of_requests_end_no_row_of_failures(tmp_path: Path, between: list[str]) -> None:
+    """In an outage a cloud may still refuse what is not valid: that does not tell that it is well."""
+    bad_value = telling(*OWN_FAULTS["a bad value"][:2])
+
+    async def failing(connection: Connection, request: Received) -> None:
+        await (bad_value if request.json.get("user") == "bad" else status(500))(connection, request)
+
+    with Rig(tmp_path) as rig:
+        tenants = Tenants(rig)
+        tenants.first.behaviour = failing
+        for _ in range(5):
+            assert [tenants.ask(secret) for secret in ("sk-acme-1", "sk-brill")] == [(200, "second")] * 2
+            for secret in between:
+                tenants.ask(secret, user="bad")
+        assert sum("user" not in request.json for request in tenants.first.requests) == 5, "it is ejected"
+
+
 def test_an_organisation_that_uses_up_its_further_attempts_leaves_the_others_theirs(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         tenants = Tenants(rig, retries=12)

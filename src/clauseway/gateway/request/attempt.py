@@ -370,6 +370,13 @@ class Attempt(Receiver):
         self._answer_body = body
         self._owner.answered(self, body)
 
+    def _report_refusal(self, body: bytes) -> None:
+        """Hand a refusal of the request itself to the lifecycle, which passes it on. It tells
+        nothing about the deployment's health: a server whose model is broken still refuses what
+        is not valid."""
+        self.candidate.target.health.cancelled()
+        self._owner.answered(self, body)
+
     def _handle_refusal(self, body: bytes, *, is_whole: bool) -> None:
         """Pass on a refusal of the request itself; any other is the attempt's failure. If the
         credential was refused, renew it once and send again."""
@@ -393,7 +400,7 @@ class Attempt(Receiver):
                 self.head += b"x-should-retry: false\r\n"
             shape = self._owner.request.operation.shape_error
             refusal = without_our_names(body, self.candidate.target.destination.account_names)
-            self._report_answer(refusal if shape is None else shape(self.status, refusal))
+            self._report_refusal(refusal if shape is None else shape(self.status, refusal))
             return
         target = self.candidate.target
         if (
