@@ -69,6 +69,16 @@ def telling(code: int, body: bytes, *headers: str) -> Behaviour:
 OWN_FAULTS: dict[str, tuple[int, bytes, bytes]] = {
     "a bad value": (400, b'{"error":{"message":"no","param":"tools","code":"invalid_value"}}', b""),
     "an item that expired": (404, ITEM, b""),
+    "an item, as vLLM says it": (
+        404,
+        b'{"error":{"message":"File file-1 not found","type":"NotFoundError","param":null,"code":404}}',
+        b"",
+    ),
+    "an item, as Google says it": (
+        404,
+        b'[{"error":{"code":404,"message":"CachedContent not found (or permission denied)","status":"NOT_FOUND"}}]',
+        b"",
+    ),
     "a conflict": (409, b'{"error":{"message":"locked","param":null,"code":"conversation_locked"}}', b""),
     "too large a body": (413, b'{"error":{"message":"too large"}}', b""),
     "no sense": (422, b'{"error":{"message":"no","code":"unprocessable"}}', b""),
@@ -210,6 +220,10 @@ NO_PATH: dict[str, tuple[int, bytes, int]] = {
     "as FastAPI says it": (404, b'{"detail":"Not Found"}', 502),
     "without a word": (404, b"", 502),
     "as Azure says it": (404, b'{"error":{"code":"404","message":"Resource not found"}}', 502),
+    "as Azure says it in words": (404, b'{"error":{"code":"NotFound","message":"Resource not found"}}', 502),
+    "as vLLM says it": (404, b'{"error":{"message":"Not Found","type":"Not Found","param":null,"code":404}}', 502),
+    "as Amazon's gateways say it": (404, b'{"message":"Not Found"}', 502),
+    "as Kong says it": (404, b'{"message":"no Route matched with those values"}', 502),
     "gone": (410, b"", 502),
     "as Groq says it": (
         404,

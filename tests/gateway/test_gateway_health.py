@@ -321,6 +321,55 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
         b'set to false.","type":"invalid_request_error","param":"input","code":null}}',
         None,
     ),
+    (
+        "an item, as vLLM says it",
+        404,
+        b'{"error":{"message":"File file-1 not found","type":"NotFoundError","param":null,"code":404}}',
+        None,
+    ),
+    (
+        "an item, as Google says it",
+        404,
+        b'[{"error":{"code":404,"message":"CachedContent not found (or permission denied)","status":"NOT_FOUND"}}]',
+        None,
+    ),
+    (
+        "Google's entity with a name",
+        404,
+        b'{"error":{"code":404,"message":"Requested entity was not found: files/abc","status":"NOT_FOUND"}}',
+        None,
+    ),
+    (
+        "Google's entity without a name: a model or a project",
+        404,
+        b'{"error":{"code":404,"message":"Requested entity was not found.","status":"NOT_FOUND"}}',
+        "answered 404",
+    ),
+    (
+        "no model, as Google says it",
+        404,
+        b'{"error":{"code":404,"message":"models/gemini-pro is not found for API version v1beta, or is not supported '
+        b'for generateContent.","status":"NOT_FOUND"}}',
+        "answered 404",
+    ),
+    (
+        "no model, as Vertex says it",
+        404,
+        b'{"error":{"code":404,"message":"Publisher Model `projects/p/locations/l/publishers/google/models/x` was not '
+        b'found or your project does not have access to it.","status":"NOT_FOUND"}}',
+        "answered 404",
+    ),
+    ("an item, as FastAPI says it", 404, b'{"detail":"File file-1 not found"}', None),
+    ("an item by its code", 404, b'{"error":{"code":"file_not_found","message":"Not found"}}', None),
+    ("no such path, as FastAPI says it", 404, b'{"detail":"Not Found"}', "answered 404"),
+    ("no such path, as llama.cpp says it", 404, b'{"error":{"code":404,"message":"File Not Found"}}', "answered 404"),
+    (
+        "no such path, by its code",
+        404,
+        b'{"error":{"code":"NotFound","message":"Resource not found"}}',
+        "answered 404 (NotFound)",
+    ),
+    ("each bad value, as FastAPI says it", 422, b'{"detail":[{"loc":["body"],"msg":"no"}]}', None),
     ("a conversation", 404, b'{"error":{"message":"Conversation with id conv_1 not found.","code":null}}', None),
     ("a conflict", 409, b'{"error":{"message":"conversation is locked","code":"conversation_locked"}}', None),
     (

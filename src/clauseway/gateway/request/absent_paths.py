@@ -7,22 +7,15 @@ deployment stays healthy for the operations that it has.
 
 from typing import Final
 
-from clauseway.gateway.request.failures import Failure, is_about_path
+from clauseway.gateway.request.failures import is_about_path
 
 _NOT_FOUND: Final = 404
 _METHOD_NOT_ALLOWED: Final = 405
 _GONE: Final = 410
 
 
-def lacks_path(status: int, body: bytes, failure: Failure | None) -> bool:
-    """Return whether a refusal is of the path alone; `failure` is how it was judged by its words,
-    None where it speaks of the request."""
+def lacks_path(status: int, body: bytes) -> bool:
+    """Return whether a refusal is of the path alone."""
     if status == _METHOD_NOT_ALLOWED:
         return True
-    if status not in (_NOT_FOUND, _GONE):
-        return False
-    if is_about_path(body):
-        return True
-    # With a code in it the outcome is of a model or of our account; some tell that in words alone.
-    is_wordless = failure is not None and failure.outcome == f"answered {status}"
-    return is_wordless and b"model" not in body.lower()
+    return status in (_NOT_FOUND, _GONE) and is_about_path(body)

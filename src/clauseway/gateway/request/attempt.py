@@ -387,7 +387,7 @@ class Attempt(Receiver):
         # A refusal of the path is passed on to the client only if no other server may have the
         # path.
         if (
-            lacks_path(self.status, body, failure)
+            lacks_path(self.status, body)
             and not owner.names_resource
             and (failure is not None or owner.has_candidates_left)
         ):

@@ -65,13 +65,25 @@ _ELSEWHERE_REASON: Final = re.compile(
 _NO_MODEL: Final = frozenset(
     {"model_not_found", "DeploymentNotFound", "unknown_model", "model_decommissioned"}
 )
+# The third is Google's, the fourth too: about a model or a project that it does not show us.
 _NO_MODEL_WORDS: Final = re.compile(
-    r"\bmodel\b.*\b(does not exist|not found|deprecated|retired|no longer)\b|\Amodel: ",
+    r"\bmodel\b.*\b(does not exist|not found|deprecated|retired|no longer)\b|\Amodel: "
+    r"|\Amodels/\S+ is not found\b|\Arequested entity was not found\.?\Z",
     re.IGNORECASE,
 )
 # The server does not have the path, in the words of OpenAI and Groq.
 _NO_PATH: Final = "unknown_url"
 _NO_PATH_WORDS: Final = "Invalid URL ("  # and the method and the path
+# The status in words, or no words: the refusal names nothing that is not there. "Not Found" is of
+# FastAPI and of Amazon's gateways, "Resource not found" of Azure, "File Not Found" of llama.cpp,
+# "Method not found." of Google, the sentence about routes of Kong.
+_NOTHING_NAMED: Final = re.compile(
+    r"((the )?(requested )?(resource|url|path|page|method|file|route|endpoint) )?"
+    r"(was |could )?not (be )?found\.?|gone\.?|no route matched with those values|",
+    re.IGNORECASE,
+)
+# A code that says no more than that.
+_CODE_OF_NOTHING: Final = re.compile(r"404|410|(resource)?_?not_?found|", re.IGNORECASE)
 # The failure of a tool of the client, which the cloud called for it.
 _TOOL_FAILED: Final = "external_connector_error"
 # Anthropic's sentence for money that is exhausted: status 400, without a code.
@@ -175,6 +187,8 @@ class _Body(msgspec.Struct, frozen=True, gc=False):
     code: str | int | None = None
     type: str | None = None
     message: str | None = None
+    # FastAPI's: a sentence, or a list of what is wrong.
+    detail: object = None
 
 
 class _Event(_Body, frozen=True, gc=False):
@@ -290,16 +304,23 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
         return not words.is_page or status == _TOO_LARGE
     if names_resource:
         return True
-    # A refusal about an item explains itself. A server that lacks the path sends no message, or
-    # only the words of the status.
-    explains = bool(words.message) and words.code != str(status)
-    return explains and not _NO_MODEL_WORDS.search(words.message)
+    # A refusal about an item names it.
+    is_about_item = bool(words.message) and not _names_nothing(words)
+    return is_about_item and not _NO_MODEL_WORDS.search(words.message)
+
+
+def _names_nothing(words: _Words) -> bool:
+    """Return whether a refusal (404 or 410) has no words beyond those of its status."""
+    return bool(_NOTHING_NAMED.fullmatch(words.message) and _CODE_OF_NOTHING.fullmatch(words.code))
 
 
 def is_about_path(body: bytes) -> bool:
-    """Return whether a refusal says that the server does not have the path."""
+    """Return whether a refusal (404 or 410) says that the server does not have the path, or names
+    nothing that is not there. A page or sentence without a format names at most a model."""
     words = _words_in(body)
-    return words.code == _NO_PATH or words.message.startswith(_NO_PATH_WORDS)
+    if words.code == _NO_PATH or words.message.startswith(_NO_PATH_WORDS):
+        return True
+    return _names_nothing(words) and b"model" not in body.lower()
 
 
 def headers_in(head: bytes) -> list[tuple[bytes, bytes]]:
@@ -373,10 +394,11 @@ def _words_of(decoded: _Body) -> _Words:
             of_account=_ELSEWHERE_REASON.search(error.details) is not None,
         )
     # Not OpenAI's shape: the fields stand at the top, or `error` itself is the sentence.
+    detail = decoded.detail if isinstance(decoded.detail, str) else ""
     return _Words(
         code=_text_of(decoded.code),
         type=decoded.type or "",
-        message=error or decoded.message or "",
+        message=error or decoded.message or detail,
     )
 
 
