@@ -113,6 +113,12 @@ def test_what_a_cloud_says_of_our_account_is_told_in_our_words(stage: Stage) -> 
 NAMES = {
     "OpenAI's": ("org-AbCdEf123456, proj_AbCdEf12, sk-AbCdEf12", "org-***, proj-***, sk-***"),
     "Google's project": ("projects/acme-prod-417/locations/us-central1: no", "projects/***/locations/us-central1: no"),
+    "Google's project in a sentence": (
+        "billing on project #1234567 by ?project=acme-17",
+        "billing on project #*** by ?project=***",
+    ),
+    "Google's project by its number": ("in project 123456789012 before", "in project *** before"),
+    "an account of Amazon": ("for account 123456789012.", "for account ***."),
     "an ARN": (
         "Access to arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x : no",
         "Access to arn:*** : no",

@@ -304,7 +304,14 @@ def test_refusals(
     assert failure == (Failure(outcome, status, wait_s, insists) if elsewhere else None)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"error":{"message":"No such File object: file-1"}}'])
+RIGHTS_AT_ORACLE = (
+    b'{"code":"NotAuthorizedOrNotFound","message":"Authorization failed or requested resource not found."}'
+)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", RIGHTS_AT_ORACLE, b'{"error":{"message":"No such File object: file-1"}}']
+)
 def test_of_what_lies_on_one_account_not_found_is_an_answer(body: bytes) -> None:
     assert failure_of(404, b"", body, NOW_S, names_resource=True) is None
 
@@ -370,6 +377,89 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
         "answered 404 (NotFound)",
     ),
     ("each bad value, as FastAPI says it", 422, b'{"detail":[{"loc":["body"],"msg":"no"}]}', None),
+    (
+        "no model, as Amazon says it",
+        404,
+        b'{"message":"Could not resolve the foundation model from the provided model identifier."}',
+        "answered 404",
+    ),
+    (
+        "no model any more, as Amazon says it",
+        404,
+        b'{"message":"This model version has reached the end of its life. Please refer to the AWS documentation."}',
+        "answered 404",
+    ),
+    (
+        "no model for those who never used it",
+        404,
+        b'{"message":"Access denied. This Model is marked by provider as Legacy and you have not been actively using '
+        b'the model in the last 30 days."}',
+        "answered 404",
+    ),
+    (
+        "no model without a profile",
+        400,
+        b'{"message":"Invocation of model ID x with on-demand throughput isn\xe2\x80\x99t supported. Retry your '
+        b'request with the ID or ARN of an inference profile that contains this model."}',
+        "answered 400",
+    ),
+    (
+        "no model, in a sentence",
+        400,
+        b'{"error":{"message":"The model `x` does not exist","type":"invalid_request_error","code":null}}',
+        "answered 400",
+    ),
+    (
+        "a tool's model, in a sentence",
+        400,
+        b'{"error":{"message":"The model `x` does not exist","param":"tools[0].model","code":null}}',
+        None,
+    ),
+    (
+        "a value that the model does not know any more",
+        400,
+        b'{"error":{"message":"Unsupported value: this model no longer takes `stop`","param":"stop","code":null}}',
+        None,
+    ),
+    (
+        "Amazon's quota",
+        400,
+        b'{"message":"Your request exceeds the service quota for your account."}',
+        "answered 400",
+    ),
+    (
+        "our account at Amazon",
+        404,
+        b'{"message":"Model use case details have not been submitted for this account. Fill out the Anthropic use '
+        b'case details form before using the model."}',
+        "answered 404",
+    ),
+    (
+        "Google's billing",
+        400,
+        b'{"error":{"code":400,"message":"This API method requires billing to be enabled. Please enable billing on '
+        b'project #1234567","status":"FAILED_PRECONDITION"}}',
+        "answered 400",
+    ),
+    (
+        "our place, as Google says it",
+        400,
+        b'{"error":{"code":400,"message":"User location is not supported for the API use.","status":'
+        b'"FAILED_PRECONDITION"}}',
+        "answered 400",
+    ),
+    (
+        "our rights at Oracle",
+        404,
+        RIGHTS_AT_ORACLE,
+        "answered 404 (NotAuthorizedOrNotFound)",
+    ),
+    (
+        "our rights at Oracle, by the sentence",
+        404,
+        b'{"code":"404","message":"Authorization failed or requested resource not found."}',
+        "answered 404",
+    ),
     ("a conversation", 404, b'{"error":{"message":"Conversation with id conv_1 not found.","code":null}}', None),
     ("a conflict", 409, b'{"error":{"message":"conversation is locked","code":"conversation_locked"}}', None),
     (

@@ -49,12 +49,15 @@ _KEY: Final = frozenset(
     }
 )
 # Sentences about our key, our rights or our quota, or a model that the deployment lacks. Google's
-# are "API key not valid", "API key expired", "API Key not found"; OpenAI's "Your organization must
-# be verified to …".
+# are "API key not valid", "API key expired", "API Key not found", "This API method requires billing
+# to be enabled", "User location is not supported for the API use"; OpenAI's "Your organization must
+# be verified to …"; Amazon's those about a model identifier, throughput, a quota and an account.
 _ELSEWHERE_WORDS: Final = re.compile(
     r"incorrect api key|invalid (api|subscription) key|credit balance is too low"
     r"|\bapi key (not valid|not found|expired)|\borganization must be verified\b"
-    r"|\bmodel identifier is invalid",
+    r"|\brequires billing to be enabled\b|\buser location is not supported\b"
+    r"|\bmodel identifier is invalid|\bon-demand throughput isn.t supported\b"
+    r"|\bexceeds the service quota for your account\b|\bnot been submitted for this account\b",
     re.IGNORECASE,
 )
 # Google's reasons (`ErrorReason` of google.api) about our key or account, some of them under 400.
@@ -65,12 +68,25 @@ _ELSEWHERE_REASON: Final = re.compile(
 _NO_MODEL: Final = frozenset(
     {"model_not_found", "DeploymentNotFound", "unknown_model", "model_decommissioned"}
 )
-# The third is Google's, the fourth too: about a model or a project that it does not show us.
+# Of 404 and 410. Amazon's are "This model version has reached the end of its life", "Could not
+# resolve the foundation model from …", "This Model is marked by provider as Legacy and you …".
+# The last two are Google's: its last, of a model or a project that it does not show us.
 _NO_MODEL_WORDS: Final = re.compile(
-    r"\bmodel\b.*\b(does not exist|not found|deprecated|retired|no longer)\b|\Amodel: "
+    r"\bmodel\b.*\b(does not exist|not found|deprecated|retired|no longer|end of its life"
+    r"|marked by provider as legacy)\b|\Amodel: |\bcould not resolve the foundation model\b"
     r"|\Amodels/\S+ is not found\b|\Arequested entity was not found\.?\Z",
     re.IGNORECASE,
 )
+# Of any status: nothing but that.
+_NO_MODEL_SENTENCE: Final = re.compile(
+    r"(the|this) (requested )?model( version)?( [`'\"]?[\w./:@-]+[`'\"]?)? "
+    r"(does not exist|(is |was )?not found|is deprecated|has been (deprecated|decommissioned|retired)"
+    r"|has reached the end of its life)\b",
+    re.IGNORECASE,
+)
+# Oracle's, under 404: we lack the right, or the model is not there; it does not tell which.
+_HIDDEN: Final = "NotAuthorizedOrNotFound"
+_HIDDEN_WORDS: Final = re.compile(r"authorization failed or requested resource not found", re.I)
 # The server does not have the path, in the words of OpenAI and Groq.
 _NO_PATH: Final = "unknown_url"
 _NO_PATH_WORDS: Final = "Invalid URL ("  # and the method and the path
@@ -293,7 +309,7 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
         return bool(_TOO_LARGE_WORDS.match(words.message))
     if status in _CERTAIN or {words.code, words.type} & (_SPENT | _KEY) or words.of_account:
         return False
-    if words.code in _NO_MODEL and words.param in (b"", b"null", b'"model"', b'""'):
+    if _is_of_model(words):
         return False
     if _ELSEWHERE_WORDS.search(words.message):
         return False
@@ -305,8 +321,18 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
     if names_resource:
         return True
     # A refusal about an item names it.
-    is_about_item = bool(words.message) and not _names_nothing(words)
-    return is_about_item and not _NO_MODEL_WORDS.search(words.message)
+    if not words.message or _names_nothing(words):
+        return False
+    is_hidden = words.code == _HIDDEN or _HIDDEN_WORDS.match(words.message)
+    return not is_hidden and not _NO_MODEL_WORDS.search(words.message)
+
+
+def _is_of_model(words: _Words) -> bool:
+    """Return whether the deployment lacks the model that the request itself asks for, not one that
+    is named within it, as for a tool."""
+    if words.param not in (b"", b"null", b'"model"', b'""'):
+        return False
+    return words.code in _NO_MODEL or bool(_NO_MODEL_SENTENCE.match(words.message))
 
 
 def _names_nothing(words: _Words) -> bool:

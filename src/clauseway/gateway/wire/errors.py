@@ -103,8 +103,13 @@ _OUR_NAMES: Final = (
     (re.compile(rb"\b(org|proj|sk)[-_][A-Za-z0-9_*-]{6,}"), rb"\1-***"),
     # Google: the project, with which the name of a resource begins.
     (re.compile(rb"\bprojects/[A-Za-z0-9:._-]+(?=/)"), b"projects/***"),
+    (
+        re.compile(rb"\bproject( #|=| number | (?=[0-9]{6}))[A-Za-z0-9:._-]*[A-Za-z0-9]"),
+        rb"project\1***",
+    ),
     # AWS: the number of the account, and what follows it.
     (re.compile(rb"\barn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}(:[\w:/.-]*\w)?"), b"arn:***"),
+    (re.compile(rb"\b([Aa]ccount:? )[0-9]{12}\b"), rb"\1***"),
     # Azure: the resource, the subscription.
     (
         re.compile(
