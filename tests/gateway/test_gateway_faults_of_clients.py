@@ -119,6 +119,7 @@ NAMES = {
     ),
     "Google's project by its number": ("in project 123456789012 before", "in project *** before"),
     "an account of Amazon": ("for account 123456789012.", "for account ***."),
+    "xAI's team": ("no. Team: 1b2c-77, API key ID: 9f-01, Model: x", "no. Team: ***, API key ID: ***, Model: x"),
     "an ARN": (
         "Access to arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x : no",
         "Access to arn:*** : no",

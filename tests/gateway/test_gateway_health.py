@@ -471,6 +471,19 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
     ),
     ("flagged", 403, b'{"error":{"message":"requires moderation","code":403,"metadata":{"flagged_input":"x"}}}', None),
     (
+        "filtered, as xAI says it",
+        403,
+        b'{"code":"The caller does not have permission to execute the specified operation","error":"Content violates '
+        b'usage guidelines. Team: 1b2c, API key ID: 9f, Model: grok-4, Failed check: SAFETY_CHECK_TYPE_BIO"}',
+        None,
+    ),
+    (
+        "no right, as xAI says it",
+        403,
+        b'{"code":"The caller does not have permission to execute the specified operation","error":"no team"}',
+        "answered 403",
+    ),
+    (
         "no model",
         404,
         b'{"error":{"message":"The model `x` does not exist or you do not have access to it.","code":'
@@ -634,6 +647,7 @@ EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
     ("a number", '{"error":{"code":400,"type":"BadRequestError","message":"maximum context length"}}', None),
     ("a number in words", '{"error":{"code":"413","message":"too large"}}', None),
     ("flagged", '{"error":{"code":403,"message":"no","metadata":{"flagged_input":"x"}}}', None),
+    ("filtered, as xAI says it", '{"code":"no right","error":"Content violates usage guidelines. Team: 1"}', None),
     ("an error event", '{"type":"error","code":"invalid_prompt","message":"no","param":null}', None),
     ("within an error", '{"type":"error","error":{"code":"context_length_exceeded","message":"no"}}', None),
     ("a failed response", '{"type":"response.failed","response":{"error":{"code":"invalid_image_url"}}}', None),

@@ -108,6 +108,8 @@ _SPENT_WORDS: Final = re.compile(r"credit balance is too low", re.IGNORECASE)
 _CONTENT: Final = frozenset(
     {"content_filter", "content_policy_violation", "moderation_blocked", "context_length_exceeded"}
 )
+# xAI's sentence for content that it refuses: status 403, as for a right that we lack.
+_CONTENT_WORDS: Final = re.compile(r"content violates usage guidelines\b", re.IGNORECASE)
 # Statuses that errors inside streams would have had as answers. OpenAI's codes are those of
 # `ResponseErrorCode` in its OpenAPI document; Anthropic's types stand in its list of HTTP errors;
 # the names of classes are those that vLLM sends as `type`.
@@ -281,7 +283,7 @@ def _status_meant(words: _Words) -> int:
             return 400
         if word in _STATUS_BY_WORD:
             return _STATUS_BY_WORD[word]
-    if words.flagged:
+    if _is_of_content(words):
         return 403
     return _BUSY if _BUSY_WORDS.search(words.message) else 500
 
@@ -303,7 +305,7 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
     deployment or our account there."""
     if status < 400:
         return False  # a redirect: the request is signed for this address only
-    if words.code in _CONTENT or words.flagged:
+    if _is_of_content(words):
         return True
     if status == _BUSY:
         return bool(_TOO_LARGE_WORDS.match(words.message))
@@ -325,6 +327,12 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
         return False
     is_hidden = words.code == _HIDDEN or _HIDDEN_WORDS.match(words.message)
     return not is_hidden and not _NO_MODEL_WORDS.search(words.message)
+
+
+def _is_of_content(words: _Words) -> bool:
+    """Return whether the content of the request is refused."""
+    is_coded = words.code in _CONTENT or words.flagged
+    return is_coded or _CONTENT_WORDS.match(words.message) is not None
 
 
 def _is_of_model(words: _Words) -> bool:

@@ -101,6 +101,8 @@ STREAM_BROKEN: Final = ErrorKind(502, "server_error", "stream_interrupted")
 _OUR_NAMES: Final = (
     # OpenAI, and servers that speak its format: organisation, project, key.
     (re.compile(rb"\b(org|proj|sk)[-_][A-Za-z0-9_*-]{6,}"), rb"\1-***"),
+    # xAI: the team, the key.
+    (re.compile(rb"\bTeam: [\w-]+, API key ID: [\w-]+"), b"Team: ***, API key ID: ***"),
     # Google: the project, with which the name of a resource begins.
     (re.compile(rb"\bprojects/[A-Za-z0-9:._-]+(?=/)"), b"projects/***"),
     (
