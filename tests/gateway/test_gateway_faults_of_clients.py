@@ -91,7 +91,7 @@ OWN_FAULTS: dict[str, tuple[int, bytes, bytes]] = {
 def test_a_requests_fault_is_passed_on_and_counts_against_nobody(
     stage: Stage, call: Call, code: int, told: bytes, heard: bytes
 ) -> None:
-    scene = stage.scene(telling(code, told, "retry-after: 20"), answering)
+    scene = stage.scene(telling(code, told, "X-Should-Retry: true", "retry-after: 20"), answering)
     for _ in range(7):
         answer = scene.ask(call)
         assert (answer.status_code, answer.content) == (code, heard or told)

@@ -14,6 +14,7 @@ from clauseway.gateway.request.failures import (
     failure_of_event,
     retry_after_s,
     retry_lines,
+    without_retry,
 )
 from clauseway.gateway.routing.health import Health, RetryBudget
 
@@ -690,6 +691,11 @@ def test_whatever_a_cloud_says_is_understood_as_something(body: bytes, value: by
     failure = failure_of(429, b"Retry-After: %b\r\n" % value, body, NOW_S)
     assert failure is None or failure.wait_s >= 0
     assert retry_after_s(b"retry-after-ms: %b\r\n" % value, NOW_S) >= 0
+
+
+def test_a_client_that_must_not_retry_is_told_so_once() -> None:
+    head = head_of({"server": "x", "X-Should-Retry": "true", "retry-after": "1"})
+    assert without_retry(head) == b"server: x\r\nretry-after: 1\r\nx-should-retry: false\r\n"
 
 
 def test_what_tells_a_client_when_to_come_again_is_passed() -> None:

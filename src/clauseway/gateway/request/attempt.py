@@ -25,6 +25,7 @@ from clauseway.gateway.request.failures import (
     failure_of_event,
     headers_in,
     is_suspect,
+    without_retry,
 )
 from clauseway.gateway.request.holds import Reservation
 from clauseway.gateway.request.long_files import LongFile
@@ -397,7 +398,7 @@ class Attempt(Receiver):
             # This 429 is about the request itself: it exceeds the limit alone, so a retry cannot
             # help.
             if self.status == _TOO_MANY_REQUESTS:
-                self.head += b"x-should-retry: false\r\n"
+                self.head = without_retry(self.head)
             shape = self._owner.request.operation.shape_error
             refusal = without_our_names(body, self.candidate.target.destination.account_names)
             self._report_refusal(refusal if shape is None else shape(self.status, refusal))

@@ -171,6 +171,7 @@ _NUMBER: Final = re.compile(
     r"[0-9]{1,9}(\.[0-9]{0,9})?"
 )  # not all that `float` reads: no infinity, nothing negative
 _BUSY_S: Final = 1.0  # where a 429 does not say when to ask again
+_SHOULD_RETRY: Final = b"x-should-retry"
 # A code is one word. A sentence in its place may name our account, so no client reads it.
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
@@ -392,6 +393,16 @@ def retry_lines(head: bytes) -> bytes:
         for name, value in headers_in(head)
         if name.lower().startswith((b"retry-after", b"x-ratelimit-"))
     )
+
+
+def without_retry(head: bytes) -> bytes:
+    """Return header lines by which a client does not retry, whatever the cloud said of that."""
+    kept = [
+        b"%b: %b\r\n" % (name, value)
+        for name, value in headers_in(head)
+        if name.lower() != _SHOULD_RETRY
+    ]
+    return b"".join(kept) + b"%b: false\r\n" % _SHOULD_RETRY
 
 
 def _words_in(body: bytes) -> _Words:
