@@ -411,6 +411,29 @@ def test_a_models_fault_leaves_other_models_of_its_deployment(tmp_path: Path, fa
         assert rig.post(model="b").headers["x-clauseway-cloud"] == "azure"
 
 
+NO_CAPACITY = (
+    b'{"error":{"message":"Resource unavailable","type":"resource_unavailable","param":null,'
+    b'"code":"resource_unavailable"}}'
+)
+# Who is told that no capacity is left → the cloud that serves other requests right afterwards
+WITHOUT_CAPACITY = {"requests of the flex tier": ("flex", "cloud0"), "requests without a tier": (None, "cloud1")}
+
+
+@pytest.mark.parametrize(("tier", "cloud"), WITHOUT_CAPACITY.values(), ids=WITHOUT_CAPACITY)
+@pytest.mark.parametrize("headers", [(), ("retry-after: 20",)], ids=["now", "for a while"])
+def test_a_tier_without_capacity_keeps_no_other_request_away(
+    stage: Stage, tier: str | None, cloud: str, headers: tuple[str, ...]
+) -> None:
+    async def behave(connection: Connection, request: Received) -> None:
+        is_full = request.json.get("user") == "unlucky"
+        await (telling(429, NO_CAPACITY, *headers) if is_full else answering)(connection, request)
+
+    scene = stage.scene(behave, answering)
+    unlucky = scene.ask(user="unlucky", service_tier=tier)
+    assert unlucky.headers["x-clauseway-cloud"] == "cloud1", "the request itself goes elsewhere"
+    assert scene.ask().headers["x-clauseway-cloud"] == cloud
+
+
 # -- ends of streams
 
 FINISH = chunk_event([{"index": 0, "delta": {}, "finish_reason": "stop"}])

@@ -662,6 +662,7 @@ EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
     ("a vector store", '{"response":{"error":{"code":"vector_store_timeout"}}}', (" (vector_store_timeout)", 0)),
     ("busy", '{"error":{"code":"rate_limit_exceeded","message":"no"}}', (" (rate_limit_exceeded)", 1)),
     ("a busy response", '{"response":{"error":{"code":"rate_limit_exceeded"}}}', (" (rate_limit_exceeded)", 1)),
+    ("no capacity", '{"error":{"code":"resource_unavailable","message":"no"}}', (" (resource_unavailable)", 1)),
     ("busy with messages", '{"type":"error","error":{"type":"rate_limit_error","message":"no"}}', ("", 1)),
     ("busy by its number", '{"error":{"code":429,"message":"no"}}', ("", 1)),
     ("busy in a sentence", '{"error":{"message":"Too many requests, please wait"}}', ("", 1)),
@@ -677,7 +678,8 @@ EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
 def test_errors_in_streams_are_judged_by_their_words(event: str, told: tuple[str, float] | None) -> None:
     failure = failure_of_event(event.encode(), 200)
     before = "reported an error before any content"
-    assert failure == (Failure(before + told[0], 200, told[1]) if told is not None else None)
+    lacks_flex = "resource_unavailable" in event
+    assert failure == (Failure(before + told[0], 200, told[1], lacks_flex=lacks_flex) if told is not None else None)
 
 
 @given(st.binary(max_size=60))

@@ -47,6 +47,7 @@ from clauseway.spool.segment_format import TIER_CODE
 
 _OK: Final = 200
 _TOO_MANY_REQUESTS: Final = 429
+_FLEX: Final = "flex"
 # An error is some hundred bytes; a page of HTML is not read to its end.
 _ERROR_BYTES_MAX: Final = 64 << 10
 # For the rest of an error whose status is known, or of a stream whose last event has come.
@@ -533,10 +534,13 @@ class Attempt(Receiver):
 
     def _fail(self, failure: Failure) -> None:
         """Report that the deployment brought no answer. That counts against its health, unless the
-        cloud asks us to wait."""
+        cloud asks us to wait, or has no capacity for the request's tier."""
         self.failed = True
         target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
-        if failure.wait_s:
+        # The flex tier fills up by itself: requests of other tiers need not wait for it.
+        if failure.lacks_flex and self._owner.request.needs.tier == _FLEX:
+            target.health.cancelled()
+        elif failure.wait_s:
             target.health.asked_to_wait(
                 now_s, failure.wait_s, failure.outcome, named_duration=failure.named_duration
             )

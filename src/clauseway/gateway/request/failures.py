@@ -110,6 +110,8 @@ _CONTENT: Final = frozenset(
 )
 # xAI's sentence for content that it refuses: status 403, as for a right that we lack.
 _CONTENT_WORDS: Final = re.compile(r"content violates usage guidelines\b", re.IGNORECASE)
+# OpenAI's 429 to requests of the flex tier, which has no capacity at present.
+_NO_CAPACITY: Final = "resource_unavailable"
 # Statuses that errors inside streams would have had as answers. OpenAI's codes are those of
 # `ResponseErrorCode` in its OpenAPI document; Anthropic's types stand in its list of HTTP errors;
 # the names of classes are those that vLLM sends as `type`.
@@ -147,6 +149,7 @@ _STATUS_BY_WORD: Final = {
     "rate_limit_error": 429,
     "too_many_requests": 429,
     "slow_down": 429,
+    _NO_CAPACITY: 429,
     "server_error": 500,
     "api_error": 500,
     "timeout_error": 504,
@@ -178,12 +181,14 @@ _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 class Failure(NamedTuple):
     """Why an attempt failed. The deployment is not asked for `wait_s`; `named_duration`: the
-    deployment itself named that time."""
+    deployment itself named that time. `lacks_flex`: if the request asked for the flex tier, that
+    tier alone has no capacity."""
 
     outcome: str
     status: int = 0
     wait_s: float = 0.0
     named_duration: bool = False
+    lacks_flex: bool = False
 
 
 class _Flagged(msgspec.Struct, frozen=True, gc=False):
@@ -255,7 +260,7 @@ def failure_of(
         return Failure(outcome, status, _SPENT_S)
     wait_s = retry_after_s(head, now_s)
     if status == _BUSY:
-        return Failure(outcome, status, wait_s or _BUSY_S, wait_s > 0)
+        return Failure(outcome, status, wait_s or _BUSY_S, wait_s > 0, _lacks_flex(words))
     if status == 503 and wait_s:
         return Failure(outcome, status, wait_s, named_duration=True)
     return Failure(outcome, status)
@@ -271,7 +276,9 @@ def failure_of_event(data: bytes, status: int) -> Failure | None:
     outcome = f"reported an error before any content{_code_in(words)}"
     if _is_spent(meant, words):
         return Failure(outcome, status, _SPENT_S)
-    return Failure(outcome, status, _BUSY_S if meant == _BUSY else 0.0)
+    if meant == _BUSY:
+        return Failure(outcome, status, _BUSY_S, lacks_flex=_lacks_flex(words))
+    return Failure(outcome, status)
 
 
 def _status_meant(words: _Words) -> int:
@@ -287,6 +294,10 @@ def _status_meant(words: _Words) -> int:
     if _is_of_content(words):
         return 403
     return _BUSY if _BUSY_WORDS.search(words.message) else 500
+
+
+def _lacks_flex(words: _Words) -> bool:
+    return _NO_CAPACITY in (words.code, words.type)
 
 
 def _code_in(words: _Words) -> str:
