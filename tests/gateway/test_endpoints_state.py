@@ -247,6 +247,10 @@ OWN_DATA: list[tuple[str, dict[str, Any]]] = [
     ("responses", {"input": CITED}),
     ("conversations", {"items": CITED}),
     ("responses", {"input": "Hello.", "tools": [{"type": "function", "name": "read", "parameters": SCHEMA}]}),
+    (
+        "responses",
+        {"input": [{"type": "additional_tools", "tools": [{"type": "function", "name": "r", "parameters": SCHEMA}]}]},
+    ),
     ("chat/completions", {"messages": GREETING, **KEPT}),
     (
         "chat/completions",

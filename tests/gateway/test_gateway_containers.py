@@ -13,12 +13,16 @@ MESSAGE = [{"role": "user", "content": "Go on."}]
 CODE_OF_MESSAGES = {"type": "code_execution_20250825", "name": "code_execution"}
 
 
-def response(container: str, status: str = "completed") -> dict[str, Any]:
-    called = {"type": "code_interpreter_call", "id": "ci_1", "status": "completed", "container_id": container}
+def response(container: str, status: str = "completed", *, by_shell: bool = False) -> dict[str, Any]:
+    called: dict[str, Any] = {"type": "code_interpreter_call", "id": "ci_1", "container_id": container}
+    if by_shell:
+        reference = {"type": "container_reference", "container_id": container}
+        called = {"type": "shell_call", "id": "sh_1", "call_id": "c", "environment": reference}
+    called["status"] = "completed"
     said = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": []}
     usage = {"input_tokens": 9, "output_tokens": 3, "total_tokens": 12}
-    # An item that is no object, and one whose names are none, hide no other.
-    output = [None, {"id": 5, "container_id": 6}, called, said]
+    # An item that is no object, and those whose names are none, hide no other.
+    output = [None, {"id": 5, "container_id": 6}, {"id": "sh_0", "environment": "unreadable"}, called, said]
     return {"id": "resp_1", "object": "response", "status": status, "model": MODEL, "output": output, "usage": usage}
 
 
@@ -67,19 +71,26 @@ def uses(path: str, container: str) -> list[dict[str, Any]]:
         return [{**asked, "container": named} for named in (container, {"id": container, "skills": []})]
     shell = {"type": "shell", "environment": {"type": "container_reference", "container_id": container}}
     tools: list[dict[str, Any]] = [{"type": "code_interpreter", "container": container}, shell]
-    return [{"model": MODEL, "input": "Go on.", "tools": [tool]} for tool in tools]
+    called = {**shell, "type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}}
+    items: list[dict[str, Any]] = [{"type": "additional_tools", "role": "developer", "tools": [tool]} for tool in tools]
+    items.append({"type": "tool_search_output", "call_id": None, "tools": [{"type": "namespace", "tools": tools}]})
+    return [{"model": MODEL, "input": "Go on.", "tools": [tool]} for tool in tools] + [
+        {"model": MODEL, "input": [*MESSAGE, item]} for item in (*items, called)
+    ]
 
 
 class Account:
     """A cloud that runs code in a container of its own naming, or in the one that a request names."""
 
     container = "cntr_0"
+    by_shell = False
 
     async def __call__(self, connection: Connection, request: Received) -> None:
         path, asked = request.head.split(b" ")[1].rpartition(b"/")[2], request.json
         messages = path == b"messages"
         if not asked.get("stream"):
-            connection.answer(200, compact((message if messages else response)(self.container)))
+            answer = message(self.container) if messages else response(self.container, by_shell=self.by_shell)
+            connection.answer(200, compact(answer))
             return
         connection.begin_stream()
         for event in (message_events if messages else response_events)(self.container):
@@ -130,12 +141,32 @@ def test_a_container_is_of_the_project_whose_answer_named_it(
         assert len(cloud.requests) == before + 1, "nothing of it reached the cloud"
 
 
+def test_a_container_of_a_shell_is_learned_from_its_call(stage: Stage) -> None:
+    stage.account.container, stage.account.by_shell = "cntr_shell", True
+    try:
+        new = {"model": MODEL, "input": "Go on.", "store": False}
+        (*_, called, _) = stage.post("responses", new).json()["output"]
+    finally:
+        stage.account.by_shell = False
+    again = {**new, "input": [*MESSAGE, called]}  # as a client does that keeps the conversation itself
+    assert stage.post("responses", again).status_code == 200
+    assert stage.post("responses", again, RIVAL_SECRET).status_code == 404
+
+
+def test_a_container_is_looked_for_in_a_conversation_too(stage: Stage) -> None:
+    asked = len(stage.rig.clouds["azure"].requests)
+    for body in uses("responses", "cntr_guessed"):
+        if isinstance(body["input"], list):
+            assert stage.post("conversations", {"items": body["input"]}).status_code == 404
+    assert len(stage.rig.clouds["azure"].requests) == asked, "nothing of it reached the cloud"
+
+
 @pytest.mark.parametrize("path", ["responses", "messages"])
 def test_a_container_that_no_answer_named_is_not_found(stage: Stage, path: str) -> None:
     cloud, asked = stage.rig.clouds["azure"], len(stage.rig.clouds["azure"].requests)
     # What is beside it does not hide it.
     beside = [{"type": "function", "function": "unreadable"}]
-    hidden = [{**body, "tools": [*beside, *body["tools"]]} for body in uses(path, "cntr_guessed")]
+    hidden = [{**body, "tools": [*beside, *body["tools"]]} for body in uses(path, "cntr_guessed") if "tools" in body]
     for tool in (tool for body in hidden for tool in body["tools"] if "container" in tool):
         tool["environment"] = "unreadable"
     for body in [*uses(path, "cntr_guessed"), *hidden]:
@@ -151,6 +182,9 @@ TWICE = [
         '{"model":"M","input":"x","tools":[{"type":"shell","environment":{"container_id":"a","container_id":"b"}}]}',
     ),
     ("responses", '{"model":"M","input":[{"type":"item_reference","id":"a","id":"b"}]}'),
+    ("responses", '{"model":"M","input":[{"type":"additional_tools","tools":[],"tools":[]}]}'),
+    ("responses", '{"model":"M","input":[{"type":"additional_tools","tools":[{"container":"a","container":"b"}]}]}'),
+    ("responses", '{"model":"M","input":[{"environment":{"container_id":"a"},"environment":{}}]}'),
     ("messages", '{"model":"M","max_tokens":9,"messages":[],"container":{"id":"a","id":"b"}}'),
     ("messages", '{"model":"M","max_tokens":9,"messages":[],"container":"a","container":"b"}'),
 ]

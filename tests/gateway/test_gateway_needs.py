@@ -91,6 +91,22 @@ RESPONSES: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+LOOK_UP = {"type": "function", "name": "look_up", "strict": True}
+# a list of tools → its capabilities
+TOOLS: list[tuple[list[dict[str, Any]], list[str]]] = [
+    ([LOOK_UP], ["tools", "strict-schema"]),
+    ([{"type": "custom", "name": "c"}], ["custom-tools"]),
+    ([{"type": "web_search"}], ["web-search"]),
+    ([{"type": "code_interpreter", "container": {"type": "auto"}}, {"type": "mcp"}], ["code-interpreter", "mcp"]),
+    ([{"type": "namespace", "name": "crm", "tools": [LOOK_UP]}], ["tools", "strict-schema"]),
+    ([{"type": "namespace", "name": "crm", "tools": [{"type": "web_search"}]}], ["web-search"]),
+]
+# Items that bring tools along, and a tool that an earlier answer's server listed, which is none of the request's.
+BRINGING = ["additional_tools", "tool_search_output", "an_item_of_tomorrow", None]
+LISTED = {"type": "mcp_list_tools", "server_label": "s", "tools": [{"name": "web_search", "input_schema": {}}]}
+
+
 def named(bits: int) -> set[str]:
     return {str(capability) for capability in Capability if BITS[capability] & bits}
 
@@ -125,6 +141,52 @@ def test_a_responses_request_needs(members: dict[str, Any], capabilities: list[s
     assert named(needs(responses(**members)).bits) == set(capabilities)
 
 
+@pytest.mark.parametrize("kind", BRINGING)
+@pytest.mark.parametrize(("tools", "capabilities"), TOOLS, ids=lambda value: json.dumps(value)[:60])
+def test_tools_are_the_same_wherever_they_stand(
+    tools: list[dict[str, Any]], capabilities: list[str], kind: str | None
+) -> None:
+    above = needs(responses(tools=tools))
+    within = needs(responses(input=[*TEXT, {"type": kind, "tools": tools}]))
+    assert named(above.bits) == set(capabilities)
+    assert (within.bits, within.unbounded, within.searches) == (above.bits, above.unbounded, above.searches)
+
+
+def test_tools_that_a_server_listed_are_not_asked_for() -> None:
+    assert needs(responses(input=[*TEXT, LISTED])) == needs(responses())
+
+
+# a list of a message's tools → its capabilities
+TOOLS_OF_MESSAGES: list[tuple[list[dict[str, Any]], list[str]]] = [
+    ([{"name": "look_up", "input_schema": {}, "strict": True}], ["tools", "strict-schema"]),
+    ([SEARCH], ["web-search"]),
+    ([{**SEARCH, "max_uses": 5}, {"type": "code_execution_20250825"}], ["web-search", "code-interpreter"]),
+    ([{"type": "mcp_toolset", "mcp_server_name": "s"}], ["mcp"]),
+    ([{"type": "a_tool_of_tomorrow"}], []),
+]
+
+
+def added(tool: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": tool}}
+
+
+@pytest.mark.parametrize(("tools", "capabilities"), TOOLS_OF_MESSAGES, ids=lambda value: json.dumps(value)[:60])
+def test_tools_of_messages_are_the_same_wherever_they_stand(
+    tools: list[dict[str, Any]], capabilities: list[str]
+) -> None:
+    above, changes = needs(messages(tools=tools)), [added(tool) for tool in tools]
+    assert named(above.bits) == set(capabilities)
+    for blocks in (changes, [{"type": "compaction", "content": None, "tool_changes": changes}]):
+        within = needs(messages(messages=[*TEXT, {"role": "system", "content": blocks}]))
+        assert (within.bits, within.unbounded, within.searches) == (above.bits, above.unbounded, above.searches)
+
+
+def test_a_tool_that_is_only_referred_to_brings_nothing_along() -> None:
+    reference = {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "web_search"}}
+    blocks = [reference, {"type": "compaction", "tool_changes": None}, {"type": "tool_removal", "tool": added(SEARCH)}]
+    assert needs(messages(messages=[{"role": "system", "content": blocks}])) is PLAIN
+
+
 def test_a_plain_request_costs_nothing_and_shares_one_answer() -> None:
     body = b'{"model":"m","messages":[{"role":"user","content":"hello"}],"max_tokens":10,"stream":true}'
     assert decode_chat(body, b"").needs(body) is PLAIN
@@ -150,6 +212,10 @@ BOUNDS = [
     (responses(tools=[{"type": "web_search"}]), (0, True, False)),
     (responses(tools=[{"type": "a_tool_of_tomorrow"}]), (0, True, False)),
     (responses(tools="a shape of tomorrow"), (0, True, False)),
+    (responses(tools=[{"type": "namespace", "tools": [LOOK_UP]}]), (0, False, False)),
+    (responses(tools=[{"type": "namespace", "tools": [{"type": "namespace", "tools": []}]}]), (0, True, False)),
+    (responses(input=[{"type": "additional_tools", "tools": [LOOK_UP]}]), (0, False, False)),
+    (responses(input=[{"type": "additional_tools", "tools": "a shape of tomorrow"}]), (0, True, False)),
     (responses(previous_response_id="resp_1"), (0, True, False)),
     (responses(conversation="conv_1"), (0, True, False)),
     (responses(input=[{"type": "item_reference", "id": "msg_1"}]), (0, True, False)),
@@ -171,6 +237,7 @@ SEARCHES = [
     (messages(tools=[{"type": "web_search_20250305", "name": "web_search"}]), 128),
     (messages(tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 5}]), 5),
     (messages(tools=[{"type": "computer_20250124", "name": "computer"}]), 0),
+    (messages(tools=[{**SEARCH, "max_uses": 5}, {**SEARCH, "max_uses": 3}]), 8),
 ]
 
 

@@ -424,12 +424,23 @@ def asked(**members: Any) -> bytes:
 
 
 ADVISOR = {"type": "advisor_20260301", "name": "advisor", "model": "claude-sonnet-5"}
+
+
+def within(tool: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """The messages that bring a tool along: for what follows, and kept from what was shortened."""
+    added = {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": tool}}
+    kept = {"type": "compaction", "content": "They spoke of Oslo.", "tool_changes": [added]}
+    return [[*ASKED, {"role": "system", "content": [added]}], [{"role": "assistant", "content": [kept]}, *ASKED]]
+
+
 # member, body: the cloud would turn to a model that no clause was asked about, at a price that no book was asked for.
 OF_OTHER_MODELS = [
     ("fallbacks", asked(fallbacks=[{"model": "claude-sonnet-5"}])),
     ("fallbacks", asked(fallbacks="default")),
     ("tools", asked(tools=[WEATHER, ADVISOR])),
     ("tools", asked(tools=[ADVISOR]).replace(b"advisor_", b"\\u0061dvisor_")),
+    *(("messages", asked(messages=messages)) for messages in within(ADVISOR)),
+    *(("messages", asked(messages=m).replace(b"advisor_", b"\\u0061dvisor_")) for m in within(ADVISOR)),
 ]
 
 

@@ -39,28 +39,34 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
         are wanted. The containers of several calls may be one."""
         output = each_readable(self.output, _decode_item)
         names = [item.id for item in output] if items else []
-        names += [item.container_id for item in output]
+        for item in output:
+            names.append(item.container_id)
+            if stated(item.environment):
+                names.append(_named_by(item.environment).container_id)
         if stated(self.container):
-            names.append(_container_id(self.container))
+            names.append(_named_by(self.container).id)
         return list(dict.fromkeys([name for name in names if name]))
 
 
 class _Item(msgspec.Struct, frozen=True, gc=False):
-    """An item of a response, or a container."""
+    """An item of a response, or a container. A call of a shell names its own in its
+    `environment`."""
 
     id: str | None = None
     container_id: str | None = None
+    environment: msgspec.Raw = ABSENT
 
 
 _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_resource = msgspec.json.Decoder(StatefulResource).decode
 
 
-def _container_id(written: msgspec.Raw) -> str | None:
+def _named_by(written: msgspec.Raw) -> _Item:
+    """Return what a container or an environment names; nothing where it cannot be read."""
     try:
-        return _decode_item(written).id
+        return _decode_item(written)
     except NOT_JSON:
-        return None
+        return _Item()
 
 
 def resource_in(answer: bytes) -> StatefulResource | None:

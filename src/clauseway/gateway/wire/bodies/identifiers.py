@@ -1,6 +1,6 @@
 """Identifiers of resources that a body names outside the members that are decoded by type: files
 in parts of messages and of tools, vector stores that a tool searches, containers in which a tool
-runs, and whatever the lines of a batch's file name."""
+runs, wherever the tool stands, and whatever the lines of a batch's file name."""
 
 import re
 from collections import Counter
@@ -36,10 +36,12 @@ class _Tool(_Function, gc=False):
 
 
 class _Place(msgspec.Struct, gc=False):
-    """Where a tool runs."""
+    """Where a tool runs, or the call of an item ran; a namespace and an item have tools of their
+    own."""
 
     container: msgspec.Raw = ABSENT
     environment: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
 
 
 class _Environment(msgspec.Struct, gc=False):
@@ -47,20 +49,23 @@ class _Environment(msgspec.Struct, gc=False):
 
 
 class _Part(msgspec.Struct, gc=False):
-    """A part of a message. Messages hold the arguments of a tool call as an object, `input`; what
-    an earlier answer cited stands in the `annotations` of its text."""
+    """A part of a message. Messages hold the arguments of a tool call as an object, `input`, and
+    may define a `tool`; what an earlier answer cited stands in the `annotations` of its text."""
 
     type: str | None = None
     input: msgspec.Raw = ABSENT
+    tool: msgspec.Raw = ABSENT
     annotations: msgspec.Raw = ABSENT
 
 
 class _Item(msgspec.Struct, gc=False):
-    """A message, or another item; that of an earlier search has what it found, `results`."""
+    """A message, or another item; that of an earlier search has what it found, `results`, another
+    brings `tools` along."""
 
     type: str | None = None
     content: str | list[_Part] | None = None
     results: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
 
 
 _decode_tools: Final = msgspec.json.Decoder(list[_Tool]).decode
@@ -71,9 +76,17 @@ _ENVIRONMENT_READ: Final = frozenset(_Environment.__struct_fields__)
 _decode_items: Final = msgspec.json.Decoder(str | list[_Item] | None).decode
 # The members that hold messages or items: of chats and messages, of Responses, of conversations.
 _ITEMS: Final = ("messages", "input", "items")
+# Tools stand in items, and within a namespace among those.
+_LISTS_WITHIN_ITEMS: Final = 2
 
 
 def identifiers_in(body: bytes) -> list[str]:
+    """Return the files and vector stores that a body names, and the containers of its items. Raise
+    RepeatedMember."""
+    return [*_files_in(body), *_containers_of_items(body)]
+
+
+def _files_in(body: bytes) -> list[str]:
     """Return the files and vector stores that a body names. A member that is called so names none
     in the client's own data (`metadata`, the parameters of a tool, the arguments of a call) and in
     what an earlier answer cited."""
@@ -110,24 +123,20 @@ def _unread_in(body: bytes) -> Iterator[bytes]:
         members = decode_members(body)
     except NOT_JSON:
         return
-    unread = [members.get("metadata", ABSENT)]
-    try:
-        for tool in _decode_tools(members.get("tools", b"[]")):
-            unread += (tool.parameters, tool.input_schema, tool.input_examples)
-            if tool.function is not None:
-                unread.append(tool.function.parameters)
-    except NOT_JSON:
-        pass
+    unread = [members.get("metadata", ABSENT), *_schemas_of(members.get("tools", ABSENT))]
     for name in _ITEMS:
         try:
             items = _decode_items(members.get(name, b"[]"))
         except NOT_JSON:
             continue
         for item in items if isinstance(items, list) else ():
+            unread += _schemas_of(item.tools)
             if item.type == "file_search_call":
                 unread.append(item.results)
             for part in item.content if isinstance(item.content, list) else ():
                 unread.append(part.input)
+                if part.type == "tool_addition":  # no tool of messages names a file
+                    unread.append(part.tool)
                 if part.type == "output_text":
                     unread.append(part.annotations)
     for value in unread:
@@ -136,18 +145,50 @@ def _unread_in(body: bytes) -> Iterator[bytes]:
             yield written
 
 
-def containers_in(tools: msgspec.Raw) -> list[str]:
+def _schemas_of(tools: msgspec.Raw) -> list[msgspec.Raw]:
+    """Return the schemas and examples of a list of tools; none where it cannot be read."""
+    if tools is ABSENT:
+        return []
+    try:
+        listed = _decode_tools(tools)
+    except NOT_JSON:
+        return []
+    schemas = []
+    for tool in listed:
+        schemas += [tool.parameters, tool.input_schema, tool.input_examples]
+        if tool.function is not None:
+            schemas.append(tool.function.parameters)
+    return schemas
+
+
+def containers_in(tools: msgspec.Raw, lists_within: int = 1) -> list[str]:
     """Return the containers that tools name: in place of the settings of a new one, or as the
-    environment of a shell. Raise RepeatedMember."""
+    environment of a shell. `lists_within` is how deep further lists of tools may stand: no cloud
+    has a namespace within another. Raise RepeatedMember."""
     written = bytes(tools)
     if b'"container' not in written and b"\\u00" not in written:
         return []
-    named = [
-        name
-        for place in each_readable(written, _decode_place)
-        for name in (_name_in(place.container), _container_of(place.environment))
-    ]
+    named = []
+    for place in each_readable(written, _decode_place):
+        named += [_name_in(place.container), _container_of(place.environment)]
+        if lists_within and place.tools is not ABSENT:
+            named += containers_in(place.tools, lists_within - 1)
     return [name for name in named if name]
+
+
+def _containers_of_items(body: bytes) -> list[str]:
+    """Return the containers that items name, themselves or by the tools that they bring along."""
+    if b'"container' not in body and b"\\u00" not in body:
+        return []
+    try:
+        members = decode_members(body)
+    except NOT_JSON:
+        return []
+    return [
+        name
+        for items in _ITEMS
+        for name in containers_in(members.get(items, ABSENT), _LISTS_WITHIN_ITEMS)
+    ]
 
 
 def _name_in(container: msgspec.Raw) -> str:

@@ -1,11 +1,18 @@
-"""Requests in Anthropic's Messages format, decoded as far as routing and metering need."""
+"""Requests in Anthropic's Messages format, decoded as far as routing and metering need.
+
+Tools stand at the top, and as definitions in blocks of messages: where one is added in the middle
+of a conversation (`tool_addition`), and where those of a shortened one are kept (`tool_changes` of
+a `compaction`). All are read by the same code.
+"""
 
 import re
-from typing import Final, cast
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
 from clauseway.catalog import BITS, Capability
+from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
 from clauseway.gateway.wire.bodies.addresses import check_addresses
 from clauseway.gateway.wire.bodies.body_errors import FurtherModel
 from clauseway.gateway.wire.bodies.decoding import RequestProperties, reader_of
@@ -44,10 +51,17 @@ class _Container(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Block(msgspec.Struct, gc=False):
-    """A block of content; the result of a tool holds blocks again."""
+    """A block of content; the result of a tool holds blocks again. One that adds a `tool` defines
+    it, or refers to one that is defined elsewhere."""
 
     type: str | None = None
     content: "msgspec.Raw" = ABSENT
+    tool: msgspec.Raw = ABSENT
+    tool_changes: msgspec.Raw = ABSENT
+
+
+class _AddedTool(msgspec.Struct, gc=False):
+    definition: msgspec.Raw = ABSENT
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -58,11 +72,24 @@ class _Messages(msgspec.Struct, gc=False):
     messages: list[_Message] = []
 
 
+class _Contents(NamedTuple):
+    """The needs of messages as `Needs` has them, and the list of the tools that they define, as
+    JSON."""
+
+    bits: int = 0
+    images: int = 0
+    unbounded: bool = False
+    tools: msgspec.Raw = ABSENT
+
+
+_NO_CONTENTS: Final = _Contents()
 # `fallbacks: []`, however it is spaced.
 _NO_FALLBACK: Final = re.compile(rb"\s*\[\s*\]\s*").fullmatch
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
 _decode_messages = msgspec.json.Decoder(_Messages).decode
 _decode_blocks = msgspec.json.Decoder(str | list[_Block]).decode
+_decode_changes = msgspec.json.Decoder(list[_Block]).decode
+_decode_added_tool = msgspec.json.Decoder(_AddedTool).decode
 
 
 class MessageRequest(msgspec.Struct, frozen=True, gc=False):
@@ -84,11 +111,15 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
     asks_nothing = False
 
     def needs(self, body: bytes) -> Needs:
-        bits, images, unbounded = _of_messages(body)
+        bits, images, unbounded, added_tools = _of_messages(body)
+        if added_tools is not ABSENT and _has_advisor(added_tools):
+            raise FurtherModel("messages", _WITHOUT_ADVISOR)
         searches = 0
-        if self.tools is not ABSENT:
-            more, brings, searches = _of_tools(self.tools)
-            bits, unbounded = bits | more, unbounded or brings
+        for tools in (self.tools, added_tools):
+            if tools is not ABSENT:
+                more, brings, times = _of_tools(tools)
+                bits, unbounded = bits | more, unbounded or brings
+                searches = min(searches + times, SEARCHES_MAX)
         if b'"json_schema"' in bytes(self.output_config):
             bits |= _SCHEMA
         if stated(self.mcp_servers):
@@ -115,6 +146,7 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
         return self.max_tokens or 0
 
 
+_WITHOUT_ADVISOR: Final = "Leave the advisor out, and ask that model yourself."
 _decode_message_request = reader_of(MessageRequest, "Messages", "messages")
 
 
@@ -126,7 +158,7 @@ def decode_messages(body: bytes, content_type: bytes) -> RequestProperties:
     if stated(request.fallbacks) and not _NO_FALLBACK(bytes(request.fallbacks)):
         raise FurtherModel("fallbacks", "Leave it out, and ask the next model yourself.")
     if request.tools is not ABSENT and _has_advisor(request.tools):
-        raise FurtherModel("tools", "Leave the advisor out, and ask that model yourself.")
+        raise FurtherModel("tools", _WITHOUT_ADVISOR)
     return properties
 
 
@@ -141,17 +173,18 @@ def _has_advisor(tools: msgspec.Raw) -> bool:
         return False
 
 
-def _of_messages(body: bytes) -> tuple[int, int, bool]:
-    """Return the bits of what messages need, the number of their images, and whether they draw on
-    input that is not in the body; the worst case where they cannot be read. Raises NotOffered."""
+def _of_messages(body: bytes) -> _Contents:
+    """Return the needs of messages and the tools that they define; the worst case where they cannot
+    be read. Raises NotOffered."""
     if b'"type"' not in body and not may_have_escapes(body):
-        return 0, 0, False
+        return _NO_CONTENTS
     check_addresses(body, "messages")
     try:
         messages = _decode_messages(body).messages
         blocks = [block for message in messages for block in _blocks(message.content)]
+        tools = list(_definitions(blocks))
     except NOT_JSON:
-        return 0, body.count(b"image"), True
+        return _Contents(images=body.count(b"image"), unbounded=True)
     bits, images, unbounded = 0, 0, False
     for block in blocks:
         if block.type == "image":
@@ -161,7 +194,23 @@ def _of_messages(body: bytes) -> tuple[int, int, bool]:
             bits, unbounded = bits | _FILE_INPUT, True
         elif block.type == "container_upload":
             unbounded = True
-    return bits, images, unbounded
+    listed = msgspec.Raw(b"[%b]" % b",".join(tools)) if tools else ABSENT
+    return _Contents(bits, images, unbounded, listed)
+
+
+def _definitions(blocks: Iterable[_Block]) -> Iterator[bytes]:
+    """Yield the tools that blocks define. Raises msgspec's errors."""
+    for block in blocks:
+        if block.type == "tool_addition" and stated(block.tool):
+            definition = _decode_added_tool(block.tool).definition
+            if stated(definition):
+                yield bytes(definition)
+        elif block.type == "compaction" and stated(block.tool_changes):
+            # A change is no compaction: there is nothing further within.
+            changes = _decode_changes(block.tool_changes)
+            yield from _definitions(
+                [change for change in changes if change.type == "tool_addition"]
+            )
 
 
 def _blocks(content: str | list[_Block] | None) -> list[_Block]:
@@ -193,7 +242,7 @@ def _of_tools(tools: msgspec.Raw) -> tuple[int, bool, int]:
             if kind.startswith(beginning):
                 bits, unbounded = bits | bit, unbounded or brings
                 if bit == _WEB_SEARCH:
-                    searches = searches_within(tool.max_uses)
+                    searches = min(searches + searches_within(tool.max_uses), SEARCHES_MAX)
                 break
         else:
             unbounded = True  # nobody here knows what it does

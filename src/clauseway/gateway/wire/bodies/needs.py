@@ -3,7 +3,8 @@ says nothing of.
 
 Members at the top are decoded by type, and absent ones cost nothing. The parts of messages are
 decoded only where the body has arrays to hold them: one for Responses, two for a chat, whose
-messages are an array themselves. An unreadable part asks for nothing: it passes through, and its
+messages are an array themselves. Tools may stand among the items too, and need what they need at
+the top. An unreadable part asks for nothing: it passes through, and its
 cloud says what is wrong with it. For reservations it counts as the worst that it could be.
 """
 
@@ -90,6 +91,9 @@ _HOSTED: Sequence[tuple[str, int]] = (
 _SEARCHES: Final = 128
 # Tools that the client runs itself bring nothing in that is not in the body.
 _RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
+_NAMESPACE = "namespace"  # a tool that groups others
+# An item with the tools that a server listed for an earlier answer, which asks for none of them.
+_LISTED = "mcp_list_tools"
 
 
 class _Strict(msgspec.Struct, gc=False):
@@ -97,12 +101,14 @@ class _Strict(msgspec.Struct, gc=False):
 
 
 class _Tool(msgspec.Struct, gc=False):
-    """A tool as chat completions (`function: {…}`) and Responses (flat) write it."""
+    """A tool as chat completions (`function: {…}`) and Responses (flat) write it; a namespace has
+    `tools` of its own."""
 
     type: str | None = None
     strict: bool | None = None
     function: _Strict | None = None
     execution: str | None = None
+    tools: msgspec.Raw = ABSENT
 
 
 class _Format(msgspec.Struct, gc=False):
@@ -125,11 +131,13 @@ class _Part(msgspec.Struct, gc=False):
 
 
 class _Item(msgspec.Struct, gc=False):
-    """A message, or another item of a Responses input."""
+    """A message, or another item of a Responses input. An item may bring tools along, as
+    `additional_tools` and `tool_search_output` do."""
 
     type: str | None = None
     content: str | list[_Part] | None = None
     output: str | list[_Part] | _Part | None = None
+    tools: msgspec.Raw = ABSENT
 
 
 class _Chat(msgspec.Struct, gc=False):
@@ -152,24 +160,26 @@ _STRICT_READ = frozenset(_Strict.__struct_fields__)
 _FORMAT_READ = frozenset(_Format.__struct_fields__)
 _TEXT_READ = frozenset(_Text.__struct_fields__)
 _MESSAGE_READ = frozenset(_Item.__struct_fields__)
-# With what `item_references` reads.
-_ITEM_READ = _MESSAGE_READ | {"id", "role", "encrypted_content", "result"}
+# With what `item_references` and `identifiers` read.
+_ITEM_READ = _MESSAGE_READ | {"id", "role", "encrypted_content", "result", "environment"}
 _PART_READ = frozenset(_Part.__struct_fields__)
 _OBJECT, _LIST = ord("{"), ord("[")
 
 
-def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
-    """Return the bits of a request's tools, and whether one of them brings in input that is not in
-    the body.
+def tools_needed(
+    tools: msgspec.Raw, path: str = "tools", *, grouped: bool = False
+) -> tuple[int, bool]:
+    """Return the bits of a list of tools, and whether one of them brings in input that is not in
+    the body. `path` is where the list stands; `grouped`: in a namespace.
 
     Raises RepeatedMember.
     """
     # Read twice: what a tool says, and that no member that matters stands twice.
     try:
         listed = _decode_tools(tools)
-        for members in objects_once(tools, _TOOL_READ, "tools"):
+        for members in objects_once(tools, _TOOL_READ, path):
             if "function" in members:
-                _check_strict(members["function"], "tools.function")
+                _check_strict(members["function"], f"{path}.function")
     except NOT_JSON:
         return 0, stated(tools)
     bits, unbounded = 0, False
@@ -183,6 +193,10 @@ def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
             bits |= _CUSTOM
         elif kind == "tool_search" and tool.execution == "client":
             bits |= _CLIENT_TOOL_SEARCH
+        # No cloud has a namespace within another, and to read them on would cost time for each.
+        elif kind == _NAMESPACE and not grouped:
+            more, brings = tools_needed(tool.tools, f"{path}.tools", grouped=True)
+            bits, unbounded = bits | more, unbounded or brings
         else:
             # Tools that the cloud runs are named with a version at their end.
             for beginning, bit in _HOSTED:
@@ -269,7 +283,7 @@ def _parts(written: msgspec.Raw, read: Set[str], path: str) -> Parts:
         for name in ("content", "output"):
             if name in members:
                 _check_parts(members[name], f"{path}.{name}")
-    return _of_items(items)
+    return _of_items(items, path)
 
 
 def _check_parts(written: msgspec.Raw, path: str) -> None:
@@ -294,9 +308,12 @@ def _check_strict(written: msgspec.Raw, path: str) -> None:
         members_once(written, _STRICT_READ, path)
 
 
-def _of_items(items: list[_Item]) -> Parts:
+def _of_items(items: list[_Item], path: str) -> Parts:
     parts = _NO_PARTS
     for item in items:
+        if item.tools is not ABSENT and item.type != _LISTED:
+            bits, unbounded = tools_needed(item.tools, f"{path}.tools")
+            parts = parts._replace(bits=parts.bits | bits, unbounded=parts.unbounded or unbounded)
         content, output = item.content, item.output
         if isinstance(content, list):
             for part in content:
