@@ -459,6 +459,61 @@ def test_no_fallback_is_none(clouds: Endpoints, fallbacks: object) -> None:
     assert answered(clouds, asked(fallbacks=fallbacks)).status_code == 200
 
 
+# member, body: the cloud would go on from what it keeps under the identifier of an earlier message.
+OF_EARLIER_MESSAGES = [
+    ("thread", asked(thread={"type": "create"})),
+    ("thread", asked(thread={"type": "continue", "previous_message_id": "msg_1"})),
+    ("thread", asked(thread={"type": "create"}).replace(b"thread", b"thr\\u0065ad")),
+    ("diagnostics", asked(diagnostics={"previous_message_id": "msg_1"})),
+]
+
+
+@pytest.mark.parametrize(("member", "body"), OF_EARLIER_MESSAGES)
+def test_a_message_names_no_earlier_one(clouds: Endpoints, member: str, body: bytes) -> None:
+    before = len(clouds.rig.records())
+    answer = answered(clouds, body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["code"]) == (400, "invalid_request_error", "not_offered")
+    assert error["message"].startswith(f"'{member}' ")
+    assert len(clouds.rig.records()) == before
+
+
+@pytest.mark.parametrize("members", [{"thread": None}, {"diagnostics": None}, {"diagnostics": {}}], ids=str)
+def test_who_names_no_earlier_message_is_answered(clouds: Endpoints, members: dict[str, Any]) -> None:
+    assert answered(clouds, asked(**members)).status_code == 200
+    assert answered(clouds, asked(diagnostics={"previous_message_id": None})).status_code == 200
+
+
+def test_the_vendors_runner_of_tools_goes_on_without_a_thread(clouds: Endpoints) -> None:
+    """It asks for a thread unless told otherwise, and sends the whole conversation where none is had."""
+
+    @anthropic.beta_tool
+    def weather(city: str) -> str:
+        """Tell the weather.
+
+        Args:
+            city: where
+        """
+        return f"It rains in {city}."
+
+    its = client(clouds, "anthropic")
+    before = len(clouds.rig.records())
+    said = list(its.beta.messages.tool_runner(model=CLAUDE, max_tokens=500, tools=[weather], messages=ASKED))
+    assert [message.stop_reason for message in said] == ["tool_use", "end_turn"]
+    assert len(clouds.rig.records()) == before + 2, "what was refused is not recorded"
+
+
+def test_a_thread_of_the_vendors_client_goes_on_where_it_may(clouds: Endpoints) -> None:
+    def begun(**behaviour: str) -> Any:
+        return client(clouds, "anthropic").beta.messages.thread(model=CLAUDE, max_tokens=500, **behaviour)
+
+    with pytest.raises(anthropic.BadRequestError, match="Send the whole conversation") as refused:
+        begun().send(*ASKED)
+    assert body_of(refused.value)["details"] == {"error_code": "thread_unsupported_request"}
+    thread = begun(unsupported_request_behavior="continue_unthreaded")
+    assert [thread.send(*ASKED).stop_reason for _ in range(2)] == ["end_turn", "end_turn"]
+
+
 def test_chat_is_not_asked_of_claude(clouds: Endpoints) -> None:
     answer = clouds.rig.post(model=CLAUDE)
     assert answer.status_code == 400

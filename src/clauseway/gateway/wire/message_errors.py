@@ -22,9 +22,15 @@ _TYPES: Final = {
 }
 
 
+# By the member that is not offered: the word of the vendor's own that has its clients send the
+# request again without the member.
+_DETAILS: Final = {"thread": "thread_unsupported_request"}
+
+
 class _Error(msgspec.Struct, frozen=True, gc=False):
     message: str = ""
     code: str | int | None = None
+    param: object = None
 
 
 class _Body(msgspec.Struct, frozen=True, gc=False):
@@ -51,14 +57,20 @@ def in_message_shape(status: int, body: bytes) -> bytes:
         return body
     if isinstance(error, _Error):
         code = error.code if isinstance(error.code, str) else ""
-        return error_message(status, error.message, code)
+        param = error.param if isinstance(error.param, str) else ""
+        return error_message(status, error.message, code, param)
     return error_message(status, error or decoded.message or "")
 
 
-def error_message(status: int, message: str, code: str = "") -> bytes:
-    """Return an error's body. `code` is our own word, beside the members that the format has."""
+def error_message(status: int, message: str, code: str = "", param: str = "") -> bytes:
+    """Return an error's body. `code` is our own word, beside the members that the format has;
+    `param` is the member at fault, where it is one."""
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
-    error = {"type": kind, "message": message} | ({"code": code} if code else {})
+    error: dict[str, object] = {"type": kind, "message": message}
+    if code:
+        error["code"] = code
+    if code == "not_offered" and param in _DETAILS:
+        error["details"] = {"error_code": _DETAILS[param]}
     return msgspec.json.encode({"type": "error", "error": error})
 
 

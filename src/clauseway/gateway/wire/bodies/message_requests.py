@@ -14,7 +14,7 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
 from clauseway.gateway.wire.bodies.addresses import check_addresses
-from clauseway.gateway.wire.bodies.body_errors import FurtherModel
+from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered
 from clauseway.gateway.wire.bodies.decoding import RequestProperties, reader_of
 from clauseway.gateway.wire.bodies.escapes import may_have_escapes
 from clauseway.gateway.wire.bodies.needs import ABSENT, PLAIN, Needs, searches_within, stated
@@ -48,6 +48,10 @@ class _Tool(msgspec.Struct, gc=False):
 
 class _Container(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
+
+
+class _Diagnostics(msgspec.Struct, frozen=True, gc=False):
+    previous_message_id: str | None = None
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -103,6 +107,8 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
     mcp_servers: msgspec.Raw = ABSENT
     container: str | _Container | None = None
     fallbacks: msgspec.Raw = ABSENT
+    thread: msgspec.Raw = ABSENT
+    diagnostics: _Diagnostics | None = None
     service_tier: str | None = None
     speed: str | None = None
     wants_usage = True
@@ -146,19 +152,33 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
         return self.max_tokens or 0
 
 
+_NO_THREAD: Final = (
+    "'thread' has the cloud keep the conversation on one account, where whoever knows the identifier "
+    "of its last message could go on with it, at a length that no budget bounds. Send the whole "
+    "conversation without 'thread'."
+)
+_NO_COMPARISON: Final = (
+    "'diagnostics' has the cloud compare the prompt with that of an earlier message, which may be of "
+    "another project or lie on another account. Leave out 'previous_message_id'."
+)
 _WITHOUT_ADVISOR: Final = "Leave the advisor out, and ask that model yourself."
 _decode_message_request = reader_of(MessageRequest, "Messages", "messages")
 
 
 def decode_messages(body: bytes, content_type: bytes) -> RequestProperties:
     """Return a request of messages. Raises BadBody; FurtherModel where the cloud would turn to
-    another model, as a fallback or as an advisor."""
+    another model, as a fallback or as an advisor; NotOffered where it would turn to what it keeps
+    of an earlier message."""
     properties = _decode_message_request(body, content_type)
     request = cast(MessageRequest, properties.decoded)
     if stated(request.fallbacks) and not _NO_FALLBACK(bytes(request.fallbacks)):
         raise FurtherModel("fallbacks", "Leave it out, and ask the next model yourself.")
     if request.tools is not ABSENT and _has_advisor(request.tools):
         raise FurtherModel("tools", _WITHOUT_ADVISOR)
+    if stated(request.thread):
+        raise NotOffered(_NO_THREAD, "thread")
+    if request.diagnostics is not None and request.diagnostics.previous_message_id:
+        raise NotOffered(_NO_COMPARISON, "diagnostics")
     return properties
 
 
