@@ -50,6 +50,8 @@ CHAT: list[tuple[dict[str, Any], list[str]]] = [
     ({"logprobs": True}, ["logprobs"]),
     ({"service_tier": "flex"}, ["flex"]),
     ({"service_tier": "priority"}, ["priority"]),
+    ({"service_tier": "fast"}, ["priority"]),  # another word for it
+    ({"service_tier": "ultrafast"}, ["priority"]),
     ({"web_search_options": {}}, ["web-search"]),
     ({"prediction": {"type": "content", "content": "x"}}, ["predicted-output"]),
     ({"store": True}, ["stored-state"]),

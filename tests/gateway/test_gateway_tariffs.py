@@ -41,13 +41,14 @@ OF_TEXT = (
 )
 # What a request asks for → what its cloud may tell, empty where it tells nothing.
 TOLD = {
-    "": ("", "default", "flex", "priority", "fast"),
-    "auto": ("", "default", "flex", "priority", "fast"),
-    "scale": ("", "default", "flex", "priority", "fast"),
+    "": ("", "default", "flex", "priority", "fast", "ultrafast"),
+    "auto": ("", "default", "flex", "priority", "fast", "ultrafast"),
+    "scale": ("", "default", "flex", "priority", "fast", "ultrafast"),
     "default": ("", "default"),
     "flex": ("", "default", "flex"),
     "priority": ("", "default", "priority", "fast"),
     "fast": ("", "default", "priority", "fast"),
+    "ultrafast": ("", "default", "priority", "fast", "ultrafast"),
 }
 
 
@@ -261,6 +262,7 @@ TIGHT: list[tuple[list[PriceEntry], str, str, dict[Unit, int]]] = [
     ([entry(1_000_000, IN, 3, tier="fast")], "fast", "default", {IN: LONG, OUT: 0}),
     ([entry(1_000_000, IN, 3, tier="flex")], "flex", "default", {IN: LONG, OUT: 0}),
     ([entry(9_000_000, IN, 3, tier="fast")], "priority", "fast", {IN: LONG, OUT: 0}),
+    ([entry(9_000_000, IN, 3, tier="ultrafast")], "ultrafast", "ultrafast", {IN: LONG, OUT: 0}),
     # A part is dearer than its whole.
     ([entry(9_000_000, Unit.CACHE_WRITE_TOKENS, 3)], "default", "", {IN: LONG, Unit.CACHE_WRITE_TOKENS: LONG, OUT: 0}),
     ([entry(90_000_000, Unit.REASONING_TOKENS, 3)], "default", "", {**ALL_OUT, Unit.REASONING_TOKENS: 10}),

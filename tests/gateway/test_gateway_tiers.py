@@ -57,6 +57,9 @@ TABLE = [
     ("flex", "flex", "flex"),
     ("priority", "priority", "priority"),
     ("priority", "default", "default"),
+    ("fast", "priority", "priority"),
+    ("fast", "fast", "priority"),
+    ("ultrafast", "ultrafast", "ultrafast"),
     ("flex", "a-tier-of-next-year", ""),
 ]
 

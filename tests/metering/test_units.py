@@ -79,7 +79,7 @@ CODES_OF_ENDPOINTS = {
     41: "messages.count_tokens",
     99: "summed",
 }
-CODES_OF_TIERS = {0: "", 1: "default", 2: "flex", 3: "priority", 4: "batch", 5: "fast"}
+CODES_OF_TIERS = {0: "", 1: "default", 2: "flex", 3: "priority", 4: "batch", 5: "fast", 6: "ultrafast"}
 
 
 @pytest.mark.parametrize(

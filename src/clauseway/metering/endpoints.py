@@ -59,7 +59,7 @@ ENDPOINT_NAMES: Mapping[int, str] = {code: name for name, code in ENDPOINTS.item
 
 # The words by which clouds name the service tier of a request; their positions are the codes in the
 # spool.
-TIERS = ("", "default", "flex", "priority", "batch", "fast")
+TIERS = ("", "default", "flex", "priority", "batch", "fast", "ultrafast")
 DEFAULT_TIER, BATCH = TIERS[1], TIERS[4]
 
 

@@ -58,6 +58,10 @@ def tier_in(answer: bytes) -> str:
         return ""
     carried = answered.response or answered.message or answered
     tier = answered.service_tier or carried.service_tier
+    if tier == "fast":
+        tier = (
+            "priority"  # OpenAI's other word for it; its answers mostly name the tier by this one
+        )
     if tier is None and carried.usage is not None:
         report = carried.usage
         tier = (

@@ -29,13 +29,14 @@ _ENDLESS_NS = 1 << 62
 _KEPT_MAX = 8
 
 # The tier that was asked for → the tiers in which the cloud may serve it. `fast` and `priority` are
-# two words for one thing; who asks for either may be served in the default tier when there is no
-# room.
+# two words for one thing; who asks for either, or for what is faster still, may be served in a
+# slower tier when there is no room.
 _SERVED: Mapping[str, tuple[str, ...]] = {
     DEFAULT_TIER: (DEFAULT_TIER,),
     "flex": (DEFAULT_TIER, "flex"),
     "priority": (DEFAULT_TIER, "priority", "fast"),
     "fast": (DEFAULT_TIER, "priority", "fast"),
+    "ultrafast": (DEFAULT_TIER, "priority", "fast", "ultrafast"),
     BATCH: (BATCH,),
 }
 # A request without a tier, or with `auto`, is served as the account is set up, in any tier that it
@@ -44,6 +45,7 @@ _IF_ABLE: Mapping[str, Capability] = {
     "flex": Capability.FLEX,
     "priority": Capability.PRIORITY,
     "fast": Capability.PRIORITY,
+    "ultrafast": Capability.PRIORITY,
 }
 _BATCHES = frozenset(name for name in ENDPOINTS if name.startswith("batches."))
 
