@@ -59,9 +59,7 @@ def tier_in(answer: bytes) -> str:
     carried = answered.response or answered.message or answered
     tier = answered.service_tier or carried.service_tier
     if tier == "fast":
-        tier = (
-            "priority"  # OpenAI's other word for it; its answers mostly name the tier by this one
-        )
+        tier = "priority"  # two words of OpenAI for one tier
     if tier is None and carried.usage is not None:
         report = carried.usage
         tier = (
