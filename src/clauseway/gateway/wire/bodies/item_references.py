@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.wire.bodies.members import each_readable
-from clauseway.gateway.wire.bodies.needs import ABSENT, ItemReference, stated
+from clauseway.gateway.wire.bodies.needs import ABSENT, ItemReference
 from clauseway.values import NOT_JSON
 
 
@@ -26,8 +26,16 @@ class _Body(msgspec.Struct, gc=False):
     items: msgspec.Raw = ABSENT
 
 
+class _Thought(msgspec.Struct, gc=False):
+    """A part of what a model thought."""
+
+    text: str | None = None
+
+
 _decode_body: Final = msgspec.json.Decoder(_Body).decode
 _decode_item: Final = msgspec.json.Decoder(_Item).decode
+_decode_thought: Final = msgspec.json.Decoder(_Thought).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 
 
 def items_named_in(body: bytes) -> tuple[ItemReference, ...]:
@@ -49,14 +57,25 @@ def items_named_in(body: bytes) -> tuple[ItemReference, ...]:
 def _reference(item: _Item) -> ItemReference | None:
     if not item.id:
         return None
-    if item.type == "item_reference" or (item.type is None and not stated(item.role)):
+    if item.type == "item_reference" or (not item.type and not _is_text(item.role)):
         return ItemReference(item.id, is_bare=True)
     if item.type == "image_generation_call":
-        return ItemReference(item.id, is_bare=not stated(item.result))
-    if (
-        item.type == "reasoning"
-        and not stated(item.encrypted_content)
-        and bytes(item.content) in (b"", b"null", b"[]")
-    ):
+        return ItemReference(item.id, is_bare=not _is_text(item.result))
+    if item.type == "reasoning" and not _brings_thinking(item):
         return ItemReference(item.id, is_bare=False)
     return None
+
+
+def _brings_thinking(item: _Item) -> bool:
+    """Return whether an item says what was thought, so that no cloud needs to look it up."""
+    if _is_text(item.encrypted_content):
+        return True
+    return any(thought.text for thought in each_readable(item.content, _decode_thought))
+
+
+def _is_text(written: msgspec.Raw) -> bool:
+    """Return whether a member is there, and is a text that says something."""
+    try:
+        return bool(_decode_text(written))
+    except NOT_JSON:
+        return False

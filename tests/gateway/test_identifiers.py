@@ -1,0 +1,50 @@
+"""What a body names by identifier, however it is written: items of earlier answers, files, sound."""
+
+import pytest
+from gateway_rig import MODEL
+
+from clauseway.gateway.wire.bodies.item_references import items_named_in
+from clauseway.gateway.wire.bodies.needs import ItemReference
+
+BARE = (ItemReference("it_1", is_bare=True),)
+BROUGHT_ALONG = (ItemReference("it_1", is_bare=False),)
+NONE = ()
+
+# The members of an item beside its identifier → how the request names it.
+ITEMS: list[tuple[str, tuple[ItemReference, ...]]] = [
+    ('"type":"item_reference"', BARE),
+    ('"type":"item_reference","role":"user","content":"text"', BARE),
+    ('"type":null', BARE),
+    ('"type":""', BARE),
+    ('"type":null,"role":""', BARE),
+    ('"role":"user","content":"text"', NONE),
+    ('"type":"message","role":"user","content":"text"', NONE),
+    # Thinking that says nothing of what was thought is read by its identifier.
+    ('"type":"reasoning","summary":[]', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"content":[]', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"content":[ ]', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"content":[\\n]', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"content":[{}]', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"content":[null]', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":""}]', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"content":{}', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"content":null', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"content":""', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"encrypted_content":null', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"encrypted_content":""', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"encrypted_content":[]', BROUGHT_ALONG),
+    ('"type":"reasoning","summary":[],"encrypted_content":"c2VhbGVk"', NONE),
+    ('"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"Thought."}]', NONE),
+    ('"type":"image_generation_call","status":"completed"', BARE),
+    ('"type":"image_generation_call","status":"completed","result":null', BARE),
+    ('"type":"image_generation_call","status":"completed","result":""', BARE),
+    ('"type":"image_generation_call","status":"completed","result":"iVBO"', BROUGHT_ALONG),
+]
+
+
+@pytest.mark.parametrize("name", ["input", "items"])
+@pytest.mark.parametrize(("members", "named"), ITEMS)
+def test_an_item_is_named_however_it_is_written(members: str, named: tuple[ItemReference, ...], name: str) -> None:
+    written = members.replace("\\n", "\n")
+    body = f'{{"model":"{MODEL}","{name}":[{{"id":"it_1",{written}}}]}}'
+    assert items_named_in(body.encode()) == named
