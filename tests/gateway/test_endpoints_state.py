@@ -330,9 +330,23 @@ def test_an_item_of_an_answer_is_named_by_its_project_alone(clouds: Endpoints, s
                 asked(model=MODEL, input=form)
             assert (unknown.value.param, unknown.value.code) == ("input", None)
         assert len(clouds.asked("azure")) == 1, "nothing of it reached a cloud"
+    picture: Any = {"type": "image_generation_call", "id": message.id, "status": "completed", "result": "iVBO"}
     conversation = rival.conversations.create()
-    with pytest.raises(openai.NotFoundError):
-        rival.conversations.items.create(conversation.id, items=[{"type": "item_reference", "id": message.id}])
+    for form in (*forms, [picture]):
+        with pytest.raises(openai.NotFoundError, match="Items are not"):
+            rival.conversations.items.create(conversation.id, items=form)
+        with pytest.raises(openai.NotFoundError, match="Items are not"):
+            rival.conversations.create(items=form)
+
+
+def test_a_conversation_takes_the_items_of_its_projects_answers(clouds: Endpoints) -> None:
+    client = clouds.client()
+    made = client.responses.create(
+        model=MODEL, input="Think.", reasoning={"effort": "high"}, extra_headers=on("openai")
+    )
+    thought: Any = {"type": "reasoning", "id": made.output[0].id, "summary": []}
+    conversation = client.conversations.create(items=[thought])
+    client.conversations.items.create(conversation.id, items=referring(made.output[1].id))
 
 
 def test_an_item_that_a_request_brings_along_is_of_whoever_sends_it(clouds: Endpoints) -> None:

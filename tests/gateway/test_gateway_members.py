@@ -23,12 +23,13 @@ from clauseway.gateway.wire.batch_files import read_line
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.decoding import Decode
 from clauseway.gateway.wire.bodies.needs import PLAIN
-from clauseway.gateway.wire.bodies.requests import decode_chat, decode_plain, decode_responses
+from clauseway.gateway.wire.bodies.requests import decode_chat, decode_items, decode_plain, decode_responses
 from clauseway.gateway.wire.operations import OPERATIONS
 from clauseway.gateway.wire.splice import Destination
 
 JSON = b"application/json"
 CHAT, RESPONSES, PLAIN_JSON = decode_chat, decode_responses, decode_plain
+CONVERSATION = decode_items
 TEXT = '"messages":[{"role":"user","content":"Hi"}]'
 IMAGE = '{"type":"image_url","image_url":{"url":"https://x/y.png"}}'
 
@@ -109,6 +110,23 @@ TWICE: list[tuple[Decode, str, str]] = [
         RESPONSES,
         '{"model":"a","input":[{"output":{"type":"computer_screenshot","type":"x"}}]}',
         "input.output.type",
+    ),
+    # What cannot be read beside it hides nothing.
+    (RESPONSES, '{"model":"a","input":[{"type":"item_reference","id":"a","id":"","content":5}]}', "input.id"),
+    (
+        RESPONSES,
+        '{"model":"a","input":"Hi","tools":[{"type":"code_interpreter","container":"a","container":{},"strict":5}]}',
+        "tools.container",
+    ),
+    (CONVERSATION, '{"items":[{"type":"item_reference","id":"a"}],"items":[]}', "items"),
+    (CONVERSATION, '{"items":[{"type":"item_reference","id":"a"}],"it\\u0065ms":[]}', "items"),
+    (CONVERSATION, '{"items":[{"type":"item_reference","id":"a","id":""}]}', "items.id"),
+    (CONVERSATION, '{"items":[{"type":"item_reference","id":"a","type":"message","role":"user"}]}', "items.type"),
+    (CONVERSATION, '{"items":[{"type":"reasoning","id":"a","content":[],"content":[{"text":"x"}]}]}', "items.content"),
+    (
+        CONVERSATION,
+        '{"items":[{"role":"user","content":[{"type":"output_text","type":"input_file"}]}]}',
+        "items.content.type",
     ),
     (PLAIN_JSON, '{"model":"a","model":"b","input":"Hi"}', "model"),
     (PLAIN_JSON, '{"input_file_id":"file-1","input_file_id":"file-2"}', "input_file_id"),

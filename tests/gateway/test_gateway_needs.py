@@ -14,7 +14,13 @@ from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.escapes import text_bytes
 from clauseway.gateway.wire.bodies.message_requests import decode_messages
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
-from clauseway.gateway.wire.bodies.requests import decode_chat, decode_plain, decode_responses, decode_sound
+from clauseway.gateway.wire.bodies.requests import (
+    decode_chat,
+    decode_items,
+    decode_plain,
+    decode_responses,
+    decode_sound,
+)
 
 TEXT = [{"role": "user", "content": 'a [list] of {"type": "image_url"} in prose'}]
 FUNCTION = {"name": "look_up", "parameters": {"type": "object", "properties": {"image_url": {"type": "string"}}}}
@@ -306,6 +312,7 @@ STORED: list[tuple[Any, str, dict[str, Any]]] = [
         "messages",
         {"messages": part("image", source={"type": "url", "url": "gs://deeds/1.png"}), "max_tokens": 9},
     ),
+    (decode_items, "items", {"items": part("input_image", image_url="gs://deeds/1.png")}),
     # In a shape that we do not know.
     (decode_responses, "input", {"input": [["x"], {"content": [7, {"video_url": {"url": "s3://deeds/1.mp4"}}]}]}),
 ]

@@ -102,7 +102,7 @@ class Selector:
         else by the resource that it names. Raise Refused, or MadeElsewhere."""
         if operation.routed:
             return self.by_model(operation, model, contents)
-        return self.by_resource(request_line, contents.properties)
+        return self.by_resource(request_line, contents)
 
     # -- by model
 
@@ -228,18 +228,18 @@ class Selector:
 
     # -- by a resource, or by where files are put
 
-    def by_resource(self, request_line: RequestLine, properties: RequestProperties) -> Selected:
+    def by_resource(self, request_line: RequestLine, contents: BodyContents) -> Selected:
         """Select the deployment of the resource that the path or the body names; for a new file,
         the deployment where the project's files are put. Raise Refused, or MadeElsewhere."""
-        identifier = request_line.identifier or (
-            properties.named_ids[0] if properties.named_ids else ""
-        )
+        properties = contents.properties
+        named_ids = (*properties.named_ids, *self._stored_items(contents.needs.items))
+        identifier = request_line.identifier or (named_ids[0] if named_ids else "")
         if identifier:
             if request_line.identifier:
                 resource = self._require_resource_of_path(request_line)
-                self._named_resource((identifier, *properties.named_ids))
+                self._named_resource((identifier, *named_ids))
             else:
-                resource = self._named_resource(properties.named_ids)
+                resource = self._named_resource(named_ids)
             holder = self._tables.holder(resource.deployment, resource.model)
             if holder is None:
                 message = (

@@ -152,11 +152,16 @@ class _Response(msgspec.Struct, gc=False):
     input: msgspec.Raw = ABSENT
 
 
+class _Conversation(msgspec.Struct, gc=False):
+    items: msgspec.Raw = ABSENT
+
+
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
 _decode_format = msgspec.json.Decoder(_Format | None).decode
 _decode_text = msgspec.json.Decoder(_Text | None).decode
 _decode_chat = msgspec.json.Decoder(_Chat).decode
 _decode_response = msgspec.json.Decoder(_Response).decode
+_decode_conversation = msgspec.json.Decoder(_Conversation).decode
 _decode_items = msgspec.json.Decoder(str | list[_Item] | None).decode
 # The members that are read of each: one that stands twice is refused.
 _TOOL_READ = frozenset({*_Tool.__struct_fields__, "container", "environment"})
@@ -178,12 +183,13 @@ def tools_needed(
 
     Raises RepeatedMember.
     """
-    # Read twice: what a tool says, and that no member that matters stands twice.
+    # Read twice: that no member that matters stands twice, also where a tool cannot be read; and
+    # what each tool says.
     try:
-        listed = _decode_tools(tools)
         for members in objects_once(tools, _TOOL_READ, path):
             if "function" in members:
                 _check_strict(members["function"], f"{path}.function")
+        listed = _decode_tools(tools)
     except NOT_JSON:
         return 0, stated(tools)
     bits, unbounded = 0, False
@@ -279,15 +285,30 @@ def response_parts(body: bytes) -> Parts:
         return _worst(body)
 
 
+def check_conversation(body: bytes) -> None:
+    """Check the items of a conversation as those of a Responses input are. Raise RepeatedMember,
+    NotOffered."""
+    check_addresses(body, "items")
+    try:
+        _check_items(_decode_conversation(body).items, _ITEM_READ, "items")
+    except NOT_JSON:
+        return  # its cloud says what is wrong with it
+
+
 def _parts(written: msgspec.Raw, read: Set[str], path: str) -> Parts:
+    # Before the items are read, so that one that cannot be hides no name that stands twice.
+    _check_items(written, read, path)
     items = _decode_items(written) if written is not ABSENT else None
-    if not isinstance(items, list):
-        return _NO_PARTS
+    return _of_items(items, path) if isinstance(items, list) else _NO_PARTS
+
+
+def _check_items(written: msgspec.Raw, read: Set[str], path: str) -> None:
+    if written is ABSENT or memoryview(written)[0] != _LIST:
+        return
     for members in objects_once(written, read, path):
         for name in ("content", "output"):
             if name in members:
                 _check_parts(members[name], f"{path}.{name}")
-    return _of_items(items, path)
 
 
 def _check_parts(written: msgspec.Raw, path: str) -> None:

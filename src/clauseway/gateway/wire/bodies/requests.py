@@ -22,6 +22,7 @@ from clauseway.gateway.wire.bodies.needs import (
     TIERS,
     Needs,
     chat_parts,
+    check_conversation,
     format_needed,
     response_parts,
     searches_within,
@@ -413,12 +414,16 @@ class _AnyObject(msgspec.Struct, RequestWithoutModel):
 
 
 class ItemsRequest(RequestWithoutModel):
-    """The items of a conversation. `named_ids` are the files and the items
-    of earlier answers that they name, which every response that goes on from the conversation
-    reads."""
+    """The items of a conversation, which every response that goes on from it reads. `named_ids` are
+    the files that they name."""
 
     def __init__(self, named_ids: tuple[str, ...] = ()) -> None:
         self.named_ids = named_ids
+
+    def needs(self, body: bytes) -> Needs:
+        check_conversation(body)
+        items = items_named_in(body)
+        return Needs(items=items) if items else PLAIN
 
 
 def decode_items(body: bytes, content_type: bytes) -> RequestProperties:
@@ -426,12 +431,11 @@ def decode_items(body: bytes, content_type: bytes) -> RequestProperties:
     any. Raise BadBody."""
     if not body:
         return RequestProperties(ItemsRequest())
-    _decode_object(body, content_type)
-    items = [item.identifier for item in items_named_in(body) if item.is_bare]
-    return RequestProperties(ItemsRequest((*identifiers_in(body), *items)))
+    _decode_conversation(body, content_type)
+    return RequestProperties(ItemsRequest(tuple(identifiers_in(body))))
 
 
-_decode_object = reader_of(_AnyObject, "conversation")
+_decode_conversation = reader_of(_AnyObject, "conversation", "items")
 decode_variation = _or(_IMAGE_MODEL, decode_form)
 _decode_edit_form = _or(_EDITING_MODEL, decode_form)
 _decode_edit_json = _or(_EDITING_MODEL, decode_plain)
