@@ -907,7 +907,16 @@ class Lifecycle(AttemptOwner):
         message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         last_bytes = self._last_of_broken(stream, STREAM_BROKEN, message)
         # The client saw the status of the head; the explanation says 502.
-        self._finish_with_own_answer(502, last_bytes, message)
+        self._status, self._message = 502, message
+        self._finish_issuing(last_bytes, self._rows_of_begun_stream(attempt))
+
+    def _rows_of_begun_stream(self, attempt: Attempt) -> list[IndexedResource]:
+        """Return the rows of whatever a stream named whose end does not come: the client may have
+        read it, and its cloud may keep it."""
+        stream, resources = attempt.stream, self._resources
+        if resources is None or stream is None or not attempt.has_content:
+            return []
+        return resources.rows_of_stream(attempt, stream)
 
     def _last_of_broken(self, stream: Stream, kind: ErrorKind, message: str) -> bytes:
         """Return the last bytes of a stream that broke. An error cannot stand in a file's content:
@@ -1190,13 +1199,11 @@ class Lifecycle(AttemptOwner):
         self._release()
 
     def _cancel_attempts(self) -> None:
-        """Meter the attempts under way and cancel them. Add to the index whatever the stream named,
-        as the client may have read it."""
+        """Meter the attempts under way and cancel them. Add to the index whatever their streams
+        named."""
         rows: list[IndexedResource] = []
         for attempt in self._attempts_under_way:
-            stream, resources = attempt.stream, self._resources
-            if resources is not None and stream is not None and attempt.has_content:
-                rows = resources.rows_of_stream(attempt, stream)
+            rows += self._rows_of_begun_stream(attempt)
             attempt.disconnect()
             attempt.candidate.target.health.cancelled()
             attempt.record_usage_until_now()
