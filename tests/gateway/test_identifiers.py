@@ -3,6 +3,7 @@
 import pytest
 from gateway_rig import MODEL
 
+from clauseway.gateway.wire.bodies.identifiers import identifiers_in
 from clauseway.gateway.wire.bodies.item_references import items_named_in
 from clauseway.gateway.wire.bodies.needs import ItemReference
 
@@ -48,3 +49,23 @@ def test_an_item_is_named_however_it_is_written(members: str, named: tuple[ItemR
     written = members.replace("\\n", "\n")
     body = f'{{"model":"{MODEL}","{name}":[{{"id":"it_1",{written}}}]}}'
     assert items_named_in(body.encode()) == named
+
+
+# Values of `file_ids` or `vector_store_ids` → the names in it.
+LISTS: list[tuple[str, list[str]]] = [
+    ('["file-1"]', ["file-1"]),
+    ('[ "file-1" ,\n"file-2" ]', ["file-1", "file-2"]),
+    ("[]", []),
+    ('["]","file-2"]', ["]", "file-2"]),
+    ('["[]","file-2"]', ["[]", "file-2"]),
+    ('["","file-2"]', ["file-2"]),
+    (r'["\"","file-2"]', [r"\"", "file-2"]),
+    (r'["\\","]","file-2"]', [r"\\", "]", "file-2"]),
+]
+
+
+@pytest.mark.parametrize("name", ["file_ids", "vector_store_ids", r"file\u005fids"])
+@pytest.mark.parametrize(("written", "names"), LISTS)
+def test_no_name_of_a_list_hides_another(written: str, names: list[str], name: str) -> None:
+    body = f'{{"model":"{MODEL}","tools":[{{"type":"file_search","{name}":{written}}}]}}'
+    assert identifiers_in(body.encode()) == names

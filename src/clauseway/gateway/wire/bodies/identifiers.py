@@ -14,11 +14,15 @@ from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
 _FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
-_SEVERAL_IDS: Final = re.compile(rb'"(?:file|vector_store)_ids"\s*:\s*\[([^\]]*)\]')
+# A bracket or an escaped quote within a text ends neither it nor the list.
+_TEXT: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_SEVERAL_IDS: Final = re.compile(
+    rb'"(?:file|vector_store)_ids"\s*:\s*\[([^\]"]*(?:%b[^\]"]*)*)\]' % _TEXT
+)
 _IN_LINES: Final = re.compile(
     rb'"(?:previous_response_id|conversation|id|container|container_id)"\s*:\s*"([^"]{1,200})"'
 )
-_QUOTED: Final = re.compile(rb'"([^"]{1,200})"')
+_TEXTS: Final = re.compile(_TEXT)
 # Letters, digits, _ and - as JSON \u escapes, so that an escaped identifier is found too.
 _ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])")
 
@@ -112,8 +116,8 @@ def _files_in(body: bytes) -> list[str]:
 def _named_in(written: bytes) -> list[str]:
     named = _FILE_ID.findall(written)
     for several in _SEVERAL_IDS.findall(written):
-        named += _QUOTED.findall(several)
-    return [name.decode("utf-8", "replace") for name in named]
+        named += [text[1:-1] for text in _TEXTS.findall(several)]
+    return [name.decode("utf-8", "replace") for name in named if name]
 
 
 def _unread_in(body: bytes) -> Iterator[bytes]:
