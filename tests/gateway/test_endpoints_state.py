@@ -339,6 +339,17 @@ def test_an_item_of_an_answer_is_named_by_its_project_alone(clouds: Endpoints, s
             rival.conversations.create(items=form)
 
 
+def test_a_response_that_a_cache_is_compared_with_is_of_its_project(clouds: Endpoints) -> None:
+    made = clouds.client().responses.create(model=MODEL, input="Once.", extra_headers=on("azure"))
+    clouds.forget_asked()
+    asked: Any = {"model": MODEL, "input": "Again.", "prompt_cache_options": {"comparison_response_id": made.id}}
+    with pytest.raises(openai.NotFoundError, match=made.id):
+        clouds.client(RIVAL_SECRET).responses.create(**asked)
+    assert clouds.asked("openai") == clouds.asked("azure") == [], "nothing of it reached a cloud"
+    assert clouds.client().responses.create(**asked).output_text
+    assert (len(clouds.asked("azure")), clouds.asked("openai")) == (1, []), "it goes to where that lies"
+
+
 def test_a_conversation_takes_the_items_of_its_projects_answers(clouds: Endpoints) -> None:
     client = clouds.client()
     made = client.responses.create(

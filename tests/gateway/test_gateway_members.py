@@ -93,6 +93,11 @@ TWICE: list[tuple[Decode, str, str]] = [
     (RESPONSES, '{"model":"a","input":"Hi","max_output_tokens":9,"max_output_tokens":90}', "max_output_tokens"),
     (RESPONSES, '{"model":"a","previous_response_id":"r1","previous_response_id":"r2"}', "previous_response_id"),
     (RESPONSES, '{"model":"a","conversation":{"id":"c1","id":"c2"}}', "conversation.id"),
+    (
+        RESPONSES,
+        '{"model":"a","prompt_cache_options":{"comparison_response_id":"r1","comparison_response_id":null}}',
+        "prompt_cache_options.comparison_response_id",
+    ),
     (RESPONSES, '{"model":"a","background":true,"background":false}', "background"),
     (RESPONSES, '{"model":"a","reasoning":{"summary":"auto","summary":null}}', "reasoning.summary"),
     (RESPONSES, '{"model":"a","text":{"format":{"type":"json_object"},"format":null}}', "text.format"),

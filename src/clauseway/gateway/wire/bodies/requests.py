@@ -203,6 +203,10 @@ class _Conversation(msgspec.Struct, frozen=True, gc=False):
     id: str
 
 
+class _CacheOptions(msgspec.Struct, frozen=True, gc=False):
+    comparison_response_id: str | None = None
+
+
 class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
     """`POST /v1/responses`. Usage is always reported; there is nothing to ask for."""
 
@@ -223,6 +227,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
     prompt: msgspec.Raw = ABSENT
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
+    prompt_cache_options: _CacheOptions | None = None
     wants_usage = True
     choices = 1
     asks_nothing = False
@@ -282,7 +287,10 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def named_ids(self) -> tuple[str, ...]:
-        named = (self.previous_response_id, self.conversation_id, *containers_in(self.tools))
+        options = self.prompt_cache_options
+        compared = options.comparison_response_id if options is not None else None
+        continued = (self.previous_response_id, self.conversation_id)
+        named = (*continued, compared, *containers_in(self.tools))
         return tuple([name for name in named if name])
 
     @property
