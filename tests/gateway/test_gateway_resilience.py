@@ -157,6 +157,32 @@ def test_a_hedge_answers_where_the_first_is_slow(stage: Stage, call: Call) -> No
     assert scene.clouds[0].left.wait(PATIENCE_S), "the slower one is called off"
 
 
+# What its cloud keeps is asked for once: of a second attempt nobody would learn the identifier.
+KEPT: list[tuple[str, dict[str, object], str]] = [
+    ("responses", {"store": None}, "1"),
+    ("responses", {"store": True}, "1"),
+    ("responses", {"store": False}, "2"),
+    ("responses stream", {"store": True}, "1"),
+    ("chat", {"store": True}, "1"),
+    ("chat stream", {"store": True}, "1"),
+    ("chat", {"store": False}, "2"),
+    ("chat", {}, "2"),
+]
+
+
+@pytest.mark.parametrize(("call", "members", "attempts"), KEPT)
+def test_an_answer_that_its_cloud_keeps_is_not_hedged(
+    stage: Stage, call: str, members: dict[str, object], attempts: str
+) -> None:
+    async def slow(connection: Connection, request: Received) -> None:
+        await asyncio.sleep(0.5)  # ten times as long as a hedge waits
+        await answering(connection, request)
+
+    scene = stage.scene(slow, slow, attempt_timeout_s=PATIENCE_S)
+    answer = scene.ask(CALLS[call], HEDGED, **members)
+    assert (answer.status_code, answer.headers["x-clauseway-attempts"]) == (200, attempts)
+
+
 def test_the_first_may_still_win_against_its_hedge(stage: Stage) -> None:
     hedged = threading.Event()
 

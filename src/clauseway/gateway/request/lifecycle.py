@@ -234,7 +234,10 @@ class Lifecycle(AttemptOwner):
         """Let the request's deadline run from now, and the time after which a hedge is due."""
         now_s = self.shared.wheel.now_s
         self._deadline_s = now_s + self.shared.tables.deadline_s
-        if self.request.hedge_s:
+        # No hedge where a cloud keeps the answer: the slower attempt's would stay there, and nobody
+        # would learn its identifier.
+        resources = self._resources
+        if self.request.hedge_s and (resources is None or not resources.keeps_resource):
             self._hedge_due_s = now_s + self.request.hedge_s
 
     def _restart_hedge(self) -> None:
