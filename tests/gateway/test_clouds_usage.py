@@ -68,8 +68,7 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
     """The units of an answer of this kind, by column."""
     read, units_of = getattr(reported_units, f"{name}_usage_in"), getattr(reported_units, f"units_of_{name}")
     found = read(json.dumps({**members, "usage": report}).encode())
-    counted = None if found is None else units_of(found)
-    return None if counted is None else {unit.column: count for unit, count in counted}
+    return None if found is None else {unit.column: count for unit, count in units_of(found)}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +170,7 @@ def test_reasoning_counts_whether_in_the_completion_or_beside_it(
         report["total_tokens"] = total
     found = reported_units.usage_in(json.dumps({"usage": report}).encode())
     assert found is not None
-    counted = dict(reported_units.units_of(found) or ())
+    counted = dict(reported_units.units_of(found))
     assert counted == {Unit.INPUT_TOKENS: prompt, Unit.OUTPUT_TOKENS: output, Unit.REASONING_TOKENS: reasoning}
     assert problems_of(counted) == []
 

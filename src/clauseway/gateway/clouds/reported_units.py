@@ -3,8 +3,8 @@
 Answers in OpenAI's format come in OpenAI's shapes on every cloud: `prompt_tokens` and
 `input_tokens` include what was cached. Anthropic's messages leave out of their input what was read
 from the cache and written to it: there the three are added. An absent count was not reported; zero
-is a report. A report that cannot be is none: a count that is negative, absurd or of a wrong type,
-or parts that sum to more than their whole.
+is a report. A report that cannot be (negative, absurd, of a wrong type) is none. Of parts that sum
+to more than their whole the whole alone is taken: some servers report more cached than they count.
 
 INVARIANT: `metering.problems_of` finds no problem in the units that are returned here. A part
 larger than its whole would give a charge below zero, and sealing would hold the record back.
@@ -81,9 +81,8 @@ def usage_in(answer: bytes) -> ChatUsage | None:
         return usage_with_counts(Answered, answer)
 
 
-def units_of(usage: ChatUsage) -> Units | None:
-    """Return each reported count under its unit, wholes and parts as reported; None if the parts
-    are larger than their whole."""
+def units_of(usage: ChatUsage) -> Units:
+    """Return each reported count under its unit: wholes as reported, and the parts that fit."""
     tokens_in = usage.prompt_tokens
     units = [(_INPUT, tokens_in)]
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
@@ -93,20 +92,21 @@ def units_of(usage: ChatUsage) -> Units | None:
         parts = cache + _add(units, _AUDIO_INPUT, prompt.audio_tokens)
         if parts > tokens_in:
             tokens_in += _cache_beside(usage, cache)
-            if parts > tokens_in:
-                return None
             units[0] = (_INPUT, tokens_in)
+            if parts > tokens_in:
+                del units[1:]
     reasoning = completion.reasoning_tokens if completion is not None else None
     beside = _reasoning_beside(usage, tokens_in, reasoning) if reasoning else 0
     tokens_out = usage.completion_tokens + beside
     units.append((_OUTPUT, tokens_out))
     if completion is not None:
+        wholes = len(units)
         parts = _add(units, _REASONING, reasoning)
         parts += _add(units, _AUDIO_OUTPUT, completion.audio_tokens)
         parts += _add(units, _ACCEPTED, completion.accepted_prediction_tokens)
         parts += _add(units, _REJECTED, completion.rejected_prediction_tokens)
         if parts > tokens_out:
-            return None
+            del units[wholes:]
     return tuple(units)
 
 
@@ -116,6 +116,12 @@ def _add(units: list[tuple[Unit, int]], unit: Unit, count: int | None) -> int:
         return 0
     units.append((unit, count))
     return count
+
+
+def _add_part(units: list[tuple[Unit, int]], unit: Unit, count: int | None, whole: int) -> None:
+    """Add the only part of a whole, if it was reported and fits into it."""
+    if count is not None and count <= whole:
+        units.append((unit, count))
 
 
 def _cache_beside(usage: ChatUsage, cache: int) -> int:
@@ -157,7 +163,7 @@ def responses_usage_in(answer: bytes) -> ResponsesReport | None:
     return ResponsesReport(response.usage, response.tool_usage)
 
 
-def units_of_responses(report: ResponsesReport) -> Units | None:
+def units_of_responses(report: ResponsesReport) -> Units:
     usage, tools = report
     units = [(_INPUT, usage.input_tokens)]
     details = usage.input_tokens_details
@@ -165,14 +171,11 @@ def units_of_responses(report: ResponsesReport) -> Units | None:
         parts = _add(units, _CACHED_INPUT, details.cached_tokens)
         parts += _add(units, _CACHE_WRITE, details.cache_write_tokens)
         if parts > usage.input_tokens:
-            return None
+            del units[1:]
     units.append((_OUTPUT, usage.output_tokens))
     output = usage.output_tokens_details
-    if (
-        output is not None
-        and _add(units, _REASONING, output.reasoning_tokens) > usage.output_tokens
-    ):
-        return None
+    if output is not None:
+        _add_part(units, _REASONING, output.reasoning_tokens, usage.output_tokens)
     # A response that searched nothing says so too: it needs no price of searches.
     if tools is not None and tools.web_search is not None and tools.web_search.num_requests:
         units.append((_WEB_SEARCHES, tools.web_search.num_requests))
@@ -200,17 +203,14 @@ def images_usage_in(answer: bytes) -> ImagesUsage | None:
         return usage_with_counts(DrawnReport, answer)
 
 
-def units_of_images(usage: ImagesUsage) -> Units | None:
+def units_of_images(usage: ImagesUsage) -> Units:
     units = [(_INPUT, usage.input_tokens)]
     drawn_from, drawn = usage.input_tokens_details, usage.output_tokens_details
-    if (
-        drawn_from is not None
-        and _add(units, _IMAGE_INPUT, drawn_from.image_tokens) > usage.input_tokens
-    ):
-        return None
+    if drawn_from is not None:
+        _add_part(units, _IMAGE_INPUT, drawn_from.image_tokens, usage.input_tokens)
     units.append((_OUTPUT, usage.output_tokens))
-    if drawn is not None and _add(units, _IMAGE_OUTPUT, drawn.image_tokens) > usage.output_tokens:
-        return None
+    if drawn is not None:
+        _add_part(units, _IMAGE_OUTPUT, drawn.image_tokens, usage.output_tokens)
     return tuple(units)
 
 
@@ -223,14 +223,14 @@ def transcription_usage_in(answer: bytes) -> TranscriptionUsage | None:
         return unusual.usage if unusual is not None else None
 
 
-def units_of_transcription(usage: TranscriptionUsage) -> Units | None:
+def units_of_transcription(usage: TranscriptionUsage) -> Units:
     """Tokens, or the audio's length in whole milliseconds, what is begun counted."""
     if isinstance(usage, TimeHeard):
         return ((_AUDIO_TIME, int((usage.seconds * 1000).to_integral_value(ROUND_CEILING))),)
     units = [(_INPUT, usage.input_tokens)]
     heard = usage.input_token_details
-    if heard is not None and _add(units, _AUDIO_INPUT, heard.audio_tokens) > usage.input_tokens:
-        return None
+    if heard is not None:
+        _add_part(units, _AUDIO_INPUT, heard.audio_tokens, usage.input_tokens)
     units.append((_OUTPUT, usage.output_tokens))
     return tuple(units)
 
@@ -260,7 +260,7 @@ def message_usage_in(answer: bytes) -> MessageUsage | None:
         return usage_with_counts(Messaged, answer)
 
 
-def units_of_message(usage: MessageUsage) -> Units | None:
+def units_of_message(usage: MessageUsage) -> Units:
     if usage.iterations:
         usage = _with_compactions(usage)
     read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
@@ -268,14 +268,12 @@ def units_of_message(usage: MessageUsage) -> Units | None:
     _add(units, _CACHED_INPUT, read)
     if written is not None:
         units.append((_CACHE_WRITE, written))
-        kept = _kept_for_an_hour(usage.cache_creation)
-        if _add(units, _CACHE_WRITE_1H, kept) > written:
-            return None
+        _add_part(units, _CACHE_WRITE_1H, _kept_for_an_hour(usage.cache_creation), written)
     tokens_out = usage.output_tokens or 0
     units.append((_OUTPUT, tokens_out))
     details = usage.output_tokens_details
-    if details is not None and _add(units, _REASONING, details.thinking_tokens) > tokens_out:
-        return None
+    if details is not None:
+        _add_part(units, _REASONING, details.thinking_tokens, tokens_out)
     tools = usage.server_tool_use
     if tools is not None and tools.web_search_requests:
         units.append((_WEB_SEARCHES, tools.web_search_requests))

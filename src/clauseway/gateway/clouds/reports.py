@@ -16,7 +16,7 @@ _Report = TypeVar("_Report")
 
 
 def _reader(
-    find: Callable[[bytes], _Report | None], units_of: Callable[[_Report], Units | None]
+    find: Callable[[bytes], _Report | None], units_of: Callable[[_Report], Units]
 ) -> Reader:
     def units_in(answer: bytes) -> Units | None:
         report = find(answer)
