@@ -157,6 +157,35 @@ def test_content_is_whatever_a_delta_says_besides_its_role(delta: dict[str, obje
     assert stream.has_content
 
 
+# The usage beside content → how it is counted; None: it is no report.
+REPORTS: list[tuple[str, object, dict[Unit, int] | None]] = [
+    ("whole", {"prompt_tokens": 21, "completion_tokens": 8}, {Unit.INPUT_TOKENS: 21, Unit.OUTPUT_TOKENS: 8}),
+    (
+        "written as 21.0",
+        {"prompt_tokens": 21.0, "completion_tokens": 8.0},
+        {Unit.INPUT_TOKENS: 21, Unit.OUTPUT_TOKENS: 8},
+    ),
+    ("no output yet", {"prompt_tokens": 21, "completion_tokens": None}, {Unit.INPUT_TOKENS: 21, Unit.OUTPUT_TOKENS: 0}),
+    ("a fraction", {"prompt_tokens": 21, "completion_tokens": 8.5}, None),
+    ("negative", {"prompt_tokens": -1, "completion_tokens": 0}, None),
+    ("the input alone", {"prompt_tokens": 21}, None),
+    ("empty", {}, None),
+    ("a word", "none", None),
+]
+
+
+@pytest.mark.parametrize(("usage", "units"), [case[1:] for case in REPORTS], ids=[case[0] for case in REPORTS])
+@pytest.mark.parametrize("strips", [False, True])
+def test_content_goes_on_whatever_stands_in_the_usage_beside_it(
+    strips: bool, usage: object, units: dict[Unit, int] | None
+) -> None:
+    stream = EventStream(strip_usage=strips)
+    event = chunk_event([{"index": 0, "delta": {"content": "x"}, "finish_reason": None}], usage=usage)
+    assert stream.feed(event) == event
+    assert stream.has_content
+    assert (None if stream.units is None else dict(stream.units)) == units
+
+
 def test_an_error_before_content_is_a_failure_and_after_it_is_passed_on() -> None:
     error = b'data: {"error":{"message":"no_capacity"}}\n\n'
     early = EventStream(strip_usage=False)

@@ -29,8 +29,13 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
         return False
 
 
-class Chunk(msgspec.Struct, frozen=True, gc=False):
+class _Choices(msgspec.Struct, frozen=True, gc=False):
+    """A chunk without its usage: a report that cannot be read hides no content."""
+
     choices: list[_Choice] = []
+
+
+class Chunk(_Choices, frozen=True, gc=False):
     usage: ChatUsage | None = None
 
 
@@ -44,6 +49,7 @@ class _ReportedError(msgspec.Struct, frozen=True, gc=False):
 
 
 decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
+_decode_choices: Final = msgspec.json.Decoder(_Choices).decode
 _decode_reported: Final = msgspec.json.Decoder(_ReportedError).decode
 
 
@@ -58,7 +64,7 @@ def is_error(event: bytes) -> bool:
 def has_content(event: bytes) -> bool:
     """Return whether an event says more than a role, or why the answer ends."""
     try:
-        choices = decode_chunk(data_of(event)).choices
+        choices = _decode_choices(data_of(event)).choices
     except NOT_JSON:
         return False
     return any(choice.has_content for choice in choices)
