@@ -25,6 +25,7 @@ from gateway_rig import (
 )
 from gateway_stage import (
     CALLS,
+    RESPONSE_DELTAS,
     RESPONSE_END,
     RESPONSE_PREAMBLE,
     Stage,
@@ -263,6 +264,16 @@ def test_a_stored_response_that_failed_is_told_by_a_deployment_that_is_well(tmp_
         assert rig.counts()["failed"] == {}
         assert rig.outcomes() == [("first-1", "COMPLETE", 200)] * (TIMES + 1)
         assert not any(record.units or record.charge_picodollars for record in rig.records())
+
+
+@pytest.mark.parametrize("before", [(), RESPONSE_DELTAS[:1]], ids=["before content", "after content"])
+def test_usage_of_the_failure_that_follows_an_error_is_recorded(stage: Stage, before: tuple[bytes, ...]) -> None:
+    error = typed("error", 2, code="invalid_prompt", message="Flagged.", param="input")
+    events = (RESPONSE_PREAMBLE, *before, error, failed_response("invalid_prompt", USED))
+    scene = stage.scene(telling(events))
+    assert scene.ask(CALLS["responses stream"]).content == b"".join(events)
+    assert scene.wait_for_outcomes(1) == [(0, "COMPLETE", 200)]
+    assert [record.charge_picodollars for record in scene.records()] == [21 * 2_500_000]
 
 
 @pytest.mark.parametrize(("call", "events"), DEPLOYMENTS.values(), ids=DEPLOYMENTS)

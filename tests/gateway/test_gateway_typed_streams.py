@@ -95,6 +95,25 @@ def test_a_response_that_fails_after_content_ends_as_the_cloud_says(cut_at: list
     assert (out, stream.last, stream.done, stream.failed) == (CREATED + DELTAS, FAILED, True, False)
 
 
+@given(cuts)
+def test_an_error_and_then_the_failure_end_as_the_cloud_says(cut_at: list[int]) -> None:
+    failed = event("response.failed", 6, response={"id": "resp_1", "status": "failed", "usage": USAGE})
+    out, stream = fed(CREATED + DELTAS + ERROR + failed, cut_at)
+    assert (out, stream.last, stream.done, stream.failed) == (CREATED + DELTAS + ERROR, failed, True, False)
+    assert dict(stream.units or ())[Unit.OUTPUT_TOKENS] == 8
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "at once"])
+def test_a_failure_tells_what_was_used_although_an_error_is_the_answer(at_once: bool) -> None:
+    response = {"id": "resp_1", "status": "failed", "error": {"code": "invalid_prompt"}, "usage": USAGE}
+    failed = event("response.failed", 6, response=response)
+    begun, rest = (CREATED + ERROR + failed, b"") if at_once else (CREATED + ERROR, failed)
+    out, stream = fed(begun)
+    out += stream.end_with_error() + stream.feed(rest)
+    assert (out + stream.last, stream.failed) == (CREATED + ERROR + failed, False)
+    assert dict(stream.units or ()) == {Unit.INPUT_TOKENS: 21, Unit.CACHED_INPUT_TOKENS: 4, Unit.OUTPUT_TOKENS: 8}
+
+
 # The other operations' streams: what ends them and what they used.
 ENDS: list[tuple[str, Reader, dict[str, Any], dict[Unit, int]]] = [
     (

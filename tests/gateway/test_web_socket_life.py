@@ -17,8 +17,8 @@ import httpx
 import openai
 import pytest
 import trustme
-from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig
-from gateway_stage import RESPONSE_USAGE, answering
+from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Connection, Received, Rig
+from gateway_stage import RESPONSE_DELTAS, RESPONSE_PREAMBLE, RESPONSE_USAGE, answering, typed
 from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -380,6 +380,43 @@ def test_a_turn_whose_usage_cannot_be_written_ends_with_an_error(rig: Rig) -> No
         (refused,) = until_end(session)
         assert (refused["status"], refused["error"]["code"]) == (503, "journal_failed")
     assert httpx.get(f"{rig.url}/healthz").status_code == 503
+
+
+ERROR = typed("error", 4, code="server_error", message="sorry", param=None)
+FAILED = typed("response.failed", 5, response={"id": "resp_1", "status": "failed", "usage": RESPONSE_USAGE})
+# How a cloud ends a turn in its middle → what the session hears last.
+ENDS = [
+    ("an error", (ERROR,), "error"),
+    ("an error, then the failure", (ERROR, FAILED), "error"),
+    ("the failure", (FAILED,), "response.failed"),
+    ("the failure, then an error", (FAILED, ERROR), "response.failed"),
+]
+
+
+@pytest.mark.parametrize(("events", "end"), [case[1:] for case in ENDS], ids=[case[0] for case in ENDS])
+def test_a_turn_ends_once(rig: Rig, events: tuple[bytes, ...], end: str) -> None:
+    """Whoever sends the next turn reads its own answer."""
+
+    async def fail_first(connection: Connection, request: Received) -> None:
+        if request.json["input"] != "Fail.":
+            await answering(connection, request)
+            return
+        connection.begin_stream()
+        for event in (RESPONSE_PREAMBLE, RESPONSE_DELTAS[0], *events):
+            connection.piece(event)
+            await connection.apart()
+        connection.end_stream()
+
+    rig.clouds["azure"].behaviour = fail_first
+    start(rig)
+    with opened(rig.url, SECRET) as session:
+        session.send(message(input="Fail."))
+        session.send(message(stream_id="next"))
+        failed = [json.loads(session.recv(PATIENCE_S)) for _ in range(3)]
+        assert kinds(failed) == [*WHOLE[:2], end]
+        assert failed[-1].get("code") != "stream_interrupted"
+        after = until_end(session)
+        assert (kinds(after), {event["stream_id"] for event in after}) == (WHOLE, {"next"})
 
 
 # -- frames beside other tenants

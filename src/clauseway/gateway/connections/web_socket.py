@@ -35,6 +35,7 @@ from clauseway.gateway.wire.web_socket_turns import (
     PreparedInput,
     SessionPreparation,
     SessionSteering,
+    ends_turn,
     event_of_steering,
     events_of_preparation,
     in_lane,
@@ -74,6 +75,7 @@ class _Answer:
         self._parser = httptools.HttpResponseParser(self)
         self._events = EventReader()
         self._streamed = False
+        self._ended = False  # the turn's last event was sent
         self._pieces: list[bytes] = []
 
     def feed(self, data: bytes) -> None:
@@ -88,7 +90,11 @@ class _Answer:
             self._pieces.append(data)
             return
         for event in self._events.events(data):
-            self._session.send(in_lane(event, self._lane))
+            # After an error the failure of the response may follow, or ours: a client would take
+            # it for the answer to its next turn.
+            if not self._ended:
+                self._ended = ends_turn(event)
+                self._session.send(in_lane(event, self._lane))
 
     def on_message_complete(self) -> None:
         if not self._streamed:

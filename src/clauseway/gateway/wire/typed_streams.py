@@ -139,16 +139,21 @@ class TypedStream:
     def end_with_error(self) -> bytes:
         """Let the reported error end the stream, which is the answer: return all that was held."""
         held, self._before_content = self._before_content, b""
-        units = self._units_in(self.error)
-        if units is not None:
-            self.units, self.report = units, self.error
+        # The failure of a response may have followed its error, and reported usage.
+        if self.units is None:
+            self._note_usage(self.error)
         self.failed = False
         self.done = self.has_content = True
         return held
 
     def _keep_for_last(self, block: bytes) -> None:
         for event in events_in(block):
-            self.last += self._without_names(event) if _is_error(event) else event
+            if _is_error(event):
+                # A response that ended with an error may be told once more, as failed.
+                if self.units is None:
+                    self._note_usage(data_of(event))
+                event = self._without_names(event)
+            self.last += event
         if len(self.last) > 2 * _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
@@ -180,6 +185,8 @@ class TypedStream:
             # A response that failed before its content, and reports nothing, used nothing.
             if self.units is None and not self.has_content and kind in _FAILED:
                 self.units = ()
+            # An error that came after content has its end now, as the cloud tells it.
+            self.failed = self.failed and not self.has_content
             self.done = self.has_content = True
             self.last = self._without_names(event) if kind in _FAILED else event
             return b""
@@ -193,8 +200,17 @@ class TypedStream:
 
     def _error_event(self, event: bytes, data: bytes) -> bytes:
         """Note an error that the cloud reports, and return its event for the client."""
+        # The failure of a response, after its error, reports what was used.
+        if self.failed:
+            self._note_usage(data)
         self.failed, self.error = True, self.error or data
         return self._without_names(event)
+
+    def _note_usage(self, data: bytes) -> None:
+        """Note the usage that an event reports, if it reports any."""
+        units = self._units_in(data)
+        if units:
+            self.units, self.report = units, data
 
     def _without_names(self, event: bytes) -> bytes:
         """Return the event of an error without the names of our account."""

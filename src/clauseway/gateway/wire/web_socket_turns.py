@@ -24,6 +24,15 @@ _TYPE: Final = b'"response.create"'
 _TRUE: Final = msgspec.Raw(b"true")
 _NULL: Final = msgspec.Raw(b"null")
 _LANE_MAX: Final = 200
+# The last event of a turn: whoever hears it sends the next one.
+_ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+
+
+class _Typed(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+
+
+_decode_type: Final = msgspec.json.Decoder(_Typed).decode
 
 
 class PreparedInput(NamedTuple):
@@ -182,6 +191,14 @@ def in_lane(data: bytes, lane: bytes) -> bytes:
     if not lane or not data.endswith(b"}"):
         return data
     return b'%b,"stream_id":%b}' % (data[:-1], lane)
+
+
+def ends_turn(data: bytes) -> bool:
+    """Return whether an event is the last of its turn."""
+    try:
+        return _decode_type(data).type in _ENDS
+    except NOT_JSON:
+        return False
 
 
 def message_of_answer(status: int, body: bytes, lane: bytes) -> bytes:
