@@ -184,6 +184,31 @@ def test_usage_that_the_error_reports_is_recorded(stage: Stage) -> None:
     assert [record.charge_picodollars for record in scene.records()] == [21 * 2_500_000]
 
 
+FAILURE = {"code": "invalid_prompt", "message": "Flagged."}
+# A whole answer that tells why it failed → how its attempt is recorded.
+FAILED_WHOLE = [
+    ("no usage", {"object": "response", "status": "failed", "output": [], "usage": None}, "FAILED"),
+    ("an error object", {}, "FAILED"),
+    ("usage", {"object": "response", "status": "failed", "output": [], "usage": USED}, "COMPLETE"),
+    ("output, no usage", {"object": "response", "status": "failed", "output": [{"type": "reasoning"}]}, "ESTIMATED"),
+]
+
+
+@pytest.mark.parametrize(
+    ("members", "status"), [case[1:] for case in FAILED_WHOLE], ids=[case[0] for case in FAILED_WHOLE]
+)
+def test_a_response_that_failed_costs_what_it_used(stage: Stage, members: dict[str, object], status: str) -> None:
+    """As in a stream: without a report and without output it used nothing."""
+
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.answer(200, compact({"id": "resp_1", "error": FAILURE, **members}))
+
+    scene = stage.scene(behave)
+    assert scene.ask(CALLS["responses"]).json()["error"] == FAILURE
+    assert scene.wait_for_outcomes(1) == [(0, status, 200)]
+    assert all(bool(record.charge_picodollars) == (status != "FAILED") for record in scene.records())
+
+
 def test_names_of_our_account_are_taken_out(stage: Stage) -> None:
     event = typed("error", 0, code="invalid_prompt", message="Not in organization org-AbCdEfGhIjKl.", param=None)
     scene = stage.scene(telling((event,)))

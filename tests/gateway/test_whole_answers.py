@@ -2,7 +2,7 @@
 
 import pytest
 
-from clauseway.gateway.wire.whole_answers import IS_ANSWER
+from clauseway.gateway.wire.whole_answers import IS_ANSWER, used_nothing
 
 # operation, body → an answer
 BODIES: list[tuple[str, bytes, bool]] = [
@@ -37,3 +37,21 @@ BODIES: list[tuple[str, bytes, bool]] = [
 @pytest.mark.parametrize(("operation", "body", "is_answer"), BODIES)
 def test_bodies(operation: str, body: bytes, is_answer: bool) -> None:
     assert IS_ANSWER[operation](body) is is_answer
+
+
+# an answer without usage → it used nothing
+UNREPORTED: list[tuple[bytes, bool]] = [
+    (b'{"id":"r","status":"failed","error":{"code":"invalid_prompt"},"output":[],"usage":null}', True),
+    (b'{"id":"r","status":"failed","error":{"code":"server_error"},"output":null}', True),
+    (b'{"id":"err_1","error":{"code":"server_error"}}', True),
+    (b'{"id":"r","status":"failed","error":{"code":"server_error"},"output":[{"type":"reasoning"}]}', False),
+    (b'{"id":"r","status":"completed","error":null,"output":[]}', False),
+    (b'{"id":"r","status":"completed","output":[]}', False),
+    (b'{"output":[{"type":"message","content":"error"}]}', False),
+    (b"error", False),
+]
+
+
+@pytest.mark.parametrize(("body", "is_nothing"), UNREPORTED)
+def test_an_answer_that_tells_only_its_failure_used_nothing(body: bytes, is_nothing: bool) -> None:
+    assert used_nothing(body) is is_nothing

@@ -39,7 +39,7 @@ from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
-from clauseway.gateway.wire.whole_answers import without_names_in_failure
+from clauseway.gateway.wire.whole_answers import used_nothing, without_names_in_failure
 from clauseway.metering import Status, Unit
 from clauseway.metering.endpoints import TIERS
 from clauseway.spool import pack_intent, pack_usage_fields
@@ -618,10 +618,13 @@ class Attempt(Receiver):
         self.record_end(status, self.status, self._estimate(output_tokens))
 
     def record_usage_of_answer(self, body: bytes) -> None:
-        """Record the usage of a whole answer: as reported, or estimated by its length."""
+        """Record the usage of a whole answer: as reported, or estimated by its length. An answer
+        that tells nothing but its failure used nothing."""
         operation, units = self._owner.request.operation, self._reported_units
         if units is not None:
             self.record_units(units)
+        elif operation.tells_failure and used_nothing(body):
+            self.record_end(Status.FAILED, self.status)
         else:
             self.record_estimate(Status.ESTIMATED, operation.tokens_in(len(body)))
 

@@ -18,6 +18,7 @@ IsAnswer = Callable[[bytes], bool]
 
 # The members in which a response and a batch say why they failed.
 _FAILURES: Final = ("error", "errors")
+_NO_OUTPUT: Final = (b"null", b"[]")
 
 
 def without_names_in_failure(body: bytes, names: tuple[str, ...]) -> bytes:
@@ -33,6 +34,14 @@ def without_names_in_failure(body: bytes, names: tuple[str, ...]) -> bytes:
         cleaned = without_our_names(body[place.begin : place.end], names)
         body = body[: place.begin] + cleaned + body[place.end :]
     return body
+
+
+def used_nothing(body: bytes) -> bool:
+    """Return whether an answer that reports no usage says only that it failed: no output came."""
+    members = _members_of(body) if body.find(b'"error"') >= 0 else None
+    if members is None or not _tells_error(members):
+        return False
+    return bytes(members.get("output", b"null")) in _NO_OUTPUT
 
 
 def _members_of(body: bytes) -> Members | None:
