@@ -186,6 +186,19 @@ def test_content_goes_on_whatever_stands_in_the_usage_beside_it(
     assert (None if stream.units is None else dict(stream.units)) == units
 
 
+@pytest.mark.parametrize("strips", [False, True])
+def test_a_character_in_two_halves_is_content(strips: bool) -> None:
+    """The second chunk has the finish reason, and the stream's usage too."""
+    first = rb'data: {"choices":[{"index":0,"delta":{"content":"\ud83d"}}]}' + b"\n\n"
+    second = rb'data: {"choices":[{"index":0,"delta":{"content":"\ude00"},"finish_reason":"stop"}],"usage":{'
+    second += b'"prompt_tokens":21,"completion_tokens":8}}'
+    stream = EventStream(strip_usage=strips)
+    assert stream.feed(first) == first
+    assert stream.feed(second) + stream.close() == second
+    assert stream.done
+    assert dict(stream.units or ()) == {Unit.INPUT_TOKENS: 21, Unit.OUTPUT_TOKENS: 8}
+
+
 def test_an_error_before_content_is_a_failure_and_after_it_is_passed_on() -> None:
     error = b'data: {"error":{"message":"no_capacity"}}\n\n'
     early = EventStream(strip_usage=False)

@@ -114,6 +114,16 @@ def test_a_failure_tells_what_was_used_although_an_error_is_the_answer(at_once: 
     assert dict(stream.units or ()) == {Unit.INPUT_TOKENS: 21, Unit.CACHED_INPUT_TOKENS: 4, Unit.OUTPUT_TOKENS: 8}
 
 
+def test_a_response_with_half_of_a_character_ends_as_any_other() -> None:
+    half = CREATED + DELTAS.replace(b'"a"', rb'"\ud83d"')
+    completed = COMPLETED.replace(b'"status"', rb'"output":[{"id":"msg_1","text":"\ud83dbc"}],"status"')
+    out, stream = fed(half + completed)
+    assert (out, stream.last, stream.done) == (half, completed, True)
+    assert dict(stream.units or ())[Unit.OUTPUT_TOKENS] == 8
+    assert stream.resource is not None
+    assert stream.resource.named_within(items=True) == ["msg_1"]
+
+
 # The other operations' streams: what ends them and what they used.
 ENDS: list[tuple[str, Reader, dict[str, Any], dict[Unit, int]]] = [
     (

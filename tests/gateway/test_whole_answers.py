@@ -2,7 +2,7 @@
 
 import pytest
 
-from clauseway.gateway.wire.whole_answers import IS_ANSWER, used_nothing
+from clauseway.gateway.wire.whole_answers import IS_ANSWER, used_nothing, without_names_in_failure
 
 # operation, body → an answer
 BODIES: list[tuple[str, bytes, bool]] = [
@@ -31,6 +31,12 @@ BODIES: list[tuple[str, bytes, bool]] = [
     ("responses", b'{"id":null,"error":{"message":"overloaded","code":"server_error"}}', False),
     ("responses", b'{"output":[],"error":{"message":"overloaded"}}', False),
     ("responses.compact", b'{"output":null}', False),
+    # Half of a surrogate pair is a text of JSON; what only looks like it is not.
+    ("chat", rb'{"choices":[{"message":{"content":"\ud83d"}}]}', True),
+    ("chat", rb'{"choices":[{"message":{"content":"\uDE00, \ud83d\ude00 \\ud83d"}}]}', True),
+    ("chat", rb'{"choices":[{"message":{"content":"\ud8zz"}}]}', False),
+    ("chat", rb'{"choices":[{"message":{"content":"\ud83d', False),
+    ("responses", rb'{"id":"r","output":[{"text":"\ud83d"}]}', True),
 ]
 
 
@@ -55,3 +61,8 @@ UNREPORTED: list[tuple[bytes, bool]] = [
 @pytest.mark.parametrize(("body", "is_nothing"), UNREPORTED)
 def test_an_answer_that_tells_only_its_failure_used_nothing(body: bytes, is_nothing: bool) -> None:
     assert used_nothing(body) is is_nothing
+
+
+def test_names_are_taken_out_beside_half_of_a_pair() -> None:
+    body = rb'{"output":[{"text":"\ud83d acme"}],"error":{"message":"\ude00 of acme"}}'
+    assert without_names_in_failure(body, ("acme",)) == body.replace(b"of acme", b"of ***")

@@ -16,6 +16,7 @@ They share:
     sigv4, rsa      signatures: AWS's, and OCI's
     usage_reports   reported usage as the clouds shape it; reported_units: the same in ours
     unusual_counts  usage whose counts are written otherwise than as whole numbers
+    half_pairs      answers in whose texts half of a surrogate pair stands
     reports         which reader of usage each operation's answer takes
     frames          AWS's binary event streams
 """

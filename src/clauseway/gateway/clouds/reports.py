@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from clauseway.gateway.clouds import reported_units
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.usage_reports import TierReport
 from clauseway.metering.endpoints import TIERS
@@ -53,7 +54,7 @@ def tier_in(answer: bytes) -> str:
     """The service tier in which a request was served, by the cloud's word; empty where it says none
     that we know."""
     try:
-        answered = _decode_tier(answer)
+        answered = decode_with_half_pairs(_decode_tier, answer)
     except NOT_JSON:
         return ""
     carried = answered.response or answered.message or answered

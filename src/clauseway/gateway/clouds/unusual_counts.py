@@ -1,5 +1,5 @@
 """Usage whose counts are written otherwise than as whole numbers: `32.0`, or null for what was not
-counted. Pure.
+counted; or in an answer with half of a surrogate pair in its text. Pure.
 
 Some servers write them so. They are read only where the usual shapes refuse a report, so that
 usual reports cost no more. A number with a fraction is no count, and its report is none.
@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from clauseway.gateway.clouds.half_pairs import without_half_pairs
 from clauseway.values import NOT_JSON
 
 _Answer = TypeVar("_Answer")
@@ -33,7 +34,7 @@ def usage_with_counts(kind: type[_Reporting[_Usage]], answer: bytes) -> _Usage |
 def answer_with_counts(kind: type[_Answer], answer: bytes) -> _Answer | None:
     """Return an answer of a kind with the counts that it reports; None if they are none."""
     try:
-        return msgspec.convert(_with_counts(msgspec.json.decode(answer)), kind)
+        return msgspec.convert(_with_counts(msgspec.json.decode(without_half_pairs(answer))), kind)
     except NOT_JSON:
         return None
 

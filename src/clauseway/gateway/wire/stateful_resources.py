@@ -6,6 +6,7 @@ Pure.
 
 import msgspec
 
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.wire.bodies.members import each_readable
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
@@ -72,7 +73,7 @@ def _named_by(written: msgspec.Raw) -> _Item:
 def resource_in(answer: bytes) -> StatefulResource | None:
     """Return the resource that an answer names, None where it names none."""
     try:
-        resource = _decode_resource(answer)
+        resource = decode_with_half_pairs(_decode_resource, answer)
     except NOT_JSON:
         return None
     return resource if resource.id else None

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.sse import data_of
@@ -56,7 +57,9 @@ _decode_reported: Final = msgspec.json.Decoder(_ReportedError).decode
 def is_error(event: bytes) -> bool:
     """Return whether an event reports an error."""
     try:
-        return event.find(ERROR) >= 0 and _decode_reported(data_of(event)).is_error
+        if event.find(ERROR) < 0:
+            return False
+        return decode_with_half_pairs(_decode_reported, data_of(event)).is_error
     except NOT_JSON:
         return False
 
@@ -64,7 +67,7 @@ def is_error(event: bytes) -> bool:
 def has_content(event: bytes) -> bool:
     """Return whether an event says more than a role, or why the answer ends."""
     try:
-        choices = _decode_choices(data_of(event)).choices
+        choices = decode_with_half_pairs(_decode_choices, data_of(event)).choices
     except NOT_JSON:
         return False
     return any(choice.has_content for choice in choices)

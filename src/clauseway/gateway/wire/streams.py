@@ -22,6 +22,7 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.bodies.members import decode_members
@@ -280,7 +281,7 @@ def _has_finish_reason(block: bytes) -> bool:
 
 def _is_json(data: bytes) -> bool:
     try:
-        decode_members(data)
+        decode_with_half_pairs(decode_members, data)
     except NOT_JSON:
         return False
     return True

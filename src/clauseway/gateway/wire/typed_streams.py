@@ -8,6 +8,7 @@ stream, and what follows it (`[DONE]` at some servers), is held until usage is d
 
 import msgspec
 
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
@@ -226,6 +227,6 @@ def _is_error(event: bytes) -> bool:
 
 def _decoded(data: bytes) -> _Event:
     try:
-        return _decode_event(data) if data else _NO_EVENT
+        return decode_with_half_pairs(_decode_event, data) if data else _NO_EVENT
     except NOT_JSON:
         return _NO_EVENT

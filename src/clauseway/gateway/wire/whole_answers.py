@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs, without_half_pairs
 from clauseway.gateway.wire.bodies.members import Members, decode_members, place_of
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.values import NOT_JSON
@@ -29,7 +30,7 @@ def without_names_in_failure(body: bytes, names: tuple[str, ...]) -> bytes:
         return body
     # OpenAI writes `"error": null` into every response: that reports nothing.
     for member in [name for name in _FAILURES if _is_reported(members, name)]:
-        place = place_of(body, member)
+        place = place_of(without_half_pairs(body), member)
         assert place is not None, "the body has this member"
         cleaned = without_our_names(body[place.begin : place.end], names)
         body = body[: place.begin] + cleaned + body[place.end :]
@@ -47,7 +48,7 @@ def used_nothing(body: bytes) -> bool:
 def _members_of(body: bytes) -> Members | None:
     """Return the members of a JSON object; None where the body is something else."""
     try:
-        return decode_members(body)
+        return decode_with_half_pairs(decode_members, body)
     except NOT_JSON:
         return None
 
