@@ -186,6 +186,54 @@ def test_content_goes_on_whatever_stands_in_the_usage_beside_it(
     assert (None if stream.units is None else dict(stream.units)) == units
 
 
+# The finish reasons of two choices, as they are written → one of them has ended.
+FINISHES: list[tuple[str, str, bool]] = [
+    (':"stop"', ":null", True),
+    (':""', ':"stop"', True),
+    (':"stop"', ':""', True),
+    (' : "stop"', ':""', True),
+    (':""', ':""', False),
+    (': ""', ":null", False),
+    (":null", ":null", False),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "is_finished"), FINISHES)
+def test_an_empty_finish_reason_finishes_nothing(first: str, second: str, is_finished: bool) -> None:
+    """A stream without `[DONE]` that is closed is whole only after a finish reason."""
+    choices = ",".join('{"delta":{"content":"a"},"finish_reason"' + reason + "}" for reason in (first, second))
+    stream = EventStream(strip_usage=False)
+    assert stream.feed(b'data: {"choices":[%b]}\n\n' % choices.encode()) + stream.close()
+    assert stream.done is is_finished
+
+
+def test_an_empty_finish_reason_is_no_content() -> None:
+    stream = EventStream(strip_usage=False)
+    assert stream.feed(chunk_event([{"index": 0, "delta": {"role": "assistant"}, "finish_reason": ""}])) == b""
+    assert not stream.has_content
+
+
+# What came → how many events estimates count.
+COUNTED: list[tuple[bytes, int]] = [
+    (b"", 0),
+    (b": keep-alive\n\n" * 3, 0),
+    (WITHOUT_USAGE, 8),
+    (WITHOUT_USAGE.replace(b"\n", b"\r\n"), 8),
+    (WITHOUT_USAGE.replace(b"data:", b": a comment\ndata:"), 8),
+    (WITHOUT_USAGE.replace(b"data:", b"id: 7\ndata:"), 8),
+    (WITHOUT_USAGE.replace(b"data:", b": keep-alive\n\ndata:"), 8),
+    (chunk_event([{"index": 0, "delta": {"content": "\n\ndata: x\n\ndata: y"}}]), 1),
+]
+
+
+@pytest.mark.parametrize(("data", "count"), COUNTED)
+@given(cuts)
+def test_comments_are_no_tokens(data: bytes, count: int, cut_at: list[int]) -> None:
+    stream = EventStream(strip_usage=False)
+    fed(stream, data, cut_at)
+    assert stream.events == count
+
+
 @pytest.mark.parametrize("strips", [False, True])
 def test_a_character_in_two_halves_is_content(strips: bool) -> None:
     """The second chunk has the finish reason, and the stream's usage too."""

@@ -124,6 +124,11 @@ def test_a_response_with_half_of_a_character_ends_as_any_other() -> None:
     assert stream.resource.named_within(items=True) == ["msg_1"]
 
 
+def test_comments_are_no_tokens() -> None:
+    _, stream = fed(CREATED + b": keep-alive\n\n" * 150 + DELTAS + b": keep-alive\n\n" * 150)
+    assert stream.events == 4
+
+
 # The other operations' streams: what ends them and what they used.
 ENDS: list[tuple[str, Reader, dict[str, Any], dict[Unit, int]]] = [
     (

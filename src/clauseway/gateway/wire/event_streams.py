@@ -25,7 +25,7 @@ class Stream(Protocol):
     `has_content` once content came; `done` once its last event came; `failed` once it reported an
     error, of which `error` is the data. Before content, `end_with_error` makes that error the end
     of the stream, and returns the events that were held back. `units` are its usage report, if any,
-    and `report` the data of the event with it. `events` counts events passed on, of messages the
+    and `report` the data of the event with it. `events` counts events with data, of messages the
     deltas of content alone: estimates of output rest on it. `last` are the events that must not go
     out before the usage is durable. `resource` is the resource that the stream created, if any.
     """

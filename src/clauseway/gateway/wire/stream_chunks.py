@@ -21,7 +21,7 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def has_content(self) -> bool:
-        if self.finish_reason is not None or self.text:
+        if self.finish_reason or self.text:
             return True
         if self.delta is not None:
             for name, value in self.delta.items():

@@ -41,7 +41,7 @@ _FINISH_NAME: Final = b'"finish_reason"'
 # As most servers write it.
 _NULL_FINISH: Final = b'"finish_reason":null'
 _GIVEN_FINISH: Final = b'"finish_reason":"'
-_FINISH: Final = re.compile(_FINISH_NAME + rb'\s*:\s*"')
+_FINISH: Final = re.compile(_FINISH_NAME + rb'\s*:\s*"[^"]')
 # As most servers write it: one brace, then the empty line, so the member before it is the chunk's.
 _END: Final = b"}\n\n"
 _LAST_NULL_USAGE: Final = b',"usage":null' + _END
@@ -59,7 +59,7 @@ class EventStream:
     """One stream. After each `feed`: `has_content` once content came, `done` once `[DONE]` came or the
     stream was closed after a finish reason, `failed` once the cloud reported an error in the stream,
     of which `error` is the data.
-    `usage` is its report, if any; `events` counts those passed on until it came; `last` is `[DONE]`
+    `usage` is its report, if any; `events` counts those with data until it came; `last` is `[DONE]`
     and what follows it, as they came."""
 
     def __init__(self, *, strip_usage: bool, account_names: tuple[str, ...] = ()) -> None:
@@ -134,9 +134,9 @@ class EventStream:
             self._finished = True
         if block.find(ERROR) >= 0:
             block = self._noting_error(block)
-        # Events stand for tokens if no report comes.
+        # Events stand for tokens if no report comes: comments do not. No line begins within JSON.
         if self.usage is None:
-            self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
+            self.events += block.count(b"\ndata:") + block.startswith(b"data:")
         return block if self.has_content else self._from_first_content(block)
 
     def _without_done(self, block: bytes) -> bytes:
@@ -269,9 +269,11 @@ def _begin_of(block: bytes, at: int) -> int:
 
 
 def _has_finish_reason(block: bytes) -> bool:
-    """Return whether a finish reason stands in a block."""
+    """Return whether a finish reason stands in a block; an empty one, as some servers write it
+    into every chunk, is none."""
     # Where there is one, it stands near the end.
-    if block.rfind(_GIVEN_FINISH) >= 0:
+    given_at = block.rfind(_GIVEN_FINISH)
+    if given_at >= 0 and not block.startswith(b'"', given_at + len(_GIVEN_FINISH)):
         return True
     # Nearly every event says that it is null: to count is quicker than to look at each.
     if block.count(_FINISH_NAME) == block.count(_NULL_FINISH):

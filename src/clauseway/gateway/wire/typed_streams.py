@@ -191,7 +191,7 @@ class TypedStream:
             self.done = self.has_content = True
             self.last = self._without_names(event) if kind in _FAILED else event
             return b""
-        self.events += 1
+        self.events += bool(data)
         if kind in _FAILED or stated(decoded.error):
             return self._error_event(event, data)
         self.has_content = self.has_content or (
