@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -127,6 +128,34 @@ def test_a_response_with_half_of_a_character_ends_as_any_other() -> None:
 def test_comments_are_no_tokens() -> None:
     _, stream = fed(CREATED + b": keep-alive\n\n" * 150 + DELTAS + b": keep-alive\n\n" * 150)
     assert stream.events == 4
+
+
+def without_types(events: bytes) -> bytes:
+    return re.sub(rb'"type":"response[^"]*",', b"", events)
+
+
+NUMBER = rb'"sequence_number":(\d)'
+# A whole stream, written in another way.
+SPELLINGS: list[tuple[str, bytes]] = [
+    ("numbers with a point", re.sub(NUMBER, rb'"sequence_number":\1.0', CREATED + DELTAS + COMPLETED)),
+    ("numbers in quotes", re.sub(NUMBER, rb'"sequence_number":"\1"', CREATED + DELTAS + COMPLETED)),
+    ("no numbers", re.sub(NUMBER, b'"sequence_number":null', CREATED + DELTAS + COMPLETED)),
+    ("no identifier", (CREATED + DELTAS + COMPLETED).replace(b'"resp_1"', b"null")),
+    ("types in the event's line alone", without_types(CREATED + DELTAS + COMPLETED)),
+    ("no last empty line", (CREATED + DELTAS + COMPLETED)[:-2]),
+    ("no content, no last empty line", (CREATED + ADDED + COMPLETED)[:-2]),
+]
+
+
+@pytest.mark.parametrize("data", [case[1] for case in SPELLINGS], ids=[case[0] for case in SPELLINGS])
+@given(cuts)
+def test_a_stream_is_whole_however_it_is_written(data: bytes, cut_at: list[int]) -> None:
+    out, stream = fed(data, cut_at)
+    out += stream.close()
+    assert out + stream.last == data
+    assert stream.last.startswith(b"event: response.completed")
+    assert (stream.done, stream.has_content, stream.failed) == (True, True, False)
+    assert dict(stream.units or ())[Unit.OUTPUT_TOKENS] == 8
 
 
 # The other operations' streams: what ends them and what they used.

@@ -60,13 +60,9 @@ class MessageStream(TypedStream):
         """Return the event that says that the stream broke; the vendor's clients raise on it."""
         return b"event: error\ndata: %b\n\n" % error_message(kind.status, message, kind.code)
 
-    def close(self) -> bytes:
-        """The cloud has ended the stream in order: return what may go to the client of the rest."""
-        rest, self._carry = self._carry, b""
-        if self.done:
-            self._keep_for_last(rest)
-            return b""
-        return self._event(rest) if _decoded(data_of(rest)) is not _NO_EVENT else b""
+    def _can_read(self, data: bytes) -> bool:
+        """Return whether the data of an event is whole."""
+        return _decoded(data) is not _NO_EVENT
 
     def _event(self, event: bytes) -> bytes:
         if self.done:

@@ -6,6 +6,8 @@ because a cloud may still break off and the request may still go elsewhere. The 
 stream, and what follows it (`[DONE]` at some servers), is held until usage is durable.
 """
 
+import re
+
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
@@ -14,7 +16,7 @@ from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_members, without_our_names
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
-from clauseway.gateway.wire.stateful_resources import StatefulResource
+from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
 from clauseway.values import NOT_JSON
 
 # Events that announce and bring nothing yet. All others, known or not, are content.
@@ -48,11 +50,14 @@ _EVENT_BYTES_MAX = 32 << 20
 
 class _Event(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
-    sequence_number: int = -1
-    response: StatefulResource | None = None
+    # Whatever a server writes into these two hides neither the type nor an error.
+    sequence_number: int | float | str | None = None
+    response: msgspec.Raw = ABSENT
     error: msgspec.Raw = ABSENT
 
 
+# For servers that write the type here alone.
+_EVENT_LINE = re.compile(rb"^event:[ \t]*([^\r\n]*)", re.MULTILINE)
 _decode_event = msgspec.json.Decoder(_Event).decode
 _NO_EVENT = _Event()
 
@@ -114,10 +119,14 @@ class TypedStream:
         if self.done:
             self._keep_for_last(block[:end])
             return b""
+        if not end:
+            return b""
         going_on = self.has_content
-        passed = b"".join(self._event(event) for event in events_in(block[:end])) if end else b""
-        if going_on:
-            return passed
+        passed = b"".join(self._event(event) for event in events_in(block[:end]))
+        return passed if going_on else self._from_content_on(passed)
+
+    def _from_content_on(self, passed: bytes) -> bytes:
+        """Return nothing before the first content; with it, all events held until then."""
         # A cloud may still break off, and another be asked: the client gets nothing until content.
         self._before_content += passed
         if self.has_content:
@@ -133,9 +142,16 @@ class TypedStream:
         if self.done:
             self._keep_for_last(rest)
             return b""
-        if _decoded(data_of(rest)) is _NO_EVENT:
+        if not self._can_read(data_of(rest)):
             return b""
-        return self._event(rest)  # a last event without its empty line
+        # A last event without its empty line.
+        going_on = self.has_content
+        passed = self._event(rest)
+        return passed if going_on else self._from_content_on(passed)
+
+    def _can_read(self, data: bytes) -> bool:
+        """Return whether the data of an event is whole."""
+        return _decoded(data) is not _NO_EVENT
 
     def end_with_error(self) -> bytes:
         """Let the reported error end the stream, which is the answer: return all that was held."""
@@ -176,10 +192,11 @@ class TypedStream:
             return b""
         data = data_of(event)
         decoded = _decoded(data)
-        kind = decoded.type
-        self._sequence = max(self._sequence, decoded.sequence_number)
-        if decoded.response is not None:
-            self.resource = decoded.response
+        kind = decoded.type or _type_in_line(event)
+        if isinstance(decoded.sequence_number, (int, float)):
+            self._sequence = max(self._sequence, int(decoded.sequence_number))
+        if stated(decoded.response):
+            self.resource = resource_in(bytes(decoded.response)) or self.resource
         # A failure before content is not final here: another cloud may still be asked.
         if kind in _FINAL and (self.has_content or kind not in _FAILED or self._is_of_stored):
             self.units, self.report = self._units_in(data), data
@@ -223,6 +240,12 @@ def _is_error(event: bytes) -> bool:
         return False
     decoded = _decoded(data_of(event))
     return decoded.type in _FAILED or stated(decoded.error)
+
+
+def _type_in_line(event: bytes) -> str:
+    """Return the type that stands in the event's own line; empty where none does."""
+    line = _EVENT_LINE.search(event)
+    return line[1].decode("utf-8", "replace") if line is not None else ""
 
 
 def _decoded(data: bytes) -> _Event:
