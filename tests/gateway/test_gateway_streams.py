@@ -247,6 +247,13 @@ def test_a_character_in_two_halves_is_content(strips: bool) -> None:
     assert dict(stream.units or ()) == {Unit.INPUT_TOKENS: 21, Unit.OUTPUT_TOKENS: 8}
 
 
+@pytest.mark.parametrize("nothing", [None, "", False, {}])
+def test_an_error_that_says_nothing_is_none(nothing: object) -> None:
+    event = chunk_event([{"index": 0, "delta": {"content": "x"}}], error=nothing)
+    stream = EventStream(strip_usage=False)
+    assert (stream.feed(event), stream.failed) == (event, False)
+
+
 def test_an_error_before_content_is_a_failure_and_after_it_is_passed_on() -> None:
     error = b'data: {"error":{"message":"no_capacity"}}\n\n'
     early = EventStream(strip_usage=False)

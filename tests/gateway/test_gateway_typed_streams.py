@@ -134,6 +134,13 @@ def without_types(events: bytes) -> bytes:
     return re.sub(rb'"type":"response[^"]*",', b"", events)
 
 
+@pytest.mark.parametrize("nothing", [None, "", False, {}])
+def test_an_error_that_says_nothing_is_none(nothing: object) -> None:
+    data = CREATED + event("response.output_text.delta", 2, delta="a", error=nothing)
+    out, stream = fed(data + COMPLETED)
+    assert (out, stream.last, stream.failed) == (data, COMPLETED, False)
+
+
 NUMBER = rb'"sequence_number":(\d)'
 # A whole stream, written in another way.
 SPELLINGS: list[tuple[str, bytes]] = [

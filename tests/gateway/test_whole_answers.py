@@ -8,6 +8,10 @@ from clauseway.gateway.wire.whole_answers import IS_ANSWER, used_nothing, withou
 BODIES: list[tuple[str, bytes, bool]] = [
     ("chat", b'{"choices":[]}', True),
     ("chat", b'{"choices": [{"message":{}}],"error":null}', True),
+    ("chat", b'{"choices":[],"error":""}', True),
+    ("chat", b'{"choices":[],"error":false}', True),
+    ("chat", b'{"choices":[],"error":{}}', True),
+    ("chat", b'{"error":{}}', False),
     ("chat", b'{"choices":null}', False),
     ("chat", b'{"choices":"no"}', False),
     ("chat", b'{"choices":{}}', False),

@@ -135,6 +135,16 @@ _ACCOUNTS_MAX: Final = 256  # how many accounts' compiled patterns are kept
 OWN_FAULT: Final = "The gateway failed at this request; its log says why."
 
 
+# An `error` that says nothing, as some servers write it beside an answer: OpenAI's clients raise on
+# none of them.
+_NO_ERROR: Final = frozenset((b"", b"null", b"false", b'""', b"{}", b"[]"))
+
+
+def reports_error(member: msgspec.Raw) -> bool:
+    """Return whether the member `error` of an answer or event, as it is written, reports one."""
+    return bytes(member) not in _NO_ERROR
+
+
 def error_object(kind: ErrorKind, message: str, param: str | None = None) -> bytes:
     """Return `{"error": {...}}` with the four members that OpenAI's clients read."""
     return msgspec.json.encode({"error": error_members(kind, message, param)})

@@ -16,7 +16,7 @@ from clauseway.gateway.clouds.reports import no_units_in
 from clauseway.gateway.clouds.unusual_counts import answer_with_counts
 from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
-from clauseway.gateway.wire.errors import ErrorKind
+from clauseway.gateway.wire.errors import ErrorKind, reports_error
 from clauseway.gateway.wire.message_errors import error_message
 from clauseway.gateway.wire.sse import BadStream, data_of
 from clauseway.gateway.wire.stateful_resources import StatefulResource
@@ -84,7 +84,7 @@ class MessageStream(TypedStream):
             self.done = True
             self.last = event
             return b""
-        if kind == "error" or stated(decoded.error):
+        if kind == "error" or reports_error(decoded.error):
             return self._error_event(event, data)
         self.events += kind == "content_block_delta"
         # From the first content on, no other cloud may be asked.

@@ -6,7 +6,8 @@ import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.usage_reports import ChatUsage
-from clauseway.gateway.wire.bodies.needs import ABSENT, stated
+from clauseway.gateway.wire.bodies.needs import ABSENT
+from clauseway.gateway.wire.errors import reports_error
 from clauseway.gateway.wire.sse import data_of
 from clauseway.values import NOT_JSON
 
@@ -46,7 +47,7 @@ class _ReportedError(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_error(self) -> bool:
-        return bytes(self.type) == ERROR or stated(self.error)
+        return bytes(self.type) == ERROR or reports_error(self.error)
 
 
 decode_chunk: Final = msgspec.json.Decoder(Chunk).decode

@@ -14,7 +14,7 @@ from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
-from clauseway.gateway.wire.errors import ErrorKind, error_members, without_our_names
+from clauseway.gateway.wire.errors import ErrorKind, error_members, reports_error, without_our_names
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
 from clauseway.values import NOT_JSON
@@ -209,7 +209,7 @@ class TypedStream:
             self.last = self._without_names(event) if kind in _FAILED else event
             return b""
         self.events += bool(data)
-        if kind in _FAILED or stated(decoded.error):
+        if kind in _FAILED or reports_error(decoded.error):
             return self._error_event(event, data)
         self.has_content = self.has_content or (
             bool(data) and kind not in _ANNOUNCING and not self.failed
@@ -239,7 +239,7 @@ def _is_error(event: bytes) -> bool:
     if event.find(_ERROR) < 0:
         return False
     decoded = _decoded(data_of(event))
-    return decoded.type in _FAILED or stated(decoded.error)
+    return decoded.type in _FAILED or reports_error(decoded.error)
 
 
 def _type_in_line(event: bytes) -> str:

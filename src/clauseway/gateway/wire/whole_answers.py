@@ -11,7 +11,7 @@ import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs, without_half_pairs
 from clauseway.gateway.wire.bodies.members import Members, decode_members, place_of
-from clauseway.gateway.wire.errors import without_our_names
+from clauseway.gateway.wire.errors import reports_error, without_our_names
 from clauseway.values import NOT_JSON
 
 IsAnswer = Callable[[bytes], bool]
@@ -58,7 +58,7 @@ def _tells_error(members: Members) -> bool:
 
 
 def _is_reported(members: Members, name: str) -> bool:
-    return bytes(members.get(name, b"null")) != b"null"
+    return name in members and reports_error(members[name])
 
 
 def _with_member(*names: str, error_is_reported: bool = False) -> IsAnswer:
