@@ -6,11 +6,15 @@ whether the answer is complete.
 
 An answer that is not framed in the way that it has to be (two answers to one request, a transfer
 coding that nobody asked for, a head or a trailer without end, TLS cut without its closing message)
-is lost, with its connection.
+is lost, with its connection. A connection whose request the cloud answers without taking it whole
+carries nothing more (RFC 9112, 9.3).
 """
 
 import asyncio
+import fcntl
 import ssl
+import sys
+import termios
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop, Transport
 from functools import partial
@@ -79,6 +83,8 @@ _actions: Final = HeaderActions(_action_of)
 # Bytes that may come in a row without one of the body: a head, interim answers, extensions,
 # trailers. Clouds' heads have two thousand bytes; the parser keeps the last header until it ends.
 _BARREN_BYTES_MAX: Final = 64 << 10
+# A request of this length leaves the kernel at once, in ten segments (RFC 6928).
+_SENT_AT_ONCE_BYTES: Final = 14_000
 
 
 class Receiver(ABC):
@@ -192,6 +198,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._id_header = b""
         self._paused = False
         self._used = False
+        self._is_long = False  # the request: some of it may wait to be sent
         self.idle_since = 0
         # Received header lines: those of the head become `head` and `limits`; trailers are dropped.
         self._lines = BytesWriter()
@@ -225,6 +232,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._begin()
         self._receiver = receiver
         self._id_header = id_header
+        self._is_long = len(data) > _SENT_AT_ONCE_BYTES
         self._transport.write(data)
 
     def abort(self) -> None:
@@ -236,7 +244,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     def close(self) -> None:
         self._receiver = None
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        if _has_unsent_bytes(self._transport):
+            self._transport.abort()  # a close would wait until the cloud reads, if it ever does
+        else:
             self._transport.close()
 
     def pause(self) -> None:
@@ -314,10 +326,12 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.lost("closed the connection without an answer", reused)
 
     def _park(self) -> None:
+        transport = self._transport
+        assert transport is not None
         if self._paused:
             self.resume()
         self._used = True
-        if self._keep_alive:
+        if self._keep_alive and not (self._is_long and _has_unsent_bytes(transport)):
             self.idle_since = self._endpoint.age
             self._endpoint.keep(self)
         else:
@@ -377,6 +391,21 @@ def _write_line(lines: BytesWriter, name: bytes, value: bytes) -> None:
     lines.write(b": ")
     lines.write(value)
     lines.write(b"\r\n")
+
+
+def _has_unsent_bytes(transport: Transport) -> bool:
+    """Return whether bytes are left that the other side's kernel has not taken. With TLS the
+    transport does not count what it has encrypted: that waits behind a full queue of the kernel."""
+    if transport.get_write_buffer_size() > 0:
+        return True
+    socket = transport.get_extra_info("socket")
+    if socket is None:
+        return False
+    try:
+        queued = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return False  # it is closed, or this system does not tell
+    return int.from_bytes(queued, sys.byteorder) > 0
 
 
 def _is_closed_in_order(transport: Transport) -> bool:
