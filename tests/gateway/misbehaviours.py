@@ -6,6 +6,8 @@ from gateway_stage import events_of, whole_of
 HEAD_WITHOUT_END = b"HTTP/1.1 200 OK\r\n" + b"x-more: and more\r\n" * 40_000
 PACKED_TRANSFER = b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
 
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 
 def told(code: int, family: str, *headers: str, kind: str = "requests") -> Behaviour:
     body = b'{"error":{"message":"as told","type":"%b","param":null,"code":"%b"}}' % (kind.encode(), family.encode())
@@ -92,6 +94,25 @@ def ok(body: bytes, content_type: str = "application/json") -> Behaviour:
 async def two_answers(connection: Connection, request: Received) -> None:
     whole = whole_of(request)
     connection.writer.write((b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(whole) + whole) * 2)
+
+
+async def interim_after_answer(connection: Connection, request: Received) -> None:
+    whole = whole_of(request)
+    connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(whole) + whole + INTERIM)
+    await connection.left()
+
+
+async def two_answers_and_interim(connection: Connection, request: Received) -> None:
+    whole = whole_of(request)
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(whole) + whole
+    connection.writer.write(answer + INTERIM + answer)
+
+
+async def chunks_in_1_0(connection: Connection, request: Received) -> None:
+    head = b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n"
+    connection.writer.write(head)
+    connection.piece(whole_of(request))
+    connection.end_stream()
 
 
 async def cut_without_length(connection: Connection, request: Received) -> None:

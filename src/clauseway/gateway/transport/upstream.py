@@ -37,10 +37,11 @@ _REQUEST_ID: Final = 4
 _ENCODING: Final = 5
 _LIMIT: Final = 6
 _CODING: Final = 7
+_CONNECTION: Final = 8
 # Between two neighbours only, or a matter of the cloud's own site, or ours to say, or a name of our
 # account there. Everything else is the client's.
 _ACTIONS: Final = {
-    b"connection": _DROP,
+    b"connection": _CONNECTION,
     b"keep-alive": _DROP,
     b"te": _DROP,
     b"trailer": _DROP,
@@ -62,6 +63,8 @@ _ACTIONS: Final = {
     b"content-encoding": _ENCODING,
     **{dialect.request_id_header: _REQUEST_ID for dialect in DIALECTS.values()},
 }
+# Of `Connection`: they name no header.
+_CONNECTION_OPTIONS: Final = (b"keep-alive", b"close")
 _JSON: Final = b"application/json"  # as most answers say it
 # Server-sent events, and AWS's frames around them.
 _EVENT_STREAMS: Final = (b"text/event-stream", b"application/vnd.amazon.eventstream")
@@ -214,6 +217,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._barren_bytes = 0
         self._fault = ""
         self._coded = False
+        self._hop_headers = b""
         self._closed_in_order = False
         self.is_event_stream = False
         self.is_encoded = False
@@ -360,6 +364,9 @@ class UpstreamConnection(asyncio.Protocol):
             if self._coded or (value != b"chunked" and value.lower() != b"chunked"):
                 self._fault = "answered in a transfer coding that nobody asked for"
             self._framed = self._coded = True
+        elif action == _CONNECTION:
+            if value.lower() not in _CONNECTION_OPTIONS:
+                self._hop_headers += b"," + value.lower()
         elif action == _ENCODING:
             _write_line(self._lines, name, value)
             self.is_encoded = self.is_encoded or value.lower() != b"identity"
@@ -370,16 +377,26 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
-        if self.status >= 200 and not self._head_done:
+        if self.status < 100:
+            self._fault = f"answered with a status of {self.status}"
+        # Whoever speaks 1.0 does not know chunks (RFC 9112, 6.1).
+        elif self._coded and self._parser.get_http_version() == "1.0":
+            self._fault = "answered in chunks, and in HTTP/1.0"
+        elif self.status >= 200 and not self._head_done:
             self._head_done = True
             self.head, self.limits = self._lines.getvalue(), self._limit_lines.getvalue()
+            if self._hop_headers:
+                self.head = _without(self._hop_headers, self.head)
+                self.limits = _without(self._hop_headers, self.limits)
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
         if self.status < 200:
-            self._begin()  # an interim answer; the real one follows
+            # An interim answer; the real one follows. Where it came before, that is a fault.
+            if not self._fault:
+                self._begin()
             return
         self._complete = True
         # Ask now: the parser forgets it when this callback returns.
@@ -391,6 +408,17 @@ def _write_line(lines: BytesWriter, name: bytes, value: bytes) -> None:
     lines.write(b": ")
     lines.write(value)
     lines.write(b"\r\n")
+
+
+def _without(names: bytes, lines: bytes) -> bytes:
+    """Return header lines without those that `Connection` names in a list, in lower case."""
+    dropped = {name.strip() for name in names.split(b",")}
+    kept = [
+        line
+        for line in lines.splitlines(keepends=True)
+        if line.partition(b":")[0].lower() not in dropped
+    ]
+    return b"".join(kept)
 
 
 def _has_unsent_bytes(transport: Transport) -> bool:
