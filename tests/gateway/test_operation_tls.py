@@ -127,6 +127,41 @@ def test_a_certificate_that_is_replaced_is_taken_over_and_a_bad_one_is_not(
     assert shown_serial(rig, context) == second
 
 
+def from_address(rig: Rig, host: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", rig.port), timeout=PATIENCE_S, source_address=(host, 0))
+
+
+def test_connections_that_send_nothing_keep_no_other_address_out(
+    rig: Rig, tmp_path: Path, authority: trustme.CA
+) -> None:
+    """Handshakes under way are counted from when a connection is accepted, and let go when it ends."""
+    rig.cloud("azure")
+    limits = Limits(connections=12, connections_per_address=10, head_s=PATIENCE_S)
+    tls = write_certificate(tmp_path, authority)
+    rig.start(msgspec.structs.replace(rig.plan(), settings=Settings(tls=tls, limits=limits)))
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(from_address(rig, "127.0.0.2")) for _ in range(10)]
+        for _ in range(20):
+            beyond = stack.enter_context(from_address(rig, "127.0.0.2"))
+            with contextlib.suppress(ConnectionResetError):
+                assert beyond.recv(1) == b"", "no more of this address"
+        assert post(rig, trusting(authority)).status_code == 200
+        for connection in silent:
+            connection.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                connection.recv(1)
+
+    def shakes_hands() -> bool:
+        with from_address(rig, "127.0.0.2") as plain:
+            try:
+                trusting(authority).wrap_socket(plain, server_hostname="localhost").close()
+            except OSError:
+                return False
+        return True
+
+    eventually(shakes_hands)
+
+
 def has_taken_over(rig: Rig, plans: int) -> bool:
     return rig.errors().count("plan reloaded") >= plans
 

@@ -144,7 +144,7 @@ class Server:
         spool.hold_s = limits.journal_hold_s
         copy_journal(spool, options.spool, boot, settings.journal, lines, self.stop)
         shared = await self._share(opened, boot, spool, resource_index)
-        await listener.open(loop, self._client, settings.tls, limits.head_s)
+        await listener.open(loop, self._client, settings.tls, limits.head_s, self._begin_handshake)
         metrics = await self._serve_metrics(settings.telemetry)
         control = (
             await serve_control(options.control, shared, self._figures) if options.control else None
@@ -316,6 +316,9 @@ class Server:
     def _client(self) -> ClientConnection:
         return ClientConnection(self._shared, self._actions)
 
+    def _begin_handshake(self, peer: object) -> Callable[[], None] | None:
+        return self._shared.in_flight.begin_handshake(peer, self._shared.limits)
+
     def _tables(self, opened: Opened, spool: SpoolWriter) -> RoutingTables:
         """Return the tables of a plan that is in force from here on. Raises InvalidInput, and the
         present tables stay."""
@@ -460,7 +463,11 @@ class Server:
         if self._listener.is_outdated(tls):
             try:
                 trusts_others = await self._listener.open(
-                    loop, self._client, tls, self._shared.limits.head_s
+                    loop,
+                    self._client,
+                    tls,
+                    self._shared.limits.head_s,
+                    self._begin_handshake,
                 )
                 self._lines.event("certificate reloaded", certificate=tls.certificate)
                 if trusts_others:

@@ -8,6 +8,8 @@ paid for. They leave less room for the next request.
 INVARIANT: whatever is counted is let go exactly once, however a connection or a request ends.
 """
 
+from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -25,6 +27,7 @@ from clauseway.metering import Buyer
 
 _AGAIN: Final = b"retry-after: 1\r\n"  # requests and connections come and go within seconds
 _CONNECTIONS, _BYTES, _FRAMES = "connections", "bytes in flight", "frames"
+_HANDSHAKES: Final = "TLS handshakes"
 # Of an IPv6 network of this length every host has as many addresses as it likes.
 _ONE_HOST_BITS: Final = 64
 
@@ -51,6 +54,8 @@ class InFlight:
         self.bytes = 0
         self._counts = counts
         self._addresses: dict[str, int] = {}
+        self._handshakes: dict[str, int] = {}
+        self._handshakes_in_all = 0
         self._uses: dict[int, Use] = {}
         # By label of the key, not in its use: a key would begin anew by connecting again.
         self._frames: dict[int, int] = {}
@@ -82,6 +87,30 @@ class InFlight:
             self._addresses[address] = count
         else:
             del self._addresses[address]
+
+    def begin_handshake(self, peer: object, limits: Limits) -> Callable[[], None] | None:
+        """Count the TLS handshake of a connection that was accepted, and return what ends it; None
+        where there is no room. As many are under way as there may be connections: whoever sends
+        nothing takes no descriptor from others."""
+        if self._handshakes_in_all >= limits.connections:
+            self._short(_HANDSHAKES, "the process")
+            return None
+        address = address_of(peer)
+        count = self._handshakes.get(address, 0)
+        if address and count >= limits.connections_per_address:
+            self._short(_HANDSHAKES, "an address")
+            return None
+        self._handshakes[address] = count + 1
+        self._handshakes_in_all += 1
+        return partial(self._end_handshake, address)
+
+    def _end_handshake(self, address: str) -> None:
+        self._handshakes_in_all -= 1
+        count = self._handshakes[address] - 1
+        if count:
+            self._handshakes[address] = count
+        else:
+            del self._handshakes[address]
 
     def use(self, label: int, buyer: Buyer, limits: Limits) -> Use:
         """Count a connection whose requests have a key. Raises Refused."""

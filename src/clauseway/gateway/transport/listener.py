@@ -1,12 +1,16 @@
 """The listener: where clients come in, with or without TLS, by certificates that may change while it is
 open.
 
+With TLS it accepts connections itself, because a server of asyncio shows none before its handshake
+has ended, and a limit has to hold before.
+
 The listening socket stays; what changes is who accepts from it. Connections that are open, and
 those that wait in the kernel, notice nothing of it here.
 """
 
 import asyncio
 import socket
+import ssl
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +20,11 @@ from clauseway.gateway.transport.listening import BACKLOG, listen
 from clauseway.gateway.transport.tls import identity, toward_clients
 
 USUAL_PORT = 8400
+# Where the system gives no descriptor, the next attempt: others end within a second.
+_ACCEPT_AGAIN_S = 1.0
+
+# Counts a handshake from its peer, and returns what ends it; None where there is no room for it.
+BeginHandshake = Callable[[object], Callable[[], None] | None]
 
 
 class Listener:
@@ -33,6 +42,7 @@ class Listener:
         )
         self.port: int = self._socket.getsockname()[1]
         self._server: asyncio.AbstractServer | None = None
+        self._acceptor: _Acceptor | None = None
         self._tls = TlsSettings()
         self._seen = identity()
         self._authority = b""
@@ -43,6 +53,7 @@ class Listener:
         client: Callable[[], asyncio.Protocol],
         tls: TlsSettings,
         handshake_s: float,
+        begin_handshake: BeginHandshake,
     ) -> bool:
         """Accept clients from now on as `tls` says, and no more as it was said before. Return
         whether clients' certificates are checked by another authority than before. Raises
@@ -50,21 +61,21 @@ class Listener:
         # Before they are read: what is replaced meanwhile is noticed at the next look.
         seen, authority = _files(tls), _authority(tls)
         context = toward_clients(tls)
-        server = await loop.create_server(
-            client,
+        was_open = self._server is not None or self._acceptor is not None
+        if context is not None:
+            acceptor = _Acceptor(loop, self._socket, client, context, handshake_s, begin_handshake)
+            if self._acceptor is not None:
+                self._acceptor.close()
+            acceptor.open()
+            self._acceptor = acceptor
+        else:
             # A server closes its sockets when it is closed; the port has to stay open.
-            sock=self._socket.dup(),
-            backlog=BACKLOG,
-            ssl=context,
-            ssl_handshake_timeout=handshake_s if context is not None else None,
-        )
-        before, self._server = self._server, server
+            self._server = await loop.create_server(
+                client, sock=self._socket.dup(), backlog=BACKLOG
+            )
         self._tls, self._seen = tls, seen
         former, self._authority = self._authority, authority
-        # Last, so that somebody accepts at every moment.
-        if before is not None:
-            before.close()
-        return before is not None and authority != former
+        return was_open and authority != former
 
     def is_outdated(self, tls: TlsSettings) -> bool:
         """Return whether other certificates are named, or lie there, than those that it was opened
@@ -80,7 +91,77 @@ class Listener:
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
         self._socket.close()
+
+
+class _Acceptor:
+    """Accepts connections with TLS from a listening socket, each counted from its beginning."""
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        listening: socket.socket,
+        client: Callable[[], asyncio.Protocol],
+        context: ssl.SSLContext,
+        handshake_s: float,
+        begin_handshake: BeginHandshake,
+    ) -> None:
+        self._loop = loop
+        self._listening = listening
+        self._client = client
+        self._context = context
+        self._handshake_s = handshake_s
+        self._begin_handshake = begin_handshake
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def open(self) -> None:
+        if not self._closed:
+            self._listening.setblocking(False)
+            self._loop.add_reader(self._listening, self._accept)
+
+    def close(self) -> None:
+        self._closed = True
+        self._loop.remove_reader(self._listening)
+
+    def _accept(self) -> None:
+        """Accept one connection: others wait in the kernel, for this process or a neighbour."""
+        try:
+            accepted, peer = self._listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError:  # no descriptor or no memory is left
+            self._loop.remove_reader(self._listening)
+            self._loop.call_later(_ACCEPT_AGAIN_S, self.open)
+            return
+        end = self._begin_handshake(peer)
+        if end is None:
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        # Made now: it notes by which authority its handshake began.
+        client = self._client()
+        handshake = self._loop.create_task(self._shake_hands(accepted, client, end))
+        self._handshakes.add(handshake)
+        handshake.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(
+        self, accepted: socket.socket, client: asyncio.Protocol, end: Callable[[], None]
+    ) -> None:
+        # Most failures are the client's: it left, or speaks no TLS that suits.
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: client,
+                accepted,
+                ssl=self._context,
+                ssl_handshake_timeout=self._handshake_s,
+            )
+        except OSError:
+            accepted.close()
+        finally:
+            end()
 
 
 def _protection(tls: TlsSettings) -> tuple[bool, bool]:
