@@ -113,6 +113,23 @@ CASES: dict[str, tuple[bytes, list[int]]] = {
     "chunks, then another request": (post(CHUNKED, body=IN_CHUNKS) + ended(*GET), [200, 200]),
     "nothing after close": (ended(*GET, "Connection: close") + ended(*GET), [200]),
     "a fault, and nothing after it": (ended(*GET, "X-A : b") + ended(*GET), [400]),
+    # 9.3.2 answers in the order of the requests: what came before a fault is answered, then the fault
+    "a fault behind two requests": (post(LENGTH) + ended(*GET) + ended(*GET, "X-A : b"), [200, 200, 400]),
+    "a fault behind a request": (post(LENGTH) + ended(*GET, "X-A : b"), [200, 400]),
+    "a coding behind two requests": (post(LENGTH) + ended(*GET) + post("Transfer-Encoding: gzip"), [200, 200, 400]),
+    "an unknown expectation behind two requests": (
+        post(LENGTH) + ended(*GET) + post(LENGTH, "Expect: foo") + ended(*GET),
+        [200, 200, 417],
+    ),
+    "too large a body behind two requests": (
+        post(LENGTH) + ended(*GET) + post("Content-Length: 9999999999"),
+        [200, 200, 413],
+    ),
+    "a fault behind close": (post(LENGTH, "Connection: close") + ended(*GET, "X-A : b"), [200]),
+    "a fault behind close, behind a request": (
+        post(LENGTH) + ended(*GET, "Connection: close") + ended(*GET, "X-A : b"),
+        [200, 200],
+    ),
 }
 
 

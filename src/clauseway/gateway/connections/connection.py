@@ -138,8 +138,10 @@ class ClientConnection(asyncio.Protocol):
         self._unsent = -1  # the bytes that it had not read at the last check
         self._address = ""  # by which connections are counted
         self._excess: Refused | None = None  # the refusal, if the connection is beyond a limit
-        self._refused = False
-        self._closing = False
+        self._refused = False  # nothing more that comes is read
+        # The refusal that is sent once the requests before it are answered.
+        self._refusal: Refused | None = None
+        self._closing = False  # the answer under way is the last one, or was it
         self._authorities_replaced = shared.authorities_replaced
         self._replaying = False
         self.head_lines = b""
@@ -217,8 +219,9 @@ class ClientConnection(asyncio.Protocol):
             if self._handshake is not NOTHING:
                 self._open_session(data)
                 return
-            if self._closing and not self._incoming.begun:
-                return  # CONNECT: the bytes that follow are not HTTP for this gateway
+            # CONNECT: the bytes that follow are not HTTP for this gateway.
+            if self._refused or (self._closing and not self._incoming.begun):
+                return
             self._keep_protocol()
 
     def _opens_session(self, incoming: Incoming) -> bool:
@@ -288,8 +291,8 @@ class ClientConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return False
-        # Bytes after a whole request may have been refused: that request is still answered.
-        if self._lifecycle is None and (self._refused or not self._waiting):
+        # Bytes after whole requests may have been refused: those requests are still answered.
+        if self._lifecycle is None and (self._closing or not self._waiting):
             return False
         if transport.get_extra_info("ssl_object") is not None:
             return False
@@ -357,8 +360,8 @@ class ClientConnection(asyncio.Protocol):
         come."""
         shared = self._shared
         incoming = self._incoming
-        if self._transport is None:
-            return  # a session has taken over
+        if self._transport is None or self._refused:
+            return  # a session has taken over, or nothing more is read
         if incoming.head_done:
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.body_s)
             if incoming.unwanted or len(incoming.pieces) != pieces:
@@ -624,8 +627,10 @@ class ClientConnection(asyncio.Protocol):
             lifecycle, self._lifecycle = self._lifecycle, None
             if lifecycle is not None:
                 lifecycle.cancel()
+            for waiting in self._waiting:
+                self._release_bytes(waiting)
             self._waiting.clear()
-            self._refuse(errors.INTERNAL, errors.OWN_FAULT)
+            self._end_with(Refused(errors.INTERNAL, errors.OWN_FAULT))
 
     def _begin(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
@@ -662,20 +667,23 @@ class ClientConnection(asyncio.Protocol):
         """Serve the next request in line, wait for one, or close, after an answer was sent."""
         if self._transport is None:
             return
-        if self._refused:
-            self._linger()
-            return
         if self._closing or self._shared.draining:
-            self._close()
+            if self._refused:
+                self._linger()
+            else:
+                self._close()
             return
         if self._waiting and not self._stuck:
             # In a call of its own: a long line of refused requests would recurse as deeply.
             self._shared.loop.call_soon(self._serve_next)
             return
+        if self._refusal is not None and not self._waiting:
+            self._end_with(self._refusal)
+            return
         if self._ended and not self._waiting:
             self._close()
             return
-        if self._incoming is not NOTHING or self._paused:
+        if not self._refused and (self._incoming is not NOTHING or self._paused):
             self._go_on_reading()
         shared = self._shared
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
@@ -687,7 +695,7 @@ class ClientConnection(asyncio.Protocol):
         if not self._waiting:
             return
         self._serve(self._waiting.popleft())
-        if not self._waiting:
+        if not self._waiting and not self._refused:
             self._go_on_reading()
 
     def _go_on_reading(self) -> None:
@@ -738,27 +746,34 @@ class ClientConnection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
-    def _refuse_as(self, refused: Refused) -> None:
-        self._refuse(refused.kind, str(refused), refused.headers)
+    def _refuse(self, kind: ErrorKind, message: str) -> None:
+        self._refuse_as(Refused(kind, message))
 
-    def _refuse(self, kind: ErrorKind, message: str, headers: bytes = b"") -> None:
-        """Answer with a refusal and close. Bytes that still arrive are read and dropped for a
-        while: closing over unread bytes would reset the connection, and the answer would be
-        lost."""
+    def _refuse_as(self, refused: Refused) -> None:
+        """Answer with a refusal and close, once the requests before are answered (RFC 9112,
+        9.3.2): what comes after cannot be divided into requests, or would be too much."""
         if self._refused or self._transport is None:
             return
         self._refused = True
-        self._closing = True
         self._incoming.pieces.clear()
         self._release_bytes(self._incoming)
-        shared = self._shared
-        shared.counts.refusals[kind.code] += 1
         if self._lifecycle is None and not self._waiting:
-            named = shared.identity_lines(shared.next_number())
-            self.write(error_response(kind, message, headers=named + headers, close=True))
-            self._linger()
+            self._end_with(refused)
         else:
-            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
+            self._refusal = refused
+
+    def _end_with(self, refused: Refused) -> None:
+        """Send a refusal as the last answer. Bytes that still arrive are read and dropped for a
+        while: closing over unread bytes would reset the connection, and the answer would be
+        lost."""
+        shared = self._shared
+        if self._transport is None:
+            return
+        self._refused = self._closing = True
+        shared.counts.refusals[refused.kind.code] += 1
+        headers = shared.identity_lines(shared.next_number()) + refused.headers
+        self.write(error_response(refused.kind, str(refused), headers=headers, close=True))
+        self._linger()
 
     def _linger(self) -> None:
         """Close the sending half; read and drop for a while the bytes that still arrive."""
@@ -767,4 +782,5 @@ class ClientConnection(asyncio.Protocol):
             return
         if transport.can_write_eof():
             transport.write_eof()
+        self._resume_reading()
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
