@@ -5,11 +5,14 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from gateway_rig import (
+    DONE_EVENT,
     OTHER_SECRET,
     PATIENCE_S,
     SECRET,
@@ -17,6 +20,7 @@ from gateway_rig import (
     Received,
     Rig,
     chat_body,
+    chunk_event,
     read_all,
     request_bytes,
     stall,
@@ -31,7 +35,7 @@ from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.request.counters import Counts
 from clauseway.gateway.request.in_flight import InFlight, Use, address_of
 from clauseway.gateway.request.refusals import Refused
-from clauseway.metering import Buyer
+from clauseway.metering import Buyer, Status
 
 MB = 1 << 20
 LIMITS = Limits(
@@ -323,6 +327,57 @@ def test_a_client_that_reads_no_answers_is_not_read_from(rig: Rig) -> None:
         answers = read_all(connection)
         sending.join()
     assert answers.count(b'{"status":"ok"}') == -(-sent // len(HEALTH)) + 1
+
+
+WORD = chunk_event([{"index": 0, "delta": {"content": "x" * 100_000}, "finish_reason": None}])
+END = chunk_event([{"index": 0, "delta": {}, "finish_reason": "stop"}]) + DONE_EVENT
+
+
+async def long_stream(connection: Connection, _: Received) -> None:
+    """More than the gateway and the kernel hold for a client that does not read."""
+    connection.begin_stream()
+    for _ in range(400):
+        connection.piece(WORD)
+        await connection.writer.drain()
+    connection.piece(END)
+    connection.end_stream()
+
+
+def asks_and_pauses(rig: Rig) -> socket.socket:
+    """Ask for a long stream, and read its beginning alone."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    client.settimeout(PATIENCE_S)
+    client.connect(("127.0.0.1", rig.port))
+    client.sendall(request_bytes(chat_body(stream=True), "connection: close"))
+    client.recv(1000)
+    return client
+
+
+def test_a_clients_pause_is_not_the_clouds_silence(tmp_path: Path) -> None:
+    """It reads on after more than `attempt_timeout_s`, and gets all of the stream."""
+    with Rig(tmp_path) as rig:
+        rig.cloud("azure", long_stream)
+        rig.start(rig.plan(attempt_timeout_s=0.3))
+        with asks_and_pauses(rig) as client:
+            time.sleep(1.5)
+            answer = read_all(client)
+        assert answer.count(b"x" * 100_000) == 399, "all but the first, of which a part was read before"
+        assert DONE_EVENT in answer
+        eventually(lambda: rig.counts()["served"] == {"azure": 1})
+        assert rig.counts()["failed"] == {}
+
+
+def test_a_client_that_reads_nothing_of_a_stream_is_let_go(tmp_path: Path) -> None:
+    """After `idle_s`, and the cloud has not failed."""
+    with Rig(tmp_path) as rig:
+        azure = rig.cloud("azure", long_stream)
+        rig.start(rig.plan(attempt_timeout_s=0.3, settings=Settings(limits=Limits(idle_s=1.0))))
+        with asks_and_pauses(rig):
+            assert azure.left.wait(PATIENCE_S), "the cloud is called off"
+            eventually(lambda: rig.counts()["connections"] == 0)
+        assert rig.counts()["failed"] == {}
+        eventually(lambda: [record.status for record in rig.records()] == [Status.INTERRUPTED_ESTIMATED])
 
 
 # -- addresses, and the sums

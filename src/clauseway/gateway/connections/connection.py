@@ -22,6 +22,7 @@ import httptools
 
 from clauseway.gateway.connections.incoming import NOTHING, Incoming
 from clauseway.gateway.connections.router import Router
+from clauseway.gateway.connections.unread import UnreadAnswers
 from clauseway.gateway.connections.web_socket import PATHS, WebSocketSession, accepted
 from clauseway.gateway.request.in_flight import Use, address_of
 from clauseway.gateway.request.lifecycle import Lifecycle
@@ -135,7 +136,7 @@ class ClientConnection(asyncio.Protocol):
         self._probes = 0
         self._paused = False
         self._stuck = False  # the client reads its answers too slowly
-        self._unsent = -1  # the bytes that it had not read at the last check
+        self._unread: UnreadAnswers | None = None  # and what it is sent lies still
         self._address = ""  # by which connections are counted
         self._excess: Refused | None = None  # the refusal, if the connection is beyond a limit
         self._refused = False  # nothing more that comes is read
@@ -336,13 +337,19 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read no more of its requests."""
+        transport, shared = self._transport, self._shared
+        if transport is None:
+            return
         self._stuck = True
+        self._unread = UnreadAnswers(transport, shared.wheel.now_s, shared.limits.idle_s)
         self._pause_reading()
         if self._lifecycle is not None:
             self._lifecycle.client_paused()
+            self.check_deadlines_by(self._unread.due_s)
 
     def resume_writing(self) -> None:
         self._stuck = False
+        self._unread = None
         if self._lifecycle is not None:
             if self._waiting_bytes <= self._shared.limits.ahead_bytes:
                 self._resume_reading()
@@ -393,7 +400,7 @@ class ClientConnection(asyncio.Protocol):
                 lifecycle.check_deadlines(shared.wheel.now_s)
             # The check may have ended the request, and its answer begun the next one in line.
             if self._lifecycle is lifecycle:
-                shared.wheel.arm(self, max(lifecycle.due_s, shared.wheel.now_s))
+                self._await_answer(lifecycle)
         elif self._transport is None:
             return
         elif self._transport.is_closing() or self._stuck:
@@ -408,12 +415,23 @@ class ClientConnection(asyncio.Protocol):
 
     def _await_reader(self, transport: asyncio.Transport) -> None:
         """Wait on while the client reads what it was sent, however slowly."""
-        unsent = transport.get_write_buffer_size()
-        if unsent == self._unsent:
+        now_s = self._shared.wheel.now_s
+        if self._unread is None:
+            self._unread = UnreadAnswers(transport, now_s, self._shared.limits.idle_s)
+        elif self._unread.lie_still(now_s):
             transport.abort()
-        else:
-            self._unsent = unsent
-            self._shared.wheel.arm(self, self._shared.wheel.now_s + self._shared.limits.idle_s)
+            return
+        self._shared.wheel.arm(self, self._unread.due_s)
+
+    def _await_answer(self, lifecycle: Lifecycle) -> None:
+        """Set the deadline of a request under way; abort if its client does not read the answer."""
+        now_s, unread = self._shared.wheel.now_s, self._unread
+        due_s = max(lifecycle.due_s, now_s)
+        if unread is not None:
+            if unread.lie_still(now_s) and self._transport is not None:
+                self._transport.abort()
+            due_s = min(due_s, unread.due_s)
+        self._shared.wheel.arm(self, due_s)
 
     # -- httptools callbacks
 

@@ -23,6 +23,7 @@ from wsproto.utilities import LocalProtocolError
 
 from clauseway.gateway.connections.incoming import Incoming
 from clauseway.gateway.connections.router import Router
+from clauseway.gateway.connections.unread import UnreadAnswers
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
@@ -154,6 +155,7 @@ class WebSocketSession(asyncio.Protocol):
         self._frame_bytes = 0  # of the frame of a message that arrives
         self._behind = False  # frames that were read are still to be heard
         self._stuck = False  # more is to be sent than the client reads
+        self._unread: UnreadAnswers | None = None  # and what it is sent lies still
         self._closing = False
         self._leaving = ""  # why the session ends with the turns that came before
         self._heard = True  # something came since it was looked at last
@@ -288,13 +290,17 @@ class WebSocketSession(asyncio.Protocol):
             lifecycle.client_left()
 
     def pause_writing(self) -> None:
+        shared = self._shared
         self._stuck = True
+        self._unread = UnreadAnswers(self._transport, shared.wheel.now_s, shared.limits.idle_s)
         self._pause_reading()
         if self._lifecycle is not None:
             self._lifecycle.client_paused()
+            self.check_deadlines_by(self._unread.due_s)
 
     def resume_writing(self) -> None:
         self._stuck = False
+        self._unread = None
         if self._lifecycle is not None:
             self._lifecycle.client_resumed()
         else:
@@ -431,13 +437,23 @@ class WebSocketSession(asyncio.Protocol):
             if lifecycle.due_s <= shared.wheel.now_s:
                 lifecycle.check_deadlines(shared.wheel.now_s)
             if self._lifecycle is lifecycle:
-                shared.wheel.arm(self, max(lifecycle.due_s, shared.wheel.now_s))
+                self._await_answer(lifecycle)
         elif self._closing or not self._heard:
             self._transport.abort()
         else:
             self._heard = False
             self._transport.write(self._frames.send(Ping()))
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
+
+    def _await_answer(self, lifecycle: Lifecycle) -> None:
+        """Set the deadline of a turn under way; abort if its client does not read the events."""
+        now_s, unread = self._shared.wheel.now_s, self._unread
+        due_s = max(lifecycle.due_s, now_s)
+        if unread is not None:
+            if unread.lie_still(now_s):
+                self._transport.abort()
+            due_s = min(due_s, unread.due_s)
+        self._shared.wheel.arm(self, due_s)
 
     def _close(self, code: int, reason: str) -> None:
         """Say why nothing more comes, and close; whoever does not read that has some time."""

@@ -471,6 +471,11 @@ class Attempt(Receiver):
         self._owner.stream_content(self, events)
 
     @property
+    def awaits_events(self) -> bool:
+        """Return whether a stream has begun and its last event has not come."""
+        return self.has_content and self.stream is not None and not self.stream.done
+
+    @property
     def _is_whole_stream(self) -> bool:
         """Return whether a stream's last event has come: no later byte belongs to the answer."""
         stream = self.stream

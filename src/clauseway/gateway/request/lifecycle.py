@@ -164,6 +164,7 @@ class Lifecycle(AttemptOwner):
     _decided = False
     _last_bytes = b""  # the bytes still to send: the end of a stream, or a whole answer
     _over = False  # the client has its answer, or has left
+    _client_pauses = False  # it does not read, so nothing is read from the cloud
     _unattended = False  # no client waits for the answer; it is read for its usage
     # The bytes of the request's body and of an answer buffered whole. Until the request is over,
     # they count in `in_flight_use`: the bytes that all requests of this key hold in this process.
@@ -1117,7 +1118,11 @@ class Lifecycle(AttemptOwner):
             if now_s >= self._hedge_due_s:
                 self._begin_hedge()
         for attempt in self._attempts_under_way:
-            if attempt.due_s <= now_s:
+            if attempt.due_s > now_s:
+                continue
+            if self._client_pauses and attempt.awaits_events:
+                self.set_deadline(attempt)  # the cloud's silence is the client's
+            else:
                 attempt.time_out()
         self.due_s = FOREVER_S if self._decided else self._earliest_due_s()
 
@@ -1180,7 +1185,7 @@ class Lifecycle(AttemptOwner):
             self._client = _NOBODY
             self._unattended = True
             self.shared.unattended.add(self)
-            attempt.resume()
+            self.client_resumed()
             self.shared.wheel.arm(self, self.due_s)
             return
         self.cancel()
@@ -1218,14 +1223,21 @@ class Lifecycle(AttemptOwner):
             self.shared.resource_index.add(rows, ignore_outcome)
 
     def client_paused(self) -> None:
-        """Stop reading from the cloud: the client does not take what was sent."""
+        """Stop reading from the cloud: the client does not take what was sent. Meanwhile the
+        deadline for the cloud's silence is put off; the client's connection has its own."""
+        self._client_pauses = True
         if self._attempt is not None:
             self._attempt.pause()
 
     def client_resumed(self) -> None:
-        """Read from the cloud again."""
-        if self._attempt is not None:
-            self._attempt.resume()
+        """Read from the cloud again, and let the deadline for its silence run from now."""
+        was_paused, self._client_pauses = self._client_pauses, False
+        attempt = self._attempt
+        if attempt is None:
+            return
+        attempt.resume()
+        if was_paused and not attempt.over and attempt.awaits_events:
+            self.set_deadline(attempt)
 
 
 class _RoomWaiter:
