@@ -380,6 +380,29 @@ def test_a_client_that_reads_nothing_of_a_stream_is_let_go(tmp_path: Path) -> No
         eventually(lambda: [record.status for record in rig.records()] == [Status.INTERRUPTED_ESTIMATED])
 
 
+def test_an_answer_that_nobody_reads_stays_counted(rig: Rig, opened: Open) -> None:
+    """Until its client has read it: it is held as long."""
+    answer = json.dumps({"choices": [{"message": {"content": "x" * (8 * MB)}}], "usage": None}).encode()
+
+    async def large(connection: Connection, _: Received) -> None:
+        connection.answer(200, answer)
+
+    rig.clouds["azure"].behaviour = large
+    first, leaving = opened(), opened()
+    for client in (first, leaving):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # the kernel holds little
+    first.sendall(CHAT)
+    eventually(lambda: rig.counts()["served"].get("azure", 0) > 0 and rig.counts()["open"] == 0)
+    assert rig.counts()["bytes"] > MB
+    is_refused(ask(opened(), chat_of(5000)), 429, "too_many_bytes")
+    is_served(answer_of(first))
+    eventually(lambda: rig.counts()["bytes"] == 0)
+    is_served(ask(first, chat_of(5000)))
+    # One that leaves without reading; the fixture waits for nothing to be counted.
+    leaving.sendall(OTHERS_CHAT)
+    eventually(lambda: rig.counts()["bytes"] > MB)
+
+
 # -- addresses, and the sums
 
 

@@ -234,6 +234,7 @@ class ClientConnection(asyncio.Protocol):
             and incoming.url.partition(b"?")[0] in PATHS
             and self._lifecycle is None
             and not self._waiting
+            and not self._stuck
         )
 
     def _open_session(self, data: bytes) -> None:
@@ -326,6 +327,7 @@ class ClientConnection(asyncio.Protocol):
             self._shared.in_flight.turned_away -= 1
         for incoming in (self._incoming, *self._waiting):
             self._release_bytes(incoming)
+        self._forget_unread()
         self._router.leave()
         self._waiting.clear()
         self._incoming = NOTHING
@@ -349,7 +351,7 @@ class ClientConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._stuck = False
-        self._unread = None
+        self._forget_unread()
         if self._lifecycle is not None:
             if self._waiting_bytes <= self._shared.limits.ahead_bytes:
                 self._resume_reading()
@@ -358,6 +360,11 @@ class ClientConnection(asyncio.Protocol):
             self._shared.loop.call_soon(self._serve_next)
         elif not self._refused:
             self._go_on_reading()
+
+    def _forget_unread(self) -> None:
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            unread.release(self._shared.in_flight)
 
     # -- deadlines
 
@@ -685,6 +692,8 @@ class ClientConnection(asyncio.Protocol):
         """Serve the next request in line, wait for one, or close, after an answer was sent."""
         if self._transport is None:
             return
+        if self._stuck and self._unread is not None:
+            self._unread.count(self._shared.in_flight, self._router.use)
         if self._closing or self._shared.draining:
             if self._refused:
                 self._linger()

@@ -2,8 +2,8 @@
 frames over WebSockets by key, in the present second.
 
 A body counts from its head on, by the length that the head states, until its request is over; so
-does an answer that is gathered whole. Bytes of an answer are counted and never refused: they are
-paid for. They leave less room for the next request.
+does an answer that is gathered whole, and on until its client has read it. Bytes of an answer are
+counted and never refused: they are paid for. They leave less room for the next request.
 
 INVARIANT: whatever is counted is let go exactly once, however a connection or a request ends.
 """
