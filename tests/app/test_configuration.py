@@ -284,19 +284,29 @@ def test_a_name_can_be_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "line"),
     [
-        "a = " + "[" * 5000 + "]" * 5000,
-        "a = " + "{b = " * 5000 + "1" + "}" * 5000,
-        "a" + ".a" * 5000 + " = 1",
-        "[a" + ".a" * 5000 + "]",
-        "gateway = " + "[" * 100 + "]" * 100,
-        "[gateway]\nport = " + "[" * 100 + "]" * 100,
+        ("a = " + "[" * 5000 + "]" * 5000, 0),
+        ("a = " + "{b = " * 5000 + "1" + "}" * 5000, 0),
+        ("a" + ".a" * 50_000 + " = 1", 1),
+        ("[a" + ".a" * 50_000 + "]", 1),
+        ("a = {" + '"a" . ' * 50_000 + "a = 1}", 1),
+        ("gateway = " + "[" * 100 + "]" * 100, 0),
+        ("[gateway]\nport = " + "[" * 100 + "]" * 100, 0),
     ],
-    ids=["lists", "tables", "a dotted key", "a dotted head", "in the place of a section", "in the place of a number"],
+    ids=[
+        "lists",
+        "tables",
+        "a dotted key",
+        "a dotted head",
+        "a dotted key in a table",
+        "in the place of a section",
+        "in the place of a number",
+    ],
 )
-def test_tables_without_end_are_a_problem_of_the_file(tmp_path: Path, text: str) -> None:
-    assert problems(tmp_path, text + DEPLOYMENT if text.startswith("a") else text) == [(0, "tables nested too deeply")]
+def test_tables_without_end_are_a_problem_of_the_file(tmp_path: Path, text: str, line: int) -> None:
+    whole = text + DEPLOYMENT if text.startswith("a") else text
+    assert problems(tmp_path, whole) == [(line, "tables nested too deeply")]
 
 
 NINES, FS = "9" * 5000, "0x" + "F" * 5000

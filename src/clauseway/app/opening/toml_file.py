@@ -38,6 +38,9 @@ _BITS_MAX = 4_000
 _ENDLESS = re.compile(r"[0-9A-Fa-f_]{1000}")
 # Far more than any setting has; Python itself gives up after a thousand.
 _DEPTH_MAX = 32
+_WORD = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+# `tomllib` takes a time that grows with the square of a key's parts.
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_WORD}(?:[ \t]*\.[ \t]*{_WORD}){{{_DEPTH_MAX},}}")
 
 
 class _Fraction(float):
@@ -57,6 +60,8 @@ class TomlFile:
     def __init__(self, where: Path, text: str) -> None:
         self.where = where
         self.problems: list[Problem] = []
+        if long_key := _LONG_KEY.search(text):
+            raise _nested(where, text.count("\n", 0, long_key.start()) + 1)
         try:
             self.content: dict[str, Any] = tomllib.loads(text, parse_float=_Fraction)
         except RecursionError:
@@ -285,12 +290,13 @@ def _depth(content: object) -> int:
     return depth
 
 
-def _nested(where: Path) -> InvalidInput:
+def _nested(where: Path, line: int = 0) -> InvalidInput:
     return InvalidInput(
         Problem(
             what="tables nested too deeply",
             why=f"no setting stands in more than {_DEPTH_MAX} of them",
             where=str(where),
+            line=line,
             remedy="Write the settings that `clauseway config show` lists.",
         )
     )
