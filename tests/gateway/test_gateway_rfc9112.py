@@ -107,6 +107,14 @@ CASES: dict[str, tuple[bytes, list[int]]] = {
     "a size beyond 64 bits": (post(CHUNKED, body=b"1" + b"0" * 16 + b"\r\n"), [400]),
     "no line end after a chunk": (post(CHUNKED, body=IN_CHUNKS.replace(b"\r\n0", b"0")), [400]),
     "a chunk longer than its size": (post(CHUNKED, body=b"1\r\n" + BODY + b"\r\n0\r\n\r\n"), [400]),
+    # RFC 9110, 10.1.1 expectations
+    "an expectation": (post(LENGTH, "Expect: 100-continue"), [100, 200]),
+    "an expectation twice": (post(LENGTH, "Expect: 100-continue", "Expect: 100-Continue"), [100, 200]),
+    "an expectation in HTTP/1.0": (
+        post(LENGTH, "Expect: 100-continue", line="POST /v1/chat/completions HTTP/1.0"),
+        [200],
+    ),
+    "an unknown expectation before a known one": (post(LENGTH, "Expect: foo", "Expect: 100-continue"), [417]),
     # 9.3 one after another
     "two in one write": (ended(*GET) + ended(*GET), [200, 200]),
     "a body, then another request": (post(LENGTH) + ended(*GET), [200, 200]),

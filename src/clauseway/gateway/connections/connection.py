@@ -494,7 +494,7 @@ class ClientConnection(asyncio.Protocol):
         elif action == _WEB_SOCKET_KEY:
             incoming.web_socket_key = value
         else:
-            incoming.expect = value
+            incoming.expect = incoming.expect + b"," + value if incoming.expect else value
 
     def _begins_read_as_1_1(self, incoming: Incoming) -> bool:
         """Return whether the present read begins with the line of this request, of HTTP/1.1: as
@@ -525,6 +525,7 @@ class ClientConnection(asyncio.Protocol):
                 return
         elif version == "1.0":
             incoming.chunked = False
+            incoming.expect = b""  # its client cannot hear a 100 (RFC 9110, 10.1.1)
         else:
             self._refuse(errors.MALFORMED_HTTP, "Requests come by HTTP/1.1 or HTTP/1.0.")
             return
@@ -534,7 +535,7 @@ class ClientConnection(asyncio.Protocol):
         count = int(length) if len(length) > 3 else 0  # no limit is below a thousand
         if count > limit:
             self._refuse(errors.BODY_TOO_LARGE, f"A body may have {limit} bytes.")
-        elif incoming.expect and incoming.expect.lower() != b"100-continue":
+        elif incoming.expect and not _expects_continue(incoming.expect):
             self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
         elif (count or incoming.coded or length.strip(b"0")) and not self._router.wants_body(
             incoming
@@ -811,3 +812,8 @@ class ClientConnection(asyncio.Protocol):
             transport.write_eof()
         self._resume_reading()
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
+
+
+def _expects_continue(expect: bytes) -> bool:
+    """Return whether `Expect`, of one or several headers, lists 100-continue alone."""
+    return all(name.strip().lower() == b"100-continue" for name in expect.split(b","))
