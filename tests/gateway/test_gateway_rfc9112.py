@@ -40,6 +40,20 @@ def post(*headers: str, body: bytes = BODY, line: str = "POST /v1/chat/completio
 
 
 GET = ("GET /v1/models HTTP/1.1", "Host: x", KEY)
+SAMPLE_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def handshake(
+    *headers: str,
+    version: str = "HTTP/1.1",
+    upgrade: str = "websocket",
+    key: str = SAMPLE_KEY,
+    number: tuple[str, ...] = ("Sec-WebSocket-Version: 13",),
+) -> bytes:
+    lines = ("Connection: Upgrade", f"Upgrade: {upgrade}", f"Sec-WebSocket-Key: {key}", *number, *headers)
+    return ended(f"GET /v1/responses {version}", "Host: x", KEY, *lines)
+
+
 # The section of RFC 9112 (of RFC 9110 where it says so), a request, and the statuses of its answers.
 CASES: dict[str, tuple[bytes, list[int]]] = {
     # 2.2 messages
@@ -115,6 +129,20 @@ CASES: dict[str, tuple[bytes, list[int]]] = {
         [200],
     ),
     "an unknown expectation before a known one": (post(LENGTH, "Expect: foo", "Expect: 100-continue"), [417]),
+    # RFC 9110, 7.8 other protocols: only a WebSocket is switched to, and in HTTP/1.0 none
+    "a WebSocket": (handshake(), [101]),
+    "a WebSocket among others": (handshake(upgrade="h2c, WebSocket"), [101]),
+    "a protocol that nobody knows": (handshake(upgrade="foo"), [405]),
+    "HTTP/2 and the key of a WebSocket": (handshake(upgrade="h2c"), [405]),
+    "a WebSocket in HTTP/1.0": (handshake(version="HTTP/1.0"), [405]),
+    # RFC 6455, 4.2 handshakes
+    "a WebSocket of another version": (handshake(number=("Sec-WebSocket-Version: 8",)), [400]),
+    "a WebSocket of no version": (handshake(number=()), [400]),
+    "a key that is no base64": (handshake(key="!!"), [400]),
+    "a key that is too short": (handshake(key="dGhl"), [400]),
+    "an empty key": (handshake(key=""), [400]),
+    "two keys": (handshake(f"Sec-WebSocket-Key: {SAMPLE_KEY}"), [400]),
+    "two versions": (handshake("Sec-WebSocket-Version: 8"), [400]),
     # 9.3 one after another
     "two in one write": (ended(*GET) + ended(*GET), [200, 200]),
     "a body, then another request": (post(LENGTH) + ended(*GET), [200, 200]),

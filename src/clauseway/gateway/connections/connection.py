@@ -23,7 +23,13 @@ import httptools
 from clauseway.gateway.connections.incoming import NOTHING, Incoming
 from clauseway.gateway.connections.router import Router
 from clauseway.gateway.connections.unread import UnreadAnswers
-from clauseway.gateway.connections.web_socket import PATHS, WebSocketSession, accepted
+from clauseway.gateway.connections.web_socket import (
+    PATHS,
+    WebSocketSession,
+    accepted,
+    check_handshake,
+    names_web_socket,
+)
 from clauseway.gateway.request.in_flight import Use, address_of
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
@@ -48,6 +54,7 @@ _CODING: Final = 9
 _UPGRADE: Final = 10
 _HOST: Final = 11
 _WEB_SOCKET_KEY: Final = 13
+_WEB_SOCKET_VERSION: Final = 14
 _OTHER_API_KEY: Final = 12  # as Anthropic's clients name it; some of them send both
 # The headers that the gateway reads, and those that it passes on to clouds. All others (cookies,
 # credentials, proxies' notes) are dropped, except those that a setting names.
@@ -63,6 +70,7 @@ _ACTIONS: Final = {
     b"transfer-encoding": _CODING,
     b"upgrade": _UPGRADE,
     b"sec-websocket-key": _WEB_SOCKET_KEY,
+    b"sec-websocket-version": _WEB_SOCKET_VERSION,
     b"host": _HOST,
     b"openai-beta": _PASS,
     b"anthropic-version": _PASS,
@@ -229,8 +237,9 @@ class ClientConnection(asyncio.Protocol):
         """Return whether a handshake asks for a WebSocket on a path that has one, with no request
         before it left to answer."""
         return (
-            incoming.web_socket_key != b""
-            and incoming.method == b"GET"
+            incoming.method == b"GET"
+            and incoming.chunked  # HTTP/1.0 knows no `Upgrade` (RFC 9110, 7.8)
+            and names_web_socket(incoming.upgrade)
             and incoming.url.partition(b"?")[0] in PATHS
             and self._lifecycle is None
             and not self._waiting
@@ -247,6 +256,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(errors.STOPPING, "The gateway is stopping: open the session again.")
             return
         try:
+            check_handshake(handshake)
             self._router.admit(handshake)
         except Refused as refused:
             self._refuse_as(refused)
@@ -490,9 +500,15 @@ class ClientConnection(asyncio.Protocol):
                     "A body may come in chunks and in no other transfer coding.",
                 )
         elif action == _UPGRADE:
-            incoming.upgrade = True
+            incoming.upgrade += value + b","
         elif action == _WEB_SOCKET_KEY:
+            if incoming.web_socket_key:
+                self._refuse_twice(b"Sec-WebSocket-Key")
             incoming.web_socket_key = value
+        elif action == _WEB_SOCKET_VERSION:
+            if incoming.web_socket_version:
+                self._refuse_twice(b"Sec-WebSocket-Version")
+            incoming.web_socket_version = value
         else:
             incoming.expect = incoming.expect + b"," + value if incoming.expect else value
 

@@ -12,7 +12,8 @@ class Incoming:
 
     `begun`, `head_done`: the first byte, and the whole head, have come. `named_host`: the head has
     a `Host`. `chunked`: the answer may come in chunks. `coded`: the body comes in chunks.
-    `upgrade`: the head asks for another protocol, with a `web_socket_key` for WebSocket.
+    `upgrade` names other protocols that the head asks for, `web_socket_key` and
+    `web_socket_version` are of WebSocket.
     `request_line` is the parsed request line, once the router has parsed it. `unwanted`: the router
     refuses the head, so the body is not kept. `received` counts bytes of a body that is dropped, or
     whose length the head does not state. `bytes_in_flight` are the bytes of the body that count
@@ -37,8 +38,9 @@ class Incoming:
     keep_alive = True
     chunked = True
     coded = False
-    upgrade = False
+    upgrade = b""
     web_socket_key = b""
+    web_socket_version = b""
     request_line: RequestLine | None = None
     unwanted = False
 

@@ -8,7 +8,7 @@ message could unfold to more bytes than its limit.
 
 import asyncio
 import contextlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import deque
 from hashlib import sha1
 from itertools import islice
@@ -46,6 +46,9 @@ from clauseway.gateway.wire.web_socket_turns import (
 from clauseway.metering import RequestId
 
 PATHS: Final = frozenset((b"/v1/responses", b"/openai/v1/responses", b"/openai/responses"))
+_VERSION: Final = b"13"
+_OFFERED_VERSION: Final = b"sec-websocket-version: 13\r\n"
+_KEY_BYTES: Final = 16
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 # The objects of a message that waits, beside its text: messages without a byte are not read without
 # end either.
@@ -60,6 +63,26 @@ _HEAD: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-accept: %b\r\n\r\n"
 )
+
+
+def names_web_socket(upgrade: bytes) -> bool:
+    """Return whether `Upgrade` names WebSocket among its protocols."""
+    return b"websocket" in [name.strip() for name in upgrade.lower().split(b",")]
+
+
+def check_handshake(handshake: Incoming) -> None:
+    """Raise Refused if the handshake is none of RFC 6455, 4.2.1: of another version, or without a
+    key of 16 bytes in base64."""
+    if handshake.web_socket_version != _VERSION:
+        message = "A WebSocket is opened by version 13 (RFC 6455, 4.2)."
+        raise Refused(errors.MALFORMED_HTTP, message, headers=_OFFERED_VERSION)
+    try:
+        length = len(b64decode(handshake.web_socket_key, validate=True))
+    except ValueError:
+        length = 0
+    if length != _KEY_BYTES:
+        message = "Sec-WebSocket-Key is 16 bytes in base64 (RFC 6455, 4.1)."
+        raise Refused(errors.MALFORMED_HTTP, message)
 
 
 def accepted(key: bytes) -> bytes:
