@@ -76,6 +76,21 @@ CASES: dict[str, tuple[bytes, list[int]]] = {
     "a method that is no token": (ended("G(T /v1/models HTTP/1.1", *GET[1:]), [400]),
     # 3.2 targets and Host
     "an absolute target": (ended("GET http://x/v1/models HTTP/1.1", *GET[1:]), [200]),
+    "an absolute target, its scheme in capitals": (ended("GET HTTP://x/v1/models HTTP/1.1", *GET[1:]), [200]),
+    **{
+        f"Host: {host}": (ended(GET[0], f"Host: {host}", KEY), [status])
+        for host, status in {
+            "x.example:8400": 200,
+            "[::1]:80": 200,
+            "x_1": 200,
+            "a b": 400,
+            "x/y": 400,
+            "u@x": 400,
+            "x:abc": 400,
+            "http://x": 400,
+            "\u00ff": 400,
+        }.items()
+    },
     "no Host": (ended(GET[0], KEY), [400]),
     "an empty Host": (ended(GET[0], "Host:", KEY), [200]),
     "two Hosts": (ended(*GET, "Host: y"), [400]),
@@ -190,6 +205,15 @@ def test_a_case_of_the_standard(rig: Rig, name: str, pieces: str) -> None:
         except OSError:
             pass  # it was refused before its end
         assert statuses(read_all(connection)) == expected
+
+
+def test_what_connection_lists_is_for_this_hop_alone(rig: Rig) -> None:
+    azure = rig.clouds["azure"]
+    azure.requests.clear()
+    headers = ("Connection: close, Traceparent", "traceparent: 00-hop", "tracestate: a=b")
+    assert statuses(rig.exchange(post(LENGTH, *headers))) == [200]
+    (received,) = azure.requests
+    assert (received.header("traceparent"), received.header("tracestate")) == (None, "a=b")
 
 
 # -- a second parser

@@ -14,6 +14,7 @@ connection.
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Iterable
 from typing import Final, cast
@@ -38,6 +39,12 @@ from clauseway.gateway.transport.header_actions import HeaderActions
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import ErrorKind, error_response
 
+# RFC 3986, 3.2.2: an address in brackets or a name, and a port.
+_HOST_FORM: Final = re.compile(
+    rb"(?:\[[0-9A-Za-z:.~_-]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
+# As most clients say it; neither names a header.
+_ORDINARY_CONNECTIONS: Final = (b"keep-alive", b"Keep-Alive", b"close")
 # Below the least limit that may be set for a head; most heads are shorter.
 _HEADS_MOSTLY: Final = 1000
 # _DROP is 0: the common case is tested first.
@@ -55,6 +62,7 @@ _UPGRADE: Final = 10
 _HOST: Final = 11
 _WEB_SOCKET_KEY: Final = 13
 _WEB_SOCKET_VERSION: Final = 14
+_CONNECTION: Final = 15
 _OTHER_API_KEY: Final = 12  # as Anthropic's clients name it; some of them send both
 # The headers that the gateway reads, and those that it passes on to clouds. All others (cookies,
 # credentials, proxies' notes) are dropped, except those that a setting names.
@@ -72,6 +80,7 @@ _ACTIONS: Final = {
     b"sec-websocket-key": _WEB_SOCKET_KEY,
     b"sec-websocket-version": _WEB_SOCKET_VERSION,
     b"host": _HOST,
+    b"connection": _CONNECTION,
     b"openai-beta": _PASS,
     b"anthropic-version": _PASS,
     b"anthropic-beta": _PASS,
@@ -133,6 +142,7 @@ class ClientConnection(asyncio.Protocol):
         self._handshake: Incoming = NOTHING  # of a WebSocket that is about to be opened
         self._lifecycle: Lifecycle | None = None
         self._waiting: deque[Incoming] = deque()
+        self._host = b""  # the latest one that was checked
         self._waiting_bytes = 0
         self._head_bytes = 0
         self._barren_bytes = 0
@@ -468,6 +478,8 @@ class ClientConnection(asyncio.Protocol):
         if action == _HOST:
             if incoming.named_host:
                 self._refuse_twice(b"Host")
+            if value != self._host:
+                self._check_host(value)
             incoming.named_host = True
         elif action == _AUTHORIZATION:
             if incoming.authorization:
@@ -505,6 +517,9 @@ class ClientConnection(asyncio.Protocol):
             if incoming.web_socket_key:
                 self._refuse_twice(b"Sec-WebSocket-Key")
             incoming.web_socket_key = value
+        elif action == _CONNECTION:
+            if value not in _ORDINARY_CONNECTIONS:
+                incoming.connection += value + b","
         elif action == _WEB_SOCKET_VERSION:
             if incoming.web_socket_version:
                 self._refuse_twice(b"Sec-WebSocket-Version")
@@ -518,6 +533,12 @@ class ClientConnection(asyncio.Protocol):
         read, self._first_read = self._first_read, b""
         end = len(incoming.method) + len(incoming.url) + 1
         return read[end : end + len(_VERSION_1_1)] == _VERSION_1_1
+
+    def _check_host(self, host: bytes) -> None:
+        if _HOST_FORM.fullmatch(host) is None:
+            self._refuse(errors.MALFORMED_HTTP, "A Host is a name and a port (RFC 9112, 3.2).")
+        else:
+            self._host = host
 
     def _refuse_twice(self, name: bytes) -> None:
         """Refuse a header that stands twice: another server may obey the other one."""
@@ -533,6 +554,8 @@ class ClientConnection(asyncio.Protocol):
                 return
             incoming.keep_alive = False
         incoming.head_done = True
+        if incoming.connection:
+            incoming.drop_forwarded(incoming.connection)
         incoming.method = parser.get_method()
         version = "1.1" if self._begins_read_as_1_1(incoming) else parser.get_http_version()
         if version == "1.1":

@@ -14,6 +14,7 @@ class Incoming:
     a `Host`. `chunked`: the answer may come in chunks. `coded`: the body comes in chunks.
     `upgrade` names other protocols that the head asks for, `web_socket_key` and
     `web_socket_version` are of WebSocket.
+    `connection`: what `Connection` lists, beyond how long the connection stays.
     `request_line` is the parsed request line, once the router has parsed it. `unwanted`: the router
     refuses the head, so the body is not kept. `received` counts bytes of a body that is dropped, or
     whose length the head does not state. `bytes_in_flight` are the bytes of the body that count
@@ -43,10 +44,21 @@ class Incoming:
     web_socket_version = b""
     request_line: RequestLine | None = None
     unwanted = False
+    connection = b""
 
     def __init__(self) -> None:
         self.forwarded: list[bytes] = []
         self.pieces: list[bytes] = []
+
+    def drop_forwarded(self, listed: bytes) -> None:
+        """Drop the headers to forward that `Connection` lists: they are for this hop alone (RFC
+        9110, 7.6.1)."""
+        names = [name.strip() for name in listed.lower().split(b",")]
+        kept: list[bytes] = []
+        for at in range(0, len(self.forwarded), 4):  # name, colon, value and end of each
+            if self.forwarded[at].lower() not in names:
+                kept += self.forwarded[at : at + 4]
+        self.forwarded = kept
 
     def message(self, body: bytes) -> "Incoming":
         """Return the request that a body is, in the session that this head has begun."""

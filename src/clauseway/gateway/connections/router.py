@@ -71,7 +71,7 @@ from clauseway.gateway.wire.stateful_resources import EMPTY_LIST
 
 _JSON: Final = b"application/json"
 _NO_CANDIDATES: Final = CandidateSelection(())
-_AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
+_AUTHORITY: Final = re.compile(rb"(?i:\Ahttps?)://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
 _READS_ONLY: Final = (
     "This key may read what its project asked and ask nothing: use one with the role member."
