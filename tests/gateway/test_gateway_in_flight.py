@@ -333,7 +333,7 @@ WORD = chunk_event([{"index": 0, "delta": {"content": "x" * 100_000}, "finish_re
 END = chunk_event([{"index": 0, "delta": {}, "finish_reason": "stop"}]) + DONE_EVENT
 
 
-async def long_stream(connection: Connection, _: Received) -> None:
+async def long_stream(connection: Connection, request: Received) -> None:
     """More than the gateway and the kernel hold for a client that does not read."""
     connection.begin_stream()
     for _ in range(400):

@@ -23,7 +23,7 @@ import httptools
 
 from clauseway.gateway.connections.incoming import NOTHING, Incoming
 from clauseway.gateway.connections.router import Router
-from clauseway.gateway.connections.unread import UnreadAnswers
+from clauseway.gateway.connections.unread_answers import UnreadAnswers
 from clauseway.gateway.connections.web_socket import (
     PATHS,
     WebSocketSession,

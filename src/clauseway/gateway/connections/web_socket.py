@@ -23,7 +23,7 @@ from wsproto.utilities import LocalProtocolError
 
 from clauseway.gateway.connections.incoming import Incoming
 from clauseway.gateway.connections.router import Router
-from clauseway.gateway.connections.unread import UnreadAnswers
+from clauseway.gateway.connections.unread_answers import UnreadAnswers
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
