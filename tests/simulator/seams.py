@@ -328,7 +328,9 @@ def _gateway(world: World, network: Network, replaced: Replaced) -> None:
             self._address = (host, port or 0)
             self.port = port or 0
 
-        async def open(self, loop: Any, client: Callable[[], Any], _tls: Any, _handshake_s: float) -> None:
+        async def open(
+            self, loop: Any, client: Callable[[], Any], _tls: Any, _handshake_s: float, _begin_handshake: Any
+        ) -> None:
             assert world.current is not None
             network.serve_loop(world.current, loop, self._address, client)
 
