@@ -107,6 +107,13 @@ class Terms(NamedTuple):
     favourite: str = ""  # whose key every second request has
 
 
+def _name_secret(cloud: str) -> str:
+    """Put a cloud's secret into the environment, as operators do; return its name there."""
+    name = f"SECRET_OF_{cloud.upper()}"
+    os.environ[name] = f"sk-{cloud}"
+    return name
+
+
 def plan_of(
     terms: Terms, clouds: tuple[str, ...], leases: str, copying: Copying, amendments: Sequence[Amendment] = ()
 ) -> Plan:
@@ -116,7 +123,7 @@ def plan_of(
             label=Deployment(f"{cloud}-1", cloud, "openai", "koreacentral", PRODUCT, MODEL),
             dialect="openai",
             url=f"http://{cloud}:80/v1",
-            auth=Auth(kind="bearer", secret=f"sk-{cloud}"),
+            auth=Auth(kind="bearer", taken={"secret": f"env:{_name_secret(cloud)}"}),
             input_price=INPUT_PRICE,
             output_price=OUTPUT_PRICE,
             output_tokens_max=400,

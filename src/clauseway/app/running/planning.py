@@ -134,8 +134,8 @@ def write_plan(plan: Plan, path: Path) -> None:
         plan = msgspec.structs.replace(plan, targets=targets)
     with written_whole(path, mode=PRIVATE) as beside, beside.open("wb") as file:
         file.writelines(encode_plan(plan))
-    if not own:
-        secrets.unlink(missing_ok=True)  # not before: the former plan named it
+    if not own and secrets.exists():
+        secrets.unlink()  # not before: the former plan named it
 
 
 def secrets_beside(plan: Path) -> Path:
