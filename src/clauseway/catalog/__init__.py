@@ -16,6 +16,7 @@ separate fields everywhere.
 
 from clauseway.catalog.capabilities import (
     BITS,
+    CAPABILITY_OF_TIER,
     SURFACES,
     Capability,
     CapabilityEntry,
@@ -30,6 +31,7 @@ from clauseway.catalog.models import ModelLimits, Models, ProductName, Retiremen
 
 __all__ = [
     "BITS",
+    "CAPABILITY_OF_TIER",
     "ELSEWHERE",
     "SURFACES",
     "Capability",

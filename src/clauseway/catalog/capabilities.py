@@ -67,6 +67,13 @@ BITS: Mapping[Capability, int] = {
     capability: 1 << index for index, capability in enumerate(Capability)
 }
 
+# The service tiers that a deployment may lack. `fast` is OpenAI's other word for `priority`, and
+# `ultrafast` is faster still.
+CAPABILITY_OF_TIER: Mapping[str, Capability] = {
+    "flex": Capability.FLEX,
+    **dict.fromkeys(("priority", "fast", "ultrafast"), Capability.PRIORITY),
+}
+
 # The surfaces that the matrix knows. A server of one's own has its own entries, in its deployment.
 SURFACES = (
     "openai",

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product as every
 
-from clauseway.catalog import Capability
+from clauseway.catalog import CAPABILITY_OF_TIER
 from clauseway.gateway.plan import Prices, Target
 from clauseway.gateway.routing.unit_rates import RateScale, envelope, highest
 from clauseway.metering import Unit
@@ -38,14 +38,6 @@ _SERVED: Mapping[str, tuple[str, ...]] = {
     "fast": (DEFAULT_TIER, "priority", "fast"),
     "ultrafast": (DEFAULT_TIER, "priority", "fast", "ultrafast"),
     BATCH: (BATCH,),
-}
-# A request without a tier, or with `auto`, is served as the account is set up, in any tier that it
-# has: tier → capability.
-_IF_ABLE: Mapping[str, Capability] = {
-    "flex": Capability.FLEX,
-    "priority": Capability.PRIORITY,
-    "fast": Capability.PRIORITY,
-    "ultrafast": Capability.PRIORITY,
 }
 _BATCHES = frozenset(name for name in ENDPOINTS if name.startswith("batches."))
 
@@ -77,7 +69,11 @@ class Tariff:
         lacking = {
             lack.capability for lack in target.lacks if lack.begin_ns <= begin_ns < lack.end_ns
         }
-        able = tuple(tier for tier, capability in _IF_ABLE.items() if capability not in lacking)
+        # A request without a tier, or with `auto`, is served as the account is set up, in any tier
+        # that it has.
+        able = tuple(
+            tier for tier, capability in CAPABILITY_OF_TIER.items() if capability not in lacking
+        )
         self._usual = _SERVED.get(target.service_tier, (DEFAULT_TIER, *able))
         self._scales: dict[TariffCase, RateScale] = {}
         self._sums: dict[TariffCase, RateScale] = {}

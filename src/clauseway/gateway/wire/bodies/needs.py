@@ -3,9 +3,9 @@ says nothing of.
 
 Members at the top are decoded by type, and absent ones cost nothing. The parts of messages are
 decoded only where the body has arrays to hold them: one for Responses, two for a chat, whose
-messages are an array themselves. Tools may stand among the items too, and need what they need at
-the top. An unreadable part asks for nothing: it passes through, and its
-cloud says what is wrong with it. For reservations it counts as the worst that it could be.
+messages are an array themselves. Tools may stand among the items too, and need there what they need
+at the top. An unreadable part asks for nothing: it passes through, and its cloud says what is wrong
+with it. For reservations it counts as the worst that it could be.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from clauseway.catalog import BITS, Capability
+from clauseway.catalog import BITS, CAPABILITY_OF_TIER, Capability
 from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
 from clauseway.gateway.wire.bodies.addresses import check_addresses
 from clauseway.gateway.wire.bodies.members import may_have_parts, members_once, objects_once
@@ -72,10 +72,8 @@ _VISION, _AUDIO_INPUT, _FILE_INPUT = (
     BITS[Capability.AUDIO_INPUT],
     BITS[Capability.FILE_INPUT],
 )
-# `fast` is OpenAI's other word for `priority`, and `ultrafast` is faster still.
 TIERS: Mapping[str, int] = {
-    "flex": BITS[Capability.FLEX],
-    **dict.fromkeys(("priority", "fast", "ultrafast"), BITS[Capability.PRIORITY]),
+    tier: BITS[capability] for tier, capability in CAPABILITY_OF_TIER.items()
 }
 # Tools that the cloud itself runs, by the beginning of their type (`web_search`,
 # `web_search_preview_2025_03_11`).
