@@ -82,11 +82,7 @@ class InFlight:
     def leave(self, address: str) -> None:
         """A connection from an address is gone."""
         self.connections -= 1
-        count = self._addresses[address] - 1
-        if count:
-            self._addresses[address] = count
-        else:
-            del self._addresses[address]
+        _count_one_less(self._addresses, address)
 
     def begin_handshake(self, peer: object, limits: Limits) -> Callable[[], None] | None:
         """Count the TLS handshake of a connection that was accepted, and return what ends it; None
@@ -106,11 +102,7 @@ class InFlight:
 
     def _end_handshake(self, address: str) -> None:
         self._handshakes_in_all -= 1
-        count = self._handshakes[address] - 1
-        if count:
-            self._handshakes[address] = count
-        else:
-            del self._handshakes[address]
+        _count_one_less(self._handshakes, address)
 
     def use(self, label: int, buyer: Buyer, limits: Limits) -> Use:
         """Count a connection whose requests have a key. Raises Refused."""
@@ -192,6 +184,15 @@ class InFlight:
 
     def _short(self, kind: str, whose: str) -> None:
         self._counts.shortages[kind, whose] += 1
+
+
+def _count_one_less(counts: dict[str, int], address: str) -> None:
+    """Count one less of an address; an address that has none left takes no memory."""
+    count = counts[address] - 1
+    if count:
+        counts[address] = count
+    else:
+        del counts[address]
 
 
 def address_of(peer: object) -> str:
