@@ -198,6 +198,24 @@ def test_clients_show_certificates_where_that_is_asked(rig: Rig, tmp_path: Path,
             post(rig, context)
 
 
+def test_a_session_of_tls_is_not_resumed(rig: Rig, tmp_path: Path, authority: trustme.CA) -> None:
+    """Each handshake checks the client's certificate. And nothing comes after it unasked: OpenSSL fails where one
+    thread reads a ticket while another writes, as the client of OpenAI's WebSocket does."""
+    rig.cloud("azure")
+    rig.start(with_tls(rig.plan(), write_certificate(tmp_path, authority)))
+    context = trusting(authority)
+    with connected(rig, context) as first:
+        first.sendall(request_bytes(chat_body(), "connection: close"))
+        assert b" 200 OK" in first.recv(1 << 16)
+        assert first.version() == "TLSv1.3"
+        session = first.session
+        assert session is not None
+        assert not session.has_ticket
+    with socket.create_connection(("127.0.0.1", rig.port), timeout=PATIENCE_S) as plain:
+        again = context.wrap_socket(plain, server_hostname="localhost", session=session)
+        assert not again.session_reused
+
+
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
 def test_a_replaced_authority_of_clients_ends_the_trust_in_connections_that_are_kept(
     rig: Rig, tmp_path: Path, authority: trustme.CA, busy: bool

@@ -23,6 +23,10 @@ def toward_clients(tls: TlsSettings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(_ALPN)
+    # A session that is resumed would not check the client's certificate again, and only one of
+    # several processes could. Clients that read in one thread and write in another (websockets,
+    # OpenAI's through it) fail now and then while OpenSSL reads a ticket.
+    context.num_tickets = 0
     try:
         # Without a callback, OpenSSL would ask for the key's passphrase on the terminal.
         context.load_cert_chain(tls.certificate, tls.key, password=_no_passphrase)
