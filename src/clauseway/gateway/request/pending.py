@@ -17,14 +17,9 @@ from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
-from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
+from clauseway.gateway.wire.operations import RETRIEVED_WITH, UnderstoodRequest
 
 _AT_ONCE_MAX = 16  # a round costs no more than a busy client
-# The operation that retrieves a resource, by the operation that made it.
-_RETRIEVED_WITH: dict[int, Operation] = {
-    BY_NAME["responses"].code: BY_NAME["responses.retrieve"],
-    BY_NAME["batches.create"].code: BY_NAME["batches.retrieve"],
-}
 
 
 class Poller:
@@ -65,14 +60,16 @@ class Poller:
     def _retrieve(self, resource: IndexedResource) -> None:
         shared, identifier = self._shared, resource.identifier
         holder = shared.tables.holder(resource.deployment, resource.model)
+        # A former version noted files as pending too.
+        operation = RETRIEVED_WITH.get(resource.endpoint)
         # A client that reads the resource's stream now meters the same end.
         if (
-            holder is None
+            operation is None
+            or holder is None
             or identifier in self._being_retrieved
             or identifier in shared.holds.ids_read_by_clients
         ):
             return
-        operation = _RETRIEVED_WITH[resource.endpoint]
         # Without the key's limits and budgets: its cost was reserved when the resource was made.
         customer = Customer(shared.spool.label(resource.buyer), resource.buyer)
         request = UnderstoodRequest(

@@ -21,7 +21,12 @@ from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import WorstCase
 from clauseway.gateway.wire.batch_files import Batching, Upload
 from clauseway.gateway.wire.event_streams import Stream
-from clauseway.gateway.wire.operations import FILES, State, UnderstoodRequest
+from clauseway.gateway.wire.operations import (
+    FILES,
+    RETRIEVED_WITH,
+    State,
+    UnderstoodRequest,
+)
 from clauseway.gateway.wire.stateful_resources import StatefulResource, objects_in, resource_in
 from clauseway.metering import Status
 
@@ -135,7 +140,9 @@ class Resources:
         resource = resource_in(body)
         if resource is None:
             return []
-        return self._rows(attempt, resource, pending=resource.pending)
+        # A file may be in progress too, but has no usage to come.
+        is_metered_later = self._request.operation.code in RETRIEVED_WITH
+        return self._rows(attempt, resource, pending=resource.pending and is_metered_later)
 
     def rows_of_stream(self, attempt: Attempt, stream: Stream) -> list[IndexedResource]:
         """Return the rows of what a stream created and its cloud keeps; where it is of a response

@@ -509,6 +509,11 @@ OPERATIONS: tuple[Operation, ...] = (
 BY_NAME: Final[Mapping[str, Operation]] = {operation.name: operation for operation in OPERATIONS}
 FILES: Final = BY_NAME["files.create"].code
 BATCHES: Final = BY_NAME["batches.create"]
+# What is metered at its end, by the code of the operation that made it: how it is retrieved.
+RETRIEVED_WITH: Final[Mapping[int, Operation]] = {
+    BY_NAME["responses"].code: BY_NAME["responses.retrieve"],
+    BATCHES.code: BY_NAME["batches.retrieve"],
+}
 # A chat completion that its cloud keeps: it issues an identifier, and goes where it can be read and
 # deleted later.
 _CHAT: Final = BY_NAME["chat"]

@@ -1,0 +1,83 @@
+"""What runs on at its cloud is metered once, at its own end, whatever else is asked or told of it meanwhile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PATIENCE_S, Connection, Received, Rig, compact
+
+from awaiting import eventually
+from clauseway.metering import Unit
+
+SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
+USAGE = {"input_tokens": 100, "output_tokens": 5000, "total_tokens": 5100}
+QUEUED = {"id": "resp_1", "object": "response", "status": "queued", "output": []}
+COMPLETED = {**QUEUED, "status": "completed", "usage": USAGE}
+NOT_FOUND = b'{"error":{"message":"Nothing of that name.","type":"invalid_request_error"}}'
+
+
+class Account:
+    """A cloud that gives each call ("POST /v1/files") its answer; 404 to any other. `asked` are the calls, in order."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+
+    async def __call__(self, connection: Connection, request: Received) -> None:
+        call = b" ".join(request.head.split(b" ", 2)[:2]).decode()
+        self.asked.append(call)
+        answer = self.answers.get(call)
+        if answer is None:
+            connection.answer(404, NOT_FOUND)
+        else:
+            connection.answer(200, compact(answer))
+
+
+class House:
+    """A gateway before one account, and a client."""
+
+    def __init__(self, rig: Rig, account: Account) -> None:
+        self.rig = rig
+        self.account = account
+        self.client = httpx.Client(base_url=rig.url, headers=AUTHORIZED, timeout=PATIENCE_S)
+
+    def make_response(self) -> None:
+        """Make a response in the background that completes at once, as nobody knows here."""
+        self.account.answers |= {"POST /v1/responses": QUEUED, "GET /v1/responses/resp_1": COMPLETED}
+        asked = {"model": MODEL, "input": "Slowly.", "background": True}
+        assert self.client.post("/v1/responses", json=asked).status_code == 200
+
+    def used(self) -> list[dict[Unit, int]]:
+        """The units of each record that has any."""
+        return [dict(record.units) for record in self.rig.records() if record.units]
+
+
+@pytest.fixture
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
+    with Rig(tmp_path) as rig:
+        account = Account()
+        rig.cloud("azure", account)
+        rig.start(launcher=getattr(request, "param", ()))
+        yield House(rig, account)
+
+
+MADE: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/files", {"files": {"file": b"x"}, "data": {"purpose": "user_data"}}),
+    ("/v1/conversations", {"json": {}}),
+    ("/v1/chat/completions", {"json": {"model": MODEL, "messages": MESSAGES, "store": True}}),
+]
+
+
+@pytest.mark.parametrize("house", [(SHORT_LIMITS,)], indirect=True)
+def test_what_is_never_metered_is_not_waited_for(house: House) -> None:
+    """A cloud may say of a file that it is in progress: no usage of it is to come."""
+    for path, body in MADE:
+        made = {"id": f"made_{path.rpartition('/')[2]}", "object": "thing", "status": "in_progress", "choices": []}
+        house.account.answers[f"POST {path}"] = made
+        assert house.client.post(path, **body).json() == made
+    house.make_response()
+    eventually(lambda: {Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000} in house.used())
+    assert [call for call in house.account.asked if call.startswith("GET")] == ["GET /v1/responses/resp_1"]
+    house.rig.stop()
