@@ -81,3 +81,26 @@ def test_what_is_never_metered_is_not_waited_for(house: House) -> None:
     eventually(lambda: {Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000} in house.used())
     assert [call for call in house.account.asked if call.startswith("GET")] == ["GET /v1/responses/resp_1"]
     house.rig.stop()
+
+
+# What is asked of a response in the background as if it were something else, or could be ended | what its cloud hears.
+BESIDE: dict[str, tuple[str, list[str]]] = {
+    "as a batch": ("GET /v1/batches/resp_1", []),
+    "as a batch to cancel": ("POST /v1/batches/resp_1/cancel", []),
+    "as a file": ("DELETE /v1/files/resp_1", []),
+    "as a conversation": ("GET /v1/conversations/resp_1", []),
+    "as a stored chat": ("DELETE /v1/chat/completions/resp_1", []),
+    "to cancel, where no server can": ("POST /v1/responses/resp_1/cancel", ["POST /v1/responses/resp_1/cancel"]),
+}
+
+
+@pytest.mark.parametrize(("call", "heard"), BESIDE.values(), ids=BESIDE)
+def test_what_is_not_found_elsewhere_has_not_ended(house: House, call: str, heard: list[str]) -> None:
+    house.make_response()
+    house.account.asked.clear()
+    method, path = call.split(" ")
+    assert house.client.request(method, path).status_code == 404
+    assert house.account.asked == heard
+    assert house.used() == []
+    assert house.client.get("/v1/responses/resp_1").json() == COMPLETED
+    assert house.used() == [{Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000}]

@@ -198,8 +198,9 @@ class Resources:
         named_resource, operation = self.named_resource, self._request.operation
         if named_resource is None or not named_resource.pending or not self.is_about_named_resource:
             return None
-        # It is gone before any request saw its end: its usage can only be estimated.
-        if status in GONE and operation.tells_end:
+        # It is gone before any request saw its end: its usage can only be estimated. A server that
+        # cannot cancel says the same of the path.
+        if status in GONE and operation is RETRIEVED_WITH.get(named_resource.endpoint):
             return ResourceEnd(named_resource, self._estimate(named_resource), Status.ESTIMATED)
         resource = self._state_of_named(status, body)
         if resource is None or resource.pending:

@@ -217,12 +217,13 @@ class Selector:
         return resource
 
     def _require_resource_of_path(self, request_line: RequestLine) -> IndexedResource:
-        """Return the resource that the path names. If it is unknown, raise Refused in OpenAI's
-        words, as far as these are known."""
-        identifier = request_line.identifier
+        """Return the resource that the path names. If it is unknown, or of another kind than the
+        path, raise Refused in OpenAI's words, as far as these are known."""
+        identifier, operation = request_line.identifier, request_line.operation
         resource = self._find_resource(identifier)
-        if resource is None:
-            noun = request_line.operation.name.partition(".")[0]
+        # Of another kind its cloud would say that there is none, which sounds like its end.
+        if resource is None or resource.endpoint != operation.lists:
+            noun = operation.name.partition(".")[0]
             raise _REFUSED_BY_NOUN.get(noun, not_made_here)(identifier)
         return resource
 

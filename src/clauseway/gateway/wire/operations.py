@@ -167,7 +167,7 @@ class Operation(NamedTuple):
 
     @property
     def lists(self) -> int:
-        """Return the code of the operation that makes the resources it lists."""
+        """Return the code of the operation that makes the resources it lists or names."""
         noun = self.name.partition(".")[0]
         return (BY_NAME.get(noun + ".create") or BY_NAME[noun]).code
 
