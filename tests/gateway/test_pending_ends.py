@@ -1,12 +1,17 @@
 """What runs on at its cloud is metered once, at its own end, whatever else is asked or told of it meanwhile."""
 
+import asyncio
+import socket
+import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PATIENCE_S, Connection, Received, Rig, compact
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PATIENCE_S, Connection, Received, Rig, compact, request_bytes
+from gateway_stage import typed
 
 from awaiting import eventually
 from clauseway.metering import Unit
@@ -19,11 +24,15 @@ NOT_FOUND = b'{"error":{"message":"Nothing of that name.","type":"invalid_reques
 
 
 class Account:
-    """A cloud that gives each call ("POST /v1/files") its answer; 404 to any other. `asked` are the calls, in order."""
+    """A cloud that gives each call ("POST /v1/files") its answer; 404 to any other. `asked` are the calls, in order.
+    It answers once it `goes_on`; where it `streams`, it names a response at once, and then breaks off."""
 
     def __init__(self) -> None:
         self.answers: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
+        self.streams = False
+        self.goes_on = threading.Event()
+        self.goes_on.set()
 
     async def __call__(self, connection: Connection, request: Received) -> None:
         call = b" ".join(request.head.split(b" ", 2)[:2]).decode()
@@ -31,7 +40,13 @@ class Account:
         answer = self.answers.get(call)
         if answer is None:
             connection.answer(404, NOT_FOUND)
+        elif self.streams and b'"stream":true' in request.body:
+            connection.begin_stream()
+            connection.piece(typed("response.created", 0, response=answer))
+            await asyncio.to_thread(self.goes_on.wait, PATIENCE_S)
+            connection.drop()
         else:
+            await asyncio.to_thread(self.goes_on.wait, PATIENCE_S)
             connection.answer(200, compact(answer))
 
 
@@ -102,5 +117,40 @@ def test_what_is_not_found_elsewhere_has_not_ended(house: House, call: str, hear
     assert house.client.request(method, path).status_code == 404
     assert house.account.asked == heard
     assert house.used() == []
+    assert house.client.get("/v1/responses/resp_1").json() == COMPLETED
+    assert house.used() == [{Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000}]
+
+
+@pytest.mark.parametrize("house", [(SHORT_LIMITS,)], indirect=True)
+def test_a_client_that_leaves_before_it_knows_the_response_pays_for_it(house: House) -> None:
+    """The cloud goes on without it: the response is metered, can be read, and can be deleted."""
+    account = house.account
+    account.answers |= {"POST /v1/responses": QUEUED, "DELETE /v1/responses/resp_1": {"id": "resp_1", "deleted": True}}
+    account.goes_on.clear()
+    with house.rig.socket() as client:
+        asked = {"model": MODEL, "input": "Slowly.", "background": True}
+        client.sendall(request_bytes(compact(asked), path="/v1/responses"))
+        eventually(lambda: account.asked == ["POST /v1/responses"])
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed, it says that it left
+    assert house.client.get("/healthz").status_code == 200, "it has heard so"
+    account.answers["GET /v1/responses/resp_1"] = COMPLETED
+    account.goes_on.set()
+    eventually(lambda: house.used() == [{Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000}])
+    assert house.client.get("/v1/responses/resp_1").json() == COMPLETED
+    assert house.client.delete("/v1/responses/resp_1").status_code == 200
+
+
+def test_a_stream_names_its_response_before_there_is_output(house: House) -> None:
+    """Else a client whose connection breaks while the model thinks could not come back for it."""
+    account = house.account
+    account.answers |= {"POST /v1/responses": QUEUED, "GET /v1/responses/resp_1": COMPLETED}
+    account.streams = True
+    account.goes_on.clear()
+    asked = {"model": MODEL, "input": "Slowly.", "background": True, "stream": True}
+    with house.client.stream("POST", "/v1/responses", json=asked) as answer:
+        events = answer.iter_lines()
+        assert next(events) == "event: response.created"
+        account.goes_on.set()
+        assert "stream_interrupted" in "".join(events)
     assert house.client.get("/v1/responses/resp_1").json() == COMPLETED
     assert house.used() == [{Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000}]

@@ -1192,10 +1192,11 @@ class Lifecycle(AttemptOwner):
 
     @property
     def _outlives_client(self) -> bool:
-        """Return whether the answer is read to its end after the client has left: always for a
-        batch, because it runs on at the cloud."""
+        """Return whether the answer is read on after the client has left: always for what runs on
+        at the cloud, as long as its identifier has not come, by which its end is metered."""
+        resources = self._resources
         return self.customer.reads_on_leave or (
-            self._resources is not None and self._resources.is_batch
+            resources is not None and resources.runs_on and not self._background_id
         )
 
     def cancel(self) -> None:

@@ -87,17 +87,20 @@ class Resources:
         assert isinstance(batch, Batching)
         return WorstCase(batch.picodollars, 0, batch.output_tokens)
 
+    @property
+    def runs_on(self) -> bool:
+        """Return whether the request makes something that runs on at its cloud when the client
+        leaves: a batch, or a response in the background."""
+        request = self._request
+        return self.is_batch or (
+            request.properties.later and request.operation.state is State.ISSUES
+        )
+
     def background_id_of(self, stream: Stream | None) -> str:
         """Return the identifier of a response in the background, which goes on when its client
         leaves; empty for any other response."""
         resource = stream.resource if stream is not None else None
-        if (
-            resource is None
-            or not self._request.properties.later
-            or self._request.operation.state is not State.ISSUES
-        ):
-            return ""
-        return resource.id
+        return resource.id if resource is not None and self.runs_on else ""
 
     # -- rows: which deployment made which resource, for whom
 

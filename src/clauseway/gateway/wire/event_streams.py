@@ -73,8 +73,8 @@ def stored_chat_stream(
     return StoredChatStream(strip_usage=strip_usage, account_names=ways.account_names)
 
 
-def typed_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
-    return TypedStream(units_in, ways.account_names)
+def typed_stream(properties: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+    return TypedStream(units_in, ways.account_names, runs_on=properties.later)
 
 
 def stored_response_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:

@@ -2,7 +2,8 @@
 `[DONE]`. Pure.
 
 Events go on as they came, unknown ones too. Until the first content everything is held back,
-because a cloud may still break off and the request may still go elsewhere. The event that ends the
+because a cloud may still break off and the request may still go elsewhere. A response in the
+background runs on at its cloud: the event that names it is content already. The event that ends the
 stream, and what follows it (`[DONE]` at some servers), is held until usage is durable.
 """
 
@@ -64,13 +65,15 @@ _NO_EVENT = _Event()
 
 class TypedStream:
     """See `event_streams.Stream`. `is_of_stored`: the stream is of a response that was made before,
-    so the response's failure is the answer."""
+    so the response's failure is the answer. `runs_on`: it is of a response in the background."""
 
     __slots__ = (
         "_account_names",
         "_before_content",
         "_carry",
+        "_has_output",
         "_is_of_stored",
+        "_runs_on",
         "_sequence",
         "_units_in",
         "done",
@@ -90,8 +93,11 @@ class TypedStream:
         account_names: tuple[str, ...] = (),
         *,
         is_of_stored: bool = False,
+        runs_on: bool = False,
     ) -> None:
         self._is_of_stored = is_of_stored
+        self._runs_on = runs_on
+        self._has_output = False
         self._units_in = units_in
         self._account_names = account_names
         self._carry = b""
@@ -200,8 +206,8 @@ class TypedStream:
         # A failure before content is not final here: another cloud may still be asked.
         if kind in _FINAL and (self.has_content or kind not in _FAILED or self._is_of_stored):
             self.units, self.report = self._units_in(data), data
-            # A response that failed before its content, and reports nothing, used nothing.
-            if self.units is None and not self.has_content and kind in _FAILED:
+            # A response that failed before its output, and reports nothing, used nothing.
+            if self.units is None and not self._has_output and kind in _FAILED:
                 self.units = ()
             # An error that came after content has its end now, as the cloud tells it.
             self.failed = self.failed and not self.has_content
@@ -211,9 +217,10 @@ class TypedStream:
         self.events += bool(data)
         if kind in _FAILED or reports_error(decoded.error):
             return self._error_event(event, data)
-        self.has_content = self.has_content or (
-            bool(data) and kind not in _ANNOUNCING and not self.failed
-        )
+        if data and not self.failed:
+            self._has_output = self._has_output or kind not in _ANNOUNCING
+            is_named = self._runs_on and self.resource is not None
+            self.has_content = self.has_content or self._has_output or is_named
         return event
 
     def _error_event(self, event: bytes, data: bytes) -> bytes:
