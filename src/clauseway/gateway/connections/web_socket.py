@@ -36,7 +36,6 @@ from clauseway.gateway.wire.web_socket_turns import (
     PreparedInput,
     SessionPreparation,
     SessionSteering,
-    ends_turn,
     event_of_steering,
     events_of_preparation,
     in_lane,
@@ -49,6 +48,7 @@ PATHS: Final = frozenset((b"/v1/responses", b"/openai/v1/responses", b"/openai/r
 _VERSION: Final = b"13"
 _OFFERED_VERSION: Final = b"sec-websocket-version: 13\r\n"
 _KEY_BYTES: Final = 16
+_EVENT_STREAM: Final = b"text/event-stream"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 # The objects of a message that waits, beside its text: messages without a byte are not read without
 # end either.
@@ -106,7 +106,7 @@ class _Answer:
         self._parser.feed_data(data)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"content-type" and value.startswith(b"text/event-stream"):
+        if name.lower() == b"content-type" and value.lower().startswith(_EVENT_STREAM):
             self._streamed = True
 
     def on_body(self, data: bytes) -> None:
@@ -117,8 +117,8 @@ class _Answer:
             # After an error the failure of the response may follow, or ours: a client would take
             # it for the answer to its next turn.
             if not self._ended:
-                self._ended = ends_turn(event)
-                self._session.send(in_lane(event, self._lane))
+                self._ended = event.ends_turn
+                self._session.send(in_lane(event.data, self._lane))
 
     def on_message_complete(self) -> None:
         if not self._streamed:
@@ -451,7 +451,9 @@ class WebSocketSession(asyncio.Protocol):
 
     def send(self, message: bytes) -> None:
         if not self._closing:
-            self._transport.write(self._frames.send(TextMessage(data=message.decode())))
+            # A cloud may cut a character in two, and a message is UTF-8 (RFC 6455, 5.6).
+            text = message.decode("utf-8", "replace")
+            self._transport.write(self._frames.send(TextMessage(data=text)))
 
     def timer_fired(self) -> None:
         """Called by the wheel: a deadline of the request, or nothing came for a while."""

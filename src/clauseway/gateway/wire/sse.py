@@ -6,6 +6,7 @@ from typing import Final
 
 _DATA: Final = b"data:"
 _EVENT: Final = re.compile(rb"(?s:.*?)(?:\n\n|\r\n\r\n)")
+_TYPE_LINE: Final = re.compile(rb"^event:[ \t]*([^\r\n]*)", re.MULTILINE)
 
 
 class BadStream(Exception):
@@ -45,3 +46,9 @@ def data_of(event: bytes) -> bytes:
         return event[len(_DATA) :].strip()
     lines: Iterable[bytes] = (line for line in event.splitlines() if line.startswith(_DATA))
     return b"\n".join(line[len(_DATA) :].strip() for line in lines)
+
+
+def type_in_line(event: bytes) -> str:
+    """Return the type that stands in the event's own line; empty where none does."""
+    line = _TYPE_LINE.search(event)
+    return line[1].decode("utf-8", "replace") if line is not None else ""

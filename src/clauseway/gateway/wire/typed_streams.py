@@ -7,8 +7,6 @@ background runs on at its cloud: the event that names it is content already. The
 stream, and what follows it (`[DONE]` at some servers), is held until usage is durable.
 """
 
-import re
-
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
@@ -16,7 +14,13 @@ from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_members, reports_error, without_our_names
-from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
+from clauseway.gateway.wire.sse import (
+    BadStream,
+    data_of,
+    end_of_events,
+    events_in,
+    type_in_line,
+)
 from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
 from clauseway.values import NOT_JSON
 
@@ -57,8 +61,6 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
     error: msgspec.Raw = ABSENT
 
 
-# For servers that write the type here alone.
-_EVENT_LINE = re.compile(rb"^event:[ \t]*([^\r\n]*)", re.MULTILINE)
 _decode_event = msgspec.json.Decoder(_Event).decode
 _NO_EVENT = _Event()
 
@@ -198,7 +200,8 @@ class TypedStream:
             return b""
         data = data_of(event)
         decoded = _decoded(data)
-        kind = decoded.type or _type_in_line(event)
+        # Some servers write the type in its line alone.
+        kind = decoded.type or type_in_line(event)
         if isinstance(decoded.sequence_number, (int, float)):
             self._sequence = max(self._sequence, int(decoded.sequence_number))
         if stated(decoded.response):
@@ -247,12 +250,6 @@ def _is_error(event: bytes) -> bool:
         return False
     decoded = _decoded(data_of(event))
     return decoded.type in _FAILED or reports_error(decoded.error)
-
-
-def _type_in_line(event: bytes) -> str:
-    """Return the type that stands in the event's own line; empty where none does."""
-    line = _EVENT_LINE.search(event)
-    return line[1].decode("utf-8", "replace") if line is not None else ""
 
 
 def _decoded(data: bytes) -> _Event:

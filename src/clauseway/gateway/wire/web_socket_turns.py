@@ -13,9 +13,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.members import decode_members
-from clauseway.gateway.wire.sse import data_of, end_of_events, events_in
+from clauseway.gateway.wire.bodies.needs import ABSENT
+from clauseway.gateway.wire.sse import data_of, end_of_events, events_in, type_in_line
 from clauseway.values import NOT_JSON
 
 _decode_items: Final = msgspec.json.Decoder(tuple[msgspec.Raw, ...] | None).decode
@@ -32,7 +34,15 @@ class _Typed(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
 
 
+class _Refused(msgspec.Struct, frozen=True, gc=False):
+    error: msgspec.Raw = ABSENT
+
+
 _decode_type: Final = msgspec.json.Decoder(_Typed).decode
+# Google wraps a body in a list.
+_decode_refused: Final = msgspec.json.Decoder(_Refused | list[_Refused]).decode
+# An error is some hundred bytes; a page of HTML is not repeated to its end.
+_WORDS_MAX: Final = 1000
 
 
 class PreparedInput(NamedTuple):
@@ -188,33 +198,50 @@ def event_of_steering(steering: SessionSteering) -> bytes:
 
 def in_lane(data: bytes, lane: bytes) -> bytes:
     """Return an event as it is sent in a lane."""
-    if not lane or not data.endswith(b"}"):
+    return _with_member(data, b"stream_id", lane) if lane else data
+
+
+def _with_member(data: bytes, name: bytes, value: bytes) -> bytes:
+    """Return a JSON object with one member more; what is no object as it is."""
+    if not (data.startswith(b"{") and data.endswith(b"}")):
         return data
-    return b'%b,"stream_id":%b}' % (data[:-1], lane)
-
-
-def ends_turn(data: bytes) -> bool:
-    """Return whether an event is the last of its turn."""
-    try:
-        return _decode_type(data).type in _ENDS
-    except NOT_JSON:
-        return False
+    others = data[1:-1].strip()
+    return b'{%b%b"%b":%b}' % (others, b"," if others else b"", name, value)
 
 
 def message_of_answer(status: int, body: bytes, lane: bytes) -> bytes:
     """Return a whole answer as a message: an error with its status, or a response that a cloud did
-    not stream."""
-    try:
-        members = decode_members(body)
-    except NOT_JSON:
-        members = {}
-    event: dict[str, object]
+    not stream, as it was written."""
     if status == 200:
-        event = {"type": "response.completed", "sequence_number": 0, "response": members}
+        event = b'{"type":"response.completed","sequence_number":0,"response":%b}' % body.strip()
     else:
-        error = members.get("error", {"type": "server_error", "message": f"HTTP {status}"})
-        event = {"type": "error", "status": status, "error": error}
-    return in_lane(msgspec.json.encode(event), lane)
+        members = {"type": "error", "status": status, "error": _error_in(status, body)}
+        event = msgspec.json.encode(members)
+    return in_lane(event, lane)
+
+
+def _error_in(status: int, body: bytes) -> object:
+    """Return the error of a refusal: the object that the cloud wrote, or its words in one."""
+    try:
+        refused = decode_with_half_pairs(_decode_refused, body)
+    except NOT_JSON:
+        refused = _Refused()
+    if isinstance(refused, list):
+        refused = refused[0] if refused else _Refused()
+    error = refused.error
+    if bytes(error).startswith(b"{"):
+        return error
+    words = body[:_WORDS_MAX].decode("utf-8", "replace").strip()
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    message = error if bytes(error).startswith(b'"') else words or f"HTTP {status}"
+    return {"type": kind, "message": message}
+
+
+class TurnEvent(NamedTuple):
+    """An event of a turn's stream: its data, and whether it is the last of its turn."""
+
+    data: bytes
+    ends_turn: bool
 
 
 class EventReader:
@@ -223,12 +250,25 @@ class EventReader:
     def __init__(self) -> None:
         self._rest = b""
 
-    def events(self, data: bytes) -> Iterator[bytes]:
-        """Yield the data of each event that is whole now; neither empty data nor `[DONE]`."""
+    def events(self, data: bytes) -> Iterator[TurnEvent]:
+        """Yield each event that is whole now; none without data, and no `[DONE]`."""
         block = self._rest + data
         end = end_of_events(block)
         self._rest = block[end:]
         for event in events_in(block[:end]):
             event_data = data_of(event)
             if event_data and event_data != b"[DONE]":
-                yield event_data
+                yield _turn_event(event, event_data)
+
+
+def _turn_event(event: bytes, data: bytes) -> TurnEvent:
+    """Return an event with its type in its data: a message has no other place for it, and some
+    servers write it in the event's own line alone."""
+    try:
+        kind = decode_with_half_pairs(_decode_type, data).type
+    except NOT_JSON:
+        kind = ""
+    in_line = type_in_line(event) if not kind else ""
+    if in_line:
+        data = _with_member(data, b"type", msgspec.json.encode(in_line))
+    return TurnEvent(data, (kind or in_line) in _ENDS)
