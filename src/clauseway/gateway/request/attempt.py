@@ -651,8 +651,8 @@ class Attempt(Receiver):
         return self._estimate(stream.events), Status.ESTIMATED
 
     def _estimate(self, output_tokens: int) -> Units:
-        """Return an estimate of usage that was not reported. Where tokens cost, it is never larger
-        than the worst case."""
+        """Return an estimate of usage that was not reported; input that was reported is none. Where
+        tokens cost, it is never larger than the worst case."""
         request, reserved = self._owner.request, self.reserved
         # Estimate sound that is charged by its duration from its bytes, rounded up.
         if self.candidate.target.scale.rates.by_time:
@@ -660,6 +660,10 @@ class Attempt(Receiver):
         estimate = request.operation.estimate(request.text_bytes, output_tokens)
         if request.operation.costs_nothing:
             return estimate
+        # Some streams report their input before their output.
+        input_units = self.stream.input_units if self.stream is not None else ()
+        if input_units:
+            return (*input_units, (_OUTPUT, min(output_tokens, reserved.output_tokens)))
         most = {
             _INPUT: reserved.tokens - reserved.output_tokens,
             _OUTPUT: reserved.output_tokens,
@@ -668,8 +672,9 @@ class Attempt(Receiver):
 
     def record_usage_until_now(self) -> None:
         """Record the usage until the answer broke off: as reported, or estimated by the events that
-        were passed on. A request that was never sent, or was refused, used nothing, and a response
-        that runs on at the cloud is metered at its end."""
+        were passed on and by the input that the stream reported, if it did. A request that was
+        never sent, or was refused, used nothing, and a response that runs on at the cloud is
+        metered at its end."""
         stream = self.stream
         units = stream.units if stream is not None else None
         if self.pending_resource is not None or not self._owner.request.operation.metered:

@@ -19,6 +19,7 @@ class LongFile:
     events = 0
     last = b""
     report = b""
+    input_units: Units = ()
 
     def __init__(self) -> None:
         self.done = False

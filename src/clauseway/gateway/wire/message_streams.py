@@ -2,8 +2,9 @@
 `message_stop`. Pure.
 
 Usage comes in two parts: input with `message_start`, the totals of all that changed with
-`message_delta`. AWS's runtime sends the same events in frames of its own; they are taken out of
-those, so that every client reads server-sent events.
+`message_delta`. Of a stream that breaks off between them, the input is known. AWS's runtime sends
+the same events in frames of its own; they are taken out of those, so that every client reads
+server-sent events.
 """
 
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
-from clauseway.gateway.clouds.reported_units import units_of_message
+from clauseway.gateway.clouds.reported_units import Units, units_of_message
 from clauseway.gateway.clouds.reports import no_units_in
 from clauseway.gateway.clouds.unusual_counts import answer_with_counts
 from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
@@ -21,10 +22,19 @@ from clauseway.gateway.wire.message_errors import error_message
 from clauseway.gateway.wire.sse import BadStream, data_of
 from clauseway.gateway.wire.stateful_resources import StatefulResource
 from clauseway.gateway.wire.typed_streams import TypedStream
+from clauseway.metering import Unit
 from clauseway.values import NOT_JSON
 
 # Events that bring no content yet.
 _ANNOUNCING: Final = frozenset({"message_start", "content_block_start", "ping"})
+_OF_INPUT: Final = frozenset(
+    (
+        Unit.INPUT_TOKENS,
+        Unit.CACHED_INPUT_TOKENS,
+        Unit.CACHE_WRITE_TOKENS,
+        Unit.CACHE_WRITE_1H_TOKENS,
+    )
+)
 _FRAMES_BYTES_MAX: Final = 32 << 20
 
 
@@ -55,6 +65,16 @@ class MessageStream(TypedStream):
     def __init__(self, account_names: tuple[str, ...] = ()) -> None:
         super().__init__(no_units_in, account_names)
         self._usage: MessageUsage | None = None
+
+    @property
+    def input_units(self) -> Units:
+        """Return the input that `message_start` reported, with what the cache held of it."""
+        usage = self._usage
+        if usage is None or usage.input_tokens is None:
+            return ()
+        return tuple(
+            [(unit, count) for unit, count in units_of_message(usage) if unit in _OF_INPUT]
+        )
 
     def broken(self, kind: ErrorKind, message: str) -> bytes:
         """Return the event that says that the stream broke; the vendor's clients raise on it."""

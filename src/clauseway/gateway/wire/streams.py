@@ -82,6 +82,11 @@ class EventStream:
     def units(self) -> Units | None:
         return units_of(self.usage) if self.usage is not None else None
 
+    @property
+    def input_units(self) -> Units:
+        """Return nothing: a chat reports its input with its output."""
+        return ()
+
     def broken(self, kind: ErrorKind, message: str) -> bytes:
         """Return the event that says that the stream broke."""
         return error_event(kind, message)

@@ -115,6 +115,11 @@ class TypedStream:
         self.report = b""
         self.resource: StatefulResource | None = None
 
+    @property
+    def input_units(self) -> Units:
+        """Return nothing: a response reports its input with its output."""
+        return ()
+
     def feed(self, data: bytes) -> bytes:
         """Return the events that may go to the client now: whole ones, or nothing. Raises
         BadStream."""
