@@ -288,6 +288,9 @@ REFUSALS: list[tuple[int, dict[str, object] | None, dict[str, str], bool, str, f
         60,
     ),
     (403, {"code": "insufficient_quota"}, {}, True, "answered 403 (insufficient_quota)", 60),
+    (400, {"code": "blocked_api_access"}, {}, True, "answered 400 (blocked_api_access)", 60),
+    (400, {"code": "QuotaExceeded"}, {}, True, "answered 400 (QuotaExceeded)", 60),
+    (400, {"message": "You have reached your specified API usage limits."}, {}, True, "answered 400", 60),
 ]
 
 
@@ -624,6 +627,103 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
         "answered 400 (billing_hard_limit_reached)",
     ),
     ("a sentence for a code", 403, b'{"error":{"code":"project proj_1 of org-1 is archived"}}', "answered 403"),
+    (
+        "money, as Anthropic says it",
+        400,
+        b'{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified API usage '
+        b'limits. You will regain access on 2026-12-01 at 00:00 UTC."}}',
+        "answered 400",
+    ),
+    (
+        "a workspace's money, as Anthropic says it",
+        400,
+        b'{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified workspace '
+        b'API usage limits. You will regain access on 2026-12-01 at 00:00 UTC."}}',
+        "answered 400",
+    ),
+    (
+        "our organisation, as Anthropic says it",
+        400,
+        b'{"type":"error","error":{"type":"invalid_request_error","message":"This organization has been disabled."}}',
+        "answered 400",
+    ),
+    ("our account, as Amazon says it", 400, b'{"message":"Operation not allowed"}', "answered 400"),
+    (
+        "a bad value, as Amazon says it",
+        400,
+        b'{"message":"Operation not allowed for messages without content."}',
+        None,
+    ),
+    (
+        "our rights, as Amazon says it",
+        400,
+        b'{"message":"Your account is not authorized to invoke this API operation."}',
+        "answered 400",
+    ),
+    (
+        "our place, as Amazon says it",
+        400,
+        b'{"message":"Access to Anthropic models is not allowed from unsupported countries, regions, or territories. '
+        b'Please refer to https://www.anthropic.com/supported-countries for more information."}',
+        "answered 400",
+    ),
+    (
+        "our project, as Vertex says it",
+        400,
+        b'[{"error":{"code":400,"message":"Project `1234567` is not allowed to use Publisher Model `projects/p/'
+        b'locations/l/publishers/anthropic/models/x`","status":"FAILED_PRECONDITION"}}]',
+        "answered 400",
+    ),
+    (
+        "no model in our region, as Vertex says it",
+        400,
+        b'[{"error":{"code":400,"message":"Publisher Model `projects/p/locations/l/publishers/anthropic/models/x` is '
+        b'not servable in region us-east4.","status":"FAILED_PRECONDITION"}}]',
+        "answered 400",
+    ),
+    (
+        "called off by Google itself",
+        499,
+        b'[{"error":{"code":499,"message":"The operation was cancelled.","status":"CANCELLED"}}]',
+        "answered 499",
+    ),
+    (
+        "our organisation, as Groq says it",
+        400,
+        b'{"error":{"message":"Organization has been restricted. Please reach out to support if you believe this was '
+        b'in error.","type":"invalid_request_error","code":"organization_restricted"}}',
+        "answered 400 (organization_restricted)",
+    ),
+    (
+        "Oracle's limit of a tenancy",
+        400,
+        b'{"code":"LimitExceeded","message":"Fulfilling this request exceeds the Oracle-defined limit."}',
+        "answered 400 (LimitExceeded)",
+    ),
+    (
+        "Oracle's quota of a compartment",
+        400,
+        b'{"code":"QuotaExceeded","message":"Fulfilling this request exceeds the compartment quota."}',
+        "answered 400 (QuotaExceeded)",
+    ),
+    (
+        "the version that the deployment asks for, as Azure says it",
+        400,
+        b'{"error":{"code":"BadRequest","message":"API version not supported"}}',
+        "answered 400 (BadRequest)",
+    ),
+    (
+        "no model for our key, as OpenAI says it",
+        403,
+        b'{"error":{"message":"You are not allowed to sample from this model","type":"invalid_request_error"}}',
+        "answered 403",
+    ),
+    (
+        "no flex tier at present, as Groq says it",
+        498,
+        b'{"error":{"message":"Flex tier capacity exceeded","type":"server_error","code":"capacity_exceeded"}}',
+        "answered 498 (capacity_exceeded)",
+    ),
 ]
 
 
@@ -670,6 +770,11 @@ EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
     ("our key", '{"error":{"code":"invalid_api_key","type":"invalid_request_error"}}', (" (invalid_api_key)", 0)),
     ("our quota", '{"error":{"code":"insufficient_quota","type":"x"}}', (" (insufficient_quota)", 60)),
     ("our credit", '{"error":{"type":"invalid_request_error","message":"Your credit balance is too low"}}', ("", 60)),
+    (
+        "our limit",
+        '{"error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits."}}',
+        ("", 60),
+    ),
     ("no model", '{"error":{"code":"model_not_found","type":"invalid_request_error"}}', (" (model_not_found)", 0)),
 ]
 

@@ -23,6 +23,8 @@ from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
 # Money or quota is exhausted: waiting does not help, but an administrator may change it.
+# "blocked_api_access" is Groq's code for a limit of spending; the last two are Oracle's, for its own
+# limit of a tenancy and an administrator's of a compartment.
 _SPENT: Final = frozenset(
     {
         "insufficient_quota",
@@ -31,6 +33,9 @@ _SPENT: Final = frozenset(
         "project_spend_limit_exceeded",
         "billing_hard_limit_reached",
         "billing_not_active",
+        "blocked_api_access",
+        "LimitExceeded",
+        "QuotaExceeded",
     }
 )
 _SPENT_S: Final = 60.0
@@ -45,19 +50,28 @@ _KEY: Final = frozenset(
         "invalid_project",
         "mismatched_organization",
         "mismatched_project",
+        "organization_restricted",
         "permission_error",
     }
 )
 # Sentences about our key, our rights or our quota, or a model that the deployment lacks. Google's
 # are "API key not valid", "API key expired", "API Key not found", "This API method requires billing
 # to be enabled", "User location is not supported for the API use"; OpenAI's "Your organization must
-# be verified to …"; Amazon's those about a model identifier, throughput, a quota and an account.
+# be verified to …"; Amazon's those about a model identifier, throughput, a quota and an account,
+# "Operation not allowed" and "Access to Anthropic models is not allowed from unsupported countries";
+# Vertex's "Project … is not allowed to use Publisher Model …" and "Publisher Model … is not servable
+# in region …"; Anthropic's "This organization has been disabled."; Azure's "API version not
+# supported", of the version that the deployment's own configuration names.
 _ELSEWHERE_WORDS: Final = re.compile(
-    r"incorrect api key|invalid (api|subscription) key|credit balance is too low"
+    r"incorrect api key|invalid (api|subscription) key"
     r"|\bapi key (not valid|not found|expired)|\borganization must be verified\b"
     r"|\brequires billing to be enabled\b|\buser location is not supported\b"
     r"|\bmodel identifier is invalid|\bon-demand throughput isn.t supported\b"
-    r"|\bexceeds the service quota for your account\b|\bnot been submitted for this account\b",
+    r"|\bexceeds the service quota for your account\b|\bnot been submitted for this account\b"
+    r"|\Aoperation not allowed\.?\Z|\byour account is not authorized to invoke\b"
+    r"|\bnot allowed from unsupported countries\b"
+    r"|\bnot allowed to use publisher model\b|\bis not servable in region\b"
+    r"|\borganization has been disabled\b|\Aapi version not supported\b",
     re.IGNORECASE,
 )
 # Google's reasons (`ErrorReason` of google.api) about our key or account, some of them under 400.
@@ -102,8 +116,12 @@ _NOTHING_NAMED: Final = re.compile(
 _CODE_OF_NOTHING: Final = re.compile(r"404|410|(resource)?_?not_?found|", re.IGNORECASE)
 # The failure of a tool of the client, which the cloud called for it.
 _TOOL_FAILED: Final = "external_connector_error"
-# Anthropic's sentence for money that is exhausted: status 400, without a code.
-_SPENT_WORDS: Final = re.compile(r"credit balance is too low", re.IGNORECASE)
+# Anthropic's sentences for money that is exhausted, the second for a limit that an administrator
+# set: status 400, without a code.
+_SPENT_WORDS: Final = re.compile(
+    r"credit balance is too low|\breached your specified (workspace )?api usage limits",
+    re.IGNORECASE,
+)
 # The content of the request, whatever the status.
 _CONTENT: Final = frozenset(
     {"content_filter", "content_policy_violation", "moderation_blocked", "context_length_exceeded"}
@@ -165,11 +183,17 @@ _TOO_LARGE: Final = 413
 # A tool of the client failed, at OpenAI; the model itself, at Bedrock and servers of open models.
 _FAILED_DEPENDENCY: Final = 424
 _BUSY: Final = 429
+# Groq's 429 to requests of the flex tier, which has no capacity at present.
+_FLEX_FULL: Final = 498
+# The server called the request off: Google's "CANCELLED", or a proxy that took us for gone.
+_CALLED_OFF: Final = 499
 # Statuses that are mostly about the deployment or the account: the gateway waits less long for the
 # rest of such an answer.
-_SUSPECT: Final = frozenset((401, _PAYMENT_REQUIRED, 403, _NOT_FOUND, 408, _BUSY))
+_SUSPECT: Final = frozenset(
+    (401, _PAYMENT_REQUIRED, 403, _NOT_FOUND, 408, _BUSY, _FLEX_FULL, _CALLED_OFF)
+)
 # Those of them that are about the deployment or the account, whatever the words.
-_CERTAIN: Final = frozenset((401, _PAYMENT_REQUIRED, 403, 408, _BUSY))
+_CERTAIN: Final = frozenset((401, _PAYMENT_REQUIRED, 403, 408, _BUSY, _FLEX_FULL, _CALLED_OFF))
 _NUMBER: Final = re.compile(
     r"[0-9]{1,9}(\.[0-9]{0,9})?"
 )  # not all that `float` reads: no infinity, nothing negative
@@ -259,8 +283,9 @@ def failure_of(
     if _is_spent(status, words):
         return Failure(outcome, status, _SPENT_S)
     wait_s = retry_after_s(head, now_s)
-    if status == _BUSY:
-        return Failure(outcome, status, wait_s or _BUSY_S, wait_s > 0, _lacks_flex(words))
+    if status in (_BUSY, _FLEX_FULL):
+        lacks_flex = status == _FLEX_FULL or _lacks_flex(words)
+        return Failure(outcome, status, wait_s or _BUSY_S, wait_s > 0, lacks_flex)
     if status == 503 and wait_s:
         return Failure(outcome, status, wait_s, named_duration=True)
     return Failure(outcome, status)
@@ -325,7 +350,7 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
         return False
     if _is_of_model(words):
         return False
-    if _ELSEWHERE_WORDS.search(words.message):
+    if _ELSEWHERE_WORDS.search(words.message) or _SPENT_WORDS.search(words.message):
         return False
     if status == _FAILED_DEPENDENCY:
         return words.type == _TOOL_FAILED
