@@ -713,6 +713,13 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
         "answered 400 (BadRequest)",
     ),
     (
+        "a parameter that the model does not take, as OpenAI says it",
+        403,
+        b'{"error":{"message":"You are not allowed to request logprobs from this model","type":'
+        b'"invalid_request_error","param":null,"code":null}}',
+        None,
+    ),
+    (
         "no model for our key, as OpenAI says it",
         403,
         b'{"error":{"message":"You are not allowed to sample from this model","type":"invalid_request_error"}}',
