@@ -20,12 +20,15 @@ from clauseway.gateway.plan import Epoch, Route
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.request.resource_index import INDEX_FILE
+from clauseway.gateway.wire.operations import BATCHES, BY_NAME, FILES
 from clauseway.gateway.wire.streams import EventStream
 from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.metering import Deployment, Unit
 
 EXCHANGES = exchanges()
 MODELS = sorted({exchange.model for exchange in EXCHANGES if exchange.model} | {"gpt-4o-mini"})
+# What makes that which a path names.
+MADE_BY = {"files": FILES, "batches": BATCHES.code, "responses": BY_NAME["responses"].code}
 # Path → why no cloud hears of it.
 SENT_TO_NOBODY = {
     "/models": "the gateway tells of its own models",
@@ -123,10 +126,10 @@ class Player:
     def _issue(self) -> None:
         """Let what the recordings follow be made here: their beginnings were not all recorded."""
         index = Index(self.rig.spool / INDEX_FILE)
-        paths = {match[2] for exchange in EXCHANGES if (match := IDENTIFIER.match(exchange.path))}
-        bodies = {str(exchange.asked.get("previous_response_id") or "resp_1") for exchange in EXCHANGES}
-        for identifier in sorted(paths | bodies):
-            index.add(row(identifier, ACME))
+        paths = {(match[2], MADE_BY[match[1]]) for exchange in EXCHANGES if (match := IDENTIFIER.match(exchange.path))}
+        followed = {str(exchange.asked.get("previous_response_id") or "resp_1") for exchange in EXCHANGES}
+        for identifier, endpoint in sorted(paths | {(response, MADE_BY["responses"]) for response in followed}):
+            index.add(row(identifier, ACME, endpoint=endpoint))
         index.close()
 
     async def _answer(self, connection: Connection, _: Received) -> None:

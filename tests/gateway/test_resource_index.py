@@ -20,8 +20,10 @@ ACME = Buyer("acme", "research", "key-1", "openai", "direct")
 RIVAL = Buyer("rival", "theirs", "key-2", "microsoft", "direct")
 
 
-def row(identifier: str, buyer: Buyer = ACME, *, pending: bool = False, created_ns: int = 1) -> IndexedResource:
-    return IndexedResource(identifier, buyer, "azure-1", "gpt-5.4", 2, 100, created_ns, pending)
+def row(
+    identifier: str, buyer: Buyer = ACME, *, pending: bool = False, created_ns: int = 1, endpoint: int = 2
+) -> IndexedResource:
+    return IndexedResource(identifier, buyer, "azure-1", "gpt-5.4", endpoint, 100, created_ns, pending)
 
 
 class Index:
