@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from test_allowances import limit, opened
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.request.holds import Holds, Reservation
-from clauseway.gateway.request.resource_index import IndexedResource, ResourceIndex
+from clauseway.gateway.request.resource_index import IndexedResource, ListQuery, ResourceIndex
 from clauseway.metering import Buyer
 
 ACME = Buyer("acme", "research", "key-1", "openai", "direct")
@@ -177,6 +177,23 @@ def test_what_was_deleted_is_forgotten_but_not_what_is_owed(worker: Index) -> No
     worker.index.flush()
     assert worker.index.find("resp_done") is None
     assert worker.index.find("resp_owed") is not None
+
+
+def test_a_long_list_stops_nobody(worker: Index) -> None:
+    """A project may have so many objects that to look through them takes seconds: the loop goes on meanwhile."""
+    worker.add(row("file-0"))
+
+    async def turns_during(reading: Awaitable[Sequence[object]]) -> int:
+        turns, read = 0, asyncio.ensure_future(reading)
+        while not read.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert len(await read) == 1
+        return turns
+
+    query = ListQuery(organisation="acme", project="research", endpoint=2, deployments=("azure-1",), count=9)
+    assert worker.loop.run_until_complete(turns_during(worker.index.list_resources(query))) > 1
+    assert worker.loop.run_until_complete(turns_during(worker.index.deployments(ACME, 2))) > 1
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

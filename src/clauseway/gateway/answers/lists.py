@@ -93,10 +93,8 @@ def page_of(operation: Operation, query: bytes) -> Page:
 
 
 class MergedList:
-    """A list of resources on several accounts, as a preparation of its request. `places` are the
-    accounts on which the project made resources of that kind, by the deployments on them, as this
-    home's index knows them. Where homes share a database, its deployments count, and `selector`
-    names their accounts."""
+    """A list of resources on several accounts, as a preparation of its request. `selector` names
+    the accounts of the deployments on which the project made resources of that kind."""
 
     def __init__(
         self,
@@ -105,7 +103,6 @@ class MergedList:
         operation: Operation,
         query: bytes,
         selector: Selector,
-        places: dict[str, Candidate],
     ) -> None:
         self._shared = shared
         self._customer = Customer(customer.label, customer.buyer)
@@ -114,16 +111,15 @@ class MergedList:
         self._query = query
         self._selector = selector
         self._index: ProjectIndex = shared.shared_index or HomeIndex(shared.resource_index)
-        self._places = places
+        self._places: dict[str, Candidate] = {}
 
     async def prepare(self, _is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the page that was asked for. Raises Refused."""
         page = page_of(self._operation, self._query)
-        buyer, shared_index = self._customer.buyer, self._shared.shared_index
+        buyer = self._customer.buyer
         try:
-            if shared_index is not None:
-                deployments = await shared_index.deployments(buyer, self._operation.lists)
-                self._places = self._selector.holders(deployments)
+            deployments = await self._index.deployments(buyer, self._operation.lists)
+            self._places = self._selector.holders(deployments)
             body = await self._page(page) if self._places else EMPTY_LIST
         except OSError:
             raise objects_unknown() from None

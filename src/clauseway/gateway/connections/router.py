@@ -36,7 +36,7 @@ from clauseway.gateway.request.refusals import Refused, cut_off, journal_failed
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selector
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import Candidate, CandidateSelection
+from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.key_digests import secret_in
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
 from clauseway.gateway.wire import errors
@@ -52,7 +52,6 @@ from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import (
     LIMITED,
     error_response,
-    response,
     shortage_response,
 )
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
@@ -67,7 +66,6 @@ from clauseway.gateway.wire.operations import (
     for_values,
     request_line_of,
 )
-from clauseway.gateway.wire.stateful_resources import EMPTY_LIST
 
 _JSON: Final = b"application/json"
 _NO_CANDIDATES: Final = CandidateSelection(())
@@ -336,23 +334,17 @@ class Router:
         customer: Customer,
         client: RequestClient,
         shortage: Shortage | None,
-    ) -> Lifecycle | bytes:
+    ) -> Lifecycle:
         """List the project's objects of one kind by the gateway's own index: the list of a cloud
         account may hold pages of other projects' objects."""
         shared, operation = self._shared, request_line.operation
         event_ns = shared.clock()
         selector = Selector(shared, customer, incoming.cloud, event_ns)
         selector.cloud()  # refused here where it is unknown, whatever was made
-        places: dict[str, Candidate] = {}
-        if shared.shared_index is None:
-            deployments = shared.resource_index.deployments(customer.buyer, operation.lists)
-            places = selector.holders(deployments)
-            if not places:
-                return response(200, EMPTY_LIST, self._head_lines(client))
         call, forwarded = operation.call(b"", request_line.query, b""), b"".join(incoming.forwarded)
         request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
         resources = Resources(customer, request)
-        merged = MergedList(shared, customer, operation, request_line.query, selector, places)
+        merged = MergedList(shared, customer, operation, request_line.query, selector)
         lifecycle = Lifecycle(
             client, shared, customer, _NO_CANDIDATES, request, event_ns, resources, merged
         )

@@ -4,7 +4,8 @@ a file or a batch lives on one account only, so a request that names one has to 
 The index is a file of tables beside the journal (SQLite, from the standard library). A thread of
 its own writes it, many rows to a commit; a row is durable before the client gets the last byte of
 the answer that names the identifier. Workers on one machine share the file. A request that names no
-identifier never reads it.
+identifier never reads it. Lists are read in a thread too: to look through what a project made may take
+seconds.
 
 The usage of a pending resource (a response in the background, a batch) is metered once, by the
 request that sees its end first:
@@ -27,6 +28,7 @@ import threading
 from asyncio import AbstractEventLoop
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -223,10 +225,12 @@ class ResourceIndex:
         self._remembered: OrderedDict[str, IndexedResource] = OrderedDict()
         try:
             self._reading = open_index(path)
+            self._listing = open_index(path)
             self._writing = open_index(path)
         except sqlite3.Error as error:
             raise OSError(f"{path}: {error}") from error
         self._queue: queue.SimpleQueue[_Change | threading.Event | None] = queue.SimpleQueue()
+        self._lister = ThreadPoolExecutor(1, "resource lists")
         self._thread = threading.Thread(target=self._write, name="resource index", daemon=True)
         self._thread.start()
 
@@ -277,15 +281,22 @@ class ResourceIndex:
         rows = self._reading.execute(_OPEN_HOLDS, (count,))
         return [Hold(row[0], tuple(row[1].split("\n")), *row[2:]) for row in rows]
 
-    def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
+    async def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
         """Return the deployments on which resources of one kind lie that a project made."""
-        rows = self._reading.execute(
+        return await self._loop.run_in_executor(self._lister, self._deployments, buyer, endpoint)
+
+    def _deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
+        rows = self._listing.execute(
             "SELECT DISTINCT deployment FROM issued WHERE organisation = ? AND project = ? AND endpoint = ?",
             (buyer.organisation, buyer.project, endpoint),
         )
         return [row[0] for row in rows]
 
-    def list_resources(self, query: ListQuery) -> list[ListedResource]:
+    async def list_resources(self, query: ListQuery) -> list[ListedResource]:
+        """Return the resources that a query asks for, in its order."""
+        return await self._loop.run_in_executor(self._lister, self._list_resources, query)
+
+    def _list_resources(self, query: ListQuery) -> list[ListedResource]:
         deployments = query.deployments
         beyond, order = ("<", "DESC") if query.newest_first else (">", "ASC")
         terms: list[str] = []
@@ -297,7 +308,7 @@ class ResourceIndex:
         if query.purpose:
             terms.append("AND coalesce(contents.purpose, ?) = ?")
             values += (query.purpose, query.purpose)
-        rows = self._reading.execute(
+        rows = self._listing.execute(
             "SELECT issued.identifier, deployment, created_ns FROM issued LEFT JOIN contents USING (identifier) "
             f"WHERE organisation = ? AND project = ? AND endpoint = ? AND deployment IN ({_marks(deployments)}) "
             f"{' '.join(terms)} ORDER BY created_ns {order}, issued.identifier {order} LIMIT ?",
@@ -439,9 +450,12 @@ class ResourceIndex:
         written.wait()
 
     def close(self) -> None:
-        """Write every change, then close both connections."""
+        """Write every change, break off lists, then close all connections."""
         self._queue.put(None)
         self._thread.join()
+        self._listing.interrupt()
+        self._lister.shutdown(cancel_futures=True)
+        self._listing.close()
         self._reading.close()
         self._writing.close()
 

@@ -55,6 +55,8 @@ class ProjectIndex(Protocol):
     """An index as a list of a project's resources reads it. Raises OSError where it cannot be
     asked."""
 
+    async def deployments(self, buyer: Buyer, endpoint: int, /) -> list[str]: ...
+
     async def list_resources(self, query: ListQuery, /) -> list[ListedResource]: ...
 
     async def find(self, buyer: Buyer, identifier: str, /) -> IndexedResource | None: ...
@@ -66,8 +68,11 @@ class HomeIndex:
     def __init__(self, index: ResourceIndex) -> None:
         self._index = index
 
+    async def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
+        return await self._index.deployments(buyer, endpoint)
+
     async def list_resources(self, query: ListQuery) -> list[ListedResource]:
-        return self._index.list_resources(query)
+        return await self._index.list_resources(query)
 
     async def find(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
         return self._index.find_for(buyer, identifier)
