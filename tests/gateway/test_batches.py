@@ -287,6 +287,31 @@ def test_only_what_was_decided_becomes_a_batch(house: House) -> None:
         client.post("/batches", cast_to=object, body=BATCH)
 
 
+# Azure's, at the storage of the operator's account.
+BLOBS: list[dict[str, object]] = [
+    {"input_blob": "https://operator.blob.core.windows.net/in/secret.jsonl"},
+    {"output_folder": {"url": "https://operator.blob.core.windows.net/out"}},
+]
+
+
+@pytest.mark.parametrize("blob", BLOBS, ids=["input_blob", "output_folder"])
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_batch_names_no_blob_of_the_operators(house: House, blob: dict[str, object], escaped: bool) -> None:
+    """The cloud would read and write it with the operator's identity, and run lines that nobody decided."""
+    file = house.upload(line())
+    house.forget_asked()
+    (name,) = blob
+    body = json.dumps({**BATCH, "input_file_id": file.id, **blob})
+    body = body.replace("put_", "put\\u005f") if escaped else body
+    url, headers = f"{house.base_url}/batches", {**AUTHORIZED, "content-type": "application/json"}
+    refused = httpx.post(url, content=body, headers=headers, timeout=PATIENCE_S)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (400, "not_offered", name)
+    assert [one for cloud in CLOUDS for one in house.asked(cloud)] == []
+    made = httpx.post(url, json={**BATCH, "input_file_id": file.id, name: None}, headers=AUTHORIZED, timeout=PATIENCE_S)
+    assert made.status_code == 200
+
+
 def test_a_batch_is_decided_again_for_who_makes_it(house: House) -> None:
     """The other seller of the same project may not sell on Azure, where the file lies."""
     file = house.upload(line(), cloud="azure")

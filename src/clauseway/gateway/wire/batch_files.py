@@ -9,17 +9,19 @@ file stays as it came: spaces, `\\r\\n`, blank lines, a byte order mark.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties
 from clauseway.gateway.wire.bodies.members import check_utf8, members_once
 from clauseway.gateway.wire.bodies.multipart import BadForm, uploaded_in
-from clauseway.gateway.wire.bodies.needs import ABSENT
+from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.bodies.requests import (
+    BatchRequest,
     RequestWithoutModel,
+    decode_batch,
     decode_chat,
     decode_moderation,
     decode_plain,
@@ -173,6 +175,13 @@ def decode_upload(body: bytes, content_type: bytes) -> RequestProperties:
         raise BadBody(f"The body is no form: {error}.") from None
 
 
+_AT_THE_OPERATORS_STORE: Final = (
+    "%r has the cloud read or write a store with the operator's identity, so whoever has a key would "
+    "reach what the operator may. Upload the file, name it as input_file_id, and read the answers "
+    "by output_file_id."
+)
+
+
 class Batching(RequestWithoutModel):
     """The creation of a batch. `picodollars` and `output_tokens` are the most
     that it may cost and use, `body_bytes` the length of its requests' bodies; `request.selection`
@@ -184,6 +193,10 @@ class Batching(RequestWithoutModel):
 
 
 def decode_batching(body: bytes, content_type: bytes) -> RequestProperties:
-    """Decode the creation of a batch. Raise BadBody."""
-    named = decode_plain(body, content_type).named_ids
-    return RequestProperties(Batching(named[0] if named else ""))
+    """Decode the creation of a batch. Raises BadBody; NotOffered where the cloud would read or write
+    a store of the operator's."""
+    batch = cast(BatchRequest, decode_batch(body, content_type).decoded)
+    for name, blob in (("input_blob", batch.input_blob), ("output_folder", batch.output_folder)):
+        if stated(blob):
+            raise NotOffered(_AT_THE_OPERATORS_STORE % name, name)
+    return RequestProperties(Batching(batch.input_file_id or ""))

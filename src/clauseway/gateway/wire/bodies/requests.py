@@ -327,11 +327,19 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
         return (self.input_file_id,) if self.input_file_id else ()
 
 
+class BatchRequest(PlainRequest, frozen=True, gc=False):
+    """`POST /v1/batches`. Azure's may name blobs of the operator's storage in place of files."""
+
+    input_blob: msgspec.Raw = ABSENT
+    output_folder: msgspec.Raw = ABSENT
+
+
 NOTHING_ASKED = RequestProperties(PlainRequest())
 decode_chat = reader_of(ChatRequest, "chat completion", "messages")
 decode_completion = reader_of(CompletionRequest, "completion")
 decode_responses = reader_of(ResponsesRequest, "Responses", "input")
 decode_plain = reader_of(PlainRequest, "JSON")
+decode_batch = reader_of(BatchRequest, "batch")
 
 
 def _or(model: str, decode: Decode) -> Decode:
