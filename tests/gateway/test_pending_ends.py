@@ -154,3 +154,57 @@ def test_a_stream_names_its_response_before_there_is_output(house: House) -> Non
         assert "stream_interrupted" in "".join(events)
     assert house.client.get("/v1/responses/resp_1").json() == COMPLETED
     assert house.used() == [{Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000}]
+
+
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "x" * 200}]}
+LINES, LINE_BYTES = 4, len(compact(BODY))
+FILE_LINE = compact({"custom_id": "c", "method": "POST", "url": "/v1/chat/completions", "body": BODY}) + b"\n"
+
+
+def counts(completed: object, total: object = LINES) -> dict[str, object]:
+    return {"request_counts": {"total": total, "completed": completed, "failed": 0}}
+
+
+OUTPUT = {"output_file_id": "file-out"}
+# How a batch of four lines ends where no usage is reported | the lines whose input is charged, four bytes a token.
+ENDED: list[tuple[str, dict[str, object], int]] = [
+    ("completed", {**OUTPUT, **counts(4)}, 4),
+    ("completed", {**OUTPUT, **counts(3)}, 3),
+    ("completed", {}, 4),
+    ("completed", counts(0), 0),
+    ("cancelled", {**OUTPUT, **counts(3)}, 3),
+    ("cancelled", {**OUTPUT, "request_counts": None}, 4),
+    ("cancelled", {**OUTPUT, **counts("3")}, 4),
+    ("cancelled", counts(0), 0),
+    ("cancelled", {}, 0),
+    ("expired", {**OUTPUT, **counts(1)}, 1),
+    ("expired", {**OUTPUT, **counts(9)}, 4),
+    ("failed", {}, 0),
+]
+
+
+@pytest.mark.parametrize(("status", "told", "charged"), ENDED)
+def test_a_batch_without_usage_is_estimated_by_the_lines_that_were_answered(
+    house: House, status: str, told: dict[str, object], charged: int
+) -> None:
+    batch: dict[str, Any] = {"id": "batch_1", "object": "batch"}
+    house.account.answers |= {
+        "POST /v1/files": {"id": "file-1", "object": "file"},
+        "POST /v1/batches": {**batch, "status": "validating"},
+        "GET /v1/batches/batch_1": {**batch, "status": status, **told},
+    }
+    file, purpose = {"file": ("b.jsonl", FILE_LINE * LINES)}, {"purpose": "batch"}
+    assert house.client.post("/v1/files", files=file, data=purpose).status_code == 200
+    asked = {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    assert house.client.post("/v1/batches", json=asked).status_code == 200
+    assert house.client.get("/v1/batches/batch_1").status_code == 200
+    tokens = -(-charged * LINE_BYTES // 4)
+    assert house.used() == ([{Unit.INPUT_TOKENS: tokens, Unit.OUTPUT_TOKENS: 0}] if charged else [])
+
+
+def test_a_response_that_is_incomplete_without_usage_is_estimated(house: House) -> None:
+    house.make_response()
+    house.account.answers["GET /v1/responses/resp_1"] = {**QUEUED, "status": "incomplete"}
+    assert house.client.get("/v1/responses/resp_1").status_code == 200
+    ((tokens, output),) = [(used[Unit.INPUT_TOKENS], used[Unit.OUTPUT_TOKENS]) for used in house.used()]
+    assert (tokens > 0, output) == (True, 0)

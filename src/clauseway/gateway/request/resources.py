@@ -204,14 +204,16 @@ class Resources:
         # It is gone before any request saw its end: its usage can only be estimated. A server that
         # cannot cancel says the same of the path.
         if status in GONE and operation is RETRIEVED_WITH.get(named_resource.endpoint):
-            return ResourceEnd(named_resource, self._estimate(named_resource), Status.ESTIMATED)
+            return self._estimated_end(named_resource, named_resource.body_bytes)
         resource = self._state_of_named(status, body)
         if resource is None or resource.pending:
             return None
         units = operation.units_in(body)
-        # It completed without a report of its usage, which is more than none.
-        if units is None and resource.status == "completed":
-            return ResourceEnd(named_resource, self._estimate(named_resource), Status.ESTIMATED)
+        # What was answered without a report of its usage is more than none, also where the rest was
+        # cancelled or has expired.
+        answered = resource.answered_of(named_resource.body_bytes) if units is None else 0
+        if answered:
+            return self._estimated_end(named_resource, answered)
         return ResourceEnd(named_resource, units or (), Status.COMPLETE)
 
     def resource_end_in_stream(self, attempt: Attempt) -> ResourceEnd | None:
@@ -222,6 +224,7 @@ class Resources:
             resource = named_resource if may_report_end else None
         return ResourceEnd(resource, *attempt.units_of_stream()) if resource is not None else None
 
-    def _estimate(self, resource: IndexedResource) -> Units:
+    def _estimated_end(self, resource: IndexedResource, body_bytes: int) -> ResourceEnd:
         """Estimate by the input only, because no output was ever seen."""
-        return self._request.operation.estimate(resource.body_bytes, 0)
+        units = self._request.operation.estimate(body_bytes, 0)
+        return ResourceEnd(resource, units, Status.ESTIMATED)

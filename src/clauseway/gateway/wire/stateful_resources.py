@@ -12,17 +12,20 @@ from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
 _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})
+# It has an output, whether or not its usage is reported.
+_ANSWERED = frozenset({"completed", "incomplete"})
 
 
 class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     """`status` is where it stands; absent for what is final at once. A batch names the files that
-    it produced, a response its items (`output`), a message of Anthropic's the container in which
-    its tools ran."""
+    it produced, and counts its lines; a response names its items (`output`), a message of
+    Anthropic's the container in which its tools ran."""
 
     id: str = ""
     status: str | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
+    request_counts: msgspec.Raw = ABSENT
     output: msgspec.Raw = ABSENT
     container: msgspec.Raw = ABSENT
 
@@ -34,6 +37,15 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     @property
     def files(self) -> tuple[str, ...]:
         return tuple(name for name in (self.output_file_id, self.error_file_id) if name)
+
+    def answered_of(self, body_bytes: int) -> int:
+        """Return how many bytes of its requests were answered, of `body_bytes`: of a batch by the
+        counts of its lines, else all where it has an output, or none."""
+        counts = _counts_in(self.request_counts)
+        if counts.total > 0:
+            answered = min(max(counts.completed, 0), counts.total)
+            return -(-body_bytes * answered // counts.total)
+        return body_bytes if self.status in _ANSWERED or self.output_file_id else 0
 
     def named_within(self, *, items: bool) -> list[str]:
         """Return the identifiers of the containers in which tools ran, and of the items where they
@@ -49,6 +61,13 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
         return list(dict.fromkeys([name for name in names if name]))
 
 
+class _Counts(msgspec.Struct, frozen=True, gc=False):
+    """The lines of a batch, and those of them that were answered."""
+
+    total: int = 0
+    completed: int = 0
+
+
 class _Item(msgspec.Struct, frozen=True, gc=False):
     """An item of a response, or a container. A call of a shell names its own in its
     `environment`."""
@@ -58,6 +77,7 @@ class _Item(msgspec.Struct, frozen=True, gc=False):
     environment: msgspec.Raw = ABSENT
 
 
+_decode_counts = msgspec.json.Decoder(_Counts).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_resource = msgspec.json.Decoder(StatefulResource).decode
 
@@ -68,6 +88,14 @@ def _named_by(written: msgspec.Raw) -> _Item:
         return _decode_item(written)
     except NOT_JSON:
         return _Item()
+
+
+def _counts_in(written: msgspec.Raw) -> _Counts:
+    """Return the counts of a batch's lines; none where they cannot be read."""
+    try:
+        return _decode_counts(written) if stated(written) else _Counts()
+    except NOT_JSON:
+        return _Counts()
 
 
 def resource_in(answer: bytes) -> StatefulResource | None:
