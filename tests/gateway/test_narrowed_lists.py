@@ -17,9 +17,11 @@ class Account:
     def __init__(self, test: int) -> None:
         self.test = test
         self.kept: list[dict[str, Any]] = []
+        self.asked = 0
 
     async def __call__(self, connection: Connection, request: Received) -> None:
         method, path = request.head.split(b" ")[:2]
+        self.asked += 1
         chats = b"chat" in path
         if method == b"POST":
             made = {
@@ -103,3 +105,21 @@ def test_an_object_is_listed_by_what_it_has(lists: Lists, path: str, written: di
     assert answer.status_code == 200, answer.text
     expected = {first["id"], second["id"]} if is_listed else {first["id"]}
     assert {listed["id"] for listed in answer.json()["data"]} == expected
+
+
+def test_a_narrowed_list_asks_the_cloud_page_by_page(lists: Lists) -> None:
+    """However few are wanted, and however many others come before them."""
+    for _ in range(6):
+        lists.make("chat")
+    for kept in lists.account.kept[:9]:
+        kept["metadata"] = {}
+    fitting = [kept["id"] for kept in lists.account.kept[9:]]
+    lists.get(CHATS)  # which forgets those of earlier tests
+    lists.account.asked = 0
+    path, listed, more = f"{CHATS}&limit=1", [], True
+    while more:
+        page = lists.get(f"{path}&after={listed[-1]}" if listed else path).json()
+        listed += [kept["id"] for kept in page["data"]]
+        more = page["has_more"]
+    assert listed == fitting
+    assert lists.account.asked == len(fitting), "once for each page"

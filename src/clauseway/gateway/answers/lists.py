@@ -132,7 +132,9 @@ class MergedList:
         more = True
         # Rows whose objects are gone leave room for further ones.
         while more and len(listed) < page.limit:
-            count = page.limit - len(listed)
+            wanted = page.limit - len(listed)
+            # The index knows no metadata: many rows fall away, and each round asks the accounts.
+            count = max(wanted, _LEAST) if page.model or page.metadata else wanted
             # One row beyond the page says whether there is more.
             query = self._list_query(
                 tuple(self._places), last, page.newest_first, count + 1, page.purpose
@@ -140,11 +142,13 @@ class MergedList:
             rows = await self._index.list_resources(query)
             more, rows = len(rows) > count, rows[:count]
             objects = await self._objects(page, rows)
-            listed += [
+            fitting = [
                 (row.identifier, objects[row.identifier])
                 for row in rows
                 if row.identifier in objects
             ]
+            listed += fitting[:wanted]
+            more = more or len(fitting) > wanted
             last = rows[-1] if rows else last
         frame = {
             "object": "list",
