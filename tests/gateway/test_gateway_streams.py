@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.gateway.clouds.reported_units import units_of
-from clauseway.gateway.wire.sse import BadStream, data_of
+from clauseway.gateway.wire.sse import BadStream, data_of, events_in
 from clauseway.gateway.wire.streams import EventStream
 from clauseway.metering import Unit
 
@@ -266,13 +266,63 @@ def test_an_error_before_content_is_a_failure_and_after_it_is_passed_on() -> Non
     assert late.failed
 
 
+# (the end of a line, the empty line behind an event): each that the format allows (HTML standard, 9.2.5).
+LINE_ENDS = [(b"\r\n", b"\r\n"), (b"\r", b"\r"), (b"\n", b"\r\n"), (b"\r\n", b"\n")]
+
+
+def ended(data: bytes, line: bytes, empty: bytes) -> bytes:
+    """Events whose lines end otherwise."""
+    return b"".join([event.replace(b"\n", line) + line + empty for event in data.split(b"\n\n")[:-1]])
+
+
+@pytest.mark.parametrize(("line", "empty"), LINE_ENDS)
 @given(cuts)
-def test_lines_that_end_in_cr_lf(cut_at: list[int]) -> None:
-    data = (WITH_USAGE + DONE_EVENT).replace(b"\n", b"\r\n")
+def test_lines_that_end_otherwise(line: bytes, empty: bytes, cut_at: list[int]) -> None:
     stream = EventStream(strip_usage=False)
-    assert fed(stream, data, cut_at) == WITH_USAGE.replace(b"\n", b"\r\n")
-    assert stream.done
+    assert fed(stream, ended(WITH_USAGE + DONE_EVENT, line, empty), cut_at) == ended(WITH_USAGE, line, empty)
+    assert (stream.done, stream.last) == (True, ended(DONE_EVENT, line, empty))
     assert stream.usage is not None
+
+
+@pytest.mark.parametrize(("line", "empty"), LINE_ENDS)
+@given(cuts)
+def test_usage_goes_from_lines_that_end_otherwise(line: bytes, empty: bytes, cut_at: list[int]) -> None:
+    stream = EventStream(strip_usage=True)
+    out = fed(stream, ended(WITH_USAGE + DONE_EVENT, line, empty), cut_at)
+    assert [data_of(event) for event in events_in(out)] == [data_of(event) for event in events_in(WITHOUT_USAGE)]
+    assert stream.usage is not None
+
+
+@pytest.mark.parametrize(("line", "empty"), LINE_ENDS)
+def test_events_are_counted_however_their_lines_end(line: bytes, empty: bytes) -> None:
+    stream = EventStream(strip_usage=False)
+    stream.feed(ended(b": still here\n\n" + WITHOUT_USAGE, line, empty))
+    assert stream.events == len(content_events(with_nulls=False))
+
+
+@pytest.mark.parametrize("before", [b"", b"id: 7\n", b"event: chunk\nretry: 3000\n"])
+@given(cuts)
+def test_data_of_several_lines_stays_data(before: bytes, cut_at: list[int]) -> None:
+    """Without its usage an event is written anew: on one line, behind its other lines."""
+    events = [json.dumps(json.loads(event[6:]), indent=1).encode() for event in content_events(with_nulls=True)]
+    lines = b"".join([before + b"data: " + event.replace(b"\n", b"\ndata: ") + b"\n\n" for event in events])
+    stream = EventStream(strip_usage=True)
+    out = list(events_in(fed(stream, lines + DONE_EVENT, cut_at)))
+    assert [json.loads(data_of(event)) for event in out] == [
+        json.loads(event[6:]) for event in content_events(with_nulls=False)
+    ]
+    assert all(event.startswith(before + b"data: ") for event in out)
+
+
+@pytest.mark.parametrize("strips", [False, True])
+@pytest.mark.parametrize("end", [DONE_EVENT, b"data:[DONE]\r\n\r\n"])
+@given(cuts)
+def test_usage_behind_the_end_counts(strips: bool, end: bytes, cut_at: list[int]) -> None:
+    stream = EventStream(strip_usage=strips)
+    assert fed(stream, WITHOUT_USAGE + end + USAGE_EVENT, cut_at) + stream.close() == WITHOUT_USAGE
+    assert stream.last == (end if strips else end + USAGE_EVENT)
+    assert stream.usage is not None
+    assert stream.usage.completion_tokens == USAGE["completion_tokens"]
 
 
 def test_an_endless_event_is_refused() -> None:

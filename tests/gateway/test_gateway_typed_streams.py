@@ -149,6 +149,12 @@ SPELLINGS: list[tuple[str, bytes]] = [
     ("no numbers", re.sub(NUMBER, b'"sequence_number":null', CREATED + DELTAS + COMPLETED)),
     ("no identifier", (CREATED + DELTAS + COMPLETED).replace(b'"resp_1"', b"null")),
     ("types in the event's line alone", without_types(CREATED + DELTAS + COMPLETED)),
+    ("lines that end in CR", (CREATED + DELTAS + COMPLETED).replace(b"\n", b"\r")),
+    ("empty lines that end in CR LF", (CREATED + DELTAS + COMPLETED).replace(b"\n\n", b"\n\r\n")),
+    (
+        "types in the event's line alone, which ends in CR",
+        without_types(CREATED + DELTAS + COMPLETED).replace(b"\n", b"\r"),
+    ),
     ("no last empty line", (CREATED + DELTAS + COMPLETED)[:-2]),
     ("no content, no last empty line", (CREATED + ADDED + COMPLETED)[:-2]),
 ]

@@ -1,12 +1,16 @@
-"""Server-sent events as bytes: where whole events end, and what their data is. Pure."""
+"""Server-sent events as bytes: where whole events end, and what their data is. Pure.
+
+A line ends in LF, CR LF or CR, and an event in an empty line (HTML standard, 9.2.5). The empty line
+may end otherwise than the one before it: some servers write an event and its end in two places.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 _DATA: Final = b"data:"
-_EVENT: Final = re.compile(rb"(?s:.*?)(?:\n\n|\r\n\r\n)")
-_TYPE_LINE: Final = re.compile(rb"^event:[ \t]*([^\r\n]*)", re.MULTILINE)
+_EVENT: Final = re.compile(rb"(?s:.*?)(?:\n\n|\n\r\n|\r\r\n?)")
+_TYPE_LINE: Final = re.compile(rb"(?:\A|[\r\n])event:[ \t]*([^\r\n]*)")
 
 
 class BadStream(Exception):
@@ -17,9 +21,9 @@ def end_of_events(block: bytes) -> int:
     """Return where the last whole event ends; 0 where none does."""
     if block.endswith(b"\n\n"):
         return len(block)
-    end = block.rfind(b"\n\n") + 2
-    crlf = block.rfind(b"\r\n\r\n") + 4
-    return max(end if end > 1 else 0, crlf if crlf > 3 else 0)
+    # Behind CR LF, too, an empty line ends an event.
+    lf, crlf, cr = block.rfind(b"\n\n"), block.rfind(b"\n\r\n"), block.rfind(b"\r\r")
+    return max(lf + 2 if lf >= 0 else 0, crlf + 3 if crlf >= 0 else 0, cr + 2 if cr >= 0 else 0)
 
 
 def events_in(block: bytes) -> Iterator[bytes]:

@@ -142,14 +142,16 @@ class EventStream:
         # Events stand for tokens if no report comes: comments do not. No line begins within JSON.
         if self.usage is None:
             self.events += block.count(b"\ndata:") + block.startswith(b"data:")
+            self.events += block.count(b"\rdata:")
         return block if self.has_content else self._from_first_content(block)
 
     def _without_done(self, block: bytes) -> bytes:
-        if block.endswith(DONE):
+        done_at = block.find(b"[DONE]")
+        if done_at < 0:
+            return block
+        if done_at == len(block) - len(b"[DONE]\n\n") and block.endswith(DONE):
             self.done, self.last = True, DONE
             return block[: -len(DONE)]
-        if block.find(b"[DONE]") < 0:
-            return block
         events = list(events_in(block))
         for at, event in enumerate(events):
             if data_of(event) == b"[DONE]":
@@ -159,7 +161,9 @@ class EventStream:
         return block
 
     def _keep_for_last(self, block: bytes) -> None:
-        """Keep what comes after the end: nothing is expected there, and the client may read it."""
+        """Keep what comes after the end: nothing but usage is expected there, and the client may
+        read it."""
+        block = self._without_usage(block) if self._strip else self._noting_usage(block)
         self.last += block if block.find(ERROR) < 0 else self._without_names_in_errors(block)
         if len(self.last) > _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
@@ -225,7 +229,7 @@ class EventStream:
         if bytes(members["usage"]) != b"null":
             return event
         del members["usage"]
-        return b"data: %b\n\n" % msgspec.json.encode(members)
+        return _with_data(event, msgspec.json.encode(members))
 
     def _event_without_unusual_usage(self, event: bytes, data: bytes) -> bytes:
         """Return an event whose usage may be written in an unusual way: as it is, or nothing where
@@ -271,6 +275,14 @@ def _begin_of(block: bytes, at: int) -> int:
     """Return where the event begins in which `at` lies, or one before it."""
     before = block.rfind(b"\n\n", 0, at)
     return before + 2 if before >= 0 else 0
+
+
+def _with_data(event: bytes, data: bytes) -> bytes:
+    """Return an event with other data, as JSON: on one line, behind the event's other lines."""
+    lines = event.splitlines(keepends=True)
+    others = b"".join([line for line in lines if line.strip() and not line.startswith(b"data:")])
+    # Data of several lines has white space at their ends; a text spells a line end as an escape.
+    return b"%bdata: %b\n\n" % (others, data.replace(b"\n", b""))
 
 
 def _has_finish_reason(block: bytes) -> bool:
