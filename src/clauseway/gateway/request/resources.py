@@ -217,7 +217,10 @@ class Resources:
         return ResourceEnd(named_resource, units or (), Status.COMPLETE)
 
     def resource_end_in_stream(self, attempt: Attempt) -> ResourceEnd | None:
-        """Return the end of a response in the background, if the stream reported it."""
+        """Return the end of a response in the background, if the stream reported it: one that is
+        taken up again behind its last event has none."""
+        if attempt.stream is None or not attempt.stream.last:
+            return None
         resource, named_resource = attempt.pending_resource, self.named_resource
         if self.is_about_named_resource and named_resource is not None:
             may_report_end = named_resource.pending and self._request.operation.tells_end

@@ -82,7 +82,7 @@ def typed_stream(properties: RequestProperties, units_in: Reader, ways: StreamWa
 
 def stored_response_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
     """Return the stream of a response that was stored before."""
-    return TypedStream(units_in, ways.account_names, is_of_stored=True)
+    return TypedStream(units_in, ways.account_names, is_of_stored=True, runs_on=True)
 
 
 def message_stream(_asked: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:

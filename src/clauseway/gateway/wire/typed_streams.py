@@ -155,7 +155,12 @@ class TypedStream:
         if self.done:
             self._keep_for_last(rest)
             return b""
-        if not self._can_read(data_of(rest)):
+        data = data_of(rest)
+        # Behind the last event of a stored response nothing is left to tell.
+        if self._is_of_stored and not self.events and not data:
+            self.done = self.has_content = True
+            return self._from_content_on(b"")
+        if not self._can_read(data):
             return b""
         # A last event without its empty line.
         going_on = self.has_content

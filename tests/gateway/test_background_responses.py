@@ -1,0 +1,154 @@
+"""Responses in the background run on at their cloud whatever becomes of the connection on which they were made: each is
+metered once, by its end, and no second cloud does its work. Its stream names it at once, so that a client can take it
+up again."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gateway_rig import AUTHORIZED, Behaviour, Connection, Received, compact, request_bytes
+from gateway_stage import PATIENT, RESPONSE_USAGE, Call, Scene, Stage, answering, staged, typed
+
+from awaiting import eventually
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
+from clauseway.metering import UsageRecord
+
+POLLED = Settings(limits=Limits(retries=10_000, pending_s=0.2), telemetry=PATIENT.telemetry)
+STREAM, WHOLE = Call("/v1/responses", True), Call("/v1/responses", False)
+BEGIN = ("response.created", "response.queued")
+BACKGROUND: dict[str, Any] = {"background": True, "store": True}
+
+
+USED = {"INPUT_TOKENS": 21, "CACHED_INPUT_TOKENS": 4, "OUTPUT_TOKENS": 8}
+NUMBERS = itertools.count(1)
+
+
+class Background:
+    """A cloud with one response in the background: made by a POST, of whose answer so many events come, and then
+    `then` (`cut`, `stall` or `end`); ended when it is asked for again."""
+
+    def __init__(self, events: int = 6, then: str = "end", late_s: float = 0.0, *, fails: bool = False) -> None:
+        self.told, self.then, self.late_s = events, then, late_s
+        self.id = f"resp_{next(NUMBERS)}"
+        words = [typed("response.output_text.delta", 2 + at, delta=word) for at, word in enumerate("abc")]
+        error = {"code": "server_error", "message": "sorry"}
+        begun = [typed(kind, at, response=self.state("queued")) for at, kind in enumerate(BEGIN)]
+        self.events = (
+            [*begun, typed("response.failed", 2, response=self.state("failed", error=error))]
+            if fails
+            else [*begun, *words, typed("response.completed", 5, response=self.state("completed", RESPONSE_USAGE))]
+        )
+
+    def state(self, status: str, usage: object = None, **members: object) -> dict[str, object]:
+        return {"id": self.id, "object": "response", "status": status, "output": [], "usage": usage, **members}
+
+    async def __call__(self, connection: Connection, request: Received) -> None:
+        if request.head.startswith(b"GET"):
+            self.tell_again(connection, request)
+            return
+        await asyncio.sleep(self.late_s)
+        if not request.json.get("stream"):
+            connection.answer(200, compact(self.state("queued")))
+            return
+        connection.begin_stream()
+        for event in self.events[: self.told]:
+            connection.piece(event)
+            await connection.apart()
+        if self.then == "cut":
+            connection.drop()
+        elif self.then == "stall":
+            await connection.left()
+        else:
+            connection.end_stream()
+
+    def tell_again(self, connection: Connection, request: Received) -> None:
+        line = request.head.partition(b"\r\n")[0].decode()
+        if "stream=true" not in line:
+            connection.answer(200, compact(self.state("completed", RESPONSE_USAGE)))
+            return
+        after = int(line.partition("starting_after=")[2].split()[0])
+        connection.begin_stream()
+        for event in self.events[after + 1 :]:
+            connection.piece(event)
+        connection.end_stream()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("gateway")) as started:
+        yield started
+
+
+def scene_of(stage: Stage, *behaviours: Behaviour, **changes: Any) -> Scene:
+    return stage.scene(*behaviours, settings=POLLED, **changes)
+
+
+def used(scene: Scene) -> list[dict[str, int]]:
+    return [units_of(record) for record in scene.records() if record.units]
+
+
+def units_of(record: UsageRecord) -> dict[str, int]:
+    return {unit.name: count for unit, count in record.units}
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.5], ids=["after its identifier came", "before the cloud answers"])
+@pytest.mark.parametrize("call", [STREAM, WHOLE], ids=["streamed", "whole"])
+def test_who_leaves_at_once_pays_for_all_of_it(stage: Stage, call: Call, late_s: float) -> None:
+    cloud = Background(events=2, then="stall", late_s=late_s)
+    scene = scene_of(stage, cloud, answering, attempt_timeout_s=2.0)
+    with stage.rig.socket() as client:
+        body = compact(call.body(scene.model, **BACKGROUND))
+        client.sendall(request_bytes(body, path=call.path))
+        eventually(lambda: scene.clouds[0].requests)
+        heard = b""
+        while not late_s and cloud.id.encode() not in heard:
+            heard += client.recv(1 << 16)
+    eventually(lambda: used(scene))
+    assert used(scene) == [USED]
+    assert len(scene.clouds[1].requests) == 0
+
+
+# How the stream of a queued response ends.
+@pytest.mark.parametrize("then", ["cut", "stall", "end"])
+def test_no_other_cloud_does_its_work(stage: Stage, then: str) -> None:
+    cloud = Background(events=2, then=then)
+    scene = scene_of(stage, cloud, answering, attempt_timeout_s=1.0)
+    answer = scene.ask(STREAM, **BACKGROUND)
+    assert answer.content.startswith(b"".join(cloud.events[:2]))
+    assert b"stream_interrupted" in answer.content
+    eventually(lambda: used(scene))
+    assert used(scene) == [USED]
+    assert len(scene.clouds[1].requests) == 0
+
+
+# The number of the last event that the client has.
+@pytest.mark.parametrize("after", [-1, 1, 3, 4, 5, 9])
+def test_it_is_taken_up_again_after_any_event(stage: Stage, after: int) -> None:
+    cloud = Background(events=2, then="cut")
+    scene = scene_of(stage, cloud)
+    assert scene.ask(STREAM, **BACKGROUND).status_code == 200
+    for _ in range(6):
+        query = f"stream=true&starting_after={after}"
+        again = stage.http.get(f"{stage.rig.url}/v1/responses/{cloud.id}?{query}", headers=AUTHORIZED)
+        assert (again.status_code, again.content) == (200, b"".join(cloud.events[after + 1 :]))
+    eventually(lambda: used(scene))
+    assert used(scene) == [USED]
+    assert {status for _, status, _ in scene.outcomes()} <= {"INTERRUPTED", "COMPLETE"}
+
+
+def test_one_that_fails_before_its_output_used_nothing(stage: Stage) -> None:
+    cloud = Background(fails=True)
+    scene = scene_of(stage, cloud, answering)
+    assert scene.ask(STREAM, **BACKGROUND).content == b"".join(cloud.events)
+    assert used(scene) == []
+    assert len(scene.clouds[1].requests) == 0
+
+
+def test_a_response_in_the_foreground_ends_with_its_connection(stage: Stage) -> None:
+    """So another cloud is asked."""
+    scene = scene_of(stage, Background(events=2, then="cut"), answering)
+    assert STREAM.ends_well(scene.ask(STREAM).text)
+    assert [len(cloud.requests) for cloud in scene.clouds] == [1, 1]
