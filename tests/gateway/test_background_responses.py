@@ -32,6 +32,7 @@ class Background:
 
     def __init__(self, events: int = 6, then: str = "end", late_s: float = 0.0, *, fails: bool = False) -> None:
         self.told, self.then, self.late_s = events, then, late_s
+        self.deleted, self.status = False, 200
         self.id = f"resp_{next(NUMBERS)}"
         words = [typed("response.output_text.delta", 2 + at, delta=word) for at, word in enumerate("abc")]
         error = {"code": "server_error", "message": "sorry"}
@@ -48,6 +49,10 @@ class Background:
     async def __call__(self, connection: Connection, request: Received) -> None:
         if request.head.startswith(b"GET"):
             self.tell_again(connection, request)
+            return
+        if request.head.startswith(b"DELETE"):
+            self.deleted = True
+            connection.answer(200, compact({"id": self.id, "object": "response.deleted", "deleted": True}))
             return
         await asyncio.sleep(self.late_s)
         if not request.json.get("stream"):
@@ -66,8 +71,11 @@ class Background:
 
     def tell_again(self, connection: Connection, request: Received) -> None:
         line = request.head.partition(b"\r\n")[0].decode()
+        if self.deleted:
+            connection.answer(404, b'{"error":{"message":"Response with id \'resp\' not found."}}')
+            return
         if "stream=true" not in line:
-            connection.answer(200, compact(self.state("completed", RESPONSE_USAGE)))
+            connection.answer(self.status, compact(self.state("completed", RESPONSE_USAGE)))
             return
         after = int(line.partition("starting_after=")[2].split()[0])
         connection.begin_stream()
@@ -83,7 +91,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def scene_of(stage: Stage, *behaviours: Behaviour, **changes: Any) -> Scene:
-    return stage.scene(*behaviours, settings=POLLED, **changes)
+    return stage.scene(*behaviours, **{"settings": POLLED, **changes})
 
 
 def used(scene: Scene) -> list[dict[str, int]]:
@@ -152,3 +160,21 @@ def test_a_response_in_the_foreground_ends_with_its_connection(stage: Stage) -> 
     scene = scene_of(stage, Background(events=2, then="cut"), answering)
     assert STREAM.ends_well(scene.ask(STREAM).text)
     assert [len(cloud.requests) for cloud in scene.clouds] == [1, 1]
+
+
+@pytest.mark.parametrize("call", [STREAM, WHOLE], ids=["streamed", "whole"])
+def test_one_that_is_deleted_is_metered_before(stage: Stage, call: Call) -> None:
+    """Its stream was read up to the last event but one."""
+    cloud = Background(events=5, then="cut")
+    scene = scene_of(stage, cloud, settings=PATIENT)
+    assert cloud.id in scene.ask(call, **BACKGROUND).text
+    cloud.status = 500
+    url = f"{stage.rig.url}/v1/responses/{cloud.id}"
+    refused = stage.http.delete(url, headers=AUTHORIZED)
+    assert (refused.status_code, refused.json()["error"]["code"], cloud.deleted) == (503, "clouds_unavailable", False)
+    cloud.status = 200
+    deleted = stage.http.delete(url, headers=AUTHORIZED)
+    assert (deleted.status_code, deleted.json()["deleted"], cloud.deleted) == (200, True, True)
+    assert used(scene) == [USED]
+    assert stage.http.delete(url, headers=AUTHORIZED).status_code in (200, 404)
+    assert used(scene) == [USED]

@@ -13,6 +13,7 @@ from time import monotonic_ns
 from typing import Final, NoReturn
 
 from clauseway.gateway.answers import project_usage
+from clauseway.gateway.answers.deletions import Deletion
 from clauseway.gateway.answers.information import (
     explain,
     health,
@@ -323,6 +324,8 @@ class Router:
             preparation = LookingUp(selector, select, request, unknown)
         elif batch_file is not None:
             preparation = BatchUpload(selector, customer, request, batch_file, event_ns)
+        elif named_resource is not None and named_resource.pending and operation.deletes:
+            preparation = Deletion(shared, selection, request, named_resource)
         return Lifecycle(
             client, shared, customer, selection, request, event_ns, resources, preparation
         )
