@@ -369,6 +369,7 @@ def test_an_error_says_why_a_further_cloud_was_not_asked(tmp_path: Path) -> None
         assert answer.status_code == 502
         assert attempted.startswith("No cloud answered this request. Attempted: first ")
         assert skipped == "no retries are left: too many requests fail at present."
+        assert answer.headers["x-should-retry"] == "true", "the second cloud was not asked, and may be well"
 
 
 def test_an_error_does_not_deny_the_attempt_of_a_last_resort(stage: Stage) -> None:

@@ -437,10 +437,11 @@ def test_where_all_ask_to_be_left_alone_the_client_hears_for_how_long(stage: Sta
     begin_s = time.monotonic()
     first, second = scene.ask(), scene.ask()
     passed_s = time.monotonic() - begin_s
-    assert (first.status_code, first.headers["retry-after-ms"]) == (429, "60000"), "as the last one said"
+    assert first.status_code == 429
+    assert 25_000 <= int(first.headers["retry-after-ms"]) <= 25_500, "the one that may be asked first"
     assert (second.status_code, second.headers["x-clauseway-attempts"]) == (429, "0")
-    assert 24 - passed_s <= int(second.headers["retry-after"]) <= 26, "the one that may be asked first"
-    assert second.headers["x-should-retry"] == "true", "short enough to wait for"
+    assert 24 - passed_s <= int(second.headers["retry-after"]) <= 26
+    assert [answer.headers["x-should-retry"] for answer in (first, second)] == ["true"] * 2, "short enough to wait for"
     assert "left alone" in second.json()["error"]["message"]
     assert [" Attempted: " in answer.text for answer in (first, second)] == [True, False], "it was nobody's turn"
     assert scene.asked == [1, 1]

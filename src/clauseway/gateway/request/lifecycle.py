@@ -144,6 +144,7 @@ class Lifecycle(AttemptOwner):
     # Skipped because its server lacked the operation's path: attempted after `_last_resort`.
     _without_path: Candidate | None = None
     _busy_until_s = 0.0  # the soonest time at which a cloud said to ask again; 0 if none did
+    _lacks_retries = False  # the process had no further attempt for the candidates that are left
     _first_shortage: Shortage | None = None  # the first shortage that ruled out a candidate
     # Attempting: the attempt whose answer the client gets, or the latest; and the hedge beside it.
     _attempts_begun = 0
@@ -380,7 +381,7 @@ class Lifecycle(AttemptOwner):
                 # A cloud that named a time would refuse until then. Any other may have recovered: its
                 # deployment is a last resort, better than no answer.
                 if target.health.asked_for_pause and target.health.named_duration:
-                    self._busy_until_s = min(self._busy_until_s or FOREVER_S, target.health.until_s)
+                    self._note_busy(target.health.until_s)
                 else:
                     self._last_resort = self._last_resort or candidate
             elif target.health.absent and target.health.lacks(now_s, self.request.operation.name):
@@ -405,6 +406,10 @@ class Lifecycle(AttemptOwner):
         """Note for the explanation that a candidate is skipped."""
         target = candidate.target
         self._skipped = (*self._skipped, SkippedDeployment(target.cloud, target.name, why))
+
+    def _note_busy(self, until_s: float) -> None:
+        """Note until when a cloud said not to ask it again; the soonest of several counts."""
+        self._busy_until_s = min(self._busy_until_s or FOREVER_S, until_s)
 
     # -- attempt
 
@@ -887,6 +892,8 @@ class Lifecycle(AttemptOwner):
         attempt.record_end(Status.FAILED, failure.status)
         self._note_ended(attempt, failure)
         self._failure_head = attempt.head + attempt.rate_limit_lines
+        if failure.named_duration:
+            self._note_busy(self.shared.wheel.now_s + failure.wait_s)
         rival, self._hedge = self._rival_of(attempt), None
         if rival is not None:
             self._attempt = rival
@@ -952,7 +959,8 @@ class Lifecycle(AttemptOwner):
         self._ended_attempts = (*self._ended_attempts, ended_attempt)
 
     def _note_no_retries(self) -> None:
-        """Note for the explanation that no further candidate is attempted."""
+        """Note that no further candidate is attempted, for the explanation and the answer."""
+        self._lacks_retries = True
         why = "no retries are left: too many requests fail at present"
         self._skipped = (*self._skipped, SkippedDeployment("", "", why))
 
@@ -971,24 +979,30 @@ class Lifecycle(AttemptOwner):
             self._answer_shortage(shortage)
             return
         statuses = {failed_attempt.status for failed_attempt in self._ended_attempts}
-        retry = retry_lines(self._failure_head)
-        # No cloud was asked, and at least one had named a time before which it must not be asked:
-        # pass on the soonest.
-        if not statuses and self._busy_until_s:
-            wait_s = max(self._busy_until_s - self.shared.wheel.now_s, 0.0)
-            self._answer_failure(
-                CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S), wait_lines(wait_s)
-            )
         # Every cloud says that it has no such model, and the vendor has retired it, so answer 404.
-        elif statuses == {404} and self._retired:
+        if statuses == {404} and self._retired:
             self._answer_failure(UNKNOWN_MODEL)
-        elif statuses == {429}:
-            self._answer_failure(CLOUDS_BUSY, retry)
-        # No cloud was asked, or every attempt was answered 429 or 503.
-        elif not statuses or statuses <= {429, 503}:
-            self._answer_failure(CLOUDS_UNAVAILABLE, retry)
+            return
+        kind = self._failure_kind(statuses)
+        # Clouds that were not asked may be well: the client may try again at once.
+        if self._lacks_retries and self.has_candidates_left:
+            self._answer_failure(kind._replace(should_retry=True))
+        elif kind is CLOUDS_FAILED:
+            self._answer_failure(kind)
+        # At least one cloud named a time before which it must not be asked: pass on the soonest.
+        elif self._busy_until_s:
+            wait_s = max(self._busy_until_s - self.shared.wheel.now_s, 0.0)
+            kind = kind._replace(should_retry=wait_s <= PATIENCE_S)
+            self._answer_failure(kind, wait_lines(wait_s))
         else:
-            self._answer_failure(CLOUDS_FAILED)
+            self._answer_failure(kind, retry_lines(self._failure_head))
+
+    def _failure_kind(self, statuses: set[int]) -> ErrorKind:
+        """Return the kind of error by the statuses of all attempts; there are none if no cloud was
+        asked."""
+        if statuses == {429} or (not statuses and self._busy_until_s):
+            return CLOUDS_BUSY
+        return CLOUDS_UNAVAILABLE if statuses <= {429, 503} else CLOUDS_FAILED
 
     def _answer_failure(self, kind: ErrorKind, headers: bytes = b"") -> None:
         """Answer that every attempt failed, or that no candidate can be attempted now; give the
