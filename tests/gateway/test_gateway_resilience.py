@@ -45,6 +45,7 @@ from gateway_stage import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from misbehaviours import told
 
 from awaiting import eventually
 from clauseway.gateway.plan import Budget
@@ -467,6 +468,33 @@ def test_a_poor_chance_is_better_than_none(stage: Stage) -> None:
     assert scene.asked == [7]
     scene.clouds[0].behaviour = answering
     assert scene.ask().status_code == 200
+
+
+# How the second of two clouds was busy → whether a request that fails at the first goes there meanwhile
+BUSY_SECOND = {
+    "for a time that it named": (status(429, "retry-after: 100"), False),
+    "without a time": (status(429), True),
+    "because its quota is spent": (told(429, "insufficient_quota"), True),
+}
+
+
+@pytest.mark.parametrize(("busy", "asked"), BUSY_SECOND.values(), ids=BUSY_SECOND)
+def test_a_busy_cloud_is_asked_where_nothing_else_is_left(stage: Stage, busy: Behaviour, asked: bool) -> None:
+    scene = stage.scene(status(500), busy)
+    assert scene.ask().status_code == 502
+    scene.clouds[1].behaviour = answering
+    answer = scene.ask()
+    assert answer.status_code == (200 if asked else 502)
+    assert answer.headers["x-clauseway-attempts"] == ("2" if asked else "1")
+    assert scene.asked == [2, 1 + asked]
+
+
+def test_where_all_clouds_are_busy_each_is_asked_once(stage: Stage) -> None:
+    scene = stage.scene(told(429, "insufficient_quota"), told(429, "insufficient_quota"))
+    assert [scene.ask().headers["x-clauseway-attempts"] for _ in range(3)] == ["2"] * 3
+    scene.clouds[1].behaviour = answering
+    assert scene.ask().headers["x-clauseway-cloud"] == "cloud1"
+    assert scene.asked == [4, 4]
 
 
 # -- what may be read and what may not

@@ -7,8 +7,9 @@ From there this file follows the request, section by section:
     prepare     larger shares of exhausted limits are requested; an uploaded batch file is read; a
                 list from several cloud accounts is merged. Most requests skip this step
     choose      take the best candidate that was not attempted yet, is healthy and has quota left.
-                If none is left and no attempt ended, take the last resort: the first candidate that
-                was skipped for its health or quota, unless its cloud named a time to wait
+                If none is left, take the last resort: the first candidate that was skipped for its
+                health or quota, unless its cloud named a time to wait; after an attempt that failed,
+                the first that was skipped because it was busy
     attempt     reserve the worst case, write an intent to the journal, send the request; where a
                 share of a limit or a slice of a budget is too small, wait for a larger one, at the
                 first attempt only
@@ -141,6 +142,7 @@ class Lifecycle(AttemptOwner):
     # Choosing.
     _next_index = 0
     _last_resort: Candidate | None = None  # skipped, but attempted rather than give no answer
+    _paused: tuple[Candidate, ...] = ()  # skipped, because they were busy and named no time
     # Skipped because its server lacked the operation's path: attempted after `_last_resort`.
     _without_path: Candidate | None = None
     _busy_until_s = 0.0  # the soonest time at which a cloud said to ask again; 0 if none did
@@ -214,6 +216,11 @@ class Lifecycle(AttemptOwner):
     def has_candidates_left(self) -> bool:
         """Return whether another candidate could be asked."""
         return self._next_index < len(self._candidates)
+
+    @property
+    def _may_go_on(self) -> bool:
+        """Return whether another candidate could be attempted, be it one that was busy."""
+        return self.has_candidates_left or bool(self._paused)
 
     # -- start
 
@@ -384,6 +391,8 @@ class Lifecycle(AttemptOwner):
                     self._note_busy(target.health.until_s)
                 else:
                     self._last_resort = self._last_resort or candidate
+                    if target.health.asked_for_pause:
+                        self._paused = (*self._paused, candidate)
             elif target.health.absent and target.health.lacks(now_s, self.request.operation.name):
                 self._skip(candidate, "its server did not have this path a short while ago")
                 self._without_path = self._without_path or candidate
@@ -392,14 +401,17 @@ class Lifecycle(AttemptOwner):
                 self._last_resort = self._last_resort or candidate
             elif self._attempt_candidate(candidate):
                 return True
-        # A last resort counts only if no attempt has ended. If an attempt failed, answer with that
-        # failure.
         last_resort, self._last_resort = self._last_resort, None
+        # Once an attempt has failed, only a cloud that was busy a moment ago is a last resort: the
+        # others would most likely fail too.
+        if self._ended_attempts:
+            last_resort = self._paused[0] if self._paused else None
         # A server that lacked the path may have it now, but comes after all that have it.
-        if last_resort is None and not self._busy_until_s:
+        elif last_resort is None and not self._busy_until_s:
             last_resort, self._without_path = self._without_path, None
-        if last_resort is None or self._ended_attempts:
+        if last_resort is None:
             return False
+        self._paused = tuple([paused for paused in self._paused if paused is not last_resort])
         return self._attempt_candidate(last_resort, is_last_resort=True)
 
     def _skip(self, candidate: Candidate, why: str) -> None:
@@ -901,7 +913,7 @@ class Lifecycle(AttemptOwner):
         if self._decided:
             return  # no further attempt is needed
         organisation = self.customer.buyer.organisation
-        if self.has_candidates_left and not self.shared.retries.take(organisation):
+        if self._may_go_on and not self.shared.retries.take(organisation):
             self._note_no_retries()
             self._answer_no_candidate_left()
         else:
@@ -985,7 +997,7 @@ class Lifecycle(AttemptOwner):
             return
         kind = self._failure_kind(statuses)
         # Clouds that were not asked may be well: the client may try again at once.
-        if self._lacks_retries and self.has_candidates_left:
+        if self._lacks_retries and self._may_go_on:
             self._answer_failure(kind._replace(should_retry=True))
         elif kind is CLOUDS_FAILED:
             self._answer_failure(kind)
