@@ -2,7 +2,7 @@
 
     listener     where clients come in; listening: ports that are taken at once or not at all
     upstream     one connection to a cloud, and the pool of idle ones; upstream_endpoints: one per
-                 address
+                 address; connecting: names looked up, addresses attempted
     header_actions  what is done with a header, by its name as it is spelled
     called_addresses  the judge of addresses that an operator writes; metadata_addresses: those
                  that are never called

@@ -25,6 +25,7 @@ from librt.strings import BytesWriter
 
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.transport.connecting import Host
 from clauseway.gateway.transport.header_actions import HeaderActions
 from clauseway.gateway.transport.metadata_addresses import flaw_of_host
 
@@ -126,6 +127,7 @@ class Endpoint:
             0  # in seconds, counted by `grow_older`: a clock need not be read for each request
         )
         self._loop = loop
+        self._host = Host(host, port, loop)
         self.tls = tls  # checks that the host is the one that was called
 
     def take(self) -> "UpstreamConnection | None":
@@ -140,10 +142,8 @@ class Endpoint:
         """
         while True:
             tls = self.tls
-            opening = self._loop.create_connection(
-                partial(UpstreamConnection, self, tls), self.host, self.port, ssl=tls
-            )
-            transport, connection = await asyncio.wait_for(opening, self.limits.connect_s)
+            async with asyncio.timeout(self.limits.connect_s):
+                transport, connection = await self._open(tls)
             reached = transport.get_extra_info("peername")
             if isinstance(reached, tuple) and (flaw := flaw_of_host(str(reached[0]))):
                 connection.abort()
@@ -152,6 +152,19 @@ class Endpoint:
             if tls is self.tls:
                 return connection
             connection.close()
+
+    async def _open(self, tls: ssl.SSLContext | None) -> tuple[Transport, "UpstreamConnection"]:
+        connected = await self._host.connect()
+        try:
+            return await self._loop.create_connection(
+                partial(UpstreamConnection, self, tls),
+                sock=connected,
+                ssl=tls,
+                server_hostname=self.host if tls is not None else None,
+            )
+        except BaseException:
+            connected.close()
+            raise
 
     def keep(self, connection: "UpstreamConnection") -> None:
         room = len(self.idle) < self.limits.upstream_idle_connections
