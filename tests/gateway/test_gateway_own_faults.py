@@ -1,6 +1,7 @@
 """The gateway itself fails in an attempt: the client is told at once, nothing leaks, no cloud is blamed."""
 
 import asyncio
+import resource
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from gateway_rig import (
     chat_body,
     compact,
     content_events,
+    read_all,
     request_bytes,
     well,
 )
@@ -184,3 +186,27 @@ def test_each_attempt_beside_a_fault_of_ours_has_a_record_of_its_own(tmp_path: P
         assert sorted(record.status.name for record in records) == ["COMPLETE", "FAILED", "FAILED"]
         assert sorted(record.attempt for record in records) == [1, 2, 3]
         assert answer.headers["x-clauseway-attempts"] == "3"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_lack_of_descriptors_is_no_fault_of_a_cloud(tmp_path: Path, host: str) -> None:
+    with Rig(tmp_path) as rig:
+        port = rig.cloud("azure").port
+        rig.start(rig.plan([rig.target("azure", port, url=f"http://{host}:{port}/v1")]))
+        assert rig.process is not None
+        opened = [rig.socket() for _ in range(MANY)]
+        eventually(lambda: rig.counts()["connections"] == MANY)
+        limit = resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE)
+        # Whatever it opens from now on is refused; what is open stays.
+        resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE, (3, limit[1]))
+        for connection in opened:
+            with connection:
+                connection.sendall(request_bytes(chat_body(), "connection: close"))
+                answer = read_all(connection)
+                assert answer.startswith(b"HTTP/1.1 502 ")
+                assert b"could not be reached (Too many open files)" in answer
+        resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE, limit)
+        assert rig.post().status_code == 200
+        eventually(lambda: '"kind":"descriptors","whose":"the process"' in rig.errors())
+        assert "deployment ejected" not in rig.errors()
+        assert rig.counts()["open"] == 0

@@ -11,6 +11,7 @@ exception does not count against the cloud.
 """
 
 import asyncio
+import errno
 from abc import ABC, abstractmethod
 from time import monotonic_ns, time, time_ns
 from typing import Final
@@ -52,6 +53,8 @@ _FLEX: Final = "flex"
 _ERROR_BYTES_MAX: Final = 64 << 10
 # For the rest of an error whose status is known, or of a stream whose last event has come.
 _REST_TIMEOUT_S: Final = 2.0
+# The system has no descriptor or no memory left for a connection.
+_OF_THIS_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class AttemptOwner(ABC):
@@ -199,7 +202,10 @@ class Attempt(Receiver):
                 if isinstance(error, TimeoutError)
                 else _reason_of(error)
             )
-            self._fail(Failure(reason))
+            if error.errno in _OF_THIS_MACHINE:
+                self._fail_for_this_machine(Failure(reason))
+            else:
+                self._fail(Failure(reason))
             return
         except Exception as error:
             self._task = None
@@ -551,6 +557,14 @@ class Attempt(Receiver):
             )
         else:
             target.health.failed(now_s, failure.outcome, self._owner.customer.buyer.organisation)
+        self._owner.attempt_failed(self, failure)
+
+    def _fail_for_this_machine(self, failure: Failure) -> None:
+        """Report that the system gave no connection to anywhere. That does not count against the
+        deployment's health; another may have an idle connection."""
+        self.failed = True
+        self._owner.shared.counts.shortages["descriptors", "the process"] += 1
+        self.candidate.target.health.cancelled()
         self._owner.attempt_failed(self, failure)
 
     def _fail_without_path(self) -> None:

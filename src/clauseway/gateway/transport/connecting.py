@@ -46,6 +46,8 @@ class Host:
         with contextlib.suppress(OSError):  # a name
             return _look_up(self.name, self.port, socket.AI_NUMERICHOST)
         if self._lookup is None:
+            # The resolver calls a name unknown where it gets no descriptor: that is said here.
+            socket.socket().close()
             lookup: Future[Sequence[SocketAddress]] = self._loop.create_future()
             # Nobody waits for the end of one that hangs, not even the process.
             threading.Thread(target=self._run, args=(lookup,), daemon=True).start()
