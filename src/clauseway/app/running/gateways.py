@@ -14,7 +14,7 @@ from pathlib import Path
 from clauseway import spool
 from clauseway.app.customers.shared_identifiers import index_of
 from clauseway.app.opening.home import Home
-from clauseway.app.running.processes import Child, Meanwhile, nothing, run, start
+from clauseway.app.running.processes import Child, ChildFailed, Meanwhile, nothing, run, start
 from clauseway.app.usage.usage_journals import register_spool
 from clauseway.files import make_folder
 from clauseway.gateway.plan.settings import Settings
@@ -131,8 +131,9 @@ class Gateways:
                 continue
             self._leaving.remove(leaving)
             if code := child.stop():
-                report(f"{child.name} was replaced and ended with {code}; its journal was ended.")
-                self._end(journal)
+                report(
+                    f"{child.name} was replaced and ended with {code}; {self._try_to_end(journal)}."
+                )
 
     def stop(self) -> None:
         """Take no more connections, and let all leave."""
@@ -235,6 +236,14 @@ class Gateways:
         return [
             journal for journal in others if not spool.is_written(journal) and _is_unended(journal)
         ]
+
+    def _try_to_end(self, journal: Path) -> str:
+        """End a journal, and return that it was ended, or why it is left to the next start."""
+        try:
+            self._end(journal)
+        except (ChildFailed, OSError) as error:
+            return f"its journal is left to the next start, because it could not be ended: {error}"
+        return "its journal was ended"
 
     def _end(self, journal: Path) -> None:
         log = self._home.logs / f"{journal.name}.log"

@@ -401,11 +401,18 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     replace: threading.Event = msgspec.field(default_factory=threading.Event)
 
 
+def to_standard_error(text: str) -> None:
+    """Print a report, if somebody reads it: a pipe that broke, or a log without room, is no reason to
+    stop serving."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def keep(
     options: ServeOptions,
     served: Served,
     signals: Signals,
-    report: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+    report: Callable[[str], None] = to_standard_error,
 ) -> Child | None:
     """Keep all processes running and plan and lake up to date, until told to stop and the delay of
     stops is over (None), or until a process dies again and again (which one).
@@ -445,7 +452,13 @@ def keep(
                 try:
                     served.gateways.replace_all(reload_changes)
                     report("The gateway's processes were replaced.")
-                except (InvalidInput, ChildFailed, ModuleNotFoundError, DBAPIError) as error:
+                except (
+                    InvalidInput,
+                    ChildFailed,
+                    ModuleNotFoundError,
+                    DBAPIError,
+                    OSError,
+                ) as error:
                     report(f"The gateway's processes were not all replaced: {said_by(error)}")
             rounds.look()
     return None
@@ -534,10 +547,14 @@ class Reviving:
             self._tell_once(
                 f"{dead.name} ended ({code}) and waits for the database: {said_by(error)}"
             )
+        except OSError as error:
+            ends_s.pop()  # not counted: the machine has no room, memory or descriptor for it
+            self._tell_once(f"{dead.name} ended ({code}) and waits for the machine: {error}")
         except (InvalidInput, ChildFailed, ModuleNotFoundError) as error:
             self._report(f"{dead.name} ended ({code}) and could not be started again: {error}")
         else:
             self._report(f"{dead.name} ended ({code}) and was started again.")
+            self._waiting = ""
         return True
 
 
