@@ -116,7 +116,8 @@ def test_a_narrowed_list_asks_the_cloud_page_by_page(lists: Lists) -> None:
     fitting = [kept["id"] for kept in lists.account.kept[9:]]
     lists.get(CHATS)  # which forgets those of earlier tests
     lists.account.asked = 0
-    path, listed, more = f"{CHATS}&limit=1", [], True
+    path, more = f"{CHATS}&limit=1", True
+    listed: list[str] = []
     while more:
         page = lists.get(f"{path}&after={listed[-1]}" if listed else path).json()
         listed += [kept["id"] for kept in page["data"]]
