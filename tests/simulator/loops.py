@@ -8,9 +8,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import Any, NamedTuple
 
-from .network import Network
+from .network import Address, Network
 from .world import Process, Signal, World
 
 # What production code and asyncio ask of a loop, and no more: it is declared to be all of one.
@@ -148,11 +148,24 @@ class VirtualLoop(_Loop):  # type: ignore[misc]
     def add_signal_handler(self, sig: int, callback: Callable[..., Any], *args: Any) -> None:
         """Signals are the simulator's own calls."""
 
-    async def create_connection(self, factory: Callable[[], Any], host: Any = None, port: Any = None, **_: Any) -> Any:
-        return await self._network.connect(self._process, self, (host, port), factory)
+    async def create_connection(
+        self, factory: Callable[[], Any], host: Any = None, port: Any = None, sock: Any = None, **_: Any
+    ) -> Any:
+        """`sock` is a `PlannedConnection`, where there is one."""
+        address = (host, port) if sock is None else sock.address
+        return await self._network.connect(self._process, self, address, factory)
 
     async def create_unix_connection(self, factory: Callable[[], Any], path: Any = None, **_: Any) -> Any:
         return await self._network.connect(self._process, self, (str(path), 0), factory)
+
+
+class PlannedConnection(NamedTuple):
+    """A socket before the loop connects it: names are machines, and each has one address."""
+
+    address: Address
+
+    def close(self) -> None:
+        pass
 
 
 def process_of(

@@ -29,6 +29,7 @@ from clauseway.app.usage import recovering
 from clauseway.gateway.process import journals, server
 from clauseway.gateway.request import resource_index, shared
 from clauseway.gateway.transport import timers
+from clauseway.gateway.transport.connecting import Host
 from clauseway.gateway.wire import errors
 from clauseway.spool import copier, follower, writer
 from clauseway.storage.control import engines
@@ -36,7 +37,7 @@ from clauseway.storage.customers import limit_shares
 from clauseway.storage.lake import query_engines
 
 from .disks import Disks
-from .loops import VirtualLoop
+from .loops import PlannedConnection, VirtualLoop
 from .network import Network, VirtualSocket, socket_of
 from .threads import queue_of, threading_of
 from .world import World
@@ -343,7 +344,11 @@ def _gateway(world: World, network: Network, replaced: Replaced) -> None:
     class WorldLines(Lines):
         pass
 
+    async def planned(host: Host) -> PlannedConnection:
+        return PlannedConnection((host.name, host.port))
+
     WorldLines.world = world
+    replaced.set(Host, "connect", planned)
     _read_slowly(world, replaced)
     # Once in a second or two it reports what was spent: fewer words, the same order of them.
     replaced.set(server, "_LOOK_EVERY_S", world.chance.choice((1.5, 3.0)))
