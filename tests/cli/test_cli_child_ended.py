@@ -23,6 +23,18 @@ from clauseway.cli import main
 serving._ENDS_WITHIN_S = 3600.0
 sys.exit(main())
 """
+# `clauseway` that is asked to read everything anew, and to replace its processes, before it has begun to serve.
+ASKED_EARLY = """
+import os, signal, sys
+from clauseway import cli
+libraries_of = cli.libraries_of
+def asked_early(*words):
+    os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGUSR2)
+    return libraries_of(*words)
+cli.libraries_of = asked_early
+sys.exit(cli.main())
+"""
 READY = {"gateway sandbox": "Ctrl-C stops them", "serve": "curl"}
 
 
@@ -91,3 +103,12 @@ def test_a_process_of_serve_that_dies_is_started_again_at_its_port(name: str, mo
         said = command.stderr.read()
         assert command.wait() == 1
     is_named(said, name)
+
+
+def test_signals_that_come_while_it_starts_end_nothing(tmp_path: Path) -> None:
+    """As `systemctl reload` right after `systemctl start`."""
+    with running(tmp_path, "serve", *SERVE, launcher=(sys.executable, "-c", ASKED_EARLY)) as (command, said):
+        gateway, _ = re.findall(r"http://127\.0\.0\.1:\d+", said)[:2]
+        assert httpx.get(f"{gateway}/healthz").status_code == 200
+        command.terminate()
+        assert command.wait() == 0
