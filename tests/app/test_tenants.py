@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clauseway.app.customers.allowances import GivenScope, set_budget, set_limit
-from clauseway.app.customers.keys import create_key, find_key, list_keys, revoke_key, rotate_key
+from clauseway.app.customers.keys import create_key, find_key, known_hash_key, list_keys, revoke_key, rotate_key
 from clauseway.app.customers.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
@@ -212,6 +212,43 @@ def test_where_keys_are_no_other_hash_key_is_made(tmp_path: Path, command: tuple
     [told] = [check for check in checks if check["what"] == "keys"]
     assert told["ok"] is False
     assert "no customer's key is accepted" in told["found"]
+
+
+# A hash.key of 64 digits in hex, and what is left of it, or in its place.
+DAMAGED = {
+    "empty": b"",
+    "white space": b" \n",
+    "cut off": b"5a" * 31,
+    "half a byte": b"5a" * 32 + b"5",
+    "no hex": b"zz" * 32,
+    "no text": b"\xff\xfe" * 32,
+    "too long": b"5a" * 65,
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_hash_key_hashes_nothing(tmp_path: Path, content: bytes) -> None:
+    """Else every customer's key would be refused, and keys made meanwhile be lost once it is back."""
+    home = Home(tmp_path / "home")
+    made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
+    whole = (home.root / "hash.key").read_bytes()
+    (home.root / "hash.key").write_bytes(content)
+    for refused in (
+        lambda: create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any"),
+        lambda: rotate_key(home, made.key_id, 0),
+        lambda: find_key(home, made.secret),
+        lambda: known_hash_key(home),
+    ):
+        with pytest.raises(InvalidInput, match=r"hash\.key is damaged"):
+            refused()
+    config = tmp_path / "clauseway.toml"
+    config.write_text(deployment())
+    checks = answer("doctor", "--config", str(config), home=home.root, code=NOT_WELL)["checks"]
+    [told] = [check for check in checks if check["what"] == "keys"]
+    assert "hash.key is damaged" in told["found"]
+    assert (home.root / "hash.key").read_bytes() == content
+    (home.root / "hash.key").write_bytes(whole)
+    assert find_key(home, made.secret).key.key_id == made.key_id
 
 
 def test_a_hash_key_that_is_gone_for_good_is_made_by_somebody(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Customers' keys: made here, shown once, kept as a keyed hash; rotated, revoked, and some of
 them expire."""
 
+import re
 import secrets
 import time
 from collections.abc import Iterable
@@ -23,6 +24,9 @@ from clauseway.values import HOUR_NS, LAST_DAY, InvalidInput, Problem, start_of_
 
 ROLES = ("member", "auditor")
 _PREFIX = "cw-"
+_HASH_KEY_FILE = "hash.key"
+# At least as long as it is made, at most as long as BLAKE2b takes it.
+_HASH_KEY = re.compile(rb"(?:[0-9A-Fa-f]{2}){32,64}")
 # The longest time in which both secrets of a key are accepted: a rotation has to end.
 GRACE_HOURS_MAX = 24 * 90
 
@@ -172,35 +176,41 @@ def find_key(home: Home, secret: str) -> MatchedKey:
 def known_hash_key(home: Home) -> str:
     """Return the key that customers' secrets are hashed with, made where there are no keys yet.
 
-    Raise InvalidInput if keys were hashed with one that is missing: by another, nobody's key would
-    be accepted any more.
+    Raise InvalidInput if it is damaged, or if keys were hashed with one that is missing: by another,
+    nobody's key would be accepted any more.
     """
-    if lacks_hash_key(home):
-        raise hash_key_missing(home)
+    if fault := hash_key_fault(home):
+        raise fault
     return home.hash_key()
 
 
-def lacks_hash_key(home: Home) -> bool:
-    """Return whether the home has keys and not what they were hashed with."""
-    if home.has_hash_key or not home.is_begun:
-        return False
+def hash_key_fault(home: Home) -> InvalidInput | None:
+    """Return the refusal of a home without the key that its keys were hashed with; None where it is
+    there, or where there are no keys yet."""
+    if home.has_hash_key:
+        if _HASH_KEY.fullmatch((home.root / _HASH_KEY_FILE).read_bytes().strip()):
+            return None
+        why = (
+            "it is not 32 bytes in hex, as where a copy was broken off; by what it holds no "
+            "customer's key is accepted"
+        )
+        return _hash_key_refusal(home, f"{_HASH_KEY_FILE} is damaged", why)
+    if not home.is_begun:
+        return None
     with closing(Control.open(home.control)) as control:
-        return bool(control.keys())
+        if not control.keys():
+            return None
+    why = "keys are there that were hashed with it; without it no customer's key is accepted"
+    return _hash_key_refusal(home, f"{_HASH_KEY_FILE} is missing", why)
 
 
-def hash_key_missing(home: Home) -> InvalidInput:
+def _hash_key_refusal(home: Home, what: str, why: str) -> InvalidInput:
     remedy = (
         "Put it back: from the home that was backed up, or from another home of the same database. "
         "Where it is gone for good, make another (umask 077; openssl rand -hex 32 > "
-        f"{home.root}/hash.key), and give each key another secret: clauseway key rotate."
+        f"{home.root}/{_HASH_KEY_FILE}), and give each key another secret: clauseway key rotate."
     )
-    problem = Problem(
-        what="hash.key is missing",
-        why="keys are there that were hashed with it; without it no customer's key is accepted",
-        where=str(home.root),
-        remedy=remedy,
-    )
-    return InvalidInput(problem)
+    return InvalidInput(Problem(what=what, why=why, where=str(home.root), remedy=remedy))
 
 
 def _new_secret() -> str:

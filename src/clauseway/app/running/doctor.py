@@ -19,7 +19,7 @@ import msgspec
 from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_differently
-from clauseway.app.customers.keys import hash_key_missing, lacks_hash_key
+from clauseway.app.customers.keys import hash_key_fault
 from clauseway.app.opening.configuration import (
     DeploymentWritten,
     read_configuration,
@@ -149,8 +149,8 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
         )
         yield Check(deployment="", what="usage", ok=True, found=sound)
     yield from _lake_checks(home)
-    if lacks_hash_key(home):
-        yield from (_failed("", "keys", problem) for problem in hash_key_missing(home).problems)
+    if fault := hash_key_fault(home):
+        yield from (_failed("", "keys", problem) for problem in fault.problems)
     edited = edits(home)
     for problem in edited:
         text = f"{problem.what}: {problem.why}"
