@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from command_tree import arguments_of, commands, uses
 import clauseway.cli
 import settled_book
 from clauseway.cli.homes import HomeUse
+from deployments import deployment
 from in_process import run
 
 RUN_ON_A_DISK = Path(__file__).with_name("run_on_a_disk.py")
@@ -165,6 +167,28 @@ def test_what_writes_says_why_it_did_not(on_a_disk: tuple[str, Told], path: str)
     code, _, err = told[path]
     assert code in (1, 3), err
     assert any(words in err for words in SAID[kind]), err
+
+
+# What stands in the place of control.db, from what it was.
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "garbage": lambda _: bytes(range(256)) * 40,
+    "cut off": lambda whole: whole[:3000],
+}
+AT_DAMAGED = ("key list", "doctor", "audit verify", "usage show", "serve --port 0")
+
+
+@pytest.mark.parametrize("command", AT_DAMAGED)
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_damaged_control_data_are_called_so(command: str, damage: str, tmp_path: Path) -> None:
+    home = settled_book.make(tmp_path / "home")
+    (home.root / "clauseway.toml").write_text(deployment())
+    control = home.root / "control.db"
+    control.write_bytes(DAMAGED[damage](control.read_bytes()))
+    done = run(*command.split(), "--home", str(home.root))
+    assert done.returncode == 1, done.stdout
+    assert f"{control}: the control data are damaged" in done.stderr
+    assert "clauseway home restore" in done.stderr
+    assert "failure of ours" not in done.stderr
 
 
 def test_whoever_names_exit_code_1_names_the_machine() -> None:

@@ -37,6 +37,10 @@ _FAILING = _Fault(
     "the disk fails",
     "Look at the disk and what the system logged about it, then repeat the command.",
 )
+_DAMAGED = _Fault(
+    "the control data are damaged",
+    "Restore the home from its latest backup: clauseway home restore FOLDER --home PLACE --take-over.",
+)
 
 _AWAY = _Fault(
     "the database cannot be reached",
@@ -130,6 +134,8 @@ _BY_SQLITE_CODE: Mapping[int, _Fault] = {
     sqlite3.SQLITE_CANTOPEN: _UNWRITABLE,
     sqlite3.SQLITE_PERM: _UNWRITABLE,
     sqlite3.SQLITE_IOERR: _FAILING,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
 # Where only a sentence is left of an error, the sentence quotes the system.
 _BY_SENTENCE: Mapping[str, _Fault] = {
@@ -174,6 +180,8 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
                 home
             ):  # SQLite's files in shared memory tell a full disk so
                 fault = _FULL
+            if fault is _DAMAGED:
+                where = Home(home).control
             if fault in _OF_SERVER:
                 where = _place_of_data(home)
             return Problem(what=fault.what, why=why, where=str(where or home), remedy=fault.remedy)
