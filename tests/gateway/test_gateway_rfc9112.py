@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import h11
 import pytest
-from gateway_rig import PATIENCE_S, SECRET, Rig, chat_body, read_all, well
+from gateway_rig import ANSWER, PATIENCE_S, SECRET, Connection, Received, Rig, chat_body, read_all, well
 from hypothesis import HealthCheck, given, settings, strategies
 
 from awaiting import eventually
@@ -98,6 +98,24 @@ CASES: dict[str, tuple[bytes, list[int]]] = {
     # 5 headers
     "an empty value": (ended(*GET, "X-A:"), [200]),
     "white space around a value": (ended(*GET, "X-A: \t b \t "), [200]),
+    **{
+        f"white space behind {line}": (ended(*lines, f"{line} \t"), [200])
+        for line, lines in {
+            "Host: x": (GET[0], KEY),
+            KEY: GET[:2],
+            f"api-key: {SECRET}": GET[:2],
+            f"x-api-key: {SECRET}": GET[:2],
+        }.items()
+    },
+    "white space behind a length": (post(f"{LENGTH} \t"), [200]),
+    "white space behind chunked": (post(f"{CHUNKED}  ", body=IN_CHUNKS) + ended(*GET), [200, 200]),
+    "white space behind a cloud": (post(LENGTH, "x-clauseway-cloud: azure \t"), [200]),
+    "white space behind a time": (post(LENGTH, "x-clauseway-hedge-ms: 100 \t"), [200]),
+    "white space behind an expectation": (post(LENGTH, "Expect: 100-continue \t"), [100, 200]),
+    "white space behind a handshake's": (
+        handshake(key=f"{SAMPLE_KEY} \t", number=("Sec-WebSocket-Version: 13 \t",)),
+        [101],
+    ),
     "no white space before a value": (ended(*GET, "X-A:b"), [200]),
     "white space before the colon": (ended(*GET, "X-A : b"), [400]),
     "no name": (ended(*GET, ": b"), [400]),
@@ -214,6 +232,31 @@ def test_what_connection_lists_is_for_this_hop_alone(rig: Rig) -> None:
     assert statuses(rig.exchange(post(LENGTH, *headers))) == [200]
     (received,) = azure.requests
     assert (received.header("traceparent"), received.header("tracestate")) == (None, "a=b")
+
+
+# How a cloud frames its answer, every value with white space behind it (5.1), or an encoding that is none.
+ANSWER_HEADS = {
+    "chunked": ("Transfer-Encoding: chunked ", b"%x\r\n%b\r\n0\r\n\r\n" % (len(ANSWER), ANSWER)),
+    "a length": (f"Content-Length: {len(ANSWER)} \t", ANSWER),
+    "identity": (f"Content-Length: {len(ANSWER)}\r\nContent-Encoding: identity \t", ANSWER),
+    "no encoding": (f"Content-Length: {len(ANSWER)}\r\nContent-Encoding:", ANSWER),
+    "keep-alive": (f"Content-Length: {len(ANSWER)}\r\nConnection: keep-alive \t", ANSWER),
+}
+
+
+@pytest.mark.parametrize("name", ANSWER_HEADS)
+def test_an_answer_is_read_whatever_white_space_its_head_has(rig: Rig, name: str) -> None:
+    lines, body = ANSWER_HEADS[name]
+
+    async def answer(connection: Connection, _: Received) -> None:
+        connection.writer.write(ended("HTTP/1.1 200 OK", "Content-Type: application/json \t", lines) + body)
+
+    azure = rig.clouds["azure"]
+    azure.behaviour = answer
+    try:
+        assert rig.post().content == ANSWER
+    finally:
+        azure.behaviour = well
 
 
 # -- a second parser

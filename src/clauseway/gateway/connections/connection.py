@@ -469,6 +469,7 @@ class ClientConnection(asyncio.Protocol):
         self._incoming.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        # The parser leaves the white space behind a value, which is none of it (RFC 9112, 5.1).
         action = self._actions.of(name)
         if not action:
             return
@@ -494,18 +495,18 @@ class ClientConnection(asyncio.Protocol):
         elif action == _API_KEY:
             if incoming.api_key:
                 self._refuse_twice(b"api-key")
-            incoming.api_key = value
+            incoming.api_key = value.strip()
         elif action == _OTHER_API_KEY:
             if incoming.other_api_key:
                 self._refuse_twice(b"x-api-key")
-            incoming.other_api_key = value
+            incoming.other_api_key = value.strip()
         elif action == _CLOUD:
-            incoming.cloud = value
+            incoming.cloud = value.strip()
         elif action == _HEDGE:
-            incoming.hedge = value
+            incoming.hedge = value.strip()
         elif action == _CODING:
             incoming.coded = True
-            if value.lower() != b"chunked":
+            if value.strip().lower() != b"chunked":
                 # The parser would undo the chunks and leave the other coding in the body.
                 self._refuse(
                     errors.MALFORMED_HTTP,
@@ -516,14 +517,14 @@ class ClientConnection(asyncio.Protocol):
         elif action == _WEB_SOCKET_KEY:
             if incoming.web_socket_key:
                 self._refuse_twice(b"Sec-WebSocket-Key")
-            incoming.web_socket_key = value
+            incoming.web_socket_key = value.strip()
         elif action == _CONNECTION:
             if value not in _ORDINARY_CONNECTIONS:
                 incoming.connection += value + b","
         elif action == _WEB_SOCKET_VERSION:
             if incoming.web_socket_version:
                 self._refuse_twice(b"Sec-WebSocket-Version")
-            incoming.web_socket_version = value
+            incoming.web_socket_version = value.strip()
         else:
             incoming.expect = incoming.expect + b"," + value if incoming.expect else value
 
@@ -535,7 +536,7 @@ class ClientConnection(asyncio.Protocol):
         return read[end : end + len(_VERSION_1_1)] == _VERSION_1_1
 
     def _check_host(self, host: bytes) -> None:
-        if _HOST_FORM.fullmatch(host) is None:
+        if _HOST_FORM.fullmatch(host.strip()) is None:
             self._refuse(errors.MALFORMED_HTTP, "A Host is a name and a port (RFC 9112, 3.2).")
         else:
             self._host = host

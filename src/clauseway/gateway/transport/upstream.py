@@ -66,6 +66,8 @@ _ACTIONS: Final = {
 }
 # Of `Connection`: they name no header.
 _CONNECTION_OPTIONS: Final = (b"keep-alive", b"close")
+# Of `Content-Encoding`: an empty list names no encoding either.
+_NO_ENCODINGS: Final = (b"identity", b"")
 _JSON: Final = b"application/json"  # as most answers say it
 # Server-sent events, and AWS's frames around them.
 _EVENT_STREAMS: Final = (b"text/event-stream", b"application/vnd.amazon.eventstream")
@@ -357,6 +359,7 @@ class UpstreamConnection(asyncio.Protocol):
     # -- httptools callbacks
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        # The parser leaves the white space behind a value, which is none of it (RFC 9112, 5.1).
         action = _actions.of(name)
         if not action:
             _write_line(self._lines, name, value)
@@ -374,15 +377,15 @@ class UpstreamConnection(asyncio.Protocol):
         elif action == _FRAMING:
             self._framed = True
         elif action == _CODING:
-            if self._coded or (value != b"chunked" and value.lower() != b"chunked"):
+            if self._coded or (value != b"chunked" and value.strip().lower() != b"chunked"):
                 self._fault = "answered in a transfer coding that nobody asked for"
             self._framed = self._coded = True
         elif action == _CONNECTION:
-            if value.lower() not in _CONNECTION_OPTIONS:
+            if value.strip().lower() not in _CONNECTION_OPTIONS:
                 self._hop_headers += b"," + value.lower()
         elif action == _ENCODING:
             _write_line(self._lines, name, value)
-            self.is_encoded = self.is_encoded or value.lower() != b"identity"
+            self.is_encoded = self.is_encoded or value.strip().lower() not in _NO_ENCODINGS
 
     def on_message_begin(self) -> None:
         if self._complete:
