@@ -216,6 +216,34 @@ def test_a_session_of_tls_is_not_resumed(rig: Rig, tmp_path: Path, authority: tr
         assert not again.session_reused
 
 
+def test_a_session_of_tls_1_2_ends_with_the_authority_of_clients(
+    rig: Rig, tmp_path: Path, authority: trustme.CA
+) -> None:
+    """Until then it is resumed, and the client's certificate not looked at again."""
+    former, present = trustme.CA(), trustme.CA()
+    former.cert_pem.write_to_path(tmp_path / "clients.pem")
+    rig.cloud("azure")
+    tls = msgspec.structs.replace(write_certificate(tmp_path, authority), client_ca=str(tmp_path / "clients.pem"))
+    rig.start(with_tls(rig.plan(), tls))
+    context = trusting(authority)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    former.issue_cert("client@acme.example").configure_cert(context)
+    with connected(rig, context) as first:
+        session = first.session
+
+    def resumed() -> bool | None:
+        with socket.create_connection(("127.0.0.1", rig.port), timeout=PATIENCE_S) as plain:
+            again = context.wrap_socket(plain, server_hostname="localhost", session=session)
+            return again.session_reused
+
+    assert resumed()
+    present.cert_pem.write_to_path(tmp_path / "clients.new")
+    (tmp_path / "clients.new").rename(tmp_path / "clients.pem")
+    eventually(lambda: "certificate reloaded" in rig.errors())
+    with pytest.raises((ssl.SSLError, OSError)):
+        resumed()
+
+
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
 def test_a_replaced_authority_of_clients_ends_the_trust_in_connections_that_are_kept(
     rig: Rig, tmp_path: Path, authority: trustme.CA, busy: bool
