@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -14,7 +14,11 @@ import pytest
 from awaiting import eventually
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.running import gateways as gateways_module
+from clauseway.app.running import serving as serving_module
+from clauseway.app.running.processes import Child, start
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving, to_standard_error
+from small_disks import small_disk
 
 PATIENCE_S = 60.0
 CONFIGURATION = """
@@ -105,6 +109,29 @@ def test_a_process_that_cannot_be_started_again_yet_is_started_once_it_can(tmp_p
         eventually(lambda: kept_home.has_reported("was started again"))
         assert kept_home.is_ready
         assert len(kept_home.reported) == 2, "the wait is reported once"
+
+
+def test_a_process_that_finds_a_full_disk_is_started_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is tried: other workers serve on meanwhile."""
+    starts = []
+
+    def counted(name: str, *words: Any, **options: Any) -> Child:
+        starts.append(name)
+        return start(name, *words, **options)
+
+    monkeypatch.setattr(gateways_module, "start", counted)
+    monkeypatch.setattr(serving_module, "_AGAIN_AFTER_S", 0.1)
+    monkeypatch.setattr(serving_module, "_ENDS_MAX", 1)
+    with small_disk(tmp_path / "disk", 80 << 20) as disk, kept(disk.path / "home") as kept_home:
+        disk.fill()
+        os.kill(kept_home.gateway, signal.SIGKILL)
+        eventually(lambda: kept_home.has_reported("waits for the machine", "No space left on device"))
+        eventually(lambda: len(starts) >= 4)
+        disk.clear()
+        eventually(lambda: kept_home.has_reported("was started again"))
+        assert kept_home.is_ready
 
 
 def test_a_journal_that_cannot_be_ended_is_left_to_the_next_start(tmp_path: Path) -> None:

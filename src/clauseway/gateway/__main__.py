@@ -1,7 +1,8 @@
 """`python -m clauseway.gateway`: the gateway as a process. Prints one JSON line when it is ready,
 then nothing.
 
-Started by another process (`--parent-pipe`), it says in that line too why it refuses to start.
+Started by another process (`--parent-pipe`), it says in that line too why it refuses to start, and
+that it finds no room on its disk.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from clauseway.files.core_dumps import forbid_core_dumps
 from clauseway.gateway.process.server import ProcessOptions, Server
 from clauseway.gateway.request.shared import Worker
 from clauseway.gateway.transport.listener import USUAL_PORT
+from clauseway.spool import NO_ROOM
 from clauseway.values import InvalidInput
 
 
@@ -101,6 +103,9 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 3
     except OSError as error:
+        if options.parent_pipe is not None and error.errno in NO_ROOM:
+            no_room = {"ready": False, "errno": error.errno, "path": str(error.filename or "")}
+            print(msgspec.json.encode(no_room).decode(), flush=True)
         print(f"The gateway cannot run: {error}", file=sys.stderr)
         return 1
     return 0

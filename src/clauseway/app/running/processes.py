@@ -3,7 +3,8 @@
 Each child gets the read end of a pipe. When the parent is gone, however it went, the pipe ends and
 the child drains and leaves. A child that is ready prints one line of JSON; until then it is waited
 for, and what it says on the way is kept. The line of a child that refuses to start holds the
-problems instead. No port is looked for here: a child listens, and its line says where.
+problems instead, that of one whose disk is full the error's number. No port is looked for here: a
+child listens, and its line says where.
 """
 
 import contextlib
@@ -123,8 +124,9 @@ def start(
     It gets the descriptors `passed` under their numbers. It reads `secret` from its standard input:
     a command line can be read by every user of the machine.
 
-    Raise InvalidInput with the problems for which the child refuses to start, ModuleNotFoundError
-    where a library is missing that it needs, ChildFailed where it fails otherwise.
+    Raise InvalidInput with the problems for which the child refuses to start, OSError where it finds
+    no room on its disk, or cannot be started, ModuleNotFoundError where a library is missing that it
+    needs, ChildFailed where it fails otherwise.
     """
     read_end, write_end = os.pipe()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +205,8 @@ def _wait_ready(
             f"{name} said {line!r} instead of that it is ready; its log is {log}"
         ) from None
     assert isinstance(ready, dict)
+    if number := ready.get("errno"):
+        raise OSError(number, os.strerror(number), ready["path"] or None)
     if ready.get("ready") is False:
         raise InvalidInput(*msgspec.convert(ready["problems"], tuple[Problem, ...]))
     return ready

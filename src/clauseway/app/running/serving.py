@@ -89,6 +89,8 @@ _MERGE_EVERY_S = 3600.0
 _LOOPBACK = "127.0.0.1"
 # A process that ends more often within that time is broken: starting it again would hide that.
 _ENDS_MAX, _ENDS_WITHIN_S = 3, 60.0
+# Where the machine starts no process, it is tried again so much later: each try takes up to a second of a core.
+_AGAIN_AFTER_S = 3.0
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -524,6 +526,7 @@ class Reviving:
         self._served, self._report, self._meanwhile = served, report, meanwhile
         self._ends_s: dict[str, deque[float]] = {}
         self._waiting = ""
+        self._again_s = 0.0
 
     def _tell_once(self, text: str) -> None:
         if text != self._waiting:
@@ -533,6 +536,8 @@ class Reviving:
     def start_again(self, dead: Child) -> bool:
         """Start another process in its place; False once it makes no sense to go on."""
         now_s = time.monotonic()
+        if now_s < self._again_s:
+            return True
         ends_s = self._ends_s.setdefault(dead.name, deque())
         while ends_s and ends_s[0] < now_s - _ENDS_WITHIN_S:
             ends_s.popleft()
@@ -549,6 +554,7 @@ class Reviving:
             )
         except OSError as error:
             ends_s.pop()  # not counted: the machine has no room, memory or descriptor for it
+            self._again_s = time.monotonic() + _AGAIN_AFTER_S
             self._tell_once(f"{dead.name} ended ({code}) and waits for the machine: {error}")
         except (InvalidInput, ChildFailed, ModuleNotFoundError) as error:
             self._report(f"{dead.name} ended ({code}) and could not be started again: {error}")
