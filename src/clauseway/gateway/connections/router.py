@@ -313,7 +313,7 @@ class Router:
         if (
             named_resource is None
             and operation.state is State.NONE
-            and not operation.speaks_messages  # its answer may name a container
+            and not operation.may_name_parts
             and not unknown
         ):
             return Lifecycle(client, shared, customer, selection, request, event_ns)

@@ -24,6 +24,7 @@ from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import (
     FILES,
     RETRIEVED_WITH,
+    SOUNDS,
     State,
     UnderstoodRequest,
 )
@@ -33,6 +34,7 @@ from clauseway.metering import Status
 GONE: Final = frozenset((404, 410))
 _BATCH_OUTPUT: Final = "batch_output"
 _CONTAINER: Final = b'"container'
+_AUDIO: Final = b'"audio"'
 
 
 class ResourceEnd(NamedTuple):
@@ -60,8 +62,7 @@ class Resources:
         # another.
         self.name(named_resource)
         self.is_batch = isinstance(request.properties.decoded, Batching)
-        # A message names the container in which its tools ran.
-        self.issues_identifier = operation.state is State.ISSUES or operation.speaks_messages
+        self.issues_identifier = operation.state is State.ISSUES or operation.may_name_parts
         # OpenAI keeps a response unless the request says `store: false`; a chat completion only
         # where it says `store: true`, and then the operation is one that issues.
         self.keeps_resource = (
@@ -138,7 +139,7 @@ class Resources:
 
     def rows_of_answer(self, attempt: Attempt, body: bytes) -> list[IndexedResource]:
         """Return the rows of what a whole answer issued and its cloud keeps: the resource first."""
-        if not self.keeps_resource and _CONTAINER not in body:
+        if not self.keeps_resource and _CONTAINER not in body and _AUDIO not in body:
             return []
         resource = resource_in(body)
         if resource is None:
@@ -161,9 +162,14 @@ class Resources:
         self, attempt: Attempt, resource: StatefulResource, *, pending: bool = False
     ) -> list[IndexedResource]:
         rows = [self.row(attempt, resource.id, pending=pending)] if self.keeps_resource else []
-        # A container lives on for the next request, whether or not the answer is kept.
+        # A container lives on for the next request, whether or not the answer is kept; so does what
+        # was said aloud, which is on no list of stored chats.
         names = resource.named_within(items=self.keeps_resource)
-        return rows + [self.row(attempt, name) for name in names]
+        sounds = [
+            msgspec.structs.replace(self.row(attempt, name), endpoint=SOUNDS)
+            for name in resource.sounds()
+        ]
+        return rows + [self.row(attempt, name) for name in names] + sounds
 
     def rows_of_named(self, status: int, body: bytes) -> list[IndexedResource]:
         """Return the rows of what an answer says of the named resource: the files that a batch

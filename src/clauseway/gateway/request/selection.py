@@ -117,7 +117,8 @@ class Selector:
         if properties.named_ids:
             self._check_continued(properties.decoded)
         if needs.items:
-            named_ids = (*named_ids, *self._stored_items(needs.items))
+            no_such = not_made_here if operation.makes_chat else _no_such_item
+            named_ids = (*named_ids, *self._stored_items(needs.items, no_such))
         named_resource = self._named_resource(named_ids) if named_ids else None
         selection = choice.select(
             operation,
@@ -164,15 +165,17 @@ class Selector:
         if conversation and self._find_resource(conversation) is None:
             raise _no_such_conversation(conversation)
 
-    def _stored_items(self, items: Sequence[ItemReference]) -> list[str]:
-        """Return those of the items that the project's answers had. Raise Refused, in OpenAI's
-        words, if one is of another project, or of nobody and the request says nothing else of it."""
+    def _stored_items(
+        self, items: Sequence[ItemReference], no_such: Callable[[str], Refused]
+    ) -> list[str]:
+        """Return those of the items that the project's answers had. Raise the refusal `no_such` if
+        one is of another project, or of nobody and the request says nothing else of it."""
         stored, names = [], [item.identifier for item in items]
         for item in items:
             if self._find_resource(item.identifier, *names) is not None:
                 stored.append(item.identifier)
             elif item.is_bare or self._shared.resource_index.find(item.identifier) is not None:
-                raise _no_such_item(item.identifier)
+                raise no_such(item.identifier)
         return stored
 
     def _named_resource(self, identifiers: tuple[str, ...]) -> IndexedResource:
@@ -233,7 +236,8 @@ class Selector:
         """Select the deployment of the resource that the path or the body names; for a new file,
         the deployment where the project's files are put. Raise Refused, or MadeElsewhere."""
         properties = contents.properties
-        named_ids = (*properties.named_ids, *self._stored_items(contents.needs.items))
+        items = self._stored_items(contents.needs.items, _no_such_item)
+        named_ids = (*properties.named_ids, *items)
         identifier = request_line.identifier or (named_ids[0] if named_ids else "")
         if identifier:
             if request_line.identifier:

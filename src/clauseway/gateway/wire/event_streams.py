@@ -71,7 +71,8 @@ def chat_stream(properties: RequestProperties, _units_in: Reader, ways: StreamWa
 def stored_chat_stream(
     properties: RequestProperties, _units_in: Reader, ways: StreamWays
 ) -> Stream:
-    """Return the stream of a completion that is stored: its identifier is noted."""
+    """Return the stream of a completion that is stored, or has sound: their identifiers are
+    noted."""
     strip_usage = ways.takes_usage_option and not properties.wants_usage
     return StoredChatStream(strip_usage=strip_usage, account_names=ways.account_names)
 

@@ -136,6 +136,17 @@ class Operation(NamedTuple):
         return self.shape_error is not None
 
     @property
+    def makes_chat(self) -> bool:
+        """Return whether it makes a chat completion, stored or not."""
+        return self.code == _CHAT.code
+
+    @property
+    def may_name_parts(self) -> bool:
+        """Return whether its answer may name what a later request can use, whether or not it is
+        stored: a container in which tools ran, or what was said aloud."""
+        return self.speaks_messages or self.stream is stored_chat_stream
+
+    @property
     def is_text(self) -> bool:
         """Return whether a request is text, so that its length says how many tokens it has."""
         return self.bytes_per_token == _TEXT_BYTES
@@ -520,12 +531,16 @@ _CHAT: Final = BY_NAME["chat"]
 _STORED_CHAT: Final = _CHAT._replace(
     state=State.ISSUES, stream=stored_chat_stream, depends_on=("chat.retrieve", "chat.delete")
 )
+# What it says aloud is kept for an hour, and can be named by the next chat.
+_SOUNDING_CHAT: Final = _CHAT._replace(stream=stored_chat_stream)
+SOUNDS: Final = BY_NAME["audio.speech"].code
 # No endpoint of a cloud: the gateway itself answers, with its home's help.
 OWN_USAGE: Final = BY_NAME["files.list"]._replace(
     name="usage", code=0, path=b"/clauseway/v1/usage", state=State.NONE
 )
 OWN_REQUESTS: Final = OWN_USAGE._replace(name="requests", path=b"/clauseway/v1/requests")
 _STORED: Final = BITS[Capability.STORED_STATE]
+_AUDIO_OUTPUT: Final = BITS[Capability.AUDIO_OUTPUT]
 _ROOTS: Final = (b"/v1", b"/openai/v1", b"/openai")
 # Where clients of Microsoft Foundry and of AWS look for messages.
 _ROOT_OF_MESSAGES: Final = b"/anthropic/v1"
@@ -563,8 +578,8 @@ _AZURE_ONLY: Final = frozenset({b"api-version"})
 
 def for_values(operation: Operation, needs: Needs) -> Operation:
     """Return the operation that a request's values make of the one that its path names."""
-    if needs.bits & _STORED and operation is _CHAT:
-        return _STORED_CHAT
+    if operation is _CHAT and needs.bits & (_STORED | _AUDIO_OUTPUT):
+        return _STORED_CHAT if needs.bits & _STORED else _SOUNDING_CHAT
     # A response adds its items to the conversation that it continues; sent again, it adds them
     # again.
     if needs.bits & _CONVERSATIONS:

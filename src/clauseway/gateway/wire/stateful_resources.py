@@ -1,5 +1,6 @@
 """Stateful resources that an answer says were created on an account, to be asked for by identifier:
-responses, files and batches; the items of a response, and the containers in which its tools ran.
+responses, files and batches; the items of a response, the containers in which its tools ran, and
+what a chat's model said aloud.
 
 Pure.
 """
@@ -19,7 +20,8 @@ _ANSWERED = frozenset({"completed", "incomplete"})
 class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     """`status` is where it stands; absent for what is final at once. A batch names the files that
     it produced, and counts its lines; a response names its items (`output`), a message of
-    Anthropic's the container in which its tools ran."""
+    Anthropic's the container in which its tools ran. The `choices` of a chat, or of one chunk of
+    its stream, name what was said aloud."""
 
     id: str = ""
     status: str | None = None
@@ -28,6 +30,7 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     request_counts: msgspec.Raw = ABSENT
     output: msgspec.Raw = ABSENT
     container: msgspec.Raw = ABSENT
+    choices: msgspec.Raw = ABSENT
 
     @property
     def pending(self) -> bool:
@@ -46,6 +49,16 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
             answered = min(max(counts.completed, 0), counts.total)
             return -(-body_bytes * answered // counts.total)
         return body_bytes if self.status in _ANSWERED or self.output_file_id else 0
+
+    def sounds(self) -> list[str]:
+        """Return the identifiers of what was said aloud."""
+        said = [
+            part.audio
+            for choice in each_readable(self.choices, _decode_choice)
+            for part in (choice.message, choice.delta)
+            if part is not None
+        ]
+        return [sound.id for sound in said if sound is not None and sound.id]
 
     def named_within(self, *, items: bool) -> list[str]:
         """Return the identifiers of the containers in which tools ran, and of the items where they
@@ -77,6 +90,16 @@ class _Item(msgspec.Struct, frozen=True, gc=False):
     environment: msgspec.Raw = ABSENT
 
 
+class _Said(msgspec.Struct, frozen=True, gc=False):
+    audio: _Item | None = None
+
+
+class _Choice(msgspec.Struct, frozen=True, gc=False):
+    message: _Said | None = None
+    delta: _Said | None = None
+
+
+_decode_choice = msgspec.json.Decoder(_Choice).decode
 _decode_counts = msgspec.json.Decoder(_Counts).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_resource = msgspec.json.Decoder(StatefulResource).decode

@@ -37,6 +37,7 @@ DONE: Final = b"data: [DONE]\n\n"
 # colon: servers write JSON in their own ways. Quotes in a text are escaped, so no text looks like a member.
 _NAME: Final = b'"usage"'
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
+_AUDIO: Final = b'"audio"'
 _FINISH_NAME: Final = b'"finish_reason"'
 # As most servers write it.
 _NULL_FINISH: Final = b'"finish_reason":null'
@@ -261,14 +262,26 @@ class EventStream:
 
 
 class StoredChatStream(EventStream):
-    """A stream of a completion that its cloud keeps: `resource` names it."""
+    """A stream of a completion that its cloud keeps, or of which it keeps what was said aloud:
+    `resource` names both."""
 
     def _passed(self, block: bytes) -> bytes:
-        if self.resource is None:
+        if self.resource is None or block.find(_AUDIO) >= 0:
             # Azure's preamble has an empty identifier.
-            named = (resource_in(data_of(event)) for event in events_in(block))
-            self.resource = next((resource for resource in named if resource is not None), None)
+            for event in events_in(block):
+                self._note(resource_in(data_of(event)))
         return super()._passed(block)
+
+    def _note(self, chunk: StatefulResource | None) -> None:
+        """Note what a chunk names: each choice is named by the chunks that bring its sound."""
+        if chunk is None:
+            return
+        said = {} if self.resource is None else dict.fromkeys(self.resource.sounds())
+        if self.resource is None or not said.keys() >= set(chunk.sounds()):
+            choices = [{"delta": {"audio": {"id": name}}} for name in [*said, *chunk.sounds()]]
+            resource = self.resource or chunk
+            written = msgspec.Raw(msgspec.json.encode(choices))
+            self.resource = msgspec.structs.replace(resource, choices=written)
 
 
 def _begin_of(block: bytes, at: int) -> int:

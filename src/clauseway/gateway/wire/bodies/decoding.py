@@ -12,6 +12,7 @@ from clauseway.gateway.wire.bodies.members import (
     check_utf8,
     encode,
     may_have_parts,
+    may_name_sounds,
     members_once,
 )
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
@@ -68,7 +69,7 @@ class RequestProperties:
 
     def needs(self, body: bytes) -> Needs:
         """Return the request's needs. `body` is the body that it was decoded from."""
-        if self._asks_nothing and not may_have_parts(body):
+        if self._asks_nothing and not may_have_parts(body) and not may_name_sounds(body):
             return PLAIN
         return self.decoded.needs(body)
 

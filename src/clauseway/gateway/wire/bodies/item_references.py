@@ -1,11 +1,16 @@
-"""Items of earlier answers that a body names by their identifiers. The cloud reads them from what it
-has stored. Pure."""
+"""Items of earlier answers that a body names by their identifiers, and in a chat what a model said
+aloud. The cloud reads them from what it has stored. Pure."""
 
 from typing import Final
 
 import msgspec
 
-from clauseway.gateway.wire.bodies.members import each_readable
+from clauseway.gateway.wire.bodies.members import (
+    each_readable,
+    may_name_sounds,
+    members_once,
+    objects_once,
+)
 from clauseway.gateway.wire.bodies.needs import ABSENT, ItemReference
 from clauseway.values import NOT_JSON
 
@@ -26,6 +31,14 @@ class _Body(msgspec.Struct, gc=False):
     items: msgspec.Raw = ABSENT
 
 
+class _Chat(msgspec.Struct, gc=False):
+    messages: msgspec.Raw = ABSENT
+
+
+class _Sound(msgspec.Struct, gc=False):
+    id: str | None = None
+
+
 class _Thought(msgspec.Struct, gc=False):
     """A part of what a model thought."""
 
@@ -34,8 +47,12 @@ class _Thought(msgspec.Struct, gc=False):
 
 _decode_body: Final = msgspec.json.Decoder(_Body).decode
 _decode_item: Final = msgspec.json.Decoder(_Item).decode
+_decode_chat: Final = msgspec.json.Decoder(_Chat).decode
+_decode_sound: Final = msgspec.json.Decoder(_Sound).decode
 _decode_thought: Final = msgspec.json.Decoder(_Thought).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
+_SOUND: Final = frozenset({"audio"})
+_SOUND_READ: Final = frozenset(_Sound.__struct_fields__)
 
 
 def items_named_in(body: bytes) -> tuple[ItemReference, ...]:
@@ -52,6 +69,23 @@ def items_named_in(body: bytes) -> tuple[ItemReference, ...]:
         for item in each_readable(written, _decode_item)
     ]
     return tuple([named for item in items if (named := _reference(item)) is not None])
+
+
+def sounds_named_in(body: bytes) -> tuple[ItemReference, ...]:
+    """Return what earlier answers said aloud that the messages of a chat name. Raise
+    RepeatedMember."""
+    if not may_name_sounds(body):
+        return ()
+    sounds = []
+    try:
+        for members in objects_once(_decode_chat(body).messages, _SOUND, "messages"):
+            sound = members.get("audio", ABSENT)
+            if bytes(sound).startswith(b"{"):
+                members_once(sound, _SOUND_READ, "messages.audio")
+                sounds.append(_decode_sound(sound).id)
+    except NOT_JSON:
+        pass  # its cloud says what is wrong with it
+    return tuple([ItemReference(name, is_bare=False) for name in sounds if name])
 
 
 def _reference(item: _Item) -> ItemReference | None:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import RepeatedMember
+from clauseway.gateway.wire.bodies.escapes import may_have_escapes
 from clauseway.gateway.wire.bodies.member_names import decode_names, decode_names_of_objects
 from clauseway.values import NOT_JSON
 
@@ -37,6 +38,8 @@ _Decoded = TypeVar("_Decoded")
 
 # The text between two values: the comma, the next name and its colon.
 _BEFORE_VALUE: Final = re.compile(rb'[\s,]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
+# Any letter of the name, written as its number.
+_LETTER_OF_AUDIO: Final = re.compile(rb"\\u00(?:6[149fF]|75)")
 encode: Final = msgspec.json.Encoder().encode
 decode_members: Final = msgspec.json.Decoder(Members).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -77,6 +80,13 @@ def may_have_parts(body: bytes) -> bool:
     """Return whether the messages of a chat may have parts: these are an array within the array of
     messages, so a body with a single `[` has none."""
     return body.find(b"[") != body.rfind(b"[")
+
+
+def may_name_sounds(body: bytes) -> bool:
+    """Return whether the messages of a chat may name what a model said aloud, as their `audio`."""
+    if body.find(b'"audio"') >= 0:
+        return True
+    return may_have_escapes(body) and _LETTER_OF_AUDIO.search(body) is not None
 
 
 def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "") -> Members:

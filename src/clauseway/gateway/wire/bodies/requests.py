@@ -14,7 +14,7 @@ from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, reader_of
 from clauseway.gateway.wire.bodies.identifiers import containers_in, identifiers_in
-from clauseway.gateway.wire.bodies.item_references import items_named_in
+from clauseway.gateway.wire.bodies.item_references import items_named_in, sounds_named_in
 from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of
 from clauseway.gateway.wire.bodies.needs import (
     ABSENT,
@@ -142,7 +142,11 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
         # `n: 1` is the default, and every cloud has it.
         if self.n and self.n > 1:
             bits |= _SEVERAL_CHOICES
-        needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "")
+        sounds = sounds_named_in(body)
+        # What was said enters the prompt, and the body does not hold it.
+        if sounds:
+            unbounded = audio = True
+        needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "", items=sounds)
         return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
