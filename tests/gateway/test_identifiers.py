@@ -6,6 +6,7 @@ from gateway_rig import MODEL
 from clauseway.gateway.wire.bodies.identifiers import identifiers_in
 from clauseway.gateway.wire.bodies.item_references import items_named_in
 from clauseway.gateway.wire.bodies.needs import ItemReference
+from clauseway.gateway.wire.stateful_resources import objects_in
 
 BARE = (ItemReference("it_1", is_bare=True),)
 BROUGHT_ALONG = (ItemReference("it_1", is_bare=False),)
@@ -69,3 +70,19 @@ LISTS: list[tuple[str, list[str]]] = [
 def test_no_name_of_a_list_hides_another(written: str, names: list[str], name: str) -> None:
     body = f'{{"model":"{MODEL}","tools":[{{"type":"file_search","{name}":{written}}}]}}'
     assert identifiers_in(body.encode()) == names
+
+
+# The items of a list, the second of them with half of a surrogate pair, whole pairs and a text that the list has too.
+LISTED = (
+    rb'{"object":"list","first":{"id":"rs_1"},"data":[{"id":"rs_1"},',
+    rb' {"id":"msg_1","text":"\ud83d \ud83d\ude00 rs_1"} ',
+    rb',{"id":"rs_1"}],"has_more":true}',
+)
+
+
+def test_items_are_learned_of_a_list_with_half_of_a_pair() -> None:
+    begun, item, rest = LISTED
+    assert objects_in(begun + item + rest) == (
+        [("rs_1", b'{"id":"rs_1"}'), ("msg_1", item.strip()), ("rs_1", b'{"id":"rs_1"}')],
+        True,
+    )

@@ -80,6 +80,7 @@ def lists(served: Lists) -> Lists:
 
 
 FILES, CHATS = "/files?purpose=user_data", f"/chat/completions?model={MODEL}&metadata%5Bk%5D=v"
+HALF_SAID = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "\ud83d, or \ud83d\ude00"}}]}
 # A list, what its cloud writes of the second object → is it on the list, which has the first in any case?
 WRITTEN: list[tuple[str, dict[str, Any], bool]] = [
     (FILES, {}, True),
@@ -95,18 +96,25 @@ WRITTEN: list[tuple[str, dict[str, Any], bool]] = [
     # The gateway knows the name that the project asked for.
     (CHATS, {"model": None}, True),
     (CHATS, {"model": NAME_THERE, "purpose": None}, True),
+    # Half of a surrogate pair, as a model writes it.
+    (CHATS, HALF_SAID, True),
+    (CHATS, {**HALF_SAID, "metadata": {"k": "\ud83d"}}, False),
+    ("/chat/completions", HALF_SAID, True),
+    ("/files", {"filename": "\ud83d.txt"}, True),
 ]
 
 
 @pytest.mark.parametrize(("path", "written", "is_listed"), WRITTEN)
 def test_an_object_is_listed_by_what_it_has(lists: Lists, path: str, written: dict[str, Any], is_listed: bool) -> None:
-    lists.make("file" if path is FILES else "chat")
+    lists.make("file" if path.startswith("/files") else "chat")
     first, second = lists.account.kept
     second.update(written)
     answer = lists.get(path)
     assert answer.status_code == 200, answer.text
     expected = {first["id"], second["id"]} if is_listed else {first["id"]}
     assert {listed["id"] for listed in answer.json()["data"]} == expected
+    if is_listed:
+        assert json.dumps(second).encode() in answer.content, "as its cloud wrote it"
 
 
 def test_a_narrowed_list_asks_the_cloud_page_by_page(lists: Lists) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, ignore_outcome
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resource_index import ListedResource, ListQuery
@@ -246,7 +247,7 @@ class MergedList:
     def _fits(self, page: Page, identifier: str, written: bytes) -> bool:
         """Return whether an object has what the list is narrowed to. A model is known by the name
         that the project asked for, and by the one that its cloud tells."""
-        listed = _decode_listed(written)
+        listed = decode_with_half_pairs(_decode_listed, written)
         resource = self._shared.resource_index.find(identifier) if page.model else None
         models = (listed.model, resource.model if resource is not None else "")
         metadata = listed.metadata if isinstance(listed.metadata, dict) else {}

@@ -7,8 +7,8 @@ Pure.
 
 import msgspec
 
-from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
-from clauseway.gateway.wire.bodies.members import each_readable
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs, without_half_pairs
+from clauseway.gateway.wire.bodies.members import each_readable, place_of
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
@@ -130,6 +130,18 @@ def resource_in(answer: bytes) -> StatefulResource | None:
     return resource if resource.id else None
 
 
+def _as_they_came(objects: list[bytes], whole: bytes, answer: bytes) -> list[bytes]:
+    """Return the objects of the list in `whole` as they stand in the answer, at the same places."""
+    place = place_of(whole, "data")
+    at = place.begin if place is not None else 0
+    places = []
+    for written in objects:
+        begin = whole.index(written, at)
+        at = begin + len(written)
+        places.append(answer[begin:at])
+    return places
+
+
 class _Page(msgspec.Struct, frozen=True, gc=False):
     data: list[msgspec.Raw] = []
     has_more: bool = False
@@ -141,11 +153,19 @@ _decode_page = msgspec.json.Decoder(_Page).decode
 def objects_in(answer: bytes) -> tuple[list[tuple[str, bytes]], bool]:
     """Return the objects of a list, each with its identifier, and whether there are more; none
     where the answer is no list."""
+    # As long as the answer: what is found in it is taken out of the answer, as it came.
+    whole = answer
     try:
         page = _decode_page(answer)
     except NOT_JSON:
-        return [], False
+        whole = without_half_pairs(answer)
+        try:
+            page = _decode_page(whole)
+        except NOT_JSON:
+            return [], False
     objects = [bytes(written) for written in page.data]
+    if whole is not answer:
+        objects = _as_they_came(objects, whole, answer)
     return [
         (resource.id, written)
         for written in objects
