@@ -63,6 +63,12 @@ class Lists:
                 )
             assert made.status_code == 200, made.text
 
+    def asks(self, path: str) -> int:
+        """How often the cloud is asked for a list."""
+        before = self.account.asked
+        self.get(path)
+        return self.account.asked - before
+
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.rig.url}/v1{path}", headers=AUTHORIZED)
 
@@ -124,14 +130,7 @@ def test_a_narrowed_list_asks_the_cloud_page_by_page(lists: Lists) -> None:
     for kept in lists.account.kept[:9]:
         kept["metadata"] = {}
     fitting = [kept["id"] for kept in lists.account.kept[9:]]
-
-    def asked_by_one_list() -> int:
-        lists.account.asked = 0
-        lists.get(CHATS)
-        return lists.account.asked
-
-    # Until those of earlier tests are forgotten, each of them is asked for by name.
-    eventually(lambda: asked_by_one_list() == 1)
+    eventually(lambda: lists.asks(CHATS) == 1)  # those of earlier tests are forgotten
     lists.account.asked = 0
     path, more = f"{CHATS}&limit=1", True
     listed: list[str] = []
@@ -141,3 +140,12 @@ def test_a_narrowed_list_asks_the_cloud_page_by_page(lists: Lists) -> None:
         more = page["has_more"]
     assert listed == fitting
     assert lists.account.asked == len(fitting), "once for each page"
+
+
+def test_a_list_is_told_while_objects_that_are_gone_are_forgotten(lists: Lists) -> None:
+    """A row may be forgotten between the list's look at the index and its question to the cloud."""
+    for _ in range(20):
+        lists.make("chat")
+        lists.begin()
+        answers = [lists.get("/chat/completions") for _ in range(3)]
+        assert [(answer.status_code, answer.json().get("data")) for answer in answers] == [(200, [])] * 3

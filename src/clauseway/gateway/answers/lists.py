@@ -18,7 +18,11 @@ import msgspec
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, ignore_outcome
 from clauseway.gateway.request.refusals import Refused
-from clauseway.gateway.request.resource_index import ListedResource, ListQuery
+from clauseway.gateway.request.resource_index import (
+    IndexedResource,
+    ListedResource,
+    ListQuery,
+)
 from clauseway.gateway.request.resources import GONE, Resources
 from clauseway.gateway.request.selection import Selector, not_made_here, objects_unknown
 from clauseway.gateway.request.shared import Shared
@@ -211,7 +215,7 @@ class MergedList:
             parameters["order"] = page.order
         while missing:
             query = urlencode({**parameters, **({"after": before} if before else {})}).encode()
-            status, body = await self._ask(place, self._operation, "", query)
+            status, body = await self._ask(place, self._operation, None, query)
             if before and 400 <= status < 500 and status != 429:
                 break  # what we went on from is not there any more
             self._check(place, status, body)
@@ -226,18 +230,18 @@ class MergedList:
             if not new or not has_more:
                 break
             before = page_objects[-1][0]
-        names = [row.identifier for row in rows if row.identifier in missing]
-        for at in range(0, len(names), _AT_ONCE_MAX):
-            some = names[at : at + _AT_ONCE_MAX]
+        alone = [row for row in rows if row.identifier in missing]
+        for at in range(0, len(alone), _AT_ONCE_MAX):
+            some = alone[at : at + _AT_ONCE_MAX]
             answers = await asyncio.gather(
-                *[self._ask(place, self._retrieve, name, b"") for name in some]
+                *[self._ask(place, self._retrieve, row, b"") for row in some]
             )
-            for name, (status, body) in zip(some, answers, strict=True):
+            for row, (status, body) in zip(some, answers, strict=True):
                 if status in GONE:
-                    self._shared.resource_index.forget(name, ignore_outcome)
+                    self._shared.resource_index.forget(row.identifier, ignore_outcome)
                     continue
                 self._check(place, status, body)
-                objects[name] = body
+                objects[row.identifier] = body
         if not (page.purpose or page.model or page.metadata):
             return objects
         return {
@@ -267,13 +271,28 @@ class MergedList:
             f"The list would not be whole: {where} did not answer, {status}. {_message_in(body)}",
         )
 
+    def _resource_of(self, row: ListedResource) -> IndexedResource:
+        """Return the resource of a row, as this home knows it. It does not know those of other
+        homes, nor one that another request has just found gone: a 404 is about the object all the
+        same, not about the path."""
+        return self._shared.resource_index.find(row.identifier) or IndexedResource(
+            identifier=row.identifier,
+            buyer=self._customer.buyer,
+            deployment=row.deployment,
+            model="",
+            endpoint=self._operation.lists,
+            body_bytes=0,
+            created_ns=row.created_ns,
+            pending=False,
+        )
+
     async def _ask(
-        self, place: Candidate, operation: Operation, identifier: str, query: bytes
+        self, place: Candidate, operation: Operation, row: ListedResource | None, query: bytes
     ) -> tuple[int, bytes]:
-        """Status and body of an answer."""
+        """Status and body of an answer: of a list, or about the object of a row."""
         shared = self._shared
-        call = operation.call(identifier.encode(), query, b"")
-        resource = shared.resource_index.find(identifier) if identifier else None
+        call = operation.call(row.identifier.encode() if row is not None else b"", query, b"")
+        resource = self._resource_of(row) if row is not None else None
         request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", "")
         client = _Reader(shared.loop.create_future())
         resources = Resources(self._customer, request, resource)
