@@ -156,7 +156,7 @@ BUGS = (
         "        self.owing = True\n        self.idle = False\n        return self.ask()",
         instead="        return self.ask(target=self.leased - max(self.left, 0))",
         law=BUDGETS,
-        seed=91,
+        seed=102,
     ),
     Bug(
         name="an old word moves a lease",
