@@ -1,7 +1,7 @@
 """What a model said aloud in a chat is named again by the project that heard it, and by no other."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -117,6 +117,23 @@ def test_what_was_said_is_of_the_project_that_heard_it(stage: Stage, more: dict[
 def test_it_is_not_had_by_writing_its_name_otherwise(stage: Stage, part: str) -> None:
     name, asked = f"{stage.say()}-0", stage.asked()
     body = compact(asked_again(name)).replace(b'"' + part.encode(), b'"\\u00%02x' % ord(part[0]) + part[1:].encode())
+    assert stage.post(body, RIVAL_SECRET).status_code == 404
+    assert stage.asked() == asked, "nothing of it reached a cloud"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda body: body.replace(b'"audio":{', b'"audio" \r\n\t: \n {'),
+        lambda body: body.replace(b'"messages":[', b'"messages":[{"role":"user","content":"' + b"{" * 20 + b'"},'),
+        lambda body: body.replace(b'"messages":[', b'"messages":[' + b'{"role":"user","content":"Hi"},' * 20),
+    ],
+    ids=["white space", "behind braces of a text", "behind other messages"],
+)
+def test_it_is_not_had_by_where_it_stands(stage: Stage, written: Callable[[bytes], bytes]) -> None:
+    plain = compact(asked_again(f"{stage.say()}-0"))
+    asked, body = stage.asked(), written(plain)
+    assert body != plain
     assert stage.post(body, RIVAL_SECRET).status_code == 404
     assert stage.asked() == asked, "nothing of it reached a cloud"
 
