@@ -125,10 +125,20 @@ def test_it_is_not_had_by_writing_its_name_otherwise(stage: Stage, part: str) ->
     "written",
     [
         lambda body: body.replace(b'"audio":{', b'"audio" \r\n\t: \n {'),
+        lambda body: body.replace(b'"audio":{', b'"audio" \r\n\t: \n {').replace(b"Say it", b"Say it " * 2000),
         lambda body: body.replace(b'"messages":[', b'"messages":[{"role":"user","content":"' + b"{" * 20 + b'"},'),
+        lambda body: body.replace(b'"messages":[', b'"messages":[{"role":"user","content":"' + b"{ " * 2000 + b'"},'),
         lambda body: body.replace(b'"messages":[', b'"messages":[' + b'{"role":"user","content":"Hi"},' * 20),
+        lambda body: body.replace(b'"messages":[', b'"messages":[' + b'{"role":"user","content":"Hi"},' * 2000),
     ],
-    ids=["white space", "behind braces of a text", "behind other messages"],
+    ids=[
+        "white space",
+        "in long text",
+        "behind braces",
+        "behind many braces",
+        "behind messages",
+        "behind many messages",
+    ],
 )
 def test_it_is_not_had_by_where_it_stands(stage: Stage, written: Callable[[bytes], bytes]) -> None:
     plain = compact(asked_again(f"{stage.say()}-0"))

@@ -40,6 +40,10 @@ _Decoded = TypeVar("_Decoded")
 _BEFORE_VALUE: Final = re.compile(rb'[\s,]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
 # Any letter of the name, written as its number.
 _LETTER_OF_AUDIO: Final = re.compile(rb"\\u00(?:6[149fF]|75)")
+_LONG_BYTES: Final = 2 << 10
+_BRACES_MAX: Final = 200
+_SPACE: Final = 0x20  # white space has no larger byte
+_COLON: Final = 0x3A
 encode: Final = msgspec.json.Encoder().encode
 decode_members: Final = msgspec.json.Decoder(Members).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -84,9 +88,27 @@ def may_have_parts(body: bytes) -> bool:
 
 def may_name_sounds(body: bytes) -> bool:
     """Return whether the messages of a chat may name what a model said aloud, as their `audio`."""
+    # To look for a word takes as long as to read the whole body as JSON.
+    if len(body) > _LONG_BYTES and not _may_have_object_as_value(body):
+        return False
     if body.find(b'"audio"') >= 0:
         return True
     return may_have_escapes(body) and _LETTER_OF_AUDIO.search(body) is not None
+
+
+def _may_have_object_as_value(body: bytes) -> bool:
+    """Return whether the value of a member may be an object, by what stands before each brace."""
+    brace = body.find(b"{")
+    for _ in range(_BRACES_MAX):
+        brace = body.find(b"{", brace + 1)
+        if brace < 0:
+            return False
+        before = brace - 1
+        while before > 0 and body[before] <= _SPACE:
+            before -= 1
+        if body[before] == _COLON:
+            return True
+    return True
 
 
 def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "") -> Members:
