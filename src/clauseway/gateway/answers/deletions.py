@@ -1,17 +1,16 @@
 """Deletions of responses whose usage is not metered yet. Each is retrieved before it is deleted, so
 that its end is metered: afterwards its cloud tells nothing of it."""
 
-import asyncio
 from collections.abc import Callable
 
-from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest
+from clauseway.gateway.answers.cloud_answers import ask
+from clauseway.gateway.request.lifecycle import PreparedRequest
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resource_index import IndexedResource
-from clauseway.gateway.request.resources import GONE, Resources
+from clauseway.gateway.request.resources import GONE
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
-from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import CLOUDS_UNAVAILABLE
 from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
 
@@ -50,33 +49,7 @@ class Deletion:
         operation = BY_NAME[self._request.operation.name.replace(".delete", ".retrieve")]
         # Without the key's limits and budgets: its cost was reserved when the response was made.
         customer = Customer(shared.spool.label(resource.buyer), resource.buyer)
-        call = operation.call(resource.identifier.encode(), b"", b"")
-        request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", resource.model)
-        client = _StatusReader(shared.loop.create_future())
-        resources = Resources(customer, request, resource)
-        Lifecycle(
-            client, shared, customer, self._selection, request, shared.clock(), resources=resources
-        ).start_unattended()
-        return await client.status
-
-
-class _StatusReader:
-    """Takes a whole answer, of which it keeps the status."""
-
-    head_lines = b""
-    chunked = False  # nothing may come in pieces
-
-    def __init__(self, status: "asyncio.Future[int]") -> None:
-        self.status = status
-        self._head = b""
-
-    def write(self, data: bytes) -> None:
-        self._head = self._head or data[:12]
-
-    def request_over(self, *, intact: bool) -> None:
-        if not self.status.done():
-            # The status stands at a fixed place of the first line.
-            self.status.set_result(int(self._head[9:12] or b"0"))
-
-    def check_deadlines_by(self, due_s: float) -> None:
-        pass
+        status, _ = await ask(
+            shared, customer, self._selection, operation, resource, model=resource.model
+        )
+        return status

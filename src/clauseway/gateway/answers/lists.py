@@ -15,28 +15,28 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from clauseway.gateway.answers.cloud_answers import ask
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
-from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, ignore_outcome
+from clauseway.gateway.request.lifecycle import PreparedRequest, ignore_outcome
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resource_index import (
     IndexedResource,
     ListedResource,
     ListQuery,
 )
-from clauseway.gateway.request.resources import GONE, Resources
+from clauseway.gateway.request.resources import GONE
 from clauseway.gateway.request.selection import Selector, not_made_here, objects_unknown
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.request.shared_index import HomeIndex, ProjectIndex
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
-from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import (
     CLOUDS_BUSY,
     CLOUDS_FAILED,
     CLOUDS_UNAVAILABLE,
     MALFORMED_BODY,
 )
-from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
+from clauseway.gateway.wire.operations import BY_NAME, Operation
 from clauseway.gateway.wire.stateful_resources import EMPTY_LIST, objects_in
 from clauseway.gateway.wire.whole_answers import without_names_in_failure
 from clauseway.values import NOT_JSON
@@ -290,45 +290,9 @@ class MergedList:
         self, place: Candidate, operation: Operation, row: ListedResource | None, query: bytes
     ) -> tuple[int, bytes]:
         """Status and body of an answer: of a list, or about the object of a row."""
-        shared = self._shared
-        call = operation.call(row.identifier.encode() if row is not None else b"", query, b"")
         resource = self._resource_of(row) if row is not None else None
-        request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", "")
-        client = _Reader(shared.loop.create_future())
-        resources = Resources(self._customer, request, resource)
-        Lifecycle(
-            client,
-            shared,
-            self._customer,
-            CandidateSelection((place,)),
-            request,
-            shared.clock(),
-            resources=resources,
-        ).start_unattended()
-        # A whole answer: the status stands at a fixed place of its first line.
-        head, _, body = (await client.answer).partition(b"\r\n\r\n")
-        return int(head[9:12]), body
-
-
-class _Reader:
-    """Takes a whole answer, as a client would."""
-
-    head_lines = b""
-    chunked = False  # nothing may come in pieces
-
-    def __init__(self, answer: "asyncio.Future[bytes]") -> None:
-        self.answer = answer
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        self._pieces.append(data)
-
-    def request_over(self, *, intact: bool) -> None:
-        if not self.answer.done():
-            self.answer.set_result(b"".join(self._pieces))
-
-    def check_deadlines_by(self, due_s: float) -> None:
-        pass
+        selection = CandidateSelection((place,))
+        return await ask(self._shared, self._customer, selection, operation, resource, query)
 
 
 class _Listed(msgspec.Struct, frozen=True, gc=False):

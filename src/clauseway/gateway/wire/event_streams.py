@@ -25,10 +25,10 @@ class Stream(Protocol):
     `has_content` once content came; `done` once its last event came; `failed` once it reported an
     error, of which `error` is the data. Before content, `end_with_error` makes that error the end
     of the stream, and returns the events that were held back. `units` are its usage report, if any,
-    and `report` the data of the event with it; `input_units` what it reported of its input until
-    then, if anything. `events` counts events with data, of messages the
-    deltas of content alone: estimates of output rest on it. `last` are the events that must not go
-    out before the usage is durable. `resource` is the resource that the stream created, if any.
+    and `report` the data of the event with it; `input_units` what it has reported of its input so
+    far. `events` counts events with data, of messages the deltas of content alone: estimates of
+    output rest on it. `last` are the events that must not go out before the usage is durable.
+    `resource` is the resource that the stream created, if any.
     """
 
     has_content: bool

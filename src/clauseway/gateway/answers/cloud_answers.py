@@ -1,0 +1,57 @@
+"""Requests of the gateway's own to a cloud, for what a client asked: each answer is read whole."""
+
+import asyncio
+
+from clauseway.gateway.request.lifecycle import Lifecycle
+from clauseway.gateway.request.resource_index import IndexedResource
+from clauseway.gateway.request.resources import Resources
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.choices import CandidateSelection
+from clauseway.gateway.routing.routing_tables import Customer
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
+from clauseway.gateway.wire.operations import Operation, UnderstoodRequest
+
+
+async def ask(
+    shared: Shared,
+    customer: Customer,
+    selection: CandidateSelection,
+    operation: Operation,
+    resource: IndexedResource | None,
+    query: bytes = b"",
+    *,
+    model: str = "",
+) -> tuple[int, bytes]:
+    """Ask about a resource, or for a list. Return status and body of the answer; status 0 where none
+    came. What the answer tells of the resource's end is metered. `model` is what the records name."""
+    call = operation.call(resource.identifier.encode() if resource is not None else b"", query, b"")
+    request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", model)
+    client = _Reader(shared.loop.create_future())
+    resources = Resources(customer, request, resource)
+    Lifecycle(
+        client, shared, customer, selection, request, shared.clock(), resources=resources
+    ).start_unattended()
+    # A whole answer: the status stands at a fixed place of its first line.
+    head, _, body = (await client.answer).partition(b"\r\n\r\n")
+    return int(head[9:12] or b"0"), body
+
+
+class _Reader:
+    """Takes a whole answer, as a client would."""
+
+    head_lines = b""
+    chunked = False  # nothing may come in pieces
+
+    def __init__(self, answer: "asyncio.Future[bytes]") -> None:
+        self.answer = answer
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    def request_over(self, *, intact: bool) -> None:
+        if not self.answer.done():
+            self.answer.set_result(b"".join(self._pieces))
+
+    def check_deadlines_by(self, due_s: float) -> None:
+        pass
