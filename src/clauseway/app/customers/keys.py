@@ -24,7 +24,6 @@ from clauseway.values import HOUR_NS, LAST_DAY, InvalidInput, Problem, start_of_
 
 ROLES = ("member", "auditor")
 _PREFIX = "cw-"
-_HASH_KEY_FILE = "hash.key"
 # At least as long as it is made, at most as long as BLAKE2b takes it.
 _HASH_KEY = re.compile(rb"(?:[0-9A-Fa-f]{2}){32,64}")
 # The longest time in which both secrets of a key are accepted: a rotation has to end.
@@ -188,27 +187,27 @@ def hash_key_fault(home: Home) -> InvalidInput | None:
     """Return the refusal of a home without the key that its keys were hashed with; None where it is
     there, or where there are no keys yet."""
     if home.has_hash_key:
-        if _HASH_KEY.fullmatch((home.root / _HASH_KEY_FILE).read_bytes().strip()):
+        if _HASH_KEY.fullmatch(home.hash_key_path.read_bytes().strip()):
             return None
         why = (
             "it is not 32 bytes in hex, as where a copy was broken off; by what it holds no "
             "customer's key is accepted"
         )
-        return _hash_key_refusal(home, f"{_HASH_KEY_FILE} is damaged", why)
+        return _hash_key_refusal(home, "hash.key is damaged", why)
     if not home.is_begun:
         return None
     with closing(Control.open(home.control)) as control:
         if not control.keys():
             return None
     why = "keys are there that were hashed with it; without it no customer's key is accepted"
-    return _hash_key_refusal(home, f"{_HASH_KEY_FILE} is missing", why)
+    return _hash_key_refusal(home, "hash.key is missing", why)
 
 
 def _hash_key_refusal(home: Home, what: str, why: str) -> InvalidInput:
     remedy = (
         "Put it back: from the home that was backed up, or from another home of the same database. "
         "Where it is gone for good, make another (umask 077; openssl rand -hex 32 > "
-        f"{home.root}/{_HASH_KEY_FILE}), and give each key another secret: clauseway key rotate."
+        f"{home.hash_key_path}), and give each key another secret: clauseway key rotate."
     )
     return InvalidInput(Problem(what=what, why=why, where=str(home.root), remedy=remedy))
 

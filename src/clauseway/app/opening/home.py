@@ -204,13 +204,17 @@ class Home(msgspec.Struct, frozen=True):
         return path.read_text("ascii").strip()
 
     @property
+    def hash_key_path(self) -> Path:
+        return self.root / "hash.key"
+
+    @property
     def has_hash_key(self) -> bool:
-        return (self.root / "hash.key").exists()
+        return self.hash_key_path.exists()
 
     def hash_key(self) -> str:
         """Return the key that customers' secrets are hashed with, in hex; made at first use and
         kept beside the database."""
-        path = self.root / "hash.key"
+        path = self.hash_key_path
         if not path.exists():
             self.make()
             write_first(path, secrets.token_hex(32).encode(), mode=PRIVATE)
