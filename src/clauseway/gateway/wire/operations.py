@@ -95,7 +95,8 @@ class Operation(NamedTuple):
     nothing stands twice at the cloud if the same request is sent twice (RFC 9110, 9.2.2); an answer
     of a model, even a stored one, costs at most its tokens. `depends_on` are operations that a
     deployment needs besides. `shape_error(status, body)` writes an error as its clients read it;
-    None: in OpenAI's shape.
+    None: in OpenAI's shape. `may_name_parts`: its answer may name what a later request can use,
+    whether or not it is stored: a container in which tools ran, or what was said aloud.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Operation(NamedTuple):
     is_repeatable: bool
     depends_on: tuple[str, ...] = ()
     shape_error: ShapeError | None = None
+    may_name_parts: bool = False
 
     @property
     def metered(self) -> bool:
@@ -139,12 +141,6 @@ class Operation(NamedTuple):
     def makes_chat(self) -> bool:
         """Return whether it makes a chat completion, stored or not."""
         return self.code == _CHAT.code
-
-    @property
-    def may_name_parts(self) -> bool:
-        """Return whether its answer may name what a later request can use, whether or not it is
-        stored: a container in which tools ran, or what was said aloud."""
-        return self.speaks_messages or self.stream is stored_chat_stream
 
     @property
     def is_text(self) -> bool:
@@ -317,6 +313,7 @@ def _operation(
     bytes_per_token: int = _TEXT_BYTES,
     costs_nothing: bool = False,
     shape_error: ShapeError | None = None,
+    may_name_parts: bool = False,
 ) -> Operation:
     code = ENDPOINTS[name]
     return Operation(
@@ -334,6 +331,7 @@ def _operation(
         costs_nothing=costs_nothing,
         is_repeatable=name not in _MAKES_WITHOUT_MODEL,
         shape_error=shape_error,
+        may_name_parts=may_name_parts,
     )
 
 
@@ -504,6 +502,7 @@ OPERATIONS: tuple[Operation, ...] = (
         messages_units_in,
         stream=message_stream,
         shape_error=in_message_shape,
+        may_name_parts=True,
     ),
     _operation(
         "messages.count_tokens",
@@ -532,7 +531,7 @@ _STORED_CHAT: Final = _CHAT._replace(
     state=State.ISSUES, stream=stored_chat_stream, depends_on=("chat.retrieve", "chat.delete")
 )
 # What it says aloud is kept for an hour, and can be named by the next chat.
-_SOUNDING_CHAT: Final = _CHAT._replace(stream=stored_chat_stream)
+_SOUNDING_CHAT: Final = _CHAT._replace(stream=stored_chat_stream, may_name_parts=True)
 SOUNDS: Final = BY_NAME["audio.speech"].code
 # No endpoint of a cloud: the gateway itself answers, with its home's help.
 OWN_USAGE: Final = BY_NAME["files.list"]._replace(
