@@ -213,6 +213,55 @@ def test_the_general_figures_of_one_agreement_hold_for_its_shares_alone(tmp_path
     assert due("cap-counts=all-payments:25") == {"north:share": "20.00", "south:share": "5.00"}
 
 
+# What south's text says otherwise than north's → the 200 of an item, and the 100 of another product, that each counts.
+# Both have a share of 10 % on all that the maker sells.
+COUNTED = [
+    ({}, {"north:share": "20.00", "south:share": "20.00"}),
+    ({"item": "other"}, {"north:share": "20.00", "south:share": "10.00"}),
+    # It names both products, and its base leaves out the class that the item is of in its own text.
+    (
+        {
+            "classes: {app: {actions: [serve, sell]}}": "classes: {app: {actions: [serve, sell]}, old: {within: app}}",
+            "products: {item: {class: app,": "products: {other: {class: app}, item: {class: old,",
+            "base: {sellers: [maker]}": "base: {sellers: [maker], excludes: [old]}",
+        },
+        {"north:share": "20.00", "south:share": "10.00"},
+    ),
+    # It names no product that its base takes in.
+    (
+        {
+            "{item: {class: app, first-shipped-by: 2019-01-01}}": "{}",
+            "base: {sellers: [maker]}": "base: {sellers: [maker], products: [app]}",
+        },
+        {"north:share": "20.00", "south:share": "0.00"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("south", "due"), COUNTED)
+def test_a_share_counts_the_products_that_its_own_agreement_names(
+    tmp_path: Path, south: dict[str, str], due: dict[str, str]
+) -> None:
+    found = folders(tmp_path, "a share is due", "a share is due")
+    for document in found[1].iterdir():
+        text = document.read_text()
+        for before, after in south.items():
+            text = text.replace(before, after)
+        document.write_text(text)
+    asked = open_agreements(found)
+    other = msgspec.structs.replace(cent_line("100.00"), product="other")
+    sold = [cent_line("200.00"), *([other] if "other" in asked.catalog.products else [])]
+    settlement = settle(
+        period=Interval(date(2026, 6, 1), date(2026, 7, 1)),
+        shares=shares_of(asked, NOW, {}),
+        revenue=sold,
+        catalog=asked.catalog,
+        assumptions=read_assumptions([], figures_of(asked)),
+        inputs=Inputs(agreement="", price_book="", batches=(), known_at=str(NOW), engine=""),
+    )
+    assert {share.term: str(share.amount) for share in settlement.shares} == due
+
+
 def test_a_figure_that_two_declare_otherwise_is_refused(tmp_path: Path) -> None:
     found = folders(tmp_path, "a share is due", "a share is due")
     text = (found[1] / "agreement.md").read_text()

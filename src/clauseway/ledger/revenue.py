@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.language.shares import RevenueShare, ShareBase
+from clauseway.agreement.language.shares import RevenueShare
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.values import day_of, exact_sum
@@ -96,28 +96,23 @@ def _sales_of(record: SaleRecord) -> tuple[date, str, str, str]:
 
 def in_no_base(shares: Iterable[RevenueShare], catalog: Catalog) -> frozenset[str]:
     """Return the products that no share counts, whoever sells them: their charges move nothing."""
-    bases = [share.base for share in shares]
+    taking = list(shares)
     return frozenset(
         product
         for product in catalog.products
-        if not any(_names(base, product, catalog) for base in bases)
+        if not any(share.takes_in(product, catalog.lineage(product), "") for share in taking)
     )
 
 
-def _names(base: ShareBase, product: str, catalog: Catalog) -> bool:
-    """True if a base takes in a product, sold by whomever."""
-    return base.takes_in(catalog.lineage(product), "")
-
-
 class Counting:
-    """The part of a sale that counts in a base. The sale is its seller's revenue, or by assumption
-    its host's.
+    """The part of a sale that counts in a share's base. The sale is its seller's revenue, or by
+    assumption its host's.
 
     The answer for each product, cloud and seller is kept: they are few, and lines are many.
     """
 
-    def __init__(self, base: ShareBase, catalog: Catalog, assumptions: Assumptions) -> None:
-        self._base, self._catalog, self._assumptions = base, catalog, assumptions
+    def __init__(self, share: RevenueShare, catalog: Catalog, assumptions: Assumptions) -> None:
+        self._share, self._catalog, self._assumptions = share, catalog, assumptions
         self._parts: dict[tuple[str, str, str], Decimal] = {}
 
     def part(self, product: str, cloud: str, seller: str) -> Decimal:
@@ -129,8 +124,8 @@ class Counting:
         return part
 
     def _part(self, product: str, cloud: str, seller: str) -> Decimal:
-        base, catalog = self._base, self._catalog
-        if not base.takes_in(catalog.lineage(product), cloud):
+        base, catalog = self._share.base, self._catalog
+        if not self._share.takes_in(product, catalog.lineage(product), cloud):
             return _NOTHING
         # An assumption says whose revenue a sale is: the seller's, or the host's operator's.
         owner = catalog.operators[cloud] if self._assumptions.host_owns else seller

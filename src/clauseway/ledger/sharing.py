@@ -77,7 +77,7 @@ class Sharing:
         self.name = name or share.term
         self.share, self.days, self.ordered = share, days_in(share, period), ordered
         self.before = carried or Carried(until=share.begin, lines=(), ends=())
-        self.counting = Counting(share.base, catalog, assumptions)
+        self.counting = Counting(share, catalog, assumptions)
         self.rate = assumptions.percentage(share.rate)
         bands = [
             Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate))

@@ -49,6 +49,10 @@ class ShareBase(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
             self.products and lineage.isdisjoint(self.products)
         ):
             return False
+        return self.is_on(cloud)
+
+    def is_on(self, cloud: str) -> bool:
+        """Return whether sales on a cloud count. An empty `cloud` means any cloud."""
         return not cloud or not self.clouds or cloud in self.clouds
 
 
@@ -83,7 +87,10 @@ class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):
     cap. An empty `cap_opening` means that the agreement's figure `cap-counts` says how much was
     counted before. `rate` applies to the base below the first tier. `ended_by` cites the text that
     ended the share, if any. `undeclared` names general figures that the share's agreement does not
-    declare and another agreement of the home does: they do not hold for it.
+    declare and another agreement of the home does: they do not hold for it. `counted` holds, where
+    several agreements are in force, the products and classes that the share's agreement names and
+    that its base takes in, by that agreement's own classes; None means that every name counts that
+    the base takes in.
     """
 
     term: str
@@ -103,6 +110,14 @@ class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):
     withholding: str = ""
     late: str = CORRECTION
     undeclared: tuple[str, ...] = ()
+    counted: frozenset[str] | None = None
+
+    def takes_in(self, product: str, lineage: frozenset[str], cloud: str) -> bool:
+        """Return whether sales of a product on a cloud count; `lineage` and `cloud` as in
+        `ShareBase.takes_in`."""
+        if self.counted is None:
+            return self.base.takes_in(lineage, cloud)
+        return product in self.counted and self.base.is_on(cloud)
 
     @property
     def rates(self) -> tuple[str, ...]:

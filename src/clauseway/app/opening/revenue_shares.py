@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import msgspec
 
 from clauseway.agreement import RevenueShare
+from clauseway.agreement.language.shares import ShareBase
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, own_readings
+from clauseway.catalog import Catalog
 from clauseway.decisions.joint_answers import in_their_order
 from clauseway.ledger.assumptions import GENERAL
 from clauseway.values import Citation, KnownAt
@@ -16,7 +18,8 @@ def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) ->
     """Return every revenue share of the agreements.
 
     Of several, places name their agreement too; and so does a term's id that two of them have. A
-    general figure holds for the shares of the agreements that declare it.
+    general figure holds for the shares of the agreements that declare it, and a product counts in
+    the bases of the agreements that name it: the others state nothing about it.
     """
     if isinstance(opened, OpenAgreement):
         return opened.revenue_shares(known_at, readings)
@@ -41,9 +44,19 @@ def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) ->
             citation=_placed(asked.agreement.id, share.citation),
             ended_by=share.ended_by and _placed(asked.agreement.id, share.ended_by),
             undeclared=tuple(sorted(declared - asked.agreement.figures.keys())),
+            counted=_counted(share.base, asked.catalog),
         )
         for asked, share in shares
     ]
+
+
+def _counted(base: ShareBase, catalog: Catalog) -> frozenset[str]:
+    """Return the products and classes of a catalog that a base takes in."""
+    return frozenset(
+        name
+        for name in (*catalog.products, *catalog.classes)
+        if base.takes_in(catalog.lineage(name), "")
+    )
 
 
 def _placed(agreement: str, citation: Citation) -> Citation:
