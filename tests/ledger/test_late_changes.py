@@ -90,9 +90,12 @@ DEARER = sold("04-02", "120.00")
 CREDIT = at("04-02", 1, "C1", "-40.00")
 
 
+OF_INPUTS = ("agreement", "price_book", "facts", "readings", "usage")
+
+
 def april(*shares: RevenueShare, sales: tuple[RevenueLine, ...] = (SALES[0],), **known: object) -> Settlement:
     """April on what is known of it: 100.00 sold, by A1, unless it is said otherwise."""
-    inputs = {name: known.pop(name) for name in ("agreement", "price_book", "facts", "readings") if name in known}
+    inputs = {name: known.pop(name) for name in OF_INPUTS if name in known}
     found = settled(sales, APRIL, *(shares or (A1,)), **known)  # type: ignore[arg-type]
     return msgspec.structs.replace(found, inputs=msgspec.structs.replace(INPUTS, **inputs))
 
@@ -112,6 +115,27 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
     (april(), april(sales=(SALES[0], MORE)), "+10.00", ["late usage: 1 request more"]),
     (april(), april(sales=(SALES[0], MORE, MORE)), "+20.00", ["late usage: 2 requests more"]),
     (april(sales=(SALES[0], MORE)), april(), "-10.00", ["late usage: 1 request less"]),
+    (april(usage="u1"), april(sales=(SALES[0], MORE), usage="u2"), "+10.00", ["late usage: 1 request more"]),
+    # The same usage: the base takes in other sales of it.
+    (
+        april(usage="u1"),
+        april(sales=(SALES[0], MORE), usage="u1"),
+        "+10.00",
+        ["the base takes in other products: 1 request more"],
+    ),
+    (
+        april(usage="u1"),
+        april(sales=(SALES[0], MORE), usage="u1", agreement="c" * 64),
+        "+10.00",
+        ["amended agreement: 1 request more"],
+    ),
+    # What was free has a price now.
+    (
+        april(usage="u1"),
+        april(sales=(SALES[0], MORE), usage="u1", price_book="c"),
+        "+10.00",
+        ["another price book: 1 request more"],
+    ),
     (april(), april(credited=[CREDIT]), "-8.00", ["credit or dispute: -40 of base"]),
     (april(), april(disputed=[CREDIT]), "-8.00", ["credit or dispute: -40 of base", "a dispute was opened"]),
     (april(disputed=[CREDIT]), april(), "+8.00", ["credit or dispute: +40 of base", "a dispute was resolved"]),

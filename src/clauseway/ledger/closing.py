@@ -458,11 +458,13 @@ def _causes(
     # Days that the share lost or gained take their usage with them: that usage was neither late nor
     # priced anew.
     more = new.requests - old.requests
+    recounted = _recounted(closed, now, why) if more and not moved else ""
     if more and not moved and (lost := _lost(closed, now)):
         causes.append(f"usage was lost: {lost}")
     elif more and not moved:
         requests = "request" if abs(more) == 1 else "requests"
-        causes.append(f"late usage: {abs(more):,} {requests} {'more' if more > 0 else 'less'}")
+        counted = f"{abs(more):,} {requests} {'more' if more > 0 else 'less'}"
+        causes.append(f"{recounted or 'late usage'}: {counted}")
     if new.adjusted != old.adjusted:
         causes.append(f"credit or dispute: {(new.adjusted - old.adjusted).normalize():+,f} of base")
     if new.disputed != old.disputed:
@@ -473,11 +475,21 @@ def _causes(
         )
     # The rest of the base, without credits and disputes, is what usage was charged.
     charges = exact_sum((new.base, -new.adjusted, -old.base, old.adjusted))
-    if charges and not moved and (why.prices() or not more):
+    if charges and not moved and not recounted and (why.prices() or not more):
         # With late usage too, the price's part of the difference cannot be told apart.
         priced = "" if more else f": {charges.normalize():+,f} of base"
         causes.append(f"{why.prices() or 'new price known'}{priced}")
     return causes or ["earlier sales moved the cap, a band, a floor or a cent"]
+
+
+def _recounted(closed: Settlement, now: Settlement, why: _Reasons) -> str:
+    """Return why a base takes in other requests of the same usage; empty if usage came or went."""
+    usage = closed.inputs.usage
+    if not usage or usage != now.inputs.usage:
+        return ""
+    # What was free of charge counts no request; a price may have changed that.
+    reasons = filter(None, (why.agreement(), *why.readings(), why.prices()))
+    return "; ".join(reasons) or "the base takes in other products"
 
 
 def _lost(closed: Settlement, now: Settlement) -> str:
