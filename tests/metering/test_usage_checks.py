@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.metering import Bounds, Flaw, RequestId, Status, Unit, Used, examine, flaws_of_units, imported_id
-from clauseway.metering.endpoints import SUMMED
+from clauseway.metering.endpoints import ENDPOINTS, SUMMED
 from clauseway.metering.usage_rules import content_of, fields, is_imported
 from clauseway.values import start_of_day_ns
 
@@ -272,6 +272,9 @@ MANY = [
     ({"requests": 10**15}, 10**15),
     ({"aggregated": "true"}, 10**15),
     ({"endpoint": SUMMED}, 10**15),
+    # A batch reports what all lines of its file used: 50,000 lines of 1,000 tokens are 50,000,000.
+    ({"endpoint": ENDPOINTS["batches.retrieve"]}, 10**15),
+    ({"endpoint": ENDPOINTS["chat"]}, 20_000_000),
     ({"aggregated": "false"}, 20_000_000),
 ]
 
@@ -282,9 +285,16 @@ def test_how_many_tokens_a_row_may_hold(said: dict[str, object], most: int) -> N
     assert isinstance(sound, Used)
     assert (Unit.INPUT_TOKENS, most) in sound.units
     # Whoever does not say how many requests a row sums, its mark is kept beside it.
-    assert sound.endpoint == (SUMMED if most == 10**15 and "requests" not in said else 0)
+    assert sound.endpoint == said.get("endpoint", SUMMED if said.get("aggregated") == "true" else 0)
     [flaw] = examine({**ROW, **said, "input_tokens": most + 1}, BOUNDS)  # type: ignore[misc]
     assert flaw.reason == f"{most + 1} is more than {most:,}, which is the most that is believed"
+
+
+def test_a_request_may_hold_as_much_sound_as_its_body() -> None:
+    """50 MB at 2 kbit/s are 200,000 seconds."""
+    assert flaws_of_units({Unit.AUDIO_INPUT_MILLISECONDS: 200_000_000}) == ()
+    [flaw] = flaws_of_units({Unit.AUDIO_INPUT_MILLISECONDS: 200_000_001})
+    assert flaw.reason == "200000001 is more than 200,000,000, which is the most that is believed"
 
 
 def test_requests_themselves_have_a_most() -> None:

@@ -23,6 +23,7 @@ from clauseway.metering import (
     UsageRecord,
     flaws_of_units,
 )
+from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.metering.usage_rules import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
 from clauseway.storage.lake.columns import sound_table
@@ -237,15 +238,30 @@ COUNTS = st.one_of(st.integers(0, 30), st.sampled_from([UNITS_PER_REQUEST_MAX, U
 REPORTS = st.dictionaries(st.sampled_from(list(Unit)), COUNTS, max_size=5)
 
 
-@given(st.lists(REPORTS, min_size=1, max_size=4))
+CHAT, BATCH = ENDPOINTS["chat"], ENDPOINTS["batches.retrieve"]
+
+
+@given(st.lists(st.tuples(st.sampled_from([CHAT, BATCH]), REPORTS), min_size=1, max_size=4))
 def test_records_are_held_back_exactly_where_the_one_table_of_checks_finds_a_flaw(
-    reports: list[dict[Unit, int]],
+    reports: list[tuple[int, dict[Unit, int]]],
 ) -> None:
-    usage = [UsageRecord(**{**fields(used(1, 0, 1)), "units": tuple(report.items())}) for report in reports]
+    usage = [
+        UsageRecord(**{**fields(used(1, 0, 1)), "endpoint": endpoint, "units": tuple(report.items())})
+        for endpoint, report in reports
+    ]
     table, flawed = sound_table(batch(0, *usage))
-    assert [one.flaws for one in flawed] == [flaws for report in reports if (flaws := flaws_of_units(report))]
-    wrong = [bool(flaws_of_units(report)) for report in reports]
-    assert [status == Status.QUARANTINED for status in table["status"].to_pylist()] == wrong
+    wrong = [flaws_of_units(report, aggregated=endpoint == BATCH) for endpoint, report in reports]
+    assert [one.flaws for one in flawed] == [flaws for flaws in wrong if flaws]
+    assert [status == Status.QUARANTINED for status in table["status"].to_pylist()] == list(map(bool, wrong))
+
+
+def test_a_batch_of_many_lines_is_usage(lake: Lake) -> None:
+    """50,000 lines of 1,000 tokens: more than any single request has."""
+    lines = UsageRecord(**{**fields(used(1, 0, 0)), "endpoint": BATCH, "units": ((Unit.OUTPUT_TOKENS, 50_000_000),)})
+    lake.seal(batch(0, lines, used(2, 0, 4)), 5)
+    assert held(lake.control) == []
+    [cloud] = usage_by(lake.control, ["cloud"])
+    assert (cloud.served, cloud.failed, cloud.units["output_tokens"]) == (2, 0, 50_000_000)
 
 
 def fields(record: UsageRecord) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.metering.endpoints import SUMMED, TIERS
+from clauseway.metering.endpoints import SUMMED, TIERS, batch_codes
 from clauseway.metering.records import RequestId, Status
 from clauseway.metering.units import Unit, problems_of
 from clauseway.values import BadNumber, flaw_of_name, read_decimal
 
 # No request is longer: ten times the most that any model of the catalog reads and writes at once.
 UNITS_PER_REQUEST_MAX = 20_000_000
+# Sound of an hour has 3,600,000 milliseconds: the thinnest, of 2 kbit/s, in the 50 MB of a body.
+_MILLISECONDS_PER_REQUEST_MAX = 200_000_000
 # A row that sums many requests and does not say how many: a year of the busiest service there is.
 UNITS_PER_ROW_MAX = 10**15
 # Identifiers have some 40 characters; a longer text belongs to another column.
@@ -140,7 +142,7 @@ def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...
     ]
     # Another home marks a sum by its endpoint.
     aggregated = bool(values.pop("aggregated", False)) or values.get("endpoint") == SUMMED
-    units, wrong = _units(row, aggregated=aggregated)
+    units, wrong = _units(row, aggregated=aggregated or sums_many(values.get("endpoint")))
     flaws += wrong
     if aggregated:
         values["endpoint"] = SUMMED
@@ -170,17 +172,29 @@ def flaws_of_units(
 ) -> tuple[Flaw, ...]:
     """Return the flaws of counted units: below zero, absurdly many, parts larger than their
     whole."""
-    most = (
-        UNITS_PER_ROW_MAX
-        if aggregated
-        else min(UNITS_PER_REQUEST_MAX * requests, UNITS_PER_ROW_MAX)
-    )
-    flaws = [
-        Flaw(unit.column, f"{count} is more than {most:,}, which is the most that is believed")
-        for unit, count in units.items()
-        if count > (UNITS_PER_ROW_MAX if unit is Unit.REQUESTS else most)
-    ]
+    flaws = []
+    for unit, count in units.items():
+        most = most_believed(unit, requests, aggregated=aggregated)
+        if count > most:
+            why = f"{count} is more than {most:,}, which is the most that is believed"
+            flaws.append(Flaw(unit.column, why))
     return (*flaws, *(Flaw("units", problem) for problem in problems_of(units)))
+
+
+def most_believed(unit: Unit, requests: int = 1, *, aggregated: bool = False) -> int:
+    """Return the most of a unit that a record of so many requests may hold. One that is
+    `aggregated` sums many and does not say how many."""
+    if aggregated or unit is Unit.REQUESTS:
+        return UNITS_PER_ROW_MAX
+    of_sound = unit is Unit.AUDIO_INPUT_MILLISECONDS
+    most = _MILLISECONDS_PER_REQUEST_MAX if of_sound else UNITS_PER_REQUEST_MAX
+    return min(most * requests, UNITS_PER_ROW_MAX)
+
+
+def sums_many(endpoint: object) -> bool:
+    """Return whether the records of an endpoint sum many requests: a batch reports what all lines
+    of its file used."""
+    return endpoint in batch_codes()
 
 
 def _units(

@@ -45,7 +45,6 @@ from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import written_whole
 from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.metering.usage_rules import UNITS_PER_ROW_MAX
 from clauseway.storage.books import handed_over
 from clauseway.storage.books.books import Books
 from clauseway.storage.control.control import kept_open
@@ -511,7 +510,7 @@ def _rows(batch: pa.RecordBatch, path: Path) -> pa.Table:
     ):
         raise _bad(path, f"{USAGE} has an attempt without a name or a time")
     # Bills are imported as sums of many requests: nobody says of how many.
-    if not is_sound(rows, UNITS_PER_ROW_MAX):
+    if not is_sound(rows, aggregated=True):
         raise _bad(path, f"{USAGE} has counts that cannot be true")
     return rows
 

@@ -26,7 +26,7 @@ from clauseway.metering import (
     flaws_of_units,
 )
 from clauseway.metering.units import CONTAINED_IN
-from clauseway.metering.usage_rules import UNITS_PER_REQUEST_MAX, UNITS_PER_ROW_MAX
+from clauseway.metering.usage_rules import most_believed, sums_many
 from clauseway.storage.lake.quarantine import Flawed
 from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import DAY_NS
@@ -93,18 +93,18 @@ def sound_table(batch: UsageBatch) -> tuple[pa.Table, list[Flawed]]:
     return usage_table(sound), flawed
 
 
-def is_sound(usage: pa.Table, most: int = UNITS_PER_REQUEST_MAX) -> bool:
+def is_sound(usage: pa.Table, *, aggregated: bool = False) -> bool:
     """True if no record has a flaw that `metering.flaws_of_units` would find, checked column by
     column.
 
-    `most` is the limit of a unit in one record. A lake also holds records that sum many requests.
+    A lake also holds records that sum many requests: where any may be `aggregated`, each may hold
+    as much as they do.
     """
     for unit in Unit:
         counts = usage[unit.column]
         if counts.null_count < len(counts):
             outer = pc.min_max(counts).as_py()
-            bound = UNITS_PER_ROW_MAX if unit is Unit.REQUESTS else most
-            if outer["min"] < 0 or outer["max"] > bound:
+            if outer["min"] < 0 or outer["max"] > most_believed(unit, aggregated=aggregated):
                 return False
     # The parts of a whole may not sum to more than the whole.
     for whole in set(CONTAINED_IN.values()):
@@ -123,8 +123,9 @@ def held_back(batch: UsageBatch) -> tuple[UsageBatch, list[Flawed]]:
     flawed: list[Flawed] = []
     usage = list(batch.usage)
     for index, record in enumerate(usage):
-        # A record does not say how many requests it stands for: it stands for a single request.
-        if flaws := flaws_of_units(dict(record.units)):
+        # A record does not say how many requests it stands for: but for a batch's, it stands for one.
+        aggregated = sums_many(record.endpoint)
+        if flaws := flaws_of_units(dict(record.units), aggregated=aggregated):
             body = msgspec.json.encode(row_of(batch, record)).decode()
             origin = f"{batch.spool}/{batch.segment}"
             flawed.append(Flawed(origin=origin, line=batch.first_frame, flaws=flaws, body=body))
