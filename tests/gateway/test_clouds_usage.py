@@ -272,6 +272,16 @@ def test_each_kind_reads_whole_numbers_with_a_point() -> None:
     assert units("embeddings", {"prompt_tokens": 8.0}) == {"input_tokens": 8}
 
 
+def test_a_stream_of_messages_without_its_input_reports_nothing() -> None:
+    stream = MessageStream()
+    for event in (
+        {"type": "message_start", "message": {"usage": {}}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 8}},
+    ):
+        stream.feed(b"data: %b\n\n" % json.dumps(event).encode())
+    assert stream.units is None
+
+
 def test_a_stream_of_messages_reads_whole_numbers_with_a_point() -> None:
     stream = MessageStream()
     for event in (
@@ -295,6 +305,10 @@ IMPOSSIBLE: list[tuple[str, object]] = [
     ("transcription", {"type": "duration", "seconds": 1e300}),
     ("transcription", {"type": "megabytes", "megabytes": 3}),
     ("speech", {"input_tokens": 14}),
+    ("message", {}),
+    ("message", {"input_tokens": 14}),
+    ("message", {"output_tokens": 14}),
+    ("message", {"input_tokens": None, "output_tokens": 14, "cache_read_input_tokens": 9}),
     *((name, None) for name in ("speech", "responses", "embeddings", "images", "transcription")),
 ]
 

@@ -253,11 +253,12 @@ def units_of_speech(usage: SpeechUsage) -> Units:
 
 
 def message_usage_in(answer: bytes) -> MessageUsage | None:
-    """The report in a message, None where there is none."""
+    """The report in a message, None where there is none, or it lacks the input or the output."""
     try:
-        return _decode_message(answer).usage
+        usage = _decode_message(answer).usage
     except NOT_JSON:
-        return usage_with_counts(Messaged, answer)
+        usage = usage_with_counts(Messaged, answer)
+    return usage if usage is not None and usage.is_whole else None
 
 
 def units_of_message(usage: MessageUsage) -> Units:

@@ -208,6 +208,11 @@ class MessageUsage(MessageTokens, frozen=True, gc=False):
     iterations: list[Iteration] | None = None
     server_tool_use: ServerToolUse | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether it reports input and output: what is not reported is not zero."""
+        return self.input_tokens is not None and self.output_tokens is not None
+
 
 class Messaged(msgspec.Struct, frozen=True, gc=False):
     usage: MessageUsage | None = None

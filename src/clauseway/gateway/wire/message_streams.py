@@ -98,7 +98,8 @@ class MessageStream(TypedStream):
         elif kind == "message_delta" and decoded.usage is not None:
             # The figures of `message_delta` are totals so far, not additions.
             self._usage = _together(self._usage, decoded.usage)
-            self.units = units_of_message(self._usage)
+            if self._usage.is_whole:
+                self.units = units_of_message(self._usage)
         # Held back until the usage record is durable.
         elif kind == "message_stop" and self.has_content:
             self.done = True
