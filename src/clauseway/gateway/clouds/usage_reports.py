@@ -140,7 +140,8 @@ class TimeHeard(msgspec.Struct, frozen=True, gc=False, tag="duration"):
     seconds: Decimal
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seconds <= _SECONDS_MAX:
+        # Decimals are written as text too, and NaN compares with nothing.
+        if not self.seconds.is_finite() or not 0 <= self.seconds <= _SECONDS_MAX:
             raise ValueError("no length of any audio")
 
 
