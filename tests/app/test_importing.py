@@ -96,6 +96,26 @@ def test_a_bill_becomes_usage_once_and_its_bad_rows_wait(home: Home, tmp_path: P
     assert [one.state for one in listed(home, with_ended=True)] == ["replayed", "replayed"]
 
 
+# The name of a meter, or what a bill of ours says beside it → the tier
+METERS = [
+    ("gpt 5.4 Inp glbl", "", ""),
+    ("gpt 5.4 Batch Inp glbl", "", "batch"),
+    ("USE1-gpt-5.4-input-tokens-batch", "", "batch"),
+    ("USE1-gpt-5.4-input-tokens-flex", "", "flex"),
+    ("USE1-gpt-5.4-mantle-input-tokens-priority", "", "priority"),
+    ("USE1-gpt-5.4-mantle-input-tokens-standard", "", ""),
+    ("gpt 5.4 Inp on flexible servers", "", ""),
+    ("Input tokens of gpt-5.4", "flex", "flex"),
+]
+
+
+@pytest.mark.parametrize(("meter", "said", "tier"), METERS)
+def test_a_meter_of_a_tier_is_usage_of_that_tier(home: Home, tmp_path: Path, meter: str, said: str, tier: str) -> None:
+    row = BILL.splitlines()[1].replace("gpt 5.4 Inp glbl", meter)
+    assert load(home, put(tmp_path, "bill.csv", f"{HEADER},x_Tier\n{row},{said}\n")).imported == 1
+    assert [(row["tier"] or "", row["input_tokens"]) for row in rows(home)] == [(tier, 1_500_000)]
+
+
 def test_the_same_bill_as_parquet_is_the_same_usage(home: Home, tmp_path: Path) -> None:
     lines = [line.split(",") for line in BILL.splitlines()]
     table = pa.table({name: [line[place] for line in lines[1:]] for place, name in enumerate(lines[0])})

@@ -75,6 +75,9 @@ _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
 # A meter of searches, whatever its unit is called: calls, requests or transactions. What a search
 # brings in is counted in tokens.
 _SEARCHES = re.compile(r"web[\s_-]*search|\bbing\b", re.IGNORECASE)
+# A meter of a tier of its own: `gpt 5.4 Batch Inp glbl`, `USE1-gpt-oss-20b-input-tokens-flex`.
+_TIERS = re.compile(r"batch|(?<![a-z])(flex|priority)(?![a-z])", re.IGNORECASE)
+_METERED = ("SkuMeter", "ChargeDescription", "SkuId")
 # A unit's own size, as `1,000 Tokens` or `1M Tokens`: a word of the provider's, in which a comma
 # only groups.
 _SCALES = re.compile(
@@ -262,6 +265,7 @@ def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
         "aggregated": True,
         "organisation": next(filter(None, buyers), None),
         "model": given.get("x_Model"),
+        "tier": given.get("x_Tier") or _tier(given),
         "upstream_id": given.get("ResourceId"),
         **about,
     }
@@ -344,6 +348,12 @@ def _unit(row: Mapping[str, Any], words: Sequence[str]) -> Unit | None:
             if pattern.search(word):
                 return unit
     return None
+
+
+def _tier(row: Mapping[str, Any]) -> str:
+    """Return the service tier that a meter's name says; empty if it says none."""
+    named = (_TIERS.search(str(row.get(column, ""))) for column in _METERED)
+    return next((match[0].lower() for match in named if match), "")
 
 
 def scale_of(unit: object) -> Decimal:
