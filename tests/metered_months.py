@@ -95,14 +95,19 @@ def metered_home(root: Path, sold: Sequence[Sold] = SOLD, book: str = BOOK, firs
     home = Home(root).make()
     (root / "book.csv").write_text(book)
     change_prices(home, "the prices of this example", file=root / "book.csv", of_this_version=False, alone=False)
-    if not sold:
-        return home
+    if sold:
+        metered(home, [record(number, one) for number, one in enumerate(sold, first)], first)
+    return home
+
+
+def metered(home: Home, usage: Sequence[UsageRecord], first: int = 1) -> None:
+    """Seal attempts into a home's lake."""
     batch = UsageBatch(
         spool="hand",
         segment=1,
         first_frame=first,
-        end_frame=first + len(sold),
-        usage=[record(number, one) for number, one in enumerate(sold, first)],
+        end_frame=first + len(usage),
+        usage=usage,
         intents=(),
         buyers=_BUYERS,
         deployments=_DEPLOYMENTS,
@@ -110,7 +115,6 @@ def metered_home(root: Path, sold: Sequence[Sold] = SOLD, book: str = BOOK, firs
     )
     with open_lake(home) as lake:
         lake.seal(batch, 1)
-    return home
 
 
 def assumed(*names: str) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from clauseway.storage.lake.usage_records import records
 from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, KnownAt, start_of_day_ns
 from in_process import answer
-from metered_months import BOOK, assumed, metered_home
+from metered_months import BOOK, CACHED, IN, MILLION, OUT, Sold, assumed, metered, metered_home, record
 from soak import examples
 
 OPENED = open_agreement()
@@ -148,6 +149,42 @@ def test_a_home_that_imports_what_another_exported_holds_the_same_records(
     if wanted:
         write(theirs, folder / f"again-{name}")
         assert load(ours, folder / f"again-{name}").again == len(wanted)
+
+
+TIERED = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source,tier
+gpt-5.4,,,,input_tokens,2026-03-05,,2026-03-05,2.00,ours,
+gpt-5.4,,,,cached_input_tokens,2026-03-05,,2026-03-05,0.50,ours,
+gpt-5.4,,,,output_tokens,2026-03-05,,2026-03-05,10.00,ours,
+gpt-5.4,,,,input_tokens,2026-03-05,,2026-03-05,1.00,ours,flex
+gpt-5.4,,,,output_tokens,2026-03-05,,2026-03-05,5.00,ours,flex
+"""
+# The tier · units → the charge, of 322.00 in all.
+SERVED: list[tuple[str, dict[Unit, int]]] = [
+    ("", {IN: 10 * MILLION, OUT: 8 * MILLION}),  # 20 + 80 = 100.00
+    ("flex", {IN: 10 * MILLION, OUT: 8 * MILLION}),  # 10 + 40 = 50.00
+    ("", {IN: 10 * MILLION, CACHED: 4 * MILLION, OUT: 10 * MILLION}),  # 12 + 2 + 100 = 114.00
+    ("flex", {IN: 10 * MILLION, CACHED: 4 * MILLION, OUT: 10 * MILLION}),  # 6 + 2 + 50 = 58.00
+]
+
+
+def test_a_bill_with_prices_of_several_tiers_comes_back_as_it_was(tmp_path: Path) -> None:
+    ours, theirs = (metered_home(tmp_path / name, (), TIERED) for name in ("ours", "theirs"))
+    usage = [
+        msgspec.structs.replace(record(number, Sold("2026-05-05", 1, 1, units)), tier=tier)
+        for number, (tier, units) in enumerate(SERVED)
+    ]
+    metered(ours, usage)
+
+    def base(home: Home) -> list[str]:
+        told = answer("settle", "--period", "2026-05", *assumed(), home=home.root)
+        return [line["base"] for line in told["lines"]]
+
+    assert base(ours) == ["322.000000000000"]
+    out = tmp_path / "bill.csv"
+    answer("export", "focus", "--period", "2026-05", "--party", "openai", "--out", str(out), home=ours.root)
+    told = answer("usage", "import", str(out), home=theirs.root)
+    assert (told["quarantined"], told["imported"]) == (0, told["rows"])
+    assert base(theirs) == base(ours)
 
 
 def test_both_homes_settle_to_the_same_amounts(tmp_path: Path) -> None:

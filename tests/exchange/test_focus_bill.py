@@ -58,6 +58,25 @@ def later(seller: str = "microsoft", **changed: Value) -> dict[str, Value]:
     return row(seller, V1_4, **changed)
 
 
+# What the price names of requests → the end of its id, and the tier
+UNIT_PRICES = [
+    ("", (), "gpt-5.4/input_tokens/azure/eastus2/microsoft", None),
+    ("flex", ("flex",), "gpt-5.4/input_tokens/azure/eastus2/microsoft/flex", "flex"),
+    ("", ("above-272000",), "gpt-5.4/input_tokens/azure/eastus2/microsoft/above-272000", None),
+    ("flex", ("flex", "above-272000"), "gpt-5.4/input_tokens/azure/eastus2/microsoft/flex/above-272000", "flex"),
+]
+
+
+@pytest.mark.parametrize(("tier", "conditions", "identity", "told"), UNIT_PRICES)
+def test_each_unit_price_has_its_own_id(
+    tier: str, conditions: tuple[str, ...], identity: str, told: str | None
+) -> None:
+    charged = msgspec.structs.replace(charge(), tier=tier, conditions=conditions)
+    for version in VERSIONS:
+        [found] = focus_rows([charged], MAY, "microsoft", "openai", HOSTS, version)
+        assert (found["SkuPriceId"], found["x_Tier"]) == (identity, told)
+
+
 def test_what_the_provider_sells_is_billed() -> None:
     found = row()
     # 10,000 tokens × 2.25 USD per million; the list says 2.50

@@ -49,6 +49,20 @@ BOOK = parse_book(HEADER + LINES, "book.csv")
 TABLE = PriceTable(BOOK, KnownAt.everything())
 NIGHT, DAY = 23, 12  # of Monday
 
+
+def test_the_prices_of_a_unit_are_told_apart_by_what_they_name_of_requests() -> None:
+    found = {entry.source: "/".join(entry.conditions.of_requests) for entry in BOOK.entries}
+    assert [found[source] for source in ("list", "list long", "flex longest", "batch", "agreed with Contoso")] == [
+        "",
+        "above-272000",
+        "flex/above-500000",
+        "batch",
+        "",
+    ]
+    assert found["at night on aws"] == "from-hour-0"
+    assert found["embedded long in flex"] == "flex/embeddings/above-272000/from-hour-0"
+
+
 # sale, day, report → USD per million of input, of output, and where they stand
 WINS = [
     (Sale("gpt", "azure", "openai", ""), "2026-02-10", 272_000, "4.00", "20.00"),

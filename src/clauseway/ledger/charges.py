@@ -13,7 +13,8 @@ from clauseway.pricing import Charge, PriceRow
 class UsageCharge(msgspec.Struct, frozen=True, kw_only=True):
     """The charge for one unit of one product to one buyer on one day.
 
-    Prices are picos of `currency` for one unit.
+    Prices are picos of `currency` for one unit. `tier` and `conditions` are those that the price
+    names (see `Conditions.of_requests`).
     """
 
     day: date
@@ -30,6 +31,8 @@ class UsageCharge(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     source: str
     requests: int
+    tier: str = ""
+    conditions: tuple[str, ...] = ()
 
     @property
     def amount(self) -> Decimal:
@@ -41,6 +44,7 @@ def charged_units(
 ) -> Iterator[UsageCharge]:
     """Yield a charge unit by unit, with its buyer and its number of requests."""
     for line in charge.lines:
+        entry = row.won[line.unit].entry
         yield UsageCharge(
             day=day,
             organisation=organisation,
@@ -52,10 +56,12 @@ def charged_units(
             unit=line.unit,
             quantity=line.quantity,
             price=line.price,
-            list_price=row.won[line.unit].entry.price,
+            list_price=entry.price,
             currency=charge.currency,
             source=line.source,
             requests=requests,
+            tier=entry.conditions.tier,
+            conditions=entry.conditions.of_requests,
         )
 
 

@@ -74,13 +74,27 @@ class Conditions(msgspec.Struct, frozen=True):
         return self.names[NAMES.index("buyer")]
 
     @property
+    def tier(self) -> str:
+        return self.names[NAMES.index("tier")]
+
+    @property
+    def of_requests(self) -> tuple[str, ...]:
+        """Return the conditions on requests themselves, beyond place and buyer, as words: `flex`,
+        `above-272000`, `from-hour-8`. No two prices of one unit that hold at a time have the same."""
+        endpoint = self.names[NAMES.index("endpoint")]
+        above = f"above-{self.above}" if self.above else ""
+        # Windows of hours that hold at once are ambiguous: others differ in their first hour.
+        hours = f"from-hour-{min(self.hours)}" if self.hours else ""
+        return tuple(word for word in (self.tier, endpoint, above, hours) if word)
+
+    @property
     def is_of_batches(self) -> bool:
-        return self.names[NAMES.index("tier")] == BATCH
+        return self.tier == BATCH
 
     @property
     def is_of_lengths_in_any_tier(self) -> bool:
         """True if it holds above a length and names no tier: a price of batches goes before it."""
-        return self.above > 0 and not self.names[NAMES.index("tier")]
+        return self.above > 0 and not self.tier
 
     @property
     def specificity(self) -> int:

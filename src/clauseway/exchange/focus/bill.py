@@ -102,6 +102,7 @@ _BILL_COLUMNS = (
     "SubAccountType",
     "x_HostCloud",
     "x_Requests",
+    "x_Tier",
 )
 
 
@@ -212,12 +213,14 @@ def _row(
         "SkuMeter": meter,
         # FOCUS asks that keys which it does not define begin with x_.
         "SkuPriceDetails": json.dumps({"x_source": charge.source}, ensure_ascii=False),
-        "SkuPriceId": f"{sku}/{place}/{charge.seller}",
+        # FOCUS: it names one unit price. Those of a tier or a length are others.
+        "SkuPriceId": "/".join((sku, place, charge.seller, *charge.conditions)),
         "SubAccountId": charge.project or None,
         "SubAccountName": charge.project or None,
         "SubAccountType": "Project" if charge.project else None,
         "x_HostCloud": charge.cloud,
         "x_Requests": Decimal(charge.requests),
+        "x_Tier": charge.tier or None,
     }
 
 
