@@ -35,6 +35,7 @@ from clauseway.web.contexts import StatementContext
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
 from in_process import answer, run
+from metered_months import BOOK, IN, MILLION, OUT, Sold, assumed, metered_home
 
 ROOT = Path(__file__).parents[2]
 
@@ -252,6 +253,30 @@ def test_a_line_opens_down_to_its_requests(book: Home) -> None:
     assert (clause["citation"]["document"], clause["title"][:3]) == ("A5.md", "5.7")
     assert clause["text"].startswith("OpenAI pays Microsoft a share through 2030")
     assert trace["remarks"] == []
+
+
+def test_a_line_shows_prices_in_other_currencies_in_dollars(tmp_path: Path) -> None:
+    """2 EUR for input and 10 for output, at 1.10 and from 6 May at 1.20: a million each on two days, 13.20 + 14.40."""
+    euros = "\n".join(f"{line},EUR" for line in BOOK.splitlines()[1:])
+    header = BOOK.splitlines()[0].replace("usd_per_million", "per_million")
+    units = {IN: MILLION, OUT: MILLION}
+    sold = [Sold("2026-05-05", 1, 1, units), Sold("2026-05-06", 1, 1, units)]
+    home = metered_home(tmp_path / "home", sold, f"{header},currency\n{euros}\n")
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.10\n2026-05-06,EUR,USD,1.20\n")
+    settled = answer("settle", "--period", "2026-05", *assumed(), "--rates", str(rates), home=home.root)
+    trace = told(home, "explain", settled["lines"][0]["id"])
+    assert D(trace["charged"]) == D("27.60")
+    assert [
+        (unit["unit"], D(unit["usd_per_million"]), D(unit["charged"]), unit["source"]) for unit in trace["prices"]
+    ] == [
+        ("input_tokens", D("2.20"), D("2.20"), "ours: EUR 2 at 1.1"),
+        ("input_tokens", D("2.40"), D("2.40"), "ours: EUR 2 at 1.2"),
+        ("output_tokens", D("11.00"), D("11.00"), "ours: EUR 10 at 1.1"),
+        ("output_tokens", D("12.00"), D("12.00"), "ours: EUR 10 at 1.2"),
+    ]
+    for request in trace["requests"]:
+        assert sum(D(unit["charged"]) for unit in request["units"]) == D(request["charged"])
 
 
 # cent of the line's 0.14 | the request that earned it: 20 % of 0.22 is 0.044, then 20 % of 0.495 is 0.099

@@ -36,6 +36,7 @@ from clauseway.storage.usage.attempts import Selection, attempts
 from clauseway.storage.usage.priced import revenue
 from clauseway.values import (
     CENT,
+    USD,
     Citation,
     Interval,
     InvalidInput,
@@ -67,7 +68,7 @@ class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
 
 class PricedUnit(msgspec.Struct, frozen=True, kw_only=True):
     """A unit at one price: `quantity` × `usd_per_million` ÷ 10⁶ = `charged`; the price stands in
-    `source`."""
+    `source`, with the rate of its day where it is in another currency."""
 
     unit: str
     quantity: int
@@ -464,13 +465,15 @@ class _Tracer:
         # Each attempt is priced by itself here, which takes too long where there are many.
         if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
             return ()
-        sums: dict[tuple[str, int, str], list[int]] = {}
+        sums: dict[tuple[str, int, str, str, Decimal], list[int]] = {}
         for charge in charges_of(attempts(self._lake, self._selection), self._prices):
-            summed = sums.setdefault((charge.unit.column, charge.price, charge.source), [0])
+            rate = self._prices.usd(charge.currency, charge.day)
+            priced = (charge.unit.column, charge.price, charge.source, charge.currency, rate)
+            summed = sums.setdefault(priced, [0])
             summed[0] += charge.quantity
         return tuple(
-            _unit(unit, quantity, price, source)
-            for (unit, price, source), [quantity] in sorted(sums.items())
+            _unit(unit, quantity, price, source, currency, rate)
+            for (unit, price, source, currency, rate), [quantity] in sorted(sums.items())
         )
 
     def _first_and_last(self) -> tuple[TracedRequest, ...]:
@@ -589,6 +592,7 @@ def _selection(line: StatementLine, days: Interval) -> Selection:
 
 def _request(attempt: Used, prices: PriceTable) -> TracedRequest:
     charge = charge_of(attempt, prices)
+    rate = prices.usd(charge.currency, _day_of(attempt))
     return TracedRequest(
         request_id=str(attempt.request),
         attempt=attempt.attempt,
@@ -607,6 +611,8 @@ def _request(attempt: Used, prices: PriceTable) -> TracedRequest:
                 charge_line.quantity,
                 charge_line.price,
                 charge_line.source,
+                charge.currency,
+                rate,
             )
             for charge_line in charge.lines
         ),
@@ -618,12 +624,18 @@ def _day_of(attempt: Used) -> date:
     return KnownAt(attempt.event_ns).day
 
 
-def _unit(unit: str, quantity: int, price: int, source: str) -> PricedUnit:
+def _unit(
+    unit: str, quantity: int, price: int, source: str, currency: str, rate: Decimal
+) -> PricedUnit:
+    """Return a unit at a price in picos of a currency, converted at its `rate` in USD."""
+    listed = Decimal(price).scaleb(-6)
+    if currency != USD:
+        source = f"{source}: {currency} {listed.normalize():f} at {rate.normalize():f}"
     return PricedUnit(
         unit=unit,
         quantity=quantity,
-        usd_per_million=Decimal(price).scaleb(-6),
-        charged=Decimal(quantity * price).scaleb(-12),
+        usd_per_million=exact_product(listed, rate),
+        charged=exact_product(Decimal(quantity * price).scaleb(-12), rate),
         source=source,
     )
 
