@@ -75,6 +75,12 @@ def read_point(
         ({"gen_ai.provider.name": "openai", "clauseway.cloud": "azure"}, "cloud", "azure"),
         ({"gen_ai.system": "aws.bedrock"}, "cloud", "aws"),
         ({"gen_ai.provider.name": "openai", "gen_ai.system": "aws.bedrock"}, "cloud", "openai-own"),
+        # in the tier that served it, as a gateway records it
+        ({"openai.request.service_tier": "auto", "openai.response.service_tier": "flex"}, "tier", "flex"),
+        ({"gen_ai.openai.response.service_tier": "priority"}, "tier", "priority"),
+        ({"openai.response.service_tier": "fast"}, "tier", "priority"),
+        ({"openai.response.service_tier": "scale"}, "tier", ""),
+        ({"openai.response.service_tier": "flex", "clauseway.tier": "batch"}, "tier", "batch"),
         # an attempt that failed used what it reports
         ({"error.type": "timeout"}, "status", "interrupted"),
         ({}, "status", "complete"),

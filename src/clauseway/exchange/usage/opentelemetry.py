@@ -25,6 +25,7 @@ from clauseway.exchange.usage.reported_rows import (
     object_of,
 )
 from clauseway.metering import Unit
+from clauseway.metering.endpoints import TIERS
 from clauseway.metering.usage_rules import fields
 
 SOURCE = "opentelemetry"
@@ -45,6 +46,8 @@ _TOKEN_TYPES = {"input": Unit.INPUT_TOKENS, "output": Unit.OUTPUT_TOKENS}
 # Names of providers in the conventions, and their clouds.
 _CLOUDS = {name: names.cloud for names in CLOUD_NAMES for name in names.telemetry}
 _NAMES = {"cloud.region": "region", "service.name": "project", "gen_ai.response.id": "upstream_id"}
+# The tier in which a request was served; the conventions had a longer name before.
+_TIERS = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
 _OUR_FIELDS = frozenset(fields())
 # OTLP JSON wraps a value by its type.
 _WRAPPED = ("stringValue", "intValue", "doubleValue", "boolValue")
@@ -193,6 +196,10 @@ def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
     if product := attributes.get("gen_ai.request.model") or attributes.get("gen_ai.response.model"):
         fields_["product"] = product
     fields_ |= {ours: attributes[name] for name, ours in _NAMES.items() if name in attributes}
+    if tier := next((attributes[name] for name in _TIERS if name in attributes), ""):
+        # As a gateway records it: `fast` is OpenAI's other word, and an unknown one names no tier.
+        known = "priority" if tier == "fast" else tier
+        fields_["tier"] = known if known in TIERS else ""
     ours = {
         name.removeprefix(_OURS): value
         for name, value in attributes.items()
