@@ -175,6 +175,40 @@ def test_reasoning_counts_whether_in_the_completion_or_beside_it(
     assert problems_of(counted) == []
 
 
+# Prompt, completion, total, and details; the output that comes of them. The first is what Google's endpoint in
+# OpenAI's format writes of a model that thought.
+THOUGHT: list[tuple[int, int, int | float, dict[str, Any], int]] = [
+    (9, 1, 103, {}, 94),
+    (9, 1, 103.0, {}, 94),
+    (9, 1, 103, {"completion_tokens_details": {"audio_tokens": 0}}, 94),
+    (9000, 3, 9096, {"prompt_tokens_details": {"cached_tokens": 8000}}, 96),
+    # It says that nothing was thought.
+    (9, 1, 103, {"completion_tokens_details": {"reasoning_tokens": 0}}, 1),
+    # The cache counted twice, as streams of Converse do.
+    (4995, 19, 10007, {"prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 4993}}, 19),
+    (100, 8, 128, {"prompt_tokens_details": {"cached_tokens": 20}}, 8),
+    (100, 8, 138, {"prompt_tokens_details": {"cached_tokens": 20, "cache_write_tokens": 10}}, 8),
+    # No total of these.
+    (9, 1, 10, {}, 1),
+    (9, 1, 0, {}, 1),
+    (9, 1, 102.5, {}, 1),
+    (9, 1, 1 << 60, {}, 1),
+    (9, 1, 1e300, {}, 1),
+]
+
+
+@pytest.mark.parametrize(("prompt", "completion", "total", "details", "output"), THOUGHT)
+def test_what_was_thought_counts_as_output_where_the_total_alone_holds_it(
+    prompt: int, completion: int, total: float, details: dict[str, Any], output: int
+) -> None:
+    report = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, **details}
+    found = reported_units.usage_in(json.dumps({"usage": report}).encode())
+    assert found is not None
+    counted = dict(reported_units.units_of(found))
+    assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == (prompt, output)
+    assert problems_of(counted) == []
+
+
 def test_a_stream_of_messages_reports_its_compaction_at_the_end() -> None:
     begun = {"type": "message_start", "message": {"usage": {**KEPT, "output_tokens": 1}}}
     ended = {"type": "message_delta", "usage": {"output_tokens": 400, "iterations": COMPACTED["iterations"]}}

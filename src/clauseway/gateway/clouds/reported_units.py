@@ -69,6 +69,7 @@ _decode_images: Final = msgspec.json.Decoder(DrawnReport).decode
 _decode_transcription: Final = msgspec.json.Decoder(Transcribed).decode
 _decode_speech: Final = msgspec.json.Decoder(Spoken).decode
 _decode_message: Final = msgspec.json.Decoder(Messaged).decode
+_BESIDE_MAX: Final = 1 << 32  # as any count of a report
 BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
 
 
@@ -96,8 +97,11 @@ def units_of(usage: ChatUsage) -> Units:
             if parts > tokens_in:
                 del units[1:]
     reasoning = completion.reasoning_tokens if completion is not None else None
-    beside = _reasoning_beside(usage, tokens_in, reasoning) if reasoning else 0
-    tokens_out = usage.completion_tokens + beside
+    tokens_out = usage.completion_tokens
+    if reasoning:
+        tokens_out += _reasoning_beside(usage, tokens_in, reasoning)
+    elif reasoning is None and usage.total_tokens is not None:
+        tokens_out += _thought_beside(usage, tokens_in)
     units.append((_OUTPUT, tokens_out))
     if completion is not None:
         wholes = len(units)
@@ -146,6 +150,24 @@ def _reasoning_beside(usage: ChatUsage, tokens_in: int, reasoning: int) -> int:
         return reasoning if reasoning > usage.completion_tokens else 0
     others = tokens_in + usage.completion_tokens
     return reasoning if usage.total_tokens == others + reasoning else 0
+
+
+def _thought_beside(usage: ChatUsage, tokens_in: int) -> int:
+    """Return the tokens that a report counts in its total alone, where it says nothing of
+    reasoning.
+
+    Google's models think beside their completion, and their endpoint in OpenAI's format reports
+    no details. Of a total that counts the cache twice nothing is output.
+    """
+    thought = (usage.total_tokens or 0) - tokens_in - usage.completion_tokens
+    if not 0 < thought <= _BESIDE_MAX or thought != int(thought):
+        return 0
+    prompt = usage.prompt_tokens_details
+    if prompt is not None:
+        read, written = prompt.cached_tokens or 0, prompt.cache_write_tokens or 0
+        if thought in (read, written, read + written):
+            return 0
+    return int(thought)
 
 
 def responses_usage_in(answer: bytes) -> ResponsesReport | None:
