@@ -175,6 +175,32 @@ def test_reasoning_counts_whether_in_the_completion_or_beside_it(
     assert problems_of(counted) == []
 
 
+# What a report of 19 tokens in and 13 out says beside them → the cached ones of the input. The first is Kimi's example.
+CACHED_ELSEWHERE: list[tuple[dict[str, Any], int | None]] = [
+    ({"cached_tokens": 10}, 10),
+    ({"cached_tokens": 0}, 0),
+    ({"cached_tokens": 20}, None),
+    ({"cached_tokens": None}, None),
+    ({"prompt_cache_hit_tokens": 12, "prompt_cache_miss_tokens": 7}, 12),
+    ({"cached_tokens": 10, "prompt_tokens_details": {"cached_tokens": 9}}, 9),
+    ({"cached_tokens": 10, "prompt_tokens_details": {"cached_tokens": None}}, 10),
+    ({"cached_tokens": 10, "prompt_tokens_details": {"audio_tokens": 9}}, 10),
+    ({"cached_tokens": 10, "prompt_tokens_details": {"audio_tokens": 10}}, None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("said", "cached"), CACHED_ELSEWHERE)
+def test_what_was_cached_is_read_where_other_servers_write_it(said: dict[str, Any], cached: int | None) -> None:
+    report = {"prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, **said}
+    found = reported_units.usage_in(json.dumps({"usage": report}).encode())
+    assert found is not None
+    counted = dict(reported_units.units_of(found))
+    assert counted.get(Unit.CACHED_INPUT_TOKENS) == cached
+    assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == (19, 13)
+    assert problems_of(counted) == []
+
+
 # Prompt, completion, total, and details; the output that comes of them. The first is what Google's endpoint in
 # OpenAI's format writes of a model that thought.
 THOUGHT: list[tuple[int, int, int | float, dict[str, Any], int]] = [

@@ -96,6 +96,8 @@ def units_of(usage: ChatUsage) -> Units:
             units[0] = (_INPUT, tokens_in)
             if parts > tokens_in:
                 del units[1:]
+    if prompt is None or prompt.cached_tokens is None:
+        _add_cached_elsewhere(units, usage)
     reasoning = completion.reasoning_tokens if completion is not None else None
     tokens_out = usage.completion_tokens
     if reasoning:
@@ -126,6 +128,17 @@ def _add_part(units: list[tuple[Unit, int]], unit: Unit, count: int | None, whol
     """Add the only part of a whole, if it was reported and fits into it."""
     if count is not None and count <= whole:
         units.append((unit, count))
+
+
+def _add_cached_elsewhere(units: list[tuple[Unit, int]], usage: ChatUsage) -> None:
+    """Add the cached part of the prompt where its details do not say it, and it fits."""
+    cached = usage.cached_tokens
+    if cached is None:
+        cached = usage.prompt_cache_hit_tokens
+    if cached is None:
+        return
+    others = sum([count for _, count in units[1:]])
+    _add_part(units, _CACHED_INPUT, cached, units[0][1] - others)
 
 
 def _cache_beside(usage: ChatUsage, cache: int) -> int:

@@ -40,6 +40,9 @@ class ChatUsage(msgspec.Struct, frozen=True, gc=False):
     completion_tokens_details: CompletionDetails | None = None
     # It tells whether reasoning is counted in the completion or beside it.
     total_tokens: int | float | None = None
+    # What Kimi and DeepSeek call the cached part of the prompt, beside or instead of its details.
+    cached_tokens: _Count | None = None
+    prompt_cache_hit_tokens: _Count | None = None
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
