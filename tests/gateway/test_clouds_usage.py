@@ -201,6 +201,21 @@ def test_what_was_cached_is_read_where_other_servers_write_it(said: dict[str, An
     assert problems_of(counted) == []
 
 
+@pytest.mark.parametrize("strip", [True, False])
+@pytest.mark.parametrize("also", [False, True])
+def test_a_stream_whose_last_choice_reports_usage_is_metered_by_it(strip: bool, also: bool) -> None:
+    """As Kimi's do, without a report of the chunk itself or before it."""
+    usage = {"prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, "cached_tokens": 10}
+    last = {"index": 0, "delta": {}, "finish_reason": "stop", "usage": usage}
+    chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"content": "hi"}}]}, {"choices": [last]}]
+    chunks += [{"choices": [], "usage": usage}] if also else []
+    stream = EventStream(strip_usage=strip)
+    passed = b"".join(stream.feed(b"data: %b\n\n" % json.dumps(chunk).encode()) for chunk in chunks)
+    assert stream.units == ((Unit.INPUT_TOKENS, 19), (Unit.CACHED_INPUT_TOKENS, 10), (Unit.OUTPUT_TOKENS, 13))
+    # What a choice holds is the server's own, and stays.
+    assert json.loads(passed.split(b"\n\n")[1][len("data: ") :]) == chunks[1]
+
+
 # Prompt, completion, total, and details; the output that comes of them. The first is what Google's endpoint in
 # OpenAI's format writes of a model that thought.
 THOUGHT: list[tuple[int, int, int | float, dict[str, Any], int]] = [

@@ -41,6 +41,14 @@ class Chunk(_Choices, frozen=True, gc=False):
     usage: ChatUsage | None = None
 
 
+class _ReportingChoice(msgspec.Struct, frozen=True, gc=False):
+    usage: ChatUsage | None = None
+
+
+class _ReportingChoices(msgspec.Struct, frozen=True, gc=False):
+    choices: list[_ReportingChoice] = []
+
+
 class _ReportedError(msgspec.Struct, frozen=True, gc=False):
     type: msgspec.Raw = ABSENT
     error: msgspec.Raw = ABSENT
@@ -52,7 +60,18 @@ class _ReportedError(msgspec.Struct, frozen=True, gc=False):
 
 decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
 _decode_choices: Final = msgspec.json.Decoder(_Choices).decode
+_decode_reporting: Final = msgspec.json.Decoder(_ReportingChoices).decode
 _decode_reported: Final = msgspec.json.Decoder(_ReportedError).decode
+
+
+def usage_of_choices(data: bytes) -> ChatUsage | None:
+    """Return the usage that a choice of a chunk reports, as Kimi's last one does; None if none
+    does."""
+    try:
+        choices = decode_with_half_pairs(_decode_reporting, data).choices
+    except NOT_JSON:
+        return None
+    return next((choice.usage for choice in choices if choice.usage is not None), None)
 
 
 def is_error(event: bytes) -> bool:

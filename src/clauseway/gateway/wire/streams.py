@@ -29,7 +29,13 @@ from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
-from clauseway.gateway.wire.stream_chunks import ERROR, decode_chunk, has_content, is_error
+from clauseway.gateway.wire.stream_chunks import (
+    ERROR,
+    decode_chunk,
+    has_content,
+    is_error,
+    usage_of_choices,
+)
 from clauseway.values import NOT_JSON
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -189,7 +195,7 @@ class EventStream:
         if _USAGE.search(block) is not None:
             for event in events_in(block[_begin_of(block, block.find(_NAME)) :]):
                 data = data_of(event)
-                usage = usage_in(data)
+                usage = usage_in(data) or usage_of_choices(data)
                 if usage is not None:
                     self.usage, self.report = usage, data
         return block
@@ -222,6 +228,9 @@ class EventStream:
         except NOT_JSON:
             return self._event_without_unusual_usage(event, data)
         if "usage" not in members:
+            usage = usage_of_choices(data)
+            if usage is not None:
+                self.usage, self.report = usage, data
             return event
         if chunk.usage is not None:
             self.usage, self.report = chunk.usage, data
