@@ -214,6 +214,41 @@ def test_a_file_that_is_none_is_refused_and_nothing_written(
     assert set(tmp_path.iterdir()) == before
 
 
+# a column's name · the part of a question that it is nearly named as
+NEARLY = [
+    ("asof", "as_of"),
+    ("As_of", "as_of"),
+    ("As Of", "as_of"),
+    ("Segment", "segment"),
+    ("segement", "segment"),
+    ("segmetn", "segment"),
+    ("products", "product"),
+    ("supose", "suppose"),
+]
+
+
+@pytest.mark.parametrize(("column", "part"), NEARLY)
+def test_a_column_that_is_nearly_a_part_of_a_question_is_refused(column: str, part: str, tmp_path: Path) -> None:
+    """Kept as a column of another name, it asked nothing: the row was answered for today, or for anybody."""
+    row = {name: value for name, value in ON_AWS.items() if name != part} | {column: "2026-03-01"}
+    remedy = f"Write {part}; or give it a name that is less like it"
+    with pytest.raises(InvalidInput, match=remedy):
+        decide_file(OPENED, written([row], tmp_path / "q.csv"), tmp_path / "a.csv", {})
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "q.parquet")
+    with pytest.raises(InvalidInput, match=remedy):
+        decide_file(OPENED, tmp_path / "q.parquet", tmp_path / "a.parquet", {})
+    summary = decide_file(OPENED, written([row], tmp_path / "q.jsonl"), tmp_path / "a.jsonl", {})
+    assert (summary.outcomes, remedy in summary.problem) == ({"invalid": 1}, True)
+
+
+@pytest.mark.parametrize("column", ["id", "no", "Reason", "notes", "party_name", "parts", "products"])
+def test_a_column_of_any_other_name_is_kept(column: str, tmp_path: Path) -> None:
+    """`products` beside `product` is the author's own."""
+    row = ON_AWS | {"as_of": "2026-03-01", column: "7"}
+    decide_file(OPENED, written([row], tmp_path / "q.csv"), tmp_path / "a.csv", {})
+    assert [(answer["outcome"], answer[column]) for answer in read(tmp_path / "a.csv")] == [("forbidden", "7")]
+
+
 def test_a_file_without_questions_has_no_answers(tmp_path: Path) -> None:
     schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     pq.write_table(schema.empty_table(), tmp_path / "q.parquet")

@@ -8,8 +8,9 @@ PyArrow.
 A Parquet file stays in columns all the way. JSON lines and CSV are read row by row, so that a row
 that cannot be read is reported in its place, as an invalid question is: its outcome is `invalid`,
 and `problem` says why. Of a revenue share, `due` is true or false beside the outcome, where
-anything is stated. A column is named as the part of a question is, or as its flag; a column of any
-other name is kept and asks nothing.
+anything is stated. A column is named as the part of a question is, or as its flag. One that is
+nearly so named is refused, because its row would be answered without it; a column of any other name
+is kept and asks nothing.
 """
 
 import csv
@@ -18,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from difflib import get_close_matches
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -38,6 +41,9 @@ INVALID = "invalid"
 COLUMNS = (*BY_NAME, "as_of", "known_at")
 LISTS = ("reading", "suppose")
 ADDED = ("outcome", "due", "terms", "problem")
+# How much of two names has to be the same for one to be taken for a slip of the other: of `segement`
+# and `segment` 0.93 is, of `reason` and `region` 0.83.
+_SAME_LEAST = 0.88
 # Rows held at a time: wide enough that the cost of a part by itself disappears, small enough for
 # memory.
 _ROWS = 1 << 18
@@ -251,9 +257,10 @@ def _in_parts(rows: Iterable[Any]) -> Iterator[list[Any]]:
 def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
     """Return by part of a question the column that holds it.
 
-    Raise InvalidInput for names that stand twice.
+    Raise InvalidInput for names that stand twice, and for those that are nearly a part's.
     """
     columns: dict[str, str] = {}
+    others = []
     problems = []
     for name in names:
         part = name.replace("-", "_")
@@ -269,9 +276,33 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
             )
         elif part in COLUMNS or part in LISTS:
             columns[part] = name
+        else:
+            others.append(name)
+    missing = tuple(part for part in (*COLUMNS, *LISTS) if part not in columns)
+    problems += [
+        Problem(
+            what=f"column {name!r}",
+            why=f"it asks nothing, though it is nearly named {meant}",
+            where=str(path),
+            remedy=f"Write {meant}; or give it a name that is less like it, if it is yours.",
+        )
+        for name in others
+        if (meant := _nearly(name, missing))
+    ]
     if problems:
         raise InvalidInput(*problems)
     return columns
+
+
+@lru_cache(1024)  # Each line of a file of JSON lines names its columns again.
+def _nearly(name: str, parts: tuple[str, ...]) -> str:
+    """Return the part whose name is the same but for a slip, capitals or spaces; empty if none
+    is."""
+    letters = {part.replace("_", ""): part for part in parts}
+    written = "".join(letter for letter in name.casefold() if letter not in " -_")
+    swapped = (other for other in letters if sorted(other) == sorted(written))
+    near = get_close_matches(written, letters, 1, _SAME_LEAST) or [*swapped]
+    return letters[near[0]] if near else ""
 
 
 # Writing

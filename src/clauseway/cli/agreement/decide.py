@@ -45,8 +45,9 @@ def command(
     batch: Annotated[
         Path | None,
         typer.Option(
-            help="A file of questions (.parquet, .csv, .jsonl), its columns named like the flags. "
-            "Several readings or suppositions in one cell are separated by ;"
+            help="A file of questions (.parquet, .csv, .jsonl), its columns named like the flags; "
+            "columns of other names are kept. Several readings or suppositions in one cell "
+            "are separated by ;"
         ),
     ] = None,
     out: Annotated[
