@@ -1,6 +1,7 @@
 """The words of the command line: groups, flags of one meaning, examples to copy, names in any case, near misses."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -219,6 +220,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return make(long / "home")
 
 
+# An amount, a count or a year, with nothing but space around it.
+FIGURE = re.compile(r"(?<!\S)[+-]?\d[\d,]*(?:\.\d+)?(?!\S)")
 PIPED = [
     ("audit", "log"),
     ("books", "journal"),
@@ -236,6 +239,29 @@ def test_a_pipe_gets_whole_lines_without_padding(words: tuple[str, ...], home: H
     assert [line for line in printed.splitlines() if line != line.rstrip()] == []
     narrow = run(*words, home=home.root, columns=60).stdout
     assert len(printed.splitlines()) <= len(narrow.splitlines())
+
+
+WHOLE_USAGE = [word for name in ("organisation", "project", "product", "cloud", "region") for word in ("--by", name)]
+WITH_FIGURES: list[tuple[str, ...]] = [
+    ("usage", "show"),
+    ("usage", "show", *WHOLE_USAGE),
+    ("statement", "--period", "2026-05"),
+    ("settle", "--period", "2026-05", "--under", "A3", "--under", "share-microsoft-openai"),
+    ("forecast", "--growth", "3%..7%", "--assume", "share-openai-microsoft", "--assume", "cap=USD 5000"),
+    ("price", "gpt-5.5", "--cloud", "aws", "--as-of", "2026-07-01"),
+    ("gateway", "models"),
+]
+
+
+@pytest.mark.parametrize("columns", [80, 64, 40])
+@pytest.mark.parametrize("words", WITH_FIGURES, ids=" ".join)
+def test_a_figure_is_whole_however_narrow_the_terminal(words: tuple[str, ...], columns: int, home: Home) -> None:
+    """Cut at the terminal's end, 1,080,000 was read as 1,080,00, and the columns behind it were not there."""
+    figures = [
+        Counter(FIGURE.findall(run(*words, "--home", str(home.root), columns=width).stdout))
+        for width in (None, columns)
+    ]
+    assert figures[0] - figures[1] == Counter()
 
 
 def test_a_path_is_copied_whole(home: Home) -> None:

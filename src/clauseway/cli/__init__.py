@@ -14,6 +14,7 @@ person or as JSON.
     held            the prices and agreements that a home's settlements rest on
     output          lines and problems printed; answers: as JSON or as text
     console         colours and tables
+    table_widths    columns that keep their figures on narrow terminals
     beside_text     two settlements side by side
     written         files that a command writes
     help            the layout of `--help`

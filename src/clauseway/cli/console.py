@@ -8,13 +8,16 @@ import io
 import re
 import sys
 from collections.abc import Iterable
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from clauseway.cli.output import UNBOUNDED, Styled, indented, shown
+from clauseway.cli.table_widths import fit_columns
 
 _PADDING = re.compile(r" +$", re.MULTILINE)
 
@@ -30,7 +33,29 @@ class _Unpadded(io.TextIOBase):
 
 
 class _Console(Console):
-    """A console whose styles are its own alone: no text moves the cursor or changes a colour."""
+    """A console whose styles are its own alone: no text moves the cursor or changes a colour.
+
+    Nothing is cut at its edge: a table that cannot be as narrow as the terminal is wrapped by it.
+    """
+
+    def print(self, *objects: Any, **styled: Any) -> None:
+        width = self.width
+        self.width = max(width, *(self._width_of(each) for each in objects), 0)
+        try:
+            super().print(*objects, **styled)
+        finally:
+            self.width = width
+
+    def _width_of(self, printed: Any) -> int:
+        """Return the width of a table, which is made as narrow as it can be; 0 of anything else."""
+        if isinstance(printed, Padding):
+            beside = printed.left + printed.right
+            inner = printed.renderable
+            return beside + self._fitted(inner, beside) if isinstance(inner, Table) else 0
+        return self._fitted(printed, 0) if isinstance(printed, Table) else 0
+
+    def _fitted(self, table: Table, beside: int) -> int:
+        return fit_columns(self, table, self.width - beside)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
