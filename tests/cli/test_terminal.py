@@ -1,13 +1,17 @@
 """No text of somebody else moves the cursor of a terminal, changes its colours or rings its bell."""
 
+import os
+import pty
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import settled_book
 from clauseway.cli.output import Styled, lines, print_text
-from in_process import answer, run
+from in_process import CLAUSEWAY, answer, run
 
 # clears the screen · a colour, by one character of eight bits · a title of the window · over the line's beginning
 OBEYED = "a \x1b[2Jb \x9b31mc \x1b]0;title\x07d \re \x7ff"
@@ -58,3 +62,63 @@ def test_lines_are_shown_as_they_are_written(
     lines().line(Styled(":key: [dim]", "bold"), "x[/red]", style="dim")
     print_text(":key: [dim]x[/red]")
     assert capsys.readouterr().out == ":key: [dim]x[/red]\n" * 2
+
+
+# a command · its exit code, whatever its output is
+ASKED = ("decide", "--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
+COMMANDS = [
+    ((*ASKED, "--as-of", "2026-03-15"), 2),
+    (("settle", "--period", "2026-05"), 0),
+    (("statement", "--period", "2026-05", "--json"), 0),
+    (("statement", "--period", "2026-07"), 3),
+]
+
+
+def ended(words: Sequence[str], home: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """The command in a shell, which does first what stands before it."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'{before}\nexec "$@"', "sh", str(CLAUSEWAY), *words],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"CLAUSEWAY_HOME": str(home)} | environment,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), COMMANDS, ids=lambda value: str(value[0]) if isinstance(value, tuple) else ""
+)
+def test_a_pipe_gets_utf_8_whatever_the_terminals_letters(words: tuple[str, ...], code: int, home: Path) -> None:
+    """Files of JSON, TOML and CSV are UTF-8. `settle` posted, and then failed to print."""
+    usual = ended(words, home, PYTHONIOENCODING="utf-8")
+    narrow = ended(words, home, PYTHONIOENCODING="ascii")
+    assert (narrow.returncode, narrow.stdout.splitlines()[:1]) == (code, usual.stdout.splitlines()[:1])
+    narrow.stdout.decode("utf-8")
+
+
+def test_a_terminal_of_few_letters_is_told_the_others_by_number(home: Path) -> None:
+    """As `ls` shows a name: the figures and clauses around it can be read."""
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [CLAUSEWAY, *ASKED, "--as-of", "2026-03-15"],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "TERM": "dumb"},
+    )
+    os.close(theirs)
+    shown = os.read(ours, 4096).decode("ascii")
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (2, b"")
+    assert "as of 2026-03-15 \\xb7 known at" in shown
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("words", "code"), COMMANDS, ids=lambda value: str(value[0]) if isinstance(value, tuple) else ""
+)
+def test_a_closed_output_is_no_failure(words: tuple[str, ...], code: int, closed: str, home: Path) -> None:
+    """As some services start their programs. A file of the home would be opened in its place."""
+    done = ended(words, home, f"exec {closed}")
+    assert (done.returncode, b"Traceback" in done.stderr, b"failed" in done.stderr) == (code, False, False)

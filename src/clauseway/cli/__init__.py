@@ -48,7 +48,7 @@ from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
 from clauseway.cli.machine_faults import fault_of
 from clauseway.cli.names_in_any_case import fold_names
-from clauseway.cli.output import print_fault, print_problems
+from clauseway.cli.output import prepare_streams, print_fault, print_problems
 from clauseway.files.core_dumps import forbid_core_dumps
 from clauseway.values import InvalidInput, Problem
 
@@ -102,6 +102,7 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    prepare_streams()
     # Its children (gateway, pages) inherit the limit.
     forbid_core_dumps()
     given = list(sys.argv[1:] if arguments is None else arguments)

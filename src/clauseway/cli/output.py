@@ -4,6 +4,8 @@ Tables and colours are drawn on a `console`.
 """
 
 import importlib
+import io
+import os
 import re
 import sys
 import textwrap
@@ -26,6 +28,23 @@ _COLOURS = {
     "conditional": "yellow",
     "unstated": "bright_black",
 }
+
+
+def prepare_streams() -> None:
+    """Make the standard streams fit for whatever a command prints, before it opens anything.
+
+    Where one is closed, the next file that is opened would take its number, and be printed into:
+    the null device takes it. A pipe or a file gets UTF-8, as JSON, TOML and CSV are; a terminal of
+    another encoding is shown by number the characters that it lacks.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115
+            os.set_inheritable(null.fileno(), True)
+            setattr(sys, name, null)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 class Styled(msgspec.Struct, frozen=True):
