@@ -294,6 +294,29 @@ def test_a_rescission_is_told_with_who_when_and_what_returns() -> None:
     assert [one.by for one in days.rescissions] == ["A3"]
 
 
+def test_a_rescission_changes_answers_from_the_day_on_which_the_rescinded_amendment_was_to_hold() -> None:
+    """Beside the text without both nothing changes; people had counted with the rescinded one until then."""
+    opened = reading(RESCINDED)
+    day = "Nothing that can be asked of 2026-06-01 is answered otherwise. Of 2026-07-01 something is:"
+    page = brief(opened, "A3")
+    assert [said.text for said in page.why_it_matters] == [
+        day,
+        "Rival may sell any apps product on any cloud only if maker grants it. Without A3: permitted.",
+        "Shop may now sell any apps product on any cloud without condition. Without A3: conditional.",
+    ]
+    compared = compare_sides(opened, ["A3"], (), (), {})
+    assert (compared.unchanged, len(compared.later.groups if compared.later else ())) == (day, 2)
+
+
+def test_an_extension_is_told_beside_the_end_that_was_to_come() -> None:
+    """A2 was to end the permission in July; A3, concluded after it, has it last on."""
+    opened = reading(RESCINDED | {"A3.md": written("A3", "2026-06-01", EXTENDS.replace("A2", "A3"))})
+    assert [said.text for said in brief(opened, "A3").why_it_matters][:2] == [
+        "Nothing that can be asked of 2026-06-01 is answered otherwise. Of 2026-07-01 something is:",
+        "Shop may now sell any apps product on any cloud without condition. Without A3: conditional.",
+    ]
+
+
 def test_the_brief_of_a_rescinded_amendment_says_what_its_clauses_would_have_done() -> None:
     page = brief(reading(RESCINDED), "A2")
     assert [said.text for said in page.what_happened] == [
@@ -336,7 +359,8 @@ def test_a_rescission_announced_after_the_amendment_took_effect_says_so() -> Non
 
 
 ENDING = f"{LETS}\nthrough: 2026-12-31"
-EXTENDING = written("A2", "2026-07-01", "id: A2.extends\nsets-end: [A1.lets]\nthrough: 2028-12-31")
+EXTENDS = "id: A2.extends\nsets-end: [A1.lets]\nthrough: 2028-12-31"
+EXTENDING = written("A2", "2026-07-01", EXTENDS)
 
 
 def test_an_amendment_that_changes_later_answers_alone_says_of_which_day() -> None:

@@ -82,12 +82,32 @@ def compare_or_later(
     known_at: KnownAt | None = None,
 ) -> Comparison:
     """Return a comparison as `compare_amendments` does; where nothing changes on its day, as by an
-    extension, with that of the first later day on which something does."""
+    extension, with that of the first later day on which something does.
+
+    Where one amendment is named, later days are those that people counted with when it was
+    concluded: with the amendments known by then, as one that it rescinds.
+    """
     comparison = compare_amendments(opened, names, reading, known_at)
     if comparison.changed:
         return comparison
     sides, _ = amendment_sides(opened, names, reading, known_at)
+    if len(names) == 1:
+        coming = _coming(opened.agreement.amendments, names[0])
+        before, after = (_with_amendments(side, coming) for side in sides)
+        sides = before, after
     return msgspec.structs.replace(comparison, later=_compare_later(opened, sides))
+
+
+def _coming(amendments: Sequence[Amendment], name: str) -> tuple[Amendment, ...]:
+    """Return the amendments that take effect after one, and were known before it was."""
+    at = _index(amendments, name)
+    return tuple(later for later in amendments[at + 1 :] if later.known < amendments[at].known)
+
+
+def _with_amendments(side: Side, further: tuple[Amendment, ...]) -> Side:
+    amendments = (*side.agreement.amendments, *further)
+    text = msgspec.structs.replace(side.agreement, amendments=amendments)
+    return msgspec.structs.replace(side, agreement=text)
 
 
 def _compare_later(opened: OpenAgreement, sides: tuple[Side, Side]) -> Comparison | None:
