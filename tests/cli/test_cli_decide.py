@@ -78,6 +78,26 @@ def test_a_wrong_flag_is_invalid_input_too(arguments: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
+# a wrong command line · what is wrong · what to do
+WRONG_LINES = [
+    (("settle",), "Missing option '--period'", "See clauseway settle --help."),
+    (("decide", "--zzz"), "No such option: --zzz", "See clauseway decide --help."),
+    (("decide", "--reading"), "Option '--reading' requires an argument", "See clauseway decide --help."),
+    (("price",), "Missing argument 'MODEL|check'", "See clauseway price --help."),
+    (("nothing",), "No such command 'nothing'", "See clauseway --help."),
+    (("models",), "No such command 'models'", "Did you mean `clauseway gateway models`?"),
+]
+
+
+@pytest.mark.parametrize(("words", "mistake", "remedy"), WRONG_LINES, ids=[" ".join(line[0]) for line in WRONG_LINES])
+def test_a_wrong_flag_is_told_to_programs_in_json(words: tuple[str, ...], mistake: str, remedy: str) -> None:
+    done = run(words[0], "--json", *words[1:])
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["type"], len(error["problems"])) == (3, "invalid_input", 1)
+    [problem] = error["problems"]
+    assert (problem["what"], problem["remedy"], done.stderr) == (mistake, remedy, "")
+
+
 def test_facts_from_a_file_and_from_a_supposition_answer_alike(tmp_path: Path) -> None:
     facts = tmp_path / "facts.yaml"
     facts.write_text(

@@ -36,7 +36,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 import typer
@@ -139,8 +139,8 @@ def run(given: list[str]) -> int:
             print_problems(error.problems, as_json)
         return INVALID
     except _UsageError as error:
-        error.show()  # type: ignore[attr-defined]
-        _suggest_command(given)
+        with _to_a_reader():
+            _print_usage_error(error, given, as_json)
         return INVALID
     except (KeyboardInterrupt, typer.Abort):
         return BROKEN_OFF
@@ -170,10 +170,22 @@ def _say_wait(home: Home) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def _suggest_command(given: Sequence[str]) -> None:
-    """Say where a command is that was named without its group, or in another."""
-    for path in paths_like(given):
-        print(f"Did you mean `clauseway {path}`?", file=sys.stderr)
+def _print_usage_error(error: Any, given: Sequence[str], as_json: bool) -> None:
+    """Print why the command line is wrong, and where a command is that was named without its group,
+    or in another."""
+    suggested = [f"Did you mean `clauseway {path}`?" for path in paths_like(given)]
+    if not as_json:
+        error.show()
+        print("".join(f"{line}\n" for line in suggested), end="", file=sys.stderr)
+        return
+    command = error.ctx.command_path if error.ctx else f"clauseway {path_in(given)}"
+    problem = Problem(
+        what=error.format_message().removesuffix("."),
+        why="the command does not take what it was given",
+        where=command,
+        remedy=" ".join(suggested) or f"See {command} --help.",
+    )
+    print_problems([problem], as_json)
 
 
 def _home_of(given: Sequence[str]) -> Path:
