@@ -63,3 +63,9 @@ def test_every_price_that_is_missing_is_told(file: Path, tmp_path: Path, monkeyp
     assert what == "no price for input_tokens and output_tokens of gpt-5.5"
     assert [place.split()[0] for place in places] == ["google-cloud", "oci"]
     assert "clauseway basis prices FILE --why" in problem["remedy"]
+
+
+def test_a_mark_at_the_begin_of_a_file_is_no_mistake_in_it(file: Path) -> None:
+    """Editors on Windows write one."""
+    file.write_text("\ufeff" + DEPLOYMENT)
+    assert run("config", "check", str(file), "--without-secrets").returncode == 0

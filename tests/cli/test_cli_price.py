@@ -197,6 +197,20 @@ def test_a_book_is_checked(capsys: pytest.CaptureFixture[str], own: Path) -> Non
     assert "own.csv:7: an ambiguous price of output_tokens: line 4 is as specific" in " ".join(said.split())
 
 
+def test_a_book_saved_by_a_spreadsheet_is_the_same_book(capsys: pytest.CaptureFixture[str], own: Path) -> None:
+    """Excel's "CSV UTF-8" begins with a byte order mark, and ends its lines as Windows does."""
+    digests = []
+    for text in (own.read_text(), "\ufeff" + own.read_text()):
+        own.write_text(text)
+        assert run(["price", "check", str(own), "--json"]) == 0
+        digests.append(json.loads(capsys.readouterr().out)["digest"])
+    assert digests[0] == digests[1]
+    rates = own.with_name("rates.csv")
+    rates.write_text("\ufeffday,base,quote,rate\r\n2026-05-01,EUR,USD,1.08\r\n")
+    asking = ["price", "gpt-5.5", "--cloud", "azure", "--as-of", "2026-05-02", "--rates", str(rates)]
+    assert run(asking) == 0, capsys.readouterr().err
+
+
 def test_a_price_in_euros_is_shown_in_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     book, rates = tmp_path / "euros.csv", tmp_path / "rates.csv"
     book.write_text(

@@ -66,7 +66,7 @@ def own_rates(path: Path) -> Rates:
     """Return the exchange rates that the operator supplies. Raise InvalidInput with every problem
     in them."""
     try:
-        rates = read_rates(path.read_text("utf-8"), str(path))
+        rates = read_rates(path.read_text("utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             Problem(
@@ -90,7 +90,7 @@ def own_book(path: Path) -> PriceBook:
     Raise InvalidInput with everything wrong in it.
     """
     try:
-        book = parse_book(path.read_text("utf-8"), str(path))
+        book = parse_book(path.read_text("utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             Problem(

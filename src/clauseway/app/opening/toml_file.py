@@ -250,7 +250,7 @@ def _plain_kind(kind: Any) -> Any:
 def read_file(path: Path) -> TomlFile:
     """Read a TOML file. Raise InvalidInput if it cannot be read or is not valid TOML."""
     try:
-        return TomlFile(path, path.read_text("utf-8"))
+        return TomlFile(path, path.read_text("utf-8-sig"))
     except FileNotFoundError:
         problem, why, remedy = (
             "there is no configuration",
