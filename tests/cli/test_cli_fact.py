@@ -97,6 +97,18 @@ def test_a_layout_is_checked_and_mended(tmp_path: Path) -> None:
     assert amendment.read_text() == text
 
 
+def test_a_document_that_is_a_link_is_laid_out_where_it_lies(tmp_path: Path) -> None:
+    """Two agreements may share a document; a copy in the link's place would drift away from it."""
+    answer("agreement", "new", "ours", cwd=tmp_path)
+    shared, link = tmp_path / "shared.md", tmp_path / "ours/A2.md"
+    canonical = link.read_text()
+    shared.write_text(canonical.replace("ends: [A1.hosting]", "ends:   [ A1.hosting ]"))
+    link.unlink()
+    link.symlink_to(shared)
+    assert answer("agreement", "fmt", "ours", cwd=tmp_path)["changed"] == ["ours/A2.md"]
+    assert (link.is_symlink(), shared.read_text()) == (True, canonical)
+
+
 def test_a_folder_is_checked_where_it_is_written(tmp_path: Path) -> None:
     answer("agreement", "new", "ours", cwd=tmp_path)
     assert answer("agreement", "check", "ours", cwd=tmp_path) == answer("agreement", "check", "ours", cwd=tmp_path)

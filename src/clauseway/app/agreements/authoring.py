@@ -99,7 +99,8 @@ def _text(path: Path) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Replace a file whole; the same may read it as before."""
-    with written_whole(path) as beside:
+    """Replace a file whole, behind a link the file that it leads to; the same may read it as
+    before."""
+    with written_whole(path.resolve()) as beside:
         beside.write_bytes(text.encode("utf-8"))
         beside.chmod(path.stat().st_mode & 0o777)
