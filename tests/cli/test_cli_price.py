@@ -197,6 +197,37 @@ def test_a_book_is_checked(capsys: pytest.CaptureFixture[str], own: Path) -> Non
     assert "own.csv:7: an ambiguous price of output_tokens: line 4 is as specific" in " ".join(said.split())
 
 
+# names in a book (product, cloud, seller) · what is likely meant; empty: nothing is told
+SLIPS = [
+    (("gpt-5.5", "Azure", ""), "the cloud 'Azure'. Did you mean 'azure'?"),
+    (("gpt-5.5", "azur", ""), "the cloud 'azur'. Did you mean 'azure'?"),
+    (("gpt-5.5", "azure", "OpenAI"), "the seller 'OpenAI'. Did you mean 'openai'?"),
+    (("GPT-5.5", "azure", ""), "the product 'GPT-5.5'. Did you mean 'gpt-5.5'?"),
+    # Another version is another model, and an agreement of one's own names clouds of its own.
+    (("gpt-5.55", "harbor-cloud", "harbor"), ""),
+    (("gpt-5.5", "azure", "openai"), ""),
+]
+
+
+@pytest.mark.parametrize(("names", "meant"), SLIPS)
+def test_a_name_that_is_nearly_another_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, names: tuple[str, str, str], meant: str
+) -> None:
+    """Its prices counted for nothing: the sale had the list's price, and the book was called sound."""
+    book = tmp_path / "book.csv"
+    row = ",".join(names) + ",,{},2026-05-01,,2026-05-01,99.00,agreed,,\n"
+    book.write_text(HEADER + row.format("input_tokens") + row.format("output_tokens"))
+    said = []
+    for line in (
+        ["price", "check", str(book)],
+        ["basis", "prices", str(book), "--why", "list", "--home", str(tmp_path)],
+    ):
+        assert run(line) == 0
+        said.append(" ".join(capsys.readouterr().out.split()))
+    told = f"Nothing else names {meant} What this book states of it counts for no other." if meant else ""
+    assert [(told in text, "Did you mean" in text) for text in said] == [(True, bool(meant))] * 2
+
+
 def test_a_book_saved_by_a_spreadsheet_is_the_same_book(capsys: pytest.CaptureFixture[str], own: Path) -> None:
     """Excel's "CSV UTF-8" begins with a byte order mark, and ends its lines as Windows does."""
     digests = []

@@ -2,9 +2,10 @@
 working of one price."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
@@ -52,6 +53,8 @@ TODO_PRICE = "Add the price to a book of yours and accept that: clauseway basis 
 _PRICED_BY = ("product", "cloud")
 # Names that no list can hold: a cloud opens regions, and anybody may buy.
 _NARROWED_BY = ("region", "buyer")
+# How much of two names has to be the same for one to be taken for a slip of the other.
+_SAME_LEAST = 0.85
 # The longest list of names that is shown, in characters.
 _MOST_NAMED = 400
 _SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
@@ -172,8 +175,8 @@ class UnlistedUnit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
-    """A sound book: what it holds, and what it lacks of the models that it prices (on a cloud,
-    empty for any)."""
+    """A sound book: what it holds, what it lacks of the models that it prices (on a cloud, empty for
+    any), and the names in it that are nearly those of other books."""
 
     file: str
     prices: int
@@ -182,6 +185,7 @@ class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
     first_day: date | None
     digest: str
     lacks: tuple[UnlistedUnit, ...] = ()
+    slips: tuple[str, ...] = ()
 
 
 def show_working(
@@ -306,9 +310,12 @@ def _of_length(table: PriceTable, sale: Sale, report: Mapping[Unit, int]) -> str
     )
 
 
-def check_book(path: Path) -> CheckedBook:
-    """Check a book of the operator's. Raise InvalidInput with everything wrong in it."""
-    book = own_book(path)
+def check_book(path: Path, sellers: Iterable[str]) -> CheckedBook:
+    """Check a book of the operator's. `sellers` are the parties of the agreements.
+
+    Raise InvalidInput with everything wrong in it.
+    """
+    book, others = own_book(path), (_shipped(), list_book())
     return CheckedBook(
         file=str(path),
         prices=sum(not entry.is_discount for entry in book.entries),
@@ -318,8 +325,30 @@ def check_book(path: Path) -> CheckedBook:
         ),
         first_day=min((entry.interval.begin for entry in book.entries), default=None),
         digest=book.digest,
-        lacks=tuple(_lacks(book, (_shipped(), list_book()))),
+        lacks=tuple(_lacks(book, others)),
+        slips=tuple(_slips(book, others, frozenset(sellers))),
     )
+
+
+def _slips(book: PriceBook, others: Sequence[PriceBook], sellers: frozenset[str]) -> Iterator[str]:
+    """Yield the names that other books and agreements write otherwise: prices under them count for
+    nothing that the others price.
+
+    Of a product that is one in other capitals alone, for a close name is another version.
+    """
+    for at, part in enumerate(NAMES[:3]):
+        known = {entry.conditions.names[at] for each in others for entry in each.entries}
+        known |= sellers if part == "seller" else frozenset()
+        of_any_case = {name.casefold(): name for name in known}
+        for name in sorted({entry.conditions.names[at] for entry in book.entries} - known):
+            meant = of_any_case.get(name.casefold(), "")
+            if not meant and part != "product":
+                meant = next(iter(get_close_matches(name, known, 1, _SAME_LEAST)), "")
+            if meant:
+                yield (
+                    f"Nothing else names the {part} {name!r}. Did you mean {meant!r}? What this "
+                    "book states of it counts for no other."
+                )
 
 
 def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[UnlistedUnit]:

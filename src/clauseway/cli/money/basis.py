@@ -22,13 +22,16 @@ from clauseway.app.books.basis import (
     held_text,
     history,
     replaced,
+    sellers_of,
     shipped_differently,
 )
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
+from clauseway.app.opening.prices import check_book
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
+from clauseway.cli.money.price import print_slips
 from clauseway.storage.books.basis import Acceptance
 from clauseway.values import InvalidInput, KnownAt, Problem
 
@@ -125,7 +128,11 @@ def prices(
     changed = change_prices(
         home_at(home), why, file=file, of_this_version=of_this_version, alone=alone
     )
-    return _say(home_at(home), changed, as_json)
+    code = _say(home_at(home), changed, as_json)
+    if file is not None and not as_json:
+        sellers = sellers_of(basis_of(home_at(home)))
+        print_slips(console(), check_book(file, sellers))
+    return code
 
 
 @app.command()

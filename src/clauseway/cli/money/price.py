@@ -100,7 +100,7 @@ def command(
     Exit code: 0 done, 3 unknown price or unsound book, 1 a failure, ours or the machine's.
     """
     if product == _CHECK:
-        return _check(file, as_json)
+        return _check(file, home, as_json)
     day, hour = moment(at) if at else (datetime.now(UTC).date(), -1)
     given = NamedBasis(prices=prices, rates=rates)
     basis = basis_of(home_at(home))
@@ -122,7 +122,7 @@ def _named(cloud: str) -> str:
     )
 
 
-def _check(file: Path | None, as_json: bool) -> int:
+def _check(file: Path | None, home: Path | None, as_json: bool) -> int:
     if file is None:
         problem = Problem(
             what="no book",
@@ -131,7 +131,7 @@ def _check(file: Path | None, as_json: bool) -> int:
             remedy="Write `price check prices.csv`.",
         )
         raise InvalidInput(problem)
-    checked = check_book(file)
+    checked = check_book(file, sellers_of(basis_of(home_at(home))))
     answer(as_json, checked, lambda: _print_check(console(), checked))
     return 0
 
@@ -149,7 +149,14 @@ def _print_check(out: Console, checked: CheckedBook) -> None:
             style="yellow",
             soft_wrap=True,
         )
+    print_slips(out, checked)
     out.print(f"digest {checked.digest}", style="dim", soft_wrap=True)
+
+
+def print_slips(out: Console, checked: CheckedBook) -> None:
+    """Print the names in a book that are likely meant otherwise."""
+    for slip in checked.slips:
+        out.print(slip, style="yellow", soft_wrap=True, markup=False)
 
 
 def _print(out: Console, working: PriceWorking) -> None:
