@@ -168,3 +168,13 @@ def until_it_waits(process: subprocess.Popen[str], lock: Path) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < give_up_s
         time.sleep(0.01)
+
+
+def test_a_month_before_every_amendment_is_not_settled(home: Path) -> None:
+    """Once settled it would be the first to be closed, and every month from it on, before the one that was meant."""
+    before = content(home)
+    refused = run("settle", "--period", "2022-12", *assumed(), home=home)
+    assert (refused.returncode, content(home)) == (3, before)
+    assert "no amendment is in effect before 2023-01-23" in " ".join(refused.stderr.split())
+    assert "Name a month from 2023-01 on." in refused.stderr
+    assert run("settle", "--period", "2022-12", "--part", "2022-12-05", *assumed(), home=home).returncode == 3

@@ -117,6 +117,7 @@ def settle_month(
     the acting person; others than those that the home holds are refused.
     """
     days = month(period)
+    _refuse_before_amendments(opened, days)
     read_assumptions(assume, figures_of(opened))
     _try_without_home(
         home, lambda empty: settle_month(empty, opened, prices, period, assume, readings)
@@ -180,6 +181,7 @@ def settle_days(
     its database. Raise InvalidInput as `settle_month` does, and for a day outside the month.
     """
     of_month = month(period)
+    _refuse_before_amendments(opened, of_month)
     wanted = [_day_of(of_month, text) for text in days]
     _try_without_home(
         home, lambda empty: settle_days(empty, opened, prices, period, days, assume, readings)
@@ -632,6 +634,23 @@ def _post(control: Control, settlements: Sequence[Settlement]) -> None:
         raise InvalidInput(
             Problem(what=problem, why=str(error), where="ledger", remedy=remedy)
         ) from None
+
+
+def _refuse_before_amendments(opened: Opened, days: Interval) -> None:
+    """Refuse a month in which nothing is owed under any agreement.
+
+    Settled by a slip, it would have to be closed before each later month, with all between them.
+    """
+    first = min(asked.agreement.amendments[0].effective for asked in each_of(opened))
+    if days.end <= first:
+        raise InvalidInput(
+            Problem(
+                what=f"{days.begin:%Y-%m} has nothing to settle",
+                why=f"no amendment is in effect before {first}",
+                where="--period",
+                remedy=f"Name a month from {first:%Y-%m} on.",
+            )
+        )
 
 
 def _refuse_closed(books: Books, days: Interval) -> None:
