@@ -1,9 +1,11 @@
 """Customers as a plan sees them: keys and their ends, what holds for each, and whose word on routing counts."""
 
+import contextlib
 import subprocess
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from clauseway.gateway.plan import Policy
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import Control
 from clauseway.storage.control.versions import move
-from clauseway.values import InvalidInput
+from clauseway.values import HOUR_NS, InvalidInput, start_of_day_ns
 from deployments import deployment
 from in_process import CLAUSEWAY, answer
 
@@ -80,21 +82,78 @@ def test_a_limit_set_again_keeps_its_id(home: Home) -> None:
     assert set_budget(home, CATALOG, GivenScope(organisation="acme"), "11", "month").id != daily.id
 
 
-def test_rotation_accepts_both_secrets_for_a_while(home: Home) -> None:
+# The hours of grace of each rotation, in turn → which secrets the key accepts then, numbered from its first. Whoever
+# gives a leaked secret no hours does not know whether it was the present one.
+ROTATED = [
+    ((24,), {0, 1}),
+    ((0,), {1}),
+    ((24, 24), {0, 1, 2}),
+    ((24, 0), {2}),
+    ((0, 24), {1, 2}),
+    ((24, 24, 0, 24), {3, 4}),
+]
+
+
+@pytest.mark.parametrize(("grace_hours", "accepted"), ROTATED, ids=str)
+def test_rotation_accepts_former_secrets_for_a_while(
+    home: Home, grace_hours: tuple[int, ...], accepted: set[int]
+) -> None:
     made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
-    again = rotate_key(home, made.key_id, 24)
-    assert again.key_id == made.key_id
+    secrets = [made.secret, *(rotate_key(home, made.key_id, hours).secret for hours in grace_hours)]
     hash_key = bytes.fromhex(home.hash_key())
-    digests = {digest(hash_key, secret.encode()).hex() for secret in (made.secret, again.secret)}
-    accepted = tenancy_for_plan(home).keys
-    assert {k.digest for k in accepted} == digests
-    assert {k.key_id for k in accepted} == {made.key_id}
-    last = rotate_key(home, made.key_id, 0)
-    assert digest(hash_key, again.secret.encode()).hex() not in {k.digest for k in tenancy_for_plan(home).keys}
-    assert len(tenancy_for_plan(home).keys) == 2, "the first secret has its hours left"
+    digests = [digest(hash_key, secret.encode()).hex() for secret in secrets]
+    keys = tenancy_for_plan(home).keys
+    assert {digests.index(k.digest) for k in keys} == accepted
+    assert {k.key_id for k in keys} == {made.key_id}
+    assert secrets[-1] not in home.embedded_control.read_bytes().decode("latin-1")
     revoke_key(home, made.key_id)
     assert not tenancy_for_plan(home).keys
-    assert last.secret not in (home.embedded_control.read_bytes().decode("latin-1"))
+
+
+def test_a_rotation_with_fewer_hours_shortens_those_of_the_secrets_before(home: Home) -> None:
+    made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
+    for hours in (24, 1, 48):
+        rotate_key(home, made.key_id, hours)
+    with contextlib.closing(Control.open(home.control)) as control:
+        ends_ns = [secret.until_ns - time.time_ns() for secret in control.former_secrets()]
+    assert [round(end_ns / HOUR_NS) for end_ns in ends_ns] == [1, 1, 48]
+
+
+def test_a_secret_that_ended_at_once_has_ended_by_every_clock(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of another machine, or one that is set back, may be behind the clock that it was ended by."""
+    made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
+    rotate_key(home, made.key_id, 0)
+    now_ns = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns - 24 * HOUR_NS)
+    assert len(tenancy_for_plan(home).keys) == 1
+
+
+def test_a_key_that_is_over_gets_no_other_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret would never be accepted."""
+    made = create_key(
+        home, CATALOG, organisation="acme", project="p", seller="openai", segment="any", expires=date(2100, 1, 1)
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time_ns", lambda: start_of_day_ns(date(2100, 1, 1)))
+        with pytest.raises(InvalidInput, match="has expired"):
+            rotate_key(home, made.key_id, 24)
+    rotate_key(home, made.key_id, 24)
+    revoke_key(home, made.key_id)
+    with pytest.raises(InvalidInput, match="no active key"):
+        rotate_key(home, made.key_id, 24)
+
+
+def test_a_key_that_is_revoked_meanwhile_gets_no_other_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
+    replace = Control.replace_secret
+
+    def replace_late(control: Control, *of: Any) -> bool:
+        revoke_key(home, made.key_id)
+        return replace(control, *of)
+
+    monkeypatch.setattr(Control, "replace_secret", replace_late)
+    with pytest.raises(InvalidInput, match="no active key"):
+        rotate_key(home, made.key_id, 24)
 
 
 def test_a_key_that_has_expired_is_accepted_no_more(home: Home) -> None:

@@ -26,7 +26,7 @@ ROLES = ("member", "auditor")
 _PREFIX = "cw-"
 # At least as long as it is made, at most as long as BLAKE2b takes it.
 _HASH_KEY = re.compile(rb"(?:[0-9A-Fa-f]{2}){32,64}")
-# The longest time in which both secrets of a key are accepted: a rotation has to end.
+# The longest time in which a key's former secrets are accepted: a rotation has to end.
 GRACE_HOURS_MAX = 24 * 90
 
 
@@ -110,7 +110,10 @@ def create_key(
 
 
 def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
-    """Give a key a new secret; the old one is accepted for some hours more. Raise InvalidInput."""
+    """Give a key a new secret; those before it are accepted for some hours more at most.
+
+    Raise InvalidInput for a key that is not accepted any more, and for too many hours.
+    """
     if not 0 <= grace_hours <= GRACE_HOURS_MAX:
         raise InvalidInput(
             Problem(
@@ -122,18 +125,19 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
         )
     secret = _new_secret()
     with closing(Control.open(home.make().control)) as control:
-        key = _active(control, key_id)
-        control.replace_secret(
-            key_id, _digest(home, secret), time.time_ns() + grace_hours * HOUR_NS
-        )
+        key, now_ns = _active(control, key_id), time.time_ns()
+        if 0 < key.expires_ns <= now_ns:
+            raise _expired(key)
+        # What ends at once has ended by the clock of every machine that shares the database.
+        until_ns = now_ns + grace_hours * HOUR_NS if grace_hours else 0
+        # Somebody may have revoked the key meanwhile.
+        if not control.replace_secret(key_id, _digest(home, secret), until_ns):
+            raise _not_active(key_id)
     return _made(key, secret)
 
 
 def revoke_key(home: Home, key_id: str) -> ListedKey:
-    """Revoke a key with both of its secrets. Raise InvalidInput if there is no such key.
-
-    Raise InvalidInput where there is no such key.
-    """
+    """Revoke a key with all of its secrets. Raise InvalidInput if there is no such key."""
     with closing(Control.open(home.make().control)) as control:
         _active(control, key_id)
         control.revoke_key(key_id, time.time_ns())
@@ -261,12 +265,27 @@ def _active(control: Control, key_id: str) -> ApiKey:
     for key in active:
         if key.key_id == key_id:
             return key
-    raise InvalidInput(
+    raise _not_active(key_id)
+
+
+def _not_active(key_id: str) -> InvalidInput:
+    return InvalidInput(
         Problem(
             what=f"there is no active key {key_id!r}",
             why="none was made with that id, or it was revoked",
             where="KEY",
             remedy="See clauseway key list.",
+        )
+    )
+
+
+def _expired(key: ApiKey) -> InvalidInput:
+    return InvalidInput(
+        Problem(
+            what=f"key {key.key_id!r} has expired",
+            why=f"no secret of it is accepted from {_instant(key.expires_ns)} on",
+            where="KEY",
+            remedy="Make another one: clauseway key create.",
         )
     )
 

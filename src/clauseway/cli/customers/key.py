@@ -145,7 +145,7 @@ def rotate(
         int,
         typer.Option(
             parser=options.whole("--grace-hours"),
-            help="How long the old secret is accepted beside the new one.",
+            help="How long former secrets are accepted beside the new one.",
             metavar="NUMBER",
         ),
     ] = 24,
@@ -153,6 +153,8 @@ def rotate(
     as_json: options.AsJson = False,
 ) -> int:
     """Give a key a new secret, printed once. Limits, budgets and usage stay with the key.
+
+    The hours are for all secrets that it had before; one that ends sooner is not prolonged.
 
     \b
     With a day to change over:

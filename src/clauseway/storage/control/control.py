@@ -81,7 +81,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
     """A key's secret that was replaced by another, and the instant from which it is no longer
-    accepted."""
+    accepted; 0 if it ended as it was replaced."""
 
     digest: str
     key_id: str
@@ -237,8 +237,8 @@ class Control:
             )
 
     def replace_secret(self, key_id: str, digest: str, former_until_ns: int) -> bool:
-        """Give a key another secret; the former secret is accepted until an instant. Return whether
-        there is such a key."""
+        """Give a key another secret; the secrets before it are accepted until an instant at most, 0
+        for not at all. Return whether there is such a key."""
         active = and_(schema.keys.c.key_id == key_id, schema.keys.c.revoked_ns == 0)
         with self.writing() as connection:
             former = connection.execute(
@@ -246,6 +246,14 @@ class Control:
             ).scalar_one_or_none()
             if former is None:
                 return False
+            # A secret that was replaced before may have leaked as well as the present one.
+            later = and_(
+                schema.former_secrets.c.key_id == key_id,
+                schema.former_secrets.c.until_ns > former_until_ns,
+            )
+            connection.execute(
+                update(schema.former_secrets).where(later).values(until_ns=former_until_ns)
+            )
             kept = FormerSecret(digest=former, key_id=key_id, until_ns=former_until_ns)
             connection.execute(insert(schema.former_secrets).values(**msgspec.structs.asdict(kept)))
             connection.execute(update(schema.keys).where(active).values(digest=digest))
