@@ -128,6 +128,33 @@ def test_a_secret_that_ended_at_once_has_ended_by_every_clock(home: Home, monkey
     assert len(tenancy_for_plan(home).keys) == 1
 
 
+# The day from which a key is not accepted, the hours of grace of its rotation → after how many hours, from a day before
+# that day on, the gateway accepts the former secret and the present one no more by itself. None: no such day, no end.
+ENDS = [
+    (None, 12, (12, None)),
+    (date(2100, 1, 1), 12, (12, 24)),
+    (date(2100, 1, 1), 36, (24, 24)),
+]
+
+
+@pytest.mark.parametrize(("expires", "grace_hours", "ends"), ENDS, ids=str)
+def test_a_plan_says_when_each_secret_ends(
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    expires: date | None,
+    grace_hours: int,
+    ends: tuple[int | None, int | None],
+) -> None:
+    begin_ns = start_of_day_ns(date(2099, 12, 31))
+    monkeypatch.setattr(time, "time_ns", lambda: begin_ns)
+    made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any", expires=expires)
+    again = rotate_key(home, made.key_id, grace_hours)
+    hash_key = bytes.fromhex(home.hash_key())
+    ends_ns = {key.digest: key.ends_ns for key in tenancy_for_plan(home).keys}
+    found = [ends_ns[digest(hash_key, secret.encode()).hex()] for secret in (made.secret, again.secret)]
+    assert found == [begin_ns + hours * HOUR_NS if hours else 0 for hours in ends]
+
+
 def test_a_key_that_is_over_gets_no_other_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The secret would never be accepted."""
     made = create_key(

@@ -1,19 +1,23 @@
 """A gateway refuses a secret that has ended, although its plan still has it: wherever the secret is used."""
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, HASH_KEY, OTHER_SECRET, PATIENCE_S, SECRET, Rig, chat_body
+from gateway_rig import AUTHORIZED, HASH_KEY, OTHER_SECRET, PATIENCE_S, SECRET, Rig, chat_body, key
 from web_socket_rig import WHOLE, Halting, kinds, message, opened, until_end
 
 from awaiting import eventually
+from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.routing.key_digests import digest
+from clauseway.values import DAY_NS
 
 DIGEST = digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex()
 
@@ -77,6 +81,38 @@ def test_neither_a_start_nor_a_plan_brings_the_secret_back(gateway: Gateway) -> 
     eventually(lambda: "plan reloaded" in gateway.rig.errors())
     assert gateway.models(SECRET).status_code == 401
     assert gateway.models(OTHER_SECRET).status_code == 200
+
+
+def test_a_secret_ends_by_itself(gateway: Gateway) -> None:
+    """Another plan may be kept out for long, by a mistake in the configuration or a database that is away."""
+    staying = key(OTHER_SECRET, "openai")
+
+    def ending(ends_ns: int) -> Plan:
+        return gateway.rig.plan(keys=(msgspec.structs.replace(key(SECRET, "openai"), ends_ns=ends_ns), staying))
+
+    gateway.rig.clouds["azure"].behaviour = halting = Halting()
+    gateway.rig.start(ending(time.time_ns() + DAY_NS))
+    with httpx.Client(headers=AUTHORIZED, timeout=PATIENCE_S) as kept, opened(gateway.rig.url, SECRET) as session:
+        assert kept.get(f"{gateway.rig.url}/v1/models").status_code == 200
+        session.send(message())
+        assert halting.begun.wait(PATIENCE_S)
+        ends_ns = time.time_ns() + 3_000_000_000
+        gateway.rig.write_plan(ending(ends_ns))
+        eventually(lambda: kept.get(f"{gateway.rig.url}/v1/models").status_code == 401)
+        assert time.time_ns() >= ends_ns
+        # The turn under way ends as it would have; the next one is refused.
+        halting.may_go_on.set()
+        assert kinds(until_end(session)) == WHOLE
+        session.send(message())
+        (refused,) = until_end(session)
+        assert (refused["status"], refused["error"]["code"]) == (401, "invalid_api_key")
+    assert gateway.models(OTHER_SECRET).status_code == 200
+
+
+def test_a_secret_that_has_ended_is_not_accepted_first(gateway: Gateway) -> None:
+    over = msgspec.structs.replace(key(SECRET, "openai"), ends_ns=time.time_ns())
+    gateway.rig.start(gateway.rig.plan(keys=(over,)))
+    assert gateway.models(SECRET).status_code == 401
 
 
 def test_without_an_announcement_the_file_is_seen_within_a_second_or_so(gateway: Gateway) -> None:

@@ -130,8 +130,9 @@ def tenancy_for_plan(home: Home) -> Tenancy:
             policy=policies.index(key.organisation, key.project),
             limits=_holding(of_limits[key.organisation], key),
             budgets=_holding(of_budgets[key.organisation], key),
+            ends_ns=ends_ns,
         )
-        for digest, key in accepted
+        for digest, key, ends_ns in accepted
     )
     return Tenancy(
         keys,
@@ -362,21 +363,25 @@ def _narrowed(whole: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in own if name in whole) or NOTHING
 
 
-def _accepted(control: Control, now_ns: int) -> tuple[list[tuple[str, ApiKey]], int]:
-    """Return the digests accepted now, each with its key, and until when they stay these (0: until
-    somebody writes): a key's secret, and for a while the secret before it."""
+class _AcceptedSecret(NamedTuple):
+    digest: str
+    key: ApiKey
+    ends_ns: int  # 0: no end
+
+
+def _accepted(control: Control, now_ns: int) -> tuple[list[_AcceptedSecret], int]:
+    """Return the secrets accepted now and until when they stay these (0: until somebody writes):
+    each key's secret, and for a while the secrets before it."""
     active = control.keys()
     keys = {key.key_id: key for key in active if not key.expires_ns or now_ns < key.expires_ns}
-    former = [
-        secret
-        for secret in control.former_secrets()
-        if now_ns < secret.until_ns and secret.key_id in keys
-    ]
-    ends_ns = [key.expires_ns for key in keys.values() if key.expires_ns]
-    ends_ns += [secret.until_ns for secret in former]
-    accepted = [(key.digest, key) for key in keys.values()]
-    accepted += [(secret.digest, keys[secret.key_id]) for secret in former]
-    return accepted, min(ends_ns, default=0)
+    accepted = [_AcceptedSecret(key.digest, key, key.expires_ns) for key in keys.values()]
+    for secret in control.former_secrets():
+        if now_ns < secret.until_ns and secret.key_id in keys:
+            key = keys[secret.key_id]
+            # A former secret ends with its key at the latest.
+            ends_ns = min(secret.until_ns, key.expires_ns or secret.until_ns)
+            accepted.append(_AcceptedSecret(secret.digest, key, ends_ns))
+    return accepted, min((secret.ends_ns for secret in accepted if secret.ends_ns), default=0)
 
 
 def _by_organisation(

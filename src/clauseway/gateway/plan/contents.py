@@ -224,7 +224,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
     `policy`, `limits` and `budgets` are indices into the plan's; all limits and budgets named must
     hold. `role` is `member` (asks models, and reads what its project asked) or `auditor` (reads that,
-    and asks nothing). Keys of older homes may be `admin`, and are held to what a member may.
+    and asks nothing). Keys of older homes may be `admin`, and are held to what a member may. From
+    `ends_ns` on, an instant of this machine's clock, the secret is accepted no more; 0: no end.
     """
 
     digest: str
@@ -237,6 +238,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     policy: int = 0
     limits: tuple[int, ...] = ()
     budgets: tuple[int, ...] = ()
+    ends_ns: int = 0
 
 
 class UsageQuestion(msgspec.Struct, frozen=True, kw_only=True):

@@ -336,6 +336,7 @@ class Server:
         self._ended_keys.read()
         self._ended_keys.forget(opened.keys)
         tables.end(self._ended_keys.ended)
+        tables.end_by(time.time_ns())
         self._lease_server.reload(opened.plan.leases)
         if self._shared_index is not None:
             self._shared_index.socket = opened.plan.usage
@@ -365,13 +366,14 @@ class Server:
         shared.is_cut_off = silent_s >= shared.limits.database_away_s
 
     def heed_revocations(self) -> None:
-        """Refuse the secrets that were ended since the last look."""
+        """Refuse the secrets that were ended since the last look, and those whose end has come."""
         if ended := self._ended_keys.read():
             self._shared.tables.end(ended)
+        self._shared.tables.end_by(time.time_ns())
 
     async def _watch(self) -> None:
         """Look once a second whether the plan or a certificate is another file, whether secrets
-        were ended or idle connections are too old, and what there is to report. Return once a stop
+        ended or idle connections are too old, and what there is to report. Return once a stop
         is asked for."""
         while True:
             with contextlib.suppress(TimeoutError):

@@ -9,6 +9,7 @@ first asked for in a stretch, and the customer of a key when the key is first se
 
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
 from clauseway.catalog import BITS, Capability
@@ -100,6 +101,10 @@ class RoutingTables:
         self._remember()
         self._customers: dict[bytes, Customer] = {}
         self._ended: set[bytes] = set()
+        # When the secrets of customers end that were found here, the soonest first, and the instant
+        # until which all have ended that had to.
+        self._ends: list[tuple[int, bytes]] = []
+        self._ended_to_ns = 0
         # Another object once a key's customer may be another, or none any more.
         self.keys_mark = object()
         self._candidates: dict[tuple[int, int], Candidate] = {}
@@ -152,8 +157,10 @@ class RoutingTables:
         customer = self._customers.get(hashed)
         if customer is None:
             key = self._keys.find(hashed) if hashed not in self._ended else None
-            if key is not None:
+            if key is not None and not 0 < key.ends_ns <= self._ended_to_ns:
                 customer = self._customers[hashed] = self._customer(key)
+                if key.ends_ns:
+                    heappush(self._ends, (key.ends_ns, hashed))
         return customer
 
     def end(self, digests: Iterable[bytes]) -> None:
@@ -161,6 +168,15 @@ class RoutingTables:
         for digest_of_secret in digests:
             self._ended.add(digest_of_secret)
             self._customers.pop(digest_of_secret, None)
+        self.keys_mark = object()
+
+    def end_by(self, now_ns: int) -> None:
+        """Accept the secrets no more whose end has come, by the clock of this machine."""
+        self._ended_to_ns = now_ns
+        if not self._ends or self._ends[0][0] > now_ns:
+            return
+        while self._ends and self._ends[0][0] <= now_ns:
+            self._customers.pop(heappop(self._ends)[1], None)
         self.keys_mark = object()
 
     def letting_go(self) -> Generator[None, None, None]:
