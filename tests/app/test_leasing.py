@@ -1,6 +1,7 @@
 """Slices of budgets over the real socket: two gateways on one budget, one that is killed, one that finds nobody."""
 
 import asyncio
+import contextlib
 import os
 import random
 import shutil
@@ -19,6 +20,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from clauseway.app.customers import leasing
 from clauseway.app.customers.holders import dead_leases
 from clauseway.app.customers.leasing import answer, lease_server
 from clauseway.app.opening.home import Home
@@ -36,7 +38,7 @@ from clauseway.spool import SpoolWriter
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.customers import leases as of_home
-from clauseway.storage.customers.leases import BudgetStanding, Lease, Leases, usd
+from clauseway.storage.customers.leases import NOBODY, BudgetStanding, Lease, Leases, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
 from clauseway.storage.lake.compaction import compact
 from clauseway.storage.usage.spending import ReservedAttempt, reserved_attempts
@@ -108,6 +110,13 @@ async def spends(allowances: Allowances, chance: random.Random, requests: int) -
             allowance.end_reservation("azure", "gpt-5.5", cost, paid, 0, 0)
             charged += paid
     return charged
+
+
+async def refusal(allowances: Allowances, allowance: KeyAllowance, picodollars: int) -> bytes:
+    """The answer to a request that may cost so much; empty where it is reserved."""
+    while (short := allowance.reserve("azure", "gpt-5.5", picodollars, 0, time.monotonic())) and short.may_grow:
+        await allowances.grow(short)
+    return shortage_response(short) if short is not None else b""
 
 
 @pytest.mark.parametrize(("period", "waits"), [("total", False), ("month", True)])
@@ -187,6 +196,57 @@ def test_what_one_needs_the_other_gives_back(home: Home, monkeypatch: pytest.Mon
 
     with lease_server(home):
         asyncio.run(both())
+
+
+def test_who_is_refused_for_what_another_process_holds_is_told_to_come_again(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the worst case of a request little is spent in the end: the rest, and what nobody uses, comes back."""
+    monkeypatch.setattr(of_home, "_REVOKE_NS", 600_000_000_000)
+    monkeypatch.setattr(leasing, "_SILENT_NS", 600_000_000_000)
+
+    async def both() -> None:
+        one, other, third = (Allowances(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2, 3))
+        allowance = opened(one)
+        assert await refusal(one, allowance, 60_000) == b""
+        refused = await refusal(other, opened(other), 60_000)
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"Other processes of the gateway hold up to 0.00000006 USD more" in refused
+        assert b"\r\nretry-after: 7\r\n" in refused
+        assert b"\r\nx-should-retry: true\r\n" in refused
+        allowance.end_reservation("azure", "gpt-5.5", 60_000, 100, 0, 0)
+        await one.quiet(one.slices())
+        await one.report(time.monotonic())
+        assert await refusal(third, opened(third), 60_000) == b""
+
+    with lease_server(home):
+        asyncio.run(both())
+
+
+# What holds 60,000 of a budget of 100,000, and how long ago it was heard → what others are told that they may hope for.
+HOPES = [
+    (1, 0, 60_000),
+    (1, 9, 60_000),
+    (1, 10, msgspec.UNSET),  # a living process would have reported
+    (NOBODY, 0, msgspec.UNSET),  # a batch keeps it to its end
+]
+
+
+@pytest.mark.parametrize(("pid", "seconds", "hoped"), HOPES)
+def test_what_may_be_hoped_for(home: Home, pid: int, seconds: int, hoped: int | msgspec.UnsetType) -> None:
+    with contextlib.closing(Control.open(home.control)) as control:
+        leases = Leases(control)
+        held = LeaseCall(
+            boot="0" * 15 + "1",
+            pid=pid,
+            asks=(Ask(budget=BUDGET, part=0, serial=1, least=60_000, target=60_000, holder="" if pid else "f" * 16),),
+        )
+        answer(leases, held, NOON_NS)
+        asking = LeaseCall(
+            boot="0" * 15 + "2", pid=2, asks=(Ask(budget=BUDGET, part=0, serial=1, least=50_000, target=50_000),)
+        )
+        (refused,) = answer(leases, asking, NOON_NS + seconds * 10**9)
+    assert (refused.leased, refused.left, refused.revoking) == (0, 40_000, hoped)
 
 
 # Asks for a slice, tells what it holds, and does a few requests: ended, failed, open. Then it waits to be killed.
@@ -353,25 +413,20 @@ def test_a_loss_that_was_sealed_before_a_kill_still_counts(killed: Home) -> None
 
 
 def test_who_is_refused_for_what_a_dead_process_held_is_told_to_come_again(killed: Home) -> None:
-    """It counts as spent until it is read; what a living one holds is no reason to wait."""
+    """It counts as spent until it is read."""
 
-    async def refused(boot: int, picodollars: int) -> bytes:
+    def refused(boot: int, picodollars: int) -> bytes:
         allowances = Allowances(LeaseSocket(killed.lease_socket, boot))
-        allowance = opened(allowances)
-        while (short := allowance.reserve("azure", "gpt-5.5", picodollars, 0, time.monotonic())) and short.may_grow:
-            await allowances.grow(short)
-        return shortage_response(short) if short is not None else b""
+        return asyncio.run(refusal(allowances, opened(allowances), picodollars))
 
-    held_by_the_dead, beyond_that = asyncio.run(refused(8, 50_000)), asyncio.run(refused(9, AMOUNT + 1))
+    held_by_the_dead, beyond_that = refused(8, 50_000), refused(9, AMOUNT + 1)
     assert held_by_the_dead.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nretry-after: 15\r\n" in held_by_the_dead
     assert b"once the journal of a process that ended is read" in held_by_the_dead
     assert beyond_that.startswith(b"HTTP/1.1 429 ")
     assert b"insufficient_quota" in beyond_that
     seal(killed)
-    assert asyncio.run(refused(10, 50_000)) == b""
-    living_holds_it = asyncio.run(refused(11, 50_000))
-    assert living_holds_it.startswith(b"HTTP/1.1 429 ")
+    assert refused(10, 50_000) == b""
 
 
 def test_a_successor_writes_the_lost_ones_end_and_nothing_counts_twice(killed: Home) -> None:

@@ -256,6 +256,16 @@ WORDS = [
         Shortage("budget", "organisation acme", -1, 0, USD, 0.0, False, "b"),
         "The budget of organisation acme cannot be asked for more now.",
     ),
+    (
+        # The window's wait is not the lease server's: a header says when to come again.
+        Shortage("requests", "organisation acme", -1, 0, 1, 40.0, False, "l"),
+        "The limit of requests a minute of organisation acme cannot be asked for more now.",
+    ),
+    (
+        Shortage("budget", "organisation acme", USD, USD // 10, USD // 4, 0.0, False, "b", revoking=USD // 2),
+        "The budget of organisation acme has 0.10 USD left. Other processes of the gateway hold up to 0.50 USD more "
+        "for what they serve, and give the rest back. Try again soon.",
+    ),
 ]
 
 
@@ -747,31 +757,45 @@ def test_the_shortage_that_is_told_cannot_be_mended_by_another_ask() -> None:
         assert (short.id, short.may_grow, short.growing) == ("denied", False, slices)
 
 
+def test_a_budget_that_is_used_up_is_told_before_one_that_others_hold() -> None:
+    """What the others give back would not help."""
+    used_up, held = BudgetSlice(budget(id="used up"), count()), BudgetSlice(budget(id="held"), count())
+    for slice_ in (used_up, held):
+        slice_.amount, slice_.denied_least, slice_.denied_until_s = 100, 1, 10.0
+    held.revoking = 50
+    for slices in ((used_up, held), (held, used_up)):
+        assert shortest(slices, 5, 0.0).id == "used up"
+
+
 # A slice of a budget of 100, asked for 10 more at second 5. What is known of it → the limit told, what is left, when it
-# would do, what dead processes hold.
+# would do, what dead processes hold, what living ones do.
 NEVER_HEARD: dict[str, Any] = {"amount": -1}
 SHORT = [
-    (NEVER_HEARD, (-1, 0, 0.0, 0)),
-    ({}, (100, 0, 0.0, 0)),
-    ({"left": 3, "elsewhere": 4}, (100, 7, 0.0, 0)),
-    ({"left": -3, "elsewhere": 1}, (100, 0, 0.0, 0)),  # charged beyond what was reserved
-    ({"unheard": True}, (-1, 0, 0.0, 0)),
-    ({"period_end_s": 65.0}, (100, 0, 60.0, 0)),
-    ({"period_end_s": 4.0}, (100, 0, 0.0, 0)),  # it is over, and the next one is not heard of
-    ({"period_end_s": 65.0, "amount": 10}, (10, 0, 60.0, 0)),
-    ({"period_end_s": 65.0, "amount": 9}, (9, 0, 0.0, 0)),  # not in the next period either
-    ({"left": 3, "unread": 7}, (100, 3, 0.0, 7)),
-    ({"left": 3, "unread": 6}, (100, 3, 0.0, 0)),  # not with them either
+    (NEVER_HEARD, (-1, 0, 0.0, 0, 0)),
+    ({}, (100, 0, 0.0, 0, 0)),
+    ({"left": 3, "elsewhere": 4}, (100, 7, 0.0, 0, 0)),
+    ({"left": -3, "elsewhere": 1}, (100, 0, 0.0, 0, 0)),  # charged beyond what was reserved
+    ({"unheard": True}, (-1, 0, 0.0, 0, 0)),
+    ({"period_end_s": 65.0}, (100, 0, 60.0, 0, 0)),
+    ({"period_end_s": 4.0}, (100, 0, 0.0, 0, 0)),  # it is over, and the next one is not heard of
+    ({"period_end_s": 65.0, "amount": 10}, (10, 0, 60.0, 0, 0)),
+    ({"period_end_s": 65.0, "amount": 9}, (9, 0, 0.0, 0, 0)),  # not in the next period either
+    ({"left": 3, "unread": 7}, (100, 3, 0.0, 7, 0)),
+    ({"left": 3, "unread": 6}, (100, 3, 0.0, 0, 0)),  # not with them either
+    ({"left": 3, "revoking": 7}, (100, 3, 0.0, 0, 7)),
+    ({"left": 3, "revoking": 6}, (100, 3, 0.0, 0, 0)),
+    ({"left": 3, "unread": 7, "revoking": 7}, (100, 3, 0.0, 0, 7)),  # that comes sooner
+    ({"left": 3, "unread": 6, "revoking": 1}, (100, 3, 0.0, 6, 0)),  # only with both
 ]
 
 
 @pytest.mark.parametrize(("known", "told"), SHORT)
-def test_why_a_slice_is_short(known: dict[str, Any], told: tuple[int, int, float, int]) -> None:
+def test_why_a_slice_is_short(known: dict[str, Any], told: tuple[int, int, float, int, int]) -> None:
     slice_ = BudgetSlice(budget(), count())
     for name, value in ({"amount": 100} | known).items():
         setattr(slice_, name, value)
     short = slice_.shortage(10, 5.0)
-    assert (short.limit, short.left, short.retry_after_s, short.unread) == told
+    assert (short.limit, short.left, short.retry_after_s, short.unread, short.revoking) == told
     assert (short.kind, short.needed, short.may_grow) == ("budget", 10, True)
     if known is NEVER_HEARD:
         new = BudgetSlice(budget(), count()).shortage(10, 5.0)

@@ -137,11 +137,12 @@ def test_two_gateways_never_overshoot_a_budget(house: House) -> None:
         rig.start(house.plan(rig))
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(ask, rigs * 20))
-    refused = [answer.json()["error"] for answer in answers if answer.status_code == 429]
-    assert len(answers) == sum(answer.status_code == 200 for answer in answers) + len(refused)
+    refused = [answer for answer in answers if answer.status_code != 200]
     assert refused
-    assert refused[0]["code"] == "budget_exceeded"
-    assert "of organisation acme has" in refused[0]["message"]
+    refusals = {(answer.status_code, answer.json()["error"]["code"]) for answer in refused}
+    # For now, where it would fit with what the other one holds.
+    assert refusals <= {(429, "budget_exceeded"), (503, "budget_unavailable")}
+    assert "of organisation acme has" in refused[0].json()["error"]["message"]
     for rig in rigs:
         rig.stop()
     assert 0 < charged(*rigs) <= 10 * WORST_OUTPUT

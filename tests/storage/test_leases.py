@@ -138,8 +138,9 @@ def test_who_is_refused_has_the_others_give_back(control: Control) -> None:
     a.asks(80, 80)
     assert not a.asks(0, 80).is_revoked
     assert b.asks(30, 30).leased == 0
-    assert a.asks(0, 80).is_revoked
-    assert not a.asks(0, 10, at_ns=NOON_NS + 6 * 10**9).is_revoked
+    # An idle process reports every five seconds, at the next look of each second.
+    assert a.asks(0, 80, at_ns=NOON_NS + 6 * 10**9).is_revoked
+    assert not a.asks(0, 10, at_ns=NOON_NS + 9 * 10**9).is_revoked
     assert b.asks(30, 30).leased == 30
 
 
@@ -226,12 +227,13 @@ def test_what_is_said_of_a_removed_budget_is_kept(control: Control) -> None:
     assert (lease.serial, lease.leased, lease.spent, lease.is_open) == (3, 7, 7, False)
 
 
-# How long after a refusal → whether others are to give back what they do not use.
-REVOCATIONS = [(0, True), (5 * 10**9 - 1, True), (5 * 10**9, False)]
+# How long after a refusal → whether others are to give back what they do not use. The clock of another machine may be
+# behind, and a clock may be set back.
+REVOCATIONS = [(0, True), (8 * 10**9 - 1, True), (8 * 10**9, False), (-1, True), (-3600 * 10**9, False)]
 
 
 @pytest.mark.parametrize(("after_ns", "is_revoked"), REVOCATIONS)
-def test_for_five_seconds_after_a_refusal_others_give_back(control: Control, after_ns: int, is_revoked: bool) -> None:
+def test_for_eight_seconds_after_a_refusal_others_give_back(control: Control, after_ns: int, is_revoked: bool) -> None:
     Tenants(control).set_budget(budget(100))
     a, b = Gateway(control, "a"), Gateway(control, "b")
     a.asks(100, 100)

@@ -13,7 +13,7 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +39,9 @@ from clauseway.values import NOT_JSON
 _CALL_BYTES = 16 << 20  # an ask is some hundred bytes; a gateway reports on all its budgets at once
 _CALL = msgspec.json.Decoder(LeaseCall)
 _SECOND_NS = 1_000_000_000
+# A process that holds something unused reports on it within six seconds: one that was silent for
+# longer will give nothing back.
+_SILENT_NS = 10 * _SECOND_NS
 _POLL_S = 0.05  # how soon it notices that it should end
 
 
@@ -173,14 +176,28 @@ def _wanted(call: LeaseCall, ask: Ask) -> LeaseRequest:
 
 def _granted_lease(held: LeaseState, now_ns: int, dead: FindDead) -> GrantedLease:
     ends_in_s = (held.end_ns - now_ns) / _SECOND_NS if held.end_ns < NO_END_NS else FOREVER_S
+    of_the_dead = dead(held.elsewhere)
+    living = [lease for lease in held.elsewhere if lease not in of_the_dead]
     return GrantedLease(
         leased=held.leased,
         left=held.left,
         amount=held.amount,
         ends_in_s=ends_in_s,
         revoked=held.is_revoked,
-        unread=sum(lease.gone - lease.spent for lease in dead(held.elsewhere)),
+        unread=_not_spent(of_the_dead),
+        revoking=_not_spent(lease for lease in living if _gives_back(lease, now_ns))
+        or msgspec.UNSET,
     )
+
+
+def _gives_back(lease: Lease, now_ns: int) -> bool:
+    """Return whether a living process gives back what it does not use of a lease; of a hold, it
+    uses all."""
+    return lease.pid != NOBODY and now_ns - lease.heard_ns < _SILENT_NS
+
+
+def _not_spent(leases: Iterable[Lease]) -> int:
+    return sum(lease.gone - lease.spent for lease in leases)
 
 
 @contextlib.contextmanager

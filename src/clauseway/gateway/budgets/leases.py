@@ -50,7 +50,9 @@ class GrantedLease(msgspec.Struct, frozen=True, kw_only=True):
     The budget's period ends in `ends_in_s`; at 0 or less it is over, and the lease grants nothing
     more. The share of a limit ends then unless it is asked for again. `revoked`: another process
     needs what this one holds and does not use. `unread`: less was granted than was needed, and
-    dead processes hold so much more; it counts as spent until their journals are read.
+    dead processes hold so much more; it counts as spent until their journals are read. `revoking`:
+    living processes hold so much that is not spent, and are to give back what they do not use; it
+    is left out where there is none, because answers come each second.
     """
 
     leased: int
@@ -59,6 +61,7 @@ class GrantedLease(msgspec.Struct, frozen=True, kw_only=True):
     ends_in_s: float = FOREVER_S
     revoked: bool = False
     unread: int = 0
+    revoking: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class LeaseServer(Protocol):

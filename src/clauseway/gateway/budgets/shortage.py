@@ -20,7 +20,9 @@ class Shortage(NamedTuple):
     `growing` are the leases that were short, all of them; none where nothing is leased. They are
     those of the plan at which the request came: a later plan may have others of the same name, or
     none. `unread` is the amount that dead processes held, if the request would fit with it; it
-    counts as spent until their journals are read.
+    counts as spent until their journals are read. `revoking` is the amount that other processes
+    held and had not spent, if the request would fit with it; they are to give back what they do not
+    use.
     """
 
     kind: Literal["requests", "tokens", "budget"]
@@ -33,12 +35,13 @@ class Shortage(NamedTuple):
     id: str
     growing: tuple[Growing, ...] = ()
     unread: int = 0
+    revoking: int = 0
 
     @property
     def is_unknown(self) -> bool:
         """Return whether it is not known now how much is left; the refusal then says nothing about
         the client's money."""
-        return self.limit < 0 or self.unread > 0
+        return self.limit < 0 or self.unread > 0 or self.revoking > 0
 
     @property
     def message(self) -> str:
@@ -50,10 +53,15 @@ class Shortage(NamedTuple):
                 f"The budget of {self.whose} has {_usd(self.left)} left. Up to {_usd(self.unread)} more are free "
                 "once the journal of a process that ended is read. Try again soon."
             )
+        if self.revoking and self.limit >= 0:
+            return (
+                f"The budget of {self.whose} has {_usd(self.left)} left. Other processes of the gateway hold up to "
+                f"{_usd(self.revoking)} more for what they serve, and give the rest back. Try again soon."
+            )
         # The lease server was not heard: any figure would be a guess.
         if self.is_unknown:
             subject = "budget" if self.kind == "budget" else f"limit of {self.kind} a minute"
-            return f"The {subject} of {self.whose} cannot be asked for more now.{self._todo}"
+            return f"The {subject} of {self.whose} cannot be asked for more now."
         if self.kind == "budget":
             left_of = f"The budget of {_usd(self.limit)} of {self.whose} has {_usd(self.left)} left"
             return f"{left_of}; this request may cost up to {_usd(self.needed)}.{self._todo}"

@@ -67,6 +67,7 @@ class BudgetSlice:
         "period_end_s",
         "reported",
         "reserved",
+        "revoking",
         "said_s",
         "serial",
         "spent",
@@ -94,7 +95,9 @@ class BudgetSlice:
         self.spent_then = 0  # `spent` when more was last asked for
         self.reported = 0
         self.unheard = False  # the lease server could not be asked the last time
-        self.unread = 0  # the amount that dead processes held when more was last asked for
+        # What others held, and had not spent, when more was last asked for: dead processes, living
+        # ones.
+        self.unread = self.revoking = 0
         self.owing = False  # the lease server does not know yet what was given back
         self.busy_s = self.said_s = 0.0
         self.idle = False  # for so long that what is free is to be given back
@@ -164,8 +167,9 @@ class BudgetSlice:
         )
         left = max(self.left + self.elsewhere, 0)
         amount = -1 if self.unheard else self.amount
-        # Named only if the request would fit once the journals of dead processes are read.
-        unread = self.unread if left + self.unread >= needed else 0
+        # Named only if the request would fit with it. What comes back sooner is named alone.
+        fits_soon = left + self.revoking >= needed
+        fits = left + self.revoking + self.unread >= needed
         return Shortage(
             "budget",
             self.whose,
@@ -176,7 +180,8 @@ class BudgetSlice:
             may_grow,
             self.id,
             growing=(self,),
-            unread=unread,
+            unread=self.unread if fits and not fits_soon else 0,
+            revoking=self.revoking if fits_soon else 0,
         )
 
     def growth(self, needed: int) -> Ask:
@@ -238,6 +243,7 @@ class BudgetSlice:
         self.owing = False
         if ask.least:
             self.unread = slice_.unread
+            self.revoking = slice_.revoking if isinstance(slice_.revoking, int) else 0
         # The budget's period is over: what is spent from now on belongs to the next one.
         if slice_.ends_in_s <= 0:
             self.turn()
@@ -258,11 +264,12 @@ class BudgetSlice:
 
 def shortest(slices: tuple[BudgetSlice, ...], needed: int, now_s: float) -> Shortage:
     """Return the shortage of budgets: of a slice that cannot grow, if there is one, as more of the
-    others would not help."""
+    others would not help; of such, one whose budget is known to be used up."""
     short = [each for each in slices if each.left < needed and not each.gone]
-    worst = min([budget_slice.shortage(needed, now_s) for budget_slice in short], key=_may_grow)
+    worst = min([budget_slice.shortage(needed, now_s) for budget_slice in short], key=_hope)
     return worst._replace(growing=tuple(short))
 
 
-def _may_grow(shortage: Shortage) -> bool:
-    return shortage.may_grow
+def _hope(shortage: Shortage) -> tuple[bool, bool]:
+    """Return whether more may be leased now, and whether it may be later."""
+    return shortage.may_grow, shortage.is_unknown

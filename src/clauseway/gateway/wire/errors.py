@@ -21,6 +21,8 @@ PATIENCE_S: Final = 30.0
 _LEASE_SERVER_RETRY_S: Final = 2
 # `retry-after` while dead processes hold the amount. Journals are sealed four times a minute.
 _DEAD_PROCESS_RETRY_S: Final = 15
+# `retry-after` while other processes hold it. An idle one reports within so long, and gives it back.
+_REVOKING_RETRY_S: Final = 7
 PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -203,7 +205,9 @@ def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
     """
     kind = shortage_kind(shortage)
     if shortage.is_unknown:
-        whole_s = _DEAD_PROCESS_RETRY_S if shortage.unread else _LEASE_SERVER_RETRY_S
+        whole_s = _LEASE_SERVER_RETRY_S
+        if shortage.revoking or shortage.unread:
+            whole_s = _REVOKING_RETRY_S if shortage.revoking else _DEAD_PROCESS_RETRY_S
         lines = headers + b"retry-after: %d\r\n" % whole_s
         return error_response(kind, shortage.message, headers=lines)
     wait_s = shortage.retry_after_s

@@ -25,9 +25,9 @@ PERIODS = (TOTAL, DAY, MONTH)
 # Beyond the immediate need, a grant takes at most this part of the free amount: other processes
 # need theirs.
 _SHARE = 4
-# How long after a refusal other processes are asked to give back unused slices: longer than they
-# take to answer.
-_REVOKE_NS = 5_000_000_000
+# How long after a refusal other processes are asked to give back unused slices: longer than an idle
+# one takes to report, which is some six seconds.
+_REVOKE_NS = 8_000_000_000
 # The process of a lease without one: such a lease ends when somebody ends it.
 NOBODY = 0
 _DIGITS = Context(prec=60)
@@ -265,7 +265,8 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
         left=max(left, 0),
         amount=amount,
         end_ns=end_ns if is_current else begin_ns,
-        is_revoked=left < 0 or (not wanted.least and now_ns - budget.short_ns < _REVOKE_NS),
+        # Clocks of machines differ, and may be set back.
+        is_revoked=left < 0 or (not wanted.least and abs(now_ns - budget.short_ns) < _REVOKE_NS),
         elsewhere=tuple(others) if is_short else (),
     )
 
