@@ -126,6 +126,50 @@ def test_in_any_minute_wherever_it_begins(amount: int, waits_s: list[float]) -> 
         assert len([at for at in passed if now_s - at <= 60]) <= amount
 
 
+# A limit or budget of 10, and 10 were reserved. What came of these → (what a request may take, whether it is refused).
+# A request that costs nothing reads, cancels or deletes something that runs on meanwhile.
+OVERDRAWN = [
+    ("as reserved", 10, [(0, False), (1, True)]),
+    ("more than was reserved", 15, [(0, False), (1, True)]),
+    ("less than was reserved", 9, [(0, False), (1, False), (2, True)]),
+]
+
+
+@pytest.mark.parametrize(("became", "used", "asked"), OVERDRAWN)
+@pytest.mark.parametrize("of", ["tokens", "budget"])
+def test_what_costs_nothing_needs_nothing_that_is_left(
+    of: str, became: str, used: int, asked: list[tuple[int, bool]]
+) -> None:
+    async def refused() -> list[tuple[int, bool]]:
+        allowances = Allowances(LocalLeaseServer({"b": 10}))
+        allowance = (
+            opened(allowances, [limit(tokens_per_minute=10)])
+            if of == "tokens"
+            else opened(allowances, budgets=[budget()])
+        )
+
+        async def reserves(amount: int) -> bool:
+            of_budget, of_limit = (amount, 0) if of == "budget" else (0, amount)
+            while (short := allowance.reserve("azure", "gpt-5.5", of_budget, of_limit, 0.0)) and short.may_grow:
+                await allowances.grow(short)
+            return short is None
+
+        assert await reserves(10)
+        allowance.end_reservation("azure", "gpt-5.5", 10, used, 10, used)
+        return [(amount, not await reserves(amount)) for amount, _ in asked]
+
+    assert run(refused()) == asked
+
+
+def test_a_limit_that_is_lowered_below_what_is_used_refuses_nothing_that_costs_nothing() -> None:
+    allowances = Allowances(LocalLeaseServer())
+    before = opened(allowances, [limit(tokens_per_minute=100)])
+    assert before.reserve("azure", "gpt-5.5", 0, 90, 0.0) is None
+    allowance = opened(allowances, [limit(tokens_per_minute=10)])
+    assert allowance.reserve("azure", "gpt-5.5", 0, 0, 0.0) is None
+    assert allowance.reserve("azure", "gpt-5.5", 0, 1, 0.0) is not None
+
+
 # A limit of 1,000 tokens a minute: (second, reserved, used then, refused with what is left). Each ends at once.
 TOKENS = [
     (0.0, 600, 100, None),

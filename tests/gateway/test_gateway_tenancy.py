@@ -18,6 +18,7 @@ from gateway_rig import (
     AUTHORIZED,
     PATIENCE_S,
     PATIENT_GATEWAY,
+    PRODUCT,
     SECRET,
     Connection,
     Received,
@@ -110,6 +111,19 @@ def test_a_limit_is_refused_with_its_figures(house: House) -> None:
     assert "2 requests a minute of project acme/research has 0 left" in error["message"]
     # A window of whole seconds, and a tick of the clock.
     assert 0 < int(third.headers["retry-after"]) <= 62
+
+
+def test_a_limit_of_tokens_is_refused_with_its_figures(house: House) -> None:
+    """Those of the tightest limit of the deployment that was refused."""
+    house.set_budget(10**15)
+    rig = house.gateway("one")
+    wide = RateLimit(id="wide", whose="organisation acme", tokens_per_minute=2 * TOKENS_MAX)
+    narrow = RateLimit(id="narrow", whose="organisation acme", tokens_per_minute=TOKENS_MAX, product=PRODUCT)
+    rig.start(house.plan(rig, wide, narrow))
+    refused = ask(rig)
+    assert refused.status_code == 429
+    figures = [refused.headers[f"x-ratelimit-{name}-tokens"] for name in ("limit", "remaining", "reset")]
+    assert figures == [str(TOKENS_MAX), str(TOKENS_MAX), "0ms"]
 
 
 def test_a_key_hears_what_is_left_of_its_limits_and_budgets(house: House) -> None:

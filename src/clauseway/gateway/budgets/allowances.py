@@ -96,7 +96,9 @@ class KeyAllowance:
         or from none. A budget that the present plan does not have any more grants nothing, and
         refuses nobody.
 
-        Limits of requests that are narrowed to a cloud or product count an attempt here.
+        Limits of requests that are narrowed to a cloud or product count an attempt here. An attempt
+        that costs nothing is refused by no other limit and by no budget, also where these are
+        overdrawn.
         """
         requests, windows, slices, _, _ = self._matching.get((cloud, product)) or self._match(
             cloud, product
@@ -110,12 +112,12 @@ class KeyAllowance:
         for window in windows:
             if now_s >= window.step_end_s:
                 window.turn(now_s)
-            if window.left < tokens:
+            if window.left < tokens and tokens:
                 return window.shortage(tokens, now_s)
         for budget_slice in slices:
             if now_s >= budget_slice.period_end_s:
                 budget_slice.turn()
-            if budget_slice.left < picodollars and not budget_slice.gone:
+            if budget_slice.left < picodollars and picodollars and not budget_slice.gone:
                 return shortest(slices, picodollars, now_s)
         # Nothing is short: take from all.
         for window in requests:

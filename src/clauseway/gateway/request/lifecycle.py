@@ -148,6 +148,7 @@ class Lifecycle(AttemptOwner):
     _busy_until_s = 0.0  # the soonest time at which a cloud said to ask again; 0 if none did
     _lacks_retries = False  # the process had no further attempt for the candidates that are left
     _first_shortage: Shortage | None = None  # the first shortage that ruled out a candidate
+    _shortage_lines = b""  # the header lines of the customer's limits that hold for that candidate
     # Attempting: the attempt whose answer the client gets, or the latest; and the hedge beside it.
     _attempts_begun = 0
     _attempt: Attempt | None = None
@@ -452,7 +453,11 @@ class Lifecycle(AttemptOwner):
                     self._set_due(self._deadline_s)
                     return True
                 self._skip(candidate, shortage.message)
-                self._first_shortage = self._first_shortage or shortage
+                if self._first_shortage is None:
+                    self._first_shortage = shortage
+                    self._shortage_lines = allowance.rate_limit_headers(
+                        self.shared.wheel.now_s, target.cloud, target.product
+                    )
                 return False
         if target.quota is not None:
             target.quota.take(len(self.request.body) // BYTES_PER_TOKEN)
@@ -976,7 +981,7 @@ class Lifecycle(AttemptOwner):
         why = "no retries are left: too many requests fail at present"
         self._skipped = (*self._skipped, SkippedDeployment("", "", why))
 
-    def _answer_shortage(self, shortage: Shortage, limit_lines: bytes = b"") -> None:
+    def _answer_shortage(self, shortage: Shortage, limit_lines: bytes) -> None:
         """Answer that a limit or budget is exhausted, or that its lease server cannot be reached.
         `limit_lines` are header lines."""
         self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
@@ -988,7 +993,7 @@ class Lifecycle(AttemptOwner):
         shortage = self._first_shortage
         # No cloud was asked: a limit or budget of the client is a reason.
         if shortage is not None and not self._ended_attempts:
-            self._answer_shortage(shortage)
+            self._answer_shortage(shortage, self._shortage_lines)
             return
         statuses = {failed_attempt.status for failed_attempt in self._ended_attempts}
         # Every cloud says that it has no such model, and the vendor has retired it, so answer 404.
