@@ -40,7 +40,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 class Fault(NamedTuple):
     """`recorded` is the HTTP status in the record; `committed`: content has gone out, nobody else is asked; `stalls`:
-    the deployment is given up, as it says nothing more; `wait_s`: how long it asks to be left alone."""
+    the deployment is given up, as it says nothing more; `wait_s`: how long it asks to be left alone; `lasts`: it would
+    refuse the request again, so a client is not told to come back."""
 
     behaviour: Behaviour | None
     alone: tuple[int, str, str]
@@ -48,6 +49,7 @@ class Fault(NamedTuple):
     committed: bool = False
     stalls: bool = False
     wait_s: int = 0
+    lasts: bool = False
 
     def scene(self, stage: Stage, *behind: Behaviour) -> Scene:
         return stage.scene(self.behaviour, *behind, attempt_timeout_s=SILENCE_S if self.stalls else PATIENCE_S)
@@ -61,13 +63,16 @@ EVERYWHERE: dict[str, Fault] = {
     "429 with retry-after": Fault(told(429, "x", "retry-after: 7"), (*BUSY, "429 (x)"), 429, wait_s=7),
     "429 with a long retry-after": Fault(told(429, "x", "retry-after: 70"), (*BUSY, "429 (x)"), 429, wait_s=70),
     "429 insufficient_quota": Fault(
-        told(429, "insufficient_quota", kind="insufficient_quota"), (*BUSY, "429 (insufficient_quota)"), 429
+        told(429, "insufficient_quota", kind="insufficient_quota"), (*BUSY, "429 (insufficient_quota)"), 429, lasts=True
     ),
     "429 credit_balance_exhausted": Fault(
-        told(429, "credit_balance_exhausted", kind="insufficient_quota"), (*BUSY, "insufficient_quota"), 429
+        told(429, "credit_balance_exhausted", kind="insufficient_quota"), (*BUSY, "insufficient_quota"), 429, lasts=True
     ),
     "429 organization_spend_limit_exceeded": Fault(
-        told(429, "organization_spend_limit_exceeded"), (*BUSY, "organization_spend_limit_exceeded"), 429
+        told(429, "organization_spend_limit_exceeded"),
+        (*BUSY, "organization_spend_limit_exceeded"),
+        429,
+        lasts=True,
     ),
     "429 slow_down": Fault(told(429, "slow_down"), (*BUSY, "slow_down"), 429),
     "429 no_capacity": Fault(told(429, "no_capacity"), (*BUSY, "no_capacity"), 429),
@@ -81,14 +86,14 @@ EVERYWHERE: dict[str, Fault] = {
     "504": Fault(status(504), (*FAILED, "answered 504"), 504),
     "529": Fault(status(529), (*FAILED, "answered 529"), 529),
     # our credential or that deployment
-    "401": Fault(told(401, "invalid_api_key"), (*FAILED, "401 (invalid_api_key)"), 401),
-    "403": Fault(status(403), (*FAILED, "answered 403"), 403),
-    "404": Fault(told(404, "DeploymentNotFound"), (*FAILED, "DeploymentNotFound"), 404),
+    "401": Fault(told(401, "invalid_api_key"), (*FAILED, "401 (invalid_api_key)"), 401, lasts=True),
+    "403": Fault(status(403), (*FAILED, "answered 403"), 403, lasts=True),
+    "404": Fault(told(404, "DeploymentNotFound"), (*FAILED, "DeploymentNotFound"), 404, lasts=True),
     "408": Fault(status(408), (*FAILED, "answered 408"), 408),
     # redirects: nobody signed for those
-    "301": Fault(status(301, "location: http://127.0.0.1:1/"), (*FAILED, "answered 301"), 301),
-    "307": Fault(status(307, "location: /elsewhere"), (*FAILED, "answered 307"), 307),
-    "308": Fault(status(308, "location: /elsewhere"), (*FAILED, "answered 308"), 308),
+    "301": Fault(status(301, "location: http://127.0.0.1:1/"), (*FAILED, "answered 301"), 301, lasts=True),
+    "307": Fault(status(307, "location: /elsewhere"), (*FAILED, "answered 307"), 307, lasts=True),
+    "308": Fault(status(308, "location: /elsewhere"), (*FAILED, "answered 308"), 308, lasts=True),
     # connections
     "nobody listens": Fault(None, (*FAILED, "could not be reached"), 0),
     "closed without a byte": Fault(drop, (*FAILED, "without an answer"), 0),
@@ -177,8 +182,9 @@ def test_one_deployment(stage: Stage, fault: Fault, call: Call) -> None:
         assert not call.ends_well(answer.text)
     else:
         assert answer.json()["error"]["code"] == code
-        # A client waits for 30 seconds at most.
-        assert answer.headers["x-should-retry"] == ("true" if 0 < fault.wait_s <= 30 else "false")
+        # Nobody has tried again yet; a client waits for 30 seconds at most.
+        comes_again = fault.wait_s <= 30 and not fault.lasts
+        assert answer.headers["x-should-retry"] == ("true" if comes_again else "false")
         told_s = int(answer.headers.get("retry-after-ms", "0")) / 1000
         assert fault.wait_s <= told_s <= fault.wait_s + 0.5
     assert scene.outcomes() == [(0, "INTERRUPTED_ESTIMATED" if fault.committed else "FAILED", fault.recorded)]

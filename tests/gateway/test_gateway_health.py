@@ -12,6 +12,7 @@ from clauseway.gateway.request.failures import (
     Failure,
     failure_of,
     failure_of_event,
+    is_passing,
     retry_after_s,
     retry_lines,
     without_retry,
@@ -791,7 +792,11 @@ def test_errors_in_streams_are_judged_by_their_words(event: str, told: tuple[str
     failure = failure_of_event(event.encode(), 200)
     before = "reported an error before any content"
     lacks_flex = "resource_unavailable" in event
-    assert failure == (Failure(before + told[0], 200, told[1], lacks_flex=lacks_flex) if told is not None else None)
+    if told is None:
+        assert failure is None
+    else:
+        assert failure is not None
+        assert failure._replace(meant=0) == Failure(before + told[0], 200, told[1], lacks_flex=lacks_flex)
 
 
 @given(st.binary(max_size=60))
@@ -805,6 +810,25 @@ def test_whatever_a_cloud_says_is_understood_as_something(body: bytes, value: by
     failure = failure_of(429, b"Retry-After: %b\r\n" % value, body, NOW_S)
     assert failure is None or failure.wait_s >= 0
     assert retry_after_s(b"retry-after-ms: %b\r\n" % value, NOW_S) >= 0
+
+
+# An error inside a stream, before content → whether the same deployment may answer a moment later
+PASSING_IN_STREAMS = {
+    '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}': True,
+    '{"error":{"message":"slow down","code":"rate_limit_exceeded"}}': True,
+    '{"error":{"message":"sorry","code":"what"}}': True,
+    '{"error":{"message":"no","code":"invalid_api_key","type":"authentication_error"}}': False,
+    '{"error":{"message":"no","type":"permission_error"}}': False,
+    '{"error":{"message":"spent","code":"insufficient_quota"}}': False,
+    '{"error":{"message":"gone","code":"model_not_found","type":"not_found_error"}}': False,
+}
+
+
+@pytest.mark.parametrize(("event", "passes"), PASSING_IN_STREAMS.items())
+def test_an_error_in_a_stream_passes_or_lasts(event: str, passes: bool) -> None:
+    failure = failure_of_event(event.encode(), 200)
+    assert failure is not None
+    assert is_passing(failure) is passes
 
 
 def test_a_client_that_must_not_retry_is_told_so_once() -> None:

@@ -561,12 +561,20 @@ def test_a_stream_that_breaks_raises_and_is_metered(clouds: Endpoints, place: st
 
 
 def test_nobody_answers(clouds: Endpoints) -> None:
-    clouds.fault("anthropic", kind="status", status=529)
+    for _ in range(3):
+        clouds.fault("anthropic", kind="status", status=529)
     with pytest.raises(anthropic.APIStatusError) as failed:
         client(clouds, "anthropic", max_retries=2).messages.create(model=CLAUDE, max_tokens=100, messages=ASKED)
     assert failed.value.status_code == 502
     assert body_of(failed.value)["type"] == "api_error"
-    assert len(clouds.asked("anthropic")) == 1, "the client does not multiply our attempts"
+    assert len(clouds.asked("anthropic")) == 3, "one attempt for each of the client's"
+
+
+def test_an_overload_of_the_only_place_passes(clouds: Endpoints) -> None:
+    clouds.fault("anthropic", kind="status", status=529)
+    answer = client(clouds, "anthropic", max_retries=2).messages.create(model=CLAUDE, max_tokens=100, messages=ASKED)
+    assert answer.content
+    assert len(clouds.asked("anthropic")) == 2
 
 
 def test_a_limit_is_told_in_the_formats_own_words(clouds: Endpoints) -> None:

@@ -42,19 +42,19 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What went wrong in each check; nothing, if all is well."""
     with endpoints(tmp_path_factory.mktemp("gateway")) as clouds:
         rig = clouds.rig
-        # A model whose only deployment is where nobody listens.
-        nowhere = rig.target("openai", rig.closed_port, FAILING)
+        # A model both of whose deployments are where nobody listens.
+        nowhere = [rig.target(cloud, rig.closed_port, FAILING) for cloud in ("openai", "azure")]
         known = targets(clouds.ports)
         models = {"chat": MODEL, "embedding": EMBEDDING, "image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIBE}
         products = {one.label.model: one.label.product for one in known if one.label.cloud == "openai"}
-        everything = [*known, nowhere]
+        everything = [*known, *nowhere]
         routes = {
             f"openai|{product}|direct": Route(
                 candidates=tuple((at, 0) for at, one in enumerate(known) if one.label.product == product)
             )
             for product in products.values()
         }
-        routes["openai|failing|direct"] = Route(candidates=((len(known), 0),))
+        routes["openai|failing|direct"] = Route(candidates=((len(known), 0), (len(known) + 1, 0)))
         rig.kill()
         rig.start(
             rig.plan(everything, models={**products, FAILING: "failing"}, epochs=(Epoch(begin_ns=0, routes=routes),))

@@ -364,6 +364,21 @@ def test_the_client_does_not_multiply_our_attempts(rested_clouds: Endpoints, out
     assert (len(transport.statuses), len(rested_clouds.asked("openai")), len(rested_clouds.asked("azure"))) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("passing", [{"status": 429}, {"status": 500}, {"status": 503}, {"status": 529}])
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_client_comes_again_where_nobody_has(
+    rested_clouds: Endpoints, passing: dict[str, int], stream: bool
+) -> None:
+    """The only deployment that may serve the request fails once: its own retry helps the client, as without us."""
+    transport = Counting()
+    client = rested_clouds.client(max_retries=2, http_client=httpx.Client(transport=transport))
+    rested_clouds.fault("openai", kind="status", **passing)
+    question: Any = {"model": MODEL, "messages": MESSAGES, "stream": stream, "extra_headers": on("openai")}
+    answer = client.chat.completions.create(**question)
+    assert list(answer) if stream else answer.choices
+    assert transport.statuses[1:] == [200]
+
+
 def test_the_client_comes_again_where_that_helps(rested_clouds: Endpoints) -> None:
     """Told by the clouds when to come again, it comes then."""
     transport = Counting()

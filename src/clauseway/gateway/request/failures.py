@@ -180,6 +180,7 @@ _BUSY_WORDS: Final = re.compile(r"\brate limit|\btoo many requests\b|\bthrottl",
 _TOO_LARGE_WORDS: Final = re.compile(r"request too large", re.IGNORECASE)
 _PAYMENT_REQUIRED: Final = 402
 _NOT_FOUND: Final = 404
+_TIMED_OUT: Final = 408
 _GONE: Final = 410
 _TOO_LARGE: Final = 413
 # A tool of the client failed, at OpenAI; the model itself, at Bedrock and servers of open models.
@@ -192,10 +193,12 @@ _CALLED_OFF: Final = 499
 # Statuses that are mostly about the deployment or the account: the gateway waits less long for the
 # rest of such an answer.
 _SUSPECT: Final = frozenset(
-    (401, _PAYMENT_REQUIRED, 403, _NOT_FOUND, 408, _BUSY, _FLEX_FULL, _CALLED_OFF)
+    (401, _PAYMENT_REQUIRED, 403, _NOT_FOUND, _TIMED_OUT, _BUSY, _FLEX_FULL, _CALLED_OFF)
 )
 # Those of them that are about the deployment or the account, whatever the words.
-_CERTAIN: Final = frozenset((401, _PAYMENT_REQUIRED, 403, 408, _BUSY, _FLEX_FULL, _CALLED_OFF))
+_CERTAIN: Final = frozenset(
+    (401, _PAYMENT_REQUIRED, 403, _TIMED_OUT, _BUSY, _FLEX_FULL, _CALLED_OFF)
+)
 _NUMBER: Final = re.compile(
     r"[0-9]{1,9}(\.[0-9]{0,9})?"
 )  # not all that `float` reads: no infinity, nothing negative
@@ -208,13 +211,15 @@ _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 class Failure(NamedTuple):
     """Why an attempt failed. The deployment is not asked for `wait_s`; `named_duration`: the
     deployment itself named that time. `lacks_flex`: if the request asked for the flex tier, that
-    tier alone has no capacity."""
+    tier alone has no capacity. `meant` is the status that an error inside a stream would have had
+    as an answer; 0 for any other failure."""
 
     outcome: str
     status: int = 0
     wait_s: float = 0.0
     named_duration: bool = False
     lacks_flex: bool = False
+    meant: int = 0
 
 
 class _Flagged(msgspec.Struct, frozen=True, gc=False):
@@ -264,6 +269,15 @@ class _Words(NamedTuple):
     is_page: bool = False  # of a proxy, for people to read
 
 
+def is_passing(failure: Failure) -> bool:
+    """Return whether the deployment may answer the same request a moment later: it was busy or
+    broken, or the connection was. A refusal of our account, and a lack of the model or the path,
+    stays."""
+    status = failure.meant or failure.status
+    is_transient = status < 300 or status in (_TIMED_OUT, _BUSY) or status >= 500
+    return is_transient and failure.wait_s < _SPENT_S
+
+
 def is_suspect(status: int) -> bool:
     """Return whether a status is mostly about the deployment or our account there."""
     return status >= 500 or 300 <= status < 400 or status in _SUSPECT
@@ -305,7 +319,7 @@ def failure_of_event(data: bytes, status: int) -> Failure | None:
         return Failure(outcome, status, _SPENT_S)
     if meant == _BUSY:
         return Failure(outcome, status, _BUSY_S, lacks_flex=_lacks_flex(words))
-    return Failure(outcome, status)
+    return Failure(outcome, status, meant=meant)
 
 
 def _status_meant(words: _Words) -> int:

@@ -41,7 +41,7 @@ from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN
 from clauseway.gateway.request.attempt import Attempt, AttemptOwner
 from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
-from clauseway.gateway.request.failures import Failure, retry_lines
+from clauseway.gateway.request.failures import Failure, is_passing, retry_lines
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.long_files import LongFile
 from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_failure
@@ -146,6 +146,7 @@ class Lifecycle(AttemptOwner):
     # Skipped because its server lacked the operation's path: attempted after `_last_resort`.
     _without_path: Candidate | None = None
     _busy_until_s = 0.0  # the soonest time at which a cloud said to ask again; 0 if none did
+    _may_pass = False  # the latest failure may have passed when the client comes again
     _lacks_retries = False  # the process had no further attempt for the candidates that are left
     _first_shortage: Shortage | None = None  # the first shortage that ruled out a candidate
     _shortage_lines = b""  # the header lines of the customer's limits that hold for that candidate
@@ -909,6 +910,7 @@ class Lifecycle(AttemptOwner):
         attempt.record_end(Status.FAILED, failure.status)
         self._note_ended(attempt, failure)
         self._failure_head = attempt.head + attempt.rate_limit_lines
+        self._may_pass = is_passing(failure)
         if failure.named_duration:
             self._note_busy(self.shared.wheel.now_s + failure.wait_s)
         rival, self._hedge = self._rival_of(attempt), None
@@ -1004,15 +1006,16 @@ class Lifecycle(AttemptOwner):
         # Clouds that were not asked may be well: the client may try again at once.
         if self._lacks_retries and self._may_go_on:
             self._answer_failure(kind._replace(should_retry=True))
-        elif kind is CLOUDS_FAILED:
-            self._answer_failure(kind)
         # At least one cloud named a time before which it must not be asked: pass on the soonest.
-        elif self._busy_until_s:
+        elif kind is not CLOUDS_FAILED and self._busy_until_s:
             wait_s = max(self._busy_until_s - self.shared.wheel.now_s, 0.0)
             kind = kind._replace(should_retry=wait_s <= PATIENCE_S)
             self._answer_failure(kind, wait_lines(wait_s))
         else:
-            self._answer_failure(kind, retry_lines(self._failure_head))
+            # One attempt was made in all: the client's retries multiply none of the gateway's.
+            again = self._may_pass and len(self._ended_attempts) == 1
+            lines = b"" if kind is CLOUDS_FAILED else retry_lines(self._failure_head)
+            self._answer_failure(kind._replace(should_retry=again), lines)
 
     def _failure_kind(self, statuses: set[int]) -> ErrorKind:
         """Return the kind of error by the statuses of all attempts; there are none if no cloud was

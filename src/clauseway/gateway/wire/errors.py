@@ -1,7 +1,8 @@
 """The errors that the gateway answers itself, in OpenAI's error shape.
 
 OpenAI's clients retry by themselves unless an answer says `x-should-retry: false`
-(`should_retry`). The gateway has already retried at other deployments, so most errors say so.
+(`should_retry`). Most errors say so: the gateway has already retried at other deployments, or
+another try would be refused for the same reason.
 """
 
 import re
