@@ -122,6 +122,27 @@ def test_a_report_whose_empty_line_never_came_counts(strips: bool, passed: bytes
     assert stream.usage.completion_tokens == USAGE["completion_tokens"]
 
 
+# What a server without `[DONE]` writes last, without an empty line → whether the stream is whole
+LAST_LINES = {
+    ": bye": True,
+    ": bye\n": True,
+    ":\r\n: bye\r\n": True,
+    "event: bye": False,
+    "data: {": False,
+    "da": False,
+}
+
+
+@pytest.mark.parametrize(("lines", "is_whole"), LAST_LINES.items())
+@pytest.mark.parametrize("strip_usage", [False, True])
+def test_comments_may_be_the_last_lines(lines: str, is_whole: bool, strip_usage: bool) -> None:
+    stream = EventStream(strip_usage=strip_usage)
+    begun = stream.feed(WITHOUT_USAGE + lines.encode())
+    assert begun == WITHOUT_USAGE
+    assert stream.close() == (lines.encode() if is_whole else b"")
+    assert stream.done is is_whole
+
+
 def test_text_that_looks_like_usage_stays() -> None:
     event = chunk_event([{"index": 0, "delta": {"content": '","usage":null,"choices":[]'}}])
     again = chunk_event([{"index": 0, "delta": {"content": "usage"}}])

@@ -58,6 +58,8 @@ _NULL_USAGE: Final = re.compile(
     rb',\s*"usage"\s*:\s*null'
     rb'(?=(?:\s*,\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)){0,4}\s*\}[ \t]*(?:\r?\n\r?\n|\r?\n?\Z))'
 )
+# Whole lines that are comments, of which the last may lack its end.
+_COMMENTS: Final = re.compile(rb"(?:(?::[^\r\n]*)?[\r\n])*(?::[^\r\n]*)?")
 # One event is a token or a few; with logprobs or audio some hundred KB. Longer is no event stream.
 _EVENT_BYTES_MAX: Final = 4 << 20
 
@@ -125,8 +127,10 @@ class EventStream:
         if self.done:
             self._keep_for_last(rest)
         elif rest.strip():
-            # A last event without its empty line; half of one is no end.
-            if data_of(rest) != b"[DONE]" and not _is_json(data_of(rest)):
+            # A last event without its empty line, or comments, which need none; half of an event is
+            # no end.
+            is_whole = data_of(rest) == b"[DONE]" or _is_json(data_of(rest))
+            if not is_whole and _COMMENTS.fullmatch(rest) is None:
                 return b""
             passed = self._passed(rest)
         self.done = self.done or (self._finished and self.has_content)
