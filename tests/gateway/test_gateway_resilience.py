@@ -40,6 +40,7 @@ from gateway_stage import (
     Scene,
     Stage,
     answering,
+    events_of,
     failing_after,
     staged,
 )
@@ -425,6 +426,43 @@ def test_a_stream_whose_last_event_has_come_is_whole_whatever_follows(stage: Sta
 
 
 # -- waits
+
+
+# The header that a cloud sends with a stream, or none: clients look at the events alone.
+HEADS_OF_STREAMS = ["", "content-type: text/plain; charset=utf-8\r\n", "content-type: application/json\r\n"]
+BEFORE_EVENTS = [b"", b": hello\n\n", b"\r\n", b"retry: 3\n\n"]
+
+
+@pytest.mark.parametrize("before", BEFORE_EVENTS)
+@pytest.mark.parametrize("head", HEADS_OF_STREAMS)
+@pytest.mark.parametrize("call", [CALLS["chat stream"], CALLS["responses stream"]])
+def test_events_are_a_stream_whatever_the_head_says(stage: Stage, call: Call, head: str, before: bytes) -> None:
+    heard = threading.Event()
+
+    async def behave(connection: Connection, request: Received) -> None:
+        announcing, content, end = events_of(request)
+        data = before + announcing + content[0]
+        connection.writer.write(f"HTTP/1.1 200 OK\r\n{head}transfer-encoding: chunked\r\n\r\n".encode())
+        for piece in (data[:3], data[3:]):
+            connection.piece(piece)
+            await connection.apart()
+        # The content goes out before the stream ends.
+        await asyncio.to_thread(heard.wait, PATIENCE_S)
+        connection.piece(b"".join(content[1:]) + end)
+        connection.end_stream()
+
+    scene = stage.scene(behave)
+    asked = call.body(scene.model)
+    with stage.http.stream("POST", stage.rig.url + call.path, json=asked, headers=AUTHORIZED) as answer:
+        pieces = answer.iter_bytes()
+        text = next(pieces)
+        heard.set()
+        text += b"".join(pieces)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert text.startswith(before)
+    assert call.ends_well(text.decode())
+    assert scene.outcomes() == [(0, "COMPLETE", 200)]
+    assert dict(scene.records()[0].units)[Unit.OUTPUT_TOKENS] == 8
 
 
 def test_who_asks_to_be_left_alone_is_left_alone(stage: Stage) -> None:

@@ -12,6 +12,7 @@ exception does not count against the cloud.
 
 import asyncio
 import errno
+import re
 from abc import ABC, abstractmethod
 from time import monotonic_ns, time, time_ns
 from typing import Final
@@ -47,6 +48,9 @@ from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.segment_format import TIER_CODE
 
 _OK: Final = 200
+# The first field of an event, or a comment, behind empty lines; and how many bytes tell it.
+_FIRST_FIELD: Final = re.compile(rb"[\r\n]*(?:data|event|id|retry)?:")
+_FIRST_FIELD_BYTES: Final = 8
 _TOO_MANY_REQUESTS: Final = 429
 _FLEX: Final = "flex"
 # An error is some hundred bytes; a page of HTML is not read to its end.
@@ -297,7 +301,7 @@ class Attempt(Receiver):
             self._distrust(upstream)
             self._fail(Failure("answered in an encoding that nobody asked for", self.status))
         elif not complete:
-            self._buffer_body(data)
+            self._buffer_body(upstream, data)
         elif self._buffered is None:
             self._read_whole_body(upstream, data)
         else:
@@ -312,20 +316,41 @@ class Attempt(Receiver):
             self._is_encoded = True
         elif status == 200:
             if upstream.is_event_stream:
-                request = self._owner.request
-                operation, destination = request.operation, self.candidate.target.destination
-                self.stream = operation.stream(request.properties, operation.units_in, destination)
-                # The stream takes the events out of AWS's frames.
-                if destination.framed:
-                    self.head = _as_event_stream(self.head)
+                self._begin_stream(is_announced=not self.candidate.target.destination.framed)
         elif is_suspect(status):
             self._may_refuse_us = True
             self._owner.shorten_deadline(self, self._owner.shared.wheel.now_s + _REST_TIMEOUT_S)
 
-    def _buffer_body(self, data: bytes) -> None:
+    def _begin_stream(self, *, is_announced: bool) -> None:
+        """Begin to read the answer as events. `is_announced`: its head says that it is what the
+        client gets, server-sent events."""
+        request = self._owner.request
+        operation, destination = request.operation, self.candidate.target.destination
+        self.stream = operation.stream(request.properties, operation.units_in, destination)
+        if not is_announced:
+            self.head = _as_event_stream(self.head)
+
+    def _is_unannounced_stream(self, beginning: bytes) -> bool:
+        """Return whether a body is events all the same, although its head does not say so: some
+        servers write no content type, or another."""
+        return (
+            self.status == _OK
+            and self._owner.request.properties.streamed
+            and not self.candidate.target.destination.framed
+            and _FIRST_FIELD.match(beginning) is not None
+        )
+
+    def _buffer_body(self, upstream: UpstreamConnection, data: bytes) -> None:
         """Keep bytes of a body that is read when it is whole; end the attempt if it is too long."""
         if self._buffered is None:
             self._buffered = []
+        if self._buffered_bytes < _FIRST_FIELD_BYTES:
+            beginning = b"".join((*self._buffered, data))
+            if self._is_unannounced_stream(beginning):
+                self._begin_stream(is_announced=False)
+                self._buffered = None
+                self._read_stream(upstream, beginning, complete=False)
+                return
         self._buffered.append(data)
         self._buffered_bytes += len(data)
         self._owner.count_answer_bytes(len(data))
@@ -362,6 +387,9 @@ class Attempt(Receiver):
             if operation.tells_failure:
                 body = without_names_in_failure(body, target.destination.account_names)
             self._report_answer(body)
+        elif self._is_unannounced_stream(body):
+            self._begin_stream(is_announced=False)
+            self._read_stream(upstream, body, complete=True)
         else:
             self._distrust(upstream)
             self._fail(Failure(f"answered {self.status} without an answer", self.status))
@@ -841,14 +869,14 @@ class Attempt(Receiver):
 
 
 def _as_event_stream(head: bytes) -> bytes:
-    """Return the header lines for a client whose events are taken out of AWS's frames."""
+    """Return the header lines for a client that gets events whose cloud said otherwise, or sent
+    them in AWS's frames."""
     lines = [
-        b"%b: text/event-stream; charset=utf-8\r\n" % name
-        if name.lower() == b"content-type"
-        else b"%b: %b\r\n" % (name, value)
+        b"%b: %b\r\n" % (name, value)
         for name, value in headers_in(head)
+        if name.lower() != b"content-type"
     ]
-    return b"".join(lines)
+    return b"".join(lines) + b"content-type: text/event-stream; charset=utf-8\r\n"
 
 
 def tokens_of(units: Units) -> int:
