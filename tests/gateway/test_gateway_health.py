@@ -12,6 +12,7 @@ from clauseway.gateway.request.failures import (
     Failure,
     failure_of,
     failure_of_event,
+    is_about_path,
     is_passing,
     retry_after_s,
     retry_lines,
@@ -810,6 +811,37 @@ def test_whatever_a_cloud_says_is_understood_as_something(body: bytes, value: by
     failure = failure_of(429, b"Retry-After: %b\r\n" % value, body, NOW_S)
     assert failure is None or failure.wait_s >= 0
     assert retry_after_s(b"retry-after-ms: %b\r\n" % value, NOW_S) >= 0
+
+
+# An error of the request, as servers write it: one member of an unusual type, or bytes that are no plain JSON.
+NOT_THERE = "Item with id 'msg_1' not found."
+UNUSUAL_ERRORS: dict[str, dict[str, object]] = {
+    "a code in a list": {"code": ["missing"]},
+    "a code that is an object": {"code": {"name": "missing"}},
+    "a code that is a fraction": {"code": 404.0},
+    "a code that is true": {"code": True},
+    "a type that is a number": {"type": 404},
+    "a param in a list": {"param": ["input", 0]},
+    "metadata that is a text": {"metadata": "none"},
+    "metadata in a list": {"metadata": [1]},
+    "details that are a text": {"details": "none"},
+}
+UNUSUAL_BODIES = {
+    **{name: json.dumps({"error": {"message": NOT_THERE, **odd}}).encode() for name, odd in UNUSUAL_ERRORS.items()},
+    "words in a list": json.dumps({"error": {"message": [NOT_THERE]}}).encode(),
+    "an error in a list": json.dumps({"error": [NOT_THERE]}).encode(),
+    "a code beside a sentence": json.dumps({"error": NOT_THERE, "code": 404.5}).encode(),
+    "details of FastAPI": json.dumps({"detail": [{"loc": ["body"], "msg": NOT_THERE}]}).encode(),
+    "half of a pair": rb'{"error":{"message":"Item with id \ud83d not found."}}',
+    "a byte that is not UTF-8": b'{"error":{"message":"Item with id \xfc not found."}}',
+    "a byte order mark": b'\xef\xbb\xbf{"error":{"message":"Item with id 1 not found."}}',
+}
+
+
+@pytest.mark.parametrize("body", UNUSUAL_BODIES.values(), ids=UNUSUAL_BODIES)
+def test_an_unusual_member_takes_no_error_its_words(body: bytes) -> None:
+    assert failure_of(404, b"", body, NOW_S) is None
+    assert not is_about_path(body)
 
 
 # An error inside a stream, before content → whether the same deployment may answer a moment later

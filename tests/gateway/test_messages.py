@@ -14,6 +14,7 @@ from endpoints_rig import Endpoints, sandbox_clouds, targets
 from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig, key
 
 from clauseway.gateway.plan import Auth, Epoch, Plan, Prices, RateLimit, Route, Target
+from clauseway.gateway.wire.message_errors import in_message_shape
 from clauseway.metering import Deployment, Status, Unit
 from clauseway.sandbox.signatures import credentials
 
@@ -558,6 +559,29 @@ def test_a_stream_that_breaks_raises_and_is_metered(clouds: Endpoints, place: st
     record = clouds.rig.records()[-1]
     assert record.status is Status.INTERRUPTED_ESTIMATED
     assert dict(record.units)[Unit.OUTPUT_TOKENS] > 0
+
+
+# An error as a cloud writes it → the message that a client of the Messages format reads
+FOREIGN_ERRORS = {
+    '{"error":{"message":"No.","code":5.5,"param":[]}}': "No.",
+    '{"error":{"message":"No.","code":["a"]}}': "No.",
+    '{"error":"No.","code":5}': "No.",
+    '[{"error":{"code":400,"message":"No.","status":"INVALID_ARGUMENT"}}]': "No.",
+    '{"message":"No."}': "No.",
+    '{"Message":"No."}': '{"Message":"No."}',
+    '{"error":{"message":["No."]}}': '{"error":{"message":["No."]}}',
+    '{"detail":[{"msg":"No."}]}': '{"detail":[{"msg":"No."}]}',
+    '{"errors":[{"message":"No."}]}': '{"errors":[{"message":"No."}]}',
+    "No.": "No.",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("body", "message"), FOREIGN_ERRORS.items())
+def test_a_foreign_error_keeps_its_words(body: str, message: str) -> None:
+    shaped = json.loads(in_message_shape(400, body.encode()))
+    assert shaped["error"]["message"] == message
+    assert shaped["error"]["type"] == "invalid_request_error"
 
 
 def test_nobody_answers(clouds: Endpoints) -> None:

@@ -14,12 +14,13 @@ the error is judged by that status.
 """
 
 import re
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from clauseway.gateway.wire.bodies.needs import ABSENT, stated
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.values import NOT_JSON
 
 # Money or quota is exhausted: waiting does not help, but an administrator may change it.
@@ -76,7 +77,7 @@ _ELSEWHERE_WORDS: Final = re.compile(
 )
 # Google's reasons (`ErrorReason` of google.api) about our key or account, some of them under 400.
 _ELSEWHERE_REASON: Final = re.compile(
-    rb'"reason"\s*:\s*"(API_KEY_|BILLING_DISABLED|SERVICE_DISABLED|CONSUMER_)'
+    r'"reason"\s*:\s*"(API_KEY_|BILLING_DISABLED|SERVICE_DISABLED|CONSUMER_)'
 )
 # The deployment has no such model.
 _NO_MODEL: Final = frozenset(
@@ -222,39 +223,8 @@ class Failure(NamedTuple):
     meant: int = 0
 
 
-class _Flagged(msgspec.Struct, frozen=True, gc=False):
-    flagged_input: msgspec.Raw = ABSENT
-
-
-class _Error(msgspec.Struct, frozen=True, gc=False):
-    code: str | int | None = None
-    type: str | None = None
-    message: str | None = None
-    param: msgspec.Raw = ABSENT
-    metadata: _Flagged | None = None
-    details: msgspec.Raw = ABSENT
-
-
-class _Body(msgspec.Struct, frozen=True, gc=False):
-    """OpenAI's shape, and that of servers whose `error` is a sentence or that have none."""
-
-    error: _Error | str | None = None
-    code: str | int | None = None
-    type: str | None = None
-    message: str | None = None
-    # FastAPI's: a sentence, or a list of what is wrong.
-    detail: object = None
-
-
-class _Event(_Body, frozen=True, gc=False):
-    """An error as an event: in the shape of a body, or within the response that failed."""
-
-    response: _Body | None = None
-
-
-# Google wraps a body in a list.
-_decode = msgspec.json.Decoder(_Body | list[_Body]).decode
-_decode_event = msgspec.json.Decoder(_Event | list[_Event]).decode
+# A plain value for whatever a server writes: a member of an unusual type takes no other its words.
+_decode: Final[Callable[[bytes], object]] = msgspec.json.Decoder().decode
 
 
 class _Words(NamedTuple):
@@ -263,7 +233,7 @@ class _Words(NamedTuple):
     code: str = ""
     type: str = ""
     message: str = ""
-    param: bytes = b""
+    names_model: bool = True  # no member is at fault, or `model`
     flagged: bool = False
     of_account: bool = False  # a reason beside the words is about our account
     is_page: bool = False  # of a proxy, for people to read
@@ -391,7 +361,7 @@ def _is_of_content(words: _Words) -> bool:
 def _is_of_model(words: _Words) -> bool:
     """Return whether the deployment lacks the model that the request itself asks for, not one that
     is named within it, as for a tool."""
-    if words.param not in (b"", b"null", b'"model"', b'""'):
+    if not words.names_model:
         return False
     return words.code in _NO_MODEL or bool(_NO_MODEL_SENTENCE.match(words.message))
 
@@ -458,46 +428,58 @@ def without_retry(head: bytes) -> bytes:
 
 
 def _words_in(body: bytes) -> _Words:
-    try:
-        decoded = _decode(body)
     # A proxy's page, a sentence or nothing: only the status tells the meaning.
-    except NOT_JSON:
-        return _Words(is_page=body.lstrip()[:1] == b"<")
-    if isinstance(decoded, list):
-        return _words_of(decoded[0]) if decoded else _Words()
-    return _words_of(decoded)
+    return _words_of(_decoded(body), is_page=body.lstrip()[:1] == b"<")
 
 
 def _words_in_event(data: bytes) -> _Words:
+    """Return the words of an error as an event: in the shape of a body, or within the response that
+    failed."""
+    event = _decoded(data)
+    response = event.get("response")
+    if isinstance(response, dict) and response.get("error") is not None:
+        return _words_of(response)
+    return _words_of(event)
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    """Return the members of an error, or of the first one in a list, as Google writes it; none if
+    it is not JSON."""
     try:
-        decoded = _decode_event(data)
+        decoded = decode_with_half_pairs(_decode, _plain(body))
     except NOT_JSON:
-        return _Words()
+        return {}
     if isinstance(decoded, list):
-        return _words_of(decoded[0]) if decoded else _Words()
-    event, response = decoded, decoded.response
-    return _words_of(response if response is not None and response.error is not None else event)
+        decoded = decoded[0] if decoded else {}
+    return decoded if isinstance(decoded, dict) else {}
 
 
-def _words_of(decoded: _Body) -> _Words:
-    error = decoded.error
-    if isinstance(error, _Error):
-        return _Words(
-            code=_text_of(error.code),
-            type=error.type or "",
-            message=error.message or "",
-            param=bytes(error.param),
-            flagged=error.metadata is not None and stated(error.metadata.flagged_input),
-            of_account=_ELSEWHERE_REASON.search(error.details) is not None,
-        )
-    # Not OpenAI's shape: the fields stand at the top, or `error` itself is the sentence.
-    detail = decoded.detail if isinstance(decoded.detail, str) else ""
+def _plain(body: bytes) -> bytes:
+    """Return a body as JSON has it: UTF-8, without a byte order mark."""
+    return body if body.isascii() else body.decode("utf-8-sig", "replace").encode()
+
+
+def _words_of(decoded: dict[str, Any], *, is_page: bool = False) -> _Words:
+    error = decoded.get("error")
+    if not isinstance(error, dict):
+        # Not OpenAI's shape: the fields stand at the top, or `error` itself is the sentence.
+        words = error or decoded.get("message") or decoded.get("detail")
+        code, kind = _text_of(decoded.get("code")), _text_of(decoded.get("type"))
+        return _Words(code=code, type=kind, message=_text_of(words), is_page=is_page)
+    metadata, details = error.get("metadata"), error.get("details")
     return _Words(
-        code=_text_of(decoded.code),
-        type=decoded.type or "",
-        message=error or decoded.message or detail,
+        code=_text_of(error.get("code")),
+        type=_text_of(error.get("type")),
+        message=_text_of(error.get("message")),
+        names_model=error.get("param") in (None, "", "model"),
+        flagged=isinstance(metadata, dict) and metadata.get("flagged_input") is not None,
+        of_account=_ELSEWHERE_REASON.search(_text_of(details)) is not None,
     )
 
 
-def _text_of(code: str | int | None) -> str:
-    return "" if code is None else str(code)
+def _text_of(value: object) -> str:
+    """Return a member as text: a sentence or word itself, anything else as JSON; empty if it says
+    nothing."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()

@@ -27,39 +27,35 @@ _TYPES: Final = {
 _DETAILS: Final = {"thread": "thread_unsupported_request"}
 
 
-class _Error(msgspec.Struct, frozen=True, gc=False):
-    message: str = ""
-    code: str | int | None = None
-    param: object = None
-
-
-class _Body(msgspec.Struct, frozen=True, gc=False):
-    """Anthropic's own shape (`type` is `error`), OpenAI's and Google's, and AWS's, which is a
-    message alone."""
-
-    type: str | None = None
-    error: _Error | str | None = None
-    message: str | None = None
-
-
-_decode: Final = msgspec.json.Decoder(_Body).decode
+_SHOWN_BYTES_MAX: Final = 1000
+_decode: Final = msgspec.json.Decoder().decode
 
 
 def in_message_shape(status: int, body: bytes) -> bytes:
     """Return an error's body as clients of the Messages format read it; one that is in its shape
-    already stays as it is."""
+    already stays as it is. Where a body has no sentence, the body itself is the message."""
     try:
         decoded = _decode(body)
     except NOT_JSON:
-        return error_message(status, body[:1000].decode("utf-8", "replace"))
-    error = decoded.error
-    if decoded.type == "error" and isinstance(error, _Error):
+        decoded = None
+    # Google wraps a body in a list.
+    if isinstance(decoded, list) and decoded:
+        decoded = decoded[0]
+    members = decoded if isinstance(decoded, dict) else {}
+    error = members.get("error")
+    if members.get("type") == "error" and isinstance(error, dict):
         return body
-    if isinstance(error, _Error):
-        code = error.code if isinstance(error.code, str) else ""
-        param = error.param if isinstance(error.param, str) else ""
-        return error_message(status, error.message, code, param)
-    return error_message(status, error or decoded.message or "")
+    # OpenAI's shape and Google's; AWS's has the message alone.
+    fields = error if isinstance(error, dict) else {}
+    message = fields.get("message") or error or members.get("message")
+    if not isinstance(message, str):
+        message = body[:_SHOWN_BYTES_MAX].decode("utf-8", "replace")
+    return error_message(status, message, _word(fields, "code"), _word(fields, "param"))
+
+
+def _word(fields: dict[str, object], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def error_message(status: int, message: str, code: str = "", param: str = "") -> bytes:
