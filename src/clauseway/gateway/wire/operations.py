@@ -571,7 +571,18 @@ _WITH_IDENTIFIER: Final = [
     for operation in OPERATIONS
     if b"%b" in operation.path
 ]
-_DATED: Final = re.compile(rb"/openai/deployments/([^/?]{1,200})(/[a-z/]+)")
+# Azure's dated paths name the model: an operation that is not routed by one has no such path, nor
+# have counts of tokens, which are younger. A model's name may hold slashes, which some of the
+# vendor's clients do not escape, but no such path.
+_ROUTED: Final = {
+    operation.path: [other for other in OPERATIONS if other.routed and other.path == operation.path]
+    for operation in OPERATIONS
+    if operation.routed and not operation.path.endswith(b"_tokens")
+}
+_ROUTED_PATHS: Final = b"|".join([re.escape(path) for path in _ROUTED])
+_DATED: Final = re.compile(
+    rb"/openai/deployments/((?!/)(?:(?!(?:%b)/)[^?]){1,200}?)(%b)" % (_ROUTED_PATHS, _ROUTED_PATHS)
+)
 _AZURE_ONLY: Final = frozenset({b"api-version"})
 
 
@@ -603,10 +614,7 @@ def request_line_of(method: bytes, url: bytes) -> RequestLine:
     )
     dated = _DATED.fullmatch(path)
     if dated is not None:
-        # Azure's dated paths name the model: an operation that is not routed by one has no such
-        # path.
-        routed = [other for other in _FIXED.get(b"/v1" + dated[2], []) if other.routed]
-        request_line = _by_method(method, routed)
+        request_line = _by_method(method, _ROUTED[dated[2]])
         return request_line._replace(model=unquoted(dated[1]), query=query)
     if path in _FIXED:
         return _by_method(method, _FIXED[path])._replace(query=query)
