@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gateway_rig import AUTHORIZED, Behaviour, Connection, Received, compact, request_bytes
+from gateway_rig import AUTHORIZED, PATIENCE_S, Behaviour, Connection, Received, compact, request_bytes
 from gateway_stage import PATIENT, RESPONSE_USAGE, Call, Scene, Stage, answering, staged, typed
 
 from awaiting import eventually
@@ -32,7 +32,7 @@ class Background:
 
     def __init__(self, events: int = 6, then: str = "end", late_s: float = 0.0, *, fails: bool = False) -> None:
         self.told, self.then, self.late_s = events, then, late_s
-        self.deleted, self.status = False, 200
+        self.deleted, self.cancelled, self.told_all, self.status = False, False, False, 200
         self.id = f"resp_{next(NUMBERS)}"
         words = [typed("response.output_text.delta", 2 + at, delta=word) for at, word in enumerate("abc")]
         error = {"code": "server_error", "message": "sorry"}
@@ -48,20 +48,28 @@ class Background:
 
     async def __call__(self, connection: Connection, request: Received) -> None:
         if request.head.startswith(b"GET"):
-            self.tell_again(connection, request)
+            await self.tell_again(connection, request)
             return
         if request.head.startswith(b"DELETE"):
             self.deleted = True
             connection.answer(200, compact({"id": self.id, "object": "response.deleted", "deleted": True}))
             return
+        if b"/cancel " in request.head.partition(b"\r\n")[0]:
+            self.cancelled = True
+            connection.answer(200, compact(self.state("cancelled")))
+            return
         await asyncio.sleep(self.late_s)
         if not request.json.get("stream"):
             connection.answer(200, compact(self.state("queued")))
             return
+        await self.tell(connection, self.events[: self.told])
+
+    async def tell(self, connection: Connection, events: list[bytes]) -> None:
         connection.begin_stream()
-        for event in self.events[: self.told]:
+        for event in events:
             connection.piece(event)
             await connection.apart()
+        self.told_all = True
         if self.then == "cut":
             connection.drop()
         elif self.then == "stall":
@@ -69,13 +77,19 @@ class Background:
         else:
             connection.end_stream()
 
-    def tell_again(self, connection: Connection, request: Received) -> None:
+    async def tell_again(self, connection: Connection, request: Received) -> None:
         line = request.head.partition(b"\r\n")[0].decode()
         if self.deleted:
             connection.answer(404, b'{"error":{"message":"Response with id \'resp\' not found."}}')
             return
+        if "stream=true" not in line and self.cancelled:
+            connection.answer(200, compact(self.state("cancelled")))
+            return
         if "stream=true" not in line:
             connection.answer(self.status, compact(self.state("completed", RESPONSE_USAGE)))
+            return
+        if "starting_after" not in line:
+            await self.tell(connection, self.events[: self.told])
             return
         after = int(line.partition("starting_after=")[2].split()[0])
         connection.begin_stream()
@@ -153,6 +167,37 @@ def test_one_that_fails_before_its_output_used_nothing(stage: Stage) -> None:
     assert scene.ask(STREAM, **BACKGROUND).content == b"".join(cloud.events)
     assert used(scene) == []
     assert len(scene.clouds[1].requests) == 0
+
+
+# How many events were streamed before it is cancelled, and whether its client reads on → the output that is charged.
+STREAMED_BEFORE = {
+    "no output": (2, "stall", 0),
+    "two words": (4, "stall", 4),
+    "two words, and cut": (4, "cut", 4),
+}
+
+
+@pytest.mark.parametrize(("events", "then", "output"), STREAMED_BEFORE.values(), ids=STREAMED_BEFORE)
+@pytest.mark.parametrize("again", [False, True], ids=["as it was made", "taken up again"])
+def test_what_was_streamed_is_charged_though_it_is_cancelled(
+    stage: Stage, events: int, then: str, output: int, again: bool
+) -> None:
+    """Its cloud reports no usage of a response that was cancelled."""
+    cloud = Background(events=events, then=then)
+    scene = scene_of(stage, cloud, attempt_timeout_s=PATIENCE_S, settings=PATIENT)
+    body = compact((WHOLE if again else STREAM).body(scene.model, **BACKGROUND))
+    with stage.rig.socket() as client, stage.rig.socket() as reading:
+        client.sendall(request_bytes(body, path=STREAM.path))
+        while cloud.id.encode() not in (heard := client.recv(1 << 16)):
+            assert heard
+        if again:
+            path = f"{STREAM.path}/{cloud.id}?stream=true"
+            reading.sendall(request_bytes(b"", path=path, method="GET"))
+        eventually(lambda: cloud.told_all)
+        answer = stage.http.post(f"{stage.rig.url}/v1/responses/{cloud.id}/cancel", headers=AUTHORIZED)
+        assert answer.json()["status"] == "cancelled"
+    eventually(lambda: stage.rig.counts()["open"] == 0)
+    assert used(scene) == ([{"INPUT_TOKENS": -(-len(body) // 4), "OUTPUT_TOKENS": output}] if output else [])
 
 
 def test_a_response_in_the_foreground_ends_with_its_connection(stage: Stage) -> None:

@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.request.resource_index import Hold, ResourceIndex
+from clauseway.gateway.wire.typed_streams import TypedStream
 
 _AT_ONCE_MAX: Final = 256
 _AGAIN_S: Final = 5.0
@@ -33,6 +34,8 @@ _ORPHANED_NS: Final = 10_000_000_000
 # A worker reports a charge to the lease server within a second or two, and writes a row sooner.
 _ENDED_ELSEWHERE_S: Final = 5.0
 _LOOKED_AT_MAX: Final = 64
+# Streams are forgotten when their response is metered, which another worker may do.
+_STREAMS_MAX: Final = 10_000
 
 
 class Reservation(NamedTuple):
@@ -70,6 +73,9 @@ class Holds:
         self._ended_s: dict[str, float] = {}
         # Responses whose stream a client of this process still reads, which brings their end.
         self.ids_read_by_clients: set[str] = set()
+        # Of responses in the background that were streamed here: the latest stream of each, and the
+        # most events with which one before it had brought output.
+        self._streams: dict[str, tuple[TypedStream, int]] = {}
 
     def keep(self, identifier: str, reservation: Reservation) -> None:
         """Keep the reservation of a resource until the resource ends."""
@@ -91,6 +97,22 @@ class Holds:
             return False
         self._resource_index.mark_hold_ended(identifier, charged)
         return True
+
+    def note_stream(self, identifier: str, stream: TypedStream) -> None:
+        """Note a stream of a response in the background, whose usage may be reported by nobody."""
+        self._streams[identifier] = stream, self.events_streamed(identifier)
+        if len(self._streams) > _STREAMS_MAX:
+            del self._streams[next(iter(self._streams))]
+
+    def events_streamed(self, identifier: str) -> int:
+        """Return how many events of a response this process has streamed; none before output."""
+        if identifier not in self._streams:
+            return 0
+        stream, before = self._streams[identifier]
+        return max(stream.events if stream.has_output else 0, before)
+
+    def forget_stream(self, identifier: str) -> None:
+        self._streams.pop(identifier, None)
 
     def drop(self, identifier: str) -> None:
         """End a reservation without a charge: this process need not keep it."""

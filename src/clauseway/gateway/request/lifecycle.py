@@ -73,6 +73,7 @@ from clauseway.gateway.wire.errors import (
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
 from clauseway.gateway.wire.operations import UnderstoodRequest
+from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.metering import RequestId, Status
 
 FOREVER_S: Final = 1e12  # finite, because the timer wheel counts in ticks
@@ -567,6 +568,10 @@ class Lifecycle(AttemptOwner):
             self._remember_cache(attempt)
         framed = self._stream_head(attempt, framed)
         resources = self._resources
+        if resources is not None and isinstance(attempt.stream, TypedStream):
+            streamed_id = resources.streamed_id_of(attempt.stream)
+            if streamed_id:
+                self.shared.holds.note_stream(streamed_id, attempt.stream)
         background_id = resources.background_id_of(attempt.stream) if resources is not None else ""
         if resources is None or not background_id:
             client.write(framed)
@@ -666,7 +671,7 @@ class Lifecycle(AttemptOwner):
         ended and its usage is still pending, meter that usage now."""
         status, last_bytes = attempt.status, self._whole_answer(attempt, body)
         resource_end, rows = (
-            resources.resource_end_in_answer(status, body),
+            resources.resource_end_in_answer(status, body, self._events_streamed(resources)),
             resources.rows_of_named(status, body),
         )
         if resource_end is not None:
@@ -681,6 +686,11 @@ class Lifecycle(AttemptOwner):
             self.shared.resource_index.forget(resources.named_resource.identifier, finish)
         else:
             self._finish_issuing(last_bytes, rows)
+
+    def _events_streamed(self, resources: Resources) -> int:
+        """Return how many events of the named resource this process has streamed."""
+        named = resources.named_resource
+        return self.shared.holds.events_streamed(named.identifier) if named is not None else 0
 
     def _meter_resource_end(
         self,
@@ -701,6 +711,8 @@ class Lifecycle(AttemptOwner):
         def on_claimed(outcome: bool | OSError) -> None:
             if attempt.over:
                 return  # its row could not be written, so its usage is recorded already
+            if isinstance(outcome, bool):
+                shared.holds.forget_stream(identifier)
             if outcome is True:
                 attempt.record_resource_end(
                     resource_end.resource, resource_end.units, resource_end.status

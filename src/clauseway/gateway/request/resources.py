@@ -103,6 +103,14 @@ class Resources:
         resource = stream.resource if stream is not None else None
         return resource.id if resource is not None and self.runs_on else ""
 
+    def streamed_id_of(self, stream: Stream) -> str:
+        """Return the identifier of the response in the background whose stream this is, made or
+        taken up again; empty for any other stream."""
+        named = self.named_resource
+        if self.is_about_named_resource and named is not None:
+            return named.identifier if named.pending else ""
+        return self.background_id_of(stream)
+
     # -- rows: which deployment made which resource, for whom
 
     def row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> IndexedResource:
@@ -201,16 +209,18 @@ class Resources:
         tells_end = self.is_about_named_resource and self._request.operation.tells_end
         return resource_in(body) if tells_end and status == 200 else None
 
-    def resource_end_in_answer(self, status: int, body: bytes) -> ResourceEnd | None:
+    def resource_end_in_answer(
+        self, status: int, body: bytes, events_streamed: int
+    ) -> ResourceEnd | None:
         """Return the end of the named resource, if its usage is pending and the answer reports that
-        the resource has ended."""
+        the resource has ended. `events_streamed`: so many of its events clients have read."""
         named_resource, operation = self.named_resource, self._request.operation
         if named_resource is None or not named_resource.pending or not self.is_about_named_resource:
             return None
         # It is gone before any request saw its end: its usage can only be estimated. A server that
         # cannot cancel says the same of the path.
         if status in GONE and operation is RETRIEVED_WITH.get(named_resource.endpoint):
-            return self._estimated_end(named_resource, named_resource.body_bytes)
+            return self._estimated_end(named_resource, named_resource.body_bytes, events_streamed)
         resource = self._state_of_named(status, body)
         if resource is None or resource.pending:
             return None
@@ -218,8 +228,10 @@ class Resources:
         # What was answered without a report of its usage is more than none, also where the rest was
         # cancelled or has expired.
         answered = resource.answered_of(named_resource.body_bytes) if units is None else 0
+        if units is None and events_streamed:
+            answered = named_resource.body_bytes
         if answered:
-            return self._estimated_end(named_resource, answered)
+            return self._estimated_end(named_resource, answered, events_streamed)
         return ResourceEnd(named_resource, units or (), Status.COMPLETE)
 
     def resource_end_in_stream(self, attempt: Attempt) -> ResourceEnd | None:
@@ -233,7 +245,9 @@ class Resources:
             resource = named_resource if may_report_end else None
         return ResourceEnd(resource, *attempt.units_of_stream()) if resource is not None else None
 
-    def _estimated_end(self, resource: IndexedResource, body_bytes: int) -> ResourceEnd:
-        """Estimate by the input only, because no output was ever seen."""
-        units = self._request.operation.estimate(body_bytes, 0)
+    def _estimated_end(
+        self, resource: IndexedResource, body_bytes: int, events_streamed: int
+    ) -> ResourceEnd:
+        """Estimate by the input and by the output that was streamed."""
+        units = self._request.operation.estimate(body_bytes, events_streamed)
         return ResourceEnd(resource, units, Status.ESTIMATED)

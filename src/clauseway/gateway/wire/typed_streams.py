@@ -67,13 +67,13 @@ _NO_EVENT = _Event()
 
 class TypedStream:
     """See `event_streams.Stream`. `is_of_stored`: the stream is of a response that was made before,
-    so the response's failure is the answer. `runs_on`: it is of a response in the background."""
+    so the response's failure is the answer. `runs_on`: it is of a response in the background.
+    `has_output` once an event came that tells more than a beginning."""
 
     __slots__ = (
         "_account_names",
         "_before_content",
         "_carry",
-        "_has_output",
         "_is_of_stored",
         "_runs_on",
         "_sequence",
@@ -83,6 +83,7 @@ class TypedStream:
         "events",
         "failed",
         "has_content",
+        "has_output",
         "last",
         "report",
         "resource",
@@ -99,7 +100,7 @@ class TypedStream:
     ) -> None:
         self._is_of_stored = is_of_stored
         self._runs_on = runs_on
-        self._has_output = False
+        self.has_output = False
         self._units_in = units_in
         self._account_names = account_names
         self._carry = b""
@@ -220,7 +221,7 @@ class TypedStream:
         if kind in _FINAL and (self.has_content or kind not in _FAILED or self._is_of_stored):
             self.units, self.report = self._units_in(data), data
             # A response that failed before its output, and reports nothing, used nothing.
-            if self.units is None and not self._has_output and kind in _FAILED:
+            if self.units is None and not self.has_output and kind in _FAILED:
                 self.units = ()
             # An error that came after content has its end now, as the cloud tells it.
             self.failed = self.failed and not self.has_content
@@ -231,9 +232,9 @@ class TypedStream:
         if kind in _FAILED or reports_error(decoded.error):
             return self._error_event(event, data)
         if data and not self.failed:
-            self._has_output = self._has_output or kind not in _ANNOUNCING
+            self.has_output = self.has_output or kind not in _ANNOUNCING
             is_named = self._runs_on and self.resource is not None
-            self.has_content = self.has_content or self._has_output or is_named
+            self.has_content = self.has_content or self.has_output or is_named
         return event
 
     def _error_event(self, event: bytes, data: bytes) -> bytes:
