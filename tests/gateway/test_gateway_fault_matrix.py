@@ -62,6 +62,9 @@ EVERYWHERE: dict[str, Fault] = {
     "429 rate_limit_exceeded": Fault(told(429, "rate_limit_exceeded"), (*BUSY, "429 (rate_limit_exceeded)"), 429),
     "429 with retry-after": Fault(told(429, "x", "retry-after: 7"), (*BUSY, "429 (x)"), 429, wait_s=7),
     "429 with a long retry-after": Fault(told(429, "x", "retry-after: 70"), (*BUSY, "429 (x)"), 429, wait_s=70),
+    "429 that is not to be tried again": Fault(
+        told(429, "x", "x-should-retry: false"), (*BUSY, "429 (x)"), 429, lasts=True
+    ),
     "429 insufficient_quota": Fault(
         told(429, "insufficient_quota", kind="insufficient_quota"), (*BUSY, "429 (insufficient_quota)"), 429, lasts=True
     ),

@@ -860,7 +860,9 @@ PASSING_IN_STREAMS = {
 def test_an_error_in_a_stream_passes_or_lasts(event: str, passes: bool) -> None:
     failure = failure_of_event(event.encode(), 200)
     assert failure is not None
-    assert is_passing(failure) is passes
+    assert is_passing(failure, b"") is passes
+    assert not is_passing(failure, head_of({"X-Should-Retry": "false"}))
+    assert is_passing(failure, head_of({"X-Should-Retry": "true"})) is passes
 
 
 def test_a_client_that_must_not_retry_is_told_so_once() -> None:

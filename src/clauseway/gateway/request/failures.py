@@ -239,13 +239,19 @@ class _Words(NamedTuple):
     is_page: bool = False  # of a proxy, for people to read
 
 
-def is_passing(failure: Failure) -> bool:
+def is_passing(failure: Failure, head: bytes) -> bool:
     """Return whether the deployment may answer the same request a moment later: it was busy or
     broken, or the connection was. A refusal of our account, and a lack of the model or the path,
-    stays."""
+    stays; so does what the header lines `head` say is not to be tried again."""
     status = failure.meant or failure.status
     is_transient = status < 300 or status in (_TIMED_OUT, _BUSY) or status >= 500
-    return is_transient and failure.wait_s < _SPENT_S
+    return is_transient and failure.wait_s < _SPENT_S and not _forbids_retry(head)
+
+
+def _forbids_retry(head: bytes) -> bool:
+    return any(
+        name.lower() == _SHOULD_RETRY and value == b"false" for name, value in headers_in(head)
+    )
 
 
 def is_suspect(status: int) -> bool:

@@ -922,7 +922,7 @@ class Lifecycle(AttemptOwner):
         attempt.record_end(Status.FAILED, failure.status)
         self._note_ended(attempt, failure)
         self._failure_head = attempt.head + attempt.rate_limit_lines
-        self._may_pass = is_passing(failure)
+        self._may_pass = is_passing(failure, attempt.head)
         if failure.named_duration:
             self._note_busy(self.shared.wheel.now_s + failure.wait_s)
         rival, self._hedge = self._rival_of(attempt), None
