@@ -62,6 +62,8 @@ STREAMS: dict[str, tuple[Behaviour, str]] = {
     ),
     "types in lines of their own": (streaming(*map(without_type, ENDED)), "a"),
     "the type of the stream in capitals": (streaming(*ENDED, content_type="Text/Event-Stream; charset=UTF-8"), "a"),
+    "no empty line behind the last event": (streaming(RESPONSE_PREAMBLE, SAID, RESPONSE_END[:-1]), "a"),
+    "no line end behind the last event": (streaming(RESPONSE_PREAMBLE, SAID, RESPONSE_END[:-2]), "a"),
     "lines that end in CR LF": (streaming(*[event.replace(b"\n", b"\r\n") for event in ENDED]), "a"),
 }
 

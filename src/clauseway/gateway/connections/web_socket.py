@@ -121,7 +121,10 @@ class _Answer:
                 self._session.send(in_lane(event.data, self._lane))
 
     def on_message_complete(self) -> None:
-        if not self._streamed:
+        if self._streamed:
+            # Some servers write no empty line behind their last event.
+            self.on_body(b"\n\n")
+        else:
             body = b"".join(self._pieces)
             status = self._parser.get_status_code()
             self._session.send(message_of_answer(status, body, self._lane))
