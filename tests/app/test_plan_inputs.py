@@ -200,17 +200,31 @@ def test_what_ends_by_time_alone_is_seen_at_that_instant(
     assert watched.looks == looks + 1
 
 
-def test_a_database_that_is_away_is_told_once_and_looked_for(watched: Watched, home: Home, tmp_path: Path) -> None:
-    before = home.database_address.read_text() if home.database_address.exists() else ""
-    home.database_address.write_text("postgresql://127.0.0.1:1/nobody")
+def _unreachable(address: Path) -> Callable[[], None]:
+    address.write_text("postgresql://127.0.0.1:1/nobody")
+    return address.unlink
+
+
+def _unreadable(address: Path) -> Callable[[], None]:
+    """Make an address that nobody can read, as on a disk that fails."""
+    address.mkdir()
+    return address.rmdir
+
+
+@pytest.mark.parametrize("take_away", [_unreachable, _unreadable])
+def test_a_database_that_is_away_is_told_once_and_looked_for(
+    watched: Watched, home: Home, take_away: Callable[[Path], Callable[[], None]]
+) -> None:
+    address = home.database_address
+    aside = address.rename(home.root / "aside") if address.exists() else None
+    end = take_away(address)
     assert [watched.changed() for _ in range(2)] == [False, False]
     assert len(watched.reports) == 1
     (report,) = watched.reports
     assert report.startswith("The database is away")
     assert "sqlalche" not in report, "what the server says, and nothing about statements"
-    if before:
-        home.database_address.write_text(before)
-    else:
-        home.database_address.unlink()
+    end()
+    if aside is not None:
+        aside.rename(address)
     WRITES["a limit"](home)
     assert watched.changed()

@@ -105,6 +105,35 @@ def test_a_disk_that_was_full_gets_the_announcement_later(home: Home, watched: W
     assert watched.watch.head() == seen, "the plan was compiled for it meanwhile"
 
 
+def unreadable(home: Home) -> Callable[[], None]:
+    """Let nobody read where the control data are, as on a disk that fails; return what ends that."""
+    address = home.database_address
+    aside = address.rename(home.root / "aside") if address.exists() else None
+    address.mkdir()
+
+    def end() -> None:
+        address.rmdir()
+        if aside is not None:
+            aside.rename(address)
+
+    return end
+
+
+def test_a_disk_that_failed_is_looked_at_again(home: Home) -> None:
+    """The thread that looks ends by no failure: nobody would hear of revoked keys any more."""
+    told = threading.Semaphore(0)
+    watch = Revocations(home, begin_revocations(home), told.release)
+    key = new_key(home)
+    with watch.looking():
+        end = unreadable(home)
+        eventually(lambda: isinstance(watch._failure, OSError), "the failure is not seen")
+        with pytest.raises(IsADirectoryError):
+            watch.head()
+        end()
+        revoke_key(home, key.key_id)
+        assert told.acquire(timeout=60)
+
+
 @pytest.fixture
 def shared_home(tmp_path: Path) -> Home:
     """A home on a server, whose looks are so far apart that only an announcement is seen soon."""

@@ -98,7 +98,8 @@ class PlanInputs:
                 self._seen = self._look()
                 self._all_due_s = begin_s + _ALL_EVERY_S
             self._is_away = False
-        except (InvalidInput, DBAPIError) as error:  # the address may be half written
+        # The address may be half written, or the disk with the home be gone.
+        except (InvalidInput, DBAPIError, OSError) as error:
             self._head, self._all_due_s = None, 0.0
             if not self._is_away:
                 self._report(

@@ -34,6 +34,9 @@ _LOOK_EVERY_S_MIN = 0.05
 _TOUCH_EVERY_S = 1.0
 # A look at a server that does not answer takes longer: whoever stops does not wait for that.
 _LAST_LOOK_S = 2.0
+# The address may be half written, the database away, the home's disk or its folder gone, or no
+# descriptor left: each may be over at the next look.
+_AWAY = (InvalidInput, DBAPIError, OSError)
 
 
 def begin_revocations(home: Home) -> Head:
@@ -52,14 +55,14 @@ class Revocations:
         self._path, self._control = home.revocations, KeptControl(home)
         self._announce = announce
         self._head, self._announced_to = since, since.sequence
-        self._failure: InvalidInput | DBAPIError | None = None
+        self._failure: InvalidInput | DBAPIError | OSError | None = None
         self._touched_s = 0.0
 
     def look(self) -> None:
         """Announce what was revoked since the last look. A failure is kept for `head`."""
         try:
             head, ended = ended_secrets(self._control.opened(), self._announced_to, time.time_ns())
-        except (InvalidInput, DBAPIError) as error:  # the address may be half written
+        except _AWAY as error:
             self._failure = error
             return
         # A disk that takes nothing now is tried again at the next look; the plan is compiled anyway.
@@ -105,7 +108,7 @@ class Revocations:
         try:
             listener = self._control.listener()
             return listener if listener.listen() else None
-        except (InvalidInput, DBAPIError) as error:
+        except _AWAY as error:
             self._failure = error
             return None
 
