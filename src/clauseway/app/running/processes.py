@@ -128,21 +128,26 @@ def start(
     no room on its disk, or cannot be started, ModuleNotFoundError where a library is missing that it
     needs, ChildFailed where it fails otherwise.
     """
-    read_end, write_end = os.pipe()
     log.parent.mkdir(parents=True, exist_ok=True)
+    read_end, write_end = os.pipe()
     command = [sys.executable, "-m", module, *arguments, "--parent-pipe", str(read_end)]
-    with log.open("ab") as errors:
-        # A session of its own: Ctrl-C reaches the parent alone, which then stops its children in
-        # order.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            pass_fds=(read_end, *passed),
-            start_new_session=True,
-        )
-    os.close(read_end)
+    try:
+        with log.open("ab") as errors:
+            # A session of its own: Ctrl-C reaches the parent alone, which then stops its children
+            # in order.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                pass_fds=(read_end, *passed),
+                start_new_session=True,
+            )
+    except BaseException:
+        os.close(write_end)
+        raise
+    finally:
+        os.close(read_end)
     _write_secret(process, secret)
     try:
         ready = _wait_ready(name, process, log, meanwhile)
