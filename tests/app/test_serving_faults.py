@@ -1,17 +1,21 @@
 """What goes wrong around a served home while it serves: it is reported, and ends nothing that still works."""
 
 import contextlib
+import errno
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
 from awaiting import eventually
+from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import gateways as gateways_module
@@ -49,6 +53,10 @@ class Kept(NamedTuple):
     def is_ready(self) -> bool:
         url = self.served.gateway_url.removesuffix("/v1")
         return httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200
+
+    def accepts(self, secret: str) -> bool:
+        url, bearer = f"{self.served.gateway_url}/models", {"authorization": f"Bearer {secret}"}
+        return httpx.get(url, headers=bearer, timeout=PATIENCE_S).status_code == 200
 
     @property
     def gateway(self) -> int:
@@ -111,6 +119,37 @@ def test_a_process_that_cannot_be_started_again_yet_is_started_once_it_can(tmp_p
         assert len(kept_home.reported) == 2, "the wait is reported once"
 
 
+def test_no_try_to_start_a_process_keeps_a_descriptor(tmp_path: Path) -> None:
+    """It is tried every few seconds, for as long as the machine starts none."""
+    no_folder = tmp_path / "logs"
+    no_folder.write_text("")
+    folder_for_a_log = tmp_path / "gateway.log"
+    folder_for_a_log.mkdir()
+    before = os.listdir("/proc/self/fd")
+    for log in (no_folder / "gateway.log", folder_for_a_log):
+        with pytest.raises(OSError, match=r"gateway.log|logs"):
+            start("the gateway", "clauseway.gateway", (), log)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_upkeep_that_cannot_be_loaded_yet_is_loaded_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where no descriptor is left."""
+    failing = ["first", "second"]
+
+    def load(name: str) -> ModuleType:
+        if name == serving_module._UPKEEP and failing:
+            failing.pop()
+            raise OSError(errno.EMFILE, "Too many open files", "upkeep.py")
+        return import_module(name)
+
+    monkeypatch.setattr(serving_module, "import_module", load)
+    monkeypatch.setattr(serving_module, "_SEAL_EVERY_S", 0.1)
+    with kept(tmp_path) as kept_home:
+        eventually(lambda: kept_home.has_reported("Usage cannot be sealed yet", "Too many open files"))
+        eventually(lambda: kept_home.home.damages.exists())
+        assert len(kept_home.reported) == 1, "the failure is reported once"
+
+
 def test_a_process_that_finds_a_full_disk_is_started_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +171,40 @@ def test_a_process_that_finds_a_full_disk_is_started_once_there_is_room(
         disk.clear()
         eventually(lambda: kept_home.has_reported("was started again"))
         assert kept_home.is_ready
+
+
+def gone(home: Home) -> tuple[Path, Path]:
+    """Move the home's folder away, as a mount that goes: where it was, and where it is."""
+    return home.root, home.root.rename(home.root.with_name("aside"))
+
+
+def without_control_data(home: Home) -> tuple[Path, Path]:
+    return home.embedded_control, home.embedded_control.rename(home.root / "control.aside")
+
+
+@pytest.mark.parametrize("remove", [gone, without_control_data])
+def test_no_home_is_begun_in_place_of_one_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remove: Callable[[Home], tuple[Path, Path]]
+) -> None:
+    """A home that was begun anew would have no keys: every customer would hear that theirs is not known."""
+    monkeypatch.setattr(serving_module, "_SEAL_EVERY_S", 0.2)
+    catalog = open_agreements([]).catalog
+    with kept(tmp_path / "home") as kept_home:
+        home = kept_home.home
+        key = create_key(home, catalog, organisation="acme", project="p", seller="openai", segment="any")
+        eventually(lambda: kept_home.accepts(key.secret))
+        place, aside = remove(home)
+        kept_home.signals.reload.set()
+        eventually(lambda: kept_home.has_reported("The database is away", "No such file"))
+        eventually(lambda: kept_home.has_reported("could not be sealed", "No such file"))
+        assert kept_home.accepts(key.secret)
+        with pytest.raises(httpx.HTTPStatusError):
+            httpx.get(kept_home.served.pages_url, timeout=PATIENCE_S).raise_for_status()
+        assert not (list(place.rglob("*")) if place.is_dir() else place.exists()), "nothing is made there"
+        aside.rename(place)
+        revoke_key(home, key.key_id)
+        eventually(lambda: not kept_home.accepts(key.secret))
+        assert httpx.get(kept_home.served.pages_url, timeout=PATIENCE_S).status_code == 200
 
 
 def test_a_journal_that_cannot_be_ended_is_left_to_the_next_start(tmp_path: Path) -> None:

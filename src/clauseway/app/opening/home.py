@@ -27,9 +27,18 @@ DEMONSTRATION = "clauseway init --demo statements"
 
 
 class Home(msgspec.Struct, frozen=True):
-    """The paths under one home. Nothing is made until it is needed."""
+    """The paths under one home. Nothing is made until it is needed.
+
+    `is_served`: this process serves the home, which was begun. Where its folder or its control data
+    is gone, FileNotFoundError is raised, and no other home is begun in its place.
+    """
 
     root: Path
+    is_served: bool = False
+
+    def served(self) -> "Home":
+        """Return this home as whoever serves it opens it."""
+        return msgspec.structs.replace(self, is_served=True)
 
     @property
     def control(self) -> Path | str:
@@ -38,7 +47,11 @@ class Home(msgspec.Struct, frozen=True):
         try:
             return self.database_address.read_text("utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
-            return self.embedded_control
+            place = self.embedded_control
+            # A new database would have no keys: a gateway that hears of that refuses everybody.
+            if self.is_served:
+                place.stat()
+            return place
         except UnicodeDecodeError:
             problem = Problem(
                 what="the address of the database is not valid",
@@ -188,7 +201,7 @@ class Home(msgspec.Struct, frozen=True):
 
     def make(self) -> "Home":
         """Create the folder, readable by its owner only: it holds keys."""
-        if not self.root.exists():
+        if not self.is_served and not self.root.exists():
             make_folder(self.root)
         self.root.chmod(0o700)
         if self.gateway_socket.parent != self.root or self.lease_socket.parent != self.root:

@@ -588,7 +588,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
     sample = Sample(model=options.sample_model, cloud=options.sample_cloud)
     snippets = snippets_for(options.gateway_url, sample, key)
-    home = Home(options.home)
+    home = Home(options.home).served()
     has_files = bool(options.agreement or options.facts)
     source = HomePages(
         home, opened, clock, options.gateway_url, snippets, read_again if has_files else None

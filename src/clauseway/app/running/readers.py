@@ -1,6 +1,9 @@
 """Those who may read a home's pages, as its database has them at the time of each request."""
 
 import asyncio
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection
 
 from clauseway.app.opening.home import Home
 from clauseway.storage import Control
@@ -21,6 +24,7 @@ class HomeReaders:
     """The readers of a home. Databases are read, and passwords tried, in threads."""
 
     def __init__(self, home: Home) -> None:
+        self._home = home
         self._control = Control.open(home.make().control)
         # Tried for accounts that do not exist: the time of an answer does not tell who has one.
         self._nobodys = unmatched_verifier()
@@ -44,12 +48,18 @@ class HomeReaders:
         return _reader(held) if held is not None and is_right else None
 
     def _all(self) -> list[Password]:
-        with self._control.reading() as connection:
+        with self._reading() as connection:
             return passwords(connection)
 
     def _password(self, account: str) -> Password | None:
-        with self._control.reading() as connection:
+        with self._reading() as connection:
             return password_of(connection, account)
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        """Raise FileNotFoundError where the control data are gone: new ones would have no passwords,
+        and the pages be open to everybody."""
+        assert self._home.control, "it is looked for"
+        return self._control.reading()
 
 
 def _reader(held: Password) -> SignedIn:

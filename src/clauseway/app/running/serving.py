@@ -297,6 +297,8 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         first_prices(home, book)  # another book than the home holds is refused before all else
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
         seen_to = begin_revocations(home)
+        home = home.served()  # from here on its control data is there
+        options = msgspec.structs.replace(options, home=home)
         inputs = _inputs_of(options)
         # The plan must be good before a process starts by it.
         sources = _read_sources(options)
@@ -424,6 +426,7 @@ def keep(
     starts. A revoked key waits for no plan either.
     """
     assert served.seen_to is not None, "it is known once they serve"
+    options = msgspec.structs.replace(options, home=options.home.served())
     revocations = Revocations(options.home, served.seen_to, served.gateways.heed_revocations)
     look = partial(_inputs_of, options)
     inputs = PlanInputs(options.home, look, served.inputs, report, revocations.head)
@@ -487,7 +490,7 @@ class Stopping:
 
 def seal_the_rest(home: Home) -> None:
     """Seal what the processes had metered when they ended."""
-    import_module(_SEALING).seal(home)
+    import_module(_SEALING).seal(home.served())
 
 
 class Reloading:
@@ -580,6 +583,8 @@ class Rounds:
         self._home, self._report, self._thread = home, report, thread
         self._sealed_s = self._merged_s = time.monotonic()
         self._upkeep: Any = None
+        # The failure that was reported last, until upkeep is loaded.
+        self._failure = ""
         self._working: Future[None] | None = None
 
     def look(self) -> None:
@@ -598,5 +603,12 @@ class Rounds:
 
     def _round(self, *, merging: bool) -> None:
         if self._upkeep is None:
-            self._upkeep = import_module(_UPKEEP).Upkeep(self._home, self._report)
+            try:
+                upkeep = import_module(_UPKEEP)
+            except OSError as error:  # no descriptor is left, or its disk fails
+                if str(error) != self._failure:
+                    self._report(f"Usage cannot be sealed yet; it is tried again: {error}")
+                self._failure = str(error)
+                return
+            self._upkeep = upkeep.Upkeep(self._home, self._report)
         self._upkeep.round(merging=merging)

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, select, update
 
-from clauseway.files import force_folder, make_folder, written_whole
+from clauseway.files import force_folder, written_whole
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, Overlap, Sealed
 from clauseway.storage.lake.columns import intent_table, sound_table
@@ -79,7 +79,8 @@ class Lake:
         self._listing: LakeListing | None = None
         self.engine: QueryEngine = duckdb_engine
         if not root.exists():
-            make_folder(root)
+            root.mkdir(exist_ok=True)  # and not the folder above it: a home may be gone meanwhile
+            force_folder(root.parent)
         _adopt_former(self)
 
     @property
