@@ -386,3 +386,39 @@ def _some(client: socket.socket) -> bytes:
     data = client.recv(65536)
     assert data, "the connection was closed without a word"
     return data
+
+
+async def stores_responses(connection: Connection, request: Received) -> None:
+    """A cloud that answers chats, and responses under a new identifier each."""
+    if b"/chat/" in request.head:
+        await well(connection, request)
+        return
+    named = f"resp_{time.monotonic_ns()}"
+    usage = {"input_tokens": 21, "output_tokens": 8, "total_tokens": 29}
+    connection.answer(200, compact({"id": named, "object": "response", "status": "completed", "usage": usage}))
+
+
+def test_no_cloud_is_asked_for_what_could_not_be_found_again(tmp_path: Path) -> None:
+    """The journal has room, the index of identifiers has none: the cloud would bill an answer that no client gets."""
+    with small_disk(tmp_path / "disk", 40 << 20) as disk, Rig(tmp_path) as rig:
+        rig.spool = disk.path / "spool"
+        cloud = rig.cloud("openai", stores_responses)
+        rig.start()
+
+        def respond(**members: object) -> httpx.Response:
+            body = {"model": MODEL, "input": "hi", **members}
+            return HTTP.post(f"{rig.url}/v1/responses", json=body, headers=AUTHORIZED)
+
+        assert respond().status_code == 200
+        disk.fill()
+        for _ in range(5):
+            refused = respond()
+            assert refused.status_code == 503
+            assert refused.json()["error"]["code"] == "journal_full"
+            assert refused.headers["retry-after"] == "5"
+        assert len(cloud.requests) == 2, "the first to find no room was asked for"
+        assert [respond(store=False).status_code, post(rig).status_code] == [200, 200]
+        eventually(lambda: "identifiers not kept" in rig.errors())
+        disk.clear()
+        eventually(lambda: respond().status_code == 200)
+        eventually(lambda: "identifiers kept again" in rig.errors())

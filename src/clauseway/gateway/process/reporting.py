@@ -11,7 +11,8 @@ from clauseway.spool import Uncopied
 
 class Reporter:
     """Reports deployments ejected and back, limits and budgets that fell short, a journal that
-    failed or has no room, and a database that the home does not reach."""
+    failed or has no room, an index of identifiers that cannot be written, and a database that the
+    home does not reach."""
 
     def __init__(
         self, shared: Shared, health: Mapping[tuple[str, str], Health], lines: LogQueue
@@ -19,7 +20,7 @@ class Reporter:
         self._shared, self._health, self._lines = shared, health, lines
         self._away: set[tuple[str, str]] = set()
         self._short: dict[tuple[str, str], int] = {}
-        self._failed = self._short_of_room = self._full = False
+        self._failed = self._short_of_room = self._full = self._index_failed = False
         self._database_away = self._cut_off = False
 
     def look(self) -> None:
@@ -43,11 +44,20 @@ class Reporter:
                 event = "budget short" if kind == "budget" else "limit reached"
                 self._lines.event(event, kind=kind, whose=whose, refused=count - before)
         self._look_for_room()
+        self._look_at_the_index()
         self._look_for_the_database()
         failure = self._shared.spool.failure
         if failure is not None and not self._failed:
             self._failed = True
             self._lines.event("journal failed", error=str(failure))
+
+    def _look_at_the_index(self) -> None:
+        failure = self._shared.resource_index.failure
+        if failure is not None and not self._index_failed:
+            self._lines.event("identifiers not kept", error=str(failure.strerror or failure))
+        elif failure is None and self._index_failed:
+            self._lines.event("identifiers kept again")
+        self._index_failed = failure is not None
 
     def _look_for_the_database(self) -> None:
         shared = self._shared

@@ -371,6 +371,14 @@ class Lifecycle(AttemptOwner):
 
     def _attempt_next_candidate_or_answer(self) -> None:
         """Attempt the next candidate; if there is none, answer so."""
+        resources = self._resources
+        if resources is not None and resources.keeps_resource and not self._ended_attempts:
+            failure = self.shared.resource_index.failure
+            if failure is not None:
+                # The client would not get the answer that the cloud bills: its identifier could not
+                # be kept.
+                self._answer_write_failure(failure)
+                return
         if not self._attempt_next_candidate():
             self._answer_no_candidate_left()
 

@@ -128,6 +128,11 @@ _RESOLVE = (
     "UPDATE issued SET pending = ?, claimed = '' "
     f"WHERE identifier = ? AND pending = {_CLAIMED} AND claimed IN (?, ?)"
 )
+# What tries whether rows can be written again: it leaves none.
+_TRIAL = (
+    ("INSERT INTO to_share (identifier, gone) VALUES ('', 0)", ()),
+    ("DELETE FROM to_share WHERE identifier = ''", ()),
+)
 _FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_METERED}"
 
 
@@ -208,7 +213,10 @@ class Announcing(Protocol):
 
 class ResourceIndex:
     """The index of one home. A change is reported when it is durable, or as an OSError where it
-    cannot be written; where homes share a database, once the change was announced there."""
+    cannot be written; where homes share a database, once the change was announced there.
+
+    `failure`: why the last change could not be written; None once changes can be written again, which
+    is tried every second."""
 
     def __init__(
         self,
@@ -223,6 +231,7 @@ class ResourceIndex:
         self._announcing = announcing
         self._journal = journal
         self._remembered: OrderedDict[str, IndexedResource] = OrderedDict()
+        self.failure: OSError | None = None
         try:
             self._reading = open_index(path)
             self._listing = open_index(path)
@@ -487,7 +496,7 @@ class ResourceIndex:
         """Write changes, in the thread: one commit for all that came during the last commit."""
         ended = False
         while not ended:
-            taken = [self._queue.get()]
+            taken = [self._next_change()]
             while len(taken) < _BATCH_MAX and not self._queue.empty():
                 taken.append(self._queue.get())
             ended = None in taken
@@ -500,14 +509,28 @@ class ResourceIndex:
                 if isinstance(entry, threading.Event):
                     entry.set()
 
+    def _next_change(self) -> _Change | threading.Event | None:
+        """Wait for what is to be written; meanwhile try whether anything can be, after a failure."""
+        while self.failure is not None:
+            try:
+                return self._queue.get(timeout=_AGAIN_S)
+            except queue.Empty:
+                self._commit([_Change(_TRIAL)])
+        return self._queue.get()
+
     def _commit(self, changes: list[_Change]) -> Sequence[bool | OSError]:
+        if not changes:
+            return ()
         try:
             with self._writing:
-                return [self._perform(change) for change in changes]
+                outcomes = [self._perform(change) for change in changes]
         except sqlite3.Error as error:
             message = f"the index of identifiers cannot be written: {error}"
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-            return [OSError(errno.ENOSPC, message) if full else OSError(message)] * len(changes)
+            self.failure = OSError(errno.ENOSPC, message) if full else OSError(message)
+            return [self.failure] * len(changes)
+        self.failure = None
+        return outcomes
 
     def _perform(self, change: _Change) -> bool:
         """Return whether the last statement changed a row."""
