@@ -39,6 +39,9 @@ from clauseway.gateway.plan.settings import Settings, TlsSettings
 from clauseway.gateway.transport.tls import identity
 
 
+REQUEST = request_bytes(chat_body())
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
@@ -477,6 +480,40 @@ def test_a_stop_lets_streams_over_tls_end(rig: Rig, tmp_path: Path, authority: t
         stopping.set()
         assert read_all(connection).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
     assert rig.process.wait(PATIENCE_S) == 0
+
+
+def test_a_handshake_that_is_under_way_is_ended_and_its_request_answered_before_a_stop(
+    rig: Rig, tmp_path: Path, authority: trustme.CA
+) -> None:
+    """As without TLS: a stop, or another process in this one's place, cuts off nobody who has connected."""
+    rig.cloud("azure")
+    rig.start(
+        msgspec.structs.replace(
+            rig.plan(),
+            settings=Settings(tls=write_certificate(tmp_path, authority), limits=Limits(linger_s=PATIENCE_S)),
+        )
+    )
+    assert rig.process is not None
+    with contextlib.ExitStack() as stack:
+        # More than the gateway accepts in a turn of its loop.
+        connected = [stack.enter_context(rig.socket()) for _ in range(20)]
+        rig.process.terminate()
+        eventually(lambda: '"drain"' in rig.errors())
+        for plain in connected:
+            with trusting(authority).wrap_socket(plain, server_hostname="localhost") as connection:
+                connection.sendall(REQUEST)
+                assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+    assert rig.process.wait(PATIENCE_S) == 0
+
+
+def test_a_client_that_never_shakes_hands_keeps_no_gateway_from_stopping(
+    rig: Rig, tmp_path: Path, authority: trustme.CA
+) -> None:
+    tls = write_certificate(tmp_path, authority)
+    settings = Settings(tls=tls, limits=Limits(linger_s=0.05, head_s=PATIENCE_S))
+    rig.start(msgspec.structs.replace(rig.plan(), settings=settings))
+    with rig.socket():
+        rig.stop()
 
 
 def test_a_certificate_that_cannot_be_used_stops_the_start(rig: Rig, tmp_path: Path) -> None:

@@ -325,6 +325,8 @@ def _gateway(world: World, network: Network, replaced: Replaced) -> None:
     class Listener:
         """The gateway's listening socket."""
 
+        shakes_hands = False
+
         def __init__(self, host: str, port: int | None, _: int | None = None) -> None:
             self._address = (host, port or 0)
             self.port = port or 0

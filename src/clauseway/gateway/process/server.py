@@ -520,8 +520,13 @@ class Server:
         await asyncio.sleep(_DRAIN_CHECK_S)
         for connection in list(shared.connections):
             connection.stop_when_idle("The gateway is stopping.")
-        give_up_s = time.monotonic() + shared.limits.drain_s
-        while (shared.connections or shared.unattended) and time.monotonic() < give_up_s:
+        now_s = time.monotonic()
+        give_up_s = now_s + shared.limits.drain_s
+        # A TLS handshake has as long as the first request of a client without TLS.
+        shaken_s = min(now_s + shared.limits.linger_s, give_up_s)
+        while (self._serves() and time.monotonic() < give_up_s) or (
+            self._listener.shakes_hands and time.monotonic() < shaken_s
+        ):
             await asyncio.sleep(_DRAIN_CHECK_S)
         left = list(shared.connections)
         for connection in left:
@@ -534,6 +539,10 @@ class Server:
         shared.wheel.stop()
         self._endpoints.close()
         return len(left)
+
+    def _serves(self) -> bool:
+        """Return whether anything is open that a stop waits for."""
+        return bool(self._shared.connections or self._shared.unattended)
 
     def _heed_signals(self, loop: AbstractEventLoop) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

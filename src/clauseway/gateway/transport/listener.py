@@ -43,6 +43,8 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         self._server: asyncio.AbstractServer | None = None
         self._acceptor: _Acceptor | None = None
+        # Of every acceptor: one that was replaced lets those under way end.
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._tls = TlsSettings()
         self._seen = identity()
         self._authority = b""
@@ -63,7 +65,15 @@ class Listener:
         context = toward_clients(tls)
         was_open = self._server is not None or self._acceptor is not None
         if context is not None:
-            acceptor = _Acceptor(loop, self._socket, client, context, handshake_s, begin_handshake)
+            acceptor = _Acceptor(
+                loop,
+                self._socket,
+                client,
+                context,
+                handshake_s,
+                begin_handshake,
+                self._handshakes,
+            )
             if self._acceptor is not None:
                 self._acceptor.close()
             acceptor.open()
@@ -88,10 +98,17 @@ class Listener:
         self._seen = _files(tls)  # where they cannot be used, that is said once
         return True
 
+    @property
+    def shakes_hands(self) -> bool:
+        """Return whether a TLS handshake is under way."""
+        return bool(self._handshakes)
+
     def close(self) -> None:
+        """Close the port. What waits in the kernel for a TLS handshake is accepted before."""
         if self._server is not None:
             self._server.close()
         if self._acceptor is not None:
+            self._acceptor.accept_all()
             self._acceptor.close()
         self._socket.close()
 
@@ -107,14 +124,16 @@ class _Acceptor:
         context: ssl.SSLContext,
         handshake_s: float,
         begin_handshake: BeginHandshake,
+        handshakes: set[asyncio.Task[None]],
     ) -> None:
+        """`handshakes` are those under way: each is added when it begins, and removed at its end."""
         self._loop = loop
         self._listening = listening
         self._client = client
         self._context = context
         self._handshake_s = handshake_s
         self._begin_handshake = begin_handshake
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes = handshakes
         self._closed = False
 
     def open(self) -> None:
@@ -126,26 +145,34 @@ class _Acceptor:
         self._closed = True
         self._loop.remove_reader(self._listening)
 
-    def _accept(self) -> None:
-        """Accept one connection: others wait in the kernel, for this process or a neighbour."""
+    def accept_all(self) -> None:
+        """Accept all connections that wait in the kernel: they would be reset with the port."""
+        for _ in range(BACKLOG):
+            if not self._accept():
+                return
+
+    def _accept(self) -> bool:
+        """Accept one connection: others wait in the kernel, for this process or a neighbour. Return
+        whether one was there."""
         try:
             accepted, peer = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
+            return False
         except OSError:  # no descriptor or no memory is left
             self._loop.remove_reader(self._listening)
             self._loop.call_later(_ACCEPT_AGAIN_S, self.open)
-            return
+            return False
         end = self._begin_handshake(peer)
         if end is None:
             accepted.close()
-            return
+            return True
         accepted.setblocking(False)
         # Made now: it notes by which authority its handshake began.
         client = self._client()
         handshake = self._loop.create_task(self._shake_hands(accepted, client, end))
         self._handshakes.add(handshake)
         handshake.add_done_callback(self._handshakes.discard)
+        return True
 
     async def _shake_hands(
         self, accepted: socket.socket, client: asyncio.Protocol, end: Callable[[], None]
