@@ -808,6 +808,17 @@ def test_a_files_content_may_be_longer_than_an_answer(short: Endpoints) -> None:
     assert [record.status for record in short.rig.records()] == [Status.COMPLETE] * 10
 
 
+def read_by_http_1_0(running: Endpoints, path: str) -> bytes:
+    """Read an answer up to the end of its connection, as nginx does where nothing else is set."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in AUTHORIZED.items())
+    received = bytearray()
+    with running.rig.socket() as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\n{head}\r\n".encode())
+        while piece := connection.recv(1 << 16):
+            received += piece
+    return bytes(received)
+
+
 def test_a_files_content_that_breaks_off_is_no_whole_file(short: Endpoints) -> None:
     client = short.client()
     file = client.files.create(file=("b.bin", CONTENT), purpose="user_data")
@@ -823,5 +834,9 @@ def test_a_files_content_that_breaks_off_is_no_whole_file(short: Endpoints) -> N
     with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
         download()
     assert CONTENT.startswith(got), "and no error stands in it"
+    short.fault("openai", kind="cut-at-byte", bytes=500_000, endpoint="/files")
+    with pytest.raises(ConnectionResetError):
+        read_by_http_1_0(short, f"/v1/files/{file.id}/content")
     assert len(got) > 100_000
     assert client.files.content(file.id).content == CONTENT
+    assert read_by_http_1_0(short, f"/v1/files/{file.id}/content").endswith(b"\r\n\r\n" + CONTENT)

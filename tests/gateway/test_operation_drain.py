@@ -131,6 +131,20 @@ def test_a_stop_waits_for_the_usage_of_those_who_left(rig: Rig) -> None:
     assert (record.status, dict(record.units)[Unit.INPUT_TOKENS]) == (Status.COMPLETE, 21)
 
 
+def test_a_stream_without_chunks_that_a_stop_cuts_off_does_not_end_like_a_whole_one(rig: Rig) -> None:
+    """A client of HTTP/1.0 knows no other end than that of the connection."""
+    slow = Slow()
+    rig.cloud("azure", slow.behave)
+    rig.start(draining(rig.plan(), 0.2))
+    with rig.socket() as connection:
+        connection.sendall(request_bytes(chat_body(stream=True)).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+        assert slow.begun.wait(PATIENCE_S)
+        assert b"200 OK" in connection.recv(1 << 16)
+        rig.stop()
+        with pytest.raises(ConnectionResetError):
+            b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
 def test_a_stop_that_takes_too_long_meters_what_came(rig: Rig) -> None:
     slow = Slow()
     rig.cloud("azure", slow.behave)

@@ -38,7 +38,6 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, TlsSettings
 from clauseway.gateway.transport.tls import identity
 
-
 REQUEST = request_bytes(chat_body())
 
 

@@ -15,6 +15,8 @@ connection.
 
 import asyncio
 import re
+import socket
+import struct
 from collections import deque
 from collections.abc import Iterable
 from typing import Final, cast
@@ -43,6 +45,8 @@ from clauseway.gateway.wire.errors import ErrorKind, error_response
 _HOST_FORM: Final = re.compile(
     rb"(?:\[[0-9A-Za-z:.~_-]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
 )
+# struct linger (man 7 socket): on, for no seconds. What is unsent is dropped, and the connection reset.
+_WITHOUT_LINGERING: Final = struct.pack("ii", 1, 0)
 # As most clients say it; neither names a header.
 _ORDINARY_CONNECTIONS: Final = (b"keep-alive", b"Keep-Alive", b"close")
 # Below the least limit that may be set for a head; most heads are shorter.
@@ -719,9 +723,11 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write(data)
 
     def request_over(self, *, intact: bool) -> None:
-        self._lifecycle = None
+        lifecycle, self._lifecycle = self._lifecycle, None
         if not intact:
             self._closing = True
+            if lifecycle is not None and lifecycle.is_cut and not self.chunked:
+                self._reset()
         self._after_answer()
 
     def _answer(self, data: bytes) -> None:
@@ -801,7 +807,17 @@ class ClientConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once: the drain has taken too long."""
+        if self._lifecycle is not None and not self.chunked:
+            self._reset()
         if self._transport is not None:
+            self._transport.abort()
+
+    def _reset(self) -> None:
+        """Close without the end that TCP has for whole answers: a body without chunks ends with its
+        connection, so that a client of HTTP/1.0 would take a part for the whole."""
+        if self._transport is not None:
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WITHOUT_LINGERING)
             self._transport.abort()
 
     def _pause_reading(self) -> None:

@@ -159,7 +159,7 @@ class Lifecycle(AttemptOwner):
     _failure_head = b""  # the headers of the latest failure
     # Answering.
     _stream_begun = False  # content of a stream was sent, or waits until its identifier is durable
-    _is_cut = False  # a file's content broke off: the body ends without its last chunk
+    is_cut = False  # a file's content broke off: the body ends without its last chunk
     _waiting_events: list[bytes] | None = None  # kept until the row of their response is durable
     _background_id = ""  # of the response in the background whose stream the client reads
     _status = 0
@@ -875,7 +875,7 @@ class Lifecycle(AttemptOwner):
             client.write(b"".join(events))
         # The connection can carry another request if the answer's end is marked: by its length, or
         # by its last chunk. A stream that is not chunked, or was cut, ends with the connection.
-        intact = not self._stream_begun or (client.chunked and not self._is_cut)
+        intact = not self._stream_begun or (client.chunked and not self.is_cut)
         client.write(last_bytes)
         try:
             self._release()
@@ -972,7 +972,7 @@ class Lifecycle(AttemptOwner):
         """Return the last bytes of a stream that broke. An error cannot stand in a file's content:
         nothing more is sent, not even the last chunk, and the connection is closed."""
         if isinstance(stream, LongFile):
-            self._is_cut = True
+            self.is_cut = True
             return b""
         return _last_of_stream(stream.broken(kind, message), self._client.chunked)
 

@@ -2,7 +2,8 @@
 client, as they come. Pure.
 
 There are no events in it and no place for an error: if it breaks off, the connection to the client
-is closed before the body's end, so that no client takes the part for the whole.
+is closed before the body's end (one of HTTP/1.0, which has no other end, is reset), so that no client
+takes the part for the whole.
 """
 
 from clauseway.gateway.clouds.reported_units import Units
