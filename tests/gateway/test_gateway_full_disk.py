@@ -40,6 +40,7 @@ from clauseway.gateway.plan.settings import Settings, Telemetry
 from clauseway.metering import Deployment, Status, Unit
 from small_disks import SmallDisk, small_disk
 
+SLOW_DISK = str(Path(__file__).with_name("slow_disk.py"))
 SMALL_SEGMENTS = str(Path(__file__).with_name("small_segments.py"))
 # One for all: to make a client costs more than a request.
 HTTP = httpx.Client(timeout=60)
@@ -422,3 +423,23 @@ def test_no_cloud_is_asked_for_what_could_not_be_found_again(tmp_path: Path) -> 
         disk.clear()
         eventually(lambda: respond().status_code == 200)
         eventually(lambda: "identifiers kept again" in rig.errors())
+
+
+def test_a_gateway_whose_disk_hangs_says_so(tmp_path: Path) -> None:
+    """A disk that neither writes nor fails, as of a server that is gone, holds every answer up."""
+    with Rig(tmp_path) as rig, ThreadPoolExecutor(1) as clients:
+        rig.cloud("azure")
+        rig.start(launcher=(SLOW_DISK,))
+        slow = rig.spool.with_name("slow")
+        slow.write_text("0.02")
+        assert post(rig).status_code == 200  # from here on commits are another thread's
+        slow.write_text("8")
+        asking = clients.submit(post, rig)
+        eventually(lambda: HTTP.get(f"{rig.url}/readyz").status_code == 503)
+        told = health(rig).json()["error"]
+        assert told["code"] == "journal_failed"
+        assert "its disk has not answered for" in told["message"]
+        slow.unlink()
+        assert asking.result(PATIENCE_S).status_code == 200
+        assert HTTP.get(f"{rig.url}/readyz").status_code == 200
+        eventually(lambda: events(rig)[-2:] == ["journal hangs", "journal written again"])

@@ -238,6 +238,12 @@ class SpoolWriter:
         `hold_s`."""
         return time.monotonic() < self._full_since_s + self.hold_s
 
+    @property
+    def commit_s(self) -> float:
+        """Return for how many seconds the disk has had the commit under way; 0 while it has none."""
+        is_writing = self._busy and not self._is_uncopied and self.full is None
+        return time.monotonic() - self._last_commit_s if is_writing else 0.0
+
     # -- the copy
 
     @property

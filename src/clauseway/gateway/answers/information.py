@@ -4,6 +4,7 @@ Each function returns a whole HTTP answer or raises `Refused`; for an answer tha
 `own_lifecycle` returns the lifecycle of a request without candidates.
 """
 
+import errno
 import re
 from typing import Final
 from urllib.parse import parse_qsl
@@ -13,7 +14,7 @@ import msgspec
 from clauseway.gateway.budgets.shortage import duration
 from clauseway.gateway.request.explanations import RequestExplanation, as_json, usd
 from clauseway.gateway.request.lifecycle import Lifecycle, Preparation, RequestClient
-from clauseway.gateway.request.refusals import Refused, cut_off, journal_failed
+from clauseway.gateway.request.refusals import HANGS_S, Refused, cut_off, journal_failed
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
@@ -224,7 +225,7 @@ def whole_number(parameters: dict[str, str], name: str, default: int, most: int)
 def health(shared: Shared, head_lines: bytes) -> bytes:
     """Say whether usage can be recorded."""
     spool = shared.spool
-    unwritable = spool.failure or spool.full
+    unwritable = _unwritable(shared)
     if unwritable is not None:
         return journal_failed(unwritable, head_lines)
     if spool.copy is not None and spool.copy.problem:
@@ -242,7 +243,7 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
     about to stop. (One that is stopping does not listen any more.)"""
     if shared.stop_announced:
         raise Refused(errors.STOPPING, "The gateway is about to stop: send requests elsewhere.")
-    if shared.spool.failure is not None or shared.spool.full is not None:
+    if _unwritable(shared) is not None:
         return health(shared, head_lines)
     if shared.is_cut_off:
         raise cut_off(shared.database_away_s)
@@ -268,6 +269,16 @@ def readiness(shared: Shared, head_lines: bytes) -> bytes:
         if copy.problem:
             ready["journal"] = copy.problem
     return _json(ready, head_lines)
+
+
+def _unwritable(shared: Shared) -> OSError | None:
+    """Return why no usage can be recorded now; None if it can. A disk that neither writes nor fails
+    holds every answer up."""
+    spool = shared.spool
+    commit_s = spool.commit_s
+    if commit_s >= HANGS_S:
+        return OSError(errno.ETIMEDOUT, f"its disk has not answered for {duration(commit_s)}")
+    return spool.failure or spool.full
 
 
 def _not_reached(shared: Shared) -> str:

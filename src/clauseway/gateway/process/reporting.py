@@ -4,6 +4,7 @@ have changed."""
 from collections.abc import Mapping
 
 from clauseway.gateway.process.logs import LogQueue
+from clauseway.gateway.request.refusals import HANGS_S
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.health import Health
 from clauseway.spool import Uncopied
@@ -11,7 +12,7 @@ from clauseway.spool import Uncopied
 
 class Reporter:
     """Reports deployments ejected and back, limits and budgets that fell short, a journal that
-    failed or has no room, an index of identifiers that cannot be written, and a database that the
+    failed, hangs or has no room, an index of identifiers that cannot be written, and a database that the
     home does not reach."""
 
     def __init__(
@@ -20,7 +21,7 @@ class Reporter:
         self._shared, self._health, self._lines = shared, health, lines
         self._away: set[tuple[str, str]] = set()
         self._short: dict[tuple[str, str], int] = {}
-        self._failed = self._short_of_room = self._full = self._index_failed = False
+        self._failed = self._short_of_room = self._full = self._index_failed = self._hangs = False
         self._database_away = self._cut_off = False
 
     def look(self) -> None:
@@ -44,12 +45,22 @@ class Reporter:
                 event = "budget short" if kind == "budget" else "limit reached"
                 self._lines.event(event, kind=kind, whose=whose, refused=count - before)
         self._look_for_room()
+        self._look_at_the_commit()
         self._look_at_the_index()
         self._look_for_the_database()
         failure = self._shared.spool.failure
         if failure is not None and not self._failed:
             self._failed = True
             self._lines.event("journal failed", error=str(failure))
+
+    def _look_at_the_commit(self) -> None:
+        commit_s = self._shared.spool.commit_s
+        hangs = commit_s >= HANGS_S
+        if hangs and not self._hangs:
+            self._lines.event("journal hangs", seconds=round(commit_s))
+        elif self._hangs and not hangs:
+            self._lines.event("journal written again")
+        self._hangs = hangs
 
     def _look_at_the_index(self) -> None:
         failure = self._shared.resource_index.failure

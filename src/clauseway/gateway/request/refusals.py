@@ -18,6 +18,8 @@ _ROOM_S: Final = (
     5  # the journal looks for room every second; who comes again sooner only adds to the crowd
 )
 
+# A disk that works takes milliseconds for a commit; one that is lost with its network may never answer.
+HANGS_S: Final = 5.0
 
 # Another home may serve a client that comes again.
 _RETRY_IN_1_S: Final = b"retry-after: 1\r\n"
