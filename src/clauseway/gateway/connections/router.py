@@ -155,9 +155,7 @@ class Router:
                 incoming.keep_alive = False
                 lines += b"connection: close\r\n"
             answer = error_response(refused.kind, str(refused), param=refused.param, headers=lines)
-            answer = _in_clients_shape(answer, request_line, incoming)
-            # After the head of an answer to HEAD a client expects the next answer, not a body.
-            return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
+            return _as_asked(incoming, _in_clients_shape(answer, request_line, incoming))
 
     def _explain(self, request_line: RequestLine | None, refused: Refused) -> bytes:
         """Keep the explanation of a refused request, if its customer is known; return the header line
@@ -210,9 +208,10 @@ class Router:
             return project_usage.usage_lifecycle(client, shared, customer, query)
         for open_path, answer in _OPEN:
             if path == open_path:
-                if incoming.method != b"GET":
-                    _refuse_method(path, incoming.method, b"GET")
-                return answer(shared, head_lines)
+                # Some load balancers ask by HEAD.
+                if incoming.method not in (b"GET", b"HEAD"):
+                    _refuse_method(path, incoming.method, b"GET", b"HEAD")
+                return _as_asked(incoming, answer(shared, head_lines))
         _refuse_not_offered(incoming)
         raise Refused(errors.UNKNOWN_PATH, f"There is no {path.decode(errors='replace')} here.")
 
@@ -471,6 +470,12 @@ def _speaks_messages(incoming: Incoming) -> bool:
         return True
     names = incoming.forwarded[::4]
     return any(name.lower() == b"anthropic-version" for name in names)
+
+
+def _as_asked(incoming: Incoming, answer: bytes) -> bytes:
+    """Return an answer without its body where HEAD asked for it: behind the head a client expects
+    the next answer."""
+    return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
 
 
 def _hedge_s(value: bytes) -> float:
