@@ -1,7 +1,10 @@
 """Workers of the gateway that are started while the database goes away, or a former one still writes."""
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +46,17 @@ class _Register:
             raise OperationalError("", None, Exception(f"no connection for {journal}"))
 
 
-def one_worker(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, start: Callable[..., _Worker], register: Callable[..., None]
+def some_workers(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    start: Callable[..., _Worker],
+    register: Callable[..., None],
+    count: int = 1,
 ) -> Gateways:
-    """Gateways of one worker, which starts and is registered in these ways."""
+    """Gateways of so many workers, which start and are registered in these ways."""
     monkeypatch.setattr(gateways_module, "start", start)
     monkeypatch.setattr(gateways_module, "register_spool", register)
-    gateways = Gateways(Home(folder).make(), 1)
+    gateways = Gateways(Home(folder).make(), count)
     gateways.listen("127.0.0.1", 0, Settings())
     return gateways
 
@@ -65,7 +72,7 @@ def test_a_worker_that_runs_and_cannot_be_registered_leaves_before_another_is_st
         return started[-1]
 
     register = _Register()
-    gateways = one_worker(tmp_path, monkeypatch, start, register)
+    gateways = some_workers(tmp_path, monkeypatch, start, register)
     try:
         gateways.start()
         started[0].running = False
@@ -101,10 +108,65 @@ def test_a_worker_hears_of_what_is_revoked_or_changed_while_it_is_registered(
         gateways_started.append(Worker())
         return gateways_started[-1]
 
-    gateways = one_worker(tmp_path, monkeypatch, start, register)
+    gateways = some_workers(tmp_path, monkeypatch, start, register)
     try:
         gateways.start()
         assert heard == ["revocations"]
+    finally:
+        gateways.stop()
+
+
+def connect(port: int, stack: ExitStack) -> None:
+    for _ in range(20):
+        stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+
+
+def accepted(listener: socket.socket) -> int:
+    """Accept all that the kernel has for a socket, and close it; how many that were."""
+    listener.setblocking(False)
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            count += 1
+    return count
+
+
+def test_connections_go_to_workers_that_run_while_another_cannot_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of them would wait for as long as the machine starts none."""
+    has_room = [True]
+    workers: list[_Worker] = []
+
+    def start(*_: Any, **__: Any) -> _Worker:
+        if not has_room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        workers.append(_Worker())
+        return workers[-1]
+
+    gateways = some_workers(tmp_path, monkeypatch, start, lambda *_: None, count=2)
+    try:
+        gateways.start()
+        first, second = gateways
+        has_room[0], workers[1].running = False, False
+        with pytest.raises(OSError, match="No space left"):
+            gateways.start_again(second)
+        with ExitStack() as stack:
+            connect(gateways._port, stack)
+            assert accepted(gateways._sockets[0]) == 20
+        workers[0].running = False
+        with pytest.raises(OSError, match="No space left"):
+            gateways.start_again(first)
+        with ExitStack() as stack:
+            connect(gateways._port, stack)  # where none runs, they wait: the port is not given up
+        accepted(gateways._sockets[0])
+        has_room[0] = True
+        gateways.start_again(first)
+        gateways.start_again(second)
+        with ExitStack() as stack:
+            connect(gateways._port, stack)
+            assert sum(accepted(listener) for listener in gateways._sockets) == 20
     finally:
         gateways.stop()
 

@@ -19,7 +19,7 @@ from clauseway.app.usage.usage_journals import register_spool
 from clauseway.files import make_folder
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.transport.listener import USUAL_PORT
-from clauseway.gateway.transport.listening import listen, listen_together
+from clauseway.gateway.transport.listening import listen, listen_beside, listen_together
 
 _MODULE = "clauseway.gateway"
 _ENDING = "clauseway.gateway.process.journals"
@@ -32,7 +32,7 @@ class Gateways:
 
     def __init__(self, home: Home, count: int, clock: tuple[str, ...] = ()) -> None:
         self._home, self._clock = home, clock
-        self._host, self._settings = "", Settings()
+        self._host, self._port, self._settings = "", 0, Settings()
         self._sockets: list[socket.socket] = []
         self._metrics: socket.socket | None = None
         self._metrics_place: tuple[str, int] | None = None
@@ -49,8 +49,8 @@ class Gateways:
         self._host, self._settings = host, settings
         self._sockets = listen_together(host, port, USUAL_PORT, self._count)
         self._open_metrics()
-        number: int = self._sockets[0].getsockname()[1]
-        return number
+        self._port = self._sockets[0].getsockname()[1]
+        return self._port
 
     def _open_metrics(self) -> None:
         """Listen where figures are served by the present settings. Raise InvalidInput."""
@@ -104,11 +104,18 @@ class Gateways:
 
     def start_again(self, dead: Child, meanwhile: Meanwhile = nothing) -> None:
         """Start a worker in the place of one that died: it ends what is open in that one's journal.
-        Until it is ready, `meanwhile` is called again and again. Raise InvalidInput, ChildFailed."""
+        Until it is ready, `meanwhile` is called again and again. Raise InvalidInput, ChildFailed:
+        then connections are spread over the other workers, where any runs."""
         for number, (child, journal) in self._workers.items():
             if child is dead:
                 dead.stop()
-                self._start(number, journal, meanwhile)
+                try:
+                    self._start(number, journal, meanwhile)
+                except BaseException:
+                    # What the kernel spread to this socket would wait for as long as nobody accepts.
+                    if any(other.running for other in self):
+                        self._sockets[number].close()
+                    raise
                 return
         raise AssertionError(f"{dead.name} is no worker")
 
@@ -173,7 +180,7 @@ class Gateways:
         # Both names are forced: whoever made the folders may have died before that.
         make_folder(home.spools)
         make_folder(index.parent)
-        passed = [self._sockets[number].fileno()]
+        passed = [self._listening(number).fileno()]
         arguments = [
             *("--plan", str(home.plan)),
             *("--spool", str(journal)),
@@ -208,6 +215,12 @@ class Gateways:
             self._stop(child)
             raise
         return child
+
+    def _listening(self, number: int) -> socket.socket:
+        """Return the socket of a worker; another one at the same port where it was closed."""
+        if self._sockets[number].fileno() < 0:
+            self._sockets[number] = listen_beside(self._host, self._port)
+        return self._sockets[number]
 
     def _stop(self, child: Child) -> None:
         child.stop(self._settings.limits.drain_s + _CLOSING_S)

@@ -55,6 +55,11 @@ def listen_together(host: str, port: int | None, usual: int, count: int) -> list
     return sockets
 
 
+def listen_beside(host: str, port: int) -> socket.socket:
+    """Return one more socket that listens at a port that others share. Raises OSError."""
+    return _listening(host, port, shared=True)
+
+
 def _listening(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
