@@ -58,7 +58,7 @@ class HomeReaders:
     def _reading(self) -> AbstractContextManager[Connection]:
         """Raise FileNotFoundError where the control data are gone: new ones would have no passwords,
         and the pages be open to everybody."""
-        assert self._home.control, "it is looked for"
+        _ = self._home.control  # looks for them
         return self._control.reading()
 
 
