@@ -215,6 +215,11 @@ def test_a_backup_never_changes_a_folder(home: Home, tmp_path: Path) -> None:
     assert list((tmp_path / "there").iterdir()) == []
 
 
+def test_a_folder_that_takes_none_is_not_said_to_be_written_by_another(home: Home) -> None:
+    with pytest.raises(OSError, match="/proc/"):
+        back_up(home, Path("/proc/saved"))
+
+
 def test_a_home_that_holds_anything_is_not_restored_into(saved: Path, home: Home) -> None:
     before = home.embedded_control.read_bytes()
     with pytest.raises(InvalidInput, match="the home is not empty"):

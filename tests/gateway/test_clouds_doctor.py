@@ -1,7 +1,10 @@
 """The doctor, against clouds on loopback that are well, or ill in one way."""
 
+import contextlib
 import json
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,6 +17,7 @@ from bench.price_tables import open_prices
 from gateway_rig import closed_port
 from identity_services import Answer, Asked, Service, serving, tls_context
 
+from clauseway.app.opening import probing
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import doctor
 from clauseway.app.running.doctor import Check, Examination, Patient, examine
@@ -158,6 +162,26 @@ def test_what_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     with closed_port() as closed:
         check = of(found(tmp_path, deployment("one", url.format(closed=closed), auth=auth)), "address")
     assert (check.ok, told in check.found) == (False, True)
+
+
+def drip(listener: socket.socket) -> None:
+    """Answer with a byte of the body every tenth of a second, until the client leaves."""
+    connection, _ = listener.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        while True:
+            connection.sendall(b" ")
+            time.sleep(0.1)
+
+
+def test_an_answer_whose_bytes_come_one_by_one_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "ANSWER_TIMEOUT_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        [*_, check] = [each for each in found(tmp_path, deployment("one", url)).checks if each.what == "address"]
+    assert (check.ok, "did not end within 1 s" in check.found) == (False, True)
 
 
 def test_a_certificate_that_nobody_trusts(tmp_path: Path, cloud: Cloud) -> None:

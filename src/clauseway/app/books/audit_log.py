@@ -1,6 +1,7 @@
 """The log of a home's books: list it, check the books against it, and refuse to go on where they
 were edited."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -21,6 +22,8 @@ from clauseway.values import InvalidInput, KnownAt, Problem
 
 # Beyond these, a refusal says how many more there are.
 _PROBLEMS_REPORTED_MAX = 20
+# The end of a log as it is told: the number of its last row, and that row's SHA-256.
+_END = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +66,12 @@ def verify_books(home: Home, expected: str = "") -> Verified:
     through it. Without it, a log that somebody computed anew from an edited book cannot be told
     from a true one. Raise InvalidInput.
     """
+    end = _end_of(expected) if expected else None
     with _control(home) as control:
         checked = check(control)
         problems = checked.problems + key_file_problems(home, control)
-        if expected:
-            problems += tuple(_unexpected(control, expected))
+        if end is not None:
+            problems += tuple(_unexpected(control, *end))
         stated = tuple(breaks(control))
     return Verified(
         head=str(checked.head),
@@ -159,17 +163,21 @@ def refuse_edited(control: Control) -> None:
         raise InvalidInput(*problems)
 
 
-def _unexpected(control: Control, expected: str) -> Iterator[Problem]:
-    """Compare the log with its end as noted on another day."""
-    number, _, digest = expected.partition(":")
-    if not number.isdecimal() or not digest:
+def _end_of(told: str) -> tuple[int, str]:
+    """Return the number and digest of a log's end as it was told. Raise InvalidInput."""
+    end = _END.fullmatch(told.strip())
+    if end is None:
+        problem = f"{told[:100]!r} is not an end of a log"
+        why = "it is the number of a row and a digest of 64 hexadecimal digits"
         remedy = "Write it as `clauseway audit verify` printed it: NUMBER:DIGEST."
-        problem = f"{expected!r} is not an end of a log"
-        raise InvalidInput(
-            Problem(what=problem, why="it is a number and a digest", where="--head", remedy=remedy)
-        )
+        raise InvalidInput(Problem(what=problem, why=why, where="--head", remedy=remedy))
+    return int(end[1]), end[2]
+
+
+def _unexpected(control: Control, number: int, digest: str) -> Iterator[Problem]:
+    """Compare the log with its end as noted on another day."""
     with control.reading() as connection:
-        there = next(audit.logged(connection, int(number) - 1, int(number)), None)
+        there = next(audit.logged(connection, number - 1, number), None)
     if there is None or there.digest != digest:
         why = "the log has no such row" if there is None else f"its digest is {there.digest} here"
         remedy = "Restore the database from a backup made before the log was written anew."

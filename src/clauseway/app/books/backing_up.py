@@ -202,10 +202,17 @@ def _made(part: Path, target: Path) -> int:
     """Make a folder and return its lock, which ends with this process."""
     try:
         part.mkdir(mode=0o700)
+    except FileExistsError:
+        raise _being_written(target) from None
+    try:
         return _locked(part)
-    except (FileExistsError, FileNotFoundError, BlockingIOError):
-        why, remedy = "another process writes it at this moment", "Wait until it has ended."
-        raise _refused("the backup is being written", why, target, remedy) from None
+    except (FileNotFoundError, BlockingIOError):  # another process removed it, or has its lock
+        raise _being_written(target) from None
+
+
+def _being_written(target: Path) -> InvalidInput:
+    why = "another process writes it at this moment"
+    return _refused("the backup is being written", why, target, "Wait until it has ended.")
 
 
 def _locked(part: Path) -> int:

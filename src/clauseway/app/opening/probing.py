@@ -86,7 +86,7 @@ def answer_to(
     response = http.client.HTTPResponse(connection.socket, method=call.method.decode())
     with contextlib.closing(response):
         response.begin()
-        answer = response.read(_ANSWER_BYTES_MAX)
+        answer = _read(response, begun_s + ANSWER_TIMEOUT_S)
         return CloudAnswer(
             status=response.status,
             body=answer,
@@ -94,6 +94,16 @@ def answer_to(
             duration_ms=round((time.monotonic() - begun_s) * 1000),
             ahead_s=_ahead_s(response.getheader("date", "")),
         )
+
+
+def _read(response: http.client.HTTPResponse, until_s: float) -> bytes:
+    """Return the body. Raise TimeoutError where it does not end in time, though bytes still come."""
+    body = b""
+    while piece := response.read1(_ANSWER_BYTES_MAX - len(body)):
+        body += piece
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"the answer did not end within {ANSWER_TIMEOUT_S:.0f} s")
+    return body
 
 
 def _ahead_s(date: str) -> float:
