@@ -217,6 +217,7 @@ def test_one_that_is_deleted_is_metered_before(stage: Stage, call: Call) -> None
     url = f"{stage.rig.url}/v1/responses/{cloud.id}"
     refused = stage.http.delete(url, headers=AUTHORIZED)
     assert (refused.status_code, refused.json()["error"]["code"], cloud.deleted) == (503, "clouds_unavailable", False)
+    assert refused.headers["x-should-retry"] == "true"
     cloud.status = 200
     deleted = stage.http.delete(url, headers=AUTHORIZED)
     assert (deleted.status_code, deleted.json()["deleted"], cloud.deleted) == (200, True, True)

@@ -411,6 +411,19 @@ def test_a_part_is_not_told_as_the_whole(made: Made) -> None:
         made.house.clear_faults()
     assert (back.status_code, back.json()["error"]["code"]) == (503, "clouds_unavailable")
     assert "azure (deployment azure-chat) did not answer" in back.json()["error"]["message"]
+    assert back.headers["x-should-retry"] == "true"  # as of any request with a single attempt
+
+
+def test_a_list_says_when_its_cloud_may_be_asked_again(made: Made) -> None:
+    made.house.fault("azure", kind="status", status=429, retry_after_ms=9000, endpoint="/files", count=9)
+    try:
+        back = made.house.get("/v1/files")
+    finally:
+        made.house.clear_faults()
+    assert (back.status_code, back.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert back.headers["x-should-retry"] == "true"
+    (told,) = back.headers.get_list("retry-after")
+    assert 9 <= int(told) <= 10  # whole seconds, and none too few
 
 
 def test_what_a_cloud_does_not_know_any_more_is_left_out(made: Made) -> None:

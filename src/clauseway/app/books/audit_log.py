@@ -163,11 +163,11 @@ def refuse_edited(control: Control) -> None:
         raise InvalidInput(*problems)
 
 
-def _end_of(told: str) -> tuple[int, str]:
+def _end_of(noted: str) -> tuple[int, str]:
     """Return the number and digest of a log's end as it was told. Raise InvalidInput."""
-    end = _END.fullmatch(told.strip())
+    end = _END.fullmatch(noted.strip())
     if end is None:
-        problem = f"{told[:100]!r} is not an end of a log"
+        problem = f"{noted[:100]!r} is not an end of a log"
         why = "it is the number of a row and a digest of 64 hexadecimal digits"
         remedy = "Write it as `clauseway audit verify` printed it: NUMBER:DIGEST."
         raise InvalidInput(Problem(what=problem, why=why, where="--head", remedy=remedy))

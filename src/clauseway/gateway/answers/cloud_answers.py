@@ -1,7 +1,9 @@
 """Requests of the gateway's own to a cloud, for what a client asked: each answer is read whole."""
 
 import asyncio
+from typing import NamedTuple
 
+from clauseway.gateway.request.failures import headers_in
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.resources import Resources
@@ -10,6 +12,16 @@ from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.operations import Operation, UnderstoodRequest
+
+
+class WholeAnswer(NamedTuple):
+    """The answer that a client would get: its `status`, 0 where none came, and body. A client would
+    be told to come again (`should_retry`), and when (`retry_lines`, header lines)."""
+
+    status: int
+    body: bytes
+    should_retry: bool = False
+    retry_lines: bytes = b""
 
 
 async def ask(
@@ -21,9 +33,9 @@ async def ask(
     query: bytes = b"",
     *,
     model: str = "",
-) -> tuple[int, bytes]:
-    """Ask about a resource, or for a list. Return status and body of the answer; status 0 where none
-    came. What the answer tells of the resource's end is metered. `model` is what the records name."""
+) -> WholeAnswer:
+    """Ask about a resource, or for a list. What the answer tells of the resource's end is metered.
+    `model` is what the records name."""
     call = operation.call(resource.identifier.encode() if resource is not None else b"", query, b"")
     request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", model)
     client = _Reader(shared.loop.create_future())
@@ -33,7 +45,14 @@ async def ask(
     ).start_unattended()
     # A whole answer: the status stands at a fixed place of its first line.
     head, _, body = (await client.answer).partition(b"\r\n\r\n")
-    return int(head[9:12] or b"0"), body
+    status = int(head[9:12] or b"0")
+    if status == 200:
+        return WholeAnswer(status, body)
+    headers = headers_in(head.partition(b"\r\n")[2] + b"\r\n")
+    should_retry = any(header == (b"x-should-retry", b"true") for header in headers)
+    # The limits in it are of the account there: the client hears its own.
+    lines = [b"%b: %b\r\n" % header for header in headers if header[0].startswith(b"retry-after")]
+    return WholeAnswer(status, body, should_retry, b"".join(lines))
 
 
 class _Reader:

@@ -3,7 +3,7 @@ that its end is metered: afterwards its cloud tells nothing of it."""
 
 from collections.abc import Callable
 
-from clauseway.gateway.answers.cloud_answers import ask
+from clauseway.gateway.answers.cloud_answers import WholeAnswer, ask
 from clauseway.gateway.request.lifecycle import PreparedRequest
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resource_index import IndexedResource
@@ -32,24 +32,24 @@ class Deletion:
 
     async def prepare(self, _is_over: Callable[[], bool]) -> PreparedRequest | None:
         """Return the deletion's candidates once the response was retrieved. Raises Refused."""
-        status = await self._retrieve()
-        if status != 200 and status not in GONE:
+        answer = await self._retrieve()
+        if answer.status != 200 and answer.status not in GONE:
             raise Refused(
-                CLOUDS_UNAVAILABLE,
+                CLOUDS_UNAVAILABLE._replace(should_retry=answer.should_retry),
                 "The response is not deleted: its usage is still to be read from its cloud, which "
-                f"answered {status}. Delete it again later.",
+                f"answered {answer.status}. Delete it again later.",
+                headers=answer.retry_lines,
             )
         return PreparedRequest(
             selection=self._selection, request=self._request, named_resource=self._resource
         )
 
-    async def _retrieve(self) -> int:
-        """Retrieve the response, which meters its end, and return the status."""
+    async def _retrieve(self) -> WholeAnswer:
+        """Retrieve the response, which meters its end."""
         shared, resource = self._shared, self._resource
         operation = BY_NAME[self._request.operation.name.replace(".delete", ".retrieve")]
         # Without the key's limits and budgets: its cost was reserved when the response was made.
         customer = Customer(shared.spool.label(resource.buyer), resource.buyer)
-        status, _ = await ask(
+        return await ask(
             shared, customer, self._selection, operation, resource, model=resource.model
         )
-        return status

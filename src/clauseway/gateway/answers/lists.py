@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from clauseway.gateway.answers.cloud_answers import ask
+from clauseway.gateway.answers.cloud_answers import WholeAnswer, ask
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.request.lifecycle import PreparedRequest, ignore_outcome
 from clauseway.gateway.request.refusals import Refused
@@ -215,11 +215,11 @@ class MergedList:
             parameters["order"] = page.order
         while missing:
             query = urlencode({**parameters, **({"after": before} if before else {})}).encode()
-            status, body = await self._ask(place, self._operation, None, query)
-            if before and 400 <= status < 500 and status != 429:
+            answer = await self._ask(place, self._operation, None, query)
+            if before and 400 <= answer.status < 500 and answer.status != 429:
                 break  # what we went on from is not there any more
-            self._check(place, status, body)
-            page_objects, has_more = objects_in(body)
+            self._check(place, answer)
+            page_objects, has_more = objects_in(answer.body)
             new = {
                 name: without_names_in_failure(written, place.target.destination.account_names)
                 for name, written in page_objects
@@ -236,12 +236,12 @@ class MergedList:
             answers = await asyncio.gather(
                 *[self._ask(place, self._retrieve, row, b"") for row in some]
             )
-            for row, (status, body) in zip(some, answers, strict=True):
-                if status in GONE:
+            for row, answer in zip(some, answers, strict=True):
+                if answer.status in GONE:
                     self._shared.resource_index.forget(row.identifier, ignore_outcome)
                     continue
-                self._check(place, status, body)
-                objects[row.identifier] = body
+                self._check(place, answer)
+                objects[row.identifier] = answer.body
         if not (page.purpose or page.model or page.metadata):
             return objects
         return {
@@ -261,14 +261,17 @@ class MergedList:
             and all(metadata.get(name) == value for name, value in page.metadata)
         )
 
-    def _check(self, place: Candidate, status: int, body: bytes) -> None:
+    def _check(self, place: Candidate, answer: WholeAnswer) -> None:
+        status = answer.status
         if status == 200:
             return
         fault = {429: CLOUDS_BUSY, 503: CLOUDS_UNAVAILABLE}.get(status, CLOUDS_FAILED)
         where = f"{place.target.cloud} (deployment {place.target.name})"
+        why = f"{where} did not answer, {status}. {_message_in(answer.body)}"
         raise Refused(
-            fault,
-            f"The list would not be whole: {where} did not answer, {status}. {_message_in(body)}",
+            fault._replace(should_retry=answer.should_retry),
+            f"The list would not be whole: {why}",
+            headers=answer.retry_lines,
         )
 
     def _resource_of(self, row: ListedResource) -> IndexedResource:
@@ -288,8 +291,8 @@ class MergedList:
 
     async def _ask(
         self, place: Candidate, operation: Operation, row: ListedResource | None, query: bytes
-    ) -> tuple[int, bytes]:
-        """Status and body of an answer: of a list, or about the object of a row."""
+    ) -> WholeAnswer:
+        """Ask for a list, or about the object of a row."""
         resource = self._resource_of(row) if row is not None else None
         selection = CandidateSelection((place,))
         return await ask(self._shared, self._customer, selection, operation, resource, query)
