@@ -31,6 +31,7 @@ from gateway_rig import (
     well,
 )
 from gateway_stage import RESPONSE_DELTAS, RESPONSE_END, RESPONSE_PREAMBLE
+from websockets.sync.client import connect
 
 from awaiting import eventually
 from clauseway.app.running.doctor import Examination, with_room
@@ -417,6 +418,11 @@ def test_no_cloud_is_asked_for_what_could_not_be_found_again(tmp_path: Path) -> 
             assert refused.status_code == 503
             assert refused.json()["error"]["code"] == "journal_full"
             assert refused.headers["retry-after"] == "5"
+        url = f"ws://127.0.0.1:{rig.port}/v1/responses"
+        with connect(url, additional_headers=AUTHORIZED) as session:
+            session.send(json.dumps({"type": "response.create", "model": MODEL, "input": "hi"}))
+            event = json.loads(session.recv(PATIENCE_S))
+            assert (event["type"], event["status"], event["error"]["code"]) == ("error", 503, "journal_full")
         assert len(cloud.requests) == 2, "the first to find no room was asked for"
         assert [respond(store=False).status_code, post(rig).status_code] == [200, 200]
         eventually(lambda: "identifiers not kept" in rig.errors())

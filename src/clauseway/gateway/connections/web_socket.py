@@ -425,8 +425,13 @@ class WebSocketSession(asyncio.Protocol):
     def _begin(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
         lifecycle.start()
-        if self._lifecycle is lifecycle:
+        if self._serves(lifecycle):
             self._shared.wheel.arm(self, lifecycle.due_s)
+
+    def _serves(self, lifecycle: Lifecycle) -> bool:
+        """Return whether a request is not over. Compiled code reads an attribute that it has just
+        set as what it set: so a call of its own reads it."""
+        return self._lifecycle is lifecycle
 
     # -- the lifecycle's caller
 
