@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from gateway_rig import AUTHORIZED, HASH_KEY, OTHER_SECRET, PATIENCE_S, SECRET, Rig, chat_body, key
 from web_socket_rig import WHOLE, Halting, kinds, message, opened, until_end
+from websockets.sync.client import ClientConnection
 
 from awaiting import eventually
 from clauseway.gateway.plan import Plan
@@ -53,6 +54,15 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
         yield Gateway(rig, tmp_path)
 
 
+def assert_only_the_turn_ends(halting: Halting, session: ClientConnection) -> None:
+    """The turn under way ends as it would have; the next one is refused."""
+    halting.may_go_on.set()
+    assert kinds(until_end(session)) == WHOLE
+    session.send(message())
+    (refused,) = until_end(session)
+    assert (refused["status"], refused["error"]["code"]) == (401, "invalid_api_key")
+
+
 def test_an_open_connection_and_an_open_session_are_refused(gateway: Gateway) -> None:
     gateway.rig.clouds["azure"].behaviour = halting = Halting()
     gateway.start()
@@ -63,12 +73,7 @@ def test_an_open_connection_and_an_open_session_are_refused(gateway: Gateway) ->
         gateway.end_secret()
         gateway.announce()
         eventually(lambda: kept.get(f"{gateway.rig.url}/v1/models").status_code == 401)
-        # The turn under way ends as it would have; the next one is refused.
-        halting.may_go_on.set()
-        assert kinds(until_end(session)) == WHOLE
-        session.send(message())
-        (refused,) = until_end(session)
-        assert (refused["status"], refused["error"]["code"]) == (401, "invalid_api_key")
+        assert_only_the_turn_ends(halting, session)
     assert gateway.models(OTHER_SECRET).status_code == 200
 
 
@@ -100,12 +105,7 @@ def test_a_secret_ends_by_itself(gateway: Gateway) -> None:
         gateway.rig.write_plan(ending(ends_ns))
         eventually(lambda: kept.get(f"{gateway.rig.url}/v1/models").status_code == 401)
         assert time.time_ns() >= ends_ns
-        # The turn under way ends as it would have; the next one is refused.
-        halting.may_go_on.set()
-        assert kinds(until_end(session)) == WHOLE
-        session.send(message())
-        (refused,) = until_end(session)
-        assert (refused["status"], refused["error"]["code"]) == (401, "invalid_api_key")
+        assert_only_the_turn_ends(halting, session)
     assert gateway.models(OTHER_SECRET).status_code == 200
 
 
