@@ -1,6 +1,7 @@
 """`clauseway price`: the figures as arithmetic, both clocks, the book that won; and books that are refused."""
 
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -280,3 +281,15 @@ def test_a_sum_of_many_requests_says_that_their_length_is_not_known(capsys: pyte
     assert (Decimal(one["amount"]), one["note"]) == (Decimal("3.0"), "")
     assert Decimal(many["amount"]) == Decimal("1.5")
     assert many["note"].startswith("A sum of many requests: how long each was is not known.")
+
+
+def test_a_book_may_come_from_a_pipe(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What is told of its names is not read from there again: a pipe is empty then."""
+    reading, writing = os.pipe()
+    with open(writing, "w") as pipe:
+        pipe.write(HEADER + "gpt-5.5,azur,,,input_tokens,2026-05-01,,2026-05-01,99.00,agreed,,\n")
+    try:
+        assert run(["basis", "prices", f"/dev/fd/{reading}", "--why", "list", "--home", str(tmp_path)]) == 0
+    finally:
+        os.close(reading)
+    assert "Did you mean 'azure'?" in " ".join(capsys.readouterr().out.split())

@@ -39,6 +39,7 @@ from clauseway.values.name_rule import (
     NAME_CHARACTERS_MAX,
     check_names,
     flaw_of_name,
+    nearest_name,
     problem_of_name,
     suggestion,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "exact_product",
     "exact_sum",
     "flaw_of_name",
+    "nearest_name",
     "parse_day",
     "problem_of_name",
     "read_decimal",

@@ -63,11 +63,17 @@ def check_names(names: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
         raise InvalidInput(*problems)
 
 
+def nearest_name(name: str, known_names: Iterable[str], least: float = 0.6) -> str:
+    """Return the known name that is the same but for capitals, else the one most like it; empty if
+    none is. `least` is how much of the two has to be the same, at 1.0 all but the capitals."""
+    names = sorted(known_names)
+    same = [other for other in names if other.casefold() == name.casefold()]
+    return next(iter(same or get_close_matches(name, names, 1, least)), "")
+
+
 def suggestion(name: str, known_names: Iterable[str]) -> str:
     """Return what to do about an unknown name: the nearest known name, else all of them."""
     names = sorted(known_names)
-    same = [other for other in names if other.casefold() == name.casefold()]
-    near = same or get_close_matches(name, names, n=1)
-    if near:
-        return f"Did you mean {near[0]!r}?"
+    if near := nearest_name(name, names):
+        return f"Did you mean {near!r}?"
     return f"Known: {', '.join(names)}." if names else "None is known yet."

@@ -2,10 +2,9 @@
 working of one price."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date, datetime
 from decimal import Decimal
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from clauseway.values import (
     InvalidInput,
     Problem,
     exact_product,
+    nearest_name,
     parse_day,
     read_whole,
     suggestion,
@@ -315,7 +315,7 @@ def check_book(path: Path, sellers: Iterable[str]) -> CheckedBook:
 
     Raise InvalidInput with everything wrong in it.
     """
-    book, others = own_book(path), (_shipped(), list_book())
+    book = own_book(path)
     return CheckedBook(
         file=str(path),
         prices=sum(not entry.is_discount for entry in book.entries),
@@ -325,26 +325,24 @@ def check_book(path: Path, sellers: Iterable[str]) -> CheckedBook:
         ),
         first_day=min((entry.interval.begin for entry in book.entries), default=None),
         digest=book.digest,
-        lacks=tuple(_lacks(book, others)),
-        slips=tuple(_slips(book, others, frozenset(sellers))),
+        lacks=tuple(_lacks(book, (_shipped(), list_book()))),
+        slips=tuple(slips_in(book, frozenset(sellers))),
     )
 
 
-def _slips(book: PriceBook, others: Sequence[PriceBook], sellers: frozenset[str]) -> Iterator[str]:
+def slips_in(book: PriceBook, sellers: Set[str]) -> Iterator[str]:
     """Yield the names that other books and agreements write otherwise: prices under them count for
-    nothing that the others price.
+    nothing that the others price. `sellers` are the parties of the agreements.
 
     Of a product that is one in other capitals alone, for a close name is another version.
     """
+    others = (_shipped(), list_book())
     for at, part in enumerate(NAMES[:3]):
         known = {entry.conditions.names[at] for each in others for entry in each.entries}
         known |= sellers if part == "seller" else frozenset()
-        of_any_case = {name.casefold(): name for name in known}
+        least = 1.0 if part == "product" else _SAME_LEAST
         for name in sorted({entry.conditions.names[at] for entry in book.entries} - known):
-            meant = of_any_case.get(name.casefold(), "")
-            if not meant and part != "product":
-                meant = next(iter(get_close_matches(name, known, 1, _SAME_LEAST)), "")
-            if meant:
+            if meant := nearest_name(name, known, least):
                 yield (
                     f"Nothing else names the {part} {name!r}. Did you mean {meant!r}? What this "
                     "book states of it counts for no other."

@@ -27,7 +27,7 @@ from clauseway.app.books.basis import (
 )
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
-from clauseway.app.opening.prices import check_book
+from clauseway.app.opening.prices import slips_in
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
@@ -130,8 +130,9 @@ def prices(
     )
     code = _say(home_at(home), changed, as_json)
     if file is not None and not as_json:
-        sellers = sellers_of(basis_of(home_at(home)))
-        print_slips(console(), check_book(file, sellers))
+        # Of the text that the home holds now: a pipe can be read only once.
+        basis = basis_of(home_at(home))
+        print_slips(console(), slips_in(basis.books[0], sellers_of(basis)))
     return code
 
 

@@ -2,6 +2,7 @@
 checked.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -149,13 +150,13 @@ def _print_check(out: Console, checked: CheckedBook) -> None:
             style="yellow",
             soft_wrap=True,
         )
-    print_slips(out, checked)
+    print_slips(out, checked.slips)
     out.print(f"digest {checked.digest}", style="dim", soft_wrap=True)
 
 
-def print_slips(out: Console, checked: CheckedBook) -> None:
+def print_slips(out: Console, slips: Iterable[str]) -> None:
     """Print the names in a book that are likely meant otherwise."""
-    for slip in checked.slips:
+    for slip in slips:
         out.print(slip, style="yellow", soft_wrap=True, markup=False)
 
 
