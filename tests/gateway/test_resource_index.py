@@ -1,19 +1,23 @@
 """The resource index: durable before it is told, owned by whoever was first, claimed once."""
 
 import asyncio
+import gc
 import itertools
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from gateway_stage import typed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_allowances import limit, opened
 
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
+from clauseway.gateway.clouds.reports import responses_units_in
 from clauseway.gateway.request.holds import Holds, Reservation
 from clauseway.gateway.request.resource_index import IndexedResource, ListQuery, ResourceIndex
+from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.metering import Buyer
 
 ACME = Buyer("acme", "research", "key-1", "openai", "direct")
@@ -158,6 +162,23 @@ def test_a_reservation_goes_once_another_worker_has_metered_its_end(tmp_path: Pa
     holds = Holds(worker.loop, accounts, worker.index)
     worker.loop.run_until_complete(tell())
     worker.close()
+
+
+def test_of_a_stream_that_is_over_its_count_alone_is_held(worker: Index) -> None:
+    """A stream holds what it read, a whole response at times, and its response may be metered by another worker."""
+    holds = Holds(worker.loop, Allowances(LocalLeaseServer()), worker.index)
+    streams = [TypedStream(responses_units_in, (), runs_on=True) for _ in range(2)]
+    for stream, count in zip(streams, (3, 2), strict=True):
+        holds.note_stream("resp_1", stream)
+        for number in range(count):
+            stream.feed(typed("response.output_text.delta", number, delta="word"))
+    assert holds.events_streamed("resp_1") == 3
+    holds.end_stream("resp_1", streams[0])  # another has taken its place
+    streams[1].feed(typed("response.output_text.delta", 2, delta="word") * 2)
+    holds.end_stream("resp_1", streams[1])
+    streams[1].feed(typed("response.output_text.delta", 4, delta="word"))
+    assert holds.events_streamed("resp_1") == 4
+    assert not [holder for holder in gc.get_referrers(streams[1]) if isinstance(holder, tuple)]
 
 
 def test_the_pending_come_in_turn_oldest_first(worker: Index) -> None:

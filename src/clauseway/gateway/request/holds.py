@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.request.resource_index import Hold, ResourceIndex
+from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.typed_streams import TypedStream
 
 _AT_ONCE_MAX: Final = 256
@@ -73,9 +74,9 @@ class Holds:
         self._ended_s: dict[str, float] = {}
         # Responses whose stream a client of this process still reads, which brings their end.
         self.ids_read_by_clients: set[str] = set()
-        # Of responses in the background that were streamed here: the latest stream of each, and the
-        # most events with which one before it had brought output.
-        self._streams: dict[str, tuple[TypedStream, int]] = {}
+        # Of responses in the background that were streamed here: the latest stream of each while it
+        # lasts, and the most events with which one before it had brought output.
+        self._streams: dict[str, tuple[TypedStream | None, int]] = {}
 
     def keep(self, identifier: str, reservation: Reservation) -> None:
         """Keep the reservation of a resource until the resource ends."""
@@ -109,7 +110,12 @@ class Holds:
         if identifier not in self._streams:
             return 0
         stream, before = self._streams[identifier]
-        return max(stream.events if stream.has_output else 0, before)
+        return max(stream.events, before) if stream is not None and stream.has_output else before
+
+    def end_stream(self, identifier: str, stream: Stream | None) -> None:
+        """Keep of a stream that is over only how many events it had: it holds what it read."""
+        if stream is not None and self._streams.get(identifier, (None, 0))[0] is stream:
+            self._streams[identifier] = None, self.events_streamed(identifier)
 
     def forget_stream(self, identifier: str) -> None:
         self._streams.pop(identifier, None)

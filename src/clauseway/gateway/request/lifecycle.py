@@ -162,6 +162,7 @@ class Lifecycle(AttemptOwner):
     is_cut = False  # a file's content broke off: the body ends without its last chunk
     _waiting_events: list[bytes] | None = None  # kept until the row of their response is durable
     _background_id = ""  # of the response in the background whose stream the client reads
+    _streamed_id = ""  # the same, also of one that was made before
     _status = 0
     _message = ""
     _refused_by: tuple[str, ...] = ()
@@ -577,9 +578,9 @@ class Lifecycle(AttemptOwner):
         framed = self._stream_head(attempt, framed)
         resources = self._resources
         if resources is not None and isinstance(attempt.stream, TypedStream):
-            streamed_id = resources.streamed_id_of(attempt.stream)
-            if streamed_id:
-                self.shared.holds.note_stream(streamed_id, attempt.stream)
+            self._streamed_id = resources.streamed_id_of(attempt.stream)
+            if self._streamed_id:
+                self.shared.holds.note_stream(self._streamed_id, attempt.stream)
         background_id = resources.background_id_of(attempt.stream) if resources is not None else ""
         if resources is None or not background_id:
             client.write(framed)
@@ -900,6 +901,8 @@ class Lifecycle(AttemptOwner):
         attempt, self._attempt, self._hedge = self._attempt, None, None
         if self._background_id:
             shared.holds.ids_read_by_clients.discard(self._background_id)
+        if self._streamed_id and attempt is not None:
+            shared.holds.end_stream(self._streamed_id, attempt.stream)
         request = self.request
         answering_attempt = attempt if attempt is not None and not attempt.failed else None
         if answering_attempt is not None and 200 <= self._status < 300:
