@@ -176,7 +176,8 @@ def _print_usage_error(error: Any, given: Sequence[str], as_json: bool) -> None:
     suggested = [f"Did you mean `clauseway {path}`?" for path in paths_like(given)]
     if not as_json:
         error.show()
-        print("".join(f"{line}\n" for line in suggested), end="", file=sys.stderr)
+        for line in suggested:
+            print(line, file=sys.stderr)
         return
     command = error.ctx.command_path if error.ctx else f"clauseway {path_in(given)}"
     problem = Problem(

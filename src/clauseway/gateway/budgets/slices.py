@@ -266,10 +266,10 @@ def shortest(slices: tuple[BudgetSlice, ...], needed: int, now_s: float) -> Shor
     """Return the shortage of budgets: of a slice that cannot grow, if there is one, as more of the
     others would not help; of such, one whose budget is known to be used up."""
     short = [each for each in slices if each.left < needed and not each.gone]
-    worst = min([budget_slice.shortage(needed, now_s) for budget_slice in short], key=_hope)
+    worst = min([budget_slice.shortage(needed, now_s) for budget_slice in short], key=_prospects)
     return worst._replace(growing=tuple(short))
 
 
-def _hope(shortage: Shortage) -> tuple[bool, bool]:
+def _prospects(shortage: Shortage) -> tuple[bool, bool]:
     """Return whether more may be leased now, and whether it may be later."""
     return shortage.may_grow, shortage.is_unknown

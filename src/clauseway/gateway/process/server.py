@@ -523,9 +523,9 @@ class Server:
         now_s = time.monotonic()
         give_up_s = now_s + shared.limits.drain_s
         # A TLS handshake has as long as the first request of a client without TLS.
-        shaken_s = min(now_s + shared.limits.linger_s, give_up_s)
+        handshakes_end_s = min(now_s + shared.limits.linger_s, give_up_s)
         while (self._serves() and time.monotonic() < give_up_s) or (
-            self._listener.shakes_hands and time.monotonic() < shaken_s
+            self._listener.shakes_hands and time.monotonic() < handshakes_end_s
         ):
             await asyncio.sleep(_DRAIN_CHECK_S)
         left = list(shared.connections)

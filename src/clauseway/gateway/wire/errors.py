@@ -206,15 +206,19 @@ def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
     """
     kind = shortage_kind(shortage)
     if shortage.is_unknown:
-        whole_s = _LEASE_SERVER_RETRY_S
-        if shortage.revoking or shortage.unread:
-            whole_s = _REVOKING_RETRY_S if shortage.revoking else _DEAD_PROCESS_RETRY_S
-        lines = headers + b"retry-after: %d\r\n" % whole_s
+        lines = headers + b"retry-after: %d\r\n" % _retry_s(shortage)
         return error_response(kind, shortage.message, headers=lines)
     wait_s = shortage.retry_after_s
     lines = headers + wait_lines(wait_s) if wait_s else headers
     again = kind is LIMITED and 0 < wait_s <= PATIENCE_S
     return error_response(kind._replace(should_retry=again), shortage.message, headers=lines)
+
+
+def _retry_s(shortage: Shortage) -> int:
+    """Return in how many seconds it may be known what is left."""
+    if shortage.revoking:
+        return _REVOKING_RETRY_S
+    return _DEAD_PROCESS_RETRY_S if shortage.unread else _LEASE_SERVER_RETRY_S
 
 
 def wait_lines(wait_s: float) -> bytes:
