@@ -66,6 +66,7 @@ def test_another_parser_reads_the_same() -> None:
 
 
 QUOTED = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--b--\r\n'
+TYPE = b"multipart/form-data; boundary=b"
 FORMS: list[tuple[str, bytes, bytes, dict[str, str]]] = [
     ("boundary in quotes", QUOTED, b'multipart/form-data; boundary="b"', {"model": "m"}),
     ("other spellings", QUOTED.replace(b"Content-D", b"CONTENT-d"), b"Multipart/Form-Data; BOUNDARY=b", {"model": "m"}),
@@ -79,6 +80,39 @@ FORMS: list[tuple[str, bytes, bytes, dict[str, str]]] = [
     ),
     ("a name without quotes", QUOTED.replace(b'"model"', b"model"), b"multipart/form-data; boundary=b", {"model": "m"}),
     ("no parts", b"--b--\r\n", b"multipart/form-data; boundary=b", {}),
+    (
+        "parameters around the boundary",
+        QUOTED,
+        b'multipart/form-data;a=b; charset="x;y";boundary=b ; z=1;',
+        {"model": "m"},
+    ),
+    (
+        "a browser's boundary",
+        QUOTED.replace(b"--b", b"------WebKitFormBoundary"),
+        b"multipart/form-data; boundary=----WebKitFormBoundary",
+        {"model": "m"},
+    ),
+    (
+        "a mail library's boundary",
+        QUOTED.replace(b"--b", b"------=_Part_1_2.3:/"),
+        b"multipart/form-data; boundary=----=_Part_1_2.3:/",
+        {"model": "m"},
+    ),
+    (
+        "a boundary with a blank",
+        QUOTED.replace(b"--b", b"--a b"),
+        b'multipart/form-data; boundary="a b"',
+        {"model": "m"},
+    ),
+    ("the boundary within a line", QUOTED.replace(b"\nm\r", b"\nm --b\r"), TYPE, {"model": "m --b"}),
+    ("something behind the form", QUOTED + b"\r\nepilogue", TYPE, {"model": "m"}),
+    ("no line break at the end", QUOTED[:-2], TYPE, {"model": "m"}),
+    (
+        "a part that says that it is not encoded",
+        QUOTED.replace(b'"\r\n\r', b'"\r\nContent-Transfer-Encoding: 8bit\r\nx: y\r\n\r'),
+        TYPE,
+        {"model": "m"},
+    ),
 ]
 
 
@@ -103,6 +137,42 @@ BAD: list[tuple[str, bytes, bytes]] = [
     ),
     ("a part without a name", QUOTED.replace(b'; name="model"', b""), b"multipart/form-data; boundary=b"),
     ("too many parts", QUOTED[:-7] * 1200 + b"\r\n--b--\r\n", b"multipart/form-data; boundary=b"),
+]
+
+
+# Forms in which parsers that are in use (busboy, werkzeug, Starlette, Go's) read different models.
+OTHER = QUOTED.replace(b"\nm\r", b"\nn\r")
+IN_C = OTHER.replace(b"--b", b"--c") + b"\r\n" + QUOTED
+BAD += [
+    ("a boundary that ends another name", IN_C, b"multipart/form-data; xboundary=b; boundary=c"),
+    ("two boundaries", IN_C, b"multipart/form-data; boundary=b; boundary=c"),
+    ("a boundary within another value", IN_C, b'multipart/form-data; x="; boundary=b"; boundary=c'),
+    ("a boundary in another character set", IN_C, b"multipart/form-data; boundary*=utf-8''c; boundary=b"),
+    ("a boundary in pieces", IN_C, b"multipart/form-data; boundary*0=c; boundary=b"),
+    ("an escape in the boundary", QUOTED, b'multipart/form-data; boundary="b\\"'),
+    ("a boundary of 71 characters", QUOTED.replace(b"--b", b"--" + b"b" * 70), TYPE + b"b" * 70),
+    ("a type that begins alike", QUOTED, b"multipart/form-data-x; boundary=b"),
+    ("a form before the form", b"x\n" + OTHER.replace(b"\r\n", b"\n") + b"\r\n" + QUOTED, TYPE),
+    ("a form behind the form", QUOTED + OTHER, TYPE),
+    ("an end that goes on", QUOTED.replace(b"--b--", b"--b--b") + OTHER, TYPE),
+    (
+        "a part within a part, behind LF alone",
+        QUOTED.replace(b"\nm\r", b"\nm\n" + OTHER[:-9].replace(b"\r\n", b"\n") + b"\r"),
+        TYPE,
+    ),
+    ("a part within a part, behind CR alone", QUOTED.replace(b"\nm\r", b"\nm\r--b\r\r"), TYPE),
+    (
+        "a model as a file without a name",
+        QUOTED.replace(b'"model"', b'"model"; filename=""')[:-7] + b"\r\n" + OTHER,
+        TYPE,
+    ),
+    ("a model as a file", QUOTED.replace(b'"model"', b'"model"; filename="a"'), TYPE),
+    ("an encoded part", QUOTED.replace(b'"\r\n\r', b'"\r\nContent-Transfer-Encoding: Quoted-Printable\r\n\r'), TYPE),
+    (
+        "a name behind another line",
+        QUOTED.replace(b"\r\nC", b'\r\nx: y\r\n content-disposition: form-data; name="n"\r\nC', 1),
+        TYPE,
+    ),
 ]
 
 

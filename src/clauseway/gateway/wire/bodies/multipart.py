@@ -2,15 +2,24 @@
 lies. Pure.
 
 A form is never written anew: a field's value is replaced in its place, all other bytes stay as they
-came.
+came. So a form is read only if every parser reads it in the same way: some take another of two
+boundaries, or a line that ends in LF alone, and a cloud would act by a form that nobody decided.
 """
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# A boundary has 70 characters at most (RFC 2046, 5.1.1).
-_BOUNDARY = re.compile(rb'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
+# A parameter of a content type other than the boundary, `boundary*=` (RFC 2231) included.
+_PARAMETER = rb'[ \t]*;[ \t]*(?!boundary)[\w.-]+=(?:"[^"\\]*"|[^\s;",\\]*)'
+# A boundary has 70 characters at most, and does not end in a blank (RFC 2046, 5.1.1).
+_BOUNDARY = (
+    rb'[ \t]*;[ \t]*boundary=(?:"([ !#-\[\]-~]{0,69}[!#-\[\]-~])"|([!#-+\--:<-\[\]-~]{1,70}))'
+)
+_CONTENT_TYPE = re.compile(
+    rb"multipart/form-data(?:%b)*%b(?:%b)*[ \t]*;?[ \t]*" % (_PARAMETER, _BOUNDARY, _PARAMETER),
+    re.IGNORECASE,
+)
 _FILE = re.compile(rb"[;\s]filename\*?=", re.IGNORECASE)
 # A part whose name can be read in one way only; browsers and HTTP libraries write no other (.NET's
 # without quotes).
@@ -18,6 +27,11 @@ _PLAIN_NAME = re.compile(
     rb'content-disposition:\s*form-data\s*;\s*name=(?:"([^"\\]*)"|([\w.\[\]-]+))\s*(?:;\s*filename\*?=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+)\s*){0,2}',
     re.IGNORECASE,
 )
+# Some parsers decode such a part, most do not (RFC 7578, 4.7).
+_ENCODED = re.compile(
+    rb"content-transfer-encoding[ \t]*:(?![ \t]*(?:binary|[78]bit)[ \t]*(?:\r\n|\Z))", re.IGNORECASE
+)
+_DISPOSITION = b"content-disposition"
 _DECIDING = frozenset({"model", "n", "stream"})  # of where a form goes and what it may cost
 _PARTS_MAX = 1000  # a form of ours has some ten parts
 _FIELD_BYTES_MAX = 64 << 10  # a plain field is a name, a number, a prompt
@@ -91,23 +105,24 @@ def _fields(body: bytes, content_type: bytes) -> Iterator[Field]:
         name, is_file = _name_in(head)
         if not is_file:
             yield Field(name, begin, end)
+        # Of a part with an empty file name some parsers make a field.
+        elif name in _DECIDING:
+            raise BadForm(f"its {name} is a file")
 
 
 def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield each part's head, and where its content begins and ends. Raises BadForm."""
-    boundary = _BOUNDARY.search(content_type)
-    if not content_type.lower().startswith(b"multipart/form-data") or boundary is None:
-        raise BadForm("its content type is not multipart/form-data with a boundary")
-    delimiter = b"--" + (boundary[1] or boundary[2])
+    delimiter = b"--" + _boundary_of(content_type)
     # The first delimiter begins the body or a line; a preamble is skipped (RFC 2046, 5.1.1).
     begin = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2
     # -1 for none, and 2 more.
     if begin == 1:
         raise BadForm("its boundary does not come in it")
     at = begin + len(delimiter)
-    for _ in range(_PARTS_MAX):
+    for count in range(_PARTS_MAX):
         # Two hyphens behind it make a delimiter the last.
         if body.startswith(b"--", at):
+            _check_no_other(body, delimiter, begin, at + 2, count)
             return
         if not body.startswith(b"\r\n", at):
             raise BadForm("what begins like its boundary goes on otherwise")
@@ -121,16 +136,41 @@ def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]
     raise BadForm(f"it has more than {_PARTS_MAX} parts")
 
 
+def _boundary_of(content_type: bytes) -> bytes:
+    """Return the boundary of a form. Raises BadForm where parsers could read different ones."""
+    match = _CONTENT_TYPE.fullmatch(content_type)
+    # One within another parameter's value is taken by who searches for it.
+    if match is None or content_type.lower().count(b"boundary=") > 1:
+        raise BadForm("its content type is not multipart/form-data with one boundary")
+    return match[1] or match[2]
+
+
+def _check_no_other(body: bytes, delimiter: bytes, begin: int, end: int, count: int) -> None:
+    """Raise BadForm where a lenient parser would find another part: before the first delimiter, at
+    `begin`, behind the last, which ends at `end`, or at a line between them that begins behind CR
+    or LF alone. `count` parts were found."""
+    behind_lf = body.count(b"\n" + delimiter, begin)
+    if (
+        body.find(delimiter, 0, begin) >= 0
+        or behind_lf > count
+        or body.find(b"\r" + delimiter, begin) >= 0
+        or body[end : end + 1].strip()
+    ):
+        raise BadForm("its boundary comes where no part begins")
+
+
 def _name_in(head: bytes) -> tuple[str, bool]:
     """Return a part's name, and whether it is a file. Raises BadForm where parsers could read
     different names."""
-    stated = [
-        line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition")
-    ]
-    plain = len(stated) == 1 and head.count(b"\n") == head.count(b"\r\n")
+    stated = [line for line in head.split(b"\r\n") if line.lower().startswith(_DISPOSITION)]
+    # One that continues another line is a line of its own to some parsers.
+    plain = head.lower().count(_DISPOSITION) == len(stated) == 1
+    plain = plain and head.count(b"\n") == head.count(b"\r\n")
     match = _PLAIN_NAME.fullmatch(stated[0]) if plain else None
     if match is None:
         raise BadForm("a part of it has no name, or several")
+    if _ENCODED.search(head) is not None:
+        raise BadForm("a part of it is encoded")
     quoted = match[1] is not None
     is_file = _FILE.search(stated[0], match.end(1 if quoted else 2)) is not None
     return match[1 if quoted else 2].decode("utf-8", "replace"), is_file
