@@ -1,11 +1,16 @@
 """What a body names by identifier, however it is written: items of earlier answers, files, sound."""
 
+from time import process_time
+
+import httpx
 import pytest
 from gateway_rig import MODEL
 
+from clauseway.gateway.wire.bodies.body_contents import read_body
 from clauseway.gateway.wire.bodies.identifiers import identifiers_in
 from clauseway.gateway.wire.bodies.item_references import items_named_in
 from clauseway.gateway.wire.bodies.needs import ItemReference
+from clauseway.gateway.wire.bodies.requests import decode_sound
 from clauseway.gateway.wire.stateful_resources import objects_in
 
 BARE = (ItemReference("it_1", is_bare=True),)
@@ -70,6 +75,39 @@ LISTS: list[tuple[str, list[str]]] = [
 def test_no_name_of_a_list_hides_another(written: str, names: list[str], name: str) -> None:
     body = f'{{"model":"{MODEL}","tools":[{{"type":"file_search","{name}":{written}}}]}}'
     assert identifiers_in(body.encode()) == names
+
+
+# A file's name as it is written in a body → the names that are read.
+ESCAPED: list[tuple[str, list[str]]] = [
+    (r'"file_id":"file\u002d1"', ["file-1"]),
+    (r'"file\u005fid" : "file-1"', ["file-1"]),
+    (r'"\u0066\u0069\u006c\u0065\u005F\u0069\u0064":"\u0066\u0069\u006C\u0065-1"', ["file-1"]),
+    (r'"file\u005fid":"%s"' % (r"\u0061" * 200), ["a" * 200]),
+    (r'"x":"caf\u00e9","file_id":"file-1"', ["file-1"]),
+    (r'"x":"file\u005fid","y":"file-1"', []),
+    (r'"metadata":{"file\u005fid":"file-1"}', []),
+    (r'"metadata":{"file_id":"file-1"},"part":{"file\u005fid":"file-1"}', ["file-1"]),
+]
+
+
+@pytest.mark.parametrize(("written", "names"), ESCAPED)
+def test_a_file_is_named_however_its_letters_are_written(written: str, names: list[str]) -> None:
+    assert identifiers_in(f'{{"model":"{MODEL}",{written}}}'.encode()) == names
+
+
+def test_a_million_escapes_are_read_in_a_moment() -> None:
+    """Everybody else waits as long: each was replaced by itself, which took a second and more."""
+    body = b'{"input":"%b"}' % (b"\\u0061" * 1_000_000)
+    begin = process_time()
+    assert identifiers_in(body) == []
+    assert process_time() - begin < 0.4
+
+
+def test_nothing_is_named_in_a_recording() -> None:
+    """Its bytes are not searched: they are no text, and there are many."""
+    form = httpx.Request("POST", "http://x", data={"model": "m"}, files={"file": ("a.wav", b'"file_id":"file-1"')})
+    contents = read_body(decode_sound, form.read(), form.headers["content-type"].encode())
+    assert contents.named_ids == ()
 
 
 # The items of a list, the second of them with half of a surrogate pair, whole pairs and a text that the list has too.

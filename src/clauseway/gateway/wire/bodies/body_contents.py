@@ -6,7 +6,7 @@ from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties
 from clauseway.gateway.wire.bodies.escapes import text_bytes
 from clauseway.gateway.wire.bodies.identifiers import identifiers_in
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
-from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED, ChatRequest
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED, ChatRequest, FormRequest
 
 
 class BodyContents:
@@ -38,6 +38,9 @@ def read_body(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
     properties = decode(body, content_type)
     needs = properties.needs(body)
     named_ids = properties.named_ids
+    # Pictures and sound are no text: nothing is named in them, and searching them takes long.
+    if isinstance(properties.decoded, FormRequest):
+        return BodyContents(properties, needs, len(body), named_ids)
     # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
     if needs is not PLAIN or not isinstance(properties.decoded, ChatRequest):
         named_ids = (*named_ids, *identifiers_in(body))

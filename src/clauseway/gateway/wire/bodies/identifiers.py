@@ -5,7 +5,7 @@ runs, wherever the tool stands, and whatever the lines of a batch's file name.""
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -13,12 +13,38 @@ from clauseway.gateway.wire.bodies.members import decode_members, each_readable,
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
-_FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
+_NAME_MAX: Final = 200  # characters of an identifier
 # A bracket or an escaped quote within a text ends neither it nor the list.
 _TEXT: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
-_SEVERAL_IDS: Final = re.compile(
-    rb'"(?:file|vector_store)_ids"\s*:\s*\[([^\]"]*(?:%b[^\]"]*)*)\]' % _TEXT
-)
+
+
+def _spelled(name: bytes) -> bytes:
+    """Return the pattern of a name each letter of which may be an escape."""
+    return b"".join([rb"(?:%c|\\u00(?i:%02x))" % (letter, letter) for letter in name])
+
+
+class _Patterns(NamedTuple):
+    """What names one file, and what names several files or vector stores."""
+
+    file_id: re.Pattern[bytes]
+    several_ids: re.Pattern[bytes]
+
+
+def _patterns(file_id: bytes, file_ids: bytes, vector_store_ids: bytes, most: int) -> _Patterns:
+    """Return the patterns of members so called, of which a value has `most` bytes at most."""
+    return _Patterns(
+        re.compile(rb'"%b"\s*:\s*"([^"]{1,%d})"' % (file_id, most)),
+        re.compile(
+            rb'"(?:%b|%b)"\s*:\s*\[([^\]"]*(?:%b[^\]"]*)*)\]' % (file_ids, vector_store_ids, _TEXT)
+        ),
+    )
+
+
+_MEMBERS: Final = (b"file_id", b"file_ids", b"vector_store_ids")
+_PLAIN: Final = _patterns(*_MEMBERS, _NAME_MAX)
+# An escape has six bytes. Names are found as they are written, and unescaped alone: to unescape a
+# body would take a second for each million of its escapes.
+_WITH_ESCAPES: Final = _patterns(*[_spelled(name) for name in _MEMBERS], 6 * _NAME_MAX)
 _IN_LINES: Final = re.compile(
     rb'"(?:previous_response_id|conversation|id|container|container_id)"\s*:\s*"([^"]{1,200})"'
 )
@@ -94,9 +120,7 @@ def _files_in(body: bytes) -> list[str]:
     """Return the files and vector stores that a body names. A member that is called so names none
     in the client's own data (`metadata`, the parameters of a tool, the arguments of a call) and in
     what an earlier answer cited."""
-    if b"\\u00" in body:
-        body = _ESCAPED.sub(_unescaped, body)
-    if b'"file_id' not in body and b'"vector_store_ids"' not in body:
+    if b"\\u00" not in body and b'"file_id' not in body and b'"vector_store_ids"' not in body:
         return []
     named = _named_in(body)
     if not named:
@@ -114,9 +138,13 @@ def _files_in(body: bytes) -> list[str]:
 
 
 def _named_in(written: bytes) -> list[str]:
-    named = _FILE_ID.findall(written)
-    for several in _SEVERAL_IDS.findall(written):
+    has_escapes = b"\\u00" in written
+    patterns = _WITH_ESCAPES if has_escapes else _PLAIN
+    named = patterns.file_id.findall(written)
+    for several in patterns.several_ids.findall(written):
         named += [text[1:-1] for text in _TEXTS.findall(several)]
+    if has_escapes:
+        named = [_ESCAPED.sub(_unescaped, name) for name in named]
     return [name.decode("utf-8", "replace") for name in named if name]
 
 
