@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.operations import OPERATIONS, READY, UnknownPath, request_line_of
+from clauseway.gateway.wire.operations import BY_NAME, OPERATIONS, READY, UnknownPath, request_line_of
+from clauseway.metering import Unit
 
 # Request line → operation, identifier, model named by the path, path as it goes to a deployment's root.
 LINES: list[tuple[str, str, str, str, str]] = [
@@ -138,6 +139,27 @@ def test_request_lines(line: str, name: str, identifier: str, model: str, path: 
 def test_every_operation_stands_in_the_table_above() -> None:
     assert {line[1] for line in LINES} == {operation.name for operation in OPERATIONS}
     assert [operation.code for operation in OPERATIONS] == list(range(1, len(OPERATIONS) + 1)), "codes never change"
+
+
+# Operation → the tokens of 8,000 bytes of a request, and of 8,000 bytes of its answer, where nobody reports them.
+ESTIMATES = [
+    ("chat", 2000, 2000),
+    ("embeddings", 2000, 2000),
+    ("images.generations", 2000, 8),
+    ("images.edits", 8, 8),
+    ("images.variations", 8, 8),
+    ("audio.speech", 2000, 10),
+    ("audio.transcriptions", 10, 2000),
+    ("audio.translations", 10, 2000),
+]
+
+
+@pytest.mark.parametrize(("name", "of_request", "of_answer"), ESTIMATES)
+def test_what_is_text_is_estimated_as_text(name: str, of_request: int, of_answer: int) -> None:
+    """Speech that is sent as sound reports nothing: its text was estimated as if it were sound itself."""
+    operation = BY_NAME[name]
+    assert dict(operation.estimate(8000, 7)) == {Unit.INPUT_TOKENS: of_request, Unit.OUTPUT_TOKENS: 7}
+    assert operation.tokens_answered(8000) == of_answer
 
 
 def test_what_is_ready_is_what_would_be_found() -> None:

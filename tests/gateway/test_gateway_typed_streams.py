@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.gateway.clouds.reports import Reader, audio_units_in, images_units_in, responses_units_in
+from clauseway.gateway.wire import event_streams
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import STREAM_BROKEN
+from clauseway.gateway.wire.splice import Destination
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.metering import Unit
@@ -31,6 +34,10 @@ COMPLETED = event("response.completed", 6, response={"id": "resp_1", "status": "
 FAILED = event("response.failed", 6, response={"id": "resp_1", "status": "failed", "usage": None})
 ERROR = event("error", 5, code="server_error", message="sorry", param=None)
 cuts = st.lists(st.integers(0, 100_000), max_size=12)
+
+
+def no_usage(_event: bytes) -> None:
+    """Read an event that reports no usage."""
 
 
 def fed(data: bytes, cut_at: list[int] = [], units_in: Reader = responses_units_in) -> tuple[bytes, TypedStream]:  # noqa: B006
@@ -206,6 +213,35 @@ def test_other_streams_end(kind: str, units_in: Reader, usage: dict[str, Any], u
     out, stream = fed(event("x.delta", delta="a") + last, units_in=units_in)
     assert (stream.last, stream.done, dict(stream.units or ())) == (last, True, units)
     assert out
+
+
+PICTURE, SOUND = "a" * 99_950, "a" * 10_640  # with the members beside them 100,000 and 10,667 bytes
+SPEECH_END = event("speech.audio.done")
+# A stream without usage → its tokens of output, as they are estimated.
+WITHOUT_USAGE: list[tuple[str, str, bytes, int]] = [
+    ("text: a token for each event", "typed_stream", DELTAS, 3),
+    ("a picture: a token for each 1,000 bytes", "picture_stream", event("x.partial_image", b64_json=PICTURE), 101),
+    (
+        "the same picture again, a little further",
+        "picture_stream",
+        event("x.partial_image", b64_json=PICTURE) * 3,
+        101,
+    ),
+    ("its end, without usage", "picture_stream", event("image_generation.completed", b64_json=PICTURE), 101),
+    ("sound: a token for each 1,066 bytes in base64", "sound_stream", event("speech.audio.delta", audio=SOUND), 11),
+    ("each piece of sound", "sound_stream", event("speech.audio.delta", audio=SOUND) * 3, 33),
+    ("and its end", "sound_stream", event("speech.audio.delta", audio=SOUND) * 3 + SPEECH_END, 34),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "tokens"), [case[1:] for case in WITHOUT_USAGE], ids=[c[0] for c in WITHOUT_USAGE]
+)
+def test_pictures_and_sound_are_estimated_by_their_length(kind: str, data: bytes, tokens: int) -> None:
+    """Who left before the end of a stream of pictures paid a token for each."""
+    stream = getattr(event_streams, kind)(NOTHING_ASKED, no_usage, Destination("m", b'"m"', False))
+    stream.feed(data)
+    assert stream.events == tokens
 
 
 def test_what_comes_after_the_end_is_held_with_it() -> None:

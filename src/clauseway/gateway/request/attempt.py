@@ -673,7 +673,7 @@ class Attempt(Receiver):
         elif operation.tells_failure and used_nothing(body):
             self.record_end(Status.FAILED, self.status)
         else:
-            self.record_estimate(Status.ESTIMATED, operation.tokens_in(len(body)))
+            self.record_estimate(Status.ESTIMATED, operation.tokens_answered(len(body)))
 
     def record_usage_of_stream(self) -> None:
         """Record the usage of a stream that is complete."""

@@ -4,7 +4,7 @@ The operation decides the kind. AWS sends messages in frames of its own; clients
 server-sent events from all clouds.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
@@ -14,6 +14,12 @@ from clauseway.gateway.wire.message_streams import FramedMessageStream, MessageS
 from clauseway.gateway.wire.stateful_resources import StatefulResource
 from clauseway.gateway.wire.streams import EventStream, StoredChatStream
 from clauseway.gateway.wire.typed_streams import TypedStream
+
+# For estimates, how many bytes are a token: pictures as PNG in base64, and speech as MP3 of 128
+# kbit/s at some twenty tokens a second, as it is and in base64.
+PICTURE_BYTES: Final = 1000
+SOUND_BYTES: Final = 800
+_SOUND_BASE64_BYTES: Final = SOUND_BYTES * 4 // 3
 
 
 class Stream(Protocol):
@@ -26,9 +32,10 @@ class Stream(Protocol):
     error, of which `error` is the data. Before content, `end_with_error` makes that error the end
     of the stream, and returns the events that were held back. `units` are its usage report, if any,
     and `report` the data of the event with it; `input_units` what it has reported of its input so
-    far. `events` counts events with data, of messages the deltas of content alone: estimates of
-    output rest on it. `last` are the events that must not go out before the usage is durable.
-    `resource` is the resource that the stream created, if any.
+    far. `events` counts events with data, of messages the deltas of content alone, of pictures and
+    sound the tokens that their length tells: estimates of output rest on it. `last` are the events
+    that must not go out before the usage is durable. `resource` is the resource that the stream
+    created, if any.
     """
 
     has_content: bool
@@ -79,6 +86,16 @@ def stored_chat_stream(
 
 def typed_stream(properties: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
     return TypedStream(units_in, ways.account_names, runs_on=properties.later)
+
+
+def picture_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+    """Return the stream of a picture, which comes anew with each event, a little further."""
+    return TypedStream(units_in, ways.account_names, token_bytes=PICTURE_BYTES, comes_anew=True)
+
+
+def sound_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+    """Return the stream of speech, in pieces."""
+    return TypedStream(units_in, ways.account_names, token_bytes=_SOUND_BASE64_BYTES)
 
 
 def stored_response_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:

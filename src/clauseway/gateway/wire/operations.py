@@ -46,9 +46,13 @@ from clauseway.gateway.wire.bodies.requests import (
     decode_variation,
 )
 from clauseway.gateway.wire.event_streams import (
+    PICTURE_BYTES,
+    SOUND_BYTES,
     Stream,
     chat_stream,
     message_stream,
+    picture_stream,
+    sound_stream,
     stored_chat_stream,
     stored_response_stream,
     typed_stream,
@@ -68,9 +72,7 @@ from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 
 _POST, _GET, _DELETE = b"POST", b"GET", b"DELETE"
-# For estimates. English prose; speech as MP3 of 128 kbit/s at some twenty tokens a second; pictures
-# as PNG.
-_TEXT_BYTES, _AUDIO_BYTES, _IMAGE_BYTES = 4, 800, 1000
+_TEXT_BYTES = 4  # for estimates: English prose
 
 
 class State(Enum):
@@ -90,7 +92,8 @@ class Operation(NamedTuple):
     that of the resource, then that of a part of the resource.
 
     `decode` is None where the body is not read. `is_answer` tells an answer from a body
-    that only has an answer's status. `bytes_per_token` is for estimates. `costs_nothing`: the
+    that only has an answer's status. `input_token_bytes` and `output_token_bytes` are for
+    estimates: how many bytes of a request, and of an answer, are a token. `costs_nothing`: the
     operation itself uses nothing, so only the work that it starts is reserved. `is_repeatable`:
     nothing stands twice at the cloud if the same request is sent twice (RFC 9110, 9.2.2); an answer
     of a model, even a stored one, costs at most its tokens. `depends_on` are operations that a
@@ -109,7 +112,8 @@ class Operation(NamedTuple):
     stream: Callable[[RequestProperties, Reader, Destination], Stream]
     is_answer: IsAnswer
     state: State
-    bytes_per_token: int
+    input_token_bytes: int
+    output_token_bytes: int
     costs_nothing: bool
     is_repeatable: bool
     depends_on: tuple[str, ...] = ()
@@ -121,14 +125,14 @@ class Operation(NamedTuple):
         """Return whether a request is metered; reading an existing resource is not."""
         return self.units_in is not no_units_in and self.state in (State.NONE, State.ISSUES)
 
-    def tokens_in(self, count: int) -> int:
-        """Estimate the tokens in `count` bytes, rounded up."""
-        return -(-count // self.bytes_per_token)
+    def tokens_answered(self, count: int) -> int:
+        """Estimate the tokens in `count` bytes of an answer, rounded up."""
+        return -(-count // self.output_token_bytes)
 
     def estimate(self, body_bytes: int, output_tokens: int) -> Units:
         """Estimate the units of an attempt whose cloud reported none."""
         return (
-            (Unit.INPUT_TOKENS, self.tokens_in(body_bytes)),
+            (Unit.INPUT_TOKENS, -(-body_bytes // self.input_token_bytes)),
             (Unit.OUTPUT_TOKENS, output_tokens),
         )
 
@@ -144,8 +148,9 @@ class Operation(NamedTuple):
 
     @property
     def is_text(self) -> bool:
-        """Return whether a request is text, so that its length says how many tokens it has."""
-        return self.bytes_per_token == _TEXT_BYTES
+        """Return whether request and answer are text, so that the length of a request says how many
+        tokens it has."""
+        return self.input_token_bytes == self.output_token_bytes == _TEXT_BYTES
 
     @property
     def deletes(self) -> bool:
@@ -310,7 +315,8 @@ def _operation(
     *,
     stream: Callable[[RequestProperties, Reader, Destination], Stream] = typed_stream,
     state: State = State.NONE,
-    bytes_per_token: int = _TEXT_BYTES,
+    input_token_bytes: int = _TEXT_BYTES,
+    output_token_bytes: int = _TEXT_BYTES,
     costs_nothing: bool = False,
     shape_error: ShapeError | None = None,
     may_name_parts: bool = False,
@@ -327,7 +333,8 @@ def _operation(
         stream=stream,
         is_answer=IS_ANSWER[name],
         state=state,
-        bytes_per_token=bytes_per_token,
+        input_token_bytes=input_token_bytes,
+        output_token_bytes=output_token_bytes,
         costs_nothing=costs_nothing,
         is_repeatable=name not in _MAKES_WITHOUT_MODEL,
         shape_error=shape_error,
@@ -366,7 +373,8 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_drawing,
         json_body,
         images_units_in,
-        bytes_per_token=_IMAGE_BYTES,
+        stream=picture_stream,
+        output_token_bytes=PICTURE_BYTES,
     ),
     _operation(
         "images.edits",
@@ -375,7 +383,9 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_edit,
         edited_body,
         images_units_in,
-        bytes_per_token=_IMAGE_BYTES,
+        stream=picture_stream,
+        input_token_bytes=PICTURE_BYTES,
+        output_token_bytes=PICTURE_BYTES,
     ),
     _operation(
         "images.variations",
@@ -384,7 +394,8 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_variation,
         form_body,
         images_units_in,
-        bytes_per_token=_IMAGE_BYTES,
+        input_token_bytes=PICTURE_BYTES,
+        output_token_bytes=PICTURE_BYTES,
     ),
     _operation(
         "audio.speech",
@@ -393,7 +404,8 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_plain,
         json_body,
         speech_units_in,
-        bytes_per_token=_AUDIO_BYTES,
+        stream=sound_stream,
+        output_token_bytes=SOUND_BYTES,
     ),
     _operation(
         "audio.transcriptions",
@@ -402,7 +414,7 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_sound,
         form_body,
         audio_units_in,
-        bytes_per_token=_AUDIO_BYTES,
+        input_token_bytes=SOUND_BYTES,
     ),
     _operation(
         "audio.translations",
@@ -411,7 +423,7 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_sound,
         form_body,
         audio_units_in,
-        bytes_per_token=_AUDIO_BYTES,
+        input_token_bytes=SOUND_BYTES,
     ),
     _operation(
         "moderations",

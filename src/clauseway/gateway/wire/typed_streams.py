@@ -68,15 +68,18 @@ _NO_EVENT = _Event()
 class TypedStream:
     """See `event_streams.Stream`. `is_of_stored`: the stream is of a response that was made before,
     so the response's failure is the answer. `runs_on`: it is of a response in the background.
-    `has_output` once an event came that tells more than a beginning."""
+    `has_output` once an event came that tells more than a beginning. `token_bytes`: so many bytes of
+    an event are a token, 0 where an event is one; with `comes_anew` each event brings all of it."""
 
     __slots__ = (
         "_account_names",
         "_before_content",
         "_carry",
+        "_comes_anew",
         "_is_of_stored",
         "_runs_on",
         "_sequence",
+        "_token_bytes",
         "_units_in",
         "done",
         "error",
@@ -97,9 +100,13 @@ class TypedStream:
         *,
         is_of_stored: bool = False,
         runs_on: bool = False,
+        token_bytes: int = 0,
+        comes_anew: bool = False,
     ) -> None:
         self._is_of_stored = is_of_stored
         self._runs_on = runs_on
+        self._token_bytes = token_bytes
+        self._comes_anew = comes_anew
         self.has_output = False
         self._units_in = units_in
         self._account_names = account_names
@@ -220,6 +227,9 @@ class TypedStream:
         # A failure before content is not final here: another cloud may still be asked.
         if kind in _FINAL and (self.has_content or kind not in _FAILED or self._is_of_stored):
             self.units, self.report = self._units_in(data), data
+            # The last event of a picture is the picture.
+            if self.units is None and self._token_bytes:
+                self._count(data)
             # A response that failed before its output, and reports nothing, used nothing.
             if self.units is None and not self.has_output and kind in _FAILED:
                 self.units = ()
@@ -228,7 +238,7 @@ class TypedStream:
             self.done = self.has_content = True
             self.last = self._without_names(event) if kind in _FAILED else event
             return b""
-        self.events += bool(data)
+        self._count(data)
         if kind in _FAILED or reports_error(decoded.error):
             return self._error_event(event, data)
         if data and not self.failed:
@@ -236,6 +246,14 @@ class TypedStream:
             is_named = self._runs_on and self.resource is not None
             self.has_content = self.has_content or self.has_output or is_named
         return event
+
+    def _count(self, data: bytes) -> None:
+        """Count what an event brings, for estimates."""
+        if not self._token_bytes:
+            self.events += bool(data)
+            return
+        tokens = -(-len(data) // self._token_bytes)
+        self.events = max(self.events, tokens) if self._comes_anew else self.events + tokens
 
     def _error_event(self, event: bytes, data: bytes) -> bytes:
         """Note an error that the cloud reports, and return its event for the client."""
