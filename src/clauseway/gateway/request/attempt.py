@@ -41,7 +41,11 @@ from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
-from clauseway.gateway.wire.whole_answers import used_nothing, without_names_in_failure
+from clauseway.gateway.wire.whole_answers import (
+    is_announced,
+    used_nothing,
+    without_names_in_failure,
+)
 from clauseway.metering import Status, Unit
 from clauseway.metering.endpoints import TIERS
 from clauseway.spool import pack_intent, pack_usage_fields
@@ -383,7 +387,11 @@ class Attempt(Receiver):
         # Read the usage once: it shows here that the body is an answer, and the record needs it.
         units = self._reported_units = operation.units_in(body)
         # A body with usage and without an error is an answer; any other is examined, which is slower.
-        if (units and not body.partition(b'"error"')[1]) or operation.is_answer(body):
+        if (
+            (units and not body.partition(b'"error"')[1])
+            or operation.is_answer(body)
+            or is_announced(operation.name, self.head, body)
+        ):
             if operation.tells_failure:
                 body = without_names_in_failure(body, target.destination.account_names)
             self._report_answer(body)

@@ -4,6 +4,7 @@ a JSON text. Pure.
 A body that reports usage and has no member `error` is an answer; any other is looked at here.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -125,6 +126,23 @@ def _is_sound(body: bytes) -> bool:
     """Return whether a body is speech: neither empty, nor a page, nor an error."""
     start = body[:64].lstrip()[:1]
     return bool(start) and start != b"<" and not (start == b"{" and _has_error(body))
+
+
+_CONTENT_TYPE: Final = re.compile(rb"(?:^|\n)content-type:[ \t]*([^\s;]+)", re.IGNORECASE)
+_SUBTITLES: Final = b"application/x-subrip"
+
+
+def is_announced(operation: str, head: bytes, body: bytes) -> bool:
+    """Return whether the head of a 200 says that its body is what the operation answers with, so that
+    its beginning tells nothing: of silence nothing is heard, and sound may begin like a page."""
+    match = _CONTENT_TYPE.search(head)
+    kind = match[1].lower() if match is not None else b""
+    if operation == "audio.speech":
+        return kind.startswith(b"audio/") and bool(body)
+    if operation not in ("audio.transcriptions", "audio.translations"):
+        return False
+    is_text = kind == _SUBTITLES or (kind.startswith(b"text/") and kind != b"text/html")
+    return is_text and not _has_error(body)
 
 
 def _is_anything(_body: bytes) -> bool:

@@ -1,0 +1,90 @@
+"""Answers that are text or sound, or a file: what they are is told by their head, not by how they begin."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, Connection, Received, Rig
+
+from clauseway.gateway.wire.whole_answers import is_announced
+
+PAGE = b"<html><body>Bad gateway</body></html>"
+# operation, content type, body → an answer, whatever it looks like
+HEADS: list[tuple[str, str, bytes, bool]] = [
+    ("audio.transcriptions", "text/plain; charset=utf-8", b"", True),
+    ("audio.transcriptions", "Text/Plain", b"\n", True),
+    ("audio.transcriptions", "text/plain", b"<applause>\n", True),
+    ("audio.transcriptions", "text/plain", b"{laughs}\n", True),
+    ("audio.translations", "text/vtt", b"", True),
+    ("audio.translations", "application/x-subrip", b"", True),
+    ("audio.transcriptions", "text/plain", b'{"error":{"message":"overloaded"}}', False),
+    ("audio.transcriptions", "text/html", PAGE, False),
+    ("audio.transcriptions", "application/json", b"", False),
+    ("audio.transcriptions", "", b"", False),
+    ("audio.speech", "audio/pcm", b"<\x00>\x00", True),
+    ("audio.speech", "audio/pcm", b" " * 100, True),
+    ("audio.speech", "audio/mpeg", b"", False),
+    ("audio.speech", "text/html", PAGE, False),
+    ("audio.speech", "application/json", b'{"error":{}}', False),
+    ("chat", "text/plain", b"hello", False),
+]
+
+
+@pytest.mark.parametrize(("operation", "content_type", "body", "announced"), HEADS)
+def test_a_head_tells_what_a_body_is(operation: str, content_type: str, body: bytes, announced: bool) -> None:
+    head = f"x-request-id: up-1\r\nContent-Type:{content_type}\r\n" if content_type else "x-request-id: up-1\r\n"
+    assert is_announced(operation, head.encode(), body) is announced
+
+
+class Answering:
+    """A cloud that answers all with the same."""
+
+    def __init__(self) -> None:
+        self.content_type, self.body = "", b""
+
+    async def __call__(self, connection: Connection, _: Received) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {self.content_type}\r\ncontent-length: {len(self.body)}\r\n\r\n"
+        connection.writer.write(head.encode() + self.body)
+
+
+@pytest.fixture(scope="module")
+def answering() -> Answering:
+    return Answering()
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory, answering: Answering) -> Iterator[Rig]:
+    with Rig(tmp_path_factory.mktemp("heard")) as rig:
+        rig.cloud("azure", answering)
+        rig.start()
+        yield rig
+
+
+def heard(rig: Rig) -> httpx.Response:
+    return httpx.post(
+        f"{rig.url}/v1/audio/transcriptions",
+        data={"model": MODEL, "response_format": "text"},
+        files={"file": ("a.wav", b"\0" * 100)},
+        headers=AUTHORIZED,
+        timeout=PATIENCE_S,
+    )
+
+
+def said(rig: Rig) -> httpx.Response:
+    body = {"model": MODEL, "input": "Hello.", "voice": "alloy", "response_format": "pcm"}
+    return httpx.post(f"{rig.url}/v1/audio/speech", json=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("ask", "content_type", "body"),
+    [(heard, "text/plain", b"\n"), (said, "audio/pcm", b"<\x00" * 50)],
+    ids=["silence", "sound that begins like a page"],
+)
+def test_silence_is_an_answer_and_so_is_any_sound(
+    rig: Rig, answering: Answering, ask: Callable[[Rig], httpx.Response], content_type: str, body: bytes
+) -> None:
+    """Six times: the fifth ejected the deployment, which had answered well."""
+    answering.content_type, answering.body = content_type, body
+    for _ in range(6):
+        back = ask(rig)
+        assert (back.status_code, back.headers["content-type"], back.content) == (200, content_type, body)
