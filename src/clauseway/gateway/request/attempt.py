@@ -319,7 +319,8 @@ class Attempt(Receiver):
         if upstream.is_encoded:
             self._is_encoded = True
         elif status == 200:
-            if upstream.is_event_stream:
+            # A file may hold anything, events too.
+            if upstream.is_event_stream and not self._owner.request.operation.is_file_content:
                 self._begin_stream(is_announced=not self.candidate.target.destination.framed)
         elif is_suspect(status):
             self._may_refuse_us = True
