@@ -57,6 +57,17 @@ def test_a_files_content_stays_and_cannot_pass_for_a_field(content: bytes) -> No
     assert with_field(with_field(body, content_type, "model", b"longer"), content_type, "model", b"m") == body
 
 
+@pytest.mark.parametrize("before", [b"", b"preamble\r\n"])
+def test_a_field_that_is_missing_comes_first(before: bytes) -> None:
+    """A cloud would else take its own default, which is another model than the one that was decided."""
+    body, content_type = form({"language": "de"})
+    changed = with_field(before + body, content_type, "model", b"there")
+    assert fields_of(changed, content_type) == {"model": "there", "language": "de"}
+    assert parsed(changed, content_type) == [("model", None, b"there"), *parsed(body, content_type)]
+    assert changed.startswith(before)
+    assert changed.endswith(body)
+
+
 def test_another_parser_reads_the_same() -> None:
     body, content_type = form({"model": "gpt-4o-transcribe", "language": "de"})
     changed = with_field(body, content_type, "model", b"other")

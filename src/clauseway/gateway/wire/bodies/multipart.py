@@ -1,9 +1,10 @@
 """Forms in parts (`multipart/form-data`, RFC 7578): their plain fields, and where a field's value
 lies. Pure.
 
-A form is never written anew: a field's value is replaced in its place, all other bytes stay as they
-came. So a form is read only if every parser reads it in the same way: some take another of two
-boundaries, or a line that ends in LF alone, and a cloud would act by a form that nobody decided.
+A form is never written anew: a field's value is replaced in its place, or the field put before all
+others where it is missing; all other bytes stay as they came. So a form is read only if every
+parser reads it in the same way: some take another of two boundaries, or a line that ends in LF
+alone, and a cloud would act by a form that nobody decided.
 """
 
 import re
@@ -94,9 +95,18 @@ def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
 
 def with_field(body: bytes, content_type: bytes, name: str, value: bytes) -> bytes:
     """Return the form with `value` as the value of its field `name`. Raises BadForm."""
-    for field in reversed(list(_fields(body, content_type))):
-        if field.name == name:
-            body = body[: field.begin] + value + body[field.end :]
+    fields = [field for field in _fields(body, content_type) if field.name == name]
+    for field in reversed(fields):
+        body = body[: field.begin] + value + body[field.end :]
+    if not fields:
+        delimiter = b"--" + _boundary_of(content_type)
+        begin = _first(delimiter, body)
+        part = b'%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (
+            delimiter,
+            name.encode(),
+            value,
+        )
+        body = body[:begin] + part + body[begin:]
     return body
 
 
@@ -113,11 +123,7 @@ def _fields(body: bytes, content_type: bytes) -> Iterator[Field]:
 def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield each part's head, and where its content begins and ends. Raises BadForm."""
     delimiter = b"--" + _boundary_of(content_type)
-    # The first delimiter begins the body or a line; a preamble is skipped (RFC 2046, 5.1.1).
-    begin = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2
-    # -1 for none, and 2 more.
-    if begin == 1:
-        raise BadForm("its boundary does not come in it")
+    begin = _first(delimiter, body)
     at = begin + len(delimiter)
     for count in range(_PARTS_MAX):
         # Two hyphens behind it make a delimiter the last.
@@ -134,6 +140,16 @@ def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]
         yield body[at:head_end], head_end + 4, max(head_end + 4, end)
         at = end + 2 + len(delimiter)
     raise BadForm(f"it has more than {_PARTS_MAX} parts")
+
+
+def _first(delimiter: bytes, body: bytes) -> int:
+    """Return where the first delimiter begins: the body or a line of it; a preamble is skipped (RFC
+    2046, 5.1.1). Raises BadForm."""
+    begin = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2
+    # -1 for none, and 2 more.
+    if begin == 1:
+        raise BadForm("its boundary does not come in it")
+    return begin
 
 
 def _boundary_of(content_type: bytes) -> bytes:
