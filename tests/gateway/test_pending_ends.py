@@ -10,11 +10,23 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PATIENCE_S, Connection, Received, Rig, compact, request_bytes
+from gateway_rig import (
+    AUTHORIZED,
+    MESSAGES,
+    MODEL,
+    PATIENCE_S,
+    PRODUCT,
+    Connection,
+    Received,
+    Rig,
+    compact,
+    request_bytes,
+)
 from gateway_stage import typed
 
 from awaiting import eventually
-from clauseway.metering import Unit
+from clauseway.gateway.plan import Epoch, Route
+from clauseway.metering import Deployment, Unit
 
 SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
 USAGE = {"input_tokens": 100, "output_tokens": 5000, "total_tokens": 5100}
@@ -24,8 +36,9 @@ NOT_FOUND = b'{"error":{"message":"Nothing of that name.","type":"invalid_reques
 
 
 class Account:
-    """A cloud that gives each call ("POST /v1/files") its answer; 404 to any other. `asked` are the calls, in order.
-    It answers once it `goes_on`; where it `streams`, it names a response at once, and then breaks off."""
+    """A cloud that gives each call ("POST /v1/files", without its query) its answer; 404 to any other. `asked` are
+    the calls, in order. It answers once it `goes_on`; where it `streams`, it names a response at once, and then
+    breaks off."""
 
     def __init__(self) -> None:
         self.answers: dict[str, dict[str, Any]] = {}
@@ -35,7 +48,7 @@ class Account:
         self.goes_on.set()
 
     async def __call__(self, connection: Connection, request: Received) -> None:
-        call = b" ".join(request.head.split(b" ", 2)[:2]).decode()
+        call = b" ".join(request.head.split(b" ", 2)[:2]).decode().partition("?")[0]
         self.asked.append(call)
         answer = self.answers.get(call)
         if answer is None:
@@ -208,3 +221,59 @@ def test_a_response_that_is_incomplete_without_usage_is_estimated(house: House) 
     assert house.client.get("/v1/responses/resp_1").status_code == 200
     ((tokens, output),) = [(used[Unit.INPUT_TOKENS], used[Unit.OUTPUT_TOKENS]) for used in house.used()]
     assert (tokens > 0, output) == (True, 0)
+
+
+EMBEDDER = Deployment("azure-1", "azure", "openai", "eastus", "embedding", "embedder")
+EMBED = {"model": "embedder", "input": "x"}
+EMBED_LINE = compact({"custom_id": "c", "method": "POST", "url": "/v1/embeddings", "body": EMBED}) + b"\n"
+BATCH: dict[str, Any] = {"id": "batch_1", "object": "batch"}
+ENDED_BATCH = {**BATCH, "status": "completed", "output_file_id": "file-out", "usage": USAGE}
+
+
+@pytest.fixture
+def embedding_house(tmp_path: Path) -> Iterator[House]:
+    """Two models on one account, and a batch of the second that has ended, as nobody knows here."""
+    with Rig(tmp_path) as rig:
+        account = Account()
+        port = rig.cloud("azure", account).port
+        routes = {f"openai|{PRODUCT}|direct": Route(candidates=((0, 0),))}
+        routes["openai|embedding|direct"] = Route(candidates=((1, 0),))
+        targets = (rig.target("azure", port), rig.target("azure", port, label=EMBEDDER))
+        models = {MODEL: PRODUCT, "embedder": "embedding"}
+        rig.start(rig.plan(targets, models=models, epochs=(Epoch(begin_ns=0, routes=routes),)))
+        house = House(rig, account)
+        account.answers |= {
+            "POST /v1/files": {"id": "file-1", "object": "file"},
+            "POST /v1/batches": {**BATCH, "status": "validating"},
+            "GET /v1/batches/batch_1": ENDED_BATCH,
+            "GET /v1/files/file-out/content": {"custom_id": "c"},
+        }
+        file, purpose = {"file": ("b.jsonl", EMBED_LINE)}, {"purpose": "batch"}
+        assert house.client.post("/v1/files", files=file, data=purpose).status_code == 200
+        asked = {"input_file_id": "file-1", "endpoint": "/v1/embeddings", "completion_window": "24h"}
+        assert house.client.post("/v1/batches", json=asked).status_code == 200
+        yield house
+
+
+# What the account's own list holds, where others use the account too.
+PAGES: dict[str, list[dict[str, Any]]] = {"the batch": [ENDED_BATCH], "others alone": [{"id": "batch_2"}]}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_a_batch_that_a_list_tells_has_ended_is_metered_as_its_own_model(
+    embedding_house: House, page: list[dict[str, Any]]
+) -> None:
+    """It was charged as the deployment's first model, or its answers were not found yet."""
+    house = embedding_house
+    house.account.answers["GET /v1/batches"] = {"object": "list", "data": page, "has_more": False}
+    assert house.client.get("/v1/batches").json()["data"] == [ENDED_BATCH]
+    assert house.client.get("/v1/files/file-out/content").json() == {"custom_id": "c"}
+    entries = [(where.model, dict(record.units)) for record, _, where, _ in house.rig.entries() if record.units]
+    assert entries == [("embedder", {Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000})]
+
+
+def test_a_list_is_told_although_the_end_of_a_batch_cannot_be_read(embedding_house: House) -> None:
+    house = embedding_house
+    house.account.answers["GET /v1/batches"] = {"object": "list", "data": [ENDED_BATCH], "has_more": False}
+    del house.account.answers["GET /v1/batches/batch_1"]
+    assert house.client.get("/v1/batches").json()["data"] == [ENDED_BATCH]

@@ -9,7 +9,7 @@ does not answer, there is no list: a part of the list would look like the whole.
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -37,7 +37,7 @@ from clauseway.gateway.wire.errors import (
     MALFORMED_BODY,
 )
 from clauseway.gateway.wire.operations import BY_NAME, Operation
-from clauseway.gateway.wire.stateful_resources import EMPTY_LIST, objects_in
+from clauseway.gateway.wire.stateful_resources import EMPTY_LIST, objects_in, resource_in
 from clauseway.gateway.wire.whole_answers import without_names_in_failure
 from clauseway.values import NOT_JSON
 
@@ -230,23 +230,44 @@ class MergedList:
             if not new or not has_more:
                 break
             before = page_objects[-1][0]
-        alone = [row for row in rows if row.identifier in missing]
-        for at in range(0, len(alone), _AT_ONCE_MAX):
-            some = alone[at : at + _AT_ONCE_MAX]
-            answers = await asyncio.gather(
-                *[self._ask(place, self._retrieve, row, b"") for row in some]
-            )
-            for row, answer in zip(some, answers, strict=True):
-                if answer.status in GONE:
-                    self._shared.resource_index.forget(row.identifier, ignore_outcome)
-                    continue
-                self._check(place, answer)
+        ended = [row for row in rows if self._has_ended_unmetered(row, objects)]
+        for row, answer in await self._ask_about(place, ended):
+            if answer.status == 200:
                 objects[row.identifier] = answer.body
+        alone = [row for row in rows if row.identifier in missing]
+        for row, answer in await self._ask_about(place, alone):
+            if answer.status in GONE:
+                self._shared.resource_index.forget(row.identifier, ignore_outcome)
+                continue
+            self._check(place, answer)
+            objects[row.identifier] = answer.body
         if not (page.purpose or page.model or page.metadata):
             return objects
         return {
             name: written for name, written in objects.items() if self._fits(page, name, written)
         }
+
+    def _has_ended_unmetered(self, row: ListedResource, objects: Mapping[str, bytes]) -> bool:
+        """Return whether the account's list tells that an object has ended whose usage is still to
+        be metered. Then it is asked for by name: so its usage is metered, and the files that it
+        made can be read."""
+        resource = self._shared.resource_index.find(row.identifier)
+        if resource is None or not resource.pending or row.identifier not in objects:
+            return False
+        state = resource_in(objects[row.identifier])
+        return state is not None and not state.pending
+
+    async def _ask_about(
+        self, place: Candidate, rows: Sequence[ListedResource]
+    ) -> list[tuple[ListedResource, WholeAnswer]]:
+        """Ask about the objects of rows by name, a few at once."""
+        answers: list[WholeAnswer] = []
+        for at in range(0, len(rows), _AT_ONCE_MAX):
+            some = rows[at : at + _AT_ONCE_MAX]
+            answers += await asyncio.gather(
+                *[self._ask(place, self._retrieve, row, b"") for row in some]
+            )
+        return list(zip(rows, answers, strict=True))
 
     def _fits(self, page: Page, identifier: str, written: bytes) -> bool:
         """Return whether an object has what the list is narrowed to. A model is known by the name
@@ -293,9 +314,14 @@ class MergedList:
         self, place: Candidate, operation: Operation, row: ListedResource | None, query: bytes
     ) -> WholeAnswer:
         """Ask for a list, or about the object of a row."""
+        shared = self._shared
         resource = self._resource_of(row) if row is not None else None
-        selection = CandidateSelection((place,))
-        return await ask(self._shared, self._customer, selection, operation, resource, query)
+        model = resource.model if resource is not None else ""
+        # An end that the answer tells is metered as of the model that made the resource, which
+        # another one on the same account did not.
+        holder = shared.tables.holder(resource.deployment, model) if resource is not None else None
+        selection = CandidateSelection((holder or place,))
+        return await ask(shared, self._customer, selection, operation, resource, query, model=model)
 
 
 class _Listed(msgspec.Struct, frozen=True, gc=False):
