@@ -277,3 +277,14 @@ def test_a_list_is_told_although_the_end_of_a_batch_cannot_be_read(embedding_hou
     house.account.answers["GET /v1/batches"] = {"object": "list", "data": [ENDED_BATCH], "has_more": False}
     del house.account.answers["GET /v1/batches/batch_1"]
     assert house.client.get("/v1/batches").json()["data"] == [ENDED_BATCH]
+
+
+def test_a_batch_that_has_ended_when_it_is_made_is_metered(embedding_house: House) -> None:
+    """What answers its creation reports no usage that is read."""
+    house = embedding_house
+    ended = {**ENDED_BATCH, "id": "batch_2"}
+    house.account.answers |= {"POST /v1/batches": ended, "GET /v1/batches/batch_2": ended}
+    asked = {"input_file_id": "file-1", "endpoint": "/v1/embeddings", "completion_window": "24h"}
+    assert house.client.post("/v1/batches", json=asked).json() == ended
+    assert house.client.get("/v1/batches/batch_2").json() == ended
+    assert house.used() == [{Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000}]

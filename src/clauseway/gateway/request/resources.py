@@ -154,7 +154,9 @@ class Resources:
             return []
         # A file may be in progress too, but has no usage to come.
         is_metered_later = self._request.operation.code in RETRIEVED_WITH
-        return self._rows(attempt, resource, pending=resource.pending and is_metered_later)
+        # The answer that makes a batch is not metered, whatever it tells.
+        runs_on = resource.pending or self.is_batch
+        return self._rows(attempt, resource, pending=runs_on and is_metered_later)
 
     def rows_of_stream(self, attempt: Attempt, stream: Stream) -> list[IndexedResource]:
         """Return the rows of what a stream created and its cloud keeps; where it is of a response
