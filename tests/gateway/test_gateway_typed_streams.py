@@ -244,6 +244,30 @@ def test_pictures_and_sound_are_estimated_by_their_length(kind: str, data: bytes
     assert stream.events == tokens
 
 
+# vLLM's transcripts: chunks, and no typed event that ends them.
+CHUNK = b'data: {"object":"transcription.chunk","choices":[{"delta":{"content":"a"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "last"),
+    [
+        ("transcript_stream", CHUNK * 2 + DONE, DONE),
+        ("transcript_stream", CHUNK * 2, b""),
+        ("transcript_stream", DONE, DONE),
+        ("transcript_stream", CHUNK + ERROR + DONE, b""),
+        ("picture_stream", CHUNK * 2 + DONE, b""),
+        ("typed_stream", CHUNK * 2 + DONE, b""),
+    ],
+    ids=["ended", "broken off", "silence", "failed", "a picture", "a response"],
+)
+def test_a_transcript_may_end_like_a_chat(kind: str, data: bytes, last: bytes) -> None:
+    """Its clients heard behind `[DONE]` that it broke."""
+    stream = getattr(event_streams, kind)(NOTHING_ASKED, no_usage, Destination("m", b'"m"', False))
+    stream.feed(data)
+    assert (stream.last, stream.done) == (last, bool(last))
+
+
 def test_what_comes_after_the_end_is_held_with_it() -> None:
     out, stream = fed(CREATED + DELTAS + COMPLETED + DELTAS)
     assert (out, stream.last) == (CREATED + DELTAS, COMPLETED + DELTAS)

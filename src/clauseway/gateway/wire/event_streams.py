@@ -98,6 +98,11 @@ def sound_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) 
     return TypedStream(units_in, ways.account_names, token_bytes=_SOUND_BASE64_BYTES)
 
 
+def transcript_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+    """Return the stream of a transcript. vLLM's comes in chunks, like a chat's."""
+    return TypedStream(units_in, ways.account_names, may_end_as_chat=True)
+
+
 def stored_response_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
     """Return the stream of a response that was stored before."""
     return TypedStream(units_in, ways.account_names, is_of_stored=True, runs_on=True)

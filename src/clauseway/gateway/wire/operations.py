@@ -55,6 +55,7 @@ from clauseway.gateway.wire.event_streams import (
     sound_stream,
     stored_chat_stream,
     stored_response_stream,
+    transcript_stream,
     typed_stream,
 )
 from clauseway.gateway.wire.message_errors import in_message_shape
@@ -414,6 +415,7 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_sound,
         form_body,
         audio_units_in,
+        stream=transcript_stream,
         input_token_bytes=SOUND_BYTES,
     ),
     _operation(
@@ -423,6 +425,7 @@ OPERATIONS: tuple[Operation, ...] = (
         decode_sound,
         form_body,
         audio_units_in,
+        stream=transcript_stream,
         input_token_bytes=SOUND_BYTES,
     ),
     _operation(

@@ -49,6 +49,7 @@ _FINAL = frozenset(
 )
 _FAILED = frozenset({"error", "response.failed"})
 _ERROR = b'"error"'
+_DONE = b"[DONE]"
 # One event is a token or a few; a picture or the whole answer, repeated at the end, is some MB.
 _EVENT_BYTES_MAX = 32 << 20
 
@@ -69,7 +70,8 @@ class TypedStream:
     """See `event_streams.Stream`. `is_of_stored`: the stream is of a response that was made before,
     so the response's failure is the answer. `runs_on`: it is of a response in the background.
     `has_output` once an event came that tells more than a beginning. `token_bytes`: so many bytes of
-    an event are a token, 0 where an event is one; with `comes_anew` each event brings all of it."""
+    an event are a token, 0 where an event is one; with `comes_anew` each event brings all of it.
+    `may_end_as_chat`: `[DONE]` ends it too, where no typed event did."""
 
     __slots__ = (
         "_account_names",
@@ -77,6 +79,7 @@ class TypedStream:
         "_carry",
         "_comes_anew",
         "_is_of_stored",
+        "_may_end_as_chat",
         "_runs_on",
         "_sequence",
         "_token_bytes",
@@ -102,11 +105,13 @@ class TypedStream:
         runs_on: bool = False,
         token_bytes: int = 0,
         comes_anew: bool = False,
+        may_end_as_chat: bool = False,
     ) -> None:
         self._is_of_stored = is_of_stored
         self._runs_on = runs_on
         self._token_bytes = token_bytes
         self._comes_anew = comes_anew
+        self._may_end_as_chat = may_end_as_chat
         self.has_output = False
         self._units_in = units_in
         self._account_names = account_names
@@ -217,6 +222,10 @@ class TypedStream:
             self._keep_for_last(event)
             return b""
         data = data_of(event)
+        if self._may_end_as_chat and data == _DONE and not self.failed:
+            self.done = self.has_content = True
+            self.last = event
+            return b""
         decoded = _decoded(data)
         # Some servers write the type in its line alone.
         kind = decoded.type or type_in_line(event)
