@@ -16,6 +16,7 @@ from clauseway.gateway.wire.bodies.message_requests import decode_messages
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import (
     decode_chat,
+    decode_edit,
     decode_items,
     decode_plain,
     decode_responses,
@@ -117,6 +118,11 @@ LISTED = {"type": "mcp_list_tools", "server_label": "s", "tools": [{"name": "web
 
 def named(bits: int) -> set[str]:
     return {str(capability) for capability in Capability if BITS[capability] & bits}
+
+
+def edit(**members: object) -> tuple[RequestProperties, bytes]:
+    body = json.dumps({"model": "m", "prompt": "a fox", **members}).encode()
+    return decode_edit(body, b"application/json"), body
 
 
 def chat(**members: Any) -> tuple[RequestProperties, bytes]:
@@ -229,6 +235,12 @@ BOUNDS = [
     (responses(input=[{"type": "item_reference", "id": "msg_1"}]), (0, True, False)),
     # A shape that we do not know: anything may be in it.
     (chat(messages=[{"role": "user", "content": [{"type": 7}]}]), (0, True, True)),
+    # Pictures to edit, which JSON may name by address.
+    (edit(), (0, False, False)),
+    (edit(images=[{"image_url": "https://a.test/b.png"}, {"file_id": "file-1"}]), (2, False, False)),
+    (edit(images=[{"file_id": "file-1"}], mask={"file_id": "file-2"}), (2, False, False)),
+    (edit(image={"url": "https://a.test/b.png"}, mask=None, n=2), (1, False, False)),
+    (edit(image=["https://a.test/b.png", "https://a.test/c.png"]), (2, False, False)),
 ]
 
 

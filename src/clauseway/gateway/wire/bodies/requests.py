@@ -331,6 +331,29 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
         return (self.input_file_id,) if self.input_file_id else ()
 
 
+class EditRequest(PlainRequest, frozen=True, gc=False):
+    """`POST /v1/images/edits` in JSON, which names pictures by address or as files."""
+
+    images: msgspec.Raw = ABSENT
+    image: msgspec.Raw = ABSENT
+    mask: msgspec.Raw = ABSENT
+
+    def needs(self, body: bytes) -> Needs:
+        pictures = sum([_count(written) for written in (self.images, self.image, self.mask)])
+        # The body holds an address, not the picture's tokens.
+        return super().needs(body)._replace(images=pictures)
+
+
+def _count(written: msgspec.Raw) -> int:
+    """Return how many pictures a member names: a list of them, or one."""
+    if not stated(written):
+        return 0
+    return len(_decode_list(written)) if bytes(written).startswith(b"[") else 1
+
+
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
 class BatchRequest(PlainRequest, frozen=True, gc=False):
     """`POST /v1/batches`. Azure's may name blobs of the operator's storage in place of files."""
 
@@ -458,7 +481,7 @@ def decode_items(body: bytes, content_type: bytes) -> RequestProperties:
 _decode_conversation = reader_of(_AnyObject, "conversation", "items")
 decode_variation = _or(_IMAGE_MODEL, decode_form)
 _decode_edit_form = _or(_EDITING_MODEL, decode_form)
-_decode_edit_json = _or(_EDITING_MODEL, decode_plain)
+_decode_edit_json = _or(_EDITING_MODEL, reader_of(EditRequest, "JSON"))
 
 
 def is_json(content_type: bytes) -> bool:
