@@ -128,6 +128,26 @@ def test_the_reservation_covers_the_worst_case(rig: Rig, azure: Cloud) -> None:
     assert intent.reserved_picodollars == len(body) * 2_500_000 + 200 * 15_000_000
 
 
+# Of one body two servers in use, told so, read another model: of `&model=…` within a text, and of UTF-7's quotes.
+TYPES = [
+    "",
+    "application/json",
+    "application/json; charset=utf-8",
+    "application/json; charset=utf-7",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=b",
+    "text/plain",
+]
+
+
+@pytest.mark.parametrize("content_type", TYPES)
+def test_what_was_read_as_json_is_sent_as_json(rig: Rig, azure: Cloud, content_type: str) -> None:
+    headers = (f"content-type: {content_type}",) if content_type else ()
+    answer = rig.exchange(request_bytes(chat_body(user="&model=other&"), *headers, "connection: close"))
+    assert status_of(answer) == 200
+    assert azure.requests[-1].header("content-type") == "application/json"
+
+
 def test_models_are_those_that_the_key_can_reach(rig: Rig) -> None:
     assert [model.id for model in rig.client().models.list()] == [MODEL]
     assert list(rig.client(OTHER_SECRET).models.list()) == []

@@ -49,7 +49,7 @@ from clauseway.gateway.wire.bodies.body_contents import (
     read_upload,
 )
 from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
-from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED, FormRequest
 from clauseway.gateway.wire.errors import (
     LIMITED,
     error_response,
@@ -299,7 +299,7 @@ class Router:
         # lifecycle
         request = UnderstoodRequest(
             operation=operation,
-            call=_call_of(request_line, operation, incoming.content_type, body),
+            call=_call_of(request_line, operation, incoming.content_type, contents, body),
             properties=properties,
             body=body,
             content_type=incoming.content_type,
@@ -429,12 +429,21 @@ def _contents_of(operation: Operation, body: bytes, content_type: bytes) -> Body
 
 
 def _call_of(
-    request_line: RequestLine, operation: Operation, content_type: bytes, body: bytes
+    request_line: RequestLine,
+    operation: Operation,
+    content_type: bytes,
+    contents: BodyContents,
+    body: bytes,
 ) -> Call:
     """Return the call that is sent to a cloud; most calls are made once for all requests."""
     if content_type == _JSON and request_line.call is not None:
         return request_line.call
-    sent_type = b"" if not operation.routed and not body else content_type or _JSON
+    # What was read as JSON is sent as JSON: by another type, or a character set of its own, a cloud
+    # could read another model out of the same bytes.
+    is_form = isinstance(contents.properties.decoded, (FormRequest, Upload))
+    sent_type = content_type if is_form else _JSON
+    if not operation.routed and not body:
+        sent_type = b""
     return operation.call(
         request_line.identifier.encode(), request_line.query, sent_type, request_line.part.encode()
     )
