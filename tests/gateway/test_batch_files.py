@@ -116,6 +116,16 @@ def test_what_a_batch_may_ask_for(url: str, operation: str) -> None:
             read_line(written)
 
 
+def test_a_line_holds_no_other_line() -> None:
+    """Python's text files end a line at CR too: the request within would run, and nobody decided it."""
+    inner = b'{"method":"POST","url":"/v1/chat/completions","body":{"model":"other"}}'
+    outer = b'{"method":"POST","url":"/v1/chat/completions","x":\r%b\r,"body":{"model":"here"}}' % inner
+    assert [json.loads(line) for line in outer.decode().splitlines()[1:2]] == [json.loads(inner)]
+    with pytest.raises(BadBody, match="carriage return"):
+        read_line(outer)
+    assert read_line(outer.replace(b"\r", b" ")).properties.model == "here"
+
+
 def test_a_form_as_libraries_write_it() -> None:
     for named in ("b.jsonl", 'a "quoted"; name=x.jsonl', "ünï.jsonl", "a\\b.jsonl"):
         sent = httpx.Request("POST", "http://x", data={"purpose": "batch"}, files={"file": (named, b"content")})

@@ -90,6 +90,9 @@ def spans(body: bytes, begin: int, end: int) -> Iterator[LineSpan]:
 
 def read_line(written: bytes) -> BatchLine:
     """Read a line. Raise BadBody if it is no request, or not one that a batch may contain."""
+    # JSON allows it between members; a server to which it ends the line would read other lines.
+    if b"\r" in written:
+        raise BadBody("it has a carriage return before its end")
     try:
         check_utf8(written)
         line = _decode_line(written)
