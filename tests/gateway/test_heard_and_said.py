@@ -6,7 +6,9 @@ import httpx
 import pytest
 from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, Connection, Received, Rig
 
+from clauseway.gateway.plan import Prices
 from clauseway.gateway.wire.whole_answers import is_announced
+from clauseway.metering import Status, Unit
 
 PAGE = b"<html><body>Bad gateway</body></html>"
 # operation, content type, body → an answer, whatever it looks like
@@ -55,8 +57,9 @@ def answering() -> Answering:
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory, answering: Answering) -> Iterator[Rig]:
     with Rig(tmp_path_factory.mktemp("heard")) as rig:
-        rig.cloud("azure", answering)
-        rig.start()
+        port = rig.cloud("azure", answering).port
+        by_time = Prices(begin_ns=0, end_ns=1 << 62, units={int(Unit.AUDIO_INPUT_MILLISECONDS): 100_000})
+        rig.start(rig.plan([rig.target("azure", port, prices=(by_time,))]))
         yield rig
 
 
@@ -101,3 +104,26 @@ def test_a_file_of_events_is_a_file(rig: Rig, answering: Answering) -> None:
     answering.content_type, answering.body = "text/event-stream", EVENTS
     back = httpx.get(f"{rig.url}/v1/files/file-1/content", headers=AUTHORIZED, timeout=PATIENCE_S)
     assert (back.status_code, back.headers["content-type"], back.content) == (200, "text/event-stream", EVENTS)
+
+
+# A transcription without usage, of a form of some 460 bytes → the milliseconds that are charged, and how.
+LENGTHS: list[tuple[str, bytes, int, Status]] = [
+    ("in detail", b'{"text":"Hello.","duration":3.5}', 3500, Status.COMPLETE),
+    ("as text, like vLLM", b'{"text":"Hello.","duration":"3.0004"}', 3001, Status.COMPLETE),
+    ("of no recording", b'{"text":"Hello.","duration":-1}', 29, Status.ESTIMATED),
+    ("no number", b'{"text":"Hello.","duration":"NaN"}', 29, Status.ESTIMATED),
+    ("not in detail", b'{"text":"Hello."}', 29, Status.ESTIMATED),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "charged", "status"), [case[1:] for case in LENGTHS], ids=[case[0] for case in LENGTHS]
+)
+def test_a_recording_is_charged_by_the_length_that_is_told(
+    rig: Rig, answering: Answering, body: bytes, charged: int, status: Status
+) -> None:
+    """It was charged by its bytes, as if all sound had 128 kbit/s: a fifth of Opus, and WAV twice."""
+    answering.content_type, answering.body = "application/json", body
+    assert heard(rig).content == body
+    record = rig.records()[-1]
+    assert (dict(record.units), record.status) == ({Unit.AUDIO_INPUT_MILLISECONDS: charged}, status)

@@ -31,6 +31,7 @@ from clauseway.gateway.clouds.usage_reports import (
     DrawnReport,
     Embedded,
     EmbeddingsUsage,
+    HeardInDetail,
     ImagesUsage,
     Messaged,
     MessageUsage,
@@ -67,6 +68,7 @@ _decode_response: Final = msgspec.json.Decoder(Responded).decode
 _decode_embeddings: Final = msgspec.json.Decoder(Embedded).decode
 _decode_images: Final = msgspec.json.Decoder(DrawnReport).decode
 _decode_transcription: Final = msgspec.json.Decoder(Transcribed).decode
+_decode_heard: Final = msgspec.json.Decoder(HeardInDetail).decode
 _decode_speech: Final = msgspec.json.Decoder(Spoken).decode
 _decode_message: Final = msgspec.json.Decoder(Messaged).decode
 _BESIDE_MAX: Final = 1 << 32  # as any count of a report
@@ -268,6 +270,16 @@ def units_of_transcription(usage: TranscriptionUsage) -> Units:
         _add_part(units, _AUDIO_INPUT, heard.audio_tokens, usage.input_tokens)
     units.append((_OUTPUT, usage.output_tokens))
     return tuple(units)
+
+
+def time_heard_in(answer: bytes) -> Units | None:
+    """Return the length of the audio that a transcription tells beside its text; None where it
+    tells none. Where audio is sold by its length, that is a report."""
+    try:
+        heard = _decode_heard(answer)
+    except NOT_JSON:
+        return None
+    return units_of_transcription(TimeHeard(heard.duration))
 
 
 def speech_usage_in(event: bytes) -> SpeechUsage | None:

@@ -143,9 +143,22 @@ class TimeHeard(msgspec.Struct, frozen=True, gc=False, tag="duration"):
     seconds: Decimal
 
     def __post_init__(self) -> None:
-        # Decimals are written as text too, and NaN compares with nothing.
-        if not self.seconds.is_finite() or not 0 <= self.seconds <= _SECONDS_MAX:
-            raise ValueError("no length of any audio")
+        _check_length(self.seconds)
+
+
+class HeardInDetail(msgspec.Struct, frozen=True, gc=False):
+    """A transcription in detail: it tells the length of the audio, in seconds, beside its text."""
+
+    duration: Decimal
+
+    def __post_init__(self) -> None:
+        _check_length(self.duration)
+
+
+def _check_length(seconds: Decimal) -> None:
+    # Decimals are written as text too, and NaN compares with nothing.
+    if not seconds.is_finite() or not 0 <= seconds <= _SECONDS_MAX:
+        raise ValueError("no length of any audio")
 
 
 TranscriptionUsage = TokensHeard | TimeHeard

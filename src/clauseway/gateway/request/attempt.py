@@ -18,7 +18,7 @@ from time import monotonic_ns, time, time_ns
 from typing import Final
 
 from clauseway.gateway.clouds import HeadWriter
-from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN, Units
+from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN, Units, time_heard_in
 from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.request.absent_paths import lacks_path
 from clauseway.gateway.request.failures import (
@@ -677,6 +677,8 @@ class Attempt(Receiver):
         """Record the usage of a whole answer: as reported, or estimated by its length. An answer
         that tells nothing but its failure used nothing."""
         operation, units = self._owner.request.operation, self._reported_units
+        if units is None and self.candidate.target.scale.rates.by_time:
+            units = time_heard_in(body)
         if units is not None:
             self.record_units(units)
         elif operation.tells_failure and used_nothing(body):
