@@ -212,6 +212,10 @@ class Player:
         old, new = exchange.model.encode(), there(exchange.model, self.way).encode()
         if exchange.asked and "model" not in exchange.asked:  # OpenAI's default has another name there
             return exchange.body.rstrip()[:-1] + b',"model":"%b"}' % new
+        if exchange.body.startswith(b"--") and b'name="model"' not in exchange.body:  # the same, in a form
+            boundary = exchange.body.partition(b"\r\n")[0]
+            field = b'%b\r\nContent-Disposition: form-data; name="model"\r\n\r\n%b\r\n' % (boundary, new)
+            return field + exchange.body
         if not exchange.asked:
             return re.sub(rb'(name="model"\r\n(?:[^\r\n]+\r\n)*\r\n)[^\r\n]+', rb"\1" + new, exchange.body)
         return re.sub(rb'("model"\s*:\s*")' + re.escape(old) + rb'"', rb"\1" + new + rb'"', exchange.body, count=1)
