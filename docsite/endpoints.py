@@ -94,6 +94,7 @@ _MEANINGS = {
     "not_offered": "The vendor has it, and the gateway does not offer it; the message says why.",
     "missing_required_parameter": "The body names no model.",
     "unsupported_by_every_deployment": "Every deployment that may serve it lacks what the request needs.",
+    "context_length_exceeded": "Every deployment that may serve it holds fewer tokens than the prompt has.",
     "rate_limit_exceeded": "A limit of requests or tokens is used up, here or at the clouds; `retry-after` says when.",
     "budget_exceeded": "A budget is used up.",
     "body_too_large": "The body is larger than `body_bytes`.",

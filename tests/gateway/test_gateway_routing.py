@@ -96,6 +96,43 @@ def test_where_nobody_can_the_refusal_says_why(rig: Rig) -> None:
     assert "aws-1: lacks web-search (since 2026-05-01; a page)" in answer.json()["error"]["message"]
 
 
+# Of a deployment that holds a thousand tokens and answers a thousand: more than eight bytes for each cannot fit.
+TOO_LONG = [{"role": "user", "content": "x" * 8_100}]
+TOO_LARGE = [
+    ({"messages": TOO_LONG}, "context_length_exceeded"),
+    ({"messages": TOO_LONG, "max_tokens": 2_000}, "context_length_exceeded"),
+    ({"messages": MESSAGES, "max_tokens": 2_000}, "unsupported_by_every_deployment"),
+    # A shorter one would be refused too.
+    ({"messages": TOO_LONG, "web_search_options": {}}, "unsupported_by_every_deployment"),
+]
+
+
+def test_a_prompt_that_fits_nowhere_is_refused_in_the_words_that_clients_shorten_it_by(tmp_path: Path) -> None:
+    """LangChain, LiteLLM, dspy and CrewAI go by the code or the first sentence in OpenAI's format, by the words "prompt
+    is too long" in Anthropic's."""
+    bounds: dict[str, Any] = {"context_tokens_max": 1_000, "output_tokens_max": 1_000}
+    lack = Lack(capability="web-search", reason="a page")
+    with Rig(tmp_path) as small:
+        port = small.cloud("aws").port
+        chat = small.target("aws", port, **bounds, lacks=(lack,))
+        claude = small.target("anthropic", port, dialect="anthropic", **bounds)
+        small.start(small.plan((chat, claude)))
+        codes = [small.post(**{"max_tokens": 9, **asked}).json()["error"]["code"] for asked, _ in TOO_LARGE]
+        assert codes == [code for _, code in TOO_LARGE]
+        told = small.post(messages=TOO_LONG)
+        message = told.json()["error"]["message"]
+        assert told.status_code == 400
+        assert message.startswith("The prompt is too long: this model's maximum context length is 1000 tokens. ")
+        assert "aws aws-1: holds 1,000 tokens; the request is longer" in message
+        body = {"model": MODEL, "max_tokens": 9, "messages": TOO_LONG}
+        headers = {**AUTHORIZED, "anthropic-version": "2026-10-21"}
+        asked = httpx.post(f"{small.url}/v1/messages", json=body, headers=headers)
+        error = asked.json()["error"]
+        assert (asked.status_code, error["type"]) == (400, "invalid_request_error")
+        assert "prompt is too long" in error["message"]
+        assert not small.clouds["aws"].requests
+
+
 def test_of_a_retired_model_its_cloud_is_the_judge(rig: Rig) -> None:
     """As long as it is served, requests go there; from then on the client hears of its successor."""
     client = rig.client()

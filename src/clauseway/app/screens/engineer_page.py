@@ -54,6 +54,7 @@ REFUSED_AS = {
     "forbidden_by_agreement": "refused by a clause",
     "no_deployment": "without a deployment that may serve it",
     "unsupported_by_every_deployment": "that no deployment can serve",
+    "context_length_exceeded": "longer than any deployment holds",
     "model_not_found": "for an unknown model",
     "unknown_cloud": "for an unknown cloud",
     "unknown_url": "to an unknown path",

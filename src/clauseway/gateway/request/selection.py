@@ -23,6 +23,10 @@ from clauseway.gateway.wire.bodies.requests import ChatRequest, ResponsesRequest
 from clauseway.gateway.wire.operations import BY_NAME, Operation, RequestLine
 
 _NO_MODEL: Final = "The request names no model. GET /v1/models lists those that are served here."
+# OpenAI's words, and those of Anthropic's "prompt is too long: …": clients go by either.
+_TOO_LONG: Final = (
+    "The prompt is too long: this model's maximum context length is {} tokens. "  # then the reasons
+)
 _NO_INPUT_FILE: Final = (
     "The request names no file. Upload one with purpose batch and name it as input_file_id."
 )
@@ -367,9 +371,10 @@ class Selector:
     def _refuse_without_candidates(
         self, choice: DeploymentChoice, selection: CandidateSelection, cloud: str, model: str
     ) -> NoReturn:
-        """Raise Refused, because no candidate is left, with the reason: the capabilities that
-        deployments lack; else that no deployment serves the model; else the clauses that close the
-        cloud that was asked for, or every closed cloud."""
+        """Raise Refused, because no candidate is left, with the reason: the length of the prompt, if
+        a deployment would serve a shorter one; else the capabilities that deployments lack; else
+        that no deployment serves the model; else the clauses that close the cloud that was asked
+        for, or every closed cloud."""
         lacking = [
             skipped
             for skipped in selection.skipped
@@ -382,6 +387,9 @@ class Selector:
         if lacking:
             named = "; ".join(map(str, lacking))
             message = f"No deployment of {model} {where} can serve this request: {named}."
+            if selection.context_tokens_max:
+                message = _TOO_LONG.format(selection.context_tokens_max) + message
+                raise Refused(errors.PROMPT_TOO_LONG, message, skipped=selection.skipped)
             raise Refused(errors.UNSUPPORTED, message, skipped=selection.skipped)
         message, terms = choice.why_not(cloud)
         # Where the sale is permitted somewhere, a deployment is missing there: the terms that close

@@ -58,12 +58,14 @@ class SkippedDeployment(NamedTuple):
 class CandidateSelection(NamedTuple):
     """The candidates for one request, best first, and the deployments that were skipped. `strategy`
     ordered them; empty if there was nothing to order. `retired` is a sentence for the client if the
-    model is retired at each deployment that serves it."""
+    model is retired at each deployment that serves it. `context_tokens_max` is the most that one of
+    those holds that were skipped for the length of the prompt; 0 if none was."""
 
     candidates: tuple[Candidate, ...]
     skipped: tuple[SkippedDeployment, ...] = ()
     strategy: str = ""
     retired: str = ""
+    context_tokens_max: int = 0
 
 
 class Option(NamedTuple):
@@ -191,7 +193,7 @@ class DeploymentChoice:
     def _select(
         self, operation: Operation, cloud: str, deployment: str, bits: int, sizes: tuple[int, int]
     ) -> CandidateSelection:
-        candidates, skipped = [], list(self._skipped)
+        candidates, skipped, context_tokens_max = [], list(self._skipped), 0
         for option in self._options:
             target = option.candidate.target
             if cloud not in ("", target.cloud):
@@ -205,20 +207,33 @@ class DeploymentChoice:
                 reason = f"has no {' and no '.join(sorted(lacking))}"
             elif option.lacks & bits:
                 reason = "; ".join(why for bit, why in option.reasons.items() if bit & bits)
-            elif too_small := self._too_small(target.target, sizes):
-                reason = too_small
+            elif too_long := self._too_long(target.target, sizes[0]):
+                reason = too_long
+                context_tokens_max = max(context_tokens_max, target.target.context_tokens_max)
+            elif too_much := self._too_much(target.target, sizes[1]):
+                reason = too_much
             else:
                 candidates.append(option.candidate)
                 continue
             skipped.append(SkippedDeployment(target.cloud, target.name, reason))
-        return CandidateSelection(tuple(candidates), tuple(skipped), retired=self.retired)
+        return CandidateSelection(
+            tuple(candidates),
+            tuple(skipped),
+            retired=self.retired,
+            context_tokens_max=context_tokens_max,
+        )
 
-    def _too_small(self, target: Target, sizes: tuple[int, int]) -> str:
-        """Return what of a request does not fit a deployment; empty where all does."""
-        beyond, beyond_output = sizes
+    def _too_long(self, target: Target, beyond: int) -> str:
+        """Return why the prompt does not fit a deployment; empty where it does. It exceeds the
+        `beyond` smallest of the known contexts."""
         if beyond and 0 < target.context_tokens_max <= self._contexts[beyond - 1]:
             return f"holds {target.context_tokens_max:,} tokens; the request is longer"
-        if beyond_output and 0 < target.output_tokens_max <= self._outputs[beyond_output - 1]:
+        return ""
+
+    def _too_much(self, target: Target, beyond: int) -> str:
+        """Return why a deployment does not answer as many tokens as are asked for; empty where it
+        does. They exceed the `beyond` smallest of the known limits."""
+        if beyond and 0 < target.output_tokens_max <= self._outputs[beyond - 1]:
             return f"answers {target.output_tokens_max:,} tokens at most; the request asks for more"
         return ""
 

@@ -67,6 +67,8 @@ NOT_OFFERED: Final = ErrorKind(400, "invalid_request_error", "not_offered")
 NOT_IMPLEMENTED: Final = ErrorKind(501, "invalid_request_error", "not_offered")
 MISSING_MODEL: Final = ErrorKind(400, "invalid_request_error", "missing_required_parameter")
 UNSUPPORTED: Final = ErrorKind(400, "invalid_request_error", "unsupported_by_every_deployment")
+# OpenAI's code, by which clients shorten a conversation and ask again.
+PROMPT_TOO_LONG: Final = ErrorKind(400, "invalid_request_error", "context_length_exceeded")
 LIMITED: Final = ErrorKind(429, "rate_limit_error", "rate_limit_exceeded")
 OVER_BUDGET: Final = ErrorKind(429, "insufficient_quota", "budget_exceeded")
 BODY_TOO_LARGE: Final = ErrorKind(413, "invalid_request_error", "body_too_large")
