@@ -237,6 +237,25 @@ def test_paths_and_methods(rig: Rig, method: str, path: str, expected: int, code
     assert (answer.status_code, answer.json()["error"]["code"]) == (expected, code)
 
 
+# What a client asks for whose base URL lacks `/v1`, or ends in one too many → what it means.
+MISTAKEN = {
+    "/chat/completions": "/v1/chat/completions",
+    "/responses/resp_1/cancel": "/v1/responses/resp_1/cancel",
+    "/v1/v1/messages": "/v1/messages",
+    "/anthropic/v1/v1/messages": "/anthropic/v1/messages",
+    "/v2/chat/completions": "",
+    "/v1/chat/completion": "",
+}
+
+
+@pytest.mark.parametrize(("path", "meant"), MISTAKEN.items())
+def test_a_path_that_a_wrong_base_url_makes_is_told_the_right_one(rig: Rig, path: str, meant: str) -> None:
+    answer = httpx.post(rig.url + path, json={}, headers=AUTHORIZED)
+    ending = f", but there is {meant}: correct the client's base URL." if meant else "."
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"] == f"There is no {path} here{ending}"
+
+
 KEYS = [
     ({}, 401),
     ({"authorization": "Bearer wrong"}, 401),

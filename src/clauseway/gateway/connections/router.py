@@ -65,6 +65,7 @@ from clauseway.gateway.wire.operations import (
     UnderstoodRequest,
     UnknownPath,
     for_values,
+    path_meant,
     request_line_of,
 )
 
@@ -213,7 +214,10 @@ class Router:
                     _refuse_method(path, incoming.method, b"GET", b"HEAD")
                 return _as_asked(incoming, answer(shared, head_lines))
         _refuse_not_offered(incoming)
-        raise Refused(errors.UNKNOWN_PATH, f"There is no {path.decode(errors='replace')} here.")
+        meant = path_meant(path).decode()
+        but = f", but there is {meant}: correct the client's base URL" if meant else ""
+        message = f"There is no {path.decode(errors='replace')} here{but}."
+        raise Refused(errors.UNKNOWN_PATH, message)
 
     def _head_lines(self, client: RequestClient) -> bytes:
         """Return the header lines of an answer that needs no cloud."""

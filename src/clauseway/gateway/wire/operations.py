@@ -648,6 +648,15 @@ def request_line_of(method: bytes, url: bytes) -> RequestLine:
     )
 
 
+def path_meant(path: bytes) -> bytes:
+    """Return the path of an operation that a client means whose base URL lacks `/v1`, or ends in
+    one too many; empty if there is none."""
+    for meant in (b"/v1" + path, path.replace(b"/v1/v1/", b"/v1/", 1)):
+        if meant in _FIXED or any(pattern.fullmatch(meant) for pattern, _ in _WITH_IDENTIFIER):
+            return meant
+    return b""
+
+
 def _by_method(method: bytes, operations: list[Operation]) -> RequestLine:
     for operation in operations:
         if operation.method == method:
