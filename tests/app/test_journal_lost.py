@@ -105,6 +105,12 @@ def wipe_the_header(directory: Path) -> None:
     path.write_bytes(b"\xff" * 64 + path.read_bytes()[64:])
 
 
+def wipe_the_first_page(directory: Path) -> None:
+    """The frames behind it are whole, and nothing says how their checksums begin."""
+    path = segment(directory)
+    path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
+
+
 # By hand, before anything was sealed · attempts estimated · what the month charges after accepting
 DAMAGES = [
     (flip_in_the_middle, 1, 9 * 12 + 100),
@@ -114,6 +120,7 @@ DAMAGES = [
     (delete_the_segment, 0, 0),
     (delete_the_spool, 0, 0),
     (wipe_the_header, 0, 0),
+    (wipe_the_first_page, 0, 0),
 ]
 BY_HAND = pytest.mark.parametrize(("by_hand", "attempts", "charged"), DAMAGES, ids=[row[0].__name__ for row in DAMAGES])
 Damaging = Callable[[Path], None]

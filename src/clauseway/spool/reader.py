@@ -132,6 +132,12 @@ class Position(NamedTuple):
     created_ns: int = 0
     acknowledged: int = 0
 
+    @property
+    def is_blank(self) -> bool:
+        """True if its file has no byte but zeros: a process died while it made the segment, or all
+        that was written there is gone."""
+        return not (self.spool or self.damages)
+
 
 class Extent(NamedTuple):
     """How far a segment is whole from its begin: `size` bytes, `frames` with records. 0 bytes if
@@ -199,6 +205,15 @@ class _File:
     def forget(self) -> None:
         """Drop the block that was read ahead: the writer may have completed it meanwhile."""
         self._block = b""
+
+    def is_blank(self) -> bool:
+        """Return whether the file has no byte but zeros."""
+        offset = 0
+        while data := self.at(offset, _BLOCK_BYTES):
+            if data != _ZEROS[: len(data)]:
+                return False
+            offset += len(data)
+        return True
 
     def find(self, needle: bytes, offset: int) -> int:
         """Return where `needle`, in which no byte is zero, is next found at or after `offset`; -1
@@ -379,14 +394,16 @@ def _position_without_header(segment: SpoolSegment, later: list[SpoolSegment]) -
     """Return the position of a segment that a process did not finish making, or whose header is
     damaged."""
     with _File(segment.path) as file:
-        begin = file.at(0, SEGMENT_HEADER.size + FRAME_HEADER.size)
-    header = unpack_segment_header(begin)
+        # Zeros at the begin alone say nothing: a page may have been lost before frames that are
+        # whole.
+        is_blank = file.is_blank()
+        file.forget()
+        header = unpack_segment_header(file.at(0, SEGMENT_HEADER.size))
     if header is not None:
         # Its process was making it when it was listed, and has finished since.
         return _position(segment._replace(header=header), later)
-    unwritten = not any(begin)
     damage = Damage(str(segment.path), 0, 0, -1, "the segment's header fails its checksum")
-    return Position("", segment.number, 0, bool(later), () if unwritten else (damage,))
+    return Position("", segment.number, 0, bool(later), () if is_blank else (damage,))
 
 
 def force_segment(directory: Path, segment: int) -> None:
