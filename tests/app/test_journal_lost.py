@@ -111,6 +111,15 @@ def wipe_the_first_page(directory: Path) -> None:
     path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
 
 
+def wipe_the_segment(directory: Path) -> None:
+    path = segment(directory)
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def empty_the_segment(directory: Path) -> None:
+    segment(directory).write_bytes(b"")
+
+
 # By hand, before anything was sealed · attempts estimated · what the month charges after accepting
 DAMAGES = [
     (flip_in_the_middle, 1, 9 * 12 + 100),
@@ -121,6 +130,8 @@ DAMAGES = [
     (delete_the_spool, 0, 0),
     (wipe_the_header, 0, 0),
     (wipe_the_first_page, 0, 0),
+    (wipe_the_segment, 0, 0),
+    (empty_the_segment, 0, 0),
 ]
 BY_HAND = pytest.mark.parametrize(("by_hand", "attempts", "charged"), DAMAGES, ids=[row[0].__name__ for row in DAMAGES])
 Damaging = Callable[[Path], None]
@@ -266,6 +277,58 @@ def test_a_segment_that_goes_before_it_is_sealed_is_missed(home: Home) -> None:
     assert settled(home, code=3)
     answer("spool", "accept", "1", "--estimate", "nothing", "--why", "in the bill of the cloud", home=home.root)
     assert base(home) == 5 * 12
+
+
+@pytest.mark.parametrize("by_hand", [wipe_the_segment, empty_the_segment])
+def test_a_segment_in_which_nothing_is_left_is_missed_after_the_next_start(home: Home, by_hand: Damaging) -> None:
+    by_hand(gateway(home, range(1, 6), killed=True))
+    gateway(home, range(6, 11), boot=8)
+    seal(home)
+    assert "nothing is left in the segment" in problems(settled(home, code=3))
+
+
+def test_a_segment_that_a_process_died_over_is_no_loss(home: Home) -> None:
+    """It was made ahead of time, and nothing was written to it."""
+    directory = gateway(home, range(1, 6), killed=True)
+    segment(directory, 1).write_bytes(bytes(4096))
+    assert seal(home).damages == ()
+    gateway(home, range(6, 11), boot=8)
+    assert seal(home).damages == ()
+    assert base(home) == 10 * 12
+
+
+def test_a_journal_whose_disk_went_back_to_before_its_last_sealing_is_missed(home: Home, tmp_path: Path) -> None:
+    """A snapshot of five requests is put back: the next five are sealed, and what came after them is lost."""
+    directory = gateway(home, range(1, 11), killed=True)
+    shutil.copytree(directory, tmp_path / "snapshot")
+    seal(home)
+    early = segment(tmp_path / "snapshot")
+    cut = frames(early)[10]
+    early.write_bytes(early.read_bytes()[:60] + (10).to_bytes(4, "little") + early.read_bytes()[64:cut])
+    shutil.rmtree(directory)
+    shutil.copytree(tmp_path / "snapshot", directory)
+    for boot in (8, 9):
+        gateway(home, [boot + 10], boot=boot)
+        seal(home)
+        (damage,) = blocking_damages(home)
+        assert "segment 0, frames from 20 on" in damage.problem.where
+        assert "the segment ends before what was sealed of it" in damage.problem.why
+    answer("spool", "accept", "1", "--estimate", "nothing", "--why", "in the bill of the cloud", home=home.root)
+    assert base(home) == 12 * 12
+
+
+def test_a_database_that_went_back_misses_what_the_journal_let_go_of_since(home: Home, tmp_path: Path) -> None:
+    """Also where no gateway starts again: the journal's folder says how far it was."""
+    gateway(home, range(1, 6))
+    seal(home)
+    shutil.copy(home.root / "control.db", tmp_path / "control.db")
+    gateway(home, range(6, 11), boot=8)
+    seal(home)
+    shutil.copy(tmp_path / "control.db", home.root / "control.db")
+    (told,) = seal(home).damages
+    assert "segment 1" in told
+    assert "the segment is gone" in told
+    assert settled(home, code=3)
 
 
 def test_a_loss_that_was_accepted_is_not_accepted_at_another_estimate(home: Home) -> None:

@@ -406,6 +406,15 @@ def _position_without_header(segment: SpoolSegment, later: list[SpoolSegment]) -
     return Position("", segment.number, 0, bool(later), () if is_blank else (damage,))
 
 
+def is_blank(directory: Path, segment: int) -> bool:
+    """Return whether a segment's file is there and has no byte but zeros."""
+    try:
+        with _File(segment_path(directory, segment)) as file:
+            return file.is_blank()
+    except FileNotFoundError:
+        return False
+
+
 def force_segment(directory: Path, segment: int) -> None:
     """Make what a segment's file has durable. Raise OSError."""
     force_file(segment_path(directory, segment))

@@ -90,9 +90,10 @@ def list_segments(directory: Path) -> list[SpoolSegment]:
 
 
 def newest_segment(directory: Path) -> int:
-    """Return the number of the spool's newest segment; -1 if there is none."""
-    numbers = [int(path.stem) for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdigit()]
-    return max(numbers, default=-1)
+    """Return the number of the spool's newest segment with a header; -1 if there is none. A file
+    without one is being made, or its process died over it."""
+    segments = reversed(list_segments(directory))
+    return next((segment.number for segment in segments if segment.header is not None), -1)
 
 
 def next_number(directory: Path) -> int:

@@ -11,6 +11,7 @@ lake kept, moved, published and exported.
     publishing      the lake for other engines
 
     damages         damage and losses that block something
+    missing_ends    segments that end before what was registered and sealed of them
     losses          lost journals and files: found, reported, accepted by name
     recovering      a follower's copy in place of a lost journal
     returning       leases of dead processes, settled and free again

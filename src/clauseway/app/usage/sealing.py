@@ -19,6 +19,7 @@ from clauseway.app.customers.holders import dead_leases
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.lake_place import store_of
+from clauseway.app.usage.missing_ends import missing_end
 from clauseway.app.usage.returning import UnreadJournals, return_leases
 from clauseway.metering import RequestId
 from clauseway.storage import Control
@@ -192,15 +193,16 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
         return Sealing(batches=0, usage=0, intents=0, damages=damages)
     losses, identity = Losses(lake.control), spool.identify(directory).hex()
     # Before the folder is looked at: a gateway that starts in between registers a later segment.
-    registered = losses.spool(identity)
+    registered, taken = losses.spool(identity), spool.next_number(directory)
     places = spool.positions(directory)
     if registered is None:
-        registered = losses.register(_first_seen(identity, directory.name, places, now_ns, home))
+        first = _first_seen(identity, directory.name, places, taken, now_ns, home)
+        registered = losses.register(first)
     is_copy = _is_copy(registered, directory, home)
     # A copy tells nothing of what is gone.
-    gone = [] if is_copy else _gone_segments(lake.control, registered, places, now_ns)
+    gone = [] if is_copy else _gone_segments(lake.control, registered, taken, places, now_ns)
     segments = [
-        _seal_segment(lake, directory, registered, place, until_ns)
+        _seal_segment(lake, directory, registered, place, until_ns, is_copy=is_copy)
         for place, until_ns in zip(places, _until(places, now_ns), strict=True)
     ]
     lost = gone + [loss for segment in segments for loss in segment.lost]
@@ -228,7 +230,7 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
 
 
 def _first_seen(
-    identity: str, name: str, places: Sequence[spool.Position], now_ns: int, home: str
+    identity: str, name: str, places: Sequence[spool.Position], taken: int, now_ns: int, home: str
 ) -> Spool:
     """Return a spool that was written before it was registered here: which segments it let go of
     before the oldest is not known."""
@@ -236,7 +238,7 @@ def _first_seen(
         spool=identity,
         place=name,
         registered_ns=now_ns,
-        released=places[0].segment if places else 0,
+        released=places[0].segment if places else taken,
         home=home,
     )
 
@@ -259,7 +261,13 @@ def _until(places: Sequence[spool.Position], now_ns: int) -> Iterator[int]:
 
 
 def _seal_segment(
-    lake: Lake, directory: Path, registered: Spool, place: spool.Position, until_ns: int
+    lake: Lake,
+    directory: Path,
+    registered: Spool,
+    place: spool.Position,
+    until_ns: int,
+    *,
+    is_copy: bool,
 ) -> _Segment:
     """Seal the frames of a segment that are not sealed yet, batch by batch."""
     batches = usage = intents = 0
@@ -287,6 +295,9 @@ def _seal_segment(
     lost += [
         _loss(place, damage, until_ns, registered) for damage in place.damages if damage.end < 0
     ]
+    # A copy may end before what was sealed of the journal.
+    if not is_copy:
+        lost += missing_end(place, registered, first, until_ns, time.time_ns())
     return _Segment(
         number=place.segment,
         batches=batches,
@@ -337,11 +348,13 @@ def _remember(
 ) -> None:
     """Keep how the spool was seen, if it has changed."""
     boots = {f"{place.boot:016x}" for place in places if place.boot}
+    # One that is only being made may never be finished, and nothing is lost with it.
+    last = next((place for place in reversed(places) if not place.is_blank), None)
     seen = msgspec.structs.replace(
         registered,
         released=released,
-        segment=places[-1].segment if places else registered.segment,
-        frames=places[-1].end if places else registered.frames,
+        segment=last.segment if last is not None else registered.segment,
+        frames=last.end if last is not None else registered.frames,
         boots=tuple(sorted(boots.union(registered.boots))),
         is_at_rest=is_at_rest and bool(places or registered.is_at_rest),
         missing_ns=0,
@@ -351,12 +364,20 @@ def _remember(
 
 
 def _gone_segments(
-    control: Control, registered: Spool, places: Sequence[spool.Position], now_ns: int
+    control: Control,
+    registered: Spool,
+    taken: int,
+    places: Sequence[spool.Position],
+    now_ns: int,
 ) -> list[Loss]:
     """Return a loss for each segment that was there, or must have been, and is gone without
-    being wholly sealed."""
+    being wholly sealed.
+
+    The journal's folder says that the numbers below `taken` were used. A database that was put back
+    to an earlier state never heard of the last of them.
+    """
     there = {place.segment: place for place in places}
-    last = max([registered.segment, *there])
+    last = max([registered.segment, taken - 1, *there])
     gone = [number for number in range(registered.released, last + 1) if number not in there]
     if registered.is_at_rest:
         gone = [number for number in gone if number > registered.segment]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clauseway import spool
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.missing_ends import note_emptied
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Losses, Spool
 
@@ -17,15 +18,19 @@ def register_spool(home: Home, directory: Path) -> str:
     """
     with closing(Control.open(home.make().control)) as control:
         identity = spool.identify(directory).hex()
-        newest = spool.newest_segment(directory)
+        newest, now_ns = spool.newest_segment(directory), time.time_ns()
+        losses = Losses(control)
+        before = losses.spool(identity)
+        if before is not None:
+            note_emptied(control, before, directory, now_ns)
         fresh = Spool(
             spool=identity,
             place=directory.name,
-            registered_ns=time.time_ns(),
+            registered_ns=now_ns,
             segment=newest,
             home=home.identity(),
         )
-        registered = Losses(control).register(fresh)
+        registered = losses.register(fresh)
         # The folder may know less than the register: it was emptied, or an earlier program let its
         # segments go.
         spool.note_number(directory, max(registered.segment + 1, registered.released))
