@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, event, insert, text
+from sqlalchemy import create_engine, event, insert, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from clauseway.storage.control import engines, schema
@@ -101,6 +101,20 @@ def test_settings_of_an_address_come_after_ours_and_its_encoding_does_not_hold()
             shown = [connection.execute(text(f"SHOW {name}")).scalar_one() for name in asked]
         engine.dispose()
     assert shown == ["ours", "30s", "UTF8"]
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"), [("", "on"), ("&options=-c%20synchronous_commit%3Dremote_apply", "remote_apply")]
+)
+def test_a_commit_is_on_the_disk_whatever_the_database_is_set_to(options: str, shown: str) -> None:
+    """A journal lets go of what is sealed: a commit that a crash of the server takes back would lose it."""
+    address = new_database()
+    engine = engines.engine_of(f"{address}{options}")
+    with closing(Control.open(address)) as control, control.writing() as connection:
+        connection.execute(text(f"ALTER DATABASE {make_url(address).database} SET synchronous_commit = off"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == shown
+    engine.dispose()
 
 
 NO_ADDRESSES = [
