@@ -11,6 +11,7 @@ from journals import flip, frames, gateway, home_at, segment, today
 
 from clauseway import spool
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.sealing import note_missing, open_lake, seal
 from clauseway.app.usage.usage_journals import register_spool
@@ -315,6 +316,32 @@ def test_a_journal_whose_disk_went_back_to_before_its_last_sealing_is_missed(hom
         assert "the segment ends before what was sealed of it" in damage.problem.why
     answer("spool", "accept", "1", "--estimate", "nothing", "--why", "in the bill of the cloud", home=home.root)
     assert base(home) == 12 * 12
+
+
+def test_what_was_sealed_since_a_database_went_back_to_stays_until_it_is_known_again(
+    home: Home, tmp_path: Path
+) -> None:
+    """As after a recovery to a point in time. Until then its files are all that is left of five requests."""
+    gateway(home, range(1, 6))
+    seal(home)
+    shutil.copy(home.root / "control.db", tmp_path / "control.db")
+    gateway(home, range(6, 11), boot=8)
+    seal(home)
+    with open_lake(home) as lake:
+        since = {path.relative_to(lake.root).as_posix() for path in lake.files() if "-0000000000000001-" in path.name}
+    shutil.copy(tmp_path / "control.db", home.root / "control.db")
+    seal(home)
+    assert compact_lake(home).removed == 0
+    checked = answer("lake", "check", home=home.root, code=2)
+    assert since <= set(checked["unknown"])
+    assert "clauseway usage import" in run("lake", "check", home=home.root).stdout
+    for name in since:
+        answer("usage", "import", str(home.lake / name), home=home.root)
+    answer("spool", "accept", "1", "--estimate", "nothing", "--why", "imported from the lake", home=home.root)
+    assert base(home) == 10 * 12
+    assert answer("lake", "check", home=home.root)["unknown"] == []
+    assert compact_lake(home).removed == 2
+    assert base(home) == 10 * 12
 
 
 def test_a_database_that_went_back_misses_what_the_journal_let_go_of_since(home: Home, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from clauseway.storage.lake.digests import LakeDamaged, LakeFault
 from clauseway.storage.lake.file_list import LakeFile, every_file, seen_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
+from clauseway.storage.lake.unlisted_files import files_with_missing_usage
 
 # Files between two words of how far a check is: some seconds' worth.
 _CHECKED_AT_ONCE = 64
@@ -24,7 +25,8 @@ class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
     """The lake held against its digests: the number of files and bytes read, and the problems of
     which.
 
-    `retired` files were merged into others and are not yet deleted. `unlisted` ones nobody reads.
+    `retired` files were merged into others and are not yet deleted. `unlisted` ones nobody reads;
+    those `unknown` among them may hold usage that the database lacks, and stay.
     `lost` ones were accepted as lost and are not back; `healed` ones are, and are read again.
     """
 
@@ -35,6 +37,7 @@ class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
     unlisted: tuple[str, ...]
     lost: tuple[Loss, ...] = ()
     healed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 def check_lake(
@@ -65,6 +68,7 @@ def check_lake(
         remember_changed(home, files, faults)
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
         unlisted = _unlisted(home, lake)
+        unknown = _unknown(lake) if unlisted else ()
     retired = sum(file.is_retired for file in files)
     return LakeCheck(
         files=len(files) - retired,
@@ -74,6 +78,7 @@ def check_lake(
         unlisted=unlisted,
         lost=lost,
         healed=tuple(file.name for file in healed),
+        unknown=unknown,
     )
 
 
@@ -91,6 +96,12 @@ def _stored_beside_manifest(lake: Lake) -> tuple[str, ...]:
     there = [stored.name for stored in lake.stored() if stored.name.endswith(".parquet")]
     listed = {file.name for file in every_file(lake.control)}
     return tuple(sorted(name for name in there if name not in listed))
+
+
+def _unknown(lake: Lake) -> tuple[str, ...]:
+    """Return the files of a lake that may hold usage which the database lacks."""
+    there = [stored.name for stored in lake.stored()]
+    return tuple(sorted(files_with_missing_usage(lake.control, there)))
 
 
 def listed_lake(home: Home) -> str:

@@ -66,8 +66,8 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
     As a weekly job:
       clauseway lake check
 
-    Exit code: 0 all are as they were written, 2 some are missing or changed, each named with what
-    to do.
+    Exit code: 0 all are as they were written, 2 some are missing or changed, or hold usage that the
+    database does not know, each named with what to do.
     """
     report = check_lake(home_at(home))
 
@@ -94,13 +94,23 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
             out.print(
                 f"  {name}: put back, and read again; settle its months again", soft_wrap=True
             )
-        if report.unlisted:
+        for name in report.unknown:
             out.print(
-                f"{len(report.unlisted):,} files that nobody reads; `clauseway lake compact` removes them"
+                f"  {name}: the database does not know what is in it, as where it was put back to an "
+                "earlier state",
+                soft_wrap=True,
             )
+        if report.unknown:
+            out.print(
+                "    Import the files of usage, each record once: `clauseway usage import FILE`; then accept "
+                "the loss: `clauseway spool list`.",
+                soft_wrap=True,
+            )
+        if unread := len(report.unlisted) - len(report.unknown):
+            out.print(f"{unread:,} files that nobody reads; `clauseway lake compact` removes them")
 
     answer(as_json, report, show)
-    return BAD if report.faults else 0
+    return BAD if report.faults or report.unknown else 0
 
 
 @app.command()

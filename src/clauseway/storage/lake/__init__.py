@@ -5,6 +5,7 @@ sealed_batches  a batch as it is sealed; columns: its records as flat rows
 staging         rows on their way: on disk until all are there, then in order
 file_list       the list of the files, in the control database
 ownership       whose lake it is: no other database removes its files
+unlisted_files  files that the database does not list, and which of them may still be needed
 sealed_files    the files as readers find them; checked_rows: their rows, with checksums
 usage_records   each attempt once, whatever was recorded twice
 query_engines   DuckDB in this process, or Spark over several; engine_files: where they find files

@@ -45,6 +45,7 @@ from clauseway.storage.lake.rollups import Summing, scan
 from clauseway.storage.lake.sealed_batches import Range, UsageBatch
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store, Stored, make_folders
+from clauseway.storage.lake.unlisted_files import files_with_missing_usage
 from clauseway.storage.lake.usage_records import days_of
 from clauseway.values import Interval
 
@@ -237,7 +238,7 @@ class Lake:
 
     def sweep(self, retired_before_ns: int = 1 << 62) -> list[Path]:
         """Remove the files that are not listed, and those retired before an instant; return their
-        paths.
+        paths. Files that may hold usage which the database lacks stay.
 
         Only while nobody seals. Raise InvalidInput if the lake is not of this database.
         """
@@ -245,6 +246,7 @@ class Lake:
         there = [stored.name for stored in self.stored()]
         if there:
             require_own(self.control, self.store, there)
+            kept |= files_with_missing_usage(self.control, there)
         gone = [name for name in there if name not in kept]
         # Off the list first: whoever lost the lock to another process can write no more, and so
         # removes nothing that the other one has just put there.
