@@ -5,6 +5,7 @@ The text keeps a digest of its own, so that nobody is left unaware of the edit.
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from small_agreement import DOCUMENTS
 
@@ -83,6 +84,29 @@ def test_the_same_text_has_nothing_to_note(tmp_path: Path) -> None:
     agreement = opened(tmp_path / "ours", DOCUMENTS)
     done = verify(agreement, asked(agreement))
     assert (done.same, done.differences, done.notes) == (True, (), ())
+
+
+# action, what is written beside its answer, and what differs: part, recorded, now
+BESIDE = [
+    ("share-revenue", True, []),
+    ("share-revenue", False, [("due", "False", "True")]),
+    ("serve", True, [("due", "True", "none")]),
+    ("share-revenue", msgspec.UNSET, []),  # left out, it says nothing
+]
+
+
+@pytest.mark.parametrize(("action", "due", "differs"), BESIDE)
+def test_whether_a_share_is_due_is_asked_again(
+    tmp_path: Path, action: str, due: bool | msgspec.UnsetType, differs: list[tuple[str, str, str]]
+) -> None:
+    agreement = opened(tmp_path / "ours", DOCUMENTS)
+    to, cloud = ("buyer", "") if action == "share-revenue" else ("", "own")
+    question = agreement.question(
+        action=action, party="maker", product="chat-1", to=to, cloud=cloud, as_of="2024-06-01"
+    )
+    done = verify(agreement, msgspec.structs.replace(explain(agreement, question), due=due))
+    assert [(part.what, part.recorded, part.now) for part in done.differences] == differs
+    assert done.same == (not differs)
 
 
 def test_a_newer_language_leaves_the_meaning_of_a_text_as_it_was() -> None:

@@ -139,6 +139,11 @@ def test_decide_traces_each_and_says_what_would_change_it_where(
     assert "south only-maker (exclusivity)" in text
     (tmp_path / "receipt.json").write_text(json.dumps(found))
     assert "SAME" in told(capsys, "verify", tmp_path / "receipt.json", *flags)
+    found["answers"][0]["outcome"] = "forbidden"
+    (tmp_path / "edited.json").write_text(json.dumps(found))
+    text = told(capsys, "verify", tmp_path / "edited.json", *flags, code=2)
+    assert "north: forbidden; south: forbidden" in text
+    assert "north: permitted; south: forbidden" in text
 
 
 def test_commands_take_several_agreements(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

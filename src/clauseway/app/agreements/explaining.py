@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from clauseway.app.opening.library import Askable, OpenAgreement
+from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import Decision, Outcome, Question, Receipt
 from clauseway.decisions.joint_answers import answer_of, in_their_order
@@ -20,6 +20,9 @@ class OwnAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     agreement: str
     outcome: Outcome
+
+    def __str__(self) -> str:
+        return f"{self.agreement}: {self.outcome}"
 
 
 class Explanation(Decision, frozen=True, kw_only=True):
@@ -90,14 +93,16 @@ def explain(
         question=QuestionRecord.of(question, suppositions),
         due=msgspec.UNSET if due is None else due,
         would_change=would_change_together(agreements, question, decision),
-        answers=tuple(_own_answers(agreements, question)) if several else msgspec.UNSET,
+        answers=_own_answers(agreements, question) if several else msgspec.UNSET,
         trace=_trace(agreements, question, decision) if with_trace else msgspec.UNSET,
     )
 
 
-def _own_answers(agreements: Sequence[OpenAgreement], question: Question) -> Iterator[OwnAnswer]:
-    for asked in in_their_order(agreements):
-        yield OwnAnswer(agreement=asked.agreement.id, outcome=answer_of(asked, question).outcome)
+def _own_answers(agreements: Sequence[OpenAgreement], question: Question) -> tuple[OwnAnswer, ...]:
+    return tuple(
+        OwnAnswer(agreement=asked.agreement.id, outcome=answer_of(asked, question).outcome)
+        for asked in in_their_order(agreements)
+    )
 
 
 def _trace(
@@ -140,10 +145,11 @@ def read_explanation(where: str, written: bytes) -> Explanation:
     return recorded
 
 
-def verify(opened: Askable, recorded: Explanation) -> DecisionVerification:
+def verify(opened: Opened, recorded: Explanation) -> DecisionVerification:
     """Ask a recorded question again.
 
-    Raise InvalidInput where the opened agreements cannot be asked it.
+    Not compared is what a decision was explained with: `trace`, and `would_change`, which grows
+    with what becomes known later. Raise InvalidInput where the opened agreements cannot be asked it.
 
     >>> from clauseway import explain, open_agreement, verify
     >>> agreement = open_agreement()
@@ -162,7 +168,8 @@ def verify(opened: Askable, recorded: Explanation) -> DecisionVerification:
         **asked.given(),
     )
     now = again.answer(question)
-    differences = tuple(_differences(_compared_parts(recorded, now)))
+    compared = [*_compared_parts(recorded, now), *_compared_beside(recorded, again, question, now)]
+    differences = tuple(_differences(compared))
     # The text may be edited without a change of meaning: that is worth a note, and no difference.
     notes = tuple(
         _differences([("text of the agreement", recorded.receipt.agreement, now.receipt.agreement)])
@@ -201,6 +208,19 @@ def _compared_parts(recorded: Decision, now: Decision) -> list[tuple[str, object
     ]
 
 
+def _compared_beside(
+    recorded: Explanation, again: Opened, question: Question, now: Decision
+) -> Iterator[tuple[str, object, object]]:
+    """Yield what is recorded beside the decision and follows from it, before and now; what was
+    left out says nothing."""
+    if recorded.due is not msgspec.UNSET:
+        yield "due", recorded.due, is_due(now.outcome, question.action)
+    if recorded.answers is not msgspec.UNSET:
+        agreements = each_of(again)
+        several = len(agreements) > 1
+        yield "answers", recorded.answers, _own_answers(agreements, question) if several else ()
+
+
 def _cited(decision: Decision) -> tuple[str, ...]:
     """Return which terms and facts a decision cites, and how each bears on it: its words may be
     edited."""
@@ -230,4 +250,4 @@ def _differences(compared: Iterable[tuple[str, object, object]]) -> Iterator[Dec
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return "; ".join(map(str, value)) or "none"
-    return str(value)
+    return "none" if value is None else str(value)
