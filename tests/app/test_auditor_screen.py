@@ -7,7 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -148,6 +148,33 @@ def test_a_statement_that_was_handed_over_is_performed_again_with_its_signatures
     assert "repeats to the byte The statement of April 2026, settled again" in page
     assert "holds OpenAI signed on" in page
     assert "these bytes were signed, its key is trusted here" in page
+
+
+# how the text comes, and whether it repeats to the byte
+WRITTEN: dict[str, tuple[Callable[[str], str], bool]] = {
+    "lines end as a form sends them": (lambda text: text.replace("\n", "\r\n"), True),
+    "without the last line's end": (lambda text: text.rstrip("\n"), True),
+    "with an empty line around it": (lambda text: f"\n{text}\n", True),
+    "with a member that nobody signed": (
+        lambda text: text.replace("{", '{"remark": "all of it is accepted",', 1),
+        False,
+    ),
+    "with an amount that stands twice": (
+        lambda text: text.replace('"amount":', '"amount": "999.00", "amount":', 1),
+        False,
+    ),
+    "laid out otherwise": (lambda text: json.dumps(json.loads(text)), False),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_a_statement_in_other_bytes_than_those_that_are_signed_does_not_repeat(
+    client: TestClient, signed: tuple[str, str], case: str
+) -> None:
+    written, repeats = WRITTEN[case]
+    page = handed(client, written(signed[0]), signed[1])
+    assert ("repeats to the byte" in page, "these bytes were signed" in page) == (repeats, repeats)
+    assert ("it was written anew" in page, "another statement was signed" in page) == (not repeats, not repeats)
 
 
 def test_without_its_signatures_it_is_performed_again_alone(client: TestClient, signed: tuple[str, str]) -> None:

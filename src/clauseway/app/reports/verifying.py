@@ -65,12 +65,18 @@ def verify_given(home: Home, given: HandedStatement) -> StatementVerification:
     if given.statement is None:
         return _verify_print(home, given)
     done = verify_statement(home, given.statement)
-    if done.same and given.content != canonical_bytes(given.statement):
+    if done.same and is_written_anew(given):
         remark = (
             "The file says the same in other bytes than those that are signed: it was written anew."
         )
         return msgspec.structs.replace(done, same=False, remarks=(*done.remarks, remark))
     return done
+
+
+def is_written_anew(given: HandedStatement) -> bool:
+    """Return whether a statement in JSON has other bytes than those that are signed, which may hide
+    what it says: a name that stands twice, a member that no statement has."""
+    return given.statement is not None and given.content != canonical_bytes(given.statement)
 
 
 def verify_statement(

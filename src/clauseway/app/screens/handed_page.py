@@ -19,7 +19,7 @@ from clauseway.app.reports.handed_statements import (
     read_statement,
 )
 from clauseway.app.reports.statements import cents
-from clauseway.app.reports.verifying import verify_statement
+from clauseway.app.reports.verifying import is_written_anew, verify_given
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.auditor import CheckContext, HandedContext, SignatureShown
 from clauseway.wording.dates import month_in_words
@@ -40,10 +40,16 @@ def handed_page(home: Home, opened: Opened, statement: str, signatures: str) -> 
         return shown
     with TemporaryDirectory(prefix="clauseway-handed-") as folder:
         path = Path(folder) / _NAME
-        path.write_text(statement, encoding="utf-8")
+        path.write_bytes(_as_written(statement))
         if signatures.strip():
             beside(path).write_text(signatures, encoding="utf-8")
         return _checked(home, Wording.of(each_of(opened)), path, shown)
+
+
+def _as_written(typed: str) -> bytes:
+    """Return a statement's bytes of its text: a form sends each line's end in two signs, and lines
+    around the text are the field's."""
+    return typed.replace("\r\n", "\n").strip().encode() + b"\n"
 
 
 def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> HandedContext:
@@ -60,8 +66,8 @@ def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> Ha
     return HandedContext(
         statement=shown.statement,
         signatures=shown.signatures,
-        check=_repeated(words, verify_statement(home, given.statement)),
-        signed=tuple(_signatures(words, signing)) if signing else (),
+        check=_repeated(words, verify_given(home, given)),
+        signed=tuple(_signatures(words, signing, given)) if signing else (),
         changed=signing.changed if signing else (),
         edited=signing.edited if signing else (),
     )
@@ -127,9 +133,11 @@ def _verdict(line: LineCheck) -> str:
     return f"{line.verdict} by {line.differs_by:+,.2f}" if line.differs_by else line.verdict
 
 
-def _signatures(words: Wording, signing: "Signing") -> Iterator[SignatureShown]:
-    # A signature may be right, and the statement beside it another one.
-    is_another = bool(signing.changed)
+def _signatures(
+    words: Wording, signing: "Signing", given: HandedStatement
+) -> Iterator[SignatureShown]:
+    # A signature may be right, and the statement beside it another one, or written anew.
+    is_another = bool(signing.changed) or is_written_anew(given)
     for state in signing.signatures:
         yield SignatureShown(
             party=words.name(state.party),
