@@ -35,6 +35,27 @@ def test_a_wait_ends_without_a_signal_too() -> None:
     assert ended.stdout == "False\n"
 
 
+# Its handler runs until the time of the wait is over, as it does on a busy machine.
+ANOTHER_AT_THE_END = """
+import signal, time
+from clauseway.cli.signals import set_on, stop_on_signals
+until, reload = stop_on_signals(), set_on(signal.SIGHUP)
+def hear(*_):
+    reload.set()
+    time.sleep(0.2)
+signal.signal(signal.SIGHUP, hear)
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGHUP))
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+print(until.wait(0.1), reload.is_set())
+"""
+
+
+def test_a_wait_ends_although_another_signal_came_at_its_end() -> None:
+    code = ANOTHER_AT_THE_END
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "False True\n"
+
+
 LEFT = [
     (["statement", "--period", "2026-05"], 0),
     (["statement", "--period", "2026-05", "--json"], 0),

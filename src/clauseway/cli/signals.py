@@ -1,7 +1,6 @@
 """Signals of the operating system as events that a command waits for."""
 
 import contextlib
-import queue
 import signal
 import threading
 
@@ -10,28 +9,33 @@ class SignalEvent(threading.Event):
     """An event that a handler of signals may set at any moment, for one thread that waits.
 
     `threading.Event` holds a lock while it is set: the handler of a second signal, which runs in
-    the middle of the first one's, would wait for it for ever. A `SimpleQueue` has no such lock.
+    the middle of the first one's, would wait for it for ever. Here the lock is what is waited for:
+    it is held until the event is set.
+
+    A `SimpleQueue` would do, but for its timeout: where another signal's handler is still running
+    when the time is over, `get` of CPython 3.11 and 3.12 waits on without end.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._is_set = False
-        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
 
     def is_set(self) -> bool:
         return self._is_set
 
     def set(self) -> None:
         self._is_set = True
-        self._wakes.put(None)
+        with contextlib.suppress(RuntimeError):  # a signal before has released it
+            self._asleep.release()
 
     def clear(self) -> None:
         self._is_set = False
 
     def wait(self, timeout: float | None = None) -> bool:
         if not self._is_set:
-            with contextlib.suppress(queue.Empty):
-                self._wakes.get(timeout=timeout)
+            self._asleep.acquire(timeout=-1 if timeout is None else timeout)
         return self._is_set
 
 
