@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 from gateway_rig import (
+    ANSWER,
     DONE_EVENT,
     PATIENCE_S,
     USAGE_EVENT,
@@ -21,6 +22,7 @@ from gateway_rig import (
     content_events,
     read_all,
     request_bytes,
+    well,
 )
 
 from awaiting import eventually
@@ -76,6 +78,47 @@ def test_a_request_that_is_arriving_is_answered_before_a_stop(rig: Rig, sent: st
     assert b"\r\nconnection: close\r\n" in answer
     assert rig.process.wait(PATIENCE_S) == 0
     assert [record.status for record in rig.records()] == [Status.COMPLETE]
+
+
+# What of its first exchange a kept connection has behind it when the gateway is told to stop. Nothing in that answer
+# says that the connection ends, so a proxy may send its next request just then, and repeats none that was not answered.
+KEPT = {"its answer": False, "half a stream": True}
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_a_kept_connection_carries_one_more_request_after_a_stop(rig: Rig, kept: str) -> None:
+    slow, streamed = Slow(), KEPT[kept]
+    rig.cloud("azure", slow.behave if streamed else well)
+    rig.start(rig.plan(settings=Settings(limits=Limits(linger_s=PATIENCE_S / 2, drain_s=PATIENCE_S))))
+    with rig.socket() as connection:
+        connection.sendall(request_bytes(chat_body(stream=streamed)))
+        before = connection.recv(1 << 16)
+        assert rig.process is not None
+        rig.process.terminate()
+        eventually(lambda: '"drain"' in rig.errors())
+        slow.may_go_on.set()
+        while streamed and not before.endswith(b"\r\n0\r\n\r\n"):
+            before += connection.recv(1 << 16)
+        rig.clouds["azure"].behaviour = well
+        connection.sendall(REQUEST)
+        last = read_all(connection)
+    assert b"connection: close" not in before
+    assert last.startswith(b"HTTP/1.1 200 OK")
+    assert b"\r\nconnection: close\r\n" in last
+    assert rig.process.wait(PATIENCE_S) == 0
+    assert [record.status for record in rig.records()] == [Status.COMPLETE] * 2
+    assert '"cut_off":0' in rig.errors()
+
+
+def test_a_kept_connection_without_a_further_request_ends_soon_after_a_stop(rig: Rig) -> None:
+    rig.cloud("azure")
+    rig.start(rig.plan(settings=Settings(limits=Limits(linger_s=PATIENCE_S, drain_s=0.5))))
+    with rig.socket() as connection:
+        connection.sendall(REQUEST)
+        assert ANSWER in connection.recv(1 << 16)
+        rig.stop()
+        assert read_all(connection) == b""
+    assert '"cut_off":0' in rig.errors()
 
 
 def test_a_client_that_connects_and_sends_nothing_keeps_no_gateway_from_stopping(rig: Rig) -> None:

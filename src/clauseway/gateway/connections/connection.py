@@ -188,7 +188,7 @@ class ClientConnection(asyncio.Protocol):
             self._refused = True
             self._transport.abort()
         elif shared.draining:
-            self._await_only_request()
+            self._await_last_request()
         else:
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
 
@@ -746,7 +746,8 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._stuck and self._unread is not None:
             self._unread.count(self._shared.in_flight, self._router.use)
-        if self._closing or self._shared.draining:
+        draining = self._shared.draining
+        if self._closing or (draining and self._stuck):
             if self._refused:
                 self._linger()
             else:
@@ -764,6 +765,9 @@ class ClientConnection(asyncio.Protocol):
             return
         if not self._refused and (self._incoming is not NOTHING or self._paused):
             self._go_on_reading()
+        if draining:
+            self._await_last_request()
+            return
         shared = self._shared
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
@@ -786,21 +790,24 @@ class ClientConnection(asyncio.Protocol):
 
     def stop_when_idle(self, _reason: str) -> None:
         """Close now if no request is under way, else after its answer. A gateway that drains still
-        serves a request that is arriving, and the first one of a client that has just connected."""
+        serves one more request of each client: nothing has told them that the connection ends, so
+        it may be on its way. Its answer says so, and ends the connection."""
         if self._shared.draining and self._excess is None and not self._refused:
             if self._incoming.begun:
-                return  # its deadlines still hold, and its answer ends the connection
-            if not self._completed:
-                self._await_only_request()
+                return  # its deadlines still hold
+            if not self._stuck:
+                if self._lifecycle is None and not self._waiting:
+                    self._await_last_request()
                 return
         self._closing = True
         if self._lifecycle is None and not self._waiting and self._transport is not None:
             self._close()
 
-    def _await_only_request(self) -> None:
-        """Wait briefly for the request of a client that connected before the port closed: the
-        request may be on its way."""
-        self._shared.wheel.arm(self, self._shared.wheel.now_s + self._shared.limits.linger_s)
+    def _await_last_request(self) -> None:
+        """Wait briefly for the request of a client that does not know that the gateway drains."""
+        wheel, limits = self._shared.wheel, self._shared.limits
+        # A connection without a request is not to be cut off with the last ones.
+        wheel.arm(self, wheel.now_s + min(limits.linger_s, limits.drain_s / 2))
 
     def _close(self) -> None:
         """Close once the answers are sent; abort if the client stops reading them."""
