@@ -8,7 +8,12 @@ import msgspec
 
 from clauseway.app.books.audit_log import refuse_edited
 from clauseway.app.books.basis import basis_of, stands_otherwise
-from clauseway.app.books.settling import books_locked, saw_all_usage, vouchers_hash
+from clauseway.app.books.settling import (
+    books_locked,
+    saw_all_usage,
+    saw_earlier_usage,
+    vouchers_hash,
+)
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.usage.damages import refuse_losses
@@ -103,6 +108,9 @@ def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlemen
     # The settlement must stand on everything that is known now.
     if not saw_all_usage(lake, settlement):
         raise _refused(period, "usage came after it was settled", f"Settle again: {settle}.")
+    if not saw_earlier_usage(lake, settlement):
+        why = "usage of an earlier month came after it was settled"
+        raise _refused(period, why, f"Settle again: {settle}.")
     if settlement.inputs.vouchers != vouchers_hash(books.vouchers()):
         raise _refused(
             period,

@@ -535,6 +535,18 @@ def saw_all_usage(lake: Lake, settlement: Settlement) -> bool:
     return content_digest(day_contents(lake, settlement.period)) == inputs.usage
 
 
+def saw_earlier_usage(lake: Lake, settlement: Settlement) -> bool:
+    """Return whether the totals of a settlement stand on the usage before its period that the lake
+    has now: a cap, a band or a floor may move with it."""
+    inputs = settlement.inputs
+    # An older settlement does not tell its batches of before from those of its period.
+    if inputs.batches:
+        return True
+    begin = settlement.period.begin
+    before = Interval(min([begin, *(share.begin for share in settlement.shares)]), begin)
+    return content_digest(day_contents(lake, before)) == inputs.usage_before
+
+
 def late_of(
     settler: Settler, books: Books, months: ClosedMonths, assume: Sequence[str], basis: Basis
 ) -> list[Late]:
