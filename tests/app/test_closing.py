@@ -112,24 +112,25 @@ def test_what_cannot_be_closed(home: Home, tmp_path: Path) -> None:
 def test_a_month_is_closed_once_it_has_seen_the_usage_of_earlier_months(tmp_path: Path) -> None:
     """A cap of 0.90 at 20 %. As settled first: April 20 % of 3.795 = 0.76, so May 0.14 of its 0.60."""
 
+    capped = Home(tmp_path / "home").make()
+
     def settled(period: str) -> tuple[str, str]:
         accepted = (*settled_book.ACCEPTED[:2], "cap=0.90")
-        settlement = settle_month(home, open_agreement(), PRICES, period, accepted, {})
+        settlement = settle_month(capped, open_agreement(), PRICES, period, accepted, {})
         [share] = [share for share in settlement.shares if share.term == A5]
         return str(share.share_before), str(share.amount)
 
-    home = Home(tmp_path / "home").make()
-    seal(home, *settled_book.USED)
+    seal(capped, *settled_book.USED)
     assert [settled("2026-04"), settled("2026-05")] == [("0.00", "0.76"), ("0.76", "0.14")]
     # 0.4 × 2.50 = 1.00 on 28 April: 20 % of 4.795 = 0.96, of which 0.90 is due. April is settled again.
-    seal(home, (12, "04-28", 9, 1, 1, (400_000, 0, 0)))
+    seal(capped, (12, "04-28", 9, 1, 1, (400_000, 0, 0)))
     assert settled("2026-04") == ("0.00", "0.90")
-    close(home, "2026-04")
+    close(capped, "2026-04")
     with pytest.raises(InvalidInput, match="2026-05 cannot be closed: usage of an earlier month came after"):
-        close(home, "2026-05")
+        close(capped, "2026-05")
     assert settled("2026-05") == ("0.90", "0.00")
-    close(home, "2026-05")
-    assert str(bookkeeping.invoice(home, "2026-05", "openai", "microsoft").lines[-1].amount) == "0.90"
+    close(capped, "2026-05")
+    assert str(bookkeeping.invoice(capped, "2026-05", "openai", "microsoft").lines[-1].amount) == "0.90"
 
 
 def note(home: Home, told: str, request: int, amount: str = "") -> None:

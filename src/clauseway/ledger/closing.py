@@ -441,7 +441,9 @@ def _causes(
     """Return the causes of a line's change, the weightiest first; never none."""
     # A period that was never closed has nothing to compare with.
     if not closed.receipt:
-        return ["usage of a month before the first that was closed"]
+        sold = old.requests or new.requests or old.base or new.base
+        due = "usage" if sold else "a minimum"
+        return [f"{due} of a month before the first that was closed"]
     causes = []
     was, is_ = (_days_and_rate(settlement, new.term) for settlement in (closed, now))
     # A share without days on either came since the close and went again.

@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 
 from clauseway.app.books.audit_log import refuse_edited
-from clauseway.app.books.basis import basis_of, stands_otherwise
+from clauseway.app.books.basis import Basis, basis_of, stands_otherwise
 from clauseway.app.books.settling import (
     books_locked,
     saw_all_usage,
@@ -16,13 +16,14 @@ from clauseway.app.books.settling import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
+from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.usage.damages import refuse_losses
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.ledger import Settlement, statement_of
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.lake.lake import Lake
-from clauseway.values import Interval, InvalidInput, Problem
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,9 +58,12 @@ def close_month(home: Home, period: str, today: date) -> Closing:
         # A closed statement stands for good: it can be repeated only from files that are whole.
         lake.files(days)
         settlement = _settled(lake, books, period, days)
-        if changed := stands_otherwise(basis_of(home), settlement):
+        basis = basis_of(home)
+        if changed := stands_otherwise(basis, settlement):
             why = f"{', '.join(changed)} changed after it was settled"
             raise _refused(period, why, f"Settle again: clauseway settle --period {period}.")
+        if books.open_since() is None:
+            _refuse_losing_minimum(basis, period, days.begin)
         # Looked for again: a home that is served seals while the month's files are read.
         refuse_losses(lake.control, days)
         statement = statement_of(settlement)
@@ -145,6 +149,20 @@ def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
             remedy = (
                 f"Settle and close {earlier} first, and every month after it: months are "
                 f"closed in order."
+            )
+            raise _refused(period, why, remedy)
+
+
+def _refuse_losing_minimum(basis: Basis, period: str, begin: date) -> None:
+    """Refuse to begin closing after a share has ended whose minimum is due: of a share in force its
+    totals tell."""
+    for share in shares_of(basis.opened(), KnownAt(time.time_ns()), basis.readings):
+        if share.floors and share.end <= begin:
+            why = f"a minimum is due under {share.term} for days before, and no month states it"
+            earlier = f"{share.begin:%Y-%m}"
+            remedy = (
+                f"Settle and close {earlier} first, and every month after it: months are "
+                "closed in order."
             )
             raise _refused(period, why, remedy)
 

@@ -346,10 +346,10 @@ class Settler:
         self.sums = CarriedSums(
             lake.control, price_names, opened.catalog, lake.listing, self.charges.lines
         )
-        self.first_day_of_usage = min(
-            (batch.first_day for batch in lake.listing.batches if batch.first_day is not None),
-            default=None,
-        )
+        # From this day on something may be due: usage, or the minimum of a share.
+        days = [batch.first_day for batch in lake.listing.batches if batch.first_day is not None]
+        days += [share.begin for share in self.shares if share.floors]
+        self.first_day_due = min(days, default=None)
         self.inputs = Inputs(
             agreement=text_hash(opened),
             price_book=prices.digest,
@@ -602,7 +602,7 @@ def late_of(
 
 
 def _never_closed(settler: Settler, months: ClosedMonths) -> list[SettlementSummary]:
-    """Return the months with usage before the first that was closed."""
+    """Return the months before the first that was closed for which something may be due."""
     if not months.closed:
         return []
     first = min(closed_month.period for closed_month in months.closed)
@@ -610,9 +610,9 @@ def _never_closed(settler: Settler, months: ClosedMonths) -> list[SettlementSumm
 
 
 def _before(settler: Settler, first: Interval) -> list[Interval]:
-    """Return the months with usage before the first that was closed: it came when they could not
-    be closed any more."""
-    begin = settler.first_day_of_usage
+    """Return the months before the first that was closed, from the first with usage or a minimum:
+    it came when they could not be closed any more."""
+    begin = settler.first_day_due
     months = []
     while begin is not None and begin < first.begin:
         months.append(month(f"{begin:%Y-%m}"))
@@ -667,16 +667,23 @@ def _refuse_before_amendments(opened: Opened, days: Interval) -> None:
 
 def _refuse_closed(books: Books, days: Interval) -> None:
     since = books.open_since()
-    if since is not None and days.begin < since:
-        problem = f"{days.begin:%Y-%m} is closed"
-        why = "its statement was given out and never changes"
-        open_ = f"{since:%Y-%m}"
+    if since is None or days.begin >= since:
+        return
+    period, open_ = f"{days.begin:%Y-%m}", f"{since:%Y-%m}"
+    problem, why = f"{period} is closed", "its statement was given out and never changes"
+    remedy = (
+        f"Settle {open_}: clauseway settle --period {open_} --assume …; what came late for a closed "
+        "month becomes a correction there, or restates the month, as the agreement says."
+    )
+    first = min(books.closed_receipts())
+    if days.begin < first.begin:
+        problem = f"{period} cannot be settled any more"
+        why = f"months are closed from {first.begin:%Y-%m} on"
         remedy = (
-            f"Settle {open_}: clauseway settle --period {open_} --assume …; what came late for "
-            f"a closed month becomes "
-            f"a correction there, or restates the month, as the agreement says."
+            f"Settle {open_}: clauseway settle --period {open_} --assume …; what is due for {period} "
+            "is a correction there."
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="--period", remedy=remedy))
+    raise InvalidInput(Problem(what=problem, why=why, where="--period", remedy=remedy))
 
 
 def _refuse_another_agreement(settler: Settler, closed: SettlementSummary) -> None:
