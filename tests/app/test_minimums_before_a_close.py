@@ -11,57 +11,17 @@ from clauseway.app.books.basis import change_agreements
 from clauseway.app.books.closing import close_month
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.library import OpenAgreement, open_agreement
+from clauseway.app.opening.library import OpenAgreement
 from clauseway.ledger import Settlement
 from clauseway.values import InvalidInput
 from in_process import run
+from share_agreements import share_agreement
 
 PRICES = open_prices(settled_book.KNOWN)
 TODAY = date(2026, 7, 1)
-HEAD = """---
-id: A1
-title: A contract
-announced: 2026-01-01
-effective: 2026-01-01
-sources: [contract]
----
-
-## 1.1 Ownership
-
-The vendor owns its services.
-
-```yaml term
-id: A1.ownership
-kind: ownership
-party: vendor
-products: [service]
-source: [contract]
-```
-
-## 1.2 Shares
-
-The vendor pays the partner ten percent.
-"""
 # Of January alone, with a minimum of 25.00 a month; and what follows it, without.
 JANUARY = "\n```yaml term\nid: A1.january\nfloors: [{amount: USD 25, per: month}]\nthrough: 2026-01-31\n"
 LATER = "\n```yaml term\nid: A1.later\nbegins: 2026-02-01\n"
-SAYS = """kind: revenue-share
-payer: vendor
-payee: partner
-rate: 10 %
-base: {sellers: [vendor]}
-source: [contract]
-```
-"""
-
-
-def agreement(folder: Path, *shares: str) -> OpenAgreement:
-    """The agreement that `agreement new` begins, with these shares and no amendment."""
-    assert run("agreement", "new", str(folder)).returncode == 0
-    (folder / "A2.md").unlink()
-    (folder / "facts.md").unlink()
-    (folder / "A1.md").write_text(HEAD + "".join(share + SAYS for share in shares))
-    return open_agreement(folder)
 
 
 def settle(home: Home, opened: OpenAgreement, period: str) -> Settlement:
@@ -69,7 +29,7 @@ def settle(home: Home, opened: OpenAgreement, period: str) -> Settlement:
 
 
 def test_a_first_close_is_refused_while_the_minimum_of_an_ended_share_is_in_no_month(tmp_path: Path) -> None:
-    home, opened = Home(tmp_path / "home").make(), agreement(tmp_path / "agreement", JANUARY, LATER)
+    home, opened = Home(tmp_path / "home").make(), share_agreement(tmp_path / "agreement", JANUARY, LATER)
     settle(home, opened, "2026-02")
     with pytest.raises(
         InvalidInput, match=r"a minimum is due under A1\.january for days before.* Settle and close 2026-01"
@@ -83,12 +43,12 @@ def test_a_first_close_is_refused_while_the_minimum_of_an_ended_share_is_in_no_m
 
 def test_a_minimum_of_a_month_before_the_first_close_is_a_correction(tmp_path: Path) -> None:
     """February is closed first; then a text is accepted by which January had a minimum."""
-    home, before = Home(tmp_path / "home").make(), agreement(tmp_path / "before", LATER)
+    home, before = Home(tmp_path / "home").make(), share_agreement(tmp_path / "before", LATER)
     settle(home, before, "2026-02")
     close_month(home, "2026-02", TODAY)
     with pytest.raises(InvalidInput, match="2026-01 cannot be settled any more: months are closed from 2026-02 on"):
         settle(home, before, "2026-01")
-    opened = agreement(tmp_path / "agreement", JANUARY, LATER)
+    opened = share_agreement(tmp_path / "agreement", JANUARY, LATER)
     change_agreements(home, "the minimum was left out", [tmp_path / "agreement"])
     march = settle(home, opened, "2026-03")
     assert [

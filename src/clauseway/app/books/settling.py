@@ -139,6 +139,7 @@ def settle_month(
         )
         refuse_losses(lake.control, settler.needed(days))
         closed = ClosedMonths(books, days)
+        _refuse_other_names(settler, closed)
         late_months = late_of(settler, books, closed, use.assume, basis)
         restatements = [
             late_month.restatement
@@ -692,9 +693,29 @@ def _refuse_another_agreement(settler: Settler, closed: SettlementSummary) -> No
     missing = sorted(set(closed.terms) - settler.terms)
     if missing:
         why = f"it was closed with {', '.join(missing)}, which the agreements given do not have"
-        remedy = "Name the same agreements as then with --agreement."
+        remedy = (
+            "Write it into the text again (an amendment ends a share, and takes none out), or take "
+            "all agreements of then: clauseway basis agreement FOLDER … --why …."
+        )
         problem = f"{closed.period.begin:%Y-%m} cannot be compared"
         raise InvalidInput(Problem(what=problem, why=why, where="--agreement", remedy=remedy))
+
+
+def _refuse_other_names(settler: Settler, months: ClosedMonths) -> None:
+    """Refuse agreements of which two have a term by whose id months were closed: it is called
+    `agreement:term` among several, so closed months would be taken back and booked again."""
+    closed = {term for closed_month in months.closed for term in closed_month.terms}
+    now = {share.term for share in settler.shares}
+    for term in sorted(closed - now):
+        others = {name for name in now if name.endswith(f":{term}")}
+        # Homes of before have closed months by both names.
+        if others and closed.isdisjoint(others):
+            problem, why = f"two agreements have a term {term}", "months were closed by that name"
+            remedy = (
+                "Give the term of the other agreement another id, and accept its text: clauseway "
+                "basis agreement FOLDER … --why …."
+            )
+            raise InvalidInput(Problem(what=problem, why=why, where="--agreement", remedy=remedy))
 
 
 def vouchers_hash(vouchers: Sequence[Voucher]) -> str:
