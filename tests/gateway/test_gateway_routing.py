@@ -98,7 +98,7 @@ def test_where_nobody_can_the_refusal_says_why(rig: Rig) -> None:
 
 # Of a deployment that holds a thousand tokens and answers a thousand: more than eight bytes for each cannot fit.
 TOO_LONG = [{"role": "user", "content": "x" * 8_100}]
-TOO_LARGE = [
+TOO_LARGE: list[tuple[dict[str, Any], str]] = [
     ({"messages": TOO_LONG}, "context_length_exceeded"),
     ({"messages": TOO_LONG, "max_tokens": 2_000}, "context_length_exceeded"),
     ({"messages": MESSAGES, "max_tokens": 2_000}, "unsupported_by_every_deployment"),
@@ -117,18 +117,18 @@ def test_a_prompt_that_fits_nowhere_is_refused_in_the_words_that_clients_shorten
         chat = small.target("aws", port, **bounds, lacks=(lack,))
         claude = small.target("anthropic", port, dialect="anthropic", **bounds)
         small.start(small.plan((chat, claude)))
-        codes = [small.post(**{"max_tokens": 9, **asked}).json()["error"]["code"] for asked, _ in TOO_LARGE]
+        codes = [small.post(**asked).json()["error"]["code"] for asked, _ in TOO_LARGE]
         assert codes == [code for _, code in TOO_LARGE]
-        told = small.post(messages=TOO_LONG)
-        message = told.json()["error"]["message"]
-        assert told.status_code == 400
+        refused = small.post(messages=TOO_LONG)
+        message = refused.json()["error"]["message"]
+        assert refused.status_code == 400
         assert message.startswith("The prompt is too long: this model's maximum context length is 1000 tokens. ")
         assert "aws aws-1: holds 1,000 tokens; the request is longer" in message
         body = {"model": MODEL, "max_tokens": 9, "messages": TOO_LONG}
         headers = {**AUTHORIZED, "anthropic-version": "2026-10-21"}
-        asked = httpx.post(f"{small.url}/v1/messages", json=body, headers=headers)
-        error = asked.json()["error"]
-        assert (asked.status_code, error["type"]) == (400, "invalid_request_error")
+        refused = httpx.post(f"{small.url}/v1/messages", json=body, headers=headers)
+        error = refused.json()["error"]
+        assert (refused.status_code, error["type"]) == (400, "invalid_request_error")
         assert "prompt is too long" in error["message"]
         assert not small.clouds["aws"].requests
 
