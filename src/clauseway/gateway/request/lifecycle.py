@@ -1061,9 +1061,12 @@ class Lifecycle(AttemptOwner):
         self._finish_with_own_answer(kind.status, answer, message)
 
     def _reasons(self) -> str:
-        """Say how each attempt failed, and why each skipped deployment was skipped. A last resort
-        was skipped first and attempted then, so it may be in both lists."""
-        skipped = "; ".join(map(str, self._skipped))
+        """Say how each attempt failed, and why each deployment that was not attempted was skipped.
+        Only the explanation says why a last resort was skipped first: that is of other requests,
+        and clients take its words (a rate limit) for the error's own."""
+        asked = {(ended.cloud, ended.deployment) for ended in self._ended_attempts}
+        others = [other for other in self._skipped if (other.cloud, other.deployment) not in asked]
+        skipped = "; ".join(map(str, others))
         if not self._ended_attempts:
             return f"None was attempted: {skipped}."
         attempted = "; ".join(map(str, self._ended_attempts))
