@@ -4,6 +4,7 @@ long."""
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,29 @@ def test_a_kept_connection_carries_one_more_request_after_a_stop(rig: Rig, kept:
     assert rig.process.wait(PATIENCE_S) == 0
     assert [record.status for record in rig.records()] == [Status.COMPLETE] * 2
     assert '"cut_off":0' in rig.errors()
+
+
+def test_a_request_that_is_arriving_behind_another_has_its_usual_time_at_a_stop(rig: Rig) -> None:
+    slow = Slow()
+    rig.cloud("azure", slow.behave)
+    rig.start(rig.plan(settings=Settings(limits=Limits(linger_s=0.05, drain_s=PATIENCE_S))))
+    with rig.socket() as connection:
+        connection.sendall(request_bytes(chat_body(stream=True)))
+        assert slow.begun.wait(PATIENCE_S)
+        connection.sendall(REQUEST[:-20])
+        assert rig.process is not None
+        rig.process.terminate()
+        eventually(lambda: '"drain"' in rig.errors())
+        rig.clouds["azure"].behaviour = well
+        slow.may_go_on.set()
+        before = connection.recv(1 << 16)
+        while not before.endswith(b"\r\n0\r\n\r\n"):
+            before += connection.recv(1 << 16)
+        time.sleep(0.3)  # longer than the time for a client that sends nothing
+        connection.sendall(REQUEST[-20:])
+        last = read_all(connection)
+    assert last.startswith(b"HTTP/1.1 200 OK")
+    assert rig.process.wait(PATIENCE_S) == 0
 
 
 def test_a_kept_connection_without_a_further_request_ends_soon_after_a_stop(rig: Rig) -> None:

@@ -765,7 +765,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if not self._refused and (self._incoming is not NOTHING or self._paused):
             self._go_on_reading()
-        if draining:
+        if draining and not self._incoming.begun:
             self._await_last_request()
             return
         shared = self._shared
