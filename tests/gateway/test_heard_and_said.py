@@ -99,8 +99,9 @@ EVENTS = b"data: one\n\ndata: two, and no end"
 def test_a_file_of_events_is_a_file(rig: Rig, answering: Answering) -> None:
     """It was taken for a stream: cut behind its first event, and followed by an error."""
     answering.content_type, answering.body = "application/json", b'{"id":"file-1","object":"file"}'
-    form = {"data": {"purpose": "user_data"}, "files": {"file": ("events.txt", EVENTS)}}
-    httpx.post(f"{rig.url}/v1/files", **form, headers=AUTHORIZED, timeout=PATIENCE_S).raise_for_status()
+    purpose, file = {"purpose": "user_data"}, {"file": ("events.txt", EVENTS)}
+    made = httpx.post(f"{rig.url}/v1/files", data=purpose, files=file, headers=AUTHORIZED, timeout=PATIENCE_S)
+    assert made.status_code == 200
     answering.content_type, answering.body = "text/event-stream", EVENTS
     back = httpx.get(f"{rig.url}/v1/files/file-1/content", headers=AUTHORIZED, timeout=PATIENCE_S)
     assert (back.status_code, back.headers["content-type"], back.content) == (200, "text/event-stream", EVENTS)

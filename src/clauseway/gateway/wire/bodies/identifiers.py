@@ -4,7 +4,7 @@ runs, wherever the tool stands, and whatever the lines of a batch's file name.""
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -30,8 +30,15 @@ class _Patterns(NamedTuple):
     several_ids: re.Pattern[bytes]
 
 
-def _patterns(file_id: bytes, file_ids: bytes, vector_store_ids: bytes, most: int) -> _Patterns:
-    """Return the patterns of members so called, of which a value has `most` bytes at most."""
+def _as_written(name: bytes) -> bytes:
+    return name
+
+
+def _patterns(spell: Callable[[bytes], bytes], most: int) -> _Patterns:
+    """Return the patterns of members whose names `spell` writes, of which a value has `most` bytes
+    at most."""
+    file_id, file_ids = spell(b"file_id"), spell(b"file_ids")
+    vector_store_ids = spell(b"vector_store_ids")
     return _Patterns(
         re.compile(rb'"%b"\s*:\s*"([^"]{1,%d})"' % (file_id, most)),
         re.compile(
@@ -40,11 +47,10 @@ def _patterns(file_id: bytes, file_ids: bytes, vector_store_ids: bytes, most: in
     )
 
 
-_MEMBERS: Final = (b"file_id", b"file_ids", b"vector_store_ids")
-_PLAIN: Final = _patterns(*_MEMBERS, _NAME_MAX)
+_PLAIN: Final = _patterns(_as_written, _NAME_MAX)
 # An escape has six bytes. Names are found as they are written, and unescaped alone: to unescape a
 # body would take a second for each million of its escapes.
-_WITH_ESCAPES: Final = _patterns(*[_spelled(name) for name in _MEMBERS], 6 * _NAME_MAX)
+_WITH_ESCAPES: Final = _patterns(_spelled, 6 * _NAME_MAX)
 _IN_LINES: Final = re.compile(
     rb'"(?:previous_response_id|conversation|id|container|container_id)"\s*:\s*"([^"]{1,200})"'
 )
