@@ -1,6 +1,8 @@
 """Batches: each line of a file is decided like a request of its own; what it may cost is held until it has ended."""
 
+import contextlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -285,6 +287,33 @@ def test_only_what_was_decided_becomes_a_batch(house: House) -> None:
         client.batches.create(input_file_id=other.id, **BATCH)
     with pytest.raises(openai.BadRequestError, match="names no file"):
         client.post("/batches", cast_to=object, body=BATCH)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("/v1/embeddings", "Line 1 of the file is for /v1/chat/completions, not for /v1/embeddings"),
+        ("/v1/audio/speech", "its endpoint is '/v1/audio/speech'; batches are of /v1/chat/completions"),
+        ("/v1/chat/completions", ""),
+        ("/chat/completions", ""),  # as Azure's samples have it
+        (None, ""),
+    ],
+)
+def test_a_batch_is_of_what_its_lines_were_decided_for(house: House, endpoint: str | None, said: str) -> None:
+    """Some servers run all lines at the endpoint of the batch, whatever the lines say."""
+    client = house.client()
+    file = client.files.create(file=("b.jsonl", line()), purpose="batch")
+    house.forget_asked()
+    body = {**BATCH, "input_file_id": file.id, "endpoint": endpoint}
+    if said:
+        with pytest.raises(openai.BadRequestError, match=re.escape(said)) as raised:
+            client.post("/batches", cast_to=object, body=body)
+        assert raised.value.param == "endpoint"
+        assert house.asked("openai") == []
+    else:
+        with contextlib.suppress(openai.BadRequestError):  # the simulated cloud wants OpenAI's word
+            client.post("/batches", cast_to=object, body=body)
+        assert [asked["path"] for asked in house.asked("openai")] == ["/v1/batches"]
 
 
 # Azure's, at the storage of the operator's account.

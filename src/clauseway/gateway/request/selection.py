@@ -283,6 +283,11 @@ class Selector:
             raise Refused(errors.MALFORMED_BODY, message, param="input_file_id")
         contents, selection = decode_contents(written), CandidateSelection(())
         for line_group in contents.kinds:
+            # Some servers run all lines at the batch's endpoint, whatever the lines say.
+            if batch.operation not in ("", line_group.operation):
+                path = BY_NAME[line_group.operation].path.decode()
+                message = f"Line {line_group.line} of the file is for /v1{path}, not for {batch.endpoint}."
+                raise Refused(errors.MALFORMED_BODY, message, param="endpoint")
             selection = self._select_for_lines(line_group, file.deployment)
         (candidate,) = selection.candidates
         # Prices may have risen since the upload: the larger amount is reserved.

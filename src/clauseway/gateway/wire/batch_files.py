@@ -100,15 +100,21 @@ def read_line(written: bytes) -> BatchLine:
         members_once(written, _LINE_READ)
     except NOT_JSON as error:
         raise BadBody(f"it is no request of a batch: {error}") from None
-    batched = _BATCHED.get(line.url.removeprefix("/v1"))
-    if batched is None:
-        paths = ", ".join(f"/v1{path}" for path in _BATCHED)
-        raise BadBody(f"its url is {line.url[:_QUOTED_MAX]!r}; batches are of {paths}", "url")
+    operation, decode = _batched_at(line.url, "url")
     if line.method != "POST":
         raise BadBody(f"its method is {line.method[:_QUOTED_MAX]!r}, not 'POST'", "method")
     body = bytes(line.body)
-    operation, decode = batched
     return BatchLine(operation, decode(body, _JSON), body)
+
+
+def _batched_at(path: str, member: str) -> tuple[str, Decode]:
+    """Return the operation at a path that `member` names, and how its bodies are decoded. Raise
+    BadBody if a batch has no such requests."""
+    batched = _BATCHED.get(path.removeprefix("/v1"))
+    if batched is None:
+        paths = ", ".join(f"/v1{known}" for known in _BATCHED)
+        raise BadBody(f"its {member} is {path[:_QUOTED_MAX]!r}; batches are of {paths}", member)
+    return batched
 
 
 class Splicer:
@@ -186,12 +192,15 @@ _AT_THE_OPERATORS_STORE: Final = (
 
 
 class Batching(RequestWithoutModel):
-    """The creation of a batch. `picodollars` and `output_tokens` are the most
-    that it may cost and use, `body_bytes` the length of its requests' bodies; `request.selection`
-    fills them in from the batch's file."""
+    """The creation of a batch. `endpoint` is the path of its lines' `operation`; both are empty
+    where it names none. `picodollars` and `output_tokens` are the most that it may cost and use,
+    `body_bytes` the length of its requests' bodies; `request.selection` fills them in from the
+    batch's file."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, endpoint: str = "", operation: str = "") -> None:
         self.named_ids = (file,) if file else ()
+        self.endpoint = endpoint
+        self.operation = operation
         self.picodollars = self.body_bytes = 0
 
 
@@ -202,4 +211,6 @@ def decode_batching(body: bytes, content_type: bytes) -> RequestProperties:
     for name, blob in (("input_blob", batch.input_blob), ("output_folder", batch.output_folder)):
         if stated(blob):
             raise NotOffered(_AT_THE_OPERATORS_STORE % name, name)
-    return RequestProperties(Batching(batch.input_file_id or ""))
+    endpoint = batch.endpoint or ""
+    operation = _batched_at(endpoint, "endpoint")[0] if endpoint else ""
+    return RequestProperties(Batching(batch.input_file_id or "", endpoint, operation))

@@ -357,6 +357,7 @@ _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 class BatchRequest(PlainRequest, frozen=True, gc=False):
     """`POST /v1/batches`. Azure's may name blobs of the operator's storage in place of files."""
 
+    endpoint: str | None = None
     input_blob: msgspec.Raw = ABSENT
     output_folder: msgspec.Raw = ABSENT
 
