@@ -384,6 +384,21 @@ def test_a_segment_that_is_closed_while_it_is_sealed_is_not_missed(home: Home, m
     assert blocking_damages(home) == []
 
 
+def test_a_segment_that_grows_while_it_is_sealed_is_not_missed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sealing looks how far the segments reach; the gateway writes ten frames more before they are read."""
+    directory = gateway(home, killed=True)
+    look = spool.positions
+
+    def looked(asked: Path) -> tuple[spool.Position, ...]:
+        return tuple(place._replace(end=10, closed=False) for place in look(asked))
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(spool, "positions", looked)
+        assert (seal(home).usage, frames(segment(directory))[20:]) == (10, [])
+    assert seal(home).damages == ()
+    assert blocking_damages(home) == []
+
+
 def test_an_estimate_needs_a_name_that_is_known_and_a_reason(home: Home) -> None:
     flip_in_the_middle(gateway(home))
     seal(home)

@@ -273,6 +273,8 @@ def _seal_segment(
     batches = usage = intents = 0
     lost: list[Loss] = []
     first = lake.control.sealed_to(place.spool or registered.spool, place.segment)
+    # Of before: a gateway may have written more since the segment was looked at, which is read below.
+    sealed_to = first
     while first < place.end:
         read = spool.read_frames(directory, place.segment, first, _BATCH_RECORDS)
         if read.end == first:
@@ -297,7 +299,7 @@ def _seal_segment(
     ]
     # A copy may end before what was sealed of the journal.
     if not is_copy:
-        lost += missing_end(place, registered, first, until_ns, time.time_ns())
+        lost += missing_end(place, registered, sealed_to, until_ns, time.time_ns())
     return _Segment(
         number=place.segment,
         batches=batches,
