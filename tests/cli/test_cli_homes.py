@@ -191,6 +191,30 @@ def test_damaged_control_data_are_called_so(command: str, damage: str, tmp_path:
     assert "failure of ours" not in done.stderr
 
 
+# What is left of the control data · what is said of it.
+GONE = [("gone", "control.db is gone"), ("empty", "control.db is empty"), ("moved", "database.url is gone")]
+
+
+@pytest.mark.parametrize("command", [*AT_DAMAGED, "key create --organisation acme --seller openai", "lake check"])
+@pytest.mark.parametrize(("left", "says"), GONE, ids=[row[0] for row in GONE])
+def test_no_home_is_begun_over_what_is_left_of_another(left: str, says: str, command: str, tmp_path: Path) -> None:
+    """It would have no key and no usage, and doctor, check and backup would call it sound."""
+    home = settled_book.make(tmp_path / "home")
+    (home.root / "clauseway.toml").write_text(deployment())
+    control = home.root / "control.db"
+    if left == "empty":
+        control.write_bytes(b"")
+    else:
+        control.rename(home.migrated_control if left == "moved" else tmp_path / "aside")
+    done = run(*command.split(), "--home", str(home.root))
+    assert done.returncode == 3, done.stdout
+    assert f"{home.root}: the control data of this home is gone: {says if left != 'moved' else 'control.db was'}" in (
+        done.stderr
+    )
+    assert says in done.stderr
+    assert not control.exists() or not control.stat().st_size, "nothing is begun"
+
+
 def test_whoever_names_exit_code_1_names_the_machine() -> None:
     """A full disk exits 1 as well as a mistake of the program: see the tests above."""
     cli = Path(clauseway.cli.__file__).parent

@@ -141,7 +141,7 @@ def _switch(home: Home, *, is_back: bool) -> None:
 
 def _set_aside(home: Home) -> str:
     """Rename the file that nothing reads any more, and return its new path."""
-    kept = home.embedded_control.with_name("control.db.migrated")
+    kept = home.migrated_control
     home.embedded_control.rename(kept)
     return str(kept)
 

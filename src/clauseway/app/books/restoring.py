@@ -128,7 +128,9 @@ def _begun(home: Home, backup: Backup) -> Home:
     holds anything but what a broken-off restore left."""
     part, root = home.root / _PART, home.root
     there = list(root.iterdir()) if root.is_dir() else []
-    left = _left_by_a_restore(backup) if part.is_dir() and not home.is_begun else frozenset()
+    # The control data comes last, so a restore that broke off left none.
+    is_part = part.is_dir() and not home.embedded_control.exists()
+    left = _left_by_a_restore(backup) if is_part else frozenset()
     if (root.exists() and not root.is_dir()) or any(path.name not in left for path in there):
         remedy = "Name a folder with --home that is empty, or not there yet."
         why = "a restore overwrites nothing"

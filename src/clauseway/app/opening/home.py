@@ -43,7 +43,8 @@ class Home(msgspec.Struct, frozen=True):
     @property
     def control(self) -> Path | str:
         """Return the place of the control database: a file of the home, or the address that
-        `migrate` wrote there. Raise InvalidInput if that is no text."""
+        `migrate` wrote there. Raise InvalidInput if that is no text, or if the control data is gone
+        and something else of the home is there."""
         try:
             return self.database_address.read_text("utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
@@ -51,6 +52,7 @@ class Home(msgspec.Struct, frozen=True):
             # A new database would have no keys: a gateway that hears of that refuses everybody.
             if self.is_served:
                 place.stat()
+            self._require_control_data(place)
             return place
         except UnicodeDecodeError:
             problem = Problem(
@@ -60,6 +62,35 @@ class Home(msgspec.Struct, frozen=True):
                 remedy="Write it there as postgresql://USER:PASSWORD@HOST/DATABASE.",
             )
             raise InvalidInput(problem) from None
+
+    def _require_control_data(self, place: Path) -> None:
+        """Raise InvalidInput where the control data of a home is gone. Another one would be begun
+        in its place, with no key and no usage, and all of it would look sound."""
+        if place.exists() and place.stat().st_size:
+            return
+        if self.migrated_control.exists():
+            why = f"{place.name} was moved to a server, and {self.database_address.name} is gone"
+            remedy = (
+                f"Write the server's address into {self.database_address}: "
+                "postgresql://USER:PASSWORD@HOST/DATABASE."
+            )
+        elif next(self.lake.glob("*/*/*.parquet"), None) is not None:
+            state = "is empty" if place.exists() else "is gone"
+            why = f"{place.name} {state}, and the lake holds usage that it listed"
+            remedy = (
+                "Restore the home from its latest backup: clauseway home restore FOLDER --home PLACE "
+                "--take-over. To begin another home, name another folder."
+            )
+        else:
+            return
+        raise InvalidInput(
+            Problem(
+                what="the control data of this home is gone",
+                why=why,
+                where=str(self.root),
+                remedy=remedy,
+            )
+        )
 
     @property
     def may_be_shared(self) -> bool:
@@ -71,6 +102,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "control.db"
 
     @property
+    def migrated_control(self) -> Path:
+        """Return the path under which a control database is kept that was moved to a server."""
+        return self.root / "control.db.migrated"
+
+    @property
     def database_address(self) -> Path:
         """Return the path of the file with the address of the server's database, which may hold
         a password."""
@@ -78,8 +114,13 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def is_begun(self) -> bool:
-        """Return whether anything was ever recorded here: the control database is in place."""
-        return self.embedded_control.exists() or self.database_address.exists()
+        """Return whether anything was ever recorded here: the control database is in place. Raise
+        InvalidInput as `control` does."""
+        if self.database_address.exists():
+            return True
+        if not self.is_served:
+            self._require_control_data(self.embedded_control)
+        return self.embedded_control.exists()
 
     @property
     def lake(self) -> Path:
