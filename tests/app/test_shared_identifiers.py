@@ -10,6 +10,7 @@ import pytest
 
 from clauseway.app.customers import shared_identifiers
 from clauseway.app.customers.shared_identifiers import SharedIdentifiers
+from clauseway.app.opening.home import Home
 from clauseway.gateway.request.lifecycle import ignore_outcome
 from clauseway.gateway.request.resource_index import IndexedResource, ListQuery, ResourceIndex
 from clauseway.gateway.request.resources_to_share import note_nothing
@@ -18,6 +19,7 @@ from clauseway.metering import Buyer
 from clauseway.storage import Control
 from clauseway.storage.control.engines import Place
 from clauseway.storage.customers.issued_resources import IssuedResources
+from clauseway.values import InvalidInput
 
 OURS, THEIRS = [Buyer("acme", project, "key_1", "openai", "any") for project in ("p", "q")]
 FILES = 4
@@ -174,3 +176,18 @@ def test_nothing_is_denied_while_a_home_is_silent(homes: Homes, monkeypatch: pyt
     for home in ("first", "second"):
         homes.of(home).leave()
     assert homes.find("second", "file-2") == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database" * 500, b"SQLite format 3\0" + b"\xff" * 4000], ids=["text", "pages"]
+)
+def test_an_index_that_is_damaged_is_named_and_the_home_is_not_to_be_restored(content: bytes, tmp_path: Path) -> None:
+    home = Home(tmp_path).make()
+    index = shared_identifiers.index_of(home)
+    index.parent.mkdir(parents=True)
+    index.write_bytes(content)
+    with pytest.raises(InvalidInput) as refused, shared_identifiers.shared_identifiers(home):
+        pass
+    (problem,) = refused.value.problems
+    assert (problem.what, problem.where) == ("the index of identifiers is damaged", str(index))
+    assert "--take-over" not in problem.remedy

@@ -27,7 +27,9 @@ from clauseway.gateway.request.shared_index import SILENT_S, FindQuery
 from clauseway.metering import Buyer
 from clauseway.storage import Control
 from clauseway.storage.control.engines import said_by
+from clauseway.storage.control.sqlite_check import is_damage
 from clauseway.storage.customers.issued_resources import IssuedResources, ResourceRow
+from clauseway.values import InvalidInput, Problem
 
 _AT_ONCE_MAX: Final = 500
 _EVERY_S: Final = 1.0
@@ -43,9 +45,15 @@ def index_of(home: Home) -> Path:
 @contextlib.contextmanager
 def shared_identifiers(home: Home) -> Iterator[Mapping[str, AnswerQuestion]]:
     """Copy identifiers until the block ends; the answers to gateways' queries, by path. Nothing
-    is copied, and there are none, where no other home can share the database."""
+    is copied, and there are none, where no other home can share the database. Raise InvalidInput
+    where the index is damaged."""
     if not home.may_be_shared:
-        note_nothing(index_of(home))
+        try:
+            note_nothing(index_of(home))
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                raise _damaged(index_of(home), error) from None
+            raise
         yield {}
         return
     control = Control.open(home.make().control)
@@ -71,6 +79,19 @@ def shared_identifiers(home: Home) -> Iterator[Mapping[str, AnswerQuestion]]:
             identifiers.leave()
         identifiers.close()
         control.close()
+
+
+def _damaged(index: Path, error: sqlite3.Error) -> InvalidInput:
+    return InvalidInput(
+        Problem(
+            what="the index of identifiers is damaged",
+            why=f"{error}; responses, batches and files are found by it, and no usage is in it",
+            where=str(index),
+            remedy=f"Put {INDEX_FILE} back from the folder journals of the latest backup. Without one, move the "
+            "file away. What it then lacks is not found any more, and a batch that was pending is "
+            "not metered.",
+        )
+    )
 
 
 def _copying(identifiers: "SharedIdentifiers", ended: threading.Event) -> None:

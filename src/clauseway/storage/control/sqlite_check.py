@@ -1,4 +1,4 @@
-"""Check that a file from elsewhere is a whole SQLite database, before it is opened."""
+"""Check that a file is a whole SQLite database: before it is opened, or by an error that it gave."""
 
 import sqlite3
 from contextlib import closing
@@ -16,3 +16,10 @@ def damage_in(path: Path) -> str:
     except sqlite3.DatabaseError as error:
         return str(error)
     return "" if first == "ok" else str(first)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether an error says that the file is damaged. An extended code adds to the primary
+    one in its higher bits."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
