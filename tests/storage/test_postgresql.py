@@ -1,11 +1,13 @@
 """Only a server has these: its own exclusion of ranges, its order of text, its address, machines that are not heard."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event, insert, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, insert, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import StaticPool
 
 from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control
@@ -201,6 +203,26 @@ def test_a_server_that_is_read_only_for_now_is_not_written_to() -> None:
         read_from(control)
         with pytest.raises(DBAPIError, match="read-only transaction"), control.writing() as writing:
             writing.execute(insert(schema.manifest).values(RANGE))
+
+
+@pytest.mark.parametrize(("pooling", "is_refused"), [("transaction", True), ("session", False)])
+def test_a_lock_is_not_taken_through_a_pooler_that_lends_one_connection_to_several(
+    pooling: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PgBouncer, told to ignore our settings. By transactions each of two processes would hold the lock."""
+    address = new_database()
+    with closing(Control.open(address)):
+        pass
+    pool: dict[str, Any] = {"poolclass": StaticPool} if pooling == "transaction" else {}
+
+    def through_pooler(url: URL, **settings: Any) -> Engine:
+        return create_engine(url, **settings | {"connect_args": {}} | pool)
+
+    monkeypatch.setattr(engines, "create_engine", through_pooler)
+    with ExitStack() as stack:
+        if is_refused:
+            stack.enter_context(pytest.raises(InvalidInput, match="pooler"))
+        stack.enter_context(engines.holding(address, 7, lambda: None))
 
 
 def test_whoever_lost_a_lock_writes_nothing_more() -> None:

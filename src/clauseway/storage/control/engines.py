@@ -53,6 +53,7 @@ _SILENT_S = 20
 # learn within half a minute that a machine is gone: the systems' own defaults are two hours, in
 # which a lost machine would keep its locks.
 _KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+_OURS = "clauseway.settings"
 _SERVER_SETTINGS = {
     "lock_timeout": f"{_BUSY_TIMEOUT_S}s",
     # A connection that holds a lock, or listens, is silent for as long as it takes.
@@ -60,6 +61,8 @@ _SERVER_SETTINGS = {
     # A role or database may be set to `off`, and the server's crash would take back commits on which
     # journals have let go of what they held.
     "synchronous_commit": "on",
+    # A name of ours, by which a connection shows that it has these settings.
+    _OURS: "on",
     **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
 }
 _CLIENT_SETTINGS = {
@@ -79,6 +82,8 @@ _WRITERS = 0x636C_6175_7365_7761
 _OTHERS = 0o077
 # The locks by name are numbers in a space of their own.
 _LOCKS = 0x636C_6177
+_OWN_SETTING = text(f"SELECT current_setting('{_OURS}', true)")
+_SESSION = text("SELECT pg_backend_pid()")
 _IS_COMMITTING = "clauseway_is_committing"
 # The connections that hold locks for whoever writes in this context.
 _HELD: ContextVar[tuple[Connection, ...]] = ContextVar("held", default=())
@@ -340,6 +345,26 @@ def _require_order_of_bytes(connection: object, _record: object) -> None:
         raise InvalidInput(Problem(what=message, why=why, where=name, remedy=remedy))
 
 
+def _require_own_session(engine: Engine, connection: Connection) -> None:
+    """Refuse a pooler that lends one connection of the server to several clients in turn: each of
+    them would get every lock. Raise InvalidInput."""
+    # Only a pooler that was told to drop our settings leaves this one out.
+    if connection.execute(_OWN_SETTING).scalar_one() is not None:
+        return
+    with engine.connect() as other:
+        sessions = {each.execute(_SESSION).scalar_one() for each in (connection, other)}
+    if len(sessions) == 1:
+        raise InvalidInput(
+            Problem(
+                what="no lock can be held through this pooler",
+                why="it lends one connection of the server to several clients, transaction by transaction",
+                where="the database's address",
+                remedy="Name the server itself, or let the pooler keep a connection for each client "
+                "(PgBouncer: pool_mode = session).",
+            )
+        )
+
+
 @contextmanager
 def holding(address: str, number: int, on_wait: Callable[[], object]) -> Iterator[None]:
     """Hold one of the server's locks for as long as this lasts, on a connection of its own.
@@ -351,6 +376,7 @@ def holding(address: str, number: int, on_wait: Callable[[], object]) -> Iterato
     named = {"space": _LOCKS, "number": number - 2**31}
     try:
         with engine.connect() as connection:
+            _require_own_session(engine, connection)
             asked = text("SELECT pg_try_advisory_lock(:space, :number)")
             if not connection.execute(asked, named).scalar_one():
                 on_wait()
