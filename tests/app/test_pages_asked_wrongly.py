@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.pages_process import HomePages
+from clauseway.app.running.readers import HomeReaders
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.transport.listening import listen
 from clauseway.web.pages import create_app
@@ -95,3 +96,30 @@ def test_a_gateway_that_died_is_told_in_words(tmp_path: Path) -> None:
     assert (answer.status_code, "Errno" in answer.text) == (200, False)
     assert "The gateway does not answer: none is running." in answer.text
     assert "<code>clauseway serve</code>" in answer.text
+
+
+DAMAGED = ("control.db", b"no database" * 1000, "The control data are damaged.")
+AWAY = ("database.url", b"postgresql://nobody:secret@127.0.0.1:1/none", "The database cannot be reached.")
+
+
+# The file of the home in which the fault is, what stands there, what the page says, and which page.
+@pytest.mark.parametrize(
+    ("file", "content", "says", "path"),
+    [(*fault, path) for fault in (DAMAGED, AWAY) for path in ("/", "/finance", "/auditor", "/statement/2026-05")],
+)
+def test_control_data_that_cannot_be_read_are_no_failure_of_ours(
+    tmp_path: Path, file: str, content: bytes, says: str, path: str
+) -> None:
+    home = Home(tmp_path / "home").make()
+    readers = HomeReaders(home)
+    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    # What was written last would be read from these, whatever stands in the database.
+    for ending in ("-wal", "-shm"):
+        (home.root / f"control.db{ending}").unlink(missing_ok=True)
+    (home.root / file).touch(0o600)
+    (home.root / file).write_bytes(content)
+    with TestClient(create_app(source, hosts=["*"], readers=readers), raise_server_exceptions=False) as client:
+        answer = client.get(path, follow_redirects=False)
+    assert (answer.status_code, says in answer.text) == (503, True)
+    assert "clauseway doctor" in answer.text
+    assert "secret" not in answer.text

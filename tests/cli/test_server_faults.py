@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from psycopg import errors
 
-from clauseway.cli.machine_faults import fault_of
+from clauseway.app.running.machine_faults import fault_of
 from clauseway.storage.control.engines import CommitLost, LockLost
 
 # The driver's error | what is said, nothing where it is ours.

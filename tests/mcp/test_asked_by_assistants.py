@@ -1,6 +1,7 @@
 """The tools as an assistant asks them: the official SDK's client starts the installed command and talks to it."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,6 +111,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def assistant(home: Home) -> Iterator[Assistant]:
     with asking(home.root) as assistant:
         yield assistant
+
+
+def test_a_fault_of_the_machine_is_told_as_the_command_tells_it(home: Home, tmp_path: Path) -> None:
+    shutil.copytree(home.root, damaged := tmp_path / "home")
+    for ending in ("-wal", "-shm"):
+        (damaged / f"control.db{ending}").unlink(missing_ok=True)
+    (damaged / "control.db").write_bytes(b"no database" * 1000)
+    with asking(damaged) as assistant:
+        told = assistant.ask("usage", {})
+    command = answer("usage", "show", "--home", str(damaged), code=1)
+    assert told.is_error
+    assert told.structured_content["problems"] == command["error"]["problems"]
+    assert "the control data are damaged" in told.content[0].text
+    assert "clauseway home restore" in told.content[0].text
 
 
 # Before July 2026 a client opened with a handshake.

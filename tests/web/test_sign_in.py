@@ -15,6 +15,7 @@ from sample_pages import SamplePages
 from starlette.testclient import TestClient
 
 from clauseway.web import sign_in
+from clauseway.web.contexts import Unavailable
 from clauseway.web.page_list import PAGES
 from clauseway.web.pages import create_app
 from clauseway.web.sign_in import Guesses, Sessions, SignedIn, SignInEvent, within
@@ -67,6 +68,18 @@ def test_a_stranger_is_led_to_the_form_and_back(stranger: TestClient, address: s
     assert answer.status_code == 303
     form = stranger.get(answer.headers["location"])
     assert (form.status_code, f'name="next" value="{address}?a=b&amp;c=d"' in form.text) == (200, True)
+
+
+@pytest.mark.parametrize("address", ["/", "/finance", "/counts.json", "/sign-in"])
+def test_readers_that_cannot_be_looked_up_are_a_page_that_says_so(address: str) -> None:
+    class AwayReaders(SampleReaders):
+        async def are_named(self) -> bool:
+            raise Unavailable("The database cannot be reached.")
+
+    client = TestClient(create_app(SamplePages(), hosts=["*"], readers=AwayReaders()), follow_redirects=False)
+    answer = client.get(address)
+    assert (answer.status_code, "The database cannot be reached." in answer.text) == (503, True)
+    assert "failure of ours" not in answer.text
 
 
 def test_a_program_is_told_and_not_led(stranger: TestClient) -> None:

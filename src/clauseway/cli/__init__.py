@@ -18,7 +18,6 @@ person or as JSON.
     beside_text     two settlements side by side
     written         files that a command writes
     help            the layout of `--help`
-    machine_faults  the machine's own faults in words
     signals         signals of the operating system, as events to wait for
 
 Exit codes: 0 done (for `decide`: permitted) · 2 not so: any other outcome of `decide`, a receipt
@@ -43,10 +42,10 @@ import typer
 
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.locks import reporting_waits
+from clauseway.app.running.machine_faults import fault_of
 from clauseway.cli.commands import path_in, paths_like, program
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
-from clauseway.cli.machine_faults import fault_of
 from clauseway.cli.names_in_any_case import fold_names
 from clauseway.cli.output import prepare_streams, print_fault, print_problems
 from clauseway.files.core_dumps import forbid_core_dumps

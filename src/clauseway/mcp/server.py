@@ -1,7 +1,8 @@
 """The protocol, by its official SDK: the tools over standard input and output.
 
-A refusal is the result of the tool, as problems with a remedy, so that the assistant can ask
-again; a name that is no tool, or an error of ours, is an error of the protocol.
+A refusal, or a fault of the machine, is the result of the tool, as problems with a remedy, so that
+the assistant can ask again; a name that is no tool, or an error of ours, is an error of the
+protocol.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from mcp_types import (
 )
 from mcp_types import Tool as ToolDefinition
 
+from clauseway.app.running.machine_faults import fault_of
 from clauseway.mcp.tools import TOOLS, Asked, Tool
 from clauseway.values import InvalidInput, Problem
 
@@ -98,6 +100,11 @@ def _answered(tool: Tool[Any], asked: Asked, arguments: dict[str, Any]) -> CallT
         return _refused([wrong])
     except InvalidInput as error:
         return _refused(error.problems)
+    except Exception as error:
+        fault = fault_of(error, asked.home.root)
+        if fault is None:
+            raise
+        return _refused([fault])
     text = msgspec.json.encode(answer).decode()
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=answer)
 

@@ -20,6 +20,7 @@ from importlib.resources import files
 import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -95,6 +96,8 @@ def create_app(
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)),
+            # Those who sign in are looked up before any page is asked for, and may not be there.
+            Middleware(ExceptionMiddleware, handlers={Unavailable: pages.unavailable}),
             Middleware(
                 RequireSignIn,
                 readers=readers,

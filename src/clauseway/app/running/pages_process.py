@@ -45,7 +45,7 @@ from clauseway.app.reports.spend import LatestPrices, spend_on
 from clauseway.app.reports.statements import Named, statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
-from clauseway.app.running.readers import HomeReaders
+from clauseway.app.running.readers import HomeReaders, faults_as_unavailable
 from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.app.screens.auditor_page import BOOKS, auditor_page, check_page
 from clauseway.app.screens.clause_places import line_with_places, statement_with_places
@@ -168,10 +168,11 @@ class HomePages:
         self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
 
     async def _read(self, read: Callable[P, T], *asked: P.args, **named: P.kwargs) -> T:
-        """Read in a thread, by one connection to the home's database."""
+        """Read in a thread, by one connection to the home's database. Raise Unavailable where the
+        machine is at fault."""
 
         def read_there() -> T:
-            with kept_open(self._home.control):
+            with faults_as_unavailable(self._home), kept_open(self._home.control):
                 return read(*asked, **named)
 
         return await asyncio.to_thread(read_there)

@@ -1,11 +1,13 @@
 """Those who may read a home's pages, as its database has them at the time of each request."""
 
 import asyncio
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
 from clauseway.app.opening.home import Home
+from clauseway.app.running.machine_faults import fault_of
 from clauseway.storage import Control
 from clauseway.storage.control.passwords import (
     Password,
@@ -14,6 +16,8 @@ from clauseway.storage.control.passwords import (
     passwords,
     unmatched_verifier,
 )
+from clauseway.values import InvalidInput
+from clauseway.web.contexts import Unavailable
 from clauseway.web.sign_in import SignedIn
 
 # Everybody who signs in sees the first page.
@@ -55,11 +59,29 @@ class HomeReaders:
         with self._reading() as connection:
             return password_of(connection, account)
 
-    def _reading(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
         """Raise FileNotFoundError where the control data are gone: new ones would have no passwords,
-        and the pages be open to everybody."""
+        and the pages be open to everybody. Raise Unavailable where they cannot be read."""
         _ = self._home.control  # looks for them
-        return self._control.reading()
+        with faults_as_unavailable(self._home), self._control.reading() as connection:
+            yield connection
+
+
+@contextmanager
+def faults_as_unavailable(home: Home) -> Iterator[None]:
+    """Raise Unavailable for a fault of the machine, such as a database that is away. It names no
+    address: whoever has not signed in reads it too."""
+    try:
+        yield
+    except (InvalidInput, Unavailable):
+        raise
+    except Exception as error:
+        fault = fault_of(error, home.root)
+        if fault is None:
+            raise
+        said = f"{fault.what[:1].upper()}{fault.what[1:]}"
+        raise Unavailable(f"{said}. What to do is told by: clauseway doctor.") from error
 
 
 def _reader(held: Password) -> SignedIn:

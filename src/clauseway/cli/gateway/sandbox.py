@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from clauseway.app.opening.home import home_at
+from clauseway.app.running.machine_faults import end_of
 from clauseway.app.running.simulation import (
     SIMULATED,
     sandbox_clouds,
@@ -16,7 +17,6 @@ from clauseway.app.running.simulation import (
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.cli.machine_faults import end_of
 from clauseway.cli.signals import stop_on_signals
 
 

@@ -8,12 +8,12 @@ import typer
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import agreements_with
+from clauseway.app.running.machine_faults import end_of
 from clauseway.app.running.serving import ServeOptions, Signals, keep, seal_the_rest, serving
 from clauseway.app.running.snippets import curl_snippet
 from clauseway.cli import libraries_of, options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.cli.machine_faults import end_of
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.signals import set_on, stop_on_signals
 

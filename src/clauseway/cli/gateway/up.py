@@ -9,13 +9,13 @@ from rich.console import Console
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.app.reports.statements import statement_context
+from clauseway.app.running.machine_faults import end_of
 from clauseway.app.running.replaying import planned_requests
 from clauseway.app.running.snippets import snippets_for
 from clauseway.app.running.up import ASSUMPTIONS, Night, fresh_home, night, play, settle_night, stay
 from clauseway.cli import options
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.gateway.replay_progress import ReplayDisplay, counts_table
-from clauseway.cli.machine_faults import end_of
 from clauseway.cli.money.settle import Assume
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.output import counted, print_json

@@ -2,7 +2,7 @@
 
 Every library reports them in its own way: Python and Arrow by an error number, SQLite and
 PostgreSQL by a code, DuckDB in a sentence, a child process in its log. They are all read here, so
-that no command needs words of its own.
+that no command, tool or page needs words of its own.
 """
 
 import errno
