@@ -1,10 +1,12 @@
 """The journal as hledger reads it: a strict check passes, and its balances are ours."""
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import hledger_judge
@@ -68,6 +70,19 @@ def test_one_partys_books_balance_alone(hledger: list[str], tmp_path: Path, part
     assert found == ours(may)
     assert {account.split(":")[1] for account in found} == {party}
     assert sum(found.values()) == 0
+
+
+@pytest.mark.parametrize("source", ["S2 (as of [2026-04-02])", "S2 [2026-99-99]", "S2, date:2026-04-02, x"])
+def test_a_date_in_a_source_is_no_date_of_the_posting(hledger: list[str], tmp_path: Path, source: str) -> None:
+    """Brackets around a date in a comment are a posting's date to hledger, and to Ledger."""
+    [entry] = ENTRIES[1:2]
+    clause = msgspec.structs.replace(CLAUSE, source=source)
+    cited = [msgspec.structs.replace(posting, citations=(clause,)) for posting in entry.postings]
+    journal = tmp_path / "books.journal"
+    journal.write_text(hledger_text([msgspec.structs.replace(entry, postings=tuple(cited))], "books"))
+    printed = hledger_judge._run(hledger, journal, "register")
+    assert printed.returncode == 0, printed.stderr
+    assert re.findall(r"\d{4}-\d{2}-\d{2}", printed.stdout) == ["2026-04-26"]
 
 
 def test_the_judge_refuses_what_does_not_balance(hledger: list[str], tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def _posting(posting: Posting) -> list[str]:
 
 
 def _tagged(text: str) -> str:
-    """Return a tag's value: a comma would end it."""
-    return _on_one_line(text).replace(",", " ·")
+    """Return a tag's value: a comma would end it, and a date in brackets would be the posting's."""
+    return _on_one_line(text).replace(",", " ·").replace("[", "(").replace("]", ")")
 
 
 def _on_one_line(text: str) -> str:
