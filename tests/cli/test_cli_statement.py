@@ -481,6 +481,22 @@ def test_a_countersignature_binds_what_it_answers(own: Home, tmp_path: Path) -> 
     assert [one["valid"] for one in states] == [False, False]
 
 
+@pytest.mark.parametrize("place", ["the document", "the signature", "the line that is disputed"])
+def test_signatures_with_words_that_nobody_signed_are_none(own: Home, tmp_path: Path, place: str) -> None:
+    may = written(own, tmp_path / "may.json")
+    key(own, "openai")
+    told(own, "sign", str(may), "--party", "openai")
+    beside = tmp_path / "may.json.signatures.json"
+    document = json.loads(beside.read_text())
+    signature = document["signatures"][0]
+    disputed = {"line": "2pa4zs7k", "reason": "test traffic"}
+    signature["disputes"].append(disputed)
+    places = {"the document": document, "the signature": signature, "the line that is disputed": disputed}
+    places[place]["remark"] = "microsoft has accepted it"
+    beside.write_text(json.dumps(document))
+    assert "unknown field `remark`" in run("statement", "verify", str(may), home=own.root).stderr
+
+
 def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: Path) -> None:
     may = written(own, tmp_path / "may.json")
     key(own, "microsoft")

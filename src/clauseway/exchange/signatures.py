@@ -6,7 +6,8 @@ the signing.
 
 Each signature is over everything before it: a countersignature binds the signature it answers. The
 digests of the lines are signed too, so that a changed statement can be compared line by line
-without anything else.
+without anything else. A member that no record has is refused: nobody signed it, and a signature
+beside it would seem to cover it.
 """
 
 import hashlib
@@ -20,14 +21,14 @@ FORMAT = "clauseway-signatures/1"
 SIGNED, COUNTERSIGNED, DISPUTED = "signed", "countersigned", "disputed"
 
 
-class DisputedLine(msgspec.Struct, frozen=True, kw_only=True):
+class DisputedLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A line that a signatory does not accept, and why."""
 
     line: str
     reason: str
 
 
-class Signature(msgspec.Struct, frozen=True, kw_only=True):
+class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A party's signature. `at` is when it says it signed (UTC); key and signature are base64.
 
     `unverified` says why it signed a statement that it had not performed again; unset if it had, or
@@ -43,7 +44,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     signature: str = ""
 
 
-class Signatures(msgspec.Struct, frozen=True, kw_only=True):
+class Signatures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The document: the statement, its lines' digests by name, and the signatures in order."""
 
     format: str
