@@ -66,6 +66,20 @@ def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
     assert (refused.returncode, "no period is closed" in refused.stderr) == (3, True)
 
 
+# the days that are asked for, and what is said where there is no usage
+WITHOUT_USAGE = [
+    (("--from", "2031-07-01"), 0, "Nothing of these days is sealed."),
+    (("--until", "2001-12-31"), 0, "Nothing of these days is sealed."),
+    (("--from", "2026-06-01", "--until", "2026-05-01"), 3, "Let --until be no earlier than --from."),
+]
+
+
+@pytest.mark.parametrize(("days", "code", "says"), WITHOUT_USAGE)
+def test_days_without_usage_are_told_as_such(home: Path, days: tuple[str, ...], code: int, says: str) -> None:
+    shown = run("usage", "show", *days, home=home)
+    assert (shown.returncode, says in shown.stdout + shown.stderr) == (code, True), shown
+
+
 def event(number: int, key: str, day: str, charge: int) -> str:
     """A request of a key, with 100 tokens in and a charge in millionths of a USD."""
     units = {"input_tokens": 100}

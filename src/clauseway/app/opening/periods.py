@@ -26,11 +26,24 @@ def month(period: str) -> Interval:
 
 
 def days_given(begin: str, end: str) -> Interval | None:
-    """Return the days of --from and --until, both included; None where neither is given."""
+    """Return the days of --from and --until, both included; None where neither is given.
+
+    Raise InvalidInput where they hold no day: its usage would look like none that is there.
+    """
     if not begin and not end:
         return None
     first = parse_day(begin, "--from") if begin else date.min
-    return Interval(first, through(parse_day(end, "--until")) if end else FOREVER)
+    days = Interval(first, through(parse_day(end, "--until")) if end else FOREVER)
+    if days.is_empty:
+        raise InvalidInput(
+            Problem(
+                what="there is no such day",
+                why="the first day is after the last",
+                where="--until",
+                remedy="Let --until be no earlier than --from.",
+            )
+        )
+    return days
 
 
 def unsettled(period: str) -> InvalidInput:

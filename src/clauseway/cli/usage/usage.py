@@ -90,7 +90,9 @@ def show(
     of_key = usage_of_key_shown(home_at(home), key, names, days) if key else []
     sums = [of.usage for of in of_key] if key else usage_shown(home_at(home), names, days)
     charged = [f"{of.charged:,.6f}" for of in of_key]
-    nothing = f"No usage of {key} is sealed." if key else "Nothing is sealed yet."
+    nothing = "Nothing is sealed yet." if days is None else "Nothing of these days is sealed."
+    if key:
+        nothing = f"No usage of {key} is sealed."
 
     def show() -> None:
         out = console()
