@@ -1,5 +1,7 @@
 """A month in one file: performed again by a stranger, to the byte; and files that somebody tampered with."""
 
+import base64
+import gzip
 import hashlib
 import io
 import json
@@ -208,6 +210,14 @@ def a_row_more(table: str, **row: object) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
+def edited_texts(parts: dict[str, bytes]) -> None:
+    """Put other texts under the digests of those that were accepted: agreements, prices, figures."""
+    books = json.loads(parts["books.json"])
+    for text in books["basis_texts"]:
+        text["body"] = base64.b64encode(gzip.compress(b"other words")).decode()
+    parts["books.json"] = json.dumps(books).encode()
+
+
 FACT = {"kind": "launch", "effective": "2026-05-01", "source": "a letter"}
 VOUCHER = {"id": "v", "kind": "invoice", "day": "2026-05-01"}
 SETTLEMENT = {"receipt": "r", "begin_day": "2026-05-01", "end_day": "2026-06-01"}
@@ -221,6 +231,7 @@ HOSTILE = {
         a_row_more("settlements", **SETTLEMENT, body="{}"),
         "a row of settlements has a value of another kind",
     ),
+    "other texts": (edited_texts, "not what was accepted under it. Ask for it again: clauseway statement pack"),
     "a path out of it": (added("../../evil.py", b"x"), "'../../evil.py', which no pack has"),
     "another file": (added("readme.txt", b"x"), "'readme.txt', which no pack has"),
     "no statement": (left_out("statement.json"), "it lacks statement.json"),

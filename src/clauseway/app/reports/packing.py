@@ -80,6 +80,7 @@ _PARTS: Mapping[str, int] = {
 _MAY_LACK = frozenset({SIGNATURES, USAGE})
 # Every file has this time, so that the same content is the same bytes.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_ASK_AGAIN = "Ask for it again: clauseway statement pack MONTH writes one."
 _ROWS = 50_000
 # Longer names are not ours; a short one that is repeated a billion times is read once.
 _TEXT_BYTES_MAX = 4_000
@@ -225,8 +226,9 @@ def verify_pack(
             if has_usage or has_own:
                 _seal(lake, usage, path)
             # Everything is settled again there, corrections of closed months included.
-            again = repeat(home, lake, stated)
-            settlement = performed_corrections(home, lake, stated, again)
+            with _as_the_packs(path):
+                again = repeat(home, lake, stated)
+                settlement = performed_corrections(home, lake, stated, again)
             there = day_contents(again.view, _needed(again, stated.as_of))
         # Lines that rest on usage nobody has here stay unchecked.
         blocked = again.blocked
@@ -537,9 +539,24 @@ def _json(value: object) -> bytes:
     return msgspec.json.encode(value, order="sorted") + b"\n"
 
 
+@contextmanager
+def _as_the_packs(path: Path) -> Iterator[None]:
+    """Lay what is wrong with the home that was made of a pack to the pack: nobody can restore that
+    home, or add to it."""
+    try:
+        yield
+    except InvalidInput as error:
+        replace = msgspec.structs.replace
+        raise InvalidInput(
+            *(
+                replace(problem, where=f"{path}, {problem.where}", remedy=_ASK_AGAIN)
+                for problem in error.problems
+            )
+        ) from None
+
+
 def _bad(path: Path, why: str) -> InvalidInput:
-    remedy = "Ask for it again: clauseway statement pack MONTH writes one."
-    return InvalidInput(Problem(what="no pack", why=why, where=str(path), remedy=remedy))
+    return InvalidInput(Problem(what="no pack", why=why, where=str(path), remedy=_ASK_AGAIN))
 
 
 def _refused(problem: str, why: str, where: str) -> InvalidInput:
