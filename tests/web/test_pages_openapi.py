@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from openapi_spec_validator import validate
 from sample_pages import DAY_REQUESTS, LINE, STATEMENT, SamplePages
 from sample_screens import PATH, TEXT
@@ -10,10 +11,21 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from clauseway.web.pages import create_app
+from clauseway.web.sign_in import SignedIn
 
 KEPT = Path(__file__).parents[2] / "docs/openapi/pages.json"
 APP = create_app(SamplePages(), hosts=["*"])
 QUERY = {"/text": {"document": TEXT.document}}
+PARTS = {
+    "period": STATEMENT.period,
+    "line": LINE.id,
+    "day": str(DAY_REQUESTS.day),
+    "document": "statement",
+    "form": "csv",
+    "subject": "books",
+    "named": PATH.id,
+    "name": "grafana.json",
+}
 DOCUMENT = TestClient(APP).get("/openapi.json").json()
 
 
@@ -30,22 +42,42 @@ def test_each_route_is_listed_and_no_other() -> None:
 
 
 def test_each_address_answers_as_it_is_listed() -> None:
-    parts = {
-        "period": STATEMENT.period,
-        "line": LINE.id,
-        "day": str(DAY_REQUESTS.day),
-        "document": "statement",
-        "form": "csv",
-        "subject": "books",
-        "named": PATH.id,
-        "name": "grafana.json",
-    }
     with TestClient(APP) as client:
         for path, listed in DOCUMENT["paths"].items():
             if "get" not in listed:
                 continue
-            answer = client.get(path.format(**parts), params=QUERY.get(path, {}))
+            answer = client.get(path.format(**PARTS), params=QUERY.get(path, {}))
             assert answer.status_code == 200, path
             kinds = listed["get"]["responses"]["200"]["content"]
             # A month's file is of the kind that was asked for.
             assert {"*/*", answer.headers["content-type"].partition(";")[0]} & kinds.keys(), path
+
+
+class OneReader:
+    """Anna has a password, and sees what she is given."""
+
+    def __init__(self, sees: frozenset[str]) -> None:
+        self._anna = SignedIn(account="anna", sees=sees, since_ns=1)
+
+    async def are_named(self) -> bool:
+        return True
+
+    async def named(self, account: str) -> SignedIn | None:
+        return self._anna
+
+    async def check(self, account: str, password: str) -> SignedIn | None:
+        return self._anna
+
+
+@pytest.mark.parametrize("is_signed_in", [False, True])
+def test_whoever_may_not_see_an_address_is_answered_as_it_is_listed(is_signed_in: bool) -> None:
+    readers = OneReader(frozenset({"/"}))
+    with TestClient(create_app(SamplePages(), hosts=["*"], readers=readers), follow_redirects=False) as client:
+        if is_signed_in:
+            client.post("/sign-in", data={"account": "anna", "password": "a long enough sentence"})
+        for path, listed in DOCUMENT["paths"].items():
+            for method in listed.keys() & {"get", "post"}:
+                if path == "/sign-out":
+                    continue  # it would end the session
+                status = client.request(method.upper(), path.format(**PARTS), data={"x": "y"}).status_code
+                assert str(status) in listed[method]["responses"], (method, path, status)

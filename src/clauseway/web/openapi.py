@@ -11,6 +11,11 @@ from clauseway.web.sign_in import SIGN_IN, SIGN_OUT
 
 _Node = dict[str, Any]
 _PROBLEM = {"description": "A page that says what, why and what to do."}
+# Whoever may not see an address, once somebody has a password.
+_SIGNED_OUT = {
+    "303": {"description": "Nobody is signed in: leads to the form of those who sign in."}
+}
+_NOT_SEEN = {"403": {"description": "The reader was given other screens."}}
 
 
 def pages_document(version: str) -> _Node:
@@ -23,7 +28,7 @@ def pages_document(version: str) -> _Node:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "description": "What is shown in a browser, the counts, and this document. All is read. "
             "Once somebody has a password, whoever has no session is led to the form (303); a program "
-            "that asks for the counts is answered 401.",
+            "that asks for the counts is answered 401. A reader of other screens is answered 403.",
         },
         "servers": [{"url": "http://127.0.0.1:8401"}],
         "paths": {
@@ -36,6 +41,7 @@ def pages_document(version: str) -> _Node:
                 "counts",
                 "The counts of the gateway; `unavailable` says why there are none.",
                 "application/json",
+                more={"401": {"description": "Nobody is signed in."}},
             ),
             "/openapi.json": _answer("openapi", "This document.", "application/json"),
             "/healthz": _answer("healthz", "Whether the pages are up.", "text/plain"),
@@ -74,17 +80,17 @@ def _leading(name: str, summary: str) -> _Node:
 
 def _file() -> _Node:
     summary = "A month's statement or ledger, as a file."
-    absent = {"404": {"description": "There is no such file."}}
-    described = _answer("file", summary, "*/*", more=absent)
+    others = {**_SIGNED_OUT, **_NOT_SEEN, "404": {"description": "There is no such file."}}
+    described = _answer("file", summary, "*/*", more=others)
     names = dict.fromkeys(re.findall(r"{(\w+)}", FILES), "path")
     return {**described, "parameters": _parameters(names)}
 
 
 def _monitoring() -> _Node:
     summary = "A file for what watches the gateway."
-    absent = {"404": {"description": "There is no such file."}}
+    others = {**_SIGNED_OUT, **_NOT_SEEN, "404": {"description": "There is no such file."}}
     kinds = sorted({file.kind for file in MONITORING_FILES})
-    described = _answer("monitoring", summary, *kinds, more=absent)
+    described = _answer("monitoring", summary, *kinds, more=others)
     names = {"type": "string", "enum": [file.name for file in MONITORING_FILES]}
     name = {"name": "name", "in": "path", "required": True, "schema": names}
     return {**described, "parameters": [name]}
@@ -95,11 +101,16 @@ def _page(page: WebPage[PageSource]) -> _Node:
         page.query, "query"
     )
     parameters = _parameters(places)
-    absent = {"404": {"description": page.absent.what}}
-    described = _answer(page.name, f"The page {page.name}.", "text/html", more=absent)
+    others = {**_SIGNED_OUT, **_unseen(page), "404": {"description": page.absent.what}}
+    described = _answer(page.name, f"The page {page.name}.", "text/html", more=others)
     if page.form:
         described |= {"post": _sent_to(page)}
     return {**described, "parameters": parameters} if parameters else described
+
+
+def _unseen(page: WebPage[PageSource]) -> Mapping[str, _Node]:
+    """Return the answer to a reader of other screens: everybody sees what is under the first page."""
+    return {} if "/" in (page.screen, *page.also) else _NOT_SEEN
 
 
 def _sent_to(page: WebPage[PageSource]) -> _Node:
@@ -113,7 +124,13 @@ def _sent_to(page: WebPage[PageSource]) -> _Node:
         "operationId": f"{page.name}_sent",
         "summary": f"Send the form of the page {page.name}. Nothing is changed.",
         "requestBody": body,
-        "responses": {"200": shown, "400": refused, "401": signed_out, "503": _PROBLEM},
+        "responses": {
+            "200": shown,
+            "400": refused,
+            "401": signed_out,
+            **_unseen(page),
+            "503": _PROBLEM,
+        },
     }
 
 
