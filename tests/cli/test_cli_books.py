@@ -113,6 +113,7 @@ REFUSED = [
     (("books", "invoice", "--period", "2026-05"), "no payer or payee"),
     (("books", "invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft"), "2026-05 is open"),
     (("books", "payment", "nowhere", "--id", "b"), "no invoice is called 'nowhere'"),
+    (("books", "journal", "--party", "microsft"), "unknown name 'microsft'"),
     (("books", "credit", "--id", "n"), "no sale is named"),
     (("books", "credit", "--id", "n", "--request", "r"), "no request r was charged"),
     (("books", "dispute", "resolve", "c", "--id", "a", "--upheld"), "no dispute is called 'c'"),

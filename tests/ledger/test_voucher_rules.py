@@ -252,10 +252,15 @@ def test_why_there_is_nothing_to_invoice() -> None:
     # A term that owes nothing waits for nothing; nor does one of the other direction.
     free = share("C1.share", rate="0 %", payment=PaymentTerm(every="quarter", due_days=30))
     assert may_invoice("2026-05", of=(QUARTERLY, free)) == by_quarter
-    assert may_invoice("2026-05", payer="host") == ("nothing to invoice host for 2026-05: all that is owed is invoiced")
+    # Nothing was ever owed in that direction: it may be meant the other way round, or another party.
+    assert may_invoice("2026-05", payer="host") == (
+        "nothing to invoice host for 2026-05: host owes maker nothing through 2026-05-31"
+    )
     # April's invoice does not wait for May.
     later = share("B1.share", begin=date(2026, 5, 1), payment=PaymentTerm(every="quarter", due_days=30))
-    assert may_invoice("2026-04", of=(later,)) == "nothing to invoice maker for 2026-04: all that is owed is invoiced"
+    assert may_invoice("2026-04", of=(later,)) == (
+        "nothing to invoice maker for 2026-04: maker owes host nothing through 2026-04-30"
+    )
 
 
 def test_a_voucher_keeps_its_day() -> None:

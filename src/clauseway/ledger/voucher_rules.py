@@ -301,17 +301,18 @@ def _refuse_another(
 def _nothing_owed(
     dues: Iterable[Due], payer: str, payee: str, period: str, through: date
 ) -> InvalidInput:
-    """Return the refusal of an empty invoice, with the terms that wait for the end of their
-    quarter."""
-    waiting = dict.fromkeys(
-        due.term
-        for due in dues
-        if (due.payer, due.payee) == (payer, payee)
-        and due.last_day <= through < due.through
-        and due.amount
-    )
+    """Return the refusal of an empty invoice, with the terms that wait for the end of their quarter,
+    or with who owes whom if nothing was owed in that direction."""
     problem = f"nothing to invoice {payer} for {period}"
-    if waiting:
+    owing = [due for due in dues if due.last_day <= through and due.amount]
+    of_direction = [due for due in owing if (due.payer, due.payee) == (payer, payee)]
+    if not of_direction:
+        directions = dict.fromkeys(f"{due.payer} owes {due.payee}" for due in owing)
+        why = f"{payer} owes {payee} nothing through {through}"
+        return refused(
+            problem, why, f"Through that day: {'; '.join(directions) or 'nothing is owed'}."
+        )
+    if waiting := dict.fromkeys(due.term for due in of_direction if through < due.through):
         why = f"{', '.join(waiting)} is payable by the quarter"
         return refused(problem, why, "Invoice the last month of the quarter.")
     return refused(problem, "all that is owed is invoiced", "Nothing is left to do.")

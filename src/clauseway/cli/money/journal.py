@@ -6,10 +6,12 @@ import typer
 
 from clauseway.app.books.bookkeeping import journal_of
 from clauseway.app.opening.home import home_at
+from clauseway.app.opening.several import check_party
 from clauseway.app.reports.statements import cents
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
+from clauseway.cli.held import held_agreements
 
 
 def command(
@@ -36,6 +38,9 @@ def command(
       clauseway books journal --account disputed
     """
     lines = list(journal_of(home_at(home), party, period, account))
+    # The books may have a party of an earlier text; a name in neither is misspelt.
+    if not lines:
+        check_party(party, held_agreements(home))
 
     def show() -> None:
         out, before = console(), ""
