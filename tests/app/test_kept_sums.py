@@ -30,6 +30,8 @@ from clauseway.values import InvalidInput, KnownAt
 from in_process import run
 
 KNOWN_BOOK = open_prices(settled_book.KNOWN)
+# July is closed by a settlement that knew every price of it.
+LATER_BOOK = open_prices(KnownAt.end_of(date(2026, 9, 30)))
 TODAY = date(2026, 12, 1)
 MONTHS = ("2026-04", "2026-05", "2026-06", "2026-07")
 # April's A5 share is 2.00 at 20 % of 10.00 and so on; a cap of 6.00 is reached in June.
@@ -107,22 +109,22 @@ CAME: list[Callable[[Home], None]] = [nothing, late_usage, credited, disputed]
 @pytest.mark.parametrize("came", CAME, ids=lambda one: one.__name__)
 def test_whatever_comes_late_kept_sums_are_a_recount(home: Home, came: Callable[[Home], None]) -> None:
     came(home)
-    july = both(home, "2026-07")
+    july = both(home, "2026-07", prices=LATER_BOOK)
     assert bool(july.corrections) == (came is not nothing)
     close_month(home, "2026-07", TODAY)
     settled_book.seal(home, rows(8, 70))
-    assert both(home, "2026-08").corrections == ()
+    assert both(home, "2026-08", prices=LATER_BOOK).corrections == ()
 
 
 def test_a_dispute_that_is_corrected_and_then_rejected_is_seen_again(home: Home) -> None:
     """April's inputs are in the end what they were at first, and what was told of April is not."""
     before = settle(home, "2026-07")
     disputed(home)
-    july = both(home, "2026-07")
+    july = both(home, "2026-07", prices=LATER_BOOK)
     assert july.corrections
     close_month(home, "2026-07", TODAY)
     bookkeeping.resolve(home, "answer-1", "claim-1", upheld=False, day=TODAY, reason="")
-    august = both(home, "2026-08")
+    august = both(home, "2026-08", prices=LATER_BOOK)
     back = {(one.period, one.line): one.new for one in august.corrections}
     assert {(one.period, one.line) for one in july.corrections} == set(back)
     first = {(one.period, one.line): one.old for one in july.corrections}

@@ -12,6 +12,7 @@ that changes it. Facts have a register of their own (`app.books.register`).
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
@@ -658,13 +659,16 @@ def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
     figures."""
     differences = []
     inputs, opened = settled.inputs, basis.opened()
-    if basis.of(PRICES) and basis.prices(KnownAt.everything()).digest != inputs.price_book:
+    other_prices = basis.of(PRICES) and (
+        basis.prices(KnownAt.everything()).digest != inputs.price_book
+    )
+    if other_prices or _prices_came(basis, settled):
         differences.append("prices or rates")
-    if text_hash(opened) == inputs.agreement:
-        if _facts_came(opened, settled):
-            differences.append("the facts")
-    elif basis.holds_agreement:
+    other_text = text_hash(opened) != inputs.agreement
+    if (other_text and basis.holds_agreement) or _amendments_came(opened, settled):
         differences.append("the agreement")
+    if not other_text and _facts_came(opened, settled):
+        differences.append("the facts")
     held = {acceptance.name: acceptance.label for acceptance in basis.of(ASSUMPTION)}
     for figure in settled.assumptions:
         value = held.get(figure.name, "" if figure.accepted else figure.value)
@@ -673,6 +677,30 @@ def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
     if chosen_readings(opened, basis.readings) != (inputs.readings or {}):
         differences.append("a reading")
     return differences
+
+
+def _prices_came(basis: Basis, settled: Settlement) -> bool:
+    """Return whether a price that holds in a settled month became known since it was settled."""
+    entries = (entry for book in basis.books for entry in book.entries)
+    return _came(settled, ((entry.known_at, entry.interval.begin) for entry in entries))
+
+
+def _amendments_came(opened: Opened, settled: Settlement) -> bool:
+    """Return whether an amendment in effect in a settled month became known since it was settled."""
+    amendments = (
+        amendment for asked in each_of(opened) for amendment in asked.agreement.amendments
+    )
+    held = ((amendment.known, amendment.effective) for amendment in amendments)
+    return _came(settled, held)
+
+
+def _came(settled: Settlement, texts: Iterable[tuple[KnownAt, date]]) -> bool:
+    """Return whether a text, told by when it became known and the day from which it holds, became
+    known after a settlement that it could change."""
+    # A settlement before which everything at hand was known says so.
+    then, now = KnownAt.parse(settled.inputs.known_at), KnownAt(time.time_ns())
+    end = settled.period.end
+    return then < now and any(then < known <= now and begin < end for known, begin in texts)
 
 
 def _facts_came(opened: Opened, settled: Settlement) -> bool:
