@@ -1,6 +1,9 @@
 """Answers that are text or sound, or a file: what they are is told by their head, not by how they begin."""
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -128,3 +131,56 @@ def test_a_recording_is_charged_by_the_length_that_is_told(
     assert heard(rig).content == body
     record = rig.records()[-1]
     assert (dict(record.units), record.status) == ({Unit.AUDIO_INPUT_MILLISECONDS: charged}, status)
+
+
+PIECE = b"\x01\x02" * 4000  # ten tokens, as if it had 128 kbit/s
+
+
+class Speaking:
+    """A cloud that says a piece, waits until somebody has heard it, and then goes on or breaks off."""
+
+    def __init__(self, *, breaks_off: bool) -> None:
+        self.heard, self.breaks_off = threading.Event(), breaks_off
+
+    async def __call__(self, connection: Connection, _: Received) -> None:
+        connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: audio/pcm\r\ntransfer-encoding: chunked\r\n\r\n")
+        connection.piece(PIECE)
+        await asyncio.to_thread(self.heard.wait, PATIENCE_S)
+        if self.breaks_off:
+            connection.writer.close()
+        else:
+            connection.piece(PIECE)
+            connection.writer.write(b"0\r\n\r\n")
+
+
+def listened(rig: Rig, speaking: Speaking) -> bytes:
+    """Listen to speech as it comes: the cloud goes on once its first piece was heard, but for the byte held back."""
+    body, sound = {"model": MODEL, "input": "Hello.", "voice": "alloy"}, bytearray()
+    url = f"{rig.url}/v1/audio/speech"
+    with httpx.stream("POST", url, json=body, headers=AUTHORIZED, timeout=PATIENCE_S) as back:
+        assert (back.status_code, back.headers["content-type"]) == (200, "audio/pcm")
+        for piece in back.iter_raw():
+            sound += piece
+            if len(sound) >= len(PIECE) - 1:
+                speaking.heard.set()
+    return bytes(sound)
+
+
+def test_speech_is_heard_as_it_is_said(tmp_path: Path) -> None:
+    """It was kept until it was whole: nothing could be played before all was said."""
+    speaking = Speaking(breaks_off=False)
+    with Rig(tmp_path) as rig:
+        rig.start(rig.plan([rig.target("azure", rig.cloud("azure", speaking).port)]))
+        assert listened(rig, speaking) == PIECE * 2
+        record = rig.records()[-1]
+        assert (dict(record.units)[Unit.OUTPUT_TOKENS], record.status) == (20, Status.ESTIMATED)
+
+
+def test_speech_that_breaks_off_does_not_end_like_whole_speech(tmp_path: Path) -> None:
+    speaking = Speaking(breaks_off=True)
+    with Rig(tmp_path) as rig:
+        rig.start(rig.plan([rig.target("azure", rig.cloud("azure", speaking).port)]))
+        with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+            listened(rig, speaking)
+        record = rig.records()[-1]
+        assert (dict(record.units)[Unit.OUTPUT_TOKENS], record.status) == (10, Status.INTERRUPTED_ESTIMATED)

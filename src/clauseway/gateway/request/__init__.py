@@ -5,7 +5,7 @@ The way of a request:
     selection       the candidates for a request
     lifecycle       one request, from its candidates to its last byte
     attempt         one call of one deployment, from its intent to its usage record
-    long_files      a file's content that is too long to be held whole, on its way to the client
+    passed_content  speech, and files too long to be held whole, on their way to the client
     failures        the meaning of a cloud's refusal
     absent_paths    refusals of a server that does not have a path
     refusals        answers to requests for which no cloud was asked

@@ -30,7 +30,7 @@ from clauseway.gateway.request.failures import (
     without_retry,
 )
 from clauseway.gateway.request.holds import Reservation
-from clauseway.gateway.request.long_files import LongFile
+from clauseway.gateway.request.passed_content import PassedContent
 from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
@@ -39,9 +39,10 @@ from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
-from clauseway.gateway.wire.operations import BATCHES, UnderstoodRequest
+from clauseway.gateway.wire.operations import BATCHES, SOUNDS, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.whole_answers import (
+    announces_sound,
     is_announced,
     used_nothing,
     without_names_in_failure,
@@ -358,6 +359,9 @@ class Attempt(Receiver):
                 return
         self._buffered.append(data)
         self._buffered_bytes += len(data)
+        if self._buffered_bytes >= _FIRST_FIELD_BYTES and self._is_sound:
+            self._pass_on_content()
+            return
         self._owner.count_answer_bytes(len(data))
         limit = _ERROR_BYTES_MAX if self._may_refuse_us else self._owner.shared.limits.answer_bytes
         if self._buffered_bytes > limit:
@@ -370,12 +374,20 @@ class Attempt(Receiver):
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
 
+    @property
+    def _is_sound(self) -> bool:
+        """Return whether speech is coming, which clients play as it comes."""
+        operation = self._owner.request.operation
+        return operation.code == SOUNDS and self.status == _OK and announces_sound(self.head)
+
     def _pass_on_content(self) -> None:
-        """Pass on what has come of a file's content, and from here on each piece as it comes: the
-        content may have any length."""
+        """Pass on what has come of speech or of a long file, and from here on each piece as it
+        comes."""
         upstream, pieces = self._upstream, self._buffered or ()
         assert upstream is not None
-        self.stream, self._buffered = LongFile(), None
+        operation = self._owner.request.operation
+        token_bytes = operation.output_token_bytes if operation.metered else 0
+        self.stream, self._buffered = PassedContent(token_bytes), None
         for piece in pieces:
             self._read_stream(upstream, piece, complete=False)
 

@@ -43,7 +43,7 @@ from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.failures import Failure, is_passing, retry_lines
 from clauseway.gateway.request.in_flight import Use
-from clauseway.gateway.request.long_files import LongFile
+from clauseway.gateway.request.passed_content import PassedContent
 from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_failure
 from clauseway.gateway.request.resource_index import IndexedResource, OnWritten
 from clauseway.gateway.request.resources import ResourceEnd, Resources
@@ -974,7 +974,7 @@ class Lifecycle(AttemptOwner):
     def _last_of_broken(self, stream: Stream, kind: ErrorKind, message: str) -> bytes:
         """Return the last bytes of a stream that broke. An error cannot stand in a file's content:
         nothing more is sent, not even the last chunk, and the connection is closed."""
-        if isinstance(stream, LongFile):
+        if isinstance(stream, PassedContent):
             self.is_cut = True
             return b""
         return _last_of_stream(stream.broken(kind, message), self._client.chunked)

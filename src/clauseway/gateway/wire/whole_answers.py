@@ -132,13 +132,23 @@ _CONTENT_TYPE: Final = re.compile(rb"(?:^|\n)content-type:[ \t]*([^\s;]+)", re.I
 _SUBTITLES: Final = b"application/x-subrip"
 
 
+def announces_sound(head: bytes) -> bool:
+    """Return whether a head says that its body is sound."""
+    return _kind_in(head).startswith(b"audio/")
+
+
+def _kind_in(head: bytes) -> bytes:
+    """Return a head's content type without its parameters, in lower case; nothing where it has none."""
+    match = _CONTENT_TYPE.search(head)
+    return match[1].lower() if match is not None else b""
+
+
 def is_announced(operation: str, head: bytes, body: bytes) -> bool:
     """Return whether the head of a 200 says that its body is what the operation answers with, so that
     its beginning tells nothing: of silence nothing is heard, and sound may begin like a page."""
-    match = _CONTENT_TYPE.search(head)
-    kind = match[1].lower() if match is not None else b""
     if operation == "audio.speech":
-        return kind.startswith(b"audio/") and bool(body)
+        return announces_sound(head) and bool(body)
+    kind = _kind_in(head)
     if operation not in ("audio.transcriptions", "audio.translations"):
         return False
     is_text = kind == _SUBTITLES or (kind.startswith(b"text/") and kind != b"text/html")
