@@ -406,10 +406,15 @@ def _position_without_header(segment: SpoolSegment, later: list[SpoolSegment]) -
     return Position("", segment.number, 0, bool(later), () if is_blank else (damage,))
 
 
-def is_blank(directory: Path, segment: int) -> bool:
-    """Return whether a segment's file is there and has no byte but zeros."""
+def blank_segments(directory: Path) -> set[int]:
+    """Return the numbers of the segments whose files have no byte but zeros."""
+    unread = [segment for segment in list_segments(directory) if segment.header is None]
+    return {segment.number for segment in unread if _is_blank(segment.path)}
+
+
+def _is_blank(path: Path) -> bool:
     try:
-        with _File(segment_path(directory, segment)) as file:
+        with _File(path) as file:
             return file.is_blank()
     except FileNotFoundError:
         return False

@@ -48,14 +48,16 @@ def missing_end(
     )
 
 
-def note_emptied(control: Control, registered: Spool, directory: Path, now_ns: int) -> None:
+def note_emptied(control: Control, identity: str, directory: Path, now_ns: int) -> None:
     """Record a loss if nothing is left in the newest segment that a journal is known to have had.
 
     INVARIANT: before a gateway begins the next segment. From then on an empty file may as well be
     one that a process died over while it made it.
     """
-    number = registered.segment
-    if number >= 0 and spool.is_blank(directory, number):
+    blank = spool.blank_segments(directory)
+    registered = Losses(control).spool(identity) if blank else None
+    if registered is not None and registered.segment in blank:
+        number = registered.segment
         place = spool.Position("", number, 0, closed=True, damages=())
         sealed_to = control.sealed_to(registered.spool, number)
         Losses(control).record(missing_end(place, registered, sealed_to, now_ns, now_ns))

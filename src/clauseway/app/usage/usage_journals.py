@@ -20,9 +20,7 @@ def register_spool(home: Home, directory: Path) -> str:
         identity = spool.identify(directory).hex()
         newest, now_ns = spool.newest_segment(directory), time.time_ns()
         losses = Losses(control)
-        before = losses.spool(identity)
-        if before is not None:
-            note_emptied(control, before, directory, now_ns)
+        note_emptied(control, identity, directory, now_ns)
         fresh = Spool(
             spool=identity,
             place=directory.name,
