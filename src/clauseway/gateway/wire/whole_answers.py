@@ -148,9 +148,9 @@ def is_announced(operation: str, head: bytes, body: bytes) -> bool:
     its beginning tells nothing: of silence nothing is heard, and sound may begin like a page."""
     if operation == "audio.speech":
         return announces_sound(head) and bool(body)
-    kind = _kind_in(head)
     if operation not in ("audio.transcriptions", "audio.translations"):
         return False
+    kind = _kind_in(head)
     is_text = kind == _SUBTITLES or (kind.startswith(b"text/") and kind != b"text/html")
     return is_text and not _has_error(body)
 
