@@ -40,7 +40,8 @@ from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
 
 KILLED, FULL = 99, 98
 OPENED = open_agreement()
-PRICES = PriceTable(shipped_books(), KnownAt.end_of(date(2026, 6, 1)))
+# April's last prices were recorded on 3 June: a month is closed on all that is known of it.
+PRICES = PriceTable(shipped_books(), KnownAt.end_of(date(2026, 6, 3)))
 ASSUME = ("share-openai-microsoft", "share-microsoft-openai", "cap")
 LABELS = (
     Buyer("acme", "research", "key_1", "openai", "any"),
