@@ -198,6 +198,9 @@ class Cloud:
         ).result(PATIENCE_S)
         self.port: int = self._server.sockets[0].getsockname()[1]
 
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self._server.close)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)
         self.connections += 1
@@ -239,6 +242,8 @@ class Rig:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        for cloud in self.clouds.values():
+            cloud.close()
         asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
