@@ -2,7 +2,7 @@
 checks found."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 import msgspec
 
@@ -67,8 +67,7 @@ def check_lake(
             report(done, total)
         remember_changed(home, files, faults)
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
-        unlisted = _unlisted(home, lake)
-        unknown = _unknown(lake) if unlisted else ()
+        unlisted, unknown = _unlisted(home, lake)
     retired = sum(file.is_retired for file in files)
     return LakeCheck(
         files=len(files) - retired,
@@ -82,26 +81,25 @@ def check_lake(
     )
 
 
-def _unlisted(home: Home, lake: Lake) -> tuple[str, ...]:
-    """Return the files of a lake that its manifest does not name."""
-    if not _stored_beside_manifest(lake):
-        return ()
+def _unlisted(home: Home, lake: Lake) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the files of a lake that its manifest does not name, and which of them may hold usage
+    that the database lacks."""
+    if not _beside_manifest(lake, _data_files(lake)):
+        return (), ()
     # Sealing writes a file before its line of the manifest, merging deletes it after: while neither
     # runs, a second look finds those alone that stay.
     with lake_locked(home):
-        return _stored_beside_manifest(lake)
+        there = _data_files(lake)
+        unlisted = _beside_manifest(lake, there)
+        return unlisted, tuple(sorted(files_with_missing_usage(lake.control, there)))
 
 
-def _stored_beside_manifest(lake: Lake) -> tuple[str, ...]:
-    there = [stored.name for stored in lake.stored() if stored.name.endswith(".parquet")]
-    listed = {file.name for file in every_file(lake.control)}
-    return tuple(sorted(name for name in there if name not in listed))
+def _data_files(lake: Lake) -> set[str]:
+    return {stored.name for stored in lake.stored() if stored.name.endswith(".parquet")}
 
 
-def _unknown(lake: Lake) -> tuple[str, ...]:
-    """Return the files of a lake that may hold usage which the database lacks."""
-    there = [stored.name for stored in lake.stored()]
-    return tuple(sorted(files_with_missing_usage(lake.control, there)))
+def _beside_manifest(lake: Lake, there: Set[str]) -> tuple[str, ...]:
+    return tuple(sorted(there - {file.name for file in every_file(lake.control)}))
 
 
 def listed_lake(home: Home) -> str:

@@ -243,11 +243,13 @@ class Lake:
         Only while nobody seals. Raise InvalidInput if the lake is not of this database.
         """
         kept = kept_names(self.control, retired_before_ns) | self.published_files()
-        there = [stored.name for stored in self.stored()]
+        there = {stored.name for stored in self.stored()}
         if there:
             require_own(self.control, self.store, there)
-            kept |= files_with_missing_usage(self.control, there)
-        gone = [name for name in there if name not in kept]
+        gone = sorted(there - kept)
+        if gone:
+            missed = files_with_missing_usage(self.control, there)
+            gone = [name for name in gone if name not in missed]
         # Off the list first: whoever lost the lock to another process can write no more, and so
         # removes nothing that the other one has just put there.
         forget(self.control, gone)

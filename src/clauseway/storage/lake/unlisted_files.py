@@ -6,7 +6,7 @@ since, because the journals have let go of it.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from typing import Final
 
 from clauseway.storage.books.losses import WHOLE, Loss, Losses
@@ -23,14 +23,14 @@ _SEALED: Final = re.compile(
 _MERGED: Final = re.compile(r"(?P<folder>\w+/[\d-]+/)merged-[0-9a-f]{32}(-[0-9a-f]{16})?\.parquet")
 
 
-def files_with_missing_usage(control: Control, stored: Collection[str]) -> set[str]:
+def files_with_missing_usage(control: Control, stored: Set[str]) -> set[str]:
     """Return which of the `stored` files may hold usage that the database lacks.
 
     Such a file has frames of a registered journal that are neither sealed nor accepted as lost, or
-    was merged, on a day of which a listed file is not there.
+    was merged while a listed file of its day is not there.
     """
     files = every_file(control)
-    unlisted = set(stored).difference(file.name for file in files)
+    unlisted = stored - {file.name for file in files}
     if not unlisted:
         return set()
     losses = Losses(control)
@@ -49,12 +49,9 @@ def files_with_missing_usage(control: Control, stored: Collection[str]) -> set[s
     }
 
 
-def _folders_with_missing_files(
-    files: Collection[LakeFile], stored: Collection[str]
-) -> Iterator[str]:
-    there = set(stored)
+def _folders_with_missing_files(files: Collection[LakeFile], stored: Set[str]) -> Iterator[str]:
     for file in files:
-        if file.name not in there and not (file.is_retired or file.lost_ns):
+        if file.name not in stored and not (file.is_retired or file.lost_ns):
             yield file.name[: file.name.rindex("/") + 1]
 
 
