@@ -34,11 +34,24 @@ def missing_end(
         reason = _SHORTER
     else:
         return
+    yield lost_from(sealed_to, place, registered, reason, until_ns, now_ns)
+
+
+def lost_from(
+    first_frame: int,
+    place: spool.Position,
+    registered: Spool,
+    reason: str,
+    until_ns: int,
+    now_ns: int,
+) -> Loss:
+    """Return the loss of a segment's frames from one on. They were written until `until_ns` at the
+    latest."""
     since_ns = place.created_ns or registered.registered_ns
-    yield Loss(
+    return Loss(
         spool=registered.spool,
         segment=place.segment,
-        first_frame=sealed_to,
+        first_frame=first_frame,
         end_frame=-1,
         reason=reason,
         first_day=day_of(min(since_ns, until_ns)),

@@ -21,6 +21,7 @@ from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.losses import end_row, given_up
+from clauseway.app.usage.missing_ends import lost_from
 from clauseway.app.usage.sealing import lake_locked, open_lake, seal
 from clauseway.app.usage.usage_journals import register_spool
 from clauseway.files import force_folder, make_folder, write_whole
@@ -37,12 +38,12 @@ from clauseway.spool.copies import (
 from clauseway.spool.segments import IDENTITY_NAME, list_segments, lock
 from clauseway.spool.writer import close_copy
 from clauseway.storage import Control
-from clauseway.storage.books.losses import GONE_ON_ALONE, RECOVERED, RESTORED, Loss, Losses, Spool
+from clauseway.storage.books.losses import GONE_ON_ALONE, RECOVERED, RESTORED, Losses, Spool
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.usage.unended import AttemptKey, begun_from, ended_of
-from clauseway.values import InvalidInput, Problem, day_of
+from clauseway.values import InvalidInput, Problem
 
 _BOOT_ENDING = 1  # of the journal of ends; it serves no request of its own
 _NAME_LENGTH = 8
@@ -217,24 +218,9 @@ def _register(control: Control, home: Home, copy: JournalCopy, place: str) -> No
     if copy.state.when_away != ALONE or copy.state.is_closed or not places:
         return
     last = places[-1]
-    since_ns = last.created_ns or registered.registered_ns
     already = {(loss.spool, loss.reason) for loss in losses.all()}
     if (copy.spool, GONE_ON_ALONE) not in already:
-        losses.record(
-            [
-                Loss(
-                    spool=copy.spool,
-                    segment=last.segment,
-                    first_frame=last.end,
-                    end_frame=-1,
-                    reason=GONE_ON_ALONE,
-                    first_day=day_of(min(since_ns, now_ns)),
-                    last_day=day_of(now_ns),
-                    lost_ns=now_ns,
-                    boot=f"{last.boot:016x}" if last.boot else "",
-                )
-            ]
-        )
+        losses.record([lost_from(last.end, last, registered, GONE_ON_ALONE, now_ns, now_ns)])
 
 
 def _end_beyond(lake: Lake, copy: JournalCopy) -> int:
