@@ -36,7 +36,7 @@ from clauseway.gateway.wire.errors import (
     CLOUDS_UNAVAILABLE,
     MALFORMED_BODY,
 )
-from clauseway.gateway.wire.operations import BY_NAME, Operation
+from clauseway.gateway.wire.operations import BY_NAME, RETRIEVED_WITH, Operation
 from clauseway.gateway.wire.stateful_resources import EMPTY_LIST, objects_in, resource_in
 from clauseway.gateway.wire.whole_answers import without_names_in_failure
 from clauseway.values import NOT_JSON
@@ -230,7 +230,9 @@ class MergedList:
             if not new or not has_more:
                 break
             before = page_objects[-1][0]
-        ended = [row for row in rows if self._has_ended_unmetered(row, objects)]
+        # Files and stored chats have no usage to come: the index is not searched for them.
+        has_ends = self._operation.lists in RETRIEVED_WITH
+        ended = [row for row in rows if has_ends and self._has_ended_unmetered(row, objects)]
         for row, answer in await self._ask_about(place, ended):
             if answer.status == 200:
                 objects[row.identifier] = answer.body
@@ -251,8 +253,10 @@ class MergedList:
         """Return whether the account's list tells that an object has ended whose usage is still to
         be metered. Then it is asked for by name: so its usage is metered, and the files that it
         made can be read."""
+        if row.identifier not in objects:
+            return False
         resource = self._shared.resource_index.find(row.identifier)
-        if resource is None or not resource.pending or row.identifier not in objects:
+        if resource is None or not resource.pending:
             return False
         state = resource_in(objects[row.identifier])
         return state is not None and not state.pending

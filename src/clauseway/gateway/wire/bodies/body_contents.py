@@ -38,11 +38,11 @@ def read_body(decode: Decode, body: bytes, content_type: bytes) -> BodyContents:
     properties = decode(body, content_type)
     needs = properties.needs(body)
     named_ids = properties.named_ids
-    # Pictures and sound are no text: nothing is named in them, and searching them takes long.
-    if isinstance(properties.decoded, FormRequest):
-        return BodyContents(properties, needs, len(body), named_ids)
     # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
     if needs is not PLAIN or not isinstance(properties.decoded, ChatRequest):
+        # Pictures and sound are no text: nothing is named in them, and searching them takes long.
+        if isinstance(properties.decoded, FormRequest):
+            return BodyContents(properties, needs, len(body), named_ids)
         named_ids = (*named_ids, *identifiers_in(body))
     return BodyContents(properties, needs, text_bytes(body), named_ids)
 
