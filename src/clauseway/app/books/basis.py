@@ -697,7 +697,7 @@ def _amendments_came(opened: Opened, settled: Settlement) -> bool:
 def _came(settled: Settlement, texts: Iterable[tuple[KnownAt, date]]) -> bool:
     """Return whether a text, told by when it became known and the day from which it holds, became
     known after a settlement that it could change."""
-    # A settlement before which everything at hand was known says so.
+    # A settlement that knew everything names the point after all that is ever recorded.
     then, now = KnownAt.parse(settled.inputs.known_at), KnownAt(time.time_ns())
     end = settled.period.end
     return then < now and any(then < known <= now and begin < end for known, begin in texts)

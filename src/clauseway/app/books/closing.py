@@ -154,8 +154,8 @@ def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
 
 
 def _refuse_losing_minimum(basis: Basis, period: str, begin: date) -> None:
-    """Refuse to begin closing after a share has ended whose minimum is due: of a share in force its
-    totals tell."""
+    """Refuse a first close after a share has ended whose minimum is due. The minimum of a share in
+    force is in the totals of the month."""
     for share in shares_of(basis.opened(), KnownAt(time.time_ns()), basis.readings):
         if share.floors and share.end <= begin:
             why = f"a minimum is due under {share.term} for days before, and no month states it"

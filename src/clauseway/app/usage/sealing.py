@@ -273,7 +273,7 @@ def _seal_segment(
     batches = usage = intents = 0
     lost: list[Loss] = []
     first = lake.control.sealed_to(place.spool or registered.spool, place.segment)
-    # Of before: a gateway may have written more since the segment was looked at, which is read below.
+    # As it was when the segment was looked at: what a gateway has written since is sealed below.
     sealed_to = first
     while first < place.end:
         read = spool.read_frames(directory, place.segment, first, _BATCH_RECORDS)

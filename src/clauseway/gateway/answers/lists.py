@@ -321,8 +321,8 @@ class MergedList:
         shared = self._shared
         resource = self._resource_of(row) if row is not None else None
         model = resource.model if resource is not None else ""
-        # An end that the answer tells is metered as of the model that made the resource, which
-        # another one on the same account did not.
+        # If the answer tells an end, its usage is metered as of the model that made the resource;
+        # the account may serve others too.
         holder = shared.tables.holder(resource.deployment, model) if resource is not None else None
         selection = CandidateSelection((holder or place,))
         return await ask(shared, self._customer, selection, operation, resource, query, model=model)

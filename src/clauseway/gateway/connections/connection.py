@@ -806,7 +806,7 @@ class ClientConnection(asyncio.Protocol):
     def _await_last_request(self) -> None:
         """Wait briefly for the request of a client that does not know that the gateway drains."""
         wheel, limits = self._shared.wheel, self._shared.limits
-        # A connection without a request is not to be cut off with the last ones.
+        # Close a connection without a request before the drain ends and cuts off what is left.
         wheel.arm(self, wheel.now_s + min(limits.linger_s, limits.drain_s / 2))
 
     def _close(self) -> None:

@@ -58,8 +58,8 @@ class SkippedDeployment(NamedTuple):
 class CandidateSelection(NamedTuple):
     """The candidates for one request, best first, and the deployments that were skipped. `strategy`
     ordered them; empty if there was nothing to order. `retired` is a sentence for the client if the
-    model is retired at each deployment that serves it. `context_tokens_max` is the most that one of
-    those holds that were skipped for the length of the prompt; 0 if none was."""
+    model is retired at each deployment that serves it. `context_tokens_max` is the largest context
+    of the deployments that were skipped because the prompt is too long; 0 if none was."""
 
     candidates: tuple[Candidate, ...]
     skipped: tuple[SkippedDeployment, ...] = ()

@@ -144,8 +144,9 @@ def _kind_in(head: bytes) -> bytes:
 
 
 def is_announced(operation: str, head: bytes, body: bytes) -> bool:
-    """Return whether the head of a 200 says that its body is what the operation answers with, so that
-    its beginning tells nothing: of silence nothing is heard, and sound may begin like a page."""
+    """Return whether the head of a 200 says that its body is what the operation answers with. Then
+    the body's beginning tells nothing: a transcript of silence is empty, and sound may begin like a
+    page."""
     if operation == "audio.speech":
         return announces_sound(head) and bool(body)
     if operation not in ("audio.transcriptions", "audio.translations"):
