@@ -1,5 +1,7 @@
-"""Programs of other people that tests run: from PATH, else from Debian's packages, unpacked without being installed."""
+"""Programs and libraries of other people that tests use: the machine's own, else from Debian's packages, unpacked
+without being installed."""
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -11,7 +13,7 @@ PATIENCE_S = 300.0  # an upper bound for a busy machine and a slow mirror
 
 
 class Unavailable(Exception):
-    """The program is not here, and Debian's package cannot be had."""
+    """The program or library is not here, and Debian's package cannot be had."""
 
 
 def find(program: str, *packages: str) -> list[str] | None:
@@ -19,13 +21,34 @@ def find(program: str, *packages: str) -> list[str] | None:
     if installed := shutil.which(program):
         return [installed]
     try:
-        folder = obtain(f"debian-{program}", lambda folder: _unpack(folder, program, packages))
+        folder = obtain(f"debian-{program}", lambda folder: _unpack_program(folder, program, packages))
     except Unavailable:
         return None
     return _command(folder, program)
 
 
-def _unpack(folder: Path, program: str, packages: tuple[str, ...]) -> None:
+def load_library(name: str, package: str) -> None:
+    """Load a shared library into this process, for what is loaded later and links to it. Raises Unavailable."""
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        folder = obtain(f"debian-{package}", lambda folder: _unpack(folder, (package,)))
+        found = next(folder.glob(f"usr/lib/**/{name}"), None)
+        if found is None:
+            raise Unavailable from None
+        ctypes.CDLL(str(found))
+
+
+def _unpack_program(folder: Path, program: str, packages: tuple[str, ...]) -> None:
+    """Unpack Debian's packages with a program that runs here into the folder. Raises Unavailable."""
+    _unpack(folder, packages)
+    if not (folder / "usr/bin" / program).exists():
+        raise Unavailable
+    if subprocess.run([*_command(folder, program), "--version"], capture_output=True).returncode != 0:
+        raise Unavailable
+
+
+def _unpack(folder: Path, packages: tuple[str, ...]) -> None:
     """Unpack Debian's packages into the folder. Raises Unavailable."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and APT_LISTS.is_dir()):
         raise Unavailable
@@ -40,10 +63,6 @@ def _unpack(folder: Path, program: str, packages: tuple[str, ...]) -> None:
             subprocess.run(["apt-get", "update"], capture_output=True, timeout=PATIENCE_S)
     for file in files:
         subprocess.run(["dpkg-deb", "-x", str(file), str(folder)], capture_output=True, check=False)
-    if not (folder / "usr/bin" / program).exists():
-        raise Unavailable
-    if subprocess.run([*_command(folder, program), "--version"], capture_output=True).returncode != 0:
-        raise Unavailable
 
 
 def _command(folder: Path, program: str) -> list[str]:

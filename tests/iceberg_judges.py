@@ -132,7 +132,7 @@ def _fetch_runtime(folder: Path) -> None:
     )
     jars = list((folder / "jars").glob("*.jar"))
     if done.returncode or len(jars) != 1:
-        raise Unavailable(f"Iceberg's runtime for Spark cannot be fetched: {done.stderr[-400:]}")
+        raise Unavailable(f"Spark cannot fetch Iceberg's runtime: {spark_judge.said_of_failure(done.stderr)}")
     if hashlib.sha256(jars[0].read_bytes()).hexdigest() != _RUNTIME_DIGEST:
         raise Unavailable("Iceberg's runtime for Spark is not the one that was pinned")
 

@@ -81,7 +81,7 @@ def _fetch_connector(folder: Path) -> None:
             check=False,
         )
         if done.returncode:
-            raise Unavailable(f"Spark's connector to S3 cannot be fetched: {done.stderr[-400:]}")
+            raise Unavailable(f"Spark cannot fetch its connector to S3: {said_of_failure(done.stderr)}")
         # What comes besides, Spark has itself.
         for line in _CONNECTOR.read_text("utf-8").splitlines():
             if line.startswith("#"):
@@ -96,6 +96,12 @@ def _fetch_connector(folder: Path) -> None:
     place = cache_folder() / folder.name.rpartition(".")[0]
     jars = ",".join(str(place / jar.name) for jar in sorted(folder.glob("*.jar")))
     (folder / "conf" / "spark-defaults.conf").write_text(f"spark.jars {jars}\n")
+
+
+def said_of_failure(stderr: str) -> str:
+    """Return what Ivy says of a dependency that it does not find; else the last line."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return next((line for line in lines if "unresolved dependency" in line), lines[-1])
 
 
 def _install(folder: Path) -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -53,15 +53,22 @@ def environment() -> dict[str, str]:
         pytest.skip(f"no Spark: {reason}")
 
 
+def connector_to_s3() -> dict[str, str]:
+    """The settings by which Spark reads S3; none where its connector cannot be had."""
+    with suppress(spark_judge.Unavailable):
+        return spark_judge.settings_with_s3()
+    return {}
+
+
 @pytest.fixture(scope="module")
 def spark(environment: dict[str, str]) -> Iterator[QueryEngine]:
-    """One cluster, which commands that run in this process use too; it can read S3."""
+    """One cluster, which commands that run in this process use too; it reads S3 where its connector can be had."""
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.syspath_prepend(environment["PYTHONPATH"])
-        with_s3 = spark_judge.settings_with_s3()
-        for name in ("JAVA_HOME", "JAVA_TOOL_OPTIONS", "SPARK_LOCAL_IP", "SPARK_CONF_DIR"):
-            patch.setenv(name, with_s3[name])
+        for name, value in (environment | connector_to_s3()).items():
+            if name != "PYTHONPATH":
+                patch.setenv(name, value)
         from clauseway.storage.usage.spark import spark_engine  # noqa: PLC0415 it needs the path above
 
         yield stack.enter_context(spark_engine(CLUSTER))
@@ -311,6 +318,7 @@ def test_what_cannot_be_judged_is_refused_in_words(book: Home, flags: tuple[str,
     assert (done.returncode, says in done.stderr) == (3, True), done.stderr
 
 
+@pytest.mark.usefixtures("spark")
 def test_a_cluster_that_cannot_read_a_lake_on_object_storage_is_refused_in_words(book: Home) -> None:
     """Threads of this machine read the copies; a cluster reads S3 alone."""
     book.lake_place.write_text('url = "gs://bucket/prefix"')
@@ -352,6 +360,10 @@ def no_connector_to_s3(spark: QueryEngine) -> Iterator[None]:
 def test_a_cluster_reads_a_lake_on_s3_and_this_machine_none_of_it(
     book_on_s3: tuple[Home, ObjectStore], spark: QueryEngine
 ) -> None:
+    try:
+        spark_judge.settings_with_s3()
+    except spark_judge.Unavailable as reason:
+        pytest.skip(str(reason))
     book, store = book_on_s3
     opinion = ("--second-opinion", "spark", "--spark-master", CLUSTER)
     asked = ("settle", "--period", "2026-05", *opinion, "--home", str(book.root))
