@@ -10,12 +10,14 @@ import httpx
 import msgspec
 import pytest
 from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, PRODUCT, Rig, status
+from google.protobuf.json_format import MessageToJson
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from awaiting import eventually
+from clauseway.exchange.usage.opentelemetry import read_opentelemetry
 from clauseway.gateway.plan import Epoch, Plan, Route
 from clauseway.gateway.plan.settings import Settings, Telemetry
 from clauseway.gateway.process.telemetry import _formerly_too
@@ -209,6 +211,16 @@ def test_the_resource_is_named_and_nothing_tells_a_prompt(collected: Collector) 
     everything = b"".join(body for _, body in collected.bodies)
     for kept in (b"a-prompt", b"many", AUTHORIZED["authorization"].encode()[7:], b"sk-aws"):
         assert kept not in everything
+
+
+def test_nothing_that_a_gateway_exports_is_imported_as_usage(collected: Collector, tmp_path: Path) -> None:
+    messages: dict[str, Any] = {"/v1/traces": ExportTraceServiceRequest, "/v1/metrics": ExportMetricsServiceRequest}
+    exported = tmp_path / "collected.json"
+    lines = [MessageToJson(messages[path].FromString(body), indent=None) for path, body in collected.bodies]
+    exported.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    rows = list(read_opentelemetry(exported))
+    assert {row.skipped for row in rows} >= {"a request that a gateway of ours metered itself"}
+    assert [row for row in rows if not row.skipped] == []
 
 
 def test_a_collector_that_takes_nothing_costs_nobody_anything_but_spans(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ tokens used.
 A span is a request; its trace and span ids identify it. A point of `gen_ai.client.token.usage` is a
 sum over its interval; it counts only as a delta, because a cumulative point repeats everything
 before it. Attributes that start with `clauseway.` are our fields by name, on the span or on its
-resource. Spans of a gateway of ours are skipped: their usage was metered already.
+resource. Spans and points of a gateway of ours are skipped: their usage was metered already. The
+scope names the gateway, on the request's span and on those of its attempts.
 """
 
 import hashlib
@@ -32,6 +33,9 @@ SOURCE = "opentelemetry"
 _TOKENS = "gen_ai.client.token.usage"
 _OURS = "clauseway."
 _METERED = "clauseway.request.id"
+_METERED_ALREADY = "a request that a gateway of ours metered itself"
+# The instrumentation scope of a gateway of ours.
+_GATEWAY = "clauseway.gateway"
 _UNITS: Mapping[str, Unit] = {
     "gen_ai.usage.input_tokens": Unit.INPUT_TOKENS,
     "gen_ai.usage.output_tokens": Unit.OUTPUT_TOKENS,
@@ -104,6 +108,8 @@ def _inside(
                 yield from read(line, shared, element)
                 continue
             attributes = _attributes(object_of(element.get("resource"), "resource"))
+            if object_of(element.get("scope"), "scope").get("name") == _GATEWAY:
+                attributes[_METERED] = ""
         except Malformed as error:
             yield Reported(line=line, fields={kind: part}, unreadable=str(error))
             continue
@@ -113,9 +119,7 @@ def _inside(
 def _span(line: int, shared: Mapping[str, Any], span: Mapping[str, Any]) -> Iterator[Reported]:
     attributes = {**shared, **_attributes(span)}
     if _METERED in attributes:
-        yield Reported(
-            line=line, fields={}, skipped="a request that a gateway of ours metered itself"
-        )
+        yield Reported(line=line, fields={}, skipped=_METERED_ALREADY)
         return
     if not any(name in attributes for name in _UNITS):
         yield Reported(line=line, fields={}, skipped="a span without token counts")
@@ -145,6 +149,9 @@ def _span_id(span: Mapping[str, Any]) -> str:
 def _metric(line: int, shared: Mapping[str, Any], metric: Mapping[str, Any]) -> Iterator[Reported]:
     if metric.get("name") != _TOKENS:
         yield Reported(line=line, fields={}, skipped=f"the metric {str(metric.get('name'))[:80]}")
+        return
+    if _METERED in shared:
+        yield Reported(line=line, fields={}, skipped=_METERED_ALREADY)
         return
     kind = next((kind for kind in _KINDS if metric.get(kind)), _KINDS[0])
     data = object_of(metric.get(kind), kind)
