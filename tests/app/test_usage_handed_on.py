@@ -18,7 +18,7 @@ from clauseway.app.usage.compacting import export_usage
 from clauseway.app.usage.importing import Imported, ImportSource, import_usage
 from clauseway.app.usage.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.metering.endpoints import ENDPOINTS, TIERS
+from clauseway.metering.endpoints import ENDPOINTS, TIERS, tier_of
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.lake.usage_records import records
@@ -167,7 +167,14 @@ SERVED: list[tuple[str, dict[Unit, int]]] = [
 ]
 
 
-def test_a_bill_with_prices_of_several_tiers_comes_back_as_it_was(tmp_path: Path) -> None:
+def buyers(home: Home) -> set[tuple[str, str, str]]:
+    return {(row["organisation"], row["project"], tier_of(row["endpoint"], row["tier"])) for row in said(home)}
+
+
+@pytest.mark.parametrize(
+    "export", [("focus", "--period", "2026-05", "--party", "openai"), ("usage", "--format", "focus")]
+)
+def test_usage_of_several_tiers_comes_back_from_focus_as_it_was(tmp_path: Path, export: tuple[str, ...]) -> None:
     ours, theirs = (metered_home(tmp_path / name, (), TIERED) for name in ("ours", "theirs"))
     usage = [
         msgspec.structs.replace(record(number, Sold("2026-05-05", 1, 1, units)), tier=tier)
@@ -181,10 +188,11 @@ def test_a_bill_with_prices_of_several_tiers_comes_back_as_it_was(tmp_path: Path
 
     assert base(ours) == ["322.000000000000"]
     out = tmp_path / "bill.csv"
-    answer("export", "focus", "--period", "2026-05", "--party", "openai", "--out", str(out), home=ours.root)
+    answer("export", *export, "--out", str(out), home=ours.root)
     told = answer("usage", "import", str(out), home=theirs.root)
     assert (told["quarantined"], told["imported"]) == (0, told["rows"])
     assert base(theirs) == base(ours)
+    assert buyers(theirs) == buyers(ours)
 
 
 def test_both_homes_settle_to_the_same_amounts(tmp_path: Path) -> None:

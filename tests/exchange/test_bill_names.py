@@ -83,7 +83,7 @@ def test_a_meter_is_a_unit(meter: str, unit: Unit) -> None:
 
 def test_each_token_stands_in_a_row_of_its_own() -> None:
     """1,000 in, of which 600 were written to the cache, of which 400 for an hour."""
-    names = dict.fromkeys(("organisation", "project", "seller", "cloud", "region", "product", "model"), "x")
+    names = dict.fromkeys(("organisation", "project", "seller", "cloud", "region", "product", "model", "tier"), "x")
     counted = {"input_tokens": 1000, "cache_write_tokens": 600, "cache_write_1h_tokens": 400}
     rows = {row["SkuMeter"]: row["ConsumedQuantity"] for row in usage_rows([{"hour": 1, **names, **counted}])}
     expected = {"x input_tokens": 400, "x cache_write_tokens": 200, "x cache_write_1h_tokens": 400}

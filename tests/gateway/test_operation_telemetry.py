@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, PRODUCT, Rig, status
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue

@@ -30,6 +30,7 @@ from clauseway.storage.lake.key_usage import ChargedUsage, usage_of_key
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.rollups import scan
 from clauseway.storage.lake.usage_records import days_of, records
+from clauseway.storage.usage.sums import hour_sums
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem, suggestion
 
 # A query that listed a file before it was merged may still be reading it: none takes longer.
@@ -278,9 +279,9 @@ def _focus(lake: Lake, out: Path, days: Interval | None) -> int:
 
 
 def _sums(lake: Lake, days: Interval | None) -> Iterator[dict[str, Any]]:
-    """Yield sums by hour, a day at a time."""
+    """Yield sums by hour and tier, a day at a time."""
     for day in days_of(files_of(lake.control, USAGE, days), days):
-        yield from scan(lake.files(day), day)
+        yield from hour_sums(lake, day)
 
 
 def today() -> date:

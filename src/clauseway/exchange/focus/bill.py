@@ -38,6 +38,7 @@ from clauseway.exchange.focus.focus_columns import (
     Value,
     columns_of,
 )
+from clauseway.exchange.usage.focus import ORGANISATION, PROJECT
 from clauseway.ledger.charges import UsageCharge
 from clauseway.metering import Unit
 from clauseway.values import USD, Interval, day_after, exact_product
@@ -170,7 +171,7 @@ def _row(
         "BilledCost": cost if charge.seller == provider else _ZERO,
         "BillingAccountId": charge.organisation,
         "BillingAccountName": charge.organisation,
-        "BillingAccountType": "Organisation",
+        "BillingAccountType": ORGANISATION,
         "BillingCurrency": charge.currency or USD,
         # FOCUS takes the end of a period as excluded, so it is the midnight after the last day.
         "BillingPeriodEnd": midnight(period.end),
@@ -217,7 +218,7 @@ def _row(
         "SkuPriceId": "/".join((sku, place, charge.seller, *charge.conditions)),
         "SubAccountId": charge.project or None,
         "SubAccountName": charge.project or None,
-        "SubAccountType": "Project" if charge.project else None,
+        "SubAccountType": PROJECT if charge.project else None,
         "x_HostCloud": charge.cloud,
         "x_Requests": Decimal(charge.requests),
         "x_Tier": charge.tier or None,

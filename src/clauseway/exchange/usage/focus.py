@@ -28,6 +28,7 @@ from clauseway.exchange.cells import plain
 from clauseway.exchange.usage.parquet_rows import check_names, parquet_rows
 from clauseway.exchange.usage.reported_rows import Reported, keepable
 from clauseway.metering import Unit
+from clauseway.metering.endpoints import DEFAULT_TIER
 from clauseway.metering.units import CONTAINED_IN, WHOLES_OF
 from clauseway.values import BadNumber, exact_product, read_decimal
 
@@ -101,8 +102,12 @@ USAGE_COLUMNS = (
     "ChargeCategory",
     "ProviderName",
     "InvoiceIssuerName",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingAccountType",
     "SubAccountId",
     "SubAccountName",
+    "SubAccountType",
     "RegionId",
     "ServiceCategory",
     "ServiceName",
@@ -114,8 +119,11 @@ USAGE_COLUMNS = (
     "x_Cloud",
     "x_Seller",
     "x_Unit",
+    "x_Tier",
     "x_ChargeId",
 )
+# The types of a bill's accounts in what this program exports.
+ORGANISATION, PROJECT = "Organisation", "Project"
 
 
 # Longer names of providers and meters are none; only their begin is looked at.
@@ -255,15 +263,13 @@ def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
             skipped=f"a charge of category {given.get('ChargeCategory', 'none')}",
         )
     about, unit = described_by(given, names)
-    # The nearest name of the buyer goes first: a sub account is within a billing account.
-    buyers = (given.get(name) for name in ("SubAccountName", "SubAccountId", "BillingAccountName"))
     fields = {
         "source": SOURCE,
         # Our own export names each charge; other rows are identified by what describes them.
         "id": str(given.get("x_ChargeId", "")) or _identity(given),
         "event_ns": given.get("x_EventTime") or _instant(given.get("ChargePeriodStart")),
         "aggregated": True,
-        "organisation": next(filter(None, buyers), None),
+        **_buyer(given),
         "model": given.get("x_Model"),
         "tier": given.get("x_Tier") or _tier(given),
         "upstream_id": given.get("ResourceId"),
@@ -288,6 +294,16 @@ def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
             int(requests) if requests == int(requests) else f"{requests:f}"
         )
     return Reported(line=line, fields=fields)
+
+
+def _buyer(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the organisation of a row; in our own export, the project too."""
+    if row.get("BillingAccountType") == ORGANISATION:
+        project = row.get("SubAccountId") if row.get("SubAccountType") == PROJECT else None
+        return {"organisation": row.get("BillingAccountId"), "project": project}
+    # The nearest name of the buyer goes first: a sub account is within a billing account.
+    named = ("SubAccountName", "SubAccountId", "BillingAccountName")
+    return {"organisation": next((row[name] for name in named if name in row), None)}
 
 
 def _identity(row: Mapping[str, Any]) -> str:
@@ -389,7 +405,7 @@ def _quantity(row: Mapping[str, Any]) -> int | str | None:
 
 def usage_rows(sums: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
     """Yield FOCUS rows of usage from sums by hour: `hour` (since 1970), organisation, project,
-    seller, cloud, region, product, model, and units by column.
+    seller, cloud, region, product, model, tier, and units by column.
 
     One row per unit; a whole without its parts, which have rows of their own.
     """
@@ -412,8 +428,10 @@ def _usage_row(row: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]
             for name in ("organisation", "project", "seller", "cloud", "region", "product")
         ),
     ]
+    tier = row["tier"] if row["tier"] != DEFAULT_TIER else ""
+    named = [*about, row["model"], unit.column, *([tier] if tier else [])]
     # The same hour and place has the same id in every export, so importing it twice changes nothing.
-    charge = hashlib.sha256(msgspec.json.encode([*about, row["model"], unit.column])).hexdigest()
+    charge = hashlib.sha256(msgspec.json.encode(named)).hexdigest()
     return dict(
         zip(
             USAGE_COLUMNS,
@@ -425,6 +443,10 @@ def _usage_row(row: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]
                 row["seller"],
                 row["organisation"],
                 row["organisation"],
+                ORGANISATION,
+                row["project"],
+                row["project"],
+                PROJECT if row["project"] else "",
                 row["region"],
                 "AI and Machine Learning",
                 "Model inference",
@@ -436,6 +458,7 @@ def _usage_row(row: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]
                 row["cloud"],
                 row["seller"],
                 unit.column,
+                tier,
                 charge,
             ),
             strict=True,

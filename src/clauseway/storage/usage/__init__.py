@@ -2,7 +2,8 @@
 and published as an Iceberg table. Reads the lake and never writes into it.
 
     priced      usage summed and priced, as one set of Ibis expressions; spark: over processes
-    metered     sums by the hour and all that a price, a rule or a bill may depend on; sums: by day
+    metered     sums by the hour and all that a price, a rule or a bill may depend on; sums: by day, or
+                by hour and tier
     attempts    single attempts; request_rows: all rows about one request; spending: what a start
                 spent; unended: those whose end a lost disk may have had
     content     usage named by its content, so that two homes can compare; block_hashes: how rows are

@@ -264,14 +264,12 @@ def with_price_columns(usage: Table, grain: Grain) -> Table:
     """Return usage with every column that its price depends on beyond product, cloud, seller and
     region."""
     code = usage.endpoint
-    # Where no tier was reported, a batch has its own, and all else the default one.
-    tier = usage.tier.nullif("").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
     names = {name: ENDPOINTS[name] for name in sorted(grain.endpoints)}
     context = sums_many(usage).ifelse(0, usage.input_tokens.fill_null(0))
     hour = (usage.event_ns // HOUR_NS + EPOCH_HOUR) % HOURS_OF_WEEK
     columns: dict[str, Value] = {
         "buyer": _if_named(usage.organisation.cast("string"), grain.buyers),
-        "tier": _if_named(tier, grain.tiers),
+        "tier": _if_named(tier_of(usage), grain.tiers),
         "endpoint_name": ibis.cases(
             *((code == number, name) for name, number in names.items()), else_=""
         )
@@ -290,6 +288,13 @@ def with_price_columns(usage: Table, grain: Grain) -> Table:
     }
     wanted = price_columns(grain)
     return usage.mutate(**{name: value for name, value in columns.items() if name in wanted})
+
+
+def tier_of(usage: Table) -> StringValue:
+    """Return the service tier of each record: `endpoints.tier_of` on columns."""
+    by_endpoint = usage.endpoint.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER)
+    tier: StringValue = usage.tier.nullif("").fill_null(by_endpoint)
+    return tier
 
 
 def sums_many(usage: Table) -> BooleanValue:

@@ -1,25 +1,29 @@
 """Usage summed by day, buyer and place, and by everything its price depends on: bills are written
-from it."""
+from it. And by hour and tier, for rows of usage without prices."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import Any
 
 import msgspec
 from ibis import _
 
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, Sale
+from clauseway.storage.lake import hourly_sums
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.usage.priced import (
     places_of,
     price_columns,
     priced_once,
+    rows_of,
     sale_of,
     sealed_usage,
+    tier_of,
     with_price_columns,
 )
-from clauseway.values import Interval
+from clauseway.values import HOUR_NS, Interval
 
 _CHUNK_ROWS = 20_000
 
@@ -69,3 +73,21 @@ def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]
                     attempts=row["attempts"],
                     units=units,
                 )
+
+
+def hour_sums(lake: Lake, days: Interval) -> list[dict[str, Any]]:
+    """Return the units of the attempts that count on the event days, by hour (since 1970), by every
+    dimension of the hourly sums, and by service tier."""
+    by = ("hour", *hourly_sums.DIMENSIONS, "tier")
+    with duckdb_engine() as con:
+        usage = sealed_usage(con, lake, days)
+        if usage is None:
+            return []
+        counted = priced_once(usage)
+        sums = (
+            counted.mutate(hour=_.event_ns // HOUR_NS, tier=tier_of(counted))
+            .group_by(*by)
+            .agg(**{unit.column: _[unit.column].sum() for unit in Unit})
+            .order_by(*by)
+        )
+        return rows_of(con, sums)
