@@ -1,4 +1,5 @@
-"""Charges for usage as a bill shows them: one sum a day, buyer, place, product, unit and price."""
+"""Charges for usage as a bill shows them: one sum a day, buyer, place, product, unit and price. And
+credits, which take charges back."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -37,6 +38,24 @@ class UsageCharge(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def amount(self) -> Decimal:
         return Decimal(self.quantity * self.price).scaleb(-12)
+
+
+class UsageCredit(msgspec.Struct, frozen=True, kw_only=True):
+    """A charge that was taken back, wholly or in part: `amount` USD above zero, on the day of the
+    sale. `voucher` is the credit's id, or that of a dispute that was upheld.
+
+    A credit of a day's sales names no buyer: `organisation` and `project` are empty.
+    """
+
+    voucher: str
+    reason: str
+    day: date
+    organisation: str
+    project: str
+    seller: str
+    cloud: str
+    product: str
+    amount: Decimal
 
 
 def charged_units(

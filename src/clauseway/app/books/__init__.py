@@ -6,7 +6,7 @@ filled for a demonstration.
     register       the facts of a home, recorded and listed
     settling       a month settled: sealed, priced, shared, posted, kept
     day_charges    each day's charges, kept under all they were made from
-    usage_charges  the charges for all usage of some days; carrying: sums kept between settlements
+    usage_charges  charges for all usage of some days, and credits; carrying: sums kept between settlements
     settled        what was settled, as the books tell it
     month_states   how far each month has come, and the balances
     closing        a month closed, for good

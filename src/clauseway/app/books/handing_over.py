@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 
 from clauseway.agreement import Ownership
 from clauseway.app.books.settled import latest_settlements
-from clauseway.app.books.usage_charges import usage_charges
+from clauseway.app.books.usage_charges import usage_charges, usage_credits
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import A_FOLDER, writing
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.exchange.focus.bill import focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus.bill import credit_rows, focus_csv, focus_rows, focus_table
 from clauseway.exchange.focus.focus_columns import V1_2, VERSIONS, FocusRow, broken_rules
 from clauseway.exchange.focus.invoice_detail import (
     IssuedInvoice,
@@ -32,7 +32,7 @@ from clauseway.exchange.journals.accounting import entries_of
 from clauseway.exchange.journals.journal_tables import journal_table, lines_table
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.ledger import Entry, statement_of
-from clauseway.ledger.charges import UsageCharge
+from clauseway.ledger.charges import UsageCharge, UsageCredit
 from clauseway.ledger.vouchers import Invoice
 from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice
@@ -105,8 +105,8 @@ def focus_bill(
 ) -> list[FocusRow]:
     """Return a party's bill for a month in FOCUS; with no party, each seller's own.
 
-    It has what the party sells, and at a BilledCost of 0 what others sell on its clouds. Raise
-    InvalidInput.
+    It has what the party sells, and at a BilledCost of 0 what others sell on its clouds: charges,
+    and then credits. Raise InvalidInput.
     """
     days = month(part.period)
     _check_version(version)
@@ -118,26 +118,21 @@ def focus_bill(
             charges = usage_charges(lake, prices, days)
         except UnknownPrice as error:
             raise unpriced(error) from None
+        credits_ = usage_credits(lake, prices, charges, days)
     # The bill has the party's own sales, and the sales of others on its clouds.
     hosts = opened.catalog.operators
     mine = {cloud for cloud, operator in hosts.items() if operator == part.party}
-    billed = [
-        charge
-        for charge in charges
-        if not part.party or charge.seller == part.party or charge.cloud in mine
-    ]
-    rows = [
-        row
-        for charge in billed
-        for row in focus_rows(
-            [charge],
-            days,
-            part.party,
-            _publisher(opened, charge),
-            hosts,
-            version,
-        )
-    ]
+
+    def is_billed(charge: UsageCharge | UsageCredit) -> bool:
+        return not part.party or charge.seller == part.party or charge.cloud in mine
+
+    rows: list[FocusRow] = []
+    for charge in filter(is_billed, charges):
+        maker = _publisher(opened, charge.product)
+        rows += focus_rows([charge], days, part.party, maker, hosts, version)
+    for credit in filter(is_billed, credits_):
+        maker = _publisher(opened, credit.product)
+        rows += credit_rows([credit], days, part.party, maker, hosts, version)
     # The rows are ours, so a rule of FOCUS that they break is a bug of this program.
     broken = broken_rules(rows, version, part.party) if rows else []
     assert not broken, "\n".join(broken)
@@ -286,14 +281,14 @@ def _entries(home: Home, part: ExportScope) -> list[Entry]:
         return entries_of(control.entries(), part.days, part.party)
 
 
-def _publisher(opened: Opened, charge: UsageCharge) -> str:
-    """Return the owner of the product, by the agreements; empty where none says so."""
+def _publisher(opened: Opened, product: str) -> str:
+    """Return the owner of a product, by the agreements; empty where none says so."""
     owners = [
         term.party
         for asked in each_of(opened)
         for amendment in asked.agreement.amendments
         for term in amendment.terms
         if isinstance(term, Ownership)
-        and any(asked.catalog.belongs(charge.product, scope) for scope in term.products)
+        and any(asked.catalog.belongs(product, scope) for scope in term.products)
     ]
     return owners[0] if owners else ""

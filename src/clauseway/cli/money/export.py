@@ -85,7 +85,7 @@ def focus(
     ] = V1_2,
 ) -> int:
     """Write a month's charges as a bill in FOCUS: a row a day, buyer, product, cloud, region and
-    unit.
+    unit, and one for each credit.
 
     With --party it is that party's bill as a provider: what it sells, and what others sell on its
     clouds. Of the latter BilledCost is 0, because the seller receives the payment. Without, each

@@ -10,6 +10,9 @@ our own (`x_…`).
 the operator of the cloud (HostProviderName) instead, but neither the party whose bill it is nor the
 product's maker.
 
+A credit is a row of the category "Credit" below zero, on the day of the sale that it takes back, so
+that the bill sums to the base that settlements take.
+
 A home writes invoices of shares between parties and none to the buyers of usage. So no row has an
 invoice.
 
@@ -39,7 +42,7 @@ from clauseway.exchange.focus.focus_columns import (
     columns_of,
 )
 from clauseway.exchange.usage.focus import ORGANISATION, PROJECT
-from clauseway.ledger.charges import UsageCharge
+from clauseway.ledger.charges import UsageCharge, UsageCredit
 from clauseway.metering import Unit
 from clauseway.values import USD, Interval, day_after, exact_product
 
@@ -135,6 +138,24 @@ def focus_rows(
     return rows
 
 
+def credit_rows(
+    credited: Iterable[UsageCredit],
+    period: Interval,
+    provider: str = "",
+    publisher: str = "",
+    hosts: Mapping[str, str] = _NO_HOSTS,
+    version: str = V1_2,
+) -> list[FocusRow]:
+    """Return the rows of a provider's bill for credits, as `focus_rows` does for charges."""
+    columns = bill_columns(version)
+    rows: list[FocusRow] = []
+    for credit in credited:
+        biller, maker = provider or credit.seller, publisher or credit.seller
+        row = _credit_row(credit, period, biller, maker, hosts)
+        rows.append({name: row.get(name) for name in columns})
+    return rows
+
+
 def focus_csv(rows: Sequence[FocusRow], columns: Sequence[str]) -> str:
     """Return the rows as CSV; a null is an empty field."""
     written = io.StringIO(newline="")
@@ -156,6 +177,65 @@ def _type_of(name: str) -> pa.DataType:
     return {DECIMAL: _DECIMAL, TIME: pa.timestamp("us", "UTC")}.get(kind, pa.string())
 
 
+def _about(
+    charge: UsageCharge | UsageCredit,
+    period: Interval,
+    provider: str,
+    publisher: str,
+    hosts: Mapping[str, str],
+) -> dict[str, Value]:
+    """Return the columns that tell whose charge it is, of what, and when."""
+    # A credit without a buyer stands on the seller's own account.
+    buyer, kind = (
+        (charge.organisation, ORGANISATION) if charge.organisation else (charge.seller, "Seller")
+    )
+    return {
+        "BillingAccountId": buyer,
+        "BillingAccountName": buyer,
+        "BillingAccountType": kind,
+        # FOCUS takes the end of a period as excluded, so it is the midnight after the last day.
+        "BillingPeriodEnd": midnight(period.end),
+        "BillingPeriodStart": midnight(period.begin),
+        # FOCUS: null unless the row corrects a billing period that was invoiced before.
+        "ChargeClass": None,
+        "ChargePeriodEnd": midnight(day_after(charge.day)),
+        "ChargePeriodStart": midnight(charge.day),
+        # Null where the operator is not known.
+        "HostProviderName": hosts.get(charge.cloud),
+        # FOCUS: who invoices the charge, which is the seller wherever it is hosted.
+        "InvoiceIssuerName": charge.seller,
+        "ProviderName": provider,
+        "PublisherName": publisher,
+        "ServiceCategory": "AI and Machine Learning",
+        "ServiceName": charge.product,
+        "ServiceProviderName": charge.seller,
+        "ServiceSubcategory": "Generative AI",
+        "SubAccountId": charge.project or None,
+        "SubAccountName": charge.project or None,
+        "SubAccountType": PROJECT if charge.project else None,
+        "x_HostCloud": charge.cloud,
+    }
+
+
+def _credit_row(
+    credit: UsageCredit, period: Interval, provider: str, publisher: str, hosts: Mapping[str, str]
+) -> dict[str, Value]:
+    cost = credit.amount.copy_negate()
+    return {
+        **_about(credit, period, provider, publisher, hosts),
+        "BilledCost": cost if credit.seller == provider else _ZERO,
+        "BillingCurrency": USD,
+        "ChargeCategory": "Credit",
+        "ChargeDescription": f"{credit.voucher}: {credit.reason or 'taken back'} "
+        f"({credit.product} on {credit.cloud}, sold by {credit.seller})",
+        "ChargeFrequency": "One-Time",
+        # No price and no quantity: every cost is what is taken back.
+        "ContractedCost": cost,
+        "EffectiveCost": cost,
+        "ListCost": cost,
+    }
+
+
 def _row(
     charge: UsageCharge, period: Interval, provider: str, publisher: str, hosts: Mapping[str, str]
 ) -> dict[str, Value]:
@@ -168,33 +248,20 @@ def _row(
     sku = f"{charge.product}/{charge.unit.column}"
     place = f"{charge.cloud}/{charge.region or 'any'}"
     return {
+        **_about(charge, period, provider, publisher, hosts),
         "BilledCost": cost if charge.seller == provider else _ZERO,
-        "BillingAccountId": charge.organisation,
-        "BillingAccountName": charge.organisation,
-        "BillingAccountType": ORGANISATION,
         "BillingCurrency": charge.currency or USD,
-        # FOCUS takes the end of a period as excluded, so it is the midnight after the last day.
-        "BillingPeriodEnd": midnight(period.end),
-        "BillingPeriodStart": midnight(period.begin),
         "ChargeCategory": "Usage",
-        # FOCUS: null unless the row corrects a billing period that was invoiced before.
-        "ChargeClass": None,
         "ChargeDescription": f"{meter} of {charge.product} on {charge.cloud}, "
         f"sold by {charge.seller}",
         "ChargeFrequency": "Usage-Based",
-        "ChargePeriodEnd": midnight(day_after(charge.day)),
-        "ChargePeriodStart": midnight(charge.day),
         "ConsumedQuantity": exact_product(Decimal(charge.quantity), per),
         "ConsumedUnit": consumed,
         "ContractedCost": cost,
         "ContractedUnitPrice": _per_million(charge.price),
         "EffectiveCost": cost,
-        # Null where the operator is not known.
-        "HostProviderName": hosts.get(charge.cloud),
         "InvoiceDetailId": None,
         "InvoiceId": None,
-        # FOCUS: who invoices the charge, which is the seller wherever it is hosted.
-        "InvoiceIssuerName": charge.seller,
         "ListCost": list_cost,
         "ListUnitPrice": _per_million(charge.list_price),
         "PricingCategory": "Standard",
@@ -202,24 +269,14 @@ def _row(
         # words.
         "PricingQuantity": Decimal(charge.quantity) / _PER,
         "PricingUnit": pricing,
-        "ProviderName": provider,
-        "PublisherName": publisher,
         "RegionId": charge.region or None,
         "RegionName": charge.region or None,
-        "ServiceCategory": "AI and Machine Learning",
-        "ServiceName": charge.product,
-        "ServiceProviderName": charge.seller,
-        "ServiceSubcategory": "Generative AI",
         "SkuId": sku,
         "SkuMeter": meter,
         # FOCUS asks that keys which it does not define begin with x_.
         "SkuPriceDetails": json.dumps({"x_source": charge.source}, ensure_ascii=False),
         # FOCUS: it names one unit price. Those of a tier or a length are others.
         "SkuPriceId": "/".join((sku, place, charge.seller, *charge.conditions)),
-        "SubAccountId": charge.project or None,
-        "SubAccountName": charge.project or None,
-        "SubAccountType": PROJECT if charge.project else None,
-        "x_HostCloud": charge.cloud,
         "x_Requests": Decimal(charge.requests),
         "x_Tier": charge.tier or None,
     }
