@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from decimal import Decimal as D
 from pathlib import Path
@@ -402,6 +403,17 @@ def test_a_changed_statement_is_told_apart(
     assert says in " ".join(printed(book, "verify", str(may), code=2).split())
 
 
+@pytest.mark.parametrize("part", ["[Content_Types].xml", "xl/worksheets/sheet1.xml"])
+def test_an_archive_that_is_no_statement_is_refused(book: Home, tmp_path: Path, part: str) -> None:
+    path = tmp_path / "may.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr(part, "=" * 1_000_000)
+    done = run("statement", "verify", str(path), "--home", str(book.root))
+    assert done.returncode == 3
+    assert "it names none of the statements" in " ".join(done.stderr.split())
+
+
 def test_whoever_has_no_usage_is_told_so_and_nothing_is_made(book: Home, tmp_path: Path) -> None:
     may = written(book, tmp_path / "may.json")
     done = told(Home(tmp_path / "nowhere"), "verify", str(may), code=2)["repeated"]
@@ -409,9 +421,10 @@ def test_whoever_has_no_usage_is_told_so_and_nothing_is_made(book: Home, tmp_pat
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("name", ["may.html", "may.pdf", "may.csv"])
+@pytest.mark.parametrize("name", ["may.html", "may.pdf", "may.csv", "may.xlsx"])
 def test_a_changed_print_is_told_apart(book: Home, tmp_path: Path, name: str) -> None:
     may = written(book, tmp_path / name)
+    assert "the same, to the last byte" in " ".join(printed(book, "verify", str(may)).split())
     may.write_bytes(may.read_bytes() + b" ")
     assert "is not what is written of it" in " ".join(printed(book, "verify", str(may), code=2).split())
 

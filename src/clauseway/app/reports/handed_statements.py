@@ -3,7 +3,12 @@
 Nothing here counts usage, so that a command that only shows a statement loads no engine.
 """
 
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -11,20 +16,65 @@ import msgspec
 from clauseway.ledger import Statement
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.differences import Difference
+from clauseway.ledger.statement import canonical_bytes
 from clauseway.values import NOT_JSON, InvalidInput, Problem
 
 _SIGNATURES = ".signatures.json"
 THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
 _ZERO = Decimal(0)
+# Packs and workbooks are zip archives; a workbook has this part, and its texts in those.
+_ARCHIVE, _WORKBOOK = b"PK\x03\x04", "xl/workbook.xml"
+_TEXTS = ("xl/sharedStrings.xml", "xl/worksheets/")
+# The texts of a statement with a hundred thousand lines.
+_TEXTS_BYTES_MAX = 64 << 20
+_NO_WORKBOOK = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
-class HandedStatement(msgspec.Struct, frozen=True, kw_only=True):
+class HandedStatement(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A statement as somebody handed it over: its format, its bytes, and where they can be read,
     what they say."""
 
     format: str
     content: bytes
     statement: Statement | None
+
+    @cached_property
+    def is_written_anew(self) -> bool:
+        """True if a statement in JSON has other bytes than those that are signed, which may hide
+        what it says: a name that stands twice, a member that no statement has."""
+        return self.statement is not None and self.content != canonical_bytes(self.statement)
+
+    @cached_property
+    def text(self) -> bytes:
+        """The bytes among which a print carries the digest of its statement; empty where nothing
+        can be read."""
+        if self.format != "xlsx":
+            return self.content
+        try:
+            with zipfile.ZipFile(io.BytesIO(self.content)) as parts:
+                return b"".join(_texts_in(parts))
+        except _NO_WORKBOOK:
+            return b""
+
+
+def _texts_in(workbook: zipfile.ZipFile) -> Iterator[bytes]:
+    """Yield the parts of a workbook that hold texts, up to a bound: archives may swell."""
+    left = _TEXTS_BYTES_MAX
+    for name in workbook.namelist():
+        if name.startswith(_TEXTS):
+            with workbook.open(name) as part:
+                content = part.read(left)
+            left -= len(content)
+            yield content
 
 
 class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +118,8 @@ def read_statement(path: Path) -> HandedStatement:
         return HandedStatement(format="html", content=content, statement=None)
     if content.startswith(b"line,period,"):
         return HandedStatement(format="csv", content=content, statement=None)
+    if content.startswith(_ARCHIVE):
+        return HandedStatement(format="xlsx", content=content, statement=None)
     try:
         statement = msgspec.json.decode(content, type=Statement)
     except NOT_JSON as error:
@@ -81,14 +133,24 @@ def beside(statement: Path) -> Path:
 
 
 def is_pack(path: Path) -> bool:
-    """Return whether a file looks like a pack."""
+    """Return whether a file looks like a pack: an archive that is no workbook."""
     try:
         with path.open("rb") as file:
-            return file.read(4) == b"PK\x03\x04"
+            if file.read(len(_ARCHIVE)) != _ARCHIVE:
+                return False
+        return not _is_workbook(path)
     except OSError:
         return False
 
 
+def _is_workbook(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as parts:
+            return _WORKBOOK in parts.namelist()
+    except _NO_WORKBOOK:
+        return False
+
+
 def _unreadable(path: Path, why: str) -> InvalidInput:
-    remedy = "Give a statement as clauseway statement writes it: json, html, pdf or csv."
+    remedy = "Give a statement as clauseway statement writes it: json, html, pdf, xlsx or csv."
     return InvalidInput(Problem(what="no statement", why=why, where=str(path), remedy=remedy))

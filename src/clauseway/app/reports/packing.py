@@ -203,11 +203,10 @@ def verify_pack(
     """
     with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
         manifest, digest = _manifest(archive, path)
-        given = HandedStatement(
-            format="json", content=_read(archive, STATEMENT, manifest, path), statement=None
-        )
+        content = _read(archive, STATEMENT, manifest, path)
         # The parts must belong to each other before anything is performed.
-        stated = _decoded(given.content, Statement, path, STATEMENT)
+        stated = _decoded(content, Statement, path, STATEMENT)
+        given = HandedStatement(format="json", content=content, statement=stated)
         if stated.receipt != manifest.receipt or stated.month != manifest.period:
             raise _bad(path, "its statement is not the one that its manifest names")
         stated_days = _decoded(_read(archive, DAYS, manifest, path), list[DayContent], path, DAYS)
@@ -240,7 +239,7 @@ def verify_pack(
             lines = (unchecked(line, " ".join(blocked)) for line in done.lines)
             done = msgspec.structs.replace(done, lines=tuple(lines), differences=())
         # Signatures cover bytes, so equal amounts in other bytes are a difference.
-        if done.same and given.content != canonical_bytes(stated):
+        if done.same and given.is_written_anew:
             done = msgspec.structs.replace(
                 done, same=False, remarks=("The statement was written in other bytes.",)
             )
@@ -256,7 +255,7 @@ def verify_pack(
         attempts=sum(content.attempts for content in stated_days),
         days_changed=tuple(str(day) for day in sorted(changed)),
     )
-    return verified, msgspec.structs.replace(given, statement=stated), signatures
+    return verified, given, signatures
 
 
 def _settled(lake: Lake, days: Interval, period: str) -> Statement:

@@ -287,7 +287,7 @@ def _signed(
 def _signable(path: Path, given: HandedStatement, party: str) -> Statement:
     """Return the statement, if it is the JSON that is signed and concerns the party."""
     problem = "it cannot be signed"
-    if given.statement is None or given.content != canonical_bytes(given.statement):
+    if given.statement is None or given.is_written_anew:
         why = "what is signed is the statement's JSON, byte for byte as clauseway writes it"
         remedy = (
             "Write it again: clauseway statement --period … --out may.json. Prints of it carry "

@@ -30,7 +30,7 @@ from clauseway.app.usage.lake_place import store_of
 from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
 from clauseway.ledger.assumptions import ESTIMATED, STATED
 from clauseway.ledger.differences import differences
-from clauseway.ledger.statement import canonical_bytes, digest_of
+from clauseway.ledger.statement import digest_of
 from clauseway.ledger.vouchers import Voucher
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.books.books import Books
@@ -65,18 +65,12 @@ def verify_given(home: Home, given: HandedStatement) -> StatementVerification:
     if given.statement is None:
         return _verify_print(home, given)
     done = verify_statement(home, given.statement)
-    if done.same and is_written_anew(given):
+    if done.same and given.is_written_anew:
         remark = (
             "The file says the same in other bytes than those that are signed: it was written anew."
         )
         return msgspec.structs.replace(done, same=False, remarks=(*done.remarks, remark))
     return done
-
-
-def is_written_anew(given: HandedStatement) -> bool:
-    """Return whether a statement in JSON has other bytes than those that are signed, which may hide
-    what it says: a name that stands twice, a member that no statement has."""
-    return given.statement is not None and given.content != canonical_bytes(given.statement)
 
 
 def verify_statement(
@@ -389,7 +383,7 @@ def _verify_print(home: Home, given: HandedStatement) -> StatementVerification:
         # A print carries the digest of its statement, by which it is found among those settled
         # here.
         for statement in (statement_of(settlement, party) for party in parties):
-            if digest_of(statement).encode() in given.content:
+            if digest_of(statement).encode() in given.text:
                 done = verify_statement(home, statement)
                 # The digest may stand in a print that was edited, so the print is written again and
                 # compared.

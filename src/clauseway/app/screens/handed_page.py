@@ -19,7 +19,7 @@ from clauseway.app.reports.handed_statements import (
     read_statement,
 )
 from clauseway.app.reports.statements import cents
-from clauseway.app.reports.verifying import is_written_anew, verify_given
+from clauseway.app.reports.verifying import verify_given
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.auditor import CheckContext, HandedContext, SignatureShown
 from clauseway.wording.dates import month_in_words
@@ -137,7 +137,7 @@ def _signatures(
     words: Wording, signing: "Signing", given: HandedStatement
 ) -> Iterator[SignatureShown]:
     # A signature may be right, and the statement beside it another one, or written anew.
-    is_another = bool(signing.changed) or is_written_anew(given)
+    is_another = bool(signing.changed) or given.is_written_anew
     for state in signing.signatures:
         yield SignatureShown(
             party=words.name(state.party),
