@@ -24,7 +24,8 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.list_prices import list_book
 from clauseway.app.usage.sealing import open_lake
-from clauseway.ledger import Settlement, balances
+from clauseway.exchange.journals.journal_tables import lines_table
+from clauseway.ledger import Settlement, balances, statement_of
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
@@ -338,6 +339,9 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
     assert again is not None
     assert again.receipt == restated.receipt
     assert settled("2026-05") == may
+    exported = lines_table([statement_of(may)]).to_pylist()
+    told = [(row["term"], str(row["amount"].quantize(D("0.01"))), row["corrects"], row["restates"]) for row in exported]
+    assert told[-2:] == [(A1, "0.20", "2026-04", ""), (A5, "0.20", "", "2026-04")]
     assert balance(home, "openai:payable:revenue-share:microsoft") == "-2.26"  # 0.50 + 0.96 + 0.20 + 0.60
     control = Control.open(home.control)
     assert len(Books(control).restatements(closed.period)) == 1

@@ -47,6 +47,7 @@ LINES_SCHEMA = pa.schema(
         ("clauses", pa.list_(pa.string())),
         ("corrects", pa.string()),
         ("receipt", pa.string()),
+        ("restates", pa.string()),
     ]
 )
 
@@ -76,7 +77,8 @@ def journal_table(entries: Iterable[Entry]) -> pa.Table:
 
 
 def lines_table(statements: Sequence[Statement]) -> pa.Table:
-    """Return a row for each statement line; `begin` ≤ day < `end`."""
+    """Return a row for each statement line; `begin` ≤ day < `end`. A line about a closed month
+    names it: `corrects`, or `restates` for what its restatement changed."""
     rows = [
         {
             "line": line.id,
@@ -98,6 +100,7 @@ def lines_table(statements: Sequence[Statement]) -> pa.Table:
             "clauses": [f"{cited.term} {cited.document}:{cited.line}" for cited in line.citations],
             "corrects": line.corrects,
             "receipt": statement.receipt,
+            "restates": line.restates,
         }
         for statement in statements
         for line in statement.lines
