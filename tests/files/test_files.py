@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import threading
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clauseway.app.opening.home import Home
-from clauseway.files import PRIVATE, make_folder, write_first, write_whole, written_whole
+from clauseway.files import PRIVATE, make_folder, output_file, write_first, write_whole, written_whole
 from clauseway.files.counted_copies import content_of, copy_hashed
 
 STEPS = (("fsync", os), ("rename", Path), ("open", os))
@@ -129,3 +130,40 @@ def test_the_name_of_a_folder_that_is_made_is_forced_as_its_files_are(
     above = {"": (".", "home", "home/spool"), "home": ("home", "home/spool"), "home/spool/gateway": ("home/spool",)}
     assert forced == [tmp_path / folder for folder in above[there]]
     assert (tmp_path / "home/spool/gateway").is_dir()
+
+
+def test_a_pipe_that_a_user_names_is_written_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    with output_file(pipe) as place:
+        place.write_bytes(b"all of it")
+    reader.join()
+    assert (read, pipe.is_fifo(), names(tmp_path)) == ([b"all of it"], True, ["pipe"])
+
+
+def test_behind_a_link_that_a_user_names_the_file_is_replaced_with_its_rights(tmp_path: Path) -> None:
+    (tmp_path / "may.csv").write_text("as it was")
+    (tmp_path / "may.csv").chmod(0o640)
+    (tmp_path / "latest.csv").symlink_to("may.csv")
+    with output_file(tmp_path / "latest.csv") as place:
+        place.write_text("anew")
+    assert (tmp_path / "latest.csv").is_symlink()
+    assert (tmp_path / "may.csv").read_text() == "anew"
+    assert stat.S_IMODE((tmp_path / "may.csv").stat().st_mode) == 0o640
+    assert names(tmp_path) == ["latest.csv", "may.csv"]
+
+
+def test_a_file_that_a_user_names_stays_as_it_was_until_all_is_written(tmp_path: Path) -> None:
+    (tmp_path / "may.csv").write_text("as it was")
+
+    def write_half() -> None:
+        with output_file(tmp_path / "may.csv") as place:
+            place.write_text("half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space left"):
+        write_half()
+    assert ((tmp_path / "may.csv").read_text(), names(tmp_path)) == ("as it was", ["may.csv"])

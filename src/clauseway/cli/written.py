@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 import typer
 
-from clauseway.app.opening.places import writing
+from clauseway.app.opening.places import file_at
 from clauseway.cli.answers import answer
 from clauseway.cli.output import counted
 
@@ -92,5 +92,5 @@ def report_rows(written: Mapping[Path, int], as_json: bool) -> int:
 
 def write_text(out: Path, text: str) -> None:
     """Write a text. Raise InvalidInput if it cannot be written."""
-    with writing(out):
-        out.write_text(text, "utf-8")
+    with file_at(out) as beside:
+        beside.write_text(text, "utf-8")

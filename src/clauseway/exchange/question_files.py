@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 from clauseway.decisions.parts import BY_NAME
 from clauseway.exchange.cells import CsvWriter, plain
 from clauseway.exchange.parquet_reading import others_parquet
-from clauseway.files import written_whole
+from clauseway.files import output_file
 from clauseway.values import NOT_JSON, InvalidInput, Problem
 
 INVALID = "invalid"
@@ -311,7 +311,7 @@ def _nearly(name: str, parts: tuple[str, ...]) -> str:
 @contextmanager
 def _whole(target: Path, write: Callable[[Path], AbstractContextManager[Put]]) -> Iterator[Put]:
     """Replace the target once the file is complete: a run that breaks off leaves the old file."""
-    with written_whole(target, durable=False) as beside, write(beside) as put:
+    with output_file(target, durable=False) as beside, write(beside) as put:
         yield put
 
 

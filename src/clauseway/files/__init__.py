@@ -1,6 +1,6 @@
 """How a file appears whole, and survives a machine that stops.
 
-    whole           a file written beside its place, then renamed
+    whole           a file written beside its place, then renamed; and a file that a user names
     counted_copies  a file copied, its bytes counted and hashed on the way
     core_dumps      files that a process with secrets never leaves
 
@@ -12,6 +12,7 @@ from clauseway.files.whole import (
     force_file,
     force_folder,
     make_folder,
+    output_file,
     write_first,
     write_whole,
     written_whole,
@@ -22,6 +23,7 @@ __all__ = [
     "force_file",
     "force_folder",
     "make_folder",
+    "output_file",
     "write_first",
     "write_whole",
     "written_whole",

@@ -6,6 +6,7 @@ the others are copies that can be made again.
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,26 @@ def written_whole(path: Path, *, durable: bool = True, mode: int = _PUBLIC) -> I
         raise
     if durable:
         force_folder(path.parent)
+
+
+@contextmanager
+def output_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield the path at which to write a file that a user names; `written_whole` with what a user
+    expects of that name.
+
+    A device and a pipe are written as they are: a file would take their place. So is a file in a
+    folder where nothing else may be made. Behind a symbolic link the file is replaced to which it
+    leads. Whoever could read the file that was there can read the new one.
+    """
+    is_there = path.exists()
+    if is_there and not (path.is_file() and os.access(path.resolve().parent, os.W_OK)):
+        yield path
+        return
+    target = path.resolve()
+    with written_whole(target, durable=durable) as beside:
+        yield beside
+        if is_there:
+            beside.chmod(stat.S_IMODE(target.stat().st_mode))
 
 
 def write_whole(path: Path, content: bytes, *, durable: bool = True, mode: int = _PUBLIC) -> None:

@@ -10,7 +10,7 @@ from clauseway.agreement.authoring.formatting import format_document
 from clauseway.agreement.authoring.json_schema import block_schema
 from clauseway.app.opening.library import ProblemList, built_in_documents
 from clauseway.app.opening.places import A_PLACE, writing
-from clauseway.files import written_whole
+from clauseway.files import output_file
 from clauseway.values import InvalidInput, Problem
 
 TEMPLATE = "template"
@@ -101,6 +101,5 @@ def _text(path: Path) -> str:
 def _replace(path: Path, text: str) -> None:
     """Replace a file whole, behind a link the file that it leads to; the same may read it as
     before."""
-    with written_whole(path.resolve()) as beside:
+    with output_file(path) as beside:
         beside.write_bytes(text.encode("utf-8"))
-        beside.chmod(path.stat().st_mode & 0o777)

@@ -13,7 +13,7 @@ from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.usage_charges import usage_charges, usage_credits
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month, unsettled
-from clauseway.app.opening.places import A_FOLDER, writing
+from clauseway.app.opening.places import A_FOLDER, file_at, writing
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import open_lake, seal
@@ -31,6 +31,7 @@ from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.exchange.journals.accounting import entries_of
 from clauseway.exchange.journals.journal_tables import journal_table, lines_table
 from clauseway.exchange.usage.cloudevents import write_cloudevents
+from clauseway.files import output_file
 from clauseway.ledger import Entry, statement_of
 from clauseway.ledger.charges import UsageCharge, UsageCredit
 from clauseway.ledger.vouchers import Invoice
@@ -92,7 +93,8 @@ def parquet_files(home: Home, part: ExportScope, folder: Path) -> dict[Path, int
     with writing(folder, A_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
-            pq.write_table(table, folder / name, compression="zstd")
+            with output_file(folder / name) as beside:
+                pq.write_table(table, beside, compression="zstd")
     return {folder / name: table.num_rows for name, table in tables.items()}
 
 
@@ -203,7 +205,8 @@ def write_focus_files(
             path = folder / f"{name}.{form}"
             text = write_focus(rows, columns, form, path)
             if text:
-                path.write_text(text, "utf-8")
+                with output_file(path) as beside:
+                    beside.write_text(text, "utf-8")
             files[path] = len(rows)
     return files
 
@@ -248,8 +251,8 @@ def write_focus(
             "Name where it goes: --out bill.parquet.",
         )
         raise InvalidInput(Problem(what=problem, why=why, where="--out", remedy=remedy))
-    with writing(out):
-        pq.write_table(focus_table(rows, columns), out, compression="zstd")
+    with file_at(out) as beside:
+        pq.write_table(focus_table(rows, columns), beside, compression="zstd")
     return ""
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clauseway.app.opening.places import writing
+from clauseway.app.opening.places import file_at
 from clauseway.web.pictures import png_of
 
 
@@ -12,5 +12,5 @@ def write_pictures(drawn: str, svg: Path | None, png: Path | None) -> None:
     pictures = [(png, png_of(drawn))] if png is not None else []
     pictures += [(svg, drawn.encode())] if svg is not None else []
     for path, content in pictures:
-        with writing(path, problem="the picture cannot be written"):
-            path.write_bytes(content)
+        with file_at(path, problem="the picture cannot be written") as beside:
+            beside.write_bytes(content)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clauseway.files import output_file
 from clauseway.values import InvalidInput, Problem
 
 A_FILE = "Name a file in a folder that exists and that you may write to."
@@ -20,6 +21,16 @@ def writing(
         yield
     except OSError as error:
         raise unwritable(place, error, remedy, problem=problem) from None
+
+
+@contextmanager
+def file_at(
+    place: Path, remedy: str = A_FILE, *, problem: str = "cannot be written"
+) -> Iterator[Path]:
+    """Yield the path at which to write the file that a user names (see `output_file`). Raise
+    InvalidInput for a fault of writing there."""
+    with writing(place, remedy, problem=problem), output_file(place) as beside:
+        yield beside
 
 
 def unwritable(

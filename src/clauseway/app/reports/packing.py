@@ -42,7 +42,7 @@ from clauseway.app.reports.verifying import (
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.parquet_reading import others_parquet
-from clauseway.files import written_whole
+from clauseway.files import output_file
 from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage.books import handed_over
@@ -357,7 +357,7 @@ def _write(
     )
     with (
         writing(out),
-        written_whole(out) as beside,
+        output_file(out) as beside,
         zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
     ):
         _add(archive, MANIFEST, manifest)

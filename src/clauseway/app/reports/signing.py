@@ -21,7 +21,7 @@ from clauseway.app.books.party_keys import (
 )
 from clauseway.app.books.trusted_keys import trusted_keys, withdrawal_text, withdrawals
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.places import writing
+from clauseway.app.opening.places import file_at
 from clauseway.app.reports.handed_statements import HandedStatement, beside
 from clauseway.app.reports.packing import verify_pack
 from clauseway.app.reports.tracing import BookedDispute, disputed_days
@@ -277,8 +277,8 @@ def _signed(
     signature = private.sign(payload(document, len(before)))
     own = msgspec.structs.replace(own, signature=base64.b64encode(signature).decode())
     document = msgspec.structs.replace(document, signatures=(*before, own))
-    with writing(beside(path), _BESIDE):
-        beside(path).write_bytes(written(document))
+    with file_at(beside(path), _BESIDE) as signatures:
+        signatures.write_bytes(written(document))
     signing = signing_of(ready.home, path, ready.given)
     assert signing is not None, "it was just written"
     return msgspec.structs.replace(signing, note=ready.note)

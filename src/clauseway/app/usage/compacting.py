@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.places import writing
+from clauseway.app.opening.places import file_at
 from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.opening.several import Opened
 from clauseway.app.usage.lake_place import copies_bytes_max
@@ -20,7 +20,6 @@ from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.exchange.usage.focus import USAGE_COLUMNS, usage_rows
-from clauseway.files import written_whole
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.compaction import Merged, compact, drop_before
@@ -242,7 +241,7 @@ def export_usage(home: Home, form: str, out: Path, days: Interval | None = None)
                 remedy=remedy,
             )
         )
-    with writing(out), open_lake(home) as lake, written_whole(out) as beside:
+    with file_at(out) as beside, open_lake(home) as lake:
         write = {"parquet": _parquet, "cloudevents": _cloudevents, "focus": _focus}[form]
         return write(lake, beside, days)
 

@@ -23,7 +23,7 @@ from clauseway.app.books.handing_over import (
     focus_invoices as focus_invoices_of,
 )
 from clauseway.app.opening.home import home_at
-from clauseway.app.opening.places import unwritable
+from clauseway.app.opening.places import file_at
 from clauseway.app.opening.several import check_party
 from clauseway.cli import options
 from clauseway.cli.commands import Export
@@ -198,16 +198,11 @@ def cloudevents(books: _Books) -> int:
             [put(books, WrittenText(text.decode(), text.count(b"\n"), "events"))], True
         )
     events = 0
-    try:
-        with contextlib.ExitStack() as stack:
-            write = _write_lines(stack, books.out)
-            for line in every:
-                write(line)
-                events += 1
-    except OSError as error:
-        if books.out is None:
-            raise
-        raise unwritable(books.out, error) from None
+    with contextlib.ExitStack() as stack:
+        write = _write_lines(stack, books.out)
+        for line in every:
+            write(line)
+            events += 1
     file = WrittenFile(file=str(books.out or ""), number=events, unit="events")
     return report_written([file], books.as_json)
 
@@ -216,4 +211,5 @@ def _write_lines(stack: contextlib.ExitStack, out: Path | None) -> Callable[[byt
     """Return the function that writes a line: into the file, or to standard output."""
     if out is None:
         return lambda line: sys.stdout.write(line.decode())
-    return stack.enter_context(out.open("wb")).write
+    beside = stack.enter_context(file_at(out))
+    return stack.enter_context(beside.open("wb")).write

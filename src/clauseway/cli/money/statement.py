@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from clauseway.app.opening.home import Home, home_at
-from clauseway.app.opening.places import writing
+from clauseway.app.opening.places import file_at
 from clauseway.app.opening.several import check_party
 from clauseway.app.reports.handed_statements import beside, is_pack, read_statement
 from clauseway.app.reports.settled_statement import settled_statement
@@ -382,8 +382,8 @@ def _report_signing(signing: Any, as_json: bool) -> int:
 
 def write_file(out: Path, content: bytes) -> None:
     """Write a whole file. Raise InvalidInput if it cannot be written."""
-    with writing(out):
-        out.write_bytes(content)
+    with file_at(out) as beside:
+        beside.write_bytes(content)
 
 
 def _format(given: str, out: Path | None, as_json: bool) -> str:
