@@ -97,6 +97,14 @@ def test_as_long_as_nobody_has_a_password_nobody_is_asked(stranger: TestClient, 
     assert stranger.get("/finance").status_code == 200
 
 
+def test_the_cookie_of_a_session_is_described(stranger: TestClient) -> None:
+    described = stranger.get("/openapi.json").json()
+    session = described["components"]["securitySchemes"]["session"]
+    cookie = signed_in(stranger, "anna").partition("=")[0]
+    assert (session["type"], session["in"], session["name"]) == ("apiKey", "cookie", cookie)
+    assert described["security"] == [{}, {"session": []}]
+
+
 def test_a_session_shows_the_screens_that_the_reader_sees(stranger: TestClient) -> None:
     signed_in(stranger, "bob", "/lawyer")
     first = stranger.get("/")

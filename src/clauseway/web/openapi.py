@@ -7,7 +7,7 @@ from typing import Any
 from clauseway.web.engineer import MONITORING, MONITORING_FILES
 from clauseway.web.page import WebPage
 from clauseway.web.page_list import FILES, PAGES, PageSource
-from clauseway.web.sign_in import SIGN_IN, SIGN_OUT
+from clauseway.web.sign_in import COOKIE, SIGN_IN, SIGN_OUT
 
 _Node = dict[str, Any]
 _PROBLEM = {"description": "A page that says what, why and what to do."}
@@ -31,6 +31,18 @@ def pages_document(version: str) -> _Node:
             "that asks for the counts is answered 401. A reader of other screens is answered 403.",
         },
         "servers": [{"url": "http://127.0.0.1:8401"}],
+        # Nobody signs in before somebody has a password.
+        "security": [{}, {"session": []}],
+        "components": {
+            "securitySchemes": {
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": f"Of whoever signed in: POST {SIGN_IN} sets it.",
+                }
+            }
+        },
         "paths": {
             **{page.path: _page(page) for page in PAGES},
             FILES: _file(),

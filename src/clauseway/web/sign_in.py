@@ -30,7 +30,7 @@ SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 _OPEN = frozenset({SIGN_IN, SIGN_OUT, "/healthz", "/openapi.json"})
 # Addresses that programs ask for, not people: they are not led to a form.
 _FOR_PROGRAMS = frozenset({"/counts.json"})
-_COOKIE = "clauseway-session"
+COOKIE = "clauseway-session"
 _SESSION_S = 12 * 3600
 # So many wrong passwords in a row are answered at once; each further one waits twice as long.
 _TRIES = 5
@@ -203,7 +203,7 @@ class RequireSignIn:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _OPEN:
             request = Request(scope, receive)
-            token = request.cookies.get(_COOKIE, "")
+            token = request.cookies.get(COOKIE, "")
             reader = await self._sessions.reader(token, self._readers)
             if reader is None and await self._readers.are_named():
                 answer = await self._kept(request) or _led_to_the_form(request)
@@ -287,7 +287,7 @@ class SignIn:
         else:
             answer = RedirectResponse(goes_to, 303)
         answer.set_cookie(
-            _COOKIE,
+            COOKIE,
             self._sessions.begin(reader),
             max_age=_SESSION_S,
             secure=request.url.scheme == "https",
@@ -311,9 +311,9 @@ class SignIn:
         """End the session."""
         answer = RedirectResponse(SIGN_IN, 303)
         if not is_foreign(request):
-            if account := self._sessions.end(request.cookies.get(_COOKIE, "")):
+            if account := self._sessions.end(request.cookies.get(COOKIE, "")):
                 self._tell(_event("signed out", account, request))
-            answer.delete_cookie(_COOKIE, httponly=True, samesite="lax")
+            answer.delete_cookie(COOKIE, httponly=True, samesite="lax")
         return answer
 
 
