@@ -108,6 +108,14 @@ async def two_answers_and_interim(connection: Connection, request: Received) -> 
     connection.writer.write(answer + INTERIM + answer)
 
 
+async def interim_answers_one_by_one(connection: Connection, _: Received) -> None:
+    """More bytes of them than an answer's head may have, each read alone."""
+    for _ in range(80):
+        connection.writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: %b\r\n\r\n" % (b"x" * 1000))
+        await connection.apart()
+    await connection.left()
+
+
 async def chunks_in_1_0(connection: Connection, request: Received) -> None:
     head = b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n"
     connection.writer.write(head)

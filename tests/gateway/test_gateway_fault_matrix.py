@@ -18,6 +18,7 @@ from misbehaviours import (
     cut_without_length,
     garbage,
     interim_after_answer,
+    interim_answers_one_by_one,
     no_chunks,
     ok,
     stall_in_body,
@@ -123,6 +124,7 @@ EVERYWHERE: dict[str, Fault] = {
     "interim answers without end": Fault(
         written(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 40_000), (*FAILED, "without an answer"), 0
     ),
+    "interim answers without end, one by one": Fault(interim_answers_one_by_one, (*FAILED, "without an answer"), 0),
     "gzip as a transfer coding": Fault(
         written(PACKED_TRANSFER),
         (*FAILED, "transfer coding"),

@@ -221,6 +221,7 @@ class UpstreamConnection(asyncio.Protocol):
         # Received header lines: those of the head become `head` and `limits`; trailers are dropped.
         self._lines = BytesWriter()
         self._limit_lines = BytesWriter()
+        self._barren_bytes = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -229,7 +230,6 @@ class UpstreamConnection(asyncio.Protocol):
         self.limits = b""
         self._lines.truncate(0)
         self._limit_lines.truncate(0)
-        self._barren_bytes = 0
         self._fault = ""
         self._coded = False
         self._hop_headers = b""
@@ -249,6 +249,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Send a whole request; its answer goes to `receiver`."""
         assert self._transport is not None
         self._begin()
+        self._barren_bytes = 0  # goes on over interim answers, which begin anew as well
         self._receiver = receiver
         self._id_header = id_header
         self._is_long = len(data) > _SENT_AT_ONCE_BYTES
