@@ -110,8 +110,8 @@ async def two_answers_and_interim(connection: Connection, request: Received) -> 
 
 async def interim_answers_one_by_one(connection: Connection, _: Received) -> None:
     """More bytes of them than an answer's head may have, each read alone."""
-    for _ in range(80):
-        connection.writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: %b\r\n\r\n" % (b"x" * 1000))
+    for length in range(1000, 1080):
+        connection.writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: %b\r\n\r\n" % (b"x" * length))
         await connection.apart()
     await connection.left()
 

@@ -20,6 +20,17 @@ from typing import Any, Final
 # An address as `getaddrinfo` gives it: family, kind, protocol, canonical name, address.
 SocketAddress = tuple[int, int, int, str, Any]
 
+# A system that acknowledges nothing of what was sent for so long is out of reach; by itself ours
+# would send it again for a quarter of an hour.
+_UNACKNOWLEDGED_S: Final = 30
+# While a cloud thinks, nothing is sent. Its system is asked whether it is still there, and whoever
+# stands between and forgets silent connections (some after four minutes) remembers this one.
+_SILENCE_OPTIONS: Final = (
+    (socket.TCP_KEEPIDLE, 15),
+    (socket.TCP_KEEPINTVL, 5),
+    (socket.TCP_KEEPCNT, 3),
+    (socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_S * 1000),
+)
 # An address that has not answered by then may still; the next one is asked beside it (RFC 8305, 5).
 _NEXT_S: Final = 0.25
 
@@ -121,6 +132,7 @@ async def _connected(loop: AbstractEventLoop, address: SocketAddress) -> socket.
     opened = socket.socket(family, kind, protocol)
     try:
         opened.setblocking(False)
+        _notice_silence(opened)
         await loop.sock_connect(opened, place)
     except BaseException as error:
         opened.close()
@@ -129,6 +141,13 @@ async def _connected(loop: AbstractEventLoop, address: SocketAddress) -> socket.
             raise OSError(error.errno, os.strerror(error.errno)) from None
         raise
     return opened
+
+
+def _notice_silence(opened: socket.socket) -> None:
+    """Have the system end the connection once the other side's is out of reach."""
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _SILENCE_OPTIONS:
+        opened.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _give_up(attempt: "Task[socket.socket]") -> None:
