@@ -244,6 +244,50 @@ def test_pictures_and_sound_are_estimated_by_their_length(kind: str, data: bytes
     assert stream.events == tokens
 
 
+def drawn(input_tokens: int, output_tokens: int) -> bytes:
+    usage = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+    return event("image_generation.completed", b64_json="AAAA", usage=usage)
+
+
+PARTIAL = event("image_generation.partial_image", b64_json="AA", partial_image_index=0)
+TWO_DRAWN = {Unit.INPUT_TOKENS: 9, Unit.OUTPUT_TOKENS: 15}
+# Pictures asked for, and their stream → what is passed on, what waits for the usage, and the usage.
+PICTURES: list[tuple[str, int, tuple[bytes, ...], bytes, dict[Unit, int]]] = [
+    ("each its own end", 2, (PARTIAL, drawn(5, 7), PARTIAL, drawn(4, 8)), drawn(4, 8), TWO_DRAWN),
+    ("more than asked for", 1, (drawn(5, 7), drawn(4, 8)), drawn(5, 7) + drawn(4, 8), TWO_DRAWN),
+    ("fewer than asked for", 3, (drawn(5, 7), drawn(4, 8)), b"", TWO_DRAWN),
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "events", "last", "units"), [case[1:] for case in PICTURES], ids=[case[0] for case in PICTURES]
+)
+@given(cuts)
+def test_a_stream_ends_with_its_last_picture_and_meters_each(
+    asked: int, events: tuple[bytes, ...], last: bytes, units: dict[Unit, int], cut_at: list[int]
+) -> None:
+    data = b"".join(events)
+    stream = TypedStream(images_units_in, token_bytes=1000, comes_anew=True, pictures=asked)
+    bounds = [0, *sorted(cut % (len(data) + 1) for cut in cut_at), len(data)]
+    out = b"".join(stream.feed(data[begin:end]) for begin, end in itertools.pairwise(bounds))
+    out += stream.close()
+    assert (out + stream.last, stream.last, stream.done) == (data, last, True)
+    assert dict(stream.units or ()) == units
+
+
+def test_a_stream_that_breaks_off_between_pictures_keeps_the_usage_of_the_first() -> None:
+    stream = TypedStream(images_units_in, token_bytes=1000, comes_anew=True, pictures=2)
+    assert stream.feed(drawn(5, 7) + PARTIAL) == drawn(5, 7) + PARTIAL
+    assert (stream.done, dict(stream.units or ())) == (False, {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7})
+
+
+def test_pictures_without_usage_are_estimated_together() -> None:
+    stream = TypedStream(no_usage, token_bytes=1000, comes_anew=True, pictures=2)
+    picture = event("image_generation.completed", b64_json=PICTURE)
+    stream.feed((event("x.partial_image", b64_json=PICTURE) + picture) * 2)
+    assert (stream.events, stream.units) == (202, None)
+
+
 # vLLM's transcripts: chunks, and no typed event that ends them.
 CHUNK = b'data: {"object":"transcription.chunk","choices":[{"delta":{"content":"a"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"

@@ -88,9 +88,15 @@ def typed_stream(properties: RequestProperties, units_in: Reader, ways: StreamWa
     return TypedStream(units_in, ways.account_names, runs_on=properties.later)
 
 
-def picture_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
-    """Return the stream of a picture, which comes anew with each event, a little further."""
-    return TypedStream(units_in, ways.account_names, token_bytes=PICTURE_BYTES, comes_anew=True)
+def picture_stream(properties: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+    """Return the stream of pictures. Each comes anew with each of its events, a little further."""
+    return TypedStream(
+        units_in,
+        ways.account_names,
+        token_bytes=PICTURE_BYTES,
+        comes_anew=True,
+        pictures=properties.choices,
+    )
 
 
 def sound_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:

@@ -4,7 +4,8 @@
 Events go on as they came, unknown ones too. Until the first content everything is held back,
 because a cloud may still break off and the request may still go elsewhere. A response in the
 background runs on at its cloud: the event that names it is content already. The event that ends the
-stream, and what follows it (`[DONE]` at some servers), is held until usage is durable.
+stream, and what follows it (`[DONE]` at some servers), is held until usage is durable. Of several
+pictures each has an event of its own that ends it and reports its usage; the last ends the stream.
 """
 
 import msgspec
@@ -36,17 +37,14 @@ _ANNOUNCING = frozenset(
         "keepalive",
     }
 )
-_FINAL = frozenset(
-    {
-        "response.completed",
-        "response.incomplete",
-        "response.failed",
-        "image_generation.completed",
-        "image_edit.completed",
-        "speech.audio.done",
-        "transcript.text.done",
-    }
-)
+_PICTURE = frozenset({"image_generation.completed", "image_edit.completed"})
+_FINAL = _PICTURE | {
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+    "speech.audio.done",
+    "transcript.text.done",
+}
 _FAILED = frozenset({"error", "response.failed"})
 _ERROR = b'"error"'
 _DONE = b"[DONE]"
@@ -70,7 +68,8 @@ class TypedStream:
     """See `event_streams.Stream`. `is_of_stored`: the stream is of a response that was made before,
     so the response's failure is the answer. `runs_on`: it is of a response in the background.
     `has_output` once an event came that tells more than a beginning. `token_bytes`: so many bytes of
-    an event are a token, 0 where an event is one; with `comes_anew` each event brings all of it.
+    an event are a token, 0 where an event is one; with `comes_anew` each event brings all of a
+    picture, of which `pictures` were asked for.
     `may_end_as_chat`: `[DONE]` ends it too, where no typed event did."""
 
     __slots__ = (
@@ -80,6 +79,9 @@ class TypedStream:
         "_comes_anew",
         "_is_of_stored",
         "_may_end_as_chat",
+        "_pictures",
+        "_pictures_asked",
+        "_pictures_tokens",
         "_runs_on",
         "_sequence",
         "_token_bytes",
@@ -106,12 +108,17 @@ class TypedStream:
         token_bytes: int = 0,
         comes_anew: bool = False,
         may_end_as_chat: bool = False,
+        pictures: int = 1,
     ) -> None:
         self._is_of_stored = is_of_stored
         self._runs_on = runs_on
         self._token_bytes = token_bytes
         self._comes_anew = comes_anew
         self._may_end_as_chat = may_end_as_chat
+        self._pictures_asked = pictures
+        # The pictures that are complete, and the tokens that they are estimated at.
+        self._pictures = 0
+        self._pictures_tokens = 0
         self.has_output = False
         self._units_in = units_in
         self._account_names = account_names
@@ -169,8 +176,10 @@ class TypedStream:
             self._keep_for_last(rest)
             return b""
         data = data_of(rest)
-        # Behind the last event of a stored response nothing is left to tell.
-        if self._is_of_stored and not self.events and not data:
+        # Behind the last event of a stored response nothing is left to tell, and fewer pictures
+        # than were asked for may be drawn.
+        is_over = self._is_of_stored and not self.events
+        if not data and (is_over or (self._pictures and not self.failed)):
             self.done = self.has_content = True
             return self._from_content_on(b"")
         if not self._can_read(data):
@@ -196,6 +205,8 @@ class TypedStream:
 
     def _keep_for_last(self, block: bytes) -> None:
         for event in events_in(block):
+            if self._pictures:
+                self._note_picture(event)
             if _is_error(event):
                 # A response that ended with an error may be told once more, as failed.
                 if self.units is None:
@@ -229,6 +240,15 @@ class TypedStream:
         decoded = _decoded(data)
         # Some servers write the type in its line alone.
         kind = decoded.type or type_in_line(event)
+        if kind in _PICTURE:
+            self._note_picture(event)
+            if self._pictures < self._pictures_asked:
+                self.has_content = self.has_output = True
+                return event
+            self.done = self.has_content = True
+            self.failed = False
+            self.last = event
+            return b""
         if isinstance(decoded.sequence_number, (int, float)):
             self._sequence = max(self._sequence, int(decoded.sequence_number))
         if stated(decoded.response):
@@ -236,7 +256,6 @@ class TypedStream:
         # A failure before content is not final here: another cloud may still be asked.
         if kind in _FINAL and (self.has_content or kind not in _FAILED or self._is_of_stored):
             self.units, self.report = self._units_in(data), data
-            # The last event of a picture is the picture.
             if self.units is None and self._token_bytes:
                 self._count(data)
             # A response that failed before its output, and reports nothing, used nothing.
@@ -262,7 +281,22 @@ class TypedStream:
             self.events += bool(data)
             return
         tokens = -(-len(data) // self._token_bytes)
-        self.events = max(self.events, tokens) if self._comes_anew else self.events + tokens
+        if self._comes_anew:
+            self.events = max(self.events, self._pictures_tokens + tokens)
+        else:
+            self.events += tokens
+
+    def _note_picture(self, event: bytes) -> None:
+        """Add up the usage of a picture that is complete; nothing of another event."""
+        data = data_of(event)
+        if (_decoded(data).type or type_in_line(event)) not in _PICTURE:
+            return
+        self._count(data)
+        self._pictures += 1
+        self._pictures_tokens = self.events
+        units = self._units_in(data)
+        if units is not None:
+            self.units, self.report = _sum_of(self.units or (), units), data
 
     def _error_event(self, event: bytes, data: bytes) -> bytes:
         """Note an error that the cloud reports, and return its event for the client."""
@@ -281,6 +315,14 @@ class TypedStream:
     def _without_names(self, event: bytes) -> bytes:
         """Return the event of an error without the names of our account."""
         return without_our_names(event, self._account_names)
+
+
+def _sum_of(units: Units, others: Units) -> Units:
+    """Return the counts of both, each under its unit."""
+    counts = dict(units)
+    for unit, count in others:
+        counts[unit] = counts.get(unit, 0) + count
+    return tuple(counts.items())
 
 
 def _is_error(event: bytes) -> bool:
