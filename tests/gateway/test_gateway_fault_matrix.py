@@ -67,14 +67,20 @@ EVERYWHERE: dict[str, Fault] = {
         told(429, "x", "x-should-retry: false"), (*BUSY, "429 (x)"), 429, lasts=True
     ),
     "429 insufficient_quota": Fault(
-        told(429, "insufficient_quota", kind="insufficient_quota"), (*BUSY, "429 (insufficient_quota)"), 429, lasts=True
+        told(429, "insufficient_quota", kind="insufficient_quota"),
+        (*FAILED, "429 (insufficient_quota)"),
+        429,
+        lasts=True,
     ),
     "429 credit_balance_exhausted": Fault(
-        told(429, "credit_balance_exhausted", kind="insufficient_quota"), (*BUSY, "insufficient_quota"), 429, lasts=True
+        told(429, "credit_balance_exhausted", kind="insufficient_quota"),
+        (*FAILED, "insufficient_quota"),
+        429,
+        lasts=True,
     ),
     "429 organization_spend_limit_exceeded": Fault(
         told(429, "organization_spend_limit_exceeded"),
-        (*BUSY, "organization_spend_limit_exceeded"),
+        (*FAILED, "organization_spend_limit_exceeded"),
         429,
         lasts=True,
     ),

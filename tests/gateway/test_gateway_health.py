@@ -307,7 +307,8 @@ def test_refusals(
     body = json.dumps({"error": error}).encode()
     failure = failure_of(status, head_of(headers), body, NOW_S)
     insists = any(value != "soon" for value in headers.values()) and status in (429, 503) and wait_s != 60
-    assert failure == (Failure(outcome, status, wait_s, insists) if elsewhere else None)
+    expected = Failure(outcome, status, wait_s, insists, is_spent=wait_s == 60)
+    assert failure == (expected if elsewhere else None)
 
 
 RIGHTS_AT_ORACLE = (
@@ -797,7 +798,8 @@ def test_errors_in_streams_are_judged_by_their_words(event: str, told: tuple[str
         assert failure is None
     else:
         assert failure is not None
-        assert failure._replace(meant=0) == Failure(before + told[0], 200, told[1], lacks_flex=lacks_flex)
+        expected = Failure(before + told[0], 200, told[1], lacks_flex=lacks_flex, is_spent=told[1] == 60)
+        assert failure._replace(meant=0) == expected
 
 
 @given(st.binary(max_size=60))

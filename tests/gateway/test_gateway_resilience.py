@@ -527,6 +527,24 @@ def test_a_busy_cloud_is_asked_where_nothing_else_is_left(stage: Stage, busy: Be
     assert scene.asked == [2, 1 + asked]
 
 
+# How the second cloud fails, where our quota at the first is spent → what a client is told
+BESIDE_A_SPENT_QUOTA = {
+    "its quota is spent too": (told(429, "credit_balance_exhausted"), 502, "clouds_failed"),
+    "it is busy": (status(429), 429, "rate_limit_exceeded"),
+    "it is overloaded": (status(503), 503, "clouds_unavailable"),
+}
+
+
+@pytest.mark.parametrize(("other", "code", "error"), BESIDE_A_SPENT_QUOTA.values(), ids=BESIDE_A_SPENT_QUOTA)
+def test_a_spent_quota_of_ours_is_no_rate_limit_of_the_client(
+    stage: Stage, other: Behaviour, code: int, error: str
+) -> None:
+    """Clients waited for a limit of theirs that no time would lift."""
+    answer = stage.scene(told(429, "insufficient_quota"), other).ask()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (code, error)
+    assert answer.headers["x-should-retry"] == "false"
+
+
 def test_where_all_clouds_are_busy_each_is_asked_once(stage: Stage) -> None:
     scene = stage.scene(told(429, "insufficient_quota"), told(429, "insufficient_quota"))
     assert [scene.ask().headers["x-clauseway-attempts"] for _ in range(3)] == ["2"] * 3

@@ -26,6 +26,7 @@ class EndedAttempt(NamedTuple):
     is_estimated: bool = False
     ordinal: int = 1
     called_off: bool = False  # by the gateway: no failure of the cloud
+    is_spent: bool = False  # our quota at the cloud: no wait of the client helps
 
     def __str__(self) -> str:
         return f"{self.cloud} {self.deployment}: {self.outcome}"

@@ -212,8 +212,9 @@ _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 class Failure(NamedTuple):
     """Why an attempt failed. The deployment is not asked for `wait_s`; `named_duration`: the
     deployment itself named that time. `lacks_flex`: if the request asked for the flex tier, that
-    tier alone has no capacity. `meant` is the status that an error inside a stream would have had
-    as an answer; 0 for any other failure."""
+    tier alone has no capacity. `is_spent`: our money or quota there is exhausted. `meant` is
+    the status that an error inside a stream would have had as an answer; 0 for any other
+    failure."""
 
     outcome: str
     status: int = 0
@@ -221,6 +222,7 @@ class Failure(NamedTuple):
     named_duration: bool = False
     lacks_flex: bool = False
     meant: int = 0
+    is_spent: bool = False
 
 
 # A plain value for whatever a server writes: a member of an unusual type takes no other its words.
@@ -273,7 +275,7 @@ def failure_of(
         return None
     outcome = f"answered {status}{_code_in(words)}"
     if _is_spent(status, words):
-        return Failure(outcome, status, _SPENT_S)
+        return Failure(outcome, status, _SPENT_S, is_spent=True)
     wait_s = retry_after_s(head, now_s)
     if status in (_BUSY, _FLEX_FULL):
         lacks_flex = status == _FLEX_FULL or _lacks_flex(words)
@@ -292,7 +294,7 @@ def failure_of_event(data: bytes, status: int) -> Failure | None:
         return None
     outcome = f"reported an error before any content{_code_in(words)}"
     if _is_spent(meant, words):
-        return Failure(outcome, status, _SPENT_S)
+        return Failure(outcome, status, _SPENT_S, is_spent=True)
     if meant == _BUSY:
         return Failure(outcome, status, _BUSY_S, lacks_flex=_lacks_flex(words))
     return Failure(outcome, status, meant=meant)

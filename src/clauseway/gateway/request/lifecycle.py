@@ -997,6 +997,7 @@ class Lifecycle(AttemptOwner):
             is_estimated=attempt.is_estimated,
             ordinal=attempt.ordinal,
             called_off=called_off,
+            is_spent=failure.is_spent,
         )
         self._ended_attempts = (*self._ended_attempts, ended_attempt)
 
@@ -1025,7 +1026,7 @@ class Lifecycle(AttemptOwner):
         if statuses == {404} and self._retired:
             self._answer_failure(UNKNOWN_MODEL)
             return
-        kind = self._failure_kind(statuses)
+        kind = self._failure_kind()
         # Clouds that were not asked may be well: the client may try again at once.
         if self._lacks_retries and self._may_go_on:
             self._answer_failure(kind._replace(should_retry=True))
@@ -1040,9 +1041,13 @@ class Lifecycle(AttemptOwner):
             lines = b"" if kind is CLOUDS_FAILED else retry_lines(self._failure_head)
             self._answer_failure(kind._replace(should_retry=again), lines)
 
-    def _failure_kind(self, statuses: set[int]) -> ErrorKind:
+    def _failure_kind(self) -> ErrorKind:
         """Return the kind of error by the statuses of all attempts; there are none if no cloud was
-        asked."""
+        asked. Where our quota is spent the client is at no limit: such an attempt tells nothing
+        beside others, and alone it is a failure."""
+        statuses = {ended.status for ended in self._ended_attempts if not ended.is_spent}
+        if self._ended_attempts and not statuses and not self._busy_until_s:
+            return CLOUDS_FAILED
         if statuses == {429} or (not statuses and self._busy_until_s):
             return CLOUDS_BUSY
         return CLOUDS_UNAVAILABLE if statuses <= {429, 503} else CLOUDS_FAILED
