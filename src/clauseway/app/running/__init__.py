@@ -12,6 +12,7 @@ night (`clauseway up`).
     upkeep         sealing, merging and checking while a home is served
     alerts         damage and losses, as pages and terminals show them
     machine_faults  the machine's own faults in words: of a full disk, of a database that is away
+    frozen_database  a stop that waits for no database that is frozen
     following      keeping copies of gateways' journals
     project_usage  a project's own usage by day and model
     commitments    what is promised to clouds, and how spend counts toward it

@@ -8,6 +8,7 @@ import typer
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import agreements_with
+from clauseway.app.running.frozen_database import left_on_stop
 from clauseway.app.running.machine_faults import end_of
 from clauseway.app.running.serving import ServeOptions, Signals, keep, seal_the_rest, serving
 from clauseway.app.running.snippets import curl_snippet
@@ -85,25 +86,28 @@ def command(
     signals = Signals(
         stop=stop_on_signals(), reload=set_on(signal.SIGHUP), replace=set_on(signal.SIGUSR2)
     )
-    with serving(chosen, prices) as served:
-        say_recorded(served.recorded)
+    with left_on_stop(at, signals.stop):
+        with serving(chosen, prices) as served:
+            say_recorded(served.recorded)
 
-        def show() -> None:
-            out = console()
-            out.print(
-                f"gateway {served.gateway_url} · pages {served.pages_url} · Ctrl-C stops both",
-                style="bold",
-            )
-            for note in served.notes:
-                out.print(note, style="yellow")
-            out.print(f"Make a key: {served.sample.make_key}", style="dim", soft_wrap=True)
-            out.print("Ask with it:", style="dim")
-            out.print(curl_snippet(served.gateway_url, served.sample, "YOUR-KEY"), soft_wrap=True)
+            def show() -> None:
+                out = console()
+                out.print(
+                    f"gateway {served.gateway_url} · pages {served.pages_url} · Ctrl-C stops both",
+                    style="bold",
+                )
+                for note in served.notes:
+                    out.print(note, style="yellow")
+                out.print(f"Make a key: {served.sample.make_key}", style="dim", soft_wrap=True)
+                out.print("Ask with it:", style="dim")
+                out.print(
+                    curl_snippet(served.gateway_url, served.sample, "YOUR-KEY"), soft_wrap=True
+                )
 
-        answer(as_json, {"gateway": served.gateway_url, "pages": served.pages_url}, show)
-        dead = keep(chosen, served, signals)
-    # Usage that was metered until the end counts without another start.
-    seal_the_rest(at)
+            answer(as_json, {"gateway": served.gateway_url, "pages": served.pages_url}, show)
+            dead = keep(chosen, served, signals)
+        # Usage that was metered until the end counts without another start.
+        seal_the_rest(at)
     if dead is not None:
         raise end_of(dead.name, dead.exit_code, at.logs)
     return 0

@@ -13,6 +13,8 @@ rows by which no writer decides waits, on a server, for no other writer. See doc
 
 import os
 import select
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import (
     Connection,
@@ -87,6 +90,9 @@ _SESSION = text("SELECT pg_backend_pid()")
 _IS_COMMITTING = "clauseway_is_committing"
 # The connections that hold locks for whoever writes in this context.
 _HELD: ContextVar[tuple[Connection, ...]] = ContextVar("held", default=())
+# This process's connections to servers. The lock is held by whoever reads or changes the set.
+_OPEN: WeakSet[Any] = WeakSet()
+_OPEN_LOCK = threading.Lock()
 # In the order of their bytes, which is how SQLite, and so every digest of rows, orders them.
 _IN_ORDER = ["-", "10", "9", "B", "Z", "_", "a", "b", "é"]
 
@@ -222,6 +228,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _postgresql(address: str) -> Engine:
     url = read_address(address)
     engine = create_engine(url, connect_args=_connect_arguments(url.query), hide_parameters=True)
+    event.listen(engine, "connect", _note_open)
     event.listen(engine, "begin", _begin_postgresql)
     event.listen(engine, "commit", _note_commit)
     event.listen(engine, "handle_error", _name_lost_commit)
@@ -239,6 +246,43 @@ def _connect_arguments(query: Mapping[str, Sequence[str] | str]) -> dict[str, ob
         # Of settings that are named twice the server takes the last.
         arguments["options"] = f"{_CLIENT_SETTINGS['options']} {options}"
     return arguments | {"client_encoding": "utf8"}
+
+
+def _note_open(connection: Any, _record: object) -> None:
+    with _OPEN_LOCK:
+        _OPEN.add(connection)
+
+
+def is_answering(address: str) -> bool:
+    """Return whether a server lets somebody in at present. Raise InvalidInput if the address is not
+    valid."""
+    engine = _postgresql(address)
+    try:
+        with engine.connect():
+            return True
+    except DBAPIError:
+        return False
+    finally:
+        engine.dispose()
+
+
+def cut_connections() -> None:
+    """Cut all connections of this process to servers: whoever waits for an answer gets an error.
+
+    A frozen server keeps its connections open, and a wait for its answer has no end of its own.
+    """
+    with _OPEN_LOCK:
+        connections = list(_OPEN)
+    for connection in connections:
+        # Closed meanwhile, or ended by the server.
+        with suppress(OSError, connection.OperationalError):
+            _cut(connection.fileno())
+
+
+def _cut(descriptor: int) -> None:
+    """Shut down a socket whose descriptor is another's, and stays open."""
+    with socket.socket(fileno=os.dup(descriptor)) as connected:
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _note_silence(connection: Any, record: ConnectionPoolEntry) -> None:
