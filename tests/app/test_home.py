@@ -78,3 +78,14 @@ def test_a_command_that_waits_for_another_process_says_so(tmp_path: Path) -> Non
     assert said == f"Another process works at {home.root}: this command waits until it has ended.\n"
     assert (waiting.returncode, rest) == (0, "")
     assert printed
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"0123"])
+def test_a_damaged_identity_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    home = Home(tmp_path).make()
+    home.identity()
+    (tmp_path / "home.id").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"home\.id is damaged"):
+        home.identity()
+    (tmp_path / "home.id").unlink()
+    assert len(home.identity()) == 16

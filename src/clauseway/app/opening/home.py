@@ -3,6 +3,7 @@ and what it was told."""
 
 import hashlib
 import os
+import re
 import secrets
 import shlex
 import stat
@@ -21,6 +22,7 @@ _SOCKET_BYTES_MAX = 100  # Linux takes 107, others 103
 # Room for the longest name: all sockets of a home lie in one folder.
 _SOCKET_NAME_BYTES = 16
 _GATEWAY = "gateway"
+_IDENTITY = re.compile(rb"[0-9a-f]{16}")
 
 # Fills a home with two settled months, in a folder of its own.
 DEMONSTRATION = "clauseway init --demo statements"
@@ -250,12 +252,18 @@ class Home(msgspec.Struct, frozen=True):
         return self
 
     def identity(self) -> str:
-        """Return what names this home among those that share its database; made at first use."""
+        """Return what names this home among those that share its database; made at first use.
+
+        Raise InvalidInput if the file is damaged: an empty name would be every home's.
+        """
         path = self.root / "home.id"
         if not path.exists():
             self.make()
             write_first(path, secrets.token_hex(8).encode(), mode=PRIVATE)
-        return path.read_text("ascii").strip()
+        identity = path.read_bytes().strip()
+        if not _IDENTITY.fullmatch(identity):
+            raise _damaged_identity(path)
+        return identity.decode("ascii")
 
     @property
     def hash_key_path(self) -> Path:
@@ -273,6 +281,20 @@ class Home(msgspec.Struct, frozen=True):
             self.make()
             write_first(path, secrets.token_hex(32).encode(), mode=PRIVATE)
         return path.read_text("ascii").strip()
+
+
+def _damaged_identity(path: Path) -> InvalidInput:
+    """Return the refusal of a home whose identity cannot be read."""
+    return InvalidInput(
+        Problem(
+            what="home.id is damaged",
+            why="it is not 8 bytes in hex; by it the home knows its journals and its gateways' leases",
+            where=str(path),
+            remedy="Put it back from a backup. Where there is none, stop what serves this home and "
+            "remove the file: the home gets another identity, and `clauseway serve` takes over the "
+            "journals in its folder.",
+        )
+    )
 
 
 def not_begun(home: Home) -> InvalidInput:

@@ -137,6 +137,10 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
     """
     if home is None or not home.is_begun:
         return
+    if faults := _identity_faults(home):
+        # The journals cannot be told from another home's.
+        yield from (_failed("", "home", problem) for problem in faults)
+        return
     yield from _origin_check(home)
     problems = [damage.problem for damage in blocking_damages(home)]
     for problem in problems:
@@ -157,6 +161,14 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
         yield Check(deployment="", what="books", ok=False, found=text, remedy=problem.remedy)
     if not edited:
         yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
+
+
+def _identity_faults(home: Home) -> tuple[Problem, ...]:
+    try:
+        home.identity()
+    except InvalidInput as fault:
+        return fault.problems
+    return ()
 
 
 def _origin_check(home: Home) -> Iterator[Check]:
