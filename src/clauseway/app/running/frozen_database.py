@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from clauseway.app.opening.home import Home
 from clauseway.app.running.processes import LOOK_EVERY_S
-from clauseway.storage.control.engines import cut_connections, is_answering
+from clauseway.storage.control.engines import cut_connections, is_silent
 from clauseway.values import InvalidInput
 
 
 @contextlib.contextmanager
 def left_on_stop(home: Home, stop: threading.Event) -> Iterator[None]:
     """Once a stop is asked for, ask the database again and again whether it answers, until the block
-    ends. While it does not, cut the connections, so that whoever waits for it goes on to the end.
+    ends. While it says nothing, cut the connections, so that whoever waits for it goes on to the end.
 
     A database that answers is waited for: it may have much to do.
     """
@@ -36,6 +36,6 @@ def left_on_stop(home: Home, stop: threading.Event) -> Iterator[None]:
 def _is_silent(home: Home) -> bool:
     try:
         place = home.control
-        return isinstance(place, str) and not is_answering(place)
+        return isinstance(place, str) and is_silent(place)
     except (InvalidInput, OSError):  # the address may be half written, or the disk be gone
         return False

@@ -205,8 +205,8 @@ class TypedStream:
 
     def _keep_for_last(self, block: bytes) -> None:
         for event in events_in(block):
-            if self._pictures:
-                self._note_picture(event)
+            if self._pictures and _kind_of(event) in _PICTURE:
+                self._note_picture(data_of(event))
             if _is_error(event):
                 # A response that ended with an error may be told once more, as failed.
                 if self.units is None:
@@ -241,7 +241,7 @@ class TypedStream:
         # Some servers write the type in its line alone.
         kind = decoded.type or type_in_line(event)
         if kind in _PICTURE:
-            self._note_picture(event)
+            self._note_picture(data)
             if self._pictures < self._pictures_asked:
                 self.has_content = self.has_output = True
                 return event
@@ -286,11 +286,8 @@ class TypedStream:
         else:
             self.events += tokens
 
-    def _note_picture(self, event: bytes) -> None:
-        """Add up the usage of a picture that is complete; nothing of another event."""
-        data = data_of(event)
-        if (_decoded(data).type or type_in_line(event)) not in _PICTURE:
-            return
+    def _note_picture(self, data: bytes) -> None:
+        """Add up the usage of a picture that is complete."""
         self._count(data)
         self._pictures += 1
         self._pictures_tokens = self.events
@@ -323,6 +320,11 @@ def _sum_of(units: Units, others: Units) -> Units:
     for unit, count in others:
         counts[unit] = counts.get(unit, 0) + count
     return tuple(counts.items())
+
+
+def _kind_of(event: bytes) -> str:
+    """Return an event's type; some servers write it in its line alone."""
+    return _decoded(data_of(event)).type or type_in_line(event)
 
 
 def _is_error(event: bytes) -> bool:

@@ -253,15 +253,16 @@ def _note_open(connection: Any, _record: object) -> None:
         _OPEN.add(connection)
 
 
-def is_answering(address: str) -> bool:
-    """Return whether a server lets somebody in at present. Raise InvalidInput if the address is not
-    valid."""
+def is_silent(address: str) -> bool:
+    """Return whether a server says nothing to who connects, not even that it lets nobody in. Raise
+    InvalidInput if the address is not valid."""
     engine = _postgresql(address)
     try:
         with engine.connect():
-            return True
-    except DBAPIError:
-        return False
+            return False
+    except DBAPIError as error:
+        driver: Any = engine.dialect.dbapi
+        return isinstance(error.orig, driver.errors.ConnectionTimeout)
     finally:
         engine.dispose()
 
