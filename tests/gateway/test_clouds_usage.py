@@ -10,11 +10,13 @@ from openai.types import CreateEmbeddingResponse, ImagesResponse
 from openai.types.audio import Transcription
 from openai.types.responses.response_usage import ResponseUsage
 
-from clauseway.gateway.clouds import reported_units
+from clauseway.gateway.clouds import reported_units, reports
+from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.clouds.usage_reports import TimeHeard
 from clauseway.gateway.wire.message_streams import MessageStream
 from clauseway.gateway.wire.streams import EventStream
-from clauseway.metering import Unit, problems_of
+from clauseway.metering import Unit, flaws_of_units, problems_of
+from clauseway.metering.usage_rules import UNITS_PER_REQUEST_MAX
 
 RESPONSE = {
     "input_tokens": 75,
@@ -334,6 +336,56 @@ def test_counts_that_are_written_otherwise(report: dict[str, object], expected: 
     assert stream.usage == found
 
 
+# A report with a part that is no count | the same without the part
+READABLE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("responses", {"output_tokens_details": {"reasoning_tokens": "many"}}, {"output_tokens_details": {}}),
+    ("responses", {"output_tokens_details": "none"}, {"output_tokens_details": None}),
+    (
+        "responses",
+        {"input_tokens_details": {"cached_tokens": 32, "cache_write_tokens": -1}},
+        {"input_tokens_details": {"cached_tokens": 32}},
+    ),
+    ("responses", {"input_tokens_details": {"cached_tokens": 1 << 70}}, {"input_tokens_details": {}}),
+    ("responses", {"input_tokens_details": [32]}, {"input_tokens_details": None}),
+    ("images", {"input_tokens_details": {"image_tokens": 1.5}}, {"input_tokens_details": {}}),
+    ("transcription", {"input_token_details": {"audio_tokens": "10"}}, {"input_token_details": {}}),
+    ("message", {"cache_creation": {"ephemeral_1h_input_tokens": "6"}}, {"cache_creation": None}),
+    ("message", {"cache_creation_input_tokens": -10}, {"cache_creation_input_tokens": None}),
+    ("message", {"server_tool_use": {"web_search_requests": "two"}}, {"server_tool_use": None}),
+]
+REPORTS: dict[str, dict[str, Any]] = {
+    "responses": RESPONSE,
+    "images": IMAGES,
+    "transcription": HEARD,
+    "message": KEPT,
+}
+
+
+@pytest.mark.parametrize(("name", "part", "without"), READABLE)
+def test_a_part_that_is_no_count_is_left_out(name: str, part: dict[str, Any], without: dict[str, Any]) -> None:
+    found = units(name, {**REPORTS[name], **part})
+    assert found is not None
+    assert found == units(name, {**REPORTS[name], **without})
+
+
+def test_a_chat_whose_parts_are_no_counts_is_metered_by_its_wholes() -> None:
+    report = {"prompt_tokens": 32, "completion_tokens": 8, "total_tokens": "40"}
+    details = {"prompt_tokens_details": {"cached_tokens": "4", "audio_tokens": 2}, "completion_tokens_details": 7}
+    found = reported_units.usage_in(json.dumps({"usage": {**report, **details}}).encode())
+    assert found is not None
+    assert {unit.column: count for unit, count in reported_units.units_of(found)} == {
+        "input_tokens": 32,
+        "audio_input_tokens": 2,
+        "output_tokens": 8,
+    }
+
+
+def test_a_response_whose_searches_are_no_count_is_metered_by_its_tokens() -> None:
+    found = units("responses", RESPONSE, tool_usage={"web_search": {"num_requests": "three"}})
+    assert found is not None
+    assert found == units("responses", RESPONSE)
+
+
 def test_each_kind_reads_whole_numbers_with_a_point() -> None:
     assert units("responses", {"input_tokens": 32.0, "output_tokens": 8}) == {"input_tokens": 32, "output_tokens": 8}
     event = {"response": {"usage": {"input_tokens": 32.0, "output_tokens": None, "total_tokens": 40}}}
@@ -372,7 +424,6 @@ IMPOSSIBLE: list[tuple[str, object]] = [
     ("responses", {"input_tokens": 1}),
     ("responses", {"input_tokens": 1.5, "output_tokens": 1}),
     ("responses", {"input_tokens": 1, "output_tokens": 1 << 40}),
-    ("responses", {**RESPONSE, "output_tokens_details": {"reasoning_tokens": "many"}}),
     ("embeddings", {"prompt_tokens": None}),
     ("images", {"input_tokens": 1, "output_tokens": True}),
     ("transcription", {"seconds": 3}),
@@ -394,6 +445,48 @@ IMPOSSIBLE: list[tuple[str, object]] = [
 @pytest.mark.parametrize(("name", "report"), IMPOSSIBLE)
 def test_what_cannot_be_is_no_report(name: str, report: object) -> None:
     assert units(name, report) is None
+
+
+MOST = UNITS_PER_REQUEST_MAX
+# Each kind of answer | a report | whether it is believed: sealing would hold back what is not
+BOUNDS: list[tuple[Reader, dict[str, object], bool]] = [
+    (reports.chat_units_in, {"prompt_tokens": MOST, "completion_tokens": MOST}, True),
+    (reports.chat_units_in, {"prompt_tokens": MOST + 1, "completion_tokens": 1}, False),
+    (reports.chat_units_in, {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": MOST + 3}, False),
+    (reports.responses_units_in, {"input_tokens": 1, "output_tokens": MOST + 1}, False),
+    (reports.batch_units_in, {"input_tokens": 1 << 32, "output_tokens": MOST + 1}, True),
+    (reports.embeddings_units_in, {"prompt_tokens": MOST + 1}, False),
+    (reports.images_units_in, {"input_tokens": MOST + 1, "output_tokens": 1}, False),
+    (reports.speech_units_in, {"input_tokens": 1, "output_tokens": MOST + 1}, False),
+    (reports.audio_units_in, {"type": "tokens", "input_tokens": MOST + 1, "output_tokens": 1}, False),
+    (reports.audio_units_in, {"type": "duration", "seconds": 200_000}, True),
+    (reports.audio_units_in, {"type": "duration", "seconds": 200_000.001}, False),
+    (reports.messages_units_in, {"input_tokens": MOST, "output_tokens": 1, "cache_read_input_tokens": 0}, True),
+    (reports.messages_units_in, {"input_tokens": MOST, "output_tokens": 1, "cache_read_input_tokens": 1}, False),
+]
+
+
+@pytest.mark.parametrize(("units_in", "report", "is_believed"), BOUNDS)
+def test_more_than_a_request_can_use_is_no_report(
+    units_in: Reader, report: dict[str, object], is_believed: bool
+) -> None:
+    found = units_in(json.dumps({"usage": report}).encode())
+    assert (found is not None) == is_believed
+    if found is not None and units_in is not reports.batch_units_in:
+        assert flaws_of_units(dict(found)) == ()
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_stream_reports_no_more_than_a_request_can_use(over: int) -> None:
+    chat = EventStream(strip_usage=False)
+    chat.feed(b'data: {"choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":1}}\n\n' % (MOST + over))
+    message = MessageStream()
+    begun = {"type": "message_start", "message": {"usage": {"input_tokens": MOST + over, "output_tokens": 1}}}
+    ended = {"type": "message_delta", "usage": {"output_tokens": 400}}
+    message.feed(b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in (begun, ended)))
+    for stream in (chat, message):
+        assert (stream.units is None) == bool(over)
+    assert bool(message.input_units) != bool(over)
 
 
 @pytest.mark.parametrize("answer", [b"", b"WEBVTT\n\n", b"[1]", b'{"usage":', b"\xff\xfe", b"[" * 5000])

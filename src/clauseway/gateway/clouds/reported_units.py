@@ -3,8 +3,9 @@
 Answers in OpenAI's format come in OpenAI's shapes on every cloud: `prompt_tokens` and
 `input_tokens` include what was cached. Anthropic's messages leave out of their input what was read
 from the cache and written to it: there the three are added. An absent count was not reported; zero
-is a report. A report that cannot be (negative, absurd, of a wrong type) is none. Of parts that sum
-to more than their whole the whole alone is taken: some servers report more cached than they count.
+is a report. A report whose wholes cannot be (negative, absurd, of a wrong type, more than any request
+uses) is none; a part that cannot be is left out. Of parts that sum to more than their whole the whole
+alone is taken: some servers report more cached than they count.
 
 INVARIANT: `metering.problems_of` finds no problem in the units that are returned here. A part
 larger than its whole would give a charge below zero, and sealing would hold the record back.
@@ -44,6 +45,7 @@ from clauseway.gateway.clouds.usage_reports import (
     TranscriptionUsage,
 )
 from clauseway.metering import Unit
+from clauseway.metering.usage_rules import most_believed
 from clauseway.values import NOT_JSON
 
 Units = tuple[tuple[Unit, int], ...]
@@ -72,6 +74,8 @@ _decode_heard: Final = msgspec.json.Decoder(HeardInDetail).decode
 _decode_speech: Final = msgspec.json.Decoder(Spoken).decode
 _decode_message: Final = msgspec.json.Decoder(Messaged).decode
 _BESIDE_MAX: Final = 1 << 32  # as any count of a report
+_UNITS_MAX: Final = most_believed(_INPUT)
+_AUDIO_TIME_MAX: Final = most_believed(_AUDIO_TIME)
 BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
 
 
@@ -279,7 +283,7 @@ def time_heard_in(answer: bytes) -> Units | None:
         heard = _decode_heard(answer)
     except NOT_JSON:
         return None
-    return units_of_transcription(TimeHeard(heard.duration))
+    return believed(units_of_transcription(TimeHeard(heard.duration)))
 
 
 def speech_usage_in(event: bytes) -> SpeechUsage | None:
@@ -359,6 +363,15 @@ def _kept_for_an_hour(written: CacheWritten | None) -> int | None:
 def _sum(count: int | None, other: int | None) -> int | None:
     """Return the sum of what was reported; None where neither was."""
     return count if other is None else (count or 0) + other
+
+
+def believed(units: Units) -> Units | None:
+    """Return the units of one request; None where it cannot have used so much: sealing would hold
+    the record back, while its charge had been taken from budgets."""
+    for unit, count in units:
+        if count > _UNITS_MAX and (unit is not _AUDIO_TIME or count > _AUDIO_TIME_MAX):
+            return None
+    return units
 
 
 def estimate(request_bytes: int, output_tokens: int) -> Units:

@@ -7,7 +7,7 @@ import msgspec
 
 from clauseway.gateway.clouds import reported_units
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
-from clauseway.gateway.clouds.reported_units import Units
+from clauseway.gateway.clouds.reported_units import Units, believed
 from clauseway.gateway.clouds.usage_reports import TierReport
 from clauseway.metering.endpoints import TIERS
 from clauseway.values import NOT_JSON
@@ -21,7 +21,7 @@ def _reader(
 ) -> Reader:
     def units_in(answer: bytes) -> Units | None:
         report = find(answer)
-        return units_of(report) if report is not None else None
+        return believed(units_of(report)) if report is not None else None
 
     return units_in
 
@@ -41,7 +41,13 @@ speech_units_in: Final = _reader(reported_units.speech_usage_in, reported_units.
 def audio_units_in(answer: bytes) -> Units | None:
     """Of a transcription or translation: tokens, or the audio's length."""
     report = reported_units.transcription_usage_in(answer)
-    return reported_units.units_of_transcription(report) if report is not None else None
+    return believed(reported_units.units_of_transcription(report)) if report is not None else None
+
+
+def batch_units_in(answer: bytes) -> Units | None:
+    """Of a batch: the sum of its requests, whose number nothing bounds here."""
+    report = reported_units.responses_usage_in(answer)
+    return reported_units.units_of_responses(report) if report is not None else None
 
 
 _decode_tier: Final = msgspec.json.Decoder(TierReport).decode

@@ -2,10 +2,11 @@
 counted; or in an answer with half of a surrogate pair in its text. Pure.
 
 Some servers write them so. They are read only where the usual shapes refuse a report, so that
-usual reports cost no more. A number with a fraction is no count, and its report is none.
+usual reports cost no more. A number with a fraction is no count. A part that is no count is left
+out, as if it had not been reported; without a whole that is one, the report is none.
 """
 
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, get_args
 
 import msgspec
 
@@ -34,9 +35,46 @@ def usage_with_counts(kind: type[_Reporting[_Usage]], answer: bytes) -> _Usage |
 def answer_with_counts(kind: type[_Answer], answer: bytes) -> _Answer | None:
     """Return an answer of a kind with the counts that it reports; None if they are none."""
     try:
-        return msgspec.convert(_with_counts(msgspec.json.decode(without_half_pairs(answer))), kind)
+        counted = _with_counts(msgspec.json.decode(without_half_pairs(answer)))
+        return msgspec.convert(_without_unreadable(counted, kind), kind)
     except NOT_JSON:
         return None
+
+
+def _without_unreadable(value: object, kind: object) -> object:
+    """Return a value of a kind without the members that cannot be read and need not be there."""
+    shape = _shape_of(value, kind)
+    if shape is None or not isinstance(value, dict):
+        return value
+    members = dict(value)
+    for field in msgspec.structs.fields(shape):
+        if field.name in members:
+            member = _without_unreadable(members[field.name], field.type)
+            if field.required or _is_readable(member, field.type):
+                members[field.name] = member
+            else:
+                del members[field.name]
+    return members
+
+
+def _is_readable(value: object, kind: object) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _shape_of(value: object, kind: object) -> type[msgspec.Struct] | None:
+    """Return the struct that a value of a kind has to be: of several, the one that it names by its
+    tag; None if there is none."""
+    tag = value.get("type") if isinstance(value, dict) else None
+    for shape in (kind, *get_args(kind)):
+        if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
+            config = shape.__struct_config__
+            if config.tag is None or config.tag == tag:
+                return shape
+    return None
 
 
 def _with_counts(answer: object) -> object:

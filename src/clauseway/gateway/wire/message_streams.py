@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
-from clauseway.gateway.clouds.reported_units import Units, units_of_message
+from clauseway.gateway.clouds.reported_units import Units, believed, units_of_message
 from clauseway.gateway.clouds.reports import no_units_in
 from clauseway.gateway.clouds.unusual_counts import answer_with_counts
 from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
@@ -72,9 +72,8 @@ class MessageStream(TypedStream):
         usage = self._usage
         if usage is None or usage.input_tokens is None:
             return ()
-        return tuple(
-            [(unit, count) for unit, count in units_of_message(usage) if unit in _OF_INPUT]
-        )
+        units = [(unit, count) for unit, count in units_of_message(usage) if unit in _OF_INPUT]
+        return believed(tuple(units)) or ()
 
     def broken(self, kind: ErrorKind, message: str) -> bytes:
         """Return the event that says that the stream broke; the vendor's clients raise on it."""
@@ -99,7 +98,7 @@ class MessageStream(TypedStream):
             # The figures of `message_delta` are totals so far, not additions.
             self._usage = _together(self._usage, decoded.usage)
             if self._usage.is_whole:
-                self.units = units_of_message(self._usage)
+                self.units = believed(units_of_message(self._usage))
         # Held back until the usage record is durable.
         elif kind == "message_stop" and self.has_content:
             self.done = True

@@ -21,6 +21,7 @@ from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import (
     Reader,
     audio_units_in,
+    batch_units_in,
     chat_units_in,
     embeddings_units_in,
     images_units_in,
@@ -292,7 +293,9 @@ def _of_resource(
     state: State = State.NAMES,
     decode: Decode | None = None,
 ) -> Operation:
-    units_in = responses_units_in if name in _TELLS_END else no_units_in
+    units_in: Reader = no_units_in
+    if name in _TELLS_END:
+        units_in = batch_units_in if name.startswith("batches.") else responses_units_in
     return _operation(
         name,
         method,

@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
-from clauseway.gateway.clouds.reported_units import Units, units_of, usage_in
+from clauseway.gateway.clouds.reported_units import Units, believed, units_of, usage_in
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
@@ -89,7 +89,7 @@ class EventStream:
 
     @property
     def units(self) -> Units | None:
-        return units_of(self.usage) if self.usage is not None else None
+        return believed(units_of(self.usage)) if self.usage is not None else None
 
     @property
     def input_units(self) -> Units:
