@@ -28,7 +28,7 @@ from gateway_rig import (
 )
 
 from awaiting import eventually
-from clauseway.gateway.plan import Epoch, Policy, Route
+from clauseway.gateway.plan import Epoch, Policy, Prices, Route
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, Telemetry
 from clauseway.metering import Deployment, UsageRecord
@@ -189,7 +189,9 @@ class Stage:
     def start(self, launcher: Sequence[str] = (TABLE_GATEWAY,)) -> None:
         self.rig.start(self.rig.plan(settings=PATIENT), launcher=launcher)
 
-    def scene(self, *behaviours: Behaviour | None, on_leave: str = "cancel", **changes: Any) -> Scene:
+    def scene(
+        self, *behaviours: Behaviour | None, on_leave: str = "cancel", prices: tuple[Prices, ...] = (), **changes: Any
+    ) -> Scene:
         """Deployments that behave so, in order of preference; None is one where nobody listens."""
         rig, model = self.rig, f"model-{next(self._numbers):05d}"
         clouds, targets = [], []
@@ -199,7 +201,7 @@ class Stage:
             clouds.append(cloud)
             label = Deployment(f"{model}-at-{number}", cloud.name, "openai", str(number), PRODUCT, "named-there")
             port = cloud.port if behaviour is not None else rig.closed_port
-            targets.append(rig.target(cloud.name, port, label=label))
+            targets.append(rig.target(cloud.name, port, label=label, prices=prices))
         routes = {f"openai|{PRODUCT}|direct": Route(candidates=tuple((at, 0) for at in range(len(targets))))}
         plan = rig.plan(
             targets,

@@ -12,9 +12,11 @@ from gateway_rig import AUTHORIZED, PATIENCE_S, Behaviour, Connection, Received,
 from gateway_stage import PATIENT, RESPONSE_USAGE, Call, Scene, Stage, answering, staged, typed
 
 from awaiting import eventually
+from clauseway.gateway.plan import Prices
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
-from clauseway.metering import UsageRecord
+from clauseway.metering import Unit, UsageRecord
+from clauseway.metering.endpoints import ENDPOINTS
 
 POLLED = Settings(limits=Limits(retries=10_000, pending_s=0.2), telemetry=PATIENT.telemetry)
 STREAM, WHOLE = Call("/v1/responses", True), Call("/v1/responses", False)
@@ -198,6 +200,21 @@ def test_what_was_streamed_is_charged_though_it_is_cancelled(
         assert answer.json()["status"] == "cancelled"
     eventually(lambda: stage.rig.counts()["open"] == 0)
     assert used(scene) == ([{"INPUT_TOKENS": -(-len(body) // 4), "OUTPUT_TOKENS": output}] if output else [])
+
+
+def test_an_end_is_charged_and_recorded_as_what_made_it(stage: Stage) -> None:
+    """A price may be of an endpoint: whoever is the first to see the end decides nothing about it."""
+    plain, dear = {Unit.INPUT_TOKENS: 1, Unit.OUTPUT_TOKENS: 2}, {Unit.INPUT_TOKENS: 1_000, Unit.OUTPUT_TOKENS: 2_000}
+    prices = tuple(
+        Prices(begin_ns=0, end_ns=1 << 62, units={int(unit): price for unit, price in units.items()}, endpoint=endpoint)
+        for endpoint, units in (("", plain), ("responses", dear))
+    )
+    scene = scene_of(stage, Background(), prices=prices)
+    made = scene.ask(WHOLE, **BACKGROUND)
+    assert made.json()["status"] == "queued"
+    eventually(lambda: used(scene) == [USED])
+    [record] = [record for record in scene.records() if record.units]
+    assert (record.endpoint, record.charge_picodollars) == (ENDPOINTS["responses"], 21 * 1_000 + 8 * 2_000)
 
 
 def test_a_response_in_the_foreground_ends_with_its_connection(stage: Stage) -> None:

@@ -48,7 +48,7 @@ from clauseway.gateway.wire.whole_answers import (
     without_names_in_failure,
 )
 from clauseway.metering import Status, Unit
-from clauseway.metering.endpoints import TIERS
+from clauseway.metering.endpoints import ENDPOINT_NAMES, TIERS
 from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.segment_format import TIER_CODE
 
@@ -790,11 +790,11 @@ class Attempt(Receiver):
 
     def record_resource_end(self, resource: IndexedResource, units: Units, status: Status) -> None:
         """Write the usage record to the journal: the usage of a pending resource whose end this
-        attempt has seen. Record it for the key that made the resource."""
+        attempt has seen. Record it for the key, and at the endpoint, that made the resource."""
         owner, customer = self._owner, self._owner.customer
         shared, target, reserved = owner.shared, self.candidate.target, self.reserved
         charge = self._charge_and_append(
-            status, self.status, units, shared.spool.label(resource.buyer)
+            status, self.status, units, shared.spool.label(resource.buyer), resource
         )
         # Do not count a batch's tokens in the minute in which it ends.
         tokens = 0 if resource.endpoint == BATCHES.code else self._tokens
@@ -816,9 +816,17 @@ class Attempt(Receiver):
                 own_tokens,
             )
 
-    def _charge_and_append(self, status: Status, http_status: int, units: Units, buyer: int) -> int:
+    def _charge_and_append(
+        self,
+        status: Status,
+        http_status: int,
+        units: Units,
+        buyer: int,
+        resource: IndexedResource | None = None,
+    ) -> int:
         """Charge the units, append the usage record, which ends the attempt, and let the target learn
-        from it. Return the charge in picodollars."""
+        from it. Return the charge in picodollars. The usage is this request's, or that of the
+        `resource` whose end it has seen."""
         assert not self.over, "an attempt ends once"
         owner, candidate = self._owner, self.candidate
         shared, target = owner.shared, candidate.target
@@ -829,8 +837,8 @@ class Attempt(Receiver):
         recorded_units: tuple[tuple[int, int], ...] = units
         if units:
             tokens = tokens_of(units)
-            if target.has_varying_prices or owner.request.needs.tier:
-                charge, recorded_units = self._charge_as_served(units)
+            if target.has_varying_prices or owner.request.needs.tier or resource is not None:
+                charge, recorded_units = self._charge_as_served(units, resource)
             else:
                 charge = target.charge(units)
             # The counters leave estimates and broken answers out.
@@ -859,7 +867,7 @@ class Attempt(Receiver):
                 buyer=buyer,
                 deployment=deployment,
                 ruling=ruling,
-                endpoint=owner.request.operation.code,
+                endpoint=owner.request.operation.code if resource is None else resource.endpoint,
                 status=status,
                 http_status=http_status,
                 streamed=self.stream is not None,
@@ -877,16 +885,19 @@ class Attempt(Receiver):
         self.units, self.charged, self._answer_body = units, charge, b""
         return charge
 
-    def _charge_as_served(self, units: Units) -> tuple[int, tuple[tuple[int, int], ...]]:
+    def _charge_as_served(
+        self, units: Units, resource: IndexedResource | None
+    ) -> tuple[int, tuple[tuple[int, int], ...]]:
         """Return the charge of the units, and the units with the service tier that the cloud reports:
-        not always the tier that the client asked for."""
+        not always the tier that the client asked for. Of a resource, who made it had asked."""
         owner, target, tier = self._owner, self.candidate.target, ""
-        if target.tiered or owner.request.needs.tier:
+        buyer, endpoint = owner.customer.buyer, owner.request.operation.name
+        if resource is not None:
+            buyer, endpoint = resource.buyer, ENDPOINT_NAMES[resource.endpoint]
+        if target.tiered or owner.request.needs.tier or resource is not None:
             report = self.stream.report if self.stream is not None else self._answer_body
             tier = tier_in(report) if report else ""
-        charge = target.charge_of(
-            units, owner.request.operation.name, tier, owner.customer.buyer, owner.event_ns
-        )
+        charge = target.charge_of(units, endpoint, tier, buyer, owner.event_ns)
         # The journal keeps the tier among the units.
         return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
 
