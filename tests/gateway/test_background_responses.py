@@ -4,6 +4,7 @@ up again."""
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,10 +33,19 @@ class Background:
     """A cloud with one response in the background: made by a POST, of whose answer so many events come, and then
     `then` (`cut`, `stall` or `end`); ended when it is asked for again."""
 
-    def __init__(self, events: int = 6, then: str = "end", late_s: float = 0.0, *, fails: bool = False) -> None:
+    def __init__(
+        self,
+        events: int = 6,
+        then: str = "end",
+        late_s: float = 0.0,
+        *,
+        fails: bool = False,
+        states: tuple[str, ...] = (),
+    ) -> None:
+        self.states = list(states)  # told to whoever asks for it, one after the other, before its end
         self.told, self.then, self.late_s = events, then, late_s
         self.deleted, self.cancelled, self.told_all, self.status = False, False, False, 200
-        self.id = f"resp_{next(NUMBERS)}"
+        self.id, self.begins, self.cancels = f"resp_{next(NUMBERS)}", "queued", True
         words = [typed("response.output_text.delta", 2 + at, delta=word) for at, word in enumerate("abc")]
         error = {"code": "server_error", "message": "sorry"}
         begun = [typed(kind, at, response=self.state("queued")) for at, kind in enumerate(BEGIN)]
@@ -57,12 +67,12 @@ class Background:
             connection.answer(200, compact({"id": self.id, "object": "response.deleted", "deleted": True}))
             return
         if b"/cancel " in request.head.partition(b"\r\n")[0]:
-            self.cancelled = True
+            self.cancelled = self.cancels
             connection.answer(200, compact(self.state("cancelled")))
             return
         await asyncio.sleep(self.late_s)
         if not request.json.get("stream"):
-            connection.answer(200, compact(self.state("queued")))
+            connection.answer(200, compact(self.state(self.begins)))
             return
         await self.tell(connection, self.events[: self.told])
 
@@ -81,6 +91,9 @@ class Background:
 
     async def tell_again(self, connection: Connection, request: Received) -> None:
         line = request.head.partition(b"\r\n")[0].decode()
+        if self.states:
+            connection.answer(200, compact(self.state(self.states.pop(0))))
+            return
         if self.deleted:
             connection.answer(404, b'{"error":{"message":"Response with id \'resp\' not found."}}')
             return
@@ -200,6 +213,46 @@ def test_what_was_streamed_is_charged_though_it_is_cancelled(
         assert answer.json()["status"] == "cancelled"
     eventually(lambda: stage.rig.counts()["open"] == 0)
     assert used(scene) == ([{"INPUT_TOKENS": -(-len(body) // 4), "OUTPUT_TOKENS": output}] if output else [])
+
+
+def test_one_that_completes_after_it_was_cancelled_is_metered(stage: Stage) -> None:
+    """A cloud may be done with it just as it is cancelled, and tell so later."""
+    cloud = Background()
+    cloud.cancels = False
+    scene = scene_of(stage, cloud)
+    assert scene.ask(WHOLE, **BACKGROUND).json()["status"] == "queued"
+    answer = stage.http.post(f"{stage.rig.url}/v1/responses/{cloud.id}/cancel", headers=AUTHORIZED)
+    assert answer.json()["status"] == "cancelled"
+    eventually(lambda: used(scene) == [USED])
+
+
+def test_one_that_stays_cancelled_has_used_nothing(stage: Stage) -> None:
+    cloud = Background()
+    scene = scene_of(stage, cloud)
+    assert scene.ask(WHOLE, **BACKGROUND).json()["status"] == "queued"
+    answer = stage.http.post(f"{stage.rig.url}/v1/responses/{cloud.id}/cancel", headers=AUTHORIZED)
+    assert answer.json()["status"] == "cancelled"
+    # Once its cloud has told it twice, nobody asks again.
+    eventually(lambda: len(scene.clouds[0].requests) >= 3)
+    asked = len(scene.clouds[0].requests)
+    time.sleep(1.0)
+    assert len(scene.clouds[0].requests) <= asked + 1
+    assert used(scene) == []
+
+
+def test_a_status_that_nobody_knows_is_no_end(stage: Stage) -> None:
+    cloud = Background(states=("paused", "in_progress", "paused"))
+    scene = scene_of(stage, cloud)
+    assert scene.ask(WHOLE, **BACKGROUND).json()["status"] == "queued"
+    eventually(lambda: used(scene) == [USED])
+
+
+def test_one_that_begins_with_a_status_that_nobody_knows_is_metered_at_its_end(stage: Stage) -> None:
+    cloud = Background()
+    cloud.begins = "accepted"
+    scene = scene_of(stage, cloud)
+    assert scene.ask(WHOLE, **BACKGROUND).json()["status"] == "accepted"
+    eventually(lambda: used(scene) == [USED])
 
 
 def test_an_end_is_charged_and_recorded_as_what_made_it(stage: Stage) -> None:

@@ -259,7 +259,7 @@ class MergedList:
         if resource is None or not resource.pending:
             return False
         state = resource_in(objects[row.identifier])
-        return state is not None and not state.pending
+        return state is not None and state.has_ended
 
     async def _ask_about(
         self, place: Candidate, rows: Sequence[ListedResource]

@@ -72,6 +72,8 @@ class Holds:
         self._again_s: dict[tuple[str, bool], float] = {}
         # When a resource with a reservation here was first seen to be no longer pending.
         self._ended_s: dict[str, float] = {}
+        # When the cloud of a response first said that it was cancelled, and told no usage.
+        self._cancelled_s: dict[str, float] = {}
         # Responses whose stream a client of this process still reads, which brings their end.
         self.ids_read_by_clients: set[str] = set()
         # Of responses in the background that were streamed here: the latest stream of each while it
@@ -117,8 +119,18 @@ class Holds:
         if stream is not None and self._streams.get(identifier, (None, 0))[0] is stream:
             self._streams[identifier] = None, self.events_streamed(identifier)
 
-    def forget_stream(self, identifier: str) -> None:
+    def cancelled_for_s(self, identifier: str, now_s: float) -> float:
+        """Return for how long the cloud of a response has called it cancelled, as this process has
+        seen; 0 at the first time."""
+        first_s = self._cancelled_s.setdefault(identifier, now_s)
+        if len(self._cancelled_s) > _STREAMS_MAX:
+            del self._cancelled_s[next(iter(self._cancelled_s))]
+        return now_s - first_s
+
+    def forget_response(self, identifier: str) -> None:
+        """Forget a response whose end was seen."""
         self._streams.pop(identifier, None)
+        self._cancelled_s.pop(identifier, None)
 
     def drop(self, identifier: str) -> None:
         """End a reservation without a charge: this process need not keep it."""

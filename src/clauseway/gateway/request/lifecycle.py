@@ -683,7 +683,7 @@ class Lifecycle(AttemptOwner):
             resources.resource_end_in_answer(status, body, self._events_streamed(resources)),
             resources.rows_of_named(status, body),
         )
-        if resource_end is not None:
+        if resource_end is not None and self._is_final(resource_end):
             self._meter_resource_end(resource_end, attempt, last_bytes, rows)
             return
         attempt.record_end(Status.COMPLETE if status < 300 else Status.FAILED, status)
@@ -695,6 +695,15 @@ class Lifecycle(AttemptOwner):
             self.shared.resource_index.forget(resources.named_resource.identifier, finish)
         else:
             self._finish_issuing(last_bytes, rows)
+
+    def _is_final(self, resource_end: ResourceEnd) -> bool:
+        """Return whether an end stays as it is. A cloud that was about to complete a response may
+        call it cancelled at once, and tell its usage a moment later."""
+        shared, identifier = self.shared, resource_end.resource.identifier
+        if not resource_end.may_change:
+            return True
+        cancelled_for_s = shared.holds.cancelled_for_s(identifier, shared.wheel.now_s)
+        return cancelled_for_s >= shared.limits.pending_s
 
     def _events_streamed(self, resources: Resources) -> int:
         """Return how many events of the named resource this process has streamed."""
@@ -721,7 +730,7 @@ class Lifecycle(AttemptOwner):
             if attempt.over:
                 return  # its row could not be written, so its usage is recorded already
             if isinstance(outcome, bool):
-                shared.holds.forget_stream(identifier)
+                shared.holds.forget_response(identifier)
             if outcome is True:
                 attempt.record_resource_end(
                     resource_end.resource, resource_end.units, resource_end.status

@@ -22,6 +22,7 @@ from clauseway.gateway.routing.targets import WorstCase
 from clauseway.gateway.wire.batch_files import Batching, Upload
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import (
+    BATCHES,
     FILES,
     RETRIEVED_WITH,
     SOUNDS,
@@ -38,11 +39,13 @@ _AUDIO: Final = b'"audio"'
 
 
 class ResourceEnd(NamedTuple):
-    """The end of a pending resource, with its usage."""
+    """The end of a pending resource, with its usage. `may_change`: its cloud says that it was
+    cancelled, and may have completed it all the same."""
 
     resource: IndexedResource
     units: Units
     status: Status
+    may_change: bool = False
 
 
 class Resources:
@@ -155,7 +158,7 @@ class Resources:
         # A file may be in progress too, but has no usage to come.
         is_metered_later = self._request.operation.code in RETRIEVED_WITH
         # The answer that makes a batch is not metered, whatever it tells.
-        runs_on = resource.pending or self.is_batch
+        runs_on = resource.pending or self.is_batch or (self.runs_on and not resource.has_ended)
         return self._rows(attempt, resource, pending=runs_on and is_metered_later)
 
     def rows_of_stream(self, attempt: Attempt, stream: Stream) -> list[IndexedResource]:
@@ -224,7 +227,7 @@ class Resources:
         if status in GONE and operation is RETRIEVED_WITH.get(named_resource.endpoint):
             return self._estimated_end(named_resource, named_resource.body_bytes, events_streamed)
         resource = self._state_of_named(status, body)
-        if resource is None or resource.pending:
+        if resource is None or not resource.has_ended:
             return None
         units = operation.units_in(body)
         # What was answered without a report of its usage is more than none, also where the rest was
@@ -234,7 +237,9 @@ class Resources:
             answered = named_resource.body_bytes
         if answered:
             return self._estimated_end(named_resource, answered, events_streamed)
-        return ResourceEnd(named_resource, units or (), Status.COMPLETE)
+        is_batch = named_resource.endpoint == BATCHES.code
+        may_change = units is None and resource.is_cancelled and not is_batch
+        return ResourceEnd(named_resource, units or (), Status.COMPLETE, may_change)
 
     def resource_end_in_stream(self, attempt: Attempt) -> ResourceEnd | None:
         """Return the end of a response in the background, if the stream reported it: one that is

@@ -13,6 +13,8 @@ from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
 _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})
+_CANCELLED = "cancelled"
+_ENDED = frozenset({"completed", "incomplete", "failed", "expired", _CANCELLED})
 # It has an output, whether or not its usage is reported.
 _ANSWERED = frozenset({"completed", "incomplete"})
 
@@ -36,6 +38,16 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     def pending(self) -> bool:
         """Return whether its usage is still to come."""
         return self.status in _PENDING
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether no usage is to come any more. A status that is not known is no end: taken
+        for one, what comes after it would never be metered."""
+        return self.status is None or self.status in _ENDED
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.status == _CANCELLED
 
     @property
     def files(self) -> tuple[str, ...]:
