@@ -409,6 +409,36 @@ def test_a_stream_of_messages_without_its_input_reports_nothing() -> None:
     assert stream.units is None
 
 
+@pytest.mark.parametrize("output", ["8", -8, None])
+def test_a_stream_of_messages_whose_output_is_no_count_reports_its_input_alone(output: object) -> None:
+    """What the beginning counted of its output is not all of it."""
+    stream = MessageStream()
+    for event in (
+        {"type": "message_start", "message": {"usage": {"input_tokens": 32, "output_tokens": 1}}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": output}},
+    ):
+        stream.feed(b"data: %b\n\n" % json.dumps(event).encode())
+    assert (stream.units, stream.input_units) == (None, ((Unit.INPUT_TOKENS, 32),))
+
+
+@pytest.mark.parametrize("strip", [True, False])
+@pytest.mark.parametrize("last", [{"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": 5}, None])
+@pytest.mark.parametrize("null", [True, False])
+def test_a_stream_counts_on_and_never_back_to_nothing(strip: bool, last: dict[str, object] | None, null: bool) -> None:
+    stream = EventStream(strip_usage=strip)
+    if last is not None and null:
+        last = {**last, "completion_tokens": None}
+    for usage in ({"prompt_tokens": 5, "completion_tokens": 1}, {"prompt_tokens": 5, "completion_tokens": 6}, last):
+        chunk = {"choices": [{"delta": {"content": "x"}}], "usage": usage}
+        stream.feed(b"data: %b\n\n" % json.dumps(chunk).encode())
+    assert stream.units == ((Unit.INPUT_TOKENS, 5), (Unit.OUTPUT_TOKENS, 6))
+
+
+@pytest.mark.parametrize("members", [{"usage": [1]}, {"response": "x"}, {"message": "x"}, {"usage": {"speed": 5}}])
+def test_the_tier_is_read_beside_what_cannot_be(members: dict[str, object]) -> None:
+    assert reports.tier_in(json.dumps({"service_tier": "flex", **members}).encode()) == "flex"
+
+
 def test_a_stream_of_messages_reads_whole_numbers_with_a_point() -> None:
     stream = MessageStream()
     for event in (

@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from clauseway.gateway.clouds import reported_units
-from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units, believed
+from clauseway.gateway.clouds.unusual_counts import answer_with_counts
 from clauseway.gateway.clouds.usage_reports import TierReport
 from clauseway.metering.endpoints import TIERS
 from clauseway.values import NOT_JSON
@@ -60,9 +60,12 @@ def tier_in(answer: bytes) -> str:
     """The service tier in which a request was served, by the cloud's word; empty where it says none
     that we know."""
     try:
-        answered = decode_with_half_pairs(_decode_tier, answer)
+        answered = _decode_tier(answer)
     except NOT_JSON:
-        return ""
+        unusual = answer_with_counts(TierReport, answer)
+        if unusual is None:
+            return ""
+        answered = unusual
     carried = answered.response or answered.message or answered
     tier = answered.service_tier or carried.service_tier
     if tier == "fast":

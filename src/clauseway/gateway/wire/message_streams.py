@@ -97,7 +97,9 @@ class MessageStream(TypedStream):
         elif kind == "message_delta" and decoded.usage is not None:
             # The figures of `message_delta` are totals so far, not additions.
             self._usage = _together(self._usage, decoded.usage)
-            if self._usage.is_whole:
+            # What `message_start` counts of the output is not all of it.
+            is_counted = decoded.usage.output_tokens is not None or self.units is not None
+            if self._usage.is_whole and is_counted:
                 self.units = believed(units_of_message(self._usage))
         # Held back until the usage record is durable.
         elif kind == "message_stop" and self.has_content:

@@ -201,8 +201,14 @@ class EventStream:
                 data = data_of(event)
                 usage = usage_in(data) or usage_of_choices(data)
                 if usage is not None:
-                    self.usage, self.report = usage, data
+                    self._note_usage(usage, data)
         return block
+
+    def _note_usage(self, usage: ChatUsage, data: bytes) -> None:
+        """Note the latest report: each counts all until then. One without output, behind one with
+        output, has lost count."""
+        if self.usage is None or usage.completion_tokens or not self.usage.completion_tokens:
+            self.usage, self.report = usage, data
 
     def _without_usage(self, block: bytes) -> bytes:
         if block.find(_NAME) < 0:
@@ -234,10 +240,10 @@ class EventStream:
         if "usage" not in members:
             usage = usage_of_choices(data)
             if usage is not None:
-                self.usage, self.report = usage, data
+                self._note_usage(usage, data)
             return event
         if chunk.usage is not None:
-            self.usage, self.report = chunk.usage, data
+            self._note_usage(chunk.usage, data)
             # Only we asked for it: this event exists for its usage.
             return event if chunk.choices or "error" in members else b""
         if bytes(members["usage"]) != b"null":
@@ -251,7 +257,7 @@ class EventStream:
         usage = usage_in(data)
         if usage is None:
             return event
-        self.usage, self.report = usage, data
+        self._note_usage(usage, data)
         try:
             members = decode_members(data)
             choices = msgspec.json.decode(members.get("choices", b"[]"))
