@@ -353,6 +353,14 @@ READABLE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("message", {"cache_creation_input_tokens": -10}, {"cache_creation_input_tokens": None}),
     ("message", {"server_tool_use": {"web_search_requests": "two"}}, {"server_tool_use": None}),
 ]
+READABLE += [
+    ("message", {"iterations": [COMPACTION, {"type": 3}]}, {"iterations": [COMPACTION]}),
+    (
+        "message",
+        {"iterations": [{**COMPACTION, "cache_creation": "x"}]},
+        {"iterations": [{**COMPACTION, "cache_creation": None}]},
+    ),
+]
 REPORTS: dict[str, dict[str, Any]] = {
     "responses": RESPONSE,
     "images": IMAGES,

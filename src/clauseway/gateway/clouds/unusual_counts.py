@@ -6,7 +6,7 @@ usual reports cost no more. A number with a fraction is no count. A part that is
 out, as if it had not been reported; without a whole that is one, the report is none.
 """
 
-from typing import Protocol, TypeVar, get_args
+from typing import Protocol, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -43,6 +43,10 @@ def answer_with_counts(kind: type[_Answer], answer: bytes) -> _Answer | None:
 
 def _without_unreadable(value: object, kind: object) -> object:
     """Return a value of a kind without the members that cannot be read and need not be there."""
+    if isinstance(value, list):
+        kinds = [item for part in (kind, *get_args(kind)) for item in _items_of(part)]
+        items = [_without_unreadable(item, kinds[0]) for item in value] if kinds else value
+        return [item for item in items if not kinds or _is_readable(item, kinds[0])]
     shape = _shape_of(value, kind)
     if shape is None or not isinstance(value, dict):
         return value
@@ -55,6 +59,11 @@ def _without_unreadable(value: object, kind: object) -> object:
             else:
                 del members[field.name]
     return members
+
+
+def _items_of(kind: object) -> tuple[object, ...]:
+    """Return the kind of a list's items; nothing where it is no list."""
+    return get_args(kind) if get_origin(kind) is list else ()
 
 
 def _is_readable(value: object, kind: object) -> bool:
