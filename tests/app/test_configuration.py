@@ -134,7 +134,7 @@ def test_a_problem_and_its_line(tmp_path: Path, text: str, line: int, what: str)
 
 
 def test_a_misspelt_key_is_told_the_one_that_was_meant(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"Did you mean drain_s\?"):
+    with pytest.raises(InvalidInput, match=r"Did you mean 'drain_s'\?"):
         read_configuration(write(tmp_path, "[gateway]\ndrains = 3\n" + DEPLOYMENT), CATALOG)
     with pytest.raises(InvalidInput, match="A client that takes longer to send a head"):
         read_configuration(write(tmp_path, "[gateway]\nhead_s = 0\n" + DEPLOYMENT), CATALOG)

@@ -10,9 +10,9 @@ SERVE = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "a
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({**SERVE, "asof": "2026-05-01"}, "no part 'asof': did you mean 'as_of'?"),
-        ({**SERVE, "readings": {"R1": "or"}}, "no part 'readings': did you mean 'reading'?"),
-        ({**SERVE, "where": "aws"}, "no part 'where': Its parts are action, as_of, cloud,"),
+        ({**SERVE, "asof": "2026-05-01"}, "no part 'asof': Did you mean 'as_of'?"),
+        ({**SERVE, "readings": {"R1": "or"}}, "no part 'readings': Did you mean 'reading'?"),
+        ({**SERVE, "where": "aws"}, "no part 'where': Known: action, as_of, cloud,"),
         ({"action": "serve"}, "a question needs party"),
         ({}, "a question needs action and party"),
     ],

@@ -91,7 +91,7 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
             assert home.lease_socket.is_socket()
             write_whole(home.configuration, b"[gateway]\nprot = 0\n")
             assert wrong.wait(PATIENCE_S)
-            assert "Did you mean port?" in told[0]
+            assert "Did you mean 'port'?" in told[0]
             assert "no deployment" in told[0]
             assert home.plan.read_bytes() == before
             assert "gpt-5.5" in _models(served.gateway_url, secret)

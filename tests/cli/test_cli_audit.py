@@ -87,7 +87,6 @@ def test_the_log_is_filtered_by_kind_month_and_person(book: Home) -> None:
     assert kinds("--period", "2026-04", "--kind", "settlement", "--kind", "close") == {"settlement", "close"}
     assert kinds("--period", "2026-04", "--kind", "credit") == set()
     assert kinds("--who", acting(), "--kind", "close") == {"close"}
-    assert kinds("--who", "nobody") == set()
     [credit] = answer("audit", "log", "--kind", "credit", home=book.root)
     assert (credit["why"], credit["subject"], credit["who"]) == ("outage", "c-1", acting())
     text = run("audit", "log", "--last", "3", "--home", str(book.root)).stdout
@@ -116,3 +115,23 @@ def test_a_home_without_books_has_none_to_check(tmp_path: Path) -> None:
         assert done.returncode == 3
         assert "nothing was ever recorded" in done.stderr
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "meant"),
+    [
+        ("audit log --kind clos", "--kind", "close"),
+        (f"audit log --who {acting()}x", "--who", acting()),
+        ("books journal --account revenue-shre", "--account", "revenue-share"),
+    ],
+)
+def test_a_misspelt_name_to_look_for_is_told(book: Home, command: str, flag: str, meant: str) -> None:
+    done = run(*command.split(), "--home", str(book.root))
+    assert done.returncode == 3
+    assert f"{flag}: unknown name" in done.stderr
+    assert f"Did you mean {meant!r}?" in done.stderr
+
+
+def test_a_known_name_without_rows_is_no_mistake(book: Home) -> None:
+    for command in ("audit log --kind dispute", "books journal --account disputed --period 2026-06"):
+        assert run(*command.split(), "--home", str(book.root)).returncode == 0

@@ -38,7 +38,7 @@ def test_a_sound_file_and_one_that_is_not(file: Path, tmp_path: Path, monkeypatc
     assert (checked["deployments"], checked["products"], checked["keys"]) == (["direct"], ["gpt-5.5"], 0)
     file.write_text(DEPLOYMENT.replace("head_s", "heads_s").replace('"azure"', '"azur"'))
     problems = answer("config", "check", str(file), home=tmp_path, code=3)["error"]["problems"]
-    assert [(problem["line"], problem["remedy"]) for problem in problems[:1]] == [(2, "Did you mean head_s?")]
+    assert [(problem["line"], problem["remedy"]) for problem in problems[:1]] == [(2, "Did you mean 'head_s'?")]
     assert len(problems) == 2
 
 

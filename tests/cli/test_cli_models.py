@@ -38,4 +38,12 @@ def test_what_a_surface_lacks_on_a_day(capsys: pytest.CaptureFixture[str], day: 
 
 def test_an_unknown_surface_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["gateway", "models", "--surface", "marble"]) == 3
-    assert "unknown surface 'marble'" in capsys.readouterr().err
+    assert "unknown name 'marble'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [(), ("--surface", "openai")])
+def test_a_misspelt_model_is_told(capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]) -> None:
+    assert run(["gateway", "models", "gpt-5.55", *flags]) == 3
+    told = capsys.readouterr().err
+    assert "PRODUCT: unknown name 'gpt-5.55'" in told
+    assert "Did you mean" in told

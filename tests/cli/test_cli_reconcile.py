@@ -72,6 +72,8 @@ def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: 
         (["--rate", "euro=1"], "--rate"),
         (["--cost", "Cost"], "--cost"),
         (["--period", "May"], "--period"),
+        (["--cloud", "azre"], "Did you mean 'azure'?"),
+        (["--seller", "opnai"], "Did you mean 'openai'?"),
         (["--bill", "none.csv"], "none.csv"),
     ],
 )

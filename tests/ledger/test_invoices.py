@@ -170,7 +170,7 @@ def test_withholding_in_parts_is_withholding_at_once() -> None:
             "maker:payable:withholding:tax-authority USD": "-2.50",
         }
     )
-    with pytest.raises(InvalidInput, match="more than is open"):
+    with pytest.raises(InvalidInput, match="is open: it is paid"):
         paid(invoice, "0.01", [first, second, third])
 
 

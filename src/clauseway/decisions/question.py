@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
-from difflib import get_close_matches
 from typing import Unpack
 
 from clauseway.agreement import Agreement
@@ -18,7 +17,7 @@ from clauseway.decisions.parts import (
     Names,
     NamesGiven,
 )
-from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
+from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem, suggestion
 
 # A right to sell on a cloud rests on the owner's right to serve there.
 RESTS_ON: Mapping[str, frozenset[str]] = {SELL: frozenset({SERVE})}
@@ -152,13 +151,12 @@ def region_problems(
     if not region.isprintable():
         problem, why = f"{region!r} is not a region", "it holds what cannot be printed"
     elif catalog.regions and region and region not in names:
-        near = get_close_matches(region, names, n=1)
         problem, why = (
             f"unknown region {region!r}",
             f"the agreement does not say where it lies{cloud and ' on '}{cloud}",
         )
         # A slip, or a place that the agreement leaves out: only the person who asks knows.
-        remedy = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+        remedy = suggestion(region, names)
         remedy += f" If it lies in none of the regions, {way_out}."
     # Where terms tell regions apart, an answer for no region would be wrong for some.
     elif catalog.regions and not region and action in ACTIONS_WITH_CLOUD:
@@ -210,15 +208,12 @@ def check_name(problems: list[Problem], flag: str, value: str, names: Iterable[s
     """Add a problem if `value` is not among the known names."""
     if value in names:
         return
-    choices = sorted(names) if not isinstance(names, tuple) else list(names)
-    near = get_close_matches(value, choices, n=1)
-    remedy = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(choices)}."
     problems.append(
         Problem(
             what=f"unknown name {value!r}",
             why="the agreement does not name it",
             where=flag,
-            remedy=remedy,
+            remedy=suggestion(value, names),
         )
     )
 

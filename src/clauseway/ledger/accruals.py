@@ -17,11 +17,10 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.ledger.journal import Account, Entry, Posting, balances
+from clauseway.ledger.journal import DISPUTED, SHARE, Account, Entry, Posting, balances
 from clauseway.ledger.settlement import Settlement
 from clauseway.values import USD, Citation, Interval
 
-_NAME, _DISPUTED = "revenue-share", "disputed"
 _ZERO = Decimal(0)
 
 
@@ -40,12 +39,12 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
     def balances(self) -> dict[Account, Decimal]:
         whole = self.due + self.disputed
         return {
-            Account(self.payer, "expense", _NAME, self.payee): whole,
-            Account(self.payer, "payable", _NAME, self.payee): -self.due,
-            Account(self.payer, "payable", _DISPUTED, self.payee): -self.disputed,
-            Account(self.payee, "receivable", _NAME, self.payer): self.due,
-            Account(self.payee, "receivable", _DISPUTED, self.payer): self.disputed,
-            Account(self.payee, "income", _NAME, self.payer): -whole,
+            Account(self.payer, "expense", SHARE, self.payee): whole,
+            Account(self.payer, "payable", SHARE, self.payee): -self.due,
+            Account(self.payer, "payable", DISPUTED, self.payee): -self.disputed,
+            Account(self.payee, "receivable", SHARE, self.payer): self.due,
+            Account(self.payee, "receivable", DISPUTED, self.payer): self.disputed,
+            Account(self.payee, "income", SHARE, self.payer): -whole,
         }
 
 

@@ -23,7 +23,18 @@ import msgspec
 
 from clauseway.ledger.dues import Due
 from clauseway.ledger.exchange_rates import convert, convert_parts
-from clauseway.ledger.journal import Account, Entry, Posting, balances
+from clauseway.ledger.journal import (
+    BANK,
+    EXCHANGE,
+    INVOICED,
+    ROUNDING,
+    SHARE,
+    WITHHOLDING,
+    Account,
+    Entry,
+    Posting,
+    balances,
+)
 from clauseway.ledger.vouchers import Invoice, InvoiceLine, InvoicePart, Payment, Reversal
 from clauseway.values import (
     CENT,
@@ -36,7 +47,6 @@ from clauseway.values import (
     exact_sum,
 )
 
-SHARE, INVOICED, WITHHOLDING, ROUNDING = "revenue-share", "invoiced", "withholding", "fx-rounding"
 AUTHORITY = "tax-authority"
 _ZERO = Decimal(0)
 
@@ -222,7 +232,16 @@ def payment_of(
     # A conversion rounds: a cent of either currency more or less pays the whole.
     near = currency != invoice.currency and abs(whole - worth) <= max(CENT, convert(CENT, rate))
     settled = whole if near else worth
-    if abs(settled) > abs(whole) or not whole:
+    if not whole:
+        raise InvalidInput(
+            Problem(
+                what=f"nothing of invoice {invoice.id} is open",
+                why="it is paid",
+                where="INVOICE",
+                remedy="Pay another invoice, or take a payment back: clauseway books payment --reverse.",
+            )
+        )
+    if abs(settled) > abs(whole):
         raise InvalidInput(
             Problem(
                 what=f"{amount} {currency} is more than is open",
@@ -375,9 +394,9 @@ def _paid(
     # the tax instead: the invoice is settled in full.
     legs = [
         Posting(Account(payer, "payable", INVOICED, payee), settled, invoice.currency, cited),
-        Posting(Account(payer, "cash", "bank", payee), withheld - money, currency, cited),
+        Posting(Account(payer, "cash", BANK, payee), withheld - money, currency, cited),
         Posting(Account(payer, "payable", WITHHOLDING, AUTHORITY), -withheld, currency, cited),
-        Posting(Account(payee, "cash", "bank", payer), money - withheld, currency, cited),
+        Posting(Account(payee, "cash", BANK, payer), money - withheld, currency, cited),
         Posting(Account(payee, "receivable", WITHHOLDING, AUTHORITY), withheld, currency, cited),
         Posting(Account(payee, "receivable", INVOICED, payer), -settled, invoice.currency, cited),
     ]
@@ -399,7 +418,7 @@ def _rounded(invoice: Invoice, payment: Payment, cited: tuple[Citation, ...]) ->
     ):
         left = sign * payment.rounding
         legs.append(
-            Posting(Account(party, "equity", "exchange", other), left, invoice.currency, cited)
+            Posting(Account(party, "equity", EXCHANGE, other), left, invoice.currency, cited)
         )
         legs.append(
             Posting(Account(party, "expense", ROUNDING, other), -left, invoice.currency, cited)
@@ -416,7 +435,7 @@ def _conversion(
     into: str,
     cited: tuple[Citation, ...],
 ) -> list[Posting]:
-    account = Account(party, "equity", "exchange", other)
+    account = Account(party, "equity", EXCHANGE, other)
     return [Posting(account, given, currency, cited), Posting(account, taken, into, cited)]
 
 

@@ -23,6 +23,13 @@ class Conflict(Exception):
         self.identity = identity
 
 
+# Accounts by what they hold, in every party's books.
+SHARE, INVOICED, DISPUTED = "revenue-share", "invoiced", "disputed"
+BANK, WITHHOLDING = "bank", "withholding"
+EXCHANGE, ROUNDING = "exchange", "fx-rounding"
+ACCOUNT_NAMES = (SHARE, INVOICED, DISPUTED, BANK, WITHHOLDING, EXCHANGE, ROUNDING)
+
+
 class Account(msgspec.Struct, frozen=True, order=True, gc=False):
     """An account in one party's books. `kind` is expense, income, payable, receivable, cash or
     equity; `about` is the other party, or the tax authority."""

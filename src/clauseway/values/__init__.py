@@ -37,6 +37,7 @@ from clauseway.values.money import (
 )
 from clauseway.values.name_rule import (
     NAME_CHARACTERS_MAX,
+    check_known,
     check_names,
     flaw_of_name,
     nearest_name,
@@ -75,6 +76,7 @@ __all__ = [
     "Money",
     "Problem",
     "allocate",
+    "check_known",
     "check_names",
     "day_after",
     "day_of",

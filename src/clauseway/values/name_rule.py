@@ -8,7 +8,7 @@ inside it.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 from clauseway.values.problems import InvalidInput, Problem
@@ -71,9 +71,28 @@ def nearest_name(name: str, known_names: Iterable[str], least: float = 0.6) -> s
     return next(iter(same or get_close_matches(name, names, 1, least)), "")
 
 
-def suggestion(name: str, known_names: Iterable[str]) -> str:
-    """Return what to do about an unknown name: the nearest known name, else all of them."""
+def suggestion(name: str, known_names: Iterable[str], otherwise: str = "") -> str:
+    """Return what to do about an unknown name: the nearest known name, else all of them, or
+    `otherwise`."""
     names = sorted(known_names)
     if near := nearest_name(name, names):
         return f"Did you mean {near!r}?"
-    return f"Known: {', '.join(names)}." if names else "None is known yet."
+    listed = f"Known: {', '.join(names)}." if names else "None is known yet."
+    return otherwise or listed
+
+
+def check_known(where: str, names: Iterable[str], known_names: Collection[str], why: str) -> None:
+    """Raise InvalidInput with every name that is not known, and the known name that is nearest.
+    `where` is the flag that gave the names, `why` says who does not know them."""
+    problems = [
+        Problem(
+            what=f"unknown name {name!r}",
+            why=why,
+            where=where,
+            remedy=suggestion(name, known_names),
+        )
+        for name in names
+        if name not in known_names
+    ]
+    if problems:
+        raise InvalidInput(*problems)

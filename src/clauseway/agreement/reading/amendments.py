@@ -8,7 +8,6 @@ Each step adds its mistakes to one list and goes on, so that an author sees all 
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from difflib import get_close_matches
 
 import msgspec
 
@@ -27,7 +26,7 @@ from clauseway.agreement.reading.knowledge import known_since
 from clauseway.agreement.text.entries import YamlValue
 from clauseway.agreement.text.markdown import Block, Document
 from clauseway.agreement.text.mistakes import Mistakes
-from clauseway.values import Citation, KnownAt
+from clauseway.values import Citation, KnownAt, suggestion
 
 
 class WrittenFields(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,8 +236,8 @@ def _report_unknown_kind(written: str, line: int, mistakes: Mistakes) -> None:
     )
     if way := next((way for part, way in NO_KINDS.items() if part in written.casefold()), None):
         why, remedy = way.why, way.remedy
-    elif near := get_close_matches(written, sorted(KINDS), n=1):
-        remedy = f"Did you mean {near[0]!r}?"
+    else:
+        remedy = suggestion(written, KINDS, remedy)
     mistakes.add(line, problem, why, remedy)
 
 

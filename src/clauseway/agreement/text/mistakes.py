@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, suggestion
 
 DEFINITIONS = "agreement.md"
 
@@ -45,7 +44,7 @@ class Mistakes:
                 line,
                 f"unknown {noun} {name!r}",
                 "the agreement does not define it",
-                _meant(name, allowed) or remedy,
+                suggestion(name, allowed, remedy),
             )
 
     def check_one_of(
@@ -60,7 +59,7 @@ class Mistakes:
         """Check that a name is in a fixed list; `remedy` is for an empty list."""
         if allowed is not None and name not in allowed:
             listed = f"Write one of: {', '.join(sorted(allowed))}." if allowed else remedy
-            self.add(line, f"unknown {noun} {name!r}", why, _meant(name, allowed) or listed)
+            self.add(line, f"unknown {noun} {name!r}", why, suggestion(name, allowed, listed))
 
     def check_name(self, line: int, name: str) -> None:
         """Check a name that a document defines."""
@@ -95,9 +94,3 @@ class Mistakes:
         """Return all mistakes without repetitions, by file and line, as an error to raise."""
         once = dict.fromkeys(self._problems)
         return InvalidInput(*sorted(once, key=lambda problem: (problem.where, problem.line)))
-
-
-def _meant(name: str, allowed: Iterable[str]) -> str:
-    """Return a remedy with the nearest of the allowed names; empty if none is near."""
-    near = get_close_matches(name, sorted(allowed), n=1)
-    return f"Did you mean {near[0]!r}?" if near else ""

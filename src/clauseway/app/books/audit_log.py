@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import msgspec
+from sqlalchemy import Connection
 
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
@@ -18,7 +19,8 @@ from clauseway.storage.control import audit
 from clauseway.storage.control.audit import Logged
 from clauseway.storage.control.audit_breaks import ChainBreak, breaks, state_break
 from clauseway.storage.control.audit_check import CheckedLog, check, check_in_part, check_place
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.storage.control.people import people
+from clauseway.values import InvalidInput, KnownAt, Problem, check_known
 
 # Beyond these, a refusal says how many more there are.
 _PROBLEMS_REPORTED_MAX = 20
@@ -56,6 +58,10 @@ def list_log(
     """
     days = month(period) if period else None
     with _control(home) as control, control.reading() as connection:
+        check_known("--kind", kinds, audit.KINDS, "the log has no rows of such a kind")
+        if who:
+            why = "nobody of that name wrote in these books or may write there"
+            check_known("--who", [who], _writers(connection), why)
         return audit.select_log(connection, kinds=kinds, who=who, days=days, limit=limit)
 
 
@@ -183,6 +189,11 @@ def _unexpected(control: Control, number: int, digest: str) -> Iterator[Problem]
         remedy = "Restore the database from a backup made before the log was written anew."
         problem = f"log row {number} is not the one that was told"
         yield Problem(what=problem, why=why, where="books", remedy=remedy)
+
+
+def _writers(connection: Connection) -> set[str]:
+    """Return the people who wrote in the books, and those who may."""
+    return {*audit.select_people(connection), *(person.account for person in people(connection))}
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
@@ -45,7 +44,7 @@ from clauseway.decisions import (
     timeline,
 )
 from clauseway.decisions.parts import BY_NAME, NamesGiven
-from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day, suggestion
 
 # The agreements that ship with the package, by the names that `--agreement` takes beside folders.
 SHIPPED = ("anthropic-clouds", "openai-microsoft")
@@ -152,11 +151,8 @@ def _check_parts(parts: Collection[str]) -> None:
     names = sorted(QuestionParts.__annotations__)
     for name in parts:
         if name not in names:
-            near = get_close_matches(name, names, n=1)
-            meant = f"did you mean {near[0]!r}? " if near else ""
-            raise TypeError(
-                f"a question has no part {name!r}: {meant}Its parts are {', '.join(names)}."
-            )
+            remedy = suggestion(name, names)
+            raise TypeError(f"a question has no part {name!r}: {remedy}")
     if missing := sorted(QuestionParts.__required_keys__ - set(parts)):
         raise TypeError(f"a question needs {' and '.join(missing)}")
 

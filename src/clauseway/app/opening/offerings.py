@@ -17,6 +17,7 @@ from clauseway.catalog import (
     parse_models,
     parse_versions,
 )
+from clauseway.values import check_known
 
 
 @cache
@@ -71,8 +72,12 @@ class Lacking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def models_on(product: str, day: date) -> list[ModelKnown]:
-    """Return the products of the catalog, or one of them, with the names that exist by a day."""
+    """Return the products of the catalog, or one of them, with the names that exist by a day.
+
+    Raise InvalidInput for a product that the catalog does not know.
+    """
     models = shipped_models()
+    _check_product(product)
     return [
         ModelKnown(
             product=model.product,
@@ -91,9 +96,16 @@ def models_on(product: str, day: date) -> list[ModelKnown]:
     ]
 
 
+def _check_product(product: str) -> None:
+    """Raise InvalidInput for a product that the catalog does not know; empty stands for all."""
+    if product:
+        check_known("PRODUCT", [product], shipped_products(), "the catalog has no such product")
+
+
 def lacking_on(surface: str, product: str, day: date) -> list[Lacking]:
     """Return the capabilities a surface lacks on a day: of a product, or (empty) of all; and
-    what some of its versions lack, where they are dated."""
+    what some of its versions lack, where they are dated. Raise InvalidInput as `models_on` does."""
+    _check_product(product)
     lacking = shipped_matrix().lacking(surface, product, day)
     whole = [
         Lacking(capability=capability, product=entry.product, source=entry.reason)

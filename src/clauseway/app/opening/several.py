@@ -40,7 +40,7 @@ from clauseway.decisions import (
     timeline_together,
 )
 from clauseway.decisions.parts import NamesGiven
-from clauseway.values import InvalidInput, KnownAt, Problem, suggestion
+from clauseway.values import InvalidInput, KnownAt, Problem, check_known
 
 
 class OpenAgreements(msgspec.Struct, Askable, frozen=True):
@@ -266,8 +266,6 @@ def first_clouds(opened: Opened) -> frozenset[str]:
 
 def check_party(party: str, opened: Opened) -> None:
     """Raise InvalidInput if no agreement names the party; empty stands for all parties."""
-    parties = opened.catalog.parties
-    if party and party not in parties:
-        mistake, why = f"unknown name {party!r}", "the agreement does not name it"
-        remedy = suggestion(party, parties)
-        raise InvalidInput(Problem(what=mistake, why=why, where="--party", remedy=remedy))
+    if party:
+        why = "the agreement does not name it"
+        check_known("--party", [party], opened.catalog.parties, why)

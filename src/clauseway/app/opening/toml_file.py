@@ -11,13 +11,19 @@ import tomllib
 import types
 from collections.abc import Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from clauseway.values import BadNumber, InvalidInput, Problem, read_decimal, read_whole
+from clauseway.values import (
+    BadNumber,
+    InvalidInput,
+    Problem,
+    read_decimal,
+    read_whole,
+    suggestion,
+)
 
 T = TypeVar("T", bound=msgspec.Struct)
 _TABLE = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
@@ -136,11 +142,8 @@ class TomlFile:
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         # Unknown keys are reported, and reading goes on.
         for name in value.keys() - fields.keys():
-            near = get_close_matches(name, fields, 1, 0.6)
-            remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(fields))}."
-            self.problem(
-                (*path, name), f"unknown key {_named((*path, name))}", "nothing reads it", remedy
-            )
+            unknown = f"unknown key {_named((*path, name))}"
+            self.problem((*path, name), unknown, "nothing reads it", suggestion(name, fields))
         values: dict[str, Any] = {}
         for name, field in fields.items():
             if name in value:

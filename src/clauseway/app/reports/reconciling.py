@@ -16,6 +16,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
 from clauseway.app.usage.sealing import open_lake, seal
+from clauseway.catalog import Catalog
 from clauseway.exchange.focus.bill_rows import COSTS, Bill, UncomparedRow, UnreadRow, read_bill
 from clauseway.exchange.usage.focus import BillNames
 from clauseway.ledger.reconciliation import (
@@ -49,6 +50,7 @@ from clauseway.values import (
     InvalidInput,
     KnownAt,
     Problem,
+    check_known,
     exact_product,
     read_decimal,
 )
@@ -120,7 +122,9 @@ def reconcile_bill(
         scope = _scope(bill, days, clouds, sellers, path)
         # A bill may count a request on the day before or after ours.
         around = Interval(scope.days.begin - timedelta(days=1), scope.days.end + timedelta(days=1))
-        sums = [usage for usage in sums_of(lake, around, prices) if usage.cloud in scope.clouds]
+        metered = list(sums_of(lake, around, prices))
+    _check_scope(scope, bill, metered, opened.catalog)
+    sums = [usage for usage in metered if usage.cloud in scope.clouds]
     scope = _sold_by(scope, sums, bill, sellers)
     covered = [usage for usage in sums if not scope.sellers or usage.seller in scope.sellers]
     rows, left = _compared(bill, scope, sellers)
@@ -241,6 +245,23 @@ def _scope(
     return ReconcilingScope(
         days=days or stated, clouds=tuple(sorted(clouds)) or named, sellers=tuple(sorted(sellers))
     )
+
+
+def _check_scope(
+    scope: ReconcilingScope, bill: Bill, metered: Sequence[MeteredSum], catalog: Catalog
+) -> None:
+    """Raise InvalidInput if a cloud or seller is known neither to the bill and the meter nor to the
+    agreement."""
+    why = "neither the bill, nor what was metered, nor the agreement names it"
+    clouds, sellers = set(catalog.clouds), set(catalog.parties)
+    for row in bill.rows:
+        clouds.add(row.cloud)
+        sellers.add(row.seller)
+    for usage in metered:
+        clouds.add(usage.cloud)
+        sellers.add(usage.seller)
+    check_known("--cloud", scope.clouds, clouds, why)
+    check_known("--seller", scope.sellers, sellers, why)
 
 
 def _sold_by(

@@ -13,7 +13,7 @@ from clauseway.catalog import SURFACES
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.values import InvalidInput, Problem, suggestion
+from clauseway.values import check_known
 
 
 def command(
@@ -37,16 +37,7 @@ def command(
     """
     day = day_given(as_of, "--as-of") or now().day
     if surface:
-        if surface not in SURFACES:
-            remedy = suggestion(surface, SURFACES)
-            raise InvalidInput(
-                Problem(
-                    what=f"unknown surface {surface!r}",
-                    why="the matrix has none",
-                    where="--surface",
-                    remedy=remedy,
-                )
-            )
+        check_known("--surface", [surface], SURFACES, "the matrix has no such surface")
         lacking = lacking_on(surface, product, day)
         answer(
             as_json,

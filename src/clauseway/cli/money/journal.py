@@ -12,6 +12,8 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.held import held_agreements
+from clauseway.ledger.journal import ACCOUNT_NAMES
+from clauseway.values import check_known
 
 
 def command(
@@ -21,9 +23,7 @@ def command(
     ] = "",
     account: Annotated[
         str,
-        typer.Option(
-            help="Only accounts of this name: revenue-share, invoiced, disputed, bank, withholding."
-        ),
+        typer.Option(help=f"Only accounts of this name: {', '.join(ACCOUNT_NAMES)}."),
     ] = "",
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
@@ -37,6 +37,8 @@ def command(
     What is in dispute:
       clauseway books journal --account disputed
     """
+    if account:
+        check_known("--account", [account], ACCOUNT_NAMES, "no account in the books is called so")
     lines = list(journal_of(home_at(home), party, period, account))
     # The books may have a party of an earlier text; a name in neither is misspelt.
     if not lines:

@@ -56,6 +56,9 @@ OPENED, ADOPTED, ADDED, CHANGED, REMOVED = "opened", "adopted", "added", "change
 RESTARTED = "restarted"
 # The log begins with a row of its own, chained to this.
 BEGIN = "0" * 64
+# The kind of a row about the log itself.
+_OWN_KIND = "log"
+KINDS = frozenset({_OWN_KIND, *(kind for place in CHAINED for kind in place.kinds)})
 _TOUCHED = "clauseway_touched"
 _LOG = schema.audit_log.c
 _LOG_COLUMNS = _LOG.keys()
@@ -161,7 +164,7 @@ def open_log(connection: Connection, *, is_new: bool) -> None:
         for content in contents(connection, chained)
     ]
     says = f"{len(adopted)} rows stood before the log began" if adopted else "a new home"
-    opening = RowContent(row="", kind="log", subject=says, day=None, why="", digest="")
+    opening = RowContent(row="", kind=_OWN_KIND, subject=says, day=None, why="", digest="")
     _append(connection, [(OPENED, str(schema.audit_log.name), opening), *adopted], time.time_ns())
 
 
@@ -175,7 +178,7 @@ def begin_again(connection: Connection, says: str, why: str, recorded_ns: int) -
     # No number twice, and chained to the last row as it stands, broken or not.
     at = {"sequence": max(head.sequence, last[0]), "digest": last[1]}
     connection.execute(_MOVE_HEAD, at)
-    opening = RowContent(row="", kind="log", subject=says, day=None, why=why, digest="")
+    opening = RowContent(row="", kind=_OWN_KIND, subject=says, day=None, why=why, digest="")
     adopted = [
         (ADOPTED, chained.place, content)
         for chained in CHAINED
@@ -232,6 +235,11 @@ def select_log(
     if limit:
         query = query.limit(limit)
     return [_logged(row) for row in connection.execute(query)][::-1]
+
+
+def select_people(connection: Connection) -> Sequence[str]:
+    """Return everybody who has rows in the log."""
+    return connection.scalars(select(_LOG.who).distinct()).all()
 
 
 def latest(connection: Connection, place: str, rows: Sequence[str]) -> dict[str, Logged]:
