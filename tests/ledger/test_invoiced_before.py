@@ -220,7 +220,7 @@ def test_a_paid_invoice_takes_no_further_cent_in_any_currency() -> None:
     payment, _ = paid(THIRTY, "30.00")
     assert set(open_lines(THIRTY, [payment]).values()) == {D(0)}
     for currency in ("USD", "EUR"):
-        with pytest.raises(InvalidInput, match="nothing of invoice .* is open"):
+        with pytest.raises(InvalidInput, match=r"nothing of invoice .* is open"):
             paid(THIRTY, "0.01", currency, before=[payment])
 
 

@@ -38,7 +38,7 @@ class Case(msgspec.Struct, frozen=True):
     """Everything that an answer may rest on. `by_kind` groups the states of `force` by the class of
     their terms, in the order of `force`.
 
-    `lineages` and `owners` keep results that many acts ask for.
+    `lineages`, `owners` and `by_name` keep results that many acts ask for.
     """
 
     agreement: Agreement
@@ -54,6 +54,10 @@ class Case(msgspec.Struct, frozen=True):
     begun_by: Mapping[CitedPlace, Citation] = msgspec.field(default_factory=dict)
     lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
     owners: dict[str, str | None] = msgspec.field(default_factory=dict)
+    # By kind of term, the states of the terms that name a product or class, with their places.
+    by_name: dict[type, dict[str, list[tuple[int, TermState]]]] = msgspec.field(
+        default_factory=dict
+    )
 
     @classmethod
     def of(
@@ -93,6 +97,18 @@ class Case(msgspec.Struct, frozen=True):
         """Return the states of all terms of a kind, whether in force or not."""
         return self.by_kind.get(kind, ())
 
+    def states_about(self, kind: type, product: str) -> Sequence[TermState]:
+        """Return, of the states of a kind whose terms all name products, those that name the product
+        or a class that it lies in. A trace compares every term, so it gets all states."""
+        if self.comparisons is not None:
+            return self.states(kind)
+        if kind not in self.by_name:
+            self.by_name[kind] = _by_name(self.states(kind))
+        named = self.by_name[kind]
+        # A term may name both the product and its class.
+        placed = {at: state for name in self.lineage(product) for at, state in named.get(name, ())}
+        return [placed[at] for at in sorted(placed)]
+
     def belongs(self, product: str, scope: Iterable[str]) -> bool:
         """Return whether a scope names the product or a class that it lies in."""
         return not self.lineage(product).isdisjoint(scope)
@@ -128,7 +144,7 @@ class Case(msgspec.Struct, frozen=True):
         owner = next(
             (
                 state.term.party
-                for state in self.states(Ownership)
+                for state in self.states_about(Ownership, act.product)
                 if state.in_force
                 and isinstance(state.term, Ownership)
                 and self.reaches(state.term, act)
@@ -137,6 +153,15 @@ class Case(msgspec.Struct, frozen=True):
         )
         self.owners[act.product] = owner
         return owner
+
+
+def _by_name(states: Iterable[TermState]) -> dict[str, list[tuple[int, TermState]]]:
+    """Group states by the products and classes that their terms name, each with its place."""
+    named: dict[str, list[tuple[int, TermState]]] = {}
+    for at, state in enumerate(states):
+        for name in getattr(state.term, "products", ()):
+            named.setdefault(name, []).append((at, state))
+    return named
 
 
 def not_named(agreement: Agreement, name: str) -> Reason:

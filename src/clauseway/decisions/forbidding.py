@@ -125,7 +125,7 @@ def find_carve_out(case: Case, term: Forbidding, act: Act) -> Scope | None:
 
 def _find_reaching_terms(case: Case, act: Act) -> Iterator[Forbidding]:
     for kind in get_args(Forbidding):
-        for state in case.states(kind):
+        for state in case.states_about(kind, act.product):
             term = state.term
             # Each answer runs this for every act, so terms on other actions are skipped first.
             # A trace compares every term.
@@ -152,7 +152,7 @@ def _is_overridden(case: Case, term: Forbidding, act: Act, party: str) -> bool:
         and permission.overrides(term.id)
         and case.reaches(permission, as_party)
         and is_given_by_right(case, permission, as_party)
-        for state in case.states(Permission)
+        for state in case.states_about(Permission, act.product)
     )
 
 

@@ -30,7 +30,7 @@ def cite_permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
     """Cite the permissions in force that cover an act. `party` may be `ANYONE`."""
     return tuple(
         Reason.of("permits", term.citation)
-        for state in case.states(Permission)
+        for state in case.states_about(Permission, act.product)
         if isinstance(term := state.term, Permission)
         and term.party == party
         and state.in_force
@@ -51,7 +51,7 @@ def find_lost_permissions(case: Case, act: Act) -> LostPermissions:
     lineage = case.lineage(act.product)
     last: dict[str, TermState] = {}
     lost: list[LostRight] = []
-    for state in case.states(Permission):
+    for state in case.states_about(Permission, act.product):
         term = state.term
         if state.begin > case.as_of or not case.reaches(term, act):
             continue
@@ -87,7 +87,7 @@ def cite_ownership(case: Case, act: Act) -> tuple[Reason, ...]:
     """
     owning = (
         Reason.of("permits", state.term.citation)
-        for state in case.states(Ownership)
+        for state in case.states_about(Ownership, act.product)
         if state.in_force and case.reaches(state.term, act)
     )
     return tuple(islice(owning, 1))

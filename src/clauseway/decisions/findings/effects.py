@@ -29,7 +29,7 @@ from clauseway.agreement.language.terms import (
     Inoperative,
 )
 from clauseway.catalog import Catalog
-from clauseway.decisions.asking import decide
+from clauseway.decisions.asking import decide_as_read
 from clauseway.decisions.case import Case, Finding
 from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import decide_act
@@ -322,7 +322,7 @@ class _Search:
         return effect
 
     def _decide(self, agreement: Agreement, knowledge: _Knowledge, question: Question) -> Decision:
-        return decide(agreement, self._catalog, knowledge.facts, question)
+        return decide_as_read(agreement, self._catalog, knowledge.facts, question)
 
 
 def _deciding(sheet: Sheet) -> Hashable:
