@@ -9,7 +9,7 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, InForce, Ownership, TermState
-from clauseway.agreement.language.terms import AnyTerm
+from clauseway.agreement.language.terms import AnyTerm, OfProducts
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.givers import Givers
@@ -54,7 +54,8 @@ class Case(msgspec.Struct, frozen=True):
     begun_by: Mapping[CitedPlace, Citation] = msgspec.field(default_factory=dict)
     lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
     owners: dict[str, str | None] = msgspec.field(default_factory=dict)
-    # By kind of term, the states of the terms that name a product or class, with their places.
+    # By kind of term and name of a product or class: the states of the terms that name it, each
+    # with its place among the states of the kind.
     by_name: dict[type, dict[str, list[tuple[int, TermState]]]] = msgspec.field(
         default_factory=dict
     )
@@ -97,15 +98,15 @@ class Case(msgspec.Struct, frozen=True):
         """Return the states of all terms of a kind, whether in force or not."""
         return self.by_kind.get(kind, ())
 
-    def states_about(self, kind: type, product: str) -> Sequence[TermState]:
-        """Return, of the states of a kind whose terms all name products, those that name the product
-        or a class that it lies in. A trace compares every term, so it gets all states."""
+    def states_about(self, kind: type[OfProducts], product: str) -> Sequence[TermState]:
+        """Return the states of a kind whose terms name the product or a class that it lies in. A
+        trace compares every term, so it gets all states of the kind."""
         if self.comparisons is not None:
             return self.states(kind)
         if kind not in self.by_name:
             self.by_name[kind] = _by_name(self.states(kind))
         named = self.by_name[kind]
-        # A term may name both the product and its class.
+        # A term may name both a product and its class.
         placed = {at: state for name in self.lineage(product) for at, state in named.get(name, ())}
         return [placed[at] for at in sorted(placed)]
 
@@ -159,7 +160,8 @@ def _by_name(states: Iterable[TermState]) -> dict[str, list[tuple[int, TermState
     """Group states by the products and classes that their terms name, each with its place."""
     named: dict[str, list[tuple[int, TermState]]] = {}
     for at, state in enumerate(states):
-        for name in getattr(state.term, "products", ()):
+        assert isinstance(state.term, OfProducts)
+        for name in state.term.products:
             named.setdefault(name, []).append((at, state))
     return named
 

@@ -562,6 +562,8 @@ Offered = RefusalRight
 Traded = Permission | Forbidding | Precedence | RefusalRight
 # Those of them whose scope may name clouds too, and scopes within terms.
 Located = Scope | Permission | Forbidding
+# The kinds that name products or classes of them.
+OfProducts = Ownership | Granting | Forbidding | Conditional
 # Every kind. With `assert_never`, mypy reports any code that leaves a kind out.
 AnyTerm = (
     Ownership
