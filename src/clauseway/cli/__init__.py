@@ -28,7 +28,6 @@ machine's (a full disk, a home that cannot be written) · 130 broken off.
 import importlib
 import os
 import select
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -105,16 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Its children (gateway, pages) inherit the limit.
     forbid_core_dumps()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["serve"]:
-        _ignore_early_signals()
     sys.exit(run(given))
-
-
-def _ignore_early_signals() -> None:
-    """Ignore until `serve` heeds them the signals that would end it, and that ask for what it is about
-    to do: to read everything, and to start its processes."""
-    for number in (signal.SIGHUP, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def run(given: list[str]) -> int:
