@@ -27,13 +27,14 @@ sys.exit(main())
 ASKED_EARLY = """
 import os, signal, sys
 from clauseway import cli
+from clauseway.__main__ import main
 libraries_of = cli.libraries_of
 def asked_early(*words):
     os.kill(os.getpid(), signal.SIGHUP)
     os.kill(os.getpid(), signal.SIGUSR2)
     return libraries_of(*words)
 cli.libraries_of = asked_early
-sys.exit(cli.main())
+sys.exit(main())
 """
 READY = {"gateway sandbox": "Ctrl-C stops them", "serve": "curl"}
 
