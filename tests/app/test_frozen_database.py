@@ -16,24 +16,12 @@ from sqlalchemy import make_url
 from awaiting import eventually
 from clauseway.app.opening.home import Home
 from clauseway.storage import Control
+from deployments import deployment
 from postgresql_server import new_database
 
 PATIENCE_S = 120.0
 PAUSE_S = 0.05
-CONFIGURATION = """
-[gateway]
-port = 0
-
-[[deployment]]
-name = "one"
-dialect = "openai"
-url = "http://127.0.0.1:1/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {kind = "bearer", secret = "sk-cloud"}
-models = {"gpt-5.5" = "there"}
-"""
+CONFIGURATION = "[gateway]\nport = 0\n" + deployment()
 
 
 class FreezableServer:

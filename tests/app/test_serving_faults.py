@@ -22,23 +22,11 @@ from clauseway.app.running import gateways as gateways_module
 from clauseway.app.running import serving as serving_module
 from clauseway.app.running.processes import Child, start
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving, to_standard_error
+from deployments import deployment
 from small_disks import small_disk
 
 PATIENCE_S = 60.0
-CONFIGURATION = """
-[gateway]
-port = 0
-
-[[deployment]]
-name = "one"
-dialect = "openai"
-url = "http://127.0.0.1:1/v1"
-cloud = "azure"
-seller = "openai"
-region = "global"
-auth = {kind = "bearer", secret = "sk-cloud"}
-models = {"gpt-5.5" = "there"}
-"""
+CONFIGURATION = "[gateway]\nport = 0\n" + deployment()
 
 
 class Kept(NamedTuple):

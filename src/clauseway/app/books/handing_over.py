@@ -17,7 +17,7 @@ from clauseway.app.opening.places import A_FOLDER, file_at, writing
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.exchange.focus.bill import credit_rows, focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus.bill import focus_csv, focus_rows, focus_table
 from clauseway.exchange.focus.focus_columns import V1_2, VERSIONS, FocusRow, broken_rules
 from clauseway.exchange.focus.invoice_detail import (
     IssuedInvoice,
@@ -120,21 +120,20 @@ def focus_bill(
             charges = usage_charges(lake, prices, days)
         except UnknownPrice as error:
             raise unpriced(error) from None
-        credits_ = usage_credits(lake, prices, charges, days)
+        taken_back = usage_credits(lake, prices, charges, days)
     # The bill has the party's own sales, and the sales of others on its clouds.
     hosts = opened.catalog.operators
     mine = {cloud for cloud, operator in hosts.items() if operator == part.party}
-
-    def is_billed(charge: UsageCharge | UsageCredit) -> bool:
-        return not part.party or charge.seller == part.party or charge.cloud in mine
-
+    every: list[UsageCharge | UsageCredit] = [*charges, *taken_back]
+    billed = [
+        charge
+        for charge in every
+        if not part.party or charge.seller == part.party or charge.cloud in mine
+    ]
     rows: list[FocusRow] = []
-    for charge in filter(is_billed, charges):
+    for charge in billed:
         maker = _publisher(opened, charge.product)
         rows += focus_rows([charge], days, part.party, maker, hosts, version)
-    for credit in filter(is_billed, credits_):
-        maker = _publisher(opened, credit.product)
-        rows += credit_rows([credit], days, part.party, maker, hosts, version)
     # The rows are ours, so a rule of FOCUS that they break is a bug of this program.
     broken = broken_rules(rows, version, part.party) if rows else []
     assert not broken, "\n".join(broken)

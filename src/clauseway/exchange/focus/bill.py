@@ -117,14 +117,14 @@ def bill_columns(version: str = V1_2) -> tuple[str, ...]:
 
 
 def focus_rows(
-    charges: Iterable[UsageCharge],
+    charges: Iterable[UsageCharge | UsageCredit],
     period: Interval,
     provider: str = "",
     publisher: str = "",
     hosts: Mapping[str, str] = _NO_HOSTS,
     version: str = V1_2,
 ) -> list[FocusRow]:
-    """Return the rows of a provider's bill for a period, in the order of the charges.
+    """Return the rows of a provider's bill for a period, in the order of the charges and credits.
 
     With no `provider` each seller bills its own. `publisher` made the products; `hosts` are the
     operators of clouds.
@@ -133,26 +133,11 @@ def focus_rows(
     rows: list[FocusRow] = []
     for charge in charges:
         biller, maker = provider or charge.seller, publisher or charge.seller
-        row = _row(charge, period, biller, maker, hosts)
+        if isinstance(charge, UsageCredit):
+            row = _credit_row(charge, period, biller, maker, hosts)
+        else:
+            row = _row(charge, period, biller, maker, hosts)
         rows.append({name: row[name] for name in columns})
-    return rows
-
-
-def credit_rows(
-    credited: Iterable[UsageCredit],
-    period: Interval,
-    provider: str = "",
-    publisher: str = "",
-    hosts: Mapping[str, str] = _NO_HOSTS,
-    version: str = V1_2,
-) -> list[FocusRow]:
-    """Return the rows of a provider's bill for credits, as `focus_rows` does for charges."""
-    columns = bill_columns(version)
-    rows: list[FocusRow] = []
-    for credit in credited:
-        biller, maker = provider or credit.seller, publisher or credit.seller
-        row = _credit_row(credit, period, biller, maker, hosts)
-        rows.append({name: row.get(name) for name in columns})
     return rows
 
 
@@ -221,7 +206,9 @@ def _credit_row(
     credit: UsageCredit, period: Interval, provider: str, publisher: str, hosts: Mapping[str, str]
 ) -> dict[str, Value]:
     cost = credit.amount.copy_negate()
+    # No price and no quantity: those columns are null, and every cost is what is taken back.
     return {
+        **dict.fromkeys(_BILL_COLUMNS),
         **_about(credit, period, provider, publisher, hosts),
         "BilledCost": cost if credit.seller == provider else _ZERO,
         "BillingCurrency": USD,
@@ -229,7 +216,6 @@ def _credit_row(
         "ChargeDescription": f"{credit.voucher}: {credit.reason or 'taken back'} "
         f"({credit.product} on {credit.cloud}, sold by {credit.seller})",
         "ChargeFrequency": "One-Time",
-        # No price and no quantity: every cost is what is taken back.
         "ContractedCost": cost,
         "EffectiveCost": cost,
         "ListCost": cost,

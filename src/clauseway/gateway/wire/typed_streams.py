@@ -38,13 +38,15 @@ _ANNOUNCING = frozenset(
     }
 )
 _PICTURE = frozenset({"image_generation.completed", "image_edit.completed"})
-_FINAL = _PICTURE | {
-    "response.completed",
-    "response.incomplete",
-    "response.failed",
-    "speech.audio.done",
-    "transcript.text.done",
-}
+_FINAL = frozenset(
+    {
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "speech.audio.done",
+        "transcript.text.done",
+    }
+)
 _FAILED = frozenset({"error", "response.failed"})
 _ERROR = b'"error"'
 _DONE = b"[DONE]"
