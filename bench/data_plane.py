@@ -6,7 +6,9 @@ from that run; `docs/benchmarks.md` says how to read them.
 """
 
 import contextlib
+import itertools
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -14,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from io import FileIO
 from pathlib import Path
 from statistics import median
@@ -43,6 +46,7 @@ _STREAMS = 1000
 _HASH_KEY = "5a" * 32
 _DISK = "forced writes alone"
 _COMMIT_EVERY_S = 0.001  # as a busy journal commits
+_TAKEN_FROM_S = 0.0005  # interrupts take less
 _FORCED_BYTES, _FORCED_PLACES = 400, 10_000
 _NOT_HERE = "skipped: it could not be fetched on this machine"
 
@@ -280,6 +284,7 @@ class Bench:
         beside = {"nginx": self.peers["nginx"]} if "nginx" in self.peers else {}
         added: dict[str, list[float]] = {who: [] for who in ("ours", *beside)}
         slowest: dict[str, list[float]] = {who: [] for who in ("ours", *beside, _DISK)}
+        windows: dict[str, list[float]] = {who: [] for who in ("ours", *beside)}
         notes = []
         for _ in range(self.effort.rounds):
             direct_us = self.load(cloud, connections=1)["p50_us"]
@@ -291,20 +296,35 @@ class Bench:
                     own_us -= forced_us
                     notes.append(f"{direct_us:.0f} direct, {forced_us:.0f} fdatasync µs")
                 added[who].append(round(own_us / 1000, 3))
-                slowest[who].append(round(self.load(proxy, rate=rate)["p99_us"] / 1000, 3))
+                paced = self.load(proxy, rate=rate)
+                slowest[who].append(round(paced["p99_us"] / 1000, 3))
+                windows[who].append(round(paced["window_p99_us"] / 1000, 3))
             slowest[_DISK].append(round(_late_forced_write_ms(self.home, self.effort.seconds), 3))
         one_at_a_time = result(
             "latency/added-c1-p50", "ms", None, added, {"ours": "; ".join(notes)}
         )
-        half_load = result(
-            "latency/half-load-p99", "ms", None, slowest, {"ours": f"{rate:,.0f} requests/s"}
-        )
+        pace = {"ours": f"{rate:,.0f} requests/s; {self._taken_by_others()}"}
+        half_load = result("latency/half-load-p99", "ms", None, slowest, pace)
+        by_window = result("latency/half-load-window-p99", "ms", None, windows, {})
         return [
             one_at_a_time,
             *ratio("latency/added-c1-p50-over-nginx", 1.3, one_at_a_time, "nginx"),
             half_load,
             *ratio("latency/half-load-p99-over-nginx", 1.5, half_load, "nginx"),
+            by_window,
+            *ratio("latency/half-load-window-p99-over-nginx", None, by_window, "nginx"),
         ]
+
+    def _taken_by_others(self) -> str:
+        """What others of this machine take from two processes that never sleep, one on each core."""
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+            seconds = itertools.repeat(self.effort.seconds)
+            taken = list(pool.map(_taken_ms, (self.core, self.other_core), seconds))
+        whole_ms, longest_ms = sum(sum(one) for one in taken), max((0.0, *itertools.chain(*taken)))
+        return (
+            f"others took {whole_ms / self.effort.seconds:.0f} ms a second of two cores that never "
+            f"sleep, {longest_ms:.0f} ms at the longest"
+        )
 
     def memory(self) -> list[Result]:
         """Resident memory of a gateway that has just started, and with a thousand streams open."""
@@ -408,6 +428,20 @@ def _filled(folder: Path) -> Iterator[FileIO]:
 def _force(file: FileIO, number: int) -> None:
     place = number % _FORCED_PLACES * _FORCED_BYTES
     os.pwritev(file.fileno(), [b"x" * _FORCED_BYTES], place, os.RWF_DSYNC)
+
+
+def _taken_ms(core: int, seconds: float) -> list[float]:
+    """The times for which a core was taken away from a process that only looks at the clock."""
+    _pin(core)
+    taken = []
+    last_s = time.perf_counter()
+    end_s = last_s + seconds
+    while last_s < end_s:
+        now_s = time.perf_counter()
+        if now_s - last_s > _TAKEN_FROM_S:
+            taken.append((now_s - last_s) * 1e3)
+        last_s = now_s
+    return taken
 
 
 def resident_mb(processes: Sequence[int]) -> float:

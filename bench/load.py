@@ -4,7 +4,8 @@ With `--rate` requests are due at even intervals, whatever was answered; latency
 `--authority` it speaks TLS; connections are made, and hands shaken, before the warm-up.
 
 Measures from after a warm-up for a number of seconds: requests, their latency, and the CPU time that the processes
-named took meanwhile (user and system, all threads, from the scheduler's own count). Prints one JSON object.
+named took meanwhile (user and system, all threads, from the scheduler's own count). Beside the p99 stands the median of
+the p99s of windows of 100 ms: a core that is taken away once a second moves few of them. Prints one JSON object.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import ssl
 import time
 from pathlib import Path
+from statistics import median
 from typing import cast
 
 import uvloop
@@ -20,6 +22,7 @@ import uvloop
 from bench.traffic import SECRET, request
 
 _WARM_UP_S = 0.4
+_WINDOW_S = 0.1
 
 
 def cpu_ns(processes: list[int]) -> int:
@@ -36,6 +39,7 @@ class Count:
 
     def __init__(self) -> None:
         self.latencies_s: list[float] = []
+        self.begun_s: list[float] = []
         self.bad = 0
         self.stopping = False
 
@@ -95,6 +99,7 @@ class Client(asyncio.Protocol):
         self._received += len(data)
         if self._received == self._expected or (not self._expected and data.endswith(b"0\r\n\r\n")):
             self._count.latencies_s.append(time.perf_counter() - self._begun_s)
+            self._count.begun_s.append(self._begun_s)
             if not self._count.stopping:
                 self._next()
 
@@ -131,6 +136,7 @@ async def measure(
         await loop.create_connection(lambda client=client: client, "127.0.0.1", port, ssl=tls)
     await asyncio.sleep(_WARM_UP_S)
     count.latencies_s.clear()
+    count.begun_s.clear()
     cpu_before, begun_s = cpu_ns(processes), time.perf_counter()
     await asyncio.sleep(seconds)
     cpu, took_s = cpu_ns(processes) - cpu_before, time.perf_counter() - begun_s
@@ -143,8 +149,17 @@ async def measure(
         "rate": done / took_s,
         "p50_us": latencies_s[done // 2] * 1e6,
         "p99_us": latencies_s[done * 99 // 100] * 1e6,
+        "window_p99_us": _window_p99_s(count) * 1e6,
         "bad": count.bad,
     }
+
+
+def _window_p99_s(count: Count) -> float:
+    """The median of the p99s of windows of 100 ms, by when their requests were due."""
+    windows: dict[int, list[float]] = {}
+    for begun_s, latency_s in zip(count.begun_s, count.latencies_s, strict=True):
+        windows.setdefault(int(begun_s / _WINDOW_S), []).append(latency_s)
+    return median(sorted(window)[len(window) * 99 // 100] for window in windows.values())
 
 
 def main() -> None:

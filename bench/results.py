@@ -68,7 +68,7 @@ def result(
     )
 
 
-def ratio(name: str, goal: float, measured: Result, peer: str) -> list[Result]:
+def ratio(name: str, goal: float | None, measured: Result, peer: str) -> list[Result]:
     """How many times a peer's figure ours is, round by round: what moves with the machine moves both. Nothing where the
     peer could not be had."""
     if peer not in measured.runs:
