@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import socket
 import stat
 import struct
 import termios
@@ -250,6 +251,27 @@ def test_lines_that_nobody_takes_are_dropped_and_counted(tmp_path: Path) -> None
     assert dropped == 30
     assert [line["number"] for line in told if line["event"] == "long"] == list(range(40))
     assert next(line["lines"] for line in told if line["event"] == "lines dropped") >= 30
+
+
+def test_many_lines_are_made_a_few_at_a_time() -> None:
+    """While a thread makes lines the event loop waits. Each write is one datagram here."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    async def tell() -> None:
+        with os.fdopen(os.dup(ours.fileno()), "wb", buffering=0) as error:
+            lines = LogQueue(Log(), asyncio.get_running_loop(), error)
+            for number in range(100):
+                lines.event("request", number=number)
+            await asyncio.to_thread(lines.close)
+
+    with ours, theirs:
+        theirs.settimeout(PATIENCE_S)
+        asyncio.run(asyncio.wait_for(tell(), PATIENCE_S))
+        written: list[list[bytes]] = []
+        while sum(map(len, written)) < 100:
+            written.append(theirs.recv(1 << 20).splitlines())
+    assert [json.loads(line)["number"] for batch in written for line in batch] == list(range(100))
+    assert max(map(len, written)) <= 32
 
 
 def test_both_forms() -> None:

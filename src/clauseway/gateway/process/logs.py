@@ -28,6 +28,8 @@ UNKNOWN = "(unknown)"
 _GATHER_S = (
     0.1  # lines are written together: waking a thread for each would cost more than the line
 )
+# While the thread makes lines the event loop waits: a third of a millisecond for so many.
+_BATCH_LINES = 32
 _CLOSE_S = 2.0  # for what has gathered, when the process stops
 
 
@@ -82,8 +84,10 @@ class LogQueue:
             return
         self._put += 1
         self._gathered.append(line)
-        if self._timer is None:
-            self._timer = self._loop.call_later(_GATHER_S, self._hand_over)
+        if len(self._gathered) >= _BATCH_LINES:
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(_GATHER_S, self._timer_fired)
 
     def close(self) -> None:
         """Write what has gathered, for two seconds at most."""
@@ -93,8 +97,11 @@ class LogQueue:
         self._batches.put(None)
         self._thread.join(_CLOSE_S)
 
-    def _hand_over(self) -> None:
+    def _timer_fired(self) -> None:
         self._timer = None
+        self._hand_over()
+
+    def _hand_over(self) -> None:
         if self._gathered:
             self._batches.put(self._gathered)
             self._gathered = []
