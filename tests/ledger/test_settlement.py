@@ -225,6 +225,17 @@ def test_the_statement_of_a_party() -> None:
     assert msgspec.json.decode(msgspec.json.encode(statement))["directions"][1]["total"] == "40.02"
 
 
+def test_the_order_of_names_in_a_base_leaves_the_receipt_as_it_is() -> None:
+    # Two sets of the same names are walked in different orders, as they are in two processes.
+    names = [f"seller-{number}" for number in range(1000)]
+    there, back = frozenset(names), frozenset(reversed(names))
+    assert there == back
+    assert [*there] != [*back]
+    bases = (msgspec.structs.replace(OPENAI, sellers=sellers) for sellers in (there, back))
+    one, other = ([msgspec.structs.replace(SHARES[2], base=base)] for base in bases)
+    assert settled(NIGHT, MAY, shares=one).receipt == settled(NIGHT, MAY, shares=other).receipt
+
+
 def test_the_receipt_holds_for_the_same_inputs_only() -> None:
     assert settled(NIGHT, APRIL).receipt == settled(list(reversed(NIGHT)), APRIL).receipt
     receipts = {

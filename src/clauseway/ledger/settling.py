@@ -340,7 +340,8 @@ def _assumption_as_first_hashed(assumption: Assumption) -> dict[str, Any]:
 def _as_first_hashed(record: msgspec.Struct) -> dict[str, Any]:
     """Return a record without later members that say nothing, so that an unchanged record keeps its
     receipt."""
-    written: dict[str, Any] = msgspec.to_builtins(record)
+    # Sets have an order of their own in each process; sorted, they are hashed alike everywhere.
+    written: dict[str, Any] = msgspec.to_builtins(record, order="sorted")
     for name, unsaid in _UNSAID_LATER.items():
         if name in written and written[name] in unsaid:
             del written[name]
