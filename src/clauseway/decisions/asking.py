@@ -3,7 +3,6 @@
     decide          the outcome with its reasons, conditions and receipt, and the readings that would
                     change the outcome
     decide_as_read  the same, without the readings that would change the outcome
-    outcome_of      the outcome alone
     comparisons_of  each comparison of a term with an act that was made while deciding, for a trace
 
 `engine` has the decision itself.
@@ -186,13 +185,6 @@ def _why_ignored(case: Case, state: TermState, comparison: TermComparison) -> st
     if is_inside(case, term, act):
         return INSIDE
     return CARVED_OUT if find_carve_out(case, term, act) else ""
-
-
-def outcome_of(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
-) -> Outcome:
-    """Return the outcome alone, without reasons, conditions or a receipt."""
-    return _answer(_case(agreement, catalog, facts, question)).outcome
 
 
 def _answer(case: Case) -> Finding:

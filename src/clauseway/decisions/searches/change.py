@@ -14,17 +14,18 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, boundaries
 from clauseway.agreement.language.terms import MILESTONE
 from clauseway.catalog import Catalog
-from clauseway.decisions.asking import outcome_of
 from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.joint_answers import (
-    AgreementAnswer,
     AskedAgreement,
-    answer_of,
     in_their_order,
     joined_verdict,
+    put_to,
+    silence,
     supposing_together,
+    unnamed_in,
 )
 from clauseway.decisions.question import Question
+from clauseway.decisions.tables.decision_table import Tables, Verdict
 from clauseway.values import InvalidInput, KnownAt
 
 # Facts that meet several conditions at once are tried together. More ways than these would tell a
@@ -82,6 +83,24 @@ class _Changed(msgspec.Struct, frozen=True):
     agreements: tuple[str, ...]
 
 
+class _Member(msgspec.Struct, frozen=True):
+    """An agreement and its tables. One fold serves every day; a question compiles one row."""
+
+    asked: AskedAgreement
+    tables: Tables
+
+    @classmethod
+    def of(cls, asked: AskedAgreement) -> "_Member":
+        return cls(asked, Tables(asked.agreement, asked.catalog, asked.facts))
+
+    def answer(self, question: Question) -> Verdict:
+        """Return the agreement's own answer. It is unstated if it does not know the names."""
+        own = put_to(self.asked, question)
+        if unnamed := unnamed_in(self.asked, own):
+            return silence(self.asked, unnamed)
+        return self.tables.answer(own)
+
+
 class _Asking:
     """A question with its answer, to be asked again with changes."""
 
@@ -89,11 +108,10 @@ class _Asking:
         self, asked: Sequence[AskedAgreement], question: Question, decision: Decision
     ) -> None:
         self._asked = in_their_order(asked)
+        self._members = [_Member.of(member) for member in self._asked]
         self._question = question
         self._decision = decision
-        self._said = (
-            [answer_of(member, question) for member in self._asked] if len(asked) > 1 else []
-        )
+        self._said = [member.answer(question) for member in self._members]
         days = {
             day
             for member in asked
@@ -129,9 +147,8 @@ class _Asking:
         """Yield the facts that would change the outcome if true from the question's day on."""
         for way in dict.fromkeys((*ways, *self._grants(), (MILESTONE,), *self._events())):
             supposed = tuple(f"{need}={self._question.as_of}" for need in way)
-            if (asked := self._supposing(supposed)) and (
-                change := self._other(asked, self._question)
-            ):
+            members = [_Member.of(member) for member in self._supposing(supposed)]
+            if members and (change := self._other(members, self._question)):
                 yield WouldChange(
                     kind="fact",
                     suppose=supposed,
@@ -144,7 +161,7 @@ class _Asking:
         for turn in self._decision.turns_on:
             readings = {**self._question.readings, turn.reading: turn.option}
             change = self._other(
-                self._asked, msgspec.structs.replace(self._question, readings=readings)
+                self._members, msgspec.structs.replace(self._question, readings=readings)
             )
             agreements = change.agreements if change else ()
             option = f"{turn.reading}={turn.option}"
@@ -179,7 +196,7 @@ class _Asking:
 
     def _on(self, kind: str) -> Callable[[date], WouldChange | None]:
         def ask(day: date) -> WouldChange | None:
-            change = self._other(self._asked, msgspec.structs.replace(self._question, as_of=day))
+            change = self._other(self._members, msgspec.structs.replace(self._question, as_of=day))
             if change is None:
                 return None
             return WouldChange(
@@ -190,7 +207,7 @@ class _Asking:
 
     def _known(self, day: date) -> WouldChange | None:
         change = self._other(
-            self._asked, msgspec.structs.replace(self._question, known_at=KnownAt.end_of(day))
+            self._members, msgspec.structs.replace(self._question, known_at=KnownAt.end_of(day))
         )
         if change is None:
             return None
@@ -198,21 +215,20 @@ class _Asking:
             kind="knowledge", known_at=day, outcome=change.outcome, agreements=change.agreements
         )
 
-    def _other(self, asked: Sequence[AskedAgreement], question: Question) -> _Changed | None:
+    def _other(self, members: Sequence[_Member], question: Question) -> _Changed | None:
         """Return the outcome of a changed question or under changed facts; None if it is equal."""
-        if len(asked) == 1:
-            [member] = asked
-            outcome = outcome_of(member.agreement, member.catalog, member.facts, question)
-            return None if outcome is self._decision.outcome else _Changed(outcome, ())
-        said = [answer_of(member, question) for member in asked]
-        outcome = joined_verdict(question.action, asked, said).outcome
+        said = [member.answer(question) for member in members]
+        outcome = joined_verdict(question.action, self._asked, said).outcome
         if outcome is self._decision.outcome:
             return None
-        pairs = zip(asked, self._said, said, strict=True)
-        return _Changed(
-            outcome,
-            tuple(member.agreement.id for member, was, now in pairs if _says(was) != _says(now)),
+        if len(said) == 1:
+            return _Changed(outcome, ())
+        changed = (
+            member.agreement.id
+            for member, was, now in zip(self._asked, self._said, said, strict=True)
+            if _says(was) != _says(now)
         )
+        return _Changed(outcome, tuple(changed))
 
     @staticmethod
     def _first(
@@ -221,7 +237,7 @@ class _Asking:
         yield from islice(filter(None, map(ask, days)), 1)
 
 
-def _says(said: AgreementAnswer) -> tuple[object, ...]:
+def _says(said: Verdict) -> tuple[object, ...]:
     """Return the parts of an agreement's answer that bear on the joint outcome."""
     return said.outcome, {condition.term for condition in said.conditions}
 

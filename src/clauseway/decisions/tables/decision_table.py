@@ -22,8 +22,8 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
 from clauseway.agreement.language.actions import ACTIONS, SELL, SERVE
 from clauseway.catalog import Catalog
-from clauseway.decisions.asking import decide, facts_digest, other_options, receipt
-from clauseway.decisions.case import Case, Finding, combined, named, once
+from clauseway.decisions.asking import facts_digest, other_options, receipt
+from clauseway.decisions.case import Case, Finding, combined, named, not_named, once
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.parts import ACTIONS_WITH_OTHER_PARTY, ACTIONS_WITH_SELLER, BY_NAME, Names
@@ -62,9 +62,10 @@ def timeline(
     can change; before that day nothing is stated.
     """
     days = boundaries(agreement, facts, question.known_at)
+    tables = Tables(agreement, catalog, facts)
     spans: list[AnsweredStretch] = []
     for begin, end in pairwise((*days, FOREVER)):
-        decision = decide(agreement, catalog, facts, msgspec.structs.replace(question, as_of=begin))
+        decision = tables.decide(msgspec.structs.replace(question, as_of=begin))
         if spans and _same(spans[-1].decision, decision):
             spans[-1] = msgspec.structs.replace(spans[-1], end=end)
         else:
@@ -555,6 +556,9 @@ class Tables:
 
     def answer(self, question: Question) -> Verdict:
         """Return the outcome, reasons and conditions of a question that was checked before."""
+        if question.product and not self.catalog.names_product(question.product):
+            reason = not_named(self.agreement, question.product)
+            return Verdict(Outcome.UNSTATED, (reason,), ())
         return self.table(question.known_at, question.readings).answer(question)
 
     def decide(self, question: Question) -> Decision:
@@ -579,6 +583,7 @@ class Tables:
     def _turns(self, question: Question, outcome: Outcome) -> Iterator[Turn]:
         for reading, option in other_options(self.agreement, question.readings):
             readings = {**question.readings, reading: option}
-            changed = self.table(question.known_at, readings).answer(question).outcome
+            varied = msgspec.structs.replace(question, readings=readings)
+            changed = self.answer(varied).outcome
             if changed != outcome:
                 yield Turn(reading=reading, option=option, outcome=changed)
