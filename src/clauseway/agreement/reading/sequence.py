@@ -5,8 +5,11 @@ These are names used twice, two documents without an order, and changes of terms
 names as `after`, then by the day on which they take effect.
 """
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+
+import msgspec
 
 from clauseway.agreement.language.actions import LICENSE
 from clauseway.agreement.language.terms import (
@@ -38,17 +41,57 @@ def check_sequence(
     _check_days(in_order, mistakes)
     # The terms that amendments name of each other.
     _check_declared(in_order, mistakes)
-    declared = {name for draft in in_order for name, _ in draft.declared}
+    order = _Order.of(in_order)
     for draft in in_order:
-        _check_despite(draft, declared, mistakes.within(draft.document))
         within = mistakes.within(draft.document)
-        _check_changed(draft, in_order, within)
-        _check_rescinded(draft, in_order, within)
+        _check_despite(draft, order.declaring, within)
+        _check_changed(draft, order, within)
+        _check_rescinded(draft, order, within)
         _check_once(draft, within)
     _check_commentary(in_order, definitions, mistakes.within(DEFINITIONS))
     # A document with a mistake has no terms, so it would not show who earns what.
     if not mistakes:
         _check_wholesale(in_order, definitions.catalog(), mistakes)
+
+
+class _Order(msgspec.Struct, frozen=True):
+    """The drafts in the order of conclusion, the place of each document, and who declares a name.
+
+    `changes` are the ids of changes.
+    """
+
+    drafts: Sequence[AmendmentRead]
+    places: Mapping[str, int]
+    declaring: Mapping[str, Sequence[AmendmentRead]]
+    changes: Collection[str]
+
+    @classmethod
+    def of(cls, in_order: Sequence[AmendmentRead]) -> "_Order":
+        declaring: dict[str, list[AmendmentRead]] = defaultdict(list)
+        for draft in in_order:
+            for name, _ in draft.declared:
+                declaring[name].append(draft)
+        return cls(
+            drafts=in_order,
+            places={draft.document: place for place, draft in enumerate(in_order)},
+            declaring=declaring,
+            changes={changed.change.id for draft in in_order for changed in draft.changed},
+        )
+
+    def precedes(self, earlier: AmendmentRead, draft: AmendmentRead) -> bool:
+        """Return whether an amendment was concluded before another, or may have been.
+
+        It may have been if a day could not be read.
+        """
+        if earlier is draft:
+            return False
+        if earlier.concluded is None or draft.concluded is None:
+            return True
+        return self.places[earlier.document] < self.places[draft.document]
+
+    def before(self, draft: AmendmentRead) -> list[AmendmentRead]:
+        """Return the amendments concluded before another."""
+        return [earlier for earlier in self.drafts if self.precedes(earlier, draft)]
 
 
 def _check_any(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None:
@@ -145,13 +188,11 @@ def _check_days(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None:
                 break
 
 
-def _check_rescinded(
-    draft: AmendmentRead, drafts: Sequence[AmendmentRead], mistakes: Mistakes
-) -> None:
+def _check_rescinded(draft: AmendmentRead, order: _Order, mistakes: Mistakes) -> None:
     """Check that a rescinded amendment was concluded earlier and is not yet in effect."""
-    earlier = {
-        rescinded.id: rescinded for rescinded in drafts if _precedes(rescinded, draft, drafts)
-    }
+    if not draft.rescinded:
+        return
+    earlier = {rescinded.id: rescinded for rescinded in order.before(draft)}
     for changed in draft.rescinded:
         mistakes.check_one_of(
             changed.line, "earlier amendment", changed.term, earlier, "no earlier amendment has it"
@@ -186,40 +227,33 @@ def _check_declared(drafts: Sequence[AmendmentRead], mistakes: Mistakes) -> None
             seen.setdefault(name, f"{draft.document}:{line}")
 
 
-def _check_changed(
-    draft: AmendmentRead, drafts: Sequence[AmendmentRead], mistakes: Mistakes
-) -> None:
+def _check_changed(draft: AmendmentRead, order: _Order, mistakes: Mistakes) -> None:
     """Check that a change names terms of earlier amendments."""
-    changes = {changed.change.id for candidate in drafts for changed in candidate.changed}
-    earlier = {
-        name
-        for candidate in drafts
-        if _precedes(candidate, draft, drafts)
-        for name, _ in candidate.declared
-    }
-    later = {
-        name: candidate
-        for candidate in drafts
-        if not _precedes(candidate, draft, drafts)
-        for name, _ in candidate.declared
-    }
     for changed in draft.changed:
-        if changed.term in changes:
+        declaring = order.declaring.get(changed.term, ())
+        if changed.term in order.changes:
             problem, why = (
                 f"{changed.term!r} is a change",
                 "a change has no end: it has its effect once",
             )
             mistakes.add(changed.line, problem, why, "Name the terms whose end is meant.")
-        elif changed.term in later and changed.term not in earlier:
+        elif any(order.precedes(earlier, draft) for earlier in declaring):
+            continue
+        elif declaring:
             problem = f"{changed.change.id} changes {changed.term!r} too early"
-            why = f"it stands in {later[changed.term].document}, not before"
+            why = f"it stands in {declaring[-1].document}, not before"
             remedy = "Change it in a later amendment, or name another term."
-            if later[changed.term] is draft:
+            if declaring[-1] is draft:
                 why, remedy = "it stands in the same document", _remedy_within(changed.term)
             mistakes.add(changed.line, problem, why, remedy)
         else:
+            earlier_terms = {name for each in order.before(draft) for name, _ in each.declared}
             mistakes.check_one_of(
-                changed.line, "earlier term", changed.term, earlier, "no earlier amendment has it"
+                changed.line,
+                "earlier term",
+                changed.term,
+                earlier_terms,
+                "no earlier amendment has it",
             )
 
 
@@ -241,21 +275,6 @@ def _check_despite(draft: AmendmentRead, declared: Collection[str], mistakes: Mi
     for name, line in draft.despite:
         if name != ANY_TERM:
             mistakes.check_one_of(line, "term", name, declared, "no amendment has it")
-
-
-def _precedes(
-    earlier: AmendmentRead, draft: AmendmentRead, drafts: Sequence[AmendmentRead] = ()
-) -> bool:
-    """Return whether an amendment was concluded before another, or may have been.
-
-    It may have been if a day could not be read.
-    """
-    if earlier is draft:
-        return False
-    if earlier.concluded is None or draft.concluded is None or earlier.concluded < draft.concluded:
-        return True
-    order = in_order_of_conclusion(drafts)
-    return order.index(earlier) < order.index(draft)
 
 
 def _check_once(draft: AmendmentRead, mistakes: Mistakes) -> None:
