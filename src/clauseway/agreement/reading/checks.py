@@ -18,7 +18,6 @@ from clauseway.agreement.language.figures import parse_amount, parse_percentage
 from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS, TOTAL
 from clauseway.agreement.language.terms import (
-    ANY_SEGMENT,
     ANYONE,
     BINDS,
     FIRST_SHIPPED_SINCE,
@@ -47,7 +46,6 @@ from clauseway.agreement.language.terms import (
 from clauseway.agreement.reading.definitions import Definitions
 from clauseway.agreement.text.entries import YamlValue
 from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
-from clauseway.catalog import ELSEWHERE
 from clauseway.values import BadNumber, InvalidInput, parse_day, through
 
 _NO_ACTION = (
@@ -116,7 +114,7 @@ def check_term(term: AnyTerm, place: TermPlace) -> None:
 
 def _check_names(term: AnyTerm, place: TermPlace) -> None:
     """Check that every name in a term is defined."""
-    vocabulary = _vocabulary(place.definitions)
+    vocabulary = place.definitions.vocabulary
     for use in uses(term):
         for name in sorted(use.names):
             line = place.line(use.key)
@@ -125,19 +123,6 @@ def _check_names(term: AnyTerm, place: TermPlace) -> None:
                 place.mistakes.check_one_of(line, use.noun, name, TERM_ACTIONS, _NO_ACTION)
             else:
                 place.mistakes.check_defined(line, use.noun, name, vocabulary[use.noun])
-
-
-def _vocabulary(definitions: Definitions) -> Mapping[str, KnownNames]:
-    names = definitions.names
-    classes, products, segments = names["classes"], names["products"], names["segments"]
-    regions = names["regions"]
-    return {
-        "party": names["parties"],
-        "cloud": names["clouds"],
-        "region": {*regions, ELSEWHERE} if regions else regions,
-        "segment": segments if segments is None else {*segments, ANY_SEGMENT},
-        "product": None if classes is None or products is None else {*classes, *products},
-    }
 
 
 # The lists that mean any if they are left out.

@@ -84,7 +84,11 @@ D = TypeVar("D", bound=Defined)
 
 
 class Definitions(msgspec.Struct, frozen=True, kw_only=True):
-    """The definitions as written. `names` and `lines` hold names even of entries with mistakes."""
+    """The definitions as written. `names` and `lines` hold names even of entries with mistakes.
+
+    `names` lists the names of each section, `vocabulary` those that a term may use, by the noun for
+    what they name.
+    """
 
     id: str
     title: str
@@ -104,6 +108,7 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     # The events that have a `days`: how long after another event they come about.
     counted: frozenset[str]
     names: Mapping[str, KnownNames]
+    vocabulary: Mapping[str, KnownNames]
     lines: Mapping[tuple[str, str], int]
 
     def catalog(self) -> Catalog:
@@ -131,6 +136,7 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
     """Read and check the definitions in `agreement.md`."""
     _, front = read_front(document, DefinitionsFront, mistakes)
     sections = _Sections(document, mistakes)
+    names = {section: sections.names(section) for section in SECTIONS}
     definitions = Definitions(
         id=front.id if front else "",
         title=front.title if front else "",
@@ -149,13 +155,26 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
         context=sections.cited("context", ContextNote),
         events=sections.cited("events", Event),
         counted=sections.names_with("events", "days"),
-        names={section: sections.names(section) for section in SECTIONS},
+        names=names,
+        vocabulary=_vocabulary(names),
         lines=sections.lines(),
     )
     # After all sections are read, because definitions name one another.
     for check in CHECKS:
         check(definitions, mistakes)
     return definitions
+
+
+def _vocabulary(names: Mapping[str, KnownNames]) -> Mapping[str, KnownNames]:
+    classes, products, segments = names["classes"], names["products"], names["segments"]
+    regions = names["regions"]
+    return {
+        "party": names["parties"],
+        "cloud": names["clouds"],
+        "region": {*regions, ELSEWHERE} if regions else regions,
+        "segment": segments if segments is None else {*segments, ANY_SEGMENT},
+        "product": None if classes is None or products is None else {*classes, *products},
+    }
 
 
 class _Sections:

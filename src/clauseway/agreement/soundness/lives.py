@@ -5,6 +5,7 @@ that terms cover: cells (an action and an askable name) and places (a cloud, sel
 region).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import cached_property
@@ -148,11 +149,20 @@ class Lives:
         if key not in self._cells:
             self._cells[key] = frozenset(
                 (action, name)
-                for name, actions_of_name in self.askable
-                if self.is_in(name, products)
+                for wider in products
+                for name, actions_of_name in self._askable_in.get(wider, ())
                 for action in actions & actions_of_name
             )
         return self._cells[key]
+
+    @cached_property
+    def _askable_in(self) -> dict[str, list[tuple[str, NAMES]]]:
+        """Return `askable` by each product and class that a name lies in, itself included."""
+        within: dict[str, list[tuple[str, NAMES]]] = defaultdict(list)
+        for name, actions in self.askable:
+            for wider in self.catalog.lineage(name):
+                within[wider].append((name, actions))
+        return within
 
     def cells_of(self, scope: Scope) -> frozenset[Cell]:
         """Return the cells of a carve-out or of a scope of a licence. An empty list means any."""

@@ -1,6 +1,7 @@
 """Rights beside other terms: within a wider right, narrowed, `despite` in vain, past a sale."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product
 from typing import get_args
@@ -40,8 +41,13 @@ def within_another(lives: Lives) -> Iterator[Remark]:
     seen: set[str] = set()
     for by_id in lives.by_readings:
         alive = [term for term, _ in by_id.values() if isinstance(term, Permission)]
-        for wide, narrow in product(alive, alive):
-            if narrow.id in seen or not _lies_within(lives, narrow, wide):
+        naming: dict[str, dict[int, Permission]] = defaultdict(dict)
+        for place, term in enumerate(alive):
+            for name in term.products:
+                naming[name][place] = term
+        for narrow in alive:
+            wide = None if narrow.id in seen else _wider(lives, narrow, naming)
+            if wide is None:
                 continue
             seen.add(narrow.id)
             yield remark(
@@ -53,6 +59,22 @@ def within_another(lives: Lives) -> Iterator[Remark]:
                 f"Nothing, if it is meant to be said twice; else delete {narrow.id}, or end "
                 f"{wide.id} in a change if the narrower one takes its place.",
             )
+
+
+def _wider(
+    lives: Lives, narrow: Permission, naming: Mapping[str, Mapping[int, Permission]]
+) -> Permission | None:
+    """Return the first permission that covers another.
+
+    `naming` lists permissions, each with its place, by the products and classes that they name.
+    """
+    # One act of the narrow permission is enough to find those that may cover all of them.
+    name = min((name for _, name in lives.cells(narrow.actions, narrow.products)), default="")
+    placed: dict[int, Permission] = {}
+    for wider in lives.catalog.lineage(name):
+        placed.update(naming.get(wider, {}))
+    in_order = (placed[place] for place in sorted(placed))
+    return next((wide for wide in in_order if _lies_within(lives, narrow, wide)), None)
 
 
 def _lies_within(lives: Lives, narrow: Permission, wide: Permission) -> bool:
