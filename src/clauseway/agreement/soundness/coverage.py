@@ -141,7 +141,7 @@ def overlaps(lives: Lives) -> Iterator[Remark]:
         alike: dict[object, list[tuple[AnyTerm, Interval]]] = {}
         for term, life in by_id.values():
             if (content := _content(term)) is not None:
-                key = (type(term), content, _held_against(lives, term))
+                key = (type(term), content, lives.held_against.get(term.id))
                 alike.setdefault(key, []).append((term, life))
         for group in alike.values():
             for (earlier, earlier_life), (later, later_life) in combinations(group, 2):
@@ -154,15 +154,6 @@ def overlaps(lives: Lives) -> Iterator[Remark]:
                 if not apart or lives.lies_within(*pair) or lives.lies_within(later.id, earlier.id):
                     seen.add(pair)
                     yield _overlap(lives, earlier, later, together)
-
-
-def _held_against(lives: Lives, term: AnyTerm) -> frozenset[str]:
-    """Return the permissions that hold although this very term forbids the act."""
-    return frozenset(
-        permission.id
-        for _, permission in lives.terms
-        if isinstance(permission, Permission) and term.id in permission.despite
-    )
 
 
 def _overlap(lives: Lives, earlier: AnyTerm, later: AnyTerm, together: Interval) -> Remark:

@@ -607,12 +607,10 @@ def _unused(lives: Lives) -> Iterator[tuple[str, str, str]]:
     facts = lives.facts.facts
     products = _named(lives, "product")
     products |= {fact.product for fact in facts if isinstance(fact, Launch | Answer | Grant)}
+    enclosing = frozenset().union(*map(catalog.lineage, products))
     for section, names in (("classes", catalog.classes), ("products", catalog.products)):
         for name in names:
-            if not any(
-                catalog.belongs(name, product) or _encloses(lives, name, product)
-                for product in products
-            ):
+            if name not in enclosing and catalog.lineage(name).isdisjoint(products):
                 yield section, name, "no term's scope holds it, nor anything within it"
     kept = any(isinstance(fact, Grant | Withdrawal) and fact.region for fact in facts)
     for region in () if kept or _named(lives, "region") else catalog.regions:
@@ -636,10 +634,6 @@ def _named(lives: Lives, noun: str) -> set[str]:
         if use.noun == noun
         for name in use.names
     }
-
-
-def _encloses(lives: Lives, wider: str, name: str) -> bool:
-    return wider in lives.catalog.classes and lives.catalog.belongs(name, wider)
 
 
 def _events_used(lives: Lives) -> set[str]:

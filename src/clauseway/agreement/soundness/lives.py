@@ -29,6 +29,7 @@ from clauseway.agreement.language.terms import (
     Exclusivity,
     Forbidding,
     Located,
+    Permission,
     Scope,
     Term,
 )
@@ -88,6 +89,15 @@ class Lives:
             for readings in self.readings_of(agreement.amendments)
             for amendment in standing(agreement, everything, readings)
         )
+
+    @cached_property
+    def held_against(self) -> Mapping[str, frozenset[str]]:
+        """Return by term the permissions that hold although that very term forbids the act."""
+        against: dict[str, frozenset[str]] = defaultdict(frozenset)
+        for _, permission in self.terms:
+            for name in permission.despite if isinstance(permission, Permission) else ():
+                against[name] |= {permission.id}
+        return against
 
     @cached_property
     def amendment_of(self) -> dict[str, str]:

@@ -368,7 +368,7 @@ def without_effect(
     agreement: Agreement, checked: Iterable[Remark], shown: Mapping[str, Effect]
 ) -> Iterator[Remark]:
     """Remark on the terms that change no answer, if no other remark says why."""
-    explained = {
+    accounted = {*shown} | {
         remark.term
         for remark in checked
         if remark.kind in ("dead", "unreachable", "emptied", "unowned")
@@ -378,7 +378,7 @@ def without_effect(
     for amendment in agreement.amendments:
         for term in amendment.terms:
             # Inoperative terms never decide anything; `check` lists them apart.
-            if term.id in {*shown, *explained} or isinstance(term, Inoperative):
+            if term.id in accounted or isinstance(term, Inoperative):
                 continue
             yield remark(
                 Severity.WARNING,

@@ -12,6 +12,7 @@ of a term is of the second sort, one of the first may be looked for in every oth
 with all that is known, under the default readings and those under which the term stands.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from datetime import date
 from itertools import islice
@@ -157,6 +158,15 @@ class _Search:
             for term in amendment.terms
             if not isinstance(term, Inoperative)
         }
+        # Of each term, the places of its amendment in the agreement and of the term in that.
+        self._places = {
+            term.id: (number, place)
+            for number, amendment in enumerate(agreement.amendments)
+            for place, term in enumerate(amendment.terms)
+        }
+        self._without_terms = tuple(
+            msgspec.structs.replace(amendment, terms=()) for amendment in agreement.amendments
+        )
         announced = sorted({amendment.known for amendment in agreement.amendments}, reverse=True)
         self._points = (KnownAt.everything(), *announced)
         self._tried: set[Hashable] = set()
@@ -253,6 +263,7 @@ class _Search:
                     continue
                 effect = self._effect(
                     term,
+                    table,
                     sheet,
                     findings,
                     knowledge,
@@ -276,6 +287,7 @@ class _Search:
     def _effect(
         self,
         term: str,
+        table: DecisionTable,
         sheet: Sheet,
         findings: dict[Act, Finding],
         knowledge: _Knowledge,
@@ -303,8 +315,10 @@ class _Search:
             if (outcomes_alone or effect) and finding.outcome == other_finding.outcome:
                 continue
             question = _question(act, sheet.day, known_at, readings)
-            decision = self._decide(self._agreement, knowledge, question)
-            other = self._decide(without_term(self._agreement, term), knowledge, question)
+            # A sheet leaves out ended terms that others cover, so both are decided on the text.
+            agreement = self._kept_to(table.terms_on(question.action, question.product))
+            decision = self._decide(agreement, knowledge, question)
+            other = self._decide(without_term(agreement, term), knowledge, question)
             # Where another party sells, its sale may decide, whatever the term says of the act.
             if differ(decision, other):
                 effect = Effect(
@@ -320,6 +334,16 @@ class _Search:
         if no_difference:
             self._without_difference.add((term, _deciding(sheet)))
         return effect
+
+    def _kept_to(self, names: Collection[str]) -> Agreement:
+        """Return the agreement with some of its terms alone."""
+        kept: dict[int, list[AnyTerm]] = defaultdict(list)
+        for number, place in sorted(self._places[name] for name in names):
+            kept[number].append(self._agreement.amendments[number].terms[place])
+        amendments = [*self._without_terms]
+        for number, terms in kept.items():
+            amendments[number] = msgspec.structs.replace(amendments[number], terms=tuple(terms))
+        return msgspec.structs.replace(self._agreement, amendments=tuple(amendments))
 
     def _decide(self, agreement: Agreement, knowledge: _Knowledge, question: Question) -> Decision:
         return decide_as_read(agreement, self._catalog, knowledge.facts, question)

@@ -1,5 +1,6 @@
 """Find the rights that fall before they end, because whoever gave them loses its own right."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import chain
@@ -52,12 +53,18 @@ def fallen_rights(
     last_day = FOREVER - timedelta(days=1)
     known_facts = facts.known(KnownAt.everything())
     names = sorted({*catalog.classes, *catalog.products})
+    lineages = {name: catalog.lineage(name) for name in names}
+    within: dict[str, list[str]] = defaultdict(list)
+    for name, lineage in lineages.items():
+        for wider in lineage:
+            within[wider].append(name)
     for readings in readings_named(agreement):
         # A right may fall under one reading and stand under another.
         folded = in_force(agreement, known_facts, last_day, KnownAt.everything(), readings)
         search = _Search(
             givers=Givers.of(folded.states),
-            lineages={name: catalog.lineage(name) for name in names},
+            lineages=lineages,
+            within=within,
             last_day=last_day,
         )
         rights = chain(
@@ -72,21 +79,23 @@ def fallen_rights(
 class _Search(msgspec.Struct, frozen=True):
     """The possible givers and their last days.
 
-    `lineages` holds each product and class with its classes.
+    `lineages` holds each product and class with its classes; `within`, in order of name, what lies
+    in each.
     """
 
     givers: Givers
     lineages: Mapping[str, frozenset[str]]
+    within: Mapping[str, Sequence[str]]
     last_day: date
 
     def of_term(self, state: TermState) -> Iterator[FallenRight]:
         """Yield the days on which a term falls."""
         giver = giver_of(state.term)
         days: dict[_Fall, list[str]] = {}
-        for name, lineage in self.lineages.items() if giver else ():
-            if not lineage.isdisjoint(_products(state.term)) and state.begin < state.end:
-                for fall in self.givers.falls(giver, lineage, state.begin, state.end):
-                    days.setdefault(fall, []).append(name)
+        granted = _products(state.term) if giver and state.begin < state.end else ()
+        for name in sorted({name for wider in granted for name in self.within.get(wider, ())}):
+            for fall in self.givers.falls(giver, self.lineages[name], state.begin, state.end):
+                days.setdefault(fall, []).append(name)
         for (day, again), names in days.items():
             fallen = self._fallen(state.term.id, giver, day, names)
             yield msgspec.structs.replace(fallen, again=again)
@@ -96,9 +105,10 @@ class _Search(msgspec.Struct, frozen=True):
         if not isinstance(grant, Grant):
             return
         days: dict[tuple[str, date], list[str]] = {}
-        for name, lineage in self.lineages.items():
+        for name in self.within.get(grant.product, ()):
+            lineage = self.lineages[name]
             giver = self.givers.grantor(lineage, grant.effective, self.last_day)
-            if grant.product not in lineage or not giver:
+            if not giver:
                 continue
             # A withdrawal of all of it ends the grant too; that of a part leaves the rest.
             ends = [FOREVER if grant.through is None else through(grant.through)]

@@ -391,9 +391,10 @@ class ActContexts:
 
     def context(self, action: str, product: str) -> ActContext:
         """Return the context of an action and a product."""
-        return ActContext(self._text, action, product, self._bearings(action, product))
+        return ActContext(self._text, action, product, self.bearings(action, product))
 
-    def _bearings(self, action: str, product: str) -> list[Bearing]:
+    def bearings(self, action: str, product: str) -> list[Bearing]:
+        """Return the terms that bear on an action and a product, in the order of the fold."""
         lineage = self._text.catalog.lineage(product)
         places = {place for name in (*lineage, "") for place in self._by_name.get(name, ())}
         bearings = []

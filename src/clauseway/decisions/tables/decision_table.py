@@ -372,6 +372,10 @@ class DecisionTable:
         """
         return self._rows[action, product].days
 
+    def terms_on(self, action: str, product: str) -> frozenset[str]:
+        """Return the terms that may bear on an answer about an action and a product."""
+        return self._compiler.terms_on(action, product)
+
     def compile_all(self) -> "DecisionTable":
         """Compile every row now, instead of at its first look-up."""
         for action, products in self._compiler.products.items():
@@ -449,6 +453,11 @@ class _Compiler:
         if key not in self._rows:
             self._rows[key] = self._compiled(action, product)
         return self._rows[key]
+
+    def terms_on(self, action: str, product: str) -> frozenset[str]:
+        """Return the terms that may bear on an answer about an action and a product."""
+        bearings = self._contexts.bearings(action, product)
+        return frozenset(self._text.live[bearing.place].term.id for bearing in bearings)
 
     def _compiled(self, action: str, product: str) -> _Row:
         days: list[date] = []
