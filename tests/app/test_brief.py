@@ -415,6 +415,23 @@ def test_a_quick_answer_that_ends_on_another_day_without_the_amendment_says_when
         assert answer.answer == said % "Without A2: yes"
 
 
+def test_a_quick_answer_of_an_amendment_that_reaches_back_counts_with_those_announced_before_it() -> None:
+    """A2 has a share begin in July; A3, announced after it, ends the first share from April on, for another until June."""
+    share = "kind: revenue-share\npayer: maker\npayee: partner\nrate: %s\nbase: {sellers: [maker]}"
+    second, third = (f"id: {name}.share\n{share % rate}" for name, rate in (("A2", "6 %"), ("A3", "7 %")))
+    texts = documents(f"id: A1.share\n{share % '5 %'}\nthrough: 2026-06-30") | {
+        "A2.md": written("A2", "2026-07-01", second, "2026-05-01"),
+        "A3.md": written(
+            "A3", "2026-04-01", f"id: A3.c\nends: [A1.share]\n\n{third}\nthrough: 2026-06-30", "2026-06-10"
+        ),
+    }
+    [answer] = brief(reading(texts), "A3").quick_answers
+    assert (answer.question, answer.answer) == (
+        "Does maker owe partner a revenue share?",
+        "Yes. The same without A3.",
+    )
+
+
 NARROW = "under: {R1: narrow}"
 RIGHT = "The express permission for selling apps products (A1.lets)"
 # The term · a change of it · what happened.

@@ -5,7 +5,7 @@ Every sentence is made from the amendment's terms and changes, from the answers 
 from the facts; nothing is written about one agreement in particular. Prose that a term does not
 state (an undertaking) is quoted.
 
-    brief_of(asked, sides, comparison, known_at)  → Brief
+    brief_of(asked, name, sides, comparison, known_at)   → Brief
     markdown_of(brief)                                   → the page (`brief_page`)
 """
 
@@ -73,18 +73,19 @@ _YES = {
 
 def brief_of(
     asked: AskedAgreement,
+    name: str,
     sides: tuple[Side, Side],
     comparison: Comparison,
     facts_known_at: KnownAt,
 ) -> Brief:
-    """Return the last amendment of the second side in brief.
+    """Return an amendment in brief.
 
     `sides` are the text without the amendment and with it. `comparison` holds what changes between
     them on their day, or on the first later day on which something does. Facts since the amendment
     are those known at `facts_known_at`.
     """
     before, after = sides
-    amendment = after.agreement.amendments[-1]
+    [amendment] = [each for each in after.agreement.amendments if each.id == name]
     words = Wording.of([asked])
     sentences_ = _BriefSentences(
         words, TermWording(words, after.readings), amendment, before, after

@@ -26,4 +26,4 @@ def brief(
     """
     comparison = compare_or_later(opened, [name], reading, known_at)
     sides, _ = amendment_sides(opened, [name], reading, known_at)
-    return brief_of(opened, sides, comparison, known_at or KnownAt.everything())
+    return brief_of(opened, name, sides, comparison, known_at or KnownAt.everything())

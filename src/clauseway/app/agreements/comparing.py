@@ -49,7 +49,11 @@ def amendment_sides(
     reading: Mapping[str, str] | None = None,
     known_at: KnownAt | None = None,
 ) -> tuple[tuple[Side, Side], tuple[str, str]]:
-    """Return the two sides of such a comparison, and what each goes up to."""
+    """Return the two sides of such a comparison, and what each goes up to.
+
+    Where one amendment is named, both sides hold the amendments that take effect after it and were
+    known before it was: people counted with them when it was concluded.
+    """
     amendments = opened.agreement.amendments
     at = [_index(amendments, name) for name in names]
     first, last = (at[0] - 1, at[0]) if len(at) == 1 else (at[0], at[1])
@@ -65,8 +69,11 @@ def amendment_sides(
         first = max(known, default=-1)
     readings = check_readings(opened.agreement, reading or {})
 
+    coming = _coming(amendments, names[0]) if len(names) == 1 else ()
+
     def side(last_included: int) -> Side:
-        text = msgspec.structs.replace(opened.agreement, amendments=amendments[: last_included + 1])
+        included = (*amendments[: last_included + 1], *coming)
+        text = msgspec.structs.replace(opened.agreement, amendments=included)
         return Side(
             agreement=text, facts=opened.facts, as_of=as_of, known_at=known_at, readings=readings
         )
@@ -85,16 +92,12 @@ def compare_or_later(
     extension, with that of the first later day on which something does.
 
     Where one amendment is named, later days are those that people counted with when it was
-    concluded: with the amendments known by then, as one that it rescinds.
+    concluded (see `amendment_sides`).
     """
     comparison = compare_amendments(opened, names, reading, known_at)
     if comparison.changed:
         return comparison
     sides, _ = amendment_sides(opened, names, reading, known_at)
-    if len(names) == 1:
-        coming = _coming(opened.agreement.amendments, names[0])
-        before, after = (_with_amendments(side, coming) for side in sides)
-        sides = before, after
     return msgspec.structs.replace(comparison, later=_compare_later(opened, sides))
 
 
@@ -102,12 +105,6 @@ def _coming(amendments: Sequence[Amendment], name: str) -> tuple[Amendment, ...]
     """Return the amendments that take effect after one, and were known before it was."""
     at = _index(amendments, name)
     return tuple(later for later in amendments[at + 1 :] if later.known < amendments[at].known)
-
-
-def _with_amendments(side: Side, further: tuple[Amendment, ...]) -> Side:
-    amendments = (*side.agreement.amendments, *further)
-    text = msgspec.structs.replace(side.agreement, amendments=amendments)
-    return msgspec.structs.replace(side, agreement=text)
 
 
 def _compare_later(opened: OpenAgreement, sides: tuple[Side, Side]) -> Comparison | None:
