@@ -416,7 +416,7 @@ def test_a_quick_answer_that_ends_on_another_day_without_the_amendment_says_when
 
 
 def test_a_quick_answer_of_an_amendment_that_reaches_back_counts_with_those_announced_before_it() -> None:
-    """A2 has a share begin in July; A3, announced after it, ends the first share from April on, for another until June."""
+    """A2 has a share begin in July; A3, announced after it, replaces the first share from April to June."""
     share = "kind: revenue-share\npayer: maker\npayee: partner\nrate: %s\nbase: {sellers: [maker]}"
     second, third = (f"id: {name}.share\n{share % rate}" for name, rate in (("A2", "6 %"), ("A3", "7 %")))
     texts = documents(f"id: A1.share\n{share % '5 %'}\nthrough: 2026-06-30") | {

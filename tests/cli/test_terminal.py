@@ -6,10 +6,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.measure import Measurement
+from rich.text import Text
 
 import settled_book
+from clauseway.cli.console import console
+from clauseway.cli.customers.tenancy import plain_table
 from clauseway.cli.output import Styled, lines, print_text
 from in_process import CLAUSEWAY, answer, run
 
@@ -122,3 +127,20 @@ def test_a_closed_output_is_no_failure(words: tuple[str, ...], code: int, closed
     """As some services start their programs. A file of the home would be opened in its place."""
     done = ended(words, home, f"exec {closed}")
     assert (done.returncode, b"Traceback" in done.stderr, b"failed" in done.stderr) == (code, False, False)
+
+
+def test_each_cell_of_a_table_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+    measure = Text.__rich_measure__
+
+    def noted(text: Text, *given: Any) -> Measurement:
+        measured.append(text.plain)
+        return measure(text, *given)
+
+    table = plain_table("id", "organisation")
+    rows = [(f"key-{at}", "acme") for at in range(50)]
+    for row in rows:
+        table.add_row(*row)
+    monkeypatch.setattr(Text, "__rich_measure__", noted)
+    console().print(table)
+    assert len(measured) == len(("id", "organisation")) + sum(map(len, rows))

@@ -61,7 +61,9 @@ class _Console(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=shown(segment.text))
+            text = shown(segment.text)
+            unchanged = segment.control or text == segment.text
+            yield segment if unchanged else segment._replace(text=text)
 
     def on_broken_pipe(self) -> None:
         """Leave it to `cli.run`, which knows whose pipe broke."""

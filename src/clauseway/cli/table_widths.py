@@ -17,19 +17,26 @@ _FOLDED_MIN = 16
 
 
 def fit_columns(console: Console, table: Table, room: int) -> int:
-    """Fix the widths of columns where a table is wider than the room that it has. Return its
-    width."""
+    """Fix the widths of columns, narrower where the table is wider than its room. Return its width.
+
+    Rich measures every cell of a column without a width several times.
+    """
     measured = [_measured(console, column) for column in table.columns]
     full = [measure.maximum for measure in measured]
+    _fix(table, full)
     between = Measurement.get(console, console.options.update(width=10**6), table).maximum - sum(
         full
     )
     if sum(full) + between <= room:
         return sum(full) + between
     widths = narrowed(full, [measure.minimum for measure in measured], room - between)
+    _fix(table, widths)
+    return sum(widths) + between
+
+
+def _fix(table: Table, widths: Sequence[int]) -> None:
     for column, width in zip(table.columns, widths, strict=True):
         column.width = width
-    return sum(widths) + between
 
 
 def narrowed(full: Sequence[int], least: Sequence[int], room: int) -> list[int]:
