@@ -1,13 +1,20 @@
 """A decision compares the terms that name its product, however many an agreement has."""
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from clauseway import open_agreement
+from clauseway.agreement import Amendment, boundaries
+from clauseway.agreement.force import fold
+from clauseway.agreement.language.terms import AnyTerm
 from clauseway.app.agreements.authoring import new_agreement
+from clauseway.app.agreements.checking import all_remarks
+from clauseway.app.agreements.explaining import explain
 from clauseway.decisions import case
+from clauseway.decisions.findings.effects import effects
 from clauseway.decisions.reach import outside
 
 TERMS = 200
@@ -26,14 +33,19 @@ source: [contract]
 """
 
 
-def test_terms_on_other_products_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "many"
+def folder_of(folder: Path, terms: int) -> Path:
+    """An agreement with this many terms, each about a product of its own."""
     new_agreement(folder)
     defined = folder / "agreement.md"
     last = "  next-assistant: {class: service.api}\n"
-    more = "".join(f"  p{at}: {{class: service.api}}\n" for at in range(TERMS))
+    more = "".join(f"  p{at}: {{class: service.api}}\n" for at in range(terms))
     defined.write_text(defined.read_text().replace(last, last + more))
-    (folder / "A3.md").write_text(HEAD + "".join(TERM.format(at=at) for at in range(TERMS)))
+    (folder / "A3.md").write_text(HEAD + "".join(TERM.format(at=at) for at in range(terms)))
+    return folder
+
+
+def test_terms_on_other_products_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of(tmp_path / "many", TERMS)
     compared: set[str] = set()
 
     def noted(*given: object) -> str:
@@ -46,3 +58,46 @@ def test_terms_on_other_products_are_not_compared(tmp_path: Path, monkeypatch: p
     )
     assert (decision.outcome, decision.reasons[0].term) == ("forbidden", "A3.t7")
     assert {term for term in compared if term.startswith("A3.")} == {"A3.t7"}
+
+
+@pytest.fixture
+def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each term whose state on a day is found from now on."""
+    terms: list[str] = []
+    states = fold._Fold.states
+
+    def noted(self: fold._Fold, term: AnyTerm, amendment: Amendment, order: int) -> Iterator[fold.TermState]:
+        terms.append(term.id)
+        return states(self, term, amendment, order)
+
+    monkeypatch.setattr(fold._Fold, "states", noted)
+    return terms
+
+
+def test_the_answers_of_other_days_need_no_fold_of_their_own(tmp_path: Path, folded: list[str]) -> None:
+    opened = open_agreement(folder_of(tmp_path / "many", TERMS))
+    question = opened.question(
+        action="serve", party="vendor", product="p7", cloud="vendor-cloud", as_of=date(2026, 1, 1)
+    )
+    days = len(boundaries(opened.agreement, opened.facts, question.known_at))
+    folded.clear()
+    opened.timeline(question)
+    # Once for each reading.
+    assert folded.count("A3.t9") <= 2 < days
+    folded.clear()
+    assert explain(opened, question).would_change
+    # The answer itself and its readings, the other days, and each fact that is supposed.
+    facts = len(opened.catalog.events) + 2
+    assert folded.count("A3.t9") <= 2 + 2 + facts
+
+
+def test_a_check_of_twice_as_many_terms_folds_twice_as_many(tmp_path: Path, folded: list[str]) -> None:
+    counts = []
+    for terms in (50, 100, 200):
+        opened = open_agreement(folder_of(tmp_path / str(terms), terms))
+        folded.clear()
+        all_remarks(opened, effects(opened.agreement, opened.catalog, opened.facts))
+        counts.append(len(folded))
+    # The agreement's other terms count the same each time.
+    once, twice, four_times = counts
+    assert four_times - twice <= 2.2 * (twice - once)
