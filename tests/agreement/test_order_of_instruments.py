@@ -126,6 +126,21 @@ def test_refused(amendments: tuple[str, ...], what: str) -> None:
     assert what in [problem.what for problem in refused.value.problems], refused.value.problems
 
 
+def test_a_rescission_on_the_day_of_effect_is_told_what_to_write() -> None:
+    """A2 has no terms that A3 could end: A3 may take effect before it."""
+    with pytest.raises(InvalidInput) as refused:
+        opened(
+            letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]"),
+            letter("A3", "2026-02-20", "2026-03-01", "id: a3\nrescinds: [A2]"),
+        )
+    [problem] = refused.value.problems
+    assert problem.remedy.startswith("Let A3 take effect before that day (effective:), or end the terms of A2")
+    opened(
+        letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]"),
+        letter("A3", "2026-02-20", "2026-02-28", "id: a3\nrescinds: [A2]"),
+    )
+
+
 def test_check_tells_a_change_that_changes_nothing() -> None:
     """A renewal that comes after the end."""
     ends = letter("A2", "2026-02-01", "2026-02-01", "id: a2\nends: [x]")

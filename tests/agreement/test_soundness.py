@@ -1501,3 +1501,20 @@ def test_a_fact_that_no_term_lets_count_is_noted() -> None:
     )
     opened = at_hand(waits, facts[1:])
     assert not [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-fact"]
+
+
+def test_a_class_without_actions_is_told_that_it_has_none_from_its_wider_class() -> None:
+    definitions = hand.DEFINITIONS.replace("  rooms: ", "  apps.games: {within: apps}\n  rooms: ") % ""
+    texts = hand.documents("id: A1.only\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps.games]")
+    texts["agreement.md"] = definitions.replace("  app: ", "  chess: {class: apps.games}\n  app: ")
+    opened = hand.reading(texts)
+    [remark] = [each for each in check_agreement(opened.agreement, opened.facts) if each.kind == "unreachable"]
+    assert (
+        remark.why
+        == "no product or class in apps.games takes sell: each lists its own actions:, and has none from apps"
+    )
+    with pytest.raises(InvalidInput) as refused:
+        opened.decide(action="sell", party="shop", product="chess", cloud="own")
+    assert refused.value.problems[0].remedy == (
+        "sell takes apps. Write sell under actions: of apps.games, too: it takes none from apps."
+    )

@@ -62,6 +62,19 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         product_class = self.classes.get(self.class_of(name))
         return product_class is not None and action in product_class.actions
 
+    def wider_taking(self, name: str, action: str) -> str:
+        """Return the nearest wider class that takes an action which a product or class does not;
+        empty if there is none.
+
+        A class takes the actions that it lists itself, not those of a wider class.
+        """
+        at = self.class_of(name)
+        if self.takes(at, action):
+            return ""
+        while at in self.classes and not self.takes(at, action):
+            at = self.classes[at].within
+        return at
+
     def names_product(self, name: str) -> bool:
         """Return whether a name is a product or a class."""
         return name in self.products or name in self.classes

@@ -293,11 +293,16 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
             for name, product_class in catalog.classes.items()
             if action in product_class.actions
         )
+        of_class, remedy = catalog.class_of(product), f"{action} takes {', '.join(takes)}."
+        if wider := catalog.wider_taking(product, action):
+            remedy += (
+                f" Write {action} under actions: of {of_class}, too: it takes none from {wider}."
+            )
         problems.append(
             Problem(
                 what=f"{action} does not take {product!r}",
-                why=f"it is of class {catalog.class_of(product)}",
+                why=f"it is of class {of_class}",
                 where="--product",
-                remedy=f"{action} takes {', '.join(takes)}.",
+                remedy=remedy,
             )
         )

@@ -205,7 +205,10 @@ def _check_rescinded(draft: AmendmentRead, order: _Order, mistakes: Mistakes) ->
             and rescinded.effective <= draft.effective
         ):
             why = f"it took effect on {rescinded.effective}"
-            remedy = "End its terms instead."
+            remedy = (
+                f"Let {draft.id} take effect before that day (effective:), or end the terms of "
+                f"{rescinded.id} instead, and set again the ends that it set."
+            )
             mistakes.add(
                 changed.line,
                 f"{changed.term} cannot be rescinded from {draft.effective}",

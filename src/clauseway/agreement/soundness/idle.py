@@ -434,11 +434,19 @@ def carve_outs_of_nothing(lives: Lives) -> Iterator[Remark]:
             )
 
 
+def _taken_above(lives: Lives, actions: NAMES, products: NAMES) -> str:
+    """Return that wider classes alone take these actions; empty if none does."""
+    wider = {lives.catalog.wider_taking(name, action) for name in products for action in actions}
+    named = listed(wider - {""})
+    return f": each lists its own actions:, and has none from {named}" if named else ""
+
+
 def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
     clouds = lives.catalog.clouds
     if isinstance(term, Traded) and not lives.cells(term.actions, term.products):
         products, actions = listed(term.products) or "it", listed(term.actions) or "an action"
-        yield f"no product or class in {products} takes {actions}"
+        above = _taken_above(lives, term.actions, term.products)
+        yield f"no product or class in {products} takes {actions}{above}"
     if isinstance(term, Ownership | Licence) and not any(
         lives.is_in(name, term.products) for name, _ in lives.askable
     ):
@@ -447,7 +455,8 @@ def _idle(lives: Lives, term: AnyTerm) -> Iterator[str]:
         idle := [scope for scope in term.carries if not lives.cells_of(scope)]
     ):
         actions, products = listed(idle[0].actions), listed(idle[0].products)
-        yield f"it carries {actions} of {products}, which take no such action"
+        above = _taken_above(lives, idle[0].actions, idle[0].products)
+        yield f"it carries {actions} of {products}, which take no such action{above}"
     if isinstance(term, Exclusivity):
         part = term.only.part
         own: NAMES = getattr(term, part, frozenset())
