@@ -1518,3 +1518,17 @@ def test_a_class_without_actions_is_told_that_it_has_none_from_its_wider_class()
     assert refused.value.problems[0].remedy == (
         "sell takes apps. Write sell under actions: of apps.games, too: it takes none from apps."
     )
+
+
+def test_a_term_that_a_day_ends_before_it_begins_never_begins_whatever_event_lets_it() -> None:
+    """The breach that would let the right begin has come, and may be over by its first day and come again."""
+    events = "events:\n  breach: {says: b, source: [T], over-by: cure}\n  cure: {says: c, source: [T]}\nrules:\n"
+    right = "id: A1.p\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\nfrom: breach"
+    texts = hand.documents("", ["kind: event, event: breach, effective: 2026-05-15"]) | {
+        "A2.md": hand.amendment("A2", "2026-06-01", right, "2026-01-01"),
+        "A3.md": hand.amendment("A3", "2026-05-01", "id: A3.c\nsets-end: [A1.p]\nthrough: 2026-05-10", "2026-02-01"),
+    }
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", events)
+    opened = hand.reading(texts)
+    said = [each.what for each in check_agreement(opened.agreement, opened.facts) if each.kind == "never-begins"]
+    assert said == ["A1.p never begins: A3.c ends it before 2026-06-01"]

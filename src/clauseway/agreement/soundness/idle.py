@@ -84,7 +84,9 @@ def never_in_force(lives: Lives) -> Iterator[Remark]:
         ]
         # At the last point everything is known.
         states = by_point[-1]
-        if any(state.in_force for state in states) or lives.may_begin_yet(term):
+        # An end that is a day stays before the first day, whatever events happen.
+        by_event = any(state.event is not None for state in states)
+        if any(state.in_force for state in states) or (by_event and lives.may_begin_yet(term)):
             continue
         if any(state.in_force for of_point in by_point for state in of_point):
             if states and not is_of_right(term.id):
