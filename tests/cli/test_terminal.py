@@ -144,3 +144,24 @@ def test_each_cell_of_a_table_is_measured_once(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Text, "__rich_measure__", noted)
     console().print(table)
     assert len(measured) == len(("id", "organisation")) + sum(map(len, rows))
+
+
+# a style that is there · one that nobody began · no style at all
+MARKED = "[red]Acme[/red] [/] [/x] [INST]"
+
+
+@pytest.mark.parametrize("columns", [None, 100])
+def test_brackets_in_a_name_are_shown(tmp_path: Path, columns: int | None) -> None:
+    """Customers, bills and sources are named by others: brackets are no style, and end no listing."""
+    recorded = [
+        ("key", "create", "--organisation", MARKED, "--seller", "openai"),
+        ("fact", "record", "milestone", "--effective", "2026-06-01", "--source", MARKED),
+        ("limit", "set", "--organisation", MARKED, "--requests", "3"),
+        ("budget", "set", "--organisation", MARKED, "--amount", "3"),
+    ]
+    listings = [(noun, "list") for noun in ("organisation", "key", "fact", "limit", "budget")]
+    for words in [*recorded, *listings]:
+        done = run(*words, "--home", str(tmp_path / "home"), columns=columns)
+        assert (words, done.returncode, done.stderr) == (words, 0, "")
+        if words[1] != "record":
+            assert "[red]Acme[/red]" in done.stdout

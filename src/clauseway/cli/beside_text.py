@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from clauseway.cli.console import print_indented
 from clauseway.ledger.assumptions import Assumption, in_one_line
@@ -60,7 +61,7 @@ def print_beside(out: Console, comparison: SideBySide) -> None:
                     _clauses(line.real, line.other),
                 )
         table.add_row(
-            "[bold]due[/]",
+            _bold("due"),
             "",
             *map(_bold, (cents(direction.real), cents(direction.other))),
             _bold(signed(direction.difference)),
@@ -109,5 +110,5 @@ def _clauses(real: Amounts, other: Amounts) -> str:
     return sides[0] if sides[0] == sides[1] else " | ".join(sides)
 
 
-def _bold(text: str) -> str:
-    return f"[bold]{text}[/]"
+def _bold(text: str) -> Text:
+    return Text(text, "bold")

@@ -89,15 +89,20 @@ class TerminalLines:
 def console() -> Console:
     """Return where people read: as wide as the terminal; into a pipe not wrapped or padded.
 
-    Colours are for a terminal alone; numbers, paths and words between colons are not guessed at.
+    Colours are for a terminal alone; numbers, paths, words between colons and words in brackets are
+    not guessed at.
     """
     if sys.stdout.isatty():
-        return _Console(highlight=False, emoji=False)
+        return _Console(markup=False, highlight=False, emoji=False)
     return _Console(
-        highlight=False, emoji=False, width=UNBOUNDED, file=cast("IO[str]", _Unpadded())
+        markup=False,
+        highlight=False,
+        emoji=False,
+        width=UNBOUNDED,
+        file=cast("IO[str]", _Unpadded()),
     )
 
 
 def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> None:
     """Print a paragraph whose every line is indented, wrapped or not."""
-    out.print(indented(text, out.width, by), style=style, markup=False, soft_wrap=True)
+    out.print(indented(text, out.width, by), style=style, soft_wrap=True)

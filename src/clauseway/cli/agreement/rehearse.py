@@ -100,7 +100,6 @@ def _print(out: Console, rehearsal: Rehearsal) -> None:
     out.print(
         f"Rehearsal of {rehearsal.amendment}, {rehearsal.title} ({rehearsal.draft})",
         style="bold",
-        markup=False,
     )
     own = (
         "" if rehearsal.as_if == rehearsal.effective else f"; its own day is {rehearsal.effective}"
@@ -145,7 +144,6 @@ def _print_row(out: Console, row: Routed) -> None:
     charged = "charges unknown" if row.charged is None else f"charged {row.charged.normalize():,f}"
     out.print(
         f"    {row.requests:,} of {row.product} on {place}, sold by {row.seller} to {row.segment}: {days}, {charged}",
-        markup=False,
         soft_wrap=True,
     )
     # The cloud that was taken is named above; others are worth a line.

@@ -187,7 +187,7 @@ def _print_new(made: NewKey, as_json: bool) -> None:
     def show() -> None:
         out = console()
         whose = f"{made.organisation} ({made.project})"
-        out.print(f"{made.key_id} for {whose}, buying from {made.seller}", markup=False)
+        out.print(f"{made.key_id} for {whose}, buying from {made.seller}")
         out.print(f"secret: {made.secret}", style="bold")
         out.print(
             "This is the only time it is shown. A running gateway accepts it within a few seconds.",

@@ -93,7 +93,7 @@ def set_routing(flags: RoutingFlags, organisation: str, project: str = "") -> in
 def tell_replaced(replaced: ReplacedValue | msgspec.UnsetType, *, as_json: bool) -> None:
     """Tell whoever changed a setting what it was, and who had set it: perhaps meanwhile."""
     if replaced is not msgspec.UNSET and not as_json:
-        console().print(str(replaced), style="yellow", soft_wrap=True, markup=False)
+        console().print(str(replaced), style="yellow", soft_wrap=True)
 
 
 _BAR = 12  # characters
@@ -136,8 +136,8 @@ def print_tenant(tenant: TenantRow) -> None:
     out = console()
     name = f"{tenant.organisation}/{tenant.project}" if tenant.project else tenant.organisation
     keys = {0: "no active key", 1: "one active key"}.get(tenant.keys, f"{tenant.keys} active keys")
-    out.print(f"{name}, {keys}", style="bold", markup=False)
-    out.print(f"routing: {described(tenant.holds)}", markup=False)
+    out.print(f"{name}, {keys}", style="bold")
+    out.print(f"routing: {described(tenant.holds)}")
     if tenant.project:
         own = [field for field in tenant.says.__struct_fields__ if getattr(tenant.says, field)]
         said = (
@@ -145,7 +145,7 @@ def print_tenant(tenant: TenantRow) -> None:
             if own
             else "all of it is the organisation's"
         )
-        out.print(said, style="dim", markup=False)
+        out.print(said, style="dim")
 
 
 def print_budgets(budgets: list[ListedBudget]) -> None:

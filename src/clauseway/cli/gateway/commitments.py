@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.settled import now
@@ -83,13 +84,12 @@ def _print(commitments: list[BurnDown]) -> None:
             *money,
             str(commitment.days_left),
             f"{commitment.a_day:,.2f}",
-            f"[{_STYLES[commitment.outlook]}]{_outlook(commitment)}[/]",
+            Text(_outlook(commitment), _STYLES[commitment.outlook]),
         )
     out.print(table)
     out.print(
         "USD; `until` is excluded, the pace is that of the last four weeks.",
         style="dim",
-        markup=False,
     )
 
 

@@ -112,7 +112,6 @@ def show(
             out.print(
                 f"{setting.key:{width}}  {value:12}  {setting.source:8}  {setting.reason}".rstrip(),
                 style="dim" if setting.source == DEFAULT else "",
-                markup=False,
                 soft_wrap=True,
             )
 

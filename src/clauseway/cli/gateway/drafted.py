@@ -2,7 +2,6 @@
 stands, every setting with what became of it, and what comes next."""
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +20,7 @@ def _print_settings(out: Console, title: str, settings: list[ImportedSetting]) -
         out.print(f"\n{title}", style="bold")
     for setting in settings:
         line = f"  {setting.key} ({setting.place}): {setting.says}"
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def print_drafted(imported: ImportedConfiguration) -> None:
@@ -31,9 +30,9 @@ def print_drafted(imported: ImportedConfiguration) -> None:
         table.add_column(column)
     for model in imported.models:
         table.add_row(
-            escape(model.asked_as),
-            escape(model.product) or "–",
-            escape(", ".join(model.deployments)) or "–",
+            model.asked_as,
+            model.product or "–",
+            ", ".join(model.deployments) or "–",
             Text(model.standing, _STYLES.get(model.standing, "")),
         )
     out.print(table)
@@ -42,7 +41,7 @@ def print_drafted(imported: ImportedConfiguration) -> None:
             sentence = (
                 f"{model.asked_as} ({model.written}, {model.place}): {model.why} {model.remedy}"
             )
-            out.print(sentence.rstrip(), markup=False, soft_wrap=True)
+            out.print(sentence.rstrip(), soft_wrap=True)
     if any(model.standing == "unstated" for model in imported.models):
         out.print(
             'What is unstated is served: no agreement in force speaks of it (unstated = "serve").',
@@ -61,9 +60,9 @@ def print_drafted(imported: ImportedConfiguration) -> None:
         )
     out.print("\nWritten", style="bold")
     for path in imported.files:
-        out.print(f"  {path}", markup=False, soft_wrap=True)
+        out.print(f"  {path}", soft_wrap=True)
     out.print("\nNext", style="bold")
     if imported.secrets:
-        out.print(f"  set {', '.join(imported.secrets)}", markup=False, soft_wrap=True)
+        out.print(f"  set {', '.join(imported.secrets)}", soft_wrap=True)
     for command in imported.next:
-        out.print(f"  {command}", markup=False, soft_wrap=True)
+        out.print(f"  {command}", soft_wrap=True)

@@ -203,4 +203,4 @@ def migrate_command(
 
 
 def _print(text: str, style: str = "") -> None:
-    console().print(text, soft_wrap=True, markup=False, style=style or None)
+    console().print(text, soft_wrap=True, style=style or None)

@@ -53,9 +53,9 @@ def command(
 def _print_lacking(surface: str, lacking: Sequence[Lacking]) -> None:
     out = console()
     for row in lacking:
-        out.print(f"{row.capability}: {row.source}", markup=False, soft_wrap=True)
+        out.print(f"{row.capability}: {row.source}", soft_wrap=True)
     if not lacking:
-        out.print(f"Nothing is known to be lacking on {surface}.", markup=False)
+        out.print(f"Nothing is known to be lacking on {surface}.")
 
 
 def _print_models(models: Sequence[ModelKnown]) -> None:
@@ -81,6 +81,4 @@ def _print_models(models: Sequence[ModelKnown]) -> None:
         )
     out = console()
     out.print(table)
-    out.print(
-        "Tokens; what a surface holds otherwise stands in models.csv.", style="dim", markup=False
-    )
+    out.print("Tokens; what a surface holds otherwise stands in models.csv.", style="dim")

@@ -291,7 +291,6 @@ def _say(at: Home, changed: Sequence[Acceptance], as_json: bool) -> int:
                 f"{name} replaces {former.label}, accepted by {former.who} at {day}: {former.why}",
                 style="yellow",
                 soft_wrap=True,
-                markup=False,
             )
         console().print(
             "Settle open months again to use it; closed months get a correction.", style="dim"

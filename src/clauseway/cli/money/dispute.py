@@ -84,7 +84,7 @@ def list_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
         for claim, ended in listed:
             how = "open" if ended is None else "upheld" if ended.upheld else "rejected"
             text = f"{claim.id}  {claim.of.amount.normalize():f} USD  {how}  {claim.reason}"
-            console().print(text.rstrip(), soft_wrap=True, markup=False)
+            console().print(text.rstrip(), soft_wrap=True)
         if not listed:
             console().print("Nothing was disputed.")
 

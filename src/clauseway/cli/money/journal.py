@@ -52,14 +52,13 @@ def command(
                     f"{line.leg.day}  {line.leg.narration}",
                     style="bold",
                     soft_wrap=True,
-                    markup=False,
                 )
                 before = line.leg.entry
             posting = line.leg.posting
             amounts = (
                 f"{cents(posting.amount):>18} {posting.currency}  balance {cents(line.balance):>18}"
             )
-            out.print(f"  {posting.account!s:<52}{amounts}", soft_wrap=True, markup=False)
+            out.print(f"  {posting.account!s:<52}{amounts}", soft_wrap=True)
         if not before:
             out.print("Nothing was posted.")
 

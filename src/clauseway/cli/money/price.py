@@ -157,7 +157,7 @@ def _print_check(out: Console, checked: CheckedBook) -> None:
 def print_slips(out: Console, slips: Iterable[str]) -> None:
     """Print the names in a book that are likely meant otherwise."""
     for slip in slips:
-        out.print(slip, style="yellow", soft_wrap=True, markup=False)
+        out.print(slip, style="yellow", soft_wrap=True)
 
 
 def _print(out: Console, working: PriceWorking) -> None:

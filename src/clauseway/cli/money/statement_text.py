@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from clauseway.cli.console import print_indented
 from clauseway.web.contexts import StatementContext, StatementSection
@@ -54,7 +55,8 @@ def _print_section(out: Console, section: StatementSection) -> None:
     for line in section.lines:
         clauses = ", ".join(f"{cited.document}:{cited.line}" for cited in line.citations)
         table.add_row(line.label, line.base, line.rate, line.amount, clauses, line.id)
-    table.add_row("[bold]due[/]", "", "", f"[bold]{section.subtotal}[/]", "", "")
+    subtotal = Text(section.subtotal, "bold")
+    table.add_row(Text("due", "bold"), "", "", subtotal, "", "")
     out.print(Padding(table, (0, 0, 0, 4), expand=False))
     for note in filter(
         None, (section.note, f"Assumed: {section.assumed}" if section.assumed else "")

@@ -109,7 +109,7 @@ def command(
 
 def _print(out: Console, reconciliation: Reconciliation) -> None:
     result, scope = reconciliation.found, reconciliation.scope
-    out.print(f"Reconciliation of {reconciliation.bill} (USD)", style="bold", markup=False)
+    out.print(f"Reconciliation of {reconciliation.bill} (USD)", style="bold")
     sold = f", sold by {', '.join(scope.sellers)}" if scope.sellers else ""
     scoped = f"{scope.days.begin} up to, not including, {scope.days.end}, on {', '.join(scope.clouds)}{sold}"
     equal = f"equal up to {result.tolerance.amount:f} USD and {result.tolerance.quantity:f} units an item"

@@ -47,14 +47,13 @@ def command(
         out.print(
             f"{request.request}  {request.operation} of {request.product}",
             style="bold",
-            markup=False,
         )
         out.print(
             f"at {request.at:%Y-%m-%d %H:%M:%S} UTC, {request.organisation}/{request.project}, key {request.key_id}\n"
         )
         for attempt in request.attempts:
             for line in _lines(attempt):
-                out.print(line, markup=False, highlight=False)
+                out.print(line, highlight=False)
 
     answer(as_json, request, show)
     return 0

@@ -179,7 +179,7 @@ def import_(
         count = so_far.imported if stage == "sealed" else so_far.rows
         if not as_json and abs(count - last[0]) >= 100_000:
             last[0] = count
-            out.print(f"{stage}: {counted(count, 'row')}", markup=False)
+            out.print(f"{stage}: {counted(count, 'row')}")
 
     done = import_usage(
         home_at(home),
@@ -324,12 +324,11 @@ def show_row(
         out.print(
             f"{row.number}  {row.origin}, row {row.line}: {row.state}, since {since}",
             style="bold",
-            markup=False,
         )
         for flaw in row.flaws:
-            out.print(f"  {flaw.field}: {flaw.reason}", style="red", markup=False)
+            out.print(f"  {flaw.field}: {flaw.reason}", style="red")
         for name, value in msgspec.json.decode(row.body).items():
-            out.print(f"  {name:<24}{value}", markup=False)
+            out.print(f"  {name:<24}{value}")
 
     answer(as_json, _row(row), show)
     return 0
@@ -369,7 +368,7 @@ def replay_command(
         out.print(f"{len(done.replayed)} imported, {len(done.still)} still in quarantine")
         for number, flaws in done.still.items():
             for flaw in flaws:
-                out.print(f"  {number}  {flaw.field}: {flaw.reason}", markup=False)
+                out.print(f"  {number}  {flaw.field}: {flaw.reason}")
 
     answer(as_json, done, show)
     return _FLAWED if done.still else 0
@@ -405,12 +404,11 @@ def _print_imported(done: Imported) -> None:
     report = f"{done.imported:,} imported, {done.again:,} there before, {done.quarantined:,} in quarantine"
     out.print(f"{counted(done.rows, 'row')}: {report}")
     for reason, count in sorted(done.skipped.items()):
-        out.print(f"{count:,} skipped: {reason}", style="dim", markup=False)
+        out.print(f"{count:,} skipped: {reason}", style="dim")
     if done.quarantined:
         out.print(
             "`clauseway usage quarantine list` says what is wrong with them.",
             style="dim",
-            markup=False,
         )
 
 
