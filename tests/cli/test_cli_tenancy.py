@@ -238,3 +238,37 @@ def test_what_no_agreement_names_can_be_limited_as_it_can_be_served(clauseway: C
     limit = clauseway.json("limit set --organisation acme --product gpt-4o-mini --requests 4")
     budget = clauseway.json("budget set --organisation acme --product gpt-4o-mini --amount 4")
     assert {limit["whose"], budget["whose"]} == {"organisation acme for gpt-4o-mini"}
+
+
+# whose key is made · who was there before and is nearly so named
+NEARLY_NAMED = [
+    ("acme", "search", None),
+    ("acmee", "default", "acme"),
+    ("ACME", "default", "acme"),
+    ("acme", "serch", "search"),
+    ("contoso", "search", None),
+    ("store-18", "default", None),  # the stores are numbered
+    ("acme", "default", None),
+]
+
+
+@pytest.mark.parametrize(("organisation", "project", "nearly"), NEARLY_NAMED)
+def test_a_key_that_begins_an_organisation_names_the_near_one(
+    organisation: str, project: str, nearly: str | None, clauseway: Commands
+) -> None:
+    """A slip in a name would begin another customer, without the limits and budgets of the one meant."""
+    for known in ("acme --project search", "acme", "store-17"):
+        clauseway(f"key create --organisation {known} --seller openai")
+    asked = f"key create --organisation {organisation} --project {project} --seller openai"
+    shown = clauseway(asked)
+    assert ("was there before" in shown, f"; {nearly} was" in shown) == (nearly is not None,) * 2
+    assert "nearly_named" not in clauseway.json(asked)  # by now it is there
+
+
+def test_an_unknown_organisation_is_answered_with_the_nearest(clauseway: Commands) -> None:
+    for number in range(60):
+        clauseway(f"organisation create customer-{number}")
+    assert "Did you mean 'customer-7'?" in clauseway("limit set --organisation custmer-7 --requests 5", 3)
+    far = clauseway("limit set --organisation zz --requests 5", 3)
+    assert "customer-0," in far
+    assert "and 10 more. Create it with `create`" in far

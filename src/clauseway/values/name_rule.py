@@ -8,13 +8,15 @@ inside it.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from clauseway.values.problems import InvalidInput, Problem
 
 # As wide as the columns that keep names.
 NAME_CHARACTERS_MAX = 200
+# Known names in a remedy: more than a screen of them is not read.
+_LISTED_MAX = 50
 
 # Letters and marks by their category, and yet drawn as nothing: fillers, joiners, variation
 # selectors (Unicode's Default_Ignorable_Code_Point beyond category Cf) and the blank of Braille.
@@ -72,13 +74,20 @@ def nearest_name(name: str, known_names: Iterable[str], least: float = 0.6) -> s
 
 
 def suggestion(name: str, known_names: Iterable[str], otherwise: str = "") -> str:
-    """Return what to do about an unknown name: the nearest known name, else all of them, or
+    """Return what to do about an unknown name: the nearest known name, else the known names, or
     `otherwise`."""
     names = sorted(known_names)
     if near := nearest_name(name, names):
         return f"Did you mean {near!r}?"
-    listed = f"Known: {', '.join(names)}." if names else "None is known yet."
-    return otherwise or listed
+    return otherwise or _known(names)
+
+
+def _known(names: Sequence[str]) -> str:
+    if not names:
+        return "None is known yet."
+    more = len(names) - _LISTED_MAX
+    listed = ", ".join(names[:_LISTED_MAX])
+    return f"Known: {listed} and {more:,} more." if more > 0 else f"Known: {listed}."
 
 
 def check_known(where: str, names: Iterable[str], known_names: Collection[str], why: str) -> None:

@@ -14,6 +14,7 @@ from clauseway.app.customers.tenants import (
     UNNAMED,
     check_names,
     ensure_tenant,
+    nearly_named,
     unnamed_remedy,
 )
 from clauseway.app.opening.home import Home
@@ -33,7 +34,8 @@ GRACE_HOURS_MAX = 24 * 90
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key just made, or its new secret.
 
-    `secret` is what the customer sends; it is stored nowhere.
+    `secret` is what the customer sends; it is stored nowhere. `nearly_named` is there where the key
+    began an organisation, or a project of it: one that was there before, of nearly the same name.
     """
 
     key_id: str
@@ -44,6 +46,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     segment: str
     role: str
     expires: str
+    nearly_named: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,9 +107,11 @@ def create_key(
         expires_ns=start_of_day_ns(expires) if expires else 0,
     )
     with closing(Control.open(home.control)) as control:
+        nearly = nearly_named(control, organisation, project)
         ensure_tenant(control, organisation, project)
         control.add_key(key)
-    return _made(key, secret)
+    made = _made(key, secret)
+    return msgspec.structs.replace(made, nearly_named=nearly) if nearly else made
 
 
 def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:

@@ -6,8 +6,9 @@ must allow a place or a partner, each may ask for more certifications. Strategy 
 leaving are the project's, where it states them.
 """
 
+import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from clauseway.storage.customers.tenants import (
     Tenant,
     Tenants,
 )
-from clauseway.values import InvalidInput, KnownAt, Problem, name_rule, suggestion
+from clauseway.values import InvalidInput, KnownAt, Problem, name_rule, nearest_name, suggestion
 
 STRATEGIES = ("primary-first", "commitment", "cheapest", "fastest", "pinned")
 ON_LEAVE = ("cancel", "drain")
@@ -36,6 +37,9 @@ _ALLOWED = ("clouds", "sellers", "regions", "residency")
 # name.
 NOTHING = ("-",)
 _NO_WISH = "{}"
+# How much of two names is the same where one of them may be a slip of the other.
+_NEAR = 0.8
+_FIGURES = re.compile(r"[0-9]+")
 # Why a name of a party, cloud, product or segment is refused.
 UNNAMED = "the agreement does not name it"
 
@@ -208,9 +212,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow
 def list_tenants(home: Home) -> list[TenantRow]:
     """Return organisations and projects by name, an organisation before its projects."""
     with closing(Control.open(home.make().control)) as control:
-        tenants, keys = Tenants(control).all(), control.keys()
-    names = {(tenant.organisation, tenant.project) for tenant in tenants}
-    names |= {(key.organisation, project) for key in keys for project in ("", key.project)}
+        tenants, keys = Tenants(control).all(), _active_keys(control)
     wishes = _wishes(tenants)
     return [
         TenantRow(
@@ -218,11 +220,9 @@ def list_tenants(home: Home) -> list[TenantRow]:
             project=project,
             says=wishes.get((organisation, project), Wish()),
             holds=_holds(wishes, organisation, project),
-            keys=sum(
-                key.organisation == organisation and project in ("", key.project) for key in keys
-            ),
+            keys=keys[organisation, project],
         )
-        for organisation, project in sorted(names)
+        for organisation, project in sorted(wishes.keys() | keys.keys())
     ]
 
 
@@ -311,11 +311,37 @@ def check_names(organisation: str, project: str) -> None:
 def check_known(control: Control, organisation: str, project: str = "") -> None:
     """Raise InvalidInput where there is no such organisation or project, neither by itself nor
     through a key."""
-    tenants = {(tenant.organisation, tenant.project) for tenant in Tenants(control).all()}
+    names = _names(control)
+    if (organisation, project) not in names:
+        raise InvalidInput(_unknown(organisation, project, names))
+
+
+def nearly_named(control: Control, organisation: str, project: str) -> str:
+    """Return the organisation that is nearly so named, where this one is not there yet; else the
+    same of its projects. Empty if none is: names that differ in figures alone are numbered."""
+    names = _names(control)
+    if (organisation, project) in names:
+        return ""
+    is_new = (organisation, "") not in names
+    name = organisation if is_new else project
+    known = [owner if is_new else part for owner, part in names if is_new or owner == organisation]
+    return nearest_name(name, [other for other in known if not _is_numbered(other, name)], _NEAR)
+
+
+def _is_numbered(one: str, other: str) -> bool:
+    return one != other and _FIGURES.sub("", one) == _FIGURES.sub("", other)
+
+
+def _names(control: Control) -> set[tuple[str, str]]:
+    """Return the organisations and projects that somebody created, or that have a key."""
+    created = {(tenant.organisation, tenant.project) for tenant in Tenants(control).all()}
+    return created | _active_keys(control).keys()
+
+
+def _active_keys(control: Control) -> Counter[tuple[str, str]]:
+    """Return how many active keys each organisation has, and each project."""
     keys = control.keys()
-    tenants |= {(key.organisation, part) for key in keys for part in ("", key.project)}
-    if (organisation, project) not in tenants:
-        raise InvalidInput(_unknown(organisation, project, tenants))
+    return Counter((key.organisation, part) for key in keys for part in {"", key.project})
 
 
 def ensure_tenant(control: Control, organisation: str, project: str) -> None:
@@ -418,16 +444,14 @@ def _name_of(organisation: str, project: str) -> str:
 
 
 def _unknown(organisation: str, project: str, tenants: Iterable[tuple[str, str]]) -> Problem:
-    names = [
-        part if project else owner for owner, part in sorted(tenants) if bool(part) == bool(project)
-    ]
+    names = {part if project else owner for owner, part in tenants if bool(part) == bool(project)}
     return Problem(
         what=f"there is no {_name_of(organisation, project)}",
         why="nobody has created it, and no key is of it",
         where="project" if project else "organisation",
         remedy=(
-            f"Known: {', '.join(dict.fromkeys(names)) or 'none'}. Create it with `create`, or "
-            f"make a key of it."
+            f"{suggestion(project or organisation, names)} Create it with `create`, or make a key "
+            "of it."
         ),
     )
 

@@ -193,5 +193,12 @@ def _print_new(made: NewKey, as_json: bool) -> None:
             "This is the only time it is shown. A running gateway accepts it within a few seconds.",
             style="dim",
         )
+        if made.nearly_named:
+            out.print(
+                f"{whose} is new; {made.nearly_named} was there before. If that was meant, revoke "
+                f"this key and make another: clauseway key revoke {made.key_id}",
+                style="yellow",
+                soft_wrap=True,
+            )
 
     answer(as_json, made, show)
