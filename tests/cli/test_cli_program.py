@@ -1,9 +1,11 @@
 """The program before any command: its version, its help by either name, and completion in a shell."""
 
+import json
 import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +61,46 @@ def test_a_shell_completes_commands_and_flags(line: str, offered: str) -> None:
         check=False,
     )
     assert offered in told.stdout.split()
+
+
+# words whose bytes are not UTF-8, as shells pass the names of old files on
+NOT_UTF_8 = [
+    ("verify", b"\xff.json"),
+    ("basis", "rates", b"r\xe4te.csv", "--why", "May"),
+    ("statement", "--period", "2026-05", b"--out=m\xe4rz.json"),
+    ("organisation", "create", b"M\xfcller"),
+    (b"d\xe9cide",),
+]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("words", NOT_UTF_8)
+def test_a_word_that_is_not_utf_8_is_refused(words: tuple[str | bytes, ...], as_json: bool, tmp_path: Path) -> None:
+    """What is recorded, signed and exported is UTF-8. Some failed halfway, as at `--json`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "clauseway", *words, *(["--json"] if as_json else [])],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    refusal = json.loads(done.stdout)["error"]["problems"][0] if as_json else done.stderr.decode()
+    assert done.returncode == 3
+    assert "is not UTF-8" in str(refusal)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_told_in_json(tmp_path: Path) -> None:
+    """A program that reads JSON reads no half of a pair: the bytes are shown as replaced."""
+    folder = os.fsencode(tmp_path) + b"/h\xfc"
+    os.mkdir(folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "clauseway", "key", "list", "--json"],
+        cwd=tmp_path,
+        env={**os.environb, b"CLAUSEWAY_HOME": folder},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["error"]["problems"][0]["where"].endswith("h\N{REPLACEMENT CHARACTER}")

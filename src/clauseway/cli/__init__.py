@@ -113,6 +113,7 @@ def run(given: list[str]) -> int:
         given = [*given[1:], "--help"]
     as_json = "--json" in given
     try:
+        _require_text(given)
         tree = prepared(guard(fold_names(program(given, _program_options))))
         with reporting_waits(_say_wait):
             code = tree(
@@ -151,6 +152,32 @@ def run(given: list[str]) -> int:
         with _to_a_reader():
             print_fault(fault, as_json)
         return FAILED
+
+
+def _require_text(given: Sequence[str]) -> None:
+    """Raise InvalidInput with every word whose bytes are no text: what is recorded, signed and
+    exported is UTF-8, a file's name too."""
+    encoding = sys.getfilesystemencoding().upper()
+    problems = [
+        Problem(
+            what=f"'{os.fsencode(word).decode('utf-8', 'backslashreplace')}' is not {encoding}",
+            why="its bytes are no text in the encoding of this locale",
+            where=f"word {number}",
+            remedy="Write it in that encoding. Rename a file or a folder whose name is in another.",
+        )
+        for number, word in enumerate(given, 1)
+        if not _is_text(word)
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:  # Python hands such bytes over as halves of surrogate pairs
+        return False
+    return True
 
 
 def _say_wait(home: Home) -> None:

@@ -5,6 +5,7 @@ Tables and colours are drawn on a `console`.
 
 import importlib
 import io
+import json
 import os
 import re
 import sys
@@ -114,8 +115,18 @@ def _picture(character: re.Match[str]) -> str:
 
 def print_json(value: Any) -> None:
     """Print one JSON document on standard output."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.write(msgspec.json.format(_document(value), indent=2).decode() + "\n")
     sys.stdout.flush()  # a program that starts `serve` waits for its addresses
+
+
+def _document(value: Any) -> bytes:
+    """Return a value as JSON. In the path of a folder whose name is not UTF-8 each byte that is no
+    text is replaced, because most readers of JSON refuse half of a surrogate pair."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
 
 
 def print_problems(problems: Sequence[Problem], as_json: bool) -> None:
