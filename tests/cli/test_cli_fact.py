@@ -297,3 +297,10 @@ def test_a_fact_is_recorded_for_none_of_several_that_the_configuration_names(tmp
         refused = run(*command, cwd=tmp_path)
         assert refused.returncode == 3
         assert "Name it with --agreement: anthropic-clouds, openai-microsoft." in " ".join(refused.stderr.split())
+
+
+def test_a_retraction_of_an_unknown_fact_has_one_problem(tmp_path: Path) -> None:
+    """It was called a retraction of itself too."""
+    common = ("--effective", "2026-05-02", "--source", "a letter", "--home", str(tmp_path / "home"))
+    [problem] = answer("fact", "record", "retraction", "--corrects", "F99", *common, code=3)["error"]["problems"]
+    assert problem["what"] == "unknown fact 'F99'"

@@ -1,20 +1,26 @@
 """Files that commands write under a name of the user's: whole or not at all, and a pipe stays a pipe."""
 
+import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import settled_book
 from clauseway.app.opening.home import Home
-from in_process import run
+from in_process import CLAUSEWAY, run
 
 OUTPUTS = [
     ("export", "focus", "--period", "2026-05"),
     ("export", "cloudevents"),
     ("export", "hledger"),
+    ("export", "focus", "--period", "2026-05", "--format", "parquet"),
     ("export", "usage", "--format", "cloudevents"),
+    ("export", "usage"),
     ("statement", "--period", "2026-05", "--format", "csv"),
 ]
 
@@ -36,3 +42,34 @@ def test_a_pipe_gets_what_a_file_would_hold(book: Home, tmp_path: Path, command:
     reader.join(timeout=60)
     assert (read, pipe.is_fifo()) == ([file.read_bytes()], True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pipe"]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
+def test_a_pipe_gets_the_answers_to_a_file_of_questions(tmp_path: Path, form: str) -> None:
+    questions, pipe, file = (tmp_path / f"{name}.{form}" for name in ("questions", "pipe", "file"))
+    asked = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws"}
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist([asked]), questions)
+    elif form == "csv":
+        questions.write_text(f"{','.join(asked)}\n{','.join(asked.values())}\n")
+    else:
+        questions.write_text(json.dumps(asked))
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    for out in (file, pipe):
+        done = run("decide", "--batch", str(questions), "--as-of", "2026-05-01", "--out", str(out))
+        assert done.returncode == 0, done.stderr
+    reader.join(timeout=60)
+    assert read == [file.read_bytes()]
+
+
+@pytest.mark.parametrize("form", ["parquet", "cloudevents", "focus"])
+def test_usage_on_standard_output_is_the_file_alone(book: Home, tmp_path: Path, form: str) -> None:
+    """A last line of words spoiled it, whichever format it was."""
+    command = ("export", "usage", "--format", form, "--home", str(book.root), "--out")
+    done = subprocess.run([CLAUSEWAY, *command, "/dev/stdout"], capture_output=True, timeout=60, check=False)
+    assert run(*command, str(tmp_path / "file")).returncode == 0
+    assert (done.returncode, done.stdout) == (0, (tmp_path / "file").read_bytes())
+    assert done.stderr.endswith(b" in /dev/stdout\n")

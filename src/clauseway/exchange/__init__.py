@@ -9,7 +9,7 @@
     statement_csv   a statement's lines; statement_xlsx: as a workbook; signatures: those under a statement
     listings        listing histories as facts; litellm: LiteLLM's configuration
     cells           CSV that carries no formula, for all of them
-    parquet_reading  Parquet that others wrote
+    parquet_reading  Parquet that others wrote; parquet_output: where ours is written, pipes too
     parquet_process  the process that reads it, with bounded memory
 
 Each format is a module of its own. Knows nothing of where records are kept.

@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 
 from clauseway.decisions.parts import BY_NAME
 from clauseway.exchange.cells import CsvWriter, plain
+from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
 from clauseway.values import NOT_JSON, InvalidInput, Problem
@@ -323,7 +324,7 @@ def _write_parquet(path: Path) -> Iterator[Put]:
 
     def write(table: pa.Table) -> None:
         if not writers:
-            writers.append(pq.ParquetWriter(path, table.schema))
+            writers.append(pq.ParquetWriter(output, table.schema))
         writers[0].write_table(table)
 
     def put(part: QuestionRows, places: pa.Array, answers: Sequence[AnsweredRow]) -> None:
@@ -340,25 +341,28 @@ def _write_parquet(path: Path) -> Iterator[Put]:
             pending.pop().result()
         pending.append(beside.submit(write, table))
 
-    try:
-        with ThreadPoolExecutor(1) as beside:
-            yield put
-            if pending:
-                pending.pop().result()
-    finally:
-        for writer in writers:
-            writer.close()
+    with parquet_output(path) as output:
+        try:
+            with ThreadPoolExecutor(1) as beside:
+                yield put
+                if pending:
+                    pending.pop().result()
+        finally:
+            for writer in writers:
+                writer.close()
 
 
 @contextmanager
 def _write_csv(path: Path) -> Iterator[Put]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = CsvWriter(file)
+        header: list[str] = []
 
         def put(part: QuestionRows, places: pa.Array, answers: Sequence[AnsweredRow]) -> None:
             # The header comes with the first part, whose rows name the columns.
-            if not file.tell():
-                writer.row([*part.rows[0], *ADDED])
+            if not header:
+                header.extend([*part.rows[0], *ADDED])
+                writer.row(header)
             for row, place in zip(part.rows, places.to_pylist(), strict=True):
                 answer = answers[place]
                 due = "" if answer.due is None else str(answer.due).lower()

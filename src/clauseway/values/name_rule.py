@@ -8,7 +8,7 @@ inside it.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 from clauseway.values.problems import InvalidInput, Problem
@@ -79,15 +79,16 @@ def suggestion(name: str, known_names: Iterable[str], otherwise: str = "") -> st
     names = sorted(known_names)
     if near := nearest_name(name, names):
         return f"Did you mean {near!r}?"
-    return otherwise or _known(names)
+    listed = f"Known: {listed_names(names)}." if names else "None is known yet."
+    return otherwise or listed
 
 
-def _known(names: Sequence[str]) -> str:
-    if not names:
-        return "None is known yet."
-    more = len(names) - _LISTED_MAX
-    listed = ", ".join(names[:_LISTED_MAX])
-    return f"Known: {listed} and {more:,} more." if more > 0 else f"Known: {listed}."
+def listed_names(names: Iterable[str]) -> str:
+    """Return names in their order, as many as a reader looks through."""
+    ordered = sorted(names)
+    more = len(ordered) - _LISTED_MAX
+    listed = ", ".join(ordered[:_LISTED_MAX])
+    return f"{listed} and {more:,} more" if more > 0 else listed
 
 
 def check_known(where: str, names: Iterable[str], known_names: Collection[str], why: str) -> None:

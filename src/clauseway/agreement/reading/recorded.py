@@ -241,8 +241,10 @@ def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes)
             )
         return
     names = {other.name: other for other in earlier}
-    mistakes.check_one_of(0, "fact", fact.corrects, names, "no fact has that name")
-    corrected = names.get(fact.corrects, fact)
+    if fact.corrects not in names:
+        mistakes.check_one_of(0, "fact", fact.corrects, names, "no fact has that name")
+        return
+    corrected = names[fact.corrects]
     if isinstance(fact, _ADDED) or isinstance(corrected, _ADDED):
         why, remedy = "decisions may rest on the name", "Add the right one under another name."
         mistakes.add(0, "a name that was added is not taken back", why, remedy)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 
-from clauseway.values import InvalidInput, Problem, suggestion
+from clauseway.values import InvalidInput, Problem, listed_names, suggestion
 
 DEFINITIONS = "agreement.md"
 
@@ -58,7 +58,7 @@ class Mistakes:
     ) -> None:
         """Check that a name is in a fixed list; `remedy` is for an empty list."""
         if allowed is not None and name not in allowed:
-            listed = f"Write one of: {', '.join(sorted(allowed))}." if allowed else remedy
+            listed = f"Write one of: {listed_names(allowed)}." if allowed else remedy
             self.add(line, f"unknown {noun} {name!r}", why, suggestion(name, allowed, listed))
 
     def check_name(self, line: int, name: str) -> None:

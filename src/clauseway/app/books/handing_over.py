@@ -30,6 +30,7 @@ from clauseway.exchange.focus.invoice_detail import (
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.exchange.journals.accounting import entries_of
 from clauseway.exchange.journals.journal_tables import journal_table, lines_table
+from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.files import output_file
 from clauseway.ledger import Entry, statement_of
@@ -250,8 +251,8 @@ def write_focus(
             "Name where it goes: --out bill.parquet.",
         )
         raise InvalidInput(Problem(what=problem, why=why, where="--out", remedy=remedy))
-    with file_at(out) as beside:
-        pq.write_table(focus_table(rows, columns), beside, compression="zstd")
+    with file_at(out) as beside, parquet_output(beside) as output:
+        pq.write_table(focus_table(rows, columns), output, compression="zstd")
     return ""
 
 

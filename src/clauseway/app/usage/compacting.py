@@ -18,6 +18,7 @@ from clauseway.app.opening.several import Opened
 from clauseway.app.usage.lake_place import copies_bytes_max
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.exchange.cells import CsvWriter
+from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.exchange.usage.focus import USAGE_COLUMNS, usage_rows
 from clauseway.storage.books.books import Books
@@ -248,7 +249,10 @@ def export_usage(home: Home, form: str, out: Path, days: Interval | None = None)
 
 def _parquet(lake: Lake, out: Path, days: Interval | None) -> int:
     rows = 0
-    with pq.ParquetWriter(out, USAGE_SCHEMA, compression="zstd") as writer:
+    with (
+        parquet_output(out) as output,
+        pq.ParquetWriter(output, USAGE_SCHEMA, compression="zstd") as writer,
+    ):
         for batch in records(lake.control, lake.sealed, days):
             writer.write_table(
                 pa.Table.from_batches([batch]).select(USAGE_SCHEMA.names).cast(USAGE_SCHEMA)

@@ -1,5 +1,6 @@
 """`clauseway export usage`: sealed usage, for another home or program."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,5 +41,10 @@ def usage(
       clauseway export usage --format cloudevents --out usage.jsonl
     """
     rows = export_usage(home_at(home), form, out, days_given(begin, end))
-    answer(as_json, {"rows": rows, "file": str(out)}, f"{counted(rows, 'row')} in {out}")
+
+    def report() -> None:
+        # Beside the output, which may be what the file is.
+        print(f"{counted(rows, 'row')} in {out}", file=sys.stderr)
+
+    answer(as_json, {"rows": rows, "file": str(out)}, report)
     return 0
