@@ -26,7 +26,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     the earlier usage that its cumulative totals stand on; older settlements name `batches` of one
     home instead. `known_at` is the clock of knowledge, `everything` if nothing that became known
     later is at hand. `engine` is the version that settled. `vouchers` hashes the credits and
-    disputes that counted; `closed` names the closed periods' receipts that were corrected.
+    disputes that counted; `closed` names the receipts of the periods that were closed before, which
+    it corrects where they differ from what is known now.
     `readings` are the chosen ones, by name; unset if none was chosen.
     """
 
