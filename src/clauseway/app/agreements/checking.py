@@ -442,7 +442,7 @@ def watched(folder: Path | None) -> Path:
                 what="there is nothing to watch",
                 why="no folder is named" if folder is None else f"{folder} is not a folder",
                 where="--watch",
-                remedy="Name the folder of an agreement with --agreement.",
+                remedy="Name the folder of an agreement: clauseway agreement check FOLDER --watch.",
             )
         )
     return folder
