@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import settled_book
-from clauseway.app.opening.home import Home
+from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.locks import locked
 from clauseway.storage import Control
 from clauseway.values import InvalidInput
@@ -89,3 +89,11 @@ def test_a_damaged_identity_is_refused_by_name(tmp_path: Path, content: bytes) -
         home.identity()
     (tmp_path / "home.id").unlink()
     assert len(home.identity()) == 16
+
+
+@pytest.mark.parametrize("by_flag", [True, False])
+def test_a_tilde_is_the_users_folder(by_flag: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shells leave it in `--home=~/data`, service managers everywhere: a folder `~` was made."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLAUSEWAY_HOME", "~/data")
+    assert home_at("~/data" if by_flag else None).root == tmp_path / "data"

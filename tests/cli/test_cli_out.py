@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 
 import settled_book
 from clauseway.app.opening.home import Home
-from in_process import CLAUSEWAY, run
+from in_process import run
+
+CLAUSEWAY = (sys.executable, "-m", "clauseway")
 
 OUTPUTS = [
     ("export", "focus", "--period", "2026-05"),
@@ -69,7 +72,34 @@ def test_a_pipe_gets_the_answers_to_a_file_of_questions(tmp_path: Path, form: st
 def test_usage_on_standard_output_is_the_file_alone(book: Home, tmp_path: Path, form: str) -> None:
     """A last line of words spoiled it, whichever format it was."""
     command = ("export", "usage", "--format", form, "--home", str(book.root), "--out")
-    done = subprocess.run([CLAUSEWAY, *command, "/dev/stdout"], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([*CLAUSEWAY, *command, "-"], capture_output=True, timeout=60, check=False)
     assert run(*command, str(tmp_path / "file")).returncode == 0
     assert (done.returncode, done.stdout) == (0, (tmp_path / "file").read_bytes())
     assert done.stderr.endswith(b" in /dev/stdout\n")
+
+
+NAMED_BY_A_DASH = [
+    *OUTPUTS[:3:2],
+    ("statement", "--period", "2026-05", "--format", "csv"),
+    ("agreement", "schema"),
+    ("export", "cedar", "--as-of", "2026-03-15", "--known-at", "2026-03-15"),
+]
+
+
+@pytest.mark.parametrize("command", NAMED_BY_A_DASH, ids=" ".join)
+def test_a_dash_is_standard_output(book: Home, command: tuple[str, ...], tmp_path: Path) -> None:
+    """A file of that name is hard to read, and hard to remove."""
+    usual = run(*command, cwd=tmp_path, home=book.root)
+    dashed = run(*command, "--out", "-", cwd=tmp_path, home=book.root)
+    assert (dashed.returncode, dashed.stdout) == (0, usual.stdout)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_of_the_file_may_leave(book: Home, tmp_path: Path) -> None:
+    """As `head` does: nothing was refused."""
+    command = ("export", "usage", "--format", "cloudevents", "--home", str(book.root), "--out", "-")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([*CLAUSEWAY, *command], stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -125,6 +125,9 @@ def run(given: list[str]) -> int:
         sys.stdout.flush()  # here, where an error can still be reported
         return code if isinstance(code, int) else 0
     except InvalidInput as error:
+        # The file that was named may be standard output.
+        if isinstance(error.__context__, BrokenPipeError) and _reader_left():
+            return _pipe_broke(error.__context__)
         with _to_a_reader():
             print_problems(error.problems, as_json)
         return INVALID

@@ -12,10 +12,23 @@ from clauseway.app.opening.places import file_at
 from clauseway.cli.answers import answer
 from clauseway.cli.output import counted
 
+
+def file_named(out: Path | None) -> Path | None:
+    """Return the file to write; None for `-`, the usual word for standard output."""
+    return None if out == Path("-") else out
+
+
 OutFile = Annotated[
     Path | None,
-    typer.Option("--out", help="File to write; by default standard output.", metavar="FILE"),
+    typer.Option(
+        "--out",
+        help="File to write; by default standard output.",
+        metavar="FILE",
+        callback=file_named,
+    ),
 ]
+# Standard output, where a library takes a path alone.
+STANDARD_OUTPUT = Path("/dev/stdout")
 _SINGULAR = {
     "entries": "entry",
     "rows": "row",

@@ -318,11 +318,15 @@ def home_at(folder: Path | str | None) -> Home:
     """Return the home that a command was given, or the default one: `CLAUSEWAY_HOME`, else
     `.clauseway` in the working directory. Nothing is made or read.
 
+    `~` is the user's folder: shells leave it in `--home=~/data`, and a folder of that name would be
+    made.
+
     >>> from clauseway import home_at
     >>> print(home_at("/srv/clauseway").root)
     /srv/clauseway
     """
-    return Home(Path(folder or os.environ.get(VARIABLE) or DEFAULT).absolute())
+    named = os.path.expanduser(folder or os.environ.get(VARIABLE) or DEFAULT)
+    return Home(Path(named).absolute())
 
 
 def is_named(folder: Path | str | None) -> bool:

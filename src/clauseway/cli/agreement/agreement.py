@@ -16,6 +16,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.output import counted
+from clauseway.cli.written import file_named
 
 NOT_FORMATTED = 2
 Folder = Annotated[Path, typer.Argument(help="The agreement's folder.", show_default=False)]
@@ -81,7 +82,10 @@ def new(folder: Folder, as_json: options.AsJson = False) -> int:
 
 def schema(
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write it to a file; by default it is printed.")
+        Path | None,
+        typer.Option(
+            "--out", help="Write it to a file; by default it is printed.", callback=file_named
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:

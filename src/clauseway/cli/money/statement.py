@@ -27,6 +27,7 @@ from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import print_trace
 from clauseway.cli.money.verification_text import print_signing, print_verification
 from clauseway.cli.output import counted
+from clauseway.cli.written import OutFile
 from clauseway.values import InvalidInput, Problem, parse_day
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
@@ -49,10 +50,7 @@ def statements(
     period: Annotated[str, typer.Option("--period", help="The month, as 2026-05.")] = "",
     party: Party = "",
     format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(_FORMATS)}.")] = "",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="File to write; by default standard output.", metavar="FILE"),
-    ] = None,
+    out: OutFile = None,
     restated: Annotated[
         bool, typer.Option("--restated", help="Of a closed month, what restates it.")
     ] = False,

@@ -12,6 +12,7 @@ from clauseway.app.usage.compacting import export_usage
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import counted
+from clauseway.cli.written import STANDARD_OUTPUT, file_named
 
 
 def usage(
@@ -40,6 +41,7 @@ def usage(
     Everything as events, one per line:
       clauseway export usage --format cloudevents --out usage.jsonl
     """
+    out = file_named(out) or STANDARD_OUTPUT
     rows = export_usage(home_at(home), form, out, days_given(begin, end))
 
     def report() -> None:
