@@ -325,11 +325,11 @@ def nearly_named(control: Control, organisation: str, project: str) -> str:
     is_new = (organisation, "") not in names
     name = organisation if is_new else project
     known = [owner if is_new else part for owner, part in names if is_new or owner == organisation]
-    return nearest_name(name, [other for other in known if not _is_numbered(other, name)], _NEAR)
+    return nearest_name(name, [near for near in known if not _is_numbered(name, near)], _NEAR)
 
 
-def _is_numbered(one: str, other: str) -> bool:
-    return one != other and _FIGURES.sub("", one) == _FIGURES.sub("", other)
+def _is_numbered(name: str, known: str) -> bool:
+    return name != known and _FIGURES.sub("", name) == _FIGURES.sub("", known)
 
 
 def _names(control: Control) -> set[tuple[str, str]]:
