@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,6 +187,8 @@ MISSES = [
     (("prove", "--always", "permitted", *SERVE[:4], "--party", "openai", "--cloud", "azur"), "Did you mean 'azure'?"),
     (("gateway", "models", "--surface", "bedrock-mantel"), "Did you mean 'bedrock-mantle'?"),
     (("setle",), "settle"),
+    (("agreement", "brief", "a5"), "Did you mean 'A5'?"),
+    (("person", "add", "anna", "--may", "book"), "Did you mean 'books'?"),
     (("reconcile", "--bill", "x.csv"), "Did you mean `clauseway usage reconcile`?"),
     (("usage", "export", "--out", "x"), "Did you mean `clauseway export usage`?"),
     (("books", "sign", "may.json"), "Did you mean `clauseway statement sign`?"),
@@ -198,6 +201,20 @@ def test_a_near_miss_is_suggested(words: tuple[str, ...], meant: str) -> None:
     told = run(*words)
     assert told.returncode == 3
     assert meant in told.stderr
+
+
+MISSES_OF_A_HOME = [
+    (("forecast", "--growth", "5%", "--assume", "capp"), "Did you mean 'cap'?"),
+    (("usage", "show", "--by", "organisatio"), "Did you mean 'organisation'?"),
+    (("books", "payment", "microsoft-openi-2026-05", "--id", "b"), "None is known yet."),
+]
+
+
+def test_a_near_miss_of_what_a_home_knows_is_suggested(tmp_path: Path) -> None:
+    home = make(tmp_path / "home").root
+    for words, meant in MISSES_OF_A_HOME:
+        told = run(*words, home=home)
+        assert (told.returncode, meant in told.stderr) == (3, True), told.stderr
 
 
 # a command that is written as it is called, and what its flags refuse

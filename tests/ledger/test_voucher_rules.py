@@ -154,9 +154,9 @@ def test_payments_stand_as_they_did_when_a_voucher_was_first_told() -> None:
 
 def test_an_invoice_is_paid_by_its_name() -> None:
     assert invoice_to_pay([INVOICE], "I1") is INVOICE
-    with pytest.raises(InvalidInput, match="Known: I1"):
+    with pytest.raises(InvalidInput, match="Did you mean 'I1'"):
         invoice_to_pay([INVOICE], "i1")
-    with pytest.raises(InvalidInput, match="Known: none"):
+    with pytest.raises(InvalidInput, match="None is known yet"):
         invoice_to_pay([], "I1")
 
 

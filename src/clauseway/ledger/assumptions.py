@@ -27,7 +27,7 @@ import msgspec
 from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
 from clauseway.agreement.language.shares import RevenueShare
-from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even
+from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even, suggestion
 
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
 REPORTED, PLACEHOLDER, OURS, GIVEN = "reported", "placeholder", "ours", "given"
@@ -226,7 +226,7 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
     for item in items:
         name, _, value = (part.strip() for part in item.partition("="))
         if name not in figures:
-            remedy = f"Name one of {', '.join(sorted(figures))}."
+            remedy = suggestion(name, figures, f"Name one of {', '.join(sorted(figures))}.")
             why = "the agreement declares no such figure"
             problems.append(
                 Problem(

@@ -33,6 +33,7 @@ from clauseway.values import (
     day_of,
     exact_sum,
     read_decimal,
+    suggestion,
 )
 
 DaySales = tuple[date, str, str, str]
@@ -327,8 +328,8 @@ def invoice_to_pay(vouchers: Iterable[Voucher], name: str) -> Invoice:
     for invoice in written:
         if invoice.id == name:
             return invoice
-    names = ", ".join(invoice.id for invoice in written) or "none"
-    raise refused(f"no invoice is called {name!r}", "it was not written here", f"Known: {names}.")
+    remedy = suggestion(name, [invoice.id for invoice in written])
+    raise refused(f"no invoice is called {name!r}", "it was not written here", remedy)
 
 
 def payments_before(vouchers: Sequence[Voucher], identity: str) -> list[Payment]:

@@ -16,7 +16,7 @@ from clauseway.decisions import check_readings
 from clauseway.decisions.joint_answers import JointSide
 from clauseway.decisions.searches.compare import Side, compare, first_later_change
 from clauseway.decisions.searches.joint import compare_together
-from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day, suggestion
 from clauseway.wording.changes import Comparison, comparison_of
 from clauseway.wording.names import Wording
 from clauseway.wording.rescissions import rescissions_of
@@ -142,7 +142,7 @@ def _index(amendments: Sequence[Amendment], name: str) -> int:
             what=f"there is no amendment {name!r}",
             why="the agreement does not hold it",
             where="AMENDMENT",
-            remedy=f"Known: {', '.join(amendment.id for amendment in amendments)}.",
+            remedy=suggestion(name, [amendment.id for amendment in amendments]),
         )
     )
 

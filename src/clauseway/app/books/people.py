@@ -31,7 +31,7 @@ from clauseway.storage.control.people import (
     waiting,
     withdraw,
 )
-from clauseway.values import InvalidInput, Problem, check_names
+from clauseway.values import InvalidInput, Problem, check_names, suggestion
 
 # The screens that may be given, by their names; everybody who signs in sees the first page.
 SCREENS = ("engineer", "lawyer", "finance", "auditor")
@@ -213,7 +213,7 @@ def _check_known(given: Sequence[str], names: Sequence[str], where: str) -> None
             f"{unknown[0]!r} is nothing that somebody may write",
             "roles and kinds are a closed list",
             where,
-            f"Write some of: {', '.join(dict.fromkeys(names))}.",
+            suggestion(unknown[0], names, f"Write some of: {', '.join(dict.fromkeys(names))}."),
         )
 
 

@@ -201,7 +201,7 @@ def _check_names(by: Sequence[str], known: Sequence[str] = SHOWN_BY) -> None:
                     what=f"{name!r} is nothing to sum by",
                     why="no sum knows it",
                     where="--by",
-                    remedy=remedy,
+                    remedy=suggestion(name, known, remedy),
                 )
                 for name in wrong
             )
