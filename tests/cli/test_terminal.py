@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,37 @@ def test_brackets_in_a_name_are_shown(tmp_path: Path, columns: int | None) -> No
         assert (words, done.returncode, done.stderr) == (words, 0, "")
         if words[1] != "record":
             assert "[red]Acme[/red]" in done.stdout
+
+
+def on_a_dumb_terminal(columns: int, *words: str) -> str:
+    """What a command prints on a terminal that can do nothing, as in an editor's shell."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, columns))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run(
+        [sys.executable, "-m", "clauseway", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+        env=environment | {"TERM": "dumb", "NO_COLOR": "1"},
+    )
+    os.close(theirs)
+    printed = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return printed
+
+
+@pytest.mark.parametrize("columns", [50, 140])
+def test_a_dumb_terminal_is_as_wide_as_it_says(columns: int) -> None:
+    widest = max(len(line) for line in on_a_dumb_terminal(columns, "agreement", "check").splitlines())
+    assert columns - 20 < widest <= columns
+
+
+def test_a_dumb_terminal_shows_every_figure(home: Path) -> None:
+    """Rich took it for one of 80 columns, and cut a wider table there: 1,080,… in the place of 1,080,000."""
+    sums = [f"--by={name}" for name in ("organisation", "project", "product", "cloud", "region", "seller")]
+    printed = on_a_dumb_terminal(70, "usage", "show", *sums, "--home", str(home))
+    assert "…" not in printed

@@ -6,11 +6,12 @@ text alone without it, unless they go to a terminal.
 
 import io
 import re
+import shutil
 import sys
 from collections.abc import Iterable
 from typing import IO, Any, cast
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.segment import Segment
 from rich.table import Table
@@ -93,7 +94,11 @@ def console() -> Console:
     not guessed at.
     """
     if sys.stdout.isatty():
-        return _Console(markup=False, highlight=False, emoji=False)
+        terminal = _Console(markup=False, highlight=False, emoji=False)
+        if terminal.is_dumb_terminal:
+            # Rich takes it for one of 80 columns, whatever it says and whatever is drawn.
+            terminal.size = ConsoleDimensions(*shutil.get_terminal_size())
+        return terminal
     return _Console(
         markup=False,
         highlight=False,
