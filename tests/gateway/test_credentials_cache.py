@@ -41,6 +41,7 @@ class Rig:
     def __init__(self, *answers: Credential | Exception) -> None:
         self.answers = list(answers)
         self.now_s = START_S
+        self.ahead_s = 0.0  # by how much the clock was set forward since; alarms do not notice
         self.alarms: list[Alarm] = []
         self.fetches = 0
         self.gate = threading.Event()
@@ -48,7 +49,7 @@ class Rig:
         self.told: list[Credential | None] = []
         self.cache = CredentialCache(
             lambda _, credential: self.told.append(credential),
-            now_s=lambda: self.now_s,
+            now_s=lambda: self.now_s + self.ahead_s,
             later=self._later,
             jitter=lambda: 0.0,
             open_credential_source=lambda _: self,
@@ -320,6 +321,42 @@ def test_a_source_that_hangs_stops_nothing() -> None:
     run(scenario())
     assert rig.fetches == 0
     rig.gate.set()
+
+
+def test_a_clock_that_is_set_forward_takes_no_credential_away() -> None:
+    """As where a machine starts with a clock that is two hours behind, and it is set right."""
+
+    async def scenario() -> None:
+        rig = Rig(token("first"), token("second", at_s=START_S + 7200))
+        await rig.begin()
+        rig.ahead_s = 7200
+        assert rig.held() == "first"  # a plan that is read now presents it
+        rig.cache.look()
+        await rig.cache.fetches_done()
+        assert (rig.held(), rig.fetches) == ("second", 2)
+        rig.cache.look()
+        await rig.cache.fetches_done()
+        assert rig.fetches == 2
+
+    run(scenario())
+
+
+def test_a_wrong_clock_takes_away_what_holds_only_at_its_end() -> None:
+    """The source tells ends by a clock that is right, and ours is set two hours ahead."""
+
+    async def scenario() -> None:
+        rig = Rig(token("first"), token("second"))
+        await rig.begin()
+        rig.ahead_s = 7200
+        rig.cache.look()
+        await rig.cache.fetches_done()
+        assert "is this machine's clock right?" in str(rig.cache.state(AUTH).problem)
+        await rig.pass_time(3599)
+        assert rig.held() == "first"
+        await rig.pass_time(1)
+        assert rig.told[-1] is None
+
+    run(scenario())
 
 
 def test_on_a_loop_of_its_own() -> None:

@@ -6,6 +6,9 @@ jitter so that many gateways do not ask at once) → replaced. Where fetching fa
 kept until it ends and the source is asked again, ever less often. After a cloud has refused one
 (401), `refresh_now` fetches at once, for all who ask together.
 
+A credential ends so long after it came as its source said then. A clock that is set later, right or
+wrong, takes none away: where it says that a credential has ended, `look` fetches another.
+
 INVARIANT: of one Auth at most one fetch is under way. INVARIANT: nothing here raises for what a
 source does.
 """
@@ -127,6 +130,12 @@ class CredentialCache:
         credential = kept.state().credential
         return None if credential == refused else credential
 
+    def look(self) -> None:
+        """Fetch anew what has ended by the clock: it was set, or the machine slept, since it came.
+        To be called once a second or so."""
+        for kept in self._kept.values():
+            kept.look()
+
     async def fetches_done(self) -> None:
         """Wait until no fetch is under way. Callers limit the wait: a source may not answer for
         minutes."""
@@ -159,10 +168,7 @@ class _Kept:
         self._end: Timer | None = None
 
     def state(self) -> CredentialState:
-        credential = self._credential
-        if credential is not None and 0 < credential.expires_s <= self._cache.now_s():
-            return CredentialState(None, self._problem or _ended(self._auth))
-        return CredentialState(credential, self._problem)
+        return CredentialState(self._credential, self._problem)
 
     def found_useless(self, error: Exception) -> None:
         """Note the problem that a target has with the credential."""
@@ -174,15 +180,31 @@ class _Kept:
             self.fetching = asyncio.get_running_loop().create_task(self._fetch())
         return self.fetching
 
+    def look(self) -> None:
+        """Fetch now if the credential has ended by the clock. After a failure the source is asked
+        again anyway."""
+        credential = self._credential
+        if credential is not None and not self._failures and self._has_ended(credential):
+            self._begin_now()
+
     async def refresh_now(self) -> None:
         """Fetch now, unless it was done so a moment ago."""
+        fetching = self._begin_now()
+        if fetching is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({fetching})
+
+    def _begin_now(self) -> "asyncio.Task[None] | None":
+        """Return the running fetch, or a new one; None if one was begun so a moment ago."""
         if self.fetching is None:
             # The clock may have been set back since.
             if 0 <= self._cache.now_s() - self._forced_s < _FORCED_EVERY_S:
-                return
+                return None
             self._forced_s = self._cache.now_s()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait({self.begin()})
+        return self.begin()
+
+    def _has_ended(self, credential: Credential) -> bool:
+        return 0 < credential.expires_s <= self._cache.now_s()
 
     def close(self) -> None:
         for timer in (self._next, self._end, self.fetching):
@@ -211,7 +233,7 @@ class _Kept:
     def _take(self, credential: Credential) -> Exception | None:
         """Hold a credential and report it. Return the problem where it is refused: then the old one
         stays."""
-        if 0 < credential.expires_s <= self._cache.now_s():
+        if self._has_ended(credential):
             return ValueError("what was given had ended already: is this machine's clock right?")
         if credential == self._credential:
             return None
@@ -220,20 +242,19 @@ class _Kept:
         except (KeyError, ValueError) as error:
             return error
         self._credential = credential
+        if self._end is not None:
+            self._end.cancel()
+        self._end = None
+        if credential.expires_s:
+            life_s = credential.expires_s - self._cache.now_s()
+            self._end = self._later(max(0.0, life_s), self._drop)
         return None
 
     def _schedule(self) -> None:
-        for timer in (self._next, self._end):
-            if timer is not None:
-                timer.cancel()
-        self._next = self._end = None
+        if self._next is not None:
+            self._next.cancel()
         delay = self._delay()
-        if delay is not None:
-            self._next = self._later(delay, self._again)
-        if self._credential is not None and self._credential.expires_s:
-            self._end = self._later(
-                max(0.0, self._credential.expires_s - self._cache.now_s()), self._drop
-            )
+        self._next = None if delay is None else self._later(delay, self._again)
 
     def _delay(self) -> float | None:
         """Seconds until the source is asked again; None for never."""

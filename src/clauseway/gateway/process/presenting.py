@@ -55,6 +55,7 @@ class Presenting:
     def look(self) -> None:
         """Report each deployment whose credential has another problem than at the last look, or
         none any more. To be called once a second or so."""
+        self._cache.look()
         for target in self._targets:
             problem = self._cache.state(target.target.auth).problem
             now = "" if problem is None else problem.sentences
