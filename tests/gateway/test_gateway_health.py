@@ -815,6 +815,13 @@ def test_whatever_a_cloud_says_is_understood_as_something(body: bytes, value: by
     assert retry_after_s(b"retry-after-ms: %b\r\n" % value, NOW_S) >= 0
 
 
+@pytest.mark.parametrize("ahead_s", [0, 3600, -3600])
+def test_a_date_to_come_again_at_counts_from_the_servers_own_date(ahead_s: int) -> None:
+    now_s = NOW_S + ahead_s  # by the server's clock
+    head = f"date: {formatdate(now_s, usegmt=True)}\r\nretry-after: {formatdate(now_s + 9, usegmt=True)}\r\n"
+    assert retry_after_s(head.encode(), NOW_S) == 9
+
+
 # An error of the request, as servers write it: one member of an unusual type, or bytes that are no plain JSON.
 NOT_THERE = "Item with id 'msg_1' not found."
 UNUSUAL_ERRORS: dict[str, dict[str, object]] = {

@@ -12,8 +12,8 @@ from clauseway.spool import Uncopied
 
 class Reporter:
     """Reports deployments ejected and back, limits and budgets that fell short, a journal that
-    failed, hangs or has no room, an index of identifiers that cannot be written, and a database that the
-    home does not reach."""
+    failed, hangs or has no room, an index of identifiers that cannot be written, a database that the
+    home does not reach, and clouds whose clock is another than this machine's."""
 
     def __init__(
         self, shared: Shared, health: Mapping[tuple[str, str], Health], lines: LogQueue
@@ -21,6 +21,7 @@ class Reporter:
         self._shared, self._health, self._lines = shared, health, lines
         self._away: set[tuple[str, str]] = set()
         self._short: dict[tuple[str, str], int] = {}
+        self._skewed: set[str] = set()
         self._failed = self._short_of_room = self._full = self._index_failed = self._hangs = False
         self._database_away = self._cut_off = False
 
@@ -44,6 +45,7 @@ class Reporter:
                 self._short[kind, whose] = count
                 event = "budget short" if kind == "budget" else "limit reached"
                 self._lines.event(event, kind=kind, whose=whose, refused=count - before)
+        self._look_at_the_clocks()
         self._look_for_room()
         self._look_at_the_commit()
         self._look_at_the_index()
@@ -52,6 +54,15 @@ class Reporter:
         if failure is not None and not self._failed:
             self._failed = True
             self._lines.event("journal failed", error=str(failure))
+
+    def _look_at_the_clocks(self) -> None:
+        endpoints = [target.endpoint for target in self._shared.tables.targets]
+        skewed = {each.host: each.clock_ahead_s for each in endpoints if each.clock_ahead_s}
+        for host in skewed.keys() - self._skewed:
+            self._lines.event("clock differs", host=host, cloud_ahead_s=skewed[host])
+        for host in self._skewed - skewed.keys():
+            self._lines.event("clock agrees", host=host)
+        self._skewed = set(skewed)
 
     def _look_at_the_commit(self) -> None:
         commit_s = self._shared.spool.commit_s

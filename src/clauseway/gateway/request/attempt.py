@@ -23,6 +23,7 @@ from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.request.absent_paths import lacks_path
 from clauseway.gateway.request.failures import (
     Failure,
+    date_s,
     failure_of,
     failure_of_event,
     headers_in,
@@ -62,6 +63,8 @@ _FLEX: Final = "flex"
 _ERROR_BYTES_MAX: Final = 64 << 10
 # For the rest of an error whose status is known, or of a stream whose last event has come.
 _REST_TIMEOUT_S: Final = 2.0
+# Clouds refuse what was signed five minutes and more from their own time.
+_SKEW_S_MIN: Final = 240
 # The system has no descriptor or no memory left for a connection.
 _OF_THIS_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -133,6 +136,10 @@ class Attempt(Receiver):
     _is_encoded = False  # the body has a `content-encoding`
     _has_reconnected = False  # sent again, because the kept connection was closed
     _has_renewed = False  # the credential was refused and renewed
+    _has_signed_anew = (
+        False  # the signature was refused for its time, and made by the cloud's clock
+    )
+    _signed_s = 0  # the time of the signature, in seconds since 1970
     # The resource that the answer made, if its usage is known only at the resource's end.
     pending_resource: IndexedResource | None = None
     _sent_head_writer: HeadWriter | None = None  # it wrote the credential that was sent
@@ -250,7 +257,8 @@ class Attempt(Receiver):
         if target.envelope is not None:
             call, body = target.envelope(call, body, request.forwarded, request.properties.streamed)
         # The wall clock, never the business clock: clouds reject signatures of another time.
-        head = write_head(call, body, request.forwarded, int(time()))
+        self._signed_s = int(time()) + target.endpoint.clock_ahead_s
+        head = write_head(call, body, request.forwarded, self._signed_s)
         self.sent = True
         upstream.send(self, target.request_id_header, head + body)
 
@@ -271,16 +279,32 @@ class Attempt(Receiver):
             return
         self._task = None
         if is_renewed:
-            self.status, self._may_refuse_us, self._buffered, self._buffered_bytes = (
-                0,
-                False,
-                None,
-                0,
-            )
-            self._owner.set_deadline(self)
-            self._connect()
+            self._send_anew()
         else:
             self._fail(Failure("refused our credential", self.status))
+
+    def _send_anew(self) -> None:
+        """Send the request once more, after a refusal that counts as no answer."""
+        self.status = 0
+        self._may_refuse_us = False
+        self._buffered = None
+        self._buffered_bytes = 0
+        self._owner.set_deadline(self)
+        self._connect()
+
+    def _turns_to_clouds_clock(self) -> bool:
+        """Return whether our credential may have been refused because it signed at a time that is
+        far from the cloud's; from here on, requests to this host are signed by the cloud's clock."""
+        target = self.candidate.target
+        if self._has_signed_anew or not target.is_signed:
+            return False
+        clouds_s = int(date_s(self.head))
+        if not clouds_s or abs(clouds_s - self._signed_s) < _SKEW_S_MIN:
+            return False
+        ahead_s = clouds_s - int(time())
+        # Where this machine's clock was set right meanwhile, it counts again.
+        target.endpoint.clock_ahead_s = ahead_s if abs(ahead_s) >= _SKEW_S_MIN else 0
+        return True
 
     # -- the answer
 
@@ -436,7 +460,7 @@ class Attempt(Receiver):
 
     def _handle_refusal(self, body: bytes, *, is_whole: bool) -> None:
         """Pass on a refusal of the request itself; any other is the attempt's failure. If the
-        credential was refused, renew it once and send again."""
+        credential was refused, sign by the cloud's clock or renew it, each once, and send again."""
         # Only a whole body can tell that the resource is gone.
         owner = self._owner
         names_resource = owner.names_resource and is_whole
@@ -460,14 +484,16 @@ class Attempt(Receiver):
             self._report_refusal(refusal if shape is None else shape(self.status, refusal))
             return
         target = self.candidate.target
-        if (
-            self.status in target.refuses_with
-            and target.renew is not None
-            and not self._has_renewed
-        ):
-            self._has_renewed = True
-            self._task = self._owner.shared.loop.create_task(self._renew_and_send_guarded(target))
-            return
+        if self.status in target.refuses_with:
+            if self._turns_to_clouds_clock():
+                self._has_signed_anew = True
+                self._send_anew()
+                return
+            if target.renew is not None and not self._has_renewed:
+                self._has_renewed = True
+                renewal = self._renew_and_send_guarded(target)
+                self._task = self._owner.shared.loop.create_task(renewal)
+                return
         self._fail(failure or Failure(f"answered {self.status}", self.status))
 
     def _read_stream(self, upstream: UpstreamConnection, data: bytes, complete: bool) -> None:

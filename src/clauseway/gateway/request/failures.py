@@ -15,6 +15,7 @@ the error is judged by that status.
 
 import re
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
@@ -405,13 +406,23 @@ def retry_after_s(head: bytes, now_s: float) -> float:
         value = headers.get(name, b"").decode("latin-1")
         if _NUMBER.fullmatch(value):
             return float(value) * unit_s
+    # A date is allowed too (RFC 9110, 10.2.3): the server's, so its own `Date` is now.
+    until_s = _instant_s(headers.get(b"retry-after", b""))
+    return max(until_s - (_instant_s(headers.get(b"date", b"")) or now_s), 0.0)
+
+
+def date_s(head: bytes) -> float:
+    """Return the `Date` of an answer in seconds since 1970; 0 where it has none."""
+    headers = {name.lower(): value for name, value in headers_in(head)}
+    return _instant_s(headers.get(b"date", b""))
+
+
+def _instant_s(value: bytes) -> float:
+    """Return a date of HTTP in seconds since 1970; 0 where it is none."""
     try:
-        return max(
-            # A date is allowed too (RFC 9110, 10.2.3).
-            parsedate_to_datetime(headers.get(b"retry-after", b"").decode("latin-1")).timestamp()
-            - now_s,
-            0.0,
-        )
+        date = parsedate_to_datetime(value.decode("latin-1"))
+        # Without a zone it is in UTC (RFC 9110, 5.6.7), not in this machine's.
+        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return 0.0
 

@@ -42,6 +42,8 @@ _PUBLIC_HOSTS: Final = (
     ".oraclecloud.com",
 )
 _OF_TEXT: Final = frozenset({"text", "embedding", "moderation"})
+# Kinds of credentials that requests are signed with, each at its time.
+_SIGNING: Final = frozenset({"sigv4", "signature"})
 
 
 class WorstCase(msgspec.Struct, frozen=True, gc=False):
@@ -113,6 +115,11 @@ class CallTarget:
             else DIALECTS[self.target.dialect].head_writer(self.target, credential)
         )
         self.credential = credential
+
+    @property
+    def is_signed(self) -> bool:
+        """Return whether requests to it are signed, which clouds accept for some minutes alone."""
+        return self.credential is not None and self.credential.kind in _SIGNING
 
     @property
     def account(self) -> bytes:

@@ -128,6 +128,8 @@ class Endpoint:
         self.age = (
             0  # in seconds, counted by `grow_older`: a clock need not be read for each request
         )
+        # By how much its clock is ahead of this machine's, once it has refused a signature for that.
+        self.clock_ahead_s = 0
         self._loop = loop
         self._host = Host(host, port, loop)
         self.tls = tls  # checks that the host is the one that was called
