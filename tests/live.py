@@ -21,6 +21,7 @@ from clauseway.gateway.clouds import DIALECTS, Call
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.clouds.reported_units import responses_usage_in, units_of, units_of_responses, usage_in
 from clauseway.gateway.credentials import fetch
+from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.pricing import PriceTable
 from clauseway.values import InvalidInput, KnownAt
 
@@ -211,7 +212,7 @@ def asked(written: DeploymentWritten, where: Path) -> Iterator[Check]:
         body |= {"input": prompt, "max_output_tokens": TOKENS_MAX, "store": False}
     call = CHAT_COMPLETIONS if by_chat else RESPONSES
     try:
-        with connected(target) as connection:
+        with connected(target, TlsSettings()) as connection:
             answered = answer_to(connection, target, fetch(auth), call, json.dumps(body).encode())
     except (OSError, http.client.HTTPException, InvalidInput) as error:
         yield Check(deployment=written.name, what="request", ok=False, found=str(error), remedy="See above.")

@@ -17,6 +17,7 @@ from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.clouds.reported_units import responses_usage_in, usage_in
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
+from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.metering import Deployment
 from clauseway.sandbox.clouds import FAKE_CLOUDS
 from clauseway.sandbox.server import serve
@@ -215,7 +216,7 @@ def reached(way: Way, ports: Mapping[str, int], folder: Path) -> tuple[Target, C
 
 
 def asked(target: Target, credential: Credential, call: Call, body: object) -> CloudAnswer:
-    with connected(target) as connection:
+    with connected(target, TlsSettings()) as connection:
         data = json.dumps(body).encode() if body is not None else b""
         return answer_to(connection, target, credential, call, data)
 

@@ -203,6 +203,18 @@ def test_a_certificate_that_is_trusted(tmp_path: Path, cloud: Cloud, monkeypatch
     )
 
 
+def test_a_certificate_of_an_authority_that_the_configuration_names(tmp_path: Path, cloud: Cloud) -> None:
+    context, trusted = tls_context(tmp_path)
+    named = f'[tls]\nupstream_ca = "{trusted.name}"\n'  # beside the configuration
+    with serving(cloud, context) as service:
+        examination = found(tmp_path, deployment("one", f"{service.url}/v1"), named)
+        assert examination.ok, examination
+        # As for the gateway, it replaces the system's.
+        trusted.write_text("no certificate")
+        check = of(found(tmp_path, deployment("one", f"{service.url}/v1"), named), "address")
+    assert (check.ok, check.remedy) == (False, "Give certificates of authorities, as PEM.")
+
+
 def test_every_deployment_is_told_of(tmp_path: Path, service: Service) -> None:
     examination = found(
         tmp_path,

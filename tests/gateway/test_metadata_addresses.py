@@ -57,6 +57,7 @@ CONNECTING = textwrap.dedent("""
     from types import SimpleNamespace
     from clauseway.app.opening.probing import connected
     from clauseway.gateway.plan.limits import Limits
+    from clauseway.gateway.plan.settings import TlsSettings
     from clauseway.gateway.transport.upstream import Endpoint
 
     async def main():
@@ -69,7 +70,7 @@ CONNECTING = textwrap.dedent("""
         except ConnectionRefusedError as error:
             print(error)
         try:
-            with connected(SimpleNamespace(url="http://cloud.example/v1")):
+            with connected(SimpleNamespace(url="http://cloud.example/v1"), TlsSettings()):
                 print("connected")
         except ConnectionRefusedError as error:
             print(error)

@@ -7,7 +7,6 @@ the request is the cloud module's own.
 import contextlib
 import http.client
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -17,7 +16,9 @@ import msgspec
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import address_of
 from clauseway.gateway.plan import Target
+from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.gateway.transport.metadata_addresses import flaw_of_host
+from clauseway.gateway.transport.tls import toward_clouds
 from clauseway.values import NOT_JSON
 
 CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S = 10.0, 60.0
@@ -57,8 +58,9 @@ class CloudAnswer(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def connected(target: Target, context: ssl.SSLContext | None = None) -> Iterator[Connected]:
-    """Connect to the target. Raise OSError (ssl.SSLError is one)."""
+def connected(target: Target, tls: TlsSettings) -> Iterator[Connected]:
+    """Connect to the target, and trust there whom the gateway trusts. Raise OSError (ssl.SSLError is
+    one), and InvalidInput where the authority that the settings name is none."""
     address = address_of(target.url)
     with socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S) as plain:
         reached = plain.getpeername()[0]
@@ -67,8 +69,7 @@ def connected(target: Target, context: ssl.SSLContext | None = None) -> Iterator
         if address.scheme == "http":
             yield Connected(plain, "not secured")
             return
-        trusting = context or ssl.create_default_context()
-        with trusting.wrap_socket(plain, server_hostname=address.host) as secure:
+        with toward_clouds(tls).wrap_socket(plain, server_hostname=address.host) as secure:
             yield Connected(secure, secure.version() or "TLS")
 
 

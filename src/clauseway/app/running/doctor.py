@@ -21,6 +21,7 @@ from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_differently
 from clauseway.app.customers.keys import hash_key_fault
 from clauseway.app.opening.configuration import (
+    Configuration,
     DeploymentWritten,
     read_configuration,
     resolve_auth,
@@ -124,7 +125,7 @@ def examine(patient: Patient) -> Examination:
     # Each deployment waits for a cloud of its own, so they are examined side by side.
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         checks = pool.map(
-            lambda written: _DeploymentChecks(patient, written, configuration.unstated).checks(),
+            lambda written: _DeploymentChecks(patient, written, configuration).checks(),
             configuration.deployment,
         )
         return _examination([read, *kept, *(check for checks in checks for check in checks)])
@@ -222,9 +223,12 @@ def _failed(deployment: str, subject: str, problem: Problem) -> Check:
 class _DeploymentChecks:
     """One deployment under examination."""
 
-    def __init__(self, patient: Patient, written: DeploymentWritten, unstated: str) -> None:
+    def __init__(
+        self, patient: Patient, written: DeploymentWritten, configuration: Configuration
+    ) -> None:
         self._patient, self._written = patient, written
-        self._served = served_outcomes(unstated)
+        self._served = served_outcomes(configuration.unstated)
+        self._tls = settings_of(configuration, patient.configuration).tls
         self._today: date = datetime.now(UTC).date()
 
     def checks(self) -> list[Check]:
@@ -279,10 +283,13 @@ class _DeploymentChecks:
             )
             return
         try:
-            with connected(target) as connection:
+            with connected(target, self._tls) as connection:
                 yield self._check("address", f"{target.url}: connected, {connection.secured}")
                 call, body = harmless(target)
                 answered = answer_to(connection, target, credential, call, body)
+        except InvalidInput as error:
+            yield _failed(written.name, "address", error.problems[0])
+            return
         except (OSError, http.client.HTTPException) as error:
             yield self._check(
                 "address",
