@@ -118,6 +118,8 @@ EVERYWHERE: dict[str, Fault] = {
     "status 000": Fault(written(b"HTTP/1.1 000 X\r\n\r\n"), (*FAILED, "a status of 0"), 0),
     "status 099": Fault(written(b"HTTP/1.1 099 X\r\n\r\n"), (*FAILED, "a status of 99"), 0),
     "chunks in HTTP/1.0": Fault(chunks_in_1_0, (*FAILED, "in HTTP/1.0"), 0),
+    "HTTP/2.0": Fault(written(b"HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n"), (*FAILED, "in HTTP/2.0"), 0),
+    "HTTP/0.9": Fault(written(b"HTTP/0.9 200 OK\r\ncontent-length: 0\r\n\r\n"), (*FAILED, "in HTTP/0.9"), 0),
     "another protocol": Fault(
         written(b"HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\nx"),
         (*FAILED, "another protocol"),

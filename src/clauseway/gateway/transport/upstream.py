@@ -64,6 +64,8 @@ _ACTIONS: Final = {
     b"content-encoding": _ENCODING,
     **{dialect.request_id_header: _REQUEST_ID for dialect in DIALECTS.values()},
 }
+# Of HTTP: later ones have no text, so whoever writes them there speaks something else.
+_VERSIONS: Final = ("1.1", "1.0")
 # Of `Connection`: they name no header.
 _CONNECTION_OPTIONS: Final = (b"keep-alive", b"close")
 # Of `Content-Encoding`: an empty list names no encoding either.
@@ -151,7 +153,7 @@ class Endpoint:
             reached = transport.get_extra_info("peername")
             if isinstance(reached, tuple) and (flaw := flaw_of_host(str(reached[0]))):
                 connection.abort()
-                raise ConnectionRefusedError(f"{self.host} leads to {reached[0]}: {flaw}")
+                raise ConnectionRefusedError(f"its name leads to {reached[0]}: {flaw}")
             # The authority that checked it may have been replaced meanwhile.
             if tls is self.tls:
                 return connection
@@ -166,8 +168,12 @@ class Endpoint:
                 ssl=tls,
                 server_hostname=self.host if tls is not None else None,
             )
-        except BaseException:
+        except BaseException as error:
             connected.close()
+            if isinstance(error, ssl.SSLCertVerificationError):
+                # OpenSSL's words go on with our host's name, which is not the client's to know.
+                why = error.verify_message.partition(",")[0]
+                raise ConnectionError(f"its certificate is not accepted: {why}") from None
             raise
 
     def keep(self, connection: "UpstreamConnection") -> None:
@@ -398,8 +404,12 @@ class UpstreamConnection(asyncio.Protocol):
         self.status = self._parser.get_status_code()
         if self.status < 100:
             self._fault = f"answered with a status of {self.status}"
+            return
+        version = self._parser.get_http_version()
+        if version not in _VERSIONS:
+            self._fault = f"answered in HTTP/{version}"
         # Whoever speaks 1.0 does not know chunks (RFC 9112, 6.1).
-        elif self._coded and self._parser.get_http_version() == "1.0":
+        elif self._coded and version == "1.0":
             self._fault = "answered in chunks, and in HTTP/1.0"
         elif self.status >= 200 and not self._head_done:
             self._head_done = True
