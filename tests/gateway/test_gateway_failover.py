@@ -184,6 +184,9 @@ KEPT: list[tuple[Behaviour, Behaviour, float, str, int, int]] = [
     (drop, status(503), 10.0, "openai", 3, 2),
     (break_head, well, 10.0, "openai", 2, 2),  # a part of an answer was read
     (drop, well, 0.0, "openai", 2, 2),  # the cloud had time to work on it
+    (status(408, "connection: close"), well, 10.0, "azure", 3, 1),  # it had waited for a request
+    (status(408, "connection: close"), status(408), 10.0, "openai", 3, 2),
+    (status(408, "connection: close"), well, 0.0, "openai", 2, 2),
 ]
 
 

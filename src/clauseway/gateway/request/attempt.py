@@ -54,6 +54,7 @@ from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.segment_format import TIER_CODE
 
 _OK: Final = 200
+_REQUEST_TIMEOUT: Final = 408
 # The first field of an event, or a comment, behind empty lines; and how many bytes tell it.
 _FIRST_FIELD: Final = re.compile(rb"[\r\n]*(?:data|event|id|retry)?:")
 _FIRST_FIELD_BYTES: Final = 8
@@ -134,11 +135,10 @@ class Attempt(Receiver):
     # The status says that the deployment, or our account there, is most likely at fault.
     _may_refuse_us = False
     _is_encoded = False  # the body has a `content-encoding`
+    _uses_kept_connection = False  # which had carried another request before
     _has_reconnected = False  # sent again, because the kept connection was closed
     _has_renewed = False  # the credential was refused and renewed
-    _has_signed_anew = (
-        False  # the signature was refused for its time, and made by the cloud's clock
-    )
+    _has_signed_anew = False  # the signature was refused for its time
     _signed_s = 0  # the time of the signature, in seconds since 1970
     # The resource that the answer made, if its usage is known only at the resource's end.
     pending_resource: IndexedResource | None = None
@@ -198,12 +198,14 @@ class Attempt(Receiver):
         # request that must not be repeated is sent on a fresh connection.
         upstream = target.endpoint.take() if request.operation.is_repeatable else None
         if upstream is not None:
+            self._uses_kept_connection = True
             self._send(upstream)
         else:
             self._connect()
 
     def _connect(self) -> None:
         """Open a connection in a task of its own, and send the request there."""
+        self._uses_kept_connection = False
         self._task = self._owner.shared.loop.create_task(
             self._connect_and_send(self.candidate.target)
         )
@@ -461,6 +463,11 @@ class Attempt(Receiver):
     def _handle_refusal(self, body: bytes, *, is_whole: bool) -> None:
         """Pass on a refusal of the request itself; any other is the attempt's failure. If the
         credential was refused, sign by the cloud's clock or renew it, each once, and send again."""
+        if self.status == _REQUEST_TIMEOUT and self._uses_kept_connection and self._may_reconnect():
+            # The cloud had waited for a request, and closes the connection (RFC 9110, 15.5.9).
+            self._has_reconnected = True
+            self._send_anew()
+            return
         # Only a whole body can tell that the resource is gone.
         owner = self._owner
         names_resource = owner.names_resource and is_whole
