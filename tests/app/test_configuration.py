@@ -133,6 +133,41 @@ def test_a_problem_and_its_line(tmp_path: Path, text: str, line: int, what: str)
     assert problems(tmp_path, text) == [(line, what)]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[::1/v1",  # no end
+        "https://[v1.x]/v1",
+        "https://host.example:99999/v1",
+        "https://host.example:0/v1",
+        "https://host..example/v1",
+        "https://.example/v1",
+        f"https://{'x' * 64}.example/v1",
+        "https://b\u00fccher.example/v1",  # what is sent as its name would be xn--bcher-kva.example
+        "https://host .example/v1",
+        "https://user:pw@host.example/v1",
+        "https://host.example/v1?api-version=1",
+        "https:///v1",
+    ],
+)
+def test_an_address_at_which_nothing_can_be_called_is_refused(tmp_path: Path, url: str) -> None:
+    """The gateway could not use it: it would refuse the plan, or fail at every request."""
+    text = DEPLOYMENT.replace("https://api.openai.com/v1", url)
+    assert text != DEPLOYMENT
+    ((line, what),) = problems(tmp_path, text)
+    assert (line, what.startswith("direct: ")) == (5, True)
+    assert what.endswith("is not an address")
+    assert "pw" not in what
+
+
+@pytest.mark.parametrize(
+    "host", ["host.example.", "xn--bcher-kva.example", "my_host", "[::1]:8443", "127.0.0.1:1", "host.example:"]
+)
+def test_an_address_that_can_be_called_is_taken(tmp_path: Path, host: str) -> None:
+    text = DEPLOYMENT.replace("https://api.openai.com/v1", f"https://{host}/v1")
+    assert read_configuration(write(tmp_path, text), CATALOG).deployment
+
+
 def test_a_misspelt_key_is_told_the_one_that_was_meant(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"Did you mean 'drain_s'\?"):
         read_configuration(write(tmp_path, "[gateway]\ndrains = 3\n" + DEPLOYMENT), CATALOG)

@@ -34,6 +34,7 @@ from clauseway.app.opening.offerings import shipped_models, shipped_products
 from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import DIALECTS
+from clauseway.gateway.clouds.dialect import address_of
 from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
 from clauseway.gateway.credentials.outside import ENVIRONMENT, FILE, with_secrets
 from clauseway.gateway.plan import Auth
@@ -454,13 +455,14 @@ def _check_deployment(
             "it cannot be both",
             "Remove one of them.",
         )
-    if not deployment.url.startswith(("http://", "https://")):
-        remedy = "Write http:// or https:// and the address."
+    try:
+        address_of(deployment.url)
+    except ValueError as error:
         file.problem(
             (*at, "url"),
             f"{name}: {deployment.url.rpartition('@')[2]!r} is not an address",
-            "it is none of HTTP",
-            remedy,
+            str(error),
+            "Write http:// or https:// and the address.",
         )
     else:
         _check_reach(file, deployment)

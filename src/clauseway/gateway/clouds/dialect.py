@@ -1,9 +1,11 @@
 """The interface of a cloud's module."""
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -100,6 +102,12 @@ class Dialect(NamedTuple):
     framed: Callable[[Target], bool] = lambda _target: False
 
 
+_USUAL_PORTS = {"http": 80, "https": 443}
+# A name as DNS takes it (RFC 1035, 2.3.4), with the underscore that private networks use too.
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+_HOST_CHARACTERS_MAX = 253
+
+
 class Address(NamedTuple):
     """Where a target's root lies. `authority` is what the `host` header says."""
 
@@ -111,18 +119,44 @@ class Address(NamedTuple):
 
 
 def address_of(url: str) -> Address:
-    """Raises ValueError where `url` is not `http://` or `https://` with a host."""
-    parts = urlsplit(url)
+    """Raises ValueError where `url` is not `http://` or `https://` with a host that can be called."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         # Without what stands before the @: it may be a secret.
         raise ValueError(f"{url.rpartition('@')[2]!r} is no http or https address")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"the address of {parts.hostname!r} holds a user, a query or a fragment")
-    usual = 443 if parts.scheme == "https" else 80
-    port = parts.port or usual
+    if not _names_host(parts.hostname, is_bracketed="[" in parts.netloc):
+        raise ValueError(
+            f"{parts.hostname!r} is no name of a host: between dots it has 1 to 63 letters, digits and "
+            "hyphens of ASCII (others are written as xn--…)"
+        )
+    port = _port_of(parts)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    authority = host if port == usual else f"{host}:{port}"
+    authority = host if port == _USUAL_PORTS[parts.scheme] else f"{host}:{port}"
     return Address(parts.scheme, parts.hostname, port, authority, parts.path.rstrip("/"))
+
+
+def _names_host(host: str, *, is_bracketed: bool) -> bool:
+    if not is_bracketed:
+        return len(host) <= _HOST_CHARACTERS_MAX and _HOST.fullmatch(host) is not None
+    try:
+        return bool(IPv6Address(host).packed)
+    except ValueError:
+        return False
+
+
+def _port_of(parts: SplitResult) -> int:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"the port of {parts.hostname!r} is none from 1 to 65535")
+    return port or _USUAL_PORTS[parts.scheme]
 
 
 # A POST without a body says so, or some servers answer 411.
