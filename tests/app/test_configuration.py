@@ -161,6 +161,17 @@ def test_an_address_at_which_nothing_can_be_called_is_refused(tmp_path: Path, ur
 
 
 @pytest.mark.parametrize(
+    "url", ["ftp://host.example", "localhost:4318", "http://[::1", "http://host.example:99999", "http://u:pw@a..b"]
+)
+def test_an_address_of_a_collector_that_cannot_be_called_is_refused(tmp_path: Path, url: str) -> None:
+    """Spans would be lost from the first on."""
+    text = f'[telemetry]\notlp_endpoint = "{url}"\n{DEPLOYMENT}'
+    ((line, what),) = problems(tmp_path, text)
+    assert (line, what.endswith("is not an address")) == (2, True)
+    assert "pw" not in what
+
+
+@pytest.mark.parametrize(
     "host", ["host.example.", "xn--bcher-kva.example", "my_host", "[::1]:8443", "127.0.0.1:1", "host.example:"]
 )
 def test_an_address_that_can_be_called_is_taken(tmp_path: Path, host: str) -> None:

@@ -455,16 +455,7 @@ def _check_deployment(
             "it cannot be both",
             "Remove one of them.",
         )
-    try:
-        address_of(deployment.url)
-    except ValueError as error:
-        file.problem(
-            (*at, "url"),
-            f"{name}: {deployment.url.rpartition('@')[2]!r} is not an address",
-            str(error),
-            "Write http:// or https:// and the address.",
-        )
-    else:
+    if _check_url(file, (*at, "url"), name, deployment.url):
         _check_reach(file, deployment)
     if deployment.auth.secret and not is_loopback(host_of(deployment.url)):
         remedy = "Name it with secret_env or secret_file."
@@ -475,6 +466,21 @@ def _check_deployment(
             remedy,
         )
     _check_kind(file, deployment)
+
+
+def _check_url(file: TomlFile, at: tuple[str | int, ...], whose: str, url: str) -> bool:
+    """Return whether an address can be called; report it if not."""
+    try:
+        address_of(url)
+    except ValueError as error:
+        file.problem(
+            at,
+            f"{whose}: {url.rpartition('@')[2]!r} is not an address",
+            str(error),
+            "Write http:// or https:// and the address.",
+        )
+        return False
+    return True
 
 
 def _check_reach(file: TomlFile, deployment: DeploymentWritten) -> None:
@@ -494,6 +500,12 @@ def _check_collector(file: TomlFile, telemetry: Telemetry, *, secrets: bool) -> 
         sent = "a credential is"
     elif secrets and any(os.environ.get(name) for name in _COLLECTOR_HEADERS):
         sent = "headers are"
+    if telemetry.otlp_endpoint:
+        scheme, separator, rest = telemetry.otlp_endpoint.partition("://")
+        # It may name a user; a deployment's may not.
+        bare = scheme + separator + rest.rpartition("@")[2]
+        if not _check_url(file, ("telemetry", "otlp_endpoint"), "telemetry", bare):
+            return
     called = Called(whose="the collector", sent=sent, allowed_in="[telemetry]")
     if flaw := address_flaw(telemetry.otlp_endpoint, called, plain_http=telemetry.plain_http):
         file.problem(("telemetry", "otlp_endpoint"), *flaw)
