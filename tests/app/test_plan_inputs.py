@@ -200,6 +200,20 @@ def test_what_ends_by_time_alone_is_seen_at_that_instant(
     assert watched.looks == looks + 1
 
 
+def test_a_clock_that_is_set_back_brings_back_what_had_ended(
+    watched: Watched, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_ns = _ending(home)
+    assert watched.changed()
+    monkeypatch.setattr("time.time_ns", lambda: end_ns + 1)
+    assert watched.changed()
+    monkeypatch.setattr("time.time_ns", lambda: end_ns - 1)
+    assert watched.changed()
+    looks = watched.looks
+    assert not watched.changed()
+    assert watched.looks == looks
+
+
 def _unreachable(address: Path) -> Callable[[], None]:
     address.write_text("postgresql://127.0.0.1:1/nobody")
     return address.unlink

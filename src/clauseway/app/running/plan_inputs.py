@@ -2,7 +2,8 @@
 
 The books' log has a row for each write of keys, tenants, limits, budgets, facts and the basis, so
 its head says whether any of them was written: a row is read instead of all of them. What ends by
-time alone, such as a secret, is known beforehand: all is read again at that instant.
+time alone, such as a secret, is known beforehand: all is read again at that instant, and where the
+clock was set back since.
 """
 
 import time
@@ -81,6 +82,7 @@ class PlanInputs:
         self._control = KeptControl(home)
         self._head_of_log = head_of_log or self._control.head_of_log
         self._seen = seen
+        self._seen_ns = 0  # when all was read
         self._head: Head | None = None
         self._due_s = self._all_due_s = 0.0
         self._is_away = self._is_missed = False
@@ -95,6 +97,7 @@ class PlanInputs:
         before = self._seen
         try:
             if self._may_have_changed(begin_s):
+                self._seen_ns = time.time_ns()
                 self._seen = self._look()
                 self._all_due_s = begin_s + _ALL_EVERY_S
             self._is_away = False
@@ -123,7 +126,9 @@ class PlanInputs:
         head, self._head = self._head, self._head_of_log()
         if now_s >= self._all_due_s or head != self._head or self._seen is None:
             return True
-        if 0 < self._seen.until_ns <= time.time_ns():
+        now_ns = time.time_ns()
+        # What had ended when all was read has not, where the clock was set back since.
+        if 0 < self._seen.until_ns <= now_ns or now_ns < self._seen_ns:
             return True
         return stamps(self._seen.files) != self._seen.files
 
