@@ -7,12 +7,13 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import trustme
 from bench.price_tables import open_prices
 from gateway_rig import closed_port
 from identity_services import Answer, Asked, Service, serving, tls_context
@@ -213,6 +214,42 @@ def test_a_certificate_of_an_authority_that_the_configuration_names(tmp_path: Pa
         trusted.write_text("no certificate")
         check = of(found(tmp_path, deployment("one", f"{service.url}/v1"), named), "address")
     assert (check.ok, check.remedy) == (False, "Give certificates of authorities, as PEM.")
+
+
+def _own_certificate(folder: Path, *, ends: timedelta, begins: timedelta = timedelta(days=-30)) -> str:
+    """The section of a certificate that holds from and until so long from now."""
+    now = datetime.now(UTC)
+    made = trustme.CA().issue_cert("gateway.example", not_before=now + begins, not_after=now + ends)
+    made.private_key_pem.write_to_path(folder / "key.pem")
+    made.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    return '[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n'
+
+
+@pytest.mark.parametrize(
+    ("begins_days", "ends_days", "ok", "told"),
+    [
+        (-30, 60, True, "valid until "),
+        (-30, 3, False, "valid until "),
+        (-30, -1, False, "certificate has expired"),
+        (1, 60, False, "certificate is not yet valid"),
+    ],
+)
+def test_our_own_certificate_is_looked_at(
+    tmp_path: Path, service: Service, begins_days: int, ends_days: int, ok: bool, told: str
+) -> None:
+    """Nobody else says that it ended: the gateway serves, and no client connects."""
+    named = _own_certificate(tmp_path, begins=timedelta(days=begins_days), ends=timedelta(days=ends_days))
+    for more in ("", f'client_ca = "{tmp_path / "cert.pem"}"\n'):
+        check = of(found(tmp_path, deployment("one", f"{service.url}/v1"), named + more), "certificate", "")
+        assert (check.ok, bool(check.remedy)) == (ok, not ok)
+        assert told in check.found
+
+
+def test_a_certificate_that_is_not_its_keys(tmp_path: Path, service: Service) -> None:
+    named = _own_certificate(tmp_path, ends=timedelta(days=60))
+    trustme.CA().issue_cert("other.example").private_key_pem.write_to_path(tmp_path / "key.pem")
+    check = of(found(tmp_path, deployment("one", f"{service.url}/v1"), named), "certificate", "")
+    assert (check.ok, "KEY_VALUES_MISMATCH" in check.found) == (False, True)
 
 
 def test_every_deployment_is_told_of(tmp_path: Path, service: Service) -> None:

@@ -5,11 +5,12 @@ models, or something it must refuse."""
 import http.client
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -46,7 +47,9 @@ from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
+from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.gateway.process.journal_copy import follower_of
+from clauseway.gateway.transport.tls import certificate_end_s
 from clauseway.metering import Deployment, Unit
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.spool.copier import introduce
@@ -61,6 +64,8 @@ _AT_ONCE = 8  # deployments examined together: most of the time is waiting
 _CREDENTIAL_TIMEOUT_S = 30.0  # a chain of sources may try several machines that are not there
 _JOURNAL_ROOM_BYTES = 64 << 20  # four segments: minutes of a busy gateway
 _FOLLOWER_S = 5.0  # it answers within a round trip
+# Whoever renews certificates does it weeks before their end.
+_CERTIFICATE_LEFT_MIN = timedelta(days=7)
 _CLOCK_S_MAX = 60.0  # signatures are refused from five minutes on
 _MODELS = Call(b"GET", b"/models", b"")
 _MESSAGES = Call(b"POST", b"/messages", b"application/json")
@@ -128,7 +133,28 @@ def examine(patient: Patient) -> Examination:
             lambda written: _DeploymentChecks(patient, written, configuration).checks(),
             configuration.deployment,
         )
-        return _examination([read, *kept, *(check for checks in checks for check in checks)])
+        own = _certificate_checks(settings_of(configuration, where).tls)
+        return _examination([read, *own, *kept, *(check for checks in checks for check in checks)])
+
+
+def _certificate_checks(tls: TlsSettings) -> Iterator[Check]:
+    """Check that clients can accept our certificate, today and in a week."""
+    if not tls.certificate:
+        return
+    remedy = "Replace it: the gateway reads new files of [tls] within seconds."
+    try:
+        end_s = certificate_end_s(tls)
+    except InvalidInput as error:
+        yield from (_failed("", "certificate", problem) for problem in error.problems)
+        return
+    except ssl.SSLCertVerificationError as error:
+        text = f"{tls.certificate}: {error.verify_message}"
+        yield Check(deployment="", what="certificate", ok=False, found=text, remedy=remedy)
+        return
+    end = datetime.fromtimestamp(end_s, UTC)
+    ok = end - datetime.now(UTC) > _CERTIFICATE_LEFT_MIN
+    text = f"{tls.certificate}: valid until {end:%Y-%m-%dT%H:%M:%SZ}"
+    yield Check(deployment="", what="certificate", ok=ok, found=text, remedy="" if ok else remedy)
 
 
 def _home_checks(home: Home | None) -> Iterator[Check]:

@@ -4,6 +4,7 @@ Certificates are files that others replace: whoever holds a context asks `identi
 whether it is still of the files that are there.
 """
 
+import contextlib
 import ssl
 from pathlib import Path
 from typing import Final
@@ -53,6 +54,29 @@ def toward_clouds(tls: TlsSettings) -> ssl.SSLContext:
     else:
         context.load_default_certs()
     return context
+
+
+def certificate_end_s(tls: TlsSettings) -> float:
+    """Return when our own certificate ends, in seconds since 1970. Raises InvalidInput where it and
+    its key cannot be used, ssl.SSLCertVerificationError where it is not valid now.
+
+    A handshake in memory shows it: the library reads a certificate's dates for a peer alone.
+    """
+    ours = toward_clients(tls)
+    assert ours is not None, "there is a certificate"
+    peer = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    peer.check_hostname = False
+    peer.load_verify_locations(tls.certificate)
+    peer.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # trust the certificate itself
+    toward_us, toward_peer = ssl.MemoryBIO(), ssl.MemoryBIO()
+    greeting = peer.wrap_bio(toward_peer, toward_us)
+    answering = ours.wrap_bio(toward_us, toward_peer, server_side=True)
+    for side in (greeting, answering, greeting):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    shown = greeting.getpeercert()
+    assert shown, "it was verified"
+    return ssl.cert_time_to_seconds(str(shown["notAfter"]))
 
 
 def identity(*paths: str) -> tuple[tuple[int, int, int], ...]:
