@@ -112,6 +112,9 @@ EVERYWHERE: dict[str, Fault] = {
     "garbage": Fault(garbage, (*FAILED, "not HTTP"), 0),
     "two lengths": Fault(two_lengths, (*FAILED, "not HTTP"), 0),
     "zstd that nobody asked for": Fault(zstd_frames, (*FAILED, "encoding"), 200),
+    "429 in an encoding": Fault(
+        told(429, "x", "retry-after: 7", "content-encoding: gzip"), (*BUSY, "encoding"), 429, wait_s=7
+    ),
     "two answers": Fault(two_answers, (*FAILED, "two answers"), 0),
     "an interim answer behind the answer": Fault(interim_after_answer, (*FAILED, "two answers"), 0),
     "two answers, an interim one between": Fault(two_answers_and_interim, (*FAILED, "two answers"), 0),

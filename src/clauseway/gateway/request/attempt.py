@@ -330,13 +330,22 @@ class Attempt(Receiver):
         # We sent no `accept-encoding`; packed bytes could be neither read for usage nor passed on.
         elif self._is_encoded:
             self._distrust(upstream)
-            self._fail(Failure("answered in an encoding that nobody asked for", self.status))
+            self._fail(self._failure_of_encoded())
         elif not complete:
             self._buffer_body(upstream, data)
         elif self._buffered is None:
             self._read_whole_body(upstream, data)
         else:
             self._read_whole_body(upstream, b"".join((*self._buffered, data)))
+
+    def _failure_of_encoded(self) -> Failure:
+        """Return the failure of an answer that cannot be read: of a refusal, status and head still
+        say how long to wait."""
+        outcome = "answered in an encoding that nobody asked for"
+        failure = failure_of(self.status, self.head, b"", time()) if self.status >= 300 else None
+        if failure is None:
+            return Failure(outcome, self.status)
+        return failure._replace(outcome=outcome)
 
     def _read_head(self, upstream: UpstreamConnection) -> None:
         """Read status and headers; begin the stream if events to pass on follow them."""
