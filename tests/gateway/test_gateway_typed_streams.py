@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.gateway.clouds.reports import Reader, audio_units_in, images_units_in, responses_units_in
+from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire import event_streams
 from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import STREAM_BROKEN
@@ -36,7 +37,7 @@ ERROR = event("error", 5, code="server_error", message="sorry", param=None)
 cuts = st.lists(st.integers(0, 100_000), max_size=12)
 
 
-def no_usage(_event: bytes) -> None:
+def no_usage(_event: bytes, _omissions: Omissions | None = None, /) -> None:
     """Read an event that reports no usage."""
 
 
@@ -239,7 +240,7 @@ WITHOUT_USAGE: list[tuple[str, str, bytes, int]] = [
 )
 def test_pictures_and_sound_are_estimated_by_their_length(kind: str, data: bytes, tokens: int) -> None:
     """Who left before the end of a stream of pictures paid a token for each."""
-    stream = getattr(event_streams, kind)(NOTHING_ASKED, no_usage, Destination("m", b'"m"', False))
+    stream = getattr(event_streams, kind)(NOTHING_ASKED, no_usage, Destination("m", b'"m"', False), {})
     stream.feed(data)
     assert stream.events == tokens
 
@@ -307,7 +308,7 @@ DONE = b"data: [DONE]\n\n"
 )
 def test_a_transcript_may_end_like_a_chat(kind: str, data: bytes, last: bytes) -> None:
     """Its clients heard behind `[DONE]` that it broke."""
-    stream = getattr(event_streams, kind)(NOTHING_ASKED, no_usage, Destination("m", b'"m"', False))
+    stream = getattr(event_streams, kind)(NOTHING_ASKED, no_usage, Destination("m", b'"m"', False), {})
     stream.feed(data)
     assert (stream.last, stream.done) == (last, bool(last))
 

@@ -810,7 +810,7 @@ def _clouds_answers(_: Path) -> Iterator[Opened]:
         MessageStream,
         FramedMessageStream,
     ]
-    readers = [
+    readers: list[reports.Reader] = [
         reports.chat_units_in,
         reports.responses_units_in,
         reports.embeddings_units_in,
@@ -818,7 +818,6 @@ def _clouds_answers(_: Path) -> Iterator[Opened]:
         reports.messages_units_in,
         reports.speech_units_in,
         reports.audio_units_in,
-        reports.tier_in,
     ]
     valid = [b"w" + ANSWER, b"0" + chat, b"1" + chat, b"2" + typed, b"3" + messages, b"4" + framed]
 
@@ -830,7 +829,8 @@ def _clouds_answers(_: Path) -> Iterator[Opened]:
         kind, rest = content[:1], content[1:]
         if kind == b"w":
             for units_in in readers:
-                units_in(rest)
+                units_in(rest, {})
+            reports.tier_in(rest)
             _ = CloudAnswer(status=400, body=rest, request_id="", duration_ms=1).said
             expiry_s(f"a.{base64.urlsafe_b64encode(rest).decode()}.b")
             return [is_answer(rest) for is_answer in IS_ANSWER.values()]

@@ -5,13 +5,14 @@ Answers in OpenAI's format come in OpenAI's shapes on every cloud: `prompt_token
 from the cache and written to it: there the three are added. An absent count was not reported; zero
 is a report. A report whose wholes cannot be (negative, absurd, of a wrong type, more than any request
 uses) is none; a part that cannot be is left out. Of parts that sum to more than their whole the whole
-alone is taken: some servers report more cached than they count.
+alone is taken: some servers report more cached than they count. `omissions` counts what is left out.
 
 INVARIANT: `metering.problems_of` finds no problem in the units that are returned here. A part
 larger than its whole would give a charge below zero, and sealing would hold the record back.
 
     chat completions        ChatUsage            usage_in                units_of
     responses               ResponsesReport      responses_usage_in      units_of_responses
+    batches                 ResponsesReport      batch_usage_in          units_of_responses
     embeddings              EmbeddingsUsage      embeddings_usage_in     units_of_embeddings
     images                  ImagesUsage          images_usage_in         units_of_images
     audio, transcribed      TranscriptionUsage   transcription_usage_in  units_of_transcription
@@ -24,9 +25,16 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.clouds.unusual_counts import answer_with_counts, usage_with_counts
+from clauseway.gateway.clouds.unusual_counts import (
+    Omissions,
+    answer_with_counts,
+    note_omission,
+    usage_with_counts,
+)
 from clauseway.gateway.clouds.usage_reports import (
+    COUNT_MAX,
     Answered,
+    Batched,
     CacheWritten,
     ChatUsage,
     DrawnReport,
@@ -45,7 +53,6 @@ from clauseway.gateway.clouds.usage_reports import (
     TranscriptionUsage,
 )
 from clauseway.metering import Unit
-from clauseway.metering.usage_rules import most_believed
 from clauseway.values import NOT_JSON
 
 Units = tuple[tuple[Unit, int], ...]
@@ -67,29 +74,29 @@ _AUDIO_TIME: Final = Unit.AUDIO_INPUT_MILLISECONDS
 _WEB_SEARCHES: Final = Unit.WEB_SEARCHES
 _decode_answer: Final = msgspec.json.Decoder(Answered).decode
 _decode_response: Final = msgspec.json.Decoder(Responded).decode
+_decode_batch: Final = msgspec.json.Decoder(Batched).decode
 _decode_embeddings: Final = msgspec.json.Decoder(Embedded).decode
 _decode_images: Final = msgspec.json.Decoder(DrawnReport).decode
 _decode_transcription: Final = msgspec.json.Decoder(Transcribed).decode
 _decode_heard: Final = msgspec.json.Decoder(HeardInDetail).decode
 _decode_speech: Final = msgspec.json.Decoder(Spoken).decode
 _decode_message: Final = msgspec.json.Decoder(Messaged).decode
-_BESIDE_MAX: Final = 1 << 32  # as any count of a report
-_UNITS_MAX: Final = most_believed(_INPUT)
-_AUDIO_TIME_MAX: Final = most_believed(_AUDIO_TIME)
+_BESIDE_MAX: Final = 1 << 32  # a total beyond it is no count, and tells nothing
 BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
 
 
-def usage_in(answer: bytes) -> ChatUsage | None:
+def usage_in(answer: bytes, omissions: Omissions | None = None) -> ChatUsage | None:
     """The report in a JSON answer or chunk, None where there is none or it is no possible
     report."""
     try:
         return _decode_answer(answer).usage
     except NOT_JSON:
-        return usage_with_counts(Answered, answer)
+        return usage_with_counts(Answered, answer, omissions)
 
 
-def units_of(usage: ChatUsage) -> Units:
-    """Return each reported count under its unit: wholes as reported, and the parts that fit."""
+def units_of(usage: ChatUsage, omissions: Omissions | None = None) -> Units | None:
+    """Return each reported count under its unit: wholes as reported, and the parts that fit. None
+    if a whole, with what is counted beside it, is more than a request can use."""
     tokens_in = usage.prompt_tokens
     units = [(_INPUT, tokens_in)]
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
@@ -101,15 +108,18 @@ def units_of(usage: ChatUsage) -> Units:
             tokens_in += _cache_beside(usage, cache)
             units[0] = (_INPUT, tokens_in)
             if parts > tokens_in:
-                del units[1:]
+                _leave_out(units, 1, omissions)
     if prompt is None or prompt.cached_tokens is None:
-        _add_cached_elsewhere(units, usage)
+        _add_cached_elsewhere(units, usage, omissions)
     reasoning = completion.reasoning_tokens if completion is not None else None
     tokens_out = usage.completion_tokens
     if reasoning:
         tokens_out += _reasoning_beside(usage, tokens_in, reasoning)
     elif reasoning is None and usage.total_tokens is not None:
         tokens_out += _thought_beside(usage, tokens_in)
+    if tokens_in > COUNT_MAX or tokens_out > COUNT_MAX:
+        note_omission(omissions, "usage")
+        return None
     units.append((_OUTPUT, tokens_out))
     if completion is not None:
         wholes = len(units)
@@ -118,7 +128,7 @@ def units_of(usage: ChatUsage) -> Units:
         parts += _add(units, _ACCEPTED, completion.accepted_prediction_tokens)
         parts += _add(units, _REJECTED, completion.rejected_prediction_tokens)
         if parts > tokens_out:
-            del units[wholes:]
+            _leave_out(units, wholes, omissions)
     return tuple(units)
 
 
@@ -130,13 +140,32 @@ def _add(units: list[tuple[Unit, int]], unit: Unit, count: int | None) -> int:
     return count
 
 
-def _add_part(units: list[tuple[Unit, int]], unit: Unit, count: int | None, whole: int) -> None:
+def _add_part(
+    units: list[tuple[Unit, int]],
+    unit: Unit,
+    count: int | None,
+    whole: int,
+    omissions: Omissions | None,
+) -> None:
     """Add the only part of a whole, if it was reported and fits into it."""
-    if count is not None and count <= whole:
+    if count is None:
+        return
+    if count <= whole:
         units.append((unit, count))
+    else:
+        note_omission(omissions, unit.column)
 
 
-def _add_cached_elsewhere(units: list[tuple[Unit, int]], usage: ChatUsage) -> None:
+def _leave_out(units: list[tuple[Unit, int]], begin: int, omissions: Omissions | None) -> None:
+    """Remove the units from a place on, because they sum to more than their whole."""
+    for unit, _ in units[begin:]:
+        note_omission(omissions, unit.column)
+    del units[begin:]
+
+
+def _add_cached_elsewhere(
+    units: list[tuple[Unit, int]], usage: ChatUsage, omissions: Omissions | None
+) -> None:
     """Add the cached part of the prompt where its details do not say it, and it fits."""
     cached = usage.cached_tokens
     if cached is None:
@@ -144,7 +173,7 @@ def _add_cached_elsewhere(units: list[tuple[Unit, int]], usage: ChatUsage) -> No
     if cached is None:
         return
     others = sum([count for _, count in units[1:]])
-    _add_part(units, _CACHED_INPUT, cached, units[0][1] - others)
+    _add_part(units, _CACHED_INPUT, cached, units[0][1] - others, omissions)
 
 
 def _cache_beside(usage: ChatUsage, cache: int) -> int:
@@ -189,12 +218,12 @@ def _thought_beside(usage: ChatUsage, tokens_in: int) -> int:
     return int(thought)
 
 
-def responses_usage_in(answer: bytes) -> ResponsesReport | None:
+def responses_usage_in(answer: bytes, omissions: Omissions | None = None) -> ResponsesReport | None:
     """The report in a response or in an event that carries one, None where there is none."""
     try:
         responded = _decode_response(answer)
     except NOT_JSON:
-        unusual = answer_with_counts(Responded, answer)
+        unusual = answer_with_counts(Responded, answer, omissions)
         if unusual is None:
             return None
         responded = unusual
@@ -204,7 +233,16 @@ def responses_usage_in(answer: bytes) -> ResponsesReport | None:
     return ResponsesReport(response.usage, response.tool_usage)
 
 
-def units_of_responses(report: ResponsesReport) -> Units:
+def batch_usage_in(answer: bytes, omissions: Omissions | None = None) -> ResponsesReport | None:
+    """Return the sum that a batch reports; None if it reports none."""
+    try:
+        usage = _decode_batch(answer).usage
+    except NOT_JSON:
+        usage = usage_with_counts(Batched, answer, omissions)
+    return ResponsesReport(usage, None) if usage is not None else None
+
+
+def units_of_responses(report: ResponsesReport, omissions: Omissions | None = None) -> Units:
     usage, tools = report
     units = [(_INPUT, usage.input_tokens)]
     details = usage.input_tokens_details
@@ -212,66 +250,70 @@ def units_of_responses(report: ResponsesReport) -> Units:
         parts = _add(units, _CACHED_INPUT, details.cached_tokens)
         parts += _add(units, _CACHE_WRITE, details.cache_write_tokens)
         if parts > usage.input_tokens:
-            del units[1:]
+            _leave_out(units, 1, omissions)
     units.append((_OUTPUT, usage.output_tokens))
     output = usage.output_tokens_details
     if output is not None:
-        _add_part(units, _REASONING, output.reasoning_tokens, usage.output_tokens)
+        _add_part(units, _REASONING, output.reasoning_tokens, usage.output_tokens, omissions)
     # A response that searched nothing says so too: it needs no price of searches.
     if tools is not None and tools.web_search is not None and tools.web_search.num_requests:
         units.append((_WEB_SEARCHES, tools.web_search.num_requests))
     return tuple(units)
 
 
-def embeddings_usage_in(answer: bytes) -> EmbeddingsUsage | None:
+def embeddings_usage_in(
+    answer: bytes, omissions: Omissions | None = None
+) -> EmbeddingsUsage | None:
     """Return the usage that an answer with embeddings reports; None if it reports none."""
     try:
         return _decode_embeddings(answer).usage
     except NOT_JSON:
-        return usage_with_counts(Embedded, answer)
+        return usage_with_counts(Embedded, answer, omissions)
 
 
-def units_of_embeddings(usage: EmbeddingsUsage) -> Units:
+def units_of_embeddings(usage: EmbeddingsUsage, _omissions: Omissions | None = None) -> Units:
     return ((_INPUT, usage.prompt_tokens),)
 
 
-def images_usage_in(answer: bytes) -> ImagesUsage | None:
+def images_usage_in(answer: bytes, omissions: Omissions | None = None) -> ImagesUsage | None:
     """The report in an answer with images, or in a stream's last event, None where there is
     none."""
     try:
         return _decode_images(answer).usage
     except NOT_JSON:
-        return usage_with_counts(DrawnReport, answer)
+        return usage_with_counts(DrawnReport, answer, omissions)
 
 
-def units_of_images(usage: ImagesUsage) -> Units:
+def units_of_images(usage: ImagesUsage, omissions: Omissions | None = None) -> Units:
     units = [(_INPUT, usage.input_tokens)]
     drawn_from, drawn = usage.input_tokens_details, usage.output_tokens_details
     if drawn_from is not None:
-        _add_part(units, _IMAGE_INPUT, drawn_from.image_tokens, usage.input_tokens)
+        _add_part(units, _IMAGE_INPUT, drawn_from.image_tokens, usage.input_tokens, omissions)
     units.append((_OUTPUT, usage.output_tokens))
     if drawn is not None:
-        _add_part(units, _IMAGE_OUTPUT, drawn.image_tokens, usage.output_tokens)
+        _add_part(units, _IMAGE_OUTPUT, drawn.image_tokens, usage.output_tokens, omissions)
     return tuple(units)
 
 
-def transcription_usage_in(answer: bytes) -> TranscriptionUsage | None:
+def transcription_usage_in(
+    answer: bytes, omissions: Omissions | None = None
+) -> TranscriptionUsage | None:
     """The report in a transcription, or in a stream's last event, None where there is none."""
     try:
         return _decode_transcription(answer).usage
     except NOT_JSON:
-        unusual = answer_with_counts(Transcribed, answer)
+        unusual = answer_with_counts(Transcribed, answer, omissions)
         return unusual.usage if unusual is not None else None
 
 
-def units_of_transcription(usage: TranscriptionUsage) -> Units:
+def units_of_transcription(usage: TranscriptionUsage, omissions: Omissions | None = None) -> Units:
     """Tokens, or the audio's length in whole milliseconds, what is begun counted."""
     if isinstance(usage, TimeHeard):
         return ((_AUDIO_TIME, int((usage.seconds * 1000).to_integral_value(ROUND_CEILING))),)
     units = [(_INPUT, usage.input_tokens)]
     heard = usage.input_token_details
     if heard is not None:
-        _add_part(units, _AUDIO_INPUT, heard.audio_tokens, usage.input_tokens)
+        _add_part(units, _AUDIO_INPUT, heard.audio_tokens, usage.input_tokens, omissions)
     units.append((_OUTPUT, usage.output_tokens))
     return tuple(units)
 
@@ -283,18 +325,18 @@ def time_heard_in(answer: bytes) -> Units | None:
         heard = _decode_heard(answer)
     except NOT_JSON:
         return None
-    return believed(units_of_transcription(TimeHeard(heard.duration)))
+    return units_of_transcription(TimeHeard(heard.duration))
 
 
-def speech_usage_in(event: bytes) -> SpeechUsage | None:
+def speech_usage_in(event: bytes, omissions: Omissions | None = None) -> SpeechUsage | None:
     """The report in the event that ends speech, None where there is none."""
     try:
         return _decode_speech(event).usage
     except NOT_JSON:
-        return usage_with_counts(Spoken, event)
+        return usage_with_counts(Spoken, event, omissions)
 
 
-def units_of_speech(usage: SpeechUsage) -> Units:
+def units_of_speech(usage: SpeechUsage, _omissions: Omissions | None = None) -> Units:
     """All that comes out is audio."""
     return (
         (_INPUT, usage.input_tokens),
@@ -303,29 +345,35 @@ def units_of_speech(usage: SpeechUsage) -> Units:
     )
 
 
-def message_usage_in(answer: bytes) -> MessageUsage | None:
+def message_usage_in(answer: bytes, omissions: Omissions | None = None) -> MessageUsage | None:
     """The report in a message, None where there is none, or it lacks the input or the output."""
     try:
         usage = _decode_message(answer).usage
     except NOT_JSON:
-        usage = usage_with_counts(Messaged, answer)
+        usage = usage_with_counts(Messaged, answer, omissions)
     return usage if usage is not None and usage.is_whole else None
 
 
-def units_of_message(usage: MessageUsage) -> Units:
+def units_of_message(usage: MessageUsage, omissions: Omissions | None = None) -> Units | None:
+    """Return each reported count under its unit; None if a sum is more than a request can use."""
     if usage.iterations:
         usage = _with_compactions(usage)
     read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
-    units = [(_INPUT, (usage.input_tokens or 0) + (read or 0) + (written or 0))]
+    tokens_in = (usage.input_tokens or 0) + (read or 0) + (written or 0)
+    tokens_out = usage.output_tokens or 0
+    if tokens_in > COUNT_MAX or tokens_out > COUNT_MAX:
+        note_omission(omissions, "usage")
+        return None
+    units = [(_INPUT, tokens_in)]
     _add(units, _CACHED_INPUT, read)
     if written is not None:
         units.append((_CACHE_WRITE, written))
-        _add_part(units, _CACHE_WRITE_1H, _kept_for_an_hour(usage.cache_creation), written)
-    tokens_out = usage.output_tokens or 0
+        kept = _kept_for_an_hour(usage.cache_creation)
+        _add_part(units, _CACHE_WRITE_1H, kept, written, omissions)
     units.append((_OUTPUT, tokens_out))
     details = usage.output_tokens_details
     if details is not None:
-        _add_part(units, _REASONING, details.thinking_tokens, tokens_out)
+        _add_part(units, _REASONING, details.thinking_tokens, tokens_out, omissions)
     tools = usage.server_tool_use
     if tools is not None and tools.web_search_requests:
         units.append((_WEB_SEARCHES, tools.web_search_requests))
@@ -363,15 +411,6 @@ def _kept_for_an_hour(written: CacheWritten | None) -> int | None:
 def _sum(count: int | None, other: int | None) -> int | None:
     """Return the sum of what was reported; None where neither was."""
     return count if other is None else (count or 0) + other
-
-
-def believed(units: Units) -> Units | None:
-    """Return the units of one request; None where it cannot have used so much: sealing would hold
-    the record back, while its charge had been taken from budgets."""
-    for unit, count in units:
-        if count > _UNITS_MAX and (unit is not _AUDIO_TIME or count > _AUDIO_TIME_MAX):
-            return None
-    return units
 
 
 def estimate(request_bytes: int, output_tokens: int) -> Units:

@@ -1,27 +1,34 @@
 """How each operation's answer, or the event that ends its stream, reports usage in our units."""
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from clauseway.gateway.clouds import reported_units
-from clauseway.gateway.clouds.reported_units import Units, believed
-from clauseway.gateway.clouds.unusual_counts import answer_with_counts
+from clauseway.gateway.clouds.reported_units import Units
+from clauseway.gateway.clouds.unusual_counts import Omissions, answer_with_counts
 from clauseway.gateway.clouds.usage_reports import TierReport
 from clauseway.metering.endpoints import TIERS
 from clauseway.values import NOT_JSON
 
-Reader = Callable[[bytes], Units | None]
 _Report = TypeVar("_Report")
 
 
+class Reader(Protocol):
+    """Returns the units that an answer reports, None if it reports none, and counts the parts of
+    the report that are left out."""
+
+    def __call__(self, answer: bytes, omissions: Omissions | None = None, /) -> Units | None: ...
+
+
 def _reader(
-    find: Callable[[bytes], _Report | None], units_of: Callable[[_Report], Units]
+    find: Callable[[bytes, Omissions | None], _Report | None],
+    units_of: Callable[[_Report, Omissions | None], Units | None],
 ) -> Reader:
-    def units_in(answer: bytes) -> Units | None:
-        report = find(answer)
-        return believed(units_of(report)) if report is not None else None
+    def units_in(answer: bytes, omissions: Omissions | None = None, /) -> Units | None:
+        report = find(answer, omissions)
+        return units_of(report, omissions) if report is not None else None
 
     return units_in
 
@@ -36,18 +43,13 @@ embeddings_units_in: Final = _reader(
 images_units_in: Final = _reader(reported_units.images_usage_in, reported_units.units_of_images)
 messages_units_in: Final = _reader(reported_units.message_usage_in, reported_units.units_of_message)
 speech_units_in: Final = _reader(reported_units.speech_usage_in, reported_units.units_of_speech)
+batch_units_in: Final = _reader(reported_units.batch_usage_in, reported_units.units_of_responses)
 
 
-def audio_units_in(answer: bytes) -> Units | None:
+def audio_units_in(answer: bytes, omissions: Omissions | None = None, /) -> Units | None:
     """Of a transcription or translation: tokens, or the audio's length."""
-    report = reported_units.transcription_usage_in(answer)
-    return believed(reported_units.units_of_transcription(report)) if report is not None else None
-
-
-def batch_units_in(answer: bytes) -> Units | None:
-    """Of a batch: the sum of its requests, whose number nothing bounds here."""
-    report = reported_units.responses_usage_in(answer)
-    return reported_units.units_of_responses(report) if report is not None else None
+    report = reported_units.transcription_usage_in(answer, omissions)
+    return reported_units.units_of_transcription(report, omissions) if report is not None else None
 
 
 _decode_tier: Final = msgspec.json.Decoder(TierReport).decode
@@ -80,6 +82,6 @@ def tier_in(answer: bytes) -> str:
     return tier if tier in TIERS else ""
 
 
-def no_units_in(_answer: bytes) -> Units:
+def no_units_in(_answer: bytes, _omissions: Omissions | None = None) -> Units:
     """For operations that use nothing that is priced."""
     return ()

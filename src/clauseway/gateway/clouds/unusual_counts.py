@@ -3,7 +3,8 @@ counted; or in an answer with half of a surrogate pair in its text. Pure.
 
 Some servers write them so. They are read only where the usual shapes refuse a report, so that
 usual reports cost no more. A number with a fraction is no count. A part that is no count is left
-out, as if it had not been reported; without a whole that is one, the report is none.
+out, as if it had not been reported; without a whole that is one, the report is none. Both are
+omissions, and are counted by the names of what is left out.
 """
 
 from typing import Protocol, TypeVar, get_args, get_origin
@@ -13,6 +14,8 @@ import msgspec
 from clauseway.gateway.clouds.half_pairs import without_half_pairs
 from clauseway.values import NOT_JSON
 
+# How often each part of usage reports was left out, by its name.
+Omissions = dict[str, int]
 _Answer = TypeVar("_Answer")
 _Usage = TypeVar("_Usage", covariant=True)
 # A report without its input is none; one without its output has the rest of the total, or nothing.
@@ -26,39 +29,63 @@ class _Reporting(Protocol[_Usage]):
     def usage(self) -> _Usage | None: ...
 
 
-def usage_with_counts(kind: type[_Reporting[_Usage]], answer: bytes) -> _Usage | None:
+def note_omission(omissions: Omissions | None, part: str) -> None:
+    """Count that a part of a report was left out."""
+    if omissions is not None:
+        omissions[part] = omissions.get(part, 0) + 1
+
+
+def usage_with_counts(
+    kind: type[_Reporting[_Usage]], answer: bytes, omissions: Omissions | None
+) -> _Usage | None:
     """Return the usage that an answer of a kind reports; None if it reports none."""
-    read = answer_with_counts(kind, answer)
+    read = answer_with_counts(kind, answer, omissions)
     return None if read is None else read.usage
 
 
-def answer_with_counts(kind: type[_Answer], answer: bytes) -> _Answer | None:
+def answer_with_counts(
+    kind: type[_Answer], answer: bytes, omissions: Omissions | None = None
+) -> _Answer | None:
     """Return an answer of a kind with the counts that it reports; None if they are none."""
     try:
         counted = _with_counts(msgspec.json.decode(without_half_pairs(answer)))
-        return msgspec.convert(_without_unreadable(counted, kind), kind)
+        return msgspec.convert(_without_unreadable(counted, kind, omissions), kind)
     except NOT_JSON:
         return None
 
 
-def _without_unreadable(value: object, kind: object) -> object:
+def _without_unreadable(value: object, kind: object, omissions: Omissions | None) -> object:
     """Return a value of a kind without the members that cannot be read and need not be there."""
-    if isinstance(value, list):
-        kinds = [item for part in (kind, *get_args(kind)) for item in _items_of(part)]
-        items = [_without_unreadable(item, kinds[0]) for item in value] if kinds else value
-        return [item for item in items if not kinds or _is_readable(item, kinds[0])]
     shape = _shape_of(value, kind)
     if shape is None or not isinstance(value, dict):
         return value
     members = dict(value)
     for field in msgspec.structs.fields(shape):
-        if field.name in members:
-            member = _without_unreadable(members[field.name], field.type)
-            if field.required or _is_readable(member, field.type):
-                members[field.name] = member
-            else:
-                del members[field.name]
+        name = field.name
+        if name not in members:
+            continue
+        member = members[name]
+        if isinstance(member, list):
+            members[name] = _readable_items(member, field.type, omissions)
+            if len(members[name]) < len(member):
+                note_omission(omissions, name)
+        else:
+            members[name] = _without_unreadable(member, field.type, omissions)
+        if not field.required and not _is_readable(members[name], field.type):
+            note_omission(omissions, name)
+            del members[name]
     return members
+
+
+def _readable_items(
+    values: list[object], kind: object, omissions: Omissions | None
+) -> list[object]:
+    """Return the items that can be read, where a list is of a kind."""
+    kinds = [item for part in (kind, *get_args(kind)) for item in _items_of(part)]
+    if not kinds:
+        return values
+    items = [_without_unreadable(value, kinds[0], omissions) for value in values]
+    return [item for item in items if _is_readable(item, kinds[0])]
 
 
 def _items_of(kind: object) -> tuple[object, ...]:

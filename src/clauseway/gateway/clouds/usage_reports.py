@@ -8,10 +8,16 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-# A negative or absurd count is no report: it would have to be explained on a bill. Charges stay
-# within 63 bits.
-_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
-_SECONDS_MAX = 1 << 32
+from clauseway.metering import Unit
+from clauseway.metering.usage_rules import most_believed
+
+# A count below zero, or beyond what a request can use, is no report: sealing would hold the record
+# back, while its charge had been taken from budgets.
+COUNT_MAX: Final = most_believed(Unit.INPUT_TOKENS)
+_Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
+_SECONDS_MAX: Final = most_believed(Unit.AUDIO_INPUT_MILLISECONDS) // 1000
+# A batch sums requests whose number nothing bounds here. Charges stay within 63 bits.
+_Sum = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
 # A search costs up to a thousand times as much as a token: fewer are believed, so that charges stay
 # within 63 bits.
 SEARCHES_MAX: Final = 1 << 20
@@ -92,8 +98,30 @@ class Responded(Response, frozen=True, gc=False):
 class ResponsesReport(NamedTuple):
     """Of a response: its tokens, and what the cloud's own tools did, None where it does not say."""
 
-    usage: ResponsesUsage
+    usage: "ResponsesUsage | BatchUsage"
     tools: ToolUsage | None
+
+
+class BatchInputDetails(msgspec.Struct, frozen=True, gc=False):
+    cached_tokens: _Sum | None = None
+    cache_write_tokens: _Sum | None = None
+
+
+class BatchOutputDetails(msgspec.Struct, frozen=True, gc=False):
+    reasoning_tokens: _Sum | None = None
+
+
+class BatchUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of a batch: a response's, summed."""
+
+    input_tokens: _Sum
+    output_tokens: _Sum
+    input_tokens_details: BatchInputDetails | None = None
+    output_tokens_details: BatchOutputDetails | None = None
+
+
+class Batched(msgspec.Struct, frozen=True, gc=False):
+    usage: BatchUsage | None = None
 
 
 class EmbeddingsUsage(msgspec.Struct, frozen=True, gc=False):

@@ -6,6 +6,7 @@ several workers, the one that is asked shows the figures of all.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -132,6 +133,18 @@ class Figures(Collector):
 
     def _attempts(self) -> Iterator[Metric]:
         counts = self._shared.counts
+        omissions = CounterMetricFamily(
+            "clauseway_usage_omissions",
+            "Parts of clouds' usage reports that were left out: unreadable, or more than can be.",
+            labels=(*_PLACE, "part"),
+        )
+        omitted: Counter[tuple[str, str]] = Counter()
+        for (deployment, _), health in list(self._health.items()):
+            for part, count in list(health.omissions.items()):
+                omitted[deployment, part] += count
+        for (deployment, part), count in omitted.items():
+            omissions.add_metric((*self._place(deployment), part), count)
+        yield omissions
         failures = CounterMetricFamily(
             "clauseway_attempt_failures",
             "Attempts at a cloud that failed (status 0: without an answer).",

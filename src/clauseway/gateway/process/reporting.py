@@ -11,15 +11,17 @@ from clauseway.spool import Uncopied
 
 
 class Reporter:
-    """Reports deployments ejected and back, limits and budgets that fell short, a journal that
-    failed, hangs or has no room, an index of identifiers that cannot be written, a database that the
-    home does not reach, and clouds whose clock is another than this machine's."""
+    """Reports deployments ejected and back, parts left out of usage reports (once for each
+    deployment and part), limits and budgets that fell short, a journal that failed, hangs or has
+    no room, an index of identifiers that cannot be written, a database that the home does not
+    reach, and clouds whose clock is another than this machine's."""
 
     def __init__(
         self, shared: Shared, health: Mapping[tuple[str, str], Health], lines: LogQueue
     ) -> None:
         self._shared, self._health, self._lines = shared, health, lines
         self._away: set[tuple[str, str]] = set()
+        self._omitted: set[tuple[str, str]] = set()
         self._short: dict[tuple[str, str], int] = {}
         self._skewed: set[str] = set()
         self._failed = self._short_of_room = self._full = self._index_failed = self._hangs = False
@@ -46,6 +48,7 @@ class Reporter:
                 event = "budget short" if kind == "budget" else "limit reached"
                 self._lines.event(event, kind=kind, whose=whose, refused=count - before)
         self._look_at_the_clocks()
+        self._look_at_usage_reports()
         self._look_for_room()
         self._look_at_the_commit()
         self._look_at_the_index()
@@ -63,6 +66,13 @@ class Reporter:
         for host in self._skewed - skewed.keys():
             self._lines.event("clock agrees", host=host)
         self._skewed = set(skewed)
+
+    def _look_at_usage_reports(self) -> None:
+        for (deployment, _), health in self._health.items():
+            for part in health.omissions:
+                if (deployment, part) not in self._omitted:
+                    self._omitted.add((deployment, part))
+                    self._lines.event("usage omitted", deployment=deployment, part=part)
 
     def _look_at_the_commit(self) -> None:
         commit_s = self._shared.spool.commit_s

@@ -366,8 +366,10 @@ class Attempt(Receiver):
         """Begin to read the answer as events. `is_announced`: its head says that it is what the
         client gets, server-sent events."""
         request = self._owner.request
-        operation, destination = request.operation, self.candidate.target.destination
-        self.stream = operation.stream(request.properties, operation.units_in, destination)
+        operation, target = request.operation, self.candidate.target
+        self.stream = operation.stream(
+            request.properties, operation.units_in, target.destination, target.health.omissions
+        )
         if not is_announced:
             self.head = _as_event_stream(self.head)
 
@@ -433,7 +435,7 @@ class Attempt(Receiver):
             return
         operation, target = self._owner.request.operation, self.candidate.target
         # Read the usage once: it shows here that the body is an answer, and the record needs it.
-        units = self._reported_units = operation.units_in(body)
+        units = self._reported_units = operation.units_in(body, target.health.omissions)
         # A body with usage and without an error is an answer; any other is examined, which is slower.
         if (
             (units and not body.partition(b'"error"')[1])

@@ -21,6 +21,8 @@ skip it, and all others go there.
 
 from typing import Final
 
+from clauseway.gateway.clouds.unusual_counts import Omissions
+
 _FAILURES: Final = (
     5  # in a row; fewer would eject a busy deployment for the bad luck of a few requests
 )
@@ -40,6 +42,7 @@ class Health:
     """Of one model at one deployment, for the life of the process. `until_s` is when it may be asked
     again, 0 while it is well. `asked_for_pause`: the deployment itself asked to be left alone;
     `named_duration`: it said for how long. `ejected` is how often it was ejected in all.
+    `omissions` counts what was left out of its usage reports.
 
     Organisations are told by name; `EVERYBODY` stands for all of them.
     """
@@ -58,6 +61,7 @@ class Health:
         "asked_for_pause",
         "ejected",
         "named_duration",
+        "omissions",
         "until_s",
         "why",
     )
@@ -67,6 +71,7 @@ class Health:
         self.asked_for_pause = self.named_duration = False
         self.ejected = 0
         self.why = ""
+        self.omissions: Omissions = {}
         # Operation → until when it counts as absent; empty at nearly every deployment.
         self.absent: dict[str, float] = {}
         self._failures = 0

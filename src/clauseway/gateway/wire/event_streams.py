@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
+from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.errors import ErrorKind
 from clauseway.gateway.wire.message_streams import FramedMessageStream, MessageStream
@@ -70,25 +71,35 @@ class StreamWays(Protocol):
     def account_names(self) -> tuple[str, ...]: ...
 
 
-def chat_stream(properties: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
+def chat_stream(
+    properties: RequestProperties, _units_in: Reader, ways: StreamWays, omissions: Omissions
+) -> Stream:
     strip_usage = ways.takes_usage_option and not properties.wants_usage
-    return EventStream(strip_usage=strip_usage, account_names=ways.account_names)
+    return EventStream(
+        strip_usage=strip_usage, account_names=ways.account_names, omissions=omissions
+    )
 
 
 def stored_chat_stream(
-    properties: RequestProperties, _units_in: Reader, ways: StreamWays
+    properties: RequestProperties, _units_in: Reader, ways: StreamWays, omissions: Omissions
 ) -> Stream:
     """Return the stream of a completion that is stored, or has sound: their identifiers are
     noted."""
     strip_usage = ways.takes_usage_option and not properties.wants_usage
-    return StoredChatStream(strip_usage=strip_usage, account_names=ways.account_names)
+    return StoredChatStream(
+        strip_usage=strip_usage, account_names=ways.account_names, omissions=omissions
+    )
 
 
-def typed_stream(properties: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
-    return TypedStream(units_in, ways.account_names, runs_on=properties.later)
+def typed_stream(
+    properties: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+) -> Stream:
+    return TypedStream(units_in, ways.account_names, runs_on=properties.later, omissions=omissions)
 
 
-def picture_stream(properties: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+def picture_stream(
+    properties: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+) -> Stream:
     """Return the stream of pictures. Each comes anew with each of its events, a little further."""
     return TypedStream(
         units_in,
@@ -96,24 +107,37 @@ def picture_stream(properties: RequestProperties, units_in: Reader, ways: Stream
         token_bytes=PICTURE_BYTES,
         comes_anew=True,
         pictures=properties.choices,
+        omissions=omissions,
     )
 
 
-def sound_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+def sound_stream(
+    _asked: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+) -> Stream:
     """Return the stream of speech, in pieces."""
-    return TypedStream(units_in, ways.account_names, token_bytes=_SOUND_BASE64_BYTES)
+    return TypedStream(
+        units_in, ways.account_names, token_bytes=_SOUND_BASE64_BYTES, omissions=omissions
+    )
 
 
-def transcript_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+def transcript_stream(
+    _asked: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+) -> Stream:
     """Return the stream of a transcript. vLLM's comes in chunks, like a chat's."""
-    return TypedStream(units_in, ways.account_names, may_end_as_chat=True)
+    return TypedStream(units_in, ways.account_names, may_end_as_chat=True, omissions=omissions)
 
 
-def stored_response_stream(_asked: RequestProperties, units_in: Reader, ways: StreamWays) -> Stream:
+def stored_response_stream(
+    _asked: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+) -> Stream:
     """Return the stream of a response that was stored before."""
-    return TypedStream(units_in, ways.account_names, is_of_stored=True, runs_on=True)
+    return TypedStream(
+        units_in, ways.account_names, is_of_stored=True, runs_on=True, omissions=omissions
+    )
 
 
-def message_stream(_asked: RequestProperties, _units_in: Reader, ways: StreamWays) -> Stream:
+def message_stream(
+    _asked: RequestProperties, _units_in: Reader, ways: StreamWays, omissions: Omissions
+) -> Stream:
     kind = FramedMessageStream if ways.framed else MessageStream
-    return kind(ways.account_names)
+    return kind(ways.account_names, omissions)

@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
-from clauseway.gateway.clouds.reported_units import Units, believed, units_of_message
+from clauseway.gateway.clouds.reported_units import Units, units_of_message
 from clauseway.gateway.clouds.reports import no_units_in
-from clauseway.gateway.clouds.unusual_counts import answer_with_counts
+from clauseway.gateway.clouds.unusual_counts import Omissions, answer_with_counts
 from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, reports_error
@@ -62,8 +62,10 @@ class MessageStream(TypedStream):
 
     __slots__ = ("_usage",)
 
-    def __init__(self, account_names: tuple[str, ...] = ()) -> None:
-        super().__init__(no_units_in, account_names)
+    def __init__(
+        self, account_names: tuple[str, ...] = (), omissions: Omissions | None = None
+    ) -> None:
+        super().__init__(no_units_in, account_names, omissions=omissions)
         self._usage: MessageUsage | None = None
 
     @property
@@ -72,8 +74,8 @@ class MessageStream(TypedStream):
         usage = self._usage
         if usage is None or usage.input_tokens is None:
             return ()
-        units = [(unit, count) for unit, count in units_of_message(usage) if unit in _OF_INPUT]
-        return believed(tuple(units)) or ()
+        units = units_of_message(usage) or ()
+        return tuple([(unit, count) for unit, count in units if unit in _OF_INPUT])
 
     def broken(self, kind: ErrorKind, message: str) -> bytes:
         """Return the event that says that the stream broke; the vendor's clients raise on it."""
@@ -81,14 +83,14 @@ class MessageStream(TypedStream):
 
     def _can_read(self, data: bytes) -> bool:
         """Return whether the data of an event is whole."""
-        return _decoded(data) is not _NO_EVENT
+        return _decoded(data, None) is not _NO_EVENT
 
     def _event(self, event: bytes) -> bytes:
         if self.done:
             self._keep_for_last(event)
             return b""
         data = data_of(event)
-        decoded = _decoded(data)
+        decoded = _decoded(data, self._omissions)
         kind = decoded.type
         if kind in ("message_start", "message_delta") and b'"container"' in data:
             self._note_container(data)
@@ -100,7 +102,7 @@ class MessageStream(TypedStream):
             # What `message_start` counts of the output is not all of it.
             is_counted = decoded.usage.output_tokens is not None or self.units is not None
             if self._usage.is_whole and is_counted:
-                self.units = believed(units_of_message(self._usage))
+                self.units = units_of_message(self._usage, self._omissions)
         # Held back until the usage record is durable.
         elif kind == "message_stop" and self.has_content:
             self.done = True
@@ -130,8 +132,10 @@ class FramedMessageStream(MessageStream):
 
     __slots__ = ("_frames",)
 
-    def __init__(self, account_names: tuple[str, ...] = ()) -> None:
-        super().__init__(account_names)
+    def __init__(
+        self, account_names: tuple[str, ...] = (), omissions: Omissions | None = None
+    ) -> None:
+        super().__init__(account_names, omissions)
         self._frames = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -159,8 +163,8 @@ def _together(begun: MessageUsage | None, latest: MessageUsage) -> MessageUsage:
     return msgspec.structs.replace(begun, **reported)
 
 
-def _decoded(data: bytes) -> _Event:
+def _decoded(data: bytes, omissions: Omissions | None) -> _Event:
     try:
         return _decode_event(data) if data else _NO_EVENT
     except NOT_JSON:
-        return answer_with_counts(_Event, data) or _NO_EVENT
+        return answer_with_counts(_Event, data, omissions) or _NO_EVENT

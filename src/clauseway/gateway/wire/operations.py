@@ -30,6 +30,7 @@ from clauseway.gateway.clouds.reports import (
     responses_units_in,
     speech_units_in,
 )
+from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties
 from clauseway.gateway.wire.bodies.message_requests import decode_messages
@@ -87,6 +88,7 @@ class State(Enum):
 
 
 ShapeError = Callable[[int, bytes], bytes]
+OpenStream = Callable[[RequestProperties, Reader, Destination, Omissions], Stream]
 
 
 class Operation(NamedTuple):
@@ -111,7 +113,7 @@ class Operation(NamedTuple):
     decode: Decode | None
     splice: Splice
     units_in: Reader
-    stream: Callable[[RequestProperties, Reader, Destination], Stream]
+    stream: OpenStream
     is_answer: IsAnswer
     state: State
     input_token_bytes: int
@@ -317,7 +319,7 @@ def _operation(
     splice: Splice,
     units_in: Reader,
     *,
-    stream: Callable[[RequestProperties, Reader, Destination], Stream] = typed_stream,
+    stream: OpenStream = typed_stream,
     state: State = State.NONE,
     input_token_bytes: int = _TEXT_BYTES,
     output_token_bytes: int = _TEXT_BYTES,

@@ -23,7 +23,8 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
-from clauseway.gateway.clouds.reported_units import Units, believed, units_of, usage_in
+from clauseway.gateway.clouds.reported_units import Units, units_of, usage_in
+from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
@@ -71,9 +72,16 @@ class EventStream:
     `usage` is its report, if any; `events` counts those with data until it came; `last` is `[DONE]`
     and what follows it, as they came."""
 
-    def __init__(self, *, strip_usage: bool, account_names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        strip_usage: bool,
+        account_names: tuple[str, ...] = (),
+        omissions: Omissions | None = None,
+    ) -> None:
         self._strip = strip_usage
         self._account_names = account_names
+        self._omissions = omissions
         self._carry = b""
         self._before_content = b""
         self._finished = False
@@ -89,7 +97,7 @@ class EventStream:
 
     @property
     def units(self) -> Units | None:
-        return believed(units_of(self.usage)) if self.usage is not None else None
+        return units_of(self.usage, self._omissions) if self.usage is not None else None
 
     @property
     def input_units(self) -> Units:
@@ -199,7 +207,7 @@ class EventStream:
         if _USAGE.search(block) is not None:
             for event in events_in(block[_begin_of(block, block.find(_NAME)) :]):
                 data = data_of(event)
-                usage = usage_in(data) or usage_of_choices(data)
+                usage = usage_in(data, self._omissions) or usage_of_choices(data)
                 if usage is not None:
                     self._note_usage(usage, data)
         return block
@@ -254,7 +262,7 @@ class EventStream:
     def _event_without_unusual_usage(self, event: bytes, data: bytes) -> bytes:
         """Return an event whose usage may be written in an unusual way: as it is, or nothing where
         it was sent for the usage alone."""
-        usage = usage_in(data)
+        usage = usage_in(data, self._omissions)
         if usage is None:
             return event
         self._note_usage(usage, data)

@@ -13,6 +13,7 @@ import msgspec
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
+from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, error_members, reports_error, without_our_names
 from clauseway.gateway.wire.sse import (
@@ -81,6 +82,7 @@ class TypedStream:
         "_comes_anew",
         "_is_of_stored",
         "_may_end_as_chat",
+        "_omissions",
         "_pictures",
         "_pictures_asked",
         "_pictures_tokens",
@@ -111,7 +113,9 @@ class TypedStream:
         comes_anew: bool = False,
         may_end_as_chat: bool = False,
         pictures: int = 1,
+        omissions: Omissions | None = None,
     ) -> None:
+        self._omissions = omissions
         self._is_of_stored = is_of_stored
         self._runs_on = runs_on
         self._token_bytes = token_bytes
@@ -257,7 +261,7 @@ class TypedStream:
             self.resource = resource_in(bytes(decoded.response)) or self.resource
         # A failure before content is not final here: another cloud may still be asked.
         if kind in _FINAL and (self.has_content or kind not in _FAILED or self._is_of_stored):
-            self.units, self.report = self._units_in(data), data
+            self.units, self.report = self._units_in(data, self._omissions), data
             if self.units is None and self._token_bytes:
                 self._count(data)
             # A response that failed before its output, and reports nothing, used nothing.
@@ -293,7 +297,7 @@ class TypedStream:
         self._count(data)
         self._pictures += 1
         self._pictures_tokens = self.events
-        units = self._units_in(data)
+        units = self._units_in(data, self._omissions)
         if units is not None:
             self.units, self.report = _sum_of(self.units or (), units), data
 
@@ -307,7 +311,7 @@ class TypedStream:
 
     def _note_usage(self, data: bytes) -> None:
         """Note the usage that an event reports, if it reports any."""
-        units = self._units_in(data)
+        units = self._units_in(data, self._omissions)
         if units:
             self.units, self.report = units, data
 
