@@ -35,7 +35,6 @@ from clauseway.storage.lake.file_list import USAGE, files_of, kept_names
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.quarantine import held
 from clauseway.storage.lake.rollups import scan
-from clauseway.storage.lake.usage_records import records
 from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
 
 KILLED, FULL = 99, 98
@@ -152,7 +151,7 @@ def state(home: Home) -> dict[str, Any]:
         # The lake by every row of every file, as it stands: nothing is made once that was recorded twice.
         rows = [row for path in lake.files() for row in pq.read_table(path, columns=["request_id"]).to_pylist()]
         recorded = [(int(row["request_id"][4:20], 16), int(row["request_id"][20:], 16)) for row in rows]
-        once = [row for part in records(lake.control, lake.sealed) for row in part.column("request_id").to_pylist()]
+        once = [row for part in lake.records() for row in part.column("request_id").to_pylist()]
         for position in spool.positions(home.spools / "gateway"):
             first = lake.control.sealed_to(position.spool, position.segment)
             read = spool.read_frames(home.spools / "gateway", position.segment, first, 10**9)

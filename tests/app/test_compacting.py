@@ -5,12 +5,14 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clauseway import open_agreement
 from clauseway.app.opening.home import Home
 from clauseway.app.running.upkeep import Upkeep
+from clauseway.app.usage import compacting
 from clauseway.app.usage.compacting import (
     Compacted,
     compact_lake,
@@ -27,6 +29,7 @@ from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.stores import Stored
+from clauseway.storage.usage.sums import hour_sums
 from clauseway.values import Interval, InvalidInput
 
 OPENED = open_agreement()
@@ -78,6 +81,25 @@ def test_what_is_handed_on_comes_back_the_same(home: Home, tmp_path: Path) -> No
         assert (done.quarantined, done.imported) == (0, done.rows)
         assert tokens(again) == tokens(home)
         assert import_usage(again, OPENED, [tmp_path / name], ImportSource(), lambda *_: None).again == done.rows
+
+
+def test_hours_are_summed_of_one_state_of_the_lake(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Usage that arrives while they are written is in none of their days."""
+    more = tmp_path / "more.jsonl"
+    usage = {"organisation": "acme", "seller": "openai", "cloud": "azure", "product": "gpt-5.4", "units": UNITS}
+    event = {"specversion": "1.0", "type": "clauseway.usage.v1", "source": "/app", "data": usage}
+    late = [{**event, "id": f"late{day}", "time": f"2026-{day}T11:00:00Z"} for day in ("04-20", "05-02", "05-03")]
+    more.write_text("".join(json.dumps(line) + "\n" for line in late))
+
+    def sums_then_more(lake: Lake, day: Interval) -> list[dict[str, Any]]:
+        summed = hour_sums(lake, day)
+        import_usage(home, OPENED, [more], ImportSource(), lambda *_: None)
+        return summed
+
+    monkeypatch.setattr(compacting, "hour_sums", sums_then_more)
+    assert export_usage(home, "focus", tmp_path / "out.csv") == 30
+    monkeypatch.undo()
+    assert export_usage(home, "focus", tmp_path / "later.csv") == 39
 
 
 def test_what_cannot_be_written_is_refused(home: Home, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from clauseway.app.opening.home import Home
 from clauseway.app.usage.sealing import open_lake
 from clauseway.sandbox.traffic.demand import buying, demand
 from clauseway.storage.lake.hourly_sums import usage_by
-from clauseway.storage.lake.usage_records import records
 from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, InvalidInput, KnownAt, start_of_day_ns
 
@@ -38,7 +37,7 @@ def test_one_tenant_s_month_by_hand(tmp_path: Path) -> None:
     done = expand(home, OPENED, of_34, SPRING, Fraction(1, 335), 1)
     assert done == Expanded(records=10, again=0, tenants=1)
     with open_lake(home) as lake:
-        rows = [row for part in records(lake.control, lake.sealed, MAY) for row in part.to_pylist()]
+        rows = [row for part in lake.records(MAY) for row in part.to_pylist()]
         lines = revenue(lake, open_prices(KnownAt.end_of(date(2026, 6, 30))), MAY)
     assert {tuple(row[name] for name in ("seller", "cloud", "product")) for row in rows} == {
         ("microsoft", "azure", "gpt-5.4")

@@ -21,7 +21,6 @@ from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Uni
 from clauseway.metering.endpoints import ENDPOINTS, TIERS, tier_of
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.storage.lake.sealed_batches import UsageBatch
-from clauseway.storage.lake.usage_records import records
 from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, KnownAt, start_of_day_ns
 from in_process import answer
@@ -91,7 +90,7 @@ def batches(draw: st.DrawFn) -> UsageBatch:
 
 def said(home: Home) -> list[dict[str, Any]]:
     with open_lake(home) as lake:
-        return [row for part in records(lake.control, lake.sealed) for row in part.to_pylist()]
+        return [row for part in lake.records() for row in part.to_pylist()]
 
 
 def lines(home: Home) -> list[tuple[object, ...]]:

@@ -35,7 +35,6 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.quarantine import held
 from clauseway.storage.lake.rollups import scan
 from clauseway.storage.lake.sealed_batches import UsageBatch
-from clauseway.storage.lake.usage_records import records
 from clauseway.values import Interval, start_of_day_ns
 from soak import examples
 
@@ -99,7 +98,19 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 
 
 def said(lake: Lake) -> list[dict[str, Any]]:
-    return [row for part in records(lake.control, lake.sealed) for row in part.to_pylist()]
+    return [row for part in lake.records() for row in part.to_pylist()]
+
+
+def test_records_are_of_one_state_of_the_lake(lake: Lake) -> None:
+    """Usage that is sealed while they are read is in none of their days."""
+    lake.seal(batch(1, used(1, 0, 10), used(2, 1, 20)), 1)
+    parts = lake.records()
+    read = next(parts).to_pylist()
+    lake.seal(batch(2, used(3, 0, 30), used(4, 1, 40), used(5, 2, 50)), 2)
+    assert list(compact(lake, 3, files_least=2))
+    read += [row for part in parts for row in part.to_pylist()]
+    assert [row["upstream_id"] for row in read] == ["up-1", "up-2"]
+    assert len(said(lake)) == 5
 
 
 def sums(lake: Lake) -> list[tuple[tuple[str, ...], int, int, dict[str, int]]]:

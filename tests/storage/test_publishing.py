@@ -26,7 +26,6 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.lake.stores import FolderStore
-from clauseway.storage.lake.usage_records import records
 from clauseway.storage.usage.iceberg import FIELD_IDS
 from clauseway.storage.usage.publishing import _opened, publish
 from clauseway.values import InvalidInput
@@ -45,7 +44,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 def our_sums(lake: Lake) -> iceberg_judges.Rows:
     """What the lake itself says counts, by day and cloud."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * (1 + len(Unit)))
-    for part in records(lake.control, lake.sealed):
+    for part in lake.records():
         for row in part.to_pylist():
             if row["status"] in SERVED:
                 of_place = sums[str(row["event_day"]), row["cloud"]]
@@ -261,7 +260,7 @@ def test_whatever_happens_in_between_the_table_is_the_lake(tmp_path_factory: Any
             publish(lake, NOW_NS)
     read = [row for name in published_names(lake) for row in pq.read_table(lake.root / name).to_pylist()]
     assert sorted(read, key=_identity) == sorted(
-        (row for part in records(control, lake.sealed) for row in part.select(USAGE_SCHEMA.names).to_pylist()),
+        (row for part in lake.records() for row in part.select(USAGE_SCHEMA.names).to_pylist()),
         key=_identity,
     )
     control.close()

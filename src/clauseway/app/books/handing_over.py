@@ -40,7 +40,6 @@ from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
-from clauseway.storage.lake.usage_records import records
 from clauseway.values import Interval, InvalidInput, Problem
 
 _TITLE = "Clauseway journal"
@@ -264,7 +263,7 @@ def usage_event_lines(home: Home, part: ExportScope) -> Iterator[bytes]:
     """
     seal(home)
     with open_lake(home) as lake:
-        for batch in records(lake.control, lake.sealed, part.days):
+        for batch in lake.records(part.days):
             counted = [
                 row
                 for row in batch.to_pylist()

@@ -29,7 +29,7 @@ from clauseway.storage.lake.hourly_sums import Usage, replace_day, usage_by
 from clauseway.storage.lake.key_usage import ChargedUsage, usage_of_key
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.rollups import scan
-from clauseway.storage.lake.usage_records import days_of, records
+from clauseway.storage.lake.usage_records import days_of
 from clauseway.storage.usage.sums import hour_sums
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem, suggestion
 
@@ -253,7 +253,7 @@ def _parquet(lake: Lake, out: Path, days: Interval | None) -> int:
         parquet_output(out) as output,
         pq.ParquetWriter(output, USAGE_SCHEMA, compression="zstd") as writer,
     ):
-        for batch in records(lake.control, lake.sealed, days):
+        for batch in lake.records(days):
             writer.write_table(
                 pa.Table.from_batches([batch]).select(USAGE_SCHEMA.names).cast(USAGE_SCHEMA)
             )
@@ -264,7 +264,7 @@ def _parquet(lake: Lake, out: Path, days: Interval | None) -> int:
 def _cloudevents(lake: Lake, out: Path, days: Interval | None) -> int:
     rows = 0
     with out.open("wb") as file:
-        for batch in records(lake.control, lake.sealed, days):
+        for batch in lake.records(days):
             file.writelines(write_cloudevents(batch.to_pylist()))
             rows += batch.num_rows
     return rows
@@ -282,9 +282,10 @@ def _focus(lake: Lake, out: Path, days: Interval | None) -> int:
 
 
 def _sums(lake: Lake, days: Interval | None) -> Iterator[dict[str, Any]]:
-    """Yield sums by hour and tier, a day at a time."""
-    for day in days_of(files_of(lake.control, USAGE, days), days):
-        yield from hour_sums(lake, day)
+    """Yield sums by hour and tier, a day at a time, of the lake as it is listed now."""
+    still = lake.snapshot()
+    for day in still.days(days):
+        yield from hour_sums(still, day)
 
 
 def today() -> date:

@@ -46,7 +46,7 @@ from clauseway.storage.lake.sealed_batches import Range, UsageBatch
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store, Stored, make_folders
 from clauseway.storage.lake.unlisted_files import files_with_missing_usage
-from clauseway.storage.lake.usage_records import days_of
+from clauseway.storage.lake.usage_records import days_of, records_in
 from clauseway.values import Interval
 
 # Writes in the transaction that commits a batch.
@@ -229,6 +229,21 @@ class Lake:
             if days is not None:
                 refuse_dropped(self.control, days)
         return [file for file in files if file.sealed_ns <= self.sealed_ns]
+
+    def days(self, days: Interval | None = None) -> list[Interval]:
+        """Return each day that has usage, in order; all, or those among some days."""
+        return days_of(self.usage_files(days), days)
+
+    def records(self, days: Interval | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the records of the lake as it is listed now, of all days or of some: day by day, by
+        event time and then by request.
+
+        Raise LakeDamaged at the first day with a file that is missing or changed.
+        """
+        still = self.snapshot()
+        for day in still.days(days):
+            files = still.sound(still.usage_files(day))
+            yield from records_in([still.sealed.path(file) for file in files], day)
 
     def sound(self, files: Sequence[LakeFile]) -> Sequence[LakeFile]:
         """Check that these files are as they were written, and return them: readers of rows call

@@ -14,11 +14,9 @@ from ibis.backends import BaseBackend
 from ibis.expr.types import BooleanValue, NumericValue, Table
 
 from clauseway.metering import SERVED, Unit
-from clauseway.storage.control.control import Control
 from clauseway.storage.lake.columns import LATER
-from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of
+from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.query_engines import duckdb_engine, read_files
-from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.values import Interval, day_after
 
 _ROWS = 20_000
@@ -83,19 +81,8 @@ def _ranges(codes: Iterable[int]) -> list[tuple[int, int]]:
     return ranges
 
 
-def records(
-    control: Control, sealed: SealedFiles, days: Interval | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Yield all records of the lake, or those of some days: day by day, by event time and
-    then by request.
-
-    Raise LakeDamaged at the first day with a file that is missing or changed.
-    """
-    for day in days_of(files_of(control, USAGE, days), days):
-        files = files_of(control, USAGE, day)
-        sealed.require_sound(files)
-        with duckdb_engine() as con:
-            in_order = once(con, [sealed.path(file) for file in files], day).order_by(
-                _.event_ns, _.request_id, _.attempt
-            )
-            yield from con.con.sql(con.compile(in_order)).to_arrow_reader(_ROWS)
+def records_in(files: Sequence[Path], day: Interval) -> Iterator[pa.RecordBatch]:
+    """Yield the records of a day in these files, by event time and then by request."""
+    with duckdb_engine() as con:
+        in_order = once(con, files, day).order_by(_.event_ns, _.request_id, _.attempt)
+        yield from con.con.sql(con.compile(in_order)).to_arrow_reader(_ROWS)
