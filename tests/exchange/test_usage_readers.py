@@ -265,3 +265,35 @@ def test_an_event_says_what_is_known_and_nothing_else() -> None:
     }
     assert event["subject"] == "acme/shop"
     assert "subject" not in written(organisation="", project="")
+
+
+def test_a_call_of_our_gateway_that_its_client_traced_too_is_metered_already(tmp_path: Path) -> None:
+    """The application's span stands above the gateway's, an HTTP client's between them; both come in one file."""
+
+    def span(own: str, parent: str, given: Mapping[str, object], trace: str = "a") -> dict[str, Any]:
+        times = {"startTimeUnixNano": str(NOON_NS), "endTimeUnixNano": str(NOON_NS + 1)}
+        ids = {"traceId": trace * 32, "spanId": own * 16, "parentSpanId": parent * 16}
+        return {**ids, **times, "attributes": attributes(given)}
+
+    application = {
+        "scope": {"name": "opentelemetry.instrumentation.openai_v2"},
+        "spans": [
+            span("1", "", {}),  # of the application itself, without counts
+            span("2", "1", USED),  # through the gateway
+            span("3", "2", {"http.request.method": "POST"}),
+            span("4", "1", USED),  # to a cloud, in the same trace
+            span("2", "1", USED, trace="c"),  # to a cloud, in another trace
+        ],
+    }
+    gateway = {
+        "scope": {"name": "clauseway.gateway"},
+        "spans": [span("5", "3", {**USED, "clauseway.request.id": "req_1"}), span("6", "5", USED)],
+    }
+    path = tmp_path / "collected.jsonl"
+    for scopes in ([application, gateway], [gateway, application]):
+        lines = [{"resourceSpans": [{"scopeSpans": [scope]}]} for scope in scopes]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        read = list(read_opentelemetry(path))
+        counted = [reported.fields["id"] for reported in read if not reported.skipped]
+        assert counted == [f"{'a' * 32}/{'4' * 16}", f"{'c' * 32}/{'2' * 16}"]
+        assert sum("metered itself" in reported.skipped for reported in read) == 5

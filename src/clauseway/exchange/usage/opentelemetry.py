@@ -5,7 +5,8 @@ A span is a request; its trace and span ids identify it. A point of `gen_ai.clie
 sum over its interval; it counts only as a delta, because a cumulative point repeats everything
 before it. Attributes that start with `clauseway.` are our fields by name, on the span or on its
 resource. Spans and points of a gateway of ours are skipped: their usage was metered already. The
-scope names the gateway, on the request's span and on those of its attempts.
+scope names the gateway, on the request's span and on those of its attempts. So are the spans above
+them in the same file: an application that traces its calls reports the same usage again.
 """
 
 import hashlib
@@ -36,6 +37,7 @@ _METERED = "clauseway.request.id"
 _METERED_ALREADY = "a request that a gateway of ours metered itself"
 # The instrumentation scope of a gateway of ours.
 _GATEWAY = "clauseway.gateway"
+_BLOCK_BYTES = 1 << 20
 _UNITS: Mapping[str, Unit] = {
     "gen_ai.usage.input_tokens": Unit.INPUT_TOKENS,
     "gen_ai.usage.output_tokens": Unit.OUTPUT_TOKENS,
@@ -66,6 +68,16 @@ _KINDS = ("histogram", "exponentialHistogram", "sum")
 def read_opentelemetry(path: Path) -> Iterator[Reported]:
     """Yield the usage in a file of OTLP JSON: one export request per line, or a single one in
     all."""
+    calls = _calls_of_gateways(path)
+
+    def read_span(
+        line: int, shared: Mapping[str, Any], span: Mapping[str, Any]
+    ) -> Iterator[Reported]:
+        if _span_id(span) in calls:
+            yield Reported(line=line, fields={}, skipped=_METERED_ALREADY)
+        else:
+            yield from _span(line, shared, span)
+
     for line, value, wrong in json_values(path):
         if wrong:
             yield Reported(line=line, fields={"export": value}, unreadable=wrong)
@@ -75,7 +87,7 @@ def read_opentelemetry(path: Path) -> Iterator[Reported]:
             why = "not OTLP JSON of spans or metrics"
             yield Reported(line=line, fields={"export": value}, unreadable=why)
         else:
-            for kinds, read in ((_SPANS, _span), (_METRICS, _metric)):
+            for kinds, read in ((_SPANS, read_span), (_METRICS, _metric)):
                 yield from _inside(line, value, kinds, {}, read)
 
 
@@ -114,6 +126,42 @@ def _inside(
             yield Reported(line=line, fields={kind: part}, unreadable=str(error))
             continue
         yield from _inside(line, element, inner, {**shared, **attributes}, read)
+
+
+def _calls_of_gateways(path: Path) -> set[str]:
+    """Return the identities of the spans above those of our gateways in a file."""
+    if not _names_a_gateway(path):
+        return set()
+    parents: dict[str, str] = {}
+    served: list[str] = []
+
+    def note(_line: int, shared: Mapping[str, Any], span: Mapping[str, Any]) -> Iterator[Reported]:
+        if own := _span_id(span):
+            parents[own] = _span_id({**span, "spanId": span.get("parentSpanId")})
+            if _METERED in shared:
+                served.append(own)
+        return iter(())
+
+    for line, value, _wrong in json_values(path):
+        if isinstance(value, dict):
+            for _malformed in _inside(line, value, _SPANS, {}, note):
+                pass
+    calls: set[str] = set()
+    for span_id in served:
+        # A span that was noted before has its own parents noted too.
+        while (span_id := parents.get(span_id, "")) and span_id not in calls:
+            calls.add(span_id)
+    return calls
+
+
+def _names_a_gateway(path: Path) -> bool:
+    with path.open("rb") as file:
+        name, before = _GATEWAY.encode(), b""
+        while block := file.read(_BLOCK_BYTES):
+            if name in before + block:
+                return True
+            before = block[-len(name) :]
+    return False
 
 
 def _span(line: int, shared: Mapping[str, Any], span: Mapping[str, Any]) -> Iterator[Reported]:
