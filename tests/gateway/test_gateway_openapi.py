@@ -45,6 +45,19 @@ def test_the_document_is_valid() -> None:
     validate(DOCUMENT)
 
 
+def test_each_operation_has_an_identifier_of_its_own() -> None:
+    """Generators of clients name functions by it."""
+    described = [
+        operation for path in DOCUMENT["paths"].values() for verb, operation in path.items() if verb != "parameters"
+    ]
+    identifiers = [operation["operationId"] for operation in described]
+    assert len(set(identifiers)) == len(described)
+    assert {"chat", "chat.openai", "chat.openai_v1", "chat.openai_deployments", "messages.anthropic_v1"} <= {
+        *identifiers
+    }
+    assert {"models.list", "models.list.unversioned", "models.list.anthropic_v1"} <= {*identifiers}
+
+
 def test_the_kept_document_is_the_one_that_is_made() -> None:
     assert json.loads(KEPT.read_text()) == json.loads(json.dumps(DOCUMENT)), "write it again: make openapi"
 

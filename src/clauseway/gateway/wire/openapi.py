@@ -19,10 +19,8 @@ _CANONICAL: Final = "/v1"
 _ALIASES: Final = ("/openai/v1", "/openai")
 _OF_MESSAGES: Final = "/anthropic/v1"
 _DATED: Final = "/openai/deployments/{model}"
-_MODELS: Final = tuple(
-    f"{vendor}{version}/models"
-    for vendor in ("", "/openai", "/anthropic")
-    for version in ("/v1", "")
+_ROOTS_OF_MODELS: Final = tuple(
+    f"{vendor}{version}" for vendor in ("", "/openai", "/anthropic") for version in ("/v1", "")
 )
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 _JSON, _FORM = "application/json", "multipart/form-data"
@@ -124,9 +122,8 @@ def _described(operation: Operation, root: str) -> _Node:
             "default": _REFUSED_AS_MESSAGES if operation.speaks_messages else _REFUSED,
         },
     }
-    if root == _CANONICAL:
-        described["operationId"] = operation.name
-    else:
+    described["operationId"] = _identifier(operation.name, root)
+    if root != _CANONICAL:
         described["x-same-as"] = _CANONICAL + _named_parts(operation)
     if operation.method == b"POST":
         kinds = _FORMS.get(operation.name, (_JSON,))
@@ -135,6 +132,14 @@ def _described(operation: Operation, root: str) -> _Node:
             "content": {kind: {"schema": _body_schema(operation, root)} for kind in kinds},
         }
     return described
+
+
+def _identifier(name: str, root: str) -> str:
+    """Return what names an operation under a root: its own name under `/v1` alone."""
+    if root == _CANONICAL:
+        return name
+    under = root.strip("/").replace("/{model}", "").replace("/", "_")
+    return f"{name}.{under or 'unversioned'}"
 
 
 def _body_schema(operation: Operation, root: str) -> _Node:
@@ -171,13 +176,12 @@ def _own_paths() -> _Node:
         "/healthz": _open("healthz", "Whether usage can be recorded."),
         "/readyz": _open("readyz", "Whether a deployment has a credential."),
     }
-    for path in _MODELS:
-        is_first = path == _MODELS[0]
-        refused = _REFUSED_AS_MESSAGES if path.startswith("/anthropic") else _REFUSED
+    for root in _ROOTS_OF_MODELS:
+        path, model = f"{root}/models", f"{root}/models/{{model}}"
+        refused = _REFUSED_AS_MESSAGES if root.startswith("/anthropic") else _REFUSED
         listed = "The models that the key may ask for."
-        own[path] = _own("models.list" * is_first, listed, refused=refused)
-        model = f"{path}/{{model}}"
-        described = _own("models.retrieve" * is_first, "One model.", refused=refused)
+        own[path] = _own(_identifier("models.list", root), listed, refused=refused)
+        described = _own(_identifier("models.retrieve", root), "One model.", refused=refused)
         own[model] = {**_with_parameters(model), **described}
     return own
 
@@ -190,6 +194,7 @@ def _own(
     refused: Mapping[str, str] = _REFUSED,
 ) -> _Node:
     described: _Node = {
+        "operationId": name,
         "summary": summary,
         "tags": ["clauseway"],
         "responses": {
@@ -197,8 +202,6 @@ def _own(
             "default": refused,
         },
     }
-    if name:
-        described["operationId"] = name
     if query:
         described["parameters"] = [
             {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
