@@ -58,11 +58,22 @@ def settings() -> dict[str, str]:
     }
 
 
-@cache
 def settings_with_s3() -> dict[str, str]:
     """The environment in which Spark reads S3 besides: its settings name the connector. Raises Unavailable."""
+    connector = _connector()
+    if isinstance(connector, Unavailable):
+        raise connector
+    return settings() | {"SPARK_CONF_DIR": str(connector / "conf")}
+
+
+@cache
+def _connector() -> Path | Unavailable:
+    """The folder of the connector to S3, or why it cannot be had: it is asked for once."""
     digest = hashlib.sha256(_CONNECTOR.read_bytes()).hexdigest()[:12]
-    return settings() | {"SPARK_CONF_DIR": str(obtain(f"spark-s3a-{digest}", _fetch_connector) / "conf")}
+    try:
+        return obtain(f"spark-s3a-{digest}", _fetch_connector)
+    except Unavailable as reason:
+        return reason
 
 
 def _fetch_connector(folder: Path) -> None:
