@@ -568,6 +568,8 @@ FOREIGN_ERRORS = {
     '{"error":"No.","code":5}': "No.",
     '[{"error":{"code":400,"message":"No.","status":"INVALID_ARGUMENT"}}]': "No.",
     '{"message":"No."}': "No.",
+    '\ufeff{"error":{"message":"No."}}': "No.",
+    '{"error":{"message":"No. \\ud83d"}}': "No. \ufffd",
     '{"Message":"No."}': '{"Message":"No."}',
     '{"error":{"message":["No."]}}': '{"error":{"message":["No."]}}',
     '{"detail":[{"msg":"No."}]}': '{"detail":[{"msg":"No."}]}',

@@ -14,15 +14,13 @@ the error is judged by that status.
 """
 
 import re
-from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
-from clauseway.values import NOT_JSON
+from clauseway.gateway.wire.error_bodies import members_in
 
 # Money or quota is exhausted: waiting does not help, but an administrator may change it.
 # "blocked_api_access" is Groq's code for a limit of spending; the last two are Oracle's, for its own
@@ -224,10 +222,6 @@ class Failure(NamedTuple):
     lacks_flex: bool = False
     meant: int = 0
     is_spent: bool = False
-
-
-# A plain value for whatever a server writes: a member of an unusual type takes no other its words.
-_decode: Final[Callable[[bytes], object]] = msgspec.json.Decoder().decode
 
 
 class _Words(NamedTuple):
@@ -448,34 +442,17 @@ def without_retry(head: bytes) -> bytes:
 
 def _words_in(body: bytes) -> _Words:
     # A proxy's page, a sentence or nothing: only the status tells the meaning.
-    return _words_of(_decoded(body), is_page=body.lstrip()[:1] == b"<")
+    return _words_of(members_in(body), is_page=body.lstrip()[:1] == b"<")
 
 
 def _words_in_event(data: bytes) -> _Words:
     """Return the words of an error as an event: in the shape of a body, or within the response that
     failed."""
-    event = _decoded(data)
+    event = members_in(data)
     response = event.get("response")
     if isinstance(response, dict) and response.get("error") is not None:
         return _words_of(response)
     return _words_of(event)
-
-
-def _decoded(body: bytes) -> dict[str, Any]:
-    """Return the members of an error, or of the first one in a list, as Google writes it; none if
-    it is not JSON."""
-    try:
-        decoded = decode_with_half_pairs(_decode, _plain(body))
-    except NOT_JSON:
-        return {}
-    if isinstance(decoded, list):
-        decoded = decoded[0] if decoded else {}
-    return decoded if isinstance(decoded, dict) else {}
-
-
-def _plain(body: bytes) -> bytes:
-    """Return a body as JSON has it: UTF-8, without a byte order mark."""
-    return body if body.isascii() else body.decode("utf-8-sig", "replace").encode()
 
 
 def _words_of(decoded: dict[str, Any], *, is_page: bool = False) -> _Words:

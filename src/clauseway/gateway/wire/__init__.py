@@ -12,7 +12,7 @@ than routing and metering need.
                       stream_chunks: what is decoded of a chat's
     sse               server-sent events as bytes, for all of them
     errors            what we answer when no cloud's answer is passed on; message_errors: to
-                      Anthropic's clients
+                      Anthropic's clients; error_bodies: how clouds' own are read
     openapi           the gateway's paths as an OpenAPI document
 
 All pure: bytes in, bytes out. Knows no deployments, no keys and no sockets.

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.values import NOT_JSON
+from clauseway.gateway.wire.error_bodies import members_in
 
 _TYPES: Final = {
     400: "invalid_request_error",
@@ -28,20 +28,12 @@ _DETAILS: Final = {"thread": "thread_unsupported_request"}
 
 
 _SHOWN_BYTES_MAX: Final = 1000
-_decode: Final = msgspec.json.Decoder().decode
 
 
 def in_message_shape(status: int, body: bytes) -> bytes:
     """Return an error's body as clients of the Messages format read it; one that is in its shape
     already stays as it is. Where a body has no sentence, the body itself is the message."""
-    try:
-        decoded = _decode(body)
-    except NOT_JSON:
-        decoded = None
-    # Google wraps a body in a list.
-    if isinstance(decoded, list) and decoded:
-        decoded = decoded[0]
-    members = decoded if isinstance(decoded, dict) else {}
+    members = members_in(body)
     error = members.get("error")
     if members.get("type") == "error" and isinstance(error, dict):
         return body
