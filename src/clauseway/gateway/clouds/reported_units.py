@@ -256,8 +256,13 @@ def units_of_responses(report: ResponsesReport, omissions: Omissions | None = No
     if output is not None:
         _add_part(units, _REASONING, output.reasoning_tokens, usage.output_tokens, omissions)
     # A response that searched nothing says so too: it needs no price of searches.
-    if tools is not None and tools.web_search is not None and tools.web_search.num_requests:
-        units.append((_WEB_SEARCHES, tools.web_search.num_requests))
+    if tools is not None:
+        if tools.web_search is not None and tools.web_search.num_requests:
+            units.append((_WEB_SEARCHES, tools.web_search.num_requests))
+        # A record is of one model: the tokens of another are not metered.
+        drawn = tools.image_gen
+        if drawn is not None and (drawn.input_tokens or drawn.output_tokens):
+            note_omission(omissions, "image_gen")
     return tuple(units)
 
 

@@ -78,9 +78,17 @@ class WebSearchUsage(msgspec.Struct, frozen=True, gc=False):
     num_requests: _Searches | None = None
 
 
+class ImageToolUsage(msgspec.Struct, frozen=True, gc=False):
+    """The tokens of images that a tool drew, with another model."""
+
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+
+
 class ToolUsage(msgspec.Struct, frozen=True, gc=False):
     """What the cloud's own tools did, beside the tokens of the model."""
 
+    image_gen: ImageToolUsage | None = None
     web_search: WebSearchUsage | None = None
 
 

@@ -135,7 +135,7 @@ class Figures(Collector):
         counts = self._shared.counts
         omissions = CounterMetricFamily(
             "clauseway_usage_omissions",
-            "Parts of clouds' usage reports that were left out: unreadable, or more than can be.",
+            "Parts of clouds' usage reports that were left out: unreadable, or not to be metered.",
             labels=(*_PLACE, "part"),
         )
         omitted: Counter[tuple[str, str]] = Counter()
