@@ -16,7 +16,19 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PATIENCE_S, PATIENT_GATEWAY, SECRET, Rig, key, status
+from gateway_rig import (
+    AUTHORIZED,
+    MESSAGES,
+    MODEL,
+    PATIENCE_S,
+    PATIENT_GATEWAY,
+    SECRET,
+    Connection,
+    Received,
+    Rig,
+    key,
+    status,
+)
 from ruamel.yaml import YAML
 from test_gateway_copied import FollowerProcess
 
@@ -304,6 +316,21 @@ def budget_is_spent(scene: Scene) -> Iterator[None]:
         yield
 
 
+async def _report_a_part_that_is_no_count(connection: Connection, _: Received) -> None:
+    usage = {"prompt_tokens": 21, "completion_tokens": 8, "prompt_tokens_details": {"cached_tokens": "4"}}
+    connection.answer(200, msgspec.json.encode({"choices": [], "usage": usage}))
+
+
+def cloud_reports_what_cannot_be_read(scene: Scene) -> Iterator[None]:
+    cloud = scene.rig.cloud("azure")
+    scene.start()
+    yield
+    cloud.behaviour = _report_a_part_that_is_no_count
+    while True:
+        assert scene.post().status_code == 200
+        yield
+
+
 def nobody_takes_lines(scene: Scene) -> Iterator[None]:
     pipe = scene.rig.home / "log"
     os.mkfifo(pipe)
@@ -343,6 +370,7 @@ FAULTS = [
     Fault("ClausewayNoCredential", source_gives_none),
     Fault("ClausewayCredentialEnds", source_gives_no_other, frozenset({"ClausewayNoCredential"})),
     Fault("ClausewayBudgetNearlySpent", budget_is_spent),
+    Fault("ClausewayUsageOmitted", cloud_reports_what_cannot_be_read),
     Fault("ClausewayLinesDropped", nobody_takes_lines),
 ]
 
