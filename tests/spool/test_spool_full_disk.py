@@ -1,7 +1,9 @@
 """A disk that is full for a while: what was acknowledged stays, and the journal goes on once there is room."""
 
 import asyncio
+import contextlib
 import errno
+import resource
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -136,6 +138,44 @@ def test_with_the_present_segment_usable_it_goes_on(disk: SmallDisk, quick_us: i
 
     run(scenario)
     assert len(positions(disk.path / "spool")) > 2
+
+
+@contextlib.contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Have this process open nothing more; what is open stays."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_without_a_descriptor_for_the_next_segment_it_goes_on(tmp_path: Path, quick_us: int) -> None:
+    async def scenario() -> None:
+        journal = Journal(SmallDisk(tmp_path), quick_us)
+        await asyncio.to_thread(int)  # so that nothing is left to import
+        with no_descriptor_left():
+            while journal.shortage() is None:
+                assert await journal.write() is None
+                if journal.writer._preparing is not None:
+                    await asyncio.wait((journal.writer._preparing,))
+            shortage = journal.shortage()
+            assert shortage is not None
+            assert shortage.errno == errno.EMFILE
+            while journal.writer.room_bytes:
+                assert await journal.write() is None, "there is room in the segment that is there"
+            for _ in range(100):
+                assert await journal.write() is None, "and behind it"
+        async with asyncio.timeout(60):
+            while journal.shortage() is not None:
+                await asyncio.sleep(ROOM_EVERY_S)
+        assert await journal.write() is None
+        await journal.writer.close()
+        journal.check()
+
+    run(scenario)
+    assert len(positions(tmp_path / "spool")) > 1
 
 
 def test_a_full_disk_refuses_and_goes_on_when_there_is_room(disk: SmallDisk, quick_us: int) -> None:

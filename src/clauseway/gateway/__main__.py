@@ -16,7 +16,7 @@ from clauseway.files.core_dumps import forbid_core_dumps
 from clauseway.gateway.process.server import ProcessOptions, Server
 from clauseway.gateway.request.shared import Worker
 from clauseway.gateway.transport.listener import USUAL_PORT
-from clauseway.spool import NO_ROOM
+from clauseway.spool import NO_ROOM, SCARCE
 from clauseway.values import InvalidInput
 
 # How long the event loop waits for a thread that runs Python, as the log's and telemetry's do.
@@ -107,9 +107,9 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 3
     except OSError as error:
-        if options.parent_pipe is not None and error.errno in NO_ROOM:
-            no_room = {"ready": False, "errno": error.errno, "path": str(error.filename or "")}
-            print(msgspec.json.encode(no_room).decode(), flush=True)
+        if options.parent_pipe is not None and error.errno in NO_ROOM | SCARCE:
+            lacking = {"ready": False, "errno": error.errno, "path": str(error.filename or "")}
+            print(msgspec.json.encode(lacking).decode(), flush=True)
         print(f"The gateway cannot run: {error}", file=sys.stderr)
         return 1
     return 0

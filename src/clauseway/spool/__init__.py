@@ -43,6 +43,7 @@ from clauseway.spool.reader import (
 from clauseway.spool.segment_format import Label, pack_intent, pack_usage, pack_usage_fields
 from clauseway.spool.segments import (
     NO_ROOM,
+    SCARCE,
     SpoolBusy,
     identify,
     identity_of,
@@ -57,6 +58,7 @@ from clauseway.spool.writer import SpoolWriter, Waiter
 
 __all__ = [
     "NO_ROOM",
+    "SCARCE",
     "AlonePeriod",
     "Damage",
     "FrameBatch",

@@ -23,6 +23,9 @@ from clauseway.spool.segment_format import (
 
 # The errors that mean no room for now: on the disk, or in somebody's quota.
 NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
+# The errors that mean that the process or the machine lacks descriptors or memory for now: they say
+# nothing about the disk.
+SCARCE: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 _SUFFIX = ".seg"
 _LOCK_NAME = "writer.lock"
 _LOCKS = Path("/proc/locks")

@@ -21,10 +21,11 @@ INVARIANT: a waiter hears "durable" only after the frame with its record, and al
 are on the disk. After an error of the disk every waiter, present and future, hears that error;
 nothing is written any more.
 
-A disk without room is no error of the disk. While the next segment cannot be made, the present
-segment is written on. If the present segment is full as well, the frame without room stays, its
-waiters are told or may wait (`hold_s`), and every second the write is tried again, at its place. So
-records are written in their order, whatever the waiters were told.
+A disk without room is no error of the disk, nor is a process without descriptors or memory. While
+the next segment cannot be made, the present segment is written on. If the present segment is full
+as well, the frame without room stays, its waiters are told or may wait (`hold_s`), and every second
+the write is tried again, at its place. So records are written in their order, whatever the waiters
+were told.
 
 Where the journal has a copy elsewhere, each frame is sent there before it is written here, so that
 both go on together, and a commit is over when both are durable. Without a copy nothing of this is
@@ -59,6 +60,7 @@ from clauseway.spool.segment_format import (
 )
 from clauseway.spool.segments import (
     NO_ROOM,
+    SCARCE,
     SpoolSegment,
     fill_with_zeros,
     identify,
@@ -645,7 +647,7 @@ class SpoolWriter:
         self._preparing = None
         error = prepared.exception()
         if isinstance(error, OSError):
-            if error.errno not in NO_ROOM:
+            if error.errno not in NO_ROOM and error.errno not in SCARCE:
                 self._fail(error)
                 return
             self.shortage = error

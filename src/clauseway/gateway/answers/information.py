@@ -24,6 +24,7 @@ from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import response
 from clauseway.gateway.wire.operations import Operation, UnderstoodRequest, unquoted
 from clauseway.metering import Buyer, RequestId
+from clauseway.spool import NO_ROOM
 
 _LISTED_MAX: Final = 100
 _REQUEST: Final = re.compile(r"req_[0-9a-f]{32}")
@@ -231,7 +232,8 @@ def health(shared: Shared, head_lines: bytes) -> bytes:
     if spool.copy is not None and spool.copy.problem:
         return _json({"status": "ok", "journal": spool.copy.problem}, head_lines)
     if spool.shortage is not None:
-        why = f"no room for the next segment of the usage journal; {spool.room_bytes:,} bytes are left in this one"
+        cause = "no room" if spool.shortage.errno in NO_ROOM else spool.shortage.strerror
+        why = f"{cause} for the next segment of the usage journal; {spool.room_bytes:,} bytes are left in this one"
         return _json({"status": "ok", "journal": why}, head_lines)
     if shared.database_away_s:
         return _json({"status": "ok", "database": _not_reached(shared)}, head_lines)

@@ -201,7 +201,7 @@ class Figures(Collector):
         )
         yield GaugeMetricFamily(
             "clauseway_journal_short",
-            "1 while the usage journal's next segment finds no room.",
+            "1 while the usage journal's next segment cannot be made.",
             value=shared.spool.shortage is not None,
         )
         yield GaugeMetricFamily(
