@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from clauseway import spool
 from clauseway.app.customers import shared_identifiers
 from clauseway.app.customers.shared_identifiers import SharedIdentifiers
 from clauseway.app.opening.home import Home
 from clauseway.gateway.request.lifecycle import ignore_outcome
-from clauseway.gateway.request.resource_index import IndexedResource, ListQuery, ResourceIndex
+from clauseway.gateway.request.resource_index import IndexedResource, ListQuery, ResourceIndex, open_index
 from clauseway.gateway.request.resources_to_share import note_nothing
 from clauseway.gateway.request.shared_index import FindQuery
 from clauseway.metering import Buyer
@@ -176,6 +177,24 @@ def test_nothing_is_denied_while_a_home_is_silent(homes: Homes, monkeypatch: pyt
     for home in ("first", "second"):
         homes.of(home).leave()
     assert homes.find("second", "file-2") == []
+
+
+def test_an_index_that_is_gone_is_reported_at_the_next_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(tmp_path).make()
+    index = shared_identifiers.index_of(home)
+    with shared_identifiers.shared_identifiers(home):
+        assert capsys.readouterr().err == "", "a new home has none yet"
+        spool.identify(index.parent)
+        open_index(index).close()
+    with shared_identifiers.shared_identifiers(home):
+        assert capsys.readouterr().err == ""
+    index.unlink()
+    with shared_identifiers.shared_identifiers(home):
+        said = capsys.readouterr().err
+    assert str(index) in said
+    assert "latest backup" in said
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The resource index: durable before it is told, owned by whoever was first, claimed once."""
 
 import asyncio
+import errno
 import gc
 import itertools
 from collections.abc import Awaitable, Iterator, Sequence
@@ -77,6 +78,22 @@ def test_what_was_told_is_there_for_another_process(worker: Index, tmp_path: Pat
     assert other.index.find("file-1") == row("file-1")
     assert other.index.find("resp_2") is None
     other.close()
+
+
+def test_an_index_that_was_removed_keeps_nothing_until_it_is_back(worker: Index, tmp_path: Path) -> None:
+    """What goes into a file without a name ends with the process."""
+    index, aside = tmp_path / "issued.db", tmp_path / "aside.db"
+    assert worker.add(row("resp_1")) is True
+    index.rename(aside)
+    refused = worker.add(row("resp_2"))
+    assert isinstance(refused, OSError)
+    assert (refused.errno, refused.filename) == (errno.ENOENT, str(index))
+    assert worker.index.failure is refused
+    index.write_bytes(b"")
+    assert isinstance(worker.add(row("resp_3")), OSError), "another file is not it either"
+    aside.rename(index)
+    assert worker.add(row("resp_4")) is True
+    assert worker.index.failure is None
 
 
 def test_who_issued_first_owns_it(worker: Index) -> None:

@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from clauseway import spool
 from clauseway.app.customers.leasing import AnswerQuestion
 from clauseway.app.opening.home import Home
 from clauseway.gateway.request.resource_index import INDEX_FILE, IndexedResource, ListQuery
@@ -47,6 +48,7 @@ def shared_identifiers(home: Home) -> Iterator[Mapping[str, AnswerQuestion]]:
     """Copy identifiers until the block ends; the answers to gateways' queries, by path. Nothing
     is copied, and there are none, where no other home can share the database. Raise InvalidInput
     where the index is damaged."""
+    _report_removal(index_of(home))
     if not home.may_be_shared:
         try:
             note_nothing(index_of(home))
@@ -79,6 +81,19 @@ def shared_identifiers(home: Home) -> Iterator[Mapping[str, AnswerQuestion]]:
             identifiers.leave()
         identifiers.close()
         control.close()
+
+
+def _report_removal(index: Path) -> None:
+    """Say that the index is gone where the journal beside it was written before."""
+    if not index.exists() and spool.identity_of(index.parent) is not None:
+        problem = Problem(
+            what="the index of identifiers is gone, and another one is begun",
+            why="responses, batches and files that were made before are not found by it",
+            where=str(index),
+            remedy=f"If nobody meant to remove it, stop, and put {INDEX_FILE} back from the folder journals of "
+            "the latest backup.",
+        )
+        print(problem, file=sys.stderr, flush=True)
 
 
 def _damaged(index: Path, error: sqlite3.Error) -> InvalidInput:

@@ -232,12 +232,14 @@ class ResourceIndex:
         self._journal = journal
         self._remembered: OrderedDict[str, IndexedResource] = OrderedDict()
         self.failure: OSError | None = None
+        self._path = path
         try:
             self._reading = open_index(path)
             self._listing = open_index(path)
             self._writing = open_index(path)
         except sqlite3.Error as error:
             raise OSError(f"{path}: {error}") from error
+        self._inode = path.stat().st_ino
         self._queue: queue.SimpleQueue[_Change | threading.Event | None] = queue.SimpleQueue()
         self._lister = ThreadPoolExecutor(1, "resource lists")
         self._thread = threading.Thread(target=self._write, name="resource index", daemon=True)
@@ -529,8 +531,22 @@ class ResourceIndex:
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             self.failure = OSError(errno.ENOSPC, message) if full else OSError(message)
             return [self.failure] * len(changes)
-        self.failure = None
-        return outcomes
+        # INVARIANT: nothing is told to be kept that went into a file that was removed. SQLite writes
+        # on into it, and it ends with the process.
+        self.failure = self._removal()
+        return outcomes if self.failure is None else [self.failure] * len(changes)
+
+    def _removal(self) -> OSError | None:
+        """Return the error of an index whose file is not at its place any more; None if it is."""
+        try:
+            if self._path.stat().st_ino == self._inode:
+                return None
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                return error
+        return FileNotFoundError(
+            errno.ENOENT, "the index of identifiers was removed", str(self._path)
+        )
 
     def _perform(self, change: _Change) -> bool:
         """Return whether the last statement changed a row."""
