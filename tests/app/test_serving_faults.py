@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from awaiting import eventually
@@ -20,8 +21,10 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import gateways as gateways_module
 from clauseway.app.running import serving as serving_module
+from clauseway.app.running import upkeep as upkeep_module
 from clauseway.app.running.processes import Child, start
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving, to_standard_error
+from clauseway.app.usage.sealing import seal
 from deployments import deployment
 from small_disks import small_disk
 
@@ -135,6 +138,27 @@ def test_upkeep_that_cannot_be_loaded_yet_is_loaded_later(tmp_path: Path, monkey
     with kept(tmp_path) as kept_home:
         eventually(lambda: kept_home.has_reported("Usage cannot be sealed yet", "Too many open files"))
         eventually(lambda: kept_home.home.damages.exists())
+        assert len(kept_home.reported) == 1, "the failure is reported once"
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), pa.ArrowInvalid("Corrupt snappy compressed data")])
+def test_upkeep_that_fails_ends_no_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    """Usage waits in the journals meanwhile."""
+    fails = threading.Event()
+
+    def seal_or_fail(home: Home) -> object:
+        if fails.is_set():
+            raise fault
+        return seal(home)
+
+    fails.set()
+    monkeypatch.setattr(upkeep_module, "seal", seal_or_fail)
+    monkeypatch.setattr(serving_module, "_SEAL_EVERY_S", 0.1)
+    with kept(tmp_path) as kept_home:
+        eventually(lambda: kept_home.has_reported("could not be sealed and waits", type(fault).__name__))
+        fails.clear()
+        eventually(lambda: kept_home.home.damages.exists())
+        assert kept_home.is_ready
         assert len(kept_home.reported) == 1, "the failure is reported once"
 
 

@@ -605,7 +605,11 @@ class Rounds:
         if self._upkeep is None:
             try:
                 upkeep = import_module(_UPKEEP)
-            except OSError as error:  # no descriptor is left, or its disk fails
+            except ModuleNotFoundError:
+                raise  # what it needs is not installed
+            # No descriptor or memory is left, or its disk fails; the loader of a shared library
+            # says so by an ImportError.
+            except (OSError, ImportError, MemoryError) as error:
                 if str(error) != self._failure:
                     self._report(f"Usage cannot be sealed yet; it is tried again: {error}")
                 self._failure = str(error)

@@ -31,8 +31,8 @@ class Upkeep:
         """Seal what was metered; where it is time, merge small files and read a part of the lake to
         its end.
 
-        Where the disk, the database or its address fails, usage stays in the spool until it can be sealed, and
-        the gateway refuses requests once its own disk fails.
+        Whatever fails (the disk, the database, memory, an engine, ourselves), usage stays in the spool until
+        it can be sealed: the gateways serve on, and refuse requests once their own disk fails.
         """
         try:
             seal(self._home)
@@ -42,10 +42,10 @@ class Upkeep:
                 compact_lake(self._home)
         except LakeDamaged:
             pass  # told below
-        except (OSError, DBAPIError, InvalidInput) as error:
+        except Exception as error:
             failure = _kind_of(error)
             if failure != self._failure:
-                why = said_by(error)
+                why = _reason(error)
                 self._report(
                     f"Usage could not be sealed and waits in the spool; it is tried again: {why}"
                 )
@@ -54,18 +54,27 @@ class Upkeep:
         self._failure = None
         try:
             lost = {str(damage.problem) for damage in write_damages(self._home)}
-        except (OSError, DBAPIError, InvalidInput) as error:
-            self._report(f"Damage could not be looked for; it is tried again: {said_by(error)}")
+        except Exception as error:
+            self._report(f"Damage could not be looked for; it is tried again: {_reason(error)}")
             return
         for text in sorted(lost - self._lost):
             self._report(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
         self._lost = lost
 
 
-def _kind_of(error: OSError | DBAPIError | InvalidInput) -> object:
+def _reason(error: Exception) -> str:
+    """Return what an error says; one that is not expected here also says its kind."""
+    said = said_by(error)
+    is_expected = isinstance(error, (OSError, DBAPIError, InvalidInput))
+    return said if is_expected else f"{type(error).__name__}: {said}"
+
+
+def _kind_of(error: Exception) -> object:
     """Return what is equal for failures of one kind, whose words may name times or tries."""
     if isinstance(error, InvalidInput):
         return [problem.what for problem in error.problems]
     if isinstance(error, DBAPIError):
         return type(error.orig)
-    return error.errno, error.filename
+    if isinstance(error, OSError):
+        return error.errno, error.filename
+    return type(error)
