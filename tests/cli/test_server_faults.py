@@ -1,5 +1,6 @@
-"""Each fault of a database server is a fault of the machine, in words; a wrong statement is a failure of ours."""
+"""Each fault of the machine or of a database server is said in words; a wrong statement is a failure of ours."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ FAULTS = [
     (errors.OperationalError, "the database cannot be reached"),
     (errors.ConnectionTimeout, "the database cannot be reached"),
     (errors.AdminShutdown, "the database cannot be reached"),
-    (errors.IdleInTransactionSessionTimeout, "the database cannot be reached"),
+    (errors.IdleInTransactionSessionTimeout, "the database server ended a transaction"),
+    (errors.TransactionTimeout, "the database server ended a transaction"),
     (errors.ReadOnlySqlTransaction, "the database takes no writes"),
     (errors.InsufficientPrivilege, "the role of the database lacks a right"),
     (errors.InvalidSchemaName, "the database has no schema for the tables"),
@@ -36,6 +38,43 @@ def test_a_fault_of_a_server_is_said_in_words(error: type[Exception], said: str,
     problem = fault_of(error("the server's\nown words."), tmp_path)
     assert (problem.what if problem else "") == said
     assert problem is None or problem.why == "the server's own words"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'connection failed: FATAL: too many connections for role "clauseway"',
+        "connection failed: FATAL: sorry, too many clients already",
+        "connection failed: FATAL: remaining connection slots are reserved for roles with the SUPERUSER attribute",
+    ],
+)
+def test_a_server_without_connections_is_not_taken_for_one_that_is_away(words: str, tmp_path: Path) -> None:
+    """Who is not let in has no code to go by."""
+    problem = fault_of(errors.OperationalError(words), tmp_path)
+    assert problem is not None
+    assert problem.what == "the database server is out of room or connections"
+
+
+# What Python or a library raises | what is said.
+OF_THE_MACHINE = [
+    (OSError(errno.EIO, "Input/output error"), "the disk fails"),
+    (OSError(errno.EUCLEAN, "Structure needs cleaning"), "the disk fails"),
+    (OSError(errno.ESTALE, "Stale file handle"), "the disk fails"),
+    (OSError(errno.EREMOTEIO, "Remote I/O error"), "the disk fails"),
+    (OSError(errno.EMFILE, "Too many open files"), "no more files can be opened"),
+    (OSError(errno.ENFILE, "Too many open files in system"), "no more files can be opened"),
+    (RuntimeError("IO Error: Cannot open file: Too many open files"), "no more files can be opened"),
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory is short"),
+    (MemoryError(), "memory is short"),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), OF_THE_MACHINE)
+def test_a_fault_of_the_machine_is_said_in_words(error: Exception, said: str, tmp_path: Path) -> None:
+    problem = fault_of(error, tmp_path)
+    assert problem is not None
+    assert problem.what == said
+    assert problem.why
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,14 @@ _FAILING = _Fault(
     "the disk fails",
     "Look at the disk and what the system logged about it, then repeat the command.",
 )
+_NO_DESCRIPTOR = _Fault(
+    "no more files can be opened",
+    "Allow more open files (ulimit -n, LimitNOFILE of the unit), and repeat the command.",
+)
+_NO_MEMORY = _Fault(
+    "memory is short",
+    "Free some memory or allow more (MemoryMax of the unit), and repeat the command.",
+)
 _DAMAGED = _Fault(
     "the control data are damaged",
     "Restore the home from its latest backup: clauseway home restore FOLDER --home PLACE --take-over.",
@@ -73,6 +81,11 @@ _CANCELLED = _Fault(
     "Let its statement_timeout be longer for this role (ALTER ROLE … SET statement_timeout), and "
     "repeat the command.",
 )
+_SILENT = _Fault(
+    "the database server ended a transaction",
+    "Let it last longer for this role (ALTER ROLE … SET idle_in_transaction_session_timeout, "
+    "transaction_timeout), and repeat the command.",
+)
 _IN_THE_WAY = _Fault(
     "another transaction is in the way",
     "Look for one that lasts (pg_stat_activity), and repeat the command: nothing was written.",
@@ -97,7 +110,8 @@ _BY_SQLSTATE: Mapping[str, _Fault] = {
     "08": _AWAY,
     "22P05": _ENCODING,
     "25006": _READ_ONLY,
-    "25P03": _AWAY,
+    "25P03": _SILENT,
+    "25P04": _SILENT,
     "28": _AWAY,
     "3D": _AWAY,
     "3F": _NO_SCHEMA,
@@ -113,6 +127,8 @@ _BY_SQLSTATE: Mapping[str, _Fault] = {
     "HV": _SERVER_FAILING,
     "XX": _SERVER_FAILING,
 }
+# The words of a server that lets nobody more in: the driver has no code for that.
+_NO_CONNECTION = ("too many connections", "too many clients", "remaining connection slots")
 # Our own errors about a server's connections, by name: the module with them is slow to load.
 _BY_CLASS: Mapping[str, _Fault] = {"CommitLost": _COMMIT_LOST, "LockLost": _LOCK_LOST}
 _OF_SERVER = frozenset({*_BY_SQLSTATE.values(), *_BY_CLASS.values()})
@@ -126,6 +142,13 @@ _BY_NUMBER: Mapping[int, _Fault] = {
     errno.EACCES: _UNWRITABLE,
     errno.EPERM: _UNWRITABLE,
     errno.EIO: _FAILING,
+    # Of a damaged file system, and of a file server that is gone or forgot the file.
+    errno.EUCLEAN: _FAILING,
+    errno.ESTALE: _FAILING,
+    errno.EREMOTEIO: _FAILING,
+    errno.EMFILE: _NO_DESCRIPTOR,
+    errno.ENFILE: _NO_DESCRIPTOR,
+    errno.ENOMEM: _NO_MEMORY,
 }
 # SQLite's primary error codes; the extended codes add the system call.
 _BY_SQLITE_CODE: Mapping[int, _Fault] = {
@@ -206,6 +229,8 @@ def _read(cause: BaseException) -> tuple[_Fault | None, str]:
     number = (cause.errno or 0) if isinstance(cause, OSError) else 0
     if number in _BY_NUMBER:
         return _BY_NUMBER[number], os.strerror(number).lower()
+    if isinstance(cause, MemoryError):
+        return _NO_MEMORY, str(cause) or os.strerror(errno.ENOMEM).lower()
     if isinstance(cause, sqlite3.Error):
         return _BY_SQLITE_CODE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF), str(cause)
     if type(cause).__name__ in _BY_CLASS:
@@ -222,6 +247,8 @@ def _of_server(cause: BaseException) -> _Fault | None:
     code = getattr(cause, "sqlstate", None) or ""
     if not code and not any(base.__name__ == "OperationalError" for base in type(cause).mro()):
         return None  # refused by the driver itself
+    if not code and any(words in str(cause) for words in _NO_CONNECTION):
+        return _SERVER_FULL
     # The longest beginning of the code that stands in the table.
     fitting = [beginning for beginning in _BY_SQLSTATE if beginning and code.startswith(beginning)]
     return _BY_SQLSTATE.get(max(fitting, key=len, default=code))
