@@ -115,6 +115,12 @@ AWS = [
         "object storage refuses the credentials",
     ),
     (
+        403,
+        "RequestTimeTooSkewed",
+        "The difference between the request time and the current time is too large.",
+        "the clock of this machine is wrong",
+    ),
+    (
         501,
         "NotImplemented",
         "A header you provided implies functionality that is not implemented",

@@ -89,6 +89,12 @@ _CAUSES = (
     ),
     _NO_BUCKET,
     _Cause(
+        ("RequestTimeTooSkewed",),
+        "the clock of this machine is wrong",
+        "Set it (chronyc makestep), and repeat the command: object storage refuses signatures of "
+        "another time.",
+    ),
+    _Cause(
         (
             "SignatureDoesNotMatch",
             "InvalidAccessKeyId",
