@@ -1,6 +1,7 @@
 """The gateway itself fails in an attempt: the client is told at once, nothing leaks, no cloud is blamed."""
 
 import asyncio
+import contextlib
 import resource
 import threading
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ from gateway_stage import RESPONSE, RESPONSE_DELTAS, RESPONSE_PREAMBLE, typed
 
 from awaiting import eventually
 from clauseway.gateway.plan import RateLimit
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
+from clauseway.gateway.request.resource_index import INDEX_FILE, open_index
 
 PLANTED = str(Path(__file__).with_name("planted_faults.py"))
 MANY = 12  # more than the failures in a row that eject a deployment
@@ -210,3 +214,42 @@ def test_a_lack_of_descriptors_is_no_fault_of_a_cloud(tmp_path: Path, host: str)
         eventually(lambda: '"kind":"descriptors","whose":"the process"' in rig.errors())
         assert "deployment ejected" not in rig.errors()
         assert rig.counts()["open"] == 0
+
+
+def pending_rows(index: Path, count: int) -> None:
+    """Fill an index with more than its readers keep in memory; nobody meters the end of these resources."""
+    values = ((f"file-{number:06d}", number, "x" * 200) for number in range(count))
+    with contextlib.closing(open_index(index)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO issued (identifier, organisation, project, key_id, seller, segment, deployment, model, "
+            "endpoint, body_bytes, created_ns, pending) VALUES (?1, 'acme', ?3, 'k', 'openai', 'direct', 'azure', 'm', "
+            "0, 1, ?2, 1)",
+            values,
+        )
+
+
+def test_an_index_that_cannot_be_read_ends_no_gateway(tmp_path: Path) -> None:
+    """Only what names something that was made before is refused, and not as unknown."""
+    with Rig(tmp_path) as rig:
+        rig.cloud("azure")
+        index = rig.spool / INDEX_FILE
+        index.parent.mkdir(parents=True)
+        pending_rows(index, 20_000)
+        rig.start(rig.plan(settings=Settings(limits=Limits(pending_s=0.1))))
+        assert rig.process is not None
+        sound = index.read_bytes()
+        with index.open("r+b") as damaged:
+            damaged.write(b"\xff" * len(sound))
+        eventually(lambda: "identifiers not kept" in rig.errors())
+        answers = [
+            httpx.get(f"{rig.url}/v1/files/file-{number:06d}", headers=AUTHORIZED, timeout=PATIENCE_S)
+            for number in range(0, 20_000, 1_000)
+        ]
+        told = {(answer.status_code, answer.json()["error"]["code"]) for answer in answers}
+        assert (503, "objects_unavailable") in told
+        assert {status for status, _ in told} <= {404, 503}, "of another project, where it can be read"
+        assert rig.post().status_code == 200
+        with index.open("r+b") as mended:
+            mended.write(sound)
+        eventually(lambda: "identifiers kept again" in rig.errors())
+        assert rig.process.poll() is None

@@ -84,7 +84,8 @@ class Reporter:
         self._hangs = hangs
 
     def _look_at_the_index(self) -> None:
-        failure = self._shared.resource_index.failure
+        index = self._shared.resource_index
+        failure = index.failure or index.unreadable
         if failure is not None and not self._index_failed:
             self._lines.event("identifiers not kept", error=str(failure.strerror or failure))
         elif failure is None and self._index_failed:

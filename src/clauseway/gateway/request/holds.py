@@ -152,7 +152,7 @@ class Holds:
         """Report to the lease server the steps that it has not heard yet. To be called about once a
         second."""
         if not self.is_working:
-            self._task = self._loop.create_task(self._report_steps(now_s))
+            self._task = self._loop.create_task(self._report_readable_steps(now_s))
 
     async def close(self) -> None:
         """Turn reservations into holds before the process returns its slices."""
@@ -162,6 +162,11 @@ class Holds:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
                 await self._transfer_all()
+
+    async def _report_readable_steps(self, now_s: float) -> None:
+        """Report the steps; where the index cannot be read, they wait for the next round."""
+        with contextlib.suppress(OSError):
+            await self._report_steps(now_s)
 
     async def _report_steps(self, now_s: float) -> None:
         await self._transfer_all()

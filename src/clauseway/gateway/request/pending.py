@@ -42,7 +42,10 @@ class Poller:
         ):
             return
         self._due_s = now_s + period_s
-        resources = self._shared.resource_index.pending(_AT_ONCE_MAX, self._after)
+        try:
+            resources = self._shared.resource_index.pending(_AT_ONCE_MAX, self._after)
+        except OSError:
+            return  # the index says so itself; the next round may read it
         self._after = (
             (resources[-1].created_ns, resources[-1].identifier)
             if len(resources) == _AT_ONCE_MAX

@@ -31,7 +31,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -216,7 +216,8 @@ class ResourceIndex:
     cannot be written; where homes share a database, once the change was announced there.
 
     `failure`: why the last change could not be written; None once changes can be written again, which
-    is tried every second."""
+    is tried every second. `unreadable`: why the last query failed. Every query raises OSError where
+    the file cannot be read."""
 
     def __init__(
         self,
@@ -232,6 +233,7 @@ class ResourceIndex:
         self._journal = journal
         self._remembered: OrderedDict[str, IndexedResource] = OrderedDict()
         self.failure: OSError | None = None
+        self.unreadable: OSError | None = None
         self._path = path
         try:
             self._reading = open_index(path)
@@ -247,15 +249,29 @@ class ResourceIndex:
 
     # -- reading
 
+    def _read(
+        self, connection: sqlite3.Connection, query: str, values: Sequence[object] = ()
+    ) -> list[Any]:
+        """Return the rows of a query. Raise OSError where the file cannot be read."""
+        try:
+            rows = connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            self.unreadable = OSError(
+                errno.EIO, f"the index of identifiers cannot be read: {error}"
+            )
+            raise self.unreadable from error
+        self.unreadable = None
+        return rows
+
     def find(self, identifier: str) -> IndexedResource | None:
         """Return a resource of any project; None where the index does not have it."""
         resource = self._remembered.get(identifier)
         if resource is not None:
             return resource
-        row = self._reading.execute(
-            f"SELECT {COLUMNS} FROM issued WHERE identifier = ?", (identifier,)
-        ).fetchone()
-        return resource_in_row(row) if row is not None else None
+        rows = self._read(
+            self._reading, f"SELECT {COLUMNS} FROM issued WHERE identifier = ?", (identifier,)
+        )
+        return resource_in_row(rows[0]) if rows else None
 
     def find_for(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
         """Return a resource of a buyer's project; resources of other projects are reported as not
@@ -273,23 +289,20 @@ class ResourceIndex:
         remembered = self._remembered.get(identifier)
         if remembered is not None and remembered.contents:
             return remembered.contents
-        row = self._reading.execute(
-            "SELECT contents FROM contents WHERE identifier = ?", (identifier,)
-        ).fetchone()
-        return row[0] if row is not None else b""
+        rows = self._read(
+            self._reading, "SELECT contents FROM contents WHERE identifier = ?", (identifier,)
+        )
+        return rows[0][0] if rows else b""
 
     def is_held(self, identifier: str) -> bool:
         """Return whether there is a hold for a resource."""
-        return (
-            self._reading.execute(
-                "SELECT 1 FROM held WHERE identifier = ?", (identifier,)
-            ).fetchone()
-            is not None
+        return bool(
+            self._read(self._reading, "SELECT 1 FROM held WHERE identifier = ?", (identifier,))
         )
 
     def open_holds(self, count: int) -> list[Hold]:
         """Return some holds that are to be reported to the lease server."""
-        rows = self._reading.execute(_OPEN_HOLDS, (count,))
+        rows = self._read(self._reading, _OPEN_HOLDS, (count,))
         return [Hold(row[0], tuple(row[1].split("\n")), *row[2:]) for row in rows]
 
     async def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
@@ -297,7 +310,8 @@ class ResourceIndex:
         return await self._loop.run_in_executor(self._lister, self._deployments, buyer, endpoint)
 
     def _deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
-        rows = self._listing.execute(
+        rows = self._read(
+            self._listing,
             "SELECT DISTINCT deployment FROM issued WHERE organisation = ? AND project = ? AND endpoint = ?",
             (buyer.organisation, buyer.project, endpoint),
         )
@@ -319,7 +333,8 @@ class ResourceIndex:
         if query.purpose:
             terms.append("AND coalesce(contents.purpose, ?) = ?")
             values += (query.purpose, query.purpose)
-        rows = self._listing.execute(
+        rows = self._read(
+            self._listing,
             "SELECT issued.identifier, deployment, created_ns FROM issued LEFT JOIN contents USING (identifier) "
             f"WHERE organisation = ? AND project = ? AND endpoint = ? AND deployment IN ({_marks(deployments)}) "
             f"{' '.join(terms)} ORDER BY created_ns {order}, issued.identifier {order} LIMIT ?",
@@ -330,7 +345,8 @@ class ResourceIndex:
     def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[IndexedResource]:
         """Return the oldest pending resources that nobody has claimed, at most `count`, behind a
         place (created_ns, identifier)."""
-        rows = self._reading.execute(
+        rows = self._read(
+            self._reading,
             f"SELECT {COLUMNS} FROM issued WHERE pending = {_PENDING} AND (created_ns, identifier) > (?, ?) "
             "ORDER BY created_ns, identifier LIMIT ?",
             (*after, count),
@@ -341,8 +357,8 @@ class ResourceIndex:
         """Return the claims, not yet metered, of processes that record in this journal: identifier
         → the request that claimed it. Claims of an earlier version name no journal."""
         claims = {}
-        for identifier, claimed in self._reading.execute(
-            f"SELECT identifier, claimed FROM issued WHERE pending = {_CLAIMED}"
+        for identifier, claimed in self._read(
+            self._reading, f"SELECT identifier, claimed FROM issued WHERE pending = {_CLAIMED}"
         ):
             request, _, journal = claimed.partition(" ")
             if journal in ("", self._journal):
@@ -351,7 +367,8 @@ class ResourceIndex:
 
     def still_pending(self, identifiers: Sequence[str]) -> set[str]:
         """Return those of the resources whose end has not been metered."""
-        rows = self._reading.execute(
+        rows = self._read(
+            self._reading,
             f"SELECT identifier FROM issued WHERE pending != {_METERED} "
             f"AND identifier IN ({_marks(identifiers)})",
             tuple(identifiers),

@@ -5,7 +5,8 @@ Raises `Refused` where there is none, with the clause, the missing capability or
 nobody knows.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NoReturn
 
 from clauseway.gateway.request.batch_contents import LineGroup, batch_scale, decode_contents
@@ -87,8 +88,10 @@ class Selector:
 
     def _find_resource(self, identifier: str, *others: str) -> IndexedResource | None:
         """Return a resource of the customer's project; None if there is none. Raise MadeElsewhere
-        if other homes have to be asked first: for the `others` that the request names too."""
-        resource = self._shared.resource_index.find_for(self._customer.buyer, identifier)
+        if other homes have to be asked first: for the `others` that the request names too. Raise
+        Refused if the index cannot be read."""
+        with _readable_index():
+            resource = self._shared.resource_index.find_for(self._customer.buyer, identifier)
         if (
             resource is None
             and self._shared.shared_index is not None
@@ -178,9 +181,14 @@ class Selector:
         for item in items:
             if self._find_resource(item.identifier, *names) is not None:
                 stored.append(item.identifier)
-            elif item.is_bare or self._shared.resource_index.find(item.identifier) is not None:
+            elif item.is_bare or self._is_of_another_project(item.identifier):
                 raise no_such(item.identifier)
         return stored
+
+    def _is_of_another_project(self, identifier: str) -> bool:
+        """Return whether a resource that is not of the customer's project is of another one."""
+        with _readable_index():
+            return self._shared.resource_index.find(identifier) is not None
 
     def _named_resource(self, identifiers: tuple[str, ...]) -> IndexedResource:
         """Return the first of the resources that a request names. Raise Refused if they do not all
@@ -274,7 +282,8 @@ class Selector:
     def _select_for_batch(self, batch: Batching, file: IndexedResource) -> CandidateSelection:
         """Decide every request of an uploaded file again, for the key that creates the batch, and
         store the batch's worst case in it. Raise Refused."""
-        written = self._shared.resource_index.contents(file.identifier)
+        with _readable_index():
+            written = self._shared.resource_index.contents(file.identifier)
         if not written:
             message = (
                 f"{file.identifier} was not uploaded here with purpose batch, so what it asks for was not decided. "
@@ -464,12 +473,22 @@ _REFUSED_BY_NOUN: Final[Mapping[str, Callable[[str], Refused]]] = {
 }
 
 
+@contextlib.contextmanager
+def _readable_index() -> Iterator[None]:
+    """Raise Refused where the index of identifiers cannot be read."""
+    try:
+        yield
+    except OSError:
+        raise objects_unknown() from None
+
+
 def objects_unknown() -> Refused:
-    """Return the refusal of a request that names an identifier which another home may have issued,
-    while the database that the homes share cannot be reached."""
+    """Return the refusal of a request that names an identifier while it cannot be looked up: the
+    index cannot be read, or another home may have issued it and the database that the homes share
+    cannot be reached."""
     message = (
         "Where this object lies cannot be looked up at present: the gateway does not reach the "
-        "database that it shares with others. Send the request again."
+        "index that has it, here or in the database that it shares with others. Send the request again."
     )
     return Refused(errors.OBJECTS_UNKNOWN, message, headers=_RETRY_IN_1_S)
 
