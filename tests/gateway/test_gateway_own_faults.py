@@ -216,6 +216,22 @@ def test_a_lack_of_descriptors_is_no_fault_of_a_cloud(tmp_path: Path, host: str)
         assert rig.counts()["open"] == 0
 
 
+def test_a_plan_that_cannot_be_read_for_now_is_read_later(tmp_path: Path) -> None:
+    """Nobody writes it again because a process had no descriptor left."""
+    with Rig(tmp_path) as rig:
+        rig.cloud("azure")
+        rig.start()
+        assert rig.process is not None
+        assert rig.post().status_code == 200
+        limit = resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE, (3, limit[1]))
+        rig.write_plan(rig.plan(keys=()))
+        eventually(lambda: "plan refused" in rig.errors())
+        resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE, limit)
+        eventually(lambda: rig.post().status_code == 401)
+        assert rig.errors().count("plan refused") == 1, "the failure is logged once"
+
+
 def pending_rows(index: Path, count: int) -> None:
     """Fill an index with more than its readers keep in memory; nobody meters the end of these resources."""
     values = ((f"file-{number:06d}", number, "x" * 200) for number in range(count))

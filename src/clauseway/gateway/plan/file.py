@@ -149,16 +149,19 @@ class Opened(NamedTuple):
     digest: str
 
 
+class PlanUnread(InvalidInput):
+    """The file of a plan could not be read: the machine failed, and the file may be sound."""
+
+
 def read_pieces(path: Path) -> list[bytes]:
-    """A plan's file, in pieces that are quickly made and let go. Raises InvalidInput where there is
-    none."""
+    """A plan's file, in pieces that are quickly made and let go. Raises PlanUnread."""
     pieces = []
     try:
         with path.open("rb", buffering=0) as file:
             while piece := file.read(_PIECE_BYTES):
                 pieces.append(piece)
     except OSError as error:
-        raise no_plan(str(error), str(path)) from None
+        raise PlanUnread(*no_plan(str(error), str(path)).problems) from None
     return pieces
 
 

@@ -31,7 +31,7 @@ from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.lease_server import CurrentLeaseServer
 from clauseway.gateway.connections.connection import ClientConnection, actions_passing
 from clauseway.gateway.plan.clock import simulated_clock, system_clock
-from clauseway.gateway.plan.file import Opened, read_pieces
+from clauseway.gateway.plan.file import Opened, PlanUnread, read_pieces
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Telemetry, changed_needing_restart
 from clauseway.gateway.plan.steps import between_requests, whole
@@ -111,6 +111,8 @@ class Server:
         self._stopping = False
         self._read_again = False
         self._plan_seen = file_identity(options.plan)
+        # Why the plan's file could not be read; empty once it was read.
+        self._plan_unread = ""
         self._reporting: asyncio.Future[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._figures: Callable[[], bytes] = bytes
@@ -413,9 +415,17 @@ class Server:
             opened = await self._newest()
             await self._presenting.fetch_ahead(target.auth for target in opened.plan.targets)
             former, tables = shared.tables, self._tables(opened, shared.spool)
+        except PlanUnread as error:
+            if str(error) != self._plan_unread:
+                self._refuse("plan", error)
+            self._plan_unread = str(error)
+            # Nobody writes it again because this process had no descriptor or memory for it.
+            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self.reload)
+            return
         except InvalidInput as error:
             self._refuse("plan", error)
             return
+        self._plan_unread = ""
         shared.turn_to(tables)
         self._follow(opened)
         await between_requests(self._letting_go(former), self._is_outdated)
