@@ -34,7 +34,7 @@ from clauseway.spool import (
     release,
 )
 from clauseway.spool.reader import _File, _position
-from clauseway.spool.segments import fill_with_zeros, list_segments, lock
+from clauseway.spool.segments import fill_with_zeros, list_segments, lock, next_number
 
 BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
 DEPLOYMENT = Deployment("gpt-east", "azure", "openai", "eastus", "api.stateless", "gpt-5.4")
@@ -316,6 +316,18 @@ def damage(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[frame_offsets(bytes(data))[0] + 30] ^= 1
     path.write_bytes(data)
+
+
+@pytest.mark.parametrize("note", ["numbered", "released"])
+def test_no_number_is_given_while_a_note_of_those_that_were_taken_cannot_be_read(tmp_path: Path, note: str) -> None:
+    """A segment of a former number would be taken for one that is sealed."""
+    (tmp_path / "numbered").write_text("7")
+    (tmp_path / "released").write_text("7")
+    assert next_number(tmp_path) == 7
+    (tmp_path / note).unlink()
+    (tmp_path / note).mkdir()
+    with pytest.raises(IsADirectoryError):
+        next_number(tmp_path)
 
 
 def test_only_one_process_writes_a_spool(tmp_path: Path) -> None:

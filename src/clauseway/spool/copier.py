@@ -290,7 +290,9 @@ class Copier:
             return
         if now_s - self._release_s > _RELEASE_EVERY_S:
             self._release_s = now_s
-            before = released_before(self._facts.directory)
+            before = self._released
+            with contextlib.suppress(OSError):  # a note that cannot be read now may be later
+                before = released_before(self._facts.directory)
             if before > self._released:
                 self._released = before
                 self._push(MessageKind.RELEASE, pack_release(before), _NOWHERE)

@@ -103,7 +103,7 @@ def next_number(directory: Path) -> int:
     """Return the number of a journal's next segment.
 
     INVARIANT: no two segments of a journal ever have one number, also when all that were there have
-    gone: what is sealed is known by the segment's number and the frame's.
+    gone: what is sealed is known by the segment's number and the frame's. Raise OSError.
     """
     names = (path.name.partition(".")[0] for path in directory.glob(f"*{_SUFFIX}*"))
     there = max((int(name) for name in names if name.isdigit()), default=-1)
@@ -185,15 +185,17 @@ def note_released(directory: Path, segment: int) -> None:
 
 
 def released_before(directory: Path) -> int:
-    """Return the segment before which all of a journal's segments were released; 0 for none."""
+    """Return the segment before which all of a journal's segments were released; 0 for none. Raise
+    OSError."""
     return _noted(directory, _RELEASED_NAME)
 
 
 def _noted(directory: Path, name: str) -> int:
-    """Return the number in a note; 0 without one."""
+    """Return the number in a note; 0 without one. Raise OSError if there is a note that cannot be
+    read: 0 in its place would give a segment a number that was taken."""
     try:
         return int((directory / name).read_text("ascii"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return 0
 
 
