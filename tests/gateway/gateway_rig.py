@@ -363,7 +363,8 @@ class Rig:
 
     def post(self, stream: bool = False, **members: Any) -> httpx.Response:
         body = {"model": MODEL, "messages": MESSAGES, "stream": stream, **members}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+        with httpx.Client(transport=ReadsBroken(), timeout=PATIENCE_S) as client:
+            return client.post(f"{self.url}/v1/chat/completions", json=body, headers=AUTHORIZED)
 
     def socket(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
@@ -412,6 +413,33 @@ def key(secret: str, seller: str) -> Key:
     return Key(
         digest=hashed, organisation="acme", project="research", key_id=f"key-{seller}", seller=seller, segment="direct"
     )
+
+
+class ReadsBroken(httpx.HTTPTransport):
+    """Reads what came of an answer whose body broke off, in chunks without the last one; httpx raises instead. The
+    extension `broken` of such a response is true."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        response.extensions["broken"] = False
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        response.stream = _Broken(response.stream, response.extensions)
+        return response
+
+
+class _Broken(httpx.SyncByteStream):
+    def __init__(self, stream: httpx.SyncByteStream, extensions: dict[str, Any]) -> None:
+        self._stream = stream
+        self._extensions = extensions
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._stream
+        except httpx.RemoteProtocolError:
+            self._extensions["broken"] = True
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 def read_all(connection: socket.socket) -> bytes:

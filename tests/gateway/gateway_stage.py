@@ -19,6 +19,7 @@ from gateway_rig import (
     Behaviour,
     Cloud,
     Connection,
+    ReadsBroken,
     Received,
     Rig,
     chunk_event,
@@ -183,7 +184,7 @@ class Stage:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         # One client for all: to make one costs more than most scenes.
-        self.http = httpx.Client(timeout=PATIENCE_S)
+        self.http = httpx.Client(transport=ReadsBroken(), timeout=PATIENCE_S)
         self._numbers = itertools.count()
 
     def start(self, launcher: Sequence[str] = (TABLE_GATEWAY,)) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -29,10 +30,12 @@ from gateway_rig import (
     Connection,
     Received,
     Rig,
+    chat_body,
     content_events,
     cut,
     drop,
     key,
+    request_bytes,
     stall,
     status,
     well,
@@ -144,6 +147,31 @@ def test_a_stream_cut_after_content_ends_with_an_error_and_no_done(rig: Rig, sec
     assert "openai" not in rig.clouds or not rig.clouds["openai"].requests, "committed is committed"
     with pytest.raises(openai.APIError, match="stream broke"):
         list(rig.client().chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_stream_cut_after_content_is_incomplete_to_clients_that_read_no_errors_in_it(rig: Rig, version: str) -> None:
+    """Some take an event without choices for nothing, and a body that ends for a whole answer."""
+    rig.cloud("azure", cut)
+    rig.start()
+    asked = request_bytes(chat_body(stream=True)).replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+    heard = b""
+    begin_s = time.monotonic()
+    with rig.socket() as client:
+        client.sendall(asked)
+        while b"stream_interrupted" not in heard:
+            heard += client.recv(1 << 16)
+        closes = client.recv(1 << 16) if version == "1.1" else reset(client)
+    assert closes == b""
+    assert time.monotonic() - begin_s >= 0.4, "some clients drop what they have not read when a connection closes"
+    assert heard.endswith(b"}}\n\n\r\n" if version == "1.1" else b"}}\n\n"), "the error, and no end of the body"
+
+
+def reset(client: socket.socket) -> bytes:
+    """In HTTP/1.0 a body ends with its connection, so that only a reset tells of a part."""
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+    return b""
 
 
 def test_both_deployments_are_named_when_both_fail(rig: Rig) -> None:

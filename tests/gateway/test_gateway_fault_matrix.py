@@ -196,6 +196,7 @@ def test_one_deployment(stage: Stage, fault: Fault, call: Call) -> None:
     assert answer.headers["x-clauseway-attempts"] == "1"
     if fault.committed:
         assert not call.ends_well(answer.text)
+        assert answer.extensions["broken"], "also where a client reads no errors in a stream"
     else:
         assert answer.json()["error"]["code"] == code
         # Nobody has tried again yet; a client waits for 30 seconds at most.

@@ -23,6 +23,7 @@ from gateway_rig import (
     PRODUCT,
     SECRET,
     Connection,
+    ReadsBroken,
     Received,
     Rig,
     chat_body,
@@ -44,7 +45,7 @@ from small_disks import SmallDisk, small_disk
 SLOW_DISK = str(Path(__file__).with_name("slow_disk.py"))
 SMALL_SEGMENTS = str(Path(__file__).with_name("small_segments.py"))
 # One for all: to make a client costs more than a request.
-HTTP = httpx.Client(timeout=60)
+HTTP = httpx.Client(transport=ReadsBroken(), timeout=60)
 LEFT = 40_000  # less than a segment
 
 

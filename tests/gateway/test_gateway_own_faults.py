@@ -16,6 +16,7 @@ from gateway_rig import (
     Behaviour,
     Cloud,
     Connection,
+    ReadsBroken,
     Received,
     Rig,
     chat_body,
@@ -137,8 +138,10 @@ def test_a_stream_that_the_gateway_breaks_ends_with_an_error_and_is_metered(
 ) -> None:
     azure.behaviour = streaming(*events)
     before = len(rig.records())
-    answer = httpx.post(rig.url + path, content=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+    with httpx.Client(transport=ReadsBroken(), headers=AUTHORIZED, timeout=PATIENCE_S) as client:
+        answer = client.post(rig.url + path, content=body)
     assert answer.status_code == 200
+    assert answer.extensions["broken"]
     last = answer.text.strip().split("\n\n")[-1]
     assert "internal_error" in last or "stream_interrupted" in last
     assert "[DONE]" not in answer.text

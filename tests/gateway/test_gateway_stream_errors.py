@@ -18,6 +18,7 @@ from gateway_rig import (
     PATIENCE_S,
     Behaviour,
     Connection,
+    ReadsBroken,
     Received,
     Rig,
     chunk_event,
@@ -253,7 +254,7 @@ def test_an_error_in_a_stream_has_no_name_of_our_account(tmp_path: Path, pieces:
         settings = {"project": "p", "organization": "comp-of-acme"}
         plain = rig.target("first", cloud.port, url=url, settings=settings)
         anthropic = msgspec.structs.replace(plain, dialect="anthropic", auth=Auth(kind="api-key", secret="x"))
-        with httpx.Client(timeout=PATIENCE_S, headers=AUTHORIZED) as http:
+        with httpx.Client(transport=ReadsBroken(), timeout=PATIENCE_S, headers=AUTHORIZED) as http:
             for target, paths in ((plain, ("/chat/completions", "/responses")), (anthropic, ("/messages",))):
                 rig.start(rig.plan([target]))
                 for case, (path, events, said) in NAMING.items():

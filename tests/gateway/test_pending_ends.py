@@ -17,6 +17,7 @@ from gateway_rig import (
     PATIENCE_S,
     PRODUCT,
     Connection,
+    ReadsBroken,
     Received,
     Rig,
     compact,
@@ -69,7 +70,7 @@ class House:
     def __init__(self, rig: Rig, account: Account) -> None:
         self.rig = rig
         self.account = account
-        self.client = httpx.Client(base_url=rig.url, headers=AUTHORIZED, timeout=PATIENCE_S)
+        self.client = httpx.Client(transport=ReadsBroken(), base_url=rig.url, headers=AUTHORIZED, timeout=PATIENCE_S)
 
     def make_response(self) -> None:
         """Make a response in the background that completes at once, as nobody knows here."""

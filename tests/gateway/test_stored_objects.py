@@ -5,7 +5,18 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PATIENCE_S, Connection, Received, Rig, chunk_event, compact
+from gateway_rig import (
+    AUTHORIZED,
+    MESSAGES,
+    MODEL,
+    PATIENCE_S,
+    Connection,
+    ReadsBroken,
+    Received,
+    Rig,
+    chunk_event,
+    compact,
+)
 from gateway_stage import RESPONSE_USAGE, typed
 
 FAILED = {"id": "made", "status": "failed", "error": {"code": "server_error", "message": "x"}, "usage": RESPONSE_USAGE}
@@ -69,7 +80,8 @@ def test_what_a_stream_named_before_it_broke_is_its_projects(
 ) -> None:
     cloud, url = account
     cloud.events, cloud.ends_in_order = events, ends_in_order
-    with httpx.Client(base_url=f"{url}/v1/", headers=AUTHORIZED, timeout=PATIENCE_S) as client:
+    base_url = f"{url}/v1/"
+    with httpx.Client(transport=ReadsBroken(), base_url=base_url, headers=AUTHORIZED, timeout=PATIENCE_S) as client:
         broken = client.post(path, json={"model": MODEL, "stream": True, **asked})
         assert ("stream_interrupted" in broken.text or "server_error" in broken.text) is True, broken.text
         assert client.get(f"{path}/made").status_code == 200
@@ -80,6 +92,7 @@ def test_what_a_stream_named_before_it_broke_is_its_projects(
 def test_what_a_broken_stream_did_not_keep_is_nobodys(account: tuple[Account, str]) -> None:
     cloud, url = account
     cloud.events = RESPONSE
-    with httpx.Client(base_url=f"{url}/v1/", headers=AUTHORIZED, timeout=PATIENCE_S) as client:
+    base_url = f"{url}/v1/"
+    with httpx.Client(transport=ReadsBroken(), base_url=base_url, headers=AUTHORIZED, timeout=PATIENCE_S) as client:
         client.post("responses", json={"model": MODEL, "stream": True, "input": "Hi", "store": False})
         assert client.get("responses/made").status_code == 404

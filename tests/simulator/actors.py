@@ -592,6 +592,11 @@ class Answer(msgspec.Struct):
     customer: str = ""
 
 
+def _tells_error(events: bytes) -> bool:
+    """Return whether a stream ends by an error event, as far as it has come."""
+    return b'data: {"error"' in events and events.endswith(b"\n\n")
+
+
 class Clients:
     """Clients that ask one after the other and at once, some of whom leave before they are answered."""
 
@@ -674,7 +679,10 @@ class Clients:
                 body = b""
                 while size := int((await reader.readuntil(b"\r\n")), 16):
                     body += (await reader.readexactly(size + 2))[:-2]
-                await reader.readexactly(2)
+                    if _tells_error(body):
+                        break  # as most clients do: the body of a stream that broke has no end
+                else:
+                    await reader.readexactly(2)
             else:
                 body = await reader.readexactly(int(_header(head, b"content-length") or 0))
             answer.body = body
@@ -694,4 +702,4 @@ class Clients:
         else:
             # Without being asked for, usage is not passed on; the last event says that it is all there.
             is_whole = answer.body.endswith(b"data: [DONE]\n\n")
-            answer.how = "whole" if is_whole else "broken" if b'"error"' in answer.body else "cut short"
+            answer.how = "whole" if is_whole else "broken" if _tells_error(answer.body) else "cut short"

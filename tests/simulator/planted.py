@@ -233,7 +233,7 @@ BUGS = (
     Bug(
         name="a stream that breaks ends as if it were whole",
         place="clauseway.gateway.request.lifecycle:Lifecycle._last_of_broken",
-        piece="_last_of_stream(stream.broken(kind, message), self._client.chunked)",
+        piece="_framed(stream.broken(kind, message), self._client.chunked)",
         instead='_last_of_stream(b"", self._client.chunked)',
         law=STREAMS,
         seed=3,

@@ -113,6 +113,9 @@ _BEGINNING: Final = b"HTTP/1.1 "
 _PROBE_S: Final = 0.1  # a round trip at least; each further probe doubles it
 _VERSION_1_1: Final = b" HTTP/1.1\r\n"  # behind method and target
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+# A client has so long to read the error event of a stream that broke before its connection closes:
+# some drop what they have not read yet when a connection closes inside a body.
+_ERROR_READ_S: Final = 0.5
 # A body of at most this length is not counted among the bytes in flight: the limits of connections
 # keep all such bodies together within a few MB.
 _UNCOUNTED_BYTES_MAX: Final = 4 << 10
@@ -165,6 +168,7 @@ class ClientConnection(asyncio.Protocol):
         # The refusal that is sent once the requests before it are answered.
         self._refusal: Refused | None = None
         self._closing = False  # the answer under way is the last one, or was it
+        self._is_cut = False  # the last answer is a stream that broke: its body has no end
         self._authorities_replaced = shared.authorities_replaced
         self._replaying = False
         self.head_lines = b""
@@ -731,8 +735,7 @@ class ClientConnection(asyncio.Protocol):
         lifecycle, self._lifecycle = self._lifecycle, None
         if not intact:
             self._closing = True
-            if lifecycle is not None and lifecycle.is_cut and not self.chunked:
-                self._reset()
+            self._is_cut = lifecycle is not None and lifecycle.is_cut
         self._after_answer()
 
     def _answer(self, data: bytes) -> None:
@@ -748,7 +751,9 @@ class ClientConnection(asyncio.Protocol):
             self._unread.count(self._shared.in_flight, self._router.use)
         draining = self._shared.draining
         if self._closing or (draining and self._stuck):
-            if self._refused:
+            if self._is_cut:
+                self._await_reading_of_error()
+            elif self._refused:
                 self._linger()
             else:
                 self._close()
@@ -809,9 +814,17 @@ class ClientConnection(asyncio.Protocol):
         # Close a connection without a request before the drain ends and cuts off what is left.
         wheel.arm(self, wheel.now_s + min(limits.linger_s, limits.drain_s / 2))
 
+    def _await_reading_of_error(self) -> None:
+        """Close a moment after a stream broke, unless the client closes first, as most do that read
+        the error event."""
+        self._refused = True
+        self._shared.wheel.arm(self, self._shared.wheel.now_s + _ERROR_READ_S)
+
     def _close(self) -> None:
         """Close once the answers are sent; abort if the client stops reading them."""
         shared = self._shared
+        if self._is_cut and not self.chunked:
+            self._reset()
         if self._transport is not None:
             self._transport.close()
         if self._transport is not None:

@@ -159,7 +159,7 @@ class Lifecycle(AttemptOwner):
     _failure_head = b""  # the headers of the latest failure
     # Answering.
     _stream_begun = False  # content of a stream was sent, or waits until its identifier is durable
-    is_cut = False  # a file's content broke off: the body ends without its last chunk
+    is_cut = False  # the stream broke: the body ends without its last chunk
     _waiting_events: list[bytes] | None = None  # kept until the row of their response is durable
     _background_id = ""  # of the response in the background whose stream the client reads
     _streamed_id = ""  # the same, also of one that was made before
@@ -869,8 +869,9 @@ class Lifecycle(AttemptOwner):
             if stream is not None:
                 self._send_last(self._last_of_broken(stream, kind, self._message))
             else:
+                self.is_cut = True
                 event = error_event(kind, self._message)
-                self._send_last(_last_of_stream(event, self._client.chunked))
+                self._send_last(_framed(event, self._client.chunked))
             return
         answer = journal_failed(error, self._header_lines())
         if self.request.operation.speaks_messages:
@@ -981,12 +982,13 @@ class Lifecycle(AttemptOwner):
         return resources.rows_of_stream(attempt, stream)
 
     def _last_of_broken(self, stream: Stream, kind: ErrorKind, message: str) -> bytes:
-        """Return the last bytes of a stream that broke. An error cannot stand in a file's content:
-        nothing more is sent, not even the last chunk, and the connection is closed."""
+        """Return the last bytes of a stream that broke: an error event, which cannot stand in a
+        file's content, and no last chunk. Some clients read no errors in a stream: they see that
+        the body is incomplete (RFC 9112, 8)."""
+        self.is_cut = True
         if isinstance(stream, PassedContent):
-            self.is_cut = True
             return b""
-        return _last_of_stream(stream.broken(kind, message), self._client.chunked)
+        return _framed(stream.broken(kind, message), self._client.chunked)
 
     def _note_ended(self, attempt: Attempt, failure: Failure, *, called_off: bool = False) -> None:
         """Keep an attempt that failed or was called off for the explanation and the error, and
@@ -1362,6 +1364,9 @@ def ignore_outcome(_outcome: bool | OSError) -> None:
 
 def _last_of_stream(events: bytes, chunked: bool) -> bytes:
     """Return the last events of a stream, framed, and the end of the body."""
-    if not chunked:
-        return events
-    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(events), events) if events else b"0\r\n\r\n"
+    return _framed(events, chunked) + b"0\r\n\r\n" if chunked else events
+
+
+def _framed(events: bytes, chunked: bool) -> bytes:
+    """Return events of a stream as a chunk, or as they are where nothing is sent in chunks."""
+    return b"%x\r\n%b\r\n" % (len(events), events) if chunked and events else events

@@ -12,7 +12,12 @@ async function streamed(once) {
   let text = "";
   let failure;
   const stream = streamText({ ...once, onError: ({ error }) => { failure = error; } });
-  for await (const piece of stream.textStream) text += piece;
+  try {
+    for await (const piece of stream.textStream) text += piece;
+  } catch (error) {
+    // The body of a stream that broke has no end: the SDK tells the error in it first.
+    throw failure ?? error;
+  }
   if (failure) throw failure;
   return text;
 }
