@@ -318,6 +318,42 @@ def test_thinking_counts_in_the_answers_tokens(
     assert [event.sequence_number for event in events] == list(range(len(events)))
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_thinking_that_is_not_stored_comes_back_encrypted(client: OpenAI, streamed: bool) -> None:
+    """As agents send it along: an item that nobody stored, and that brings nothing, is unknown."""
+    asked: Any = {"model": "gpt-5.5", "store": False, "reasoning": {"effort": "low"}}
+
+    def thought_of(**members: Any) -> Any:
+        if not streamed:
+            return client.responses.create(**asked, input=WHAT, **members).output[0]
+        (end,) = [
+            event
+            for event in client.responses.create(**asked, input=WHAT, stream=True, **members)
+            if event.type == "response.completed"
+        ]
+        return end.response.output[0]
+
+    bare, encrypted = thought_of(), thought_of(include=["reasoning.encrypted_content"])
+    assert bare.encrypted_content is None
+    question: Any = {"role": "user", "content": "And now?"}
+    with pytest.raises(openai.NotFoundError, match="Items are not persisted"):
+        client.responses.create(**asked, input=[bare, question])
+    assert client.responses.create(**asked, input=[encrypted, question]).output_text
+
+
+def test_a_response_reports_the_tools_of_the_vendor_which_strict_clients_read(client: OpenAI) -> None:
+    told = client.responses.create(model="gpt-5.5", input=WHAT).to_dict()["tool_usage"]
+    none: Any = {"image_tokens": 0, "text_tokens": 0}
+    drawn = {
+        "input_tokens": 0,
+        "input_tokens_details": none,
+        "output_tokens": 0,
+        "output_tokens_details": none,
+        "total_tokens": 0,
+    }
+    assert told == {"image_gen": drawn, "web_search": {"num_requests": 0}}
+
+
 def test_a_prompt_is_cached_under_its_key_alone(clouds: Any, client: OpenAI) -> None:
     def cached(words: int, key: str | None, last: str = "") -> int:
         text = " ".join(f"w{number}" for number in range(words))

@@ -91,6 +91,7 @@ class KeptResponse(msgspec.Struct):
     context: list[str]
     generation: Generation
     obfuscated: bool
+    encrypts_thoughts: bool
     polls: int = 0
 
 

@@ -39,7 +39,16 @@ from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, even
 
 # The real API's least value of `max_output_tokens`.
 _OUTPUT_TOKENS_MIN: Final = 16
+_ENCRYPTED_THOUGHTS: Final = "reasoning.encrypted_content"
 _FINAL: Final = frozenset({"completed", "incomplete", "cancelled", "failed"})
+# OpenAI reports the tool that draws images also where it drew none.
+_NO_IMAGES_DRAWN: Final = {
+    "input_tokens": 0,
+    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+    "output_tokens": 0,
+    "output_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+    "total_tokens": 0,
+}
 # Parameters that are echoed, each with its default.
 _ECHOED: Final[dict[str, object]] = {
     "instructions": None,
@@ -88,7 +97,14 @@ def create(account: CloudAccount, call: ModelCall) -> Reply:
     body = _begin(request, call, snapshot, background, stored)
     if conversation.body:
         body["conversation"] = {"id": conversation.body["id"]}
-    kept = KeptResponse(body, items, [*context, generation.text], generation, _obfuscated(request))
+    kept = KeptResponse(
+        body,
+        items,
+        [*context, generation.text],
+        generation,
+        obfuscated=_obfuscated(request),
+        encrypts_thoughts=_ENCRYPTED_THOUGHTS in (request.get("include") or ()),
+    )
     conversation.items += [*items, *_finished(kept, int(call.now_s))["output"]]
     # Kept at once, so that a client may retrieve a response that is still streamed.
     if stored:
@@ -119,9 +135,7 @@ def retrieve(account: CloudAccount, call: ModelCall, response_id: str) -> Reply:
         after = int(given) if given.isdecimal() else -1
         # The events are made anew from the response as it was before it began.
         begun = {**kept.body, "status": "queued", "output": [], "usage": None, "completed_at": None}
-        again = KeptResponse(
-            begun, kept.input_items, kept.context, kept.generation, kept.obfuscated
-        )
+        again = msgspec.structs.replace(kept, body=begun)
         events = tuple(_events(again, int(call.now_s)))[after + 1 :]
         # Usage counts once: a stream that is read again after the end used nothing more.
         reported_before = kept.body["status"] in _FINAL
@@ -405,17 +419,26 @@ def _finished(kept: KeptResponse, now_s: int) -> dict[str, Any]:
             _item(kept, "completed" if whole else "incomplete", generation.text),
         ],
         "service_tier": "default",
-        "tool_usage": {"web_search": {"num_requests": web_searches(kept.body["tools"])}},
+        "tool_usage": {
+            "image_gen": _NO_IMAGES_DRAWN,
+            "web_search": {"num_requests": web_searches(kept.body["tools"])},
+        },
         "usage": usage_of(generation),
     }
 
 
 def _thoughts(kept: KeptResponse) -> list[dict[str, Any]]:
     """Return the item that stands for the thinking, which is not shown; none where there was
-    none."""
+    none. Encrypted, it can be sent along where nothing is stored."""
     if not kept.generation.reasoning_tokens:
         return []
-    return [{"id": kept.body["id"].replace("resp_", "rs_"), "type": "reasoning", "summary": []}]
+    identifier = kept.body["id"].replace("resp_", "rs_")
+    thought = {"id": identifier, "type": "reasoning", "summary": []}
+    return [
+        {**thought, "encrypted_content": f"gAAAAA-{identifier}"}
+        if kept.encrypts_thoughts
+        else thought
+    ]
 
 
 def _item(kept: KeptResponse, status: str, text: str | None) -> dict[str, Any]:
