@@ -272,7 +272,11 @@ def test_keys(rig: Rig, azure: Cloud, headers: dict[str, str], expected: int) ->
     answer = httpx.post(f"{rig.url}/v1/chat/completions", content=chat_body(), headers=headers)
     assert answer.status_code == expected
     if expected == 401:
-        assert answer.json()["error"]["code"] == "invalid_api_key"
+        error = answer.json()["error"]
+        assert error["code"] == "invalid_api_key"
+        # OpenAI's words, by which LiteLLM tells a wrong key from a wrong request.
+        is_wrong = "api-key" in headers or "Bearer " in headers.get("authorization", "")
+        assert error["message"].startswith("Incorrect API key provided: ") is is_wrong
         assert not azure.requests
 
 

@@ -152,7 +152,7 @@ def test_a_turn_with_a_tool(claude_code: ClaudeCode) -> None:
 
 ERRORS = [
     ("a model that is not served", {"model": "claude-9"}, "claude-9"),
-    ("a key that nobody has", {"secret": "sk-nobody"}, "The API key is not known here"),
+    ("a key that nobody has", {"secret": "sk-nobody"}, "Incorrect API key provided"),
 ]
 
 

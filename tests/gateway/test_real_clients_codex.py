@@ -143,7 +143,7 @@ def test_a_turn_with_a_tool(codex: Codex) -> None:
 
 ERRORS = [
     ("a model that is not served", {"model": "gpt-9"}, "The model 'gpt-9' does not exist here"),
-    ("a key that nobody has", {"secret": "sk-nobody"}, "The API key is not known here"),
+    ("a key that nobody has", {"secret": "sk-nobody"}, "Incorrect API key provided"),
 ]
 
 

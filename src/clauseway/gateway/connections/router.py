@@ -384,7 +384,7 @@ class Router:
         customer = tables.customer(secret) if secret else None
         if customer is None:
             message = (
-                "The API key is not known here."
+                "Incorrect API key provided: it is not known here."
                 if secret
                 else "Send an API key: 'Authorization: Bearer KEY'."
             )
