@@ -284,6 +284,8 @@ def test_what_the_agreement_forbids_is_refused_with_the_clause(rig: Rig, azure: 
     with pytest.raises(openai.PermissionDeniedError) as refused:
         rig.client().chat.completions.create(model=MODEL, messages=MESSAGES, extra_headers={"x-clauseway-cloud": "aws"})
     assert refused.value.code == "forbidden_by_agreement"
+    # The id that clients show, where no cloud gives one, is the one that finds the request.
+    assert refused.value.request_id == refused.value.response.headers["x-clauseway-request-id"]
     assert "amendment-4.md, line 12" in str(refused.value)
     assert refused.value.response.headers["x-clauseway-decision"] == "A4.azure-exclusive"
     assert refused.value.response.headers["x-should-retry"] == "false"

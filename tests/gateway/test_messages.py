@@ -593,6 +593,7 @@ def test_nobody_answers(clouds: Endpoints) -> None:
         client(clouds, "anthropic", max_retries=2).messages.create(model=CLAUDE, max_tokens=100, messages=ASKED)
     assert failed.value.status_code == 502
     assert body_of(failed.value)["type"] == "api_error"
+    assert failed.value.request_id == failed.value.response.headers["x-clauseway-request-id"]
     assert len(clouds.asked("anthropic")) == 3, "one attempt for each of the client's"
 
 

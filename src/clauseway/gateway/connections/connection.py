@@ -36,7 +36,7 @@ from clauseway.gateway.connections.web_socket import (
 from clauseway.gateway.request.in_flight import Use, address_of
 from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
-from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.request.shared import Shared, lines_of_own_answer
 from clauseway.gateway.transport.header_actions import HeaderActions
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import ErrorKind, error_response
@@ -880,7 +880,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._refused = self._closing = True
         shared.counts.refusals[refused.kind.code] += 1
-        headers = shared.identity_lines(shared.next_number()) + refused.headers
+        headers = lines_of_own_answer(shared.identity_lines(shared.next_number())) + refused.headers
         self.write(error_response(refused.kind, str(refused), headers=headers, close=True))
         self._linger()
 

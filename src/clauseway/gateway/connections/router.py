@@ -36,7 +36,7 @@ from clauseway.gateway.request.lifecycle import Lifecycle, Preparation, RequestC
 from clauseway.gateway.request.refusals import Refused, cut_off, journal_failed
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selector
-from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.request.shared import Shared, lines_of_own_answer
 from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.key_digests import secret_in
 from clauseway.gateway.routing.routing_tables import Customer, RoutingTables
@@ -159,8 +159,8 @@ class Router:
             return _as_asked(incoming, _in_clients_shape(answer, request_line, incoming))
 
     def _explain(self, request_line: RequestLine | None, refused: Refused) -> bytes:
-        """Keep the explanation of a refused request, if its customer is known; return the header line
-        that names the request."""
+        """Keep the explanation of a refused request, if its customer is known; return the header lines
+        that name the request."""
         shared, customer = self._shared, self._project
         number = shared.next_number()
         if request_line is not None and customer is not None:
@@ -176,7 +176,7 @@ class Router:
                 refused_by=refused.terms,
             )
             shared.finished(number, explanation, monotonic_ns(), b"")
-        return shared.identity_lines(number)
+        return lines_of_own_answer(shared.identity_lines(number))
 
     def _answer_without_cloud(
         self, incoming: Incoming, methods: tuple[bytes, ...], client: RequestClient

@@ -47,7 +47,7 @@ from clauseway.gateway.request.passed_content import PassedContent
 from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_failure
 from clauseway.gateway.request.resource_index import IndexedResource, OnWritten
 from clauseway.gateway.request.resources import ResourceEnd, Resources
-from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.request.shared import Shared, lines_of_own_answer
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, SkippedDeployment
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, WorstCase
@@ -826,7 +826,7 @@ class Lifecycle(AttemptOwner):
         """Return the headers of an answer that is the gateway's own."""
         return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
             headers,
-            self._identity_lines,
+            lines_of_own_answer(self._identity_lines),
             self._attempts_begun,
             self._client.head_lines,
         )

@@ -151,3 +151,9 @@ class Shared:
         self.counts.finished(explanation, duration_us)
         for watcher in self.watchers:
             watcher.finished(number, explanation, duration_us, forwarded)
+
+
+def lines_of_own_answer(identity_lines: bytes) -> bytes:
+    """Return the header lines that name the plan and the request, in an answer that no cloud gave:
+    OpenAI's clients take the id that their errors show from `x-request-id`."""
+    return b"%bx-request-id: %b" % (identity_lines, identity_lines.rpartition(b": ")[2])

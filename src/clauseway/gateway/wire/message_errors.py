@@ -63,11 +63,13 @@ def error_message(status: int, message: str, code: str = "", param: str = "") ->
 
 
 def answer_in_message_shape(answer: bytes) -> bytes:
-    """Return a whole HTTP answer of the gateway's own with its error in that shape."""
+    """Return a whole HTTP answer of the gateway's own with its error in that shape, and the
+    request's name in the header from which Anthropic's clients take it."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status = int(head[9:12])
     if status < 400 or not body:
         return answer
+    head = head.replace(b"\r\nx-request-id: ", b"\r\nrequest-id: ")
     shaped = in_message_shape(status, body)
     lines = [line for line in head.split(b"\r\n") if not line.startswith(b"content-length:")]
     return b"%b\r\ncontent-length: %d\r\n\r\n%b" % (b"\r\n".join(lines), len(shaped), shaped)
