@@ -21,10 +21,10 @@ _SIGV4 = Auth(kind="sigv4", access_key="AKID", secret="secret", service="bedrock
 
 class SkewedCloud:
     """A cloud whose clock is `ahead_s` ahead of ours, and which judges signatures by it. It refuses as AWS and Oracle
-    do; with `right` False it refuses everything, as where the key is wrong."""
+    do; with `right` False it refuses everything, as where the key is wrong. Its answers are dated `dated_s` ahead."""
 
-    def __init__(self, ahead_s: int, *, right: bool = True, code: int = 403) -> None:
-        self.ahead_s, self.right, self.code = ahead_s, right, code
+    def __init__(self, ahead_s: int, *, right: bool = True, code: int = 403, dated_s: int = 0) -> None:
+        self.ahead_s, self.right, self.code, self.dated_s = ahead_s, right, code, dated_s
 
     async def __call__(self, connection: Connection, request: Received) -> None:
         now_s = time.time() + self.ahead_s
@@ -32,7 +32,7 @@ class SkewedCloud:
             await well(connection, request)
             return
         body = json.dumps({"message": "Signature expired: 20261129T080000Z is now earlier than 20261129T085500Z"})
-        connection.answer(self.code, body.encode(), [f"date: {formatdate(now_s, usegmt=True)}"])
+        connection.answer(self.code, body.encode(), [f"date: {formatdate(now_s + self.dated_s, usegmt=True)}"])
 
 
 def signed_s(request: Received) -> float:
@@ -101,3 +101,12 @@ def test_a_refusal_for_another_reason_is_not_answered_by_a_second_request(rig: R
     start(rig, SkewedCloud(ahead_s, right=False), auth=auth)
     assert rig.post().status_code == 502
     assert len(rig.clouds["aws"].requests) == 1
+
+
+def test_a_date_by_which_nobody_judges_is_not_followed_for_long(rig: Rig) -> None:
+    """A proxy before the cloud dates its answers wrongly, and for a while the key is refused."""
+    cloud = SkewedCloud(0, right=False, dated_s=3600)
+    start(rig, cloud)
+    assert rig.post().status_code == 502
+    cloud.right = True
+    assert rig.post().status_code == 200

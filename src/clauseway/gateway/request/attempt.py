@@ -298,10 +298,12 @@ class Attempt(Receiver):
         """Return whether our credential may have been refused because it signed at a time that is
         far from the cloud's; from here on, requests to this host are signed by the cloud's clock."""
         target = self.candidate.target
-        if self._has_signed_anew or not target.is_signed:
+        if not target.is_signed:
             return False
         clouds_s = int(date_s(self.head))
-        if not clouds_s or abs(clouds_s - self._signed_s) < _SKEW_S_MIN:
+        if self._has_signed_anew or abs(clouds_s - self._signed_s) < _SKEW_S_MIN or not clouds_s:
+            # Refused by the cloud's clock too: for another reason, or its `Date` tells another one.
+            target.endpoint.clock_ahead_s = 0
             return False
         ahead_s = clouds_s - int(time())
         # Where this machine's clock was set right meanwhile, it counts again.
