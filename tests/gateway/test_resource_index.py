@@ -1,6 +1,7 @@
 """The resource index: durable before it is told, owned by whoever was first, claimed once."""
 
 import asyncio
+import contextlib
 import errno
 import gc
 import itertools
@@ -237,6 +238,31 @@ def test_a_long_list_stops_nobody(worker: Index) -> None:
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="issued"):
         ResourceIndex(tmp_path / "missing" / "issued.db", asyncio.new_event_loop())
+
+
+def overwrite(path: Path, data: bytes) -> None:
+    """Write over a file that others have open."""
+    with path.open("r+b") as file:
+        file.write(data)
+
+
+def test_a_disk_that_reads_again_is_believed(tmp_path: Path) -> None:
+    """SQLite keeps what it has read, damaged pages too, for as long as nobody writes."""
+    path = tmp_path / "issued.db"
+    names = [f"resp_{number:05d}" for number in range(20_000)]
+    earlier = Index(path)
+    assert earlier.add(*(row(name) for name in names)) is True
+    earlier.close()
+    sound = path.read_bytes()
+    worker = Index(path)
+    overwrite(path, b"\xff" * len(sound))
+    for name in names[::100]:
+        with contextlib.suppress(OSError):
+            worker.index.find(name)
+    assert worker.index.unreadable is not None
+    overwrite(path, sound)
+    assert [worker.index.find(name) for name in names[::100]] == [row(name) for name in names[::100]]
+    worker.close()
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -256,6 +256,8 @@ class ResourceIndex:
         try:
             rows = connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
+            # SQLite keeps the pages that it has read, damaged ones too: the next query reads again.
+            connection.execute("PRAGMA shrink_memory")
             self.unreadable = OSError(
                 errno.EIO, f"the index of identifiers cannot be read: {error}"
             )
