@@ -163,7 +163,7 @@ def _require_text(given: Sequence[str]) -> None:
     encoding = sys.getfilesystemencoding().upper()
     problems = [
         Problem(
-            what=f"'{os.fsencode(word).decode('utf-8', 'backslashreplace')}' is not {encoding}",
+            what=f"'{word.encode(errors='backslashreplace').decode()}' is not {encoding}",
             why="its bytes are no text in the encoding of this locale",
             where=f"word {number}",
             remedy="Write it in that encoding. Rename a file or a folder whose name is in another.",
