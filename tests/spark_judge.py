@@ -85,7 +85,8 @@ def _fetch_connector(folder: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", _FETCH],
             input=json.dumps(asked),
-            env=os.environ | settings(),
+            # Where Maven left a part of a package in the user's folder, Spark fetches none of the rest.
+            env=os.environ | settings() | {"SPARK_SUBMIT_OPTS": f"-Duser.home={fetched}"},
             capture_output=True,
             text=True,
             timeout=_PATIENCE_S,
