@@ -72,7 +72,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], str, str], ...] = (
     ("decide", {"action": "serve"}, "missing required field `party`", "party"),
     ("diff", {"amendments": ["A4"], "as_of": ["2026-05-01"]}, "not two sides", "Name amendments"),
     ("price", {"product": "gpt-5.5", "cloud": "moon"}, "unknown cloud", "price book"),
-    ("usage", {"by": ["colour"]}, "'colour' is nothing to sum by", "organisation"),
+    ("usage", {"by": ["weather"]}, "'weather' is nothing to sum by", "organisation"),
     ("statement", {"period": "2026-07"}, "2026-07 is not settled", "clauseway settle"),
     ("statement", {"period": "2026-05", "party": "amazon"}, "amazon has no line", "See who has"),
     ("explain", {"line": "zzzzzzzz"}, "zzzzzzzz", "statement"),
