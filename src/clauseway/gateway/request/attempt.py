@@ -50,7 +50,7 @@ from clauseway.gateway.wire.whole_answers import (
 )
 from clauseway.metering import Status, Unit
 from clauseway.metering.endpoints import ENDPOINT_NAMES, TIERS
-from clauseway.spool import pack_intent, pack_usage_fields
+from clauseway.spool import SCARCE, pack_intent, pack_usage_fields
 from clauseway.spool.segment_format import TIER_CODE
 
 _OK: Final = 200
@@ -67,7 +67,7 @@ _REST_TIMEOUT_S: Final = 2.0
 # Clouds refuse what was signed five minutes and more from their own time.
 _SKEW_S_MIN: Final = 240
 # The system has no descriptor or no memory left for a connection.
-_OF_THIS_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_OF_THIS_MACHINE: Final = SCARCE | {errno.ENOBUFS}
 
 
 class AttemptOwner(ABC):
