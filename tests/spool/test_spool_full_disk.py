@@ -81,6 +81,14 @@ class Journal:
             assert self.written < 100_000
         return error
 
+    async def write_until_short(self) -> OSError:
+        """Write until the next segment cannot be made. Return why; each write succeeds."""
+        while (shortage := self.shortage()) is None:
+            assert await self.write() is None
+            if self.writer._preparing is not None:
+                await asyncio.wait((self.writer._preparing,))
+        return shortage
+
     async def write_until_durable(self) -> None:
         async with asyncio.timeout(60):
             while await self.write() is not None:
@@ -115,13 +123,7 @@ def test_with_the_present_segment_usable_it_goes_on(disk: SmallDisk, quick_us: i
     async def scenario() -> None:
         journal = Journal(disk, quick_us)
         disk.fill(leave=20_000)
-        while journal.shortage() is None:
-            assert await journal.write() is None
-            if journal.writer._preparing is not None:
-                await asyncio.wait((journal.writer._preparing,))
-        shortage = journal.shortage()
-        assert shortage is not None
-        assert shortage.errno == errno.ENOSPC
+        assert (await journal.write_until_short()).errno == errno.ENOSPC
         assert 0 < journal.writer.room_bytes < SEGMENT_BYTES
         for _ in range(20):
             assert await journal.write() is None, "there is room in the segment that is there"
@@ -156,13 +158,7 @@ def test_without_a_descriptor_for_the_next_segment_it_goes_on(tmp_path: Path, qu
         journal = Journal(SmallDisk(tmp_path), quick_us)
         await asyncio.to_thread(int)  # so that nothing is left to import
         with no_descriptor_left():
-            while journal.shortage() is None:
-                assert await journal.write() is None
-                if journal.writer._preparing is not None:
-                    await asyncio.wait((journal.writer._preparing,))
-            shortage = journal.shortage()
-            assert shortage is not None
-            assert shortage.errno == errno.EMFILE
+            assert (await journal.write_until_short()).errno == errno.EMFILE
             while journal.writer.room_bytes:
                 assert await journal.write() is None, "there is room in the segment that is there"
             for _ in range(100):
