@@ -97,6 +97,8 @@ class EventStream:
 
     @property
     def units(self) -> Units | None:
+        """Return the units of the latest report, and count what is left out of it: to be asked once,
+        at the end."""
         return units_of(self.usage, self._omissions) if self.usage is not None else None
 
     @property
