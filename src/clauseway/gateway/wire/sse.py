@@ -21,9 +21,17 @@ def end_of_events(block: bytes) -> int:
     """Return where the last whole event ends; 0 where none does."""
     if block.endswith(b"\n\n"):
         return len(block)
-    # Behind CR LF, too, an empty line ends an event.
-    lf, crlf, cr = block.rfind(b"\n\n"), block.rfind(b"\n\r\n"), block.rfind(b"\r\r")
-    return max(lf + 2 if lf >= 0 else 0, crlf + 3 if crlf >= 0 else 0, cr + 2 if cr >= 0 else 0)
+    end = _end_of_last(b"\n\n", block)
+    # A single byte is found much sooner, and most servers write no CR.
+    if block.find(b"\r") >= 0:
+        # Behind CR LF, too, an empty line ends an event.
+        end = max(end, _end_of_last(b"\n\r\n", block), _end_of_last(b"\r\r", block))
+    return end
+
+
+def _end_of_last(empty_line: bytes, block: bytes) -> int:
+    at = block.rfind(empty_line)
+    return at + len(empty_line) if at >= 0 else 0
 
 
 def events_in(block: bytes) -> Iterator[bytes]:

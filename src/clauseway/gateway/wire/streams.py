@@ -163,7 +163,8 @@ class EventStream:
         # Events stand for tokens if no report comes: comments do not. No line begins within JSON.
         if self.usage is None:
             self.events += block.count(b"\ndata:") + block.startswith(b"data:")
-            self.events += block.count(b"\rdata:")
+            if block.find(b"\r") >= 0:
+                self.events += block.count(b"\rdata:")
         return block if self.has_content else self._from_first_content(block)
 
     def _without_done(self, block: bytes) -> bytes:

@@ -40,7 +40,6 @@ _Decoded = TypeVar("_Decoded")
 _BEFORE_VALUE: Final = re.compile(rb'[\s,]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
 # Any letter of the name, written as its number.
 _LETTER_OF_AUDIO: Final = re.compile(rb"\\u00(?:6[149fF]|75)")
-_LONG_BYTES: Final = 2 << 10
 _BRACES_MAX: Final = 200
 _SPACE: Final = 0x20  # white space has no larger byte
 _COLON: Final = 0x3A
@@ -89,7 +88,7 @@ def may_have_parts(body: bytes) -> bool:
 def may_name_sounds(body: bytes) -> bool:
     """Return whether the messages of a chat may name what a model said aloud, as their `audio`."""
     # To look for a word takes as long as to read the whole body as JSON.
-    if len(body) > _LONG_BYTES and not _may_have_object_as_value(body):
+    if not _may_have_object_as_value(body):
         return False
     if body.find(b'"audio"') >= 0:
         return True
@@ -98,7 +97,7 @@ def may_name_sounds(body: bytes) -> bool:
 
 def _may_have_object_as_value(body: bytes) -> bool:
     """Return whether the value of a member may be an object, by what stands before each brace."""
-    brace = body.find(b"{")
+    brace = 0
     for _ in range(_BRACES_MAX):
         brace = body.find(b"{", brace + 1)
         if brace < 0:
