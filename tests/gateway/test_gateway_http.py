@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from gateway_rig import (
     read_all,
     request_bytes,
     status,
+    unread,
     well,
 )
 
@@ -462,6 +464,38 @@ def test_connections_to_clouds_are_kept(rig: Rig, azure: Cloud) -> None:
     for stream in (False, True) * 5:
         assert rig.post(stream=stream).status_code == 200
     assert azure.connections <= before + 1
+
+
+def test_an_answer_that_came_before_its_request_answers_nobody(rig: Rig, azure: Cloud) -> None:
+    """The gateway reads both at once: a request, and what the cloud sent on the connection that was kept."""
+    kept: list[Connection] = []
+
+    async def keep(connection: Connection, request: Received) -> None:
+        kept.append(connection)
+        await well(connection, request)
+
+    azure.behaviour = keep
+    assert rig.process is not None
+    asked = request_bytes(chat_body())
+    unasked = ANSWER.replace(WORDS[0].encode(), b"Another's")
+    with rig.socket() as client:
+        client.sendall(asked)
+        answer = client.recv(1 << 20)
+        while not answer.endswith(ANSWER[-20:]):
+            answer += client.recv(1 << 20)
+        rig.process.send_signal(signal.SIGSTOP)
+        try:
+            client.sendall(asked)
+            azure.loop.call_soon_threadsafe(kept[0].answer, 200, unasked)
+            ours = [kept[0].writer.get_extra_info(name) for name in ("sockname", "peername")]
+            eventually(lambda: unread(*ours)[1] > len(unasked))
+        finally:
+            rig.process.send_signal(signal.SIGCONT)
+        answer = client.recv(1 << 20)
+        assert status_of(answer) == 200
+        assert b"Another's" not in answer
+    assert len(kept) == 2
+    assert kept[0] is not kept[1]
 
 
 # -- callers who leave, and callers who are slow

@@ -7,11 +7,12 @@ whether the answer is complete.
 An answer that is not framed in the way that it has to be (two answers to one request, a transfer
 coding that nobody asked for, a head or a trailer without end, TLS cut without its closing message)
 is lost, with its connection. A connection whose request the cloud answers without taking it whole
-carries nothing more (RFC 9112, 9.3).
+carries nothing more (RFC 9112, 9.3), nor does one on which something came that answers no request.
 """
 
 import asyncio
 import fcntl
+import select
 import ssl
 import sys
 import termios
@@ -137,8 +138,17 @@ class Endpoint:
         self.tls = tls  # checks that the host is the one that was called
 
     def take(self) -> "UpstreamConnection | None":
-        """Return the idle connection used last; None if there is none."""
-        return self.idle.pop() if self.idle else None
+        """Return the idle connection used last; None if there is none.
+
+        A connection on which something has come meanwhile is closed: it is at its end, or what
+        came would be taken for the answer to the next request.
+        """
+        while self.idle:
+            connection = self.idle.pop()
+            if not connection.has_unread():
+                return connection
+            connection.abort()
+        return None
 
     async def connect(self) -> "UpstreamConnection":
         """Open a connection. Raise OSError (refused, unreachable, TLS) or TimeoutError.
@@ -220,6 +230,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.checked_by = tls
         self._parser = httptools.HttpResponseParser(self)
         self._transport: Transport | None = None
+        self._unread: select.poll | None = None
         self._receiver: Receiver | None = None
         self._id_header = b""
         self._paused = False
@@ -252,6 +263,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_alive = False
 
     # -- for the attempt
+
+    def has_unread(self) -> bool:
+        """Return whether something has come that the event loop has not read: bytes, or the end."""
+        return self._unread is not None and bool(self._unread.poll(0))
 
     def send(self, receiver: Receiver, id_header: bytes, data: bytes) -> None:
         """Send a whole request; its answer goes to `receiver`."""
@@ -294,12 +309,22 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(Transport, transport)
+        socket = transport.get_extra_info("socket")
+        if socket is not None:
+            self._unread = select.poll()
+            self._unread.register(socket.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         receiver = self._receiver
         if receiver is None:
             # Bytes that answer no request: the connection cannot be trusted with another.
             self.abort()
+            return
+        # The parser takes two neighbours of HTTP for it, and empty lines before an answer.
+        is_first = not self._barren_bytes and not self.status
+        if is_first and data.lstrip(b"\r\n")[:1] not in (b"H", b""):
+            self.abort()
+            receiver.lost("sent what is not HTTP", False)
             return
         try:
             self._parser.feed_data(data)
