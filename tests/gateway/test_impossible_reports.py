@@ -43,7 +43,9 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any]]] = [
     ("chat", {**CHAT, "prompt_tokens_details": {"cached_tokens": 22}}),
     ("chat", {**CHAT, "prompt_tokens_details": {"cache_write_tokens": 22}}),
     ("chat", {**CHAT, "prompt_tokens_details": {"audio_tokens": 22}}),
-    ("chat", {**CHAT, "prompt_tokens_details": {"cached_tokens": 11, "audio_tokens": 11}}),
+    ("chat", {**CHAT, "prompt_tokens_details": {"cached_tokens": 11, "cache_write_tokens": 11}}),
+    ("chat", {**CHAT, "prompt_tokens_details": {"cached_tokens": 22, "audio_tokens": 11}}),
+    ("chat", {**CHAT, "prompt_tokens_details": {"cached_tokens": 11, "cache_write_tokens": 11, "audio_tokens": 11}}),
     ("chat", {**CHAT, "total_tokens": 29, "prompt_tokens_details": {"cached_tokens": 1 << 32}}),
     ("chat", {**CHAT, "total_tokens": 29, "completion_tokens_details": {"reasoning_tokens": 9}}),
     ("chat", {**CHAT, "completion_tokens_details": {"audio_tokens": 9}}),
@@ -131,6 +133,32 @@ def test_what_was_cached_counts_beside_the_prompt_if_the_total_says_so(
     counted = chat_units_in(json.dumps({"usage": report}).encode())
     assert counted is not None
     assert dict(counted)[Unit.INPUT_TOKENS] == tokens_in
+
+
+# Of a prompt of 21: read from the cache, written to it, sound → what is metered as read from the cache.
+CACHED_SOUND: list[tuple[int, int, int, int]] = [
+    (10, 0, 11, 10),
+    (11, 0, 11, 10),
+    (21, 0, 11, 10),
+    (11, 2, 11, 8),
+    (11, 0, 21, 0),
+]
+
+
+@pytest.mark.parametrize(("cached", "written", "sound", "metered"), CACHED_SOUND)
+def test_sound_that_was_read_from_the_cache_is_reported_twice_and_metered_as_sound(
+    cached: int, written: int, sound: int, metered: int
+) -> None:
+    details = {"cached_tokens": cached, "cache_write_tokens": written, "audio_tokens": sound}
+    counted = chat_units_in(json.dumps({"usage": {**CHAT, "prompt_tokens_details": details}}).encode())
+    assert counted is not None
+    assert dict(counted) == {
+        Unit.INPUT_TOKENS: 21,
+        Unit.CACHED_INPUT_TOKENS: metered,
+        Unit.CACHE_WRITE_TOKENS: written,
+        Unit.AUDIO_INPUT_TOKENS: sound,
+        Unit.OUTPUT_TOKENS: 8,
+    }
 
 
 COUNTS = st.one_of(st.integers(0, 30), st.sampled_from([None, 0, 21, 1 << 32]))

@@ -5,7 +5,9 @@ Answers in OpenAI's format come in OpenAI's shapes on every cloud: `prompt_token
 from the cache and written to it: there the three are added. An absent count was not reported; zero
 is a report. A report whose wholes cannot be (negative, absurd, of a wrong type, more than any request
 uses) is none; a part that cannot be is left out. Of parts that sum to more than their whole the whole
-alone is taken: some servers report more cached than they count. `omissions` counts what is left out.
+alone is taken: some servers report more cached than they count. But sound that was read from the
+cache is among both parts of a chat's prompt; it is taken as sound. `omissions` counts what is left
+out.
 
 INVARIANT: `metering.problems_of` finds no problem in the units that are returned here. A part
 larger than its whole would give a charge below zero, and sealing would hold the record back.
@@ -44,6 +46,7 @@ from clauseway.gateway.clouds.usage_reports import (
     ImagesUsage,
     Messaged,
     MessageUsage,
+    PromptDetails,
     Responded,
     ResponsesReport,
     SpeechUsage,
@@ -107,7 +110,8 @@ def units_of(usage: ChatUsage, omissions: Omissions | None = None) -> Units | No
         if parts > tokens_in:
             tokens_in += _cache_beside(usage, cache)
             units[0] = (_INPUT, tokens_in)
-            if parts > tokens_in:
+            overlap = parts - tokens_in
+            if overlap > 0 and not _count_cached_sound_once(units, prompt, overlap):
                 _leave_out(units, 1, omissions)
     if prompt is None or prompt.cached_tokens is None:
         _add_cached_elsewhere(units, usage, omissions)
@@ -161,6 +165,18 @@ def _leave_out(units: list[tuple[Unit, int]], begin: int, omissions: Omissions |
     for unit, _ in units[begin:]:
         note_omission(omissions, unit.column)
     del units[begin:]
+
+
+def _count_cached_sound_once(
+    units: list[tuple[Unit, int]], prompt: PromptDetails, overlap: int
+) -> bool:
+    """Reduce the cached part of a prompt by its sound, which a report counts among both. Return
+    False if that is less than the overlap of the parts."""
+    cached, sound = prompt.cached_tokens or 0, prompt.audio_tokens or 0
+    if overlap > min(cached, sound):
+        return False
+    units[1] = (_CACHED_INPUT, cached - overlap)
+    return True
 
 
 def _add_cached_elsewhere(
