@@ -1,12 +1,14 @@
 """Hedges, clients that leave, waits, credentials that are refused; and the law that nothing is asked twice."""
 
 import asyncio
+import gzip
 import json
 import math
 import socket
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -43,6 +45,7 @@ from gateway_stage import (
     events_of,
     failing_after,
     staged,
+    whole_of,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -564,6 +567,70 @@ def test_an_answer_in_an_encoding_is_no_answer(stage: Stage) -> None:
     assert scene.ask().headers["x-clauseway-cloud"] == "cloud1"
     assert scene.outcomes() == [(0, "FAILED", 200), (1, "COMPLETE", 200)]
     assert scene.clouds[0].requests[0].header("accept-encoding") in (None, "identity")
+
+
+TOO_LONG = b'{"error":{"message":"too long: you@corp, sk-abc123456","code":"scripted"}}'
+BOMB = b'{"error":{"message":"%b"}}' % (b" " * 1_000_000)
+
+
+def refusing(status: int, encoding: str, body: bytes) -> Behaviour:
+    async def refuse(connection: Connection, _: Received) -> None:
+        connection.answer(status, body, [f"content-encoding: {encoding}", "x-ratelimit-remaining-requests: 9"])
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("X-GZIP ", gzip.compress), ("deflate", zlib.compress)]
+)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_refusal_that_is_compressed_is_read(
+    stage: Stage, call: Call, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    scene = stage.scene(refusing(400, encoding, pack(TOO_LONG)), answering)
+    answer = scene.ask(call)
+    assert (answer.status_code, answer.content) == (400, TOO_LONG.replace(b"sk-abc123456", b"sk-***"))
+    assert "content-encoding" not in answer.headers
+    assert answer.headers["x-ratelimit-remaining-requests"] == "9"
+    assert scene.asked == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", TOO_LONG),
+        ("gzip", gzip.compress(TOO_LONG)[:-9]),
+        ("gzip", gzip.compress(BOMB)),
+        ("br", b"\x0b\x02\x80{}\x03"),
+        ("gzip, gzip", gzip.compress(gzip.compress(TOO_LONG))),
+    ],
+    ids=["not compressed", "cut", "a bomb", "brotli", "twice"],
+)
+def test_a_refusal_that_cannot_be_decompressed_is_a_failure(stage: Stage, encoding: str, body: bytes) -> None:
+    scene = stage.scene(refusing(400, encoding, body), answering)
+    assert scene.ask().headers["x-clauseway-cloud"] == "cloud1"
+    assert scene.outcomes() == [(0, "FAILED", 400), (1, "COMPLETE", 200)]
+
+
+def test_the_code_of_a_failure_that_is_compressed_is_told(stage: Stage) -> None:
+    spent = b'{"error":{"code":"insufficient_quota","type":"insufficient_quota"}}'
+    answer = stage.scene(refusing(429, "gzip", gzip.compress(spent))).ask()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "clouds_failed")
+    assert "429 (insufficient_quota)" in answer.text
+
+
+def test_a_byte_order_mark_is_no_part_of_an_answer(stage: Stage) -> None:
+    """RFC 8259, 8.1: nobody may write one, and whoever reads may ignore it."""
+
+    async def marked(connection: Connection, request: Received) -> None:
+        connection.answer(200, b"\xef\xbb\xbf" + whole_of(request))
+
+    scene = stage.scene(marked)
+    for call in (CALLS["chat"], CALLS["responses"]):
+        answer = scene.ask(call)
+        assert (answer.status_code, answer.content[:1]) == (200, b"{")
+        assert int(answer.headers["content-length"]) == len(answer.content)
+    assert scene.outcomes() == [(0, "COMPLETE", 200)] * 2
 
 
 def test_the_rest_of_an_error_is_not_waited_for_long(stage: Stage) -> None:

@@ -26,8 +26,8 @@ from clauseway.gateway.request.failures import (
     date_s,
     failure_of,
     failure_of_event,
-    headers_in,
     is_suspect,
+    without_header,
     without_retry,
 )
 from clauseway.gateway.request.holds import Reservation
@@ -38,6 +38,8 @@ from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
+from clauseway.gateway.wire.bodies.decoding import BYTE_ORDER_MARK
+from clauseway.gateway.wire.error_bodies import COMPRESSIONS, decompressed
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import BATCHES, SOUNDS, UnderstoodRequest
@@ -60,6 +62,8 @@ _FIRST_FIELD: Final = re.compile(rb"[\r\n]*(?:data|event|id|retry)?:")
 _FIRST_FIELD_BYTES: Final = 8
 _TOO_MANY_REQUESTS: Final = 429
 _FLEX: Final = "flex"
+# An object of JSON behind a byte order mark.
+_MARKED_OBJECT: Final = BYTE_ORDER_MARK + b"{"
 # An error is some hundred bytes; a page of HTML is not read to its end.
 _ERROR_BYTES_MAX: Final = 64 << 10
 # For the rest of an error whose status is known, or of a stream whose last event has come.
@@ -134,7 +138,8 @@ class Attempt(Receiver):
     _buffered_bytes = 0
     # The status says that the deployment, or our account there, is most likely at fault.
     _may_refuse_us = False
-    _is_encoded = False  # the body has a `content-encoding`
+    _is_encoded = False  # the body has a `content-encoding` that is not read
+    _is_compressed = False  # a refusal, in an encoding that is read
     _uses_kept_connection = False  # which had carried another request before
     _has_reconnected = False  # sent again, because the kept connection was closed
     _has_renewed = False  # the credential was refused and renewed
@@ -288,7 +293,7 @@ class Attempt(Receiver):
     def _send_anew(self) -> None:
         """Send the request once more, after a refusal that counts as no answer."""
         self.status = 0
-        self._may_refuse_us = False
+        self._may_refuse_us = self._is_compressed = False
         self._buffered = None
         self._buffered_bytes = 0
         self._owner.set_deadline(self)
@@ -329,7 +334,7 @@ class Attempt(Receiver):
             self._read_head(upstream)
         if self.stream is not None:
             self._read_stream(upstream, data, complete)
-        # We sent no `accept-encoding`; packed bytes could be neither read for usage nor passed on.
+        # We sent no `accept-encoding`; encoded bytes could be neither read for usage nor passed on.
         elif self._is_encoded:
             self._distrust(upstream)
             self._fail(self._failure_of_encoded())
@@ -354,11 +359,16 @@ class Attempt(Receiver):
         status = self.status = upstream.status
         self._upstream_id = upstream.upstream_id
         self.head, self.rate_limit_lines = upstream.head, upstream.limits
-        if upstream.is_encoded:
-            self._is_encoded = True
-        elif status == 200:
+        if upstream.encoding:
+            self._is_compressed = status >= 300 and upstream.encoding in COMPRESSIONS
+            self._is_encoded = not self._is_compressed
+        if status == 200:
             # A file may hold anything, events too.
-            if upstream.is_event_stream and not self._owner.request.operation.is_file_content:
+            if (
+                upstream.is_event_stream
+                and not self._is_encoded
+                and not self._owner.request.operation.is_file_content
+            ):
                 self._begin_stream(is_announced=not self.candidate.target.destination.framed)
         elif is_suspect(status):
             self._may_refuse_us = True
@@ -432,6 +442,9 @@ class Attempt(Receiver):
 
     def _read_whole_body(self, upstream: UpstreamConnection, body: bytes) -> None:
         """Report a whole body: an answer, a refusal, or a failure of the cloud."""
+        # Nobody may write the mark (RFC 8259, 8.1), and many clients cannot read it.
+        if body.startswith(_MARKED_OBJECT) and not self._owner.request.operation.is_file_content:
+            body = body[len(BYTE_ORDER_MARK) :]
         if self.status >= 300:
             self._handle_refusal(body, is_whole=True)
             return
@@ -481,6 +494,12 @@ class Attempt(Receiver):
             self._has_reconnected = True
             self._send_anew()
             return
+        if self._is_compressed:
+            plain = decompressed(body, _ERROR_BYTES_MAX)
+            if plain is None:
+                self._fail(self._failure_of_encoded())
+                return
+            body, self.head = plain, without_header(self.head, b"content-encoding")
         # Only a whole body can tell that the resource is gone.
         owner = self._owner
         names_resource = owner.names_resource and is_whole
@@ -951,12 +970,8 @@ class Attempt(Receiver):
 def _as_event_stream(head: bytes) -> bytes:
     """Return the header lines for a client that gets events whose cloud said otherwise, or sent
     them in AWS's frames."""
-    lines = [
-        b"%b: %b\r\n" % (name, value)
-        for name, value in headers_in(head)
-        if name.lower() != b"content-type"
-    ]
-    return b"".join(lines) + b"content-type: text/event-stream; charset=utf-8\r\n"
+    others = without_header(head, b"content-type")
+    return others + b"content-type: text/event-stream; charset=utf-8\r\n"
 
 
 def tokens_of(units: Units) -> int:

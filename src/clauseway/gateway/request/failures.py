@@ -432,12 +432,15 @@ def retry_lines(head: bytes) -> bytes:
 
 def without_retry(head: bytes) -> bytes:
     """Return header lines by which a client does not retry, whatever the cloud said of that."""
+    return without_header(head, _SHOULD_RETRY) + b"%b: false\r\n" % _SHOULD_RETRY
+
+
+def without_header(head: bytes, dropped: bytes) -> bytes:
+    """Return header lines without those of a name, in lower case."""
     kept = [
-        b"%b: %b\r\n" % (name, value)
-        for name, value in headers_in(head)
-        if name.lower() != _SHOULD_RETRY
+        b"%b: %b\r\n" % (name, value) for name, value in headers_in(head) if name.lower() != dropped
     ]
-    return b"".join(kept) + b"%b: false\r\n" % _SHOULD_RETRY
+    return b"".join(kept)
 
 
 def _words_in(body: bytes) -> _Words:

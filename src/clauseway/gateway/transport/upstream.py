@@ -254,7 +254,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._hop_headers = b""
         self._closed_in_order = False
         self.is_event_stream = False
-        self.is_encoded = False
+        self.encoding = b""  # in lower case; empty where the body has none
         self.upstream_id = b""
         self._parts: list[bytes] = []
         self._head_done = False
@@ -419,7 +419,9 @@ class UpstreamConnection(asyncio.Protocol):
                 self._hop_headers += b"," + value.lower()
         elif action == _ENCODING:
             _write_line(self._lines, name, value)
-            self.is_encoded = self.is_encoded or value.strip().lower() not in _NO_ENCODINGS
+            encoding = value.strip().lower()
+            if encoding not in _NO_ENCODINGS:
+                self.encoding = b"%b,%b" % (self.encoding, encoding) if self.encoding else encoding
 
     def on_message_begin(self) -> None:
         if self._complete:

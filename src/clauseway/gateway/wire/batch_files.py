@@ -14,7 +14,11 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
-from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties
+from clauseway.gateway.wire.bodies.decoding import (
+    BYTE_ORDER_MARK,
+    Decode,
+    RequestProperties,
+)
 from clauseway.gateway.wire.bodies.members import check_utf8, members_once
 from clauseway.gateway.wire.bodies.multipart import BadForm, uploaded_in
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
@@ -39,8 +43,6 @@ _BATCHED: Mapping[str, tuple[str, Decode]] = {
     "/moderations": ("moderations", decode_moderation),
     "/images/generations": ("images.generations", decode_plain),
 }
-# UTF-8's byte order mark.
-_MARK = b"\xef\xbb\xbf"
 _JSON = b"application/json"
 _QUOTED_MAX = 80  # characters of a wrong value that an error quotes
 
@@ -75,8 +77,8 @@ _LINE_READ = frozenset(_Written.__struct_fields__)
 
 def spans(body: bytes, begin: int, end: int) -> Iterator[LineSpan]:
     """Yield the lines between two places of a body, without the white space at their ends."""
-    if body.startswith(_MARK, begin, end):
-        begin += len(_MARK)
+    if body.startswith(BYTE_ORDER_MARK, begin, end):
+        begin += len(BYTE_ORDER_MARK)
     number = 0
     while begin < end:
         number += 1

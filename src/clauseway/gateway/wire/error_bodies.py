@@ -1,5 +1,9 @@
-"""The bodies of clouds' errors, as they are read whatever a server makes of JSON. Pure."""
+"""The bodies of clouds' errors, as they are read whatever a server makes of JSON. Pure.
 
+A proxy may compress what it says itself, although nobody asked for that.
+"""
+
+import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,6 +14,20 @@ from clauseway.values import NOT_JSON
 
 # A plain value for whatever a server writes: a member of an unusual type takes no other its words.
 _decode: Final[Callable[[bytes], object]] = msgspec.json.Decoder().decode
+
+# Encodings of a body that the standard library reads, each by its own beginning.
+COMPRESSIONS: Final = (b"gzip", b"x-gzip", b"deflate")
+_ANY_COMPRESSION: Final = zlib.MAX_WBITS | 32
+
+
+def decompressed(body: bytes, bytes_max: int) -> bytes | None:
+    """Return a body that is compressed; None if it is not, or cut, or too long."""
+    decompressor = zlib.decompressobj(_ANY_COMPRESSION)
+    try:
+        plain = decompressor.decompress(body, bytes_max)
+    except zlib.error:
+        return None
+    return plain if decompressor.eof else None
 
 
 def members_in(body: bytes) -> dict[str, Any]:

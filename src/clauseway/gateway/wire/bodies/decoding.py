@@ -83,12 +83,12 @@ _ESCAPE: Final = re.compile(
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def _why_not_json(body: bytes, error: Exception) -> str:
     """Say why a body is not JSON, also where the decoder's own words would mislead."""
-    if body.startswith(_BYTE_ORDER_MARK):
+    if body.startswith(BYTE_ORDER_MARK):
         return "The body is not JSON: it begins with a byte order mark. Send it without."
     for escape in _ESCAPE.finditer(body):
         if escape[1] is not None:
