@@ -345,6 +345,45 @@ def test_a_cloud_is_called_only_with_a_certificate_for_its_host(
     assert bool(cloud.requests) == (status == 200), "nothing is sent to whoever is not the cloud"
 
 
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (ssl.TLSVersion.TLSv1_2, "could not be reached (it ends TLS with an alert: handshake failure)"),
+        (ssl.TLSVersion.TLSv1_3, "ended TLS with an alert: certificate required"),
+    ],
+)
+def test_a_cloud_that_wants_a_certificate_of_ours_is_told_so(
+    rig: Rig, tmp_path: Path, authority: trustme.CA, version: ssl.TLSVersion, told: str
+) -> None:
+    """By 1.3 a client is told after its handshake, when it reads."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.maximum_version = version
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    def refuse(listener: socket.socket) -> None:
+        plain, _ = listener.accept()
+        connection = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        with connection:
+            with pytest.raises(ssl.SSLError):
+                connection.do_handshake()
+            # The alert is read before the connection ends.
+            connection.shutdown(socket.SHUT_WR)
+            read_all(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(refuse, listener)
+        port = listener.getsockname()[1]
+        target = rig.target("azure", port, url=f"https://localhost:{port}/v1")
+        rig.start(with_tls(rig.plan([target]), TlsSettings(upstream_ca=str(tmp_path / "ca.pem"))))
+        answer = rig.post()
+        refused.result(PATIENCE_S)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "clouds_failed")
+    assert told in answer.text
+
+
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
 def test_a_replaced_authority_ends_the_trust_in_connections_that_are_kept(
     rig: Rig, tmp_path: Path, authority: trustme.CA, busy: bool

@@ -184,6 +184,8 @@ class Endpoint:
                 # OpenSSL's words go on with our host's name, which is not the client's to know.
                 why = error.verify_message.partition(",")[0]
                 raise ConnectionError(f"its certificate is not accepted: {why}") from None
+            if alert := _alert_in(error):
+                raise ConnectionError(f"it ends TLS with an alert: {alert}") from None
             raise
 
     def keep(self, connection: "UpstreamConnection") -> None:
@@ -376,7 +378,14 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.lost("broke off its answer", False)
         else:
             reused = self._used and not self._barren_bytes
-            receiver.lost("closed the connection without an answer", reused)
+            # By TLS 1.3 a client hears of its own certificate when it reads.
+            alert = _alert_in(exc)
+            receiver.lost(
+                f"ended TLS with an alert: {alert}"
+                if alert
+                else "closed the connection without an answer",
+                reused,
+            )
 
     def _park(self) -> None:
         transport = self._transport
@@ -490,6 +499,12 @@ def _has_unsent_bytes(transport: Transport) -> bool:
     except OSError:
         return False  # it is closed, or this system does not tell
     return int.from_bytes(queued, sys.byteorder) > 0
+
+
+def _alert_in(error: BaseException | None) -> str:
+    """Return the alert with which the other side ended TLS, in words; empty if it sent none."""
+    reason = error.reason if isinstance(error, ssl.SSLError) else None
+    return (reason or "").partition("_ALERT_")[2].replace("_", " ").lower()
 
 
 def _is_closed_in_order(transport: Transport) -> bool:
