@@ -419,6 +419,9 @@ def test_no_cloud_is_asked_for_what_could_not_be_found_again(tmp_path: Path) -> 
             assert refused.status_code == 503
             assert refused.json()["error"]["code"] == "journal_full"
             assert refused.headers["retry-after"] == "5"
+            message = refused.json()["error"]["message"]
+            assert message.startswith("The index of identifiers ")
+            assert "journal" not in message
         url = f"ws://127.0.0.1:{rig.port}/v1/responses"
         with connect(url, additional_headers=AUTHORIZED) as session:
             session.send(json.dumps({"type": "response.create", "model": MODEL, "input": "hi"}))

@@ -44,7 +44,12 @@ from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.failures import Failure, is_passing, retry_lines
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.passed_content import PassedContent
-from clauseway.gateway.request.refusals import Refused, journal_failed, kind_of_failure
+from clauseway.gateway.request.refusals import (
+    Refused,
+    journal_failed,
+    kind_of_failure,
+    unrecorded,
+)
 from clauseway.gateway.request.resource_index import IndexedResource, OnWritten
 from clauseway.gateway.request.resources import ResourceEnd, Resources
 from clauseway.gateway.request.shared import Shared, lines_of_own_answer
@@ -863,7 +868,7 @@ class Lifecycle(AttemptOwner):
         # The client gets this error, whatever the cloud answered.
         kind = kind_of_failure(error)
         self._status = kind.status
-        self._message = "The usage journal could not be written; this answer was not recorded."
+        self._message = unrecorded(error)
         if self._stream_begun:
             stream = self._attempt.stream if self._attempt is not None else None
             if stream is not None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from clauseway.gateway.budgets.shortage import duration
+from clauseway.gateway.request.resource_index import IndexUnwritable
 from clauseway.gateway.routing.choices import SkippedDeployment
 from clauseway.gateway.wire.errors import (
     DATABASE_AWAY,
@@ -60,12 +61,26 @@ def cut_off(away_s: float) -> Refused:
 
 
 def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:
-    """Return the answer for when usage cannot be recorded: nothing is served unmetered."""
-    message = f"The usage journal cannot be written ({error.strerror or error}); nothing is served until it can."
+    """Return the answer for when usage cannot be recorded, as nothing is served unmetered, or the
+    identifier of what a cloud would keep."""
+    why = error.strerror or str(error)
+    if isinstance(error, IndexUnwritable):
+        message = f"{why[0].upper()}{why[1:]}. What a cloud would keep is refused until it can; all else is served."
+    else:
+        message = f"The usage journal cannot be written ({why}); nothing is served until it can."
     kind = kind_of_failure(error)
     if kind.should_retry:
         head_lines = b"retry-after: %d\r\n%b" % (_ROOM_S, head_lines)
     return error_response(kind, message, headers=head_lines)
+
+
+def unrecorded(error: OSError) -> str:
+    """Return what became of an answer that had come when something could not be written."""
+    if isinstance(error, IndexUnwritable):
+        return (
+            "The index of identifiers could not be written; this answer would not be found again."
+        )
+    return "The usage journal could not be written; this answer was not recorded."
 
 
 def kind_of_failure(error: OSError) -> ErrorKind:

@@ -204,6 +204,10 @@ class _Change(NamedTuple):
     inserted: list[IndexedResource] | None = None
 
 
+class IndexUnwritable(OSError):
+    """The index of identifiers takes no rows, whatever the journal takes."""
+
+
 class Announcing(Protocol):
     """Gets what is noted to be shared copied to where other homes find it."""
 
@@ -546,9 +550,9 @@ class ResourceIndex:
             with self._writing:
                 outcomes = [self._perform(change) for change in changes]
         except sqlite3.Error as error:
-            message = f"the index of identifiers cannot be written: {error}"
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-            self.failure = OSError(errno.ENOSPC, message) if full else OSError(message)
+            message = f"the index of identifiers cannot be written: {error}"
+            self.failure = IndexUnwritable(errno.ENOSPC if full else errno.EIO, message)
             return [self.failure] * len(changes)
         # INVARIANT: nothing is told to be kept that went into a file that was removed. SQLite writes
         # on into it, and it ends with the process.
@@ -563,7 +567,7 @@ class ResourceIndex:
         except OSError as error:
             if error.errno != errno.ENOENT:
                 return error
-        return FileNotFoundError(
+        return IndexUnwritable(
             errno.ENOENT, "the index of identifiers was removed", str(self._path)
         )
 
