@@ -122,6 +122,11 @@ EVERYWHERE: dict[str, Fault] = {
     "status 099": Fault(written(b"HTTP/1.1 099 X\r\n\r\n"), (*FAILED, "a status of 99"), 0),
     "chunks in HTTP/1.0": Fault(chunks_in_1_0, (*FAILED, "in HTTP/1.0"), 0),
     "HTTP/2.0": Fault(written(b"HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n"), (*FAILED, "in HTTP/2.0"), 0),
+    "HTTP/2.0 behind an interim answer": Fault(
+        written(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n"),
+        (*FAILED, "in HTTP/2.0"),
+        0,
+    ),
     "HTTP/0.9": Fault(written(b"HTTP/0.9 200 OK\r\ncontent-length: 0\r\n\r\n"), (*FAILED, "in HTTP/0.9"), 0),
     "RTSP": Fault(written(b"RTSP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n"), (*FAILED, "not HTTP"), 0),
     "ICE": Fault(written(b"\r\nICE/1.0 200 OK\r\ncontent-length: 0\r\n\r\n"), (*FAILED, "not HTTP"), 0),

@@ -67,6 +67,7 @@ _ACTIONS: Final = {
 }
 # Of HTTP: later ones have no text, so whoever writes them there speaks something else.
 _VERSIONS: Final = ("1.1", "1.0")
+_BEGINNING: Final = b"HTTP/1.1 "
 # Of `Connection`: they name no header.
 _CONNECTION_OPTIONS: Final = (b"keep-alive", b"close")
 # Of `Content-Encoding`: an empty list names no encoding either.
@@ -258,6 +259,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_event_stream = False
         self.encoding = b""  # in lower case; empty where the body has none
         self.upstream_id = b""
+        self._begins_as_1_1 = False
         self._parts: list[bytes] = []
         self._head_done = False
         self._framed = False
@@ -322,12 +324,13 @@ class UpstreamConnection(asyncio.Protocol):
             # Bytes that answer no request: the connection cannot be trusted with another.
             self.abort()
             return
-        # The parser takes two neighbours of HTTP for it, and empty lines before an answer.
-        is_first = not self._barren_bytes and not self.status
-        if is_first and data.lstrip(b"\r\n")[:1] not in (b"H", b""):
-            self.abort()
-            receiver.lost("sent what is not HTTP", False)
-            return
+        if not self._barren_bytes and not self.status:
+            self._begins_as_1_1 = data.startswith(_BEGINNING)
+            # The parser takes two neighbours of HTTP for it, and empty lines before an answer.
+            if not self._begins_as_1_1 and data.lstrip(b"\r\n")[:1] not in (b"H", b""):
+                self.abort()
+                receiver.lost("sent what is not HTTP", False)
+                return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -441,7 +444,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self.status < 100:
             self._fault = f"answered with a status of {self.status}"
             return
-        version = self._parser.get_http_version()
+        # The parser would make a text of it for each answer.
+        version = "1.1" if self._begins_as_1_1 else self._parser.get_http_version()
         if version not in _VERSIONS:
             self._fault = f"answered in HTTP/{version}"
         # Whoever speaks 1.0 does not know chunks (RFC 9112, 6.1).
