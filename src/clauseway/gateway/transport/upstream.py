@@ -142,11 +142,12 @@ class Endpoint:
         """Return the idle connection used last; None if there is none.
 
         A connection on which something has come meanwhile is closed: it is at its end, or what
-        came would be taken for the answer to the next request.
+        came would be taken for the answer to the next request. The event loop reads it within a
+        turn, so the system is asked about those alone that were kept in an earlier second.
         """
         while self.idle:
             connection = self.idle.pop()
-            if not connection.has_unread():
+            if connection.idle_since == self.age or not connection.has_unread():
                 return connection
             connection.abort()
         return None
