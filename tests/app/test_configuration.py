@@ -18,6 +18,7 @@ from clauseway.app.opening.configuration import (
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.toml_file import description_of, read_file
 from clauseway.app.running.configuring import DEFAULT, show_configuration
+from clauseway.app.running.simulation import SIMULATED, FakeCloudAddress, RunningSandbox, write_configuration
 from clauseway.gateway.credentials.outside import with_secrets
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
@@ -190,6 +191,13 @@ def test_where_there_is_no_configuration_the_commands_that_write_one_are_named(t
     with pytest.raises(InvalidInput, match=r"clauseway init.*clauseway gateway sandbox --config") as refused:
         read_file(tmp_path / "clauseway.toml")
     assert refused.value.problems[0].what == "there is no configuration"
+
+
+def test_the_deployments_of_the_sandbox_answer_as_long_as_the_catalog_says(tmp_path: Path) -> None:
+    addresses = tuple(FakeCloudAddress(cloud, "http://127.0.0.1:1/v1", "") for cloud in SIMULATED)
+    write_configuration(RunningSandbox(None, addresses), tmp_path / "clouds.toml")  # type: ignore[arg-type]
+    written = read_configuration(tmp_path / "clouds.toml", CATALOG)
+    assert [deployment.output_tokens_max for deployment in written.deployment] == [0, 0, 0]
 
 
 def test_every_setting_has_bounds_and_a_reason() -> None:

@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from ruamel.yaml import YAML
-from sandbox_rig import clouds, running_clouds
+from sandbox_rig import PATIENCE_S, clouds, running_clouds
 
 from clauseway.sandbox.signatures.credentials import OPENAI_API_KEY
 
@@ -317,3 +317,14 @@ def test_the_sdk_raises_its_own_errors(clouds: Any, client: OpenAI) -> None:
     stranger = OpenAI(base_url=clouds.url("openai", "/v1"), api_key="sk-wrong", max_retries=0)
     with pytest.raises(openai.AuthenticationError):
         stranger.chat.completions.create(model="gpt-5.5", messages=HELLO)
+
+
+def test_an_upgrade_is_passed_over_and_the_body_stays(clouds: Any) -> None:
+    """RFC 9110, 7.8; the client of the JDK asks so with every body."""
+    asked = KEY | {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABk"}
+    body = {"model": "gpt-5.5", "messages": HELLO}
+    with httpx.Client(timeout=PATIENCE_S) as client:
+        for _ in range(2):
+            answer = client.post(clouds.url("openai", "/v1/chat/completions"), json=body, headers=asked)
+            assert answer.status_code == 200
+            assert answer.json()["usage"]["prompt_tokens"] > 0

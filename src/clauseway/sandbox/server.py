@@ -11,6 +11,7 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 import secrets
 import socket
 import time
@@ -44,6 +45,7 @@ USUAL_PORTS: Final[Mapping[str, int]] = {
 _PORTS_TRIED_MAX = 100
 # The most attempts that are kept, of all clouds together; a long run must not fill the memory.
 _ATTEMPTS_MAX = 10_000
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 
 class FakeCloudCounts(msgspec.Struct):
@@ -92,11 +94,24 @@ class SeenRequest(msgspec.Struct):
 
 class _Protocol(HttpToolsProtocol):
     """uvicorn's protocol, showing the connection to the application: a fault must be able to
-    break it."""
+    break it. `Upgrade` is ignored (RFC 9110, 7.8); the parser would stop before the body."""
+
+    _in_message = False
+
+    def data_received(self, data: bytes) -> None:
+        if not self._in_message:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + rest
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._in_message = True
         self.scope["extensions"] = {"sandbox.transport": self.transport}  # type: ignore[dict-item]
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_message = False
 
 
 class _Server(uvicorn.Server):

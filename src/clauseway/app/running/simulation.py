@@ -15,8 +15,6 @@ from clauseway.sandbox.signatures import credentials
 SIMULATED: Mapping[str, tuple[str, int]] = {
     name: (kind.title, kind.usual_port) for name, kind in FAKE_CLOUDS.items()
 }
-# The longest answer of a simulated model, in tokens.
-_OUTPUT_TOKENS_MAX = 16_384
 
 
 class FakeCloudAddress(msgspec.Struct, frozen=True):
@@ -110,7 +108,6 @@ def write_configuration(clouds: RunningSandbox, path: Path) -> None:
             secret_key=credentials.AWS_SECRET_ACCESS_KEY,
             region=credentials.AWS_REGION,
             service=credentials.AWS_SERVICE,
-            tokens=_OUTPUT_TOKENS_MAX,
         ),
         "utf-8",
     )
@@ -130,7 +127,6 @@ seller = "openai"
 region = "global"
 auth = {{kind = "bearer", secret = "{openai_key}"}}
 models = {{"gpt-5.5" = "gpt-5.5", "gpt-5.4" = "gpt-5.4"}}
-output_tokens_max = {tokens}
 
 [[deployment]]
 name = "azure-openai"
@@ -141,7 +137,6 @@ seller = "microsoft"
 region = "{azure_region}"
 auth = {{kind = "api-key", secret = "{azure_key}"}}
 models = {{"gpt-5.5" = "gpt-5-5", "gpt-5.4" = "gpt-5-4"}}
-output_tokens_max = {tokens}
 
 [[deployment]]
 name = "bedrock-mantle"
@@ -151,7 +146,6 @@ cloud = "aws"
 seller = "openai"
 region = "{region}"
 models = {{"gpt-5.5" = "openai.gpt-5.5", "gpt-5.4" = "openai.gpt-5.4"}}
-output_tokens_max = {tokens}
 [deployment.auth]
 kind = "sigv4"
 access_key = "{access_key}"

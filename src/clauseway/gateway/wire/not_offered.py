@@ -74,6 +74,7 @@ NOT_OFFERED_AS_MESSAGES: Final[Mapping[str, str]] = {
     "/agents": _AGENTS_AS_MESSAGES,
     "/vaults": _AGENTS_AS_MESSAGES,
     "/skills": _AGENTS_AS_MESSAGES,
+    "/complete": "the models that took it are retired; use /v1/messages",
     "/tunnels": _ACCOUNT,
     "/user_profiles": _ACCOUNT,
     "/organizations": _ACCOUNT,
