@@ -325,34 +325,14 @@ class UpstreamConnection(asyncio.Protocol):
             # Bytes that answer no request: the connection cannot be trusted with another.
             self.abort()
             return
-        if not self._barren_bytes and not self.status:
-            self._begins_as_1_1 = data.startswith(_BEGINNING)
-            # The parser takes two neighbours of HTTP for it, and empty lines before an answer.
-            if not self._begins_as_1_1 and data.lstrip(b"\r\n")[:1] not in (b"H", b""):
-                self.abort()
-                receiver.lost("sent what is not HTTP", False)
-                return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.abort()
-            receiver.lost("went over to another protocol", False)
-            return
-        except httptools.HttpParserError as error:
-            self.abort()
-            receiver.lost(f"sent what is not HTTP ({error})", False)
-            return
-        parts = self._parts
-        if not parts and not self._complete:
-            self._barren_bytes += len(data)
-            if self._barren_bytes > _BARREN_BYTES_MAX:
-                self._fault = f"sent {self._barren_bytes} bytes without an answer in them"
+        self._parse(data)
         if self._fault:
             self.abort()
             receiver.lost(self._fault, False)
             return
         if not self._head_done:
             return
+        parts = self._parts
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         if parts:
             self._parts = []
@@ -363,6 +343,27 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.received(body, True)
         else:
             receiver.received(body, False)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse bytes of the answer, and note how they break HTTP or a limit."""
+        if not self._barren_bytes and not self.status:
+            self._begins_as_1_1 = data.startswith(_BEGINNING)
+            # The parser takes two neighbours of HTTP for it, and empty lines before an answer.
+            if not self._begins_as_1_1 and data.lstrip(b"\r\n")[:1] not in (b"H", b""):
+                self._fault = "sent what is not HTTP"
+                return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fault = "went over to another protocol"
+            return
+        except httptools.HttpParserError as error:
+            self._fault = f"sent what is not HTTP ({error})"
+            return
+        if not self._parts and not self._complete:
+            self._barren_bytes += len(data)
+            if self._barren_bytes > _BARREN_BYTES_MAX:
+                self._fault = f"sent {self._barren_bytes} bytes without an answer in them"
 
     def eof_received(self) -> None:
         """The cloud sends nothing more: use the connection for no further request."""
