@@ -275,7 +275,7 @@ def units_of_responses(report: ResponsesReport, omissions: Omissions | None = No
     if tools is not None:
         if tools.web_search is not None and tools.web_search.num_requests:
             units.append((_WEB_SEARCHES, tools.web_search.num_requests))
-        # A record is of one model: the tokens of another are not metered.
+        # A record is of one model, and this report does not name the other, whose price they have.
         drawn = tools.image_gen
         if drawn is not None and (drawn.input_tokens or drawn.output_tokens):
             note_omission(omissions, "image_gen")
