@@ -297,3 +297,62 @@ def test_a_call_of_our_gateway_that_its_client_traced_too_is_metered_already(tmp
         counted = [reported.fields["id"] for reported in read if not reported.skipped]
         assert counted == [f"{'a' * 32}/{'4' * 16}", f"{'c' * 32}/{'2' * 16}"]
         assert sum("metered itself" in reported.skipped for reported in read) == 5
+
+
+def export_of(service: str, spans: list[dict[str, Any]], points: list[dict[str, Any]]) -> dict[str, Any]:
+    """An export of a service: its spans, and the points of its token metric."""
+    resource = {"attributes": attributes({"service.name": service})}
+    data = {"aggregationTemporality": 1, "dataPoints": points}
+    metric = {"name": "gen_ai.client.token.usage", "histogram": data}
+    return {
+        "resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}],
+        "resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": [metric]}]}],
+    }
+
+
+def read_exports(path: Path, *exports: object) -> tuple[list[Reported], list[str]]:
+    """What counts in a file of exports, and why the rest is skipped."""
+    path.write_text("".join(json.dumps(export) + "\n" for export in exports))
+    read = list(read_opentelemetry(path))
+    return [row for row in read if not row.skipped], sorted(row.skipped for row in read if row.skipped)
+
+
+def traced(own: str, parent: str, given: Mapping[str, object], end_ns: int = NOON_NS + 1) -> dict[str, Any]:
+    times = {"startTimeUnixNano": str(NOON_NS), "endTimeUnixNano": str(end_ns)}
+    ids = {"traceId": "a" * 32, "spanId": own * 16, "parentSpanId": parent * 16}
+    return {**ids, **times, "attributes": attributes(given)}
+
+
+def point_of(model: str, begin_ns: int, end_ns: int) -> dict[str, Any]:
+    given = {"gen_ai.request.model": model, "gen_ai.token.type": "input"}
+    return {
+        "startTimeUnixNano": str(begin_ns),
+        "timeUnixNano": str(end_ns),
+        "sum": 7,
+        "count": "1",
+        "attributes": attributes(given),
+    }
+
+
+def test_tokens_that_spans_count_are_not_counted_by_points_again(tmp_path: Path) -> None:
+    minute = 60_000_000_000
+    called = traced("1", "", {**USED, "gen_ai.request.model": "gpt-5.4"}, NOON_NS + minute // 2)
+    points = [
+        point_of("gpt-5.4", NOON_NS, NOON_NS + minute),  # of the span's call
+        point_of("gpt-5.5", NOON_NS, NOON_NS + minute),  # of a model without spans
+        point_of("gpt-5.4", NOON_NS + minute, NOON_NS + 2 * minute),  # of a minute without spans
+    ]
+    other = export_of("mail", [], [points[0]])
+    for exports in ((export_of("shop", [called], points), other), (other, export_of("shop", [called], points))):
+        counted, skipped = read_exports(tmp_path / "collected.jsonl", *exports)
+        assert len(counted) == 4
+        assert skipped == ["a point of tokens that spans in the file count"]
+
+
+def test_a_span_that_sums_up_the_calls_below_it_is_not_counted(tmp_path: Path) -> None:
+    """An agent's span says the tokens of the calls that it made; a call between them has none."""
+    agent, tool = traced("1", "", {"gen_ai.usage.input_tokens": 14}), traced("2", "1", {})
+    calls = [traced("3", "2", USED), traced("4", "1", USED)]
+    counted, skipped = read_exports(tmp_path / "agent.jsonl", export_of("shop", [agent, tool, *calls], []))
+    assert [row.fields["input_tokens"] for row in counted] == [7, 7]
+    assert skipped == ["a span above others that count the same tokens", "a span without token counts"]

@@ -5,8 +5,11 @@ A span is a request; its trace and span ids identify it. A point of `gen_ai.clie
 sum over its interval; it counts only as a delta, because a cumulative point repeats everything
 before it. Attributes that start with `clauseway.` are our fields by name, on the span or on its
 resource. Spans and points of a gateway of ours are skipped: their usage was metered already. The
-scope names the gateway, on the request's span and on those of its attempts. So are the spans above
-them in the same file: an application that traces its calls reports the same usage again.
+scope names the gateway, on the request's span and on those of its attempts.
+
+An application that traces its calls reports the same tokens several times. In one file they count
+once: a span above one that is counted or metered is skipped, and so is a point of a service and
+model for a time in which spans of theirs end.
 """
 
 import hashlib
@@ -37,7 +40,8 @@ _METERED = "clauseway.request.id"
 _METERED_ALREADY = "a request that a gateway of ours metered itself"
 # The instrumentation scope of a gateway of ours.
 _GATEWAY = "clauseway.gateway"
-_BLOCK_BYTES = 1 << 20
+_COUNTED_BELOW = "a span above others that count the same tokens"
+_COUNTED_BY_SPANS = "a point of tokens that spans in the file count"
 _UNITS: Mapping[str, Unit] = {
     "gen_ai.usage.input_tokens": Unit.INPUT_TOKENS,
     "gen_ai.usage.output_tokens": Unit.OUTPUT_TOKENS,
@@ -68,16 +72,7 @@ _KINDS = ("histogram", "exponentialHistogram", "sum")
 def read_opentelemetry(path: Path) -> Iterator[Reported]:
     """Yield the usage in a file of OTLP JSON: one export request per line, or a single one in
     all."""
-    calls = _calls_of_gateways(path)
-
-    def read_span(
-        line: int, shared: Mapping[str, Any], span: Mapping[str, Any]
-    ) -> Iterator[Reported]:
-        if _span_id(span) in calls:
-            yield Reported(line=line, fields={}, skipped=_METERED_ALREADY)
-        else:
-            yield from _span(line, shared, span)
-
+    spans = _Spans(path)
     for line, value, wrong in json_values(path):
         if wrong:
             yield Reported(line=line, fields={"export": value}, unreadable=wrong)
@@ -87,7 +82,7 @@ def read_opentelemetry(path: Path) -> Iterator[Reported]:
             why = "not OTLP JSON of spans or metrics"
             yield Reported(line=line, fields={"export": value}, unreadable=why)
         else:
-            for kinds, read in ((_SPANS, read_span), (_METRICS, _metric)):
+            for kinds, read in ((_SPANS, spans.read_span), (_METRICS, spans.read_metric)):
                 yield from _inside(line, value, kinds, {}, read)
 
 
@@ -128,59 +123,121 @@ def _inside(
         yield from _inside(line, element, inner, {**shared, **attributes}, read)
 
 
-def _calls_of_gateways(path: Path) -> set[str]:
-    """Return the identities of the spans above those of our gateways in a file."""
-    if not _names_a_gateway(path):
-        return set()
-    parents: dict[str, str] = {}
-    served: list[str] = []
+class _Spans:
+    """The spans of a file, by which each token in it is counted once."""
 
-    def note(_line: int, shared: Mapping[str, Any], span: Mapping[str, Any]) -> Iterator[Reported]:
-        if own := _span_id(span):
-            parents[own] = _span_id({**span, "spanId": span.get("parentSpanId")})
-            if _METERED in shared:
-                served.append(own)
+    def __init__(self, path: Path) -> None:
+        self._parents: dict[str, str] = {}
+        self._metered: list[str] = []
+        self._counted: list[str] = []
+        # By service and product: the first and the last time at which a span with counts ends.
+        self._ends: dict[tuple[str, str], tuple[int, int]] = {}
+        for line, value, _wrong in json_values(path):
+            if isinstance(value, dict):
+                for _malformed in _inside(line, value, _SPANS, {}, self._note):
+                    pass
+        self._above_metered = self._above(self._metered)
+        self._above_counted = self._above(self._counted)
+
+    def _note(
+        self, _line: int, shared: Mapping[str, Any], span: Mapping[str, Any]
+    ) -> Iterator[Reported]:
+        attributes = {**shared, **_attributes(span)}
+        own = _span_id(span)
+        if own:
+            self._parents[own] = _span_id({**span, "spanId": span.get("parentSpanId")})
+        if _METERED in attributes:
+            self._metered.append(own)
+        elif _has_counts(attributes):
+            self._counted.append(own)
+            if end_ns := _nanoseconds(span.get("endTimeUnixNano")):
+                key = _service_and_product(attributes)
+                first, last = self._ends.get(key, (end_ns, end_ns))
+                self._ends[key] = min(first, end_ns), max(last, end_ns)
         return iter(())
 
-    for line, value, _wrong in json_values(path):
-        if isinstance(value, dict):
-            for _malformed in _inside(line, value, _SPANS, {}, note):
-                pass
-    calls: set[str] = set()
-    for span_id in served:
-        # A span that was noted before has its own parents noted too.
-        while (span_id := parents.get(span_id, "")) and span_id not in calls:
-            calls.add(span_id)
-    return calls
+    def _above(self, span_ids: Sequence[str]) -> set[str]:
+        above: set[str] = set()
+        for own in span_ids:
+            span_id = own
+            # A span that was noted before has its own parents noted too.
+            while (span_id := self._parents.get(span_id, "")) and span_id not in above:
+                above.add(span_id)
+        return above
+
+    def read_span(
+        self, line: int, shared: Mapping[str, Any], span: Mapping[str, Any]
+    ) -> Iterator[Reported]:
+        """Yield the usage of a span, or why it is none."""
+        attributes = {**shared, **_attributes(span)}
+        own = _span_id(span)
+        if _METERED in attributes or own in self._above_metered:
+            yield Reported(line=line, fields={}, skipped=_METERED_ALREADY)
+        elif not _has_counts(attributes):
+            yield Reported(line=line, fields={}, skipped="a span without token counts")
+        elif own in self._above_counted:
+            yield Reported(line=line, fields={}, skipped=_COUNTED_BELOW)
+        else:
+            yield _span(line, attributes, span)
+
+    def read_metric(
+        self, line: int, shared: Mapping[str, Any], metric: Mapping[str, Any]
+    ) -> Iterator[Reported]:
+        """Yield the usage of a metric's points, or why it is none."""
+        if metric.get("name") != _TOKENS:
+            yield Reported(
+                line=line, fields={}, skipped=f"the metric {str(metric.get('name'))[:80]}"
+            )
+            return
+        if _METERED in shared:
+            yield Reported(line=line, fields={}, skipped=_METERED_ALREADY)
+            return
+        kind = next((kind for kind in _KINDS if metric.get(kind)), _KINDS[0])
+        data = object_of(metric.get(kind), kind)
+        is_delta = data.get("aggregationTemporality") in _DELTA
+        for point in list_of(data.get("dataPoints"), "dataPoints"):
+            try:
+                element = object_of(point, "a data point")
+                attributes = {**shared, **_attributes(element)}
+                if self._count(attributes, element):
+                    yield Reported(line=line, fields={}, skipped=_COUNTED_BY_SPANS)
+                else:
+                    yield _point(line, attributes, element, is_delta=is_delta)
+            except Malformed as error:
+                yield Reported(line=line, fields={"point": point}, unreadable=str(error))
+
+    def _count(self, attributes: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
+        """Return whether spans end in the time of a point of their service and product."""
+        ends = self._ends.get(_service_and_product(attributes))
+        until_ns = _nanoseconds(point.get("timeUnixNano"))
+        from_ns = _nanoseconds(point.get("startTimeUnixNano")) or until_ns
+        return ends is not None and from_ns <= ends[1] and ends[0] <= until_ns
 
 
-def _names_a_gateway(path: Path) -> bool:
-    with path.open("rb") as file:
-        name, before = _GATEWAY.encode(), b""
-        while block := file.read(_BLOCK_BYTES):
-            if name in before + block:
-                return True
-            before = block[-len(name) :]
-    return False
+def _has_counts(attributes: Mapping[str, Any]) -> bool:
+    return any(name in attributes for name in _UNITS)
 
 
-def _span(line: int, shared: Mapping[str, Any], span: Mapping[str, Any]) -> Iterator[Reported]:
-    attributes = {**shared, **_attributes(span)}
-    if _METERED in attributes:
-        yield Reported(line=line, fields={}, skipped=_METERED_ALREADY)
-        return
-    if not any(name in attributes for name in _UNITS):
-        yield Reported(line=line, fields={}, skipped="a span without token counts")
-        return
+def _service_and_product(attributes: Mapping[str, Any]) -> tuple[str, str]:
+    named = _named(attributes)
+    return str(attributes.get("service.name", "")), str(named.get("product", ""))
+
+
+def _nanoseconds(instant: Any) -> int:
+    """Return an instant as a number; 0 if it is missing or none."""
+    return int(str(instant)[:20]) if str(instant).isdecimal() else 0
+
+
+def _span(line: int, attributes: Mapping[str, Any], span: Mapping[str, Any]) -> Reported:
     row = _named(attributes)
     row |= {unit.column: attributes[name] for name, unit in _UNITS.items() if name in attributes}
     begin, end = span.get("startTimeUnixNano"), span.get("endTimeUnixNano")
     row |= {"source": SOURCE, "id": _span_id(span), "event_ns": begin}
-    if str(begin).isdecimal() and str(end).isdecimal():
-        row["duration_us"] = (int(str(end)[:20]) - int(str(begin)[:20])) // 1_000
+    if (begin_ns := _nanoseconds(begin)) and (end_ns := _nanoseconds(end)):
+        row["duration_us"] = (end_ns - begin_ns) // 1_000
     # An attempt that broke off still used what it reports.
     row["status"] = "interrupted" if attributes.get("error.type") else "complete"
-    yield Reported(line=line, fields=row)
+    return Reported(line=line, fields=row)
 
 
 def _span_id(span: Mapping[str, Any]) -> str:
@@ -194,27 +251,9 @@ def _span_id(span: Mapping[str, Any]) -> str:
     )
 
 
-def _metric(line: int, shared: Mapping[str, Any], metric: Mapping[str, Any]) -> Iterator[Reported]:
-    if metric.get("name") != _TOKENS:
-        yield Reported(line=line, fields={}, skipped=f"the metric {str(metric.get('name'))[:80]}")
-        return
-    if _METERED in shared:
-        yield Reported(line=line, fields={}, skipped=_METERED_ALREADY)
-        return
-    kind = next((kind for kind in _KINDS if metric.get(kind)), _KINDS[0])
-    data = object_of(metric.get(kind), kind)
-    is_delta = data.get("aggregationTemporality") in _DELTA
-    for point in list_of(data.get("dataPoints"), "dataPoints"):
-        try:
-            yield _point(line, shared, object_of(point, "a data point"), is_delta=is_delta)
-        except Malformed as error:
-            yield Reported(line=line, fields={"point": point}, unreadable=str(error))
-
-
 def _point(
-    line: int, shared: Mapping[str, Any], point: Mapping[str, Any], *, is_delta: bool
+    line: int, attributes: dict[str, Any], point: Mapping[str, Any], *, is_delta: bool
 ) -> Reported:
-    attributes = {**shared, **_attributes(point)}
     kind = str(attributes.pop("gen_ai.token.type", ""))
     row = _named(attributes)
     count = point.get("sum", point.get("asInt", point.get("asDouble")))
