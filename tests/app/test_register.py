@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.agreement import FactRegister, Launch, Recorded, UncheckedFact, checked, facts_for
-from clauseway.app.books.register import list_facts, record_fact, recorded_facts, with_register
+from clauseway.app.books.register import facts_ahead, list_facts, record_fact, recorded_facts, with_register
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.decisions import Decision
@@ -182,6 +182,31 @@ def test_a_clock_that_was_set_back_puts_nothing_before_what_stands(home: Home, m
     first = record(home, answer("cannot+declines"))
     monkeypatch.setattr("clauseway.app.books.register.time.time_ns", lambda: first.known.instant_ns - 10**12)
     assert record(home, answer("can+chooses", "2026-04-30")).known > first.known
+
+
+def test_a_fact_recorded_while_the_clock_was_a_month_ahead_is_recorded_again(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = time.time_ns()
+    month_ns = 30 * 86_400 * 10**9
+    with monkeypatch.context() as ahead:
+        ahead.setattr("clauseway.app.books.register.time.time_ns", lambda: now_ns + month_ns)
+        wrong = record(home, answer("cannot+declines"))
+    assert new_model_on_aws(home, KnownAt(time.time_ns())).outcome == "conditional"
+    assert [fact.id for fact in facts_ahead(home)] == ["F1"]
+    with pytest.raises(InvalidInput, match="F1") as refused:
+        record(home, answer("cannot+declines", corrects=wrong.id))
+    assert "--clock-was-ahead" in refused.value.problems[0].remedy
+    again = answer("cannot+declines", corrects=wrong.id)
+    right = record_fact(home, PARTNERSHIP, again, clock_was_ahead=True)
+    assert now_ns <= right.known.instant_ns < now_ns + month_ns
+    for known_at, outcome in (
+        (just_before(right), "conditional"),  # as it was answered then
+        (moment(right), "permitted"),
+        (just_before(wrong), "permitted"),
+        (KnownAt.everything(), "permitted"),
+    ):
+        assert new_model_on_aws(home, known_at).outcome == outcome
 
 
 # what is given | every place that is wrong

@@ -1,6 +1,7 @@
 """`fact`, `agreement` and several agreements from the command line."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,24 @@ def test_a_fact_recorded_changes_the_answer_from_then_on(tmp_path: Path) -> None
     assert listed["F2"]["known_at"] == corrected["known_at"]
     early = answer("fact", "list", "--known-at", "2026-04-30", cwd=tmp_path)
     assert not [fact for fact in early if fact["document"] == "register"]
+
+
+def test_a_fact_that_is_known_only_later_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was recorded while the machine's clock was a month ahead."""
+    now_ns = time.time_ns()
+    with monkeypatch.context() as ahead:
+        ahead.setattr("clauseway.app.books.register.time.time_ns", lambda: now_ns + 30 * 86_400 * 10**9)
+        answer(*ANSWER, "--answer", "cannot+declines", cwd=tmp_path)
+    told = "recorded while a clock was ahead: F1"
+    assert told in " ".join(run("fact", "list", cwd=tmp_path).stdout.split())
+    (tmp_path / "clauseway.toml").write_text("")
+    checks = answer("doctor", "--config", "clauseway.toml", code=2, cwd=tmp_path)["checks"]
+    (check,) = (check for check in checks if check["what"] == "facts")
+    assert told in check["found"]
+    again = (*ANSWER, "--answer", "cannot+declines", "--corrects", "F1")
+    assert "--clock-was-ahead" in run(*again, cwd=tmp_path).stderr
+    answer(*again, "--clock-was-ahead", cwd=tmp_path)
+    assert answer(*ASK, *DAY, cwd=tmp_path)["outcome"] == "permitted"
 
 
 def test_a_home_is_named_by_its_flag(tmp_path: Path) -> None:

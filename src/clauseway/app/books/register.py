@@ -6,6 +6,7 @@ corrects it.
 """
 
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import date
 
@@ -26,7 +27,10 @@ from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.locks import locked
 from clauseway.storage import Control
 from clauseway.storage.control.control import FactPayload, FactRow
-from clauseway.values import KnownAt
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+# Clocks of machines that share a register differ by less.
+_AHEAD_NS = 3_600_000_000_000
 
 
 class ListedFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +54,16 @@ class ListedFact(msgspec.Struct, frozen=True, kw_only=True):
     idle: bool = False
 
 
-def record_fact(home: Home, opened: OpenAgreement, given: UncheckedFact) -> Recorded:
+def record_fact(
+    home: Home, opened: OpenAgreement, given: UncheckedFact, *, clock_was_ahead: bool = False
+) -> Recorded:
     """Record a fact for an agreement, now.
 
     Raise InvalidInput with every problem; then nothing was recorded.
 
-    `opened` is the agreement with its own facts, without what the home has recorded.
+    `opened` is the agreement with its own facts, without what the home has recorded. Where it has
+    facts from ahead of this machine's clock, nothing is recorded unless `clock_was_ahead` then:
+    with it, the fact is known before those.
 
     >>> from clauseway import UncheckedFact, home_at, open_agreement, record_fact
     >>> milestone = UncheckedFact(
@@ -68,8 +76,13 @@ def record_fact(home: Home, opened: OpenAgreement, given: UncheckedFact) -> Reco
     # Of two who record at once, the later one checks what the earlier one recorded.
     with locked(home, "facts"):
         record, before = _checked(home, opened, given)
+        now_ns = time.time_ns()
+        ahead = _ahead_of(now_ns, before)
+        if ahead and not clock_was_ahead:
+            raise InvalidInput(clock_problem(ahead))
         # A clock that was set back must not put a later record before an earlier one.
-        recorded_ns = max([time.time_ns(), *(earlier.known.instant_ns for earlier in before)])
+        known = (earlier.known.instant_ns for earlier in before if earlier not in ahead)
+        recorded_ns = max([now_ns, *known])
         sequence = _append(home, record, recorded_ns)
     return msgspec.structs.replace(record, sequence=sequence, known=KnownAt(recorded_ns, sequence))
 
@@ -109,6 +122,29 @@ def recorded_facts(home: Home) -> tuple[Recorded, ...]:
         return tuple(map(_recorded, control.facts()))
 
 
+def facts_ahead(home: Home) -> list[Recorded]:
+    """Return the facts of a home that were recorded while a clock was ahead of this machine's."""
+    return _ahead_of(time.time_ns(), recorded_facts(home))
+
+
+def _ahead_of(now_ns: int, recorded: Iterable[Recorded]) -> list[Recorded]:
+    return [record for record in recorded if record.known.instant_ns > now_ns + _AHEAD_NS]
+
+
+def clock_problem(ahead: Sequence[Recorded]) -> Problem:
+    """Return the problem of facts that were recorded ahead of this machine's clock."""
+    names = ", ".join(record.id for record in ahead[:5]) + (", …" if ahead[5:] else "")
+    first = min(record.known for record in ahead)
+    return Problem(
+        what=f"recorded while a clock was ahead: {names}",
+        why=f"the first of them is known only from {first} on, and a later fact with them",
+        where="register",
+        remedy="If this machine's clock is behind, set it. Else record each of them again, with "
+        "--clock-was-ahead and --corrects, so that it is known from now on; a product or a party that "
+        "was added is known already. Later facts take --clock-was-ahead until then.",
+    )
+
+
 def with_register(opened: OpenAgreement, home: Home) -> OpenAgreement:
     """Return the agreement with what was recorded in a home beside its own facts."""
     recorded = facts_for(opened.agreement.id, recorded_facts(home))
@@ -134,9 +170,11 @@ def list_facts(opened: OpenAgreement, known_at: KnownAt) -> list[ListedFact]:
     ]
 
 
-def record_and_list(home: Home, opened: OpenAgreement, given: UncheckedFact) -> ListedFact:
+def record_and_list(
+    home: Home, opened: OpenAgreement, given: UncheckedFact, *, clock_was_ahead: bool = False
+) -> ListedFact:
     """Record a fact as `record_fact` does, and return it as it is listed from then on."""
-    recorded = record_fact(home, opened, given).fact()
+    recorded = record_fact(home, opened, given, clock_was_ahead=clock_was_ahead).fact()
     known_facts = with_register(opened, home).facts.known(recorded.known)
     idle = idle_events(opened.agreement, known_facts)
     return listed(recorded, idle=any(event.name == recorded.name for event in idle))

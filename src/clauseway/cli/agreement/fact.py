@@ -9,7 +9,14 @@ from rich.table import Table
 
 from clauseway.agreement import UncheckedFact
 from clauseway.agreement.reading.recorded import REGISTER
-from clauseway.app.books.register import ListedFact, list_facts, record_and_list, with_register
+from clauseway.app.books.register import (
+    ListedFact,
+    clock_problem,
+    facts_ahead,
+    list_facts,
+    record_and_list,
+    with_register,
+)
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.cli import options
@@ -49,6 +56,13 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
         str,
         typer.Option(help="The fact that this one corrects, by its name in `clauseway fact list`."),
     ] = ""
+    clock_was_ahead: Annotated[
+        bool,
+        typer.Option(
+            "--clock-was-ahead",
+            help="This machine's clock is right, and was ahead for facts that are known only later.",
+        ),
+    ] = False
     agreement: options.AgreementFolder = None
     home: options.HomeMade = None
     as_json: options.AsJson = False
@@ -298,6 +312,11 @@ def list_command(
         known_point(known_at),
     )
     answer(as_json, listed, lambda: _print(listed))
+    if not as_json and known_at is None and (ahead := facts_ahead(home_at(home))):
+        problem = clock_problem(ahead)
+        console().print(
+            f"Not listed, {problem.what}: {problem.why}. {problem.remedy}", style="yellow"
+        )
     return 0
 
 
@@ -312,7 +331,9 @@ def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bo
         about=about,
     )
     opened = open_agreement(options.agreement_for(flags.agreement, flags.home))
-    recorded = record_and_list(home_at(flags.home), opened, given)
+    recorded = record_and_list(
+        home_at(flags.home), opened, given, clock_was_ahead=flags.clock_was_ahead
+    )
     if flags.as_json:
         print_json(recorded)
         return 0
