@@ -1,8 +1,10 @@
 """The configuration: every problem at once with its line, secrets from outside, and an example that is true."""
 
 import re
+import shutil
 from pathlib import Path
 
+import certifi
 import msgspec
 import pytest
 
@@ -127,7 +129,11 @@ models = {}
         ("", 0, "no deployment"),
         ("gateway = 5\n" + DEPLOYMENT, 1, "gateway is not a table"),
         ("[deployment]\nname = 'x'\n", 1, "deployment is not a list of tables"),
-        ('[gateway]\nhost = """\nport = 1\n"""\n[log]\naccess = 2\n' + DEPLOYMENT, 6, "log.access = 2 cannot be"),
+        (
+            '[telemetry]\nservice_name = """\nport = 1\n"""\n[log]\naccess = 2\n' + DEPLOYMENT,
+            6,
+            "log.access = 2 cannot be",
+        ),
     ],
 )
 def test_a_problem_and_its_line(tmp_path: Path, text: str, line: int, what: str) -> None:
@@ -208,8 +214,66 @@ def test_every_setting_has_bounds_and_a_reason() -> None:
     assert all(kind.__metadata__[0].ge is not None and kind.__metadata__[0].le is not None for kind in bounds)
 
 
+# what is written | line | what is told; each passed the check, and could not be served
+UNSERVED = [
+    *(
+        (f'[gateway]\nhost = "{host}"\n', 2, f"gateway.host = {host!r} cannot be listened at")
+        for host in ("[::1]", "http://127.0.0.1", "127.0.0.1:8400", " ::1", "foo bar", "a..b", "*", "/run/x.sock")
+    ),
+    ('[gateway]\nhost = "x\\u0000"\n', 2, "gateway.host = 'x\\x00' cannot be listened at"),
+    # It was every address of the machine.
+    ('[telemetry]\nmetrics = true\nmetrics_host = ""\n', 3, "telemetry.metrics_host = '' cannot be listened at"),
+    (
+        "[gateway]\nport = 9464\n[telemetry]\nmetrics = true\nmetrics_port = 9464\n",
+        5,
+        "telemetry.metrics_port = 9464 is the gateway's port",
+    ),
+    ('[log]\nfile = "nowhere/x.log"\n', 2, "nowhere/x.log cannot be written"),
+    ('[log]\nfile = "."\n', 2, ". cannot be written"),
+    ('[tls]\nupstream_ca = "none.pem"\n', 2, "{folder}/none.pem cannot be used"),
+    (
+        '[tls]\ncertificate = "none.pem"\nkey = "none.pem"\n',
+        2,
+        "{folder}/none.pem with {folder}/none.pem cannot be used",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "what"), UNSERVED)
+def test_what_cannot_be_served_does_not_pass(tmp_path: Path, text: str, line: int, what: str) -> None:
+    (tmp_path / "none.pem").write_text("no certificate\n")
+    assert problems(tmp_path, text + DEPLOYMENT) == [(line, what.format(folder=tmp_path))]
+
+
+@pytest.mark.parametrize("host", ["::1", "0.0.0.0", "localhost", "Gateway.Example", "fe80::1%eth0"])
+def test_where_it_can_be_listened(tmp_path: Path, host: str) -> None:
+    read_configuration(write(tmp_path, f'[gateway]\nhost = "{host}"\n' + DEPLOYMENT), CATALOG)
+
+
+# what stands in the place of the deployment's line | line | what is told
+UNCALLED = [
+    ('models = {"gpt-5.5" = ""}', 10, "direct: '' is not a model's name"),
+    ('models = {"gpt-5.5" = "a\\nb"}', 10, "direct: 'a\\nb' is not a model's name"),
+    ('auth = {kind = "bearer", secret_env = "EMPTY"}', 9, "direct: EMPTY is empty"),
+    ('auth = {kind = "bearer", secret_file = "empty"}', 9, "direct: empty is empty"),
+    ('auth = {kind = "bearer", secret_env = "LINES"}', 2, "direct cannot be called"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "what"), UNCALLED)
+def test_a_deployment_that_could_not_be_called_does_not_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: int, what: str
+) -> None:
+    monkeypatch.setenv("EMPTY", "")
+    monkeypatch.setenv("LINES", "two\nlines")
+    (tmp_path / "empty").write_text("\n")
+    key = text.partition(" =")[0]
+    changed = re.sub(f"^{key} = .*$", lambda _: text, DEPLOYMENT, flags=re.MULTILINE)
+    assert problems(tmp_path, changed) == [(line, what)]
+
+
 def test_what_is_set_reaches_the_gateway_and_paths_lie_beside_the_file(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("")
+    shutil.copy(certifi.where(), tmp_path / "ca.pem")
     text = "[gateway]\nhead_s = 3\nconnections = 7\n[tls]\nupstream_ca = 'ca.pem'\n[log]\nfile = 'gateway.log'\n"
     path = write(tmp_path, text + DEPLOYMENT)
     settings = settings_of(read_configuration(path, CATALOG), path)

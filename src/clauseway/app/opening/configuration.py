@@ -20,7 +20,7 @@ source's own (see `gateway.credentials`): auth = {kind = "aws", settings = {prof
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from importlib import resources
@@ -34,10 +34,10 @@ from clauseway.app.opening.offerings import shipped_models, shipped_products
 from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import DIALECTS
-from clauseway.gateway.clouds.dialect import address_of
+from clauseway.gateway.clouds.dialect import address_of, credential_in, names_host
 from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
 from clauseway.gateway.credentials.outside import ENVIRONMENT, FILE, with_secrets
-from clauseway.gateway.plan import Auth
+from clauseway.gateway.plan import Auth, Target
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import (
     PASSED_HEADERS,
@@ -55,6 +55,8 @@ from clauseway.gateway.transport.called_addresses import (
     metadata_flaw,
 )
 from clauseway.gateway.transport.metadata_addresses import is_loopback
+from clauseway.gateway.transport.tls import toward_clients, toward_clouds
+from clauseway.metering import Deployment
 from clauseway.spool.copies import parse_address, read_secret
 from clauseway.values import InvalidInput, Problem, flaw_of_name
 from clauseway.wording.decided import RECORD_PRODUCT
@@ -66,6 +68,7 @@ _CAPABILITIES = tuple(str(capability) for capability in Capability)
 _COLLECTOR_HEADERS = tuple(
     f"OTEL_EXPORTER_OTLP_{kind}HEADERS" for kind in ("", "TRACES_", "METRICS_")
 )
+_MODEL_CHARACTERS_MAX = 2_048  # the longest are AWS's, of an inference profile
 COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
 
 
@@ -286,6 +289,8 @@ def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Config
         if secrets:
             _check_secrets(file, configuration)
             _check_copying_secret(file, configuration.journal)
+            if not file.problems:
+                _check_calls(file, configuration)
     if file.problems or configuration is None:
         raise InvalidInput(*sorted(file.problems, key=lambda problem: problem.line))
     return configuration
@@ -354,8 +359,31 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
         if why := flaw_of_header(name):
             at = ("gateway", "passed_headers")
             file.problem(at, f"{name!a} cannot be passed", why, "Leave it out.")
+    _check_listening(file, configuration.gateway, configuration.telemetry)
     _check_tls(file, configuration.tls)
     _check_copying(file, configuration.journal)
+
+
+def _check_listening(file: TomlFile, gateway: GatewayWritten, telemetry: Telemetry) -> None:
+    """Report places at which nothing can listen."""
+    places = [(("gateway", "host"), gateway.host)]
+    if telemetry.metrics:
+        places.append((("telemetry", "metrics_host"), telemetry.metrics_host))
+        if gateway.port and gateway.port == telemetry.metrics_port:
+            file.problem(
+                ("telemetry", "metrics_port"),
+                f"telemetry.metrics_port = {telemetry.metrics_port} is the gateway's port",
+                "a port is listened at once",
+                "Write another port.",
+            )
+    for at, host in places:
+        if not names_host(host.lower(), is_bracketed=":" in host):
+            file.problem(
+                at,
+                f"{'.'.join(at)} = {host!a} cannot be listened at",
+                "it is neither an address nor the name of a host, alone",
+                "Write 127.0.0.1, ::1 or a name; 0.0.0.0 is every address of this machine.",
+            )
 
 
 def _products(catalog: Catalog, unstated: str) -> frozenset[str]:
@@ -447,6 +475,10 @@ def _check_deployment(
             file.problem(
                 (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", remedy
             )
+    for product, model in deployment.models.items():
+        if why := flaw_of_name(model, _MODEL_CHARACTERS_MAX):
+            problem = f"{name}: {model!a} is not a model's name"
+            file.problem((*at, "models"), problem, why, f"Write how {product} is called there.")
     # Settings that are said twice, or unsafely.
     for both in sorted(set(deployment.has) & set(deployment.lacks)):
         file.problem(
@@ -566,34 +598,92 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
 
 
 def _check_secrets(file: TomlFile, configuration: Configuration) -> None:
-    """Report secrets and certificates that are named and do not exist."""
+    """Report secrets, certificates and the log's file where they are named and cannot be used."""
     for deployment in configuration.deployment:
         _check_secret(file, deployment)
+    missing = False
     for name in TlsSettings.__struct_fields__:
         written = getattr(configuration.tls, name)
         if written and not os.access(placed_path(written, file.where), os.R_OK):
+            missing = True
             file.problem(
                 ("tls", name),
                 f"{written} cannot be read",
                 f"tls.{name} names it",
                 "Give a readable file.",
             )
+    if not missing:
+        _check_certificates(file, settings_of(configuration, file.where).tls)
+    if configuration.log.file:
+        path = Path(placed_path(configuration.log.file, file.where))
+        if path.is_dir() or not path.parent.is_dir():
+            why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+            problem = f"{configuration.log.file} cannot be written"
+            file.problem(("log", "file"), problem, why, "Name a file in a folder that is there.")
+
+
+def _check_certificates(file: TomlFile, tls: TlsSettings) -> None:
+    """Report files that hold no certificate, or no key of it."""
+    uses: list[Callable[[TlsSettings], object]] = [toward_clouds] if tls.upstream_ca else []
+    if tls.certificate and tls.key:
+        uses.append(toward_clients)
+    for use in uses:
+        try:
+            use(tls)
+        except InvalidInput as error:
+            for problem in error.problems:
+                at = tuple(problem.where.split("."))
+                file.problem(at, problem.what, problem.why, problem.remedy)
+
+
+def _check_calls(file: TomlFile, configuration: Configuration) -> None:
+    """Report deployments whose cloud's module refuses address, settings or credential, as the
+    gateway would."""
+    for deployment in configuration.deployment:
+        auth = with_secrets(named_auth(deployment, file.where), str(file.where))
+        refusals = dict.fromkeys(
+            _refusal(target_of(deployment, product, model, auth))
+            for product, model in deployment.models.items()
+        )
+        for refusal in filter(None, refusals):
+            at = file.place(deployment)
+            problem = f"{deployment.name} cannot be called"
+            file.problem(at, problem, refusal, "Fix its url, settings or auth.")
+
+
+def _refusal(target: Target) -> str:
+    dialect = DIALECTS[target.dialect]
+    try:
+        dialect.lacks(target)
+        if target.auth.kind in STATIC:
+            dialect.head_writer(target, credential_in(target.auth))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
     auth, path = deployment.auth, (*file.place(deployment), "auth")
     for variable in filter(None, (auth.secret_env, auth.access_key_env, auth.session_token_env)):
-        if variable not in os.environ:
+        if not os.environ.get(variable):
+            state = "empty" if variable in os.environ else "not set"
             remedy = f"Set {variable} before the gateway starts."
             file.problem(
                 path,
-                f"{deployment.name}: {variable} is not set",
+                f"{deployment.name}: {variable} is {state}",
                 "its secret is read from there",
                 remedy,
             )
-    if auth.secret_file and not os.access(placed_path(auth.secret_file, file.where), os.R_OK):
-        problem = f"{deployment.name}: {auth.secret_file} cannot be read"
-        file.problem(path, problem, "its secret is read from there", "Give a readable file.")
+    if auth.secret_file:
+        try:
+            is_empty = not Path(placed_path(auth.secret_file, file.where)).read_bytes().strip()
+        except OSError:
+            problem = f"{deployment.name}: {auth.secret_file} cannot be read"
+            file.problem(path, problem, "its secret is read from there", "Give a readable file.")
+        else:
+            if is_empty:
+                problem = f"{deployment.name}: {auth.secret_file} is empty"
+                file.problem(path, problem, "its secret is read from there", "Write it there.")
     if (
         auth.kind in STATIC
         and auth.kind != "none"
@@ -733,3 +823,18 @@ def _check_environment(name: str, deployment: DeploymentWritten, where: Path) ->
                 remedy,
             )
         )
+
+
+def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:
+    """Return the deployment as the gateway would call it, without prices."""
+    label = Deployment(written.name, written.cloud, written.seller, written.region, product, model)
+    return Target(
+        label=label,
+        dialect=written.dialect,
+        url=written.url.rstrip("/"),
+        auth=auth,
+        input_price=0,
+        output_price=0,
+        output_tokens_max=written.output_tokens_max,
+        settings=written.settings,
+    )

@@ -129,7 +129,7 @@ def address_of(url: str) -> Address:
         raise ValueError(f"{url.rpartition('@')[2]!r} is no http or https address")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"the address of {parts.hostname!r} holds a user, a query or a fragment")
-    if not _names_host(parts.hostname, is_bracketed="[" in parts.netloc):
+    if not names_host(parts.hostname, is_bracketed="[" in parts.netloc):
         raise ValueError(
             f"{parts.hostname!r} is no name of a host: between dots it has 1 to 63 letters, digits and "
             "hyphens of ASCII (others are written as xn--…)"
@@ -140,7 +140,8 @@ def address_of(url: str) -> Address:
     return Address(parts.scheme, parts.hostname, port, authority, parts.path.rstrip("/"))
 
 
-def _names_host(host: str, *, is_bracketed: bool) -> bool:
+def names_host(host: str, *, is_bracketed: bool) -> bool:
+    """Return whether a text is the name or address of a host, in small letters."""
     if not is_bracketed:
         return len(host) <= _HOST_CHARACTERS_MAX and _HOST.fullmatch(host) is not None
     try:
