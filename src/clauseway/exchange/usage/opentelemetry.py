@@ -199,14 +199,14 @@ class _Spans:
             try:
                 element = object_of(point, "a data point")
                 attributes = {**shared, **_attributes(element)}
-                if self._count(attributes, element):
+                if self._are_counted(attributes, element):
                     yield Reported(line=line, fields={}, skipped=_COUNTED_BY_SPANS)
                 else:
                     yield _point(line, attributes, element, is_delta=is_delta)
             except Malformed as error:
                 yield Reported(line=line, fields={"point": point}, unreadable=str(error))
 
-    def _count(self, attributes: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
+    def _are_counted(self, attributes: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
         """Return whether spans end in the time of a point of their service and product."""
         ends = self._ends.get(_service_and_product(attributes))
         until_ns = _nanoseconds(point.get("timeUnixNano"))
