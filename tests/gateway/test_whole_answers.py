@@ -2,7 +2,7 @@
 
 import pytest
 
-from clauseway.gateway.wire.whole_answers import IS_ANSWER, used_nothing, without_names_in_failure
+from clauseway.gateway.wire.whole_answers import IS_ANSWER, may_tell_error, used_nothing, without_names_in_failure
 
 # operation, body → an answer
 BODIES: list[tuple[str, bytes, bool]] = [
@@ -47,6 +47,28 @@ BODIES: list[tuple[str, bytes, bool]] = [
 @pytest.mark.parametrize(("operation", "body", "is_answer"), BODIES)
 def test_bodies(operation: str, body: bytes, is_answer: bool) -> None:
     assert IS_ANSWER[operation](body) is is_answer
+
+
+# a body → an error may be told in it
+TOLD: list[tuple[bytes, bool]] = [
+    (b'{"id":"r","output":[]}', False),
+    (b'{"id":"r","error":null,"output":[]}', False),
+    (b'{"id":"r","error" : null , "errors":\tnull}', False),
+    (b'{"error_file_id":"file-1","errored_at":1}', False),
+    (b'{"output":[{"text":"\\"error\\": no"}]}', False),
+    (b'{"error":{}}', True),
+    (b'{"error":"null"}', True),
+    (b'{"error":nullable}', True),
+    (b'{"error":null,"errors":[]}', True),
+    (b'{"error":null,"output":[{"error":"no"}]}', True),
+    (b'{"text":"error"}', True),
+    (b'{"error"', True),
+]
+
+
+@pytest.mark.parametrize(("body", "may_tell"), TOLD)
+def test_an_error_that_is_null_tells_nothing(body: bytes, may_tell: bool) -> None:
+    assert may_tell_error(body) is may_tell
 
 
 # an answer without usage → it used nothing

@@ -1,7 +1,7 @@
 """Whole answers, looked at before they count as answers: a 200 may hold an error, a page or half of
 a JSON text. Pure.
 
-A body that reports usage and has no member `error` is an answer; any other is looked at here.
+A body that reports usage and tells no error is an answer; any other is looked at here.
 """
 
 import re
@@ -21,15 +21,21 @@ IsAnswer = Callable[[bytes], bool]
 # The members in which a response and a batch say why they failed.
 _FAILURES: Final = ("error", "errors")
 _NO_OUTPUT: Final = (b"null", b"[]")
+# OpenAI writes `"error": null` into every response.
+_TOLD_ERROR: Final = re.compile(rb'"errors?"(?!\s*:\s*null\b)')
+
+
+def may_tell_error(body: bytes) -> bool:
+    """Return whether something is told in a member `error` or `errors`, of whatever object."""
+    return _TOLD_ERROR.search(body) is not None
 
 
 def without_names_in_failure(body: bytes, names: tuple[str, ...]) -> bytes:
     """Return an answer without the names of our account where it says why something failed. The
     model's words in it stay."""
-    members = _members_of(body) if body.find(b'"error') >= 0 else None
+    members = _members_of(body) if may_tell_error(body) else None
     if members is None:
         return body
-    # OpenAI writes `"error": null` into every response: that reports nothing.
     for member in [name for name in _FAILURES if _is_reported(members, name)]:
         place = place_of(without_half_pairs(body), member)
         assert place is not None, "the body has this member"
