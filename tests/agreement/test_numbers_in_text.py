@@ -59,6 +59,15 @@ def test_no_numbers_of_an_agreement(key: str, text: str) -> None:
     assert problem.remedy
 
 
+@pytest.mark.parametrize("text", ["EUR 5 million", "\u20ac 100", "5 million EUR", "\u00a35", "1,000 GBP"])
+def test_an_amount_in_another_currency_is_told_a_way_out(text: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_agreement(written("cap", text))
+    [problem] = refused.value.problems
+    assert problem.why == "it is in another currency, and sums are counted in USD"
+    assert "figure" in problem.remedy
+
+
 def test_the_value_of_a_figure_is_read_where_a_term_uses_it() -> None:
     figure = "  rate: {says: The rate., value: '1,5 %', standing: ours, source: [T]}"
     with pytest.raises(InvalidInput) as refused:

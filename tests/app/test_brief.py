@@ -499,6 +499,16 @@ def test_a_condition_names_the_owner_of_the_day() -> None:
     assert not any("maker or rival" in sentence for sentence in told)
 
 
+def test_an_amendment_that_reaches_back_takes_none_away_that_was_concluded_before_it() -> None:
+    """A3 was concluded after A2, and takes effect before it."""
+    back = written("A3", "2026-03-01", LETS.replace("A1.lets", "A3.lets"), "2026-08-01")
+    opened = reading(documents("") | {"A2.md": written("A2", "2026-07-01", NEW), "A3.md": back})
+    comparison = compare_amendments(opened, ["A2", "A3"])
+    assert (comparison.before.up_to, comparison.after.up_to) == ("A2", "A3")
+    assert {change.party for change in comparison.changed} == {"shop"}
+    assert {(change.before, change.after) for change in comparison.changed} == {("conditional", "permitted")}
+
+
 def test_what_no_product_is_concerned_by_is_told_last_and_never_as_the_whole_class() -> None:
     texts = documents("id: A1.no\nkind: prohibition\nparties: [anyone]\nactions: [sell]\nproducts: [apps.sold]")
     classes = "  apps: {actions: [sell]}\n  apps.sold: {within: apps, actions: [sell]}"

@@ -1,13 +1,15 @@
-"""A decision compares the terms that name its product, however many an agreement has."""
+"""A decision compares the terms that name its product, however many an agreement has; a check takes as long as it has
+terms and facts."""
 
+import cProfile
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from clauseway import open_agreement
-from clauseway.agreement import Amendment, boundaries
+from clauseway.agreement import Amendment, FactRegister, Grant, boundaries
 from clauseway.agreement.force import fold
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.app.agreements.authoring import new_agreement
@@ -15,7 +17,10 @@ from clauseway.app.agreements.checking import all_remarks
 from clauseway.app.agreements.explaining import explain
 from clauseway.decisions import case
 from clauseway.decisions.findings.effects import effects
+from clauseway.decisions.findings.emptied import emptied
+from clauseway.decisions.findings.fallen import fallen_rights
 from clauseway.decisions.reach import outside
+from clauseway.values import Citation, KnownAt
 
 TERMS = 200
 HEAD = (
@@ -101,3 +106,33 @@ def test_a_check_of_twice_as_many_terms_folds_twice_as_many(tmp_path: Path, fold
     # The agreement's other terms count the same each time.
     once, twice, four_times = counts
     assert four_times - twice <= 2.2 * (twice - once)
+
+
+def grants(count: int) -> FactRegister:
+    """A grant of the same product on each of so many days."""
+    begin, citation = date(2024, 1, 1), Citation(term="", amendment="", document="", line=0, source="", text="")
+    return FactRegister(
+        tuple(
+            Grant(
+                effective=begin + timedelta(days=day),
+                known=KnownAt(1, day),
+                citation=citation,
+                id=f"F{day}",
+                party="google",
+                product="gpt-5.5",
+            )
+            for day in range(count)
+        )
+    )
+
+
+def test_a_check_of_four_times_as_many_facts_is_no_more_than_four_times_as_much_work() -> None:
+    opened = open_agreement()
+    counts = []
+    for count in (100, 400):
+        profile = cProfile.Profile()
+        profile.runcall(fallen_rights, opened.agreement, opened.catalog, grants(count))
+        profile.runcall(emptied, opened.agreement, opened.catalog, grants(count))
+        profile.runcall(effects, opened.agreement, opened.catalog, grants(count))
+        counts.append(sum(entry.callcount for entry in profile.getstats()))
+    assert counts[1] <= 4 * counts[0]

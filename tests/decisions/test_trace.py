@@ -16,7 +16,7 @@ from clauseway.agreement import boundaries
 from clauseway.decisions import all_questions
 from clauseway.decisions.trace import Traced, trace
 from soak import examples
-from terms_at_hand import amendment, documents, reading
+from terms_at_hand import amendment, asking, at_hand, decided, documents, reading
 
 EVERYTHING = KnownAt.everything()
 
@@ -185,6 +185,37 @@ def test_a_term_of_a_rescinded_amendment_is_told_with_who_rescinds_it(
     found = trace(opened.agreement, opened.catalog, opened.facts, question, opened.answer(question))
     [one] = [one for one in found if one.term == "A2.x"]
     assert (one.finding, one.why) == (finding, why)
+
+
+OVERRIDDEN = """
+id: p
+kind: prohibition
+parties: [maker, shop]
+actions: [sell]
+products: [apps]
+
+id: shops
+kind: permission
+party: shop
+actions: [sell]
+products: [apps]
+despite: [p]
+"""
+
+
+@pytest.mark.parametrize(
+    ("party", "outcome", "why"),
+    [
+        ("shop", "permitted", "it forbids this; shops permits it despite it"),
+        ("maker", "forbidden", "it forbids this"),
+    ],
+)
+def test_a_term_that_a_permission_overrides_says_by_which(party: str, outcome: str, why: str) -> None:
+    opened = at_hand(OVERRIDDEN)
+    decision = decided(opened, f"sell {party} app own")
+    question = asking(opened, f"sell {party} app own", "2026-06-01")
+    found = {one.term: one for one in trace(opened.agreement, opened.catalog, opened.facts, question, decision)}
+    assert (decision.outcome, found["p"].finding, found["p"].why) == (outcome, "applies", why)
 
 
 def test_what_applies_stands_first() -> None:

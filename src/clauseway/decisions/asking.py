@@ -61,16 +61,27 @@ def decide_as_read(
 ) -> Decision:
     """Answer a question. `turns_on`, which takes longest to find, stays empty."""
     case = _case(agreement, catalog, facts, question)
-    finding = _answer(case)
+    finding = _once(_answer(case))
     return Decision(
         outcome=finding.outcome,
-        reasons=once(finding.reasons),
+        reasons=finding.reasons,
         conditions=finding.conditions,
         turns_on=(),
         as_of=question.as_of,
         known_at=str(question.known_at),
         receipt=receipt(agreement, facts_digest(case.facts), question, finding.outcome),
     )
+
+
+def find_answer(
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
+) -> Finding:
+    """Answer a question without a receipt, whose digest of all facts takes longest."""
+    return _once(_answer(_case(agreement, catalog, facts, question)))
+
+
+def _once(finding: Finding) -> Finding:
+    return msgspec.structs.replace(finding, reasons=once(finding.reasons))
 
 
 def _turns(

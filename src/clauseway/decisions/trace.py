@@ -26,7 +26,7 @@ from clauseway.agreement import (
     TermState,
 )
 from clauseway.agreement.force.fold import rescissions
-from clauseway.agreement.language.terms import AnyTerm, Barring, Inoperative
+from clauseway.agreement.language.terms import AnyTerm, Barring, Forbidding, Inoperative
 from clauseway.catalog import Catalog
 from clauseway.decisions.asking import act_of, comparisons_of
 from clauseway.decisions.decision import Decision, Reason
@@ -284,12 +284,26 @@ class _Tracing:
                 why = f"{traced.why}: {giver_of(term)} gives it by {', by '.join(links)}"
                 return msgspec.structs.replace(traced, why=why)
             return traced
-        why = (
-            "this lies inside what it reserves"
-            if ignored_because == {INSIDE}
-            else "it is in force and reaches this"
-        )
-        return _applying(term, f"{why}; other terms decide")
+        if ignored_because == {INSIDE}:
+            return _applying(term, "this lies inside what it reserves; other terms decide")
+        if isinstance(term, Forbidding) and (despite := self._permitting_despite(term)):
+            return _applying(
+                term, f"it forbids this; {' and '.join(despite)} permits it despite it"
+            )
+        return _applying(term, "it is in force and reaches this; other terms decide")
+
+    def _permitting_despite(self, term: Forbidding) -> list[str]:
+        """Return the permissions that the decision cites and that override a term."""
+        permitting = {
+            reason.term for reason in self._reasons.values() if reason.bearing == "permits"
+        }
+        return [
+            state.term.id
+            for state in self._force.terms
+            if isinstance(state.term, Permission)
+            and state.term.id in permitting
+            and state.term.overrides(term.id)
+        ]
 
     def _not_looked_at(self, term: AnyTerm, amendment: str) -> Traced:
         """Trace a term that was not compared: it was not needed, or the question lies outside it."""

@@ -15,6 +15,10 @@ _AMOUNT = re.compile(
 )
 _PERCENTAGE = "Write a percentage, as in 20 % or 0.2."
 _SUM = "Write an amount in USD, as in 38000000000, 38_000_000_000 or 'USD 38 billion'."
+# The code or sign of a currency beside a number, unless it is USD.
+_OTHER_CURRENCY = re.compile(
+    r"(?:(?!USD)[A-Z]{3}\s*|[£¥€]\s*)[-+.,\d].*|[-+.,\d].*(?:\s(?!USD)[A-Z]{3}|[£¥€])"
+)
 
 
 def parse_percentage(text: str, *, commas: bool = False) -> Decimal:
@@ -30,6 +34,12 @@ def parse_percentage(text: str, *, commas: bool = False) -> Decimal:
 
 def parse_amount(text: str, *, commas: bool = False) -> Decimal:
     """Return `38000000000`, `USD 38 billion` or `25_000.50` in USD. Raises BadNumber."""
+    if _OTHER_CURRENCY.fullmatch(text.strip(" ")):
+        raise BadNumber(
+            "it is in another currency, and sums are counted in USD",
+            "Write what it is in USD at the contract's rate. Where that rate moves, write the name of a "
+            "figure, whose value in USD each settlement accepts by name (--assume).",
+        )
     match = _AMOUNT.fullmatch(text.strip(" "))
     if match is None:
         raise BadNumber("it is not an amount", _SUM)

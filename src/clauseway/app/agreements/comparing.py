@@ -38,9 +38,8 @@ def compare_amendments(
     was not known then.
     """
     sides, labels = amendment_sides(opened, names, reading, known_at)
-    ids = [amendment.id for amendment in opened.agreement.amendments]
-    first, last = sorted(ids.index(label) if label in ids else -1 for label in labels)
-    return _compared(opened, sides, labels, {*ids[first + 1 : last + 1], *names})
+    before, after = ({amendment.id for amendment in side.agreement.amendments} for side in sides)
+    return _compared(opened, sides, labels, {*(before ^ after), *names})
 
 
 def amendment_sides(
@@ -51,8 +50,9 @@ def amendment_sides(
 ) -> tuple[tuple[Side, Side], tuple[str, str]]:
     """Return the two sides of such a comparison, and what each goes up to.
 
-    Where one amendment is named, both sides hold the amendments that take effect after it and were
-    known before it was: people counted with them when it was concluded.
+    Where two are named, each side holds what was concluded up to its amendment, so that one that
+    reaches back takes none away. Where one is named, both sides hold the amendments that take effect
+    after it and were known before it was: people counted with them when it was concluded.
     """
     amendments = opened.agreement.amendments
     at = [_index(amendments, name) for name in names]
@@ -73,6 +73,9 @@ def amendment_sides(
 
     def side(last_included: int) -> Side:
         included = (*amendments[: last_included + 1], *coming)
+        if len(names) == 2:
+            rank = amendments[last_included].rank
+            included = tuple(amendment for amendment in amendments if amendment.rank <= rank)
         text = msgspec.structs.replace(opened.agreement, amendments=included)
         return Side(
             agreement=text, facts=opened.facts, as_of=as_of, known_at=known_at, readings=readings

@@ -30,7 +30,7 @@ from clauseway.agreement.language.terms import (
     Inoperative,
 )
 from clauseway.catalog import Catalog
-from clauseway.decisions.asking import decide_as_read
+from clauseway.decisions.asking import find_answer
 from clauseway.decisions.case import Case, Finding
 from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import decide_act
@@ -130,9 +130,9 @@ def _with_exclusivity(term: str) -> frozenset[str]:
     return frozenset({term, f"{term}{EXCLUSIVE_SUFFIX}"})
 
 
-def differ(decision: Decision, other: Decision) -> bool:
-    """Return whether two decisions differ in outcome, reasons or conditions."""
-    return (decision.outcome, decision.reasons, decision.conditions) != (
+def differ(answer: Decision | Finding, other: Decision | Finding) -> bool:
+    """Return whether two answers differ in outcome, reasons or conditions."""
+    return (answer.outcome, answer.reasons, answer.conditions) != (
         other.outcome,
         other.reasons,
         other.conditions,
@@ -253,6 +253,8 @@ class _Search:
         """
         table = DecisionTable(self._agreement, self._catalog, knowledge.facts, known_at, readings)
         for sheet in table.sheets(about):
+            if not self._pending:
+                return
             states = sheet.case.force.states
             folded = {term.id for state in states for term in (state.term, state.right) if term}
             findings: dict[Act, Finding] = {}
@@ -317,16 +319,16 @@ class _Search:
             question = _question(act, sheet.day, known_at, readings)
             # A sheet leaves out ended terms that others cover, so both are decided on the text.
             agreement = self._kept_to(table.terms_on(question.action, question.product))
-            decision = self._decide(agreement, knowledge, question)
-            other = self._decide(without_term(agreement, term), knowledge, question)
+            answer = self._answer(agreement, knowledge, question)
+            other = self._answer(without_term(agreement, term), knowledge, question)
             # Where another party sells, its sale may decide, whatever the term says of the act.
-            if differ(decision, other):
+            if differ(answer, other):
                 effect = Effect(
                     term=term,
                     question=question,
                     alone=knowledge.alone,
                     supposed=knowledge.supposed,
-                    outcome=decision.outcome,
+                    outcome=answer.outcome,
                     without=other.outcome,
                 )
                 if effect.changes_outcome:
@@ -345,8 +347,8 @@ class _Search:
             amendments[number] = msgspec.structs.replace(amendments[number], terms=tuple(terms))
         return msgspec.structs.replace(self._agreement, amendments=tuple(amendments))
 
-    def _decide(self, agreement: Agreement, knowledge: _Knowledge, question: Question) -> Decision:
-        return decide_as_read(agreement, self._catalog, knowledge.facts, question)
+    def _answer(self, agreement: Agreement, knowledge: _Knowledge, question: Question) -> Finding:
+        return find_answer(agreement, self._catalog, knowledge.facts, question)
 
 
 def _deciding(sheet: Sheet) -> Hashable:

@@ -17,6 +17,7 @@ from clauseway.agreement import (
     Permission,
     Scope,
     TermState,
+    Withdrawal,
     in_force,
 )
 from clauseway.agreement.language.terms import AnyTerm, Granting
@@ -52,6 +53,9 @@ def fallen_rights(
     fallen: dict[tuple[str, date], FallenRight] = {}
     last_day = FOREVER - timedelta(days=1)
     known_facts = facts.known(KnownAt.everything())
+    withdrawals = FactRegister(
+        tuple(fact for fact in known_facts.facts if isinstance(fact, Withdrawal))
+    )
     names = sorted({*catalog.classes, *catalog.products})
     lineages = {name: catalog.lineage(name) for name in names}
     within: dict[str, list[str]] = defaultdict(list)
@@ -69,7 +73,7 @@ def fallen_rights(
         )
         rights = chain(
             *map(search.of_term, folded.states),
-            *(search.of_grant(fact, known_facts) for fact in known_facts.facts),
+            *(search.of_grant(fact, withdrawals) for fact in known_facts.facts),
         )
         for right in rights:
             fallen.setdefault((right.term, right.day), right)
@@ -100,7 +104,7 @@ class _Search(msgspec.Struct, frozen=True):
             fallen = self._fallen(state.term.id, giver, day, names)
             yield msgspec.structs.replace(fallen, again=again)
 
-    def of_grant(self, grant: Fact, facts: FactRegister) -> Iterator[FallenRight]:
+    def of_grant(self, grant: Fact, withdrawals: FactRegister) -> Iterator[FallenRight]:
         """Yield the days on which a recorded grant falls, by whoever granted it."""
         if not isinstance(grant, Grant):
             return
@@ -114,7 +118,7 @@ class _Search(msgspec.Struct, frozen=True):
             ends = [FOREVER if grant.through is None else through(grant.through)]
             ends += [
                 withdrawal.effective
-                for withdrawal in facts.withdrawals(grant, self.last_day)
+                for withdrawal in withdrawals.withdrawals(grant, self.last_day)
                 if withdrawal.product in lineage and withdrawal.scope == Scope()
             ]
             end = min(ends)

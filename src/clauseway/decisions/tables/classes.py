@@ -7,7 +7,7 @@ Partitions     The names that a legal position distinguishes: parties, other par
                segments, sellers and regions. All other names form one class.
 """
 
-from bisect import bisect_right, insort
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -83,8 +83,8 @@ class Bearing(msgspec.Struct, frozen=True, gc=False):
 class LegalPosition(msgspec.Struct, frozen=True, gc=False):
     """Everything that an answer about an action and a product may rest on, on a day.
 
-    Equal positions have equal answers. `facts` pairs the place of a fact in the register with the
-    number of its turns that are past. `product` says if it is a product and not a class, if its
+    Equal positions have equal answers. `facts` are the places of facts in the register, `turned` the
+    numbers of their turns that are past. `product` says if it is a product and not a class, if its
     class is ever sold, and the day by which it had shipped. `ahead` are the places of ship-first that
     binds what first ships since a day that is still ahead.
     """
@@ -94,7 +94,8 @@ class LegalPosition(msgspec.Struct, frozen=True, gc=False):
     ahead: tuple[int, ...]
     live: tuple[Bearing, ...]
     ended: tuple[Bearing, ...]
-    facts: tuple[tuple[int, int], ...]
+    facts: tuple[int, ...]
+    turned: tuple[int, ...]
     commented: tuple[str, ...]
 
 
@@ -163,8 +164,12 @@ class ActContext:
             )
             if isinstance(term, Precedence) and term.since > text.live[place].begin
         }
-        places = _facts_on(text, action, product, bearings)
-        self._facts = [(place, _turns(text.known_facts.facts[place], leads)) for place in places]
+        self._facts = tuple(_facts_on(text, action, product, bearings))
+        # By day, the facts whose effect changes on it, by their numbers among these.
+        self._turning: dict[date, list[int]] = defaultdict(list)
+        for number, place in enumerate(self._facts):
+            for turn in _turns(text.known_facts.facts[place], leads):
+                self._turning[turn].append(number)
 
     def positions(self) -> Iterator[tuple[date, LegalPosition]]:
         """Yield in order each day on which something changes, with the legal position from then on.
@@ -183,11 +188,14 @@ class ActContext:
             over[max(state.end, state.begin)].append(bearing)
         comments = self._comments()
         days.update(self._since.values())
-        days.update(begun, over, (turn for _, turns in self._facts for turn in turns), comments)
+        days.update(begun, over, self._turning, comments)
         # Walk through these days, keeping the terms that are live and those that have ended.
         live: list[Bearing] = []
         ended = _Ended(text, self._bearings, text.catalog.lineage(self._product))
+        turned = [0] * len(self._facts)
         for day in sorted(days - {FOREVER}):
+            for number in self._turning.get(day, ()):
+                turned[number] += 1
             for bearing in over.get(day, ()):
                 if bearing in live:
                     live.remove(bearing)
@@ -195,10 +203,15 @@ class ActContext:
             for bearing in begun.get(day, ()):
                 insort(live, bearing, key=_place)
             if day >= first:
-                yield day, self._position(day, live, ended, comments)
+                yield day, self._position(day, live, ended, turned, comments)
 
     def _position(
-        self, day: date, live: Sequence[Bearing], ended: "_Ended", comments: Mapping[date, str]
+        self,
+        day: date,
+        live: Sequence[Bearing],
+        ended: "_Ended",
+        turned: Sequence[int],
+        comments: Mapping[date, str],
     ) -> LegalPosition:
         text = self._text
         catalog_entry = text.catalog.products.get(self._product)
@@ -217,7 +230,8 @@ class ActContext:
             ),
             live=tuple(live),
             ended=ended.kept(),
-            facts=tuple((place, bisect_right(turns, day)) for place, turns in self._facts),
+            facts=self._facts,
+            turned=tuple(turned),
             commented=tuple(
                 amendment for begins, amendment in sorted(comments.items()) if begins <= day
             ),
@@ -573,17 +587,15 @@ class Partitions:
         }
         # The same terms bear on many legal positions.
         self._distinctions: dict[Bearing, _Distinctions] = {}
+        # The same facts bear on a product and an action on every day.
+        self._of_facts: dict[tuple[int, ...], _Distinctions] = {}
         self._classes: dict[tuple[tuple[str, ...], frozenset[NAMES]], Classes] = {}
 
     def of(self, position: LegalPosition, *, for_another: bool = False) -> Partition:
         """Return the partition of a position; of serving, either for itself or for another."""
         bearings = (*position.live, *position.ended)
-        facts = (self._text.known_facts.facts[place] for place, _ in position.facts)
-        of_terms, of_facts = (
-            map(self._distinctions_of, bearings),
-            map(self._distinctions_of_fact, facts),
-        )
-        distinctions = _NO_DISTINCTIONS.union(*of_terms, *of_facts)
+        of_facts = self._distinctions_of_facts(position.facts)
+        distinctions = of_facts.union(*map(self._distinctions_of, bearings))
         return self._partition(position.action, distinctions, for_another=for_another)
 
     def of_nothing(self, action: str) -> Partition:
@@ -595,6 +607,12 @@ class Partitions:
             term = self._text.live[bearing.place].term
             self._distinctions[bearing] = _distinctions_of_term(term, bearing, self._text.catalog)
         return self._distinctions[bearing]
+
+    def _distinctions_of_facts(self, places: tuple[int, ...]) -> "_Distinctions":
+        if places not in self._of_facts:
+            facts = [self._text.known_facts.facts[place] for place in places]
+            self._of_facts[places] = _NO_DISTINCTIONS.union(*map(self._distinctions_of_fact, facts))
+        return self._of_facts[places]
 
     def _distinctions_of_fact(self, fact: Fact) -> "_Distinctions":
         match fact:

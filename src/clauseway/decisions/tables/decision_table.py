@@ -153,12 +153,12 @@ class _Leaf:
 
     __slots__ = (
         "_case",
-        "_names",
         "apart",
         "cells",
         "clouds",
         "day",
         "for_another",
+        "names",
         "parties",
         "position",
         "regions",
@@ -184,7 +184,7 @@ class _Leaf:
         for_another: bool = False,
     ) -> None:
         self._case = case
-        self.position, self.day, self._names = position, day, names
+        self.position, self.day, self.names = position, day, names
         self.for_another = for_another
         step = 1
         for part, classes in names.items():
@@ -195,7 +195,7 @@ class _Leaf:
         self.cells: dict[int, _Cell] = {}
 
     def __len__(self) -> int:
-        return prod(len(classes.names) for classes in self._names.values())
+        return prod(len(classes.names) for classes in self.names.values())
 
     def cell(self, at: int, act: Act) -> _Cell:
         """Decide the cell at the offset `at`, and keep it."""
@@ -218,28 +218,23 @@ class _Leaf:
         # Rows share leaves: this one may have been decided for another product.
         if len(self.cells) == len(self):
             return
-        for at, act in self._acts(product):
+        for at, act in self.acts(product):
             if at not in self.cells:
                 self.cell(at, act)
 
-    def sheet(self, product: str) -> Sheet:
-        """Return what the leaf decides, told of a product that it is about."""
-        acts = [act for _, act in self._acts(product)]
-        return Sheet(self.day, self.case, acts, self.for_another)
-
     def verdict(self, asked: Names) -> Verdict:
         """Return the verdict on a question that this leaf answers."""
-        at = sum(getattr(self, part.lists)[getattr(asked, part.name)] for part in self._names)
+        at = sum(getattr(self, part.lists)[getattr(asked, part.name)] for part in self.names)
         cell = self.cells.get(at) or self.cell(at, self.asked(asked))
         return cell.verdict or cell.filled(asked.action, asked.party, asked.product, asked.segment)
 
-    def _acts(self, product: str) -> Iterator[tuple[int, Act]]:
+    def acts(self, product: str) -> Iterator[tuple[int, Act]]:
         """Yield the offset of each cell with the act that stands for it."""
         action = self.case.question.action
         fixed = {"action": action, "product": product, **left_out(action)}
         # Walk the parts in reverse: offsets of the first part have step 1, so it must vary fastest.
-        parts = [part.name for part in reversed(self._names.keys())]
-        cells = every(*(classes.names for classes in reversed(self._names.values())))
+        parts = [part.name for part in reversed(self.names.keys())]
+        cells = every(*(classes.names for classes in reversed(self.names.values())))
         for at, names in enumerate(cells):
             named = dict(zip(parts, names, strict=True))
             if not self.for_another and action in ACTIONS_WITH_SELLER:
@@ -247,13 +242,13 @@ class _Leaf:
             elif self.for_another and named["seller"] == named["party"]:
                 # Nobody sells for itself what it serves for another. A class of one party has no
                 # other to stand for it, and its cell is never asked for.
-                other = self._names[_SELLER].another(named["party"])
+                other = self.names[_SELLER].another(named["party"])
                 if not other:
                     continue
                 named["seller"] = other
             if action in ACTIONS_WITH_OTHER_PARTY and named["to"] == named["party"]:
                 # Nobody licenses or owes anything to itself: another of a class stands for it.
-                other = self._names[_TO].another(named["to"])
+                other = self.names[_TO].another(named["to"])
                 if not other:
                     continue
                 named["to"] = other
@@ -407,7 +402,7 @@ class DecisionTable:
                     if id(leaf) not in seen:
                         seen.add(id(leaf))
                         for each in self._compiler.both_sales(leaf):
-                            yield each.sheet(product)
+                            yield self._compiler.sheet(each, product)
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -442,6 +437,9 @@ class _Compiler:
         self._rows: dict[tuple[str, object], _Row] = {}
         self.leaves: dict[LegalPosition, _Leaf] = {}
         self._for_another: dict[int, _Leaf] = {}
+        # The same facts bear on many legal positions, and the same acts are told apart in them.
+        self._registers: dict[tuple[int, ...], FactRegister] = {}
+        self._acts: dict[tuple[object, ...], Sequence[Act]] = {}
         self._unstated = {action: self._leaf_of_unstated(action) for action in ACTIONS}
 
     def row(self, action: str, product: str) -> _Row:
@@ -489,6 +487,13 @@ class _Compiler:
         if leaf.position.action == SERVE:
             yield self.for_another(leaf)
 
+    def sheet(self, leaf: _Leaf, product: str) -> Sheet:
+        """Return what a leaf decides, told of a product that it is about."""
+        key = (leaf.position.action, product, leaf.for_another, *map(id, leaf.names.values()))
+        if key not in self._acts:
+            self._acts[key] = [act for _, act in leaf.acts(product)]
+        return Sheet(leaf.day, leaf.case, self._acts[key], leaf.for_another)
+
     def _case(self, position: LegalPosition, day: date) -> Case:
         text = self._text
         placed = [(bearing.place, text.live[bearing.place]) for bearing in position.live]
@@ -501,17 +506,26 @@ class _Compiler:
             amendments=position.commented or ("stated",),
             states=tuple(state for _, state in placed),
         )
-        facts = FactRegister(tuple(text.known_facts.facts[place] for place, _ in position.facts))
         return Case.of(
-            text.agreement, text.catalog, force, facts, self._question(position.action, day)
+            text.agreement,
+            text.catalog,
+            force,
+            self._register(position.facts),
+            self._question(position.action, day),
         )
+
+    def _register(self, places: tuple[int, ...]) -> FactRegister:
+        if places not in self._registers:
+            known = self._text.known_facts.facts
+            self._registers[places] = FactRegister(tuple([known[place] for place in places]))
+        return self._registers[places]
 
     def _leaf_of_unstated(self, action: str) -> _Leaf:
         """Return the answers that hold before any amendment is in force."""
         nothing = InForce(as_of=date.min, known_at=self._known_at, amendments=(), states=())
         text, question = self._text, self._question(action, date.min)
         case = Case.of(text.agreement, text.catalog, nothing, FactRegister(), question)
-        nowhere = LegalPosition(action, (False, False, None), (), (), (), (), ())
+        nowhere = LegalPosition(action, (False, False, None), (), (), (), (), (), ())
         return _Leaf(lambda *_: case, nowhere, date.min, self._partitions.of_nothing(action))
 
     def _question(self, action: str, as_of: date) -> Question:
