@@ -47,6 +47,19 @@ def test_a_pipe_gets_what_a_file_would_hold(book: Home, tmp_path: Path, command:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pipe"]
 
 
+@pytest.mark.parametrize("form", ["cloudevents", "focus", "parquet"])
+def test_standard_output_that_is_a_file_is_appended_to(book: Home, tmp_path: Path, form: str) -> None:
+    """As a shell does with `>> file`, and a command after it writes behind that."""
+    file, alone = tmp_path / "file", tmp_path / "alone"
+    command = ("export", "usage", "--format", form, "--home", str(book.root), "--out")
+    assert run(*command, str(alone)).returncode == 0
+    file.write_bytes(b"before\n")
+    with file.open("ab") as appended:
+        subprocess.run([*CLAUSEWAY, *command, "-"], stdout=appended, check=True)
+        appended.write(b"after\n")
+    assert file.read_bytes() == b"before\n" + alone.read_bytes() + b"after\n"
+
+
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
 def test_a_pipe_gets_the_answers_to_a_file_of_questions(tmp_path: Path, form: str) -> None:
     questions, pipe, file = (tmp_path / f"{name}.{form}" for name in ("questions", "pipe", "file"))

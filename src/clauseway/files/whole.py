@@ -6,7 +6,9 @@ the others are copies that can be made again.
 """
 
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from uuid import uuid4
 
 PRIVATE = 0o600
 _PUBLIC = 0o666  # less what the umask takes
+# Standard output, where a library takes a path alone.
+STANDARD_OUTPUT = Path("/dev/stdout")
 
 
 @contextmanager
@@ -44,8 +48,16 @@ def output_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
     A device and a pipe are written as they are: a file would take their place. So is a file in a
     folder where nothing else may be made. Behind a symbolic link the file is replaced to which it
-    leads. Whoever could read the file that was there can read the new one.
+    leads. Whoever could read the file that was there can read the new one. Where standard output is
+    a file, what is written goes on where that stands.
     """
+    if path == STANDARD_OUTPUT and path.is_file():
+        # Opened by its path it would begin anew, and lose what a shell appends to (`>>`).
+        with tempfile.NamedTemporaryFile() as held:
+            yield Path(held.name)
+            with os.fdopen(os.dup(1), "wb") as opened:
+                shutil.copyfileobj(held, opened)
+        return
     is_there = path.exists()
     if is_there and not (path.is_file() and os.access(path.resolve().parent, os.W_OK)):
         yield path
