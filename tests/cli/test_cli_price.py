@@ -158,6 +158,7 @@ REFUSED = [
     ("price gpt-5.5 --cloud azure --tokens in=1 --as-of 2026-04-22", "no price for input_tokens of gpt-5.5 on azure"),
     ("price gpt-5.5 --cloud azure --tokens in=1,cached=2", "the parts of input_tokens sum to 2, more than its 1"),
     ("price gpt-5.5 --cloud azure --tokens in=one", "'in=one' is not usage"),
+    ("price gpt-5.5 --cloud azure --tokens in=1,000,out=1", "'000' is not usage: a comma stands between units"),
     ("price gpt-5.5", "no cloud"),
     ("price gpt-5.5 --cloud azure --as-of today", "'today' is not a day"),
     ("price check", "no book"),

@@ -81,6 +81,20 @@ def test_a_writer_that_is_not_heard_any_more_keeps_no_other_from_writing(monkeyp
             assert reading.execute(text("SELECT first_frame FROM manifest")).scalars().all() == [5]
 
 
+def test_a_reader_may_be_silent_although_the_database_ends_silent_transactions() -> None:
+    """A month is settled from one transaction, which asks nothing for minutes."""
+    address = new_database()
+    setting = "idle_in_transaction_session_timeout"
+    with closing(Control.open(address)) as control, control.writing() as connection:
+        connection.execute(text(f"ALTER DATABASE {make_url(address).database} SET {setting} = '1s'"))
+    shown = text(f"SHOW {setting}")
+    with closing(Control.open(address)) as control:
+        with control.reading() as connection:
+            assert connection.execute(shown).scalar_one() == "0"
+        with control.writing() as connection:
+            assert connection.execute(shown).scalar_one() == "20s"
+
+
 def test_what_an_address_says_of_its_connections_holds() -> None:
     """Without a word, both sides notice within a minute that the other one is gone."""
     for query, idle in (("", 15), ("?keepalives_idle=70", "70")):

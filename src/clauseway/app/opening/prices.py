@@ -469,6 +469,9 @@ def _report(text: str) -> Mapping[Unit, int]:
         unit = _SHORT.get(name) or _UNITS.get(name)
         remedy = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *_UNITS])}."
         try:
+            if part.strip().isdecimal():
+                why = "a comma stands between units, so it cannot group digits"
+                raise BadNumber(why, "Write the digits alone: in=1000,out=500.")
             if unit is None or unit in report:
                 raise BadNumber("it is not a unit, or it is named twice", remedy)
             report[unit] = read_whole(count)

@@ -61,6 +61,9 @@ _SERVER_SETTINGS = {
     "lock_timeout": f"{_BUSY_TIMEOUT_S}s",
     # A connection that holds a lock, or listens, is silent for as long as it takes.
     "idle_session_timeout": "0",
+    # Nor does a reader say anything while it settles a month from what it reads. Writers are given
+    # their own time.
+    "idle_in_transaction_session_timeout": "0",
     # A role or database may be set to `off`, and the server's crash would take back commits on which
     # journals have let go of what they held.
     "synchronous_commit": "on",
