@@ -129,8 +129,10 @@ release: $(VENV)/.dev ## commit, tag and build a release into dist/, without pub
 	@$(BIN)/python tools/release $(or $(VERSION),$(error name the version: make release VERSION=0.2.0))
 
 .PHONY: clean
-clean: ## remove .venv, caches and the local data of `make up`
-	rm -rf $(VENV) .clauseway .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+clean: ## remove .venv, caches and the data of `make up`; what else was recorded in .clauseway stays
+	rm -rf $(VENV) .clauseway/up .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@# The folder too, where nothing else is in it.
+	@[ ! -d .clauseway ] || rmdir .clauseway 2>/dev/null || true
 
 # Each stamp is written last, so an interrupted installation is taken up again and a finished one is a no-op.
 $(VENV)/.setup: requirements/up.txt pyproject.toml

@@ -205,3 +205,17 @@ def test_a_library_that_nobody_looked_up_is_never_a_good_answer(
     )
     assert done.returncode == exit_code, done.stdout + done.stderr
     assert line in done.stdout
+
+
+def test_make_clean_leaves_what_was_recorded(tmp_path: Path) -> None:
+    """The home of whoever works in a clone is `.clauseway` there: its books and keys are nobody's to remove."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    books, night = tmp_path / ".clauseway/control.db", tmp_path / ".clauseway/up/20261129-135743/control.db"
+    for file in (books, night):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    assert (books.exists(), night.exists()) == (True, False)
+    books.unlink()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
