@@ -21,6 +21,21 @@ FORBIDDEN = {
 }
 # The lock file's Makefile recipe turns the address options off by name.
 ALLOWED = ("--no-emit-index-" + "url", "--no-emit-find-" + "links")
+# What stands beside the folders. A command of the documents that is called in a clone writes its files there; one that
+# were tracked would stop `clauseway init --demo` in every clone, as it overwrites nothing.
+IN_ROOT = {
+    ".editorconfig",
+    ".gitignore",
+    ".pre-commit-config.yaml",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "NOTICE",
+    "README.md",
+    "SECURITY.md",
+    "pyproject.toml",
+}
 
 
 def tracked() -> list[Path]:
@@ -40,6 +55,10 @@ def test_no_tracked_file_holds_what_it_must_not() -> None:
         for what, pattern in FORBIDDEN.items():
             found += [f"{path.relative_to(ROOT)}: {what}: {hit.group()!r}" for hit in re.finditer(pattern, text)]
     assert found == []
+
+
+def test_no_output_of_a_command_is_tracked() -> None:
+    assert {path.name for path in tracked() if path.parent == ROOT} == IN_ROOT
 
 
 def test_what_is_looked_for_is_found() -> None:
