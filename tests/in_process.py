@@ -20,6 +20,8 @@ from clauseway import cli
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 _VARIABLE = "CLAUSEWAY_HOME"
+# Shown as `uid 4294967294`. What documents show holds for every reader, whose names are of any length.
+NAMELESS_ACCOUNT = 2**32 - 2
 
 
 def run(

@@ -10,7 +10,7 @@ import pytest
 
 import iceberg_judges
 from clauseway.app.books.demonstration import DEMOS
-from in_process import answer, run
+from in_process import NAMELESS_ACCOUNT, answer, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_command_can_be_pasted(demo: str, document: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLAUSEWAY_KEYS", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.setattr("clauseway.storage.control.actor._logged_in", lambda: NAMELESS_ACCOUNT)
     here, width = folder / Path(document).stem, WIDTHS[document]
     here.mkdir()
     made = answer("init", "--demo", demo, cwd=here)

@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 import pytest
 
-from in_process import run
+from in_process import NAMELESS_ACCOUNT, run
 from needed import NEEDS_CURL
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +77,7 @@ def printed_by(line: str, folder: Path) -> str:
 def test_a_page_can_be_walked(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLAUSEWAY_KEYS", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr("clauseway.storage.control.actor._logged_in", lambda: NAMELESS_ACCOUNT)
     folder = tmp_path / "folder"
     folder.mkdir()
     printed = ""
