@@ -5,6 +5,8 @@ that fall on 26 April (before the amendment), on 27 to 30 April, and on 1 and 2 
 """
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 from decimal import Decimal
@@ -51,6 +53,19 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     found = json.loads(done.stdout)
     assert isinstance(found, dict)
     return found
+
+
+def test_what_is_printed_can_be_pasted(tmp_path: Path) -> None:
+    """Whatever the folder is called, and whatever figure was given."""
+    accepted = ("share-openai-microsoft", "share-microsoft-openai", "cap=USD 30 billion")
+    figures = [word for figure in accepted for word in ("--assume", figure)]
+    command = [str(CLAUSEWAY), "up", "--once", "--limit", "1", "--home", str(tmp_path / "a new home"), *figures]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, (done.stdout[-3000:], done.stderr[-3000:])
+    [settle] = re.findall(r"clauseway settle (.*?) \(and 2026-05\)", " ".join(done.stdout.split()))
+    assert shlex.split(settle) == ["--period", "2026-04", *figures]
+    [statement] = re.findall(r"^   The data is in .*: (clauseway statement .*)$", done.stdout, re.MULTILINE)
+    assert "Statement of May 2026" in run(*shlex.split(statement)[1:]).stdout
 
 
 def test_before_the_amendment_aws_is_refused_and_from_then_on_served(night: dict[str, Any]) -> None:

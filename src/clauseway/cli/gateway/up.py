@@ -1,5 +1,6 @@
 """`clauseway up`: the whole thread on one screen."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -144,7 +145,7 @@ def _same_request_served(outcome: ReplayedRequest, refused: ReplayedRequest) -> 
 def _settle(
     out: Console, run: Night, opened: OpenAgreement, assume: Sequence[str]
 ) -> list[Settlement]:
-    flags = " ".join(f"--assume {item}" for item in assume)
+    flags = " ".join(f"--assume {shlex.quote(item)}" for item in assume)
     out.print("\n5  Settlement", style="bold")
     print_indented(out, f"clauseway settle --period 2026-04 {flags} (and 2026-05)", style="dim")
     sealed, settlements = settle_night(run.home, opened, assume)
@@ -167,7 +168,8 @@ def _say_open(out: Console, run: Night) -> None:
 
 
 def _say_data(out: Console, home: Home) -> None:
-    statement = f"clauseway statement --period 2026-05 --home {home.root}"
+    folder = shlex.quote(str(home.root))
+    statement = f"clauseway statement --period 2026-05 --home {folder}"
     out.print(f"   The data is in {home.root}: {statement}", style="dim", soft_wrap=True)
 
 
