@@ -240,6 +240,8 @@ CHECK = CheckContext(
     command="clauseway statement verify 2026-04",
 )
 CLAUSE = ANSWER.reasons[0].citation
+# As long as a name may be, without a place to break it at.
+LONG_NAME = "n" * 200
 LATEST = LatestRequest(
     id="req_1",
     at="2026-04-28T06:30:00Z",
@@ -252,7 +254,7 @@ PATH = RequestPath(
     id="req_1",
     title="chat gpt-5.5",
     at="2026-04-28T06:30:00Z",
-    whose="acme/search",
+    whose=LONG_NAME,
     steps=(
         StepShown(kind="skipped", where="aws-1 on aws", said="skipped: forbidden by A4.api"),
         StepShown(kind="failed", where="azure-1 on azure", said="failed 500 after 12.0 ms"),
@@ -261,6 +263,7 @@ PATH = RequestPath(
     facts=(("input tokens", "12"),),
     permitted_by=(CLAUSE,),
     source="As the gateway keeps it.",
+    refused_by=(CLAUSE,),
     strategy="cheapest, but azure-2 has the prompt's beginning cached",
     candidates=(
         CandidateShown(where="azure-2 on azure", prices=(("input", "2.5"), ("output", "15")), answered=True),
@@ -316,7 +319,7 @@ ENGINEER = EngineerContext(
         ),
         ExpiringKey(
             key_id="key_2",
-            whose="acme/ads",
+            whose=LONG_NAME,
             state="active",
             expires="2027-05-01",
             distance="in 368 days",
@@ -334,7 +337,19 @@ ENGINEER = EngineerContext(
             percent=40,
             held_percent=10,
         ),
+        BudgetShown(
+            whose=LONG_NAME,
+            period="month",
+            spent="0.00",
+            leased="",
+            amount="10.00 USD",
+            left="10.00 left",
+            percent=0,
+            held_percent=0,
+        ),
     ),
+    budgets_further=1200,
+    keys_further=1,
     gateway_url="http://127.0.0.1:8400/v1",
     searched="req_<b>",
     problem="'req_<b>' names no request.",

@@ -105,7 +105,7 @@ def test_a_deployment_stands_once_and_on_a_phone_as_blocks(page: Page) -> None:
 
 
 def test_a_budget_is_a_bar_with_what_is_used_and_left(page: Page) -> None:
-    budget = page.locator("#budgets-now .budget")
+    budget = page.locator("#budgets-now .budget").first
     expect(budget).to_contain_text("4.00 of 10.00 USD used, 1.00 held by gateways, 5.00 left")
     bars = [budget.locator(f".{part}") for part in ("spent", "held", "left")]
     spent, held, whole = [bar.evaluate("bar => bar.getBoundingClientRect().width") for bar in bars]

@@ -40,7 +40,6 @@ ADDRESSES = (
     "/nothing",
 )
 MONITORING = Path(web.__file__).with_name("monitoring")
-GRAVE = ("serious", "critical")
 NARROWEST = 320
 # The cells and drawn labels of a page that end beyond what is seen of them without scrolling sideways.
 CUT_OFF = """() => [...document.querySelectorAll("td, tbody th, .figure, .row-label")].filter(cell => {
@@ -79,7 +78,7 @@ def test_every_page_is_among_the_addresses() -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_axe_finds_nothing_serious_and_nothing_sticks_out(served: Served, page: Page, axe: str, address: str) -> None:
+def test_axe_finds_nothing_and_nothing_sticks_out(served: Served, page: Page, axe: str, address: str) -> None:
     page.goto(served.url + address)
     judge(page, axe)
 
@@ -107,8 +106,10 @@ def judge(page: Page, axe: str) -> None:
     for viewport in (WIDE, NARROW):
         page.set_viewport_size(viewport)  # type: ignore[arg-type]
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-        grave = {each["id"]: [node["html"] for node in each["nodes"]] for each in found if each["impact"] in GRAVE}
-        assert grave == {}, viewport
+        faults = {each["id"]: [node["html"] for node in each["nodes"]] for each in found}
+        if page.locator("article.statement.unfolded").count():
+            faults.pop("heading-order", None)  # its markup is that of the file, which has the same bytes for ever
+        assert faults == {}, viewport
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     for width in (NARROW["width"], NARROWEST):
         page.set_viewport_size({"width": width, "height": 844})

@@ -149,8 +149,9 @@ class RequestPath(msgspec.Struct, frozen=True, kw_only=True):
 class EngineerContext(msgspec.Struct, frozen=True, kw_only=True):
     """The engineer's screen. `down` says why the gateway tells nothing; empty while it does.
 
-    `searched` is the request id that was typed, `path` the request of that id, `problem` why there
-    is none.
+    `budgets` are the fullest, `keys` those that expire first; `budgets_further` and `keys_further`
+    count the others. `searched` is the request id that was typed, `path` the request of that id,
+    `problem` why there is none.
     """
 
     title: str
@@ -163,6 +164,8 @@ class EngineerContext(msgspec.Struct, frozen=True, kw_only=True):
     latest: tuple[LatestRequest, ...]
     keys: tuple[ExpiringKey, ...]
     budgets: tuple[BudgetShown, ...]
+    budgets_further: int
+    keys_further: int
     gateway_url: str
     snippets: tuple[Snippet, ...] = ()
     alerts: tuple[Alert, ...] = ()

@@ -243,11 +243,14 @@ def engineer_page(
     """Return the screen; where no gateway answers, with what the home knows by itself."""
     words, cited = Wording.of(each_of(opened)), citations_of(opened)
     now = glance or Glance()
-    shown_budgets = tuple([_budget(words, budget) for budget in list_budgets(home)])
+    budgets = [_budget(words, budget) for budget in list_budgets(home)]
+    budgets.sort(key=lambda budget: -budget.percent)
+    keys = [key for key in list_keys(home) if key.expires and key.state != "revoked"]
+    keys.sort(key=_expiry)
     return EngineerContext(
         title=title_of(opened),
         down=down,
-        strip=tuple(_strip(now, rate, spent_today, shown_budgets)) if glance else (),
+        strip=tuple(_strip(now, rate, spent_today, budgets)) if glance else (),
         deployments=tuple(_deployments(words, cited, now)),
         refusals=tuple(
             (REFUSED_AS.get(code, code.replace("_", " ")), f"{count:,}")
@@ -256,12 +259,10 @@ def engineer_page(
         ruled_out=tuple(grouped_refusals(words, cited, now.ruled_out)),
         not_served=_alike_together(_latest(view, cited) for view in _not_served(home, now)),
         latest=tuple(_latest(view, cited) for view in now.latest),
-        keys=tuple(
-            _key(key, now_known().day)
-            for key in sorted(list_keys(home), key=_expiry)
-            if key.expires and key.state != "revoked"
-        ),
-        budgets=shown_budgets,
+        keys=tuple(_key(key, now_known().day) for key in keys[:_SHOWN]),
+        budgets=tuple(budgets[:_SHOWN]),
+        budgets_further=max(0, len(budgets) - _SHOWN),
+        keys_further=max(0, len(keys) - _SHOWN),
         gateway_url=gateway_url,
         snippets=snippets,
         alerts=alerts,
@@ -289,7 +290,7 @@ def _strip(
     )
     yield Tile(label="spent today", value=f"{today.usd:,.2f} USD", note=_spend_note(today))
     # Budgets of a day, a month and in all do not add up: the one that is nearest its end is shown.
-    fullest = max(budgets, key=lambda budget: budget.percent, default=None)
+    fullest = next(iter(budgets), None)
     yield Tile(
         label="fullest budget",
         value=f"{fullest.percent} %" if fullest else "–",
