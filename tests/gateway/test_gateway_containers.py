@@ -182,7 +182,7 @@ TWICE = [
         '{"model":"M","input":"x","tools":[{"type":"shell","environment":{"container_id":"a","container_id":"b"}}]}',
     ),
     ("responses", '{"model":"M","input":[{"type":"item_reference","id":"a","id":"b"}]}'),
-    ("responses", '{"model":"M","input":[{"type":"additional_tools","tools":[],"tools":[]}]}'),
+    ("responses", '{"model":"M","input":[{"type":"additional_tools","tools":[],"tools":[{}]}]}'),
     ("responses", '{"model":"M","input":[{"type":"additional_tools","tools":[{"container":"a","container":"b"}]}]}'),
     ("responses", '{"model":"M","input":[{"environment":{"container_id":"a"},"environment":{}}]}'),
     ("messages", '{"model":"M","max_tokens":9,"messages":[],"container":{"id":"a","id":"b"}}'),

@@ -116,6 +116,9 @@ TWICE: list[tuple[Decode, str, str]] = [
         '{"model":"a","input":[{"output":{"type":"computer_screenshot","type":"x"}}]}',
         "input.output.type",
     ),
+    # The same in other letters is not the same bytes, and who does not decode them reads another value.
+    (RESPONSES, '{"model":"a","input":[{"role":"user","role":"us\\u0065r","content":"Hi"}]}', "input.role"),
+    (RESPONSES, '{"model":"a","conversation":{"id":"c1","id":"c1"}}', "conversation.id"),
     # What cannot be read beside it hides nothing.
     (RESPONSES, '{"model":"a","input":[{"type":"item_reference","id":"a","id":"","content":5}]}', "input.id"),
     (
@@ -158,6 +161,21 @@ UNREAD = [
 @pytest.mark.parametrize("body", UNREAD)
 def test_a_member_that_nobody_reads_may_stand_twice(body: str) -> None:
     read(CHAT, (body % (IMAGE if "[%s]" in body else TEXT)).encode())
+
+
+# Whichever of equal values a cloud takes, it acts by what the gateway decided by.
+EQUAL: list[tuple[Decode, str]] = [
+    (RESPONSES, '{"model":"a","input":[{"role":"user","type":"message","role":"user","content":[]}]}'),
+    (RESPONSES, '{"model":"a","input":[{"type":"message","role":"user","r\\u006fle":"user","content":"Hi"}]}'),
+    (RESPONSES, '{"model":"a","input":[{"role":"user","role":"user","content":"%s"}]}' % ("long " * 10_000)),
+    (CHAT, '{"model":"a","tools":[{"type":"function","type":"function","function":{"name":"f"}}],"messages":[]}'),
+    (CONVERSATION, '{"items":[{"role":"user","content":[{"type":"input_text","text":"Hi","type":"input_text"}]}]}'),
+]
+
+
+@pytest.mark.parametrize(("decode", "body"), EQUAL)
+def test_a_member_of_a_list_may_stand_twice_with_one_value(decode: Decode, body: str) -> None:
+    read(decode, body.encode())
 
 
 # What is not UTF-8, or no valid name, wherever it stands.

@@ -2,7 +2,8 @@
 
 Parsers differ in which of two members of one name they take (RFC 8259, section 4): the gateway
 could decide by one of them, and the cloud act by the other. Members that the gateway does not read
-are the cloud's to judge and may repeat.
+are the cloud's to judge and may repeat. So may those of an object in a list if their values are the
+same bytes: whichever a parser takes, it reads the same, and no value within a list is rewritten.
 
 A decoded object keeps only the last member of each name. So if it is encoded again and has as many
 bytes as before, no name was repeated; an object without white space and escapes, as most are,
@@ -116,17 +117,18 @@ def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "")
     itself."""
     members = decode_members(written)
     if not _rewrites(members, written):
-        _check_names(decode_names(written), read, within)
+        _check_names(decode_names(written).items(), read, within, may_agree=False)
     return members
 
 
 def objects_once(written: bytes | msgspec.Raw, read: Set[str], within: str) -> list[Members]:
-    """Return the members of each object of a list. Raise as `members_once` does, for the names of
-    one object."""
+    """Return the members of each object of a list. Raise RepeatedMember if one of the names `read`
+    stands more than once in an object, with different values; msgspec's errors if `written` is no
+    list of objects."""
     objects = _decode_objects(written)
     if not _rewrites(objects, written):
-        for names in decode_names_of_objects(written):
-            _check_names(names, read, within)
+        for each in decode_names_of_objects(written):
+            _check_names(each.items(), read, within, may_agree=True)
     return objects
 
 
@@ -152,9 +154,17 @@ def _rewrites(decoded: object, written: bytes | msgspec.Raw) -> bool:
     return size <= _REWRITTEN_BYTES_MAX and len(encode(decoded)) == size
 
 
-def _check_names(names: Iterable[str], read: Set[str], within: str) -> None:
-    seen = set[str]()
-    for name in map(str.__str__, names):
-        if name in seen and name in read:
-            raise RepeatedMember(f"{within}.{name}" if within else name)
-        seen.add(name)
+def _check_names(
+    members: Iterable[tuple[str, msgspec.Raw]], read: Set[str], within: str, *, may_agree: bool
+) -> None:
+    """Raise RepeatedMember if one of the names `read` stands more than once. `may_agree`: not if
+    its values are equal."""
+    seen: Members = {}
+    for key, value in members:
+        name = str.__str__(key)
+        earlier = seen.setdefault(name, value)
+        if earlier is value or name not in read:
+            continue
+        if may_agree and memoryview(earlier) == memoryview(value):
+            continue
+        raise RepeatedMember(f"{within}.{name}" if within else name)
