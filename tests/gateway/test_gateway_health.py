@@ -723,6 +723,13 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
         None,
     ),
     (
+        "a model of another kind, as OpenAI says it",
+        403,
+        b'{"error":{"message":"You are not allowed to generate embeddings from this model","type":'
+        b'"invalid_request_error","param":null,"code":null}}',
+        None,
+    ),
+    (
         "no model for our key, as OpenAI says it",
         403,
         b'{"error":{"message":"You are not allowed to sample from this model","type":"invalid_request_error"}}',

@@ -128,8 +128,11 @@ _CONTENT: Final = frozenset(
 )
 # xAI's sentence for content that it refuses: status 403, as for a right that we lack.
 _CONTENT_WORDS: Final = re.compile(r"content violates usage guidelines\b", re.IGNORECASE)
-# OpenAI's sentence for a parameter that a model does not take: status 403 too.
-_PARAMETER_WORDS: Final = re.compile(r"you are not allowed to request logprobs\b", re.IGNORECASE)
+# OpenAI's sentences for a parameter or an operation that a model does not take: status 403 too.
+_UNFIT_WORDS: Final = re.compile(
+    r"you are not allowed to (request logprobs|generate embeddings) from this model\b",
+    re.IGNORECASE,
+)
 # OpenAI's 429 to requests of the flex tier, which has no capacity at present.
 _NO_CAPACITY: Final = "resource_unavailable"
 # Statuses that errors inside streams would have had as answers. OpenAI's codes are those of
@@ -331,7 +334,7 @@ def _of_request(status: int, words: _Words, names_resource: bool) -> bool:
     deployment or our account there."""
     if status < 400:
         return False  # a redirect: the request is signed for this address only
-    if _is_of_content(words) or _PARAMETER_WORDS.match(words.message):
+    if _is_of_content(words) or _UNFIT_WORDS.match(words.message):
         return True
     if status == _BUSY:
         return bool(_TOO_LARGE_WORDS.match(words.message))
