@@ -239,14 +239,20 @@ def test_paths_and_methods(rig: Rig, method: str, path: str, expected: int, code
     assert (answer.status_code, answer.json()["error"]["code"]) == (expected, code)
 
 
-# What a client asks for whose base URL lacks `/v1`, or ends in one too many → what it means.
+# What a client asks for whose base URL lacks `/v1`, ends in more than that, or is another server's → what it means.
 MISTAKEN = {
     "/chat/completions": "/v1/chat/completions",
     "/responses/resp_1/cancel": "/v1/responses/resp_1/cancel",
     "/v1/v1/messages": "/v1/messages",
     "/anthropic/v1/v1/messages": "/anthropic/v1/messages",
-    "/v2/chat/completions": "",
+    "/v1//chat/completions": "/v1/chat/completions",
+    "/v1/chat/completions/": "/v1/chat/completions",
+    "/v2/chat/completions": "/v1/chat/completions",
+    "/api/v1/messages/count_tokens": "/v1/messages/count_tokens",
+    "/models/chat/completions": "/v1/chat/completions",
+    "/v1beta/openai/embeddings": "/v1/embeddings",
     "/v1/chat/completion": "",
+    "/v1/xcompletions": "",
 }
 
 

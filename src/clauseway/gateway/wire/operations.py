@@ -582,6 +582,7 @@ READY: Final[Mapping[tuple[bytes, bytes], RequestLine]] = {
     for operation in operations
     if operation.path not in _OF_BOTH_VENDORS
 }
+_PATHS: Final = {each.path for each in OPERATIONS if b"%b" not in each.path}
 _IDENTIFIER: Final = rb"([A-Za-z0-9_-]{1,200})"
 _WITH_IDENTIFIER: Final = [
     (
@@ -654,12 +655,13 @@ def request_line_of(method: bytes, url: bytes) -> RequestLine:
 
 
 def path_meant(path: bytes) -> bytes:
-    """Return the path of an operation that a client means whose base URL lacks `/v1`, or ends in
-    one too many; empty if there is none."""
+    """Return the path of an operation that a client means whose base URL lacks `/v1`, ends in more
+    than that, or is another server's; empty if there is none."""
     for meant in (b"/v1" + path, path.replace(b"/v1/v1/", b"/v1/", 1)):
         if meant in _FIXED or any(pattern.fullmatch(meant) for pattern, _ in _WITH_IDENTIFIER):
             return meant
-    return b""
+    ends = [known for known in _PATHS if path.rstrip(b"/").endswith(known)]
+    return b"/v1" + max(ends, key=len) if ends else b""
 
 
 def _by_method(method: bytes, operations: list[Operation]) -> RequestLine:
