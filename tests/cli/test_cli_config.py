@@ -65,6 +65,17 @@ def test_every_price_that_is_missing_is_told(file: Path, tmp_path: Path, monkeyp
     assert "clauseway basis prices FILE --why" in problem["remedy"]
 
 
+@pytest.mark.parametrize("model", ["text-embedding-ada-002", "text-embedding-3-small", "text-embedding-3-large"])
+def test_an_embedding_needs_no_price_for_output(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """Though the public list alone may price it."""
+    monkeypatch.setenv("SOME_KEY", "sk-x")
+    served = DEPLOYMENT.partition("\n\n")[2].replace('"azure"', '"openai-own"').replace("gpt-5.5", model)
+    file.write_text('unstated = "serve"\n' + served)
+    assert answer("config", "check", str(file), home=tmp_path)["products"] == [model]
+
+
 def test_a_mark_at_the_begin_of_a_file_is_no_mistake_in_it(file: Path) -> None:
     """Editors on Windows write one."""
     file.write_text("\ufeff" + DEPLOYMENT)
