@@ -11,10 +11,14 @@ from journals import flip, frames, gateway, home_at, segment, today
 
 from clauseway import spool
 from clauseway.app.opening.home import Home
+from clauseway.app.running.upkeep import Upkeep
+from clauseway.app.usage import compacting
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.sealing import note_missing, open_lake, seal
 from clauseway.app.usage.usage_journals import register_spool
+from clauseway.storage.lake import compaction
+from clauseway.storage.lake.file_list import files_of
 from clauseway.values import exact_sum
 from in_process import answer, run
 from metered_months import assumed
@@ -342,6 +346,80 @@ def test_what_was_sealed_since_a_database_went_back_to_stays_until_it_is_known_a
     assert answer("lake", "check", home=home.root)["unknown"] == []
     assert compact_lake(home).removed == 2
     assert base(home) == 10 * 12
+
+
+def test_what_was_merged_since_a_database_went_back_to_stays_until_it_is_known_again(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database lists none of the files that were merged: the merged file alone has their usage."""
+    monkeypatch.setattr(compacting, "_GRACE_NS", 0)
+    gateway(home, range(1, 6))
+    seal(home)
+    shutil.copy(home.root / "control.db", tmp_path / "control.db")
+    with open_lake(home) as lake:
+        before = {path.name for path in lake.files()}
+    for boot in (8, 9):
+        gateway(home, range(boot, boot + 2), boot=boot)
+        seal(home)
+    later = {path for path in home.lake.glob("*/*/*.parquet") if path.name not in before}
+    with monkeypatch.context() as merging:
+        merging.setattr(
+            compaction,
+            "files_of",
+            lambda control, kind: [file for file in files_of(control, kind) if home.lake / file.name in later],
+        )
+        assert compact_lake(home, files_least=2).removed == 4
+    shutil.copy(tmp_path / "control.db", home.root / "control.db")
+    seal(home)
+    assert compact_lake(home).removed == 0
+    (merged,) = (home.lake / "usage").glob("*/merged-*.parquet")
+    assert merged.relative_to(home.lake).as_posix() in answer("lake", "check", home=home.root, code=2)["unknown"]
+    answer("usage", "import", str(merged), home=home.root)
+    for number in ("1", "2"):
+        answer("spool", "accept", number, "--estimate", "nothing", "--why", "imported", home=home.root)
+    assert answer("lake", "check", home=home.root)["unknown"] == []
+    assert compact_lake(home).removed == 2
+    assert base(home) == 9 * 12
+
+
+def test_a_journal_that_went_back_with_its_database_writes_over_nothing_in_the_lake(home: Home, tmp_path: Path) -> None:
+    """As a machine's snapshot beside a lake on its own disk: the next segment has the lost one's number, and other
+    usage in as many frames."""
+    gateway(home, range(1, 6))
+    seal(home)
+    for part in ("control.db", "spool"):
+        taken = home.root / part
+        (shutil.copytree if taken.is_dir() else shutil.copy)(taken, tmp_path / part)
+    gateway(home, range(6, 9), boot=8)
+    seal(home)
+    with open_lake(home) as lake:
+        (lost,) = (path for path in lake.files() if "-0000000000000001-" in path.name)
+    content = lost.read_bytes()
+    shutil.copy(tmp_path / "control.db", home.root / "control.db")
+    shutil.rmtree(home.spools)
+    shutil.copytree(tmp_path / "spool", home.spools)
+    gateway(home, range(21, 24), boot=9)
+    seal(home)
+    compact_lake(home)
+    assert lost.read_bytes() == content
+    name = lost.relative_to(home.lake).as_posix()
+    told: list[str] = []
+    upkeep = Upkeep(home, told.append)
+    for _ in range(2):
+        upkeep.round(merging=True)
+    (line,) = told
+    assert "the lake holds usage that the database does not know" in line
+    assert name in line
+    config = home.root / "clauseway.toml"
+    config.write_text("")
+    found = run("doctor", "--config", str(config), home=home.root).stdout
+    assert "the lake holds usage that the database does not know" in " ".join(found.split())
+    assert name in answer("lake", "check", home=home.root, code=2)["unknown"]
+    answer("usage", "import", str(lost), home=home.root)
+    assert answer("lake", "check", home=home.root)["unknown"] == []
+    compact_lake(home)
+    assert not lost.exists()
+    assert base(home) == 11 * 12
 
 
 def test_a_database_that_went_back_misses_what_the_journal_let_go_of_since(home: Home, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from clauseway.app.running.planning import (
     surface_at,
 )
 from clauseway.app.usage.damages import blocking_damages
-from clauseway.app.usage.lake_checks import listed_lake
+from clauseway.app.usage.lake_checks import listed_lake, unknown_files, unknown_problem
 from clauseway.decisions import Outcome
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
@@ -220,10 +220,11 @@ def _origin_check(home: Home) -> Iterator[Check]:
 
 
 def _lake_checks(home: Home) -> Iterator[Check]:
-    """Check that a lake on object storage can be reached, and that each file is there, at its
-    size."""
+    """Check that a lake on object storage can be reached, that each file is there, at its size, and
+    that the database knows what is in the others."""
     try:
         listed = listed_lake(home)
+        unknown = unknown_files(home)
     except LakeDamaged as error:
         for problem in error.problems:
             text = f"{problem.what} ({problem.where}): {problem.why}"
@@ -233,6 +234,8 @@ def _lake_checks(home: Home) -> Iterator[Check]:
     else:
         if listed:
             yield Check(deployment="", what="lake", ok=True, found=listed)
+        if unknown:
+            yield _failed("", "lake", unknown_problem(unknown))
 
 
 def _examination(checks: Iterable[Check]) -> Examination:

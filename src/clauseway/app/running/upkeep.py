@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.damages import write_damages
-from clauseway.app.usage.lake_checks import check_part
+from clauseway.app.usage.lake_checks import check_part, unknown_files, unknown_problem
 from clauseway.app.usage.sealing import seal
 from clauseway.storage.control.engines import said_by
 from clauseway.storage.lake.digests import LakeDamaged
@@ -24,6 +24,7 @@ class Upkeep:
         self._home, self._report = home, report
         self._part = 0
         self._lost: set[str] = set()
+        self._unknown: tuple[str, ...] = ()
         # The failure that was reported last, until a round succeeds.
         self._failure: object = None
 
@@ -40,6 +41,7 @@ class Upkeep:
                 check_part(self._home, self._part, _CHECK_PARTS)
                 self._part = (self._part + 1) % _CHECK_PARTS
                 compact_lake(self._home)
+                self._report_unknown()
         except LakeDamaged:
             pass  # told below
         except Exception as error:
@@ -60,6 +62,14 @@ class Upkeep:
         for text in sorted(lost - self._lost):
             self._report(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
         self._lost = lost
+
+    def _report_unknown(self) -> None:
+        """Report the files of the lake that hold usage which the database lacks, once for each
+        set of them."""
+        unknown = unknown_files(self._home)
+        if unknown and unknown != self._unknown:
+            self._report(str(unknown_problem(unknown)))
+        self._unknown = unknown
 
 
 def _reason(error: Exception) -> str:

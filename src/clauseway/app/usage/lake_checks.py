@@ -16,6 +16,7 @@ from clauseway.storage.lake.file_list import LakeFile, every_file, seen_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.storage.lake.unlisted_files import files_with_missing_usage
+from clauseway.values import Problem
 
 # Files between two words of how far a check is: some seconds' worth.
 _CHECKED_AT_ONCE = 64
@@ -91,7 +92,24 @@ def _unlisted(home: Home, lake: Lake) -> tuple[tuple[str, ...], tuple[str, ...]]
     with lake_locked(home):
         there = _data_files(lake)
         unlisted = _beside_manifest(lake, there)
-        return unlisted, tuple(sorted(files_with_missing_usage(lake.control, there)))
+        return unlisted, tuple(sorted(files_with_missing_usage(lake.control, lake.sealed, there)))
+
+
+def unknown_files(home: Home) -> tuple[str, ...]:
+    """Return the files of a lake that may hold usage which the database lacks."""
+    with open_lake(home) as lake:
+        return _unlisted(home, lake)[1]
+
+
+def unknown_problem(names: Sequence[str]) -> Problem:
+    """Return the problem of files that may hold usage which the database lacks."""
+    return Problem(
+        what="the lake holds usage that the database does not know",
+        why=f"{len(names):,} of its files are on no list, as where the database was put back to an "
+        "earlier state; no statement has what is in them",
+        where=names[-1],
+        remedy="`clauseway lake check` names them, and what to do.",
+    )
 
 
 def _data_files(lake: Lake) -> set[str]:

@@ -4,7 +4,7 @@ the database alone; in a folder, or on object storage with copies in that folder
 Sealing writes each file beside its place, forces it to disk, renames it, forces the folder, and
 only then commits the range to the manifest, together with the list of its files, the hourly sums
 and all other rows of the batch. A crash in between leaves unlisted files; sealing the batch again
-replaces them, and `sweep` removes them.
+finds them or writes others beside them, and `sweep` removes what is in listed files too.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from copy import copy
 from datetime import date
 from itertools import groupby
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 import pyarrow as pa
@@ -263,7 +264,7 @@ class Lake:
             require_own(self.control, self.store, there)
         gone = sorted(there - kept)
         if gone:
-            missed = files_with_missing_usage(self.control, there)
+            missed = files_with_missing_usage(self.control, self.sealed, there)
             gone = [name for name in gone if name not in missed]
         # Off the list first: whoever lost the lock to another process can write no more, and so
         # removes nothing that the other one has just put there.
@@ -316,8 +317,9 @@ class Lake:
                     places.update(_places(part))
                 yield part
 
-        digest, size = self._write(name, watched())
-        name = self._kept(name, digest)
+        written = self._free_name(name)
+        digest, size = self._write(written, watched())
+        name = self._kept(name, written, digest)
         return LakeFile(
             name=name,
             kind=kind,
@@ -332,17 +334,29 @@ class Lake:
             places=json.dumps(sorted(map(list, places))) if kind == USAGE else "",
         )
 
-    def _kept(self, name: str, digest: str) -> str:
-        """Store a file that was written; return its name.
-
-        A process that was killed before its batch was committed may have left another file under
-        that name. Nothing is overwritten: then the file's digest is part of its name.
-        """
-        path = self.root / name
-        if self.store.keep(name, path):
+    def _free_name(self, name: str) -> str:
+        """Return the name to write a file under: its own, or another if the folder has a file of
+        that name."""
+        if self.store.is_remote or not (self.root / name).exists():
             return name
-        other = f"{name.removesuffix('.parquet')}-{digest[:16]}.parquet"
+        return _marked(name, uuid4().hex)
+
+    def _kept(self, name: str, written: str, digest: str) -> str:
+        """Store a file that was written as `written`; return its name.
+
+        A process that was killed before its batch was committed, or a database that was put back
+        since, may have left another file under that name. Nothing is overwritten: then the file's
+        digest is part of its name.
+        """
+        path = self.root / written
+        if written == name and self.store.keep(name, path):
+            return name
+        if written != name and self.store.digest(name) == digest:
+            path.unlink()
+            return name
+        other = _marked(name, digest)
         path.rename(self.root / other)
+        force_folder(path.parent)
         assert self.store.keep(other, self.root / other), f"{other} is named by its content"
         return other
 
@@ -372,6 +386,11 @@ def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also:
     list_files(connection, files)
     add_sums(connection, sums)
     also(connection)
+
+
+def _marked(name: str, mark: str) -> str:
+    """Return the name of a file beside another one that has its name."""
+    return f"{name.removesuffix('.parquet')}-{mark[:16]}.parquet"
 
 
 def _places(usage: pa.Table) -> set[tuple[str, ...]]:

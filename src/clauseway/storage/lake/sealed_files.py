@@ -39,6 +39,15 @@ class SealedFiles:
         """Return where readers find a file that `faults` found nothing wrong with."""
         return self._root / file.name
 
+    def unlisted_path(self, name: str) -> Path:
+        """Return where a stored file is that is not listed; one that is elsewhere is copied first.
+        Raise OSError."""
+        path = self._root / name
+        if self._store.is_remote and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._store.copy(name, path)
+        return path
+
     def faults(self, files: Iterable[LakeFile]) -> list[LakeFault]:
         """Read every byte of what readers would read; return the faults of files that are missing
         or changed. Afterwards all other files are at their paths."""

@@ -9,78 +9,170 @@ import re
 from collections.abc import Collection, Iterator, Set
 from typing import Final
 
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from clauseway.storage.books.losses import WHOLE, Loss, Losses
 from clauseway.storage.control.control import Control
-from clauseway.storage.lake.file_list import LakeFile, every_file
+from clauseway.storage.lake.checked_rows import read_rows
+from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, every_file, kept_from
 from clauseway.storage.lake.sealed_batches import Range
+from clauseway.storage.lake.sealed_files import SealedFiles
 
 # As the lake names its files: the kind and the day, then the range of a journal or that it was
 # merged.
 _SEALED: Final = re.compile(
-    r"\w+/[\d-]+/(?P<spool>[0-9a-f]{32})-(?P<segment>\d{16})-(?P<first>\d{10})-(?P<end>\d{10})"
-    r"(-[0-9a-f]{16})?\.parquet"
+    r"(?P<kind>\w+)/(?P<day>[\d-]+)/(?P<spool>[0-9a-f]{32})-(?P<segment>\d{16})"
+    r"-(?P<first>\d{10})-(?P<end>\d{10})(-[0-9a-f]{16})?\.parquet"
 )
-_MERGED: Final = re.compile(r"(?P<folder>\w+/[\d-]+/)merged-[0-9a-f]{32}(-[0-9a-f]{16})?\.parquet")
+_MERGED: Final = re.compile(
+    r"(?P<kind>\w+)/(?P<day>[\d-]+)/merged-[0-9a-f]{32}(-[0-9a-f]{16})?\.parquet"
+)
 
 
-def files_with_missing_usage(control: Control, stored: Set[str]) -> set[str]:
+class _Unlisted(msgspec.Struct, frozen=True):
+    """A file that is not listed: its kind and day, and the frames that it was sealed from; `range`
+    is None for a merged file."""
+
+    name: str
+    kind: str
+    day: str
+    range: Range | None
+
+
+def files_with_missing_usage(control: Control, sealed: SealedFiles, stored: Set[str]) -> set[str]:
     """Return which of the `stored` files may hold usage that the database lacks.
 
     Such a file has frames of a registered journal that are neither sealed nor accepted as lost, or
-    was merged while a listed file of its day is not there.
+    usage of attempts that no listed file of its day has: a journal that was put back too gives its
+    new frames the numbers of the lost ones. A file of intents stays beside such usage. So does a
+    merged one while a listed file of its day is not there.
     """
     files = every_file(control)
-    unlisted = stored - {file.name for file in files}
+    listed = {file.name for file in files}
+    unlisted = [file for name in sorted(stored - listed) if (file := _described(name)) is not None]
     if not unlisted:
         return set()
-    losses = Losses(control)
-    journals = {registered.spool for registered in losses.spools()}
-    accepted = [loss for loss in losses.all() if loss.is_accepted and not loss.file]
-    folders = set(_folders_with_missing_files(files, stored))
-    return {
-        name
-        for name in unlisted
-        if _folder_of_merged(name) in folders
-        or (
-            (of := _range_of(name)) is not None
-            and of.spool in journals
-            and _lacks(control, of, accepted)
-        )
+    unsettled = _Unsettled(control)
+    wanted = [file for file in unlisted if unsettled.may_be_wanted(file)]
+    known = _KnownUsage(sealed, [file for file in files if file.name in stored])
+    missing = {
+        file
+        for file in wanted
+        if unsettled.lacks(file) or (file.kind == USAGE and known.lacks(file))
     }
+    days = {file.day for file in missing if file.kind == USAGE}
+    days |= set(_days_with_missing_intents(files, stored))
+    missing |= {file for file in wanted if file.kind == INTENTS and file.day in days}
+    return {file.name for file in missing}
 
 
-def _folders_with_missing_files(files: Collection[LakeFile], stored: Set[str]) -> Iterator[str]:
-    for file in files:
-        if file.name not in stored and not (file.is_retired or file.lost_ns):
-            yield file.name[: file.name.rindex("/") + 1]
-
-
-def _folder_of_merged(name: str) -> str:
-    """Return the folder of a file that was merged; empty for another one."""
-    merged = _MERGED.fullmatch(name)
-    return merged["folder"] if merged else ""
-
-
-def _range_of(name: str) -> Range | None:
-    """Return the frames in a file that was sealed from a journal; None for another one."""
-    sealed = _SEALED.fullmatch(name)
-    if sealed is None:
+def _described(name: str) -> _Unlisted | None:
+    """Return what the name of a file says; None for one that is not of a journal's usage."""
+    if (merged := _MERGED.fullmatch(name)) is not None:
+        return _Unlisted(name, merged["kind"], merged["day"], None)
+    if (sealed := _SEALED.fullmatch(name)) is None:
         return None
-    numbers = [int(sealed[part]) for part in ("segment", "first", "end")]
-    segment, first, end = numbers
-    return Range(spool=sealed["spool"], segment=segment, first_frame=first, end_frame=end)
-
-
-def _lacks(control: Control, of: Range, accepted: Collection[Loss]) -> bool:
-    """Return whether frames of a range are neither sealed nor accepted as lost."""
-    if any(_covers(loss, of) for loss in accepted):
-        return False
-    sealed = control.overlapping(of.spool, of.segment, of.first_frame, of.end_frame)
-    frames = sum(
-        min(batch.end_frame, of.end_frame) - max(batch.first_frame, of.first_frame)
-        for batch in sealed
+    frames = Range(
+        spool=sealed["spool"],
+        segment=int(sealed["segment"]),
+        first_frame=int(sealed["first"]),
+        end_frame=int(sealed["end"]),
     )
-    return frames < of.end_frame - of.first_frame
+    return _Unlisted(name, sealed["kind"], sealed["day"], frames)
+
+
+def _days_with_missing_intents(files: Collection[LakeFile], stored: Set[str]) -> Iterator[str]:
+    for file in files:
+        is_wanted = not (file.is_retired or file.lost_ns)
+        if file.kind == INTENTS and is_wanted and file.name not in stored:
+            yield str(file.first_day)
+
+
+class _Unsettled:
+    """The frames of journals that the database knows neither as sealed nor as lost."""
+
+    def __init__(self, control: Control) -> None:
+        losses = Losses(control)
+        self._control = control
+        self._journals = {registered.spool for registered in losses.spools()}
+        self._accepted = [loss for loss in losses.all() if loss.is_accepted and not loss.file]
+        self._kept_from = kept_from(control)
+
+    def may_be_wanted(self, file: _Unlisted) -> bool:
+        """Return whether a file is of a journal and its usage neither dropped nor accepted as
+        lost."""
+        if self._kept_from is not None and file.day < str(self._kept_from):
+            return False
+        if file.range is None:
+            return True
+        return file.range.spool in self._journals and not any(
+            _covers(loss, file.range) for loss in self._accepted
+        )
+
+    def lacks(self, file: _Unlisted) -> bool:
+        """Return whether frames in a file are not sealed."""
+        of = file.range
+        if of is None:
+            return False
+        batches = self._control.overlapping(of.spool, of.segment, of.first_frame, of.end_frame)
+        frames = sum(
+            min(batch.end_frame, of.end_frame) - max(batch.first_frame, of.first_frame)
+            for batch in batches
+        )
+        return frames < of.end_frame - of.first_frame
+
+
+class _KnownUsage:
+    """The attempts whose usage is in files that readers see."""
+
+    def __init__(self, sealed: SealedFiles, files: Collection[LakeFile]) -> None:
+        self._sealed = sealed
+        self._files = [
+            file for file in files if file.kind == USAGE and not (file.is_retired or file.lost_ns)
+        ]
+
+    def lacks(self, file: _Unlisted) -> bool:
+        """Return whether a file has attempts that no listed file of its day has; True if it cannot
+        be read, because then nobody knows."""
+        try:
+            left = _attempts(read_rows(self._sealed.unlisted_path(file.name), columns=_ATTEMPT))
+        except (OSError, pa.ArrowException):
+            return True
+        for listed in self._of_day(file.day):
+            if not len(left):
+                break
+            outer = pc.min_max(left["request_id"]).as_py()
+            if listed.first_request <= outer["max"] and listed.last_request >= outer["min"]:
+                left = self._without(left, listed)
+        return len(left) > 0
+
+    def _of_day(self, day: str) -> Iterator[LakeFile]:
+        for file in self._files:
+            if str(file.first_day) <= day <= str(file.last_day):
+                yield file
+
+    def _without(self, left: pa.Table, listed: LakeFile) -> pa.Table:
+        """Return the attempts that a listed file does not have. What cannot be read of it counts as
+        absent."""
+        try:
+            self._sealed.fetch([listed])
+            there = _attempts(read_rows(self._sealed.path(listed), columns=_ATTEMPT))
+        except (OSError, pa.ArrowException):
+            return left
+        is_there = pc.is_in(left["name"], value_set=there["name"].combine_chunks())
+        return left.filter(pc.invert(is_there))
+
+
+_ATTEMPT: Final = ("request_id", "attempt")
+
+
+def _attempts(rows: pa.Table) -> pa.Table:
+    """Return the attempts of rows: the request, and a name of the attempt."""
+    requests, attempts = (pc.cast(rows[column], pa.string()) for column in _ATTEMPT)
+    names = pc.binary_join_element_wise(requests, attempts, "/")
+    return pa.table({"request_id": requests, "name": names})
 
 
 def _covers(loss: Loss, of: Range) -> bool:
