@@ -73,6 +73,13 @@ source: [P]
 ACCEPTED = [flag for name in settled_book.ACCEPTED for flag in ("--assume", name)]
 MAY = ("settle", "--period", "2026-05")
 REQUEST = settled_book.request(8)
+TEXT_PROBLEM = {
+    "what": "",
+    "why": "it is not what was accepted under it",
+    "where": "basis",
+    "line": 0,
+    "remedy": "Restore the database from a backup.",
+}
 
 
 @pytest.fixture
@@ -341,6 +348,19 @@ def test_a_text_that_somebody_edited_is_told(home: Path, book: str) -> None:
         connection.execute("UPDATE basis_texts SET body = ? WHERE digest = ?", (edited, digest))
     why, _ = refused(home, *MAY)
     assert why == f"basis: the text {digest} was edited: it is not what was accepted under it"
+    assert told(home, "audit", "verify", code=2)["problems"] == [
+        TEXT_PROBLEM | {"what": f"the text {digest} was edited"}
+    ]
+
+
+def test_a_text_that_somebody_deleted_is_told(home: Path, book: str) -> None:
+    """A price book is a part of what was accepted: its digest stands in another text."""
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    digest = hashlib.sha256(Path(book).read_bytes()).hexdigest()
+    with sqlite3.connect(home / "control.db") as connection:
+        connection.execute("DELETE FROM basis_texts WHERE digest = ?", (digest,))
+    gone = {"what": f"the text {digest} was edited", "why": "it is gone"}
+    assert told(home, "audit", "verify", code=2)["problems"] == [TEXT_PROBLEM | gone]
 
 
 # what changed after May was settled → why it cannot be closed

@@ -353,6 +353,18 @@ EDITS = {
         ("DELETE FROM audit_log",),
         ["the end of the log was changed"],
     ),
+    "the log's end": (
+        ("DELETE FROM audit_head",),
+        ["the end of the log was changed"],
+    ),
+    "the day of a log row": (
+        ("UPDATE audit_log SET day = 'some day' WHERE sequence = 3",),
+        ["log row 3 is broken"],
+    ),
+    "the time of a log row": (
+        ("UPDATE audit_log SET recorded_ns = 'some time' WHERE sequence = 3",),
+        ["log row 3 is broken"],
+    ),
 }
 
 
@@ -363,6 +375,16 @@ def test_an_edit_is_found_and_named(path: Path, edit: str) -> None:
     problems = found(path)
     assert problems[: len(expected)] == expected
     assert len(problems) == len(expected) or edit == "all of the log"
+
+
+def test_a_log_whose_end_was_deleted_goes_on_and_stays_broken(path: Path) -> None:
+    by_hand(path, "DELETE FROM audit_head")
+    opened = Control.open(path)
+    last = rows_of(opened)[-1].sequence
+    opened.post([entry(100)], 1)
+    assert rows_of(opened)[-1].sequence == last + 1
+    opened.close()
+    assert found(path) == [f"log row {last + 1} is broken"]
 
 
 def test_what_is_no_amount_may_change_in_between(control: Control, path: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 import msgspec
 from sqlalchemy import Connection
 
+from clauseway.app.books.basis import text_problems
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.key_file import key_file_problems
@@ -75,7 +76,7 @@ def verify_books(home: Home, expected: str = "") -> Verified:
     end = _end_of(expected) if expected else None
     with _control(home) as control:
         checked = check(control)
-        problems = checked.problems + key_file_problems(home, control)
+        problems = checked.problems + _beside(home, control)
         if end is not None:
             problems += tuple(_unexpected(control, *end))
         stated = tuple(breaks(control))
@@ -137,7 +138,7 @@ def edits(home: Home) -> tuple[Problem, ...]:
     if not home.is_begun:
         return ()
     with _control(home) as control:
-        return check(control).problems + key_file_problems(home, control)
+        return check(control).problems + _beside(home, control)
 
 
 def edited_keys(home: Home) -> tuple[Problem, ...]:
@@ -167,6 +168,11 @@ def refuse_edited(control: Control) -> None:
             )
             problems = (*problems[:-1], last)
         raise InvalidInput(*problems)
+
+
+def _beside(home: Home, control: Control) -> tuple[Problem, ...]:
+    """Return a problem for each edit of what the books name by a digest: texts and the key file."""
+    return text_problems(control) + key_file_problems(home, control)
 
 
 def _end_of(noted: str) -> tuple[int, str]:

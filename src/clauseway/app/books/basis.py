@@ -51,6 +51,7 @@ from clauseway.storage.books.basis import (
     acceptances,
     holding,
     is_kept,
+    kept_digests,
     text_digest,
     text_of,
 )
@@ -125,7 +126,7 @@ class Basis:
         return shipped_books()
 
     def _stack(self, acceptance: Acceptance) -> tuple[_Book, ...]:
-        return msgspec.json.decode(self._text(acceptance.digest), type=tuple[_Book, ...])
+        return _books_in(self._text(acceptance.digest))
 
     def digest_of(self, name: str) -> str:
         """Return the digest of the text of a book or of rates that hold, by name; else empty."""
@@ -240,6 +241,26 @@ def _checked_text(control: Control, digest: str) -> str:
         raise InvalidInput(Problem(what=problem, why=why, where="basis", remedy=remedy)) from None
 
 
+def text_problems(control: Control) -> tuple[Problem, ...]:
+    """Return a problem for each text of the register that is not the one that was accepted."""
+    problems: dict[str, Problem] = {}
+
+    def read(digest: str) -> str:
+        try:
+            return _checked_text(control, digest)
+        except InvalidInput as error:
+            problems[digest] = error.problems[0]
+            return ""
+
+    recorded = [one for one in acceptances(control) if not one.is_withdrawal]
+    stacks = [read(one.digest) for one in recorded if one.kind == PRICES]
+    named = {one.digest for one in recorded}
+    named |= {book.text for stack in stacks if stack for book in _books_in(stack)}
+    for digest in sorted(named.union(kept_digests(control))):
+        read(digest)
+    return tuple(problems.values())
+
+
 def _no_text(digest: str) -> str:
     raise AssertionError(f"nothing is held, {digest} neither")
 
@@ -291,6 +312,10 @@ def _of_settlement(home: Home, posted: Settlement) -> Iterator[Accepting]:
 
 def _plain(kind: str, name: str, value: str) -> Accepting:
     return Accepting(kind=kind, name=name, label=value, text=value)
+
+
+def _books_in(stack: str) -> tuple[_Book, ...]:
+    return msgspec.json.decode(stack, type=tuple[_Book, ...])
 
 
 def _stack(books: Sequence[PriceBook]) -> Accepting:
@@ -373,7 +398,7 @@ def _states(recorded: Sequence[Acceptance], kinds: Sequence[str]) -> Iterator[Ho
 def _prices_digest(basis: Basis, read: Callable[[str], str]) -> str:
     """Return the digest that a table of these prices has, without reading the books."""
     for acceptance in basis.of(PRICES):
-        stack = msgspec.json.decode(read(acceptance.digest), type=tuple[_Book, ...])
+        stack = _books_in(read(acceptance.digest))
         rates = basis.rates
         return table_digest([book.digest for book in stack] + ([rates.digest] if rates else []))
     return ""

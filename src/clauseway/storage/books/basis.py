@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, LargeBinary, cast, insert, select
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, as_record
@@ -110,10 +110,19 @@ def is_kept(control: Control, digest: str) -> bool:
         return connection.execute(query).first() is not None
 
 
+def kept_digests(control: Control) -> list[str]:
+    """Return the digest under which each text is kept, in order."""
+    query = select(schema.basis_texts.c.digest).order_by(schema.basis_texts.c.digest)
+    with control.reading() as connection:
+        return list(connection.scalars(query))
+
+
 def text_of(control: Control, digest: str) -> str:
     """Return a kept text. Raise KeyError if none has this digest, Edited if it is not the text that
     was accepted."""
-    query = select(schema.basis_texts.c.body).where(schema.basis_texts.c.digest == digest)
+    # A body that somebody wrote there by hand may be no bytes.
+    body_bytes = cast(schema.basis_texts.c.body, LargeBinary)
+    query = select(body_bytes).where(schema.basis_texts.c.digest == digest)
     with control.reading() as connection:
         body = connection.execute(query).scalar_one_or_none()
     if body is None:

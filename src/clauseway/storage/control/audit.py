@@ -25,12 +25,14 @@ from sqlalchemy import (
     Engine,
     Insert,
     Row,
+    Text,
     Update,
     bindparam,
     event,
     func,
     insert,
     select,
+    type_coerce,
     update,
 )
 
@@ -45,6 +47,7 @@ from clauseway.storage.control.chained import (
     RowKey,
     contents,
     contents_of,
+    day_of_text,
     row_text,
     streamed,
 )
@@ -62,6 +65,10 @@ KINDS = frozenset({_OWN_KIND, *(kind for place in CHAINED for kind in place.kind
 _TOUCHED = "clauseway_touched"
 _LOG = schema.audit_log.c
 _LOG_COLUMNS = _LOG.keys()
+# A day that somebody wrote there by hand need not be one, so it is read as text; a text that is no
+# day stands as this one, which no row is about, so that the row's digest does not hold.
+_NO_DAY = date.min
+_ROW = [type_coerce(column, Text) if column is _LOG.day else column for column in _LOG]
 _APPENDED_ROWS = 5_000
 
 # Each statement is made once: to make one takes as long as to execute it.
@@ -70,7 +77,7 @@ _IS_OPEN = select(_HEAD.id)
 _LOCK = _IS_OPEN.with_for_update()
 _READ_HEAD = select(_HEAD.sequence, _HEAD.digest, _HEAD.checked, _HEAD.looked_through)
 _APPEND, _MOVE_HEAD = insert(schema.audit_log), update(schema.audit_head)
-_LATEST = select(schema.audit_log).where(
+_LATEST = select(*_ROW).where(
     _LOG.sequence.in_(
         select(func.max(_LOG.sequence))
         .where(_LOG.place == bindparam("_place"), _LOG.row.in_(bindparam("_rows", expanding=True)))
@@ -156,8 +163,13 @@ def open_log(connection: Connection, *, is_new: bool) -> None:
     database has none."""
     if is_open(connection):
         return
-    head = {"id": 1, "sequence": 0, "digest": BEGIN, "checked": 0, "looked_through": 0}
+    # A log whose end was deleted goes on after its last row, chained to nothing: checks name the
+    # break until the log is begun again.
+    last = 0 if is_new else last_row(connection)[0]
+    head = {"id": 1, "sequence": last, "digest": BEGIN, "checked": 0, "looked_through": 0}
     connection.execute(insert(schema.audit_head), head)
+    if last:
+        return
     adopted = [
         (ADOPTED, chained.place, content)
         for chained in (() if is_new else CHAINED)
@@ -209,7 +221,7 @@ def head_of(connection: Connection) -> Head:
 
 def logged(connection: Connection, after: int = 0, to: int | None = None) -> Iterator[Logged]:
     """Yield the rows of the log after one number and up to another, in order."""
-    query = select(schema.audit_log).where(_LOG.sequence > after).order_by(_LOG.sequence)
+    query = select(*_ROW).where(_LOG.sequence > after).order_by(_LOG.sequence)
     if to is not None:
         query = query.where(_LOG.sequence <= to)
     yield from map(_logged, streamed(connection, query))
@@ -225,7 +237,7 @@ def select_log(
 ) -> list[Logged]:
     """Return the rows of the log of some kinds, by a person, about some days, in order; the last
     `limit` of them."""
-    query = select(schema.audit_log).order_by(_LOG.sequence.desc())
+    query = select(*_ROW).order_by(_LOG.sequence.desc())
     if kinds:
         query = query.where(_LOG.kind.in_(kinds))
     if who:
@@ -373,4 +385,7 @@ def _touch(touched: Touched, chained: Chained, key: RowKey) -> None:
 
 def _logged(row: Row[Any]) -> Logged:
     # By position: looking up each name in the row takes half of the time.
-    return Logged(**dict(zip(_LOG_COLUMNS, row, strict=True)))
+    values = dict(zip(_LOG_COLUMNS, row, strict=True))
+    if (day := values["day"]) is not None:
+        values["day"] = day_of_text(day) or _NO_DAY
+    return Logged(**values)

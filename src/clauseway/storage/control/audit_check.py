@@ -173,8 +173,11 @@ def _end(connection: Connection, head: Head) -> list[Problem]:
     last = connection.execute(query).first()
     if last is not None and tuple(last) == (head.sequence, head.digest):
         return []
-    ends = f"with row {last.sequence}" if last is not None else "before its first row"
-    why = f"its last row is number {head.sequence}, and the log ends {ends}"
+    if last is not None and last.sequence == head.sequence:
+        why = f"the digest of its last row, number {head.sequence}, is not the one that was noted"
+    else:
+        ends = f"with row {last.sequence}" if last is not None else "before its first row"
+        why = f"its last row is number {head.sequence}, and the log ends {ends}"
     return [_problem("the end of the log was changed", why)]
 
 

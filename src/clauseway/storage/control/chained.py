@@ -108,10 +108,11 @@ def _column(name: str) -> Callable[[Row[Any]], str]:
 
 
 def _day(name: str) -> Callable[[Row[Any]], date | None]:
-    return lambda row: _day_of(getattr(row, name))
+    return lambda row: day_of_text(getattr(row, name))
 
 
-def _day_of(value: Any) -> date | None:
+def day_of_text(value: Any) -> date | None:
+    """Return the day that a column holds; None where it is empty or holds no day."""
     try:
         return None if value is None else date.fromisoformat(str(value))
     except ValueError:
@@ -319,7 +320,7 @@ NOT_CHAINED: Mapping[str, str] = {
     "imported_records": "tells an import which records it read before; the records are usage",
     "imports": "names the files of an import; its batches are in the manifest",
     "quarantine": "in no amount until a row is corrected and sealed, which is usage",
-    "basis_texts": "each is named by its digest in a chained row, and checked when it is read",
+    "basis_texts": "each is named by its digest in a chained row; checks and readers hold it against that",
     "kept_sums": "can be counted again; `clauseway settle --from-scratch` does",
     "usage_contents": "read from the lake's files, and read again if the files change",
     "audit_log": "the chain itself",
