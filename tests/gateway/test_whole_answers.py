@@ -2,7 +2,7 @@
 
 import pytest
 
-from clauseway.gateway.wire.whole_answers import IS_ANSWER, may_tell_error, used_nothing, without_names_in_failure
+from clauseway.gateway.wire.whole_answers import IS_ANSWER, may_report_error, used_nothing, without_names_in_failure
 
 # operation, body → an answer
 BODIES: list[tuple[str, bytes, bool]] = [
@@ -68,7 +68,7 @@ TOLD: list[tuple[bytes, bool]] = [
 
 @pytest.mark.parametrize(("body", "may_tell"), TOLD)
 def test_an_error_that_is_null_tells_nothing(body: bytes, may_tell: bool) -> None:
-    assert may_tell_error(body) is may_tell
+    assert may_report_error(body) is may_tell
 
 
 # an answer without usage → it used nothing

@@ -252,9 +252,9 @@ def text_problems(control: Control) -> tuple[Problem, ...]:
             problems[digest] = error.problems[0]
             return ""
 
-    recorded = [one for one in acceptances(control) if not one.is_withdrawal]
-    stacks = [read(one.digest) for one in recorded if one.kind == PRICES]
-    named = {one.digest for one in recorded}
+    accepted = [each for each in acceptances(control) if not each.is_withdrawal]
+    stacks = [read(each.digest) for each in accepted if each.kind == PRICES]
+    named = {each.digest for each in accepted}
     named |= {book.text for stack in stacks if stack for book in _books_in(stack)}
     for digest in sorted(named.union(kept_digests(control))):
         read(digest)

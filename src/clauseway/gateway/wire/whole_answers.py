@@ -22,18 +22,18 @@ IsAnswer = Callable[[bytes], bool]
 _FAILURES: Final = ("error", "errors")
 _NO_OUTPUT: Final = (b"null", b"[]")
 # OpenAI writes `"error": null` into every response.
-_TOLD_ERROR: Final = re.compile(rb'"errors?"(?!\s*:\s*null\b)')
+_REPORTED_ERROR: Final = re.compile(rb'"errors?"(?!\s*:\s*null\b)')
 
 
-def may_tell_error(body: bytes) -> bool:
+def may_report_error(body: bytes) -> bool:
     """Return whether something is told in a member `error` or `errors`, of whatever object."""
-    return _TOLD_ERROR.search(body) is not None
+    return _REPORTED_ERROR.search(body) is not None
 
 
 def without_names_in_failure(body: bytes, names: tuple[str, ...]) -> bytes:
     """Return an answer without the names of our account where it says why something failed. The
     model's words in it stay."""
-    members = _members_of(body) if may_tell_error(body) else None
+    members = _members_of(body) if may_report_error(body) else None
     if members is None:
         return body
     for member in [name for name in _FAILURES if _is_reported(members, name)]:
