@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,10 @@ from journals import gateway
 
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.customers.limit_shares import LimitShares
+from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.locks import IdentityLock
+from clauseway.app.running.serving import Rounds
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.losses import write_off
 from clauseway.app.usage.sealing import seal
@@ -31,7 +36,7 @@ from clauseway.storage.customers.limit_shares import StoredShares
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 from clauseway.values import InvalidInput
 from in_process import run
-from postgresql_server import new_database
+from postgresql_server import end_connections, new_database
 from settled_book import ACCEPTED
 
 BUDGET, AMOUNT = "bud_1", 1_000
@@ -248,3 +253,51 @@ def test_gateways_of_two_homes_never_overshoot_a_limit(machines: Machines, monke
         passed = asyncio.run(both())
     assert min(passed) >= 1
     assert 20 <= sum(passed) <= 30
+
+
+def test_a_copy_of_a_home_is_not_served_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a machine's image. Both journals have one name: what one home seals would be sealed for the other, too."""
+    machines = Machines(tmp_path)
+    copied = machines.second
+    shutil.copy(machines.first.root / "home.id", copied.root / "home.id")
+    with closing(IdentityLock(machines.first)) as lock:
+        lock.require()
+        monkeypatch.setattr(locks, "GONE_AFTER_S", 1)
+        (copied.root / "clauseway.toml").write_text("")
+        refused = run("serve", "--config", str(copied.root / "clauseway.toml"), home=copied.root)
+        assert refused.returncode == 3
+        assert "waiting for" in refused.stderr
+        assert "another machine serves a home of this identity" in refused.stderr
+        # The server's restart ends the lock, and whoever had it takes it again.
+        end_connections(str(machines.first.control))
+        lock.require()
+        with closing(IdentityLock(copied)) as other, pytest.raises(InvalidInput, match="another machine serves"):
+            other.require()
+        (copied.root / "home.id").unlink()
+        with closing(IdentityLock(copied)) as other:
+            other.require()
+    machines.control.close()
+
+
+def test_a_machine_that_lost_its_identity_to_a_copy_says_so_once(tmp_path: Path) -> None:
+    """The copy was started while the server did."""
+    machines = Machines(tmp_path)
+    told: list[str] = []
+    with (
+        ThreadPoolExecutor(1) as thread,
+        closing(IdentityLock(machines.first)) as lock,
+        closing(IdentityLock(machines.first)) as copied,
+    ):
+        rounds = Rounds(machines.first, told.append, thread, lock)
+        rounds.keep_identity()
+        assert told == []
+        end_connections(str(machines.first.control))
+        copied.require()
+        rounds.keep_identity()
+        rounds.keep_identity()
+        assert [line for line in told if "another machine serves a home" in line] == told
+        assert len(told) == 1
+        copied.close()
+        rounds.keep_identity()
+    assert len(told) == 1
+    machines.control.close()

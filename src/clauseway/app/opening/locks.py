@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from clauseway.app.opening.home import Home
+from clauseway.values import InvalidInput, Problem
 
 # What one process at a time does to a home: it seals the lake or changes it otherwise, imports,
 # settles or posts, records a fact, changes the basis, serves.
@@ -20,6 +21,8 @@ LOCK_NAMES: Final[tuple[LockName, ...]] = get_args(LockName)
 SERVED: Final = "serve"
 # `clauseway serve` seals four times a minute, which takes less: such waits are not worth a line.
 _SHORT_WAIT_S = 2.0
+# Within that time a server notices that a machine is gone: by its keepalives, in half a minute.
+GONE_AFTER_S = 45
 _report_wait: ContextVar[Callable[[Home], object] | None] = ContextVar("report_wait", default=None)
 
 
@@ -107,3 +110,45 @@ def locked_here(
             on_wait()
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+class IdentityLock:
+    """That this process serves the home of its identity, and no other machine does.
+
+    A copy of a home's folder, or of its machine's image, has the same identity and the same journals.
+    Served beside the original it would give other frames the same numbers, and what one of the two
+    seals would count as sealed for the other. A home whose database is a file shares it with nobody.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home, self._lock = home, None
+        place = home.control
+        if isinstance(place, str):
+            # Only homes on a server load its driver.
+            from clauseway.storage.control.engines import ServerLock  # noqa: PLC0415
+
+            self._lock = ServerLock(place, home.identity())
+
+    def require(self, on_wait: Callable[[], object] | None = None) -> None:
+        """Take the lock, if it is not held. With `on_wait`, call that and wait for a machine that is
+        gone. Raise InvalidInput if another machine holds it, DBAPIError where the server is away."""
+        if self._lock is None or self._lock.take():
+            return
+        if on_wait is not None:
+            on_wait()
+        if on_wait is None or not self._lock.take(GONE_AFTER_S):
+            raise InvalidInput(
+                Problem(
+                    what="another machine serves a home of this identity",
+                    why="one of the two is a copy of the other, or of its machine's image; both would "
+                    "number the frames of one journal, and usage would be lost",
+                    where=str(self._home.root / "home.id"),
+                    remedy="In the copy, remove home.id and the folder spool, and start it again. If "
+                    "the other machine is gone, its server's connection ends within a minute.",
+                )
+            )
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._lock is not None:
+            self._lock.close()

@@ -38,7 +38,7 @@ from clauseway.app.opening.configuration import (
     settings_of,
 )
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import SERVED, locked_here
+from clauseway.app.opening.locks import GONE_AFTER_S, SERVED, IdentityLock, locked_here
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.restored import refuse_beside_another
 from clauseway.app.opening.several import (
@@ -136,6 +136,8 @@ class Served(msgspec.Struct):
     inputs: InputsState | None = None
     # The end of the log of the books before that.
     seen_to: Head | None = None
+    # The home's, which no other machine may have.
+    identity: IdentityLock | None = None
 
     def dead(self) -> Child | None:
         """Return the first of them that has died, or None while all run."""
@@ -294,6 +296,13 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         home = options.home.make()
         refuse_beside_another(home)
         stack.enter_context(locked_here(home, SERVED, lambda: _refuse_served(home)))
+        identity = stack.enter_context(contextlib.closing(IdentityLock(home)))
+        identity.require(
+            lambda: to_standard_error(
+                "Another machine serves a home of this identity (home.id): "
+                f"waiting for {GONE_AFTER_S} seconds, in which the lock of one that is gone ends."
+            )
+        )
         first_prices(home, book)  # another book than the home holds is refused before all else
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
         seen_to = begin_revocations(home)
@@ -322,7 +331,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             served.notes = (*moved("the gateway listens", port, USUAL_PORT, taken), *served.notes)
             starting.pop_all()
         stack.callback(served.stop)
-        served.inputs, served.seen_to = inputs, seen_to
+        served.inputs, served.seen_to, served.identity = inputs, seen_to, identity
         # Asked again: somebody may have accepted a book while the processes started.
         served.recorded = tuple(
             record_first_use(home, lambda: first_prices(home, book), "first used by the gateway")
@@ -436,7 +445,7 @@ def keep(
         contextlib.closing(inputs),
         revocations.looking(),
     ):
-        rounds = Rounds(options.home, report, thread)
+        rounds = Rounds(options.home, report, thread, served.identity)
 
         def reload_changes() -> None:
             if inputs.changed() or signals.reload.is_set():
@@ -579,8 +588,15 @@ def _inputs_of(options: ServeOptions) -> InputsState:
 class Rounds:
     """Rounds of upkeep in a thread: one at a time, each when it is due."""
 
-    def __init__(self, home: Home, report: Callable[[str], None], thread: Executor) -> None:
+    def __init__(
+        self,
+        home: Home,
+        report: Callable[[str], None],
+        thread: Executor,
+        identity: IdentityLock | None = None,
+    ) -> None:
         self._home, self._report, self._thread = home, report, thread
+        self._identity, self._other = identity, ""
         self._sealed_s = self._merged_s = time.monotonic()
         self._upkeep: Any = None
         # The failure that was reported last, until upkeep is loaded.
@@ -601,7 +617,23 @@ class Rounds:
         self._sealed_s, self._merged_s = now_s, now_s if merging else self._merged_s
         self._working = self._thread.submit(self._round, merging=merging)
 
+    def keep_identity(self) -> None:
+        """Take the lock of the home's identity again if the server's restart ended it; report
+        another machine that has it."""
+        other = ""
+        try:
+            if self._identity is not None:
+                self._identity.require()
+        except InvalidInput as error:
+            other = str(error)
+        except DBAPIError:
+            return  # the outage is reported where it is noticed
+        if other and other != self._other:
+            self._report(other)
+        self._other = other
+
     def _round(self, *, merging: bool) -> None:
+        self.keep_identity()
         if self._upkeep is None:
             try:
                 upkeep = import_module(_UPKEEP)

@@ -16,6 +16,7 @@ import select
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -88,6 +89,10 @@ _WRITERS = 0x636C_6175_7365_7761
 _OTHERS = 0o077
 # The locks by name are numbers in a space of their own.
 _LOCKS = 0x636C_6177
+# Those of whoever serves are in another: their names are identities of homes.
+_SERVED = 0x636C_6173
+# What a server says of a lock that was not free within `lock_timeout`.
+_NOT_FREE = "55P03"
 _OWN_SETTING = text(f"SELECT current_setting('{_OURS}', true)")
 _SESSION = text("SELECT pg_backend_pid()")
 _IS_COMMITTING = "clauseway_is_committing"
@@ -440,3 +445,47 @@ def holding(address: str, number: int, on_wait: Callable[[], object]) -> Iterato
                 _HELD.reset(token)
     finally:
         engine.dispose()
+
+
+class ServerLock:
+    """One of the server's locks, on a connection of its own; taken again once that has ended.
+
+    Unlike `holding`, it keeps no writer of this process from writing after it was lost.
+    """
+
+    def __init__(self, address: str, name: str) -> None:
+        self._engine = _postgresql(address).execution_options(isolation_level="AUTOCOMMIT")
+        self._named = {"space": _SERVED, "number": zlib.crc32(name.encode()) - 2**31}
+        self._connection: Connection | None = None
+
+    def take(self, patience_s: int = 1) -> bool:
+        """Take the lock unless it is held here already; return False if another process holds it
+        for so long. Raise DBAPIError where the server is away."""
+        if self._connection is not None:
+            try:
+                self._connection.exec_driver_sql("SELECT 1")
+            except DBAPIError:
+                self.close()
+            else:
+                return True
+        connection = self._engine.connect()
+        try:
+            connection.exec_driver_sql(f"SET lock_timeout = '{patience_s}s'")
+            connection.execute(text("SELECT pg_advisory_lock(:space, :number)"), self._named)
+        except DBAPIError as error:
+            connection.invalidate()
+            connection.close()
+            if getattr(error.orig, "sqlstate", None) == _NOT_FREE:
+                return False
+            raise
+        self._connection = connection
+        return True
+
+    def close(self) -> None:
+        """Let go of the lock. It may be taken again."""
+        if self._connection is not None:
+            # The pool would keep the connection, and with it the lock.
+            self._connection.invalidate()
+            self._connection.close()
+        self._connection = None
+        self._engine.dispose()
