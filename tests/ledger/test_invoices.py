@@ -317,6 +317,47 @@ def test_a_payment_in_euros_leaves_a_cent_to_the_exchange() -> None:
     }
 
 
+# A dollar at 149.37 yen: 13.34 is 1,992.5958, 6.67 is 996.2979, and their sum of 20.01 is 2,988.8937.
+YEN_OWED, YEN = {"A1.share": "13.34", "B1.share": "6.67"}, Fraction("149.37")
+
+
+def test_yen_are_whole() -> None:
+    invoice, entry = invoiced(YEN_OWED, "JPY", YEN)
+    assert [str(line.amount) for line in invoice.lines] == ["1993", "996"]
+    # Of 1,000 the lines are paid 666.78 and 333.22; the tax of 7.5 % on B1 is 24.975, and of 996 in all 74.7.
+    first, booking = paid(invoice, "1000")
+    assert [str(amount) for _, amount in first.settles] == ["667", "333"]
+    assert str(first.withheld_of[1][1]) == "25"
+    rest, last = paid(invoice, "1989", [first])
+    assert exact_sum(open_lines(invoice, [first, rest]).values()) == 0
+    assert str(first.withheld_of[1][1] + rest.withheld_of[1][1]) == "75"
+    legs = [leg for one in (entry, booking, last) for leg in one.postings if leg.currency == "JPY"]
+    assert [leg.amount for leg in legs if leg.amount % 1] == []
+
+
+def test_dollars_pay_an_invoice_in_yen_but_for_a_part_of_a_yen() -> None:
+    """2,989 yen are 20.0107 dollars: 20.01 of them are 2,988.89, which is a whole 2,989."""
+    invoice, _ = invoiced(YEN_OWED, "JPY", YEN)
+    payment, _ = paid(invoice, "20.01", currency="USD", rate=YEN)
+    assert payment.rounding == exact_sum(open_lines(invoice, [payment]).values()) == 0
+
+
+def test_yen_pay_an_invoice_in_dollars_line_by_line() -> None:
+    invoice, _ = invoiced(YEN_OWED)
+    payment, entry = paid(invoice, "2989", currency="JPY", rate=1 / YEN)
+    assert exact_sum(open_lines(invoice, [payment]).values()) == 0
+    assert [leg.amount for leg in entry.postings if leg.currency == "JPY" and leg.amount % 1] == []
+
+
+def test_hundredths_of_yen_that_were_invoiced_before_are_still_paid() -> None:
+    whole, _ = invoiced(YEN_OWED, "JPY", YEN)
+    before = [msgspec.structs.replace(line, amount=line.amount + D("0.40")) for line in whole.lines]
+    invoice = msgspec.structs.replace(whole, lines=tuple(before))
+    first, _ = paid(invoice, "2000")
+    rest, _ = paid(invoice, "989.80", [first])
+    assert exact_sum(open_lines(invoice, [first, rest]).values()) == 0
+
+
 def test_a_credit_note_is_paid_the_other_way() -> None:
     invoice, entry = invoiced({"A1.share": "-5.00"})
     payment, booking = paid(invoice, "5.00")

@@ -18,6 +18,7 @@ from clauseway.ledger.voucher_rules import (
     payments_before,
     read_amount,
     refuse_before,
+    refuse_finer,
     refuse_several_places,
     taken_back,
     voucher_day,
@@ -174,6 +175,13 @@ def test_an_amount_is_read_in_whole_units(text: str, unit: Decimal, amount: str)
     assert read_amount(text, unit) == Decimal(amount)
     with pytest.raises(InvalidInput, match="is not an amount"):
         read_amount("12.505" if unit == CENT else "12.5", unit)
+
+
+def test_a_part_of_a_yen_is_no_amount() -> None:
+    for amount, currency in (("12.50", "USD"), ("12", "JPY"), ("12.00", "JPY")):
+        refuse_finer(Decimal(amount), currency)
+    with pytest.raises(InvalidInput, match=r"12\.50 JPY is not an amount: JPY has no smaller unit than 1"):
+        refuse_finer(Decimal("12.50"), "JPY")
 
 
 def test_a_request_is_taken_back_where_it_was_charged() -> None:

@@ -104,28 +104,29 @@ class Rates:
         return rates[until - 1] if until else None
 
 
-def convert(amount: Decimal, rate: Fraction) -> Decimal:
-    """Convert an amount at a rate, half-even to cents."""
-    return CENT * round(Fraction(amount) * rate * 100)
+def convert(amount: Decimal, rate: Fraction, unit: Decimal = CENT) -> Decimal:
+    """Convert an amount at a rate, half-even to multiples of `unit`."""
+    return unit * round(Fraction(amount) * rate / Fraction(unit))
 
 
 def convert_parts(
-    total: Decimal, parts: Mapping[str, Decimal], rate: Fraction
+    total: Decimal, parts: Mapping[str, Decimal], rate: Fraction, unit: Decimal = CENT
 ) -> dict[str, Decimal]:
-    """Split `total`, the parts' sum converted at a rate, over the parts, in cents.
+    """Split `total`, the parts' sum converted at a rate, over the parts, in multiples of `unit`.
 
-    Largest remainder. Each part stays at what it is worth at the rate, to within a cent or two:
+    Largest remainder. Each part stays at what it is worth at the rate, to within a unit or two:
     claims and credits that nearly cancel must not be scaled to the rounded rest of them.
     """
     if len({part > 0 for part in parts.values() if part}) < 2:
-        return allocate(total, list(parts.items()))
-    cents = {name: Fraction(part) * rate * 100 for name, part in parts.items()}
-    floors = {name: floor(worth) for name, worth in cents.items()}
-    # What is paid may differ from the parts' worth by more than a cent for each of them.
-    each, left = divmod(int(total.scaleb(2)) - sum(floors.values()), len(parts))
-    favoured = sorted(cents, key=lambda name: (floors[name] - cents[name], name))[:left]
+        return allocate(total, list(parts.items()), unit)
+    units = {name: Fraction(part) * rate / Fraction(unit) for name, part in parts.items()}
+    floors = {name: floor(worth) for name, worth in units.items()}
+    # What is paid may differ from the parts' worth by more than a unit for each of them.
+    whole = int(Fraction(total) / Fraction(unit))
+    each, left = divmod(whole - sum(floors.values()), len(parts))
+    favoured = sorted(units, key=lambda name: (floors[name] - units[name], name))[:left]
     return {
-        name: exact_product(CENT, Decimal(floors[name] + each + (name in favoured)))
+        name: exact_product(unit, Decimal(floors[name] + each + (name in favoured)))
         for name in parts
     }
 

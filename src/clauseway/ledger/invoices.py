@@ -45,6 +45,8 @@ from clauseway.values import (
     allocate,
     exact_product,
     exact_sum,
+    round_half_even,
+    smallest_unit,
 )
 
 AUTHORITY = "tax-authority"
@@ -144,12 +146,13 @@ def invoice_of(
 ) -> tuple[Invoice, Entry]:
     """Return an invoice over everything owed, and its entry. `rate` is the value of one USD in the
     invoice's currency."""
-    total = convert(exact_sum(item.amount for item in owed), rate)
+    unit = smallest_unit(currency)
+    total = convert(exact_sum(item.amount for item in owed), rate, unit)
     exact = {(item.term, item.through): item.amount for item in owed}
     # Converted as a whole and then split: rounding each line would change the total.
     if currency != USD:
         parts = convert_parts(
-            total, {f"{term} {day}": amount for (term, day), amount in exact.items()}, rate
+            total, {f"{term} {day}": amount for (term, day), amount in exact.items()}, rate, unit
         )
         exact = {(term, day): parts[f"{term} {day}"] for term, day in exact}
     lines = tuple(_line(item, exact[item.term, item.through]) for item in owed)
@@ -228,9 +231,10 @@ def payment_of(
     whole = exact_sum(open_.values())
     sign = -1 if whole < 0 else 1
     paid = sign * amount
-    worth = convert(paid, rate)
-    # A conversion rounds: a cent of either currency more or less pays the whole.
-    near = currency != invoice.currency and abs(whole - worth) <= max(CENT, convert(CENT, rate))
+    unit = _unit(invoice.currency, *open_.values())
+    worth = paid if currency == invoice.currency else convert(paid, rate, unit)
+    # A conversion rounds: a unit of either currency more or less pays the whole.
+    near = currency != invoice.currency and abs(whole - worth) <= max(unit, convert(CENT, rate))
     settled = whole if near else worth
     if not whole:
         raise InvalidInput(
@@ -251,7 +255,8 @@ def payment_of(
             )
         )
     # Split the payment over the open lines, and withhold tax line by line.
-    settles = allocate(settled, [(line, part) for line, part in open_.items() if part])
+    weights = [(line, part) for line, part in open_.items() if part]
+    settles = allocate(settled, weights, _unit(invoice.currency, settled, *open_.values()))
     money = _money(invoice, paid, currency, settles, rate)
     standing = [item for item in before if (item.invoice, item.currency) == (invoice.id, currency)]
     withheld = {
@@ -305,7 +310,16 @@ def _money(
     rate: Fraction,
 ) -> Mapping[str, Decimal]:
     """Return the money that pays each line, in the currency that was paid."""
-    return settles if currency == invoice.currency else convert_parts(paid, settles, 1 / rate)
+    if currency == invoice.currency:
+        return settles
+    return convert_parts(paid, settles, 1 / rate, _unit(currency, paid))
+
+
+def _unit(currency: str, *amounts: Decimal) -> Decimal:
+    """Return the smallest unit of a currency, or a cent where one of the amounts is no multiple of
+    it: homes of before wrote yen in hundredths."""
+    unit = smallest_unit(currency)
+    return unit if all(amount == round_half_even(amount, unit) for amount in amounts) else CENT
 
 
 def _withheld(
@@ -328,7 +342,8 @@ def _withheld(
             of_lines = _money(invoice, payment.amount, currency, settles, Fraction(payment.rate))
             paid.append(of_lines[line.name])
             taken.append(_withheld_of(invoice, payment, of_lines)[line.name])
-    return exact_sum((convert(exact_sum(paid), rate), *(-tax for tax in taken)))
+    due = convert(exact_sum(paid), rate, _unit(currency, *paid))
+    return exact_sum((due, *(-tax for tax in taken)))
 
 
 def _tax_rate(line: InvoiceLine, *, in_usd: bool) -> Fraction:

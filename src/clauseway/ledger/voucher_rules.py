@@ -33,6 +33,8 @@ from clauseway.values import (
     day_of,
     exact_sum,
     read_decimal,
+    round_half_even,
+    smallest_unit,
     suggestion,
 )
 
@@ -53,6 +55,16 @@ def read_amount(text: str, unit: Decimal) -> Decimal:
     except BadNumber as error:
         raise InvalidInput(error.problem(f"{text!r} is not an amount", "--amount")) from None
     return amount
+
+
+def refuse_finer(amount: Decimal, currency: str) -> None:
+    """Refuse an amount that nobody can pay: a part of a currency's smallest unit."""
+    if amount == round_half_even(amount, smallest_unit(currency)):
+        return
+    remedy = f"Write whole {currency}, as 1250."
+    why = f"{currency} has no smaller unit than 1"
+    problem = f"{amount} {currency} is not an amount"
+    raise InvalidInput(Problem(what=problem, why=why, where="--amount", remedy=remedy))
 
 
 # Days

@@ -34,6 +34,7 @@ from clauseway.values.money import (
     exact_sum,
     round_half_even,
     round_together,
+    smallest_unit,
 )
 from clauseway.values.name_rule import (
     NAME_CHARACTERS_MAX,
@@ -93,6 +94,7 @@ __all__ = [
     "read_whole",
     "round_half_even",
     "round_together",
+    "smallest_unit",
     "start_of_day_ns",
     "suggestion",
     "through",

@@ -11,6 +11,28 @@ import msgspec
 
 USD = "USD"
 CENT = Decimal("0.01")
+# Currencies without a smaller unit: ISO 4217 gives them no minor unit.
+_WITHOUT_CENTS = frozenset(
+    {
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "UYI",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    }
+)
 # Wide enough that no sum or product of this product's sizes is ever rounded by the context itself.
 _WIDE = Context(prec=60)
 # The same, and it raises where a digit would be lost all the same.
@@ -20,6 +42,11 @@ _EXACT = Context(prec=60, traps=[Inexact])
 def round_half_even(amount: Decimal, unit: Decimal = CENT) -> Decimal:
     """Round to a multiple of `unit`, ties to the even neighbour: the only rounding of money."""
     return amount.quantize(unit, rounding=ROUND_HALF_EVEN, context=_WIDE)
+
+
+def smallest_unit(currency: str) -> Decimal:
+    """Return the unit to which amounts of a currency are rounded: a cent, or a whole yen."""
+    return Decimal(1) if currency in _WITHOUT_CENTS else CENT
 
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:

@@ -51,6 +51,7 @@ from clauseway.ledger.voucher_rules import (
     payments_before,
     read_amount,
     refuse_before,
+    refuse_finer,
     refuse_several_places,
     refused,
     taken_back,
@@ -296,6 +297,8 @@ def pay(
             same.day,
         ):
             return same
+        if amount:
+            refuse_finer(paid, into)
         voucher, entry = payment_of(
             identity=identity,
             invoice=claim,
