@@ -104,3 +104,30 @@ def test_a_folder_whose_name_is_not_utf_8_is_told_in_json(tmp_path: Path) -> Non
     )
     assert done.returncode == 3
     assert json.loads(done.stdout)["error"]["problems"][0]["where"].endswith("h\N{REPLACEMENT CHARACTER}")
+
+
+# Commands that read a file, which is not there.
+READERS = [
+    ("agreement", "fmt", "A1.md"),
+    ("agreement", "rehearse", "A6.md"),
+    ("basis", "rates", "rates.csv", "--why", "of May"),
+    ("config", "import", "litellm", "config.yaml"),
+    ("decide", "--batch", "questions.csv"),
+    ("decide", "--facts", "facts.md", "--action", "serve", "--party", "openai", "--product", "gpt-5.5"),
+    ("gateway", "replay", "--traffic", "traffic.csv", "--keys", "keys.txt"),
+    ("price", "check", "book.csv"),
+    ("statement", "sign", "may.json", "--party", "openai"),
+    ("usage", "import", "april.jsonl"),
+    ("usage", "reconcile", "--bill", "bill.csv"),
+    ("verify", "decision.json"),
+]
+
+
+@pytest.mark.parametrize("words", READERS, ids=" ".join)
+def test_a_file_that_is_not_there_is_told_in_words(words: tuple[str, ...], tmp_path: Path) -> None:
+    home = tmp_path / ".clauseway"
+    home.mkdir()
+    (home / "control.db").touch()
+    refused = run(*words, cwd=tmp_path)
+    assert refused.returncode == 3, refused.stderr
+    assert "Errno" not in refused.stderr

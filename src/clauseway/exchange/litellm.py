@@ -17,7 +17,7 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionStartEvent
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, cause_of
 
 # Includes that include each other would be read without end.
 _FILES_MAX = 100
@@ -96,7 +96,9 @@ class _Reading:
         try:
             content = _parsed(self._text_of(file))
         except (OSError, UnicodeDecodeError) as error:
-            self.problem(file, 0, "the file cannot be read", str(error), "Give a readable file.")
+            self.problem(
+                file, 0, "the file cannot be read", cause_of(error), "Give a readable file."
+            )
         except MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 0
             self.problem(file, line, "not valid YAML", str(error.problem), "Fix the line.")

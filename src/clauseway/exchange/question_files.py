@@ -35,7 +35,7 @@ from clauseway.exchange.cells import CsvWriter, plain
 from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
-from clauseway.values import NOT_JSON, InvalidInput, Problem
+from clauseway.values import NOT_JSON, InvalidInput, Problem, cause_of
 
 INVALID = "invalid"
 # The parts of a question, named as the flags are; a column may also be written with hyphens.
@@ -122,7 +122,7 @@ def refused_as_a_whole(path: Path) -> Iterator[None]:
         raise InvalidInput(
             Problem(
                 what="the file cannot be read or written",
-                why=str(error),
+                why=cause_of(error),
                 where=str(path),
                 remedy="Give a readable file of questions, and a place to write to.",
             )

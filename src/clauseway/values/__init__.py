@@ -54,7 +54,7 @@ from clauseway.values.numbers import (
     read_percentage,
     read_whole,
 )
-from clauseway.values.problems import NOT_JSON, InvalidInput, Problem
+from clauseway.values.problems import NOT_JSON, InvalidInput, Problem, cause_of
 
 __all__ = [
     "CENT",
@@ -78,6 +78,7 @@ __all__ = [
     "Money",
     "Problem",
     "allocate",
+    "cause_of",
     "check_known",
     "check_names",
     "day_after",

@@ -3,6 +3,7 @@
     InvalidInput     raised where input is refused; carries all its problems, not only the first
       .problems      a tuple of Problem, in order of file and line
     NOT_JSON         the exceptions of a decoder for what is not JSON
+    cause_of         why a file could not be read or written, in words
 
 Operating faults (a disk, a socket) stay the exceptions they are. Our own bugs are assertions.
 """
@@ -43,3 +44,9 @@ class InvalidInput(Exception):
         assert problems, "a refusal must name a problem"
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+def cause_of(error: Exception) -> str:
+    """Return why a file could not be read or written. Of the system's error only the words: its
+    number says nothing to a person, and `where` has the path."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

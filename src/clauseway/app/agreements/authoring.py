@@ -11,7 +11,7 @@ from clauseway.agreement.authoring.json_schema import block_schema
 from clauseway.app.opening.library import ProblemList, built_in_documents
 from clauseway.app.opening.places import A_PLACE, writing
 from clauseway.files import output_file
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, cause_of
 
 TEMPLATE = "template"
 
@@ -91,7 +91,7 @@ def _text(path: Path) -> str:
         raise InvalidInput(
             Problem(
                 what="the file cannot be read",
-                why=str(error),
+                why=cause_of(error),
                 where=str(path),
                 remedy="Give a readable UTF-8 file.",
             )

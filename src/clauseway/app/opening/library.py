@@ -44,7 +44,7 @@ from clauseway.decisions import (
     timeline,
 )
 from clauseway.decisions.parts import BY_NAME, NamesGiven
-from clauseway.values import InvalidInput, KnownAt, Problem, parse_day, suggestion
+from clauseway.values import InvalidInput, KnownAt, Problem, cause_of, parse_day, suggestion
 
 # The agreements that ship with the package, by the names that `--agreement` takes beside folders.
 SHIPPED = ("anthropic-clouds", "openai-microsoft")
@@ -416,7 +416,7 @@ def read_text(path: Path) -> str:
         raise InvalidInput(
             Problem(
                 what="the file cannot be read",
-                why=str(error),
+                why=cause_of(error),
                 where=str(path),
                 remedy="Give a readable UTF-8 file.",
             )

@@ -31,6 +31,7 @@ from clauseway.values import (
     BadNumber,
     InvalidInput,
     Problem,
+    cause_of,
     exact_product,
     nearest_name,
     parse_day,
@@ -74,7 +75,7 @@ def own_rates(path: Path) -> Rates:
         raise InvalidInput(
             Problem(
                 what="the rates cannot be read",
-                why=str(error),
+                why=cause_of(error),
                 where=str(path),
                 remedy="Give a readable file.",
             )
@@ -98,7 +99,7 @@ def own_book(path: Path) -> PriceBook:
         raise InvalidInput(
             Problem(
                 what="the price book cannot be read",
-                why=str(error),
+                why=cause_of(error),
                 where=str(path),
                 remedy="Give a readable file.",
             )

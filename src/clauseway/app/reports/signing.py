@@ -41,7 +41,7 @@ from clauseway.exchange.signatures import (
 )
 from clauseway.ledger import Statement
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.values import NOT_JSON, InvalidInput, KnownAt, Problem
+from clauseway.values import NOT_JSON, InvalidInput, KnownAt, Problem, cause_of
 
 _BESIDE = "Put the statement where you may write beside it."
 
@@ -341,6 +341,6 @@ def _read(path: Path) -> Signatures:
     except (OSError, *NOT_JSON) as error:
         problem, remedy = "no signatures", f"Give a document of the format {FORMAT}."
         raise InvalidInput(
-            Problem(what=problem, why=str(error), where=str(path), remedy=remedy)
+            Problem(what=problem, why=cause_of(error), where=str(path), remedy=remedy)
         ) from None
     return document

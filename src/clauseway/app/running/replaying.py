@@ -9,7 +9,7 @@ from clauseway.sandbox.traffic.clock import SimulatedClock
 from clauseway.sandbox.traffic.replay import Progress, ReplayReport, replay
 from clauseway.sandbox.traffic.traffic import SELLERS, PlannedRequest, plan
 from clauseway.sandbox.traffic.traffic_trace import parse_trace, read_sample
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, cause_of
 
 
 def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedRequest]:
@@ -23,7 +23,7 @@ def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedR
         raise InvalidInput(
             Problem(
                 what="the trace cannot be read",
-                why=str(error),
+                why=cause_of(error),
                 where="--traffic",
                 remedy="Give a readable CSV file.",
             )

@@ -39,7 +39,7 @@ from clauseway.ledger.reconciliation import (
     Billed,
 )
 from clauseway.metering import Unit
-from clauseway.values import InvalidInput, Problem, exact_product
+from clauseway.values import InvalidInput, Problem, cause_of, exact_product
 
 COSTS = ("ContractedCost", "BilledCost", "EffectiveCost", "ListCost")
 _NEEDED = ("BillingCurrency", *NEEDED)
@@ -189,7 +189,9 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
             f"Give a bill in FOCUS {VERSIONS_READ} as CSV, or as Parquet with the ending .parquet."
         )
         raise InvalidInput(
-            Problem(what="the bill cannot be read", why=str(error), where=str(path), remedy=remedy)
+            Problem(
+                what="the bill cannot be read", why=cause_of(error), where=str(path), remedy=remedy
+            )
         ) from None
 
 
