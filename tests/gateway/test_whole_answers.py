@@ -49,8 +49,8 @@ def test_bodies(operation: str, body: bytes, is_answer: bool) -> None:
     assert IS_ANSWER[operation](body) is is_answer
 
 
-# a body → an error may be told in it
-TOLD: list[tuple[bytes, bool]] = [
+# a body → it may report an error
+REPORTED: list[tuple[bytes, bool]] = [
     (b'{"id":"r","output":[]}', False),
     (b'{"id":"r","error":null,"output":[]}', False),
     (b'{"id":"r","error" : null , "errors":\tnull}', False),
@@ -66,9 +66,9 @@ TOLD: list[tuple[bytes, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "may_tell"), TOLD)
-def test_an_error_that_is_null_tells_nothing(body: bytes, may_tell: bool) -> None:
-    assert may_report_error(body) is may_tell
+@pytest.mark.parametrize(("body", "may_report"), REPORTED)
+def test_an_error_that_is_null_reports_nothing(body: bytes, may_report: bool) -> None:
+    assert may_report_error(body) is may_report
 
 
 # an answer without usage → it used nothing

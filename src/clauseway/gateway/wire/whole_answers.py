@@ -1,7 +1,7 @@
 """Whole answers, looked at before they count as answers: a 200 may hold an error, a page or half of
 a JSON text. Pure.
 
-A body that reports usage and tells no error is an answer; any other is looked at here.
+A body that reports usage and no error is an answer; any other is looked at here.
 """
 
 import re
@@ -26,7 +26,7 @@ _REPORTED_ERROR: Final = re.compile(rb'"errors?"(?!\s*:\s*null\b)')
 
 
 def may_report_error(body: bytes) -> bool:
-    """Return whether something is told in a member `error` or `errors`, of whatever object."""
+    """Return whether a member `error` or `errors` reports something, of whatever object."""
     return _REPORTED_ERROR.search(body) is not None
 
 
