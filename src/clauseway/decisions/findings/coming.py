@@ -52,6 +52,17 @@ def _days(agreement: Agreement, term: AnyTerm) -> tuple[date, date, date]:
     return term.begins, term.begins + lag, max(date.min + lag, term.begins) - lag
 
 
+def by_supposition(
+    agreement: Agreement, catalog: Catalog, terms: Iterable[AnyTerm]
+) -> dict[tuple[str, ...], list[AnyTerm]]:
+    """Return the sets of supposed events, each with the terms for which it may come."""
+    coming: dict[tuple[str, ...], list[AnyTerm]] = {}
+    for term in terms:
+        for supposed in suppositions(agreement, catalog, term):
+            coming.setdefault(supposed, []).append(term)
+    return coming
+
+
 def bears_on(catalog: Catalog, term: AnyTerm) -> frozenset[str]:
     """Return the products and classes of which a question may be answered by a term."""
     names = {*catalog.classes, *catalog.products}

@@ -36,10 +36,10 @@ from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import decide_act
 from clauseway.decisions.findings.coming import (
     bears_on,
+    by_supposition,
     position_of,
     supposed_event,
     supposing,
-    suppositions,
 )
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import Act
@@ -199,23 +199,15 @@ class _Search:
         With all that is known, and what was known at first of an amendment rescinded since.
         """
         points = [KnownAt.everything(), *self._rescinded()]
-        for supposed, terms in self._coming().items():
+        coming = by_supposition(self._agreement, self._catalog, self._pending.values())
+        for supposed, terms in coming.items():
             register = supposing(supposed, self._agreement, self._catalog, facts)
             knowledge = _Knowledge(register, False, supposed)
             for known_at, readings in every(points, readings_named(self._agreement)):
-                pending = [self._pending[term] for term in terms if term in self._pending]
+                pending = [term for term in terms if term.id in self._pending]
                 about = frozenset().union(*(bears_on(self._catalog, term) for term in pending))
                 if pending:
                     self._under(knowledge, known_at, readings, about=about)
-
-    def _coming(self) -> dict[tuple[str, ...], list[str]]:
-        """Return the sets of supposed events, each with the terms without an effect so far that it
-        may give one."""
-        coming: dict[tuple[str, ...], list[str]] = {}
-        for term in self._pending.values():
-            for supposed in suppositions(self._agreement, self._catalog, term):
-                coming.setdefault(supposed, []).append(term.id)
-        return coming
 
     def _rescinded(self) -> list[KnownAt]:
         """Return when the amendments became known that have been rescinded since."""

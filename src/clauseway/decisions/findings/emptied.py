@@ -17,7 +17,7 @@ from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.engine import decide_act
-from clauseway.decisions.findings.coming import bears_on, position_of, supposing, suppositions
+from clauseway.decisions.findings.coming import bears_on, by_supposition, position_of, supposing
 from clauseway.decisions.findings.effects import choices_of_readings, readings_named
 from clauseway.decisions.rights import is_given_by_right
 from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
@@ -73,25 +73,30 @@ class _Search:
         """Try the rights that are empty so far with the events that may come."""
         empty = {term for term, _ in self.empty}
         terms = [term for each in self._agreement.amendments for term in each.terms]
-        for term in (term for term in terms if term.id in empty):
-            seen: set[Hashable] = set()
-            about = bears_on(self._catalog, term)
-            for supposed in suppositions(self._agreement, self._catalog, term):
-                register = supposing(supposed, self._agreement, self._catalog, self._facts)
-                for readings in readings_named(self._agreement):
-                    if any(term.id == still for still, _ in self.empty):
-                        self._free_by(term, self._held(readings, register, about), seen)
+        seen: set[Hashable] = set()
+        coming = by_supposition(
+            self._agreement, self._catalog, [term for term in terms if term.id in empty]
+        )
+        for supposed, concerned in coming.items():
+            register = supposing(supposed, self._agreement, self._catalog, self._facts)
+            for readings in readings_named(self._agreement):
+                still = {term for term, _ in self.empty}
+                pending = [term for term in concerned if term.id in still]
+                about = frozenset().union(*(bears_on(self._catalog, term) for term in pending))
+                if pending:
+                    self._free_by(pending, self._held(readings, register, about), seen)
 
     def _free_by(
         self,
-        term: AnyTerm,
+        terms: Iterable[AnyTerm],
         held: Iterable[tuple[Permission | Licence, Sheet]],
         seen: set[Hashable],
     ) -> None:
-        """Try one right, in each legal position that was not seen before."""
+        """Try some rights, each in every legal position in which it was not tried before."""
+        names = {term.id for term in terms}
         for right, sheet in held:
-            if right.id == term.id and (position := position_of(sheet)) not in seen:
-                seen.add(position)
+            if right.id in names and (tried := (right.id, position_of(sheet))) not in seen:
+                seen.add(tried)
                 self._try(right, sheet, recorded=False)
 
     def _held(
