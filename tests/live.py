@@ -12,17 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from clauseway.app.opening.configuration import (
-    Configuration,
-    DeploymentWritten,
-    read_configuration,
-    resolve_auth,
-    target_of,
-)
+from clauseway.app.opening.configuration import Configuration, DeploymentWritten, read_configuration, resolve_auth
 from clauseway.app.opening.prices import shipped_books
 from clauseway.app.opening.probing import answer_to, connected
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.doctor import Check, Patient, examine
+from clauseway.app.running.doctor import Check, Patient, examine, target_of
 from clauseway.gateway.clouds import DIALECTS, Call
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.clouds.reported_units import responses_usage_in, units_of, units_of_responses, usage_in

@@ -42,6 +42,17 @@ def test_a_sound_file_and_one_that_is_not(file: Path, tmp_path: Path, monkeypatc
     assert len(problems) == 2
 
 
+@pytest.mark.parametrize("tls", ['upstream_ca = "none.pem"', 'certificate = "none.pem"\nkey = "none.pem"'])
+def test_a_file_that_holds_no_certificate_does_not_pass(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: str
+) -> None:
+    monkeypatch.setenv("SOME_KEY", "sk-x")
+    (tmp_path / "none.pem").write_text("no certificate\n")
+    file.write_text(f"{DEPLOYMENT}\n[tls]\n{tls}\n")
+    (problem,) = answer("config", "check", str(file), home=tmp_path, code=3)["error"]["problems"]
+    assert (problem["where"].partition(".")[0], "cannot be used" in problem["what"]) == ("tls", True)
+
+
 def test_what_is_in_force_and_where_it_comes_from(file: Path, tmp_path: Path) -> None:
     """Without the secret: to look at a file one need not have it."""
     shown = {setting["key"]: setting for setting in answer("config", "show", str(file))}

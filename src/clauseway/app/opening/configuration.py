@@ -20,7 +20,7 @@ source's own (see `gateway.credentials`): auth = {kind = "aws", settings = {prof
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from importlib import resources
@@ -34,10 +34,10 @@ from clauseway.app.opening.offerings import shipped_models, shipped_products
 from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import DIALECTS
-from clauseway.gateway.clouds.dialect import address_of, credential_in, names_host
+from clauseway.gateway.clouds.dialect import address_of, names_host
 from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
 from clauseway.gateway.credentials.outside import ENVIRONMENT, FILE, with_secrets
-from clauseway.gateway.plan import Auth, Target
+from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import (
     PASSED_HEADERS,
@@ -55,8 +55,6 @@ from clauseway.gateway.transport.called_addresses import (
     metadata_flaw,
 )
 from clauseway.gateway.transport.metadata_addresses import is_loopback
-from clauseway.gateway.transport.tls import toward_clients, toward_clouds
-from clauseway.metering import Deployment
 from clauseway.spool.copies import parse_address, read_secret
 from clauseway.values import InvalidInput, Problem, flaw_of_name
 from clauseway.wording.decided import RECORD_PRODUCT
@@ -289,8 +287,6 @@ def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Config
         if secrets:
             _check_secrets(file, configuration)
             _check_copying_secret(file, configuration.journal)
-            if not file.problems:
-                _check_calls(file, configuration)
     if file.problems or configuration is None:
         raise InvalidInput(*sorted(file.problems, key=lambda problem: problem.line))
     return configuration
@@ -598,68 +594,24 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
 
 
 def _check_secrets(file: TomlFile, configuration: Configuration) -> None:
-    """Report secrets, certificates and the log's file where they are named and cannot be used."""
+    """Report secrets, certificates and the log's file where they are named and cannot be had."""
     for deployment in configuration.deployment:
         _check_secret(file, deployment)
-    missing = False
     for name in TlsSettings.__struct_fields__:
         written = getattr(configuration.tls, name)
         if written and not os.access(placed_path(written, file.where), os.R_OK):
-            missing = True
             file.problem(
                 ("tls", name),
                 f"{written} cannot be read",
                 f"tls.{name} names it",
                 "Give a readable file.",
             )
-    if not missing:
-        _check_certificates(file, settings_of(configuration, file.where).tls)
     if configuration.log.file:
         path = Path(placed_path(configuration.log.file, file.where))
         if path.is_dir() or not path.parent.is_dir():
             why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
             problem = f"{configuration.log.file} cannot be written"
             file.problem(("log", "file"), problem, why, "Name a file in a folder that is there.")
-
-
-def _check_certificates(file: TomlFile, tls: TlsSettings) -> None:
-    """Report files that hold no certificate, or no key of it."""
-    uses: list[Callable[[TlsSettings], object]] = [toward_clouds] if tls.upstream_ca else []
-    if tls.certificate and tls.key:
-        uses.append(toward_clients)
-    for use in uses:
-        try:
-            use(tls)
-        except InvalidInput as error:
-            for problem in error.problems:
-                at = tuple(problem.where.split("."))
-                file.problem(at, problem.what, problem.why, problem.remedy)
-
-
-def _check_calls(file: TomlFile, configuration: Configuration) -> None:
-    """Report deployments whose cloud's module refuses address, settings or credential, as the
-    gateway would."""
-    for deployment in configuration.deployment:
-        auth = with_secrets(named_auth(deployment, file.where), str(file.where))
-        refusals = dict.fromkeys(
-            _refusal(target_of(deployment, product, model, auth))
-            for product, model in deployment.models.items()
-        )
-        for refusal in filter(None, refusals):
-            at = file.place(deployment)
-            problem = f"{deployment.name} cannot be called"
-            file.problem(at, problem, refusal, "Fix its url, settings or auth.")
-
-
-def _refusal(target: Target) -> str:
-    dialect = DIALECTS[target.dialect]
-    try:
-        dialect.lacks(target)
-        if target.auth.kind in STATIC:
-            dialect.head_writer(target, credential_in(target.auth))
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
@@ -823,18 +775,3 @@ def _check_environment(name: str, deployment: DeploymentWritten, where: Path) ->
                 remedy,
             )
         )
-
-
-def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:
-    """Return the deployment as the gateway would call it, without prices."""
-    label = Deployment(written.name, written.cloud, written.seller, written.region, product, model)
-    return Target(
-        label=label,
-        dialect=written.dialect,
-        url=written.url.rstrip("/"),
-        auth=auth,
-        input_price=0,
-        output_price=0,
-        output_tokens_max=written.output_tokens_max,
-        settings=written.settings,
-    )

@@ -13,6 +13,7 @@ from clauseway.app.opening.toml_file import description_of, read_file
 from clauseway.app.running.serving import ServeOptions, present_plan
 from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Plan
+from clauseway.gateway.transport.tls import toward_clients, toward_clouds
 
 _MASKED = "(masked)"
 _SECRET = ("secret", "access_key")
@@ -48,6 +49,10 @@ class CheckedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
 def check_configuration(options: ServeOptions) -> CheckedConfiguration:
     """Check everything short of calling a cloud. Raise InvalidInput with every problem."""
     plan = present_plan(options)
+    if options.secrets:
+        # A gateway that runs goes on with the files it has, while others replace them.
+        toward_clients(plan.settings.tls)
+        toward_clouds(plan.settings.tls)
     names = dict.fromkeys(target.label.deployment for target in plan.targets)
     return CheckedConfiguration(
         file=str(options.configuration),

@@ -28,7 +28,6 @@ from clauseway.app.opening.configuration import (
     read_configuration,
     resolve_auth,
     settings_of,
-    target_of,
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_models
@@ -48,11 +47,11 @@ from clauseway.decisions import Outcome
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.credentials import fetch
-from clauseway.gateway.plan import Target
+from clauseway.gateway.plan import Auth, Target
 from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.gateway.process.journal_copy import follower_of
 from clauseway.gateway.transport.tls import certificate_end_s
-from clauseway.metering import Unit
+from clauseway.metering import Deployment, Unit
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.spool.copier import introduce
 from clauseway.spool.follower_messages import BadMessage
@@ -530,6 +529,21 @@ def with_follower(examination: Examination, patient: Patient) -> Examination:
         remedy = "Start `clauseway journal follow` there, with the same secret and release."
     check = Check(deployment="", what="copy", ok=not remedy, found=said, remedy=remedy)
     return Examination(examination.ok and not remedy, (*examination.checks, check))
+
+
+def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:
+    """Return the deployment as the gateway would call it, without prices."""
+    label = Deployment(written.name, written.cloud, written.seller, written.region, product, model)
+    return Target(
+        label=label,
+        dialect=written.dialect,
+        url=written.url.rstrip("/"),
+        auth=auth,
+        input_price=0,
+        output_price=0,
+        output_tokens_max=written.output_tokens_max,
+        settings=written.settings,
+    )
 
 
 def harmless(target: Target) -> tuple[Call, bytes]:
