@@ -14,7 +14,6 @@ from copy import copy
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 import pyarrow as pa
@@ -54,6 +53,8 @@ from clauseway.values import Interval
 AlsoWrite = Callable[[Connection], object]
 # Rows that are read or skipped together: few enough that a look-up of a few requests reads little.
 _ROW_GROUP = 131_072
+# In the name of a file whose own is taken, until its digest is known. Only one process writes.
+_WHILE_WRITTEN = "0" * 16
 _NO_LIMIT_NS = (1 << 63) - 1
 _SOLD_WHERE = ["product", "cloud", "seller", "region"]
 # Folders of the published table (`publishing`), which readers of the lake never look into.
@@ -339,7 +340,7 @@ class Lake:
         that name."""
         if self.store.is_remote or not (self.root / name).exists():
             return name
-        return _marked(name, uuid4().hex)
+        return _marked(name, _WHILE_WRITTEN)
 
     def _kept(self, name: str, written: str, digest: str) -> str:
         """Store a file that was written as `written`; return its name.
