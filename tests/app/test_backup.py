@@ -1,6 +1,7 @@
 """A home backed up and restored: the same bytes from it, nothing lost that was acknowledged before the moment, nothing
 spent or metered twice, and nothing taken that is damaged or half written."""
 
+import errno
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from test_journal_recovered import lived, sealed_rows
 
 import settled_book
 from clauseway import spool
+from clauseway.app.books import backing_up
 from clauseway.app.books.audit_log import verify_books
 from clauseway.app.books.backing_up import back_up
 from clauseway.app.books.closing import close_month
@@ -619,3 +621,23 @@ def test_the_commands_say_what_is_not_in_it(home: Home, tmp_path: Path) -> None:
     assert "not in it: All that was recorded after" in made.stdout
     told = answer("home", "restore", target, "--home", str(tmp_path / "third"))
     assert (told["takes_over"], told["journals"]) == (False, 1)
+
+
+@pytest.mark.parametrize("part", ["copy_hashed", "snapshot"])
+def test_a_full_disk_of_the_backups_is_named_and_not_the_homes(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Neither a write nor SQLite says which disk is full."""
+
+    def find_no_room(*_: object) -> None:
+        if part == "copy_hashed":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with closing(sqlite3.connect(":memory:")) as small:
+            small.execute("PRAGMA max_page_count = 1")
+            small.execute("CREATE TABLE filling (room)")
+
+    monkeypatch.setattr(backing_up, part, find_no_room)
+    done = run("home", "backup", str(tmp_path / "backup"), home=home.root)
+    assert done.returncode == 1
+    assert f"{tmp_path / 'backup'}: the disk is full" in " ".join(done.stderr.split())
+    assert not [path for path in tmp_path.iterdir() if "backup" in path.name]

@@ -60,6 +60,14 @@ def test_standard_output_that_is_a_file_is_appended_to(book: Home, tmp_path: Pat
     assert file.read_bytes() == b"before\n" + alone.read_bytes() + b"after\n"
 
 
+@pytest.mark.parametrize("command", [*OUTPUTS, ("statement", "pack", "2026-05")], ids=" ".join)
+def test_a_full_disk_is_no_mistake_in_the_name(book: Home, command: tuple[str, ...]) -> None:
+    """Another name would not help: it is the machine's failure, and can be repeated."""
+    done = run(*command, "--out", "/dev/full", home=book.root)
+    assert done.returncode == 1
+    assert "/dev/full: the disk is full" in " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
 def test_a_pipe_gets_the_answers_to_a_file_of_questions(tmp_path: Path, form: str) -> None:
     questions, pipe, file = (tmp_path / f"{name}.{form}" for name in ("questions", "pipe", "file"))

@@ -8,9 +8,11 @@ of the two. The lake's files are copied before, without the lock: they never cha
 that are sealed meanwhile follow under it.
 """
 
+import errno
 import fcntl
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -191,11 +193,22 @@ def _appearing(target: Path) -> Iterator[Path]:
         yield part
         part.rename(target)
         force_folder(folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)  # a full disk gets its room back
+        if _is_full(error):
+            # Only the backup is written: it is not the home's disk.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
         raise
     finally:
         os.close(held)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Return whether there was no room for a write, as the system or SQLite says it."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    said = getattr(error, "orig", error)  # by SQLAlchemy, of a database on a server
+    return getattr(said, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
 
 
 def _made(part: Path, target: Path) -> int:

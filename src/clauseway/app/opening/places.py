@@ -1,5 +1,8 @@
-"""The places that a user names for files: a fault of writing there is the user's to mend."""
+"""The places that a user names for files: a fault of writing there is the user's to mend, unless the
+disk there is full or fails."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +13,21 @@ from clauseway.values import InvalidInput, Problem
 A_FILE = "Name a file in a folder that exists and that you may write to."
 A_FOLDER = "Name a folder that you may write to."
 A_PLACE = "Name a place you may write to."
+# The machine's faults: another name would not help.
+_OF_THE_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
 
 
 @contextmanager
 def writing(
     place: Path, remedy: str = A_FILE, *, problem: str = "cannot be written"
 ) -> Iterator[None]:
-    """Raise InvalidInput for a fault of writing into the place."""
+    """Raise InvalidInput for a fault of writing into the place; OSError with its name if the disk
+    there is full or fails."""
     try:
         yield
     except OSError as error:
+        if error.errno in _OF_THE_DISK:
+            raise OSError(error.errno, os.strerror(error.errno), str(place)) from error
         raise unwritable(place, error, remedy, problem=problem) from None
 
 
@@ -27,8 +35,8 @@ def writing(
 def file_at(
     place: Path, remedy: str = A_FILE, *, problem: str = "cannot be written"
 ) -> Iterator[Path]:
-    """Yield the path at which to write the file that a user names (see `output_file`). Raise
-    InvalidInput for a fault of writing there."""
+    """Yield the path at which to write the file that a user names (see `output_file`). Raise as
+    `writing` does."""
     with writing(place, remedy, problem=problem), output_file(place) as beside:
         yield beside
 
