@@ -1,5 +1,6 @@
 """Private keys lie in the home, for their owner alone; one in the older place is found, and told to be moved."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import settled_book
+from clauseway.app.books import party_keys
 from clauseway.app.opening.home import Home
 from in_process import answer, run
 
@@ -104,3 +106,18 @@ def test_no_pack_takes_a_private_key_along(home: Home, tmp_path: Path) -> None:
     packed = [path for path in (tmp_path / "opened").rglob("*") if path.is_file()]
     assert packed
     assert [path for path in packed if key.read_bytes() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("step", ["force_file", "trust_key"])
+def test_a_key_is_made_again_after_the_disk_was_full(home: Home, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """The private key may be written, and nobody trusts it yet."""
+
+    def find_no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(party_keys, step, find_no_room)
+        done = run("party", "key", "create", "--party", "microsoft", home=home.root)
+        assert (done.returncode, "the disk is full" in done.stderr) == (1, True)
+    made = answer("party", "key", "create", "--party", "microsoft", home=home.root)
+    assert Path(made["private_key"]).exists()

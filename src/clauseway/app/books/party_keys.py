@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from clauseway.app.books.trusted_keys import raw_key, trust_key, trusted_keys
 from clauseway.app.opening.home import Home
+from clauseway.files import force_file, force_folder
 from clauseway.values import InvalidInput, Problem
 
 VARIABLE = "CLAUSEWAY_KEYS"
@@ -75,14 +76,17 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
                 remedy=remedy,
             )
         ) from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
     public = _base64(key.public_key())
-    # Trusted only once the private key is on the disk: nobody could sign with it otherwise.
     try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(pem)
+        force_file(path)
+        force_folder(path.parent)
+        # Trusted only once the private key is on the disk: nobody could sign with it otherwise.
         trust_key(home, party, public)
-    except InvalidInput:
-        # Whoever may not write the home's trust leaves no key behind in somebody else's place.
+    except BaseException:
+        # Neither whoever may not write the home's trust nor a full disk leaves a key behind: the
+        # command can be repeated.
         path.unlink()
         raise
     return path, public
