@@ -13,6 +13,7 @@ import pytest
 from clauseway.app.opening.home import Home
 from clauseway.files import PRIVATE, make_folder, output_file, write_first, write_whole, written_whole
 from clauseway.files.counted_copies import content_of, copy_hashed
+from in_process import run
 
 STEPS = (("fsync", os), ("rename", Path), ("open", os))
 
@@ -167,3 +168,20 @@ def test_a_file_that_a_user_names_stays_as_it_was_until_all_is_written(tmp_path:
     with pytest.raises(OSError, match="No space left"):
         write_half()
     assert ((tmp_path / "may.csv").read_text(), names(tmp_path)) == ("as it was", ["may.csv"])
+
+
+def test_what_a_killed_writer_left_is_removed_once_nobody_can_be_writing_it(tmp_path: Path) -> None:
+    """By whoever serves the home next, also where that is refused for a mistake in the configuration."""
+    home = Home(tmp_path / "home").make()
+    assert run("key", "create", "--organisation", "acme", "--seller", "openai", home=home.root).returncode == 0
+    mark = "0123456789abcdef" * 2
+    left = [home.root / f".plan.json.{mark}.part", home.root / f".hash.key.{mark}.first"]
+    young, others = home.root / f".damages.json.{mark}.part", home.root / ".mine.part"
+    for path in (*left, young, others):
+        path.write_text("half")
+    for path in (*left, others):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    configuration = tmp_path / "clauseway.toml"
+    configuration.write_text("wrong = 1\n")
+    assert run("serve", "--config", str(configuration), home=home.root).returncode == 3
+    assert [path.exists() for path in (*left, young, others)] == [False, False, True, True]

@@ -6,15 +6,19 @@ the others are copies that can be made again.
 """
 
 import os
+import re
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 PRIVATE = 0o600
+# The names of files that are written beside others.
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.(part|first)")
+_WRITTEN_WITHIN_S = 3600
 _PUBLIC = 0o666  # less what the umask takes
 # Standard output, where a library takes a path alone.
 STANDARD_OUTPUT = Path("/dev/stdout")
@@ -86,6 +90,18 @@ def write_first(path: Path, content: bytes, *, mode: int = _PUBLIC) -> None:
     finally:
         first.unlink()
     force_folder(path.parent)
+
+
+def remove_unfinished(folder: Path, now_s: float) -> None:
+    """Remove from a folder what processes left that were killed while they wrote a file there.
+
+    Nobody takes an hour to write one: a younger file may still be written.
+    """
+    for path in folder.iterdir():
+        if _UNFINISHED.fullmatch(path.name):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < now_s - _WRITTEN_WITHIN_S:
+                    path.unlink()
 
 
 def make_folder(folder: Path) -> None:

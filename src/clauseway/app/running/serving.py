@@ -63,6 +63,7 @@ from clauseway.app.running.processes import (
 from clauseway.app.running.project_usage import ProjectUsages
 from clauseway.app.running.revocations import Revocations, begin_revocations
 from clauseway.app.running.snippets import Sample, sample_of
+from clauseway.files import remove_unfinished
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.routing.plan_checks import check
@@ -296,6 +297,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         home = options.home.make()
         refuse_beside_another(home)
         stack.enter_context(locked_here(home, SERVED, lambda: _refuse_served(home)))
+        remove_unfinished(home.root, time.time())
         identity = stack.enter_context(contextlib.closing(IdentityLock(home)))
         identity.require(
             lambda: to_standard_error(
