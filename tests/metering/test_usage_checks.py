@@ -71,6 +71,10 @@ def test_a_row_that_cannot_be_true_says_field_and_reason(change: dict[str, objec
     assert flaw.reason.startswith(reason)
 
 
+def test_a_reason_says_nothing_twice() -> None:
+    assert examine({**ROW, "input_tokens": 1.5}, BOUNDS) == (Flaw("input_tokens", "'1.5' is not a whole number"),)
+
+
 def test_every_flaw_is_told_at_once() -> None:
     found = examine({"product": "x", "colour": "red"}, BOUNDS)
     assert isinstance(found, tuple)
@@ -194,6 +198,17 @@ def test_how_a_field_is_read(field: str, written: object, believed: object) -> N
     assert getattr(found, "units" if field in UNIT_NAMES else field) == believed
 
 
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [("chat", 1), ("responses", 2), ("batches.retrieve", 22), ("summed", 99), ("2", 2), ("2.0", 2), (40, 40)],
+)
+def test_an_endpoint_is_named_or_told_by_its_code(written: object, code: int) -> None:
+    """Price books name endpoints, and an export of ours writes codes."""
+    used = examine({**ROW, "endpoint": written}, BOUNDS)
+    assert isinstance(used, Used)
+    assert used.endpoint == code
+
+
 UNIT_NAMES = {unit.column for unit in Unit}
 # A field · as somebody writes it → why it is refused.
 REFUSED = [
@@ -219,6 +234,8 @@ REFUSED = [
     ("receipt", b"r", "it is bytes, not text"),
     ("tier", "slow", "'slow' is none of default, flex, priority, batch, fast"),
     ("streamed", 2, "2 is neither true nor false"),
+    ("endpoint", "chats", "'chats' is no endpoint; write its name, as chat, responses, messages or embeddings"),
+    ("endpoint", True, "True is not a number"),
     ("endpoint", 32_768, "32768 is not between 0 and 32767"),
     ("endpoint", -1, "-1 is not between 0 and 32767"),
     ("http_status", 1_000, "1000 is not between 0 and 999"),

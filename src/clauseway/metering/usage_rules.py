@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.metering.endpoints import SUMMED, TIERS, batch_codes
+from clauseway.metering.endpoints import ENDPOINT_NAMES, SUMMED, TIERS, batch_codes
 from clauseway.metering.records import RequestId, Status
 from clauseway.metering.units import Unit, problems_of
 from clauseway.values import BadNumber, flaw_of_name, read_decimal
@@ -231,7 +231,9 @@ def _whole(value: object) -> int:
             raise BadNumber("it was a binary fraction before it came here, and has lost digits")
         number = read_decimal(text, places=0, signed=True, below=_WHOLE_BELOW)
     except BadNumber as error:
-        raise ValueError(f"{text[:40]!r} is not a whole number: {error.why}") from None
+        # A fraction's own reason says the same again.
+        why = "" if error.why == "it is not a whole number" else f": {error.why}"
+        raise ValueError(f"{text[:40]!r} is not a whole number{why}") from None
     return int(number)
 
 
@@ -295,11 +297,26 @@ def _number(fallback: int, least: int, most: int) -> Callable[[object, Bounds], 
     return check
 
 
+def _endpoint(value: object, bounds: Bounds) -> int:
+    """Read an endpoint, by the name that price books have or by the code that we export."""
+    text = value.strip() if isinstance(value, str) else ""
+    if text in _ENDPOINT_CODES:
+        return _ENDPOINT_CODES[text]
+    if text[:1].isalpha():
+        usual = "write its name, as chat, responses, messages or embeddings"
+        raise ValueError(f"{text[:40]!r} is no endpoint; {usual}")
+    return _ENDPOINT_CODE(value, bounds)
+
+
 def _tier(value: object, _: Bounds) -> str:
     text = _text(value)
     if text not in TIERS:
         raise ValueError(f"{text[:40]!r} is none of {', '.join(filter(None, TIERS))}")
     return text
+
+
+_ENDPOINT_CODE = _number(0, 0, 65_535 // 2)
+_ENDPOINT_CODES = {name: code for code, name in ENDPOINT_NAMES.items()}
 
 
 def _flag(value: object, _: Bounds) -> bool:
@@ -420,7 +437,7 @@ CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
     "outcome": _name,
     "terms": _terms,
     "receipt": _receipt,
-    "endpoint": _number(0, 0, 65_535 // 2),
+    "endpoint": _endpoint,
     "status": _status,
     "http_status": _number(0, 0, 999),
     "streamed": _flag,
