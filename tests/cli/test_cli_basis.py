@@ -363,6 +363,17 @@ def test_a_text_that_somebody_deleted_is_told(home: Path, book: str) -> None:
     assert told(home, "audit", "verify", code=2)["problems"] == [TEXT_PROBLEM | gone]
 
 
+def test_a_seller_that_is_no_party_has_no_part_of_a_price(home: Path) -> None:
+    """It would hold for no sale, and the whole price would count."""
+    unknown = "unknown name 'amazn': no agreement has a party of that name"
+    slip = "wholesale=amazn:80%"
+    assert refused(home, *MAY, *ACCEPTED, "--assume", slip) == (f"--assume: {unknown}", "Did you mean 'amazon'?")
+    told(home, *MAY, *ACCEPTED, "--assume", "wholesale=amazon:80%")
+    assert refused(home, "basis", "assume", slip, "--why", "x")[0] == f"NAME=VALUE: {unknown}"
+    assert refused(home, *MAY, "--under", slip)[0] == f"--under: {unknown}"
+    assert refused(home, "forecast", "--assume", slip)[0] == f"--assume: {unknown}"
+
+
 # what changed after May was settled → why it cannot be closed
 CHANGED = [
     (("basis", "prices", "{other}", "--why", "a new list"), "prices or rates changed after it was settled"),

@@ -34,7 +34,12 @@ Knows nothing of HTTP, SQL, requests or clocks: revenue, terms, assumptions and 
 """
 
 from clauseway.ledger.accruals import accruals, references
-from clauseway.ledger.assumptions import Assumption, Assumptions, read_assumptions
+from clauseway.ledger.assumptions import (
+    Assumption,
+    Assumptions,
+    check_sellers,
+    read_assumptions,
+)
 from clauseway.ledger.carrying import Carried
 from clauseway.ledger.closing import (
     Late,
@@ -115,6 +120,7 @@ __all__ = [
     "balances",
     "carry",
     "changes",
+    "check_sellers",
     "corrected",
     "credited",
     "disputed",

@@ -19,7 +19,7 @@ no figure and needs no acceptance.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -27,7 +27,14 @@ import msgspec
 from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.figures import parse_amount, parse_percentage
 from clauseway.agreement.language.shares import RevenueShare
-from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even, suggestion
+from clauseway.values import (
+    BadNumber,
+    InvalidInput,
+    Problem,
+    check_known,
+    round_half_even,
+    suggestion,
+)
 
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
 REPORTED, PLACEHOLDER, OURS, GIVEN = "reported", "placeholder", "ours", "given"
@@ -255,6 +262,16 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
     if problems:
         raise InvalidInput(*problems)
     return _filled(values, figures)
+
+
+def check_sellers(items: Sequence[str], parties: Collection[str], where: str) -> None:
+    """Raise InvalidInput where an item says what is earned of a seller that is no party: it would
+    hold for no sale."""
+    named = (item.partition("=") for item in items)
+    sellers = [
+        value.rpartition(":")[0].strip() for name, _, value in named if name.strip() == WHOLESALE
+    ]
+    check_known(where, filter(None, sellers), parties, "no agreement has a party of that name")
 
 
 def _unreadable(figure: Figure, value: str) -> BadNumber | None:

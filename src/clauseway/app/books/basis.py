@@ -37,7 +37,7 @@ from clauseway.app.opening.several import (
     with_recorded,
 )
 from clauseway.decisions.joint_answers import in_their_order
-from clauseway.ledger import Settlement, read_assumptions, read_rates
+from clauseway.ledger import Settlement, check_sellers, read_assumptions, read_rates
 from clauseway.ledger.exchange_rates import Rate, Rates
 from clauseway.pricing import PriceBook, PriceTable, parse_book
 from clauseway.pricing.price_table import table_digest
@@ -252,9 +252,9 @@ def text_problems(control: Control) -> tuple[Problem, ...]:
             problems[digest] = error.problems[0]
             return ""
 
-    accepted = [each for each in acceptances(control) if not each.is_withdrawal]
-    stacks = [read(each.digest) for each in accepted if each.kind == PRICES]
-    named = {each.digest for each in accepted}
+    recorded = [acceptance for acceptance in acceptances(control) if not acceptance.is_withdrawal]
+    stacks = [read(acceptance.digest) for acceptance in recorded if acceptance.kind == PRICES]
+    named = {acceptance.digest for acceptance in recorded}
     named |= {book.text for stack in stacks if stack for book in _books_in(stack)}
     for digest in sorted(named.union(kept_digests(control))):
         read(digest)
@@ -881,7 +881,9 @@ def change_figures(
     """Accept figures by name or with a value, and withdraw others. Raise InvalidInput."""
 
     def accepting(basis: Basis) -> list[Accepting]:
-        accepted = accepting_figures(assume, figures_of(basis.opened()))
+        opened = basis.opened()
+        accepted = accepting_figures(assume, figures_of(opened))
+        check_sellers(assume, opened.catalog.parties, "NAME=VALUE")
         return [*accepted, *_withdrawing(basis, ASSUMPTION, withdraw)]
 
     return _change(home, why, accepting)

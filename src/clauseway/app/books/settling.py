@@ -48,6 +48,7 @@ from clauseway.ledger import (
     StatementChange,
     Voucher,
     accruals,
+    check_sellers,
     corrected,
     credited,
     disputed,
@@ -119,6 +120,7 @@ def settle_month(
     days = month(period)
     _refuse_before_amendments(opened, days)
     read_assumptions(assume, figures_of(opened))
+    check_sellers(assume, opened.catalog.parties, "--assume")
     _try_without_home(
         home, lambda empty: settle_month(empty, opened, prices, period, assume, readings)
     )

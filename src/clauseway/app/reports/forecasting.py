@@ -11,7 +11,7 @@ from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.opening.several import Opened, figures_of
-from clauseway.ledger import Settlement, read_assumptions
+from clauseway.ledger import Settlement, check_sellers, read_assumptions
 from clauseway.ledger.forecast import Forecast, Growth, assumed_growth, forecast
 from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_percentage
 from clauseway.web.pictures import forecast_svg
@@ -61,6 +61,7 @@ def look_ahead(
     # Where the basis holds no figures, those of the last settled month count.
     held = basis.assume or accepted_in(list(settled.values())[-1:])
     accepted = supposing(held, assume)
+    check_sellers(assume, opened.catalog.parties, "--assume")
     return Ahead(
         known_at=str(known_at),
         receipts={name: settlement.receipt for name, settlement in settled.items()},

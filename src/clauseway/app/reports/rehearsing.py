@@ -37,6 +37,7 @@ from clauseway.app.reports.reconciling import sale_of, sums_of, usd_rate
 from clauseway.app.usage.sealing import open_lake
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Question, Tables, Verdict, check_readings
+from clauseway.ledger import check_sellers
 from clauseway.ledger.beside import PartyBeside, SideBySide, beside
 from clauseway.metering import billable
 from clauseway.pricing import PriceTable
@@ -544,6 +545,7 @@ def _months(
 ) -> Iterator[MonthRehearsed]:
     """Yield the settled months that lie in the days played, both ways; with figures given, all
     of them that are played."""
+    check_sellers(assume, played.catalog.parties, "--assume")
     vouchers = Books(lake.control).vouchers()
     usage = lake.snapshot()  # both sides are of the same
     sides = [Settler(usage, side, prices, readings, vouchers) for side in (real, played)]

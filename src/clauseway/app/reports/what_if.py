@@ -20,7 +20,7 @@ from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of, figures_of
 from clauseway.app.reports.forecasting import accepted_in
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.ledger import Settlement, read_assumptions
+from clauseway.ledger import Settlement, check_sellers, read_assumptions
 from clauseway.ledger.beside import SideBySide, beside
 from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
@@ -84,6 +84,7 @@ def what_if(
     supposed = [*kept, *otherwise.figures]
     # Refuses a wrong figure before the month is settled twice.
     read_assumptions(supposed, figures)
+    check_sellers(otherwise.figures, opened.catalog.parties, "--under")
     amended = as_amended_by(opened, otherwise.amendments)
     with open_lake(home) as lake:
         vouchers = Books(lake.control).vouchers()
