@@ -9,7 +9,6 @@ Knows names, bytes and the disk; not what a file holds. Standard library only.
 
 from clauseway.files.whole import (
     PRIVATE,
-    STANDARD_OUTPUT,
     force_file,
     force_folder,
     make_folder,
@@ -22,7 +21,6 @@ from clauseway.files.whole import (
 
 __all__ = [
     "PRIVATE",
-    "STANDARD_OUTPUT",
     "force_file",
     "force_folder",
     "make_folder",

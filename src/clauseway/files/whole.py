@@ -20,8 +20,8 @@ PRIVATE = 0o600
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.(part|first)")
 _WRITTEN_WITHIN_S = 3600
 _PUBLIC = 0o666  # less what the umask takes
-# Standard output, where a library takes a path alone.
-STANDARD_OUTPUT = Path("/dev/stdout")
+# The name of standard output for who takes a path alone.
+_STANDARD_OUTPUT = Path("/dev/stdout")
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def output_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
     leads. Whoever could read the file that was there can read the new one. Where standard output is
     a file, what is written goes on where that stands.
     """
-    if path == STANDARD_OUTPUT and path.is_file():
+    if path == _STANDARD_OUTPUT and path.is_file():
         # Opened by its path it would begin anew, and lose what a shell appends to (`>>`).
         with tempfile.NamedTemporaryFile() as held:
             yield Path(held.name)
