@@ -45,9 +45,9 @@ from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import BATCHES, SOUNDS, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.whole_answers import (
+    REPORTED_ERROR,
     announces_sound,
     is_announced,
-    may_report_error,
     used_nothing,
     without_names_in_failure,
 )
@@ -453,7 +453,7 @@ class Attempt(Receiver):
         # Read the usage once: it shows here that the body is an answer, and the record needs it.
         units = self._reported_units = operation.units_in(body, target.health.omissions)
         # A body with usage and without an error is an answer; any other is examined, which is slower.
-        is_plain = bool(units) and not may_report_error(body)
+        is_plain = bool(units) and REPORTED_ERROR.search(body) is None
         if is_plain or operation.is_answer(body) or is_announced(operation.name, self.head, body):
             if operation.tells_failure and not is_plain:
                 body = without_names_in_failure(body, target.destination.account_names)

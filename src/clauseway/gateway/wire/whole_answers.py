@@ -21,19 +21,15 @@ IsAnswer = Callable[[bytes], bool]
 # The members in which a response and a batch say why they failed.
 _FAILURES: Final = ("error", "errors")
 _NO_OUTPUT: Final = (b"null", b"[]")
-# OpenAI writes `"error": null` into every response.
-_REPORTED_ERROR: Final = re.compile(rb'"errors?"(?!\s*:\s*null\b)')
-
-
-def may_report_error(body: bytes) -> bool:
-    """Return whether a member `error` or `errors` reports something, of whatever object."""
-    return _REPORTED_ERROR.search(body) is not None
+# A member of whatever object. OpenAI writes `"error": null` into every response, which reports
+# nothing.
+REPORTED_ERROR: Final = re.compile(rb'"errors?"(?!\s*:\s*null\b)')
 
 
 def without_names_in_failure(body: bytes, names: tuple[str, ...]) -> bytes:
     """Return an answer without the names of our account where it says why something failed. The
     model's words in it stay."""
-    members = _members_of(body) if may_report_error(body) else None
+    members = _members_of(body) if REPORTED_ERROR.search(body) else None
     if members is None:
         return body
     for member in [name for name in _FAILURES if _is_reported(members, name)]:
