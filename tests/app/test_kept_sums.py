@@ -193,3 +193,18 @@ def test_a_damaged_sum_is_not_believed_and_a_forged_one_is_found(home: Home) -> 
     assert recounted.shares != wrong.shares
     assert both(home, "2026-07", prices=later).shares == recounted.shares
     assert run("statement", "verify", "2026-07", "--home", str(home.root)).returncode == 0
+
+
+def test_what_a_home_noted_of_its_usage_is_read_again(tmp_path: Path) -> None:
+    """The note was edited: a month settled with it does not repeat, and one settled from scratch is as it was."""
+    home = settled_book.make(tmp_path / "home")
+    stated = run("statement", "--period", "2026-05", "--format", "json", home=home.root).stdout
+    with open_lake(home) as lake, lake.control.writing() as connection:
+        connection.execute(update(schema.usage_contents).values(attempts=schema.usage_contents.c.attempts + 1))
+    assert run("statement", "verify", "2026-05", home=home.root).returncode == 0
+    assert run("settle", "--period", "2026-05", home=home.root).returncode == 0
+    repeated = run("statement", "verify", "2026-05", home=home.root)
+    assert repeated.returncode == 2
+    assert "it had 7 attempts in the period, and there are 5 here" in " ".join(repeated.stdout.split())
+    assert run("settle", "--period", "2026-05", "--from-scratch", home=home.root).returncode == 0
+    assert run("statement", "--period", "2026-05", "--format", "json", home=home.root).stdout == stated

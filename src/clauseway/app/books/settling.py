@@ -71,7 +71,12 @@ from clauseway.storage.books.kept_sums import drop_sums
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage.block_hashes import DayContent
-from clauseway.storage.usage.content import attempts_of, content_digest, day_contents
+from clauseway.storage.usage.content import (
+    attempts_of,
+    content_digest,
+    day_contents,
+    drop_contents,
+)
 from clauseway.storage.usage.past import as_known
 from clauseway.storage.usage.priced import sales_in_order
 from clauseway.values import (
@@ -136,6 +141,8 @@ def settle_month(
             return first_use(lake.control, held, opened, prices, assume, readings)
 
         use = used(basis)
+        if from_scratch:
+            drop_contents(lake.control)
         settler = Settler(
             lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch
         )

@@ -36,6 +36,7 @@ from clauseway.pricing import UnknownPrice
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
+from clauseway.storage.usage.content import drop_contents
 from clauseway.storage.usage.past import copied, forget_since, rows_known
 from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt, Problem
 
@@ -83,6 +84,8 @@ def verify_statement(
     """
     with copied(home.control, home.lake, store_of(home)) as copy:
         lake = copy.priced_by(engine)
+        # What the home noted of its usage may have been edited: the usage itself is read.
+        drop_contents(lake.control)
         again = repeat(home, lake, stated)
         settlement = performed_corrections(home, lake, stated, again)
     edited = [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]

@@ -74,6 +74,12 @@ def day_contents(lake: Lake, days: Interval) -> list[DayContent]:
     return [contents[day] for day in sorted(contents) if contents[day].attempts]
 
 
+def drop_contents(control: Control) -> None:
+    """Forget the contents read before: each is read from the usage again."""
+    with control.writing() as connection:
+        connection.execute(delete(schema.usage_contents))
+
+
 def content_digest(contents: Sequence[DayContent]) -> str:
     """Return the name of the usage of some days; empty if there is none."""
     if not contents:
