@@ -2,15 +2,20 @@
 
 import json
 import re
+import shlex
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from clauseway.app.opening.configuration import AuthWritten, DeploymentWritten
-from clauseway.app.running.snippets import Sample, curl_snippet, python_snippet, sample_of
+from clauseway.app.opening.home import Home, home_at
+from clauseway.app.running.snippets import Sample, curl_snippet, key_command, python_snippet, sample_of
+from deployments import deployment
+from in_process import CLAUSEWAY, run
 from needed import NEEDS_CURL
 
 KEY = "cw-a-secret"
@@ -36,7 +41,42 @@ def test_the_key_that_is_made_for_a_sample_buys_what_it_asks_for() -> None:
     resold = msgspec.structs.replace(on("aws", "gpt-5.5"), seller="reseller")
     sample = sample_of((on("azure", "gpt-5.5"), resold))
     assert (sample.cloud, sample.seller) == ("", "vendor")
-    assert sample.make_key == "clauseway key create --organisation ours --seller vendor"
+    made = key_command(sample, home_at(None), None)
+    assert made == "clauseway key create --organisation ours --seller vendor"
+
+
+def test_the_command_that_makes_a_key_names_the_home_and_the_agreement(tmp_path: Path) -> None:
+    """Pasted beside a gateway of another home, it made a key that this gateway does not know."""
+    home, text = tmp_path / "a home", tmp_path / "our text"
+    made = key_command(SAMPLE, Home(home), text)
+    assert shlex.split(made)[-4:] == ["--agreement", str(text), "--home", str(home)]
+
+
+def test_serve_prints_a_command_that_makes_a_key_for_it(tmp_path: Path) -> None:
+    home, text, file = tmp_path / "a home", tmp_path / "our text", tmp_path / "clouds.toml"
+    assert run("agreement", "new", str(text)).returncode == 0
+    file.write_text(
+        deployment(cloud="vendor-cloud", models='{assistant = "assistant"}').replace(
+            'seller = "openai"', 'seller = "vendor"'
+        )
+    )
+    book = tmp_path / "book.csv"
+    book.write_text(
+        "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
+        "assistant,,,,input_tokens,2026-01-01,,2026-01-01,2,ours\n"
+        "assistant,,,,output_tokens,2026-01-01,,2026-01-01,10,ours\n"
+    )
+    named = ("--config", file, "--agreement", text, "--home", home, "--prices", book)
+    words = (*named, "--port", "0", "--pages-port", "0")
+    with subprocess.Popen([CLAUSEWAY, "serve", *words], stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            assert serving.stdout is not None
+            [make_key] = next(re.findall(r"^Make a key: (.*)", line) for line in serving.stdout if "Make a key" in line)
+        finally:
+            serving.terminate()
+    assert run(*shlex.split(make_key)[1:], cwd=tmp_path).returncode == 0
+    assert (home / "control.db").exists()
+    assert not (tmp_path / ".clauseway").exists()
 
 
 # deployments | model, cloud of the request that is shown

@@ -29,7 +29,7 @@ from clauseway.app.drafting.litellm_models import ModelEntry, NotCarried, Vendor
 from clauseway.app.drafting.litellm_settings import CarriedSettings, carried_settings
 from clauseway.app.drafting.vendors import OPENAI
 from clauseway.app.opening.configuration import checked
-from clauseway.app.opening.home import Home, home_at
+from clauseway.app.opening.home import Home, home_flag
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, documents_of
 from clauseway.app.opening.list_prices import listed_now
 from clauseway.app.opening.offerings import shipped_models, shipped_products, surface_of
@@ -613,7 +613,7 @@ class Drafting:
         """
         out, home = self._options.out, self._options.home
         is_apart = out != home.configuration
-        in_home = "" if home == home_at(None) else f" --home {quote(str(home.root))}"
+        in_home = home_flag(home)
         extras = {missing_extra(str(deployment.auth["kind"])) for deployment in deployments} - {""}
         if extras:
             yield f"pip install 'clauseway[{','.join(sorted(extras))}]'"

@@ -301,10 +301,9 @@ def not_begun(home: Home) -> InvalidInput:
     """Return the refusal of a home in which nothing was recorded: an empty answer would look like
     a true one."""
     why = "the folder is no home yet" if home.root.is_dir() else "there is no such folder"
-    flag = "" if home.root == home_at(None).root else f" --home {shlex.quote(str(home.root))}"
     remedy = (
         f"Name it with --home or in {VARIABLE}; what records something makes one: "
-        f"`clauseway serve`, `usage import`. `{DEMONSTRATION}{flag}` fills it with two settled "
+        f"`clauseway serve`, `usage import`. `{DEMONSTRATION}{home_flag(home)}` fills it with two settled "
         "months to try."
     )
     return InvalidInput(
@@ -333,3 +332,9 @@ def is_named(folder: Path | str | None) -> bool:
     """Return whether somebody named the home, by flag or environment, instead of leaving it to
     the default."""
     return bool(folder or os.environ.get(VARIABLE))
+
+
+def home_flag(home: Home) -> str:
+    """Return ` --home FOLDER` for a command that a person pastes, and nothing where the command
+    takes that home without it."""
+    return "" if home.root == home_at(None).root else f" --home {shlex.quote(str(home.root))}"

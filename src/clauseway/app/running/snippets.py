@@ -3,10 +3,13 @@ they stand."""
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
 
 import msgspec
 
 from clauseway.app.opening.configuration import DeploymentWritten
+from clauseway.app.opening.home import Home, home_flag
 from clauseway.web.contexts import Snippet
 
 _KEY = "YOUR-KEY"
@@ -20,11 +23,6 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     cloud: str = ""
     seller: str = "SELLER"
-
-    @property
-    def make_key(self) -> str:
-        """Return the command that makes a key for it."""
-        return f"clauseway key create --organisation ours --seller {self.seller}"
 
 
 def sample_of(deployments: Sequence[DeploymentWritten]) -> Sample:
@@ -43,6 +41,15 @@ def sample_of(deployments: Sequence[DeploymentWritten]) -> Sample:
         if model in deployment.models and deployment.seller == seller
     )
     return Sample(model=model, cloud=list(clouds)[1] if len(clouds) > 1 else "", seller=seller)
+
+
+def key_command(sample: Sample, home: Home, agreement: Path | None) -> str:
+    """Return the command that makes a key for a request. `agreement` names the seller; None for one
+    that commands at this home take without being told."""
+    under = f" --agreement {quote(str(agreement))}" if agreement else ""
+    return (
+        f"clauseway key create --organisation ours --seller {sample.seller}{under}{home_flag(home)}"
+    )
 
 
 def snippets_for(gateway_url: str, sample: Sample, key: str = "") -> tuple[Snippet, ...]:
