@@ -142,6 +142,8 @@ def test_the_lake_is_checked_to_the_last_byte(home: Home, by_hand: Damaging, day
     told = run("lake", "check", home=home.root)
     assert told.returncode == 2
     assert all(f"usage/{day}/" in told.stdout for day in days)
+    assert f": {len(days)} file{'s' if len(days) > 1 else ''} not as written\n" in told.stdout
+    assert " 1 records " not in told.stdout
 
 
 # Every command that reads single records of the day; each names the file and exits with 3.

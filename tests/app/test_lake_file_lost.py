@@ -69,7 +69,7 @@ def test_a_lost_file_is_accepted_by_name_and_the_month_says_so(
     assert owed(home) == amounts
     stated = answer("statement", "--period", "2026-05", home=home.root)
     (lost,) = [one for one in stated["assumptions"] if one["name"] == "lost-usage-1"]
-    assert "1 records of 2026-05-05, and its SHA-256 was" in lost["text"]
+    assert "1 record of 2026-05-05, and its SHA-256 was" in lost["text"]
     assert "the disk failed" in lost["text"]
     found = answer("lake", "check", home=home.root)
     assert [(one["file"], one["estimate"]) for one in found["lost"]] == [(named(path), estimate)]

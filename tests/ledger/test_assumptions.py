@@ -86,6 +86,11 @@ def test_a_placeholder_is_used_only_where_it_was_accepted() -> None:
     assert [one.name for one in read_assumptions([], FIGURES).used([])] == ["cap-counts", "revenue-owner", "wholesale"]
 
 
+def test_a_refusal_says_a_reported_sum_with_its_thousands_apart() -> None:
+    (problem,) = read_assumptions([], FIGURES).undisclosed(["cap"])
+    assert "USD 38,000,000,000 was reported" in problem.why
+
+
 def test_a_declared_value_may_group_with_commas_and_a_given_one_may_not() -> None:
     cap = Figure(id="cap", value="USD 38,000,000,000", standing="reported", citation=CITATION)
     for item in ("cap", "cap=USD 38,000,000,000", "cap=38_000_000_000"):

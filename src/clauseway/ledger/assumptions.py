@@ -296,9 +296,10 @@ def _badly_declared(figure: Figure) -> list[Problem]:
 
 
 def _undisclosed_value(figure: Assumption) -> str:
+    value = in_thousands(figure.value)
     if figure.standing == REPORTED:
-        return f"{figure.value} was reported ({figure.source}) and never published"
-    return f"no value was reported ({figure.source}), and {figure.value} is a placeholder"
+        return f"{value} was reported ({figure.source}) and never published"
+    return f"no value was reported ({figure.source}), and {value} is a placeholder"
 
 
 def _is_number(text: str) -> bool:

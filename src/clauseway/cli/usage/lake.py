@@ -76,7 +76,11 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
         whole = f"{counted(report.files, 'file')} and {report.retired:,} retired, {report.bytes / 1e6:,.1f} MB"
         out.print(
             f"{whole}: "
-            + (f"{len(report.faults):,} are not what was written" if report.faults else "all sound")
+            + (
+                f"{counted(len(report.faults), 'file')} not as written"
+                if report.faults
+                else "all sound"
+            )
         )
         for fault in report.faults:
             retired = " (retired: nobody reads it)" if fault.is_retired else ""

@@ -49,9 +49,10 @@ class LakeFault(msgspec.Struct, frozen=True, kw_only=True):
             if self.first_day == self.last_day
             else f"{self.first_day} to {self.last_day}"
         )
+        records = "1 record" if self.rows == 1 else f"{self.rows:,} records"
         return Problem(
             what=f"a file of the lake is {self.what}",
-            why=f"{why}; it held {self.rows:,} records of {days}",
+            why=f"{why}; it held {records} of {days}",
             where=self.name,
             remedy=f"Put it back from a backup: its SHA-256 is {self.digest}. "
             "Then: clauseway lake check. "
