@@ -30,6 +30,7 @@ def main(kind: str, template: str, folder: str) -> None:
     os.environ["XDG_CONFIG_HOME"] = str(place / "config")  # where private keys lay before
     shutil.copytree(template, home)
     out.mkdir()
+    os.chdir(out)  # for files whose place no flag names
     for path in uses():  # whatever commands import is read before the disk is spoilt
         run(*path.split(), "--help")
     {"read-only": _forbid_writing, "full": _fill}[kind](place, mounted)
