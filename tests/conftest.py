@@ -215,10 +215,19 @@ def browser() -> Iterator[Browser]:
             "no Chromium on this machine (Debian: apt-get install chromium-headless-shell; or set CHROMIUM to its path)"
         )
     expect.set_options(timeout=PATIENCE_S * 1000)  # what is expected is awaited, not timed
-    with sync_playwright() as playwright:
+    driven = sync_playwright()
+    try:
+        playwright = driven.start()
+    except Exception as error:  # of no type of its own
+        pytest.skip(
+            f"Playwright does not start ({error}); its program needs libatomic (Debian: apt-get install libatomic1)"
+        )
+    try:
         chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGS, timeout=PATIENCE_S * 1000)
         yield chromium
         chromium.close()
+    finally:
+        playwright.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
