@@ -377,6 +377,20 @@ def test_a_term_has_an_effect_once_what_would_end_it_was_over_before_it_began() 
     assert shown["t"].supposed == ("event:f=2026-02-28", "event:g=2026-03-01")
 
 
+def test_a_term_has_an_effect_by_an_event_behind_each_day_that_is_written() -> None:
+    """It goes on past the event that ends another right, where that comes after a third one has ended."""
+    licence = "kind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]"
+    carried = "carries: [{actions: [serve, sell], products: [apps]}]\nuntil: f\nbegins: 2026-03-01"
+    rights = f"id: carries\n{licence}\n{carried}\n\nid: third\n{licence}\nthrough: 2026-07-31"
+    written = documents(f"{SELLS}\nuntil: f\nbegins: 2026-03-01\n\n{rights}") | {
+        "A2.md": amendment("A2", "2026-06-01", "id: changed\nsets-end: [t]\nuntil: e")
+    }
+    written["agreement.md"] = written["agreement.md"].replace("rules:\n", EVENTS)
+    opened = reading(written)
+    shown = effects(opened.agreement, opened.catalog, opened.facts)
+    assert shown["t"].supposed == ("event:f=2026-08-02",)
+
+
 def test_an_ownership_said_again_is_not_to_be_deleted_while_another_party_owns_it_too() -> None:
     """Who said so last decides, so without the second text the maker owns it again."""
     owned = "kind: ownership\nparty: partner\nproducts: [apps]"

@@ -3,17 +3,19 @@
 An event begins, ends or pauses terms, so what is true of the register as it stands may be untrue
 once one happens. For a term, this supposes each event that a term about the same products waits
 for: it does not come, or it comes on the term's first day, some days before, or some days later,
-when all that follows from the first has come about. With many events, not every choice is tried.
+when all that follows from the first has come about. With many events, not every choice is tried. Each
+alone, and all together, are also supposed behind every day that the agreement writes.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
 from datetime import date, timedelta
 from itertools import chain, combinations, product, repeat
 
-from clauseway.agreement import Agreement, FactRegister, Licence, suppose
+from clauseway.agreement import Agreement, FactRegister, Licence, boundaries, suppose
 from clauseway.agreement.language.terms import MILESTONE, AnyTerm, Inoperative, RevenueShareTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.tables.decision_table import Sheet
+from clauseway.values import KnownAt
 
 # More events are supposed one alone, two on the first day, and all together.
 _TOGETHER_MAX = 3
@@ -28,8 +30,11 @@ def supposing(
     return facts.with_facts([suppose(text, catalog, agreement.events) for text in supposed])
 
 
-def suppositions(agreement: Agreement, catalog: Catalog, term: AnyTerm) -> list[tuple[str, ...]]:
-    """Return the sets of supposed events that may change what a term does, the smallest first."""
+def suppositions(
+    agreement: Agreement, catalog: Catalog, term: AnyTerm, last: date
+) -> list[tuple[str, ...]]:
+    """Return the sets of supposed events that may change what a term does, the smallest first.
+    `last` is the last day that the agreement writes."""
     events = sorted(recorded_behind(agreement, _awaited_beside(agreement, catalog, term)))
     on_first, later, earlier = (
         [supposed_event(event, day) for event in events] for day in _days(agreement, term)
@@ -40,16 +45,23 @@ def suppositions(agreement: Agreement, catalog: Catalog, term: AnyTerm) -> list[
     else:
         sets = [(event,) for event in chain(on_first, later)]
         sets += [*combinations(on_first, 2), tuple(on_first), tuple(later)]
-    return sorted(filter(None, sets), key=len)
+    behind = [supposed_event(event, last + _lag(agreement)) for event in events]
+    sets += [*((event,) for event in behind), tuple(behind)]
+    return sorted(dict.fromkeys(filter(None, sets)), key=len)
 
 
 def _days(agreement: Agreement, term: AnyTerm) -> tuple[date, date, date]:
     """Return the days on which an event is supposed: the term's first day; a later day, on which
     all has come about that follows from an event of the first; and an earlier day, such that all
     that follows from an event has come about on the first."""
-    days_max = max((event.days for event in agreement.events.values()), default=0)
-    lag = timedelta(days=min(days_max, _DAYS_MAX) + 1)
+    lag = _lag(agreement)
     return term.begins, term.begins + lag, max(date.min + lag, term.begins) - lag
+
+
+def _lag(agreement: Agreement) -> timedelta:
+    """Return within how long all has come about that follows from an event."""
+    days_max = max((event.days for event in agreement.events.values()), default=0)
+    return timedelta(days=min(days_max, _DAYS_MAX) + 1)
 
 
 def by_supposition(
@@ -57,8 +69,9 @@ def by_supposition(
 ) -> dict[tuple[str, ...], list[AnyTerm]]:
     """Return the sets of supposed events, each with the terms for which it may come."""
     coming: dict[tuple[str, ...], list[AnyTerm]] = {}
+    written = boundaries(agreement, FactRegister(()), KnownAt.everything())
     for term in terms:
-        for supposed in suppositions(agreement, catalog, term):
+        for supposed in suppositions(agreement, catalog, term, written[-1]):
             coming.setdefault(supposed, []).append(term)
     return coming
 
