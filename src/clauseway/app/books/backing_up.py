@@ -42,6 +42,7 @@ from clauseway.app.books.backups import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.named_agreements import agreements_in
+from clauseway.app.opening.places import NO_ROOM_FOR_FILE
 from clauseway.app.usage.losses import instant
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import force_folder, write_whole
@@ -206,7 +207,7 @@ def _appearing(target: Path) -> Iterator[Path]:
 def _is_full(error: BaseException) -> bool:
     """Return whether there was no room for a write, as the system or SQLite says it."""
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return error.errno in NO_ROOM_FOR_FILE
     said = getattr(error, "orig", error)  # by SQLAlchemy, of a database on a server
     return getattr(said, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
 

@@ -13,8 +13,10 @@ from clauseway.values import InvalidInput, Problem
 A_FILE = "Name a file in a folder that exists and that you may write to."
 A_FOLDER = "Name a folder that you may write to."
 A_PLACE = "Name a place you may write to."
+# There is no room for a file: on the disk, for this user, or as long as it would be.
+NO_ROOM_FOR_FILE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 # The machine's faults: another name would not help.
-_OF_THE_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
+_OF_THE_DISK = NO_ROOM_FOR_FILE | {errno.EIO}
 
 
 @contextmanager
