@@ -13,6 +13,11 @@ import pytest
 LOADED = [("clauseway.values.money", "the core"), ("clauseway.app.opening.home", "half of it")]
 
 
+def _heed_interrupts() -> None:
+    """A shell starts what runs in the background so that it ignores them, and so does all that this starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("module", [module for module, _ in LOADED], ids=[part for _, part in LOADED])
 def test_a_command_is_broken_off_while_it_loads(module: str) -> None:
     """It tells of each module that it has loaded, into a pipe so short that it waits for the reader: it cannot end
@@ -22,7 +27,7 @@ def test_a_command_is_broken_off_while_it_loads(module: str) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "clauseway", "--version"]
     with (
         os.fdopen(ours, "rb", buffering=0) as told,
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs) as process,
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, preexec_fn=_heed_interrupts) as process,
     ):
         os.close(theirs)
         assert any(line.rstrip().endswith(module.encode()) for line in iter(told.readline, b""))
