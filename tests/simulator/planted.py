@@ -65,7 +65,7 @@ BUGS = (
         piece="(header, payload), offset, os.RWF_DSYNC)",
         instead="(header, payload), offset, 0)",
         law=ACKNOWLEDGED,
-        seed=9,
+        seed=14,
     ),
     Bug(
         name="a new segment's name is not forced",
