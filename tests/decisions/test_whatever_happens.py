@@ -377,7 +377,7 @@ def test_a_term_has_an_effect_once_what_would_end_it_was_over_before_it_began() 
     assert shown["t"].supposed == ("event:f=2026-02-28", "event:g=2026-03-01")
 
 
-def test_a_term_has_an_effect_by_an_event_behind_each_day_that_is_written() -> None:
+def test_a_term_has_an_effect_by_an_event_after_the_last_day_that_is_written() -> None:
     """It goes on past the event that ends another right, where that comes after a third one has ended."""
     licence = "kind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]"
     carried = "carries: [{actions: [serve, sell], products: [apps]}]\nuntil: f\nbegins: 2026-03-01"

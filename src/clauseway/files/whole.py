@@ -20,7 +20,7 @@ PRIVATE = 0o600
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.(part|first)")
 _WRITTEN_WITHIN_S = 3600
 _PUBLIC = 0o666  # less what the umask takes
-# The name of standard output for who takes a path alone.
+# How a caller that can only give a path names standard output.
 _STANDARD_OUTPUT = Path("/dev/stdout")
 
 

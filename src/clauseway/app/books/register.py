@@ -137,7 +137,7 @@ def clock_problem(ahead: Sequence[Recorded]) -> Problem:
     first = min(record.known for record in ahead)
     return Problem(
         what=f"recorded while a clock was ahead: {names}",
-        why=f"the first of them is known only from {first} on, and a later fact with them",
+        why=f"the first of them is known only from {first} on, as would be any fact recorded after them",
         where="register",
         remedy="If this machine's clock is behind, set it. Else record each of them again, with "
         "--clock-was-ahead and --corrects, so that it is known from now on; a product or a party that "

@@ -369,7 +369,7 @@ def _check_listening(file: TomlFile, gateway: GatewayWritten, telemetry: Telemet
             file.problem(
                 ("telemetry", "metrics_port"),
                 f"telemetry.metrics_port = {telemetry.metrics_port} is the gateway's port",
-                "a port is listened at once",
+                "one process at a time can listen at a port",
                 "Write another port.",
             )
     for at, host in places:

@@ -113,7 +113,7 @@ def locked_here(
 
 
 class IdentityLock:
-    """That this process serves the home of its identity, and no other machine does.
+    """The right to serve the home of an identity, which one machine has at a time.
 
     A copy of a home's folder, or of its machine's image, has the same identity and the same journals.
     Served beside the original it would give other frames the same numbers, and what one of the two

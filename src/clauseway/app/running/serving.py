@@ -137,7 +137,7 @@ class Served(msgspec.Struct):
     inputs: InputsState | None = None
     # The end of the log of the books before that.
     seen_to: Head | None = None
-    # The home's, which no other machine may have.
+    # The lock of the home's identity, which no other machine may hold.
     identity: IdentityLock | None = None
 
     def dead(self) -> Child | None:

@@ -60,7 +60,7 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         typer.Option(
             "--clock-was-ahead",
-            help="This machine's clock is right, and was ahead for facts that are known only later.",
+            help="Say that this machine's clock is right, and was ahead when earlier facts were recorded.",
         ),
     ] = False
     agreement: options.AgreementFolder = None

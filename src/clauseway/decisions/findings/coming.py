@@ -4,7 +4,7 @@ An event begins, ends or pauses terms, so what is true of the register as it sta
 once one happens. For a term, this supposes each event that a term about the same products waits
 for: it does not come, or it comes on the term's first day, some days before, or some days later,
 when all that follows from the first has come about. With many events, not every choice is tried. Each
-alone, and all together, are also supposed behind every day that the agreement writes.
+alone, and all together, are also supposed after the last day that the agreement writes.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -45,8 +45,8 @@ def suppositions(
     else:
         sets = [(event,) for event in chain(on_first, later)]
         sets += [*combinations(on_first, 2), tuple(on_first), tuple(later)]
-    behind = [supposed_event(event, last + _lag(agreement)) for event in events]
-    sets += [*((event,) for event in behind), tuple(behind)]
+    after_all = [supposed_event(event, last + _lag(agreement)) for event in events]
+    sets += [*((event,) for event in after_all), tuple(after_all)]
     return sorted(dict.fromkeys(filter(None, sets)), key=len)
 
 

@@ -65,8 +65,8 @@ KINDS = frozenset({_OWN_KIND, *(kind for place in CHAINED for kind in place.kind
 _TOUCHED = "clauseway_touched"
 _LOG = schema.audit_log.c
 _LOG_COLUMNS = _LOG.keys()
-# A day that somebody wrote there by hand need not be one, so it is read as text; a text that is no
-# day stands as this one, which no row is about, so that the row's digest does not hold.
+# A day that somebody wrote there by hand may be none, so it is read as text. A text that is no day
+# is read as this one, which no row has: then the row's digest does not hold.
 _NO_DAY = date.min
 _ROW = [type_coerce(column, Text) if column is _LOG.day else column for column in _LOG]
 _APPENDED_ROWS = 5_000
