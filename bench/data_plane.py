@@ -292,7 +292,7 @@ class Bench:
                 through = self.load(proxy, connections=1)
                 own_us = through["p50_us"] - direct_us
                 if who == "ours":
-                    forced_us = _forced_write_us(self.home, every_s=1.0 / through["rate"])
+                    forced_us = _forced_write_us(self.home, self.effort.seconds, through["rate"])
                     own_us -= forced_us
                     notes.append(f"{direct_us:.0f} direct, {forced_us:.0f} fdatasync µs")
                 added[who].append(round(own_us / 1000, 3))
@@ -390,16 +390,17 @@ def _rate_of(requests: Result) -> float:
     return float(requests.notes["ours"].partition(" requests/s")[0].replace(",", ""))
 
 
-def _forced_write_us(folder: Path, every_s: float) -> float:
-    """The median time of a small write forced to disk, where the journals lie, at the pace of requests: a disk and a
-    processor that rested meanwhile take longer than without a pause."""
+def _forced_write_us(folder: Path, seconds: float, rate: float) -> float:
+    """The median time of a small write forced to disk, where the journals lie, at the pace of requests and for as long:
+    a disk and a processor that rested meanwhile take longer than without a pause, and some moments longer than
+    others."""
     times = []
     with _filled(folder) as file:
-        for number in range(200):
+        for number in range(round(seconds * rate)):
             begun_s = time.perf_counter()
             _force(file, number)
             times.append(time.perf_counter() - begun_s)
-            time.sleep(max(begun_s + every_s - time.perf_counter(), 0.0))
+            time.sleep(max(begun_s + 1 / rate - time.perf_counter(), 0.0))
     return median(times) * 1e6
 
 
