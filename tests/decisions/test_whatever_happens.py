@@ -242,15 +242,19 @@ def answers_told(opened: OpenAgreement, remark: Remark, names: set[str]) -> Iter
 
 def nobody_may(opened: OpenAgreement, remark: Remark) -> None:
     names = {*re.findall(r"\bt\d(?:\.exclusive)?", remark.what.rpartition(": ")[2])}
-    back = {*re.findall(r"\b(t\d) \(", remark.what.partition(" unless ")[2])}
     for question, outcome, held in answers_told(opened, remark, names):
-        assert outcome == "forbidden" or back & held, (remark, question, opened.facts)
+        assert outcome == "forbidden" or brought_back(remark) & held, (remark, question, opened.facts)
+
+
+def brought_back(remark: Remark) -> set[str]:
+    """The rights without which nobody may act, by a remark: each waits for an event."""
+    return {*re.findall(r"\b(t\d) \(", remark.what.partition(" unless ")[2])}
 
 
 def nobody_is_left(opened: OpenAgreement, remark: Remark) -> None:
     kept = {*re.findall(r": (\S+) goes on", remark.what)}
-    for question, outcome, _ in answers_told(opened, remark, kept):
-        assert outcome != "permitted", (remark, question, opened.facts)
+    for question, outcome, held in answers_told(opened, remark, kept):
+        assert outcome != "permitted" or brought_back(remark) & held, (remark, question, opened.facts)
 
 
 def never_holds(opened: OpenAgreement, remark: Remark) -> None:
@@ -432,3 +436,21 @@ def test_nobody_is_left_until_an_event_brings_a_right_back() -> None:
         "shop sells",
         f"nobody may serve {closed}: served reserves it to north, and sold forbids it there",
     ]
+
+
+def test_a_right_that_is_outlived_may_be_followed_by_one_that_waits_for_an_event() -> None:
+    """By the permission, the shop may sell again on the days on which the exclusivity keeps all others out."""
+    terms = [
+        "id: carries\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\n"
+        "carries: [{actions: [serve, sell], products: [apps]}]\nthrough: 2026-07-31",
+        "id: sold\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {parties: [shop]}",
+        "id: again\nkind: permission\nparty: shop\nactions: [serve, sell]\nproducts: [app]\nfrom: f",
+        "id: elsewhere\nkind: permission\nparty: rival\nactions: [serve, sell]\nproducts: [app]\nfrom: e",
+    ]
+    written = documents("\n\n".join(terms))
+    written["agreement.md"] = written["agreement.md"].replace("rules:\n", EVENTS)
+    [said] = [remark.what for remark in all_remarks(reading(written), {}) if remark.kind == "outlives-right"]
+    assert said == (
+        "nobody may sell app from 2026-08-01 unless it is granted anew or again (from: f) holds: sold goes on, "
+        "and carries does not"
+    )

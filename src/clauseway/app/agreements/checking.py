@@ -324,6 +324,7 @@ def reserved_in_vain(lives: Lives, outlived: Iterable[Outlived]) -> Iterator[Rem
             continue
         seen.add((act.term, act.by))
         kept = listed(term.only.names)
+        waiting = [f"{right} holds" for right in _waiting(lives, act.rights)]
         instead = "E"
         # An exclusivity written under a right ends with it, so nothing would outlive it.
         if all(isinstance(terms.get(name), Permission | Licence) for name in act.by):
@@ -334,7 +335,8 @@ def reserved_in_vain(lives: Lives, outlived: Iterable[Outlived]) -> Iterator[Rem
             term.citation,
             f"nobody may {act.action} {act.product} "
             f"{lasting(Interval(act.since, act.until or FOREVER))}"
-            f"{lives.left_by_events(act.term)} unless it is granted anew: "
+            f"{lives.left_by_events(act.term)} unless "
+            f"{' or '.join(('it is granted anew', *waiting))}: "
             f"{act.term} goes on, and {rights} does not",
             f"{act.term} stands by itself: it keeps out all others, the owner included, and the "
             f"right of {kept} has ended",
@@ -356,12 +358,15 @@ def _days_closed(lives: Lives, act: ReservedToNobody) -> str:
 
 def _unless_back(lives: Lives, rights: Iterable[str]) -> str:
     """Return the rights that events may bring back sooner; empty if there are none."""
-    waits = [
-        f"{name} ({', '.join(f'{key}: {event}' for key, event in sorted(events))})"
-        for name in rights
-        if name in lives.written and (events := lives.waits_of(name))
-    ]
-    return f" unless {' or '.join(waits)} holds again" if waits else ""
+    waiting = " or ".join(_waiting(lives, rights))
+    return f" unless {waiting} holds again" if waiting else ""
+
+
+def _waiting(lives: Lives, rights: Iterable[str]) -> Iterator[str]:
+    """Yield the rights that wait for events, each with these."""
+    for name in rights:
+        if name in lives.written and (events := lives.waits_of(name)):
+            yield f"{name} ({', '.join(f'{key}: {event}' for key, event in sorted(events))})"
 
 
 def without_effect(

@@ -3,20 +3,32 @@
 An exclusivity that stands by itself does not end with the right that it protects. In every legal
 position in which it is in force, the acts inside it are decided. Where an act was permitted inside it, and
 later each of them lacks a right that was lost, nobody is left who may act, until somebody is granted
-it anew.
+it anew, or an event comes that a right waits for.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from itertools import product as every
 
 import msgspec
 
-from clauseway.agreement import Agreement, Exclusivity, FactRegister, TermState
+from clauseway.agreement import (
+    Agreement,
+    Exclusivity,
+    FactRegister,
+    Licence,
+    Ownership,
+    Permission,
+    TermState,
+)
 from clauseway.catalog import Catalog
+from clauseway.decisions.case import Case, Finding
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.engine import decide_act
+from clauseway.decisions.findings.coming import by_supposition, supposing
 from clauseway.decisions.findings.effects import readings_named
 from clauseway.decisions.forbidding import is_inside
+from clauseway.decisions.reach import Act
 from clauseway.decisions.rights import find_lost_rights
 from clauseway.decisions.tables.decision_table import DecisionTable, Sheet
 from clauseway.values import FOREVER, KnownAt
@@ -29,7 +41,8 @@ class Outlived(msgspec.Struct, frozen=True, kw_only=True):
     """An exclusivity inside which nobody has a right to an action any more, since a day.
 
     `by` are the terms and facts that gave the rights. `until` is the day on which somebody has one
-    again, or nothing is reserved any more; empty where neither ever comes.
+    again, or nothing is reserved any more; empty where neither ever comes. `rights` are the terms
+    that wait for events, and by which somebody may act inside it once these come.
     """
 
     term: str
@@ -38,6 +51,7 @@ class Outlived(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[str, ...]
     since: date
     until: date | None
+    rights: tuple[str, ...] = ()
 
 
 def outlived_rights(
@@ -49,7 +63,41 @@ def outlived_rights(
         for outlived in _under(readings, agreement, catalog, facts):
             key = (outlived.term, outlived.action, outlived.product)
             first.setdefault(key, outlived)
-    return tuple(first[key] for key in sorted(first))
+    return tuple(
+        msgspec.structs.replace(first[key], rights=_to_come(first[key], agreement, catalog, facts))
+        for key in sorted(first)
+    )
+
+
+def _to_come(
+    outlived: Outlived, agreement: Agreement, catalog: Catalog, facts: FactRegister
+) -> tuple[str, ...]:
+    """Return the terms that wait for events, and let somebody act inside it once these come."""
+    waiting = {
+        id: term
+        for id, term in agreement.terms_by_id.items()
+        if isinstance(term, Permission | Licence | Ownership)
+        and (term.from_ or term.while_ or term.while_no)
+    }
+    coming = by_supposition(agreement, catalog, waiting.values())
+    cited: set[str] = set()
+    for supposed, readings in every(coming, readings_named(agreement)):
+        register = supposing(supposed, agreement, catalog, facts)
+        table = DecisionTable(agreement, catalog, register, KnownAt.everything(), readings)
+        for sheet in table.sheets([outlived.product]):
+            cited.update(_giving(outlived, sheet))
+    return tuple(sorted(cited.intersection(waiting)))
+
+
+def _giving(outlived: Outlived, sheet: Sheet) -> Iterator[str]:
+    """Yield the terms by which somebody may do in a legal position what was reserved in vain."""
+    reserved = (outlived.term, outlived.action, outlived.product)
+    for state in _standing_alone(sheet):
+        for act in sheet.acts:
+            if reserved == _reserved(state, act) and _is_inside(sheet.case, state, act):
+                finding = decide_act(sheet.case, act)
+                if not _needs_a_grant(finding):
+                    yield from (reason.term for reason in finding.reasons)
 
 
 def _under(
@@ -60,14 +108,12 @@ def _under(
     lost: dict[_Reserved, dict[date, tuple[set[str], date]]] = {}
     table = DecisionTable(agreement, catalog, facts, KnownAt.everything(), readings)
     for sheet in table.sheets():
-        for state in sheet.case.states(Exclusivity):
-            # The exclusivity that a right wrote ends with the right.
-            if state.in_force and state.right is None:
-                for reserved, rights in _rights_inside(state, sheet).items():
-                    if rights is None:
-                        held.setdefault(reserved, set()).add(sheet.day)
-                    elif rights:
-                        lost.setdefault(reserved, {})[sheet.day] = (rights, state.end)
+        for state in _standing_alone(sheet):
+            for reserved, rights in _rights_inside(state, sheet).items():
+                if rights is None:
+                    held.setdefault(reserved, set()).add(sheet.day)
+                elif rights:
+                    lost.setdefault(reserved, {})[sheet.day] = (rights, state.end)
     for reserved, days in lost.items():
         begun = held.get(reserved, set())
         after = [day for day in sorted(days) if any(before < day for before in begun)]
@@ -85,25 +131,44 @@ def _under(
             )
 
 
+def _standing_alone(sheet: Sheet) -> Iterator[TermState]:
+    """Yield the exclusivities in force. One that a right wrote ends with the right."""
+    for state in sheet.case.states(Exclusivity):
+        if state.in_force and state.right is None:
+            yield state
+
+
+def _reserved(state: TermState, act: Act) -> _Reserved:
+    return state.term.id, act.action, act.product
+
+
+def _is_inside(case: Case, state: TermState, act: Act) -> bool:
+    """Return whether an exclusivity reserves an act."""
+    term = state.term
+    assert isinstance(term, Exclusivity)
+    return case.reaches(term, act) and is_inside(case, term, act)
+
+
+def _needs_a_grant(finding: Finding) -> bool:
+    """Return whether an act is forbidden, or open by a new grant alone."""
+    return finding.outcome is Outcome.FORBIDDEN or any(
+        condition.term == "grant" for condition in finding.conditions
+    )
+
+
 def _rights_inside(state: TermState, sheet: Sheet) -> dict[_Reserved, set[str] | None]:
     """Return the rights lost of what an exclusivity reserves; None where somebody may act."""
-    case, term = sheet.case, state.term
-    assert isinstance(term, Exclusivity)
+    case = sheet.case
     rights: dict[_Reserved, set[str] | None] = {}
     for act in sheet.acts:
-        reserved = (term.id, act.action, act.product)
+        reserved = _reserved(state, act)
         # Somebody was found who may act: nothing more of it can be lost.
-        if rights.get(reserved, set()) is None:
-            continue
-        if not case.reaches(term, act) or not is_inside(case, term, act):
+        if rights.get(reserved, set()) is None or not _is_inside(case, state, act):
             continue
         names = rights.setdefault(reserved, set())
         assert names is not None
-        finding = decide_act(case, act)
-        # Forbidden, or open by a new grant alone: nobody inside may act by this act's rights.
-        if any(condition.term == "grant" for condition in finding.conditions) or (
-            finding.outcome is Outcome.FORBIDDEN
-        ):
+        # Nobody inside may act by the rights of an act that needs a grant.
+        if _needs_a_grant(decide_act(case, act)):
             names |= find_lost_rights(case, act)
         else:
             rights[reserved] = None
