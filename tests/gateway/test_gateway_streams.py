@@ -36,6 +36,14 @@ def test_a_caller_who_asked_gets_every_byte_but_done(cut_at: list[int]) -> None:
     assert dict(units_of(stream.usage) or ())[Unit.CACHED_INPUT_TOKENS] == 4
 
 
+@given(cuts, st.booleans())
+def test_a_byte_order_mark_hides_no_event(cut_at: list[int], strips: bool) -> None:
+    stream = EventStream(strip_usage=strips)
+    out = fed(stream, b"\xef\xbb\xbf" + WITH_USAGE + DONE_EVENT, cut_at)
+    assert out == (WITHOUT_USAGE if strips else WITH_USAGE)
+    assert stream.done
+
+
 @given(cuts)
 def test_a_caller_who_did_not_ask_gets_what_the_cloud_would_have_sent(cut_at: list[int]) -> None:
     stream = EventStream(strip_usage=True)

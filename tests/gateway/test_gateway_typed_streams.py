@@ -37,6 +37,14 @@ ERROR = event("error", 5, code="server_error", message="sorry", param=None)
 cuts = st.lists(st.integers(0, 100_000), max_size=12)
 
 
+@given(cuts)
+def test_a_byte_order_mark_hides_no_event(cut_at: list[int]) -> None:
+    # A single event: with the mark before it, a stream of that event alone would have no end.
+    for events in (CREATED + DELTAS, b""):
+        out, stream = fed(b"\xef\xbb\xbf" + events + COMPLETED, cut_at)
+        assert (out, stream.last) == (events, COMPLETED)
+
+
 def no_usage(_event: bytes, _omissions: Omissions | None = None, /) -> None:
     """Read an event that reports no usage."""
 

@@ -89,6 +89,7 @@ class Dialect(NamedTuple):
     ValueError as `head_writer` does. `refuses_with` are the statuses by which the cloud refuses a
     credential. `envelope(target)` is how calls and bodies are changed for it;
     `framed(target)`: its streams come in the frames of AWS instead of server-sent events.
+    `settings` are the names of a target's settings that the module reads.
     """
 
     provider: str
@@ -100,6 +101,7 @@ class Dialect(NamedTuple):
     refuses_with: frozenset[int] = frozenset({401})
     envelope: Callable[[Target], Envelope | None] = no_envelope
     framed: Callable[[Target], bool] = lambda _target: False
+    settings: frozenset[str] = frozenset()
 
 
 _USUAL_PORTS = {"http": 80, "https": 443}
@@ -204,15 +206,20 @@ def ending(call: Call, body: bytes) -> bytes:
     return b"content-length: %d\r\n\r\n" % len(body)
 
 
+# Where a request says nothing of encodings, the cloud may choose any (RFC 9110, 12.5.3).
+_NO_ENCODING = b"accept-encoding: identity\r\n"
+
+
 def fixed_headers(address: Address, *lines: bytes) -> bytes:
-    """The host and further header lines, each without its end. Raises ValueError where one would be
-    several."""
+    """The host, no encoding, and further header lines, each without its end. Raises ValueError where
+    one would be several."""
     for line in lines:
         if b"\r" in line or b"\n" in line:
             raise ValueError(
                 f"what is sent as {line.partition(b':')[0].decode()!r} has several lines"
             )
-    return f"host: {address.authority}\r\n".encode() + b"".join(line + b"\r\n" for line in lines)
+    own_lines = f"host: {address.authority}\r\n".encode() + _NO_ENCODING
+    return own_lines + b"".join(line + b"\r\n" for line in lines)
 
 
 _STATIC = {"bearer": b"authorization: Bearer ", "api-key": b"api-key: "}

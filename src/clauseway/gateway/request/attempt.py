@@ -58,9 +58,9 @@ from clauseway.spool.segment_format import TIER_CODE
 
 _OK: Final = 200
 _REQUEST_TIMEOUT: Final = 408
-# The first field of an event, or a comment, behind empty lines; and how many bytes tell it.
-_FIRST_FIELD: Final = re.compile(rb"[\r\n]*(?:data|event|id|retry)?:")
-_FIRST_FIELD_BYTES: Final = 8
+# The first field of an event, or a comment, behind a mark and empty lines; and how many bytes tell it.
+_FIRST_FIELD: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
+_FIRST_FIELD_BYTES: Final = 11
 _TOO_MANY_REQUESTS: Final = 429
 _FLEX: Final = "flex"
 # An object of JSON behind a byte order mark.
@@ -335,10 +335,10 @@ class Attempt(Receiver):
             self._read_head(upstream)
         if self.stream is not None:
             self._read_stream(upstream, data, complete)
-        # We sent no `accept-encoding`; encoded bytes could be neither read for usage nor passed on.
+        # We asked for no encoding; encoded bytes could be neither read for usage nor passed on.
         elif self._is_encoded:
             self._distrust(upstream)
-            self._fail(self._failure_of_encoded())
+            self._fail_encoded()
         elif not complete:
             self._buffer_body(upstream, data)
         elif self._buffered is None:
@@ -346,14 +346,19 @@ class Attempt(Receiver):
         else:
             self._read_whole_body(upstream, b"".join((*self._buffered, data)))
 
-    def _failure_of_encoded(self) -> Failure:
-        """Return the failure of an answer that cannot be read: of a refusal, status and head still
-        say how long to wait."""
-        outcome = "answered in an encoding that nobody asked for"
-        failure = failure_of(self.status, self.head, b"", time()) if self.status >= 300 else None
-        if failure is None:
-            return Failure(outcome, self.status)
-        return failure._replace(outcome=outcome)
+    def _fail_encoded(self) -> None:
+        """Report an answer that cannot be read. Of a refusal, status and head still say how long to
+        wait, or that it is most likely about the request: whoever sends many such requests takes
+        the deployment from nobody."""
+        outcome = f"answered {self.status} in an encoding that nobody asked for"
+        failure: Failure | None = Failure(outcome, self.status)
+        if self.status >= 300:
+            names_resource = self._owner.names_resource
+            failure = failure_of(self.status, self.head, b"", time(), names_resource=names_resource)
+        if failure is not None:
+            self._fail(failure._replace(outcome=outcome))
+        else:
+            self._fail_without_blame(Failure(outcome, self.status))
 
     def _read_head(self, upstream: UpstreamConnection) -> None:
         """Read status and headers; begin the stream if events to pass on follow them."""
@@ -495,7 +500,7 @@ class Attempt(Receiver):
         if self._is_compressed:
             plain = decompressed(body, _ERROR_BYTES_MAX)
             if plain is None:
-                self._fail(self._failure_of_encoded())
+                self._fail_encoded()
                 return
             body, self.head = plain, without_header(self.head, b"content-encoding")
         # Only a whole body can tell that the resource is gone.
@@ -674,8 +679,12 @@ class Attempt(Receiver):
     def _fail_for_this_machine(self, failure: Failure) -> None:
         """Report that the system gave no connection to anywhere. That does not count against the
         deployment's health; another may have an idle connection."""
-        self.failed = True
         self._owner.shared.counts.shortages["descriptors", "the process"] += 1
+        self._fail_without_blame(failure)
+
+    def _fail_without_blame(self, failure: Failure) -> None:
+        """Report a failure that tells nothing about the deployment's health."""
+        self.failed = True
         self.candidate.target.health.cancelled()
         self._owner.attempt_failed(self, failure)
 

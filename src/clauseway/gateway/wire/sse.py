@@ -1,12 +1,15 @@
 """Server-sent events as bytes: where whole events end, and what their data is. Pure.
 
 A line ends in LF, CR LF or CR, and an event in an empty line (HTML standard, 9.2.5). The empty line
-may end otherwise than the one before it: some servers write an event and its end in two places.
+may end otherwise than the one before it: some servers write an event and its end in two places. A
+byte order mark may stand before the first event, and belongs to none.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
+
+from clauseway.gateway.wire.bodies.decoding import BYTE_ORDER_MARK
 
 _DATA: Final = b"data:"
 _EVENT: Final = re.compile(rb"(?s:.*?)(?:\n\n|\n\r\n|\r\r\n?)")
@@ -15,6 +18,12 @@ _TYPE_LINE: Final = re.compile(rb"(?:\A|[\r\n])event:[ \t]*([^\r\n]*)")
 
 class BadStream(Exception):
     """The cloud sends no event stream that can be passed on."""
+
+
+def without_mark(beginning: bytes) -> bytes:
+    """Return the beginning of a stream without its byte order mark. With it the first field has
+    another name, so clients that do not know the mark read no first event."""
+    return beginning.removeprefix(BYTE_ORDER_MARK)
 
 
 def end_of_events(block: bytes) -> int:

@@ -28,7 +28,7 @@ from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
-from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
+from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in, without_mark
 from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
 from clauseway.gateway.wire.stream_chunks import (
     ERROR,
@@ -114,6 +114,8 @@ class EventStream:
         """Return the events that may go to the client now: whole ones, or nothing. Raises
         BadStream."""
         block = self._carry + data if self._carry else data
+        if not self.has_content and not self._before_content:
+            block = without_mark(block)
         end = end_of_events(block)
         if end < len(block):
             self._carry = block[end:]

@@ -22,6 +22,7 @@ from clauseway.gateway.wire.sse import (
     end_of_events,
     events_in,
     type_in_line,
+    without_mark,
 )
 from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
 from clauseway.values import NOT_JSON
@@ -150,6 +151,8 @@ class TypedStream:
         """Return the events that may go to the client now: whole ones, or nothing. Raises
         BadStream."""
         block = self._carry + data if self._carry else data
+        if not self.has_content and not self._before_content:
+            block = without_mark(block)
         end = end_of_events(block)
         self._carry = block[end:]
         if len(self._carry) > _EVENT_BYTES_MAX:
