@@ -264,6 +264,29 @@ def test_a_path_that_a_wrong_base_url_makes_is_told_the_right_one(rig: Rig, path
     assert answer.json()["error"]["message"] == f"There is no {path} here{ending}"
 
 
+# The same, where what the client asks for by POST is a path that takes other methods.
+MISTAKEN_FOR_NAMES = {
+    "/models/embeddings": ("GET", "/v1/embeddings"),
+    "/v1/models/completions": ("GET", "/v1/completions"),
+    "/openai/models/moderations": ("GET", "/v1/moderations"),
+    "/v1/responses/responses": ("GET, DELETE", "/v1/responses"),
+    "/openai/v1/files/files": ("GET, DELETE", "/v1/files"),
+    "/v1/models/gpt-5.5": ("GET", ""),
+    "/v1/models": ("GET", ""),
+    # This is the path of a stored chat's messages, and no other's.
+    "/v1/chat/completions/chatcmpl-1/messages": ("GET", ""),
+}
+
+
+@pytest.mark.parametrize(("path", "expected"), MISTAKEN_FOR_NAMES.items())
+def test_a_path_that_is_taken_for_a_name_is_told_the_right_one(rig: Rig, path: str, expected: tuple[str, str]) -> None:
+    methods, meant = expected
+    answer = httpx.post(rig.url + path, json={}, headers=AUTHORIZED)
+    ending = f", but there is {meant}: correct the client's base URL." if meant else "."
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+    assert answer.json()["error"]["message"] == f"{path} takes {methods}, not POST{ending}"
+
+
 KEYS = [
     ({}, 401),
     ({"authorization": "Bearer wrong"}, 401),

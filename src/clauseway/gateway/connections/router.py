@@ -214,9 +214,7 @@ class Router:
                     _refuse_method(path, incoming.method, b"GET", b"HEAD")
                 return _as_asked(incoming, answer(shared, head_lines))
         _refuse_not_offered(incoming)
-        meant = path_meant(path).decode()
-        but = f", but there is {meant}: correct the client's base URL" if meant else ""
-        message = f"There is no {path.decode(errors='replace')} here{but}."
+        message = f"There is no {path.decode(errors='replace')} here{_but_meant(path)}."
         raise Refused(errors.UNKNOWN_PATH, message)
 
     def _head_lines(self, client: RequestClient) -> bytes:
@@ -462,9 +460,18 @@ def _refuse_not_offered(incoming: Incoming) -> None:
         raise Refused(errors.NOT_IMPLEMENTED, f"{path} is not offered here: {reason}.")
 
 
+def _but_meant(path: bytes) -> str:
+    """Return the end of a refusal that names the path that a client with another base URL means;
+    empty if there is none."""
+    meant = path_meant(path).decode()
+    return f", but there is {meant}: correct the client's base URL" if meant else ""
+
+
 def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
     allowed_names = ", ".join([name.decode() for name in allowed])
-    message = f"{path.decode(errors='replace')} takes {allowed_names}, not {method.decode(errors='replace')}."
+    # Every path that may be meant takes POST: `/models/embeddings` of Foundry is no model's name.
+    but = _but_meant(path) if method == b"POST" else ""
+    message = f"{path.decode(errors='replace')} takes {allowed_names}, not {method.decode(errors='replace')}{but}."
     raise Refused(errors.WRONG_METHOD, message, headers=b"allow: %b\r\n" % allowed_names.encode())
 
 

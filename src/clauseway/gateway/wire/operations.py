@@ -639,11 +639,7 @@ def request_line_of(method: bytes, url: bytes) -> RequestLine:
         return request_line._replace(model=unquoted(dated[1]), query=query)
     if path in _FIXED:
         return _by_method(method, _FIXED[path])._replace(query=query)
-    matches = [
-        (match, operation)
-        for pattern, operation in _WITH_IDENTIFIER
-        if (match := pattern.fullmatch(path))
-    ]
+    matches = _with_identifier(path)
     if not matches:
         raise UnknownPath
     request_line = _by_method(method, [operation for _, operation in matches])
@@ -656,12 +652,28 @@ def request_line_of(method: bytes, url: bytes) -> RequestLine:
 
 def path_meant(path: bytes) -> bytes:
     """Return the path of an operation that a client means whose base URL lacks `/v1`, ends in more
-    than that, or is another server's; empty if there is none."""
+    than that, or is another server's; empty if there is none, or if the path is one itself."""
     for meant in (b"/v1" + path, path.replace(b"/v1/v1/", b"/v1/", 1)):
-        if meant in _FIXED or any(pattern.fullmatch(meant) for pattern, _ in _WITH_IDENTIFIER):
+        if meant != path and (meant in _FIXED or _with_identifier(meant)):
             return meant
-    ends = [known for known in _PATHS if path.rstrip(b"/").endswith(known)]
-    return b"/v1" + max(ends, key=len) if ends else b""
+    # Not where an operation's own path ends in that, as the one of a stored chat's messages does.
+    own_ends = tuple(operation.path for _, operation in _with_identifier(path))
+    ends = [
+        known
+        for known in _PATHS
+        if path.rstrip(b"/").endswith(known) and not any(own.endswith(known) for own in own_ends)
+    ]
+    meant = b"/v1" + max(ends, key=len) if ends else b""
+    return meant if meant != path else b""
+
+
+def _with_identifier(path: bytes) -> list[tuple[re.Match[bytes], Operation]]:
+    """Return the operations that have a path with an identifier in it, each with its match."""
+    return [
+        (match, operation)
+        for pattern, operation in _WITH_IDENTIFIER
+        if (match := pattern.fullmatch(path))
+    ]
 
 
 def _by_method(method: bytes, operations: list[Operation]) -> RequestLine:
