@@ -19,6 +19,8 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.toml_file import description_of, read_file
 from clauseway.app.running.configuring import DEFAULT, show_configuration
 from clauseway.app.running.simulation import SIMULATED, FakeCloudAddress, RunningSandbox, write_configuration
+from clauseway.gateway.clouds import DIALECTS
+from clauseway.gateway.credentials import KINDS, settings_read
 from clauseway.gateway.credentials.outside import with_secrets
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
@@ -28,6 +30,7 @@ from clauseway.values import InvalidInput
 
 CATALOG = open_agreement().catalog
 EXAMPLE = Path(configuration.__file__).with_name("clauseway.example.toml")
+CLOUDS = Path(__file__).parents[2] / "docs" / "clouds.md"
 DEPLOYMENT = """
 [[deployment]]
 name = "direct"
@@ -436,6 +439,109 @@ def test_a_number_without_end_is_a_problem_of_its_line(tmp_path: Path, text: str
 
 def test_a_number_in_the_place_of_deployments_is_a_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "deployment = 5") == [(1, "deployment is not a list of tables")]
+
+
+# Dialect, keys of auth, settings of the deployment → what nothing reads, and the way out.
+UNREAD = [
+    ("openai", 'kind = "bearer", secret_env = "KEY"', "", []),
+    ("openai", 'kind = "bearer", secret_env = "KEY"', 'project = "p", organization = "o"', []),
+    (
+        "openai",
+        'kind = "bearer", secret_env = "KEY"',
+        'foo = "bar", organisation = "o"',
+        [
+            ("d: openai has no setting 'foo'", "Known: organization, project."),
+            ("d: openai has no setting 'organisation'", "Did you mean 'organization'?"),
+        ],
+    ),
+    (
+        "bedrock",
+        'kind = "aws", region = "us-east-1", service = "bedrock"',
+        'profile = "p"',
+        [("d: bedrock has no setting 'profile'", "Write it among the settings of auth.")],
+    ),
+    (
+        "bedrock",
+        'kind = "bearer", secret_env = "KEY", settings = {profile = "p"}',
+        "",
+        [("d: auth 'bearer' has no setting 'profile'", "It has no settings: leave it out.")],
+    ),
+    (
+        "azure",
+        'kind = "entra", settings = {tenant_id = "t", api_version = "preview"}',
+        "",
+        [("d: auth 'entra' has no setting 'api_version'", "Write it among the settings of the deployment.")],
+    ),
+    (
+        "bedrock",
+        'kind = "aws", secret_env = "KEY", access_key_env = "KEY", session_token_env = "KEY"',
+        "",
+        [
+            ("d: auth 'aws' takes no secret_env", "Leave it out."),
+            ("d: auth 'aws' takes no access_key_env", "Leave it out."),
+            ("d: auth 'aws' takes no session_token_env", "Leave it out."),
+        ],
+    ),
+    (
+        "openai",
+        'kind = "bearer", secret_env = "KEY", secret_file = "/dev/null", region = "here"',
+        "",
+        [
+            ("d: secret_env and secret_file", "Keep one of them."),
+            ("d: auth 'bearer' takes no region", "Leave it out."),
+        ],
+    ),
+    ("openai", 'kind = "none", secret_env = "KEY"', "", [("d: auth 'none' takes no secret_env", "Leave it out.")]),
+    ("bedrock", 'kind = "sigv4", secret_env = "KEY", access_key_env = "KEY", session_token_env = "KEY"', "", []),
+    ("oci", 'kind = "signature", secret_env = "KEY", settings = {key_id = "t/u/f"}', 'compartment_id = "c"', []),
+]
+
+
+@pytest.mark.parametrize(("dialect", "auth", "settings", "expected"), UNREAD)
+def test_what_nothing_reads_is_refused_with_a_way_out(
+    tmp_path: Path, dialect: str, auth: str, settings: str, expected: list[tuple[str, str]]
+) -> None:
+    text = (
+        DEPLOYMENT.replace('"direct"', '"d"')
+        .replace('dialect = "openai"', f'dialect = "{dialect}"')
+        .replace('kind = "bearer", secret_env = "KEY"', auth)
+    )
+    file = read_file(write(tmp_path, f"{text}settings = {{{settings}}}\n"))
+    if not expected:
+        configuration.checked(file, CATALOG, secrets=False)
+        return
+    with pytest.raises(InvalidInput) as refused:
+        configuration.checked(file, CATALOG, secrets=False)
+    assert [(problem.what, problem.remedy) for problem in refused.value.problems] == expected
+    assert {problem.line for problem in refused.value.problems} <= {9, 11}
+
+
+@pytest.mark.parametrize(("product", "advice"), [("gpt-55", "Did you mean 'gpt-5"), ("our-llama", "Known: ")])
+@pytest.mark.parametrize("unstated", ["refuse", "serve"])
+def test_a_model_that_nothing_names_is_told_where_to_name_it(
+    tmp_path: Path, product: str, advice: str, unstated: str
+) -> None:
+    text = f'unstated = "{unstated}"\n' + DEPLOYMENT.replace('"gpt-5.5" =', f'"{product}" =')
+    with pytest.raises(InvalidInput) as refused:
+        read_configuration(write(tmp_path, text), CATALOG)
+    [problem] = refused.value.problems
+    assert problem.what == f"direct: unknown product '{product}'"
+    assert problem.remedy.startswith(advice)
+    assert f"clauseway fact record product --product {product} --class CLASS" in problem.remedy
+    assert "in an agreement (one without terms will do)" in problem.remedy
+
+
+def test_every_setting_that_the_documents_name_is_read() -> None:
+    """The tables of docs/clouds.md, and what the code reads."""
+    named: dict[str, set[str]] = {}
+    for line in CLOUDS.read_text("utf-8").splitlines():
+        cells = line.split("|")
+        names = re.findall("`([a-z0-9-]+)`", cells[1]) if line.startswith("| `") and len(cells) > 4 else []
+        if names:
+            settings = set(re.findall(r"`([a-z_]+)(?:`| = )", cells[3]))
+            named.setdefault(names[0], set()).update(settings - {"preview", "latest", "bearer"})
+    assert {name: named[name] for name in DIALECTS} == {name: set(DIALECTS[name].settings) for name in DIALECTS}
+    assert {name: named[name] for name in KINDS} == {name: set(settings_read(name)) for name in KINDS}
 
 
 def test_a_plan_names_secrets_and_holds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

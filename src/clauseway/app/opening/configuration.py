@@ -20,7 +20,7 @@ source's own (see `gateway.credentials`): auth = {kind = "aws", settings = {prof
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from importlib import resources
@@ -35,7 +35,13 @@ from clauseway.app.opening.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.clouds.dialect import address_of, names_host
-from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
+from clauseway.gateway.credentials import (
+    KINDS,
+    STATIC,
+    sent_kind,
+    settings_read,
+    takes_secret,
+)
 from clauseway.gateway.credentials.outside import ENVIRONMENT, FILE, with_secrets
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.plan.limits import Limits
@@ -56,7 +62,7 @@ from clauseway.gateway.transport.called_addresses import (
 )
 from clauseway.gateway.transport.metadata_addresses import is_loopback
 from clauseway.spool.copies import parse_address, read_secret
-from clauseway.values import InvalidInput, Problem, flaw_of_name
+from clauseway.values import InvalidInput, Problem, flaw_of_name, suggestion
 from clauseway.wording.decided import RECORD_PRODUCT
 
 DIALECT_NAMES = tuple(DIALECTS)
@@ -459,15 +465,11 @@ def _check_deployment(
     ]
     for key, noun, value, allowed in fields:
         if value not in allowed:
-            remedy = f"Write one of: {', '.join(sorted(filter(None, allowed)))}."
-            # A product that ships with us but not in this agreement: there are two ways out.
-            if (key, noun) == ("models", "product") and value in shipped_products():
-                remedy = (
-                    "The agreement's text does not know it; record what it is: "
-                    f"{RECORD_PRODUCT.format(product=value)}. "
-                    'Or write unstated = "serve" at the top of the file, and the gateway serves '
-                    "what no agreement in force names."
-                )
+            remedy = (
+                _naming_remedy(value, allowed)
+                if (key, noun) == ("models", "product")
+                else f"Write one of: {', '.join(sorted(filter(None, allowed)))}."
+            )
             file.problem(
                 (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", remedy
             )
@@ -494,6 +496,25 @@ def _check_deployment(
             remedy,
         )
     _check_kind(file, deployment)
+    if deployment.dialect in DIALECTS and deployment.auth.kind in _KINDS:
+        _check_settings(file, deployment)
+        _check_auth_keys(file, deployment)
+
+
+def _naming_remedy(product: str, known: Iterable[str]) -> str:
+    """Return what to do about a product that is not known: there are two ways out."""
+    recorded = RECORD_PRODUCT.format(product=product)
+    # It ships with us, but the agreement does not have it.
+    if product in shipped_products():
+        return (
+            f"The agreement's text does not know it; record what it is: {recorded}. "
+            'Or write unstated = "serve" at the top of the file, and the gateway serves '
+            "what no agreement in force names."
+        )
+    return (
+        f"{suggestion(product, known)} A model of another name has to be named first, in an agreement "
+        f"(one without terms will do) or as a fact: {recorded}."
+    )
 
 
 def _check_url(file: TomlFile, at: tuple[str | int, ...], whose: str, url: str) -> bool:
@@ -660,6 +681,54 @@ def _check_kind(file: TomlFile, deployment: DeploymentWritten) -> None:
             f"that is what auth {auth.kind!r} gives",
             remedy,
         )
+
+
+def _check_settings(file: TomlFile, deployment: DeploymentWritten) -> None:
+    """Report settings that neither the dialect nor the kind of credential reads."""
+    auth, at = deployment.auth, file.place(deployment)
+    of_dialect, of_auth = DIALECTS[deployment.dialect].settings, settings_read(auth.kind)
+    tables = (
+        ((*at, "settings"), deployment.dialect, deployment.settings, of_dialect, of_auth, "auth"),
+        (
+            (*at, "auth", "settings"),
+            f"auth {auth.kind!r}",
+            auth.settings,
+            of_auth,
+            of_dialect,
+            "the deployment",
+        ),
+    )
+    for place, owner, settings, read, read_elsewhere, elsewhere in tables:
+        for name in sorted(settings.keys() - read):
+            remedy = suggestion(name, read, "" if read else "It has no settings: leave it out.")
+            if name in read_elsewhere:
+                remedy = f"Write it among the settings of {elsewhere}."
+            problem = f"{deployment.name}: {owner} has no setting {name!r}"
+            file.problem((*place, name), problem, "nothing reads it", remedy)
+
+
+def _check_auth_keys(file: TomlFile, deployment: DeploymentWritten) -> None:
+    """Report keys of `auth` that this kind of credential does not read, and a value that is named
+    twice, of which the gateway would take one."""
+    auth, at = deployment.auth, (*file.place(deployment), "auth")
+    signs_for_aws = auth.kind == "sigv4"
+    groups = (
+        (("secret", "secret_env", "secret_file"), takes_secret(auth.kind)),
+        (("access_key", "access_key_env"), signs_for_aws),
+        (("session_token_env",), signs_for_aws),
+        # Of Bedrock, `service` tells the surface too, whatever is sent.
+        (("service",), deployment.dialect == "bedrock"),
+        (("region",), deployment.dialect == "bedrock"),
+    )
+    for names, is_read in groups:
+        written = [name for name in names if getattr(auth, name)]
+        if written and not is_read:
+            problem = f"{deployment.name}: auth {auth.kind!r} takes no {written[0]}"
+            file.problem((*at, written[0]), problem, "nothing reads it", "Leave it out.")
+        elif len(written) > 1:
+            problem = f"{deployment.name}: {' and '.join(written)}"
+            why = "each names the same value, and one of them would be ignored"
+            file.problem((*at, written[1]), problem, why, "Keep one of them.")
 
 
 def _check_tls(file: TomlFile, tls: TlsSettings) -> None:

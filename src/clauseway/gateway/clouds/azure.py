@@ -150,5 +150,11 @@ def _reaches(version: str, since: tuple[str, str]) -> bool:
 
 
 DIALECT: Dialect = Dialect(
-    "azure.ai.openai", head_writer, b"apim-request-id", _TAKES, lacks, takes_usage_option
+    "azure.ai.openai",
+    head_writer,
+    b"apim-request-id",
+    _TAKES,
+    lacks,
+    takes_usage_option,
+    settings=frozenset({"api_version"}),
 )

@@ -97,4 +97,11 @@ def lacks(_target: Target) -> frozenset[str]:
     return OPERATIONS - _SERVED
 
 
-DIALECT: Dialect = Dialect("oci.genai", head_writer, b"opc-request-id", _TAKES, lacks)
+DIALECT: Dialect = Dialect(
+    "oci.genai",
+    head_writer,
+    b"opc-request-id",
+    _TAKES,
+    lacks,
+    settings=frozenset({"compartment_id"}),
+)

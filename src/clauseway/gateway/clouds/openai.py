@@ -31,4 +31,6 @@ def lacks(_target: Target) -> frozenset[str]:
     return MESSAGES
 
 
-DIALECT: Dialect = Dialect("openai", head_writer, b"x-request-id", _TAKES, lacks)
+DIALECT: Dialect = Dialect(
+    "openai", head_writer, b"x-request-id", _TAKES, lacks, settings=frozenset(_HEADERS)
+)

@@ -31,6 +31,8 @@ from clauseway.gateway.credentials.source import (
     open_credential_source,
     problems_of,
     sent_kind,
+    settings_read,
+    takes_secret,
 )
 
 __all__ = [
@@ -44,4 +46,6 @@ __all__ = [
     "open_credential_source",
     "problems_of",
     "sent_kind",
+    "settings_read",
+    "takes_secret",
 ]

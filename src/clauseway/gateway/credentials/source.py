@@ -35,13 +35,16 @@ class CredentialSource(Protocol):
 class CredentialSourceKind(NamedTuple):
     """A kind of source. `module` in this package has `source(auth)`; `libraries` are what it
     imports, `extra` brings them. `sends` is the kind of credential that it gives; `remedy` what to
-    look at where it gives none."""
+    look at where it gives none. `settings` are the names of those that it reads; `takes_secret`: it
+    reads the secret of an Auth too."""
 
     module: str
     libraries: tuple[str, ...]
     extra: str
     sends: str
     remedy: str
+    settings: frozenset[str] = frozenset()
+    takes_secret: bool = False
 
 
 KINDS: Mapping[str, CredentialSourceKind] = {
@@ -51,6 +54,8 @@ KINDS: Mapping[str, CredentialSourceKind] = {
         "azure",
         "bearer",
         "Check tenant_id, client_id and the secret, the identity of this machine, or run `az login`.",
+        settings=frozenset({"tenant_id", "client_id", "token_file", "scope", "authority"}),
+        takes_secret=True,
     ),
     "aws": CredentialSourceKind(
         "aws",
@@ -58,6 +63,7 @@ KINDS: Mapping[str, CredentialSourceKind] = {
         "aws",
         "sigv4",
         "Check the profile, AWS_ACCESS_KEY_ID, the role of this machine, or run `aws sso login`.",
+        settings=frozenset({"profile"}),
     ),
     "google": CredentialSourceKind(
         "google",
@@ -65,6 +71,7 @@ KINDS: Mapping[str, CredentialSourceKind] = {
         "google",
         "bearer",
         "Check GOOGLE_APPLICATION_CREDENTIALS or credentials_file, or run `gcloud auth application-default login`.",
+        settings=frozenset({"credentials_file"}),
     ),
     "oci-user": CredentialSourceKind(
         "oci_user",
@@ -72,6 +79,7 @@ KINDS: Mapping[str, CredentialSourceKind] = {
         "oracle",
         "signature",
         "Check the profile in ~/.oci/config, its key_file and pass_phrase, or run `oci session authenticate`.",
+        settings=frozenset({"config_file", "profile"}),
     ),
     "oci-instance": CredentialSourceKind(
         "oci_principals",
@@ -79,6 +87,7 @@ KINDS: Mapping[str, CredentialSourceKind] = {
         "oracle-principals",
         "signature",
         "Use this kind on an instance of OCI only, and put it into a dynamic group.",
+        settings=frozenset({"federation_endpoint"}),
     ),
     "oci-resource": CredentialSourceKind(
         "oci_principals",
@@ -93,6 +102,7 @@ KINDS: Mapping[str, CredentialSourceKind] = {
         "",
         "",
         "Put the secret into the file that `path` names, readable to the gateway.",
+        settings=frozenset({"path", "sends"}),
     ),
 }
 
@@ -103,6 +113,18 @@ def sent_kind(auth: Auth) -> str:
     if auth.kind in STATIC:
         return auth.kind
     return KINDS[auth.kind].sends or auth.settings.get("sends", "bearer")
+
+
+def settings_read(kind: str) -> frozenset[str]:
+    """Return the names of the settings that a kind of auth reads."""
+    if kind in STATIC:
+        return frozenset({"key_id"}) if kind == "signature" else frozenset()
+    return KINDS[kind].settings
+
+
+def takes_secret(kind: str) -> bool:
+    """Return whether a kind of auth reads a secret of its own."""
+    return kind != "none" if kind in STATIC else KINDS[kind].takes_secret
 
 
 def problems_of(auth: Auth) -> list[Problem]:
