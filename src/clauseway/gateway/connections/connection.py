@@ -38,6 +38,7 @@ from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared, lines_of_own_answer
 from clauseway.gateway.transport.header_actions import HeaderActions
+from clauseway.gateway.transport.upstream import STATUS_LINE_BEGINNING
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import ErrorKind, error_response
 
@@ -109,7 +110,6 @@ def actions_passing(passed: Iterable[str]) -> HeaderActions:
 _BARREN_BYTES_MAX: Final = 64 << 10
 # Probes whether a client that sends nothing more is still there: the first bytes of the answer, one
 # by one; once a stream has begun, leading zeros of the next chunk's size.
-_BEGINNING: Final = b"HTTP/1.1 "
 _PROBE_S: Final = 0.1  # a round trip at least; each further probe doubles it
 _VERSION_1_1: Final = b" HTTP/1.1\r\n"  # behind method and target
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -333,10 +333,10 @@ class ClientConnection(asyncio.Protocol):
     def _probe(self) -> None:
         """Send one byte that the answer contains anyway, and the next one some time later."""
         lifecycle, transport = self._lifecycle, self._transport
-        if lifecycle is None or transport is None or self._probes >= len(_BEGINNING):
+        if lifecycle is None or transport is None or self._probes >= len(STATUS_LINE_BEGINNING):
             return
         if not lifecycle.has_sent_bytes:
-            transport.write(_BEGINNING[self._sent_ahead : self._sent_ahead + 1])
+            transport.write(STATUS_LINE_BEGINNING[self._sent_ahead : self._sent_ahead + 1])
             self._sent_ahead += 1
         elif self.chunked:
             transport.write(b"0")

@@ -67,7 +67,7 @@ _ACTIONS: Final = {
 }
 # Of HTTP: later ones have no text, so whoever writes them there speaks something else.
 _VERSIONS: Final = ("1.1", "1.0")
-_BEGINNING: Final = b"HTTP/1.1 "
+STATUS_LINE_BEGINNING: Final = b"HTTP/1.1 "
 # Of `Connection`: they name no header.
 _CONNECTION_OPTIONS: Final = (b"keep-alive", b"close")
 # Of `Content-Encoding`: an empty list names no encoding either.
@@ -347,7 +347,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         """Parse bytes of the answer, and note how they break HTTP or a limit."""
         if not self._barren_bytes and not self.status:
-            self._begins_as_1_1 = data.startswith(_BEGINNING)
+            self._begins_as_1_1 = data.startswith(STATUS_LINE_BEGINNING)
             # The parser takes two neighbours of HTTP for it, and empty lines before an answer.
             if not self._begins_as_1_1 and data.lstrip(b"\r\n")[:1] not in (b"H", b""):
                 self._fault = "sent what is not HTTP"
