@@ -39,6 +39,13 @@ def settled(home: Home, period: str = "", code: int = 0) -> Any:
     return answer("settle", "--period", period or month(), *assumed(), *prices, home=home.root, code=code)
 
 
+def settled_day(home: Home, code: int = 0) -> Any:
+    """Today alone, as machines that share a database settle a month in parts."""
+    prices = ("--prices", str(home.root / "book.csv"))
+    of_month = ("--period", month(), "--part", str(today()))
+    return answer("settle", *of_month, *assumed(), *prices, home=home.root, code=code)
+
+
 def base(home: Home) -> Decimal:
     """What this month charged in all: 12.00 for each request that was metered, 100.00 for each estimated one."""
     return exact_sum(Decimal(line["base"]) for line in settled(home)["lines"])
@@ -415,11 +422,36 @@ def test_a_journal_that_went_back_with_its_database_writes_over_nothing_in_the_l
     found = run("doctor", "--config", str(config), home=home.root).stdout
     assert "the lake holds usage that the database does not know" in " ".join(found.split())
     assert name in answer("lake", "check", home=home.root, code=2)["unknown"]
+    refused = problems(settled(home, code=3))
+    assert "the lake holds usage that the database does not know" in refused
+    assert name in refused
+    assert problems(settled_day(home, code=3)) == refused
     answer("usage", "import", str(lost), home=home.root)
     assert answer("lake", "check", home=home.root)["unknown"] == []
     compact_lake(home)
     assert not lost.exists()
     assert base(home) == 11 * 12
+
+
+def test_a_month_is_not_closed_while_the_lake_has_usage_that_the_database_lacks(home: Home, tmp_path: Path) -> None:
+    """It was settled before; then database and journals were put back to that state."""
+    gateway(home, range(1, 6), day="2026-10-05")
+    seal(home)
+    settled(home, "2026-10")
+    shutil.copy(home.root / "control.db", tmp_path / "control.db")
+    shutil.copytree(home.spools, tmp_path / "spool")
+    gateway(home, range(6, 9), boot=8, day="2026-10-06")
+    seal(home)
+    shutil.copy(tmp_path / "control.db", home.root / "control.db")
+    shutil.rmtree(home.spools)
+    shutil.copytree(tmp_path / "spool", home.spools)
+    refused = problems(answer("books", "close", "2026-10", home=home.root, code=3))
+    assert "the lake holds usage that the database does not know" in refused
+    for file in home.lake.glob("usage/2026-10-06/*.parquet"):
+        answer("usage", "import", str(file), home=home.root)
+    assert answer("lake", "check", home=home.root)["unknown"] == []
+    settled(home, "2026-10")
+    answer("books", "close", "2026-10", home=home.root)
 
 
 def test_a_database_that_went_back_misses_what_the_journal_let_go_of_since(home: Home, tmp_path: Path) -> None:

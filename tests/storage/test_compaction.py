@@ -171,8 +171,8 @@ def test_small_files_of_a_day_become_one_and_say_the_same(lake: Lake) -> None:
     assert sums(lake) == scanned(lake)
     assert list(compact(lake, 70, files_least=2)) == []
     # What was merged away stays for those who still read it, and goes later.
-    assert len(lake.sweep(55)) == 10
-    assert len(lake.sweep(61)) == 8
+    assert len(lake.sweep(55).removed) == 10
+    assert len(lake.sweep(61).removed) == 8
     assert sorted(path for path in lake.root.rglob("*.parquet")) == sorted(lake.files() + lake.files(kind=INTENTS))
 
 
@@ -291,7 +291,7 @@ def test_files_of_homes_that_named_them_in_the_manifest_are_listed(tmp_path: Pat
         connection.exec_driver_sql("DELETE FROM rollups")
     again = Lake(tmp_path / "lake", control)
     assert (said(again), sums(again)) == (before, counted)
-    assert again.sweep() == []
+    assert again.sweep().removed == ()
     control.close()
 
 

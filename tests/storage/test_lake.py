@@ -178,7 +178,7 @@ def test_a_database_removes_no_file_of_a_lake_that_is_not_its_own(lake: Lake, tm
         wrong = Lake(lake.root, other)
         with pytest.raises(InvalidInput, match="not of this database"):
             wrong.sweep()
-        assert lake.sweep() == []
+        assert lake.sweep().removed == ()
         assert wrong.seal(batch(4, 9, USAGE[4:]), 2)
         with pytest.raises(InvalidInput, match="names another one"):
             wrong.sweep()
@@ -197,11 +197,11 @@ def test_a_crash_before_the_commit_leaves_a_file_that_nobody_reads(lake: Lake, m
         with pytest.raises(SystemExit):
             lake.seal(batch(4, 9, USAGE[4:]), 2)
     assert totals(revenue(lake, PRICES, DAYS)) == before
-    orphans = lake.sweep()
-    assert [orphan.parent.name for orphan in sorted(orphans)] == ["2026-05-01", "2026-05-02"]
+    orphans = [lake.root / name for name in lake.sweep().removed]
+    assert [orphan.parent.name for orphan in orphans] == ["2026-05-01", "2026-05-02"]
     assert not any(orphan.exists() for orphan in orphans)
     assert lake.seal(batch(4, 9, USAGE[4:]), 3)
-    assert lake.sweep() == []
+    assert lake.sweep().removed == ()
     assert totals(revenue(lake, PRICES, DAYS)) == REVENUE
 
 

@@ -18,6 +18,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.usage.damages import refuse_losses
+from clauseway.app.usage.lake_checks import refuse_unknown
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.ledger import Settlement, statement_of
 from clauseway.ledger.statement import canonical_bytes, digest_of
@@ -55,6 +56,7 @@ def close_month(home: Home, period: str, today: date) -> Closing:
             if closed.period == days:
                 return Closing(month=closed, is_new=False)
         refuse_losses(lake.control, days)
+        refuse_unknown(home, lake, days)
         # A closed statement stands for good: it can be repeated only from files that are whole.
         lake.files(days)
         settlement = _settled(lake, books, period, days)

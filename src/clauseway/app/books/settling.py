@@ -31,6 +31,7 @@ from clauseway.app.opening.periods import month as month
 from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.opening.several import Opened, each_of, figures_of, text_hash
 from clauseway.app.usage.damages import refuse_losses
+from clauseway.app.usage.lake_checks import refuse_unknown
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.losses import accepted_losses, times_with_one_copy
 from clauseway.app.usage.sealing import open_lake, seal
@@ -147,6 +148,7 @@ def settle_month(
             lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch
         )
         refuse_losses(lake.control, settler.needed(days))
+        refuse_unknown(home, lake, settler.needed(days))
         closed = ClosedMonths(books, days)
         _refuse_other_names(settler, closed)
         late_months = late_of(settler, books, closed, use.assume, basis)
@@ -203,6 +205,7 @@ def settle_days(
         use = first_use(lake.control, basis_of(home), opened, prices, assume, readings)
         for day in wanted:
             refuse_losses(lake.control, Interval(day, day_after(day)))
+        refuse_unknown(home, lake, of_month)
         settler = Settler(lake, opened, prices, use.readings)
         settled = [settler.charges.settled(day) for day in wanted]
         settler.charges.keep()

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.damages import write_damages
-from clauseway.app.usage.lake_checks import check_part, unknown_files, unknown_problem
+from clauseway.app.usage.lake_checks import check_part, unknown_problem
 from clauseway.app.usage.sealing import seal
 from clauseway.storage.control.engines import said_by
 from clauseway.storage.lake.digests import LakeDamaged
@@ -40,8 +40,7 @@ class Upkeep:
             if merging:
                 check_part(self._home, self._part, _CHECK_PARTS)
                 self._part = (self._part + 1) % _CHECK_PARTS
-                compact_lake(self._home)
-                self._report_unknown()
+                self._report_unknown(compact_lake(self._home).unknown)
         except LakeDamaged:
             pass  # told below
         except Exception as error:
@@ -63,10 +62,9 @@ class Upkeep:
             self._report(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
         self._lost = lost
 
-    def _report_unknown(self) -> None:
+    def _report_unknown(self, unknown: tuple[str, ...]) -> None:
         """Report the files of the lake that hold usage which the database lacks, once for each
         set of them."""
-        unknown = unknown_files(self._home)
         if unknown and unknown != self._unknown:
             self._report(str(unknown_problem(unknown)))
         self._unknown = unknown

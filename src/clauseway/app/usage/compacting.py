@@ -59,12 +59,16 @@ class LakeState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compacted(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of merging, and the number of files removed because nobody needs them any more."""
+    """The result of merging, and the number of files removed because nobody needs them any more.
+
+    `unknown` files may hold usage that the database lacks, and stay.
+    """
 
     before: int
     after: int
     rows: int
     removed: int
+    unknown: tuple[str, ...] = ()
 
 
 def state(home: Home) -> LakeState:
@@ -93,10 +97,12 @@ def compact_lake(
         for merged in compact(lake, time.time_ns(), files_least=files_least):
             before, after, rows = before + merged.before, after + merged.after, rows + merged.rows
             report(merged)
-        removed = lake.sweep(time.time_ns() - _GRACE_NS)
+        swept = lake.sweep(time.time_ns() - _GRACE_NS)
         if lake.store.is_remote:
             lake.sealed.trim(every_file(lake.control), copies_bytes_max(home))
-    return Compacted(before=before, after=after, rows=rows, removed=len(removed))
+    return Compacted(
+        before=before, after=after, rows=rows, removed=len(swept.removed), unknown=swept.unknown
+    )
 
 
 def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:

@@ -15,8 +15,8 @@ from clauseway.storage.lake.digests import LakeDamaged, LakeFault
 from clauseway.storage.lake.file_list import LakeFile, every_file, seen_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
-from clauseway.storage.lake.unlisted_files import files_with_missing_usage
-from clauseway.values import Problem
+from clauseway.storage.lake.unlisted_files import files_with_missing_usage, usage_files_of
+from clauseway.values import Interval, InvalidInput, Problem
 
 # Files between two words of how far a check is: some seconds' worth.
 _CHECKED_AT_ONCE = 64
@@ -99,6 +99,14 @@ def unknown_files(home: Home) -> tuple[str, ...]:
     """Return the files of a lake that may hold usage which the database lacks."""
     with open_lake(home) as lake:
         return _unlisted(home, lake)[1]
+
+
+def refuse_unknown(home: Home, lake: Lake, days: Interval) -> None:
+    """Raise InvalidInput where files of some of the days may hold usage which the database
+    lacks."""
+    unknown = usage_files_of(_unlisted(home, lake)[1], days)
+    if unknown:
+        raise InvalidInput(unknown_problem(unknown))
 
 
 def unknown_problem(names: Sequence[str]) -> Problem:

@@ -7,7 +7,7 @@ import typer
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.usage.compacting import compact_lake, rebuild_rollups, retain, state, today
-from clauseway.app.usage.lake_checks import check_lake
+from clauseway.app.usage.lake_checks import check_lake, unknown_problem
 from clauseway.app.usage.lake_place import move_lake
 from clauseway.app.usage.losses import accept_file_loss
 from clauseway.cli import options
@@ -183,7 +183,10 @@ def compact(
     """
     done = compact_lake(home_at(home), None if files is None else max(2, files))
     text = f"{counted(done.before, 'file')} became {done.after:,}, with {counted(done.rows, 'row')}"
-    answer(as_json, done, f"{text}; {done.removed:,} removed")
+    text = f"{text}; {done.removed:,} removed"
+    if done.unknown:
+        text += f"\n{unknown_problem(done.unknown)}"
+    answer(as_json, done, text)
     return 0
 
 

@@ -64,6 +64,14 @@ DATA_FILES = f"{METADATA}/data-files.json"
 _FORMER_NAMES = ((USAGE, "usage_file"), (INTENTS, "intents_file"))
 
 
+class Swept(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of the files that were removed; `unknown` ones stay, because they may hold usage
+    that the database lacks."""
+
+    removed: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
 def write_nothing(_: Connection) -> None:
     """Write nothing along with a batch."""
 
@@ -253,27 +261,27 @@ class Lake:
         self.sealed.require_sound(files)
         return files
 
-    def sweep(self, retired_before_ns: int = 1 << 62) -> list[Path]:
-        """Remove the files that are not listed, and those retired before an instant; return their
-        paths. Files that may hold usage which the database lacks stay.
+    def sweep(self, retired_before_ns: int = 1 << 62) -> Swept:
+        """Remove the files that are not listed, and those retired before an instant. Files that may
+        hold usage which the database lacks stay.
 
         Only while nobody seals. Raise InvalidInput if the lake is not of this database.
         """
-        kept = kept_names(self.control, retired_before_ns) | self.published_files()
+        kept = kept_names(self.control, retired_before_ns)
         there = {stored.name for stored in self.stored()}
         if there:
             require_own(self.control, self.store, there)
-        gone = sorted(there - kept)
-        if gone:
+        missed: set[str] = set()
+        if not there <= kept:
             missed = files_with_missing_usage(self.control, self.sealed, there)
-            gone = [name for name in gone if name not in missed]
+        gone = sorted(there - kept - self.published_files() - missed)
         # Off the list first: whoever lost the lock to another process can write no more, and so
         # removes nothing that the other one has just put there.
         forget(self.control, gone)
         self.store.remove(gone)
         if self.store.is_remote:
             FolderStore(self.root).remove(gone)
-        return [self.root / name for name in gone]
+        return Swept(removed=tuple(gone), unknown=tuple(sorted(missed)))
 
     def stored(self) -> Iterator[Stored]:
         """Yield the files of the lake that are there, listed or not; not those of the published

@@ -7,6 +7,7 @@ since, because the journals have let go of it.
 
 import re
 from collections.abc import Collection, Iterator, Set
+from datetime import date
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, every_file, kept_from
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.lake.sealed_files import SealedFiles
+from clauseway.values import Interval
 
 # As the lake names its files: the kind and the day, then the range of a journal or that it was
 # merged.
@@ -44,10 +46,11 @@ class _Unlisted(msgspec.Struct, frozen=True):
 def files_with_missing_usage(control: Control, sealed: SealedFiles, stored: Set[str]) -> set[str]:
     """Return which of the `stored` files may hold usage that the database lacks.
 
-    Such a file has frames of a registered journal that are neither sealed nor accepted as lost, or
-    usage of attempts that no listed file of its day has: a journal that was put back too gives its
-    new frames the numbers of the lost ones. A file of intents stays beside such usage. So does a
-    merged one while a listed file of its day is not there.
+    Such a file has usage of attempts that no listed file of its day has, and whose loss nobody
+    accepted. Its frames do not tell: a journal that was put back too gives its new frames the
+    numbers of the lost ones. A file of intents stays beside such usage, or while it has attempts
+    that no listed file has, in frames that are not sealed. So does a merged one while a listed file
+    of its day is not there.
     """
     files = every_file(control)
     listed = {file.name for file in files}
@@ -56,16 +59,26 @@ def files_with_missing_usage(control: Control, sealed: SealedFiles, stored: Set[
         return set()
     unsettled = _Unsettled(control)
     wanted = [file for file in unlisted if unsettled.may_be_wanted(file)]
-    known = _KnownUsage(sealed, [file for file in files if file.name in stored])
+    known = _KnownAttempts(sealed, [file for file in files if file.name in stored])
     missing = {
         file
         for file in wanted
-        if unsettled.lacks(file) or (file.kind == USAGE and known.lacks(file))
+        if (file.kind == USAGE or unsettled.lacks(file)) and known.lacks(file)
     }
     days = {file.day for file in missing if file.kind == USAGE}
     days |= set(_days_with_missing_intents(files, stored))
     missing |= {file for file in wanted if file.kind == INTENTS and file.day in days}
     return {file.name for file in missing}
+
+
+def usage_files_of(names: Collection[str], days: Interval) -> list[str]:
+    """Return the files among `names` that hold usage of some of the days, as their names tell."""
+    described = filter(None, map(_described, names))
+    return sorted(
+        file.name
+        for file in described
+        if file.kind == USAGE and date.fromisoformat(file.day) in days
+    )
 
 
 def _described(name: str) -> _Unlisted | None:
@@ -124,23 +137,21 @@ class _Unsettled:
         return frames < of.end_frame - of.first_frame
 
 
-class _KnownUsage:
-    """The attempts whose usage is in files that readers see."""
+class _KnownAttempts:
+    """The attempts in files that readers see."""
 
     def __init__(self, sealed: SealedFiles, files: Collection[LakeFile]) -> None:
         self._sealed = sealed
-        self._files = [
-            file for file in files if file.kind == USAGE and not (file.is_retired or file.lost_ns)
-        ]
+        self._files = [file for file in files if not (file.is_retired or file.lost_ns)]
 
     def lacks(self, file: _Unlisted) -> bool:
         """Return whether a file has attempts that no listed file of its day has; True if it cannot
-        be read, because then nobody knows."""
+        be read, because then nobody knows. An attempt with usage needs no intent."""
         try:
             left = _attempts(read_rows(self._sealed.unlisted_path(file.name), columns=_ATTEMPT))
         except (OSError, pa.ArrowException):
             return True
-        for listed in self._of_day(file.day):
+        for listed in self._listed_beside(file):
             if not len(left):
                 break
             outer = pc.min_max(left["request_id"]).as_py()
@@ -148,9 +159,10 @@ class _KnownUsage:
                 left = self._without(left, listed)
         return len(left) > 0
 
-    def _of_day(self, day: str) -> Iterator[LakeFile]:
+    def _listed_beside(self, unlisted: _Unlisted) -> Iterator[LakeFile]:
         for file in self._files:
-            if str(file.first_day) <= day <= str(file.last_day):
+            is_of_day = str(file.first_day) <= unlisted.day <= str(file.last_day)
+            if is_of_day and file.kind in (USAGE, unlisted.kind):
                 yield file
 
     def _without(self, left: pa.Table, listed: LakeFile) -> pa.Table:
