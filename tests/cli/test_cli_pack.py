@@ -18,6 +18,7 @@ import pytest
 
 import settled_book
 from clauseway.app.opening.home import Home
+from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
 from in_process import answer, run
 
 ASSUMED = [part for name in settled_book.ACCEPTED for part in ("--assume", name)]
@@ -129,10 +130,11 @@ def rewritten(pack: Path, out: Path, change: Callable[[dict[str, bytes]], None],
         {"name": name, "bytes": len(content), "digest": hashlib.sha256(content).hexdigest()}
         for name, content in sorted(parts.items())
     ]
-    with zipfile.ZipFile(out, "w", method) as archive:
-        archive.writestr("manifest.json", json.dumps(manifest))
-        for name, content in sorted(parts.items()):
-            archive.writestr(name, content)
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in (("manifest.json", json.dumps(manifest)), *sorted(parts.items())):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.external_attr, entry.create_system, entry.compress_type = MODE, UNIX, method
+            archive.writestr(entry, content)
     return out
 
 
@@ -271,6 +273,47 @@ def test_a_flipped_bit_is_not_what_the_manifest_says(packs: Path, tmp_path: Path
     (tmp_path / "f.pack").write_bytes(content)
     told = did(tmp_path / "nowhere", "statement", "verify", str(tmp_path / "f.pack"), code=3)
     assert "no pack" in told
+
+
+def flaw(pack: Path) -> str:
+    """What is wrong with the ZIP, whoever says it: the reader of ZIP or we."""
+    try:
+        with zipfile.ZipFile(pack) as archive:
+            return flaw_of_layout(archive, pack)
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        return str(error)
+
+
+def test_no_byte_outside_the_parts_changes_unseen(packs: Path, tmp_path: Path) -> None:
+    """The headers of ZIP, which no digest covers: in them another program might find another size or name."""
+    whole = (packs / "may.pack").read_bytes()
+    with zipfile.ZipFile(packs / "may.pack") as archive:
+        parts = [archive.read(name) for name in archive.namelist()]
+    outside, at = list[int](), 0
+    for part in parts:
+        begin = whole.index(part, at)
+        outside += range(at, begin)
+        at = begin + len(part)
+    outside += range(at, len(whole))
+    forged = tmp_path / "f.pack"
+    for at in outside:
+        forged.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert flaw(forged), at
+    for content in (b"x" + whole, whole + b"x", whole[: outside[60]] + b"x" + whole[outside[60] :]):
+        forged.write_bytes(content)
+        assert flaw(forged)
+    told = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=3)
+    assert "no pack" in told
+
+
+def test_a_pack_larger_than_32_bits_can_say_is_laid_out_as_it_is_written(
+    packs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 400)
+    pack = rewritten(packs / "may.pack", tmp_path / "large.pack", lambda _: None)
+    with zipfile.ZipFile(pack) as archive:
+        assert archive.infolist()[-1].extract_version == 45
+    assert flaw(pack) == ""
 
 
 def test_a_month_that_is_not_settled_cannot_be_packed(ours: Path, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ first what its gateways have written; they change nothing else.
     verifying          a statement repeated from what it was made from
     handed_statements  statements as somebody hands them over
     signing            statements signed, countersigned and disputed
-    packing            a statement in one file, with all it takes to repeat it
+    packing            a statement in one file, with all it takes to repeat it; pack_layout: the
+                       ZIP around its parts
     reconciling        a cloud's bill held against the meter
     reconciliation_text  a reconciliation in words and rows
     one_request        a request as journal and lake know it

@@ -31,6 +31,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.places import writing
 from clauseway.app.reports.handed_statements import HandedStatement, StatementVerification, beside
+from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
 from clauseway.app.reports.verifying import (
     Repetition,
     corrected_periods,
@@ -78,8 +79,6 @@ _PARTS: Mapping[str, int] = {
     USAGE: 16 * 1024**3,
 }
 _MAY_LACK = frozenset({SIGNATURES, USAGE})
-# Every file has this time, so that the same content is the same bytes.
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 _ASK_AGAIN = "Ask for it again: clauseway statement pack MONTH writes one."
 _ROWS = 50_000
 # Longer names are not ours; a short one that is repeated a billion times is read once.
@@ -375,10 +374,8 @@ def _part(name: str, content: bytes | Path) -> PackPart:
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
-    # One time, mode and system for all entries, so that the same parts give the same bytes.
-    entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.external_attr = 0o644 << 16
-    entry.create_system = 3
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.external_attr, entry.create_system = MODE, UNIX
     if isinstance(content, bytes):
         archive.writestr(entry, content)
         return
@@ -414,6 +411,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                     or entry.file_size != entry.compress_size
                 ):
                     raise _bad(path, f"{entry.filename} is larger than it may be")
+            if flaw := flaw_of_layout(archive, path):
+                raise _bad(path, flaw)
             yield archive
     except (
         OSError,
