@@ -159,6 +159,13 @@ def test_a_line_in_euro_is_rounded_once() -> None:
     assert broken_invoices([record], rows) == []
 
 
+def test_a_line_in_yen_is_split_in_whole_ones() -> None:
+    """1.00 + 1.00 + 1.00 USD at 100.4 are 301 JPY: 101 + 100 + 100."""
+    months = (part("2026-04", "1.00"), part("2026-05", "1.00"), part("2026-06", "1.00"))
+    one = issued(line("301", *months), currency="JPY", rate="100.4")
+    assert [str(row["BilledCost"]) for row in charge_rows(one.invoice)] == ["101", "100", "100"]
+
+
 def test_a_credit_note_is_below_zero() -> None:
     one = issued(line("-7.50", part("2026-06", "0.00", "-7.50")))
     [charge] = charge_rows(one.invoice)

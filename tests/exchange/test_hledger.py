@@ -1,6 +1,7 @@
 """The journal as hledger reads it: a strict check passes, and its balances are ours."""
 
 import re
+import subprocess
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -38,6 +39,11 @@ def accrual(number: int, day: date, payer: str, payee: str, amount: str, narrati
     return Entry(id=f"accrual|{number}", reference="r", day=day, narration=narration, postings=postings)
 
 
+def in_currency(entry: Entry, currency: str) -> Entry:
+    postings = tuple(msgspec.structs.replace(posting, currency=currency) for posting in entry.postings)
+    return msgspec.structs.replace(entry, postings=postings)
+
+
 # Names and words as nobody should choose them, but somebody will.
 ENTRIES = [
     accrual(2, date(2026, 5, 31), "openai", "microsoft", "5.00", narration='with "quotes"; a | and\nlines, = 3 @ 4'),
@@ -61,6 +67,26 @@ def test_balances_equal_ours(hledger: list[str], tmp_path: Path) -> None:
     found = judged(hledger, ENTRIES, tmp_path)
     assert found == ours(ENTRIES)
     assert found["expenses:openai:revenue-share:microsoft"] == Decimal("4.80")  # 5.00 − 0.20
+
+
+def test_each_currency_is_printed_with_its_decimal_places(hledger: list[str], tmp_path: Path) -> None:
+    """hledger rounds what it prints to the places that a file declares: thousandths of a dinar would be lost."""
+    entries = [
+        in_currency(accrual(1, date(2026, 5, 31), "openai", "microsoft", "1234.567"), "KWD"),
+        in_currency(accrual(2, date(2026, 5, 31), "openai", "microsoft", "2989"), "JPY"),
+        accrual(3, date(2026, 5, 31), "openai", "microsoft", "5.00"),
+    ]
+    journal = tmp_path / "books.journal"
+    journal.write_text(hledger_text(entries, "Three currencies"))
+    assert "commodity 1,000. JPY\n" in journal.read_text()
+    account = "expenses:openai:revenue-share:microsoft"
+    command = [*hledger, "-f", str(journal), "--strict", "balance", account, "-N"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert [line.split() for line in printed.stdout.splitlines()] == [
+        ["2,989", "JPY"],
+        ["1,234.567", "KWD"],
+        ["5.00", "USD", account],
+    ]
 
 
 @pytest.mark.parametrize("party", ["openai", "microsoft"])

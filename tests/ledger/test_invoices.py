@@ -28,7 +28,7 @@ from clauseway.ledger.dues import due_day, dues, paid_through
 from clauseway.ledger.exchange_rates import convert, convert_parts
 from clauseway.ledger.invoices import Owed, open_lines, owed_through, position
 from clauseway.ledger.vouchers import InvoiceLine
-from clauseway.values import InvalidInput, exact_sum
+from clauseway.values import CENT, InvalidInput, exact_sum
 
 DAY, MAY = date(2026, 6, 3), date(2026, 5, 31)
 
@@ -288,8 +288,8 @@ def test_parts_in_another_currency_are_each_worth_theirs_and_sum_to_the_whole(
     amounts: list[int], rate: Fraction
 ) -> None:
     parts = {f"{number}": D(cents).scaleb(-2) for number, cents in enumerate(amounts)}
-    total = convert(exact_sum(parts.values()), rate)
-    split = convert_parts(total, parts, rate)
+    total = convert(exact_sum(parts.values()), rate, CENT)
+    split = convert_parts(total, parts, rate, CENT)
     assert exact_sum(split.values()) == total
     for name, part in parts.items():
         assert abs(Fraction(split[name]) - Fraction(part) * rate) <= Fraction(15, 1000)
@@ -333,6 +333,17 @@ def test_yen_are_whole() -> None:
     assert str(first.withheld_of[1][1] + rest.withheld_of[1][1]) == "75"
     legs = [leg for one in (entry, booking, last) for leg in one.postings if leg.currency == "JPY"]
     assert [leg.amount for leg in legs if leg.amount % 1] == []
+
+
+def test_dinars_have_thousandths() -> None:
+    """At 0.3069 dinars a dollar: 13.34 is 4.094046, 6.67 is 2.047023, and their sum of 20.01 is 6.141069."""
+    invoice, entry = invoiced(YEN_OWED, "KWD", Fraction("0.3069"))
+    assert [str(line.amount) for line in invoice.lines] == ["4.094", "2.047"]
+    # Of 3.001 dinars 1.0003 are B1's, and its tax of 7.5 % is 0.075.
+    payment, booking = paid(invoice, "3.001")
+    assert [str(amount) for _, amount in payment.settles] == ["2.001", "1.000"]
+    assert str(payment.withheld) == "0.075"
+    assert booked(entry, booking)["maker:payable:revenue-share:host USD"] == "20.01"
 
 
 def test_dollars_pay_an_invoice_in_yen_but_for_a_part_of_a_yen() -> None:
@@ -413,11 +424,11 @@ def test_whatever_is_paid_the_books_balance_and_nothing_is_lost(
 ) -> None:
     owed = {"A1.share": str(D(cents[0]).scaleb(-2)), "B1.share": str(D(cents[1]).scaleb(-2))}
     invoice, entry = invoiced(owed, "EUR", rate)
-    assert invoice.total == convert(exact_sum(map(D, owed.values())), rate)
+    assert invoice.total == convert(exact_sum(map(D, owed.values())), rate, CENT)
     entries, payments = [entry], list[Payment]()
     for part in parts:
         left = exact_sum(open_lines(invoice, payments).values())
-        amount = convert(left, Fraction(part, 100))
+        amount = convert(left, Fraction(part, 100), CENT)
         if amount > 0:
             payment, booking = paid(invoice, str(amount), payments)
             payments.append(payment)

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clauseway.values import CENT, Money, allocate, exact_product, exact_sum, round_half_even, round_together
+from clauseway.values import (
+    CENT,
+    Money,
+    allocate,
+    amount_text,
+    exact_product,
+    exact_sum,
+    round_half_even,
+    round_together,
+    smallest_unit,
+)
 
 # amount → cents: ties go to the even neighbour, everything else to the nearest
 ROUNDED = [
@@ -25,6 +35,25 @@ ROUNDED = [
 @pytest.mark.parametrize(("amount", "cents"), ROUNDED)
 def test_half_even(amount: str, cents: str) -> None:
     assert str(round_half_even(D(amount))) == cents
+
+
+# currency, its smallest unit by ISO 4217, an amount, as it is printed
+PRINTED = [
+    ("USD", "0.01", "1234.5", "1,234.50"),
+    ("JPY", "1", "100.00", "100"),
+    ("JPY", "1", "1234567", "1,234,567"),
+    # Homes of before have hundredths of a yen.
+    ("JPY", "1", "100.40", "100.40"),
+    ("KWD", "0.001", "30", "30.000"),
+    ("TND", "0.001", "-1234.5", "-1,234.500"),
+    ("CLF", "0.0001", "2.5", "2.5000"),
+]
+
+
+@pytest.mark.parametrize(("currency", "unit", "amount", "printed"), PRINTED)
+def test_a_currency_has_its_own_decimal_places(currency: str, unit: str, amount: str, printed: str) -> None:
+    assert smallest_unit(currency) == D(unit)
+    assert amount_text(D(amount), currency) == printed
 
 
 # total, weights → parts

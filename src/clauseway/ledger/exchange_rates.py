@@ -22,7 +22,6 @@ from math import floor
 import msgspec
 
 from clauseway.values import (
-    CENT,
     BadNumber,
     InvalidInput,
     Problem,
@@ -104,13 +103,13 @@ class Rates:
         return rates[until - 1] if until else None
 
 
-def convert(amount: Decimal, rate: Fraction, unit: Decimal = CENT) -> Decimal:
+def convert(amount: Decimal, rate: Fraction, unit: Decimal) -> Decimal:
     """Convert an amount at a rate, half-even to multiples of `unit`."""
     return unit * round(Fraction(amount) * rate / Fraction(unit))
 
 
 def convert_parts(
-    total: Decimal, parts: Mapping[str, Decimal], rate: Fraction, unit: Decimal = CENT
+    total: Decimal, parts: Mapping[str, Decimal], rate: Fraction, unit: Decimal
 ) -> dict[str, Decimal]:
     """Split `total`, the parts' sum converted at a rate, over the parts, in multiples of `unit`.
 

@@ -37,7 +37,6 @@ from clauseway.ledger.journal import (
 )
 from clauseway.ledger.vouchers import Invoice, InvoiceLine, InvoicePart, Payment, Reversal
 from clauseway.values import (
-    CENT,
     USD,
     Citation,
     InvalidInput,
@@ -45,8 +44,8 @@ from clauseway.values import (
     allocate,
     exact_product,
     exact_sum,
-    round_half_even,
     smallest_unit,
+    unit_of,
 )
 
 AUTHORITY = "tax-authority"
@@ -231,10 +230,11 @@ def payment_of(
     whole = exact_sum(open_.values())
     sign = -1 if whole < 0 else 1
     paid = sign * amount
-    unit = _unit(invoice.currency, *open_.values())
+    unit = unit_of(invoice.currency, open_.values())
     worth = paid if currency == invoice.currency else convert(paid, rate, unit)
     # A conversion rounds: a unit of either currency more or less pays the whole.
-    near = currency != invoice.currency and abs(whole - worth) <= max(unit, convert(CENT, rate))
+    its_unit = convert(smallest_unit(currency), rate, unit)
+    near = currency != invoice.currency and abs(whole - worth) <= max(unit, its_unit)
     settled = whole if near else worth
     if not whole:
         raise InvalidInput(
@@ -256,7 +256,7 @@ def payment_of(
         )
     # Split the payment over the open lines, and withhold tax line by line.
     weights = [(line, part) for line, part in open_.items() if part]
-    settles = allocate(settled, weights, _unit(invoice.currency, settled, *open_.values()))
+    settles = allocate(settled, weights, unit_of(invoice.currency, [settled, *open_.values()]))
     money = _money(invoice, paid, currency, settles, rate)
     standing = [item for item in before if (item.invoice, item.currency) == (invoice.id, currency)]
     withheld = {
@@ -271,7 +271,7 @@ def payment_of(
         amount=paid,
         currency=currency,
         rate=str(rate),
-        withheld=exact_sum((_ZERO * CENT, *withheld.values())),
+        withheld=exact_sum((_ZERO * smallest_unit(currency), *withheld.values())),
         settles=tuple(settles.items()),
         rounding=settled - worth,
         withheld_of=tuple(withheld.items()),
@@ -312,14 +312,7 @@ def _money(
     """Return the money that pays each line, in the currency that was paid."""
     if currency == invoice.currency:
         return settles
-    return convert_parts(paid, settles, 1 / rate, _unit(currency, paid))
-
-
-def _unit(currency: str, *amounts: Decimal) -> Decimal:
-    """Return the smallest unit of a currency, or a cent where one of the amounts is no multiple of
-    it: homes of before wrote yen in hundredths."""
-    unit = smallest_unit(currency)
-    return unit if all(amount == round_half_even(amount, unit) for amount in amounts) else CENT
+    return convert_parts(paid, settles, 1 / rate, unit_of(currency, [paid]))
 
 
 def _withheld(
@@ -342,7 +335,7 @@ def _withheld(
             of_lines = _money(invoice, payment.amount, currency, settles, Fraction(payment.rate))
             paid.append(of_lines[line.name])
             taken.append(_withheld_of(invoice, payment, of_lines)[line.name])
-    due = convert(exact_sum(paid), rate, _unit(currency, *paid))
+    due = convert(exact_sum(paid), rate, unit_of(currency, paid))
     return exact_sum((due, *(-tax for tax in taken)))
 
 

@@ -59,10 +59,11 @@ def read_amount(text: str, unit: Decimal) -> Decimal:
 
 def refuse_finer(amount: Decimal, currency: str) -> None:
     """Refuse an amount that nobody can pay: a part of a currency's smallest unit."""
-    if amount == round_half_even(amount, smallest_unit(currency)):
+    unit = smallest_unit(currency)
+    if amount == round_half_even(amount, unit):
         return
-    remedy = f"Write whole {currency}, as 1250."
-    why = f"{currency} has no smaller unit than 1"
+    remedy = f"Write whole {currency}, as 1250." if unit == 1 else f"Write multiples of {unit}."
+    why = f"{currency} has no smaller unit than {unit}"
     problem = f"{amount} {currency} is not an amount"
     raise InvalidInput(Problem(what=problem, why=why, where="--amount", remedy=remedy))
 

@@ -30,11 +30,13 @@ from clauseway.values.money import (
     USD,
     Money,
     allocate,
+    amount_text,
     exact_product,
     exact_sum,
     round_half_even,
     round_together,
     smallest_unit,
+    unit_of,
 )
 from clauseway.values.name_rule import (
     NAME_CHARACTERS_MAX,
@@ -78,6 +80,7 @@ __all__ = [
     "Money",
     "Problem",
     "allocate",
+    "amount_text",
     "cause_of",
     "check_known",
     "check_names",
@@ -99,4 +102,5 @@ __all__ = [
     "start_of_day_ns",
     "suggestion",
     "through",
+    "unit_of",
 ]

@@ -6,33 +6,22 @@ whole picodollars.
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, Inexact
+from typing import Final
 
 import msgspec
 
 USD = "USD"
 CENT = Decimal("0.01")
-# Currencies without a smaller unit: ISO 4217 gives them no minor unit.
-_WITHOUT_CENTS = frozenset(
-    {
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    }
-)
+# Decimal places of the currencies that have no hundredths: the minor units of ISO 4217, by code.
+_PLACES: Final[Mapping[str, int]] = {
+    code: places
+    for places, codes in (
+        (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
+        (3, "BHD IQD JOD KWD LYD OMR TND"),
+        (4, "CLF UYW"),
+    )
+    for code in codes.split()
+}
 # Wide enough that no sum or product of this product's sizes is ever rounded by the context itself.
 _WIDE = Context(prec=60)
 # The same, and it raises where a digit would be lost all the same.
@@ -45,8 +34,21 @@ def round_half_even(amount: Decimal, unit: Decimal = CENT) -> Decimal:
 
 
 def smallest_unit(currency: str) -> Decimal:
-    """Return the unit to which amounts of a currency are rounded: a cent, or a whole yen."""
-    return Decimal(1) if currency in _WITHOUT_CENTS else CENT
+    """Return the unit to which amounts of a currency are rounded: a cent, a whole yen, or a
+    thousandth of a dinar."""
+    return Decimal(1).scaleb(-_PLACES.get(currency, 2))
+
+
+def unit_of(currency: str, amounts: Iterable[Decimal]) -> Decimal:
+    """Return the smallest unit of a currency, or a cent where one of the amounts is no multiple of
+    it: homes of before wrote yen in hundredths."""
+    unit = smallest_unit(currency)
+    return unit if all(amount == round_half_even(amount, unit) for amount in amounts) else CENT
+
+
+def amount_text(amount: Decimal, currency: str = USD) -> str:
+    """Return an amount with as many decimal places as its currency has: 1,234.56, or 1,235 yen."""
+    return f"{round_half_even(amount, unit_of(currency, [amount])):,f}"
 
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:

@@ -74,6 +74,7 @@ from clauseway.values import (
     day_after,
     day_of,
     exact_sum,
+    smallest_unit,
     start_of_day_ns,
 )
 
@@ -286,7 +287,9 @@ def pay(
                 "what arrived is not in the invoice's currency",
                 "Say what arrived: --amount.",
             )
-        paid = read_amount(amount, CENT) if amount else whole
+        # A payment in hundredths of a yen, as homes of before recorded it, may be recorded again.
+        finest = min(CENT, smallest_unit(into))
+        paid = read_amount(amount, finest) if amount else whole
         same = next((item for item in vouchers if item.id == identity), None)
         asked = (invoice_id, paid, into, dated)
         # Recorded again, a payment stands as it was booked, whatever rates and rules came since.

@@ -12,7 +12,7 @@ from clauseway.ledger.floors import TopUp, part_in_words
 from clauseway.ledger.settlement import Inputs, described
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
-from clauseway.values import FOREVER, Interval, exact_product, exact_sum
+from clauseway.values import FOREVER, Interval, amount_text, exact_product, exact_sum
 from clauseway.web.contexts import (
     DueLine,
     FigureShown,
@@ -145,7 +145,7 @@ def _assumed(statement: Statement, names: Set[str]) -> str:
 
 def cents(amount: Decimal) -> str:
     """1,234.56"""
-    return f"{amount:,.2f}"
+    return amount_text(amount)
 
 
 def exact(amount: Decimal) -> str:

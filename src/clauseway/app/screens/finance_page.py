@@ -31,7 +31,7 @@ from clauseway.app.screens.clause_places import statement_with_places
 from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account, Settlement
-from clauseway.values import USD
+from clauseway.values import USD, amount_text
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext
 from clauseway.web.finance import (
     AssumptionChip,
@@ -166,7 +166,9 @@ def _owed(words: Wording, owed: MonthOwed) -> OwedShown:
 def _claimed(owed: MonthOwed) -> str:
     if not owed.invoices:
         return ""
-    unpaid = ", ".join(f"{cents(amount)} {currency}" for amount, currency in owed.unpaid if amount)
+    unpaid = ", ".join(
+        f"{amount_text(amount, currency)} {currency}" for amount, currency in owed.unpaid if amount
+    )
     claimed = f"invoice {', '.join(owed.invoices)}: {f'{unpaid} open' if unpaid else 'paid'}"
     rest = f" · {cents(owed.unclaimed)} {USD} not invoiced yet" if owed.unclaimed else ""
     return claimed + rest
@@ -220,7 +222,7 @@ def _balance(words: Wording, account: Account, currency: str, amount: Decimal) -
         account=account.in_words,
         about=words.name(account.about),
         side="debit" if amount > 0 else "credit",
-        amount=f"{cents(abs(amount))} {currency}",
+        amount=f"{amount_text(abs(amount), currency)} {currency}",
     )
 
 

@@ -13,7 +13,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.ledger.vouchers import InvoiceLine
-from clauseway.values import USD, InvalidInput, Problem, parse_day
+from clauseway.values import USD, InvalidInput, Problem, amount_text, parse_day
 
 Currency = Annotated[
     str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CURRENCY")
@@ -67,13 +67,15 @@ def command(
     def show() -> None:
         out = console()
         out.print(
-            f"Invoice {written.id}: {written.payer} owes {written.payee} {cents(written.total)} {written.currency}",
+            f"Invoice {written.id}: {written.payer} owes {written.payee} "
+            f"{amount_text(written.total, written.currency)} {written.currency}",
             style="bold",
         )
         for line in written.lines:
             due = f", due {line.due}" if line.due else ""
             out.print(
-                f"  {line.term}: {cents(line.amount)} {written.currency}{due}", soft_wrap=True
+                f"  {line.term}: {amount_text(line.amount, written.currency)} {written.currency}{due}",
+                soft_wrap=True,
             )
             for text in _working(line, written.currency):
                 out.print(f"    {text}", soft_wrap=True, style="dim")
@@ -108,7 +110,8 @@ def _list(home: Path | None, as_json: bool) -> int:
     def show() -> None:
         for issued, open_ in written:
             text = f"{issued.id}  {issued.payer} to {issued.payee}  "
-            text += f"{cents(issued.total)} {issued.currency}, open {cents(open_)}"
+            total, left = (amount_text(amount, issued.currency) for amount in (issued.total, open_))
+            text += f"{total} {issued.currency}, open {left}"
             console().print(text, soft_wrap=True)
         if not written:
             console().print("No invoice was written.")

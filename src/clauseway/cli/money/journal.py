@@ -7,13 +7,12 @@ import typer
 from clauseway.app.books.bookkeeping import journal_of
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import check_party
-from clauseway.app.reports.statements import cents
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.held import held_agreements
 from clauseway.ledger.journal import ACCOUNT_NAMES
-from clauseway.values import check_known
+from clauseway.values import amount_text, check_known
 
 
 def command(
@@ -56,7 +55,8 @@ def command(
                 before = line.leg.entry
             posting = line.leg.posting
             amounts = (
-                f"{cents(posting.amount):>18} {posting.currency}  balance {cents(line.balance):>18}"
+                f"{amount_text(posting.amount, posting.currency):>18} {posting.currency}  "
+                f"balance {amount_text(line.balance, posting.currency):>18}"
             )
             out.print(f"  {posting.account!s:<52}{amounts}", soft_wrap=True)
         if not before:

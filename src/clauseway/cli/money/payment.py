@@ -1,5 +1,6 @@
 """`clauseway books payment`: money on an invoice."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -7,11 +8,10 @@ import typer
 
 from clauseway.app.books.bookkeeping import pay, reverse
 from clauseway.app.opening.home import home_at
-from clauseway.app.reports.statements import cents
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.money.invoice import Dated, dated
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, amount_text
 
 
 def command(
@@ -63,12 +63,10 @@ def command(
             )
         )
     paid = pay(home_at(home), reference, invoice, amount, dated(day), currency)
-    withheld = f", of which {cents(paid.withheld)} withheld" if paid.withheld else ""
-    answer(
-        as_json,
-        paid,
-        f"{paid.id}: {cents(paid.amount)} {paid.currency} on {paid.invoice}{withheld}",
-    )
+    text = f"{paid.id}: {_money(paid.amount, paid.currency)} on {paid.invoice}"
+    if paid.withheld:
+        text += f", of which {amount_text(paid.withheld, paid.currency)} withheld"
+    answer(as_json, paid, text)
     return 0
 
 
@@ -87,6 +85,10 @@ def _reverse(
             Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", remedy="Leave it out.")
         )
     done, paid = reverse(home_at(home), reference, payment, dated(day), reason)
-    amount = f"{cents(paid.amount)} {paid.currency} of {paid.invoice}"
+    amount = f"{_money(paid.amount, paid.currency)} of {paid.invoice}"
     answer(as_json, done, f"{done.id}: {paid.id} reversed, {amount} is open again")
     return 0
+
+
+def _money(amount: Decimal, currency: str) -> str:
+    return f"{amount_text(amount, currency)} {currency}"

@@ -35,7 +35,7 @@ from clauseway.exchange.focus.focus_columns import (
 from clauseway.ledger.exchange_rates import convert_parts
 from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.vouchers import Invoice, InvoiceLine
-from clauseway.values import USD, Interval, exact_sum
+from clauseway.values import USD, Interval, exact_sum, unit_of
 
 _CATEGORY, _CORRECTION, _SERVICE = "Adjustment", "Correction", "Revenue share"
 _KEY = ("InvoiceIssuerName", "InvoiceId", "InvoiceDetailId", "BillingCurrency")
@@ -165,7 +165,8 @@ def _split(invoice: Invoice, line: InvoiceLine) -> list[tuple[_Charge, Decimal]]
     # Another currency: the line is rounded once, and its remainder goes to its largest parts.
     names = [f"{number:04}" for number in range(len(charges))]
     worth = {name: charge.amount for name, charge in zip(names, charges, strict=True)}
-    parts = convert_parts(line.amount, worth, Fraction(invoice.rate))
+    unit = unit_of(invoice.currency, [line.amount])
+    parts = convert_parts(line.amount, worth, Fraction(invoice.rate), unit)
     return [(charge, parts[name]) for name, charge in zip(names, charges, strict=True)]
 
 

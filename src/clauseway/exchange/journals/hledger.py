@@ -7,22 +7,20 @@ Account names hold the party, so one file can carry all parties' books. The id a
 in comments as tags. Format: https://hledger.org/hledger.html#journal
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from clauseway.exchange.journals.accounting import ROOTS, clauses_of, entries_of, first_uses
 from clauseway.ledger import Account, Entry, Posting
-
-# Every amount is written with the digits it has; the declaration only defines the decimal point.
-_COMMODITY = "commodity 1,000.00 {currency}"
+from clauseway.values import unit_of
 
 
 def hledger_text(entries: Iterable[Entry], title: str) -> str:
     """Return the entries as an hledger journal, in the order of their days."""
     in_order = entries_of(entries)
     uses = first_uses(in_order)
-    currencies = sorted({currency for _, used in uses.values() for currency in used})
     declared = [
-        *(_COMMODITY.format(currency=currency) for currency in currencies),
+        *_commodities(in_order),
         *(f"account {account_name(account)}" for account in uses),
     ]
     parts = [
@@ -31,6 +29,24 @@ def hledger_text(entries: Iterable[Entry], title: str) -> str:
         *map(_transaction, in_order),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _commodities(entries: Sequence[Entry]) -> list[str]:
+    """Declare each currency with its decimal places, to which hledger rounds what it prints."""
+    amounts: dict[str, list[Decimal]] = {}
+    for entry in entries:
+        for posting in entry.postings:
+            amounts.setdefault(posting.currency, []).append(posting.amount)
+    return [
+        f"commodity {_sample(unit_of(currency, amounts[currency]))} {currency}"
+        for currency in sorted(amounts)
+    ]
+
+
+def _sample(unit: Decimal) -> str:
+    """Return a number with the decimal places of a unit; hledger needs the point even before none."""
+    sample = f"{Decimal(1000).quantize(unit):,f}"
+    return sample if "." in sample else f"{sample}."
 
 
 def account_name(account: Account) -> str:
