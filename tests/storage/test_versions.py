@@ -99,6 +99,29 @@ def test_a_database_from_before_the_versions_is_as_made_new_once_it_is_opened(en
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == versions.PRESENT
 
 
+LOST = {"DELETE FROM alembic_version": "has no row", "DROP TABLE alembic_version": "is not there"}
+
+
+@pytest.mark.parametrize("by_hand", LOST)
+def test_a_database_that_lost_its_version_is_refused_until_it_is_written_again(
+    engine: Engine, place: Place, by_hand: str
+) -> None:
+    new = made_new(engine)
+    with engine.begin() as connection:
+        connection.execute(text(by_hand))
+    with pytest.raises(InvalidInput) as refused:
+        Control.open(place)
+    [problem] = refused.value.problems
+    assert problem.what == "the home's database does not say its version"
+    assert LOST[by_hand] in problem.why
+    with engine.begin() as connection:
+        for statement in problem.remedy.partition("again: ")[2].rstrip(";").split("; "):
+            connection.execute(text(statement))
+    Control.open(place).close()
+    with engine.begin() as connection:
+        assert shape(connection)["tables"].keys() == new["tables"].keys()
+
+
 def test_a_database_of_a_later_version_is_refused_and_stays(engine: Engine, place: Place) -> None:
     made_new(engine)
     with engine.begin() as connection:

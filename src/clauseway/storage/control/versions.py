@@ -1,7 +1,7 @@
 """Versions of the control database's tables: each is a script of Alembic in `migrations/versions`.
 
-    InvalidInput     the database is of a later version than this program, or is empty and cannot
-                     hold every text
+    InvalidInput     the database is of a later version than this program or does not say its
+                     version any more, or is empty and cannot hold every text
 
 A new database is made whole at the present version. Only one of another version needs Alembic.
 """
@@ -18,6 +18,8 @@ from clauseway.values import InvalidInput, Problem
 PRESENT = "0011"
 BEFORE_ALL = "base"
 _TABLE = "alembic_version"
+# A table of every version but the first, which was in use before databases named their version.
+_SINCE_THE_SECOND = "homes"
 
 
 def is_present(connection: Connection) -> bool:
@@ -29,12 +31,15 @@ def bring_up(connection: Connection) -> bool:
     """Bring a database to the present version, in the connection's transaction; return whether it
     was empty.
 
-    Raise InvalidInput if the database is of a later version, or empty and of another encoding than
-    UTF-8.
+    Raise InvalidInput if the database is of a later version or has lost its version, or is empty
+    and of another encoding than UTF-8.
     """
     tables = set(inspect(connection).get_table_names())
-    if version_of(connection, tables) == PRESENT:
+    held = version_of(connection, tables)
+    if held == PRESENT:
         return False
+    if not held and _SINCE_THE_SECOND in tables:
+        raise _without_version(_TABLE in tables)
     if tables:
         move(connection, PRESENT)
         return False
@@ -120,6 +125,18 @@ def _stamp(connection: Connection) -> None:
         )
     )
     connection.execute(text(f"INSERT INTO {_TABLE} VALUES (:version)"), {"version": PRESENT})
+
+
+def _without_version(has_table: bool) -> InvalidInput:
+    lost = "has no row" if has_table else "is not there"
+    problem = "the home's database does not say its version"
+    why = f"its table {_TABLE} {lost}, so nobody knows what would bring its tables up to date"
+    table = "" if has_table else f"CREATE TABLE {_TABLE} (version_num VARCHAR(32) NOT NULL); "
+    remedy = (
+        "Restore a backup: clauseway home restore. If this version of the program was the last "
+        f"at it, write the version again: {table}INSERT INTO {_TABLE} VALUES ('{PRESENT}');"
+    )
+    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=remedy))
 
 
 def _later(held: str) -> InvalidInput:
