@@ -27,8 +27,6 @@ OutFile = Annotated[
         callback=file_named,
     ),
 ]
-# Standard output, where a library takes a path alone.
-STANDARD_OUTPUT = Path("/dev/stdout")
 _SINGULAR = {
     "entries": "entry",
     "rows": "row",

@@ -9,6 +9,7 @@ Knows names, bytes and the disk; not what a file holds. Standard library only.
 
 from clauseway.files.whole import (
     PRIVATE,
+    STANDARD_OUTPUT,
     force_file,
     force_folder,
     make_folder,
@@ -21,6 +22,7 @@ from clauseway.files.whole import (
 
 __all__ = [
     "PRIVATE",
+    "STANDARD_OUTPUT",
     "force_file",
     "force_folder",
     "make_folder",

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 PRIVATE = 0o600
@@ -21,7 +22,7 @@ _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.(part|first)")
 _WRITTEN_WITHIN_S = 3600
 _PUBLIC = 0o666  # less what the umask takes
 # How a caller that can only give a path names standard output.
-_STANDARD_OUTPUT = Path("/dev/stdout")
+STANDARD_OUTPUT: Final = Path("/dev/stdout")
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def output_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
     leads. Whoever could read the file that was there can read the new one. Where standard output is
     a file, what is written goes on where that stands.
     """
-    if path == _STANDARD_OUTPUT and path.is_file():
+    if path == STANDARD_OUTPUT and path.is_file():
         # Opened by its path it would begin anew, and lose what a shell appends to (`>>`).
         with tempfile.NamedTemporaryFile() as held:
             yield Path(held.name)

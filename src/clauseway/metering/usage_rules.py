@@ -232,7 +232,7 @@ def _whole(value: object) -> int:
         number = read_decimal(text, places=0, signed=True, below=_WHOLE_BELOW)
     except BadNumber as error:
         # A fraction's own reason says the same again.
-        why = "" if error.why == "it is not a whole number" else f": {error.why}"
+        why = "" if error.is_fraction else f": {error.why}"
         raise ValueError(f"{text[:40]!r} is not a whole number{why}") from None
     return int(number)
 

@@ -23,6 +23,7 @@ PLACES_MAX = 12
 # Longer than any number within these bounds, however it is grouped.
 _CHARACTERS_MAX = 60
 _WRITE = "Write it with the digits 0 to 9 and a point, as in 12500.50 or 12_500.50."
+_NOT_WHOLE = "it is not a whole number"
 _WRITE_WHOLE = "Write it with the digits 0 to 9, as in 12500 or 12_500."
 
 _WHOLE = r"\d{1,3}(?:_\d{3})+|\d+"
@@ -45,6 +46,11 @@ class BadNumber(ValueError):
     def is_general(self) -> bool:
         """True if `remedy` only says how numbers are written, so that a caller may say more."""
         return self.remedy in (_WRITE, _WRITE_WHOLE)
+
+    @property
+    def is_fraction(self) -> bool:
+        """True if the text is a number, and a whole one was wanted."""
+        return self.why == _NOT_WHOLE
 
     def problem(self, problem: str, where: str, line: int = 0) -> Problem:
         return Problem(what=problem, why=self.why, where=where, line=line, remedy=self.remedy)
@@ -78,7 +84,7 @@ def read_decimal(
     if number != 0 and -_exponent_of(number) > places:
         allowed = f"{places} decimal places are" if places != 1 else "one decimal place is"
         why = f"it has more decimal places than the {places} that are kept"
-        raise BadNumber(why if places else "it is not a whole number", f"Round it: {allowed} kept.")
+        raise BadNumber(why if places else _NOT_WHOLE, f"Round it: {allowed} kept.")
     # No negative zero: it would be written as -0, another text in a digest.
     return number.copy_negate() if is_negative and number else number
 
@@ -87,7 +93,7 @@ def read_whole(text: str, *, least: int = 0, most: int = int(NUMBER_BELOW) - 1) 
     """Return the whole number that a text writes, within bounds. Raise BadNumber for everything
     else."""
     if "." in text and "," not in text:
-        raise BadNumber("it is not a whole number", _WRITE_WHOLE)
+        raise BadNumber(_NOT_WHOLE, _WRITE_WHOLE)
     try:
         number = int(read_decimal(text, places=0, signed=least < 0))
     except BadNumber as error:

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import os
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -42,7 +41,7 @@ from clauseway.app.books.backups import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.named_agreements import agreements_in
-from clauseway.app.opening.places import NO_ROOM_FOR_FILE
+from clauseway.app.opening.places import is_full
 from clauseway.app.usage.losses import instant
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import force_folder, write_whole
@@ -196,20 +195,12 @@ def _appearing(target: Path) -> Iterator[Path]:
         force_folder(folder)
     except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)  # a full disk gets its room back
-        if _is_full(error):
+        if is_full(error):
             # Only the backup is written: it is not the home's disk.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
         raise
     finally:
         os.close(held)
-
-
-def _is_full(error: BaseException) -> bool:
-    """Return whether there was no room for a write, as the system or SQLite says it."""
-    if isinstance(error, OSError):
-        return error.errno in NO_ROOM_FOR_FILE
-    said = getattr(error, "orig", error)  # by SQLAlchemy, of a database on a server
-    return getattr(said, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
 
 
 def _made(part: Path, target: Path) -> int:

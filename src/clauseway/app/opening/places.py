@@ -3,6 +3,7 @@ disk there is full or fails."""
 
 import errno
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,14 @@ A_PLACE = "Name a place you may write to."
 NO_ROOM_FOR_FILE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 # The machine's faults: another name would not help.
 _OF_THE_DISK = NO_ROOM_FOR_FILE | {errno.EIO}
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether there was no room for a write, as the system or SQLite says it."""
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM_FOR_FILE
+    said = getattr(error, "orig", error)  # by SQLAlchemy, of a database on a server
+    return bool(getattr(said, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.places import NO_ROOM_FOR_FILE, is_full
 from clauseway.values import InvalidInput, Problem
 
 
@@ -134,10 +135,7 @@ _BY_CLASS: Mapping[str, _Fault] = {"CommitLost": _COMMIT_LOST, "LockLost": _LOCK
 _OF_SERVER = frozenset({*_BY_SQLSTATE.values(), *_BY_CLASS.values()})
 
 _BY_NUMBER: Mapping[int, _Fault] = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
-    # A file that may grow no further is full to whoever writes it.
-    errno.EFBIG: _FULL,
+    **dict.fromkeys(NO_ROOM_FOR_FILE, _FULL),
     errno.EROFS: _UNWRITABLE,
     errno.EACCES: _UNWRITABLE,
     errno.EPERM: _UNWRITABLE,
@@ -152,7 +150,6 @@ _BY_NUMBER: Mapping[int, _Fault] = {
 }
 # SQLite's primary error codes; the extended codes add the system call.
 _BY_SQLITE_CODE: Mapping[int, _Fault] = {
-    sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: _UNWRITABLE,
     sqlite3.SQLITE_CANTOPEN: _UNWRITABLE,
     sqlite3.SQLITE_PERM: _UNWRITABLE,
@@ -199,9 +196,8 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
         fault, why = _read(cause)
         if fault is not None:
             where = getattr(cause, "filename", None)
-            if fault is _FAILING and _is_full(
-                home
-            ):  # SQLite's files in shared memory tell a full disk so
+            # SQLite's files in shared memory tell a full disk so.
+            if fault is _FAILING and _has_no_room(home):
                 fault = _FULL
             if fault is _DAMAGED:
                 where = Home(home).control
@@ -232,7 +228,8 @@ def _read(cause: BaseException) -> tuple[_Fault | None, str]:
     if isinstance(cause, MemoryError):
         return _NO_MEMORY, str(cause) or os.strerror(errno.ENOMEM).lower()
     if isinstance(cause, sqlite3.Error):
-        return _BY_SQLITE_CODE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF), str(cause)
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        return _FULL if is_full(cause) else _BY_SQLITE_CODE.get(code), str(cause)
     if type(cause).__name__ in _BY_CLASS:
         return _BY_CLASS[type(cause).__name__], _said_by_server(cause)
     if type(cause).__module__.partition(".")[0] == "psycopg":
@@ -271,6 +268,6 @@ def _place_of_data(home: Path) -> str:
         return str(home)
 
 
-def _is_full(home: Path) -> bool:
+def _has_no_room(home: Path) -> bool:
     folder = next(folder for folder in (home, *home.parents) if folder.exists())
     return os.statvfs(folder).f_bavail == 0

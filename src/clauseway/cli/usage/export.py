@@ -12,7 +12,8 @@ from clauseway.app.usage.compacting import export_usage
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import counted
-from clauseway.cli.written import STANDARD_OUTPUT, file_named
+from clauseway.cli.written import file_named
+from clauseway.files import STANDARD_OUTPUT
 
 
 def usage(
