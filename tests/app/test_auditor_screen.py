@@ -65,6 +65,17 @@ def test_what_cannot_be_repeated_is_not_found(client: TestClient, subject: str, 
     assert said in answer.text
 
 
+def test_a_damaged_lake_is_no_fault_of_the_address(tmp_path: Path) -> None:
+    own = settled_book.make(tmp_path)
+    for file in own.lake.glob("usage/*/*.parquet"):
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    source = HomePages(own, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    with TestClient(create_app(source, hosts=["*"])) as pages:
+        answer = pages.get("/auditor/check/2026-05")
+    assert answer.status_code == 500
+    assert "lake check" in answer.text
+
+
 def test_a_fact_has_both_clocks_and_opens_its_place(client: TestClient) -> None:
     page = client.get("/auditor").text
     assert 'data-label="Holds from">28 April 2026</td>' in page

@@ -131,7 +131,7 @@ def rewritten(pack: Path, out: Path, change: Callable[[dict[str, bytes]], None],
         for name, content in sorted(parts.items())
     ]
     with zipfile.ZipFile(out, "w") as archive:
-        for name, content in (("manifest.json", json.dumps(manifest)), *sorted(parts.items())):
+        for name, content in (("manifest.json", json.dumps(manifest).encode()), *sorted(parts.items())):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.external_attr, entry.create_system, entry.compress_type = MODE, UNIX, method
             archive.writestr(entry, content)

@@ -56,7 +56,7 @@ from clauseway.values.numbers import (
     read_percentage,
     read_whole,
 )
-from clauseway.values.problems import NOT_JSON, InvalidInput, Problem, cause_of
+from clauseway.values.problems import NOT_JSON, Damaged, InvalidInput, Problem, cause_of
 
 __all__ = [
     "CENT",
@@ -74,6 +74,7 @@ __all__ = [
     "USD",
     "BadNumber",
     "Citation",
+    "Damaged",
     "Interval",
     "InvalidInput",
     "KnownAt",

@@ -2,6 +2,7 @@
 
     InvalidInput     raised where input is refused; carries all its problems, not only the first
       .problems      a tuple of Problem, in order of file and line
+      Damaged        what the product wrote is missing or changed: whoever asked did nothing wrong
     NOT_JSON         the exceptions of a decoder for what is not JSON
     cause_of         why a file could not be read or written, in words
 
@@ -44,6 +45,10 @@ class InvalidInput(Exception):
         assert problems, "a refusal must name a problem"
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class Damaged(InvalidInput):
+    """Something that this product wrote is missing, changed or out of reach."""
 
 
 def cause_of(error: Exception) -> str:

@@ -11,6 +11,7 @@ from clauseway.web.sign_in import COOKIE, SIGN_IN, SIGN_OUT
 
 _Node = dict[str, Any]
 _PROBLEM = {"description": "A page that says what, why and what to do."}
+_FAULT = {"description": "Something in the home is damaged or lost, or it is a failure of ours."}
 # Whoever may not see an address, once somebody has a password.
 _SIGNED_OUT = {
     "303": {"description": "Nobody is signed in: leads to the form of those who sign in."}
@@ -141,6 +142,7 @@ def _sent_to(page: WebPage[PageSource]) -> _Node:
             "400": refused,
             "401": signed_out,
             **_unseen(page),
+            "500": _FAULT,
             "503": _PROBLEM,
         },
     }
@@ -160,6 +162,6 @@ def _answer(name: str, summary: str, *kinds: str, more: Mapping[str, _Node] | No
         "get": {
             "operationId": name,
             "summary": summary,
-            "responses": {**answers, "503": _PROBLEM},
+            "responses": {**answers, "500": _FAULT, "503": _PROBLEM},
         }
     }

@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from clauseway.values import InvalidInput
+from clauseway.values import Damaged, InvalidInput
 from clauseway.web import monitoring
 from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
@@ -237,6 +237,8 @@ class _Pages:
         problem = error.problems[0]
         # A path that cannot be names nothing; only what is asked beyond it can be asked wrongly.
         status = 404 if request.path_params else 400
+        if isinstance(error, Damaged):
+            status = 500
         return self._problem(request, status, problem.what, problem.why, problem.remedy)
 
     async def failed(self, request: Request, error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """Digests: the lake's files compared with the SHA-256 that sealing wrote into the database.
 
-    LakeDamaged(InvalidInput)     files that are missing or changed; nothing was read from them
+    LakeDamaged(Damaged)     files that are missing or changed; nothing was read from them
 
 Every byte is read: a file's size and times prove nothing against an editor who sets them. See
 docs/choices/0050.
@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.storage.lake.file_list import LakeFile
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import Damaged, Problem
 
 MISSING, CHANGED = "missing", "changed"
 # The hash runs without Python's lock; more threads would only wait for the disk.
@@ -60,7 +60,7 @@ class LakeFault(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class LakeDamaged(InvalidInput):
+class LakeDamaged(Damaged):
     """Files of the lake are missing or changed."""
 
     def __init__(self, faults: Sequence[LakeFault]) -> None:

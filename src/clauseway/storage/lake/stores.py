@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from clauseway.files import force_folder, write_whole
-from clauseway.values import InvalidInput
+from clauseway.values import Damaged
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     changed_ns: int
 
 
-class StoreFailed(InvalidInput):
+class StoreFailed(Damaged):
     """Object storage cannot be reached or refuses what is asked; it was asked several times where
     that may help, and nothing was changed."""
 
