@@ -25,6 +25,7 @@ _SHOWN = 500  # characters of an unreadable value
 _BOM = b"\xef\xbb\xbf"
 _TOO_DEEP = "not readable JSON: it is nested too deep"
 _TOO_LONG = f"not a record: it is longer than {_VALUE_BYTES_MAX >> 20} MB"
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{},]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -152,50 +153,55 @@ def _elements(
     file: IO[bytes], unicode: IncrementalDecoder, text: str
 ) -> Iterator[tuple[int, Any, str]]:
     """Yield the elements of an array of which `text` is the beginning; invalid ones are skipped to
-    the next comma."""
-    decoder, line, at_end = json.JSONDecoder(), 1, False
+    the next comma. The text is read in place: cutting each element off it would copy it as often."""
+    decoder, line, at, at_end = json.JSONDecoder(), 1, 0, False
     while True:
-        stripped = text.lstrip(" \t\r\n,")
-        line += text.count("\n", 0, len(text) - len(stripped))
-        text = stripped
-        if text.startswith("]"):
+        between = _BETWEEN.match(text, at)
+        assert between is not None, "it matches an empty text"
+        begin = between.end()
+        line += text.count("\n", at, begin)
+        at = begin
+        if text.startswith("]", at):
             return
         try:
-            value, end = decoder.raw_decode(text)
+            value, end = decoder.raw_decode(text, at)
             wrong = ""
         except (ValueError, RecursionError) as error:
             # The element may continue: read twice as much, up to the length of the longest record.
-            more = b"" if at_end else file.read(max(_ARRAY_BYTES, len(text)))
-            at_end = not more
-            text += unicode.decode(more, final=at_end)
-            if more and len(text) < _VALUE_BYTES_MAX:
+            if not at_end and len(text) - at < _VALUE_BYTES_MAX:
+                more = file.read(max(_ARRAY_BYTES, len(text) - at))
+                at_end = not more
+                text, at = text[at:] + unicode.decode(more, final=at_end), 0
                 continue
-            if not text:
+            if at == len(text):
                 yield line, "", "not JSON: the array has no end"
                 return
-            end = _end_of_element(text)
-            value, wrong = text[:end][:_SHOWN], _why(error)
+            end = _end_of_element(text, at)
+            value, wrong = text[at : min(end, at + _SHOWN)], _why(error, text[at:end], at)
         yield line, value, wrong
-        line += text.count("\n", 0, end)
-        text = text[end:]
+        line += text.count("\n", at, end)
+        at = end
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, element: str, at: int) -> str:
+    """Return why an element is not JSON; `at` is its place in the text that was decoded."""
+    if isinstance(error, json.JSONDecodeError):
+        error = json.JSONDecodeError(error.msg, element, error.pos - at)
     return _TOO_DEEP if isinstance(error, RecursionError) else f"not JSON: {error}"
 
 
-def _end_of_element(text: str) -> int:
-    """Return where an unreadable element ends: before the comma or bracket that its own brackets
-    leave."""
+def _end_of_element(text: str, at: int) -> int:
+    """Return where an unreadable element that begins at a place ends: before the comma or bracket
+    that its own brackets leave."""
     depth = 0
-    for match in _BRACKETS.finditer(text):
+    for match in _BRACKETS.finditer(text, at):
         sign = match[0][0]
         if sign in "[{":
             depth += 1
         elif sign in "]}" and depth:
             depth -= 1
         elif (sign == "," or sign in "]}") and not depth:
-            return max(match.start(), 1)
+            return max(match.start(), at + 1)
     return len(text)
 
 

@@ -1,0 +1,57 @@
+"""JSON arrays that others wrote, read value by value: a long one costs what its values cost, and says their lines."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from time import process_time
+
+from clauseway.exchange.usage.reported_rows import json_values
+
+# More than one read of a file takes in.
+EVENTS = [{"id": str(number), "input_tokens": number} for number in range(40_000)]
+
+
+def as_array(values: Iterator[str]) -> str:
+    return "[\n" + ",\n".join(values) + "\n]\n"
+
+
+def cpu_s(path: Path, count: int) -> float:
+    begun_s = process_time()
+    assert sum(1 for _ in json_values(path)) == count
+    return process_time() - begun_s
+
+
+def test_an_array_costs_a_few_times_what_its_lines_cost(tmp_path: Path) -> None:
+    lines, array = tmp_path / "events.jsonl", tmp_path / "events.json"
+    lines.write_text("".join(f"{json.dumps(event)}\n" for event in EVENTS))
+    array.write_text(as_array(json.dumps(event) for event in EVENTS))
+    # Values that are cut off the rest of a megabyte one by one cost thirty times as much.
+    assert cpu_s(array, len(EVENTS)) < 10 * max(cpu_s(lines, len(EVENTS)), 0.02)
+
+
+def test_each_value_of_a_long_array_has_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.json"
+    path.write_text(as_array(json.dumps(event) for event in EVENTS))
+    assert list(json_values(path)) == [(line, event, "") for line, event in enumerate(EVENTS, 2)]
+
+
+def test_what_is_no_json_spoils_its_own_place_alone(tmp_path: Path) -> None:
+    path = tmp_path / "events.json"
+    wrong = {17: "{'id': 1}", 5_000: '{"id": oops, "a": [1, "]"]}', 39_000: "{no}"}
+    path.write_text(as_array(wrong.get(number, json.dumps(event)) for number, event in enumerate(EVENTS)))
+    read = list(json_values(path))
+    assert [line for line, _, _ in read] == [*range(2, len(EVENTS) + 2)]
+    assert {line - 2: value for line, value, problem in read if problem} == wrong
+    assert all(
+        problem.startswith("not JSON: Expecting") and "line 1 column" in problem for _, _, problem in read if problem
+    )
+
+
+def test_an_array_without_an_end_says_so_at_its_last_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.json"
+    path.write_text('[\n{"id": "1"},\n{"id": "2"},\n')
+    assert list(json_values(path)) == [
+        (2, {"id": "1"}, ""),
+        (3, {"id": "2"}, ""),
+        (4, "", "not JSON: the array has no end"),
+    ]
