@@ -6,8 +6,8 @@ issuing deployment understands, a path may name one (`NAMES`), or ask for a list
 
 The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's
 dated ones, which name the model in the path (`/openai/deployments/{model}/…`) or in the body
-(`/openai/responses`). Messages are offered under `/anthropic/v1` too. The client's `api-version` is
-dropped: each target sends its own.
+(`/openai/responses`). Messages are offered under `/anthropic/v1` too. Of a query, a cloud hears
+the parameters of OpenAI's and Anthropic's APIs alone; each target sends its own `api-version`.
 """
 
 import re
@@ -604,7 +604,17 @@ _ROUTED_PATHS: Final = b"|".join([re.escape(path) for path in _ROUTED])
 _DATED: Final = re.compile(
     rb"/openai/deployments/((?!/)(?:(?!(?:%b)/)[^?]){1,200}?)(%b)" % (_ROUTED_PATHS, _ROUTED_PATHS)
 )
-_AZURE_ONLY: Final = frozenset({b"api-version"})
+# The parameters of both vendors' APIs: those of any request, and those that read. A cloud reads
+# others of its own, in any case and encoding: Google's `$fields` leaves usage out of an answer,
+# `$ct` gives a body another type, `quotaUser` and `key` name another account; another `api-version`
+# of Azure's is a path that is not there.
+_OF_ANY: Final = r"beta|include(?:\[.*\])?"
+_OF_READING: Final = (
+    r"after|after_id|before|before_id|include_obfuscation|limit|metadata\[.*\]|model|order|purpose"
+    r"|starting_after|stream"
+)
+_passes: Final = re.compile(_OF_ANY, re.DOTALL).fullmatch
+_passes_in_reading: Final = re.compile(f"{_OF_ANY}|{_OF_READING}", re.DOTALL).fullmatch
 
 
 def for_values(operation: Operation, needs: Needs) -> Operation:
@@ -630,9 +640,11 @@ class UnknownPath(Exception):
 def request_line_of(method: bytes, url: bytes) -> RequestLine:
     """Return what a request line asks for. Raises UnknownPath."""
     path, _, query = url.partition(b"?")
-    query = b"&".join(
-        part for part in query.split(b"&") if part and part.partition(b"=")[0] not in _AZURE_ONLY
-    )
+    if query:
+        passes = _passes_in_reading if method == _GET else _passes
+        query = b"&".join(
+            [part for part in query.split(b"&") if passes(unquoted(part.partition(b"=")[0]))]
+        )
     dated = _DATED.fullmatch(path)
     if dated is not None:
         request_line = _by_method(method, _ROUTED[dated[2]])
@@ -684,6 +696,6 @@ def _by_method(method: bytes, operations: list[Operation]) -> RequestLine:
 
 
 def unquoted(name: bytes) -> str:
-    """Return a name in a path without its percent encoding."""
+    """Return a name in a path or query without its percent encoding."""
     text = re.sub(rb"%([0-9A-Fa-f]{2})", lambda escape: bytes.fromhex(escape[1].decode()), name)
     return text.decode("utf-8", "replace")
