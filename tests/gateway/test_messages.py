@@ -14,6 +14,7 @@ from endpoints_rig import Endpoints, sandbox_clouds, targets
 from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig, key
 
 from clauseway.gateway.plan import Auth, Epoch, Plan, Prices, RateLimit, Route, Target
+from clauseway.gateway.wire.bodies.message_requests import decode_messages
 from clauseway.gateway.wire.message_errors import in_message_shape
 from clauseway.metering import Deployment, Status, Unit
 from clauseway.sandbox.signatures import credentials
@@ -442,6 +443,12 @@ OF_OTHER_MODELS = [
     ("tools", asked(tools=[ADVISOR]).replace(b"advisor_", b"\\u0061dvisor_")),
     *(("messages", asked(messages=messages)) for messages in within(ADVISOR)),
     *(("messages", asked(messages=m).replace(b"advisor_", b"\\u0061dvisor_")) for m in within(ADVISOR)),
+    # A cloud may read what is no number and no truth value here.
+    ("tools", asked(tools=[{**ADVISOR, "max_uses": "3"}])),
+    ("tools", asked(tools=[ADVISOR, {**WEATHER, "strict": 1}])),
+    *(("messages", asked(messages=messages)) for messages in within({**ADVISOR, "max_uses": "3"})),
+    *(("messages", asked(messages=["x", *messages])) for messages in within(ADVISOR)),
+    ("messages", asked(messages=[{"role": "system", "content": ["x", *within(ADVISOR)[0][-1]["content"]]}])),
 ]
 
 
@@ -477,6 +484,52 @@ def test_a_message_names_no_earlier_one(clouds: Endpoints, member: str, body: by
     assert (answer.status_code, error["type"], error["code"]) == (400, "invalid_request_error", "not_offered")
     assert error["message"].startswith(f"'{member}' ")
     assert len(clouds.rig.records()) == before
+
+
+# member, body: the cloud would serve it elsewhere, or charge somebody else.
+OF_THE_ACCOUNT = [
+    ("inference_geo", asked(inference_geo="global")),
+    ("inference_geo", asked(inference_geo="us").replace(b"geo", b"g\\u0065o")),
+    ("billing_policy", asked(billing_policy={"type": "billing_policy", "bill_to": "user_profile"})),
+]
+
+
+@pytest.mark.parametrize(("member", "body"), OF_THE_ACCOUNT)
+def test_a_message_names_no_place_and_no_payer(clouds: Endpoints, member: str, body: bytes) -> None:
+    """The deployment's residency, region and price would not hold."""
+    before = len(clouds.rig.records())
+    error = answered(clouds, body).json()["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "not_offered")
+    assert error["message"].startswith(f"'{member}' ")
+    assert len(clouds.rig.records()) == before
+
+
+@pytest.mark.parametrize("member", ["inference_geo", "billing_policy"])
+def test_who_leaves_place_and_payer_to_the_account_is_answered(clouds: Endpoints, member: str) -> None:
+    assert answered(clouds, asked(**{member: None})).status_code == 200
+
+
+# member, what stands in it once, the same twice: which of the two is read, parsers differ in.
+TWICE = [
+    ("tools.type", b'"type": "custom"', b'"type": "advisor_20260301", "type": "custom"'),
+    ("messages.content", b'"content": "Hello"', b'"content": [{"type": "image"}], "content": "Hello"'),
+    ("messages.content.type", b'"type": "text"', b'"type": "image", "type": "text"'),
+    ("messages.tools.type", b'"type": "bash_20250124"', b'"type": "advisor_20260301", "type": "bash_20250124"'),
+]
+
+
+@pytest.mark.parametrize(("member", "once", "twice"), TWICE, ids=[case[0] for case in TWICE])
+def test_what_is_read_of_messages_and_their_tools_stands_once(
+    clouds: Endpoints, member: str, once: bytes, twice: bytes
+) -> None:
+    added = within({"type": "bash_20250124", "name": "bash"})[0]
+    said = [{"role": "user", "content": "Hello"}, {"role": "user", "content": [{"type": "text", "text": "Oslo"}]}]
+    body = asked(tools=[{**WEATHER, "type": "custom"}], messages=[*said, *added])
+    assert body.count(once) == 1
+    assert decode_messages(body, b"application/json").needs(body)
+    answer = answered(clouds, body.replace(once, twice))
+    assert answer.status_code == 400
+    assert f"The member '{member}' stands more than once" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("members", [{"thread": None}, {"diagnostics": None}, {"diagnostics": {}}], ids=str)

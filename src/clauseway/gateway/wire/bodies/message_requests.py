@@ -17,6 +17,7 @@ from clauseway.gateway.wire.bodies.addresses import check_addresses
 from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered
 from clauseway.gateway.wire.bodies.decoding import RequestProperties, reader_of
 from clauseway.gateway.wire.bodies.escapes import may_have_escapes
+from clauseway.gateway.wire.bodies.members import each_readable, objects_once
 from clauseway.gateway.wire.bodies.needs import ABSENT, PLAIN, Needs, searches_within, stated
 from clauseway.gateway.wire.bodies.requests import Tokens
 from clauseway.values import NOT_JSON
@@ -46,8 +47,18 @@ class _Tool(msgspec.Struct, gc=False):
     max_uses: int | None = None
 
 
+class _Typed(msgspec.Struct, gc=False):
+    """A tool of which the type alone is read: nothing else that it says can hide it."""
+
+    type: str | None = None
+
+
 class _Container(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
+
+
+class _BillingPolicy(msgspec.Struct, frozen=True, gc=False):
+    bill_to: str | None = None
 
 
 class _Diagnostics(msgspec.Struct, frozen=True, gc=False):
@@ -76,6 +87,14 @@ class _Messages(msgspec.Struct, gc=False):
     messages: list[_Message] = []
 
 
+class _UnreadMessage(msgspec.Struct, gc=False):
+    content: msgspec.Raw = ABSENT
+
+
+class _UnreadMessages(msgspec.Struct, gc=False):
+    messages: msgspec.Raw = ABSENT
+
+
 class _Contents(NamedTuple):
     """The needs of messages as `Needs` has them, and the list of the tools that they define, as
     JSON."""
@@ -90,10 +109,21 @@ _NO_CONTENTS: Final = _Contents()
 # `fallbacks: []`, however it is spaced.
 _NO_FALLBACK: Final = re.compile(rb"\s*\[\s*\]\s*").fullmatch
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
+_decode_typed = msgspec.json.Decoder(_Typed).decode
+_decode_unread_messages = msgspec.json.Decoder(_UnreadMessages).decode
+_decode_unread_message = msgspec.json.Decoder(_UnreadMessage).decode
+_decode_block = msgspec.json.Decoder(_Block).decode
 _decode_messages = msgspec.json.Decoder(_Messages).decode
 _decode_blocks = msgspec.json.Decoder(str | list[_Block]).decode
 _decode_changes = msgspec.json.Decoder(list[_Block]).decode
 _decode_added_tool = msgspec.json.Decoder(_AddedTool).decode
+# The members that are read of each: one that stands twice is refused.
+_MESSAGE_READ: Final = frozenset(_Message.__struct_fields__)
+_BLOCK_READ: Final = frozenset(_Block.__struct_fields__)
+_TOOL_READ: Final = frozenset(_Tool.__struct_fields__)
+_LIST: Final = ord("[")
+# A message has blocks, and the result of a tool blocks of its own.
+_CONTENTS_WITHIN: Final = 2
 
 
 class MessageRequest(msgspec.Struct, frozen=True, gc=False):
@@ -109,6 +139,8 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
     fallbacks: msgspec.Raw = ABSENT
     thread: msgspec.Raw = ABSENT
     diagnostics: _Diagnostics | None = None
+    inference_geo: msgspec.Raw = ABSENT
+    billing_policy: _BillingPolicy | None = None
     service_tier: str | None = None
     speed: str | None = None
     wants_usage = True
@@ -121,8 +153,9 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
         if added_tools is not ABSENT and _has_advisor(added_tools):
             raise FurtherModel("messages", _WITHOUT_ADVISOR)
         searches = 0
-        for tools in (self.tools, added_tools):
+        for tools, path in ((self.tools, "tools"), (added_tools, "messages.tools")):
             if tools is not ABSENT:
+                _check_objects(tools, _TOOL_READ, path)
                 more, brings, times = _of_tools(tools)
                 bits, unbounded = bits | more, unbounded or brings
                 searches = min(searches + times, SEARCHES_MAX)
@@ -161,6 +194,15 @@ _NO_COMPARISON: Final = (
     "'diagnostics' has the cloud compare the prompt with that of an earlier message, which may be of "
     "another project or lie on another account. Leave out 'previous_message_id'."
 )
+_NO_PLACE: Final = (
+    "'inference_geo' has the cloud process the message elsewhere than its deployment says, at another "
+    "price, so that neither residency nor budget would hold. Leave it out: the place is the "
+    "deployment's."
+)
+_NO_PAYER: Final = (
+    "'billing_policy' has the cloud charge another organisation, in whose books nobody here settles. "
+    "Leave it out."
+)
 _WITHOUT_ADVISOR: Final = "Leave the advisor out, and ask that model yourself."
 _decode_message_request = reader_of(MessageRequest, "Messages", "messages")
 
@@ -168,7 +210,7 @@ _decode_message_request = reader_of(MessageRequest, "Messages", "messages")
 def decode_messages(body: bytes, content_type: bytes) -> RequestProperties:
     """Return a request of messages. Raises BadBody; FurtherModel where the cloud would turn to
     another model, as a fallback or as an advisor; NotOffered where it would turn to what it keeps
-    of an earlier message."""
+    of an earlier message, process the message elsewhere or charge somebody else."""
     properties = _decode_message_request(body, content_type)
     request = cast(MessageRequest, properties.decoded)
     if stated(request.fallbacks) and not _NO_FALLBACK(bytes(request.fallbacks)):
@@ -179,6 +221,11 @@ def decode_messages(body: bytes, content_type: bytes) -> RequestProperties:
         raise NotOffered(_NO_THREAD, "thread")
     if request.diagnostics is not None and request.diagnostics.previous_message_id:
         raise NotOffered(_NO_COMPARISON, "diagnostics")
+    if stated(request.inference_geo):
+        raise NotOffered(_NO_PLACE, "inference_geo")
+    policy = request.billing_policy
+    if policy is not None and policy.bill_to not in (None, "self"):
+        raise NotOffered(_NO_PAYER, "billing_policy")
     return properties
 
 
@@ -187,24 +234,44 @@ def _has_advisor(tools: msgspec.Raw) -> bool:
     written = bytes(tools)
     if b"advisor" not in written and not may_have_escapes(written):
         return False
+    typed = each_readable(written, _decode_typed)
+    return any((tool.type or "").startswith("advisor") for tool in typed)
+
+
+def _check_objects(
+    written: msgspec.Raw, read: frozenset[str], path: str, contents_within: int = 0
+) -> None:
+    """Check that no member that is read stands twice in an object of a list, if it is one.
+    `contents_within` is how deep their contents are looked through: no cloud takes deeper ones, and
+    to read on would cost time for each. Raise RepeatedMember."""
+    if written is ABSENT or memoryview(written)[0] != _LIST:
+        return
     try:
-        return any((tool.type or "").startswith("advisor") for tool in _decode_tools(tools))
+        objects = objects_once(written, read, path)
     except NOT_JSON:
-        return False
+        return  # its cloud says what is wrong with it
+    if not contents_within:
+        return
+    for members in objects:
+        content = members.get("content", ABSENT)
+        _check_objects(content, _BLOCK_READ, f"{path}.content", contents_within - 1)
 
 
 def _of_messages(body: bytes) -> _Contents:
     """Return the needs of messages and the tools that they define; the worst case where they cannot
-    be read. Raises NotOffered."""
+    be read. Raises NotOffered, RepeatedMember."""
     if b'"type"' not in body and not may_have_escapes(body):
         return _NO_CONTENTS
     check_addresses(body, "messages")
+    messages = _decode_unread_messages(body).messages
+    _check_objects(messages, _MESSAGE_READ, "messages", _CONTENTS_WITHIN)
     try:
-        messages = _decode_messages(body).messages
-        blocks = [block for message in messages for block in _blocks(message.content)]
+        decoded = _decode_messages(body).messages
+        blocks = [block for message in decoded for block in _blocks(message.content)]
         tools = list(_definitions(blocks))
     except NOT_JSON:
-        return _Contents(images=body.count(b"image"), unbounded=True)
+        tools = _readable_definitions(body)
+        return _Contents(images=body.count(b"image"), unbounded=True, tools=_listed(tools))
     bits, images, unbounded = 0, 0, False
     for block in blocks:
         if block.type == "image":
@@ -214,8 +281,11 @@ def _of_messages(body: bytes) -> _Contents:
             bits, unbounded = bits | _FILE_INPUT, True
         elif block.type == "container_upload":
             unbounded = True
-    listed = msgspec.Raw(b"[%b]" % b",".join(tools)) if tools else ABSENT
-    return _Contents(bits, images, unbounded, listed)
+    return _Contents(bits, images, unbounded, _listed(tools))
+
+
+def _listed(tools: list[bytes]) -> msgspec.Raw:
+    return msgspec.Raw(b"[%b]" % b",".join(tools)) if tools else ABSENT
 
 
 def _definitions(blocks: Iterable[_Block]) -> Iterator[bytes]:
@@ -233,6 +303,19 @@ def _definitions(blocks: Iterable[_Block]) -> Iterator[bytes]:
             )
 
 
+def _readable_definitions(body: bytes) -> list[bytes]:
+    """Return the tools that messages define of which not all can be read: a cloud may read all."""
+    messages = each_readable(_decode_unread_messages(body).messages, _decode_unread_message)
+    definitions: list[bytes] = []
+    for message in messages:
+        for block in each_readable(message.content, _decode_block):
+            try:
+                definitions += _definitions([block])
+            except NOT_JSON:
+                continue
+    return definitions
+
+
 def _blocks(content: str | list[_Block] | None) -> list[_Block]:
     """Return the blocks of a message, and those in the results of its tools."""
     if not isinstance(content, list):
@@ -248,11 +331,12 @@ def _blocks(content: str | list[_Block] | None) -> list[_Block]:
 def _of_tools(tools: msgspec.Raw) -> tuple[int, bool, int]:
     """Return the bits of what tools need, whether one brings in input that is not in the body, and
     how often the cloud may search the web."""
+    bits, unbounded, searches = 0, False, 0
     try:
         listed = _decode_tools(tools)
     except NOT_JSON:
-        return 0, stated(tools), 0
-    bits, unbounded, searches = 0, False, 0
+        listed = [_Tool(typed.type) for typed in each_readable(tools, _decode_typed)]
+        unbounded = stated(tools)
     for tool in listed:
         kind = tool.type or "custom"
         if kind == "custom":
