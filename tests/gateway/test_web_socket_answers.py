@@ -110,6 +110,20 @@ def test_a_response_that_is_not_streamed_is_heard(stage: Stage, text: bytes, hea
     assert event["response"]["usage"]["output_tokens"] == 8
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("completed", "completed"), ("failed", "failed"), ("incomplete", "incomplete"), ("invented", "completed")],
+)
+def test_a_response_that_is_not_streamed_has_the_type_of_its_end(stage: Stage, status: str, kind: str) -> None:
+    """Clients look at the type alone: a response that failed is not taken for an answer."""
+    response = RESPONSE.replace(b'"status":"completed"', b'"status":"%b"' % status.encode())
+    scene = stage.scene(whole(200, response))
+    with opened(stage.rig.url, SECRET) as session:
+        session.send(message(model=scene.model))
+        event = json.loads(session.recv(10))
+    assert (event["type"], event["response"]["status"]) == (f"response.{kind}", status)
+
+
 # A cloud's refusal → the error that the session hears.
 REFUSALS: dict[str, tuple[bytes, dict[str, str]]] = {
     "OpenAI's": (

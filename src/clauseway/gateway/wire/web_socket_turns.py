@@ -34,11 +34,16 @@ class _Typed(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
 
 
+class _Ended(msgspec.Struct, frozen=True, gc=False):
+    status: str = ""
+
+
 class _Refused(msgspec.Struct, frozen=True, gc=False):
     error: msgspec.Raw = ABSENT
 
 
 _decode_type: Final = msgspec.json.Decoder(_Typed).decode
+_decode_ended: Final = msgspec.json.Decoder(_Ended).decode
 # Google wraps a body in a list.
 _decode_refused: Final = msgspec.json.Decoder(_Refused | list[_Refused]).decode
 # An error is some hundred bytes; a page of HTML is not repeated to its end.
@@ -213,11 +218,20 @@ def message_of_answer(status: int, body: bytes, lane: bytes) -> bytes:
     """Return a whole answer as a message: an error with its status, or a response that a cloud did
     not stream, as it was written."""
     if status == 200:
-        event = b'{"type":"response.completed","sequence_number":0,"response":%b}' % body.strip()
+        event = b'{"type":"%b","sequence_number":0,"response":%b}' % (_end_of(body), body.strip())
     else:
         members = {"type": "error", "status": status, "error": _error_in(status, body)}
         event = msgspec.json.encode(members)
     return in_lane(event, lane)
+
+
+def _end_of(response: bytes) -> bytes:
+    """Return the type of the event that would have ended the stream of a whole response."""
+    try:
+        kind = f"response.{decode_with_half_pairs(_decode_ended, response).status}"
+    except NOT_JSON:
+        kind = ""
+    return kind.encode() if kind in _ENDS else b"response.completed"
 
 
 def _error_in(status: int, body: bytes) -> object:
