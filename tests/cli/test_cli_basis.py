@@ -374,6 +374,19 @@ def test_a_seller_that_is_no_party_has_no_part_of_a_price(home: Path) -> None:
     assert refused(home, "forecast", "--assume", slip)[0] == f"--assume: {unknown}"
 
 
+def test_a_seller_that_an_earlier_version_accepted_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(home, *MAY, *ACCEPTED)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(basis_module, "check_sellers", lambda *_: None)
+        told(home, "basis", "assume", "wholesale=amazn:80%", "--why", "contract 7")
+    checks = told(home, "doctor", code=2)["checks"]
+    [check] = [check for check in checks if check["what"] == "basis"]
+    assert check["found"] == ("wholesale= is held for the unknown name 'amazn': no agreement has a party of that name")
+    assert "Did you mean 'amazon'?" in check["remedy"]
+    told(home, "basis", "assume", "--withdraw", "wholesale", "--why", "misspelt")
+    assert "basis" not in {check["what"] for check in told(home, "doctor", code=2)["checks"]}
+
+
 # what changed after May was settled → why it cannot be closed
 CHANGED = [
     (("basis", "prices", "{other}", "--why", "a new list"), "prices or rates changed after it was settled"),

@@ -889,6 +889,30 @@ def change_figures(
     return _change(home, why, accepting)
 
 
+def unknown_sellers(home: Home) -> list[Problem]:
+    """Return a problem for each held figure of a seller that is no party: earlier versions accepted
+    a misspelt name, and it holds for no sale."""
+    basis = basis_of(home)
+    if not basis.assume:
+        return []
+    try:
+        check_sellers(basis.assume, basis.opened().catalog.parties, "clauseway basis")
+    except InvalidInput as error:
+        remedy = (
+            "Accept it with the right name (clauseway basis assume wholesale=SELLER:PART --why …), "
+            "or withdraw it (clauseway basis assume --withdraw wholesale --why …)."
+        )
+        return [
+            msgspec.structs.replace(
+                problem,
+                what=f"wholesale= is held for the {problem.what}",
+                remedy=f"{problem.remedy} {remedy}".lstrip(),
+            )
+            for problem in error.problems
+        ]
+    return []
+
+
 def replaced(home: Home, changed: Sequence[Acceptance]) -> Iterator[tuple[Acceptance, Acceptance]]:
     """Yield those of the recorded changes that took the place of another acceptance, each with
     the former one, whoever recorded it and however shortly before."""

@@ -19,7 +19,13 @@ import msgspec
 
 from clauseway.agreement.language.actions import SELL
 from clauseway.app.books.audit_log import edits
-from clauseway.app.books.basis import PRICES, Basis, acceptance_text, shipped_differently
+from clauseway.app.books.basis import (
+    PRICES,
+    Basis,
+    acceptance_text,
+    shipped_differently,
+    unknown_sellers,
+)
 from clauseway.app.books.register import clock_problem, facts_ahead
 from clauseway.app.customers.keys import hash_key_fault
 from clauseway.app.opening.configuration import (
@@ -189,6 +195,7 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
         yield Check(deployment="", what="books", ok=False, found=text, remedy=problem.remedy)
     if not edited:
         yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
+        yield from (_failed("", "basis", problem) for problem in unknown_sellers(home))
     if ahead := facts_ahead(home):
         yield _failed("", "facts", clock_problem(ahead))
 
