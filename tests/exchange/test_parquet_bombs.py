@@ -24,6 +24,7 @@ from clauseway.exchange.parquet_process import WINDOW_BYTES, WINDOW_ROWS
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.exchange.question_files import read_questions
 from clauseway.exchange.usage.focus import BillNames
+from clauseway.exchange.usage.opentelemetry import Spans
 from clauseway.exchange.usage.usage_files import format_of, read_usage
 from clauseway.sandbox.traffic.demand import DemandWindow
 from clauseway.values import InvalidInput
@@ -100,11 +101,11 @@ def many_rows(path: Path) -> None:
 
 
 def _usage(path: Path) -> object:
-    return [len(rows) for rows in read_usage(path, "parquet", NAMES, 10_000)]
+    return [len(rows) for rows in read_usage(path, "parquet", NAMES, 10_000, Spans([]))]
 
 
 def _bill_as_usage(path: Path) -> object:
-    return [len(rows) for rows in read_usage(path, "focus", NAMES, 10_000)]
+    return [len(rows) for rows in read_usage(path, "focus", NAMES, 10_000, Spans([]))]
 
 
 def _bill(path: Path) -> object:

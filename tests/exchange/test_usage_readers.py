@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from clauseway.exchange.usage.cloudevents import read_cloudevents, write_cloudevents
-from clauseway.exchange.usage.opentelemetry import read_opentelemetry
+from clauseway.exchange.usage.opentelemetry import Spans, read_opentelemetry
 from clauseway.exchange.usage.reported_rows import Reported
+from clauseway.exchange.usage.usage_files import spans_in
 from clauseway.metering import Status
 
 NOON_NS = 1_777_716_000_000_000_000
@@ -27,7 +28,7 @@ def attributes(given: Mapping[str, object]) -> list[dict[str, Any]]:
 
 def read_export(path: Path, export: object) -> Reported:
     path.write_text(json.dumps(export) + "\n")
-    (reported,) = read_opentelemetry(path)
+    (reported,) = read_opentelemetry(path, Spans([path]))
     return reported
 
 
@@ -293,7 +294,7 @@ def test_a_call_of_our_gateway_that_its_client_traced_too_is_metered_already(tmp
     for scopes in ([application, gateway], [gateway, application]):
         lines = [{"resourceSpans": [{"scopeSpans": [scope]}]} for scope in scopes]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        read = list(read_opentelemetry(path))
+        read = list(read_opentelemetry(path, Spans([path])))
         counted = [reported.fields["id"] for reported in read if not reported.skipped]
         assert counted == [f"{'a' * 32}/{'4' * 16}", f"{'c' * 32}/{'2' * 16}"]
         assert sum("metered itself" in reported.skipped for reported in read) == 5
@@ -313,7 +314,7 @@ def export_of(service: str, spans: list[dict[str, Any]], points: list[dict[str, 
 def read_exports(path: Path, *exports: object) -> tuple[list[Reported], list[str]]:
     """What counts in a file of exports, and why the rest is skipped."""
     path.write_text("".join(json.dumps(export) + "\n" for export in exports))
-    read = list(read_opentelemetry(path))
+    read = list(read_opentelemetry(path, Spans([path])))
     return [row for row in read if not row.skipped], sorted(row.skipped for row in read if row.skipped)
 
 
@@ -334,6 +335,18 @@ def point_of(model: str, begin_ns: int, end_ns: int) -> dict[str, Any]:
     }
 
 
+def test_spans_of_one_file_and_points_of_another_count_once_in_one_import(tmp_path: Path) -> None:
+    called = traced("1", "", {**USED, "gen_ai.request.model": "gpt-5.4"})
+    export = export_of("chat", [called], [point_of("gpt-5.4", NOON_NS, NOON_NS + 60_000_000_000)])
+    paths = [tmp_path / name for name in ("metrics.json", "spans.json")]
+    for path, kind in zip(paths, ("resourceMetrics", "resourceSpans"), strict=True):
+        path.write_text(json.dumps({kind: export[kind]}))
+    spans = spans_in([(path, "opentelemetry") for path in paths])
+    points, counted = (list(read_opentelemetry(path, spans)) for path in paths)
+    assert [row.skipped for row in points] == ["a point of tokens that spans count"]
+    assert [row.skipped for row in counted] == [""]
+
+
 def test_tokens_that_spans_count_are_not_counted_by_points_again(tmp_path: Path) -> None:
     minute = 60_000_000_000
     called = traced("1", "", {**USED, "gen_ai.request.model": "gpt-5.4"}, NOON_NS + minute // 2)
@@ -346,7 +359,7 @@ def test_tokens_that_spans_count_are_not_counted_by_points_again(tmp_path: Path)
     for exports in ((export_of("shop", [called], points), other), (other, export_of("shop", [called], points))):
         counted, skipped = read_exports(tmp_path / "collected.jsonl", *exports)
         assert len(counted) == 4
-        assert skipped == ["a point of tokens that spans in the file count"]
+        assert skipped == ["a point of tokens that spans count"]
 
 
 def test_a_span_that_sums_up_the_calls_below_it_is_not_counted(tmp_path: Path) -> None:

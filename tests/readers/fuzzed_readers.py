@@ -72,7 +72,7 @@ from clauseway.exchange.signatures import unsigned, written
 from clauseway.exchange.usage.focus import BillNames
 from clauseway.exchange.usage.parquet_rows import rows_of_batch
 from clauseway.exchange.usage.reported_rows import Reported
-from clauseway.exchange.usage.usage_files import format_of, read_usage
+from clauseway.exchange.usage.usage_files import format_of, read_usage, spans_in
 from clauseway.gateway.clouds import reports
 from clauseway.gateway.credentials.jwt import expiry_s
 from clauseway.gateway.plan.clock import system_clock
@@ -288,7 +288,9 @@ def _usage_reader(folder: Path, suffix: str, form: str) -> Read:
         path.write_bytes(content)
         with contextlib.suppress(InvalidInput):
             format_of(path)
-        return _examined((each for chunk in read_usage(path, form, NAMES, 1000) for each in chunk), bounds)
+        return _examined(
+            (each for chunk in read_usage(path, form, NAMES, 1000, spans_in([(path, form)])) for each in chunk), bounds
+        )
 
     return read
 

@@ -28,8 +28,9 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.exchange.usage.focus import BillNames
+from clauseway.exchange.usage.opentelemetry import Spans
 from clauseway.exchange.usage.reported_rows import Reported, keepable
-from clauseway.exchange.usage.usage_files import check_format, format_of, read_usage
+from clauseway.exchange.usage.usage_files import check_format, format_of, read_usage, spans_in
 from clauseway.metering import Bounds, Flaw, Used, examine
 from clauseway.metering.usage_rules import content_of, is_imported
 from clauseway.metering.usage_rules import fields as known_fields
@@ -113,8 +114,9 @@ def import_usage(
         check_format(source.format)
     files = [_File(path, source.format) for path in paths]
     names = BillNames.of(opened.catalog)
+    spans = spans_in((file.path, file.form) for file in files)
     if not home.is_begun:
-        _check_before_home(files, names)
+        _check_before_home(files, names, spans)
     with _importing(home, on_wait), open_lake(home) as lake:
         started_ns = time.time_ns()
         number = imports.begin(lake.control, [file.imported for file in files], started_ns)
@@ -122,7 +124,7 @@ def import_usage(
         # Nothing is written into the lake before every file is read and understood.
         try:
             bounds = bounds_of(opened)
-            run = _Run(lake, bounds, names, source, files, staging)
+            run = _Run(lake, bounds, names, spans, source, files, staging)
             done = run.read(report)
             _check_understood(done.rows, done.skipped, paths)
             return run.seal(home, number, done, report)
@@ -130,12 +132,12 @@ def import_usage(
             staging.close()
 
 
-def _check_before_home(files: Sequence["_File"], names: BillNames) -> None:
+def _check_before_home(files: Sequence["_File"], names: BillNames, spans: Spans) -> None:
     """Read each file up to a row with usage, so that files of another format, or without any usage,
     make no home."""
     rows, skipped = 0, Counter[str]()
     for file in files:
-        for chunk in read_usage(file.path, file.form, names, _ROWS):
+        for chunk in read_usage(file.path, file.form, names, _ROWS, spans):
             rows += len(chunk)
             skipped.update(row.skipped for row in chunk if row.skipped)
             if rows > skipped.total():
@@ -192,12 +194,13 @@ class _Run:
         lake: Lake,
         bounds: Bounds,
         names: BillNames,
+        spans: Spans,
         source: ImportSource,
         files: Sequence[_File],
         staging: Staging,
     ) -> None:
         self._lake, self._bounds, self._names, self._source = lake, bounds, names, source
-        self._files, self._staging = files, staging
+        self._spans, self._files, self._staging = spans, files, staging
         self._kept_from = kept_from(lake.control) or date.min
         self._now_ns = time.time_ns()
         self._rows = self._again = self._flawed = 0
@@ -208,7 +211,7 @@ class _Run:
         not yet known."""
         for place, file in enumerate(self._files):
             number = 0
-            for chunk in read_usage(file.path, file.form, self._names, _ROWS):
+            for chunk in read_usage(file.path, file.form, self._names, _ROWS, self._spans):
                 self._read(place, number, chunk)
                 number += len(chunk)
                 report(file.path.name, self._figures(imported=0))

@@ -7,14 +7,14 @@ before it. Attributes that start with `clauseway.` are our fields by name, on th
 resource. Spans and points of a gateway of ours are skipped: their usage was metered already. The
 scope names the gateway, on the request's span and on those of its attempts.
 
-An application that traces its calls reports the same tokens several times. In one file they count
-once: a span above one that is counted or metered is skipped, and so is a point of a service and
+An application that traces its calls reports the same tokens several times. In the files of one
+import they count once: a span above one that is counted or metered is skipped, and so is a point of a service and
 model for a time in which spans of theirs end.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ _METERED_ALREADY = "a request that a gateway of ours metered itself"
 # The instrumentation scope of a gateway of ours.
 _GATEWAY = "clauseway.gateway"
 _COUNTED_BELOW = "a span above others that count the same tokens"
-_COUNTED_BY_SPANS = "a point of tokens that spans in the file count"
+_COUNTED_BY_SPANS = "a point of tokens that spans count"
 _UNITS: Mapping[str, Unit] = {
     "gen_ai.usage.input_tokens": Unit.INPUT_TOKENS,
     "gen_ai.usage.output_tokens": Unit.OUTPUT_TOKENS,
@@ -69,10 +69,11 @@ _METRICS = ("resourceMetrics", "scopeMetrics", "metrics")
 _KINDS = ("histogram", "exponentialHistogram", "sum")
 
 
-def read_opentelemetry(path: Path) -> Iterator[Reported]:
-    """Yield the usage in a file of OTLP JSON: one export request per line, or a single one in
-    all."""
-    spans = _Spans(path)
+def read_opentelemetry(path: Path, spans: "Spans") -> Iterator[Reported]:
+    """Yield the usage in a file of OTLP JSON: one export request per line, or a single one in all.
+
+    `spans` are those of all files that are read together, this one among them.
+    """
     for line, value, wrong in json_values(path):
         if wrong:
             yield Reported(line=line, fields={"export": value}, unreadable=wrong)
@@ -123,21 +124,25 @@ def _inside(
         yield from _inside(line, element, inner, {**shared, **attributes}, read)
 
 
-class _Spans:
-    """The spans of a file, by which each token in it is counted once."""
+class Spans:
+    """The spans of files that are read together, by which each token in them is counted once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, paths: Iterable[Path]) -> None:
         self._parents: dict[str, str] = {}
         self._metered: list[str] = []
         self._counted: list[str] = []
         # By service and product: the first and the last time at which a span with counts ends.
         self._ends: dict[tuple[str, str], tuple[int, int]] = {}
+        for path in paths:
+            self._note_all(path)
+        self._above_metered = self._above(self._metered)
+        self._above_counted = self._above(self._counted)
+
+    def _note_all(self, path: Path) -> None:
         for line, value, _wrong in json_values(path):
             if isinstance(value, dict):
                 for _malformed in _inside(line, value, _SPANS, {}, self._note):
                     pass
-        self._above_metered = self._above(self._metered)
-        self._above_counted = self._above(self._counted)
 
     def _note(
         self, _line: int, shared: Mapping[str, Any], span: Mapping[str, Any]

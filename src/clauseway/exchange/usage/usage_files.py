@@ -6,7 +6,7 @@ nowhere else.
 A problem of a single row is reported with the row, and the next row is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.exchange.usage.cloudevents import read_cloudevents
 from clauseway.exchange.usage.focus import VERSIONS_READ, BillNames, MissingColumns, read_focus
-from clauseway.exchange.usage.opentelemetry import read_opentelemetry
+from clauseway.exchange.usage.opentelemetry import Spans, read_opentelemetry
 from clauseway.exchange.usage.parquet_rows import RepeatedColumns, parquet_rows
 from clauseway.exchange.usage.reported_rows import Reported
 from clauseway.values import InvalidInput, Problem
@@ -64,20 +64,32 @@ def check_format(form: str) -> None:
         raise InvalidInput(Problem(what=message, why=why, where="--format", remedy=remedy))
 
 
-def read_usage(path: Path, form: str, names: BillNames, rows: int) -> Iterator[list[Reported]]:
-    """Yield the rows of a file of a format, so many at a time."""
-    reader = _reader(form, path, names)
+def spans_in(files: Iterable[tuple[Path, str]]) -> Spans:
+    """Return the spans of those of the files, each with its format, that are of OpenTelemetry."""
+    paths = [path for path, form in files if form == "opentelemetry"]
+    try:
+        return Spans(paths)
+    except OSError as error:
+        raise InvalidInput(_unreadable(Path(error.filename or paths[0]), error)) from None
+
+
+def read_usage(
+    path: Path, form: str, names: BillNames, rows: int, spans: Spans
+) -> Iterator[list[Reported]]:
+    """Yield the rows of a file of a format, so many at a time. `spans` are those of all files that
+    are imported together."""
+    reader = _reader(form, path, names, spans)
     while some := _next(reader, path, rows):
         yield some
 
 
-def _reader(form: str, path: Path, names: BillNames) -> Iterator[Reported]:
+def _reader(form: str, path: Path, names: BillNames, spans: Spans) -> Iterator[Reported]:
     if form == "focus":
         return read_focus(path, names)
     if form == "cloudevents":
         return read_cloudevents(path)
     if form == "opentelemetry":
-        return read_opentelemetry(path)
+        return read_opentelemetry(path, spans)
     assert form == "parquet", form
     return _read_own(path)
 
