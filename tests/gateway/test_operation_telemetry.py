@@ -17,7 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from awaiting import eventually
-from clauseway.exchange.usage.opentelemetry import read_opentelemetry
+from clauseway.exchange.usage.opentelemetry import Spans, read_opentelemetry
 from clauseway.gateway.plan import Epoch, Plan, Route
 from clauseway.gateway.plan.settings import Settings, Telemetry
 from clauseway.gateway.process.telemetry import _formerly_too
@@ -218,7 +218,7 @@ def test_nothing_that_a_gateway_exports_is_imported_as_usage(collected: Collecto
     exported = tmp_path / "collected.json"
     lines = [MessageToJson(messages[path].FromString(body), indent=None) for path, body in collected.bodies]
     exported.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    rows = list(read_opentelemetry(exported))
+    rows = list(read_opentelemetry(exported, Spans([exported])))
     assert {row.skipped for row in rows} >= {"a request that a gateway of ours metered itself"}
     assert [row for row in rows if not row.skipped] == []
 
