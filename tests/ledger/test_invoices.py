@@ -324,6 +324,7 @@ YEN_OWED, YEN = {"A1.share": "13.34", "B1.share": "6.67"}, Fraction("149.37")
 def test_yen_are_whole() -> None:
     invoice, entry = invoiced(YEN_OWED, "JPY", YEN)
     assert [str(line.amount) for line in invoice.lines] == ["1993", "996"]
+    assert str(invoice.total) == "2989"
     # Of 1,000 the lines are paid 666.78 and 333.22; the tax of 7.5 % on B1 is 24.975, and of 996 in all 74.7.
     first, booking = paid(invoice, "1000")
     assert [str(amount) for _, amount in first.settles] == ["667", "333"]

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import msgspec
 
 from clauseway.ledger.revenue import SaleRecord
+from clauseway.values import exact_sum
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +125,7 @@ class Invoice(_Voucher, frozen=True, kw_only=True, tag="invoice"):
 
     @property
     def total(self) -> Decimal:
-        return sum((line.amount for line in self.lines), Decimal("0.00"))
+        return exact_sum(line.amount for line in self.lines)
 
 
 class Payment(_Voucher, frozen=True, kw_only=True, tag="payment"):

@@ -107,7 +107,8 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
         if report.unknown:
             out.print(
                 "    Import the files of usage, each record once: `clauseway usage import FILE`; then accept "
-                "the loss: `clauseway spool list`.",
+                "the loss: `clauseway spool list`. One that cannot be read is put back from a copy, or moved "
+                "out of the lake.",
                 soft_wrap=True,
             )
         if unread := len(report.unlisted) - len(report.unknown):
