@@ -172,7 +172,7 @@ WRONG = [
     (("nothing-like-it.parquet", "--why", "x"), "no file of that name is read"),
     ((".parquet", "--why", "x"), "several files end so"),
     (("FILE", "--why", " "), "no reason is given"),
-    (("FILE", "--why", "x", "--estimate", "reserved"), "unknown estimate"),
+    (("FILE", "--why", "x", "--estimate", "reserved"), "'reserved': this loss has no such estimate. One of summed,"),
     (("FILE", "--why", "x"), "its bytes are those that were sealed"),
 ]
 

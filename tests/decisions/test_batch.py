@@ -191,6 +191,7 @@ def test_what_cannot_be_read_is_told_in_its_place(tmp_path: Path, capsys: pytest
         ("missing.csv", None, [], "cannot be read"),
         ("q.csv", "action,outcome\nserve,x\n", [], "the answers take that name"),
         ("q.csv", "as_of,as-of\n2026-05-01,2026-05-01\n", [], "it stands there twice"),
+        ("q.csv", "note,action,note\nfirst,serve,second\n", [], "column 'note': it stands there twice"),
         ("q.csv", "action\nserve\n", ["--out", "a.parquet"], "in the format of the questions"),
         ("q.csv", b"action\n\xff\n", [], "cannot be read"),
     ],

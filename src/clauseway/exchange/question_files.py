@@ -265,7 +265,8 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
     problems = []
     for name in names:
         part = name.replace("-", "_")
-        if name in ADDED or part in columns:
+        # Spreadsheets end a heading with any number of columns without a name.
+        if name in ADDED or part in columns or (name and name in others):
             why = "the answers take that name" if name in ADDED else "it stands there twice"
             problems.append(
                 Problem(

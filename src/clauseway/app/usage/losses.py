@@ -394,7 +394,7 @@ def _check(estimate: str, why: str, estimates: Sequence[str] = ESTIMATES) -> Non
         problems.append(
             Problem(
                 what=f"unknown estimate {estimate!r}",
-                why="an estimate is reserved or nothing",
+                why="this loss has no such estimate",
                 where="--estimate",
                 remedy=remedy,
             )
