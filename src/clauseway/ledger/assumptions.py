@@ -55,6 +55,8 @@ GENERAL = (CAP_COUNTS, REVENUE_OWNER, WHOLESALE)
 
 # All of a sale counts where no figure says how much of it.
 _ALL_COUNTS: Mapping[str, Decimal] = {"": Decimal(1)}
+# A figure that takes a value for each seller holds them in one text.
+_BETWEEN_VALUES = "; "
 
 
 class Assumption(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +103,27 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
     def standing_of_figure(self) -> str:
         """Return the standing that the agreement gives the figure, whichever value is used."""
         return self.declared_standing or self.standing
+
+
+def items_of(name: str, value: str) -> list[str]:
+    """Return a figure as `--assume` takes it: an item for each of its values."""
+    return [f"{name}={part}" for part in value.split(_BETWEEN_VALUES)]
+
+
+def accepted_items(assumptions: Iterable[Assumption]) -> list[str]:
+    """Return the figures that were accepted, as `--assume` takes them."""
+    accepted = (assumption for assumption in assumptions if assumption.accepted)
+    return [item for figure in accepted for item in items_of(figure.name, figure.value)]
+
+
+def replace_items(held: Iterable[str], given: Sequence[str]) -> list[str]:
+    """Return the items held, with those given in the place of all that name the same figures."""
+    named = {_figure_of(item) for item in given}
+    return [*(item for item in held if _figure_of(item) not in named), *given]
+
+
+def _figure_of(item: str) -> str:
+    return item.partition("=")[0].strip()
 
 
 def in_one_line(assumptions: Iterable[Assumption]) -> str:
@@ -372,7 +395,7 @@ def _assumption(figure: Figure, given: Sequence[str]) -> Assumption:
     is_given = any(not _is_declared(figure, value) for value in given)
     return Assumption(
         name=figure.id,
-        value="; ".join(given) or figure.value,
+        value=_BETWEEN_VALUES.join(given) or figure.value,
         standing=GIVEN if is_given else figure.standing,
         text=figure.citation.text,
         source=figure.citation.source,

@@ -18,7 +18,7 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.agreement.language.shares import CORRECTION, RESTATEMENT, PaymentTerm
-from clauseway.ledger.assumptions import ESTIMATED
+from clauseway.ledger.assumptions import ESTIMATED, accepted_items
 from clauseway.ledger.settlement import (
     Disputed,
     Inputs,
@@ -208,12 +208,7 @@ def summary_of(settlement: Settlement) -> SettlementSummary:
         receipt=settlement.receipt,
         restates=settlement.restates,
         terms=tuple(share.term for share in settlement.shares),
-        accepted=tuple(
-            f"{assumption.name}={value}"
-            for assumption in settlement.assumptions
-            if assumption.accepted
-            for value in assumption.value.split("; ")
-        ),
+        accepted=tuple(accepted_items(settlement.assumptions)),
         corrections=settlement.corrections,
         changes=settlement.changes,
         restated=settlement.restated,

@@ -38,6 +38,7 @@ from clauseway.app.opening.several import (
 )
 from clauseway.decisions.joint_answers import in_their_order
 from clauseway.ledger import Settlement, check_sellers, read_assumptions, read_rates
+from clauseway.ledger.assumptions import items_of, replace_items
 from clauseway.ledger.exchange_rates import Rate, Rates
 from clauseway.pricing import PriceBook, PriceTable, parse_book
 from clauseway.pricing.price_table import table_digest
@@ -152,7 +153,7 @@ class Basis:
         return [
             item
             for acceptance in self.of(ASSUMPTION)
-            for item in _items(acceptance.name, acceptance.label)
+            for item in items_of(acceptance.name, acceptance.label)
         ]
 
     @property
@@ -360,10 +361,6 @@ def _rates(source: str, text: str) -> Rates:
     return read_rates(text, source)
 
 
-def _items(name: str, value: str) -> list[str]:
-    return [f"{name}={part}" for part in value.split("; ")]
-
-
 # The basis of settlements, by digest
 
 
@@ -483,22 +480,11 @@ def first_use(
     if problems := [acceptance for acceptance in wanted if isinstance(acceptance, Problem)]:
         raise InvalidInput(*problems)
     new = [acceptance for acceptance in wanted if isinstance(acceptance, Accepting)]
-    named = {acceptance.name for acceptance in new if acceptance.kind == ASSUMPTION}
+    figures_given = (acceptance for acceptance in new if acceptance.kind == ASSUMPTION)
+    items = [item for figure in figures_given for item in items_of(figure.name, figure.label)]
     return FirstUse(
         accepting=(*_carried_over(basis, carried), *new),
-        assume=(
-            *(
-                acceptance
-                for acceptance in basis.assume
-                if acceptance.partition("=")[0] not in named
-            ),
-            *(
-                item
-                for acceptance in new
-                if acceptance.kind == ASSUMPTION
-                for item in _items(acceptance.name, acceptance.label)
-            ),
-        ),
+        assume=tuple(replace_items(basis.assume, items)),
         readings=basis.readings
         | {acceptance.name: acceptance.label for acceptance in new if acceptance.kind == READING},
     )

@@ -61,7 +61,7 @@ from clauseway.ledger import (
     summary_of,
     uncounted,
 )
-from clauseway.ledger.assumptions import Assumptions
+from clauseway.ledger.assumptions import Assumptions, replace_items
 from clauseway.ledger.carrying import ShareKey
 from clauseway.ledger.closing import SettlementSummary
 from clauseway.ledger.revenue import in_no_base
@@ -636,8 +636,7 @@ def _before(settler: Settler, first: Interval) -> list[Interval]:
 def _as_then(closed: SettlementSummary, assume: Sequence[str]) -> list[str]:
     """Return the figures accepted now, and those accepted when the period was closed that are
     not named now."""
-    now_ = {item.partition("=")[0].strip() for item in assume}
-    return [*assume, *(item for item in closed.accepted if item.partition("=")[0] not in now_)]
+    return replace_items(closed.accepted, assume)
 
 
 def _post(control: Control, settlements: Sequence[Settlement]) -> None:
