@@ -11,12 +11,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.engine.interfaces import CacheStats
 from sqlalchemy.exc import IntegrityError
 
 from clauseway.ledger import Account, Conflict, Entry, Inputs, Posting, Settlement
 from clauseway.storage import ApiKey, Control, Overlap, Sealed
+from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import kept_open
 from clauseway.storage.control.engines import Place
@@ -187,6 +188,21 @@ def test_the_latest_settlement_of_a_period_stands_last(control: Control) -> None
     for number, receipt in enumerate(["r1", "r2", "r2", "r1"]):
         control.settle(settlement(receipt), [], number)
     assert [kept.receipt for kept in control.settlements(MAY)] == ["r1", "r2", "r1"]
+
+
+def test_what_stands_is_read_without_what_it_took_the_place_of(control: Control) -> None:
+    """A month that is settled every night has a settlement for each, and a page shows one of them."""
+    april = Interval(date(2026, 4, 1), MAY.begin)
+    for number, receipt in enumerate(["r1", "r2", "r3"]):
+        control.settle(settlement(receipt), [], number)
+        control.settle(msgspec.structs.replace(settlement(f"april {receipt}"), period=april), [], number)
+    Books(control).close(Closed(period=april, receipt="april r2", digest="", statement=b"{}", closed_ns=9))
+    with control.writing() as connection:
+        replaced = schema.settlements.c.receipt.in_(["r1", "r2", "april r1", "april r3"])
+        connection.execute(update(schema.settlements).where(replaced).values(body="not to be decoded"))
+    standing = Books(control).all_standing()
+    assert [(days.begin.month, kept.receipt) for days, kept in standing.items()] == [(4, "april r2"), (5, "r3")]
+    assert Books(control).standing(Interval(date(2026, 6, 1), date(2026, 7, 1))) is None
 
 
 def test_everything_is_there_after_opening_again(place: Place) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from clauseway.agreement import Ownership
-from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settled import latest_settlements, settlement_of
 from clauseway.app.books.usage_charges import usage_charges, usage_credits
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month, unsettled
@@ -273,7 +273,7 @@ def usage_event_lines(home: Home, part: ExportScope) -> Iterator[bytes]:
 
 
 def _require_settled(home: Home, part: ExportScope) -> None:
-    if part.period and part.days is not None and part.period not in latest_settlements(home):
+    if part.period and settlement_of(home, part.period) is None:
         raise unsettled(part.period)
 
 

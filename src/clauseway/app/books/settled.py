@@ -26,15 +26,8 @@ def statement(
     """
     days = month(period)
     with _books(home) as books:
-        closes = [closed_month for closed_month in books.closed() if closed_month.period == days]
         again = books.restatements(days) if restated else []
-        settlement = (
-            again[-1]
-            if again
-            else books.settlement(closes[0].receipt)
-            if closes
-            else books.latest(days)
-        )
+        settlement = again[-1] if again else books.standing(days)
     return statement_of(settlement, party) if settlement else None
 
 
@@ -42,13 +35,14 @@ def latest_settlements(home: Home) -> dict[str, Settlement]:
     """Return each settled month (`2026-05`) with its latest settlement, or the one with which it
     was closed; oldest first."""
     with _books(home) as books:
-        closed = {closed_month.period: closed_month.receipt for closed_month in books.closed()}
-        latest = {
-            settlement.period.begin.strftime("%Y-%m"): settlement
-            for settlement in books.control.settlements()
-            if closed.get(settlement.period, settlement.receipt) == settlement.receipt
-        }
-    return dict(sorted(latest.items()))
+        standing = books.all_standing()
+    return {f"{days.begin:%Y-%m}": settlement for days, settlement in standing.items()}
+
+
+def settlement_of(home: Home, period: str) -> Settlement | None:
+    """Return the settlement of a month as `latest_settlements` does; None where it was not settled."""
+    with _books(home) as books:
+        return books.standing(month(period))
 
 
 def rows_waiting(home: Home) -> int:

@@ -46,14 +46,14 @@ def days_given(begin: str, end: str) -> Interval | None:
     return days
 
 
-def unsettled(period: str) -> InvalidInput:
+def unsettled(period: str, where: str = "--period") -> InvalidInput:
     """Return the refusal of a month that is not settled: an empty answer would look like a month
-    without business."""
+    without business. `where` is the flag or the argument that names the month."""
     return InvalidInput(
         Problem(
             what=f"{period} is not settled",
             why="no settlement of that month was posted here",
-            where="--period",
+            where=where,
             remedy=f"Settle it first: clauseway settle --period {period} --assume …",
         )
     )

@@ -1,7 +1,7 @@
 """Looking ahead: from the settlements of a home, the shares of the agreement and what is
 assumed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -11,7 +11,8 @@ from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.revenue_shares import shares_of
 from clauseway.app.opening.several import Opened, figures_of
-from clauseway.ledger import Settlement, check_sellers, read_assumptions
+from clauseway.ledger import check_sellers, read_assumptions
+from clauseway.ledger.assumptions import accepted_items, replace_items
 from clauseway.ledger.forecast import Forecast, Growth, assumed_growth, forecast
 from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_percentage
 from clauseway.web.pictures import forecast_svg
@@ -59,8 +60,9 @@ def look_ahead(
     settled = latest_settlements(home)
     basis = basis_of(home)
     # Where the basis holds no figures, those of the last settled month count.
-    held = basis.assume or accepted_in(list(settled.values())[-1:])
-    accepted = supposing(held, assume)
+    last = next(reversed(settled.values()), None)
+    held = basis.assume or (accepted_items(last.assumptions) if last else [])
+    accepted = replace_items(held, assume)
     check_sellers(assume, opened.catalog.parties, "--assume")
     return Ahead(
         known_at=str(known_at),
@@ -74,23 +76,6 @@ def look_ahead(
             growth=assumed,
         ),
     )
-
-
-def supposing(held: Sequence[str], assume: Sequence[str]) -> list[str]:
-    """Return the figures held, with those that are supposed in the place of what they name."""
-    named = {item.partition("=")[0].strip() for item in assume}
-    return [*(item for item in held if item.partition("=")[0] not in named), *assume]
-
-
-def accepted_in(settlements: Iterable[Settlement]) -> list[str]:
-    """Return the figures that settlements accepted, as `--assume` takes them."""
-    return [
-        f"{figure.name}={value}"
-        for settlement in settlements
-        for figure in settlement.assumptions
-        if figure.accepted
-        for value in figure.value.split("; ")
-    ]
 
 
 def read_growth(text: str) -> Growth:

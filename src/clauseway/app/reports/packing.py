@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.periods import month
+from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import writing
 from clauseway.app.reports.handed_statements import HandedStatement, StatementVerification, beside
 from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
@@ -259,13 +259,9 @@ def verify_pack(
 
 def _settled(lake: Lake, days: Interval, period: str) -> Statement:
     """Return the statement of a month as it was closed, or else settled last."""
-    books = Books(lake.control)
-    closed = [closed_month for closed_month in books.closed() if closed_month.period == days]
-    settlement = books.settlement(closed[0].receipt) if closed else books.latest(days)
+    settlement = Books(lake.control).standing(days)
     if settlement is None:
-        remedy = f"Settle it first: clauseway settle --period {period} --assume …"
-        problem, why = f"{period} is not settled", "no settlement of that month was posted here"
-        raise InvalidInput(Problem(what=problem, why=why, where="PERIOD", remedy=remedy))
+        raise unsettled(period, "PERIOD")
     return statement_of(settlement)
 
 

@@ -32,12 +32,12 @@ from clauseway.app.opening.library import (
 )
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import each_of
-from clauseway.app.reports.forecasting import accepted_in, supposing
 from clauseway.app.reports.reconciling import sale_of, sums_of, usd_rate
 from clauseway.app.usage.sealing import open_lake
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Question, Tables, Verdict, check_readings
 from clauseway.ledger import check_sellers
+from clauseway.ledger.assumptions import accepted_items, replace_items
 from clauseway.ledger.beside import PartyBeside, SideBySide, beside
 from clauseway.metering import billable
 from clauseway.pricing import PriceTable
@@ -556,8 +556,9 @@ def _months(
     settled = latest_settlements(home)
     for name in _names(days) if assume else [name for name in _names(days) if name in settled]:
         period = month(name)
-        before = accepted_in([settled[name]]) if name in settled else basis_of(home).assume
-        accepted = supposing(before, assume)
+        stated = settled.get(name)
+        before = accepted_items(stated.assumptions) if stated else basis_of(home).assume
+        accepted = replace_items(before, assume)
         as_is, as_drafted = (side.settle(period, accepted) for side in sides)
         refused = {
             seller: exact_sum(charges)

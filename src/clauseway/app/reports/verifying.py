@@ -12,10 +12,10 @@ import msgspec
 
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
-from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settled import latest_settlements, statement
 from clauseway.app.books.settling import ClosedMonths, Settler, late_of, vouchers_hash, with_late
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.periods import month
+from clauseway.app.opening.periods import unsettled
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.reports.handed_statements import (
     CANNOT_BE_CHECKED,
@@ -28,7 +28,7 @@ from clauseway.app.reports.handed_statements import (
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.usage.lake_place import store_of
 from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
-from clauseway.ledger.assumptions import ESTIMATED, STATED
+from clauseway.ledger.assumptions import ESTIMATED, STATED, accepted_items
 from clauseway.ledger.differences import differences
 from clauseway.ledger.statement import digest_of
 from clauseway.ledger.vouchers import Voucher
@@ -48,13 +48,10 @@ _SEALED_MEANWHILE = 20
 
 def verify_settled(home: Home, period: str, party: str) -> StatementVerification:
     """Repeat the statement of a settled month. Raise InvalidInput where it is not settled."""
-    _ = month(period)
-    settlement = latest_settlements(home).get(period)
-    if settlement is None:
-        remedy = f"Settle it first: clauseway settle --period {period} --assume …"
-        problem, why = f"{period} is not settled", "no settlement of that month was posted here"
-        raise InvalidInput(Problem(what=problem, why=why, where="--period", remedy=remedy))
-    return verify_statement(home, statement_of(settlement, party))
+    stated = statement(home, period, party)
+    if stated is None:
+        raise unsettled(period, "FILE|MONTH")
+    return verify_statement(home, stated)
 
 
 def verify_given(home: Home, given: HandedStatement) -> StatementVerification:
@@ -169,12 +166,7 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
     """Settle again, on a copy of the home's lake, what a statement says. Raise InvalidInput."""
     inputs = stated.inputs
     opened, readings = settled_agreement(home, inputs.agreement), inputs.readings or {}
-    assume = [
-        f"{assumption.name}={value}"
-        for assumption in stated.assumptions
-        if assumption.accepted
-        for value in assumption.value.split("; ")
-    ]
+    assume = accepted_items(stated.assumptions)
     books = Books(lake.control)
     # Everything is taken as it was known when the statement was settled.
     vouchers = _vouchers_then(books.vouchers(), inputs.vouchers)
@@ -385,12 +377,12 @@ def _verify_print(home: Home, given: HandedStatement) -> StatementVerification:
     for period, settlement in latest_settlements(home).items():
         # A print carries the digest of its statement, by which it is found among those settled
         # here.
-        for statement in (statement_of(settlement, party) for party in parties):
-            if digest_of(statement).encode() in given.text:
-                done = verify_statement(home, statement)
+        for printed in (statement_of(settlement, party) for party in parties):
+            if digest_of(printed).encode() in given.text:
+                done = verify_statement(home, printed)
                 # The digest may stand in a print that was edited, so the print is written again and
                 # compared.
-                if FORMATS[given.format](statement) == given.content:
+                if FORMATS[given.format](printed) == given.content:
                     return done
                 remark = (
                     f"The {given.format} names the statement of {period} and is not what is "

@@ -12,15 +12,15 @@ import msgspec
 
 from clauseway.agreement import Agreement, meaning_of
 from clauseway.app.books.basis import basis_of, first_use
-from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settled import settlement_of
 from clauseway.app.books.settling import Settler
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of, figures_of
-from clauseway.app.reports.forecasting import accepted_in
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.ledger import Settlement, check_sellers, read_assumptions
+from clauseway.ledger.assumptions import accepted_items, replace_items
 from clauseway.ledger.beside import SideBySide, beside
 from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
@@ -72,16 +72,14 @@ def what_if(
     """
     days = month(period)
     otherwise = read_under(under, opened)
-    posted = latest_settlements(home).get(period)
+    posted = settlement_of(home, period)
     figures = figures_of(opened)
     seal(home)
     with open_lake(home) as lake:
         use = first_use(lake.control, basis_of(home), opened, prices, assume, readings)
     # Where the home holds no figures, those that the month was posted with count.
-    accepted, readings = list(use.assume) or accepted_in([posted] if posted else []), use.readings
-    replaced = {item.partition("=")[0].strip() for item in otherwise.figures}
-    kept = [item for item in accepted if item.partition("=")[0].strip() not in replaced]
-    supposed = [*kept, *otherwise.figures]
+    accepted = list(use.assume) or (accepted_items(posted.assumptions) if posted else [])
+    readings, supposed = use.readings, replace_items(accepted, otherwise.figures)
     # Refuses a wrong figure before the month is settled twice.
     read_assumptions(supposed, figures)
     check_sellers(otherwise.figures, opened.catalog.parties, "--under")
