@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 import msgspec
 
@@ -81,6 +82,7 @@ from clauseway.values import (
 _PICO = Decimal("0.000000000001")
 # Read when the books are free: another process may change what a home holds before that.
 HeldPrices = Callable[[], PriceTable]
+_TakesBack = TypeVar("_TakesBack", Credit, Dispute)
 
 
 class Sold(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,12 +116,7 @@ def credit(
 
     Raise InvalidInput: no such sale, or less was charged.
     """
-    with _books(home) as (lake, books):
-        sale = _taken_back(lake, books, prices(), identity, sold, amount)
-        dated = _dated_after_sale(books, identity, day, sale)
-        voucher = Credit(id=identity, day=dated, reason=reason, of=sale)
-        _book(books, voucher, ())
-    return voucher
+    return _book_taken_back(Credit, home, prices, identity, sold, amount, day, reason)
 
 
 def dispute(
@@ -135,10 +132,24 @@ def dispute(
 
     Raise InvalidInput.
     """
+    return _book_taken_back(Dispute, home, prices, identity, sold, amount, day, reason)
+
+
+def _book_taken_back(
+    kind: type[_TakesBack],
+    home: Home,
+    prices: HeldPrices,
+    identity: str,
+    sold: Sold,
+    amount: str,
+    day: date | None,
+    reason: str,
+) -> _TakesBack:
+    """Book a voucher that takes a charge out of the base, wholly or in part."""
     with _books(home) as (lake, books):
         sale = _taken_back(lake, books, prices(), identity, sold, amount)
         dated = _dated_after_sale(books, identity, day, sale)
-        voucher = Dispute(id=identity, day=dated, reason=reason, of=sale)
+        voucher = kind(id=identity, day=dated, reason=reason, of=sale)
         _book(books, voucher, ())
     return voucher
 

@@ -1,6 +1,8 @@
 """`clauseway books credit`: a charge taken back."""
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -11,7 +13,8 @@ from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.held import held_prices
-from clauseway.cli.money.invoice import dated
+from clauseway.cli.money.invoice import Dated, dated
+from clauseway.ledger import Credit, Dispute
 from clauseway.values import parse_day
 
 
@@ -30,10 +33,7 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
         str, typer.Option(help="How much of the charge, in USD; by default all that is left of it.")
     ] = ""
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = ""
-    day: Annotated[
-        str,
-        typer.Option("--dated", help="The day it is dated in the books; by default today (UTC)."),
-    ] = ""
+    day: Dated = ""
 
     def sold(self) -> Sold:
         return Sold(
@@ -58,7 +58,18 @@ def command(which: Which, home: options.HomeRead = None, as_json: options.AsJson
     A part of a day's sales:
       clauseway books credit --id note-13 --sold-on 2026-05-02 --seller openai --cloud aws --product gpt-5.4 --amount 0.10
     """
-    made = credit(
+    return book(credit, which, home, "taken back", as_json)
+
+
+def book(
+    voucher: Callable[..., Credit | Dispute],
+    which: Which,
+    home: Path | None,
+    done: str,
+    as_json: bool,
+) -> int:
+    """Book a voucher about the sale that the flags name, and print what was `done`."""
+    made = voucher(
         home_at(home),
         partial(held_prices, home),
         which.reference,
@@ -69,6 +80,5 @@ def command(which: Which, home: options.HomeRead = None, as_json: options.AsJson
     )
     of = made.of
     usage = f"{of.amount.normalize():f} USD of {of.product} on {of.cloud}"
-    text = f"{made.id}: {usage}, sold by {of.seller}, taken back"
-    answer(as_json, made, text)
+    answer(as_json, made, f"{made.id}: {usage}, sold by {of.seller}, {done}")
     return 0

@@ -1,6 +1,5 @@
 """`clauseway books dispute`: charges that one party does not accept."""
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,9 +9,8 @@ from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.cli.held import held_prices
-from clauseway.cli.money.credit import Which
-from clauseway.cli.money.invoice import dated
+from clauseway.cli.money.credit import Which, book
+from clauseway.cli.money.invoice import Dated, dated
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -26,20 +24,7 @@ def open_(which: Which, home: options.HomeRead = None, as_json: options.AsJson =
     A request:
       clauseway books dispute open --id claim-3 --request 00000000000000070000000000000005 --reason "never asked for"
     """
-    made = dispute(
-        home_at(home),
-        partial(held_prices, home),
-        which.reference,
-        which.sold(),
-        which.amount,
-        dated(which.day),
-        which.reason,
-    )
-    of = made.of
-    usage = f"{of.amount.normalize():f} USD of {of.product} on {of.cloud}"
-    text = f"{made.id}: {usage}, sold by {of.seller}, in dispute"
-    answer(as_json, made, text)
-    return 0
+    return book(dispute, which, home, "in dispute", as_json)
 
 
 @app.command("resolve")
@@ -50,10 +35,7 @@ def resolve_(
         bool, typer.Option("--upheld/--rejected", help="The charge stays out; or it returns.")
     ],
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
-    day: Annotated[
-        str,
-        typer.Option("--dated", help="The day it is dated in the books; by default today (UTC)."),
-    ] = "",
+    day: Dated = "",
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
