@@ -459,10 +459,7 @@ def _known_product(table: PriceTable, name: str) -> str:
 
 def _report(text: str) -> Mapping[Unit, int]:
     """Parse `in=1000,cached=400,out=500`. Raise InvalidInput for unknown units, invalid numbers and
-    parts above their wholes.
-
-    Raise InvalidInput: unknown units, no numbers, parts above wholes.
-    """
+    parts above their wholes."""
     report: dict[Unit, int] = {}
     problems = []
     for part in filter(None, text.split(",")):

@@ -229,10 +229,7 @@ def text_hash(opened: Opened) -> str:
 
 def figures_of(opened: Opened) -> Mapping[str, Figure]:
     """Return the figures that the agreements declare. Raise InvalidInput if two agreements declare
-    the same name differently.
-
-    Raise InvalidInput where two declare one name otherwise.
-    """
+    the same name differently."""
     figures: dict[str, Figure] = {}
     problems = []
     for asked in each_of(opened):

@@ -2,7 +2,7 @@
 anew, usage handed on."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.exchange.usage.focus import USAGE_COLUMNS, usage_rows
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.columns import USAGE_SCHEMA
-from clauseway.storage.lake.compaction import Merged, compact, drop_before
+from clauseway.storage.lake.compaction import compact, drop_before
 from clauseway.storage.lake.file_list import INTENTS, USAGE, every_file, files_of, kept_from
 from clauseway.storage.lake.hourly_sums import Usage, replace_day, usage_by
 from clauseway.storage.lake.key_usage import ChargedUsage, usage_of_key
@@ -87,16 +87,13 @@ def state(home: Home) -> LakeState:
         )
 
 
-def compact_lake(
-    home: Home, files_least: int | None = None, report: Callable[[Merged], object] = lambda _: None
-) -> Compacted:
+def compact_lake(home: Home, files_least: int | None = None) -> Compacted:
     """Merge the small files of each day where there are enough (see `compact`), and remove what
     is not needed."""
     before = after = rows = 0
     with lake_locked(home), open_lake(home) as lake:
         for merged in compact(lake, time.time_ns(), files_least=files_least):
             before, after, rows = before + merged.before, after + merged.after, rows + merged.rows
-            report(merged)
         swept = lake.sweep(time.time_ns() - _GRACE_NS)
         if lake.store.is_remote:
             lake.sealed.trim(every_file(lake.control), copies_bytes_max(home))

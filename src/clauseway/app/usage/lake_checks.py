@@ -2,7 +2,7 @@
 checks found."""
 
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 
 import msgspec
 
@@ -17,9 +17,6 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.storage.lake.unlisted_files import files_with_missing_usage, usage_files_of
 from clauseway.values import Interval, InvalidInput, Problem
-
-# Files between two words of how far a check is: some seconds' worth.
-_CHECKED_AT_ONCE = 64
 
 
 class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,31 +38,17 @@ class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
     unknown: tuple[str, ...] = ()
 
 
-def check_lake(
-    home: Home, report: Callable[[int, int], object] = lambda _done, _all: None
-) -> LakeCheck:
-    """Read every byte of every file and hold it against its digest.
-
-    `report` is called with the bytes read so far.
-    """
+def check_lake(home: Home) -> LakeCheck:
+    """Read every byte of every file and hold it against its digest."""
     with lake_locked(home), open_lake(home) as lake:
         healed = heal(lake, time.time_ns())
     with open_lake(home) as lake:
         every = every_file(lake.control)
         files = [file for file in every if not file.lost_ns]
-        total, done = sum(file.bytes for file in files), 0
-        faults: list[LakeFault] = []
-        for at in range(0, len(files), _CHECKED_AT_ONCE):
-            chunk = files[at : at + _CHECKED_AT_ONCE]
-            # Merging meanwhile deletes what it had retired: that is no fault.
-            still = (
-                {file.name for file in every_file(lake.control)}
-                if (bad := lake.sealed.examine(chunk))
-                else set()
-            )
-            faults += [fault for fault in bad if fault.name in still]
-            done += sum(file.bytes for file in chunk)
-            report(done, total)
+        faults = lake.sealed.examine(files)
+        # Merging meanwhile deletes what it had retired: that is no fault.
+        still = {file.name for file in every_file(lake.control)}
+        faults = [fault for fault in faults if fault.name in still]
         remember_changed(home, files, faults)
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
         unlisted, unknown = _unlisted(home, lake)
@@ -73,7 +56,7 @@ def check_lake(
     return LakeCheck(
         files=len(files) - retired,
         retired=retired,
-        bytes=total,
+        bytes=sum(file.bytes for file in files),
         faults=tuple(faults),
         unlisted=unlisted,
         lost=lost,

@@ -9,6 +9,7 @@ from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
+from clauseway.cli.output import counted
 from clauseway.wording.changes import Comparison
 
 
@@ -80,10 +81,8 @@ def _print(comparison: Comparison) -> None:
     for group in comparison.shown.groups:
         out.print()
         print_indented(out, f"{group.sentence}", by=0)
-        print_indented(out, f"{group.place} · {_count(group.count)}", by=2, style="dim")
+        print_indented(
+            out, f"{group.place} · {counted(group.count, 'combination')}", by=2, style="dim"
+        )
     if changed := comparison.shown.changed:
-        out.print(f"\n{_count(len(changed))} answered otherwise")
-
-
-def _count(number: int) -> str:
-    return f"{number:,} combination{'' if number == 1 else 's'}"
+        out.print(f"\n{counted(len(changed), 'combination')} answered otherwise")

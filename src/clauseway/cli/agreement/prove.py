@@ -13,7 +13,7 @@ from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
-from clauseway.cli.output import outcome_style
+from clauseway.cli.output import counted, outcome_style
 from clauseway.wording.names import act_of
 from clauseway.wording.outcomes import outcome_word
 
@@ -93,12 +93,12 @@ def _print(out: Console, view: ProofView) -> None:
         out.print(Text("COUNTEREXAMPLE", "bold red"), Text(f"to: {view.claim}"))
         _print_counterexample(out, view, view.counterexample)
     until = (
-        f"to {view.to_day}, {_counted(view.days or 0, 'day')}"
+        f"to {view.to_day}, {counted(view.days or 0, 'day')}"
         if view.to_day is not None
         else "on, without end"
     )
-    walked = f"{_counted(view.combinations, 'combination')} from {view.begin} {until}"
-    walked += f", in {_counted(view.stretches, 'stretch', 'es')}"
+    walked = f"{counted(view.combinations, 'combination')} from {view.begin} {until}"
+    walked += f", in {counted(view.stretches, 'stretch', 'stretches')}"
     if len(view.readings) > 1:
         walked += f", under each of {len(view.readings)} choices of readings"
     out.print(f"\n{walked}\nknown at {view.known_at}", style="dim")
@@ -124,7 +124,3 @@ def _print_counterexample(out: Console, view: ProofView, counterexample: Explana
         print_indented(out, str(reason), by=2)
     for condition in counterexample.conditions:
         print_indented(out, f"only if: {condition.text}", by=2)
-
-
-def _counted(count: int, noun: str, plural: str = "s") -> str:
-    return f"{count:,} {noun}{'' if count == 1 else plural}"

@@ -29,6 +29,7 @@ from clauseway.cli.console import console
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.verification_text import print_verification
+from clauseway.cli.output import counted
 from clauseway.ledger import Settlement, statement_of
 from clauseway.values import InvalidInput, Problem
 from clauseway.wording.names import listed
@@ -288,7 +289,7 @@ def _print_days(days: list[DaySettled]) -> None:
             console().print(f"{day.day}  no usage that is charged")
             continue
         now_or_before = "kept before, unchanged" if day.was_kept else "summed now, and kept"
-        requests = f"{day.requests:,} {'request' if day.requests == 1 else 'requests'}"
+        requests = counted(day.requests, "request")
         console().print(f"{day.day}  {requests}, USD {exact(day.amount)}: {now_or_before}")
 
 
