@@ -18,7 +18,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports import tracing
-from clauseway.app.reports.statements import exact
+from clauseway.app.reports.amounts import exact
 from clauseway.app.reports.tracing import trace_line
 from clauseway.app.running.pages_process import HomePages
 from clauseway.app.screens import line_page as screen

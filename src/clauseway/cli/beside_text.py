@@ -2,8 +2,8 @@
 figures assumed.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,9 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from clauseway.app.reports.amounts import cents, signed
 from clauseway.cli.console import print_indented
 from clauseway.ledger.assumptions import Assumption, in_one_line
-from clauseway.ledger.beside import Amounts, SideBySide
+from clauseway.ledger.beside import Amounts, PartyBeside, SideBySide
 from clauseway.wording.dates import day_in_words
 
 # Records to print: what makes them loads an engine.
@@ -81,7 +82,12 @@ def print_beside(out: Console, comparison: SideBySide) -> None:
                 note = f"{label}: of the cap {cents(cap.cap)}, {cents(consumed)} consumed by the end of the period."
                 print_indented(out, note, by=4, style="dim")
     out.print()
-    for party in comparison.parties:
+    print_gains(out, comparison.parties)
+
+
+def print_gains(out: Console, parties: Iterable[PartyBeside]) -> None:
+    """Print what each party gains or loses."""
+    for party in parties:
         verb = "gains" if party.gains > 0 else "loses" if party.gains < 0 else "is as before:"
         out.print(f"  {party.party} {verb} {cents(abs(party.gains))} USD", style="bold")
 
@@ -90,16 +96,6 @@ def print_assumed(out: Console, label: str, assumptions: tuple[Assumption, ...])
     """Print every figure used, with its value and standing."""
     named = in_one_line(assumptions)
     print_indented(out, f"{label}: {named or 'nothing'}", by=2, style="dim")
-
-
-def cents(amount: Decimal) -> str:
-    """1,234.56"""
-    return f"{amount:,.2f}"
-
-
-def signed(amount: Decimal) -> str:
-    """+1,234.56; nothing has no sign."""
-    return f"{amount:+,.2f}" if amount else "0.00"
 
 
 def _clauses(real: Amounts, other: Amounts) -> str:

@@ -46,6 +46,11 @@ class InvalidInput(Exception):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
+    @property
+    def sentences(self) -> str:
+        """Return every problem in sentences, for a page."""
+        return " ".join(problem.sentences for problem in self.problems)
+
 
 class Damaged(InvalidInput):
     """Something that this product wrote is missing, changed or out of reach."""

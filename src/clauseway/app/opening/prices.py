@@ -194,9 +194,12 @@ def show_working(
 ) -> PriceWorking:
     """Price so many tokens (`in=1000,cached=400,out=500`) and show how.
 
-    `sellers` are the parties of the agreements. Raise InvalidInput, also for a name that nothing
-    knows, and for a price that no book has.
+    `sellers` are the parties of the agreements. Raise InvalidInput, also for a sale without a
+    cloud, for a name that nothing knows, and for a price that no book has.
     """
+    if not sale.cloud:
+        why, remedy = "prices differ from cloud to cloud", "Name the host cloud, as azure."
+        raise InvalidInput(Problem(what="no cloud", why=why, where="--cloud", remedy=remedy))
     sale = msgspec.structs.replace(sale, product=_known_product(table, sale.product))
     _check_names(table, sale, sellers)
     report = _report(tokens)

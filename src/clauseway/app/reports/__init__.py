@@ -1,7 +1,7 @@
 """Reports on a home: statements, packs, their verification, forecasts, reconciliations. Some seal
 first what its gateways have written; they change nothing else.
 
-    statements         a statement as people read it
+    statements         a statement as people read it; amounts: its amounts
     settled_statement  the statement of a settled month; statement_formats: how it is handed over
     tracing            all that is behind a statement's line
     verifying          a statement repeated from what it was made from

@@ -22,7 +22,7 @@ from clauseway.app.usage.compacting import usage_shown
 from clauseway.ledger import Statement
 from clauseway.pricing import DEFAULT_TIER, Sale
 from clauseway.storage.lake.hourly_sums import Usage
-from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, through
+from clauseway.values import FOREVER, Interval, KnownAt, through
 from clauseway.wording.changes import Comparison
 
 _A_MILLION_EACH = {"in": 1_000_000, "out": 1_000_000}
@@ -72,10 +72,6 @@ def price(
     input_tokens 1000 5
     output_tokens 500 3E+1
     """
-    if not cloud:
-        remedy = "Name the host cloud, as azure."
-        why = "prices differ from cloud to cloud"
-        raise InvalidInput(Problem(what="no cloud", why=why, where="--cloud", remedy=remedy))
     day, hour = _moment(as_of)
     sale = Sale(product, cloud, seller, region, buyer, tier, endpoint, 0, hour)
     given = NamedBasis(

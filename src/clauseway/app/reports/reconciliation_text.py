@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import msgspec
 
+from clauseway.app.reports.amounts import cents, signed
 from clauseway.app.reports.reconciling import Reconciliation
-from clauseway.app.reports.statements import cents
 from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, ReconciledLine
 from clauseway.values import exact_sum, round_together
 
@@ -107,11 +107,6 @@ def behind(item: Item) -> str:
     requests = " to ".join(item.requests)
     sides = [f"rows {rows}" if rows else "", f"requests {requests}" if requests else ""]
     return " · ".join(filter(None, sides))
-
-
-def signed(amount: Decimal) -> str:
-    """Return an amount with its sign, as +1,234.56; zero has no sign."""
-    return f"{amount:+,.2f}" if amount else "0.00"
 
 
 def _known(amount: Decimal | None) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
 
+from clauseway.app.reports.amounts import cents, exact, percent
 from clauseway.ledger import Direction, Ended, ShareLine, ShareResult, Statement, StatementChange
 from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED, in_one_line, in_thousands
 from clauseway.ledger.assumptions import Assumption as StandsOn
@@ -12,7 +13,7 @@ from clauseway.ledger.floors import TopUp, part_in_words
 from clauseway.ledger.settlement import Inputs, described
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
-from clauseway.values import FOREVER, Interval, amount_text, exact_product, exact_sum
+from clauseway.values import FOREVER, Interval, exact_product, exact_sum
 from clauseway.web.contexts import (
     DueLine,
     FigureShown,
@@ -141,23 +142,6 @@ def _assumed(statement: Statement, names: Set[str]) -> str:
         used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name)
     )
     return in_one_line(reported_first)
-
-
-def cents(amount: Decimal) -> str:
-    """1,234.56"""
-    return amount_text(amount)
-
-
-def exact(amount: Decimal) -> str:
-    """Return every digit that says something, at least cents: 1,234.5678"""
-    text = f"{amount.normalize():,f}"
-    whole, _, decimals = text.partition(".")
-    return f"{whole}.{decimals.ljust(2, '0')}"
-
-
-def percent(rate: Decimal) -> str:
-    """20 %"""
-    return f"{(rate * 100).normalize():f} %"
 
 
 def _section(statement: Statement, share: ShareResult, named: Named) -> StatementSection:
@@ -314,47 +298,27 @@ def _changed_sections(
     statement: Statement, direction: Direction, named: Named
 ) -> list[StatementSection]:
     """Return the late amounts of a closed period, and the disputed ones, each with its reason."""
-    sections = []
-    if direction.corrections:
-        lines = [
-            _change(change, _id(statement, change, is_restated=False), named)
-            for change in direction.corrections
-        ]
-        sections.append(
-            _changed(
-                statement,
-                direction,
-                "corrections of closed months",
-                direction.corrections,
-                lines,
-                named,
-            )
-        )
-    if direction.restated:
-        lines = [
-            _change(change, _id(statement, change, is_restated=True), named)
-            for change in direction.restated
-        ]
-        heading = "restatements of closed months, due with this one"
-        sections.append(_changed(statement, direction, heading, direction.restated, lines, named))
+    as_of = statement.as_of
+    corrections = [
+        _change(change, change_id(as_of, change, is_restated=False), named)
+        for change in direction.corrections
+    ]
+    restated = [
+        _change(change, change_id(as_of, change, is_restated=True), named)
+        for change in direction.restated
+    ]
     # Their amounts are in the lines above already, so these have no names of their own.
-    if direction.changes:
-        lines = [_change(change, "", named) for change in direction.changes]
-        sections.append(
-            _changed(
-                statement,
-                direction,
-                "restated, and in the lines above",
-                direction.changes,
-                lines,
-                named,
-            )
-        )
-    return sections
-
-
-def _id(statement: Statement, change: StatementChange, *, is_restated: bool) -> str:
-    return change_id(statement.as_of, change, is_restated=is_restated)
+    in_lines_above = [_change(change, "", named) for change in direction.changes]
+    sections = (
+        ("corrections of closed months", direction.corrections, corrections),
+        ("restatements of closed months, due with this one", direction.restated, restated),
+        ("restated, and in the lines above", direction.changes, in_lines_above),
+    )
+    return [
+        _changed(statement, direction, heading, changes, lines, named)
+        for heading, changes, lines in sections
+        if changes
+    ]
 
 
 def _change(change: StatementChange, name: str, named: Named) -> LineShown:

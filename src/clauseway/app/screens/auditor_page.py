@@ -20,7 +20,7 @@ from clauseway.app.books.trusted_keys import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
-from clauseway.app.reports.statements import cents
+from clauseway.app.reports.amounts import cents
 from clauseway.app.screens.next_commands import first_command
 from clauseway.ledger import statement_of
 from clauseway.ledger.statement import digest_of

@@ -9,11 +9,11 @@ import msgspec
 from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import each_of
+from clauseway.app.reports.amounts import signed
 from clauseway.app.reports.reconciliation_text import (
     behind,
     differing,
     quantities,
-    signed,
     summary,
     verdict,
 )
@@ -42,7 +42,7 @@ def bill_page(home: Home, bill: str, known_at: KnownAt) -> BillContext:
                 home, opened, basis.prices(known_at), path, tolerance=Tolerance()
             )
         except InvalidInput as error:
-            said = " ".join(problem.sentences for problem in error.problems)
+            said = error.sentences
             return BillContext(bill=bill, problem=said.replace(str(path), _NAME))
     return _compared(bill, compared, words)
 

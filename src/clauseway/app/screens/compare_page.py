@@ -24,8 +24,7 @@ def compare_page(opened: Opened, before: str, after: str) -> CompareContext:
         # One amendment alone is compared with the text before it.
         comparison = compare_sides(opened, [name for name in (before, after) if name], (), (), {})
     except InvalidInput as error:
-        said = " ".join(problem.sentences for problem in error.problems)
-        return CompareContext(fields=fields, problem=said)
+        return CompareContext(fields=fields, problem=error.sentences)
     return _shown(fields, comparison)
 
 

@@ -26,8 +26,7 @@ def decision_page(opened: Opened, receipt: str) -> DecisionContext:
         recorded = read_explanation(_WHERE, receipt.encode())
         done = verify(opened, recorded)
     except InvalidInput as error:
-        said = " ".join(problem.sentences for problem in error.problems)
-        return DecisionContext(receipt=receipt, problem=said)
+        return DecisionContext(receipt=receipt, problem=error.sentences)
     return DecisionContext(receipt=receipt, check=_checked(opened, recorded, done))
 
 

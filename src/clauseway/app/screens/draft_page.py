@@ -10,6 +10,7 @@ from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.reports.amounts import cents, signed
 from clauseway.app.reports.rehearsing import (
     MEANINGS,
     Deciding,
@@ -110,8 +111,7 @@ def _played(
     try:
         rehearsal = rehearse(home, real, drafted, basis_of(home).prices(known_at))
     except InvalidInput as error:
-        said = " ".join(problem.sentences for problem in error.problems)
-        return DraftPlayed(problem=f"It was not played: {said}")
+        return DraftPlayed(problem=f"It was not played: {error.sentences}")
     words = Wording.of([drafted])
     last = rehearsal.days.end - timedelta(days=1)
     return DraftPlayed(
@@ -127,7 +127,7 @@ def _played(
         ),
         months=tuple(_months(rehearsal, words)),
         parties=tuple(
-            f"{words.name(party.party)} {'gains' if party.gains > 0 else 'loses'} {abs(party.gains):,.2f} USD"
+            f"{words.name(party.party)} {'gains' if party.gains > 0 else 'loses'} {cents(abs(party.gains))} USD"
             for party in rehearsal.parties
             if party.gains
         ),
@@ -172,15 +172,15 @@ def _months(rehearsal: Rehearsal, words: Wording) -> Iterator[MonthBeside]:
             yield MonthBeside(
                 period=month.period,
                 label=f"{words.name(way.payer)} pays {words.name(way.payee)}",
-                real=f"{way.real:,.2f}",
-                drafted=f"{way.other:,.2f}",
-                difference=f"{way.difference:+,.2f}" if way.difference else "0.00",
+                real=cents(way.real),
+                drafted=cents(way.other),
+                difference=signed(way.difference),
             )
         for seller, charges in month.refused.items():
             yield MonthBeside(
                 period=month.period,
                 label=f"charges of {words.name(seller)} that would be refused",
-                real=f"{charges:,.2f}",
+                real=cents(charges),
                 drafted="",
                 difference="",
             )

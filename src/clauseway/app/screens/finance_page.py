@@ -25,8 +25,9 @@ from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month as month_of
 from clauseway.app.opening.several import Opened, each_of, title_of
+from clauseway.app.reports.amounts import cents
 from clauseway.app.reports.statement_formats import FORMATS
-from clauseway.app.reports.statements import cents, statement_context
+from clauseway.app.reports.statements import statement_context
 from clauseway.app.screens.clause_places import statement_with_places
 from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS

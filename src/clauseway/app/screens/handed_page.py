@@ -11,6 +11,7 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.reports.amounts import cents
 from clauseway.app.reports.handed_statements import (
     HandedStatement,
     LineCheck,
@@ -18,7 +19,6 @@ from clauseway.app.reports.handed_statements import (
     beside,
     read_statement,
 )
-from clauseway.app.reports.statements import cents
 from clauseway.app.reports.verifying import verify_given
 from clauseway.values import InvalidInput, Problem
 from clauseway.web.auditor import CheckContext, HandedContext, SignatureShown
@@ -74,7 +74,7 @@ def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> Ha
 
 
 def _said(error: InvalidInput) -> str:
-    return " ".join(problem.sentences for problem in error.problems)
+    return error.sentences
 
 
 def _signing(home: Home, path: Path, given: HandedStatement) -> "Signing | None":

@@ -6,7 +6,8 @@ from decimal import Decimal
 from clauseway.app.customers.tenants import customer_in_words
 from clauseway.app.opening.home import Home
 from clauseway.app.reports import tracing
-from clauseway.app.reports.statements import Named, as_it_is, cents, exact
+from clauseway.app.reports.amounts import cents, exact
+from clauseway.app.reports.statements import Named, as_it_is
 from clauseway.ledger import Account
 from clauseway.ledger.settlement import described
 from clauseway.ledger.statement import StatementLine

@@ -7,7 +7,7 @@ from clauseway.app.books.month_states import MonthState, month_states
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
-from clauseway.app.reports.statements import cents
+from clauseway.app.reports.amounts import cents
 from clauseway.app.screens.next_commands import first_command
 from clauseway.values import USD
 from clauseway.web.contexts import CountsContext, Timeline

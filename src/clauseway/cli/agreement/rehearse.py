@@ -11,10 +11,11 @@ from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import day_given, readings_of
+from clauseway.app.reports.amounts import cents, signed
 from clauseway.app.reports.rehearsing import MEANINGS, Rehearsal, Routed, open_draft, rehearse
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.beside_text import cents, print_assumed, signed
+from clauseway.cli.beside_text import print_assumed, print_gains
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import held_prices
 from clauseway.cli.output import counted
@@ -178,9 +179,7 @@ def _print_months(out: Console, rehearsal: Rehearsal) -> None:
                 item.period, f"charges of {seller} that would be refused", cents(charges), "", ""
             )
     out.print(Padding(table, (1, 0, 0, 2), expand=False))
-    for party in rehearsal.parties:
-        verb = "gains" if party.gains > 0 else "loses" if party.gains < 0 else "is as before:"
-        out.print(f"  {party.party} {verb} {cents(abs(party.gains))} USD", style="bold")
+    print_gains(out, rehearsal.parties)
     _print_assumed(out, rehearsal)
 
 

@@ -12,10 +12,11 @@ from rich.table import Table
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.opening.picture_files import write_pictures
+from clauseway.app.reports.amounts import cents
 from clauseway.app.reports.forecasting import THROUGH, Ahead, look_ahead, svg_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.beside_text import cents, print_assumed
+from clauseway.cli.beside_text import print_assumed
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import held_agreements
 from clauseway.ledger.forecast import AmountRange, Outlook

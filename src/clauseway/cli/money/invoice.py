@@ -8,7 +8,7 @@ import typer
 
 from clauseway.app.books.bookkeeping import invoice, invoices
 from clauseway.app.opening.home import home_at
-from clauseway.app.reports.statements import cents
+from clauseway.app.reports.amounts import cents
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console

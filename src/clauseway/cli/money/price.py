@@ -106,21 +106,10 @@ def command(
     given = NamedBasis(prices=prices, rates=rates)
     basis = basis_of(home_at(home))
     table = given_prices(basis, given, known_point(known_at))
-    sale = Sale(product, _named(cloud), seller, region, buyer, tier, endpoint, 0, hour)
+    sale = Sale(product, cloud, seller, region, buyer, tier, endpoint, 0, hour)
     working = show_working(table, sale, day, tokens, sellers_of(basis))
     answer(as_json, working, lambda: _print(console(), working))
     return 0
-
-
-def _named(cloud: str) -> str:
-    if cloud:
-        return cloud
-    remedy = "Name it with --cloud, as in --cloud azure."
-    raise InvalidInput(
-        Problem(
-            what="no cloud", why="prices differ from cloud to cloud", where="--cloud", remedy=remedy
-        )
-    )
 
 
 def _check(file: Path | None, home: Path | None, as_json: bool) -> int:

@@ -16,8 +16,9 @@ from clauseway.app.books.settling import settle_as_known, settle_days, settle_mo
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.opening.named_agreements import agreements_in
+from clauseway.app.reports.amounts import exact
 from clauseway.app.reports.handed_statements import StatementVerification
-from clauseway.app.reports.statements import exact, statement_context
+from clauseway.app.reports.statements import statement_context
 from clauseway.app.reports.verifying import verify_statement
 from clauseway.app.reports.what_if import what_if
 from clauseway.app.usage.losses import OtherHome, silent_homes

@@ -1,13 +1,13 @@
 """Print all that is behind a statement line: journal, days, prices, requests and clause."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from clauseway.app.reports.amounts import exact
 from clauseway.cli.console import print_indented
 from clauseway.ledger.settlement import described
 from clauseway.wording.decided import from_source
@@ -26,9 +26,7 @@ def print_trace(out: Console, trace: "LineTrace") -> None:
     )
     print_indented(out, described(line.product, line.cloud, line.seller), by=2)
     if trace.charged != trace.counted:
-        print_indented(
-            out, f"charged {_exact(trace.charged)}, counted {_exact(trace.counted)}", by=2
-        )
+        print_indented(out, f"charged {exact(trace.charged)}, counted {exact(trace.counted)}", by=2)
     for step in trace.working:
         print_indented(out, step, by=2)
     for remark in trace.remarks:
@@ -44,7 +42,7 @@ def print_trace(out: Console, trace: "LineTrace") -> None:
     if trace.days:
         _heading(out, "Charges by day")
         days = [
-            (str(charges.day), f"{charges.requests:,}", _exact(charges.charged))
+            (str(charges.day), f"{charges.requests:,}", exact(charges.charged))
             for charges in trace.days
         ]
         _table(out, ("day", "requests", "charged"), days)
@@ -70,7 +68,7 @@ def print_trace(out: Console, trace: "LineTrace") -> None:
 
 def _print_request(out: Console, request: "TracedRequest", whole: bool) -> None:
     out.print(
-        f"    {request.request_id} at {request.at}: {_exact(request.charged)} USD", highlight=False
+        f"    {request.request_id} at {request.at}: {exact(request.charged)} USD", highlight=False
     )
     if not whole:
         return
@@ -84,7 +82,7 @@ def _print_request(out: Console, request: "TracedRequest", whole: bool) -> None:
         print_indented(out, " · ".join(filter(None, (upstream, decision))), by=6, style="dim")
     _print_units(out, request.units)
     if request.share_before is not None and request.share_after is not None:
-        moved = f"{_exact(request.share_before)} to {_exact(request.share_after)}"
+        moved = f"{exact(request.share_before)} to {exact(request.share_after)}"
         print_indented(out, f"in order of time it moved the line's share from {moved} USD", by=6)
 
 
@@ -93,8 +91,8 @@ def _print_units(out: Console, units: "Sequence[PricedUnit]") -> None:
         (
             unit.unit,
             f"{unit.quantity:,}",
-            _exact(unit.usd_per_million),
-            _exact(unit.charged),
+            exact(unit.usd_per_million),
+            exact(unit.charged),
             unit.source,
         )
         for unit in units
@@ -116,9 +114,3 @@ def _table(out: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) 
 
 def _heading(out: Console, text: str) -> None:
     out.print(f"\n  {text}", style="bold cyan")
-
-
-def _exact(amount: Decimal) -> str:
-    """Every digit that says something, at least cents."""
-    whole, _, decimals = f"{amount.normalize():,f}".partition(".")
-    return f"{whole}.{decimals.ljust(2, '0')}"

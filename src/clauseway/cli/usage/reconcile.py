@@ -11,11 +11,11 @@ from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.periods import month
+from clauseway.app.reports.amounts import signed
 from clauseway.app.reports.reconciliation_text import (
     behind,
     differing,
     quantities,
-    signed,
     summary,
     verdict,
 )
