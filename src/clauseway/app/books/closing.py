@@ -26,6 +26,8 @@ from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.lake.lake import Lake
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
+_IN_ORDER = "months are closed in order."
+
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True):
     """A closed month, and whether this call closed it: one that was closed before stays so."""
@@ -99,14 +101,14 @@ def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlemen
         raise _refused(
             period,
             f"{since:%Y-%m} is open",
-            f"Close {since:%Y-%m} first: months are closed in order.",
+            f"Close {since:%Y-%m} first: {_IN_ORDER}",
         )
     if earlier:
         first = f"{earlier[0].begin:%Y-%m}"
         raise _refused(
             period,
             f"{first} is settled and open",
-            f"Close {first} first: months are closed in order.",
+            f"Close {first} first: {_IN_ORDER}",
         )
     settlement = books.latest(days)
     if settlement is None:
@@ -136,23 +138,14 @@ def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
     first = min(days, default=begin)
     if first < begin:
         why = f"usage since {first} is in no closed month, and what it owes could never be stated"
-        remedy = (
-            f"Settle and close {first:%Y-%m} first, and every month after it: months are "
-            f"closed in order."
-        )
-        raise _refused(period, why, remedy)
+        raise _refused_before(period, why, first)
     for share in settlement.shares:
         if share.share_before:
             why = (
                 f"{share.share_before} USD is due under {share.term} for the days before, and "
                 f"no month states it"
             )
-            earlier = f"{share.begin:%Y-%m}"
-            remedy = (
-                f"Settle and close {earlier} first, and every month after it: months are "
-                f"closed in order."
-            )
-            raise _refused(period, why, remedy)
+            raise _refused_before(period, why, share.begin)
 
 
 def _refuse_losing_minimum(basis: Basis, period: str, begin: date) -> None:
@@ -161,12 +154,14 @@ def _refuse_losing_minimum(basis: Basis, period: str, begin: date) -> None:
     for share in shares_of(basis.opened(), KnownAt(time.time_ns()), basis.readings):
         if share.floors and share.end <= begin:
             why = f"a minimum is due under {share.term} for days before, and no month states it"
-            earlier = f"{share.begin:%Y-%m}"
-            remedy = (
-                f"Settle and close {earlier} first, and every month after it: months are "
-                "closed in order."
-            )
-            raise _refused(period, why, remedy)
+            raise _refused_before(period, why, share.begin)
+
+
+def _refused_before(period: str, why: str, first: date) -> InvalidInput:
+    """Return the refusal of a month before which others have to be closed, from the one of `first`
+    on."""
+    remedy = f"Settle and close {first:%Y-%m} first, and every month after it: {_IN_ORDER}"
+    return _refused(period, why, remedy)
 
 
 def _refused(period: str, why: str, remedy: str) -> InvalidInput:

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -35,6 +34,7 @@ from clauseway.values import (
     USD,
     BadNumber,
     InvalidInput,
+    KnownAt,
     Problem,
     read_decimal,
     round_half_even,
@@ -223,8 +223,8 @@ def _listed_budget(standing: BudgetStanding) -> ListedBudget:
         whose=whose(budget),
         scope=_scope_of(budget),
         period=budget.period,
-        begin=_instant(standing.begin_ns) if has_period else "",
-        end=_instant(standing.end_ns) if has_period else "",
+        begin=str(KnownAt(standing.begin_ns).to_the_second()) if has_period else "",
+        end=str(KnownAt(standing.end_ns).to_the_second()) if has_period else "",
         amount=_plain(standing.amount),
         spent=_plain(standing.spent),
         leased=_plain(standing.leased),
@@ -242,10 +242,6 @@ def _scope_of(row: LimitScope) -> LimitScope:
         cloud=row.cloud,
         product=row.product,
     )
-
-
-def _instant(instant_ns: int) -> str:
-    return datetime.fromtimestamp(instant_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _plain(picodollars: int) -> Decimal:

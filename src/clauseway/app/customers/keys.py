@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import date
 
 import msgspec
 
@@ -21,7 +21,15 @@ from clauseway.app.opening.home import Home
 from clauseway.catalog import Catalog
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import ApiKey, Control
-from clauseway.values import HOUR_NS, LAST_DAY, InvalidInput, Problem, start_of_day_ns, suggestion
+from clauseway.values import (
+    HOUR_NS,
+    LAST_DAY,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    start_of_day_ns,
+    suggestion,
+)
 
 ROLES = ("member", "auditor")
 _PREFIX = "cw-"
@@ -260,9 +268,7 @@ def _listed(key: ApiKey, former_until_ns: int, now_ns: int) -> ListedKey:
 
 
 def _instant(instant_ns: int) -> str:
-    if not instant_ns:
-        return ""
-    return datetime.fromtimestamp(instant_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return str(KnownAt(instant_ns).to_the_second()) if instant_ns else ""
 
 
 def _active(control: Control, key_id: str) -> ApiKey:
