@@ -123,8 +123,17 @@ def _check_single(out: Path | None) -> None:
 def _decide_batch(
     opened: Opened, source: Path, target: Path | None, otherwise: Mapping[str, str]
 ) -> int:
-    # Columns need PyArrow, which only the larger installation brings.
-    answering = importlib.import_module("clauseway.app.agreements.batch")
+    try:
+        # Columns need PyArrow, which only the larger installation brings.
+        answering = importlib.import_module("clauseway.app.agreements.batch")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise
+        remedy = "Install it: pip install 'clauseway[settle]'."
+        problem = Problem(
+            what="it cannot be read", why="PyArrow is not installed", where="--batch", remedy=remedy
+        )
+        raise InvalidInput(problem) from None
     summary = answering.decide_file(opened, source, target, otherwise)
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in summary.outcomes.items())
     print(f"{counted(summary.rows, 'question')}: {counts or 'none'}", file=sys.stderr)
