@@ -200,9 +200,10 @@ def test_what_stands_is_read_without_what_it_took_the_place_of(control: Control)
     with control.writing() as connection:
         replaced = schema.settlements.c.receipt.in_(["r1", "r2", "april r1", "april r3"])
         connection.execute(update(schema.settlements).where(replaced).values(body="not to be decoded"))
-    standing = Books(control).all_standing()
-    assert [(days.begin.month, kept.receipt) for days, kept in standing.items()] == [(4, "april r2"), (5, "r3")]
-    assert Books(control).standing(Interval(date(2026, 6, 1), date(2026, 7, 1))) is None
+    books = Books(control)
+    assert books.standing_receipts() == {april: "april r2", MAY: "r3"}
+    assert [kept and kept.receipt for kept in map(books.standing, (april, MAY))] == ["april r2", "r3"]
+    assert books.standing(Interval(date(2026, 6, 1), date(2026, 7, 1))) is None
 
 
 def test_everything_is_there_after_opening_again(place: Place) -> None:

@@ -35,8 +35,16 @@ def latest_settlements(home: Home) -> dict[str, Settlement]:
     """Return each settled month (`2026-05`) with its latest settlement, or the one with which it
     was closed; oldest first."""
     with _books(home) as books:
-        standing = books.all_standing()
-    return {f"{days.begin:%Y-%m}": settlement for days, settlement in standing.items()}
+        return {
+            f"{days.begin:%Y-%m}": books.settlement(receipt)
+            for days, receipt in books.standing_receipts().items()
+        }
+
+
+def latest_receipts(home: Home) -> list[str]:
+    """Return the receipts of `latest_settlements`."""
+    with _books(home) as books:
+        return list(books.standing_receipts().values())
 
 
 def settlement_of(home: Home, period: str) -> Settlement | None:

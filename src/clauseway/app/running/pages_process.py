@@ -29,7 +29,7 @@ import uvicorn
 
 from clauseway.app.agreements.launch_lanes import launches_page
 from clauseway.app.agreements.rights_over_time import timeline_of_rights
-from clauseway.app.books.settled import latest_settlements, now, statement
+from clauseway.app.books.settled import latest_receipts, latest_settlements, now, statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import (
@@ -460,7 +460,7 @@ class HomePages:
         return Wording.of(each_of(self._up_to_now())).spelt
 
     def _edition(self, today: date) -> str:
-        receipts = [settlement.receipt for settlement in latest_settlements(self._home).values()]
+        receipts = latest_receipts(self._home)
         alerts = [f"{alert.what} {alert.where}" for alert in open_alerts(self._home)]
         return hashlib.sha256("\n".join([str(today), *receipts, *alerts]).encode()).hexdigest()[:16]
 

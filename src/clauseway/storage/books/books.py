@@ -169,17 +169,20 @@ class Books:
             ).scalar_one_or_none()
         return None if body is None else msgspec.json.decode(body, type=Settlement)
 
-    def standing(self, period: Interval) -> Settlement | None:
-        """Return the settlement that stands for a period: the one with which it was closed, else the
-        latest."""
-        receipt = self.closed_receipts().get(period)
-        return self.latest(period) if receipt is None else self.settlement(receipt)
+    def standing_receipts(self) -> dict[Interval, str]:
+        """Return the receipt of the settlement that stands for each settled period, oldest first: the
+        one with which it was closed, else the latest. No settlement is decoded."""
+        columns = schema.settlements.c
+        query = select(columns.begin_day, columns.end_day, columns.receipt)
+        with self.control.reading() as connection:
+            rows = connection.execute(query.order_by(columns.sequence))
+            latest = {Interval(begin, end): receipt for begin, end, receipt in rows}
+        return dict(sorted((latest | self.closed_receipts()).items()))
 
-    def all_standing(self) -> dict[Interval, Settlement]:
-        """Return the settlement that stands for each settled period, oldest first. Those that others
-        took the place of, which may be many, are not decoded."""
-        standing = {period: self.standing(period) for period in self.settled_before(date.max)}
-        return {period: settlement for period, settlement in standing.items() if settlement}
+    def standing(self, period: Interval) -> Settlement | None:
+        """Return the settlement that stands for a period; None where it was not settled."""
+        receipt = self.standing_receipts().get(period)
+        return None if receipt is None else self.settlement(receipt)
 
     def restatements(self, period: Interval) -> list[Settlement]:
         """Return the restatements of a closed period, in the order of recording."""
