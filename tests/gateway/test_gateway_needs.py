@@ -213,6 +213,28 @@ def test_an_escaped_name_hides_nothing() -> None:
     assert named(decode_chat(body, b"").needs(body).bits) == {"vision"}
 
 
+def test_an_escaped_word_hides_no_sound() -> None:
+    body = rb'{"model":"m","messages":[{"role":"user","content":"hello"}],"modalities":["text","\u0061udio"]}'
+    found = decode_chat(body, b"").needs(body)
+    assert (named(found.bits), found.audio) == ({"audio-output"}, True)
+
+
+@pytest.mark.parametrize(
+    ("members", "most"),
+    [
+        ({"max_completion_tokens": 5}, 5),
+        ({"max_tokens": 7}, 7),
+        # Servers differ in which of the two they read.
+        ({"max_completion_tokens": 5, "max_tokens": 7}, 7),
+        ({"max_completion_tokens": 7, "max_tokens": 5}, 7),
+        ({"max_completion_tokens": None, "max_tokens": None}, 0),
+    ],
+)
+def test_the_higher_of_two_limits_is_reserved(members: dict[str, Any], most: int) -> None:
+    asked, _ = chat(**members)
+    assert asked.output_tokens == most
+
+
 # what is asked → images, unbounded by the body, sound
 BOUNDS = [
     (chat(), (0, False, False)),
@@ -220,6 +242,7 @@ BOUNDS = [
     (chat(messages=part("file", file={"file_id": "file-1"})), (0, True, False)),
     (chat(messages=part("input_audio", input_audio={})), (0, False, True)),
     (chat(modalities=["audio"]), (0, False, True)),
+    (chat(modalities=[7, "audio"]), (0, False, True)),
     (chat(tools=[{"type": "function", "function": FUNCTION}]), (0, False, False)),
     (chat(web_search_options={}), (0, True, False)),
     (responses(tools=[{"type": "function", "name": "f"}]), (0, False, False)),
@@ -258,6 +281,11 @@ SEARCHES = [
     (messages(tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 5}]), 5),
     (messages(tools=[{"type": "computer_20250124", "name": "computer"}]), 0),
     (messages(tools=[{**SEARCH, "max_uses": 5}, {**SEARCH, "max_uses": 3}]), 8),
+    # A cloud may read what cannot be read here, or leave it out.
+    (responses(tools=[{"type": "web_search", "strict": "no"}]), 128),
+    (responses(tools=[{"type": "web_search"}, {"type": "function", "name": "f", "strict": 1}, 7]), 128),
+    (responses(tools=[{"type": "namespace", "execution": 7, "tools": [{"type": "web_search"}]}], max_tool_calls=7), 7),
+    (messages(tools=[{**SEARCH, "max_uses": "5"}]), 128),
 ]
 
 
@@ -325,6 +353,11 @@ STORED: list[tuple[Any, str, dict[str, Any]]] = [
         {"messages": part("image", source={"type": "url", "url": "gs://deeds/1.png"}), "max_tokens": 9},
     ),
     (decode_items, "items", {"items": part("input_image", image_url="gs://deeds/1.png")}),
+    (decode_chat, "messages", {"messages": part("input_audio", input_audio={"data": "gs://deeds/1.wav"})}),
+    (decode_chat, "messages", {"messages": part("file", file={"file_data": "gs://deeds/1.pdf"})}),
+    # White space and control characters before an address are nothing to whoever reads it.
+    (decode_responses, "input", {"input": part("input_image", image_url="\n\t\u0001gs://deeds/1.png")}),
+    (decode_responses, "input", {"input": part("input_image", image_url="\r\u00a0s3://deeds/1.png")}),
     # In a shape that we do not know.
     (decode_responses, "input", {"input": [["x"], {"content": [7, {"video_url": {"url": "s3://deeds/1.mp4"}}]}]}),
 ]

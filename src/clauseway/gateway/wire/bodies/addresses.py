@@ -11,14 +11,19 @@ from clauseway.gateway.wire.bodies.body_errors import NotOffered
 from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.values import NOT_JSON
 
-_STORES: Final = ("gs", "s3")
 # Members that hold an address, in the formats of the vendors and of those that follow them.
 _ADDRESSES: Final = frozenset(
-    {"url", "image_url", "file_url", "video_url", "audio_url", "uri", "file_uri"}
+    {"url", "image_url", "file_url", "video_url", "audio_url", "uri", "file_uri", "file_data"}
 )
+# A recording's `data` may be an address at Google; elsewhere a member of that name is anything.
+_RECORDING: Final = "input_audio"
 # What an earlier answer cited is not read again.
 _CITED: Final = "annotations"
-_MAY_BE_STORE: Final = re.compile(rb'"\s*(?:gs|s3):', re.IGNORECASE).search
+# White space and control characters before an address say nothing, be they escaped.
+_is_store: Final = re.compile(r"[\x00-\x20\s]*(?:gs|s3):", re.IGNORECASE).match
+_MAY_BE_STORE: Final = re.compile(
+    rb"(?:(?<![a-z0-9])|\\[bfnrt]|\\u[0-9a-f]{4})(?:gs|s3):", re.IGNORECASE
+).search
 # A letter or digit of such a scheme, or its colon, written as its number.
 _MAY_BE_HIDDEN: Final = re.compile(rb"\\u00(?:[46]7|[57]3|33|3[aA])").search
 
@@ -33,8 +38,7 @@ def check_addresses(body: bytes, member: str) -> None:
     except NOT_JSON:
         return
     for address in _addresses_in(messages):
-        scheme, _, _ = address.partition(":")
-        if scheme.strip().lower() in _STORES:
+        if _is_store(address):
             raise NotOffered(
                 f"{address[:80]!r} is a cloud's own store, which it would read with the operator's "
                 "identity. Send the bytes, or an https address that anybody may read.",
@@ -42,13 +46,14 @@ def check_addresses(body: bytes, member: str) -> None:
             )
 
 
-def _addresses_in(value: object) -> Iterator[str]:
+def _addresses_in(value: object, within: str = "") -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
             yield from _addresses_in(item)
     elif isinstance(value, dict):
         for name, member in value.items():
-            if name in _ADDRESSES and isinstance(member, str):
-                yield member
+            if isinstance(member, str):
+                if name in _ADDRESSES or (name == "data" and within == _RECORDING):
+                    yield member
             elif name != _CITED:
-                yield from _addresses_in(member)
+                yield from _addresses_in(member, name)

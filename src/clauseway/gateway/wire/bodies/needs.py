@@ -16,7 +16,12 @@ import msgspec
 from clauseway.catalog import BITS, CAPABILITY_OF_TIER, Capability
 from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
 from clauseway.gateway.wire.bodies.addresses import check_addresses
-from clauseway.gateway.wire.bodies.members import may_have_parts, members_once, objects_once
+from clauseway.gateway.wire.bodies.members import (
+    each_readable,
+    may_have_parts,
+    members_once,
+    objects_once,
+)
 from clauseway.values import NOT_JSON
 
 
@@ -113,6 +118,13 @@ class _Tool(msgspec.Struct, gc=False):
     tools: msgspec.Raw = ABSENT
 
 
+class _Typed(msgspec.Struct, gc=False):
+    """A tool that cannot be read whole: nothing else that it says can hide what it is."""
+
+    type: str | None = None
+    tools: msgspec.Raw = ABSENT
+
+
 class _Format(msgspec.Struct, gc=False):
     """`response_format` of chat completions (`json_schema: {…}`), or `text.format` of Responses
     (flat)."""
@@ -155,6 +167,7 @@ class _Conversation(msgspec.Struct, gc=False):
 
 
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
+_decode_typed = msgspec.json.Decoder(_Typed).decode
 _decode_format = msgspec.json.Decoder(_Format | None).decode
 _decode_text = msgspec.json.Decoder(_Text | None).decode
 _decode_chat = msgspec.json.Decoder(_Chat).decode
@@ -187,10 +200,11 @@ def tools_needed(
         for members in objects_once(tools, _TOOL_READ, path):
             if "function" in members:
                 _check_strict(members["function"], f"{path}.function")
-        listed = _decode_tools(tools)
+        listed, unbounded = _decode_tools(tools), False
     except NOT_JSON:
-        return 0, stated(tools)
-    bits, unbounded = 0, False
+        typed = each_readable(tools, _decode_typed)
+        listed, unbounded = [_Tool(each.type, tools=each.tools) for each in typed], stated(tools)
+    bits = 0
     for tool in listed:
         kind = tool.type or ""
         if kind == "function":

@@ -15,6 +15,7 @@ from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, reader_of
 from clauseway.gateway.wire.bodies.identifiers import containers_in, identifiers_in
 from clauseway.gateway.wire.bodies.item_references import items_named_in, sounds_named_in
+from clauseway.gateway.wire.bodies.members import each_readable
 from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of
 from clauseway.gateway.wire.bodies.needs import (
     ABSENT,
@@ -47,6 +48,7 @@ _WEB_SEARCH, _PREDICTED = BITS[Capability.WEB_SEARCH], BITS[Capability.PREDICTED
 _AUDIO_OUTPUT, _BACKGROUND = BITS[Capability.AUDIO_OUTPUT], BITS[Capability.BACKGROUND]
 _SUMMARY, _TEMPLATES = BITS[Capability.REASONING_SUMMARY], BITS[Capability.PROMPT_TEMPLATES]
 _SEVERAL = Needs(_SEVERAL_CHOICES)
+_word: Final = msgspec.json.Decoder(str).decode
 
 
 class StreamOptions(msgspec.Struct, frozen=True, gc=False):
@@ -129,8 +131,7 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
             bits |= format_needed(self.response_format, in_text=False)
         if self.logprobs:
             bits |= _LOGPROBS
-        # `modalities` is a list of words. Only "audio" matters, so searching for its bytes is enough.
-        if self.modalities is not ABSENT and b'"audio"' in bytes(self.modalities):
+        if self.modalities is not ABSENT and "audio" in each_readable(self.modalities, _word):
             bits, audio = bits | _AUDIO_OUTPUT, True
         # Search results enter the prompt: the body does not bound the input.
         if stated(self.web_search_options):
@@ -151,7 +152,9 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
 
     @property
     def output_tokens(self) -> int:
-        return self.max_completion_tokens or self.max_tokens or 0
+        # Servers differ in which of the two they read.
+        newer, older = self.max_completion_tokens or 0, self.max_tokens or 0
+        return newer if newer > older else older
 
     @property
     def choices(self) -> int:
