@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clauseway.files import STANDARD_OUTPUT as STANDARD_OUTPUT
 from clauseway.files import output_file
 from clauseway.values import InvalidInput, Problem
 

@@ -8,12 +8,12 @@ import typer
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.periods import days_given
+from clauseway.app.opening.places import STANDARD_OUTPUT
 from clauseway.app.usage.compacting import export_usage
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.output import counted
 from clauseway.cli.written import file_named
-from clauseway.files import STANDARD_OUTPUT
 
 
 def usage(
