@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import trustme
-from gateway_rig import ANSWER, Rig
+from gateway_rig import ANSWER, PATIENCE_S, Rig
 
 from awaiting import eventually
+from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, TlsSettings
 
 WELL = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(ANSWER) + ANSWER
@@ -73,7 +74,10 @@ class Early:
         self.cloud = EarlyCloud(context if encrypted else None, closes)
         scheme, tls = ("https", TlsSettings(upstream_ca=str(rig.home / "ca.pem"))) if encrypted else ("http", None)
         target = rig.target("azure", self.cloud.port, url=f"{scheme}://localhost:{self.cloud.port}/v1")
-        rig.start(rig.plan([target], attempt_timeout_s=5.0, settings=Settings(tls=tls or TlsSettings())))
+        # A busy machine takes seconds to encrypt 20 MB. A request that waits behind a body is answered by nobody, however
+        # long it waits: the bound is for that alone.
+        settings = Settings(limits=Limits(connect_s=PATIENCE_S / 2), tls=tls or TlsSettings())
+        rig.start(rig.plan([target], attempt_timeout_s=PATIENCE_S / 2, settings=settings))
 
     def ask(self, length: int = 0) -> int:
         return self.rig.post(user="x" * length).status_code
