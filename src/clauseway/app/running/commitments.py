@@ -21,10 +21,9 @@ from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import RevenueLine
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.usage.priced import revenue
-from clauseway.values import FOREVER, Interval, day_after
+from clauseway.values import FOREVER, Interval, day_after, round_half_even
 
 _PACE_DAYS = 28
-_CENT = Decimal("0.01")
 
 CommitmentOutlook = Literal["not begun", "met", "on course", "short", "lapsed"]
 
@@ -136,9 +135,9 @@ def burn_down(written: CommitmentWritten, lines: Sequence[RevenueLine], day: dat
         spent=spent,
         left=left,
         days_left=days_left,
-        a_day=a_day.quantize(_CENT),
+        a_day=round_half_even(a_day),
         reaches=reaches,
-        lapses=max(left - a_day * days_left, Decimal(0)).quantize(_CENT),
+        lapses=round_half_even(max(left - a_day * days_left, Decimal(0))),
         outlook=_outlook(written, day, left, reaches),
         clouds=written.clouds,
         sellers=written.sellers,
