@@ -185,6 +185,7 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
         lines = csv.reader(file)
         heading = next(lines, [])
         names = _columns_of(heading, path)
+        places = {part: heading.index(name) for part, name in names.items()}
         for rows in _in_parts(lines):
             # A row of another length is filled up or cut, and reported as unread.
             whole = [
@@ -193,8 +194,8 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
             ]
             yield QuestionRows(
                 {
-                    part: pa.array([plain(row[heading.index(name)]) for row in whole])
-                    for part, name in names.items()
+                    part: pa.array([plain(row[place]) for row in whole])
+                    for part, place in places.items()
                 },
                 [dict(zip(heading, map(plain, row), strict=True)) for row in whole],
                 len(rows),

@@ -6,7 +6,7 @@ receipt, so that a row that is copied elsewhere still shows where it comes from.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 
@@ -56,16 +56,18 @@ def statement_csv(statement: Statement) -> str:
 def statement_rows(statement: Statement) -> Iterator[tuple[object, ...]]:
     """Yield a row of `COLUMNS` for each line; amounts are Decimal, days are dates."""
     digest = digest_of(statement)
+    values = {assumption.name: assumption.value for assumption in statement.assumptions}
     for line in statement.lines:
-        yield _row(statement, line, digest)
+        yield _row(statement, line, digest, values)
 
 
 def _is_paid_by(line: StatementLine, due: Due) -> bool:
     return (line.payer, line.payee, line.term) == (due.payer, due.payee, due.term)
 
 
-def _row(statement: Statement, line: StatementLine, digest: str) -> tuple[object, ...]:
-    values = {assumption.name: assumption.value for assumption in statement.assumptions}
+def _row(
+    statement: Statement, line: StatementLine, digest: str, values: Mapping[str, str]
+) -> tuple[object, ...]:
     rate = statement.rate_of(line)
     return (
         line.id,

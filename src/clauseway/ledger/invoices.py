@@ -35,7 +35,15 @@ from clauseway.ledger.journal import (
     Posting,
     balances,
 )
-from clauseway.ledger.vouchers import Invoice, InvoiceLine, InvoicePart, Payment, Reversal
+from clauseway.ledger.vouchers import (
+    Invoice,
+    InvoiceLine,
+    InvoicePart,
+    Payment,
+    Reversal,
+    Voucher,
+    standing_payments,
+)
 from clauseway.values import (
     USD,
     Citation,
@@ -206,6 +214,18 @@ def open_lines(invoice: Invoice, payments: Iterable[Payment]) -> dict[str, Decim
             for line, amount in payment.settles:
                 paid.setdefault(line, []).append(amount)
     return {line.name: line.amount - exact_sum(paid.get(line.name, ())) for line in invoice.lines}
+
+
+def open_invoices(vouchers: Sequence[Voucher]) -> list[tuple[Invoice, Decimal]]:
+    """Return every invoice with what is open of it, in its currency, in the order of recording."""
+    payments: dict[str, list[Payment]] = {}
+    for payment in standing_payments(vouchers):
+        payments.setdefault(payment.invoice, []).append(payment)
+    return [
+        (voucher, exact_sum(open_lines(voucher, payments.get(voucher.id, ())).values()))
+        for voucher in vouchers
+        if isinstance(voucher, Invoice)
+    ]
 
 
 def payment_of(

@@ -41,7 +41,7 @@ from clauseway.ledger import (
     payment_of,
     reversal_of,
 )
-from clauseway.ledger.invoices import open_lines
+from clauseway.ledger.invoices import open_invoices, open_lines
 from clauseway.ledger.voucher_rules import (
     day_sales,
     dispute_to_resolve,
@@ -58,7 +58,6 @@ from clauseway.ledger.voucher_rules import (
     taken_back,
     voucher_day,
 )
-from clauseway.ledger.vouchers import standing_payments
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.books import Books
 from clauseway.storage.control import journal
@@ -354,13 +353,7 @@ def reverse(
 def invoices(home: Home) -> list[tuple[Invoice, Decimal]]:
     """Return the invoices with what is open of each, in its currency."""
     with _reading(home) as books:
-        vouchers = books.vouchers()
-    paid = standing_payments(vouchers)
-    return [
-        (voucher, exact_sum(open_lines(voucher, paid).values()))
-        for voucher in vouchers
-        if isinstance(voucher, Invoice)
-    ]
+        return open_invoices(books.vouchers())
 
 
 def journal_of(

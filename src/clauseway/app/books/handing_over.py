@@ -130,10 +130,13 @@ def focus_bill(
         for charge in every
         if not part.party or charge.seller == part.party or charge.cloud in mine
     ]
-    rows: list[FocusRow] = []
-    for charge in billed:
-        maker = _publisher(opened, charge.product)
-        rows += focus_rows([charge], days, part.party, maker, hosts, version)
+    # The makers are looked for once: a month may have as many charges as buyers and days.
+    makers = {name: _publisher(opened, name) for name in {charge.product for charge in billed}}
+    rows = [
+        row
+        for charge in billed
+        for row in focus_rows([charge], days, part.party, makers[charge.product], hosts, version)
+    ]
     # The rows are ours, so a rule of FOCUS that they break is a bug of this program.
     broken = broken_rules(rows, version, part.party) if rows else []
     assert not broken, "\n".join(broken)

@@ -11,8 +11,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.ledger import Account, Invoice, Settlement, statement_of
-from clauseway.ledger.invoices import open_lines
-from clauseway.ledger.vouchers import standing_payments
+from clauseway.ledger.invoices import open_invoices
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.control import journal
@@ -70,12 +69,7 @@ def month_states(home: Home, settled: Mapping[str, Settlement]) -> tuple[MonthSt
         closed = {f"{days.begin:%Y-%m}" for days in books.closed_receipts()}
         vouchers = books.vouchers()
         used = days_with_usage(control)
-    paid = standing_payments(vouchers)
-    claims = [
-        (voucher, exact_sum(open_lines(voucher, paid).values()))
-        for voucher in vouchers
-        if isinstance(voucher, Invoice)
-    ]
+    claims = open_invoices(vouchers)
     periods = sorted({*settled, *(_months(used) if used else ())})
     return tuple(
         month_state(period, settled.get(period), claims, is_closed=period in closed)

@@ -304,8 +304,7 @@ def _find(home: Home, name: str) -> _TracedLine:
     every = [
         candidate
         for period, settlement in latest_settlements(home).items()
-        for candidate in _lines(period, settlement)
-        if name and candidate.line.id.startswith(name.lower())
+        for candidate in _lines(period, settlement, name.lower())
     ]
     if len(every) == 1:
         return every[0]
@@ -328,7 +327,11 @@ def _find(home: Home, name: str) -> _TracedLine:
     )
 
 
-def _lines(period: str, settlement: Settlement) -> Iterator[_TracedLine]:
+def _lines(period: str, settlement: Settlement, name: str) -> Iterator[_TracedLine]:
+    """Yield the lines of a settlement whose ids begin with a name; none for an empty one."""
+    stated = [line for line in statement_of(settlement).lines if line.id.startswith(name)]
+    if not name or not stated:
+        return
     # A line of the statement is a line of a share, or a change of a closed month.
     of_id = {
         line_id(settlement.period, share, line): (share, line)
@@ -341,7 +344,7 @@ def _lines(period: str, settlement: Settlement) -> Iterator[_TracedLine]:
         for change in changed
     }
     accrued, corrected = references(settlement.period)
-    for line in statement_of(settlement).lines:
+    for line in stated:
         if line.id in of_id:
             share, own = of_id[line.id]
             yield _TracedLine(

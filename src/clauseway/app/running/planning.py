@@ -515,10 +515,7 @@ class _Compiler:
     @cached_property
     def _places(self) -> list[tuple[str, str]]:
         """Return the places to decide for: each cloud, in the regions of its deployments. Raise
-        InvalidInput for a place that is in none of the agreement's regions.
-
-        Raise InvalidInput for a place that the agreement puts in no region.
-        """
+        InvalidInput for a place that is in none of the agreement's regions."""
         catalog = self.catalog
         problems = [
             msgspec.structs.replace(problem, where=f"deployment {target.label.deployment}: region")
