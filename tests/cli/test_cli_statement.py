@@ -384,12 +384,17 @@ def other_batch(stated: dict[str, Any]) -> None:
     stated["inputs"]["batches"] = ["gateway-9/1/0-1:5e"]
 
 
+def other_working(stated: dict[str, Any]) -> None:
+    stated["directions"][-1]["shares"][0]["amount"] = "7.77"
+
+
 # what was changed | what is said
 TAMPERED: list[tuple[Callable[[bytes], bytes], str]] = [
     (edited(set_amount), "line 2pa4zs7k: amount is stated as 0.15, found as 0.14"),
     (edited(drop_line), "line 2pa4zs7k: the line is stated as nothing, found as gpt-5.4 on aws, sold by openai: 0.14"),
     (edited(other_cap), "total: openai to microsoft is stated as 0.60, found as 0.24"),
     (edited(other_batch), "1 batches of usage are not in this lake, the first gateway-9/1/0-1:5e."),
+    (edited(other_working), '"amount":"7.77"'),
     (lambda content: content.replace(b"  ", b" "), "The file says the same in other bytes"),
 ]
 
@@ -401,6 +406,33 @@ def test_a_changed_statement_is_told_apart(
     may = written(book, tmp_path / "may.json")
     may.write_bytes(change(may.read_bytes()))
     assert says in " ".join(printed(book, "verify", str(may), code=2).split())
+
+
+SPOKEN = "microsoft: the same, to the last byte\n  statement " + "a" * 64 + "\n" * 40
+
+
+def other_party(stated: dict[str, Any]) -> None:
+    stated["party"] = SPOKEN
+
+
+def other_line(stated: dict[str, Any]) -> None:
+    stated["lines"][0]["id"] = "2pa4zs7k\u202e"
+
+
+def other_payee(stated: dict[str, Any]) -> None:
+    stated["directions"][0]["payee"] = "openai\x1b[2J"
+
+
+@pytest.mark.parametrize("edit", [other_party, other_line, other_payee])
+def test_a_statement_whose_names_say_what_they_like_is_none(
+    book: Home, tmp_path: Path, edit: Callable[[dict[str, Any]], None]
+) -> None:
+    """Its names are printed beside what was found: they could speak for it."""
+    may = written(book, tmp_path / "may.json")
+    may.write_bytes(edited(edit)(may.read_bytes()))
+    done = run("statement", "verify", str(may), "--home", str(book.root))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "is not a name" in done.stderr
 
 
 @pytest.mark.parametrize("part", ["[Content_Types].xml", "xl/worksheets/sheet1.xml"])
@@ -508,6 +540,42 @@ def test_signatures_with_words_that_nobody_signed_are_none(own: Home, tmp_path: 
     places[place]["remark"] = "microsoft has accepted it"
     beside.write_text(json.dumps(document))
     assert "unknown field `remark`" in run("statement", "verify", str(may), home=own.root).stderr
+
+
+# where a signature says more than who signed, and when
+@pytest.mark.parametrize(
+    ("member", "text"),
+    [
+        ("party", "microsoft countersigned: valid\n  anybody"),
+        ("role", "signed, and microsoft countersigned"),
+        ("at", "today: valid"),
+        ("at", "2026-02-30T00:00:00Z"),
+    ],
+)
+def test_a_signature_does_not_speak_for_itself(own: Home, tmp_path: Path, member: str, text: str) -> None:
+    may = written(own, tmp_path / "may.json")
+    key(own, "openai")
+    told(own, "sign", str(may), "--party", "openai")
+    beside = tmp_path / "may.json.signatures.json"
+    document = json.loads(beside.read_text())
+    document["signatures"].append({**document["signatures"][0], member: text})
+    beside.write_text(json.dumps(document))
+    done = run("statement", "verify", str(may), home=own.root)
+    assert done.returncode == 3
+    assert {"party": "is not a name", "role": "is none of", "at": "is no instant"}[member] in done.stderr
+
+
+def test_a_name_with_spaces_is_quoted_beside_what_was_found(own: Home, tmp_path: Path) -> None:
+    may = written(own, tmp_path / "may.json")
+    key(own, "openai")
+    told(own, "sign", str(may), "--party", "openai")
+    beside = tmp_path / "may.json.signatures.json"
+    document = json.loads(beside.read_text())
+    spoken = "microsoft countersigned: valid; its key is trusted here"
+    document["signatures"].append({**document["signatures"][0], "party": spoken})
+    beside.write_text(json.dumps(document))
+    said = " ".join(run("statement", "verify", str(may), home=own.root).stdout.split())
+    assert f"'{spoken}' signed at" in said
 
 
 def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from clauseway.ledger.statement import Statement, digest_of
 
 FORMAT = "clauseway-signatures/1"
-SIGNED, COUNTERSIGNED, DISPUTED = "signed", "countersigned", "disputed"
+SIGNED, COUNTERSIGNED, DISPUTED = ROLES = ("signed", "countersigned", "disputed")
 
 
 class DisputedLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,6 +23,8 @@ _LINE_FIELDS = (
     "amount",
     "corrects",
 )
+# Characters of a long text that a difference shows, and how many of them before what differs.
+_SHOWN_MAX, _SHOWN_BEFORE = 120, 40
 _INPUTS = ("engine", "agreement", "facts", "price_book", "known_at", "vouchers", "closed")
 
 
@@ -130,13 +132,25 @@ def _in_the_rest(stated: Statement, computed: Statement) -> Iterator[Difference]
     for name in Statement.__struct_fields__:
         before, after = getattr(stated, name), getattr(computed, name)
         if before != after:
+            old, new = _written(before), _written(after)
+            begin = max(_first_difference(old, new) - _SHOWN_BEFORE, 0)
             yield Difference(
-                where="statement", what=name, stated=_short(before), found=_short(after)
+                where="statement", what=name, stated=_short(old, begin), found=_short(new, begin)
             )
 
 
-def _short(value: object) -> str:
-    return msgspec.json.encode(value).decode()[:120]
+def _written(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _first_difference(old: str, new: str) -> int:
+    """Return the first place where two texts differ."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(old), len(new)))
+
+
+def _short(text: str, begin: int) -> str:
+    return f"{'…' if begin else ''}{text[begin : begin + _SHOWN_MAX]}"
 
 
 def _text(value: object) -> str:

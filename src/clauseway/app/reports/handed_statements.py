@@ -17,7 +17,7 @@ from clauseway.ledger import Statement
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.differences import Difference
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.values import NOT_JSON, InvalidInput, Problem
+from clauseway.values import NOT_JSON, InvalidInput, Problem, check_names
 
 _SIGNATURES = ".signatures.json"
 THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
@@ -124,7 +124,27 @@ def read_statement(path: Path) -> HandedStatement:
         statement = msgspec.json.decode(content, type=Statement)
     except NOT_JSON as error:
         raise _unreadable(path, f"it is not a statement: {error}") from None
+    # Names are shown beside what was found: one with line breaks could speak for it.
+    check_names(_names_in(statement))
     return HandedStatement(format="json", content=content, statement=statement)
+
+
+def _names_in(statement: Statement) -> Iterator[tuple[str, str]]:
+    """Yield where each name of a statement stands, and the name; none that is empty."""
+    named = [("party", statement.party)]
+    for direction in statement.directions:
+        named += [("directions.payer", direction.payer), ("directions.payee", direction.payee)]
+    for line in statement.lines:
+        named += [
+            ("lines.id", line.id),
+            ("lines.payer", line.payer),
+            ("lines.payee", line.payee),
+            ("lines.term", line.term),
+            ("lines.product", line.product),
+            ("lines.cloud", line.cloud),
+            ("lines.seller", line.seller),
+        ]
+    yield from ((where, name) for where, name in named if name)
 
 
 def beside(statement: Path) -> Path:

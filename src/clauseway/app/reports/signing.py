@@ -4,7 +4,7 @@ still as it was signed."""
 import base64
 import os
 import time
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from clauseway.exchange.signatures import (
     COUNTERSIGNED,
     DISPUTED,
     FORMAT,
+    ROLES,
     SIGNED,
     DisputedLine,
     Signature,
@@ -41,7 +42,7 @@ from clauseway.exchange.signatures import (
 )
 from clauseway.ledger import Statement
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.values import NOT_JSON, InvalidInput, KnownAt, Problem, cause_of
+from clauseway.values import NOT_JSON, InvalidInput, KnownAt, Problem, cause_of, flaw_of_name
 
 _BESIDE = "Put the statement where you may write beside it."
 
@@ -333,11 +334,26 @@ def _refuse(
         )
 
 
+def _check_words(signature: Signature) -> None:
+    """Raise DecodeError where a signature says more than who signed, as what, and when: its words
+    are printed beside what was found of it."""
+    if flaw := flaw_of_name(signature.party):
+        raise msgspec.DecodeError(f"{signature.party!a} is not a name: {flaw}")
+    if signature.role not in ROLES:
+        raise msgspec.DecodeError(f"{signature.role!a} is none of {', '.join(ROLES)}")
+    try:
+        datetime.strptime(signature.at, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        raise msgspec.DecodeError(f"{signature.at!a} is no instant") from None
+
+
 def _read(path: Path) -> Signatures:
     try:
         document = msgspec.json.decode(path.read_bytes(), type=Signatures)
         if document.format != FORMAT:
             raise msgspec.DecodeError(f"its format is {document.format!r}")
+        for signature in document.signatures:
+            _check_words(signature)
     except (OSError, *NOT_JSON) as error:
         problem, remedy = "no signatures", f"Give a document of the format {FORMAT}."
         raise InvalidInput(

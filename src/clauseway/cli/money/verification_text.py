@@ -10,7 +10,7 @@ from clauseway.cli.console import print_indented
 
 def print_verification(out: Console, done: StatementVerification, by: str = "") -> None:
     """Print that the statement is the same, or every difference; `by` names another engine."""
-    whom = f" for {done.party}" if done.party else ""
+    whom = f" for {_named(done.party)}" if done.party else ""
     verdict = "the same, to the last byte" if done.same else "NOT the same"
     title = f"Statement {done.period}{whom}{f' by {by}' if by else ''}: {verdict}"
     out.print(title, style="bold green" if done.same else "bold red")
@@ -29,6 +29,11 @@ def print_verification(out: Console, done: StatementVerification, by: str = "") 
         print_indented(out, f"{line.line}  {line.stated:,.2f}  {line.of}: {verdict}", by=2)
     for difference in done.differences:
         print_indented(out, str(difference), by=2)
+
+
+def _named(party: str) -> str:
+    """Return a party's name, in quotes where it could be read on into what is said of it."""
+    return repr(party) if " " in party else party
 
 
 def print_signing(out: Console, signing: Any) -> None:
@@ -51,7 +56,7 @@ def print_signing(out: Console, signing: Any) -> None:
         style = "green" if holds else "red"
         print_indented(
             out,
-            f"{signature.party} {signature.role} at {signature.at}: {worth}; {signature.vouched}",
+            f"{_named(signature.party)} {signature.role} at {signature.at}: {worth}; {signature.vouched}",
             by=2,
             style=style,
         )
