@@ -211,7 +211,16 @@ def test_a_request_s_id_is_read_as_it_was_written(boot: int, number: int) -> Non
     assert RequestId.parse(str(request)) == request
 
 
-@pytest.mark.parametrize("text", ["", "req_", "req_1", "chat" + "0" * 32, "req_" + "0" * 31, "req_" + "0" * 33])
+NO_IDS = [
+    *("", "req_", "req_1", "chat" + "0" * 32, "req_" + "0" * 31, "req_" + "0" * 33),
+    # What Python reads as a number all the same.
+    *("req_-" + "0" * 31, "req_" + "0" * 16 + "+" + "0" * 15, "req_ " + "0" * 31),
+    *("req_0_" + "0" * 30, "req_" + "٣" * 32),
+    "req_" + "0" * 32 + "\n",
+]
+
+
+@pytest.mark.parametrize("text", NO_IDS)
 def test_another_system_s_id_is_no_id_of_ours(text: str) -> None:
-    with pytest.raises(AssertionError, match="is not a request id"):
+    with pytest.raises(ValueError, match="is not a request id"):
         RequestId.parse(text)

@@ -11,11 +11,14 @@ that instant apply. `recorded_ns` is the machine's clock, when the record was ma
 knowledge. Money is whole picodollars.
 """
 
+import re
 from enum import IntEnum
 
 import msgspec
 
 from clauseway.metering.units import Unit
+
+_REQUEST_ID = re.compile(r"req_[0-9a-fA-F]{32}")
 
 
 class Status(IntEnum):
@@ -49,8 +52,10 @@ class RequestId(msgspec.Struct, frozen=True, order=True):
 
     @classmethod
     def parse(cls, text: str) -> "RequestId":
-        assert text.startswith("req_"), f"{text!r} is not a request id"
-        assert len(text) == 36, f"{text!r} is not a request id"
+        """Return the id that a text names. Raise ValueError if it is not `req_` and 32 hexadecimal
+        digits."""
+        if not _REQUEST_ID.fullmatch(text):
+            raise ValueError(f"{text!r} is not a request id")
         return cls(int(text[4:20], 16), int(text[20:], 16))
 
 

@@ -386,7 +386,7 @@ def _request(value: object, _: Bounds) -> RequestId | None:
         return None
     try:
         return RequestId.parse(text)
-    except (AssertionError, ValueError):
+    except ValueError:
         raise ValueError(
             f"{text[:60]!r} is not a request id of ours; give source and id instead"
         ) from None

@@ -137,7 +137,7 @@ def is_own_id(named: str) -> bool:
     """Return whether it is a request's id as a gateway makes them."""
     try:
         RequestId.parse(named)
-    except (AssertionError, ValueError):
+    except ValueError:
         return False
     return True
 

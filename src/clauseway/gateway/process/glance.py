@@ -39,7 +39,7 @@ def request_named(shared: Shared, named: str) -> dict[str, object]:
     """Return a request by its id; empty where this process does not keep it any more."""
     try:
         identity = RequestId.parse(named)
-    except (AssertionError, ValueError):
+    except ValueError:
         return {}
     kept = shared.explanations.find(identity.number) if identity.boot == shared.boot else None
     return as_json(named, kept) if kept is not None else {}
