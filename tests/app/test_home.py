@@ -63,6 +63,18 @@ def test_a_database_that_others_may_read_is_closed_to_them_once_it_is_opened(tmp
     assert set(modes.values()) == {0o600}
 
 
+def test_a_home_that_its_owner_made_read_only_stays_so(tmp_path: Path) -> None:
+    """It is closed to others alone: an archived home is not written because a command opened it."""
+    home = Home(tmp_path / "home").make()
+    control = home.root / "control.db"
+    Control.open(control).close()
+    control.chmod(0o444)
+    home.root.chmod(0o555)
+    home.make()
+    Control.open(control).close()
+    assert [path.stat().st_mode & 0o777 for path in (home.root, control)] == [0o500, 0o400]
+
+
 def test_a_command_that_waits_for_another_process_says_so(tmp_path: Path) -> None:
     """Another process seals; what the command has to say waits for that, and is said then."""
     home = settled_book.make(tmp_path / "home")

@@ -10,6 +10,7 @@ Knows names, bytes and the disk; not what a file holds. Standard library only.
 from clauseway.files.whole import (
     PRIVATE,
     STANDARD_OUTPUT,
+    close_to_others,
     force_file,
     force_folder,
     make_folder,
@@ -23,6 +24,7 @@ from clauseway.files.whole import (
 __all__ = [
     "PRIVATE",
     "STANDARD_OUTPUT",
+    "close_to_others",
     "force_file",
     "force_folder",
     "make_folder",

@@ -17,6 +17,8 @@ from typing import Final
 from uuid import uuid4
 
 PRIVATE = 0o600
+# The bits of a mode that let the group and everybody else in.
+_OTHERS = 0o077
 # The names of files that are written beside others.
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.(part|first)")
 _WRITTEN_WITHIN_S = 3600
@@ -103,6 +105,16 @@ def remove_unfinished(folder: Path, now_s: float) -> None:
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < now_s - _WRITTEN_WITHIN_S:
                     path.unlink()
+
+
+def close_to_others(path: Path) -> None:
+    """Take a file or folder from its group and from everybody else. Raise OSError.
+
+    Its owner may do what they might before: one that they made read-only stays read-only.
+    """
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _OTHERS:
+        path.chmod(mode & ~_OTHERS)
 
 
 def make_folder(folder: Path) -> None:

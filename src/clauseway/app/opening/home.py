@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.files import PRIVATE, make_folder, write_first
+from clauseway.files import PRIVATE, close_to_others, make_folder, write_first
 from clauseway.values import InvalidInput, Problem
 
 # Where nothing else is said: `--home`, else this variable, else a folder beside the caller.
@@ -246,7 +246,7 @@ class Home(msgspec.Struct, frozen=True):
         """Create the folder, readable by its owner only: it holds keys."""
         if not self.is_served and not self.root.exists():
             make_folder(self.root)
-        self.root.chmod(0o700)
+        close_to_others(self.root)
         if self.gateway_socket.parent != self.root or self.lease_socket.parent != self.root:
             self._make_far()
         return self

@@ -39,7 +39,7 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import LRUCache
 
-from clauseway.files import PRIVATE
+from clauseway.files import PRIVATE, close_to_others
 from clauseway.storage.control.server_address import read_address, shown
 from clauseway.values import InvalidInput, Problem
 
@@ -85,8 +85,6 @@ _SILENT_SINCE = "clauseway_silent_since"
 # PostgreSQL's name for the lock that writers take: any number that no other program uses in this
 # database.
 _WRITERS = 0x636C_6175_7365_7761
-# The bits of a file's mode that let its group and everybody else in.
-_OTHERS = 0o077
 # The locks by name are numbers in a space of their own.
 _LOCKS = 0x636C_6177
 # Those of whoever serves are in another: their names are identities of homes.
@@ -216,8 +214,7 @@ def _make_private(path: Path) -> None:
     for name in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
         # A file that is not there, or another account's, stays as it is.
         with suppress(OSError):
-            if name.stat().st_mode & _OTHERS:
-                name.chmod(PRIVATE)
+            close_to_others(name)
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
