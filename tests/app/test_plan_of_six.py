@@ -325,6 +325,7 @@ WRONG = [
     ("amount = 1000", "amount = 0", "amount = 0"),
     ("until = 2027-01-01", "until = 2026-01-01", "ends before it begins"),
     ('usd_rate = "1.10"\n', "", "EUR without a rate"),
+    ('currency = "EUR"\n', "", "usd_rate = 1.10 of an amount in USD"),
     ('name = "macc"', 'name = "credits"', "two commitments 'credits'"),
 ]
 

@@ -594,6 +594,13 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
                 "prices are in USD",
                 remedy,
             )
+        elif commitment.currency == "USD" and commitment.usd_rate != 1:
+            file.problem(
+                (*at, "usd_rate"),
+                f"{name}: usd_rate = {commitment.usd_rate:f} of an amount in USD",
+                "one USD is one USD",
+                "Leave usd_rate out, or write the currency of the amount.",
+            )
         # The scope: names that the agreement defines.
         fields = (
             ("kind", "kind", (commitment.kind,), COMMITMENT_KINDS),
