@@ -74,8 +74,8 @@ class Early:
         self.cloud = EarlyCloud(context if encrypted else None, closes)
         scheme, tls = ("https", TlsSettings(upstream_ca=str(rig.home / "ca.pem"))) if encrypted else ("http", None)
         target = rig.target("azure", self.cloud.port, url=f"{scheme}://localhost:{self.cloud.port}/v1")
-        # A busy machine takes seconds to encrypt 20 MB. A request that waits behind a body is answered by nobody, however
-        # long it waits: the bound is for that alone.
+        # A busy machine takes seconds to encrypt 20 MB. A request that waits behind a body is answered by nobody,
+        # however long it waits: the bound is for that alone.
         settings = Settings(limits=Limits(connect_s=PATIENCE_S / 2), tls=tls or TlsSettings())
         rig.start(rig.plan([target], attempt_timeout_s=PATIENCE_S / 2, settings=settings))
 
