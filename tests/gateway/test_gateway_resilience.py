@@ -470,6 +470,45 @@ def test_events_are_a_stream_whatever_the_head_says(stage: Stage, call: Call, he
     assert dict(scene.records()[0].units)[Unit.OUTPUT_TOKENS] == 8
 
 
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize("call", [CALLS["chat"], CALLS["responses"]])
+def test_a_whole_answer_is_one_whatever_the_head_says(stage: Stage, call: Call, size: int) -> None:
+    """Some servers announce events before every answer; clients that asked for none want an object."""
+
+    async def behave(connection: Connection, request: Received) -> None:
+        connection.begin_stream()
+        body = whole_of(request)
+        for begin in range(0, len(body), size):
+            connection.piece(body[begin : begin + size])
+        connection.end_stream()
+
+    scene = stage.scene(behave)
+    answer = scene.ask(call)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json()["usage"]
+    assert scene.outcomes() == [(0, "COMPLETE", 200)]
+    assert dict(scene.records()[0].units)[Unit.OUTPUT_TOKENS] == 8
+
+
+@pytest.mark.parametrize("before", BEFORE_EVENTS)
+@pytest.mark.parametrize("call", [CALLS["chat"], CALLS["responses"]])
+def test_events_that_nobody_asked_for_are_a_stream(stage: Stage, call: Call, before: bytes) -> None:
+    async def behave(connection: Connection, request: Received) -> None:
+        announcing, content, end = events_of(request)
+        connection.begin_stream()
+        # In two pieces, of which the first may tell nothing yet.
+        connection.piece((before + announcing)[:2])
+        await connection.apart()
+        connection.piece((before + announcing)[2:] + b"".join(content) + end)
+        connection.end_stream()
+
+    scene = stage.scene(behave)
+    answer = scene.ask(call)
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert call._replace(stream=True).ends_well(answer.text)
+    assert scene.outcomes() == [(0, "COMPLETE", 200)]
+
+
 def test_who_asks_to_be_left_alone_is_left_alone(stage: Stage) -> None:
     scene = stage.scene(status(429, "retry-after: 60"), answering)
     assert [scene.ask().headers["x-clauseway-cloud"] for _ in range(3)] == ["cloud1"] * 3

@@ -42,7 +42,7 @@ from clauseway.gateway.wire.bodies.decoding import BYTE_ORDER_MARK
 from clauseway.gateway.wire.error_bodies import COMPRESSIONS, decompressed
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
-from clauseway.gateway.wire.operations import BATCHES, SOUNDS, UnderstoodRequest
+from clauseway.gateway.wire.operations import BATCHES, SOUNDS, Operation, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.whole_answers import (
     REPORTED_ERROR,
@@ -139,6 +139,7 @@ class Attempt(Receiver):
     _buffered_bytes = 0
     # The status says that the deployment, or our account there, is most likely at fault.
     _may_refuse_us = False
+    _may_be_whole = False  # nobody asked for a stream, and the head says that events follow
     _is_encoded = False  # the body has a `content-encoding` that is not read
     _is_compressed = False  # a refusal, in an encoding that is read
     _uses_kept_connection = False  # which had carried another request before
@@ -369,16 +370,23 @@ class Attempt(Receiver):
             self._is_compressed = status >= 300 and upstream.encoding in COMPRESSIONS
             self._is_encoded = not self._is_compressed
         if status == 200:
+            operation = self._owner.request.operation
             # A file may hold anything, events too.
-            if (
-                upstream.is_event_stream
-                and not self._is_encoded
-                and not self._owner.request.operation.is_file_content
-            ):
-                self._begin_stream(is_announced=not self.candidate.target.destination.framed)
+            if upstream.is_event_stream and not self._is_encoded and not operation.is_file_content:
+                self._begin_announced_stream(operation)
         elif is_suspect(status):
             self._may_refuse_us = True
             self._owner.shorten_deadline(self, self._owner.shared.wheel.now_s + _REST_TIMEOUT_S)
+
+    def _begin_announced_stream(self, operation: Operation) -> None:
+        """Begin the stream that a head announces. Some servers announce one before a whole answer
+        too: where nobody asked for a stream, the body's first bytes tell."""
+        framed = self.candidate.target.destination.framed
+        is_asked = self._owner.request.properties.streamed or not operation.routed
+        if is_asked or framed:
+            self._begin_stream(is_announced=not framed)
+        else:
+            self._may_be_whole = True
 
     def _begin_stream(self, *, is_announced: bool) -> None:
         """Begin to read the answer as events. `is_announced`: its head says that it is what the
@@ -389,14 +397,14 @@ class Attempt(Receiver):
             request.properties, operation.units_in, target.destination, target.health.omissions
         )
         if not is_announced:
-            self.head = _as_event_stream(self.head)
+            self.head = _with_content_type(self.head, b"text/event-stream; charset=utf-8")
 
-    def _is_unannounced_stream(self, beginning: bytes) -> bool:
-        """Return whether a body is events all the same, although its head does not say so: some
-        servers write no content type, or another."""
+    def _is_stream(self, beginning: bytes) -> bool:
+        """Return whether a body is events, although its head does not say so (some servers write no
+        content type, or another) or nobody asked for them."""
         return (
             self.status == _OK
-            and self._owner.request.properties.streamed
+            and (self._owner.request.properties.streamed or self._may_be_whole)
             and not self.candidate.target.destination.framed
             and _FIRST_FIELD.match(beginning) is not None
         )
@@ -407,8 +415,8 @@ class Attempt(Receiver):
             self._buffered = []
         if self._buffered_bytes < _FIRST_FIELD_BYTES:
             beginning = b"".join((*self._buffered, data))
-            if self._is_unannounced_stream(beginning):
-                self._begin_stream(is_announced=False)
+            if self._is_stream(beginning):
+                self._begin_stream(is_announced=self._may_be_whole)
                 self._buffered = None
                 self._read_stream(upstream, beginning, complete=False)
                 return
@@ -462,9 +470,11 @@ class Attempt(Receiver):
         if is_plain or operation.is_answer(body) or is_announced(operation.name, self.head, body):
             if operation.tells_failure and not is_plain:
                 body = without_names_in_failure(body, target.destination.account_names)
+            if self._may_be_whole:
+                self.head = _with_content_type(self.head, b"application/json")
             self._report_answer(body)
-        elif self._is_unannounced_stream(body):
-            self._begin_stream(is_announced=False)
+        elif self._is_stream(body):
+            self._begin_stream(is_announced=self._may_be_whole)
             self._read_stream(upstream, body, complete=True)
         else:
             self._distrust(upstream)
@@ -974,11 +984,10 @@ class Attempt(Receiver):
         return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
 
 
-def _as_event_stream(head: bytes) -> bytes:
-    """Return the header lines for a client that gets events whose cloud said otherwise, or sent
-    them in AWS's frames."""
-    others = without_header(head, b"content-type")
-    return others + b"content-type: text/event-stream; charset=utf-8\r\n"
+def _with_content_type(head: bytes, content_type: bytes) -> bytes:
+    """Return the header lines for a client whose cloud said otherwise of its body, or sent its
+    events in AWS's frames."""
+    return without_header(head, b"content-type") + b"content-type: %b\r\n" % content_type
 
 
 def tokens_of(units: Units) -> int:
