@@ -851,6 +851,9 @@ UNUSUAL_BODIES = {
     "half of a pair": rb'{"error":{"message":"Item with id \ud83d not found."}}',
     "a byte that is not UTF-8": b'{"error":{"message":"Item with id \xfc not found."}}',
     "a byte order mark": b'\xef\xbb\xbf{"error":{"message":"Item with id 1 not found."}}',
+    "an event": b'data: {"error":{"message":"Item with id 1 not found."}}\n\ndata: [DONE]\n\n',
+    "an event with its type": b'event: error\r\ndata: {"error":{"message":"Item with id 1 not found."}}\r\n\r\n',
+    "an event without data before it": b'event: a\n\ndata: {"error":{"message":"Item with id 1 not found."}}\n\n',
 }
 
 

@@ -1,6 +1,7 @@
 """The bodies of clouds' errors, as they are read whatever a server makes of JSON. Pure.
 
-A proxy may compress what it says itself, although nobody asked for that.
+A proxy may compress what it says itself, although nobody asked for that. Some write the refusal of
+a stream as its events, under the status of an error.
 """
 
 import zlib
@@ -10,10 +11,14 @@ from typing import Any, Final
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
+from clauseway.gateway.wire.sse import data_of, events_in
 from clauseway.values import NOT_JSON
 
 # A plain value for whatever a server writes: a member of an unusual type takes no other its words.
 _decode: Final[Callable[[bytes], object]] = msgspec.json.Decoder().decode
+
+# The fields with which events begin.
+_EVENTS: Final = (b"data:", b"event:")
 
 # Encodings of a body that the standard library reads, each by its own beginning.
 COMPRESSIONS: Final = (b"gzip", b"x-gzip", b"deflate")
@@ -31,8 +36,10 @@ def decompressed(body: bytes, bytes_max: int) -> bytes | None:
 
 
 def members_in(body: bytes) -> dict[str, Any]:
-    """Return the members of an error, or of the first one in a list, as Google writes it; none if
-    it is not JSON."""
+    """Return the members of an error, or of the first one in a list, as Google writes it, or among
+    events; none if it is not JSON."""
+    if body.startswith(_EVENTS):
+        body = next((data for event in events_in(body) if (data := data_of(event))), b"")
     try:
         decoded = decode_with_half_pairs(_decode, _plain(body))
     except NOT_JSON:
