@@ -99,11 +99,19 @@ def test_a_database_from_before_the_versions_is_as_made_new_once_it_is_opened(en
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == versions.PRESENT
 
 
-LOST = {"DELETE FROM alembic_version": "has no row", "DROP TABLE alembic_version": "is not there"}
+WRONG = "the home's database is not of the version 0010 that it names"
+NONE = "the home's database does not say its version"
+# What somebody did by hand -> what is said of it, and why.
+BY_HAND = {
+    "DELETE FROM alembic_version": (NONE, "has no row"),
+    "DROP TABLE alembic_version": (NONE, "is not there"),
+    "INSERT INTO alembic_version VALUES ('0010')": (NONE, "has 2 rows"),
+    "UPDATE alembic_version SET version_num = '0010'": (WRONG, "web_searches"),
+}
 
 
-@pytest.mark.parametrize("by_hand", LOST)
-def test_a_database_that_lost_its_version_is_refused_until_it_is_written_again(
+@pytest.mark.parametrize("by_hand", BY_HAND)
+def test_a_database_that_says_no_version_or_a_false_one_is_refused_until_it_is_written_again(
     engine: Engine, place: Place, by_hand: str
 ) -> None:
     new = made_new(engine)
@@ -112,8 +120,8 @@ def test_a_database_that_lost_its_version_is_refused_until_it_is_written_again(
     with pytest.raises(InvalidInput) as refused:
         Control.open(place)
     [problem] = refused.value.problems
-    assert problem.what == "the home's database does not say its version"
-    assert LOST[by_hand] in problem.why
+    assert problem.what == BY_HAND[by_hand][0]
+    assert BY_HAND[by_hand][1] in problem.why
     with engine.begin() as connection:
         for statement in problem.remedy.partition("again: ")[2].rstrip(";").split("; "):
             connection.execute(text(statement))

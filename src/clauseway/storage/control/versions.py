@@ -1,15 +1,17 @@
 """Versions of the control database's tables: each is a script of Alembic in `migrations/versions`.
 
-    InvalidInput     the database is of a later version than this program or does not say its
-                     version any more, or is empty and cannot hold every text
+    InvalidInput     the database is of a later version than this program, or does not say its
+                     version any more or says a false one, or is empty and cannot hold every text
 
 A new database is made whole at the present version. Only one of another version needs Alembic.
 """
 
+import sqlite3
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, create_mock_engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from clauseway.storage.control import schema
 from clauseway.values import InvalidInput, Problem
@@ -20,6 +22,8 @@ BEFORE_ALL = "base"
 _TABLE = "alembic_version"
 # A table of every version but the first, which was in use before databases named their version.
 _SINCE_THE_SECOND = "homes"
+# PostgreSQL's codes for a column or table that is there twice, or is not there.
+_OF_ANOTHER_SHAPE = ("42701", "42P07", "42703", "42P01")
 
 
 def is_present(connection: Connection) -> bool:
@@ -31,17 +35,22 @@ def bring_up(connection: Connection) -> bool:
     """Bring a database to the present version, in the connection's transaction; return whether it
     was empty.
 
-    Raise InvalidInput if the database is of a later version or has lost its version, or is empty
-    and of another encoding than UTF-8.
+    Raise InvalidInput if the database is of a later version, has lost its version or says a false
+    one, or is empty and of another encoding than UTF-8.
     """
     tables = set(inspect(connection).get_table_names())
     held = version_of(connection, tables)
     if held == PRESENT:
         return False
     if not held and _SINCE_THE_SECOND in tables:
-        raise _without_version(_TABLE in tables)
+        raise _without_version("has no row" if _TABLE in tables else "is not there")
     if tables:
-        move(connection, PRESENT)
+        try:
+            move(connection, PRESENT)
+        except DBAPIError as error:
+            if not _is_of_another_shape(error):
+                raise
+            raise _false_version(held, error) from None
         return False
     _require_utf8(connection)
     for statement in _creation(connection.dialect.name):
@@ -86,11 +95,14 @@ def _creation(database: str) -> tuple[str, ...]:
 
 
 def version_of(connection: Connection, tables: set[str]) -> str:
-    """Return the version of a database with these tables, empty for one without a version."""
+    """Return the version of a database with these tables, empty for one without a version. Raise
+    InvalidInput for one with several."""
     if _TABLE not in tables:
         return ""
-    held: str | None = connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar()
-    return held or ""
+    held = connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalars().all()
+    if len(held) > 1:
+        raise _without_version(f"has {len(held)} rows")
+    return str(held[0]) if held else ""
 
 
 def move(connection: Connection, version: str) -> None:
@@ -127,16 +139,29 @@ def _stamp(connection: Connection) -> None:
     connection.execute(text(f"INSERT INTO {_TABLE} VALUES (:version)"), {"version": PRESENT})
 
 
-def _without_version(has_table: bool) -> InvalidInput:
-    lost = "has no row" if has_table else "is not there"
+_WRITE_AGAIN = (
+    "Restore a backup: clauseway home restore. If this version of the program was the last at it, "
+    f"write the version again: DROP TABLE IF EXISTS {_TABLE}; CREATE TABLE {_TABLE} (version_num "
+    f"VARCHAR(32) NOT NULL PRIMARY KEY); INSERT INTO {_TABLE} VALUES ('{PRESENT}');"
+)
+
+
+def _without_version(lost: str) -> InvalidInput:
     problem = "the home's database does not say its version"
     why = f"its table {_TABLE} {lost}, so nobody knows what would bring its tables up to date"
-    table = "" if has_table else f"CREATE TABLE {_TABLE} (version_num VARCHAR(32) NOT NULL); "
-    remedy = (
-        "Restore a backup: clauseway home restore. If this version of the program was the last "
-        f"at it, write the version again: {table}INSERT INTO {_TABLE} VALUES ('{PRESENT}');"
-    )
-    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=remedy))
+    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=_WRITE_AGAIN))
+
+
+def _is_of_another_shape(error: DBAPIError) -> bool:
+    """Return whether a statement failed because a table or column is there already, or is not."""
+    sqlite = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR
+    return sqlite or getattr(error.orig, "sqlstate", "") in _OF_ANOTHER_SHAPE
+
+
+def _false_version(held: str, error: DBAPIError) -> InvalidInput:
+    problem = f"the home's database is not of the version {held} that it names"
+    why = f"bringing its tables up to {PRESENT} failed, and nothing was changed: {error.orig}"
+    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=_WRITE_AGAIN))
 
 
 def _later(held: str) -> InvalidInput:
