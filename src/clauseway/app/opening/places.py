@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clauseway.files import STANDARD_OUTPUT as STANDARD_OUTPUT
-from clauseway.files import output_file
+from clauseway.files import STANDARD_OUTPUT, output_file
 from clauseway.values import InvalidInput, Problem
 
 A_FILE = "Name a file in a folder that exists and that you may write to."
@@ -27,6 +26,11 @@ def is_full(error: BaseException) -> bool:
         return error.errno in NO_ROOM_FOR_FILE
     said = getattr(error, "orig", error)  # by SQLAlchemy, of a database on a server
     return bool(getattr(said, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL)
+
+
+def place_or_output(out: Path | None) -> Path:
+    """Return the place of a file, or that of standard output where none is named."""
+    return out or STANDARD_OUTPUT
 
 
 @contextmanager

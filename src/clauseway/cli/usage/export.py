@@ -8,7 +8,7 @@ import typer
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.periods import days_given
-from clauseway.app.opening.places import STANDARD_OUTPUT
+from clauseway.app.opening.places import place_or_output
 from clauseway.app.usage.compacting import export_usage
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -42,7 +42,7 @@ def usage(
     Everything as events, one per line:
       clauseway export usage --format cloudevents --out usage.jsonl
     """
-    out = file_named(out) or STANDARD_OUTPUT
+    out = place_or_output(file_named(out))
     rows = export_usage(home_at(home), form, out, days_given(begin, end))
 
     def report() -> None:
