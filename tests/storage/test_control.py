@@ -21,6 +21,7 @@ from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import kept_open
 from clauseway.storage.control.engines import Place
+from clauseway.storage.control.sqlite_check import damage_in
 from clauseway.values import Citation, Interval
 from database_connections import connections_made
 
@@ -263,3 +264,14 @@ def test_a_database_that_is_kept_open_is_opened_once(control: Control, place: Pl
         assert len(made) == 3
     with closing(Control.open(place)) as after:
         assert len(after.keys()) == 3
+
+
+@pytest.mark.parametrize("name", ["what?", "a%41", "a#1", "per cent %", "new\nline"])
+def test_a_path_may_have_any_character(name: str, tmp_path: Path) -> None:
+    """Taken for an address, a path would name another file: two homes would share it, and everybody could read it."""
+    path = tmp_path / name / "control.db"
+    path.parent.mkdir()
+    Control.open(path).close()
+    assert [folder.name for folder in tmp_path.iterdir()] == [name]
+    assert path.read_bytes().startswith(b"SQLite format 3")
+    assert damage_in(path) == ""

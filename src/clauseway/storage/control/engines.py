@@ -27,6 +27,7 @@ from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import (
+    URL,
     Connection,
     Dialect,
     Engine,
@@ -189,7 +190,8 @@ def said_by(error: Exception) -> str:
 
 def _sqlite(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
+        # Not parsed from a text: in a path, `?` and `%` are characters like others.
+        URL.create("sqlite", database=str(path)),
         connect_args={"timeout": _BUSY_TIMEOUT_S},
         # An error is printed and logged; what was to be written may be a secret's digest.
         hide_parameters=True,

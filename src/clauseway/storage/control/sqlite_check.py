@@ -10,8 +10,9 @@ def damage_in(path: Path) -> str:
 
     The file is read from its begin to its end.
     """
+    address = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
             [(first,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.DatabaseError as error:
         return str(error)
