@@ -131,6 +131,21 @@ def test_who_met_a_failure_first_does_not_keep_the_others_away_for_long() -> Non
     assert [health.admits(now_s, CORVO) for now_s in (0.9, 1.0)] == [False, True]
 
 
+def test_a_path_that_one_organisation_did_not_find_is_looked_for_by_the_others() -> None:
+    """Its requests may be the cause; met by a second one, it is the server's."""
+    health = Health()
+    health.found_absent(0.0, "chat", ACME)
+    health.found_absent(1.0, "chat", ACME)
+    health.found_absent(1.0, "embeddings", BRILL)
+    assert [health.lacks(2.0, "chat", organisation) for organisation in (ACME, BRILL)] == [True, False]
+    health.found_absent(2.0, "chat", BRILL)
+    assert all(health.lacks(61.0, "chat", organisation) for organisation in (ACME, BRILL, CORVO))
+    assert not health.lacks(61.5, "embeddings", BRILL)
+    assert not health.lacks(62.5, "chat", ACME)
+    health.found_absent(63.0, "chat", BRILL)
+    assert [health.lacks(64.0, "chat", organisation) for organisation in (ACME, BRILL)] == [False, True]
+
+
 def ejected_for_all() -> Health:
     """Until second 1, when one organisation's probe fails: until second 3."""
     health = Health()

@@ -703,8 +703,9 @@ class Attempt(Receiver):
         health."""
         self.failed = True
         owner = self._owner
-        name = owner.request.operation.name
-        self.candidate.target.health.found_absent(owner.shared.wheel.now_s, name)
+        name, organisation = owner.request.operation.name, owner.customer.buyer.organisation
+        health = self.candidate.target.health
+        health.found_absent(owner.shared.wheel.now_s, name, organisation)
         owner.attempt_failed(self, Failure(f"answered {self.status}: no such path", self.status))
 
     def _end_with_own_fault(self, error: Exception) -> None:

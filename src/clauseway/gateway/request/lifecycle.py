@@ -410,7 +410,9 @@ class Lifecycle(AttemptOwner):
                     self._last_resort = self._last_resort or candidate
                     if target.health.asked_for_pause:
                         self._paused = (*self._paused, candidate)
-            elif target.health.absent and target.health.lacks(now_s, self.request.operation.name):
+            elif target.health.absent and target.health.lacks(
+                now_s, self.request.operation.name, self.customer.buyer.organisation
+            ):
                 self._skip(candidate, "its server did not have this path a short while ago")
                 self._without_path = self._without_path or candidate
             elif not target.has_quota_left(now_s):

@@ -15,8 +15,9 @@ all, so no organisation reaches five alone. After a probe that failed, the next 
 organisation's, unless none comes for as long as the ejection took; until then failures of the first
 prolong nothing. Clouds limit and break by the model, so each model has its own health.
 
-A server that lacks the path of an operation stays healthy: for a minute, requests of that operation
-skip it, and all others go there.
+A server that lacks the path of an operation stays healthy: for a minute, that operation's requests
+of the organisation that met this skip it, and those of all once a second one met it; all others go
+there.
 """
 
 from typing import Final
@@ -72,8 +73,8 @@ class Health:
         self.ejected = 0
         self.why = ""
         self.omissions: Omissions = {}
-        # Operation → until when it counts as absent; empty at nearly every deployment.
-        self.absent: dict[str, float] = {}
+        # Operation → for whom it counts as absent, and until when; empty at nearly every deployment.
+        self.absent: dict[str, tuple[str, float]] = {}
         self._failures = 0
         # INVARIANT: it has five organisations at most: none is added while it is ejected for all.
         self._failures_of: dict[str, int] = {}
@@ -129,14 +130,18 @@ class Health:
             # If the probe never ends, another request may be the probe.
             self._probing_until_s = now_s + _EJECTED_MAX_S
 
-    def lacks(self, now_s: float, operation: str) -> bool:
-        """Return whether its server did not have the path of an operation a short while ago."""
-        return self.absent.get(operation, 0.0) > now_s
+    def lacks(self, now_s: float, operation: str, organisation: str = EVERYBODY) -> bool:
+        """Return whether its server did not have the path of an operation a short while ago, for
+        requests of an organisation."""
+        whose, until_s = self.absent.get(operation, (EVERYBODY, 0.0))
+        return until_s > now_s and whose in (EVERYBODY, organisation)
 
-    def found_absent(self, now_s: float, operation: str) -> None:
-        """Note that its server does not have the path of an operation. That tells nothing about its
-        health; if the request was the probe, another may be one."""
-        self.absent[operation] = now_s + _ABSENT_S
+    def found_absent(self, now_s: float, operation: str, organisation: str = EVERYBODY) -> None:
+        """Note that its server does not have the path of an operation, as an organisation's request
+        met. That tells nothing about its health; if the request was the probe, another may be one."""
+        former, until_s = self.absent.get(operation, (organisation, 0.0))
+        is_met_again = until_s > now_s and former != organisation
+        self.absent[operation] = EVERYBODY if is_met_again else organisation, now_s + _ABSENT_S
         self.cancelled()
 
     def cancelled(self) -> None:
