@@ -197,6 +197,41 @@ def test_on_paper_there_is_the_answer_without_what_can_only_be_clicked(served: S
     expect(page.locator("form")).to_be_hidden()
 
 
+COLOURS = ("--paper", "--ink", "--permitted", "--forbidden", "--conditional", "--unstated", "--on-bar")
+
+
+def test_paper_takes_the_light_colours_of_whoever_reads_in_the_dark(served: Served, page: Page) -> None:
+    """Else what is unstated would be a black bar, and every other colour too pale to read."""
+    page.goto(f"{served.url}/lawyer")
+    printed = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(media="print", color_scheme=scheme)
+        printed.append(
+            page.evaluate(
+                """names => {
+                    const style = getComputedStyle(document.documentElement);
+                    return [style.colorScheme, ...names.map(name => style.getPropertyValue(name))];
+                }""",
+                COLOURS,
+            )
+        )
+    assert printed[0] == printed[1]
+
+
+def test_no_row_of_a_table_is_cut_by_the_end_of_a_page(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/lawyer")
+    page.locator("main").evaluate(
+        """main => {
+            const row = number => `<tr><td>top-${number}-${"<br>".repeat(6)}end-${number}-</td></tr>`;
+            const rows = [...Array(60).keys()].map(row).join("");
+            main.insertAdjacentHTML("beforeend", `<table><tbody>${rows}</tbody></table>`);
+        }"""
+    )
+    sheets = [sheet.extract_text() for sheet in pypdf.PdfReader(io.BytesIO(page.pdf(format="A4"))).pages]
+    cut = [n for n in range(60) if not any(f"top-{n}-" in text and f"end-{n}-" in text for text in sheets)]
+    assert cut == []
+
+
 def test_on_paper_stand_the_changes_the_readings_and_the_whole_command(served: Served, page: Page) -> None:
     page.goto(f"{served.url}/lawyer")
     command = "clauseway decide --action serve " + " ".join(f"--supposing-{number} none" for number in range(20))
