@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from clauseway.storage.control import passwords
 from clauseway.storage.control.engines import Place
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
@@ -79,6 +80,10 @@ def _be_patient_with_sessions(connect: Any) -> None:
         assert wait in defaults
         defaults[wait] = PATIENCE_S
 
+
+# A try of a password takes tenths of a second, which keeps others from guessing it; tests make hundreds. The cost
+# stands in each verifier. Processes that tests start have the cost that ships, and `test_passwords.py` holds it.
+passwords._COST = 2**4
 
 for library in (httpx, httpx2):
     _read_authorities_once(library._transports.default)
