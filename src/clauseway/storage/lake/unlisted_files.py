@@ -7,7 +7,6 @@ since, because the journals have let go of it.
 
 import re
 from collections.abc import Collection, Iterator, Set
-from datetime import date
 from typing import Final
 
 import msgspec
@@ -74,11 +73,8 @@ def files_with_missing_usage(control: Control, sealed: SealedFiles, stored: Set[
 def usage_files_of(names: Collection[str], days: Interval) -> list[str]:
     """Return the files among `names` that hold usage of some of the days, as their names tell."""
     described = filter(None, map(_described, names))
-    return sorted(
-        file.name
-        for file in described
-        if file.kind == USAGE and date.fromisoformat(file.day) in days
-    )
+    begin, end = str(days.begin), str(days.end)
+    return sorted(file.name for file in described if file.kind == USAGE and begin <= file.day < end)
 
 
 def _described(name: str) -> _Unlisted | None:
