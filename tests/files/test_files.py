@@ -106,6 +106,17 @@ def test_of_several_writers_the_first_prevails(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == PRIVATE
 
 
+def test_a_file_system_without_hard_links_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(OSError, match="no hard links") as failed:
+        write_first(tmp_path / "hash.key", b"first")
+    assert failed.value.errno == errno.EOPNOTSUPP
+    assert names(tmp_path) == []
+
+
 def test_a_copy_is_counted_and_hashed_and_overwrites_nothing(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(bytes(range(256)) * 10_000)

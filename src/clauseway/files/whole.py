@@ -5,6 +5,7 @@ disk before it takes its name, and its name after that, so that it survives a ma
 the others are copies that can be made again.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ _OTHERS = 0o077
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.(part|first)")
 _WRITTEN_WITHIN_S = 3600
 _PUBLIC = 0o666  # less what the umask takes
+# A file system without hard links (FAT, many network file systems) refuses one as not permitted.
+_WITHOUT_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 # How a caller that can only give a path names standard output.
 STANDARD_OUTPUT: Final = Path("/dev/stdout")
 
@@ -83,13 +86,21 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True, mode: int =
 
 
 def write_first(path: Path, content: bytes, *, mode: int = _PUBLIC) -> None:
-    """Write a durable file unless there is one: of several writers, the first prevails."""
+    """Write a durable file unless there is one: of several writers, the first prevails.
+
+    Raise OSError (EOPNOTSUPP) where the file system has no hard links.
+    """
     first = path.with_name(f".{path.name}.{uuid4().hex}.first")
     write_whole(first, content, mode=mode)
     try:
         os.link(first, path)
     except FileExistsError:
         pass
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+        message = "the file system has no hard links"
+        raise OSError(errno.EOPNOTSUPP, message, str(path)) from error
     finally:
         first.unlink()
     force_folder(path.parent)

@@ -42,6 +42,11 @@ _NO_DESCRIPTOR = _Fault(
     "no more files can be opened",
     "Allow more open files (ulimit -n, LimitNOFILE of the unit), and repeat the command.",
 )
+_TOO_LONG = _Fault("the path is too long", "Name a shorter one (--home, --out).")
+_UNSUITED = _Fault(
+    "the file system lacks what a home needs",
+    "Put the home on a file system with hard links and locks, such as ext4 or xfs.",
+)
 _NO_MEMORY = _Fault(
     "memory is short",
     "Free some memory or allow more (MemoryMax of the unit), and repeat the command.",
@@ -144,6 +149,10 @@ _BY_NUMBER: Mapping[int, _Fault] = {
     errno.EUCLEAN: _FAILING,
     errno.ESTALE: _FAILING,
     errno.EREMOTEIO: _FAILING,
+    errno.ENAMETOOLONG: _TOO_LONG,
+    errno.EOPNOTSUPP: _UNSUITED,
+    # A file server without a service for locks.
+    errno.ENOLCK: _UNSUITED,
     errno.EMFILE: _NO_DESCRIPTOR,
     errno.ENFILE: _NO_DESCRIPTOR,
     errno.ENOMEM: _NO_MEMORY,
@@ -222,9 +231,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _read(cause: BaseException) -> tuple[_Fault | None, str]:
-    number = (cause.errno or 0) if isinstance(cause, OSError) else 0
-    if number in _BY_NUMBER:
-        return _BY_NUMBER[number], os.strerror(number).lower()
+    if isinstance(cause, OSError) and (number := cause.errno or 0) in _BY_NUMBER:
+        return _BY_NUMBER[number], str(cause.strerror or os.strerror(number)).lower()
     if isinstance(cause, MemoryError):
         return _NO_MEMORY, str(cause) or os.strerror(errno.ENOMEM).lower()
     if isinstance(cause, sqlite3.Error):
