@@ -22,6 +22,7 @@ from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import kept_open
 from clauseway.storage.control.engines import Place
 from clauseway.storage.control.sqlite_check import damage_in
+from clauseway.storage.lake.file_list import listing_of
 from clauseway.values import Citation, Interval
 from database_connections import connections_made
 
@@ -133,6 +134,18 @@ def test_batches_by_day(control: Control) -> None:
     assert [batch.first_frame for batch in control.batches(MAY)] == [1, 2]
     assert len(control.batches()) == 5
     assert [control.sealed_to("s", 1), control.sealed_to("s", 2)] == [5, 0]
+
+
+def test_sealed_usage_is_named_by_day(control: Control) -> None:
+    """A name of many batches: another batch of the day changes it, intents alone do not."""
+    names = []
+    for number, day in enumerate(["2026-05-02", "2026-05-01", "", "2026-05-01"]):
+        control.commit_batch(sealed(number, number + 1, day=day))
+        names.append({usage.first_day.day: usage.name for usage in listing_of(control).usage})
+    assert [list(named) for named in names] == [[2], [2, 1], [2, 1], [2, 1]]
+    assert names[1] == names[2] != names[3]
+    assert names[0][2] == names[3][2]
+    assert names[2][1] != names[3][1]
 
 
 def test_of_many_writers_one_commits_a_batch(control: Control) -> None:

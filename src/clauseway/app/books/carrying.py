@@ -3,7 +3,7 @@
     share, figures, catalog ─▶ name ─┬─ usage, prices, credits of a month ─▶ name of the next ─▶ …
                                      └─ what the share has accumulated by then, kept in the control database
 
-A month's inputs are the batches with usage in it, the files of it that were lost, the prices and
+A month's inputs are the sealed usage in it, the files of it that were lost, the prices and
 rates in force on its days as known now, and the credits and disputes of its sales. Where one of
 them changes, the names of that month and of all later ones change, and what was kept for them is
 made anew; nothing is ever looked for by a name that says less than it was made from.
@@ -42,14 +42,13 @@ def named(*parts: object) -> str:
 def usage_names(
     listing: LakeListing, period_of: Callable[[date], Interval]
 ) -> dict[date, list[str]]:
-    """Return, for each period's first day, the batches and the lost files that may hold usage of
-    the period."""
-    batches = ((batch.name, batch.first_day, batch.last_day) for batch in listing.batches)
+    """Return, for each period's first day, the names of the sealed usage and of the lost files that
+    may hold usage of the period."""
+    sealed = ((usage.name, usage.first_day, usage.last_day) for usage in listing.usage)
     lost = ((file.name, file.first_day, file.last_day) for file in listing.lost)
     names: dict[date, list[str]] = defaultdict(list)
-    for name, first, last in (*batches, *lost):
-        day = first
-        while day is not None and last is not None and day <= last:
+    for name, day, last in (*sealed, *lost):
+        while day <= last:
             period = period_of(day)
             names[period.begin].append(name)
             day = period.end

@@ -360,7 +360,7 @@ class Settler:
             lake.control, price_names, opened.catalog, lake.listing, self.charges.lines
         )
         # From this day on something may be due: usage, or the minimum of a share.
-        days = [batch.first_day for batch in lake.listing.batches if batch.first_day is not None]
+        days = [usage.first_day for usage in lake.listing.usage]
         days += [share.begin for share in self.shares if share.floors]
         self.first_day_due = min(days, default=None)
         self.inputs = Inputs(
