@@ -146,7 +146,7 @@ def _written(value: object) -> str:
 def _first_difference(old: str, new: str) -> int:
     """Return the first place where two texts differ."""
     pairs = enumerate(zip(old, new, strict=False))
-    return next((at for at, (one, other) in pairs if one != other), min(len(old), len(new)))
+    return next((at for at, (before, after) in pairs if before != after), min(len(old), len(new)))
 
 
 def _short(text: str, begin: int) -> str:
