@@ -113,6 +113,26 @@ def test_budgets_and_charges(rig: Rig, samples: Samples) -> None:
     assert whole - left == pytest.approx(charged, abs=1e-6 * whole)
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9464", 200),
+        ("LocalHost", 200),
+        ("[::1]:9464", 200),
+        ("evil.test", 400),
+        ("127.0.0.1.evil.test:9464", 400),
+        ("evil.test:127.0.0.1", 400),
+        ("", 400),
+    ],
+)
+def test_a_foreign_name_that_points_here_is_refused(rig: Rig, host: str, status: int) -> None:
+    """A web site that somebody on this machine visits would read customers' names and budgets."""
+    url = f"http://127.0.0.1:{rig.ports['metrics']}/metrics"
+    answer = httpx.get(url, headers={"host": host}, timeout=PATIENCE_S)
+    assert answer.status_code == status
+    assert ("clauseway_requests" in answer.text) == (status == 200)
+
+
 def test_tenants_do_not_reach_it_and_openmetrics_is_spoken(rig: Rig) -> None:
     assert httpx.get(f"{rig.url}/metrics", headers=AUTHORIZED).status_code == 404
     url = f"http://127.0.0.1:{rig.ports['metrics']}"

@@ -6,11 +6,13 @@ several workers, the one that is asked shows the figures of all.
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from socket import socket
+from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -30,8 +32,9 @@ from clauseway.gateway.request.counters import BUCKETS, Counters, CountersKey
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.transport.listening import listen
+from clauseway.gateway.transport.metadata_addresses import is_loopback
 from clauseway.gateway.transport.siblings import ask_siblings
-from clauseway.gateway.wire.errors import UNKNOWN_PATH, error_response
+from clauseway.gateway.wire.errors import MALFORMED_HTTP, UNKNOWN_PATH, error_response
 from clauseway.metering import Unit
 from clauseway.spool import Uncopied
 
@@ -330,14 +333,28 @@ def _cumulative(buckets: list[int], first: int, last: int) -> list[tuple[str, fl
     return [*bounds, ("+Inf", float(sum(buckets)))]
 
 
+_PORT: Final = re.compile(r":[0-9]*\Z")
+_FOREIGN_NAME: Final = (
+    "This port is for this machine, as 127.0.0.1 or localhost. Set [telemetry] metrics_host for a "
+    "Prometheus that comes by another name."
+)
+
+
 class MetricsPage:
     """The figures of a process, and the page that shows them with those of the other workers."""
 
     def __init__(
-        self, figures: Figures, control: Path | None = None, worker: str = "", workers: int = 1
+        self,
+        figures: Figures,
+        host: str,
+        control: Path | None = None,
+        worker: str = "",
+        workers: int = 1,
     ) -> None:
-        """`worker` names this process where `workers` serve together; the others are asked at their
-        sockets beside `control`."""
+        """`host` is where the page listens. `worker` names this process where `workers` serve
+        together; the others are asked at their sockets beside `control`."""
+        # A web site that somebody on this machine visits may have a name of its own lead here.
+        self._is_for_this_machine = is_loopback(host)
         self._own = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._own)
         self._own.register(figures)
@@ -351,15 +368,10 @@ class MetricsPage:
         """Answer a request with that head."""
         if not head.startswith((b"GET /metrics ", b"GET /metrics?")):
             return error_response(UNKNOWN_PATH, "This port knows GET /metrics.", close=True)
-        accepted = next(
-            (
-                line.partition(b":")[2]
-                for line in head.split(b"\r\n")
-                if line.lower().startswith(b"accept:")
-            ),
-            b"",
-        )
-        encode, content_type = choose_encoder(accepted.decode("latin-1"))
+        host = _PORT.sub("", _header(head, b"host:")).strip("[]")
+        if self._is_for_this_machine and not is_loopback(host):
+            return error_response(MALFORMED_HTTP, _FOREIGN_NAME, close=True)
+        encode, content_type = choose_encoder(_header(head, b"accept:"))
         body = encode(await self._shown())
         answer_head = (
             f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n"
@@ -376,6 +388,15 @@ class MetricsPage:
         shown = CollectorRegistry(auto_describe=False)
         shown.register(_Together({self._worker: self.own(), **texts}, self._workers))
         return shown
+
+
+def _header(head: bytes, name: bytes) -> str:
+    """Return the value of the first header of that name, which ends in its colon; empty where there
+    is none."""
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(name):
+            return line[len(name) :].strip().decode("latin-1")
+    return ""
 
 
 class _Together(Collector):

@@ -258,7 +258,11 @@ class Server:
         module = optional("clauseway.gateway.process.metrics", "telemetry.metrics", "server")
         figures = module.Figures(self._shared, self._health, self._lines, options.damages)
         page = module.MetricsPage(
-            figures, options.control, options.worker_name, options.worker.count
+            figures,
+            telemetry.metrics_host,
+            options.control,
+            options.worker_name,
+            options.worker.count,
         )
         self._figures = page.own
         return cast(
