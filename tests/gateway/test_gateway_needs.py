@@ -1,5 +1,6 @@
 """What requests need, read from their values: bodies → capabilities, and what their bytes do not bound."""
 
+import itertools
 import json
 import re
 from typing import Any
@@ -382,6 +383,17 @@ def test_a_store_of_a_clouds_own_is_not_read_for_a_client(decode: Any, member: s
         with pytest.raises(NotOffered) as refused:
             decode(written.encode(), b"application/json").needs(written.encode())
         assert refused.value.param == member
+
+
+def test_no_white_space_hides_a_store() -> None:
+    """Nor a control character, escaped or not."""
+    spaces = [chr(code) for code in range(0x10000) if chr(code).isspace() or code <= ord(" ")]
+    assert len(spaces) > 40
+    for space, ascii_alone in itertools.product(spaces, (True, False)):
+        body = {"model": "m", "input": part("input_image", image_url=f"{space}\t{space}gs://deeds/1.png")}
+        written = json.dumps(body, ensure_ascii=ascii_alone).encode()
+        with pytest.raises(NotOffered):
+            decode_responses(written, b"").needs(written)
 
 
 PASSING: list[tuple[Any, dict[str, Any]]] = [

@@ -21,8 +21,12 @@ _RECORDING: Final = "input_audio"
 _CITED: Final = "annotations"
 # White space and control characters before an address say nothing, be they escaped.
 _is_store: Final = re.compile(r"[\x00-\x20\s]*(?:gs|s3):", re.IGNORECASE).match
+# From the quote on, so that a search costs next to nothing where there is none; possessive, so that
+# a long run of white space is gone through once.
 _MAY_BE_STORE: Final = re.compile(
-    rb"(?:(?<![a-z0-9])|\\[bfnrt]|\\u[0-9a-f]{4})(?:gs|s3):", re.IGNORECASE
+    rb'"(?:[\s\x80-\xff]+|\\[bfnrt]'
+    rb"|\\u(?:00[01][0-9a-f]|00[28a]0|0085|1680|20[0-2][0-9a-f]|205f|3000))*+(?:gs|s3):",
+    re.IGNORECASE,
 ).search
 # A letter or digit of such a scheme, or its colon, written as its number.
 _MAY_BE_HIDDEN: Final = re.compile(rb"\\u00(?:[46]7|[57]3|33|3[aA])").search
