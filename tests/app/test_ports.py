@@ -1,11 +1,13 @@
 """Where processes listen: a child listens and says where; a port asked for by name is that one or refused."""
 
 import contextlib
+import errno
 import json
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -15,7 +17,8 @@ from clauseway.app.running import processes
 from clauseway.app.running.processes import ChildFailed, on_port, start
 from clauseway.gateway.transport.listener import USUAL_PORT, Listener
 from clauseway.gateway.transport.listening import listen
-from clauseway.values import InvalidInput
+from clauseway.sandbox import server
+from clauseway.values import InvalidInput, listen_problem
 from deployments import deployment
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
@@ -41,22 +44,34 @@ def test_a_port_that_nobody_names_gives_way_to_the_next_free_one() -> None:
         assert listener.getsockname()[1] >= usual
 
 
+@pytest.mark.parametrize("listening", [listen, server.listen], ids=["gateway", "sandbox"])
 @pytest.mark.parametrize(
-    ("host", "port", "why"),
+    ("host", "port", "why", "remedy"),
     [
-        ("192.0.2.1", 8400, "cannot assign requested address"),
-        ("no-such-host.invalid", 8400, "not known"),
-        (LOOPBACK, None, "address already in use"),
+        ("192.0.2.1", 8400, "cannot assign requested address", "Name another address, one that this machine has."),
+        ("2001:db8::1", 8400, "cannot assign requested address", "Name another address, one that this machine has."),
+        ("no-such-host.invalid", 8400, "not known", "Name another address or port"),
+        (LOOPBACK, None, "address already in use", "Stop what listens there, or name another address or port"),
     ],
-    ids=["not of this machine", "no address", "taken"],
+    ids=["not of this machine", "not of this machine, IPv6", "no address", "taken"],
 )
-def test_an_address_that_cannot_be_had_is_told_in_words(host: str, port: int | None, why: str) -> None:
+def test_an_address_that_cannot_be_had_is_told_in_words(
+    listening: Callable[[str, int, int], socket.socket], host: str, port: int | None, why: str, remedy: str
+) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken, pytest.raises(InvalidInput) as refused:
-        listen(host, port or taken.getsockname()[1], USUAL_PORT)
+        listening(host, port or taken.getsockname()[1], USUAL_PORT)
     [problem] = refused.value.problems
     assert why in problem.why
-    assert problem.where.startswith(f"{host}:")
-    assert "name another" in problem.remedy
+    assert "while" not in problem.why
+    assert problem.where.startswith(f"[{host}]:" if ":" in host else f"{host}:")
+    assert problem.remedy.startswith(remedy)
+
+
+def test_a_port_that_only_root_may_take_is_told_so() -> None:
+    """Nothing listens there that could be stopped."""
+    problem = listen_problem("0.0.0.0", 443, PermissionError(errno.EACCES, "Permission denied"))
+    assert problem.why == "permission denied"
+    assert problem.remedy.startswith("Name another port, 1024 or above")
 
 
 def test_what_a_child_refuses_reaches_whoever_started_it(tmp_path: Path) -> None:

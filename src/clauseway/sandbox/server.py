@@ -29,7 +29,7 @@ from clauseway.sandbox.clouds.fake_cloud import framed
 from clauseway.sandbox.clouds.model_server import GENERATING
 from clauseway.sandbox.faults import Break, Fault, Faults, Outage, Pause, play
 from clauseway.sandbox.wire import HttpAnswer, Received, event
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, listen_problem
 
 AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Any]
@@ -433,17 +433,7 @@ def listen(host: str, port: int | None, usual: int) -> socket.socket:
             listener = socket.create_server((host, candidate), family=_family(host), backlog=4096)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or candidate == candidates[-1]:
-                raise InvalidInput(
-                    Problem(
-                        what=f"cannot listen on port {candidate}",
-                        why=os.strerror(error.errno).lower() if error.errno else str(error),
-                        where=f"{host}:{candidate}",
-                        remedy=(
-                            "Stop what listens there, or name another address or port (0 takes "
-                            "any free port)."
-                        ),
-                    )
-                ) from None
+                raise InvalidInput(listen_problem(host, candidate, error)) from None
             continue
         listener.setblocking(False)
         return listener

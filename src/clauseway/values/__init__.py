@@ -57,6 +57,7 @@ from clauseway.values.numbers import (
     read_whole,
 )
 from clauseway.values.problems import NOT_JSON, Damaged, InvalidInput, Problem, cause_of
+from clauseway.values.problems import NOT_JSON, InvalidInput, Problem, cause_of, listen_problem
 
 __all__ = [
     "CENT",
@@ -91,6 +92,7 @@ __all__ = [
     "exact_sum",
     "flaw_of_name",
     "listed_names",
+    "listen_problem",
     "nearest_name",
     "parse_day",
     "problem_of_name",

@@ -5,10 +5,12 @@
       Damaged        what the product wrote is missing or changed: whoever asked did nothing wrong
     NOT_JSON         the exceptions of a decoder for what is not JSON
     cause_of         why a file could not be read or written, in words
+    listen_problem   the problem of an address at which nothing can listen
 
 Operating faults (a disk, a socket) stay the exceptions they are. Our own bugs are assertions.
 """
 
+import errno
 from typing import Final
 
 import msgspec
@@ -60,3 +62,23 @@ def cause_of(error: Exception) -> str:
     """Return why a file could not be read or written. Of the system's error only the words: its
     number says nothing to a person, and `where` has the path."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+_OTHER_ADDRESS = "Name another address or port (0 takes any free port)."
+_LISTEN_REMEDIES: Final = {
+    errno.EACCES: "Name another port, 1024 or above, or allow this process the lower ones "
+    "(CAP_NET_BIND_SERVICE).",
+    errno.EADDRINUSE: "Stop what listens there, or name another address or port (0 takes any free port).",
+    errno.EADDRNOTAVAIL: "Name another address, one that this machine has.",
+}
+
+
+def listen_problem(host: str, port: int, error: OSError) -> Problem:
+    """Return the problem of an address at which a process cannot listen."""
+    return Problem(
+        what=f"cannot listen on port {port}",
+        # The address that `socket.create_server` adds is told by `where`.
+        why=cause_of(error).partition(" (while ")[0].lower(),
+        where=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        remedy=_LISTEN_REMEDIES.get(error.errno or 0, _OTHER_ADDRESS),
+    )

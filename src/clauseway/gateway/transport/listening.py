@@ -7,10 +7,9 @@ whoever serves listens, and then says where.
 """
 
 import errno
-import os
 import socket
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, listen_problem
 
 # Connections that arrive in one burst wait in the kernel's queue instead of being refused.
 BACKLOG = 4096
@@ -31,7 +30,7 @@ def listen(host: str, port: int | None, usual: int) -> socket.socket:
             return _listening(host, candidate)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or candidate == candidates[-1]:
-                raise InvalidInput(_problem(host, candidate, error)) from None
+                raise InvalidInput(listen_problem(host, candidate, error)) from None
     raise AssertionError("at least one port is tried")
 
 
@@ -51,7 +50,7 @@ def listen_together(host: str, port: int | None, usual: int, count: int) -> list
     except OSError as error:
         for listener in sockets:
             listener.close()
-        raise InvalidInput(_problem(host, number, error)) from None
+        raise InvalidInput(listen_problem(host, number, error)) from None
     return sockets
 
 
@@ -74,14 +73,3 @@ def _listening(host: str, port: int, *, shared: bool = False) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _problem(host: str, port: int, error: OSError) -> Problem:
-    # Address look-ups have numbers of their own, and their text says enough.
-    in_words = isinstance(error, socket.gaierror) or error.errno is None
-    return Problem(
-        what=f"cannot listen on port {port}",
-        why=str(error) if in_words else os.strerror(error.errno or 0).lower(),
-        where=f"{host}:{port}",
-        remedy="Stop what listens there, or name another address or port (0 takes any free port).",
-    )
