@@ -56,8 +56,14 @@ from clauseway.values.numbers import (
     read_percentage,
     read_whole,
 )
-from clauseway.values.problems import NOT_JSON, Damaged, InvalidInput, Problem, cause_of
-from clauseway.values.problems import NOT_JSON, InvalidInput, Problem, cause_of, listen_problem
+from clauseway.values.problems import (
+    NOT_JSON,
+    Damaged,
+    InvalidInput,
+    Problem,
+    cause_of,
+    listen_problem,
+)
 
 __all__ = [
     "CENT",
