@@ -28,9 +28,11 @@ QueryEngine = Callable[[], AbstractContextManager[BaseBackend]]
 _ENGINE_MEMORY = "300MB"
 # The engine's memory between two queries.
 _IDLE_MEMORY = "2MB"
+# More than the queries that all pages of a home ask, which are some sixty.
+_TEXTS_KEPT = 128
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=_TEXTS_KEPT)
 def _text(query: Node) -> str:
     """Return a query as DuckDB's SQL. The text is kept, because pages ask the same queries again."""
     return str(ibis.duckdb.compile(query.to_expr()))
