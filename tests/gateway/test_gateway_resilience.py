@@ -607,7 +607,7 @@ def test_an_answer_in_an_encoding_is_no_answer(stage: Stage) -> None:
     scene = stage.scene(encoded, answering)
     assert scene.ask().headers["x-clauseway-cloud"] == "cloud1"
     assert scene.outcomes() == [(0, "FAILED", 200), (1, "COMPLETE", 200)]
-    assert scene.clouds[0].requests[0].header("accept-encoding") == "identity"
+    assert scene.clouds[0].requests[0].header("accept-encoding") in (None, "identity")
 
 
 TOO_LONG = b'{"error":{"message":"too long: you@corp, sk-abc123456","code":"scripted"}}'

@@ -206,20 +206,15 @@ def ending(call: Call, body: bytes) -> bytes:
     return b"content-length: %d\r\n\r\n" % len(body)
 
 
-# Where a request says nothing of encodings, the cloud may choose any (RFC 9110, 12.5.3).
-_NO_ENCODING = b"accept-encoding: identity\r\n"
-
-
 def fixed_headers(address: Address, *lines: bytes) -> bytes:
-    """The host, no encoding, and further header lines, each without its end. Raises ValueError where
-    one would be several."""
+    """The host and further header lines, each without its end. Raises ValueError where one would be
+    several."""
     for line in lines:
         if b"\r" in line or b"\n" in line:
             raise ValueError(
                 f"what is sent as {line.partition(b':')[0].decode()!r} has several lines"
             )
-    own_lines = f"host: {address.authority}\r\n".encode() + _NO_ENCODING
-    return own_lines + b"".join(line + b"\r\n" for line in lines)
+    return f"host: {address.authority}\r\n".encode() + b"".join(line + b"\r\n" for line in lines)
 
 
 _STATIC = {"bearer": b"authorization: Bearer ", "api-key": b"api-key: "}
