@@ -240,9 +240,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Where an empty control database may be made: each test that asks runs on SQLite and on a real PostgreSQL."""
     if request.param == "sqlite":
         return tmp_path / "control.db"
-    from postgresql_server import new_database  # noqa: PLC0415  # few tests load the driver
+    from postgresql_server import new_control_database  # noqa: PLC0415  # few tests load the driver
 
-    return new_database()
+    return new_control_database()
 
 
 def pytest_sessionfinish() -> None:

@@ -20,6 +20,7 @@ import psycopg
 import pytest
 
 from clauseway.app.opening.home import Home
+from clauseway.storage import Control
 from ports import free_ports
 
 PATIENCE_S = 600.0  # an upper bound for a busy machine, never the measure
@@ -154,6 +155,7 @@ class Database(Part):
                 "CREATE DATABASE clauseway TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
             )
         self.address = self._address("clauseway")
+        Control.begin(self.address).close()
 
     def backends(self) -> list[int]:
         """The processes that serve a client each."""

@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from clauseway.storage import Control
+
 _PATIENCE_S = 120.0  # an upper bound for a busy machine
 _NUMBERS = count(1)
 _STARTED: list[Callable[[], object]] = []
@@ -78,3 +80,10 @@ def new_database(encoding: str = "UTF8") -> str:
     with psycopg.connect(server_address(), autocommit=True) as connection:
         connection.execute(made.encode())
     return server_address().replace("/postgres?", f"/{name}?")
+
+
+def new_control_database() -> str:
+    """Make a database with the tables of a home that has recorded nothing yet, and return its address."""
+    address = new_database()
+    Control.begin(address).close()
+    return address

@@ -36,7 +36,7 @@ from clauseway.storage.customers.limit_shares import StoredShares
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 from clauseway.values import InvalidInput
 from in_process import run
-from postgresql_server import end_connections, new_database
+from postgresql_server import end_connections, new_control_database
 from settled_book import ACCEPTED
 
 BUDGET, AMOUNT = "bud_1", 1_000
@@ -47,7 +47,7 @@ class Machines:
     """Homes on one database and one lake. `first` has a gateway that holds 600 of a budget of 1,000."""
 
     def __init__(self, root: Path) -> None:
-        address, lake = new_database(), root / "lake"
+        address, lake = new_control_database(), root / "lake"
         lake.mkdir()
         self.first, self.second = [self._home(root / name, address, lake) for name in HOMES]
         self.control = Control.open(address)

@@ -25,7 +25,7 @@ from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.values import InvalidInput
 from copied import LABELS, CopiedJournal, FollowerHere, following
-from postgresql_server import new_database
+from postgresql_server import new_control_database
 
 WHY = "the disk is gone"
 
@@ -202,7 +202,7 @@ def test_what_was_sealed_beyond_the_end_of_a_copy_is_ended_too(tmp_path: Path, f
 
 
 def machines(root: Path) -> tuple[Home, Home]:
-    address, lake = new_database(), root / "lake"
+    address, lake = new_control_database(), root / "lake"
     lake.mkdir()
     homes = []
     for name in ("first", "second"):

@@ -18,7 +18,7 @@ from clauseway.gateway.process.ended_keys import EndedKeys
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage.control.engines import Place
 from kill_stage import eventually
-from postgresql_server import new_database, server_address
+from postgresql_server import new_control_database, server_address
 
 CATALOG = open_agreements([]).catalog
 
@@ -138,7 +138,7 @@ def test_a_disk_that_failed_is_looked_at_again(home: Home) -> None:
 def shared_home(tmp_path: Path) -> Home:
     """A home on a server, whose looks are so far apart that only an announcement is seen soon."""
     made = Home(tmp_path / "home").make()
-    made.database_address.write_text(new_database())
+    made.database_address.write_text(new_control_database())
     return made
 
 

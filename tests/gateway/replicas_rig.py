@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving
-from postgresql_server import new_database
+from postgresql_server import new_control_database
 
 MODEL = "gpt-5.5"
 NAMES = ("first", "second")
@@ -111,7 +111,7 @@ def replicas_of(
 ) -> Iterator[list[Replica]]:
     """Two replicas before a cloud at a port, both served until the block ends. `reached_at` gives the address at
     which the second one reaches the database."""
-    address, lake = new_database(), root / "lake"
+    address, lake = new_control_database(), root / "lake"
     lake.mkdir()
     with ExitStack() as stack:
         addresses = (address, reached_at(address))

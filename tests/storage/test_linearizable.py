@@ -35,7 +35,7 @@ from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 from clauseway.values import Interval
 from opa_judge import Unavailable
 from porcupine_judge import History, judged, program, read_history
-from postgresql_server import new_database
+from postgresql_server import new_control_database
 from soak import examples
 
 # On a busy machine more is asked at once, and who searches all orders may not end in its minute.
@@ -186,7 +186,7 @@ def _asks(address: str, history: Path, number: int, planted: Callable[[], Any]) 
 def _history(root: Path, seed: int, planted: Callable[[], Any], *, disturbed: bool = True) -> list[dict[str, Any]]:
     """What several processes asked at once and were told."""
     chance, history = random.Random(seed), root / f"history-{seed}"
-    address = new_database()
+    address = new_control_database()
     control = Control.open(address)
     for of in BUDGETS:
         Tenants(control).set_budget(

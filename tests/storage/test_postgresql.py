@@ -13,7 +13,7 @@ from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control
 from clauseway.storage.control.engines import CommitLost, LockLost, holding, without_password
 from clauseway.values import InvalidInput
-from postgresql_server import end_connections, new_database, transactions_of
+from postgresql_server import end_connections, new_control_database, new_database, transactions_of
 
 RANGE = {
     "spool": "a",
@@ -39,7 +39,7 @@ RANGE = {
 )
 def test_the_database_itself_refuses_ranges_that_overlap(second: dict[str, object], is_refused: bool) -> None:
     """Written past our own check, as another program would."""
-    address = new_database()
+    address = new_control_database()
     Control.open(address).close()
     engine = create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
@@ -59,7 +59,7 @@ def test_a_database_that_orders_text_otherwise_is_refused(monkeypatch: pytest.Mo
     """The server that tests carry knows no language: what it is expected to answer is changed instead."""
     monkeypatch.setattr(engines, "_IN_ORDER", ["a", "B", "b", "Z"])
     with pytest.raises(InvalidInput) as refused:
-        Control.open(new_database())
+        Control.begin(new_database())
     assert "orders text by a language" in str(refused.value)
     assert "LC_COLLATE 'C'" in refused.value.problems[0].remedy
 
@@ -67,7 +67,7 @@ def test_a_database_that_orders_text_otherwise_is_refused(monkeypatch: pytest.Mo
 def test_a_writer_that_is_not_heard_any_more_keeps_no_other_from_writing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It was frozen, or its machine, in the middle of a transaction: the server ends that, and nothing of it stays."""
     monkeypatch.setattr(engines, "_SILENT_S", 1)
-    address = new_database()
+    address = new_control_database()
     with closing(Control.open(address)) as frozen, closing(Control.open(address)) as other:
         with (  # noqa: PT012  # what is frozen is all that stands between its statements
             pytest.raises(DBAPIError, match="idle-in-transaction"),
@@ -83,7 +83,7 @@ def test_a_writer_that_is_not_heard_any_more_keeps_no_other_from_writing(monkeyp
 
 def test_a_reader_may_be_silent_although_the_database_ends_silent_transactions() -> None:
     """A month is settled from one transaction, which asks nothing for minutes."""
-    address = new_database()
+    address = new_control_database()
     setting = "idle_in_transaction_session_timeout"
     with closing(Control.open(address)) as control, control.writing() as connection:
         connection.execute(text(f"ALTER DATABASE {make_url(address).database} SET {setting} = '1s'"))
@@ -109,7 +109,7 @@ def test_what_an_address_says_of_its_connections_holds() -> None:
 
 
 def test_settings_of_an_address_come_after_ours_and_its_encoding_does_not_hold() -> None:
-    address = f"{new_database()}&options=-c%20search_path%3Dours&client_encoding=latin1"
+    address = f"{new_control_database()}&options=-c%20search_path%3Dours&client_encoding=latin1"
     with closing(Control.open(address.replace("&options=-c%20search_path%3Dours", ""))):
         engine = engines.engine_of(address)
         with engine.connect() as connection:
@@ -124,7 +124,7 @@ def test_settings_of_an_address_come_after_ours_and_its_encoding_does_not_hold()
 )
 def test_a_commit_is_on_the_disk_whatever_the_database_is_set_to(options: str, shown: str) -> None:
     """A journal lets go of what is sealed: a commit that a crash of the server takes back would lose it."""
-    address = new_database()
+    address = new_control_database()
     engine = engines.engine_of(f"{address}{options}")
     with closing(Control.open(address)) as control, control.writing() as connection:
         connection.execute(text(f"ALTER DATABASE {make_url(address).database} SET synchronous_commit = off"))
@@ -169,7 +169,7 @@ def test_a_password_is_never_shown(address: str, shown: str) -> None:
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 def test_an_empty_database_that_cannot_hold_every_text_is_refused(encoding: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        Control.open(new_database(encoding))
+        Control.begin(new_database(encoding))
     (problem,) = refused.value.problems
     assert problem.what == f"the encoding of the database is {encoding}"
     assert "ENCODING 'UTF8'" in problem.remedy
@@ -177,7 +177,7 @@ def test_an_empty_database_that_cannot_hold_every_text_is_refused(encoding: str)
 
 def test_what_was_to_be_written_stands_in_no_error(tmp_path: Path) -> None:
     again = insert(schema.manifest).values(RANGE | {"sequence": 1, "digest": "a-digest"})
-    for place in (tmp_path / "control.db", new_database()):
+    for place in (tmp_path / "control.db", new_control_database()):
         with closing(Control.open(place)) as control:
             with control.unchained() as writing:
                 writing.execute(again)
@@ -190,7 +190,7 @@ def test_what_was_to_be_written_stands_in_no_error(tmp_path: Path) -> None:
 def test_a_connection_that_ends_at_the_commit_of_a_writer_leaves_unknown_whether_it_wrote(
     event_name: str, is_lost: bool
 ) -> None:
-    address = new_database()
+    address = new_control_database()
     with closing(Control.open(address)) as control:
 
         def write() -> None:
@@ -208,7 +208,7 @@ def test_a_connection_that_ends_at_the_commit_of_a_writer_leaves_unknown_whether
 
 def test_a_server_that_is_read_only_for_now_is_not_written_to() -> None:
     """As a cloud's is whose disk is nearly full, or one that is about to hand over to another."""
-    address = new_database()
+    address = new_control_database()
     with closing(Control.open(address)) as control:
         with control.writing() as writing:
             name = writing.execute(text("SELECT current_database()")).scalar_one()
@@ -224,7 +224,7 @@ def test_a_lock_is_not_taken_through_a_pooler_that_lends_one_connection_to_sever
     pooling: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PgBouncer, told to ignore our settings. By transactions each of two processes would hold the lock."""
-    address = new_database()
+    address = new_control_database()
     with closing(Control.open(address)):
         pass
     pool: dict[str, Any] = {"poolclass": StaticPool} if pooling == "transaction" else {}
@@ -241,7 +241,7 @@ def test_a_lock_is_not_taken_through_a_pooler_that_lends_one_connection_to_sever
 
 def test_whoever_lost_a_lock_writes_nothing_more() -> None:
     """A server that is restarted lets another process have the lock: the former holder must not go on."""
-    address, writes = new_database(), insert(schema.manifest).values(RANGE)
+    address, writes = new_control_database(), insert(schema.manifest).values(RANGE)
     with closing(Control.open(address)) as control:
         with holding(address, 1, lambda: None):
             with control.writing() as writing:
@@ -266,7 +266,7 @@ def test_a_connection_is_tried_before_it_is_used_only_after_some_silence(
     monkeypatch: pytest.MonkeyPatch, tried_after_s: float, transactions: int
 ) -> None:
     monkeypatch.setattr(engines, "_TRIED_AFTER_S", tried_after_s)
-    address = new_database()
+    address = new_control_database()
     with closing(Control.open(address)) as control:
         read_from(control)
         before = transactions_of(address)
@@ -276,7 +276,7 @@ def test_a_connection_is_tried_before_it_is_used_only_after_some_silence(
 
 
 def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
-    address = new_database()
+    address = new_control_database()
     with closing(Control.open(address)) as control:
         read_from(control)
         end_connections(address)

@@ -11,6 +11,7 @@ from clauseway.storage import Control
 from clauseway.storage.control import versions
 from clauseway.storage.control.engines import Place, engine_of, writer_of
 from clauseway.values import InvalidInput
+from postgresql_server import new_database
 
 # Columns that a database from before the versions may lack.
 ADDED = [
@@ -140,3 +141,32 @@ def test_a_database_of_a_later_version_is_refused_and_stays(engine: Engine, plac
     assert problem.what == "the home's database is of version 9999"
     with engine.begin() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"
+
+
+def test_an_empty_database_on_a_server_is_begun_by_nobody_who_expects_control_data() -> None:
+    """A home whose database was emptied, or that names another one, would know no key: each customer would be refused,
+    and a restore would meet the new tables."""
+    address = new_database()
+    with pytest.raises(InvalidInput) as refused:
+        Control.open(address)
+    [problem] = refused.value.problems
+    assert problem.what == "the database holds no control data"
+    with engine_of(address).connect() as connection:
+        assert inspect(connection).get_table_names() == []
+    Control.begin(address).close()
+    Control.open(address).close()
+
+
+def test_a_database_that_is_not_whole_is_refused_and_stays(engine: Engine, place: Place) -> None:
+    """A restore that is under way, or that ended early."""
+    made_new(engine)
+    Control.open(place).close()
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE kept_sums"))
+        before = shape(connection)
+    with pytest.raises(InvalidInput) as refused:
+        Control.open(place)
+    [problem] = refused.value.problems
+    assert problem.what == "the control data is not whole"
+    with engine.begin() as connection:
+        assert shape(connection) == before

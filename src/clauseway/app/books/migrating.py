@@ -115,7 +115,7 @@ def _copied(
 ) -> tuple[list[TableContent], Head]:
     """Copy, and hold the log of the books against the copied rows; return its end with them."""
     with closing(Control.open(source)) as old:
-        new = Control.open(target)
+        new = Control.begin(target)
         try:
             tables = copy_and_compare(old, new, on_table, may_be_done=may_be_done)
             if problems := check(new).problems:

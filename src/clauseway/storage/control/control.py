@@ -138,7 +138,7 @@ class Control:
     """The control data of one home. Safe to share between threads; processes may open the same
     database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, begins: bool = False) -> None:
         self._reader = reader_of(engine)
         self._writer = writer_of(engine)
         self._adder = adder_of(engine)
@@ -148,20 +148,26 @@ class Control:
             is_ready = is_present(connection) and audit.is_open(connection)
         if not is_ready:
             with self._writer.begin() as connection:
-                is_new = bring_up(connection)
+                is_new = bring_up(connection, begins=begins)
                 audit.open_log(connection, is_new=is_new)
 
     @classmethod
     def open(cls, place: Place) -> "Control":
         """Open the database at a place, and bring its tables to this program's version.
 
-        A SQLite file is created too, its folder must exist. Raise InvalidInput as `engine_of` does,
-        and for a database that a later program wrote.
+        A SQLite file is created too, its folder must exist; an empty database on a server is filled
+        by `begin` alone. Raise InvalidInput as `engine_of` and `bring_up` do.
         """
         kept = _KEPT.get()
         if kept is not None and kept.place == place:
             return kept.opened()
         return cls(engine_of(place))
+
+    @classmethod
+    def begin(cls, place: Place) -> "Control":
+        """Open the database at a place as `open` does, and create the tables if a server has none.
+        Raise InvalidInput as `open` does."""
+        return cls(engine_of(place), begins=True)
 
     def close(self) -> None:
         self._reader.dispose()

@@ -1,7 +1,8 @@
 """Versions of the control database's tables: each is a script of Alembic in `migrations/versions`.
 
-    InvalidInput     the database is of a later version than this program, or does not say its
-                     version any more or says a false one, or is empty and cannot hold every text
+    InvalidInput     the database is of a later version than this program, does not say its version
+                     any more or says a false one, lacks tables, or is empty where it should hold a
+                     home's control data or cannot hold every text
 
 A new database is made whole at the present version. Only one of another version needs Alembic.
 """
@@ -27,16 +28,24 @@ _OF_ANOTHER_SHAPE = ("42701", "42P07", "42703", "42P01")
 
 
 def is_present(connection: Connection) -> bool:
-    """Return whether a database is of the present version."""
-    return version_of(connection, set(inspect(connection).get_table_names())) == PRESENT
+    """Return whether a database is of the present version. Raise InvalidInput if it is and lacks a
+    table."""
+    tables = set(inspect(connection).get_table_names())
+    if version_of(connection, tables) != PRESENT:
+        return False
+    if missing := sorted(schema.metadata.tables.keys() - tables):
+        raise _not_whole(connection, f"the table {missing[0]} is missing")
+    return True
 
 
-def bring_up(connection: Connection) -> bool:
+def bring_up(connection: Connection, *, begins: bool = True) -> bool:
     """Bring a database to the present version, in the connection's transaction; return whether it
     was empty.
 
+    A server's empty database is filled only if the caller `begins` it: the one that a home names
+    may be about to be restored, or be the wrong one, and without keys every customer is refused.
     Raise InvalidInput if the database is of a later version, has lost its version or says a false
-    one, or is empty and of another encoding than UTF-8.
+    one, or is empty and not to be begun or of another encoding than UTF-8.
     """
     tables = set(inspect(connection).get_table_names())
     held = version_of(connection, tables)
@@ -52,7 +61,10 @@ def bring_up(connection: Connection) -> bool:
                 raise
             raise _false_version(held, error) from None
         return False
-    _require_utf8(connection)
+    if connection.dialect.name == "postgresql":
+        if not begins:
+            _refuse_without_tables(connection)
+        _require_utf8(connection)
     for statement in _creation(connection.dialect.name):
         connection.exec_driver_sql(statement)
     _stamp(connection)
@@ -62,8 +74,6 @@ def bring_up(connection: Connection) -> bool:
 def _require_utf8(connection: Connection) -> None:
     """Refuse a server's database in which some names cannot be written. Asked once, when it is
     empty: a home that has been in such a database goes on."""
-    if connection.dialect.name != "postgresql":
-        return
     encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
     if encoding != "UTF8":
         name = connection.execute(text("SELECT current_database()")).scalar_one()
@@ -140,9 +150,11 @@ def _stamp(connection: Connection) -> None:
 
 
 _WRITE_AGAIN = (
-    "Restore a backup: clauseway home restore. If this version of the program was the last at it, "
-    f"write the version again: DROP TABLE IF EXISTS {_TABLE}; CREATE TABLE {_TABLE} (version_num "
-    f"VARCHAR(32) NOT NULL PRIMARY KEY); INSERT INTO {_TABLE} VALUES ('{PRESENT}');"
+    "Wait until a restore that is under way has ended, or restore a backup: clauseway home restore. "
+    "If this version of the program was the last at it, write the version again: "
+    f"DROP TABLE IF EXISTS {_TABLE}; "
+    f"CREATE TABLE {_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY); "
+    f"INSERT INTO {_TABLE} VALUES ('{PRESENT}');"
 )
 
 
@@ -169,3 +181,34 @@ def _later(held: str) -> InvalidInput:
     why = f"this program knows versions up to {PRESENT}; a later one wrote it"
     remedy = "Use the program that wrote it, or a later one."
     return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=remedy))
+
+
+def _refuse_without_tables(connection: Connection) -> None:
+    """Refuse a server's database without tables. Where the role has no schema, nothing is refused:
+    the server itself says so at the first table."""
+    named = text("SELECT current_database(), current_schema()")
+    database, its_schema = connection.execute(named).one()
+    if its_schema is None:
+        return
+    problem = "the database holds no control data"
+    why = f"the schema {its_schema} has no table"
+    remedy = (
+        "Restore the database from its backup, or name the one that holds the control data "
+        "(database.url of the home). For a new home remove database.url, and fill the empty "
+        "database by `clauseway home migrate --to` its address."
+    )
+    raise InvalidInput(Problem(what=problem, why=why, where=f"database {database}", remedy=remedy))
+
+
+def _not_whole(connection: Connection, why: str) -> InvalidInput:
+    is_server = connection.dialect.name == "postgresql"
+    remedy = (
+        "Wait until the restore has ended, or repeat it into an empty database while nothing serves "
+        "(pg_restore --single-transaction restores everything or nothing)."
+        if is_server
+        else "Restore the home from its latest backup: clauseway home restore FOLDER --home PLACE --take-over."
+    )
+    where = "the database" if is_server else "the home"
+    return InvalidInput(
+        Problem(what="the control data is not whole", why=why, where=where, remedy=remedy)
+    )
