@@ -230,6 +230,43 @@ def test_a_column_that_is_not_there_to_stay_a_dictionary_is_named(tmp_path: Path
         pass
 
 
+READS_A_SMALL_FILE = """
+import resource, sys
+from pathlib import Path
+from clauseway.exchange.parquet_reading import others_parquet
+
+room = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_AS, (room, room))
+with others_parquet(Path(sys.argv[1]), 10) as opened:
+    print(sum(batch.num_rows for batch in opened.batches))
+"""
+
+
+def test_a_small_file_is_read_where_the_machine_grants_less_memory(tmp_path: Path) -> None:
+    """The bound is a maximum: a shell or a unit may have set a lower one (ulimit -v)."""
+    path = tmp_path / "small.parquet"
+    pq.write_table(pa.table({"id": ["a"]}), path)
+    command = [sys.executable, "-c", READS_A_SMALL_FILE, str(path), str(1 << 30)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "1\n", done.stderr
+
+
+def test_a_process_that_could_not_start_is_not_told_as_the_files_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "small.parquet"
+    pq.write_table(pa.table({"id": ["a"]}), path)
+    broken = tmp_path / "modules" / "pyarrow"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('a library is not there')")
+    monkeypatch.setenv("PYTHONPATH", f"{broken.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with (
+        pytest.raises(InvalidInput, match="could not be read: ImportError: a library is not there"),
+        others_parquet(path, 10),
+    ):
+        pass
+
+
 def test_an_error_of_our_own_is_not_told_as_the_files(tmp_path: Path) -> None:
     """Nobody foresaw a number of rows in words."""
     _written(tmp_path / "x.parquet", {"a": pa.array([1])})

@@ -24,8 +24,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-# Ends of the process: Arrow refused the file; the file takes more than a bound; an error of our own.
-REFUSED, TOO_LARGE, OWN_FAULT = 3, 4, 5
+# Ends of the process: Arrow refused the file; the file takes more than a bound; an error of our own;
+# Python could not start this program.
+REFUSED, TOO_LARGE, OWN_FAULT, NOT_STARTED = 3, 4, 5, 1
 # Beyond the libraries. The widest honest row group, read in batches, takes a fourth of it.
 MEMORY_BYTES = 1 << 30
 # Of rows in sequence, so many weigh no more than that as Python objects: 26 kB a row. The largest
@@ -122,9 +123,14 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def bound_memory() -> None:
-    """Bound the address space of this process to what it has mapped and `MEMORY_BYTES` more."""
+    """Bound the address space of this process to what it has mapped and `MEMORY_BYTES` more.
+
+    A lower bound that is set already stays, since no process may raise it.
+    """
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY_BYTES
+    granted = resource.getrlimit(resource.RLIMIT_AS)
+    limit = min([limit, *(bound for bound in granted if bound != resource.RLIM_INFINITY)])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 

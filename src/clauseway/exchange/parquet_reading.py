@@ -23,7 +23,13 @@ from typing import IO
 import msgspec
 import pyarrow as pa
 
-from clauseway.exchange.parquet_process import MEMORY_BYTES, OWN_FAULT, REFUSED, TOO_LARGE
+from clauseway.exchange.parquet_process import (
+    MEMORY_BYTES,
+    NOT_STARTED,
+    OWN_FAULT,
+    REFUSED,
+    TOO_LARGE,
+)
 from clauseway.values import InvalidInput, Problem
 
 # PyArrow loads NumPy where it is installed, and the process needs none of it: to load it took as long
@@ -126,11 +132,15 @@ def _why(process: subprocess.Popen[bytes], errors: IO[bytes], path: Path) -> Exc
     """Return what the end of the process means."""
     code = process.wait()
     errors.seek(0)
-    message = errors.read(_ERROR_CHARACTERS).decode("utf-8", "replace").strip()
+    message = errors.read().decode("utf-8", "replace").strip()
+    if code == NOT_STARTED:
+        # Its traceback ends with the error.
+        message = message.rpartition("\n")[2]
+    message = message[:_ERROR_CHARACTERS]
     if code == REFUSED:
         refused: Exception = pa.ArrowInvalid(message)
         return refused
-    if code == OWN_FAULT:
+    if code in (OWN_FAULT, NOT_STARTED):
         return InvalidInput(
             Problem(
                 what="the Parquet file could not be read",
