@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from gateway_rig import (
     MESSAGES,
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from clauseway.gateway.wire.batch_files import read_line
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.decoding import Decode
+from clauseway.gateway.wire.bodies.members import repeats_no_name
 from clauseway.gateway.wire.bodies.needs import PLAIN
 from clauseway.gateway.wire.bodies.requests import decode_chat, decode_items, decode_plain, decode_responses
 from clauseway.gateway.wire.operations import OPERATIONS
@@ -37,6 +39,21 @@ IMAGE = '{"type":"image_url","image_url":{"url":"https://x/y.png"}}'
 def read(decode: Decode, body: bytes) -> None:
     """Everything that is read of a body before a cloud is asked. Raises BadBody."""
     decode(body, JSON).needs(body)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_plain"),
+    [
+        ('[{"a":[{"b":1,"c":"\\n"}]},{"a":null}]', True),
+        ('[{"a":[{"b":1,"b":1}]}]', False),
+        # White space and numbers are written otherwise than they stood: that tells nothing.
+        ('[{"a": 1}]', False),
+        # The number becomes longer by as much as the member that is gone, so the whole is as long as before.
+        ('[{"a":1,"a":1,"b":1e6}]', False),
+    ],
+)
+def test_a_text_that_is_written_as_it_stood_repeats_no_name(text: str, is_plain: bool) -> None:
+    assert repeats_no_name(msgspec.Raw(text.encode())) is is_plain
 
 
 # A member that is read and stands twice → the name that is told.

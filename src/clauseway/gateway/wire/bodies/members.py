@@ -48,6 +48,7 @@ encode: Final = msgspec.json.Encoder().encode
 decode_members: Final = msgspec.json.Decoder(Members).decode
 _decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_objects: Final = msgspec.json.Decoder(list[Members]).decode
+_decode_whole: Final = msgspec.json.Decoder().decode
 
 
 def check_utf8(text: bytes) -> None:
@@ -130,6 +131,14 @@ def objects_once(written: bytes | msgspec.Raw, read: Set[str], within: str) -> l
         for each in decode_names_of_objects(written):
             _check_names(each.items(), read, within, may_agree=True)
     return objects
+
+
+def repeats_no_name(written: msgspec.Raw) -> bool:
+    """Return whether no object of a text repeats a name, however deep it lies, as far as that shows
+    when the text is written anew: one with white space may repeat none either. Raise msgspec's
+    errors."""
+    # Not by its length: numbers may be written longer, and hide a member that is gone.
+    return encode(_decode_whole(written)) == bytes(written)
 
 
 def place_of(written: bytes, name: str) -> ValueSpan | None:
