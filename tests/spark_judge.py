@@ -28,8 +28,16 @@ _EXCLUDED = ("software.amazon.awssdk:bundle", "org.wildfly.openssl:wildfly-opens
 _OLDEST_JAVA = 17
 # The versions for which Spark 4 is made. Debian 12 has the first, Debian 13 the second.
 _PACKAGED_JAVAS = (_OLDEST_JAVA, 21)
-# Each Java here lives for seconds: compiling its methods well, on threads of its own, costs more than it gains.
-_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Each Java here lives for seconds: compiling its methods well, on threads of its own, costs more than it gains, and so
+# does verifying bytecode that was pinned by its hash.
+_JAVA_OPTIONS = " ".join(
+    (
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-XX:+UnlockDiagnosticVMOptions",
+        "-XX:-BytecodeVerificationRemote",
+    )
+)
 _PATIENCE_S = 900.0  # an upper bound for a busy machine and a slow mirror
 
 _FETCH = """

@@ -296,7 +296,8 @@ def settle(book: Home, environment: dict[str, str], *flags: str) -> subprocess.C
 
 
 def test_a_second_opinion_is_the_same_to_the_last_byte(book: Home, environment: dict[str, str]) -> None:
-    done = settle(book, environment, "--second-opinion", "spark", "--spark-master", CLUSTER)
+    """Where no master is named, Spark runs in threads of this machine; the tests above have a cluster."""
+    done = settle(book, environment, "--second-opinion", "spark")
     assert done.returncode == 0, done.stderr
     assert "Statement 2026-05 by Spark: the same, to the last byte" in done.stdout
     assert "2pa4zs7k  0.14  gpt-5.4 on aws, sold by openai: the same" in done.stdout
