@@ -57,7 +57,7 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import own_book, own_rates
 from clauseway.app.opening.probing import CloudAnswer
 from clauseway.app.opening.several import open_agreements
-from clauseway.app.reports import packing
+from clauseway.app.reports import pack_layout, packing
 from clauseway.app.reports.handed_statements import read_statement
 from clauseway.app.reports.signing import _read as read_signatures
 from clauseway.app.running.pages_process import HomePages
@@ -583,7 +583,9 @@ def _zipped(parts: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in parts.items():
-            archive.writestr(name, content)
+            entry = zipfile.ZipInfo(name, pack_layout.EPOCH)
+            entry.external_attr, entry.create_system = pack_layout.MODE, pack_layout.UNIX
+            archive.writestr(entry, content)
     return out.getvalue()
 
 
