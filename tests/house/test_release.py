@@ -58,7 +58,7 @@ def test_commit_tag_and_changelog_say_the_same_version(release: Path) -> None:
     assert notes.startswith(f"Clauseway {RELEASED}\n\n- News.")
     text = (release / "CHANGELOG.md").read_text()
     assert re.search(rf"^## Unreleased\n\n## {RELEASED} \({DAY}\)\n\n- News\.", text, re.MULTILINE)
-    assert f'version = "{RELEASED}"' in (release / "pyproject.toml").read_text()
+    assert f'VERSION = "{RELEASED}"' in (release / "src/clauseway/values/version.py").read_text()
     for name in ("gateway", "pages"):
         assert json.loads((release / f"docs/openapi/{name}.json").read_text())["info"]["version"] == RELEASED
 

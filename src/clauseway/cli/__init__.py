@@ -25,7 +25,6 @@ that differs, a counterexample, an unsound text · 3 invalid input · 1 a failur
 machine's (a full disk, a home that cannot be written) · 130 broken off.
 """
 
-import importlib
 import os
 import select
 import sys
@@ -48,7 +47,7 @@ from clauseway.cli.homes import guard
 from clauseway.cli.names_in_any_case import fold_names
 from clauseway.cli.output import prepare_streams, print_fault, print_problems
 from clauseway.files.core_dumps import forbid_core_dumps
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import VERSION, InvalidInput, Problem
 
 INVALID, FAILED = 3, 1
 BROKEN_OFF = 130  # what shells give for Ctrl-C
@@ -291,9 +290,7 @@ def _report(error: Exception) -> int:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        # Loading this takes as long as answering a question does; only `--version` needs it.
-        metadata = importlib.import_module("importlib.metadata")
-        print(f"clauseway {metadata.version('clauseway')}")
+        print(f"clauseway {VERSION}")
         raise typer.Exit
 
 

@@ -6,7 +6,6 @@ protocol.
 """
 
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
 import anyio
@@ -27,7 +26,7 @@ from mcp_types import Tool as ToolDefinition
 
 from clauseway.app.running.machine_faults import fault_of
 from clauseway.mcp.tools import TOOLS, Asked, Tool
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import VERSION, InvalidInput, Problem
 
 INSTRUCTIONS = (
     "Clauseway executes a commercial agreement between a model vendor and its cloud partners. Ask `names` first if "
@@ -55,7 +54,7 @@ def server_of(asked: Asked) -> Server[Any]:
     return Server(
         "clauseway",
         title="Clauseway",
-        version=metadata.version("clauseway"),
+        version=VERSION,
         instructions=INSTRUCTIONS,
         on_list_tools=_listed,
         on_call_tool=call,

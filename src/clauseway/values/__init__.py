@@ -8,6 +8,7 @@ room may use.
     name_rule  the one rule for names that come from outside
     citations  the clause of a statement, its file and line, and its source
     problems   problems of somebody's input, as data
+    version    the version of this program
 
 Knows nothing of agreements, clouds or requests. Everything here is frozen and valid once built.
 """
@@ -64,6 +65,7 @@ from clauseway.values.problems import (
     cause_of,
     listen_problem,
 )
+from clauseway.values.version import VERSION
 
 __all__ = [
     "CENT",
@@ -79,6 +81,7 @@ __all__ = [
     "NUMBER_BELOW",
     "PLACES_MAX",
     "USD",
+    "VERSION",
     "BadNumber",
     "Citation",
     "Damaged",

@@ -14,7 +14,6 @@ style.
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from importlib.metadata import version
 from importlib.resources import files
 
 import msgspec
@@ -26,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from clauseway.values import Damaged, InvalidInput
+from clauseway.values import VERSION, Damaged, InvalidInput
 from clauseway.web import monitoring
 from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
@@ -126,7 +125,7 @@ async def _healthz(request: Request) -> Response:
 
 
 async def _openapi(request: Request) -> Response:
-    return JSONResponse(pages_document(version("clauseway")))
+    return JSONResponse(pages_document(VERSION))
 
 
 def _account(request: Request) -> str:

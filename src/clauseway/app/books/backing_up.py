@@ -15,7 +15,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -54,7 +53,7 @@ from clauseway.storage.control.versions import PRESENT
 from clauseway.storage.lake.digests import CHANGED, MISSING, LakeDamaged, LakeFault, as_fault
 from clauseway.storage.lake.file_list import LakeFile, seen_files
 from clauseway.storage.lake.lake import Lake
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import VERSION, InvalidInput, Problem
 
 _PART = ".backup-part"
 # Of a journal's folder: its segments, damaged ones too, and the notes beside them. Neither the lock
@@ -104,7 +103,7 @@ def back_up(home: Home, target: Path, *, with_keys: bool = False) -> BackedUp:
             _copy_keys(home, copier)
         about = About(
             format=FORMAT,
-            program=version("clauseway"),
+            program=VERSION,
             tables=PRESENT,
             moment_ns=moment_ns,
             moment=instant(moment_ns),

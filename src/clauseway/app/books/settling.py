@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -83,6 +82,7 @@ from clauseway.storage.usage.priced import sales_in_order
 from clauseway.values import (
     FIRST_DAY,
     LAST_DAY,
+    VERSION,
     Interval,
     InvalidInput,
     KnownAt,
@@ -367,7 +367,7 @@ class Settler:
             agreement=text_hash(opened),
             price_book=prices.digest,
             known_at=str(prices.known_at),
-            engine=f"clauseway {version('clauseway')}",
+            engine=f"clauseway {VERSION}",
             facts="+".join(
                 asked.facts_digest(prices.known_at) for asked in in_their_order(each_of(opened))
             ),

@@ -9,7 +9,6 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from socket import socket
 from typing import Final
@@ -37,6 +36,7 @@ from clauseway.gateway.transport.siblings import ask_siblings
 from clauseway.gateway.wire.errors import MALFORMED_HTTP, UNKNOWN_PATH, error_response
 from clauseway.metering import Unit
 from clauseway.spool import Uncopied
+from clauseway.values import VERSION
 
 # Shown from 128 microseconds to 134 seconds; what lies outside falls into the first and the last.
 _FIRST, _LAST = 7, 27
@@ -76,7 +76,7 @@ class Figures(Collector):
         info = GaugeMetricFamily(
             "clauseway_gateway", "The process.", labels=("version", "agreement")
         )
-        info.add_metric((version("clauseway"), self._shared.tables.plan.agreement), 1)
+        info.add_metric((VERSION, self._shared.tables.plan.agreement), 1)
         yield info
 
     def _place(self, deployment: str) -> tuple[str, str, str, str]:

@@ -20,7 +20,6 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Generator
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
@@ -55,7 +54,7 @@ from clauseway.gateway.transport.listener import Listener
 from clauseway.gateway.transport.tls import file_identity
 from clauseway.gateway.transport.upstream_endpoints import Endpoints
 from clauseway.spool import SpoolWriter
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import VERSION, InvalidInput, Problem
 
 _LOOK_EVERY_S = 1.0
 _DRAIN_CHECK_S = 0.02
@@ -127,9 +126,7 @@ class Server:
         self._actions = actions_passing(settings.passed_headers)
         self._lines = lines = LogQueue(settings.log, loop, sys.stderr.buffer, options.worker_name)
         try:
-            lines.event(
-                "start", version=version("clauseway"), pid=os.getpid(), plan=str(options.plan)
-            )
+            lines.event("start", version=VERSION, pid=os.getpid(), plan=str(options.plan))
             await self._serve(opened)
         finally:
             lines.close()

@@ -20,7 +20,6 @@ import time
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from typing import NamedTuple
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -43,6 +42,7 @@ from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.metering import Unit
+from clauseway.values import VERSION
 
 _EVERY_S = 1.0
 _EXPORT_S = 5.0  # a collector that takes longer is down; meanwhile the queue fills
@@ -146,11 +146,11 @@ class TelemetryWatcher:
         self._resource = Resource.create(
             {
                 "service.name": settings.service_name,
-                "service.version": version("clauseway"),
+                "service.version": VERSION,
                 "service.instance.id": f"{boot:016x}",
             }
         )
-        self._scope = InstrumentationScope("clauseway.gateway", version("clauseway"))
+        self._scope = InstrumentationScope("clauseway.gateway", VERSION)
         self._exporter = OTLPSpanExporter(endpoint=f"{root}/v1/traces", timeout=_EXPORT_S)
         self._meters = MeterProvider(
             [
@@ -168,7 +168,7 @@ class TelemetryWatcher:
                 _bounded("gen_ai.client.token.usage", _TOKEN_BOUNDS),
             ],
         )
-        meter = self._meters.get_meter("clauseway.gateway", version("clauseway"))
+        meter = self._meters.get_meter("clauseway.gateway", VERSION)
         self._durations = meter.create_histogram(
             "gen_ai.client.operation.duration", "s", "Of attempts at clouds."
         )
