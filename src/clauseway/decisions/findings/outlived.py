@@ -6,7 +6,7 @@ later each of them lacks a right that was lost, nobody is left who may act, unti
 it anew, or an event comes that a right waits for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from datetime import date
 from itertools import product as every
 
@@ -63,41 +63,48 @@ def outlived_rights(
         for outlived in _under(readings, agreement, catalog, facts):
             key = (outlived.term, outlived.action, outlived.product)
             first.setdefault(key, outlived)
+    rights = _rights_to_come(first.keys(), agreement, catalog, facts)
     return tuple(
-        msgspec.structs.replace(first[key], rights=_to_come(first[key], agreement, catalog, facts))
+        msgspec.structs.replace(first[key], rights=tuple(sorted(rights[key])))
         for key in sorted(first)
     )
 
 
-def _to_come(
-    outlived: Outlived, agreement: Agreement, catalog: Catalog, facts: FactRegister
-) -> tuple[str, ...]:
-    """Return the terms that wait for events, and let somebody act inside it once these come."""
+def _rights_to_come(
+    outlived: Set[_Reserved], agreement: Agreement, catalog: Catalog, facts: FactRegister
+) -> Mapping[_Reserved, set[str]]:
+    """Return, for what is reserved in vain, the terms that wait for events and by which somebody may
+    act inside it once these come."""
+    to_come: dict[_Reserved, set[str]] = {reserved: set() for reserved in outlived}
+    if not to_come:
+        return to_come
     waiting = {
         id: term
         for id, term in agreement.terms_by_id.items()
         if isinstance(term, Permission | Licence | Ownership)
         and (term.from_ or term.while_ or term.while_no)
     }
+    products = {product for _, _, product in outlived}
     coming = by_supposition(agreement, catalog, waiting.values())
-    cited: set[str] = set()
     for supposed, readings in every(coming, readings_named(agreement)):
         register = supposing(supposed, agreement, catalog, facts)
         table = DecisionTable(agreement, catalog, register, KnownAt.everything(), readings)
-        for sheet in table.sheets([outlived.product]):
-            cited.update(_giving(outlived, sheet))
-    return tuple(sorted(cited.intersection(waiting)))
+        for sheet in table.sheets(products):
+            for reserved, cited in _granted(outlived, sheet):
+                to_come[reserved].update(cited & waiting.keys())
+    return to_come
 
 
-def _giving(outlived: Outlived, sheet: Sheet) -> Iterator[str]:
-    """Yield the terms by which somebody may do in a legal position what was reserved in vain."""
-    reserved = (outlived.term, outlived.action, outlived.product)
+def _granted(outlived: Set[_Reserved], sheet: Sheet) -> Iterator[tuple[_Reserved, set[str]]]:
+    """Yield what somebody may do in a legal position of what is reserved in vain, with the terms
+    that answer it."""
     for state in _standing_alone(sheet):
         for act in sheet.acts:
-            if reserved == _reserved(state, act) and _is_inside(sheet.case, state, act):
+            reserved = _reserved(state, act)
+            if reserved in outlived and _is_inside(sheet.case, state, act):
                 finding = decide_act(sheet.case, act)
                 if not _needs_a_grant(finding):
-                    yield from (reason.term for reason in finding.reasons)
+                    yield reserved, {reason.term for reason in finding.reasons}
 
 
 def _under(
