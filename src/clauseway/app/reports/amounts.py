@@ -6,12 +6,17 @@ from clauseway.values import amount_text
 
 
 def cents(amount: Decimal) -> str:
-    """1,234.56"""
+    """Return an amount in USD, to the cent: 1,234.56"""
     return amount_text(amount)
 
 
+def in_currency(amount: Decimal, currency: str) -> str:
+    """Return an amount with its currency, in the decimal places of that: 1,234.56 USD"""
+    return f"{amount_text(amount, currency)} {currency}"
+
+
 def signed(amount: Decimal) -> str:
-    """+1,234.56; zero has no sign."""
+    """Return an amount in USD with its sign: +1,234.56; zero has none."""
     return f"{amount:+,.2f}" if amount else "0.00"
 
 
@@ -23,5 +28,5 @@ def exact(amount: Decimal) -> str:
 
 
 def percent(rate: Decimal) -> str:
-    """20 %"""
+    """Return a rate as a percentage: 20 %"""
     return f"{(rate * 100).normalize():f} %"

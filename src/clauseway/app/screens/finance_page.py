@@ -25,14 +25,14 @@ from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month as month_of
 from clauseway.app.opening.several import Opened, each_of, title_of
-from clauseway.app.reports.amounts import cents
+from clauseway.app.reports.amounts import cents, in_currency
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.screens.clause_places import statement_with_places
 from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account, Settlement
-from clauseway.values import USD, amount_text
+from clauseway.values import USD
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext
 from clauseway.web.finance import (
     AssumptionChip,
@@ -167,9 +167,7 @@ def _owed(words: Wording, owed: MonthOwed) -> OwedShown:
 def _claimed(owed: MonthOwed) -> str:
     if not owed.invoices:
         return ""
-    unpaid = ", ".join(
-        f"{amount_text(amount, currency)} {currency}" for amount, currency in owed.unpaid if amount
-    )
+    unpaid = ", ".join(in_currency(amount, currency) for amount, currency in owed.unpaid if amount)
     claimed = f"invoice {', '.join(owed.invoices)}: {f'{unpaid} open' if unpaid else 'paid'}"
     rest = f" · {cents(owed.unclaimed)} {USD} not invoiced yet" if owed.unclaimed else ""
     return claimed + rest
@@ -223,7 +221,7 @@ def _balance(words: Wording, account: Account, currency: str, amount: Decimal) -
         account=account.in_words,
         about=words.name(account.about),
         side="debit" if amount > 0 else "credit",
-        amount=f"{amount_text(abs(amount), currency)} {currency}",
+        amount=in_currency(abs(amount), currency),
     )
 
 

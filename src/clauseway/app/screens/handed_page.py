@@ -57,12 +57,12 @@ def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> Ha
     try:
         given = _in_json(read_statement(path), path)
     except InvalidInput as error:
-        return replace(shown, problem=_said(error))
+        return replace(shown, problem=error.sentences)
     assert given.statement is not None
     try:
         signing = _signing(home, path, given) if shown.signatures.strip() else None
     except InvalidInput as error:
-        return replace(shown, signatures_problem=_said(error))
+        return replace(shown, signatures_problem=error.sentences)
     return HandedContext(
         statement=shown.statement,
         signatures=shown.signatures,
@@ -71,10 +71,6 @@ def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> Ha
         changed=signing.changed if signing else (),
         edited=signing.edited if signing else (),
     )
-
-
-def _said(error: InvalidInput) -> str:
-    return error.sentences
 
 
 def _signing(home: Home, path: Path, given: HandedStatement) -> "Signing | None":

@@ -46,9 +46,10 @@ def check_lake(home: Home) -> LakeCheck:
         every = every_file(lake.control)
         files = [file for file in every if not file.lost_ns]
         faults = lake.sealed.examine(files)
-        # Merging meanwhile deletes what it had retired: that is no fault.
-        still = {file.name for file in every_file(lake.control)}
-        faults = [fault for fault in faults if fault.name in still]
+        if faults:
+            # Merging meanwhile deletes what it had retired: that is no fault.
+            still = {file.name for file in every_file(lake.control)}
+            faults = [fault for fault in faults if fault.name in still]
         remember_changed(home, files, faults)
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
         unlisted, unknown = _unlisted(home, lake)

@@ -8,7 +8,7 @@ import typer
 
 from clauseway.app.books.bookkeeping import invoice, invoices
 from clauseway.app.opening.home import home_at
-from clauseway.app.reports.amounts import cents
+from clauseway.app.reports.amounts import cents, in_currency
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
@@ -68,13 +68,13 @@ def command(
         out = console()
         out.print(
             f"Invoice {written.id}: {written.payer} owes {written.payee} "
-            f"{amount_text(written.total, written.currency)} {written.currency}",
+            f"{in_currency(written.total, written.currency)}",
             style="bold",
         )
         for line in written.lines:
             due = f", due {line.due}" if line.due else ""
             out.print(
-                f"  {line.term}: {amount_text(line.amount, written.currency)} {written.currency}{due}",
+                f"  {line.term}: {in_currency(line.amount, written.currency)}{due}",
                 soft_wrap=True,
             )
             for text in _working(line, written.currency):
@@ -110,8 +110,8 @@ def _list(home: Path | None, as_json: bool) -> int:
     def show() -> None:
         for issued, open_ in written:
             text = f"{issued.id}  {issued.payer} to {issued.payee}  "
-            total, left = (amount_text(amount, issued.currency) for amount in (issued.total, open_))
-            text += f"{total} {issued.currency}, open {left}"
+            left = amount_text(open_, issued.currency)
+            text += f"{in_currency(issued.total, issued.currency)}, open {left}"
             console().print(text, soft_wrap=True)
         if not written:
             console().print("No invoice was written.")

@@ -1,6 +1,5 @@
 """`clauseway books payment`: money on an invoice."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from clauseway.app.books.bookkeeping import pay, reverse
 from clauseway.app.opening.home import home_at
+from clauseway.app.reports.amounts import in_currency
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.money.invoice import Dated, dated
@@ -63,7 +63,7 @@ def command(
             )
         )
     paid = pay(home_at(home), reference, invoice, amount, dated(day), currency)
-    text = f"{paid.id}: {_money(paid.amount, paid.currency)} on {paid.invoice}"
+    text = f"{paid.id}: {in_currency(paid.amount, paid.currency)} on {paid.invoice}"
     if paid.withheld:
         text += f", of which {amount_text(paid.withheld, paid.currency)} withheld"
     answer(as_json, paid, text)
@@ -85,10 +85,6 @@ def _reverse(
             Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", remedy="Leave it out.")
         )
     done, paid = reverse(home_at(home), reference, payment, dated(day), reason)
-    amount = f"{_money(paid.amount, paid.currency)} of {paid.invoice}"
+    amount = f"{in_currency(paid.amount, paid.currency)} of {paid.invoice}"
     answer(as_json, done, f"{done.id}: {paid.id} reversed, {amount} is open again")
     return 0
-
-
-def _money(amount: Decimal, currency: str) -> str:
-    return f"{amount_text(amount, currency)} {currency}"
