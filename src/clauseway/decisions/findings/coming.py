@@ -3,8 +3,8 @@
 An event begins, ends or pauses terms, so what is true of the register as it stands may be untrue
 once one happens. For a term, this supposes each event that a term about the same products waits
 for: it does not come, or it comes on the term's first day, some days before, or some days later,
-when all that follows from the first has come about. With many events, not every choice is tried. Each
-alone, and all together, are also supposed after the last day that the agreement writes.
+when all that follows from the first has come about. With many events, not every choice is tried.
+Each event alone, and all together, are also supposed after the last day that the agreement writes.
 """
 
 from collections.abc import Hashable, Iterable, Iterator

@@ -8,8 +8,8 @@ resource. Spans and points of a gateway of ours are skipped: their usage was met
 scope names the gateway, on the request's span and on those of its attempts.
 
 An application that traces its calls reports the same tokens several times. In the files of one
-import they count once: a span above one that is counted or metered is skipped, and so is a point of a service and
-model for a time in which spans of theirs end.
+import they count once: a span above one that is counted or metered is skipped, and so is a point of
+a service and model for a time in which spans of theirs end.
 """
 
 import hashlib

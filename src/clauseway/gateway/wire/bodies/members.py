@@ -134,10 +134,10 @@ def objects_once(written: bytes | msgspec.Raw, read: Set[str], within: str) -> l
 
 
 def repeats_no_name(written: msgspec.Raw) -> bool:
-    """Return whether no object of a text repeats a name, however deep it lies, as far as that shows
-    when the text is written anew: one with white space may repeat none either. Raise msgspec's
-    errors."""
-    # Not by its length: numbers may be written longer, and hide a member that is gone.
+    """Return whether a text, written anew, is as it was: then none of its objects, however deep it
+    lies, repeats a name. False tells nothing, because white space too is written otherwise. Raise
+    msgspec's errors."""
+    # The length would not tell: a number may be written longer, and hide a member that is gone.
     return encode(_decode_whole(written)) == bytes(written)
 
 
