@@ -161,11 +161,20 @@ def identity_of(directory: Path) -> bytes | None:
 def identify(directory: Path) -> bytes:
     """Return the spool's identity, created and made durable if it has none. Raise OSError."""
     identity = identity_of(directory)
-    if identity is None or not (directory / IDENTITY_NAME).exists():
+    if identity is None:
         make_folder(directory)
-        identity = identity or uuid.uuid4().bytes
-        write_whole(directory / IDENTITY_NAME, f"{identity.hex()}\n".encode())
+        identity = uuid.uuid4().bytes
+    note_identity(directory, identity)
     return identity
+
+
+def note_identity(directory: Path, identity: bytes) -> None:
+    """Write a spool's identity beside its segments, if it is not there. Raise OSError.
+
+    No folder is made: one that is gone with its file system would be begun in its place.
+    """
+    if not (directory / IDENTITY_NAME).exists():
+        write_whole(directory / IDENTITY_NAME, f"{identity.hex()}\n".encode())
 
 
 def _written_identity(directory: Path) -> bytes | None:

@@ -31,8 +31,8 @@ DEMONSTRATION = "clauseway init --demo statements"
 class Home(msgspec.Struct, frozen=True):
     """The paths under one home. Nothing is made until it is needed.
 
-    `is_served`: this process serves the home, which was begun. Where its folder or its control data
-    is gone, FileNotFoundError is raised, and no other home is begun in its place.
+    `is_served`: this process serves the home, which was begun. Where its folder, its control data
+    or its identity is gone, FileNotFoundError is raised, and no other home is begun in its place.
     """
 
     root: Path
@@ -257,7 +257,7 @@ class Home(msgspec.Struct, frozen=True):
         Raise InvalidInput if the file is damaged: an empty name would be every home's.
         """
         path = self.root / "home.id"
-        if not path.exists():
+        if not self.is_served and not path.exists():
             self.make()
             write_first(path, secrets.token_hex(8).encode(), mode=PRIVATE)
         identity = path.read_bytes().strip()

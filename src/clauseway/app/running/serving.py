@@ -308,7 +308,8 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         first_prices(home, book)  # another book than the home holds is refused before all else
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
         seen_to = begin_revocations(home)
-        home = home.served()  # from here on its control data is there
+        home.identity()
+        home = home.served()  # from here on its control data and its identity are there
         options = msgspec.structs.replace(options, home=home)
         inputs = _inputs_of(options)
         # The plan must be good before a process starts by it.

@@ -188,10 +188,12 @@ class _Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
-    if spool.identity_of(directory) is None:
+    named = spool.identity_of(directory)
+    if named is None:
         damages = _unnamed(spool.positions(directory))
         return Sealing(batches=0, usage=0, intents=0, damages=damages)
-    losses, identity = Losses(lake.control), spool.identify(directory).hex()
+    spool.note_identity(directory, named)
+    losses, identity = Losses(lake.control), named.hex()
     # Before the folder is looked at: a gateway that starts in between registers a later segment.
     registered, taken = losses.spool(identity), spool.next_number(directory)
     places = spool.positions(directory)

@@ -6,6 +6,7 @@ A file appears whole under its name or not at all, and no file is overwritten bu
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -141,11 +142,10 @@ def make_folders(folder: Path, root: Path) -> list[Path]:
     """Make a folder under `root`; return the folders to force once there is a file in it.
 
     Folders that were there already are among them: whoever made them may have died before forcing
-    their names.
+    their names. Raise FileNotFoundError if `root` is gone: its file system may be away, and what is
+    written in its place would not be found once that is back.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    folders = []
-    while folder != root:
-        folder = folder.parent
-        folders.append(folder)
-    return folders
+    made = list(takewhile(lambda above: above != root, (folder, *folder.parents)))
+    for each in reversed(made):
+        each.mkdir(exist_ok=True)
+    return [each.parent for each in made]

@@ -1,0 +1,73 @@
+"""A home whose file system goes away while its usage is sealed: nothing is begun where it was, and nothing is lost."""
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from journals import gateway, home_at
+
+from clauseway.app.opening.home import Home
+from clauseway.app.usage.sealing import open_lake, seal
+from clauseway.storage.lake.file_list import files_of
+
+_TO_THE_SYSTEM = frozenset({"posix", "io", "_io", "_sqlite3"})
+
+# Of some 230 calls: every one takes a quarter of a minute.
+_STEP = 3
+
+
+class Calls:
+    """The calls of this thread to the system; before one of them the home's folder moves, as a mount goes."""
+
+    def __init__(self, home: Path, moves_at: int) -> None:
+        self.seen = 0
+        self._home, self._moves_at = home, moves_at
+
+    def __call__(self, _frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_call" and getattr(called, "__module__", None) in _TO_THE_SYSTEM:
+            self.seen += 1
+            if self.seen == self._moves_at:
+                self._home.rename(self._home.with_name("aside"))
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        sys.setprofile(self)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that was sealed once and whose gateway wrote since."""
+    home = home_at(tmp_path_factory.mktemp("written") / "home")
+    gateway(home)
+    seal(home)
+    gateway(home, range(11, 21), boot=8)
+    return home.root
+
+
+def test_a_home_that_goes_at_any_moment_of_a_round_is_begun_nowhere(written: Path, tmp_path: Path) -> None:
+    moves_at = 1
+    while True:
+        root = tmp_path / str(moves_at) / "home"
+        shutil.copytree(written, root)
+        home = Home(root).served()
+        calls = Calls(root, moves_at)
+        with contextlib.suppress(Exception), calls.counted():
+            seal(home)
+        if calls.seen < moves_at:
+            break
+        assert not root.exists(), f"{[str(path) for path in root.rglob('*')]} at call {moves_at}"
+        root.with_name("aside").rename(root)
+        assert seal(home).damages == ()
+        with open_lake(home) as lake:
+            assert sum(file.rows for file in files_of(lake.control, "usage")) == 20, f"at call {moves_at}"
+        moves_at += _STEP
+    assert moves_at > 100, f"{calls.seen} calls"
