@@ -47,7 +47,6 @@ def judge(document: str, url: str, where: Path, *checks: str, headers: tuple[str
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(python_packages(FAMILY)), str(CLIENTS))),
         "SCHEMATHESIS_HOOKS": "schemathesis_checks",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(
         command, cwd=where, env=environment, capture_output=True, text=True, timeout=RUN_S * examples(1)
