@@ -94,7 +94,8 @@ EVERYWHERE: dict[str, Fault] = {
         told(503, "server_is_overloaded", "retry-after: 7"), (*UNAVAILABLE, "server_is_overloaded"), 503, wait_s=7
     ),
     "504": Fault(status(504), (*FAILED, "answered 504"), 504),
-    "529": Fault(status(529), (*FAILED, "answered 529"), 529),
+    "529": Fault(status(529), (*UNAVAILABLE, "answered 529"), 529),
+    "529 with retry-after": Fault(told(529, "x", "retry-after: 7"), (*UNAVAILABLE, "529 (x)"), 529, wait_s=7),
     # our credential or that deployment
     "401": Fault(told(401, "invalid_api_key"), (*FAILED, "401 (invalid_api_key)"), 401, lasts=True),
     "403": Fault(status(403), (*FAILED, "answered 403"), 403, lasts=True),

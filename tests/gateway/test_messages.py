@@ -644,8 +644,8 @@ def test_nobody_answers(clouds: Endpoints) -> None:
         clouds.fault("anthropic", kind="status", status=529)
     with pytest.raises(anthropic.APIStatusError) as failed:
         client(clouds, "anthropic", max_retries=2).messages.create(model=CLAUDE, max_tokens=100, messages=ASKED)
-    assert failed.value.status_code == 502
-    assert body_of(failed.value)["type"] == "api_error"
+    assert failed.value.status_code == 503
+    assert body_of(failed.value)["type"] == "overloaded_error"
     assert failed.value.request_id == failed.value.response.headers["x-clauseway-request-id"]
     assert len(clouds.asked("anthropic")) == 3, "one attempt for each of the client's"
 

@@ -189,6 +189,8 @@ _TOO_LARGE: Final = 413
 # A tool of the client failed, at OpenAI; the model itself, at Bedrock and servers of open models.
 _FAILED_DEPENDENCY: Final = 424
 _BUSY: Final = 429
+# The deployment has more to do than it can; Anthropic says so with 529.
+OVERLOADED: Final = frozenset((503, 529))
 # Groq's 429 to requests of the flex tier, which has no capacity at present.
 _FLEX_FULL: Final = 498
 # The server called the request off: Google's "CANCELLED", or a proxy that took us for gone.
@@ -278,7 +280,7 @@ def failure_of(
     if status in (_BUSY, _FLEX_FULL):
         lacks_flex = status == _FLEX_FULL or _lacks_flex(words)
         return Failure(outcome, status, wait_s or _BUSY_S, wait_s > 0, lacks_flex)
-    if status == 503 and wait_s:
+    if status in OVERLOADED and wait_s:
         return Failure(outcome, status, wait_s, named_duration=True)
     return Failure(outcome, status)
 

@@ -41,7 +41,7 @@ from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN
 from clauseway.gateway.request.attempt import Attempt, AttemptOwner
 from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
-from clauseway.gateway.request.failures import Failure, is_passing, retry_lines
+from clauseway.gateway.request.failures import OVERLOADED, Failure, is_passing, retry_lines
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.passed_content import PassedContent
 from clauseway.gateway.request.refusals import (
@@ -1068,7 +1068,7 @@ class Lifecycle(AttemptOwner):
             return CLOUDS_FAILED
         if statuses == {429} or (not statuses and self._busy_until_s):
             return CLOUDS_BUSY
-        return CLOUDS_UNAVAILABLE if statuses <= {429, 503} else CLOUDS_FAILED
+        return CLOUDS_UNAVAILABLE if statuses <= {429, *OVERLOADED} else CLOUDS_FAILED
 
     def _answer_failure(self, kind: ErrorKind, headers: bytes = b"") -> None:
         """Answer that every attempt failed, or that no candidate can be attempted now; give the
