@@ -68,6 +68,7 @@ _HOST: Final = 11
 _WEB_SOCKET_KEY: Final = 13
 _WEB_SOCKET_VERSION: Final = 14
 _CONNECTION: Final = 15
+_CONTENT_CODING: Final = 16
 _OTHER_API_KEY: Final = 12  # as Anthropic's clients name it; some of them send both
 # The headers that the gateway reads, and those that it passes on to clouds. All others (cookies,
 # credentials, proxies' notes) are dropped, except those that a setting names.
@@ -81,6 +82,7 @@ _ACTIONS: Final = {
     b"x-clauseway-hedge-ms": _HEDGE,
     b"expect": _EXPECT,
     b"transfer-encoding": _CODING,
+    b"content-encoding": _CONTENT_CODING,
     b"upgrade": _UPGRADE,
     b"sec-websocket-key": _WEB_SOCKET_KEY,
     b"sec-websocket-version": _WEB_SOCKET_VERSION,
@@ -529,6 +531,8 @@ class ClientConnection(asyncio.Protocol):
         elif action == _CONNECTION:
             if value not in _ORDINARY_CONNECTIONS:
                 incoming.connection += value + b","
+        elif action == _CONTENT_CODING:
+            incoming.content_coding = value.strip()
         elif action == _WEB_SOCKET_VERSION:
             if incoming.web_socket_version:
                 self._refuse_twice(b"Sec-WebSocket-Version")

@@ -29,6 +29,7 @@ class Incoming:
     expect = b""
     length = b""
     content_type = b""
+    content_coding = b""
     hedge = b""
     received = 0
     bytes_in_flight = 0

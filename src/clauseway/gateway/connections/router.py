@@ -73,6 +73,8 @@ _JSON: Final = b"application/json"
 _NO_CANDIDATES: Final = CandidateSelection(())
 _AUTHORITY: Final = re.compile(rb"(?i:\Ahttps?)://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
+# A 401 names what it wants (RFC 9110, 11.6.1); the JDK's client raises another error without it.
+_CHALLENGE: Final = b"www-authenticate: Bearer\r\n"
 _READS_ONLY: Final = (
     "This key may read what its project asked and ask nothing: use one with the role member."
 )
@@ -275,7 +277,7 @@ class Router:
             )
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        contents = _contents_of(request_line.operation, body, incoming.content_type)
+        contents = _contents_of(request_line.operation, body, incoming)
         operation = for_values(request_line.operation, contents.needs)
         properties = contents.properties
         # candidates
@@ -386,7 +388,7 @@ class Router:
                 if secret
                 else "Send an API key: 'Authorization: Bearer KEY'."
             )
-            raise Refused(errors.NO_KEY, message)
+            raise Refused(errors.NO_KEY, message, headers=_CHALLENGE)
         self._use_key(customer)
         self._customer_key, self._customer = presented_key, customer
         self._customer_mark = tables.keys_mark
@@ -417,17 +419,21 @@ def _request_line_of(incoming: Incoming) -> RequestLine:
     return request_line
 
 
-def _contents_of(operation: Operation, body: bytes, content_type: bytes) -> BodyContents:
+def _contents_of(operation: Operation, body: bytes, incoming: Incoming) -> BodyContents:
     """Return the contents of a body. Raises Refused."""
     if operation.decode is None:
         return NO_CONTENTS
     read = read_body if operation.routed else read_upload
     try:
-        return read(operation.decode, body, content_type)
+        return read(operation.decode, body, incoming.content_type)
     except NotOffered as error:
         raise Refused(errors.NOT_OFFERED, str(error), param=error.param) from None
     except BadBody as error:
-        raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None
+        message = str(error)
+        if incoming.content_coding:
+            coding = incoming.content_coding.decode("latin-1")
+            message += f" It came with 'Content-Encoding: {coding}': send it without a coding."
+        raise Refused(errors.MALFORMED_BODY, message, param=error.param) from None
 
 
 def _call_of(
