@@ -84,12 +84,13 @@ _NO_MODEL: Final = frozenset(
 )
 # Of 404 and 410. Amazon's are "This model version has reached the end of its life", "Could not
 # resolve the foundation model from …", "This Model is marked by provider as Legacy and you …".
-# The last two are Google's: its last, of a model or a project that it does not show us.
+# The last two are Google's: its last, of a model or a project that it does not show us. A text that
+# says "model" often is read once, from the first.
 _NO_MODEL_WORDS: Final = re.compile(
-    r"\bmodel\b.*\b(does not exist|not found|deprecated|retired|no longer|end of its life"
+    r"\A(?>.*?\bmodel\b).*\b(does not exist|not found|deprecated|retired|no longer|end of its life"
     r"|marked by provider as legacy)\b|\Amodel: |\bcould not resolve the foundation model\b"
     r"|\Amodels/\S+ is not found\b|\Arequested entity was not found\.?\Z",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 # Of any status: nothing but that.
 _NO_MODEL_SENTENCE: Final = re.compile(

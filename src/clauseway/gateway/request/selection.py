@@ -86,7 +86,7 @@ class Selector:
         except OSError:
             raise objects_unknown() from None
 
-    def _find_resource(self, identifier: str, *others: str) -> IndexedResource | None:
+    def _find_resource(self, identifier: str, others: Sequence[str] = ()) -> IndexedResource | None:
         """Return a resource of the customer's project; None if there is none. Raise MadeElsewhere
         if other homes have to be asked first: for the `others` that the request names too. Raise
         Refused if the index cannot be read."""
@@ -179,7 +179,7 @@ class Selector:
         one is of another project, or of nobody and the request says nothing else of it."""
         stored, names = [], [item.identifier for item in items]
         for item in items:
-            if self._find_resource(item.identifier, *names) is not None:
+            if self._find_resource(item.identifier, names) is not None:
                 stored.append(item.identifier)
             elif item.is_bare or self._is_of_another_project(item.identifier):
                 raise no_such(item.identifier)

@@ -102,7 +102,7 @@ DEADLINE: Final = ErrorKind(504, "server_error", "deadline_exceeded")
 STREAM_BROKEN: Final = ErrorKind(502, "server_error", "stream_interrupted")
 
 # Names of our accounts, as the clouds write them in errors, and the text that the client reads in
-# their place.
+# their place. Errors quote what clients write, at any length: each pattern reads a text once.
 _OUR_NAMES: Final = (
     # OpenAI, and servers that speak its format: organisation, project, key.
     (re.compile(rb"\b(org|proj|sk)[-_][A-Za-z0-9_*-]{6,}"), rb"\1-***"),
@@ -120,7 +120,7 @@ _OUR_NAMES: Final = (
     # Azure: the resource, the subscription.
     (
         re.compile(
-            rb"\b[a-z0-9-]+(\.(?:openai|cognitiveservices|services\.ai)\.azure\.com)\b",
+            rb"(?<![a-z0-9-])[a-z0-9-]++(\.(?:openai|cognitiveservices|services\.ai)\.azure\.com)\b",
             re.IGNORECASE,
         ),
         rb"***\1",

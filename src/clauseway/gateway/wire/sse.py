@@ -12,7 +12,7 @@ from typing import Final
 from clauseway.gateway.wire.bodies.decoding import BYTE_ORDER_MARK
 
 _DATA: Final = b"data:"
-_EVENT: Final = re.compile(rb"(?s:.*?)(?:\n\n|\n\r\n|\r\r\n?)")
+_END: Final = re.compile(rb"\n\n|\n\r\n|\r\r\n?")
 _TYPE_LINE: Final = re.compile(rb"(?:\A|[\r\n])event:[ \t]*([^\r\n]*)")
 
 
@@ -48,9 +48,9 @@ def events_in(block: bytes) -> Iterator[bytes]:
     are the block."""
     begin = 0
     if block.find(b"\r") >= 0:
-        for event in _EVENT.finditer(block):
-            yield event[0]
-            begin = event.end()
+        for empty_line in _END.finditer(block):
+            yield block[begin : empty_line.end()]
+            begin = empty_line.end()
     else:
         while (end := block.find(b"\n\n", begin)) >= 0:
             yield block[begin : end + 2]

@@ -41,8 +41,10 @@ def _patterns(spell: Callable[[bytes], bytes], most: int) -> _Patterns:
     vector_store_ids = spell(b"vector_store_ids")
     return _Patterns(
         re.compile(rb'"%b"\s*:\s*"([^"]{1,%d})"' % (file_id, most)),
+        # Another list begins with a bracket: where one does not end, it is not looked for again.
         re.compile(
-            rb'"(?:%b|%b)"\s*:\s*\[([^\]"]*(?:%b[^\]"]*)*)\]' % (file_ids, vector_store_ids, _TEXT)
+            rb'"(?:%b|%b)"\s*:\s*\[([^\[\]"]*(?:%b[^\[\]"]*)*)\]'
+            % (file_ids, vector_store_ids, _TEXT)
         ),
     )
 
