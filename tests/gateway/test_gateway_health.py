@@ -745,6 +745,26 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
         None,
     ),
     (
+        "an agent that was stopped, as OpenAI says it",
+        403,
+        b'{"error":{"message":"This request was blocked by our safety systems. Reason: unintended activity.",'
+        b'"type":"invalid_request_error","param":null,"code":"misalignment_policy_violation"}}',
+        None,
+    ),
+    (
+        "no right to a safety program, as OpenAI says it",
+        403,
+        b'{"error":{"message":"This content was flagged for possible cybersecurity risk.","type":"invalid_request",'
+        b'"code":"cyber_policy"}}',
+        None,
+    ),
+    (
+        "a limit that OpenAI set for our organisation",
+        429,
+        b'{"error":{"message":"no","type":"requests","code":"organization_usage_limit_exceeded"}}',
+        "answered 429 (organization_usage_limit_exceeded)",
+    ),
+    (
         "no model for our key, as OpenAI says it",
         403,
         b'{"error":{"message":"You are not allowed to sample from this model","type":"invalid_request_error"}}',
@@ -785,6 +805,9 @@ EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
     ("within an error", '{"type":"error","error":{"code":"context_length_exceeded","message":"no"}}', None),
     ("a failed response", '{"type":"response.failed","response":{"error":{"code":"invalid_image_url"}}}', None),
     ("messages", '{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long"}}', None),
+    ("a safety check", '{"type":"error","error":{"type":"invalid_request","code":"cyber_policy"}}', None),
+    ("another one", '{"type":"response.failed","response":{"error":{"code":"bio_policy"}}}', None),
+    ("an agent stopped", '{"response":{"error":{"code":"misalignment_policy_violation"}}}', None),
     ("beyond any limit", '{"error":{"code":429,"message":"Request too large for gpt-5.4"}}', None),
     ("no JSON", "overloaded", ("", 0)),
     ("no words", '{"error":{}}', ("", 0)),
@@ -795,6 +818,7 @@ EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
     ("busy", '{"error":{"code":"rate_limit_exceeded","message":"no"}}', (" (rate_limit_exceeded)", 1)),
     ("a busy response", '{"response":{"error":{"code":"rate_limit_exceeded"}}}', (" (rate_limit_exceeded)", 1)),
     ("no capacity", '{"error":{"code":"resource_unavailable","message":"no"}}', (" (resource_unavailable)", 1)),
+    ("no flex tier", '{"response":{"error":{"code":"flex_unavailable"}}}', (" (flex_unavailable)", 1)),
     ("busy with messages", '{"type":"error","error":{"type":"rate_limit_error","message":"no"}}', ("", 1)),
     ("busy by its number", '{"error":{"code":429,"message":"no"}}', ("", 1)),
     ("busy in a sentence", '{"error":{"message":"Too many requests, please wait"}}', ("", 1)),
@@ -815,7 +839,7 @@ EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
 def test_errors_in_streams_are_judged_by_their_words(event: str, told: tuple[str, float] | None) -> None:
     failure = failure_of_event(event.encode(), 200)
     before = "reported an error before any content"
-    lacks_flex = "resource_unavailable" in event
+    lacks_flex = "_unavailable" in event
     if told is None:
         assert failure is None
     else:

@@ -30,6 +30,7 @@ _SPENT: Final = frozenset(
         "insufficient_quota",
         "credit_balance_exhausted",
         "organization_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
         "project_spend_limit_exceeded",
         "billing_hard_limit_reached",
         "billing_not_active",
@@ -123,9 +124,18 @@ _SPENT_WORDS: Final = re.compile(
     r"credit balance is too low|\breached your specified (workspace )?api usage limits",
     re.IGNORECASE,
 )
-# The content of the request, whatever the status.
+# The content of the request, whatever the status. The last three are OpenAI's of its safety checks,
+# one under 403; its clients go by these codes, and are not to ask again by themselves.
 _CONTENT: Final = frozenset(
-    {"content_filter", "content_policy_violation", "moderation_blocked", "context_length_exceeded"}
+    {
+        "content_filter",
+        "content_policy_violation",
+        "moderation_blocked",
+        "context_length_exceeded",
+        "bio_policy",
+        "cyber_policy",
+        "misalignment_policy_violation",
+    }
 )
 # xAI's sentence for content that it refuses: status 403, as for a right that we lack.
 _CONTENT_WORDS: Final = re.compile(r"content violates usage guidelines\b", re.IGNORECASE)
@@ -135,7 +145,7 @@ _UNFIT_WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 # OpenAI's 429 to requests of the flex tier, which has no capacity at present.
-_NO_CAPACITY: Final = "resource_unavailable"
+_NO_CAPACITY: Final = frozenset({"resource_unavailable", "flex_unavailable"})
 # Statuses that errors inside streams would have had as answers. OpenAI's codes are those of
 # `ResponseErrorCode` in its OpenAPI document; Anthropic's types stand in its list of HTTP errors;
 # the names of classes are those that vLLM sends as `type`.
@@ -173,7 +183,7 @@ _STATUS_BY_WORD: Final = {
     "rate_limit_error": 429,
     "too_many_requests": 429,
     "slow_down": 429,
-    _NO_CAPACITY: 429,
+    **dict.fromkeys(_NO_CAPACITY, 429),
     "server_error": 500,
     "api_error": 500,
     "timeout_error": 504,
@@ -317,7 +327,7 @@ def _status_meant(words: _Words) -> int:
 
 
 def _lacks_flex(words: _Words) -> bool:
-    return _NO_CAPACITY in (words.code, words.type)
+    return words.code in _NO_CAPACITY or words.type in _NO_CAPACITY
 
 
 def _code_in(words: _Words) -> str:
