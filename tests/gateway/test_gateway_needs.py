@@ -5,18 +5,21 @@ import json
 import re
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.wire.bodies.body_errors import NotOffered
+from clauseway.gateway.wire.batch_files import read_line
+from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.escapes import text_bytes
 from clauseway.gateway.wire.bodies.message_requests import decode_messages
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import (
     decode_chat,
+    decode_drawing,
     decode_edit,
     decode_items,
     decode_plain,
@@ -408,3 +411,29 @@ PASSING: list[tuple[Any, dict[str, Any]]] = [
 def test_what_only_speaks_of_a_store_passes(decode: Any, body: dict[str, Any]) -> None:
     written = json.dumps({"model": "m", **body}).encode()
     decode(written, b"application/json").needs(written)
+
+
+def drawn(output_format: str | None) -> dict[str, tuple[RequestProperties, bytes]]:
+    """A request for a picture in a format, by each way in which it may come."""
+    asked = {"model": "m", "prompt": "a fox", "output_format": output_format}
+    body = json.dumps(asked).encode()
+    line = read_line(json.dumps({"method": "POST", "url": "/v1/images/generations", "body": asked}).encode())
+    form = httpx.Request("POST", "http://x", data=asked, files={"image": ("a.png", b"x")})
+    sent = form.read()
+    return {
+        "drawn": (decode_drawing(body, b""), body),
+        "edited": edit(output_format=output_format),
+        "edited by a form": (decode_edit(sent, form.headers["content-type"].encode()), sent),
+        "in a batch": (line.properties, line.body),
+    }
+
+
+@pytest.mark.parametrize("way", drawn(None))
+def test_no_further_model_writes_a_picture_as_text(way: str) -> None:
+    properties, body = drawn("svg")[way]
+    with pytest.raises(FurtherModel, match="another model") as refused:
+        properties.needs(body)
+    assert refused.value.param == "output_format"
+    for offered in ("png", "gif", None):
+        properties, body = drawn(offered)[way]
+        assert properties.needs(body) == PLAIN

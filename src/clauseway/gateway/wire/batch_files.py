@@ -28,6 +28,7 @@ from clauseway.gateway.wire.bodies.requests import (
     decode_batch,
     decode_chat,
     decode_moderation,
+    decode_picture,
     decode_plain,
     decode_responses,
 )
@@ -41,7 +42,7 @@ _BATCHED: Mapping[str, tuple[str, Decode]] = {
     "/responses": ("responses", decode_responses),
     "/embeddings": ("embeddings", decode_plain),
     "/moderations": ("moderations", decode_moderation),
-    "/images/generations": ("images.generations", decode_plain),
+    "/images/generations": ("images.generations", decode_picture),
 }
 _JSON = b"application/json"
 _QUOTED_MAX = 80  # characters of a wrong value that an error quotes

@@ -33,7 +33,8 @@ _ENCODED = re.compile(
     rb"content-transfer-encoding[ \t]*:(?![ \t]*(?:binary|[78]bit)[ \t]*(?:\r\n|\Z))", re.IGNORECASE
 )
 _DISPOSITION = b"content-disposition"
-_DECIDING = frozenset({"model", "n", "stream"})  # of where a form goes and what it may cost
+# Of where a form goes and what it may cost.
+_DECIDING = frozenset({"model", "n", "stream", "output_format"})
 _PARTS_MAX = 1000  # a form of ours has some ten parts
 _FIELD_BYTES_MAX = 64 << 10  # a plain field is a name, a number, a prompt
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final, cast
 import msgspec
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
+from clauseway.gateway.wire.bodies.body_errors import BadBody, FurtherModel, NotOffered
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, reader_of
 from clauseway.gateway.wire.bodies.identifiers import containers_in, identifiers_in
 from clauseway.gateway.wire.bodies.item_references import items_named_in, sounds_named_in
@@ -306,7 +306,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class PlainRequest(msgspec.Struct, frozen=True, gc=False):
-    """Embeddings, images, speech, moderations, and forms."""
+    """Embeddings, speech and moderations."""
 
     model: str | None = None
     stream: bool | None = None
@@ -334,7 +334,22 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
         return (self.input_file_id,) if self.input_file_id else ()
 
 
-class EditRequest(PlainRequest, frozen=True, gc=False):
+_NO_AUTHOR: Final = "Ask for another format, or have a model that chats write the SVG."
+
+
+class DrawingRequest(PlainRequest, frozen=True, gc=False):
+    """Images. Of an SVG the model draws a picture alone, which another one, named or not (`svg`),
+    writes as text; it is reported beside the usage (`svg_usage`)."""
+
+    output_format: str | None = None
+
+    def needs(self, body: bytes) -> Needs:
+        if self.output_format == "svg":
+            raise FurtherModel("output_format", _NO_AUTHOR)
+        return super().needs(body)
+
+
+class EditRequest(DrawingRequest, frozen=True, gc=False):
     """`POST /v1/images/edits` in JSON, which names pictures by address or as files."""
 
     images: msgspec.Raw = ABSENT
@@ -370,6 +385,7 @@ decode_chat = reader_of(ChatRequest, "chat completion", "messages")
 decode_completion = reader_of(CompletionRequest, "completion")
 decode_responses = reader_of(ResponsesRequest, "Responses", "input")
 decode_plain = reader_of(PlainRequest, "JSON")
+decode_picture = reader_of(DrawingRequest, "JSON")
 decode_batch = reader_of(BatchRequest, "batch")
 
 
@@ -388,7 +404,7 @@ def _or(model: str, decode: Decode) -> Decode:
 
 
 decode_moderation = _or(_MODERATION_MODEL, decode_plain)
-decode_drawing = _or(_IMAGE_MODEL, decode_plain)
+decode_drawing = _or(_IMAGE_MODEL, decode_picture)
 
 
 _DIGITS_MAX = 9  # for a number in a form: Python refuses to parse thousands of digits
@@ -398,7 +414,7 @@ _DIGITS_MAX = 9  # for a number in a form: Python refuses to parse thousands of 
 _BYTES_PER_SOUND_TOKEN_MIN = 25
 
 
-class FormRequest(PlainRequest, frozen=True, gc=False):
+class FormRequest(DrawingRequest, frozen=True, gc=False):
     """A form with a file. `text_bytes` counts the bytes of its plain fields."""
 
     text_bytes: int = 0
@@ -418,7 +434,7 @@ def decode_sound(body: bytes, content_type: bytes) -> RequestProperties:
 
 
 def decode_form(body: bytes, content_type: bytes) -> RequestProperties:
-    """Decode a form's fields `model`, `stream` and `n`. Raise BadBody."""
+    """Decode a form's fields `model`, `stream`, `n` and `output_format`. Raise BadBody."""
     return _decode_form(FormRequest, body, content_type)
 
 
@@ -434,6 +450,7 @@ def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> R
         model=fields.get("model", ""),
         stream=fields.get("stream") == "true",
         n=int(count),
+        output_format=fields.get("output_format"),
         text_bytes=sum([len(value.encode()) for value in fields.values()]),
     )
     return RequestProperties(form)
