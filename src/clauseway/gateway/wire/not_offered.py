@@ -78,6 +78,7 @@ NOT_OFFERED_AS_MESSAGES: Final[Mapping[str, str]] = {
     "/tunnels": _ACCOUNT,
     "/user_profiles": _ACCOUNT,
     "/organizations": _ACCOUNT,
+    "/compliance": _ACCOUNT,
 }
 _ROOTS: Final = "(?:/v1|/openai/v1|/openai|/anthropic/v1)"
 _ROOTS_OF_MESSAGES: Final = "(?:/v1|/anthropic/v1)"

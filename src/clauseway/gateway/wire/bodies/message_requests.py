@@ -35,6 +35,7 @@ _TOOLS_OF_VENDOR: Final = (
     ("mcp_toolset", _MCP, True),
     ("tool_search", BITS[Capability.TOOL_SEARCH], True),
     ("computer", BITS[Capability.COMPUTER_USE], False),
+    ("browser_toolset", _TOOLS, False),
     ("bash", _TOOLS, False),
     ("text_editor", _TOOLS, False),
     ("memory", _TOOLS, False),
