@@ -1,11 +1,13 @@
 """Commitments: what counts, what is left, where the pace leads; and the command over a home with metered spend."""
 
 import json
+from contextlib import closing
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from clauseway.app.opening.configuration import CommitmentWritten
 from clauseway.app.opening.home import Home
@@ -14,6 +16,9 @@ from clauseway.app.running.commitments import BurnDown, burn_down, counts
 from clauseway.app.running.serving import ServeOptions, present_plan
 from clauseway.cli import run
 from clauseway.ledger import RevenueLine
+from clauseway.storage import Control
+from clauseway.storage.books.kept_sums import KeptSum, keep_sums
+from clauseway.storage.control import schema
 from deployments import deployment
 
 MACC = CommitmentWritten(
@@ -131,3 +136,27 @@ def test_usage_without_a_price_is_told_and_stops_no_gateway(tmp_path: Path, caps
     assert "usage has no price: no price for input_tokens of gpt-5.4" in " ".join(capsys.readouterr().err.split())
     plan = present_plan(ServeOptions(home=home, opened=open_agreements([]), configuration=home.configuration))
     assert [one.left for one in plan.commitments] == [(1000 - 5) * 10**12]
+
+
+def test_a_plan_sums_the_days_that_changed(tmp_path: Path) -> None:
+    """What was kept of a day is used until usage of the day comes."""
+    (tmp_path / "bill.csv").write_text(BILL)
+    home = Home(tmp_path / "home").make()
+    home.configuration.write_text(deployment() + COMMITMENT)
+    serving = ServeOptions(home=home, opened=open_agreements([]), configuration=home.configuration)
+
+    def left() -> int:
+        (commitment,) = present_plan(serving).commitments
+        return commitment.left
+
+    assert run(["usage", "import", str(tmp_path / "bill.csv"), "--home", str(home.root)]) == 0
+    assert left() == (1000 - 5) * 10**12
+    with closing(Control.open(home.control)) as control:
+        with control.reading() as connection:
+            kept = schema.kept_sums
+            row = connection.execute(select(kept).where(kept.c.place == "known charges of 2026-05-01")).one()
+        keep_sums(control, [KeptSum(row.place, row.name, row.body.replace('"amount":"5', '"amount":"7'))])
+    assert left() == (1000 - 7) * 10**12
+    (tmp_path / "more.csv").write_text(BILL.replace(",2,1M", ",4,1M").replace("acme", "beta"))
+    assert run(["usage", "import", str(tmp_path / "more.csv"), "--home", str(home.root)]) == 0
+    assert left() == (1000 - 5 - 10) * 10**12

@@ -22,7 +22,7 @@ from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import kept_open
 from clauseway.storage.control.engines import Place
 from clauseway.storage.control.sqlite_check import damage_in
-from clauseway.storage.lake.file_list import listing_of
+from clauseway.storage.lake.file_list import forget_listing, keep_listing, listing_of
 from clauseway.values import Citation, Interval
 from database_connections import connections_made
 
@@ -129,10 +129,12 @@ def test_batches_never_overlap(control: Control, batch: Sealed, outcome: str) ->
 
 
 def test_batches_by_day(control: Control) -> None:
+    assert control.first_and_last_day() is None
     for number, day in enumerate(["2026-04-30", "2026-05-01", "2026-05-31", "2026-06-01", ""]):
         control.commit_batch(sealed(number, number + 1, day=day))
     assert [batch.first_frame for batch in control.batches(MAY)] == [1, 2]
     assert len(control.batches()) == 5
+    assert control.first_and_last_day() == (date(2026, 4, 30), date(2026, 6, 1))
     assert [control.sealed_to("s", 1), control.sealed_to("s", 2)] == [5, 0]
 
 
@@ -146,6 +148,23 @@ def test_sealed_usage_is_named_by_day(control: Control) -> None:
     assert names[1] == names[2] != names[3]
     assert names[0][2] == names[3][2]
     assert names[2][1] != names[3][1]
+
+
+def test_a_listing_reads_the_batches_since_the_one_that_was_kept(control: Control) -> None:
+    for number, day in enumerate(["2026-05-02", "2026-05-01", "", "2026-05-01"]):
+        control.commit_batch(sealed(number, number + 1, day=day))
+    whole = listing_of(control)
+    keep_listing(control, whole)
+    control.commit_batch(sealed(4, 5, day="2026-05-02"))
+    since = listing_of(control)
+    forget_listing(control)
+    assert listing_of(control) == since
+    assert [before == now for before, now in zip(whole.usage, since.usage, strict=True)] == [False, True]
+    # Batches that are named already are not read: if they could change, nobody would see it here.
+    keep_listing(control, since)
+    with control.unchained() as connection:
+        connection.execute(update(schema.manifest).values(digest="e" * 64))
+    assert listing_of(control) == since
 
 
 def test_of_many_writers_one_commits_a_batch(control: Control) -> None:

@@ -134,8 +134,7 @@ def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
     """Refuse to begin closing after a month that something is due for: no later month could
     state it."""
     begin = settlement.period.begin
-    days = [batch.first_day for batch in lake.control.batches() if batch.first_day is not None]
-    first = min(days, default=begin)
+    first, _ = lake.control.first_and_last_day() or (begin, begin)
     if first < begin:
         why = f"usage since {first} is in no closed month, and what it owes could never be stated"
         raise _refused_before(period, why, first)

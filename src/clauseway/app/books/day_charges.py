@@ -19,6 +19,7 @@ from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.ledger import RevenueLine
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
+from clauseway.storage.lake.file_list import keep_listing
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.content import stretches
 from clauseway.storage.usage.priced import revenue
@@ -44,7 +45,8 @@ class DaySettled(msgspec.Struct, frozen=True, kw_only=True):
 
 class DayCharges:
     """The charges of a lake's usage by day. What was kept is read (with `use_kept`) where its name
-    is right; what was made is kept by `keep`."""
+    is right; what was made is kept by `keep`. `known_only` leaves out usage without a price, and
+    such charges are kept apart."""
 
     def __init__(
         self,
@@ -54,11 +56,13 @@ class DayCharges:
         in_no_base: Collection[str],
         *,
         use_kept: bool,
+        known_only: bool = False,
     ) -> None:
         self._lake, self._prices, self._price_names = lake, prices, price_names
         self._in_no_base = sorted(in_no_base)
-        self._use_kept = use_kept
-        self._batches = usage_names(lake.listing, _one_day)
+        self._use_kept, self._known_only = use_kept, known_only
+        self._listing = lake.listing
+        self._batches = usage_names(self._listing, _one_day)
         self._covered: Interval | None = None
         self._lines: dict[date, _Lines] = {}
         self._made: dict[date, KeptSum] = {}
@@ -76,7 +80,7 @@ class DayCharges:
     def kept(self, days: Interval) -> _Lines:
         """Return the charges of some days as they were kept, without a look at the lake; none
         where the charges of a day with usage are not kept."""
-        names = {_place(day): self._name(day) for day in sorted(self._batches) if day in days}
+        names = {self._place(day): self._name(day) for day in sorted(self._batches) if day in days}
         kept = read_sums(self._lake.control, names)
         if len(kept) < len(names):
             return []
@@ -94,14 +98,15 @@ class DayCharges:
         )
 
     def keep(self) -> None:
-        """Keep what was made since."""
+        """Keep what was made since, and the names that it was made by."""
+        keep_listing(self._lake.control, self._listing)
         keep_sums(self._lake.control, self._made.values())
         self._made.clear()
 
     def _cover(self, days: Interval) -> None:
         """Read or make the lines of each day that has usage and was not covered yet."""
         sums = {
-            day: KeptSum(_place(day), self._name(day), "")
+            day: KeptSum(self._place(day), self._name(day), "")
             for day in sorted(self._batches)
             if day in days and day not in self._lines
         }
@@ -111,7 +116,7 @@ class DayCharges:
             # A reader checks the files that it reads; kept charges would hide that a file is gone.
             self._lake.sealed.require_there(self._lake.usage_files(days))
         for day in sums:
-            if body := kept.get(_place(day)):
+            if body := kept.get(self._place(day)):
                 self._lines[day] = msgspec.json.decode(body, type=_Lines)
         self._make({day: empty for day, empty in sums.items() if day not in self._lines})
 
@@ -127,7 +132,13 @@ class DayCharges:
 
     def _priced(self, days: Interval) -> _Lines:
         try:
-            return revenue(self._lake, self._prices, days, in_no_base=self._in_no_base)
+            return revenue(
+                self._lake,
+                self._prices,
+                days,
+                known_only=self._known_only,
+                in_no_base=self._in_no_base,
+            )
         except UnknownPrice as error:
             raise InvalidInput(
                 Problem(
@@ -138,6 +149,9 @@ class DayCharges:
                 )
             ) from None
 
+    def _place(self, day: date) -> str:
+        return f"known charges of {day}" if self._known_only else f"charges of {day}"
+
     def _name(self, day: date) -> str:
         batches = sorted(self._batches[day])
         return named(_FORMAT, day, batches, self._price_names.known_by(day), self._in_no_base)
@@ -145,7 +159,3 @@ class DayCharges:
 
 def _one_day(day: date) -> Interval:
     return Interval(day, day_after(day))
-
-
-def _place(day: date) -> str:
-    return f"charges of {day}"

@@ -68,6 +68,7 @@ from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.books.kept_sums import drop_sums
+from clauseway.storage.lake.file_list import forget_listing
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage.block_hashes import DayContent
@@ -144,6 +145,7 @@ def settle_month(
         use = used(basis)
         if from_scratch:
             drop_contents(lake.control)
+            forget_listing(lake.control)
         settler = Settler(
             lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch
         )

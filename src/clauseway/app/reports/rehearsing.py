@@ -292,10 +292,8 @@ def rehearse(
 
 def _played(lake: Lake, first: date | None, last: date | None) -> Interval:
     """Return the days played: those with usage, narrowed by the days given."""
-    batches = lake.control.batches()
-    begins = [batch.first_day for batch in batches if batch.first_day is not None]
-    ends = [batch.last_day for batch in batches if batch.last_day is not None]
-    if not begins or not ends:
+    sealed = lake.control.first_and_last_day()
+    if sealed is None:
         remedy = "Meter some, import some (usage import), or name the home that has it with --home."
         raise InvalidInput(
             Problem(
@@ -305,7 +303,7 @@ def _played(lake: Lake, first: date | None, last: date | None) -> Interval:
                 remedy=remedy,
             )
         )
-    days = Interval(first or min(begins), day_after(last or max(ends)))
+    days = Interval(first or sealed[0], day_after(last or sealed[1]))
     if days.is_empty:
         remedy = "Name a first day that is not after the last."
         why = f"nothing lies from {days.begin} up to {days.end}"

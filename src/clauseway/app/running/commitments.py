@@ -7,12 +7,16 @@ commitment that covers it. The forecast is a straight line: what was spent in th
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
 import msgspec
+from sqlalchemy.exc import DBAPIError
 
+from clauseway.app.books.carrying import PriceNames
+from clauseway.app.books.day_charges import DayCharges
 from clauseway.app.opening.configuration import CommitmentWritten, Configuration
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import unpriced
@@ -21,7 +25,7 @@ from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import RevenueLine
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.usage.priced import revenue
-from clauseway.values import FOREVER, Interval, day_after, round_half_even
+from clauseway.values import FOREVER, Interval, InvalidInput, day_after, round_half_even
 
 _PACE_DAYS = 28
 
@@ -70,9 +74,18 @@ def spent_by_name(home: Home, configuration: Configuration, prices: PriceTable) 
     """Return the amount ever spent toward each commitment, in picodollars: a plan takes it away.
 
     Usage without a price counts as nothing: who may come in and where requests go must not hang on
-    a price that was once forgotten.
+    a price that was once forgotten. The charges of each day are kept, so that the next plan sums
+    the days that changed.
     """
-    lines = _lines(home, configuration.commitment, prices, FOREVER, known_only=True)
+    if not configuration.commitment:
+        return {}
+    days = Interval(min(written.begin for written in configuration.commitment), FOREVER)
+    with open_lake(home) as lake:
+        charges = DayCharges(lake, prices, PriceNames(prices), (), use_kept=True, known_only=True)
+        lines = charges.lines(days)
+        # Where nothing can be kept, the next plan sums them again.
+        with suppress(DBAPIError, InvalidInput):
+            charges.keep()
     return {
         written.name: int(
             sum((line.amount for line in lines if counts(written, line)), Decimal(0)).scaleb(12)
@@ -86,8 +99,6 @@ def _lines(
     commitments: Sequence[CommitmentWritten],
     prices: PriceTable,
     day: date,
-    *,
-    known_only: bool = False,
 ) -> list[RevenueLine]:
     """Return all sealed spend from the first commitment's beginning until the end of the day."""
     if not commitments:
@@ -96,7 +107,7 @@ def _lines(
     if days.is_empty:
         return []
     with open_lake(home) as lake:
-        return revenue(lake, prices, days, known_only=known_only)
+        return revenue(lake, prices, days)
 
 
 def counts(written: CommitmentWritten, line: RevenueLine) -> bool:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
+    func,
     insert,
     select,
     update,
@@ -320,6 +321,14 @@ class Control:
             query = query.where(columns.first_day < days.end, columns.last_day >= days.begin)
         with self._reader.begin() as connection:
             return [as_record(Sealed, row) for row in connection.execute(query)]
+
+    def first_and_last_day(self) -> tuple[date, date] | None:
+        """Return the first and the last day of all sealed usage; None if there is none."""
+        columns = schema.manifest.c
+        query = select(func.min(columns.first_day), func.max(columns.last_day))
+        with self._reader.begin() as connection:
+            first, last = connection.execute(query).one()
+        return None if first is None else (first, last)
 
     def sealed_to(self, spool: str, segment: int) -> int:
         """Return the first frame of a segment beyond all sealed batches: the next batch may begin

@@ -6,12 +6,13 @@ later, so that a running query still ends.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
+from clauseway.storage.books.kept_sums import KeptSum, drop_sums, keep_sums, read_sums
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, as_record
 from clauseway.values import Interval, InvalidInput, Problem
@@ -21,6 +22,8 @@ USAGE, INTENTS = "usage", "intents"
 ESTIMATE = "lost-"
 # So many batches are read from the manifest at a time.
 _ROWS = 10_000
+# The place of the names of sealed usage among kept sums; the format changes if names would.
+_SEALED, _SEALED_FORMAT = "sealed usage", "sealed usage 1"
 _PLACES = msgspec.json.Decoder(list[tuple[str, str, str, str]])
 
 
@@ -99,7 +102,7 @@ def forget(control: Control, names: Iterable[str]) -> None:
 
 class SealedUsage(msgspec.Struct, frozen=True):
     """All batches whose usage is of the same days, from the first to the last. `name` is a hash of
-    their ranges and contents, in order of commit."""
+    their ranges and contents, in order of commit: each continues that of the batches before."""
 
     first_day: date
     last_day: date
@@ -107,9 +110,10 @@ class SealedUsage(msgspec.Struct, frozen=True):
 
 
 class LakeListing(msgspec.Struct, frozen=True):
-    """The lake as it was listed at an instant: what is sealed of usage, the usage files that readers
-    see and those whose loss was accepted."""
+    """The lake as it was listed at an instant: what is sealed of usage up to the manifest's row
+    `through`, the usage files that readers see and those whose loss was accepted."""
 
+    through: int
     usage: tuple[SealedUsage, ...]
     files: tuple[LakeFile, ...]
     lost: tuple[LakeFile, ...]
@@ -123,26 +127,49 @@ class LakeListing(msgspec.Struct, frozen=True):
         ]
 
 
+class _KeptUsage(msgspec.Struct, frozen=True):
+    """What was sealed of usage up to a row of the manifest."""
+
+    through: int = 0
+    usage: tuple[SealedUsage, ...] = ()
+
+
 def listing_of(control: Control) -> LakeListing:
     """Return what is listed now, read in one transaction."""
     files = schema.lake_files
     listed = (files.c.kind == USAGE) & (files.c.retired_ns == 0)
+    # Batches are only ever added, and in the order of their numbers: the log's lock sees to that.
+    text = read_sums(control, {_SEALED: _SEALED_FORMAT}).get(_SEALED)
+    kept = msgspec.json.decode(text, type=_KeptUsage) if text else _KeptUsage()
     with control.reading() as connection:
-        sealed = tuple(_sealed_usage(connection))
+        sealed = _sealed_usage(connection, kept)
         rows = connection.execute(select(files).where(listed).order_by(files.c.sequence))
         usage = [as_record(LakeFile, row) for row in rows]
         return LakeListing(
-            usage=sealed,
+            through=sealed.through,
+            usage=sealed.usage,
             files=tuple(file for file in usage if not file.lost_ns),
             lost=tuple(file for file in usage if file.lost_ns),
         )
 
 
-def _sealed_usage(connection: Connection) -> Iterator[SealedUsage]:
-    """Yield what is sealed of usage. A gateway seals four batches a minute, two million a year: none
-    of them is held."""
+def keep_listing(control: Control, listing: LakeListing) -> None:
+    """Keep the names of a listing's usage: the next listing reads the batches since."""
+    body = msgspec.json.encode(_KeptUsage(listing.through, listing.usage)).decode()
+    keep_sums(control, [KeptSum(_SEALED, _SEALED_FORMAT, body)])
+
+
+def forget_listing(control: Control) -> None:
+    """Let the next listing read every batch."""
+    drop_sums(control, _SEALED)
+
+
+def _sealed_usage(connection: Connection, kept: _KeptUsage) -> _KeptUsage:
+    """Return what is sealed of usage. A gateway seals four batches a minute, two million a year:
+    only those since the kept names are read, and none of them is held."""
     columns = schema.manifest.c
     query = select(
+        columns.sequence,
         columns.first_day,
         columns.last_day,
         columns.spool,
@@ -151,14 +178,18 @@ def _sealed_usage(connection: Connection) -> Iterator[SealedUsage]:
         columns.end_frame,
         columns.digest,
     )
-    query = query.where(columns.first_day.is_not(None)).order_by(columns.sequence)
+    since = (columns.sequence > kept.through) & columns.first_day.is_not(None)
+    query = query.where(since).order_by(columns.sequence)
     rows = connection.execute(query, execution_options={"yield_per": _ROWS})
-    hashes: dict[tuple[date, date], hashlib._Hash] = {}
-    for first_day, last_day, *content in rows:
-        batches = hashes.setdefault((first_day, last_day), hashlib.sha256())
-        batches.update(msgspec.json.encode(content))
-    for days, batches in hashes.items():
-        yield SealedUsage(*days, batches.hexdigest())
+    through = kept.through
+    names = {(usage.first_day, usage.last_day): usage.name for usage in kept.usage}
+    for sequence, first_day, last_day, *content in rows:
+        through = sequence
+        before = names.get((first_day, last_day), "")
+        batch = msgspec.json.encode((before, *content))
+        names[first_day, last_day] = hashlib.sha256(batch).hexdigest()
+    usage = tuple(SealedUsage(*days, name) for days, name in names.items())
+    return _KeptUsage(through, usage)
 
 
 def refuse_dropped(control: Control, days: Interval) -> None:
