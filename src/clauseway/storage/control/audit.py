@@ -64,11 +64,11 @@ _OWN_KIND = "log"
 KINDS = frozenset({_OWN_KIND, *(kind for place in CHAINED for kind in place.kinds)})
 _TOUCHED = "clauseway_touched"
 _LOG = schema.audit_log.c
-_LOG_COLUMNS = _LOG.keys()
 # A day that somebody wrote there by hand may be none, so it is read as text. A text that is no day
 # is read as this one, which no row has: then the row's digest does not hold.
 _NO_DAY = date.min
 _ROW = [type_coerce(column, Text) if column is _LOG.day else column for column in _LOG]
+_DAY = _LOG.keys().index("day")
 _APPENDED_ROWS = 5_000
 
 # Each statement is made once: to make one takes as long as to execute it.
@@ -86,8 +86,9 @@ _LATEST = select(*_ROW).where(
 )
 
 
-class Logged(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the log. `content` is the digest of the written row, empty if it was removed.
+class Logged(msgspec.Struct, frozen=True):
+    """A row of the log, its columns in order. `content` is the digest of the written row, empty if
+    it was removed.
 
     `day` is the first event day, or the day in the books, that it is about.
     """
@@ -385,7 +386,7 @@ def _touch(touched: Touched, chained: Chained, key: RowKey) -> None:
 
 def _logged(row: Row[Any]) -> Logged:
     # By position: looking up each name in the row takes half of the time.
-    values = dict(zip(_LOG_COLUMNS, row, strict=True))
-    if (day := values["day"]) is not None:
-        values["day"] = day_of_text(day) or _NO_DAY
-    return Logged(**values)
+    values: list[Any] = list(row)
+    if values[_DAY] is not None:
+        values[_DAY] = day_of_text(values[_DAY]) or _NO_DAY
+    return Logged(*values)

@@ -12,8 +12,8 @@ from datetime import date
 from decimal import Context, Decimal, InvalidOperation
 from functools import cache
 from itertools import chain, groupby
-from operator import attrgetter
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import (
@@ -346,13 +346,14 @@ def contents(
     parts = _parts(connection, chained.parts, chained, where)
     key, legs = next(parts, (None, []))
     for row in rows:
+        sequence = row.sequence
         # Parts of a missing row belong to nothing: they are returned as a row of their own.
-        while key is not None and key < row.sequence:
+        while key is not None and key < sequence:
             yield _orphan(chained.parts, key, legs)
             key, legs = next(parts, (None, []))
-        own = legs if key == row.sequence else []
+        own = legs if key == sequence else []
         yield _content(chained, row, own)
-        if key == row.sequence:
+        if key == sequence:
             key, legs = next(parts, (None, []))
     while key is not None:
         yield _orphan(chained.parts, key, legs)
@@ -404,7 +405,8 @@ def _parts(
     query = _raw(table).order_by(table.c.entry, table.c.leg)
     if where is not None:
         query = query.join(chained.table, table.c.entry == chained.table.c.sequence).where(where)
-    for key, legs in groupby(streamed(connection, query), attrgetter("entry")):
+    # The entry is the first column.
+    for key, legs in groupby(streamed(connection, query), itemgetter(0)):
         yield key, list(legs)
 
 
@@ -457,22 +459,28 @@ def stated(table: Table, row: Row[Any]) -> dict[str, Any]:
 
 def _filled(table: Table, row: Row[Any], volatile: frozenset[str]) -> dict[str, Any]:
     """Return the filled columns of a row, as text that is the same in every database."""
-    filled = {}
+    columns = _columns_of(table)
     # By position: each name would be looked up in the row.
-    for (name, default, is_decimal), value in zip(_columns_of(table), row, strict=True):
-        if not value or name in volatile:
-            continue
-        if isinstance(value, str) and not is_decimal:
-            text = value
-        elif is_decimal:
-            text = _plain(value)
-        elif isinstance(value, bytes | memoryview):
-            text = bytes(value).hex()
-        else:
-            text = str(int(value) if value is True else value)
-        if text != default:
-            filled[name] = text
+    filled = {
+        name: value if type(value) is str else _text(value)
+        for name, value in zip(columns.names, row, strict=True)
+        if value
+    }
+    for name, at in columns.decimals:
+        if name in filled:
+            filled[name] = _plain(row[at])
+    for name, default in columns.defaults:
+        if filled.get(name) == default:
+            del filled[name]
+    for name in volatile:
+        filled.pop(name, None)
     return filled
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    return str(int(value) if value is True else value)
 
 
 def _plain(value: Any) -> str:
@@ -487,13 +495,25 @@ def _plain(value: Any) -> str:
         return str(value)
 
 
+class _Columns(NamedTuple):
+    """The columns of a table: the places of those with decimals, the texts of the defaults."""
+
+    names: list[str]
+    decimals: list[tuple[str, int]]
+    defaults: list[tuple[str, str]]
+
+
 @cache
-def _columns_of(table: Table) -> list[tuple[str, str, bool]]:
-    """Return the name of each column, the text of its default, and whether it holds a decimal."""
-    return [
-        (column.name, _default(column), isinstance(column.type, schema.ExactDecimal))
-        for column in table.columns
-    ]
+def _columns_of(table: Table) -> _Columns:
+    return _Columns(
+        names=[column.name for column in table.columns],
+        decimals=[
+            (column.name, at)
+            for at, column in enumerate(table.columns)
+            if isinstance(column.type, schema.ExactDecimal)
+        ],
+        defaults=[(column.name, text) for column in table.columns if (text := _default(column))],
+    )
 
 
 def _default(column: Any) -> str:
