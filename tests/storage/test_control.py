@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.engine.interfaces import CacheStats
 from sqlalchemy.exc import IntegrityError
 
@@ -163,8 +163,20 @@ def test_a_listing_reads_the_batches_since_the_one_that_was_kept(control: Contro
     # Batches that are named already are not read: if they could change, nobody would see it here.
     keep_listing(control, since)
     with control.unchained() as connection:
-        connection.execute(update(schema.manifest).values(digest="e" * 64))
+        connection.execute(update(schema.manifest).where(schema.manifest.c.first_frame < 4).values(digest="e" * 64))
     assert listing_of(control) == since
+
+
+def test_a_listing_that_was_kept_of_other_batches_is_not_used(control: Control) -> None:
+    """A copy of the database may lack the manifest's rows; later batches then get the same numbers."""
+    for number, day in enumerate(["2026-05-02", "2026-05-01"]):
+        control.commit_batch(sealed(number, number + 1, day=day))
+    keep_listing(control, listing_of(control))
+    with control.unchained() as connection:
+        connection.execute(delete(schema.manifest))
+    assert listing_of(control).usage == ()
+    control.commit_batch(sealed(7, 8, day="2026-05-03"))
+    assert [usage.first_day for usage in listing_of(control).usage] == [date(2026, 5, 3)]
 
 
 def test_of_many_writers_one_commits_a_batch(control: Control) -> None:

@@ -8,6 +8,7 @@ later, so that a running query still ends.
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
@@ -109,14 +110,25 @@ class SealedUsage(msgspec.Struct, frozen=True):
     name: str
 
 
-class LakeListing(msgspec.Struct, frozen=True):
-    """The lake as it was listed at an instant: what is sealed of usage up to the manifest's row
-    `through`, the usage files that readers see and those whose loss was accepted."""
+class NamedUsage(msgspec.Struct, frozen=True):
+    """What is sealed of usage up to the manifest's row `through`; `last` is what that row holds."""
 
-    through: int
-    usage: tuple[SealedUsage, ...]
+    through: int = 0
+    last: str = ""
+    usage: tuple[SealedUsage, ...] = ()
+
+
+class LakeListing(msgspec.Struct, frozen=True):
+    """The lake as it was listed at an instant: what is sealed of usage, the usage files that readers
+    see and those whose loss was accepted."""
+
+    sealed: NamedUsage
     files: tuple[LakeFile, ...]
     lost: tuple[LakeFile, ...]
+
+    @property
+    def usage(self) -> tuple[SealedUsage, ...]:
+        return self.sealed.usage
 
     def usage_files(self, days: Interval | None) -> list[LakeFile]:
         """Return the files, all or those with rows of some of the days."""
@@ -127,27 +139,19 @@ class LakeListing(msgspec.Struct, frozen=True):
         ]
 
 
-class _KeptUsage(msgspec.Struct, frozen=True):
-    """What was sealed of usage up to a row of the manifest."""
-
-    through: int = 0
-    usage: tuple[SealedUsage, ...] = ()
-
-
 def listing_of(control: Control) -> LakeListing:
     """Return what is listed now, read in one transaction."""
     files = schema.lake_files
     listed = (files.c.kind == USAGE) & (files.c.retired_ns == 0)
     # Batches are only ever added, and in the order of their numbers: the log's lock sees to that.
     text = read_sums(control, {_SEALED: _SEALED_FORMAT}).get(_SEALED)
-    kept = msgspec.json.decode(text, type=_KeptUsage) if text else _KeptUsage()
+    kept = msgspec.json.decode(text, type=NamedUsage) if text else NamedUsage()
     with control.reading() as connection:
-        sealed = _sealed_usage(connection, kept)
+        sealed = _named_usage(connection, kept)
         rows = connection.execute(select(files).where(listed).order_by(files.c.sequence))
         usage = [as_record(LakeFile, row) for row in rows]
         return LakeListing(
-            through=sealed.through,
-            usage=sealed.usage,
+            sealed=sealed,
             files=tuple(file for file in usage if not file.lost_ns),
             lost=tuple(file for file in usage if file.lost_ns),
         )
@@ -155,7 +159,7 @@ def listing_of(control: Control) -> LakeListing:
 
 def keep_listing(control: Control, listing: LakeListing) -> None:
     """Keep the names of a listing's usage: the next listing reads the batches since."""
-    body = msgspec.json.encode(_KeptUsage(listing.through, listing.usage)).decode()
+    body = msgspec.json.encode(listing.sealed).decode()
     keep_sums(control, [KeptSum(_SEALED, _SEALED_FORMAT, body)])
 
 
@@ -164,32 +168,31 @@ def forget_listing(control: Control) -> None:
     drop_sums(control, _SEALED)
 
 
-def _sealed_usage(connection: Connection, kept: _KeptUsage) -> _KeptUsage:
+def _named_usage(connection: Connection, kept: NamedUsage) -> NamedUsage:
     """Return what is sealed of usage. A gateway seals four batches a minute, two million a year:
     only those since the kept names are read, and none of them is held."""
     columns = schema.manifest.c
-    query = select(
-        columns.sequence,
-        columns.first_day,
-        columns.last_day,
-        columns.spool,
-        columns.segment,
-        columns.first_frame,
-        columns.end_frame,
-        columns.digest,
-    )
+    batch = (columns.spool, columns.segment, columns.first_frame, columns.end_frame, columns.digest)
+    through = connection.execute(select(*batch).where(columns.sequence == kept.through)).first()
+    if through is None or _text(through) != kept.last:
+        # Of another manifest: a copy of the database may lack rows, and their numbers come again.
+        kept = NamedUsage()
+    query = select(columns.sequence, columns.first_day, columns.last_day, *batch)
     since = (columns.sequence > kept.through) & columns.first_day.is_not(None)
     query = query.where(since).order_by(columns.sequence)
     rows = connection.execute(query, execution_options={"yield_per": _ROWS})
-    through = kept.through
+    newest, last = kept.through, kept.last
     names = {(usage.first_day, usage.last_day): usage.name for usage in kept.usage}
     for sequence, first_day, last_day, *content in rows:
-        through = sequence
-        before = names.get((first_day, last_day), "")
-        batch = msgspec.json.encode((before, *content))
-        names[first_day, last_day] = hashlib.sha256(batch).hexdigest()
+        newest, last = sequence, _text(content)
+        text = names.get((first_day, last_day), "") + last
+        names[first_day, last_day] = hashlib.sha256(text.encode()).hexdigest()
     usage = tuple(SealedUsage(*days, name) for days, name in names.items())
-    return _KeptUsage(through, usage)
+    return NamedUsage(newest, last, usage)
+
+
+def _text(content: Sequence[Any]) -> str:
+    return msgspec.json.encode(tuple(content)).decode()
 
 
 def refuse_dropped(control: Control, days: Interval) -> None:
