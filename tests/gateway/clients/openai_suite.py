@@ -2,12 +2,13 @@
 
 `CLAUSEWAY_SUITE` holds JSON: `outcomes`, the file to write to; `only`, the tests to run, empty for all; `resources`,
 identifiers by the path that makes them. Tests name resources that nobody made: `resources` are made before the first
-test, and again after each one that deletes.
+test, and again after each one that deletes what the path makes.
 """
 
 import json
 import os
 import urllib.request
+from collections.abc import Iterable
 
 import pytest
 
@@ -21,12 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionstart() -> None:
-    make_resources()
+    make_resources(SETTINGS["resources"])
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     if "delete" in item.name:
-        make_resources()
+        # A module is named after what it deletes.
+        make_resources(path for path in SETTINGS["resources"] if item.path.stem == f"test_{path.rpartition('/')[2]}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,9 +47,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     return report
 
 
-def make_resources() -> None:
-    for path, bodies in SETTINGS["resources"].items():
-        for content_type, body in bodies:
+def make_resources(paths: Iterable[str]) -> None:
+    for path in paths:
+        for content_type, body in SETTINGS["resources"][path]:
             headers = {"authorization": f"Bearer {KEY}", "content-type": content_type}
             request = urllib.request.Request(URL + path, body.encode(), headers, method="POST")
             with urllib.request.urlopen(request):
