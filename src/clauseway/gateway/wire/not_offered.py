@@ -4,8 +4,7 @@ A client that asks for one is answered 501 with the reason, and not 404 as for a
 has: another spelling would not help.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 _SESSIONS: Final = (
@@ -80,28 +79,25 @@ NOT_OFFERED_AS_MESSAGES: Final[Mapping[str, str]] = {
     "/organizations": _ACCOUNT,
     "/compliance": _ACCOUNT,
 }
-_ROOTS: Final = "(?:/v1|/openai/v1|/openai|/anthropic/v1)"
-_ROOTS_OF_MESSAGES: Final = "(?:/v1|/anthropic/v1)"
-
-
-def _pattern(roots: str, name: str) -> re.Pattern[str]:
-    """Return the pattern of the methods and paths that a name stands for; a name without a method
-    stands for all methods."""
-    method, _, path = name.rpartition(" ")
-    return re.compile(rf"{method or '[^ ]*'} {roots}{path}(?:/.*)?")
-
-
-_PATTERNS: Final = [(_pattern(_ROOTS, name), reason) for name, reason in NOT_OFFERED.items()]
-_PATTERNS_AS_MESSAGES: Final = [
-    *((_pattern(_ROOTS_OF_MESSAGES, name), why) for name, why in NOT_OFFERED_AS_MESSAGES.items()),
-    *_PATTERNS,
-]
+_ROOTS: Final = ("/v1", "/openai/v1", "/openai", "/anthropic/v1")
+_ROOTS_OF_MESSAGES: Final = ("/v1", "/anthropic/v1")
 
 
 def reason_against(path: str, method: str = "", *, as_messages: bool = False) -> str:
     """Return the reason why a path is not offered, to any method or to this one, to a client of
     Anthropic's API or to others; empty where it is in no table."""
-    for pattern, reason in _PATTERNS_AS_MESSAGES if as_messages else _PATTERNS:
-        if pattern.fullmatch(f"{method} {path}"):
-            return reason
+    own = _reason(NOT_OFFERED_AS_MESSAGES, _ROOTS_OF_MESSAGES, path, method) if as_messages else ""
+    return own or _reason(NOT_OFFERED, _ROOTS, path, method)
+
+
+def _reason(table: Mapping[str, str], roots: Sequence[str], path: str, method: str) -> str:
+    """Return what a table says of a path or of what lies below it, for a method or for all."""
+    for root in roots:
+        if not path.startswith(f"{root}/"):
+            continue
+        # A name in the tables has one segment or two.
+        first, second, *_ = (*path.removeprefix(f"{root}/").split("/", 2), "")
+        for name in (f"/{first}", f"/{first}/{second}"):
+            if reason := table.get(name) or table.get(f"{method} {name}"):
+                return reason
     return ""
