@@ -19,8 +19,8 @@ from .stories import tell
 
 ROOT = Path(__file__).parents[2]
 # In parts, so that processes share them; `make soak` runs a thousand by the command.
-PARTS, SEEDS = 6, 60
-HUNTED, UNSEEN_IN = 40, 20
+PARTS, SEEDS = 6, 36
+HUNTED, UNSEEN_IN = 40, 10
 
 
 @pytest.fixture(scope="module")
