@@ -639,11 +639,22 @@ def test_a_foreign_error_keeps_its_words(body: str, message: str) -> None:
     assert shaped["error"]["type"] == "invalid_request_error"
 
 
-def test_nobody_answers(clouds: Endpoints) -> None:
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "status", "status": 529},
+        {"kind": "error-event", "events": 1, "family": "server_is_overloaded"},
+    ],
+    ids=["at once", "within a stream"],
+)
+def test_nobody_answers(clouds: Endpoints, rule: dict[str, object]) -> None:
     for _ in range(3):
-        clouds.fault("anthropic", kind="status", status=529)
-    with pytest.raises(anthropic.APIStatusError) as failed:
-        client(clouds, "anthropic", max_retries=2).messages.create(model=CLAUDE, max_tokens=100, messages=ASKED)
+        clouds.fault("anthropic", **rule)
+    with (
+        pytest.raises(anthropic.APIStatusError) as failed,
+        client(clouds, "anthropic", max_retries=2).messages.stream(model=CLAUDE, max_tokens=100, messages=ASKED),
+    ):
+        pass
     assert failed.value.status_code == 503
     assert body_of(failed.value)["type"] == "overloaded_error"
     assert failed.value.request_id == failed.value.response.headers["x-clauseway-request-id"]

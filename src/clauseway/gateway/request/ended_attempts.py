@@ -27,6 +27,7 @@ class EndedAttempt(NamedTuple):
     ordinal: int = 1
     called_off: bool = False  # by the gateway: no failure of the cloud
     is_spent: bool = False  # our quota at the cloud: no wait of the client helps
+    meant: int = 0  # the status that an error inside a stream would have had as an answer
 
     def __str__(self) -> str:
         return f"{self.cloud} {self.deployment}: {self.outcome}"

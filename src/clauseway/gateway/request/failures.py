@@ -185,6 +185,7 @@ _STATUS_BY_WORD: Final = {
     "slow_down": 429,
     **dict.fromkeys(_NO_CAPACITY, 429),
     "server_error": 500,
+    "server_is_overloaded": 503,
     "api_error": 500,
     "timeout_error": 504,
     "overloaded_error": 529,

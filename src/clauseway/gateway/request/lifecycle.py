@@ -1016,6 +1016,7 @@ class Lifecycle(AttemptOwner):
             ordinal=attempt.ordinal,
             called_off=called_off,
             is_spent=failure.is_spent,
+            meant=failure.meant,
         )
         self._ended_attempts = (*self._ended_attempts, ended_attempt)
 
@@ -1063,7 +1064,9 @@ class Lifecycle(AttemptOwner):
         """Return the kind of error by the statuses of all attempts; there are none if no cloud was
         asked. Where our quota is spent the client is at no limit: such an attempt tells nothing
         beside others, and alone it is a failure."""
-        statuses = {ended.status for ended in self._ended_attempts if not ended.is_spent}
+        statuses = {
+            ended.meant or ended.status for ended in self._ended_attempts if not ended.is_spent
+        }
         if self._ended_attempts and not statuses and not self._busy_until_s:
             return CLOUDS_FAILED
         if statuses == {429} or (not statuses and self._busy_until_s):
