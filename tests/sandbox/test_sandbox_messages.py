@@ -96,3 +96,17 @@ def test_it_is_overloaded(clouds: Any) -> None:
     with pytest.raises(anthropic.APIStatusError) as raised:
         its.messages.create(model=CLAUDE, max_tokens=100, messages=ASKED)
     assert (raised.value.status_code, raised.value.type) == (529, "overloaded_error")
+
+
+# AWS's runtime tells of errors in frames of its own.
+@pytest.mark.parametrize("cloud", [cloud for cloud in CLIENTS if cloud != "bedrock_runtime"])
+@pytest.mark.parametrize(("family", "kind"), [("server_is_overloaded", "overloaded_error"), ("", "api_error")])
+def test_an_error_within_a_stream_has_anthropics_form(clouds: Any, cloud: str, family: str, kind: str) -> None:
+    clouds.add_fault(cloud, kind="error-event", events=3, family=family)
+    make, model = CLIENTS[cloud]
+    with (
+        pytest.raises(anthropic.APIStatusError) as raised,
+        make(clouds).messages.stream(model=model, max_tokens=100, messages=ASKED) as stream,
+    ):
+        list(stream)
+    assert raised.value.type == kind

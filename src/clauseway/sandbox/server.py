@@ -360,7 +360,11 @@ def _error_event(endpoint: str, fault: Fault | None) -> bytes:
         return b""
     code = fault.family or "server_error"
     message = "The server had an error while processing your request. Sorry about that!"
-    # Responses send typed events with a sequence number; all others an object `error`.
+    # Responses send typed events with a sequence number, messages Anthropic's; all others an
+    # object `error`.
+    if endpoint.startswith("/messages"):
+        kind = "overloaded_error" if code == "server_is_overloaded" else "api_error"
+        return event({"type": "error", "error": {"type": kind, "message": message}}, "error")
     if endpoint.startswith("/responses"):
         said = {
             "type": "error",
