@@ -262,6 +262,8 @@ BOUNDS = [
     (messages(tools=[{"type": "web_fetch_20260318", "name": "web_fetch"}]), (0, True, False)),
     (messages(tools=[{"type": "a_tool_of_tomorrow"}]), (0, True, False)),
     (responses(previous_response_id="resp_1"), (0, True, False)),
+    (responses(multi_agent={"enabled": True, "max_concurrent_subagents": 9}), (0, True, False)),
+    (responses(multi_agent=None), (0, False, False)),
     (responses(conversation="conv_1"), (0, True, False)),
     (responses(input=[{"type": "item_reference", "id": "msg_1"}]), (0, True, False)),
     # A shape that we do not know: anything may be in it.

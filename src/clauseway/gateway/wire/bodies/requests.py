@@ -235,12 +235,15 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
     prompt_cache_options: _CacheOptions | None = None
+    multi_agent: msgspec.Raw = ABSENT
     wants_usage = True
     choices = 1
     asks_nothing = False
 
     def needs(self, body: bytes) -> Needs:
         bits, images, unbounded, audio = response_parts(body)
+        # The cloud runs any number of agents, each with a prompt of its own.
+        unbounded = unbounded or stated(self.multi_agent)
         bits |= TIERS.get(self.service_tier or "", 0)
         if self.tools is not ABSENT:
             more, brings = tools_needed(self.tools)
