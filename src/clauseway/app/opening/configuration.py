@@ -20,6 +20,7 @@ source's own (see `gateway.credentials`): auth = {kind = "aws", settings = {prof
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -67,6 +68,7 @@ from clauseway.wording.decided import RECORD_PRODUCT
 
 DIALECT_NAMES = tuple(DIALECTS)
 _KINDS = (*STATIC, *KINDS)
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _CAPABILITIES = tuple(str(capability) for capability in Capability)
 # The exporter's library takes headers from these, which hold a collector's keys.
 _COLLECTOR_HEADERS = tuple(
@@ -477,6 +479,13 @@ def _check_deployment(
         if why := flaw_of_name(model, _MODEL_CHARACTERS_MAX):
             problem = f"{name}: {model!a} is not a model's name"
             file.problem((*at, "models"), problem, why, f"Write how {product} is called there.")
+    # Policies ask for these by name.
+    places = (deployment.residency,) if deployment.residency else ()
+    for key, asked in (("residency", places), ("certifications", deployment.certifications)):
+        for written in asked:
+            if why := flaw_of_name(written):
+                problem = f"{name}: {key} names {written!a}"
+                file.problem((*at, key), problem, why, "Write a name that policies ask for.")
     # Settings that are said twice, or unsafely.
     for both in sorted(set(deployment.has) & set(deployment.lacks)):
         file.problem(
@@ -586,7 +595,14 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
                 "`until` is excluded",
                 "Write a later day.",
             )
-        if commitment.currency != "USD" and commitment.usd_rate == 1:
+        if not _CURRENCY.fullmatch(commitment.currency):
+            file.problem(
+                (*at, "currency"),
+                f"{name}: unknown currency {commitment.currency!r}",
+                "its code has three capital letters",
+                "Write EUR, for example.",
+            )
+        elif commitment.currency != "USD" and commitment.usd_rate == 1:
             remedy = "Write usd_rate = USD for one of its currency, as the contract fixes it."
             file.problem(
                 (*at, "currency"),
