@@ -123,6 +123,8 @@ _COUNTED = ("served", "refused", "failed", "refusals", "tokens")
 _BY_A_CLAUSE = "forbidden_by_agreement"
 # As often as an open engineer's screen renews itself.
 _COLLECTED_EVERY_S = 2
+# Every open page asks each second whether anything is new, and damage is looked for in every file.
+_ALERTS_EVERY_S = 10.0
 
 
 class _RequestCount(msgspec.Struct, frozen=True):
@@ -166,6 +168,8 @@ class HomePages:
         # The forecast as last made, by the text, the day and the receipts of the settlements that it
         # goes on from.
         self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
+        # The alerts that editions name, and when they were looked for.
+        self._alerts: tuple[float, list[str]] | None = None
 
     async def _read(self, read: Callable[P, T], *asked: P.args, **named: P.kwargs) -> T:
         """Read in a thread, by one connection to the home's database. Raise Unavailable where the
@@ -461,8 +465,16 @@ class HomePages:
 
     def _edition(self, today: date) -> str:
         receipts = latest_receipts(self._home)
-        alerts = [f"{alert.what} {alert.where}" for alert in open_alerts(self._home)]
+        alerts = self._alerts_lately(time.monotonic())
         return hashlib.sha256("\n".join([str(today), *receipts, *alerts]).encode()).hexdigest()[:16]
+
+    def _alerts_lately(self, at_s: float) -> list[str]:
+        """Return the alerts as they were looked for last, a few seconds ago at most."""
+        lately = self._alerts
+        if lately is None or at_s - lately[0] >= _ALERTS_EVERY_S:
+            alerts = [f"{alert.what} {alert.where}" for alert in open_alerts(self._home)]
+            lately = self._alerts = at_s, alerts
+        return lately[1]
 
 
 def _in_words(instant: int) -> str:
