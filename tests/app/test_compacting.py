@@ -12,7 +12,7 @@ import pytest
 from clauseway import open_agreement
 from clauseway.app.opening.home import Home
 from clauseway.app.running.upkeep import Upkeep
-from clauseway.app.usage import compacting
+from clauseway.app.usage import compacting, lake_checks
 from clauseway.app.usage.compacting import (
     Compacted,
     compact_lake,
@@ -25,6 +25,8 @@ from clauseway.app.usage.compacting import (
 from clauseway.app.usage.importing import ImportSource, import_usage
 from clauseway.app.usage.lake_checks import check_lake
 from clauseway.app.usage.sealing import open_lake
+from clauseway.cli import run
+from clauseway.cli.usage.lake import told_now_and_then
 from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.lake import Lake
@@ -140,6 +142,16 @@ def test_a_file_merged_while_the_lake_is_checked_is_not_called_unlisted(
     monkeypatch.setattr(Lake, "stored", stored_after_merging)
     assert check_lake(home).unlisted == ()
     assert merged == [2]
+
+
+def test_a_check_tells_how_far_it_has_come(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lake_checks, "_AT_ONCE", 4)
+    assert check_lake(home, told_now_and_then(every_s=0)).files == 10
+    assert capsys.readouterr().err == "4 of 10 files read\n8 of 10 files read\n"
+    assert run(["lake", "check", "--home", str(home.root)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_sums_that_were_damaged_are_made_anew(home: Home) -> None:

@@ -2,7 +2,7 @@
 checks found."""
 
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 
 import msgspec
 
@@ -17,6 +17,9 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.storage.lake.unlisted_files import files_with_missing_usage, usage_files_of
 from clauseway.values import Interval, InvalidInput, Problem
+
+# Files that are read between two words on how far a check has come.
+_AT_ONCE = 20
 
 
 class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,14 +41,20 @@ class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
     unknown: tuple[str, ...] = ()
 
 
-def check_lake(home: Home) -> LakeCheck:
-    """Read every byte of every file and hold it against its digest."""
+def check_lake(
+    home: Home, on_files: Callable[[int, int], object] = lambda _done, _all: None
+) -> LakeCheck:
+    """Read every byte of every file and hold it against its digest; tell `on_files` how many were
+    read, of how many."""
     with lake_locked(home), open_lake(home) as lake:
         healed = heal(lake, time.time_ns())
     with open_lake(home) as lake:
         every = every_file(lake.control)
         files = [file for file in every if not file.lost_ns]
-        faults = lake.sealed.examine(files)
+        faults = list[LakeFault]()
+        for at in range(0, len(files), _AT_ONCE):
+            faults += lake.sealed.examine(files[at : at + _AT_ONCE])
+            on_files(min(at + _AT_ONCE, len(files)), len(files))
         if faults:
             # Merging meanwhile deletes what it had retired: that is no fault.
             still = {file.name for file in every_file(lake.control)}
