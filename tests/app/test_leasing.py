@@ -128,6 +128,7 @@ def test_a_budget_that_is_for_all_time_never_begins_anew(tmp_path: Path, period:
         allowance, needed = opened(allowances), AMOUNT - 10
         while (short := allowance.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())) and short.may_grow:
             assert await allowances.grow(short)
+        allowance.end_reservation("azure", "gpt-5.5", needed, needed, 0, 0)
         again = allowance.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())
         assert again is not None
         if again.may_grow:
@@ -211,7 +212,7 @@ def test_who_is_refused_for_what_another_process_holds_is_told_to_come_again(
         assert await refusal(one, allowance, 60_000) == b""
         refused = await refusal(other, opened(other), 60_000)
         assert refused.startswith(b"HTTP/1.1 503 ")
-        assert b"Other processes of the gateway hold up to 0.00000006 USD more" in refused
+        assert b"Open requests hold up to 0.00000006 USD more" in refused
         assert b"\r\nretry-after: 7\r\n" in refused
         assert b"\r\nx-should-retry: true\r\n" in refused
         allowance.end_reservation("azure", "gpt-5.5", 60_000, 100, 0, 0)

@@ -307,8 +307,8 @@ WORDS = [
     ),
     (
         Shortage("budget", "organisation acme", USD, USD // 10, USD // 4, 0.0, False, "b", revoking=USD // 2),
-        "The budget of organisation acme has 0.10 USD left. Other processes of the gateway hold up to 0.50 USD more "
-        "for what they serve, and give the rest back. Try again soon.",
+        "The budget of organisation acme has 0.10 USD left. Open requests hold up to 0.50 USD more, and give back what "
+        "they do not use. Try again soon.",
     ),
 ]
 
@@ -830,6 +830,9 @@ SHORT = [
     ({"left": 3, "revoking": 6}, (100, 3, 0.0, 0, 0)),
     ({"left": 3, "unread": 7, "revoking": 7}, (100, 3, 0.0, 0, 7)),  # that comes sooner
     ({"left": 3, "unread": 6, "revoking": 1}, (100, 3, 0.0, 6, 0)),  # only with both
+    ({"left": 3, "reserved": 7}, (100, 3, 0.0, 0, 7)),  # our own open requests give back what they do not use
+    ({"left": 3, "reserved": 4, "revoking": 3}, (100, 3, 0.0, 0, 7)),
+    ({"left": 3, "reserved": 6}, (100, 3, 0.0, 0, 0)),
 ]
 
 
@@ -871,6 +874,19 @@ def test_what_is_denied_is_what_was_to_come(leased: int, least: int, until_s: fl
     for needed in (14, 15):
         assert slice_.shortage(needed, 5.5).may_grow is (not least or needed < least)
     assert slice_.shortage(15, 5.0 + DENIED_S).may_grow
+
+
+# Of 5 asked for again within a second of a denial, with so much here and so much for anybody → whether that helps.
+DENIED_BUT_FREE = [(2, 3, False, True), (5, 0, False, True), (2, 2, False, False), (2, 3, True, False)]
+
+
+@pytest.mark.parametrize(("left", "elsewhere", "unheard", "may_grow"), DENIED_BUT_FREE)
+def test_a_denial_ends_with_what_was_short(left: int, elsewhere: int, unheard: bool, may_grow: bool) -> None:
+    """Nobody is refused for good with a message by which enough is left."""
+    slice_ = BudgetSlice(budget(), count())
+    slice_.amount, slice_.left, slice_.elsewhere, slice_.unheard = 100, left, elsewhere, unheard
+    slice_.denied_least, slice_.denied_until_s = 1, 10.0
+    assert slice_.shortage(5, 9.5).may_grow is may_grow
 
 
 # -- a slice and its lease server

@@ -20,9 +20,9 @@ class Shortage(NamedTuple):
     `growing` are the leases that were short, all of them; none where nothing is leased. They are
     those of the plan at which the request came: a later plan may have others of the same name, or
     none. `unread` is the amount that dead processes held, if the request would fit with it; it
-    counts as spent until their journals are read. `revoking` is the amount that other processes
-    held and had not spent, if the request would fit with it; they are to give back what they do not
-    use.
+    counts as spent until their journals are read. `revoking` is the amount that open requests
+    reserve here, and that other processes held and had not spent, if the request would fit with it;
+    they are to give back what they do not use.
     """
 
     kind: Literal["requests", "tokens", "budget"]
@@ -55,8 +55,8 @@ class Shortage(NamedTuple):
             )
         if self.revoking and self.limit >= 0:
             return (
-                f"The budget of {self.whose} has {_usd(self.left)} left. Other processes of the gateway hold up to "
-                f"{_usd(self.revoking)} more for what they serve, and give the rest back. Try again soon."
+                f"The budget of {self.whose} has {_usd(self.left)} left. Open requests hold up to "
+                f"{_usd(self.revoking)} more, and give back what they do not use. Try again soon."
             )
         # The lease server was not heard: any figure would be a guess.
         if self.is_unknown:

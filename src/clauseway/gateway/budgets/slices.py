@@ -157,19 +157,21 @@ class BudgetSlice:
         self.left -= reserved
 
     def shortage(self, needed: int, now_s: float) -> Shortage:
-        may_grow = not self.gone and not (
-            now_s < self.denied_until_s and needed >= self.denied_least
-        )
+        left = max(self.left + self.elsewhere, 0)
+        # What was short when it was denied may have come back since.
+        is_denied = now_s < self.denied_until_s and needed >= self.denied_least
+        may_grow = not self.gone and (not is_denied or (left >= needed and not self.unheard))
         waits = (
             self.period_end_s - now_s
             if self.period_end_s < FOREVER_S and needed <= self.amount
             else 0.0
         )
-        left = max(self.left + self.elsewhere, 0)
         amount = -1 if self.unheard else self.amount
+        # Of their worst case open requests spend little in the end, here as elsewhere.
+        revoking = self.revoking + self.reserved
         # Named only if the request would fit with it. What comes back sooner is named alone.
-        fits_soon = left + self.revoking >= needed
-        fits = left + self.revoking + self.unread >= needed
+        fits_soon = left + revoking >= needed
+        fits = left + revoking + self.unread >= needed
         return Shortage(
             "budget",
             self.whose,
@@ -181,7 +183,7 @@ class BudgetSlice:
             self.id,
             growing=(self,),
             unread=self.unread if fits and not fits_soon else 0,
-            revoking=self.revoking if fits_soon else 0,
+            revoking=revoking if fits_soon else 0,
         )
 
     def growth(self, needed: int) -> Ask:
