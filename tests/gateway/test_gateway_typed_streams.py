@@ -321,6 +321,19 @@ def test_a_transcript_may_end_like_a_chat(kind: str, data: bytes, last: bytes) -
     assert (stream.last, stream.done) == (last, bool(last))
 
 
+@pytest.mark.parametrize("kind", ["typed_stream", "picture_stream", "sound_stream", "message_stream"])
+@given(cut_at=cuts)
+def test_no_client_hears_the_end_of_a_chat_before_the_end(kind: str, cut_at: list[int]) -> None:
+    """At `[DONE]` OpenAI's clients take what came for the whole, and read no error behind it."""
+    begun = event("message_start" if kind == "message_stream" else "response.created")
+    for before, passed in ((b"", b""), (begun, b""), (begun + NEW, begun + NEW)):
+        stream = getattr(event_streams, kind)(NOTHING_ASKED, no_usage, Destination("m", b'"m"', False), {})
+        whole = before + DONE
+        ends = sorted({min(cut, len(whole)) for cut in cut_at} | {0, len(whole)})
+        out = b"".join(stream.feed(whole[begin:end]) for begin, end in itertools.pairwise(ends)) + stream.close()
+        assert (out, stream.has_content, stream.done) == (passed, bool(passed), False)
+
+
 def test_what_comes_after_the_end_is_held_with_it() -> None:
     out, stream = fed(CREATED + DELTAS + COMPLETED + DELTAS)
     assert (out, stream.last) == (CREATED + DELTAS, COMPLETED + DELTAS)

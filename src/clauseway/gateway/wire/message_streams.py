@@ -21,7 +21,7 @@ from clauseway.gateway.wire.errors import ErrorKind, reports_error
 from clauseway.gateway.wire.message_errors import error_message
 from clauseway.gateway.wire.sse import BadStream, data_of
 from clauseway.gateway.wire.stateful_resources import StatefulResource
-from clauseway.gateway.wire.typed_streams import TypedStream
+from clauseway.gateway.wire.typed_streams import DONE, TypedStream
 from clauseway.metering import Unit
 from clauseway.values import NOT_JSON
 
@@ -90,6 +90,8 @@ class MessageStream(TypedStream):
             self._keep_for_last(event)
             return b""
         data = data_of(event)
+        if data == DONE:
+            return b""
         decoded = _decoded(data, self._omissions)
         kind = decoded.type
         if kind in ("message_start", "message_delta") and b'"container"' in data:

@@ -51,7 +51,10 @@ _FINAL = frozenset(
 )
 _FAILED = frozenset({"error", "response.failed"})
 _ERROR = b'"error"'
-_DONE = b"[DONE]"
+# The end of a chat, which some servers write behind their last event. Where none came, clients of
+# OpenAI's would take what came for the whole: it is left out, so that they hear that the stream
+# broke.
+DONE = b"[DONE]"
 # One event is a token or a few; a picture or the whole answer, repeated at the end, is some MB.
 _EVENT_BYTES_MAX = 32 << 20
 
@@ -242,9 +245,11 @@ class TypedStream:
             self._keep_for_last(event)
             return b""
         data = data_of(event)
-        if self._may_end_as_chat and data == _DONE and not self.failed:
+        if self._may_end_as_chat and data == DONE and not self.failed:
             self.done = self.has_content = True
             self.last = event
+            return b""
+        if data == DONE:
             return b""
         decoded = _decoded(data)
         # Some servers write the type in its line alone.
