@@ -268,10 +268,13 @@ def test_headers_as_openai_writes_them() -> None:
         "x-ratelimit-reset-requests: 1m1s",
         "x-ratelimit-limit-tokens: 1000",
         "x-ratelimit-remaining-tokens: 600",
-        "x-ratelimit-reset-tokens: 0ms",
+        "x-ratelimit-reset-tokens: 1m1s",  # what is open counts as used no sooner
         "",
     ]
     assert b"reset-requests: 11s\r\n" in allowance.rate_limit_headers(50.9)
+    assert b"reset-tokens: 1m1s\r\n" in allowance.rate_limit_headers(50.9)
+    allowance.end_reservation("azure", "gpt-5.5", 0, 0, 400, 0)
+    assert b"remaining-tokens: 1000\r\nx-ratelimit-reset-tokens: 0ms\r\n" in allowance.rate_limit_headers(50.9)
     assert b"reset-requests: 0ms\r\n" in allowance.rate_limit_headers(61.0)
     assert alone([]).rate_limit_headers(0.0) == b""
 

@@ -96,6 +96,26 @@ def test_headers_count_the_second_that_begins() -> None:
     assert remaining == [b"x-ratelimit-remaining-requests: 1", b"x-ratelimit-remaining-requests: 10"]
 
 
+# Of a limit of 100, so much was used in which seconds, and so much is open in second 31 → until when that counts.
+RESETS = [({}, 0, b"0ms"), ({0: 4}, 0, b"30s"), ({0: 4, 30: 5}, 0, b"1m0s"), ({31: 1}, 0, b"1m1s")]
+RESETS += [({}, 7, b"1m1s"), ({0: 4, 30: 5}, 7, b"1m1s"), ({31: 1}, 7, b"1m1s")]
+
+
+@pytest.mark.parametrize(("used", "opened", "reset"), RESETS)
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_headers_say_until_when_something_counts(
+    used: dict[int, int], opened: int, reset: bytes, is_shared: bool
+) -> None:
+    """What is open counts for a minute from its end on, so that nobody is told that all is free while part is missing."""
+    tried = SharedWindow("requests", limit(), 100) if is_shared else window()
+    if isinstance(tried, SharedWindow):
+        tried.leased = tried.left = 50
+    for second, count in used.items():
+        use(tried, second, count)
+    tried.left -= opened
+    assert header_lines((tried,), 31.0).endswith(b"x-ratelimit-reset-requests: %b\r\n" % reset)
+
+
 @pytest.mark.parametrize(("left", "told"), [(2, 2), (1, 1), (0, 0), (-1, 0)])
 def test_headers_never_say_less_than_nothing(left: int, told: int) -> None:
     tried = window(10)

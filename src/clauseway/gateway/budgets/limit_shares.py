@@ -60,6 +60,10 @@ class SharedWindow(Window):
         super().describe(limit, amount)
         self.left = left
 
+    @property
+    def held(self) -> int:
+        return self.leased
+
     def turn(self, now_s: float) -> None:
         super().turn(now_s)
         if now_s >= self.ends_s:

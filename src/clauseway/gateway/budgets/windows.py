@@ -31,6 +31,7 @@ class Window:
     last heard."""
 
     __slots__ = (
+        "_counted",
         "_step",
         "_steps",
         "_tails",
@@ -54,6 +55,7 @@ class Window:
         self.fresh = self.elsewhere = 0
         self._step = 0
         self._steps: deque[tuple[int, int]] = deque()
+        self._counted = 0  # the sum of these steps
         self.step_end_s = 0.0
         self.describe(limit, amount)
 
@@ -71,10 +73,13 @@ class Window:
         step = int(now_s)
         if self.fresh:
             self._steps.append((self._step, self.fresh))
+            self._counted += self.fresh
             self.fresh = 0
         steps = self._steps
         while steps and step - steps[0][0] > _WINDOW_S:
-            self.left += steps.popleft()[1]
+            amount = steps.popleft()[1]
+            self.left += amount
+            self._counted -= amount
         self._step = step
         self.step_end_s = step + 1.0
 
@@ -85,10 +90,15 @@ class Window:
         before = steps[-1][1] if steps and steps[-1][0] >= self._step - 1 else 0
         return max(self.fresh, before)
 
+    @property
+    def held(self) -> int:
+        """Return how much this process may let through in a minute."""
+        return self.limit
+
     def tail(self) -> bytes:
         """Return the end of the header lines: how long until the window is empty, if nothing more
-        comes."""
-        if self.fresh:
+        comes. What open requests reserve counts as if it were used now."""
+        if self.fresh or self.left + self._counted < self.held:
             return self._tails[_WINDOW_S + 1]
         return self._tails[
             max(self._steps[-1][0] + _WINDOW_S + 1 - self._step, 0) if self._steps else 0
