@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_rig import MODEL, SECRET, Cloud, Rig, chat_body, compact, read_all, request_bytes, well
+from gateway_rig import MODEL, OTHER_SECRET, SECRET, Cloud, Rig, chat_body, compact, read_all, request_bytes, well
 
 from awaiting import eventually
 
@@ -291,6 +291,13 @@ KEYS = [
     ([f"Authorization: bearer {SECRET}"], 200),
     (["authorization: Bearer sk-nobody", f"api-key: {SECRET}"], 401),
     ([f"authorization: Bearer {SECRET}\xff"], 401),
+    # One key in several headers, or a stranger's beside it, leave no doubt who asks. Two owners do.
+    ([f"authorization: Bearer {SECRET}", f"api-key: {SECRET}", f"x-api-key: {SECRET}"], 200),
+    ([f"authorization: Bearer {SECRET}", "x-api-key: sk-nobody"], 200),
+    ([f"authorization: Bearer {SECRET}", f"api-key: {OTHER_SECRET}"], 400),
+    ([f"x-api-key: {OTHER_SECRET}", f"authorization: Bearer {SECRET}"], 400),
+    ([f"api-key: {SECRET}", f"x-api-key: {OTHER_SECRET}"], 400),
+    ([f"authorization: Bearer {SECRET}", "api-key: sk-nobody", f"x-api-key: {OTHER_SECRET}"], 400),
 ]
 
 
@@ -300,8 +307,9 @@ def test_keys(rig: Rig, azure: Cloud, headers: list[str], status: int) -> None:
     answer = rig.exchange("\r\n".join(lines).encode("latin-1") + BODY)
     assert answer.split(b" ")[1] == b"%d" % status
     if status == 401:
-        check(answer, 401, "invalid_api_key")
         # RFC 9110, 11.6.1; without it the JDK's client raises no 401 but an error about the header.
         assert b"\r\nwww-authenticate: Bearer\r\n" in answer
+    if status != 200:
+        check(answer, status, "invalid_api_key" if status == 401 else "malformed_http")
         assert SECRET.encode() not in answer
         assert azure.requests == []

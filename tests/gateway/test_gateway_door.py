@@ -141,7 +141,13 @@ def test_a_client_that_closes_within_a_request_gets_nothing(rig: Rig, part: floa
 
 # -- heads that can be read in two ways, bodies without end
 
-TWICE = ("host: elsewhere", f"authorization: Bearer {SECRET}", "Authorization: Bearer sk-other")
+TWICE = (
+    "host: elsewhere",
+    f"authorization: Bearer {SECRET}",
+    "Authorization: Bearer sk-other",
+    "x-clauseway-cloud: azure\r\nX-Clauseway-Cloud: openai",
+    "x-clauseway-hedge-ms: 50\r\nx-clauseway-hedge-ms: 60",
+)
 
 
 @pytest.mark.parametrize("line", TWICE)

@@ -106,7 +106,7 @@ RESETS += [({}, 7, b"1m1s"), ({0: 4, 30: 5}, 7, b"1m1s"), ({31: 1}, 7, b"1m1s")]
 def test_headers_say_until_when_something_counts(
     used: dict[int, int], opened: int, reset: bytes, is_shared: bool
 ) -> None:
-    """What is open counts for a minute from its end on, so that nobody is told that all is free while part is missing."""
+    """What is open counts for a minute from its end on, so nobody is told that all is free while part is missing."""
     tried = SharedWindow("requests", limit(), 100) if is_shared else window()
     if isinstance(tried, SharedWindow):
         tried.leased = tried.left = 50

@@ -511,8 +511,12 @@ class ClientConnection(asyncio.Protocol):
                 self._refuse_twice(b"x-api-key")
             incoming.other_api_key = value.strip()
         elif action == _CLOUD:
+            if incoming.cloud:
+                self._refuse_twice(b"x-clauseway-cloud")
             incoming.cloud = value.strip()
         elif action == _HEDGE:
+            if incoming.hedge:
+                self._refuse_twice(b"x-clauseway-hedge-ms")
             incoming.hedge = value.strip()
         elif action == _CODING:
             incoming.coded = True

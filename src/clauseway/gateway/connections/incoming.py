@@ -51,6 +51,13 @@ class Incoming:
         self.forwarded: list[bytes] = []
         self.pieces: list[bytes] = []
 
+    @property
+    def presents_several_keys(self) -> bool:
+        """Return whether more than one header presents a key."""
+        if self.authorization:
+            return bool(self.api_key or self.other_api_key)
+        return bool(self.api_key and self.other_api_key)
+
     def drop_forwarded(self, listed: bytes) -> None:
         """Drop the headers to forward that `Connection` lists: they are for this hop alone (RFC
         9110, 7.6.1)."""

@@ -371,6 +371,8 @@ class Router:
         if self._shared.is_cut_off:
             raise cut_off(self._shared.database_away_s)
         presented_key = incoming.authorization or incoming.api_key or incoming.other_api_key
+        if incoming.presents_several_keys:
+            _refuse_several_owners(incoming, tables)
         # Most connections keep to one key: it is looked up again only after a new plan, and when a
         # key was revoked.
         if (
@@ -407,6 +409,18 @@ class Router:
         use, self.use = self.use, None
         if use is not None:
             self._shared.in_flight.leave_key(use)
+
+
+def _refuse_several_owners(incoming: Incoming, tables: RoutingTables) -> None:
+    """Refuse a head that presents keys of several owners: who pays would hang on which header is
+    read first. A key that nobody has here, such as the placeholder of a client, has no owner."""
+    secrets = (secret_in(incoming.authorization), incoming.api_key, incoming.other_api_key)
+    customers = [tables.customer(secret) for secret in secrets if secret]
+    if len({customer.label for customer in customers if customer is not None}) > 1:
+        raise Refused(
+            errors.MALFORMED_HTTP,
+            "The head presents the keys of several owners in Authorization, api-key and x-api-key. Send one key.",
+        )
 
 
 def _request_line_of(incoming: Incoming) -> RequestLine:
