@@ -2,8 +2,6 @@
 
 import json
 import re
-import time
-from datetime import date
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -153,22 +151,16 @@ def test_texts_are_for_every_reader_and_statements_for_who_books_or_audits(settl
     assert re.findall(r'<a href="/(engineer|lawyer|finance|auditor)"', home) == [screen]
 
 
-def test_an_open_page_looks_at_every_file_of_the_lake_now_and_then(
-    settled: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_open_page_looks_at_every_file_of_the_lake_now_and_then(settled: Home) -> None:
     """The counts ask each second whether anything is new: a large lake has a hundred thousand files."""
-    at_s, today = time.monotonic(), date(2026, 6, 1)
-    monkeypatch.setattr(pages_process.time, "monotonic", lambda: at_s)
-    source = HomePages(settled, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    whole = source._edition(today)
+    pages = HomePages(settled, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    whole = pages._alerts_lately(100)
     file = next(settled.lake.glob("usage/*/*.parquet"))
     aside = file.rename(file.with_suffix(".aside"))
-    assert source._edition(today) == whole
-    at_s += pages_process._ALERTS_EVERY_S
-    assert source._edition(today) != whole
+    assert pages._alerts_lately(109) == whole
+    assert pages._alerts_lately(110) != whole
     aside.rename(file)
-    at_s += pages_process._ALERTS_EVERY_S
-    assert source._edition(today) == whole
+    assert pages._alerts_lately(120) == whole
 
 
 class _Emptied(dict[Any, Any]):
