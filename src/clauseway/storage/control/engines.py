@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
@@ -32,6 +33,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     ExceptionContext,
+    Table,
     create_engine,
     event,
     text,
@@ -171,6 +173,15 @@ def now_ns(connection: Connection) -> int:
         return time.time_ns()
     asked = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint")
     return int(connection.execute(asked).scalar_one())
+
+
+def insert_into(connection: Connection, table: Table) -> Any:
+    """Return the dialect's own `INSERT`, which can say what is done where a row is there already.
+
+    Only the dialect that a home uses is loaded: PostgreSQL's takes 40 ms.
+    """
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    return dialect.insert(table)
 
 
 def without_password(place: Place) -> str:

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, Insert, delete, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, insert, select, tuple_, update
 
 from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control, as_record
@@ -57,7 +56,8 @@ class IssuedResources:
         ]
         with self._control.adding() as connection:
             if values:
-                connection.execute(_insert(connection), values)
+                adding = engines.insert_into(connection, _TABLE).on_conflict_do_nothing()
+                connection.execute(adding, values)
             for some in _parts(sorted(removed)):
                 connection.execute(delete(_TABLE).where(_TABLE.c.identifier.in_(some)))
 
@@ -148,12 +148,6 @@ class IssuedResources:
         with self._control.reading() as connection:
             rows = connection.execute(query.order_by(*ordered).limit(count))
             return [as_record(ResourceRow, row) for row in rows]
-
-
-def _insert(connection: Connection) -> Insert:
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(_TABLE).on_conflict_do_nothing()
-    return sqlite.insert(_TABLE).on_conflict_do_nothing()
 
 
 def _parts(identifiers: Sequence[str]) -> list[Sequence[str]]:

@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from clauseway.metering import Unit
-from clauseway.storage.control import schema
+from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control
 from clauseway.values import HOUR_NS, Interval, day_after, day_of, start_of_day_ns
 
@@ -23,8 +22,6 @@ DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product",
 FIGURES = ("served", "failed", *(unit.column for unit in Unit))
 _ROWS_AT_ONCE = 5_000
 _COLUMNS = schema.rollups.c
-# The same function, in a module for each database.
-_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 RollupRow = dict[str, Any]
 
 
@@ -54,7 +51,7 @@ def add_sums(connection: Connection, sums: Sums) -> None:
     """Add to the sums, in the transaction of their batch."""
     for day in sums.anew:
         connection.execute(delete(schema.rollups).where(_in(Interval(day, day_after(day)))))
-    statement = _INSERTS[connection.dialect.name](schema.rollups)
+    statement = engines.insert_into(connection, schema.rollups)
     more = {name: _COLUMNS[name] + statement.excluded[name] for name in FIGURES}
     adding = statement.on_conflict_do_update(index_elements=["hour", *DIMENSIONS], set_=more)
     left = iter(sums.added)
