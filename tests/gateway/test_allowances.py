@@ -983,6 +983,28 @@ def test_what_was_given_back_unheard_is_told_again_and_then_no_more(clock: list[
     run(spend())
 
 
+def test_who_looks_at_a_budget_has_it_heard_anew(clock: list[float]) -> None:
+    """The gateway is told nothing when a budget is raised or lowered; a process that spends nothing would never ask."""
+
+    async def spend() -> None:
+        lease_server = Scripted({"b": 10})
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 10, 0.0) is None
+        allowance.end_reservation("azure", "gpt-5.5", 10, 10, 0, 0)
+        await allowances.report(0.0)
+        (slice_,) = allowances.slices()
+        for looks, heard in ((False, 10), (True, 25), (False, 25)):
+            lease_server._amounts["b"] += 15
+            if looks:
+                assert allowance.limits_and_slices(1.0) == ((), (slice_,))
+                lease_server._amounts["b"] = 25
+            await allowances.report(1.0)
+            assert (slice_.amount, slice_.elsewhere) == (heard, heard - 10)
+
+    run(spend())
+
+
 @pytest.mark.parametrize("why", ["revoked", "idle"])
 def test_nothing_is_given_back_before_the_journal_has_what_freed_it(clock: list[float], why: str) -> None:
     """Of a process that dies, an attempt without an end counts as reserved: others must not have spent that."""

@@ -162,10 +162,13 @@ class KeyAllowance:
                 budget_slice.left += reserved_picodollars - charged_picodollars
 
     def limits_and_slices(self, now_s: float) -> tuple[tuple[Window, ...], tuple[BudgetSlice, ...]]:
-        """Return the limits, as they stand now, and the slices of budgets."""
+        """Return the limits, as they stand now, and the slices of budgets, which hear with the next
+        report how their budgets stand."""
         for window in self._windows:
             if now_s >= window.step_end_s:
                 window.turn(now_s)
+        for budget_slice in self._slices:
+            budget_slice.asked_about = True
         return self._windows, self._slices
 
     def slices(self, cloud: str, product: str) -> tuple[BudgetSlice, ...]:

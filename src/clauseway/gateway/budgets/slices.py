@@ -49,6 +49,7 @@ class BudgetSlice:
     __slots__ = (
         "_parts",
         "amount",
+        "asked_about",
         "busy_s",
         "denied_least",
         "denied_until_s",
@@ -99,6 +100,7 @@ class BudgetSlice:
         # ones.
         self.unread = self.revoking = 0
         self.owing = False  # the lease server does not know yet what was given back
+        self.asked_about = False  # somebody wants to know how the budget stands
         self.busy_s = self.said_s = 0.0
         self.idle = False  # for so long that what is free is to be given back
         self.gone = False  # the present plan does not have the budget
@@ -200,7 +202,9 @@ class BudgetSlice:
         slice is still held."""
         if self.reported != self.spent or self.reserved:
             self.busy_s = now_s
-        elif not self.owing and (self.left <= 0 or now_s < self.said_s + _SILENCE_S):
+        elif not (self.owing or self.asked_about) and (
+            self.left <= 0 or now_s < self.said_s + _SILENCE_S
+        ):
             return None
         self.said_s = now_s
         self.idle = now_s >= self.busy_s + _IDLE_S
@@ -210,6 +214,7 @@ class BudgetSlice:
         """Return the wanted state of the lease; without a target, its present state."""
         self.serial += 1
         self.reported = self.spent
+        self.asked_about = False
         target = self.leased if target is None else target
         return Ask(
             budget=self.id,
