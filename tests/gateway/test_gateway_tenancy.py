@@ -301,6 +301,28 @@ def test_a_budget_of_the_first_cloud_alone_sends_nobody_to_the_second(house: Hou
     assert house.standing.spent <= 10 * WORST_OUTPUT
 
 
+def test_a_second_cloud_that_costs_more_waits_for_a_larger_slice(house: House) -> None:
+    """Else the failure of the first would be everybody's whose slice is small, however much the budget has."""
+    house.set_budget(4 * WORST_OUTPUT)
+    rig = house.gateway("one")
+
+    async def fails(connection: Connection, _: Received) -> None:
+        connection.answer(500, b"{}")
+
+    rig.clouds["azure"].behaviour = fails
+    rig.cloud("aws")
+    plan = house.plan(rig)
+    targets = [
+        rig.target(name, rig.clouds[name].port, prices=(price(0, output),))
+        for name, output in (("azure", 15_000_000), ("aws", 45_000_000))
+    ]
+    rig.start(rig.plan(targets, keys=plan.keys, budgets=plan.budgets, leases=plan.leases))
+    answer = ask(rig)
+    assert (answer.status_code, answer.headers["x-clauseway-attempts"]) == (200, "2"), answer.text
+    rig.stop()
+    assert (house.standing.spent, house.standing.leased) == (charged(rig), 0)
+
+
 def test_a_budget_that_was_raised_serves_again(house: House) -> None:
     house.set_budget(1)
     rig = house.gateway("one")

@@ -451,6 +451,7 @@ class Lifecycle(AttemptOwner):
         a budget. Return False, and skip the candidate, if a limit or budget is too small.
         """
         target = candidate.target
+        is_hedge = self._attempt is not None and not self._attempt.over
         worst_case = self._worst_case(target)
         allowance = self.customer.allowance
         if allowance is not None:
@@ -462,9 +463,8 @@ class Lifecycle(AttemptOwner):
                 self.shared.wheel.now_s,
             )
             if shortage is not None:
-                if shortage.may_grow and self._attempt is None:
-                    # Only the first attempt waits for a larger share; a later attempt or a hedge
-                    # moves on to the next candidate.
+                if shortage.may_grow and not is_hedge:
+                    # A hedge waits for no larger share: it moves on to the next candidate.
                     self._task = self.shared.loop.create_task(
                         self._grow_and_attempt(shortage, candidate, is_last_resort)
                     )
@@ -479,7 +479,6 @@ class Lifecycle(AttemptOwner):
                 return False
         if target.quota is not None:
             target.quota.take(len(self.request.body) // BYTES_PER_TOKEN)
-        is_hedge = self._attempt is not None and not self._attempt.over
         # INVARIANT: the journal knows an attempt by this number, so no two of a request share it.
         self._attempts_begun += 1
         attempt = Attempt(self, candidate, self._attempts_begun, worst_case)
