@@ -81,6 +81,24 @@ def test_what_needs_an_extra_names_it(
     assert not list(tmp_path.iterdir())
 
 
+# what is asked | the command that it tells of | its line | what to install
+HELP = [
+    (("up", "--help"), "up", "Play the night of the amendment: clouds, gateway,", "pip install 'clauseway[all]'"),
+    (("help", "settle"), "settle", "Settle a month from metered usage,", "pip install 'clauseway[settle]'"),
+    (("lake", "publish", "--help"), "lake", "The sealed usage on disk,", "pip install 'clauseway[settle]'"),
+]
+
+
+@pytest.mark.parametrize(("words", "command", "line", "remedy"), HELP)
+def test_help_says_what_a_command_does_and_what_to_install(
+    words: tuple[str, ...], command: str, line: str, remedy: str
+) -> None:
+    done = run_without({"pyarrow", "uvloop"}, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Usage: clauseway {command} …\n\n  {line}")
+    assert remedy in done.stdout
+
+
 @pytest.mark.parametrize("library", ["pyspark", "pandas"])
 def test_a_second_opinion_names_its_extra_before_anything_is_accepted(library: str, tmp_path: Path) -> None:
     """Spark is there; what Ibis needs to ask it is in the same extra."""

@@ -41,7 +41,7 @@ import typer
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.locks import reporting_waits
 from clauseway.app.running.machine_faults import fault_of
-from clauseway.cli.commands import path_in, paths_like, program
+from clauseway.cli.commands import line_of, path_in, paths_like, program
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
 from clauseway.cli.names_in_any_case import fold_names
@@ -144,7 +144,7 @@ def run(given: list[str]) -> int:
             raise
         return _pipe_broke(ended.__context__)
     except ModuleNotFoundError as error:
-        return _missing(error, path_in(given), as_json)
+        return _missing(error, given, as_json)
     except Exception as error:
         fault = fault_of(error, _home_of(given))
         if fault is None:
@@ -262,15 +262,23 @@ def libraries_of(whole: str) -> Iterator[str]:
     yield from (library for library, extra in _EXTRAS.items() if extra in _PARTS[whole])
 
 
-def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:
-    """Say which extra brings a missing library; any other missing module is our own failure."""
+def _missing(error: ModuleNotFoundError, given: Sequence[str], as_json: bool) -> int:
+    """Say which extra brings a missing library; any other missing module is our own failure.
+
+    Help says it beside what the command does: whoever asks for it decides whether to install.
+    """
     library = (error.name or "").partition(".")[0]
     if library not in _EXTRAS:
         return _report(error)
+    command = path_in(given)
     extra = _EXTRAS[library]
     whole = _BY_COMMAND.get(command, extra)
     if extra in _PARTS.get(whole, ()):
         extra = whole
+    if "--help" in given:
+        print(f"Usage: clauseway {command} …\n\n  {line_of(command)}\n")
+        print(f"  To use it and see its options: pip install 'clauseway[{extra}]'")
+        return 0
     remedy = f"Install it: pip install 'clauseway[{extra}]'."
     mistake, why = f"it needs {library}", "the library is not installed"
     print_problems([Problem(what=mistake, why=why, where=command, remedy=remedy)], as_json)

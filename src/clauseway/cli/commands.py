@@ -454,6 +454,18 @@ def path_in(given: Sequence[str]) -> str:
     return " ".join(longest)
 
 
+def line_of(path: str) -> str:
+    """Return the line in the help of a command or group; of one that its group's own module has,
+    the group's."""
+    entries, line = COMMANDS, ""
+    for word in path.split():
+        if word not in entries:
+            break
+        entry = entries[word]
+        entries, line = entry.below if isinstance(entry, Group) else {}, entry.help
+    return line
+
+
 def _paths(entries: Mapping[str, Entry], before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yield the words of every command and group, as they stand in the tree."""
     for name, entry in entries.items():
