@@ -1,6 +1,8 @@
 """`fact`, `agreement` and several agreements from the command line."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -138,6 +140,19 @@ def test_the_schema_is_printed_and_written(tmp_path: Path) -> None:
     assert json.loads(printed)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert run("agreement", "schema", "--out", str(tmp_path / "blocks.json")).returncode == 0
     assert (tmp_path / "blocks.json").read_text() == printed
+
+
+def test_no_schema_is_written_by_a_python_that_dropped_its_descriptions(tmp_path: Path) -> None:
+    out = tmp_path / "blocks.json"
+    done = subprocess.run(
+        [sys.executable, "-OO", "-m", "clauseway", "agreement", "schema", "--out", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, out.exists()) == (3, False)
+    assert "PYTHONOPTIMIZE: the schema would lack descriptions" in done.stderr
 
 
 @pytest.mark.parametrize(

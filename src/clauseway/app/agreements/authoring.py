@@ -1,6 +1,7 @@
 """Tools for the author of an agreement: a folder to begin with, a schema for the editor, one
 layout for all."""
 
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -41,14 +42,26 @@ def new_agreement(folder: Path) -> list[Path]:
 
 
 def schema_text() -> str:
-    """Return the JSON Schema of blocks, as it is written to a file."""
+    """Return the JSON Schema of blocks, as it is written to a file.
+
+    Raise InvalidInput where Python runs without docstrings, from which it takes descriptions.
+    """
+    if sys.flags.optimize > 1:
+        raise InvalidInput(
+            Problem(
+                what="the schema would lack descriptions",
+                why="this Python drops the texts that they are made from (2, or python -OO)",
+                where="PYTHONOPTIMIZE",
+                remedy="Unset it for this command, and call Python without -OO.",
+            )
+        )
     return msgspec.json.format(msgspec.json.encode(block_schema()), indent=2).decode() + "\n"
 
 
 def write_schema(path: Path) -> None:
     """Write the JSON Schema of blocks to a file.
 
-    Raise InvalidInput where that cannot be written.
+    Raise InvalidInput where that cannot be written, and where `schema_text` does.
     """
     with writing(path, A_PLACE):
         path.write_text(schema_text(), "utf-8")
