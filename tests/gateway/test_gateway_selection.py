@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.plan import Epoch, Lack, PlannedRetirement, Policy, Route, SpendCommitment
 from clauseway.gateway.routing.quotas import Cached, Memory
-from clauseway.gateway.routing.strategies import STRATEGIES
+from clauseway.gateway.routing.strategies import STRATEGIES, CandidateStanding, cost
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import decode_chat
 from clauseway.gateway.wire.operations import BY_NAME
@@ -162,6 +162,16 @@ def test_cheapest_depends_on_how_long_question_and_answer_are() -> None:
     bench = Bench(plan([CHEAP_OUT, CHEAP_IN], Policy(strategy="cheapest")))
     assert bench.order(body(max_completion_tokens=16, user="x" * 40_000)) == ["cheap-in", "cheap-out"]
     assert bench.order(body(max_completion_tokens=4000)) == ["cheap-out", "cheap-in"]
+
+
+# how much longer the question than the answer, in powers of two | cost at 3 in, 1 cached, 5 out | with what is cached
+COSTS = [(-2, 3 + 5 * 4, 1 + 5 * 4), (-1, 3 + 5 * 2, 1 + 5 * 2), (0, 3 + 5, 1 + 5), (1, 3 * 2 + 5, 2 + 5), (2, 17, 9)]
+
+
+@pytest.mark.parametrize(("length", "whole", "cached"), COSTS)
+def test_costs_weigh_question_and_answer_by_their_lengths(length: int, whole: int, cached: int) -> None:
+    standing = CandidateStanding(input_price=3, cached_price=1, output_price=5)
+    assert (cost(standing, length), cost(standing, length, cached=True)) == (whole, cached)
 
 
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "pinned"])

@@ -57,6 +57,7 @@ ROW = {
         ({"source": ""}, "source", "missing: without it a record that comes again would count twice"),
         ({"request_id": "req_1"}, "request_id", "'req_1' is not a request id of ours"),
         ({"status": "fine"}, "status", "'fine' is none of complete, interrupted"),
+        ({"deployment": "east\n"}, "deployment", "its character 5, U+000A, cannot be seen"),
         ({"attempt": 0}, "attempt", "0 is not between 1 and 1000"),
         ({"streamed": "perhaps"}, "streamed", "'perhaps' is neither true nor false"),
         ({"upstream_id": "x" * 600}, "upstream_id", "600 characters are more than 512"),
