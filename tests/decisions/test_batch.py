@@ -250,6 +250,16 @@ def test_a_column_of_any_other_name_is_kept(column: str, tmp_path: Path) -> None
     assert [(answer["outcome"], answer[column]) for answer in read(tmp_path / "a.csv")] == [("forbidden", "7")]
 
 
+def test_columns_without_a_name_are_kept_apart(tmp_path: Path) -> None:
+    """Spreadsheets end a heading with any number of them."""
+    asked, out = tmp_path / "asked.csv", tmp_path / "answered.csv"
+    asked.write_text("as_of,action,party,product,cloud,,,\n2026-06-01,serve,openai,gpt-5.5,azure,mine,,yours\n")
+    assert run(["decide", "--batch", str(asked), "--out", str(out)]) == 0
+    heading, row = out.read_text().splitlines()
+    assert heading.split(",")[5:8] == ["", "column 7", "column 8"]
+    assert row.split(",")[5:8] == ["mine", "", "yours"]
+
+
 def test_a_file_without_questions_has_no_answers(tmp_path: Path) -> None:
     schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     pq.write_table(schema.empty_table(), tmp_path / "q.parquet")

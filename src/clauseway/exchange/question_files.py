@@ -183,7 +183,7 @@ def _read_parquet(path: Path) -> Iterator[QuestionRows]:
 def _read_csv(path: Path) -> Iterator[QuestionRows]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file)
-        heading = next(lines, [])
+        heading = _told_apart(next(lines, []))
         names = _columns_of(heading, path)
         places = {part: heading.index(name) for part, name in names.items()}
         for rows in _in_parts(lines):
@@ -205,6 +205,16 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
                     if len(row) != len(heading)
                 },
             )
+
+
+def _told_apart(heading: Sequence[str]) -> list[str]:
+    """Return a heading whose columns without a name are named by their place, but for the first:
+    rows are told by their columns' names."""
+    first = heading.index("") if "" in heading else -1
+    return [
+        name or ("" if place == first else f"column {place + 1}")
+        for place, name in enumerate(heading)
+    ]
 
 
 def _read_lines(path: Path) -> Iterator[QuestionRows]:
@@ -266,8 +276,7 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
     problems = []
     for name in names:
         part = name.replace("-", "_")
-        # Spreadsheets end a heading with any number of columns without a name.
-        if name in ADDED or part in columns or (name and name in others):
+        if name in ADDED or part in columns or name in others:
             why = "the answers take that name" if name in ADDED else "it stands there twice"
             problems.append(
                 Problem(
