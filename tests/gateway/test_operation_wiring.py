@@ -39,7 +39,10 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield started
 
 
-def test_a_credential_from_a_file_is_presented_and_fetched_again_when_refused(rig: Rig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["identity", "br"])
+def test_a_credential_from_a_file_is_presented_and_fetched_again_when_refused(
+    rig: Rig, tmp_path: Path, encoding: str
+) -> None:
     secret = tmp_path / "secret"
     secret.write_text("first")
     taken = ["first"]
@@ -48,7 +51,7 @@ def test_a_credential_from_a_file_is_presented_and_fetched_again_when_refused(ri
         if request.header("authorization") == f"Bearer {taken[0]}":
             await well(connection, request)
         else:
-            connection.answer(401, b'{"error":{"message":"who are you?"}}')
+            connection.answer(401, b'{"error":{"message":"who are you?"}}', [f"content-encoding: {encoding}"])
 
     azure = rig.cloud("azure", strict)
     auth = Auth(kind="file", settings={"path": str(secret), "sends": "bearer"})

@@ -295,7 +295,7 @@ class Attempt(Receiver):
     def _send_anew(self) -> None:
         """Send the request once more, after a refusal that counts as no answer."""
         self.status = 0
-        self._may_refuse_us = self._is_compressed = False
+        self._may_refuse_us = self._is_encoded = self._is_compressed = False
         self._buffered = None
         self._buffered_bytes = 0
         self._owner.set_deadline(self)
@@ -349,13 +349,13 @@ class Attempt(Receiver):
 
     def _fail_encoded(self) -> None:
         """Report an answer that cannot be read. Of a refusal, status and head still say how long to
-        wait, or that it is most likely about the request: whoever sends many such requests takes
-        the deployment from nobody."""
+        wait, that our credential was refused, or that it is most likely about the request: whoever
+        sends many such requests takes the deployment from nobody."""
+        if self._presents_another_credential():
+            return
+        names_resource = self._owner.names_resource
+        failure = failure_of(self.status, self.head, b"", time(), names_resource=names_resource)
         outcome = f"answered {self.status} in an encoding that nobody asked for"
-        failure: Failure | None = Failure(outcome, self.status)
-        if self.status >= 300:
-            names_resource = self._owner.names_resource
-            failure = failure_of(self.status, self.head, b"", time(), names_resource=names_resource)
         if failure is not None:
             self._fail(failure._replace(outcome=outcome))
         else:
@@ -500,8 +500,8 @@ class Attempt(Receiver):
         self._owner.answered(self, body)
 
     def _handle_refusal(self, body: bytes, *, is_whole: bool) -> None:
-        """Pass on a refusal of the request itself; any other is the attempt's failure. If the
-        credential was refused, sign by the cloud's clock or renew it, each once, and send again."""
+        """Pass on a refusal of the request itself; any other is the attempt's failure, unless
+        another credential may do."""
         if self.status == _REQUEST_TIMEOUT and self._uses_kept_connection and self._may_reconnect():
             # The cloud had waited for a request, and closes the connection (RFC 9110, 15.5.9).
             self._has_reconnected = True
@@ -535,18 +535,25 @@ class Attempt(Receiver):
             refusal = without_our_names(body, self.candidate.target.destination.account_names)
             self._report_refusal(refusal if shape is None else shape(self.status, refusal))
             return
+        if not self._presents_another_credential():
+            self._fail(failure or Failure(f"answered {self.status}", self.status))
+
+    def _presents_another_credential(self) -> bool:
+        """Sign by the cloud's clock, or renew the credential, each once, where it was refused.
+        Return whether the request is sent again by that."""
         target = self.candidate.target
-        if self.status in target.refuses_with:
-            if self._turns_to_clouds_clock():
-                self._has_signed_anew = True
-                self._send_anew()
-                return
-            if target.renew is not None and not self._has_renewed:
-                self._has_renewed = True
-                renewal = self._renew_and_send_guarded(target)
-                self._task = self._owner.shared.loop.create_task(renewal)
-                return
-        self._fail(failure or Failure(f"answered {self.status}", self.status))
+        if self.status not in target.refuses_with:
+            return False
+        if self._turns_to_clouds_clock():
+            self._has_signed_anew = True
+            self._send_anew()
+            return True
+        if target.renew is None or self._has_renewed:
+            return False
+        self._has_renewed = True
+        renewal = self._renew_and_send_guarded(target)
+        self._task = self._owner.shared.loop.create_task(renewal)
+        return True
 
     def _read_stream(self, upstream: UpstreamConnection, data: bytes, complete: bool) -> None:
         """Read bytes of a stream, and hand its events to the lifecycle."""

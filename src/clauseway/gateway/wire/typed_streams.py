@@ -216,6 +216,7 @@ class TypedStream:
         return held
 
     def _keep_for_last(self, block: bytes) -> None:
+        kept = []
         for event in events_in(block):
             if self._pictures and _kind_of(event) in _PICTURE:
                 self._note_picture(data_of(event))
@@ -224,7 +225,8 @@ class TypedStream:
                 if self.units is None:
                     self._note_usage(data_of(event))
                 event = self._without_names(event)
-            self.last += event
+            kept.append(event)
+        self.last += b"".join(kept)
         if len(self.last) > 2 * _EVENT_BYTES_MAX:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
