@@ -211,6 +211,7 @@ REFUSED: list[tuple[str, list[bytes], int, str | None, list[str]]] = [
         "not_offered",
         ["Line 1", "Write store: false"],
     ),
+    ("a chat over a store of Azure's", [line(data_sources=[{}])], 400, "not_offered", ["Line 1", "data_sources"]),
     (
         "a deployment without batches",
         [line(EMBEDDING, "/v1/embeddings", input="x")],

@@ -18,7 +18,7 @@ from clauseway.catalog import BITS, Capability
 from clauseway.gateway.plan.steps import between_requests
 from clauseway.gateway.request.batch_contents import Contents, LineGroup, batch_scale
 from clauseway.gateway.request.lifecycle import PreparedRequest
-from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.refusals import Refused, refused_body
 from clauseway.gateway.request.selection import (
     MadeElsewhere,
     Selector,
@@ -202,9 +202,7 @@ class _Reading:
             in_batch = needs._replace(bits=needs.bits | _BATCH)
             self._meet(span, line, self._select(line, in_batch))
         except BadBody as error:
-            self._faults.append(
-                _Fault(span.number, model, Refused(MALFORMED_BODY, str(error), param=error.param))
-            )
+            self._faults.append(_Fault(span.number, model, refused_body(error)))
             return
         except Refused as refused:
             self._faults.append(_Fault(span.number, model, refused))

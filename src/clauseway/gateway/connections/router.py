@@ -33,7 +33,7 @@ from clauseway.gateway.connections.incoming import Incoming
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.lifecycle import Lifecycle, Preparation, RequestClient
-from clauseway.gateway.request.refusals import Refused, cut_off, journal_failed
+from clauseway.gateway.request.refusals import Refused, cut_off, journal_failed, refused_body
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selector
 from clauseway.gateway.request.shared import Shared, lines_of_own_answer
@@ -48,7 +48,7 @@ from clauseway.gateway.wire.bodies.body_contents import (
     read_body,
     read_upload,
 )
-from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
+from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED, FormRequest
 from clauseway.gateway.wire.errors import (
     LIMITED,
@@ -440,14 +440,8 @@ def _contents_of(operation: Operation, body: bytes, incoming: Incoming) -> BodyC
     read = read_body if operation.routed else read_upload
     try:
         return read(operation.decode, body, incoming.content_type)
-    except NotOffered as error:
-        raise Refused(errors.NOT_OFFERED, str(error), param=error.param) from None
     except BadBody as error:
-        message = str(error)
-        if incoming.content_coding:
-            coding = incoming.content_coding.decode("latin-1")
-            message += f" It came with 'Content-Encoding: {coding}': send it without a coding."
-        raise Refused(errors.MALFORMED_BODY, message, param=error.param) from None
+        raise refused_body(error, incoming.content_coding) from None
 
 
 def _call_of(

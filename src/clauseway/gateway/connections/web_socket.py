@@ -26,7 +26,7 @@ from clauseway.gateway.connections.router import Router
 from clauseway.gateway.connections.unread_answers import UnreadAnswers
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.lifecycle import Lifecycle
-from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.refusals import Refused, refused_body
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.bodies.body_errors import BadBody
@@ -386,7 +386,7 @@ class WebSocketSession(asyncio.Protocol):
                 return
             whole = outcome
         except BadBody as error:
-            whole = self._refusal(Refused(errors.MALFORMED_BODY, str(error), param=error.param))
+            whole = self._refusal(refused_body(error))
         except Refused as refused:
             whole = self._refusal(refused)
         except Exception as error:

@@ -5,11 +5,14 @@ from typing import Final
 from clauseway.gateway.budgets.shortage import duration
 from clauseway.gateway.request.resource_index import IndexUnwritable
 from clauseway.gateway.routing.choices import SkippedDeployment
+from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
 from clauseway.gateway.wire.errors import (
     DATABASE_AWAY,
     JOURNAL_FAILED,
     JOURNAL_FULL,
     JOURNAL_UNCOPIED,
+    MALFORMED_BODY,
+    NOT_OFFERED,
     ErrorKind,
     error_response,
 )
@@ -49,6 +52,18 @@ class Refused(Exception):
         self.skipped = skipped
         self.terms = terms
         self.closes = closes
+
+
+def refused_body(error: BadBody, coding: bytes = b"") -> Refused:
+    """Return the refusal of a body that came with that `Content-Encoding`, or of one in the lines of
+    a file."""
+    if isinstance(error, NotOffered):
+        return Refused(NOT_OFFERED, str(error), param=error.param)
+    message = str(error)
+    if coding:
+        name = coding.decode("latin-1")
+        message += f" It came with 'Content-Encoding: {name}': send it without a coding."
+    return Refused(MALFORMED_BODY, message, param=error.param)
 
 
 def cut_off(away_s: float) -> Refused:
