@@ -98,15 +98,15 @@ def _known(
         return [] if view is None else [view]
     views: list[dict[str, object]] = []
     for number, explanation in shared.explanations.latest():
-        named = str(RequestId(shared.boot, number))
+        identifier = str(RequestId(shared.boot, number))
         # The identifier orders requests of one instant: no page repeats or skips one.
-        place = (explanation.event_ns, named)
+        place = (explanation.event_ns, identifier)
         if query.after and place >= (query.before_ns, query.after):
             continue
         # Listing requests is a request too; it would head every list.
         if explanation.operation == OWN_REQUESTS.name or not query.wants(project, explanation):
             continue
-        views.append(as_json(named, explanation))
+        views.append(as_json(identifier, explanation))
         if len(views) == query.limit:
             break
     return views

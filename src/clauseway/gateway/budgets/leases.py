@@ -76,18 +76,15 @@ class LocalLeaseServer:
     """Grants from amounts in this process, to this process only: for a gateway that stands by
     itself."""
 
-    def __init__(
-        self, amounts: Mapping[str, int] | None = None, otherwise: int = _NO_LIMIT
-    ) -> None:
+    def __init__(self, amounts: Mapping[str, int] | None = None) -> None:
         self._amounts = dict(amounts or {})
-        self._otherwise = otherwise
         self._held: dict[tuple[str, str, str, int], int] = {}
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         return [self._lease(ask) for ask in asks]
 
     def _lease(self, ask: Ask) -> GrantedLease:
-        amount = self._amounts.get(ask.budget, self._otherwise)
+        amount = self._amounts.get(ask.budget, _NO_LIMIT)
         name = ask.kind, ask.budget, ask.holder, ask.part
         held = self._held.get(name, 0)
         free = amount - sum(total for other, total in self._held.items() if other[:2] == name[:2])
