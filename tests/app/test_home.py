@@ -109,3 +109,23 @@ def test_a_tilde_is_the_users_folder(by_flag: bool, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CLAUSEWAY_HOME", "~/data")
     assert home_at("~/data" if by_flag else None).root == tmp_path / "data"
+
+
+def test_who_serves_a_home_begins_nothing_in_its_place(tmp_path: Path) -> None:
+    """A mount that ends leaves an empty folder; one that comes brings another home."""
+    home = Home(tmp_path / "home")
+    home.identity()
+    served = home.served()
+    home.root.rename(tmp_path / "aside")
+    home.root.mkdir()
+    for asked in (home.served, served.served, served.identity, lambda: served.make().control):
+        with pytest.raises(FileNotFoundError, match=r"home\.id"):
+            asked()
+    assert not list(home.root.iterdir())
+    home.identity()
+    with pytest.raises(InvalidInput, match=r"another home lies in the place of the one that is served"):
+        _ = served.control
+    (home.root / "home.id").unlink()
+    home.root.rmdir()
+    (tmp_path / "aside").rename(home.root)
+    assert served.identity() == home.identity()

@@ -190,11 +190,18 @@ def gone(home: Home) -> tuple[Path, Path]:
     return home.root, home.root.rename(home.root.with_name("aside"))
 
 
+def emptied(home: Home) -> tuple[Path, Path]:
+    """As a mount that goes and leaves its mount point."""
+    place, aside = gone(home)
+    place.mkdir()
+    return place, aside
+
+
 def without_control_data(home: Home) -> tuple[Path, Path]:
     return home.embedded_control, home.embedded_control.rename(home.root / "control.aside")
 
 
-@pytest.mark.parametrize("remove", [gone, without_control_data])
+@pytest.mark.parametrize("remove", [gone, emptied, without_control_data])
 def test_no_home_is_begun_in_place_of_one_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remove: Callable[[Home], tuple[Path, Path]]
 ) -> None:

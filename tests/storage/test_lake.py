@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import date
@@ -25,6 +26,7 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.usage.priced import revenue, sales_in_order
 from clauseway.values import DAY_NS, Interval, InvalidInput, KnownAt, day_of, exact_sum, start_of_day_ns
+from small_disks import small_disk
 
 BOOK = parse_book(
     """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
@@ -183,6 +185,38 @@ def test_a_database_removes_no_file_of_a_lake_that_is_not_its_own(lake: Lake, tm
         with pytest.raises(InvalidInput, match="names another one"):
             wrong.sweep()
     assert all(file.exists() for file in files)
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["an empty mount point", "no folder"])
+def test_nothing_is_sealed_in_place_of_a_lake_that_is_gone(lake: Lake, is_there: bool) -> None:
+    """Its files would be where nobody finds them, once the mount is back."""
+    lake.seal(batch(0, 4, USAGE[:4]), 1)
+    aside = lake.root.rename(lake.root.with_name("aside"))
+    if is_there:
+        lake.root.mkdir()
+    with pytest.raises(InvalidInput, match=r"not in its place.*make the folder .*/usage"):
+        Lake(lake.root, lake.control).seal(batch(4, 5, USAGE[4:]), 2)
+    assert [batch.end_frame for batch in lake.control.batches()] == [4]
+    assert not list(lake.root.iterdir())
+    lake.root.rmdir()
+    aside.rename(lake.root)
+    assert lake.seal(batch(4, 5, USAGE[4:]), 2)
+
+
+def test_who_says_that_a_lakes_files_are_lost_goes_on_without_them(lake: Lake) -> None:
+    lake.seal(batch(0, 4, USAGE[:4]), 1)
+    shutil.rmtree(lake.root)
+    (lake.root / "usage").mkdir(parents=True)
+    assert lake.seal(batch(4, 5, USAGE[4:]), 2)
+
+
+def test_a_mount_that_comes_or_ends_while_a_batch_is_sealed_keeps_it_from_the_commit(lake: Lake) -> None:
+    lake.root.rmdir()
+    with small_disk(lake.root, 1 << 20):
+        with pytest.raises(InvalidInput, match="on another disk than a moment ago"):
+            lake.seal(batch(0, 4, USAGE[:4]), 1)
+        assert not lake.control.batches()
+    assert lake.seal(batch(0, 4, USAGE[:4]), 1)
 
 
 def test_a_crash_before_the_commit_leaves_a_file_that_nobody_reads(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ _SOCKET_BYTES_MAX = 100  # Linux takes 107, others 103
 # Room for the longest name: all sockets of a home lie in one folder.
 _SOCKET_NAME_BYTES = 16
 _GATEWAY = "gateway"
+_IDENTITY_NAME = "home.id"
 _IDENTITY = re.compile(rb"[0-9a-f]{16}")
 
 # Fills a home with two settled months, in a folder of its own.
@@ -31,28 +32,34 @@ DEMONSTRATION = "clauseway init --demo statements"
 class Home(msgspec.Struct, frozen=True):
     """The paths under one home. Nothing is made until it is needed.
 
-    `is_served`: this process serves the home, which was begun. Where its folder, its control data
-    or its identity is gone, FileNotFoundError is raised, and no other home is begun in its place.
+    `served_identity`: this process serves the home of that identity, which was begun. Where its
+    folder or its control data is gone, FileNotFoundError is raised, and no other home is begun in
+    its place; where another home lies there, InvalidInput.
     """
 
     root: Path
-    is_served: bool = False
+    served_identity: str = ""
 
     def served(self) -> "Home":
-        """Return this home as whoever serves it opens it."""
-        return msgspec.structs.replace(self, is_served=True)
+        """Return this home, which has an identity, as whoever serves it opens it. Raise as
+        `identity` does; of a home that is gone, FileNotFoundError."""
+        return msgspec.structs.replace(
+            self, served_identity=_identity_in(self.root / _IDENTITY_NAME)
+        )
 
     @property
     def control(self) -> Path | str:
         """Return the place of the control database: a file of the home, or the address that
         `migrate` wrote there. Raise InvalidInput if that is no text, or if the control data is gone
         and something else of the home is there."""
+        if self.served_identity:
+            self.identity()
         try:
             return self.database_address.read_text("utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
             place = self.embedded_control
             # A new database would have no keys: a gateway that hears of that refuses everybody.
-            if self.is_served:
+            if self.served_identity:
                 place.stat()
             self._require_control_data(place)
             return place
@@ -120,7 +127,7 @@ class Home(msgspec.Struct, frozen=True):
         InvalidInput as `control` does."""
         if self.database_address.exists():
             return True
-        if not self.is_served:
+        if not self.served_identity:
             self._require_control_data(self.embedded_control)
         return self.embedded_control.exists()
 
@@ -244,7 +251,9 @@ class Home(msgspec.Struct, frozen=True):
 
     def make(self) -> "Home":
         """Create the folder, readable by its owner only: it holds keys."""
-        if not self.is_served and not self.root.exists():
+        if self.served_identity:
+            return self  # made when it was begun; in its place may be an empty mount point
+        if not self.root.exists():
             make_folder(self.root)
         close_to_others(self.root)
         if self.gateway_socket.parent != self.root or self.lease_socket.parent != self.root:
@@ -254,16 +263,17 @@ class Home(msgspec.Struct, frozen=True):
     def identity(self) -> str:
         """Return what names this home among those that share its database; made at first use.
 
-        Raise InvalidInput if the file is damaged: an empty name would be every home's.
+        Raise InvalidInput if the file is damaged, because an empty name would be every home's, or
+        if it is not that of the home which is served.
         """
-        path = self.root / "home.id"
-        if not self.is_served and not path.exists():
+        path = self.root / _IDENTITY_NAME
+        if not self.served_identity and not path.exists():
             self.make()
             write_first(path, secrets.token_hex(8).encode(), mode=PRIVATE)
-        identity = path.read_bytes().strip()
-        if not _IDENTITY.fullmatch(identity):
-            raise _damaged_identity(path)
-        return identity.decode("ascii")
+        identity = _identity_in(path)
+        if self.served_identity not in ("", identity):
+            raise _another_home(path)
+        return identity
 
     @property
     def hash_key_path(self) -> Path:
@@ -283,6 +293,13 @@ class Home(msgspec.Struct, frozen=True):
         return path.read_text("ascii").strip()
 
 
+def _identity_in(path: Path) -> str:
+    identity = path.read_bytes().strip()
+    if not _IDENTITY.fullmatch(identity):
+        raise _damaged_identity(path)
+    return identity.decode("ascii")
+
+
 def _damaged_identity(path: Path) -> InvalidInput:
     """Return the refusal of a home whose identity cannot be read."""
     return InvalidInput(
@@ -293,6 +310,20 @@ def _damaged_identity(path: Path) -> InvalidInput:
             remedy="Put it back from a backup. Where there is none, stop what serves this home and "
             "remove the file: the home gets another identity, and `clauseway serve` takes over the "
             "journals in its folder.",
+        )
+    )
+
+
+def _another_home(path: Path) -> InvalidInput:
+    """Return the refusal of a home that came into the place of the one that is served."""
+    return InvalidInput(
+        Problem(
+            what="another home lies in the place of the one that is served",
+            why="home.id is another one's; a disk may have been mounted over the folder, and what is "
+            "served keeps its journal under it",
+            where=str(path),
+            remedy="Stop `clauseway serve`, take the other home away, and run `clauseway spool list` on "
+            "what lies under it; then start again at the home that is meant.",
         )
     )
 

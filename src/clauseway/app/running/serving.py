@@ -119,9 +119,10 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Served(msgspec.Struct):
-    """The running processes and where they listen. A process that died is replaced here by the one
-    that is started in its place, at the same port."""
+    """The running processes of a home and where they listen. A process that died is replaced here by
+    the one that is started in its place, at the same port."""
 
+    home: Home
     gateways: Gateways
     pages: Child
     gateway_url: str
@@ -309,7 +310,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
         seen_to = begin_revocations(home)
         home.identity()
-        home = home.served()  # from here on its control data and its identity are there
+        home = home.served()  # from here on its control data is there
         options = msgspec.structs.replace(options, home=home)
         inputs = _inputs_of(options)
         # The plan must be good before a process starts by it.
@@ -357,6 +358,7 @@ def _served(
     pages = _start_pages(options, options.pages_port, clock, gateway_url, sample)
     pages_port = pages.ready["ports"]["pages"]
     return Served(
+        home=options.home,
         gateways=gateways,
         pages=pages,
         gateway_url=gateway_url,
@@ -438,7 +440,7 @@ def keep(
     starts. A revoked key waits for no plan either.
     """
     assert served.seen_to is not None, "it is known once they serve"
-    options = msgspec.structs.replace(options, home=options.home.served())
+    options = msgspec.structs.replace(options, home=served.home)
     revocations = Revocations(options.home, served.seen_to, served.gateways.heed_revocations)
     look = partial(_inputs_of, options)
     inputs = PlanInputs(options.home, look, served.inputs, report, revocations.head)
@@ -501,8 +503,8 @@ class Stopping:
 
 
 def seal_the_rest(home: Home) -> None:
-    """Seal what the processes had metered when they ended."""
-    import_module(_SEALING).seal(home.served())
+    """Seal what the processes of a served home had metered when they ended."""
+    import_module(_SEALING).seal(home)
 
 
 class Reloading:

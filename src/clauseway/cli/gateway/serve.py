@@ -111,7 +111,7 @@ def command(
             answer(as_json, {"gateway": served.gateway_url, "pages": served.pages_url}, show)
             dead = keep(chosen, served, signals)
         # Usage that was metered until the end counts without another start.
-        seal_the_rest(at)
+        seal_the_rest(served.home)
     if dead is not None:
         raise end_of(dead.name, dead.exit_code, at.logs)
     return 0

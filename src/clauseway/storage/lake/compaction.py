@@ -135,6 +135,7 @@ def _merge(lake: Lake, kind: str, group: Sequence[LakeFile], now_ns: int) -> Mer
     # If no file shared an attempt with another, the merged file shares none either.
     apart = all(file.apart for file in group)
     written = [msgspec.structs.replace(file, apart=apart) for file in written]
+    lake.require_disk()
     with lake.control.writing() as connection:
         retire(connection, [file.name for file in group], now_ns)
         list_files(connection, written)

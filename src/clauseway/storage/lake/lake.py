@@ -47,7 +47,7 @@ from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store, Stored, make_folders
 from clauseway.storage.lake.unlisted_files import files_with_missing_usage
 from clauseway.storage.lake.usage_records import days_of, records_in
-from clauseway.values import Interval
+from clauseway.values import Interval, InvalidInput, Problem
 
 # Writes in the transaction that commits a batch.
 AlsoWrite = Callable[[Connection], object]
@@ -92,6 +92,7 @@ class Lake:
         if not root.exists():
             root.mkdir(exist_ok=True)  # and not the folder above it: a home may be gone meanwhile
             force_folder(root.parent)
+        self._disk = root.stat().st_dev
         _adopt_former(self)
 
     @property
@@ -207,6 +208,7 @@ class Lake:
             last_day=max(days, default=None),
             sealed_ns=sealed_ns,
         )
+        self.require_disk()
         return self.control.commit_batch(
             sealed, lambda connection: _commit(connection, files, sums, also)
         )
@@ -369,10 +371,32 @@ class Lake:
         assert self.store.keep(other, self.root / other), f"{other} is named by its content"
         return other
 
+    def _require_begun(self) -> None:
+        """Raise InvalidInput where the folder has no file, and the database lists some: a mount that
+        ended leaves an empty folder, and what is written there is gone once the mount is back."""
+        if self.store.is_remote or any((self.root / kind).exists() for kind in (USAGE, INTENTS)):
+            return
+        columns = schema.lake_files.c
+        living = (columns.retired_ns == 0) & (columns.lost_ns == 0)
+        with self.control.reading() as connection:
+            listed = connection.execute(select(columns.name).where(living).limit(1)).scalar()
+        if listed is not None:
+            raise _gone(self.root, f"it is empty, and the database lists {listed} there")
+
+    def require_disk(self) -> None:
+        """Raise InvalidInput where the folder is on another disk than when it was opened.
+
+        INVARIANT: asked between the writing of files and the commit that lists them. A mount that
+        ends or comes meanwhile leaves files where nobody finds them.
+        """
+        if not self.store.is_remote and self.root.stat().st_dev != self._disk:
+            raise _gone(self.root, "the folder is on another disk than a moment ago")
+
     def _write(self, name: str, parts: Iterator[pa.Table]) -> tuple[str, int]:
         """Write a table, in parts, so that its name appears only with all its bytes; return their
         SHA-256 and count."""
         path = self.root / name
+        self._require_begun()
         folders = make_folders(path.parent, self.root)
         with written_whole(path) as beside:
             first = next(parts)
@@ -389,6 +413,18 @@ class Lake:
         for folder in folders:
             force_folder(folder)
         return digest, size
+
+
+def _gone(root: Path, why: str) -> InvalidInput:
+    return InvalidInput(
+        Problem(
+            what="the lake's folder is not in its place, and nothing was written there",
+            why=why,
+            where=str(root),
+            remedy="Mount it again, or put its files back from a backup. If they are lost for good, make "
+            f"the folder {root / USAGE}: then `clauseway lake check` names each of them.",
+        )
+    )
 
 
 def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also: AlsoWrite) -> None:
