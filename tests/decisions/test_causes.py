@@ -80,7 +80,7 @@ def test_between_two_texts_no_fact_decides() -> None:
     assert because(changes, "rival") == {"A2.serves"}
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(10))
 @given(agreement=agreements())
 def test_without_a_fact_that_is_cited_nothing_changes(agreement: OpenAgreement) -> None:
     """Leave out the fact; where another would have done as well, all those that the answer cites."""

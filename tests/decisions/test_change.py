@@ -144,7 +144,7 @@ def test_what_would_change_this(case: Case, stated: list[str]) -> None:
     assert [said(change) for change in changes] == stated
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(opened=agreements(), data=st.data())
 def test_the_same_of_any_agreement(opened: OpenAgreement, data: st.DataObject) -> None:
     """Every kind of term, change and fact, drawn at random: asked again as stated, the outcome is as stated."""

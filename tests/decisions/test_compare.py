@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from clauseway import KnownAt, open_agreement
 from clauseway.decisions import Outcome, all_questions, decide
 from clauseway.decisions.searches.compare import Box, Combination, OutcomeChange, Side, compare, grouped
+from soak import examples
 
 OPENED = open_agreement()
 AMENDMENTS = OPENED.agreement.amendments
@@ -44,7 +45,7 @@ sides = st.builds(
     R3=st.sampled_from(("a4", "a3")),
     R5=st.sampled_from(("new", "all")),
 )
-few = settings(max_examples=15)
+few = settings(max_examples=examples(8))
 
 
 def outcomes(one: Side) -> Iterator[tuple[Combination, Outcome]]:
