@@ -120,7 +120,6 @@ TOGETHER = {
 # The modules that take longest, by the durations of a whole run of two processes.
 LONG_FIRST = (
     "test_simulated_seeds",
-    "test_effects",
     "test_spark",
     "test_screens",
     "test_operation_alerts",
