@@ -298,7 +298,7 @@ COLUMNS = st.one_of(
 )
 
 
-@SETTINGS
+@settings(SETTINGS, max_examples=examples(15))  # each example starts a process, which reads the file
 @given(st.booleans(), st.dictionaries(st.sampled_from([*BILL, *OWN]), COLUMNS, max_size=3))
 def test_any_column_of_a_parquet_file(home: Home, ours: bool, spoilt_columns: dict[str, pa.Array]) -> None:
     good = OWN if ours else BILL
