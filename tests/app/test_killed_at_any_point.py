@@ -15,7 +15,7 @@ from soak import examples
 
 STEPS = Path(__file__).with_name("crash_steps.py")
 KILLED, FULL, DONE = 99, 98, 0
-KILLS = examples(90)
+KILLS = examples(54)
 # From which point on, and up to which, a step is killed: the first dozen only open the database.
 POINTS = {"serve": (0, 50), "seal": (0, 120), "merge": (10, 36), "settle": (10, 50), "close": (0, 28)}
 NEVER = 1 << 30

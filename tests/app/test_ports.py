@@ -136,7 +136,7 @@ def test_a_port_that_the_configuration_names_and_is_taken_is_refused(tmp_path: P
 
 def test_nights_that_start_together_keep_to_themselves(tmp_path: Path) -> None:
     """Nobody names a port: each replays into a gateway of its own, which knows its keys."""
-    homes = [tmp_path / str(number) for number in range(3)]
+    homes = [tmp_path / str(number) for number in range(2)]
     nights = [
         subprocess.Popen(
             [CLAUSEWAY, "up", "--once", "--limit", "60", "--json", "--home", str(home)],
@@ -147,7 +147,7 @@ def test_nights_that_start_together_keep_to_themselves(tmp_path: Path) -> None:
         for home in homes
     ]
     ended = [night.communicate() for night in nights]
-    assert [night.returncode for night in nights] == [0, 0, 0], [errors for _, errors in ended]
+    assert [night.returncode for night in nights] == [0, 0], [errors for _, errors in ended]
     told = [json.loads(output) for output, _ in ended]
     for one in told:
         assert one["progress"]["done"] == 60
