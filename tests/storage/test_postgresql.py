@@ -1,9 +1,11 @@
 """Only a server has these: its own exclusion of ranges, its order of text, its address, machines that are not heard."""
 
 from contextlib import ExitStack, closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import URL, Engine, create_engine, event, insert, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -281,3 +283,17 @@ def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
         read_from(control)
         end_connections(address)
         read_from(control)
+
+
+def test_numbers_go_on_where_a_copy_brought_the_rows_alone() -> None:
+    """As logical replication does. A lower number that is free would place a row before older ones."""
+    address = new_control_database()
+    fact = {"kind": "launch", "effective": date(2026, 5, 1), "payload": "{}", "source": "a page"}
+    with closing(Control.open(address)) as control:
+        for recorded_ns in range(3):
+            control.record_fact(recorded_ns=recorded_ns, **fact)
+    with psycopg.connect(address) as connection:
+        connection.execute("DELETE FROM facts WHERE sequence = 1")
+        connection.execute("ALTER SEQUENCE facts_sequence_seq RESTART")
+    with closing(Control.open(address)) as control:
+        assert [control.record_fact(recorded_ns=recorded_ns, **fact) for recorded_ns in (3, 4)] == [4, 5]

@@ -7,6 +7,7 @@ into it.
     server_address  the address of a server's database, read and shown
     versions      the numbered versions of the tables; migrations: a script for each
     sqlite_check  whether a file from elsewhere is a whole database
+    row_numbers   the numbers that a server gives to new rows
     journal       the journal in SQL
     actor         the person whom records name
     chained       the tables whose rows the log chains, and a digest of each row

@@ -34,6 +34,7 @@ from clauseway.storage.control import audit, journal, schema
 from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.engines import Place, adder_of, engine_of, reader_of, writer_of
 from clauseway.storage.control.people import SecondPersonNeeded, ask, waits
+from clauseway.storage.control.row_numbers import continue_numbers_once
 from clauseway.storage.control.versions import bring_up, is_present
 from clauseway.values import Interval, InvalidInput, Problem
 
@@ -196,7 +197,7 @@ class Control:
         was moved since it was opened.
         """
         try:
-            with self._writer.begin() as connection, audit.chaining(connection):
+            with self.unchained() as connection, audit.chaining(connection):
                 yield connection
         except SecondPersonNeeded as needed:
             raise self._asked_for(needed) from None
@@ -207,7 +208,7 @@ class Control:
 
     def _asked_for(self, needed: SecondPersonNeeded) -> InvalidInput:
         """Note a write that waits for a second person; return the error for its author."""
-        with self._writer.begin() as connection, audit.chaining(connection):
+        with self.unchained() as connection, audit.chaining(connection):
             problem = waits(connection, needed)
             if needed.is_new:
                 ask(connection, needed.asked)
@@ -217,6 +218,7 @@ class Control:
     def unchained(self) -> Iterator[Connection]:
         """Open a transaction that begins the log again: it appends to the log by itself."""
         with self._writer.begin() as connection:
+            continue_numbers_once(connection)
             yield connection
 
     # Keys

@@ -17,6 +17,7 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.chained import stated
 from clauseway.storage.control.control import MOVED_MEANWHILE, Control
 from clauseway.storage.control.engines import Place, allow_silence
+from clauseway.storage.control.row_numbers import continue_numbers
 from clauseway.values import InvalidInput, Problem
 
 # A table, and how many of its rows are copied.
@@ -147,6 +148,7 @@ def _copy_tables(reading: Connection, writing: Connection, on_table: OnTable) ->
     _require_empty(writing)
     for table in schema.metadata.sorted_tables:
         on_table(str(table.name), _copy(reading, writing, table))
+    continue_numbers(writing)
 
 
 def _copy(reading: Connection, writing: Connection, table: Table) -> int:
@@ -157,21 +159,7 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
     for part in selected.mappings().partitions(_ROWS):
         writing.execute(insert(table), [dict(row) for row in part])
         rows += len(part)
-    _continue_numbers(writing, table)
     return rows
-
-
-def _continue_numbers(writing: Connection, table: Table) -> None:
-    """Let the numbers that a server gives to new rows go on after the copied ones."""
-    numbered = table.autoincrement_column
-    if writing.dialect.name != "postgresql" or numbered is None:
-        return
-    last = writing.execute(select(func.max(numbered))).scalar_one()
-    if last is not None:
-        named = {"table": f'"{table.name}"', "column": numbered.name, "last": last}
-        writing.execute(
-            text("SELECT setval(pg_get_serial_sequence(:table, :column), :last)"), named
-        )
 
 
 def _content(connection: Connection, table: Table) -> TableContent:
