@@ -288,7 +288,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
 def test_numbers_go_on_where_a_copy_brought_the_rows_alone() -> None:
     """As logical replication does. A lower number that is free would place a row before older ones."""
     address = new_control_database()
-    fact = {"kind": "launch", "effective": date(2026, 5, 1), "payload": "{}", "source": "a page"}
+    fact: dict[str, Any] = {"kind": "launch", "effective": date(2026, 5, 1), "payload": "{}", "source": "a page"}
     with closing(Control.open(address)) as control:
         for recorded_ns in range(3):
             control.record_fact(recorded_ns=recorded_ns, **fact)

@@ -170,3 +170,30 @@ def test_a_database_that_is_not_whole_is_refused_and_stays(engine: Engine, place
     assert problem.what == "the control data is not whole"
     with engine.begin() as connection:
         assert shape(connection) == before
+
+
+def test_a_whole_database_lacks_no_constraint(engine: Engine) -> None:
+    made_new(engine)
+    with engine.begin() as connection:
+        assert versions.missing_constraints(connection) == []
+
+
+# A table · what a restore left out of it · how that is named
+LEFT_OUT = [
+    ("manifest", "CONSTRAINT manifest_pkey", "the primary key of manifest"),
+    ("manifest", "CONSTRAINT ranges_exclude_each_other", "the exclusion of ranges of manifest"),
+    ("manifest", "CONSTRAINT a_range", "a check of manifest"),
+    ("lake_files", "CONSTRAINT lake_files_name_key", "a unique constraint of lake_files"),
+    ("former_secrets", "CONSTRAINT former_secrets_key_id_fkey", "a reference of former_secrets"),
+]
+
+
+def test_constraints_that_a_restore_left_out_are_named() -> None:
+    engine = writer_of(engine_of(new_database()))
+    made_new(engine)
+    with engine.begin() as connection:
+        for table, left_out, _ in LEFT_OUT:
+            connection.execute(text(f"ALTER TABLE {table} DROP {left_out}"))
+        connection.execute(text("DROP INDEX losses_by_place"))
+        named = ["the index losses_by_place", *(name for _, _, name in LEFT_OUT)]
+        assert versions.missing_constraints(connection) == sorted(named)

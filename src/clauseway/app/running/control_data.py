@@ -1,6 +1,7 @@
 """The control data of a home that is served, opened for as long as it is: readers look again and
 again."""
 
+from contextlib import closing
 from pathlib import Path
 
 from clauseway.app.opening.home import Home
@@ -8,11 +9,37 @@ from clauseway.storage import Control
 from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.engines import without_password
+from clauseway.storage.control.versions import missing_constraints
+from clauseway.values import Problem
+from clauseway.wording.names import listed
+
+# A restore without constraints lacks all of them.
+_NAMED_MAX = 5
 
 
 def place_of(home: Home) -> str:
     """Return where the control data of a home is, without a password. Raise InvalidInput."""
     return without_password(home.control)
+
+
+def constraint_fault(home: Home) -> Problem | None:
+    """Return a problem where the home's database lacks constraints. Raise InvalidInput,
+    DBAPIError."""
+    with (
+        closing(Control.open(home.make().control)) as control,
+        control.reading() as connection,
+    ):
+        missing = missing_constraints(connection)
+    if not missing:
+        return None
+    return Problem(
+        what="the database takes rows that it should refuse",
+        why=f"it lacks {listed(missing[:_NAMED_MAX])}"
+        + (f" and {len(missing) - _NAMED_MAX} more" if len(missing) > _NAMED_MAX else ""),
+        where=place_of(home),
+        remedy="Restore it from a whole backup; or have its tables made anew, which checks every row, "
+        "while nothing serves: clauseway home migrate --to embedded, then --to an empty database.",
+    )
 
 
 class KeptControl:

@@ -41,6 +41,7 @@ from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.opening.restored import origin_of, refuse_beside_another
 from clauseway.app.opening.several import Opened, each_of, text_hash, title_of
+from clauseway.app.running.control_data import constraint_fault
 from clauseway.app.running.planning import (
     prices_now,
     served_outcomes,
@@ -196,6 +197,8 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
     if not edited:
         yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
         yield from (_failed("", "basis", problem) for problem in unknown_sellers(home))
+    if lacking := constraint_fault(home):
+        yield _failed("", "tables", lacking)
     if ahead := facts_ahead(home):
         yield _failed("", "facts", clock_problem(ahead))
 

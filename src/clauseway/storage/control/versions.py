@@ -11,8 +11,18 @@ import sqlite3
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, create_mock_engine, inspect, text
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    Constraint,
+    ForeignKeyConstraint,
+    UniqueConstraint,
+    create_mock_engine,
+    inspect,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import ColumnCollectionConstraint
 
 from clauseway.storage.control import schema
 from clauseway.values import InvalidInput, Problem
@@ -23,6 +33,11 @@ BEFORE_ALL = "base"
 _TABLE = "alembic_version"
 # A table of every version but the first, which was in use before databases named their version.
 _SINCE_THE_SECOND = "homes"
+_KINDS: dict[type[Constraint], str] = {
+    CheckConstraint: "check",
+    ForeignKeyConstraint: "reference",
+    UniqueConstraint: "unique constraint",
+}
 # PostgreSQL's codes for a column or table that is there twice, or is not there.
 _OF_ANOTHER_SHAPE = ("42701", "42P07", "42703", "42P01")
 
@@ -36,6 +51,44 @@ def is_present(connection: Connection) -> bool:
     if missing := sorted(schema.metadata.tables.keys() - tables):
         raise _not_whole(connection, f"the table {missing[0]} is missing")
     return True
+
+
+def missing_constraints(connection: Connection) -> list[str]:
+    """Return the constraints and indexes that a database of the present version lacks, in words. A
+    restore that left them out reads as a whole one, and would take rows that exclude each other.
+    """
+    held = inspect(connection)
+    keys, unique = held.get_multi_pk_constraint(), held.get_multi_unique_constraints()
+    references, checks = held.get_multi_foreign_keys(), held.get_multi_check_constraints()
+    indexes = held.get_multi_indexes()
+    missing = set[str]()
+    for table in schema.metadata.sorted_tables:
+        place = (None, table.name)
+        if set(keys[place]["constrained_columns"]) != set(table.primary_key.columns.keys()):
+            missing.add(f"the primary key of {table.name}")
+        here = {
+            *((UniqueConstraint, *sorted(each["column_names"])) for each in unique[place]),
+            *((ForeignKeyConstraint, *each["constrained_columns"]) for each in references[place]),
+            *((CheckConstraint, each["name"]) for each in checks[place]),
+        }
+        for constraint in table.constraints - {table.primary_key}:
+            if _shape_of(constraint) not in here:
+                missing.add(f"a {_KINDS[type(constraint)]} of {table.name}")
+        names = {each["name"] for each in indexes[place]}
+        missing |= {f"the index {each.name}" for each in table.indexes if each.name not in names}
+    if connection.dialect.name == "postgresql":
+        asked = text("SELECT FROM pg_constraint WHERE conname = 'ranges_exclude_each_other'")
+        if connection.execute(asked).first() is None:
+            missing.add("the exclusion of ranges of manifest")
+    return sorted(missing)
+
+
+def _shape_of(constraint: Constraint) -> tuple[object, ...]:
+    """Return what a constraint and the one that a database tells of have in common."""
+    if isinstance(constraint, CheckConstraint):
+        return CheckConstraint, constraint.name
+    assert isinstance(constraint, ColumnCollectionConstraint)
+    return type(constraint), *sorted(constraint.columns.keys())
 
 
 def bring_up(connection: Connection, *, begins: bool = True) -> bool:
