@@ -1,12 +1,15 @@
 """Each fault of the machine or of a database server is said in words; a wrong statement is a failure of ours."""
 
 import errno
+import json
 from pathlib import Path
 
 import pytest
 from psycopg import errors
 
+from clauseway.app.opening.home import Home
 from clauseway.app.running.machine_faults import fault_of
+from clauseway.cli.gateway.up import requests_failed
 from clauseway.storage.control.engines import CommitLost, LockLost
 
 # The driver's error | what is said, nothing where it is ours.
@@ -96,3 +99,20 @@ def test_every_operational_error_of_the_driver_has_words(tmp_path: Path) -> None
     operational = [error for error in named if issubclass(error, errors.OperationalError)]
     wordless = [error.sqlstate for error in operational if fault_of(error(), tmp_path) is None]
     assert {str(code)[:2] for code in wordless} <= {"27", "2F", "38", "39", "3B", "54"}
+
+
+def test_a_night_that_the_machine_had_no_descriptors_for_is_laid_to_the_machine(tmp_path: Path) -> None:
+    home = Home(tmp_path).make()
+    home.logs.mkdir()
+    refused = [
+        {"status": 502, "message": "No cloud answered: azure direct: could not be reached (Too many open files)."},
+        {"status": 403, "message": "forbidden by A4.api"},
+    ]
+    home.refused_by("gateway").write_text("".join(f"{json.dumps(line)}\n" for line in refused))
+    error = requests_failed(home, {"clouds_failed": 2})
+    problem = fault_of(error, tmp_path)
+    assert problem is not None
+    assert problem.what == "no more files can be opened"
+    # Where the gateway says nothing of the machine, it is a failure of ours.
+    home.refused_by("gateway").unlink()
+    assert fault_of(requests_failed(home, {"clouds_failed": 2}), tmp_path) is None

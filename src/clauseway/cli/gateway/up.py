@@ -1,9 +1,11 @@
 """`clauseway up`: the whole thread on one screen."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -84,10 +86,20 @@ def command(
         out.print("\n6  Ended, as --once asks", style="bold")
         _say_data(out, fresh)
     if report.progress.failed:
-        raise RuntimeError(
-            f"{counted(sum(report.progress.failed.values()), 'request')} failed: {report.progress.failed}"
-        )
+        raise requests_failed(fresh, report.progress.failed)
     return 0
+
+
+def requests_failed(home: Home, failed: Mapping[str, int]) -> RuntimeError:
+    """Return the error of a night with failed requests, by code, in the words of the last refusal
+    that was no client's: the machine may have been the reason, and is blamed by its own words."""
+    count = counted(sum(failed.values()), "request")
+    said = ""
+    with suppress(OSError):
+        for line in home.refused_by("gateway").read_bytes().splitlines():
+            refused = msgspec.json.decode(line)
+            said = refused["message"] if refused["status"] >= 500 else said
+    return RuntimeError(f"{count} failed: {dict(failed)}. {said}".rstrip())
 
 
 def _say_agreement(out: Console, opened: OpenAgreement) -> None:
