@@ -123,12 +123,26 @@ def test_three_failures_of_one_organisation_count_for_the_others(steps: list[tup
 
 def test_who_met_a_failure_first_does_not_keep_the_others_away_for_long() -> None:
     health = Health()
-    for _ in range(20):
-        health.failed(0.0, "answered 500", ACME)
-    assert health.until_s == 30.0
+    for now_s in (0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0, 7.0, 15.0, 31.0):
+        health.attempted(now_s, ACME)
+        health.failed(now_s, "answered 500", ACME)
+    assert health.until_s == 61.0
     for _ in range(2):
-        health.failed(0.0, "answered 500", BRILL)
-    assert [health.admits(now_s, CORVO) for now_s in (0.9, 1.0)] == [False, True]
+        health.failed(31.0, "answered 500", BRILL)
+    assert [health.admits(now_s, CORVO) for now_s in (31.9, 32.0)] == [False, True]
+
+
+@pytest.mark.parametrize("organisations", [(ACME,), (ACME, BRILL)])
+def test_only_a_probe_that_fails_prolongs_an_ejection(organisations: tuple[str, ...]) -> None:
+    """Not what was under way when it began, nor who has no other deployment."""
+    health = Health()
+    for organisation in organisations * 20:
+        health.failed(0.0, "answered 500", organisation)
+    for organisation in organisations:
+        health.attempted(0.5, organisation)
+        health.failed(0.9, "answered 500", organisation)
+    assert (health.until_s, health.ejected) == (1.0, 1)
+    assert health.admits(1.0, ACME)
 
 
 def test_a_path_that_one_organisation_did_not_find_is_looked_for_by_the_others() -> None:

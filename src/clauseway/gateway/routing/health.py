@@ -189,7 +189,12 @@ class Health:
         return own_failures
 
     def _eject(self, now_s: float, organisation: str) -> None:
-        """Eject it for an organisation, or for everybody: longer than the last time in a row."""
+        """Eject it for an organisation, or for everybody: longer than the last time in a row. A
+        failure during an ejection is no probe's, and prolongs nothing: its attempt was under way
+        before, or had nowhere else to go."""
+        if now_s < self.until_s and not self.asked_for_pause:
+            self._probing_until_s = 0.0
+            return
         self._ejected_for = organisation
         self.until_s = max(
             self.until_s, now_s + min(_EJECTED_S * 2**self._ejections, _EJECTED_MAX_S)
