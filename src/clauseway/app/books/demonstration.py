@@ -24,7 +24,7 @@ from clauseway.values import InvalidInput, KnownAt, Problem
 
 _FOLDER = Path(__file__).parent / "demo"
 _SALES, _BOOK, _BILL = "sales.csv", "book.csv", "may.csv"
-_PERIODS = ("2026-04", "2026-05")
+PERIODS = ("2026-04", "2026-05")
 _ASSUMED = ("share-openai-microsoft", "share-microsoft-openai", "cap")
 # Requests of a gateway are named by its start and a number: here 7, as the documents show them.
 _START = 7
@@ -81,7 +81,7 @@ def demonstrate(home: Home, name: str, beside: Path) -> Demonstrated:
         change_prices(home, why, file=beside / _BOOK, of_this_version=False, alone=False)
     records = _seal(home, _FOLDER / name / _SALES)
     opened, prices = open_agreement(), basis_of(home).prices(KnownAt(time.time_ns()))
-    for period in _PERIODS:
+    for period in PERIODS:
         settle_month(home, opened, prices, period, _ASSUMED, {})
     if demo.has_bill:
         _write_bill(home, beside / _BILL)
@@ -89,7 +89,7 @@ def demonstrate(home: Home, name: str, beside: Path) -> Demonstrated:
         demo=name,
         home=str(home.root),
         sales=records,
-        settled=_PERIODS,
+        settled=PERIODS,
         files=tuple(map(str, files)),
         documents=demo.documents,
     )
@@ -184,6 +184,6 @@ def _record(number: int, row: Mapping[str, str], buyer: int, deployment: int) ->
 def _write_bill(home: Home, path: Path) -> None:
     """Write May's bill as the meter exports it, with its first charge billed twice."""
     prices = basis_of(home).prices(KnownAt(time.time_ns()))
-    rows = focus_bill(home, open_agreement(), prices, ExportScope(period=_PERIODS[-1], party=""))
+    rows = focus_bill(home, open_agreement(), prices, ExportScope(period=PERIODS[-1], party=""))
     with writing(path):
         path.write_text(write_focus([*rows, rows[0]], bill_columns(), "csv", path), "utf-8")

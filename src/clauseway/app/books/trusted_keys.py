@@ -9,8 +9,7 @@ any more, whatever instant it states. To list keys, no library of signatures is 
 import base64
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 
 from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
@@ -34,7 +33,7 @@ def trust_key(home: Home, party: str, public: str) -> bool:
     Raise InvalidInput where it is not a key.
     """
     fingerprint(public)
-    with _books(home) as control:
+    with closing(Control.open(home.make().control)) as control:
         _record_older_file(home, control)
         if ended := withdrawn_keys(control).get((party, public)):
             raise InvalidInput(
@@ -62,7 +61,7 @@ def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
         raise InvalidInput(
             Problem(what="no reason is given", why="it is empty", where="--why", remedy=remedy)
         )
-    with _books(home) as control:
+    with closing(Control.open(home.make().control)) as control:
         _record_older_file(home, control)
         public = _named_key(control, party, key)
         ended = withdrawn_keys(control).get((party, public))
@@ -105,7 +104,7 @@ def withdrawals(home: Home) -> dict[tuple[str, str], RecordedKey]:
     """Return who withdrew the keys that the home trusts no longer, by party and public key."""
     if not home.is_begun:
         return {}
-    with _books(home) as control:
+    with closing(Control.open(home.make().control)) as control:
         return withdrawn_keys(control)
 
 
@@ -121,7 +120,7 @@ def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:
     """
     if not home.is_begun:
         return _of_file(home)
-    with _books(home) as control:
+    with closing(Control.open(home.make().control)) as control:
         _record_older_file(home, control)
         return keys_of(control)
 
@@ -186,9 +185,3 @@ def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
         )
         raise InvalidInput(Problem(what=problem, why=key_file, where=str(home.root), remedy=remedy))
     return key_file
-
-
-@contextmanager
-def _books(home: Home) -> Iterator[Control]:
-    with closing(Control.open(home.make().control)) as control:
-        yield control

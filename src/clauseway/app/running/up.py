@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from clauseway.app.books.basis import basis_of
+from clauseway.app.books.demonstration import PERIODS
 from clauseway.app.books.settled import now
 from clauseway.app.books.settling import settle_month
 from clauseway.app.customers.keys import create_key
@@ -28,7 +29,6 @@ from clauseway.sandbox.traffic.clock import SimulatedClock
 from clauseway.sandbox.traffic.replay import Progress, ReplayReport
 from clauseway.sandbox.traffic.traffic import BEGIN_NS, OPENAI_CUSTOMER, SELLERS, PlannedRequest
 
-MONTHS = ("2026-04", "2026-05")
 # Figures that were reported and never published: the settlement of `up` accepts them by name.
 ASSUMPTIONS = ("share-openai-microsoft", "share-microsoft-openai", "cap")
 _RUNS = "up"
@@ -124,7 +124,7 @@ def settle_night(
     """
     sealed = seal(home)
     prices = basis_of(home).prices(now())
-    return sealed, [settle_month(home, opened, prices, period, assume, {}) for period in MONTHS]
+    return sealed, [settle_month(home, opened, prices, period, assume, {}) for period in PERIODS]
 
 
 def stay(run: Night, until: threading.Event) -> Child | None:

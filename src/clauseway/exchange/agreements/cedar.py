@@ -52,7 +52,14 @@ from clauseway.agreement.language.terms import (
 from clauseway.decisions.parts import Names, NamesGiven
 from clauseway.decisions.question import region_problems
 from clauseway.decisions.reach import Act, act_on
-from clauseway.exchange.agreements.extract import Extract, GrantedScope, LostLicence, heading
+from clauseway.exchange.agreements.extract import (
+    SOLD,
+    Extract,
+    GrantedScope,
+    LostLicence,
+    heading,
+    sold,
+)
 from clauseway.values import Citation, InvalidInput
 
 # The further questions about an action, beside the question if it is permitted now.
@@ -101,7 +108,6 @@ appliesTo {
 };
 """
 _OWNED = ("serve", "sell", "license", "use-under-licence", "contract-compute")
-_SOLD = ("serve", "sell")
 
 
 class _Reach(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +127,7 @@ class _Reach(msgspec.Struct, frozen=True, kw_only=True):
 # The acts that each action needs: a sale needs an offer and hosting; a party that serves its own
 # sale does both.
 _REACHES: dict[str, tuple[_Reach, ...]] = {
-    "serve": (_Reach(actions=_SOLD, actor="host"),),
+    "serve": (_Reach(actions=SOLD, actor="host"),),
     "sell": (_Reach(actions=("sell",)), _Reach(actions=("serve",), by="the seller")),
     "contract-compute": (_Reach(actions=("contract-compute",)),),
     "license": (
@@ -300,7 +306,7 @@ class _Policies:
         use = [who, self._in(term.products), *self._gives(term, term.products)]
         self._permit(term.citation, _now(["use-under-licence"]), use)
         for scope in term.carries:
-            if actions := _sold(scope):
+            if actions := sold(scope):
                 self._permit(
                     term.citation,
                     _now(actions),
@@ -343,9 +349,7 @@ class _Policies:
             return
         own_launch = "principal.operates.contains(context.cloud) && resource has launchedOn"
         launched = "resource.launchedOn.contains(context.cloud)"
-        self._permit(
-            self.extract.launch_rule, _now(_SOLD), [own_launch, launched, self._in(scopes)]
-        )
+        self._permit(self.extract.launch_rule, _now(SOLD), [own_launch, launched, self._in(scopes)])
 
     def _share(self, term: RevenueShareTerm) -> None:
         when = [
@@ -468,7 +472,7 @@ class _Policies:
         self._forbid(term.citation, use.actions, when, held)
         # A sale that the licence carried rested on it too, and ends with it.
         for scope in term.carries:
-            if actions := _sold(scope):
+            if actions := sold(scope):
                 sale = _Reach(actions=actions, by="others")
                 anew = [
                     *self._carried(term.licensee, scope),
@@ -505,7 +509,7 @@ class _Policies:
             for term in self.extract.in_force(Licence)
             if term.licensee == licensee
             for scope in term.carries
-            if (actions := _sold(scope)) and self._overlap(lost.products, scope.products)
+            if (actions := sold(scope)) and self._overlap(lost.products, scope.products)
         ]
 
     def _regranted(self, party: str, actions: Iterable[str], products: Iterable[str]) -> list[str]:
@@ -815,11 +819,6 @@ def _stated(actions: Iterable[str]) -> list[str]:
 
 def _all(actions: Iterable[str]) -> list[str]:
     return [action + asked for action in sorted(actions) for asked in ("", ONCE_MET, STATED)]
-
-
-def _sold(scope: Scope) -> tuple[str, ...]:
-    """Return the sales that a licence carries."""
-    return tuple(action for action in _SOLD if not scope.actions or action in scope.actions)
 
 
 def _actions(names: Iterable[str]) -> str:

@@ -47,6 +47,13 @@ TermT = TypeVar("TermT", bound=Term)
 _WHERE = ("clouds", "segments", "regions")
 _PLACED = frozenset(action for action in TERM_ACTIONS if takes(action, CLOUDS))
 _PLACELESS = frozenset(TERM_ACTIONS) - _PLACED
+# The acts of a sale.
+SOLD = (SERVE, SELL)
+
+
+def sold(scope: Scope) -> tuple[str, ...]:
+    """Return the acts of a sale that a licence carries."""
+    return tuple(action for action in SOLD if not scope.actions or action in scope.actions)
 
 
 class LostLicence(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,7 +56,7 @@ from clauseway.agreement.language.terms import (
     Inoperative,
     Traded,
 )
-from clauseway.exchange.agreements.extract import Extract, LostLicence
+from clauseway.exchange.agreements.extract import SOLD, Extract, LostLicence, sold
 from clauseway.values import Citation
 
 Node = dict[str, Any]
@@ -71,7 +71,6 @@ _CONTEXT: Node = {
 }
 ACTIONS = ("serve", "sell", "license", "use-under-licence", "contract-compute", "share-revenue")
 _OWNED = ACTIONS[:5]
-_SOLD = ("serve", "sell")
 # The profile: the meaning of each of its terms, for the author of an evaluator.
 _NOTICE = (
     "Read with this profile alone. An evaluator of ODRL that does not know it cannot tell what "
@@ -285,7 +284,7 @@ class _Policy:
                     )
                     self._rule("permission", *use, licence.licensor)
         for scope in licence.carries:
-            for action in _sold(scope):
+            for action in sold(scope):
                 for product in self._taking(action, scope.products or self._owned()):
                     self._carried(licence, action, product, self._where(scope))
 
@@ -347,7 +346,7 @@ class _Policy:
             operator = self.extract.catalog.operators[fact.cloud]
             where = [self._constraint("cloud", "eq", [self._cloud(fact.cloud)])]
             # For a party that lost its licence a launch is no grant, and a prohibition says so.
-            for action in _SOLD:
+            for action in SOLD:
                 self._permit(fact.citation, operator, action, fact.product, where)
 
     def _permit(
@@ -669,7 +668,7 @@ class _Policy:
         for scope in term.carries:
             where = [*self._where(scope), ungranted]
             for products, outside in self._lost_of(lost, scope.products or self._owned()):
-                for action in _sold(scope):
+                for action in sold(scope):
                     self._end(term, action, products, [*where, *outside])
 
     def _lost_of(
@@ -831,7 +830,7 @@ class _Policy:
         can only be served.
         """
         catalog = self.extract.catalog
-        asked = {*_SOLD} if action == "sell" else {action}
+        asked = {*SOLD} if action == "sell" else {action}
         return [
             name
             for name in sorted(products)
@@ -980,10 +979,6 @@ def _scope_of(term: Permission) -> Scope:
         segments=term.segments,
         regions=term.regions,
     )
-
-
-def _sold(scope: Scope) -> tuple[str, ...]:
-    return tuple(action for action in _SOLD if not scope.actions or action in scope.actions)
 
 
 # The profile, parties, assets and regions of the policy
