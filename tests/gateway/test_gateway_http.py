@@ -251,6 +251,8 @@ MISTAKEN = {
     "/api/v1/messages/count_tokens": "/v1/messages/count_tokens",
     "/models/chat/completions": "/v1/chat/completions",
     "/v1beta/openai/embeddings": "/v1/embeddings",
+    "/v1/openai/deployments/gpt/chat/completions": "/openai/deployments/gpt/chat/completions",
+    "/v1/openai/files": "/openai/files",
     "/v1/chat/completion": "",
     "/v1/xcompletions": "",
 }

@@ -665,8 +665,12 @@ def request_line_of(method: bytes, url: bytes) -> RequestLine:
 def path_meant(path: bytes) -> bytes:
     """Return the path of an operation that a client means whose base URL lacks `/v1`, ends in more
     than that, or is another server's; empty if there is none, or if the path is one itself."""
-    for meant in (b"/v1" + path, path.replace(b"/v1/v1/", b"/v1/", 1)):
-        if meant != path and (meant in _FIXED or _with_identifier(meant)):
+    # Azure's clients put `/openai/…` behind their base URL and cannot ask for another path.
+    of_azure = path.removeprefix(b"/v1")
+    for meant in (b"/v1" + path, path.replace(b"/v1/v1/", b"/v1/", 1), of_azure):
+        if meant != path and (
+            meant in _FIXED or _with_identifier(meant) or _DATED.fullmatch(meant)
+        ):
             return meant
     # Not where an operation's own path ends in that, as the one of a stored chat's messages does.
     own_ends = tuple(operation.path for _, operation in _with_identifier(path))
