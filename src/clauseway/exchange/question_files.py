@@ -183,7 +183,7 @@ def _read_parquet(path: Path) -> Iterator[QuestionRows]:
 def _read_csv(path: Path) -> Iterator[QuestionRows]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file)
-        heading = _told_apart(next(lines, []))
+        heading = _distinct(next(lines, []))
         names = _columns_of(heading, path)
         places = {part: heading.index(name) for part, name in names.items()}
         for rows in _in_parts(lines):
@@ -207,7 +207,7 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
             )
 
 
-def _told_apart(heading: Sequence[str]) -> list[str]:
+def _distinct(heading: Sequence[str]) -> list[str]:
     """Return a heading whose columns without a name are named by their place, but for the first:
     rows are told by their columns' names."""
     first = heading.index("") if "" in heading else -1

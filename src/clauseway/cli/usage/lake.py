@@ -22,19 +22,19 @@ from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.lake.compaction import FILES_LEAST, FILES_LEAST_OVER
 
 BAD = 2
-_TOLD_EVERY_S = 5.0
+_PROGRESS_EVERY_S = 5.0
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
-def told_now_and_then(every_s: float = _TOLD_EVERY_S) -> Callable[[int, int], None]:
+def progress_on_stderr(every_s: float = _PROGRESS_EVERY_S) -> Callable[[int, int], None]:
     """Return what says on stderr how many files were read, every few seconds: a large lake takes
     hours."""
-    told_s = time.monotonic()
+    printed_s = time.monotonic()
 
     def tell(done: int, files: int) -> None:
-        nonlocal told_s
-        if done < files and time.monotonic() - told_s >= every_s:
-            told_s = time.monotonic()
+        nonlocal printed_s
+        if done < files and time.monotonic() - printed_s >= every_s:
+            printed_s = time.monotonic()
             print(f"{done:,} of {counted(files, 'file')} read", file=sys.stderr, flush=True)
 
     return tell
@@ -87,7 +87,7 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
     Exit code: 0 all are as they were written, 2 some are missing or changed, or hold usage that the
     database does not know, each named with what to do.
     """
-    report = check_lake(home_at(home), on_files=told_now_and_then())
+    report = check_lake(home_at(home), on_files=progress_on_stderr())
 
     def show() -> None:
         out = console()
@@ -272,7 +272,7 @@ def move(
         "secret_env": secret_env,
         "secret_file": secret_file,
     }
-    moved = move_lake(home_at(home), to, settings, on_files=told_now_and_then())
+    moved = move_lake(home_at(home), to, settings, on_files=progress_on_stderr())
     held = f"{counted(moved.files, 'file')} with {counted(moved.rows, 'row')}"
     text = f"{held}, {moved.bytes / 1e6:,.1f} MB, are the same in both places; {moved.copied:,} were copied."
     answer(as_json, moved, f"{text}\nThe lake is at {moved.target} now.")
