@@ -55,7 +55,8 @@ soak: $(VENV)/.dev ## the same laws with many more examples: any text, any quest
 soak-properties: $(VENV)/.dev
 	@SOAK=$(or $(SOAK),2) $(BIN)/python -m pytest --numprocesses 2 --timeout=0 tests/agreement/test_any_text.py tests/agreement/test_format.py \
 		tests/decisions/test_trace.py tests/decisions/test_change.py tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py \
-		tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py \
+		tests/decisions/test_causes.py tests/decisions/test_compare.py tests/decisions/test_reference.py tests/decisions/test_whatever_happens.py \
+		tests/app/test_any_usage_file.py tests/decisions/test_table.py tests/exchange/test_outside_judges.py tests/storage/test_compaction.py tests/app/test_killed_at_any_point.py \
 		tests/storage/test_linearizable.py tests/gateway/test_openapi_judged.py $(ARGS)
 
 soak-kills: $(VENV)/.dev
