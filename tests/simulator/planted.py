@@ -321,9 +321,8 @@ BUGS = (
     Bug(
         name="the name of a folder that was there is not forced",
         place="clauseway.storage.lake.stores:make_folders",
-        piece="    folder.mkdir(parents=True, exist_ok=True)\n    folders = []",
-        instead="    folders = []\n    if folder.exists():\n        return folders\n"
-        "    folder.mkdir(parents=True, exist_ok=True)",
+        piece="    for each in reversed(made):\n",
+        instead="    if folder.exists():\n        return []\n    for each in reversed(made):\n",
         law=ACKNOWLEDGED,
         seed=3005,
     ),

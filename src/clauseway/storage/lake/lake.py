@@ -62,6 +62,7 @@ METADATA, PUBLISHED = "metadata", "published"
 # The data files that the published table stands on: they stay.
 DATA_FILES = f"{METADATA}/data-files.json"
 _FORMER_NAMES = ((USAGE, "usage_file"), (INTENTS, "intents_file"))
+_FORMER = (schema.manifest.c.usage_file != "") | (schema.manifest.c.intents_file != "")
 
 
 class Swept(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +94,12 @@ class Lake:
             root.mkdir(exist_ok=True)  # and not the folder above it: a home may be gone meanwhile
             force_folder(root.parent)
         self._disk = root.stat().st_dev
-        _adopt_former(self)
+        with control.reading() as connection:
+            has_former = _has_former(connection)
+            # A mount that ended leaves an empty folder.
+            self._missing = None if self._has_files else _first_listed(connection)
+        if has_former:
+            _adopt_former(self)
 
     @property
     def sealed(self) -> SealedFiles:
@@ -371,17 +377,15 @@ class Lake:
         assert self.store.keep(other, self.root / other), f"{other} is named by its content"
         return other
 
+    @property
+    def _has_files(self) -> bool:
+        return self.store.is_remote or any((self.root / kind).exists() for kind in (USAGE, INTENTS))
+
     def _require_begun(self) -> None:
-        """Raise InvalidInput where the folder has no file, and the database lists some: a mount that
-        ended leaves an empty folder, and what is written there is gone once the mount is back."""
-        if self.store.is_remote or any((self.root / kind).exists() for kind in (USAGE, INTENTS)):
-            return
-        columns = schema.lake_files.c
-        living = (columns.retired_ns == 0) & (columns.lost_ns == 0)
-        with self.control.reading() as connection:
-            listed = connection.execute(select(columns.name).where(living).limit(1)).scalar()
-        if listed is not None:
-            raise _gone(self.root, f"it is empty, and the database lists {listed} there")
+        """Raise InvalidInput where the folder has no file, and the database lists some: what is
+        written there is gone once the mount is back."""
+        if self._missing is not None and not self._has_files:
+            raise _gone(self.root, f"it is empty, and the database lists {self._missing} there")
 
     def require_disk(self) -> None:
         """Raise InvalidInput where the folder is on another disk than when it was opened.
@@ -460,16 +464,25 @@ def _day_of(part: pa.Table) -> date:
     return day
 
 
+def _first_listed(connection: Connection) -> str | None:
+    """Return the name of a file that readers see; None if there is none."""
+    columns = schema.lake_files.c
+    living = (columns.retired_ns == 0) & (columns.lost_ns == 0)
+    name: str | None = connection.execute(select(columns.name).where(living).limit(1)).scalar()
+    return name
+
+
+def _has_former(connection: Connection) -> bool:
+    found = connection.execute(select(schema.manifest.c.sequence).where(_FORMER).limit(1)).first()
+    return found is not None
+
+
 def _adopt_former(lake: Lake) -> None:
     """List the files of homes that named them in the manifest, one for all days of a batch."""
     columns = schema.manifest.c
-    former = (columns.usage_file != "") | (columns.intents_file != "")
-    with lake.control.reading() as connection:
-        if connection.execute(select(columns.sequence).where(former).limit(1)).first() is None:
-            return
     with lake.control.writing() as connection:
         rows = connection.execute(
-            select(schema.manifest).where(former).order_by(columns.sequence)
+            select(schema.manifest).where(_FORMER).order_by(columns.sequence)
         ).all()
         files = [
             _described(lake.root, kind, getattr(row, column), row.sealed_ns)
@@ -483,7 +496,7 @@ def _adopt_former(lake: Lake) -> None:
         for day in days_of(usage):
             replace_day(connection, day.begin, scan([lake.root / file.name for file in usage], day))
         connection.execute(
-            update(schema.manifest).where(former).values(usage_file="", intents_file="")
+            update(schema.manifest).where(_FORMER).values(usage_file="", intents_file="")
         )
 
 
