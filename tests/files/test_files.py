@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import stat
 import threading
 from collections.abc import Callable
@@ -40,6 +41,27 @@ def test_a_fault_at_any_step_leaves_what_was_there(
     monkeypatch.undo()
     assert names(tmp_path) == (["plan.json"] if before else [])
     assert not before or path.read_text() == before
+
+
+def test_a_call_that_is_given_no_name_fails_with_the_name_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "plan.json"
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, former[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*plan\.json"):
+            write_whole(path, b"anew")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"Input/output error: '.*plan\.json"):
+        write_whole(path, b"anew")
+    assert names(tmp_path) == []
 
 
 def test_a_block_that_raises_leaves_what_was_there(tmp_path: Path) -> None:

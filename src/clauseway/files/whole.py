@@ -81,7 +81,7 @@ def output_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 def write_whole(path: Path, content: bytes, *, durable: bool = True, mode: int = _PUBLIC) -> None:
     """Write a file that appears with all of its content."""
-    with written_whole(path, durable=durable, mode=mode) as beside:
+    with written_whole(path, durable=durable, mode=mode) as beside, _naming(beside):
         beside.write_bytes(content)
 
 
@@ -155,6 +155,17 @@ def force_file(path: Path) -> None:
 def _force(path: Path, flags: int) -> None:
     descriptor = os.open(path, flags)
     try:
-        os.fsync(descriptor)
+        with _naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in the error of a call that takes a descriptor: the system does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
