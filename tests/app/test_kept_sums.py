@@ -26,6 +26,7 @@ from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Settlement
 from clauseway.pricing import PriceTable
 from clauseway.storage.control import schema
+from clauseway.storage.lake.file_list import keep_listing
 from clauseway.values import InvalidInput, KnownAt
 from in_process import run
 
@@ -192,6 +193,21 @@ def test_a_damaged_sum_is_not_believed_and_a_forged_one_is_found(home: Home) -> 
     recounted = settle(home, "2026-07", from_scratch=True, prices=later)
     assert recounted.shares != wrong.shares
     assert both(home, "2026-07", prices=later).shares == recounted.shares
+    assert run("statement", "verify", "2026-07", "--home", str(home.root)).returncode == 0
+
+
+def test_a_forged_list_of_what_is_sealed_is_found(home: Home) -> None:
+    """It hides the last day's usage from whoever reads it."""
+    with open_lake(home) as lake:
+        *earlier, july = lake.listing.usage
+        hidden = msgspec.structs.replace(july, last_day=date(2026, 7, 27))
+        forged = msgspec.structs.replace(lake.listing.sealed, usage=(*earlier, hidden))
+        keep_listing(lake.control, msgspec.structs.replace(lake.listing, sealed=forged))
+    wrong = settle(home, "2026-07")
+    assert run("statement", "verify", "2026-07", "--home", str(home.root)).returncode == 2
+    later = open_prices(KnownAt(settled_book.KNOWN.instant_ns + 1))
+    recounted = settle(home, "2026-07", from_scratch=True, prices=later)
+    assert recounted.shares != wrong.shares
     assert run("statement", "verify", "2026-07", "--home", str(home.root)).returncode == 0
 
 

@@ -68,7 +68,6 @@ from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.books.kept_sums import drop_sums
-from clauseway.storage.lake.file_list import forget_listing
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage.block_hashes import DayContent
@@ -145,7 +144,6 @@ def settle_month(
         use = used(basis)
         if from_scratch:
             drop_contents(lake.control)
-            forget_listing(lake.control)
         settler = Settler(
             lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch
         )
@@ -341,7 +339,9 @@ class Settler:
     ) -> None:
         self.shares = shares_of(opened, prices.known_at, readings)
         self.terms = _terms_of(opened)
-        lake = lake.snapshot()
+        # Sums are kept of all usage: of a part of it, everything is read.
+        self._use_kept = use_kept and not lake.is_limited
+        lake = lake.snapshot(use_kept=self._use_kept)
         self._lake, self._opened, self._prices = lake, opened, prices
         self._figures = figures_of(opened)
         # Open weights, for example: they may be used without a price, and are shared by nobody.
@@ -352,8 +352,6 @@ class Settler:
         # are equal.
         self.stated_known_at = ""
         self._contents: tuple[Interval, list[DayContent]] | None = None
-        # Sums are kept of all usage: of a part of it, everything is read.
-        self._use_kept = use_kept and not lake.is_limited
         price_names = PriceNames(prices)
         self.charges = DayCharges(
             lake, prices, price_names, self._in_no_base, use_kept=self._use_kept

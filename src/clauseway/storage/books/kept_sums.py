@@ -60,13 +60,10 @@ def keep_sums(control: Control, sums: Iterable[KeptSum]) -> None:
         connection.execute(insert(schema.kept_sums), rows)
 
 
-def drop_sums(control: Control, place: str = "") -> None:
-    """Forget every kept sum, or the sum at one place."""
-    dropped = delete(schema.kept_sums)
-    if place:
-        dropped = dropped.where(schema.kept_sums.c.place == place)
+def drop_sums(control: Control) -> None:
+    """Forget every kept sum."""
     with control.writing() as connection:
-        connection.execute(dropped)
+        connection.execute(delete(schema.kept_sums))
 
 
 def _digest(name: str, body: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from clauseway.storage.books.kept_sums import KeptSum, drop_sums, keep_sums, read_sums
+from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, as_record
 from clauseway.values import Interval, InvalidInput, Problem
@@ -139,12 +139,13 @@ class LakeListing(msgspec.Struct, frozen=True):
         ]
 
 
-def listing_of(control: Control) -> LakeListing:
-    """Return what is listed now, read in one transaction."""
+def listing_of(control: Control, *, use_kept: bool = True) -> LakeListing:
+    """Return what is listed now, read in one transaction: every batch, or with `use_kept` those
+    since the names that were kept, which the log does not chain."""
     files = schema.lake_files
     listed = (files.c.kind == USAGE) & (files.c.retired_ns == 0)
     # Batches are only ever added, and in the order of their numbers: the log's lock sees to that.
-    text = read_sums(control, {_SEALED: _SEALED_FORMAT}).get(_SEALED)
+    text = read_sums(control, {_SEALED: _SEALED_FORMAT}).get(_SEALED) if use_kept else None
     kept = msgspec.json.decode(text, type=NamedUsage) if text else NamedUsage()
     with control.reading() as connection:
         sealed = _named_usage(connection, kept)
@@ -161,11 +162,6 @@ def keep_listing(control: Control, listing: LakeListing) -> None:
     """Keep the names of a listing's usage: the next listing reads the batches since."""
     body = msgspec.json.encode(listing.sealed).decode()
     keep_sums(control, [KeptSum(_SEALED, _SEALED_FORMAT, body)])
-
-
-def forget_listing(control: Control) -> None:
-    """Let the next listing read every batch."""
-    drop_sums(control, _SEALED)
 
 
 def _named_usage(connection: Connection, kept: NamedUsage) -> NamedUsage:

@@ -119,13 +119,13 @@ class Lake:
         limited.sealed_ns = self.sealed_ns if sealed_ns is None else sealed_ns
         return limited
 
-    def snapshot(self) -> "Lake":
-        """Return the lake as it is listed now: what is sealed, merged or lost while sums of usage
-        are made changes none of them. Of a snapshot: itself."""
+    def snapshot(self, *, use_kept: bool = True) -> "Lake":
+        """Return the lake as it is listed now, as by `listing_of`: what is sealed, merged or lost
+        while sums of usage are made changes none of them. Of a snapshot: itself."""
         if self._listing is not None:
             return self
         still = copy(self)
-        still._listing = listing_of(self.control)
+        still._listing = listing_of(self.control, use_kept=use_kept)
         return still
 
     @property
