@@ -473,8 +473,8 @@ def _first_listed(connection: Connection) -> str | None:
 
 
 def _has_former(connection: Connection) -> bool:
-    found = connection.execute(select(schema.manifest.c.sequence).where(_FORMER).limit(1)).first()
-    return found is not None
+    former = select(schema.manifest.c.sequence).where(_FORMER).limit(1)
+    return connection.execute(former).first() is not None
 
 
 def _adopt_former(lake: Lake) -> None:
