@@ -11,6 +11,7 @@ transaction sees the database as it was at its first statement. A transaction th
 rows by which no writer decides waits, on a server, for no other writer. See docs/choices/0099.
 """
 
+import errno
 import os
 import select
 import socket
@@ -208,19 +209,22 @@ def _sqlite(path: Path) -> Engine:
         hide_parameters=True,
         execution_options={"compiled_cache": _STATEMENTS},
     )
-    event.listen(engine, "do_connect", lambda *_: _make_private(path))
+    begins = not path.exists()
+    event.listen(engine, "do_connect", lambda *_: _make_private(path, begins=begins))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _make_private(path: Path) -> None:
-    """Make a database that is not there yet, for this user alone, and close one that is open to
-    others.
+def _make_private(path: Path, *, begins: bool) -> None:
+    """Make a database that was not there yet (`begins`), for this user alone, and close one that is
+    open to others. Raise FileNotFoundError if it is gone meanwhile: SQLite would begin another.
 
     Programs before this one made it by the umask. SQLite gives the files beside it (-wal, -shm) the
     mode of the database, and says itself what it cannot open.
     """
+    if not begins and not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     with suppress(OSError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
         return
