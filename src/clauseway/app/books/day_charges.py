@@ -99,9 +99,10 @@ class DayCharges:
 
     def keep(self) -> None:
         """Keep what was made since, and the names that it was made by."""
-        keep_listing(self._lake.control, self._listing)
-        keep_sums(self._lake.control, self._made.values())
-        self._made.clear()
+        if self._made:
+            keep_listing(self._lake.control, self._listing)
+            keep_sums(self._lake.control, self._made.values())
+            self._made.clear()
 
     def _cover(self, days: Interval) -> None:
         """Read or make the lines of each day that has usage and was not covered yet."""
