@@ -247,11 +247,10 @@ class TypedStream:
             self._keep_for_last(event)
             return b""
         data = data_of(event)
-        if self._may_end_as_chat and data == DONE and not self.failed:
-            self.done = self.has_content = True
-            self.last = event
-            return b""
         if data == DONE:
+            if self._may_end_as_chat and not self.failed:
+                self.done = self.has_content = True
+                self.last = event
             return b""
         decoded = _decoded(data)
         # Some servers write the type in its line alone.
