@@ -17,7 +17,7 @@ from clauseway.storage.lake.file_list import files_of
 
 _TO_THE_SYSTEM = frozenset({"posix", "io", "_io", "_sqlite3"})
 
-# Of some 230 calls: every one takes a quarter of a minute.
+# To move the home before each of some 230 calls would take a quarter of a minute.
 _STEP = 3
 
 

@@ -455,8 +455,8 @@ def path_in(given: Sequence[str]) -> str:
 
 
 def line_of(path: str) -> str:
-    """Return the line in the help of a command or group; of one that its group's own module has,
-    the group's."""
+    """Return the line that help shows for a command or group. A command that only its group's module
+    knows gets the group's line."""
     entries, line = COMMANDS, ""
     for word in path.split():
         if word not in entries:

@@ -208,8 +208,8 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
 
 
 def _distinct(heading: Sequence[str]) -> list[str]:
-    """Return a heading whose columns without a name are named by their place, but for the first:
-    rows are told by their columns' names."""
+    """Name the columns without a name by their place, except the first: each value of a row is kept
+    by its column's name."""
     first = heading.index("") if "" in heading else -1
     return [
         name or ("" if place == first else f"column {place + 1}")

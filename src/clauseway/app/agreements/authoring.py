@@ -50,9 +50,9 @@ def schema_text() -> str:
         raise InvalidInput(
             Problem(
                 what="the schema would lack descriptions",
-                why="this Python drops the texts that they are made from (2, or python -OO)",
+                why="Python drops the texts that they are made from where this is 2, and by -OO",
                 where="PYTHONOPTIMIZE",
-                remedy="Unset it for this command, and call Python without -OO.",
+                remedy="Unset it for this command, and run Python without -OO.",
             )
         )
     return msgspec.json.format(msgspec.json.encode(block_schema()), indent=2).decode() + "\n"

@@ -309,7 +309,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         first_prices(home, book)  # another book than the home holds is refused before all else
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
         seen_to = begin_revocations(home)
-        home.identity()
+        home.identity()  # made at first use, and never for a home that is served
         home = home.served()  # from here on its control data is there
         options = msgspec.structs.replace(options, home=home)
         inputs = _inputs_of(options)

@@ -91,8 +91,8 @@ def command(
 
 
 def requests_failed(home: Home, failed: Mapping[str, int]) -> RuntimeError:
-    """Return the error of a night with failed requests, by code, in the words of the last refusal
-    that was no client's: the machine may have been the reason, and is blamed by its own words."""
+    """Return the error of a night in which requests failed: how many, by code, and what the last
+    refusal of 500 or above said. Where the machine was the reason, that names it."""
     count = counted(sum(failed.values()), "request")
     said = ""
     with suppress(OSError):

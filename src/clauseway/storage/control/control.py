@@ -216,7 +216,8 @@ class Control:
 
     @contextmanager
     def unchained(self) -> Iterator[Connection]:
-        """Open a transaction that begins the log again: it appends to the log by itself."""
+        """Open a transaction that writes and that the log does not record: whoever opens it chains
+        it, or begins the log again."""
         with self._writer.begin() as connection:
             continue_numbers_once(connection)
             yield connection

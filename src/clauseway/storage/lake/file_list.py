@@ -23,7 +23,8 @@ USAGE, INTENTS = "usage", "intents"
 ESTIMATE = "lost-"
 # So many batches are read from the manifest at a time.
 _ROWS = 10_000
-# The place of the names of sealed usage among kept sums; the format changes if names would.
+# The place of the names of sealed usage among the kept sums, and their format: whoever makes names
+# otherwise changes it.
 _SEALED, _SEALED_FORMAT = "sealed usage", "sealed usage 1"
 _PLACES = msgspec.json.Decoder(list[tuple[str, str, str, str]])
 

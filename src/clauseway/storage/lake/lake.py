@@ -422,7 +422,7 @@ class Lake:
 def _gone(root: Path, why: str) -> InvalidInput:
     return InvalidInput(
         Problem(
-            what="the lake's folder is not in its place, and nothing was written there",
+            what="the lake's folder is not in its place, so no usage was sealed or merged",
             why=why,
             where=str(root),
             remedy="Mount it again, or put its files back from a backup. If they are lost for good, make "

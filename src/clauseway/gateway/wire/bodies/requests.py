@@ -341,8 +341,8 @@ _NO_AUTHOR: Final = "Ask for another format, or have a model that chats write th
 
 
 class DrawingRequest(PlainRequest, frozen=True, gc=False):
-    """Images. Of an SVG the model draws a picture alone, which another one, named or not (`svg`),
-    writes as text; it is reported beside the usage (`svg_usage`)."""
+    """Images. Asked for an SVG, the model draws a picture and another model writes it as text: the
+    one that `svg` names, or one that the cloud chooses. Its tokens are reported in `svg_usage`."""
 
     output_format: str | None = None
 
