@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import resource
 import shutil
 import signal
 import threading
@@ -122,6 +123,20 @@ def test_no_try_to_start_a_process_keeps_a_descriptor(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r"gateway.log|logs"):
             start("the gateway", "clauseway.gateway", (), log)
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_processes_are_started_whatever_number_their_descriptors_have(tmp_path: Path) -> None:
+    """`select` takes none above 1,023."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 4096), limits[1]))
+    try:
+        with contextlib.ExitStack() as opened:
+            while opened.enter_context(Path(os.devnull).open("rb")).fileno() < 1100:
+                pass
+            with kept(tmp_path) as held:
+                assert held.is_ready
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_upkeep_that_cannot_be_loaded_yet_is_loaded_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,13 +182,16 @@ def _wait_ready(
     name: str, process: subprocess.Popen[bytes], log: Path, meanwhile: Meanwhile
 ) -> dict[str, Any]:
     assert process.stdout is not None
+    # Not `select.select`, which takes no descriptor above 1,023: a parent may have as many open.
+    said = select.poll()
+    said.register(process.stdout, select.POLLIN)
     deadline = time.monotonic() + READY_TIMEOUT_S
     line = b""
     # A child writes one line of JSON once it listens, or exits.
     while not line.endswith(b"\n"):
         left = max(deadline - time.monotonic(), 0)
         # Read before it is given up: `meanwhile` may have taken all of the time.
-        if not select.select([process.stdout], [], [], min(left, LOOK_EVERY_S))[0]:
+        if not said.poll(min(left, LOOK_EVERY_S) * 1000):
             if not left:
                 raise ChildFailed(
                     f"{name} was not ready within {READY_TIMEOUT_S:.0f} s; its log is {log}"
