@@ -224,6 +224,8 @@ class Rig:
         self.spool = home / "spool"
         self.control = home / "control.sock"
         self.clouds: dict[str, Cloud] = {}
+        # Those too whose name another has by now.
+        self._listening: list[Cloud] = []
         self.port = 0
         # How a gateway is started where nothing else is asked for.
         self.launcher: Sequence[str] = ("-m", "clauseway.gateway")
@@ -242,7 +244,7 @@ class Rig:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        for cloud in self.clouds.values():
+        for cloud in self._listening:
             cloud.close()
         asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -253,6 +255,7 @@ class Rig:
     def cloud(self, name: str, behaviour: Behaviour = well) -> Cloud:
         cloud = self.clouds[name] = Cloud(name, self._loop)
         cloud.behaviour = behaviour
+        self._listening.append(cloud)
         return cloud
 
     def target(self, cloud: str, port: int, model: str = NAME_THERE, **changes: Any) -> Target:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import signal
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ from clauseway.metering import Deployment, UsageRecord
 PATIENT = Settings(limits=Limits(retries=10_000), telemetry=Telemetry(metrics=True, metrics_port=0))
 # For a deployment that falls silent: time enough for the one behind it to answer, which has no more.
 SILENCE_S = 2.0
+# More than any test has at once. Each cloud listens with a descriptor, and a module has a thousand scenes.
+SCENES_MAX = 8
 TABLE_GATEWAY = str(Path(__file__).with_name("table_gateway.py"))
 RESPONSE_USAGE = {"input_tokens": 21, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 8}
 RESPONSE = compact(
@@ -186,6 +189,7 @@ class Stage:
         # One client for all: to make one costs more than most scenes.
         self.http = httpx.Client(transport=ReadsBroken(), timeout=PATIENCE_S)
         self._numbers = itertools.count()
+        self._scenes: deque[Scene] = deque()
 
     def start(self, launcher: Sequence[str] = (TABLE_GATEWAY,)) -> None:
         self.rig.start(self.rig.plan(settings=PATIENT), launcher=launcher)
@@ -194,6 +198,9 @@ class Stage:
         self, *behaviours: Behaviour | None, on_leave: str = "cancel", prices: tuple[Prices, ...] = (), **changes: Any
     ) -> Scene:
         """Deployments that behave so, in order of preference; None is one where nobody listens."""
+        if len(self._scenes) == SCENES_MAX:
+            for cloud in self._scenes.popleft().clouds:
+                cloud.close()
         rig, model = self.rig, f"model-{next(self._numbers):05d}"
         clouds, targets = [], []
         for number, behaviour in enumerate(behaviours):
@@ -215,7 +222,9 @@ class Stage:
         assert rig.process is not None
         rig.process.send_signal(signal.SIGHUP)
         eventually(lambda: model in self.http.get(f"{rig.url}/v1/models", headers=AUTHORIZED).text)
-        return Scene(self, model, clouds)
+        made = Scene(self, model, clouds)
+        self._scenes.append(made)
+        return made
 
 
 @contextlib.contextmanager
