@@ -14,6 +14,8 @@ import pytest
 from clauseway.app.books.closing import closed_months
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.compacting import compact_lake
+from clauseway.app.usage.damages import blocking_damages
+from clauseway.app.usage.lake_checks import check_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.lake.file_list import USAGE, files_of
 from in_process import answer, run
@@ -182,6 +184,27 @@ def test_what_is_put_back_is_settled(home: Home) -> None:
     assert run(*SETTLE_MAY, "--prices", book(home), home=home.root).returncode == 3
     shutil.copy(home.root / "backup", path)
     assert run(*SETTLE_MAY, "--prices", book(home), home=home.root).returncode == 0
+
+
+# What a check found of a file that lies there again now, at its size · what is said of it until the next check
+FOUND_BEFORE = [
+    (remove, "2026-05-07", []),
+    (flip_a_bit, "2026-05-06", ["a file of the lake is changed"]),
+]
+
+
+@pytest.mark.parametrize(("by_hand", "day", "said"), FOUND_BEFORE, ids=[row[0].__name__ for row in FOUND_BEFORE])
+def test_a_file_that_is_back_is_said_to_be_what_a_check_found(
+    home: Home, by_hand: Damaging, day: str, said: list[str]
+) -> None:
+    path = file_of(home, day)
+    written = path.read_bytes()
+    by_hand(home)
+    assert check_lake(home).faults
+    path.write_bytes(written)
+    assert [damage.problem.what for damage in blocking_damages(home)] == said
+    check_lake(home)
+    assert blocking_damages(home) == []
 
 
 def test_retired_files_are_checked_until_they_are_deleted_and_merging_goes_on_beside_a_fault(home: Home) -> None:

@@ -199,7 +199,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def lake_faults(self) -> Path:
-        """Return the path of the list of lake files that the last checks found changed."""
+        """Return the path of the faults that the last checks found in files of the lake."""
         return self.root / "lake-faults.json"
 
     @property

@@ -13,8 +13,8 @@ from clauseway.files import write_whole
 from clauseway.gateway.process.home_damage import KINDS, read_damages
 from clauseway.storage import Control
 from clauseway.storage.books.losses import GONE_ON_ALONE, Loss, Losses, Spool
-from clauseway.storage.lake.digests import LakeFault, as_changed, faults_at_sight
-from clauseway.storage.lake.file_list import seen_files
+from clauseway.storage.lake.digests import CHANGED, LakeFault, as_fault, faults_at_sight
+from clauseway.storage.lake.file_list import LakeFile, seen_files
 from clauseway.values import Interval, InvalidInput, Problem, day_after
 
 
@@ -42,17 +42,7 @@ def blocking_damages(home: Home, *, missing_files: bool = True) -> list[Blocking
             BlockingDamage(kind="spool", problem=missing_problem(spool), days=losses.days_of(spool))
             for spool in missing_spools(losses)
         ]
-        # A look finds missing files and other sizes; a full check found other bytes.
-        faults: Sequence[LakeFault] = ()
-        if missing_files:
-            read = seen_files(control)
-            # Object storage is not listed at each look: reading it in parts finds the same.
-            faults = () if home.lake_place.exists() else faults_at_sight(home.lake, read)
-            faulty, at_sight = found_changed(home), {fault.name for fault in faults}
-            faults = [
-                *faults,
-                *(as_changed(file) for file in read if file.name in faulty - at_sight),
-            ]
+        faults = _lake_faults(home, seen_files(control)) if missing_files else []
         return damages + [
             BlockingDamage(
                 kind="lake",
@@ -61,6 +51,19 @@ def blocking_damages(home: Home, *, missing_files: bool = True) -> list[Blocking
             )
             for fault in faults
         ]
+
+
+def _lake_faults(home: Home, files: Sequence[LakeFile]) -> list[LakeFault]:
+    """Return the faults that a look at the lake finds, and those that its last checks noted."""
+    noted = noted_faults(home)
+    if home.lake_place.exists():
+        # Object storage is not listed at each look: reading it in parts finds the same.
+        return [as_fault(file, noted[file.name]) for file in files if file.name in noted]
+    # A look finds missing files and other sizes; a full check found other bytes.
+    faults = faults_at_sight(home.lake, files)
+    at_sight = {fault.name for fault in faults}
+    changed = {name for name, fault in noted.items() if fault == CHANGED} - at_sight
+    return [*faults, *(as_fault(file, CHANGED) for file in files if file.name in changed)]
 
 
 def write_damages(home: Home) -> list[BlockingDamage]:
@@ -132,9 +135,12 @@ def refuse_losses(control: Control, days: Interval) -> None:
         raise InvalidInput(*problems)
 
 
-def found_changed(home: Home) -> set[str]:
-    """Return the files that were found changed when they were last read to their end."""
+def noted_faults(home: Home) -> dict[str, str]:
+    """Return the files that were missing or changed when they were last read to their end: by name,
+    which of the two."""
     try:
-        return set(msgspec.json.decode(home.lake_faults.read_bytes(), type=list[str]))
+        noted = msgspec.json.decode(home.lake_faults.read_bytes(), type=dict[str, str] | list[str])
     except (OSError, msgspec.DecodeError):
-        return set()
+        return {}
+    # Programs before this one noted the names alone.
+    return noted if isinstance(noted, dict) else dict.fromkeys(noted, CHANGED)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence, Set
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.damages import found_changed
+from clauseway.app.usage.damages import noted_faults
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
@@ -59,7 +59,7 @@ def check_lake(
             # Merging meanwhile deletes what it had retired: that is no fault.
             still = {file.name for file in every_file(lake.control)}
             faults = [fault for fault in faults if fault.name in still]
-        remember_changed(home, files, faults)
+        note_faults(home, files, faults)
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
         unlisted, unknown = _unlisted(home, lake)
     retired = sum(file.is_retired for file in files)
@@ -137,16 +137,19 @@ def listed_lake(home: Home) -> str:
 
 
 def check_part(home: Home, part: int, parts: int) -> None:
-    """Hold one of so many parts of the lake against its digests, and remember changed files."""
+    """Hold one of so many parts of the lake against its digests, and note the faults."""
     with open_lake(home) as lake:
         read = [file for file in every_file(lake.control) if not file.lost_ns]
         files = [file for number, file in enumerate(read) if number % parts == part]
-        remember_changed(home, files, lake.sealed.examine(files))
+        note_faults(home, files, lake.sealed.examine(files))
 
 
-def remember_changed(home: Home, files: Sequence[LakeFile], faults: Sequence[LakeFault]) -> None:
-    """Remember which of these files were found changed; the others of them are sound."""
-    before = found_changed(home)
-    now = before - {file.name for file in files} | {fault.name for fault in faults}
+def note_faults(home: Home, files: Sequence[LakeFile], faults: Sequence[LakeFault]) -> None:
+    """Note which of these files, read to their end, are missing or changed; the others are sound."""
+    before = noted_faults(home)
+    read = {file.name for file in files}
+    now = {name: fault for name, fault in before.items() if name not in read}
+    now |= {fault.name: fault.what for fault in faults}
     if now != before:
-        write_whole(home.lake_faults, msgspec.json.encode(sorted(now)), durable=False)
+        noted = msgspec.json.encode(now, order="sorted")
+        write_whole(home.lake_faults, noted, durable=False)

@@ -88,11 +88,6 @@ def faults_at_sight(root: Path, files: Iterable[LakeFile]) -> list[LakeFault]:
     return [as_fault(file, fault) for file, fault in faults if fault]
 
 
-def as_changed(file: LakeFile) -> LakeFault:
-    """Return the fault of a file whose bytes have changed."""
-    return as_fault(file, CHANGED)
-
-
 def _fault(root: Path, file: LakeFile) -> LakeFault | None:
     path = root / file.name
     if fault := _at_sight(path, file):
