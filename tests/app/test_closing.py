@@ -19,7 +19,6 @@ from clauseway.app.books.basis import basis_of, change_figures, change_prices, c
 from clauseway.app.books.closing import close_month, closed_months
 from clauseway.app.books.settled import statement
 from clauseway.app.books.settling import Settler, settle_month
-from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.list_prices import list_book
@@ -30,6 +29,7 @@ from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.books.losses import Loss, Losses
+from clauseway.storage.control.actor import acting
 from clauseway.storage.lake.lake import Lake
 from clauseway.values import InvalidInput, exact_sum
 

@@ -20,9 +20,9 @@ import pytest
 import settled_book
 from clauseway.app.books import basis as basis_module
 from clauseway.app.books.basis import basis_of, change_prices, first_prices, record
-from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.storage import Control
+from clauseway.storage.control.actor import acting
 from clauseway.storage.control.versions import move
 from clauseway.values import InvalidInput
 from in_process import answer, run

@@ -10,13 +10,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from clauseway.app.books.basis import text_problems
-from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.key_file import key_file_problems
 from clauseway.app.opening.periods import month
 from clauseway.ledger.assumptions import STATED, Assumption
 from clauseway.storage import Control
 from clauseway.storage.control import audit
+from clauseway.storage.control.actor import acting
 from clauseway.storage.control.audit import Logged
 from clauseway.storage.control.audit_breaks import ChainBreak, breaks, state_break
 from clauseway.storage.control.audit_check import CheckedLog, check, check_in_part, check_place

@@ -19,7 +19,6 @@ from pathlib import Path
 import msgspec
 
 from clauseway.agreement.language.definitions import Figure
-from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.kept_prices import former_prices
 from clauseway.app.opening.library import SHIPPED
@@ -57,6 +56,7 @@ from clauseway.storage.books.basis import (
     text_of,
 )
 from clauseway.storage.books.books import latest_settlement
+from clauseway.storage.control.actor import acting
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 PRICES, RATES, ASSUMPTION, READING, AGREEMENT = (

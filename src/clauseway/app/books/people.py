@@ -6,9 +6,9 @@ from contextlib import closing
 
 import msgspec
 
-from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.storage import Control
+from clauseway.storage.control.actor import acting
 from clauseway.storage.control.passwords import (
     Password,
     password_of,

@@ -11,7 +11,6 @@ import hashlib
 import time
 from contextlib import closing, suppress
 
-from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.key_file import read_key_file, write_key_file
 from clauseway.storage import Control
@@ -22,6 +21,7 @@ from clauseway.storage.books.party_keys import (
     record_key,
     withdrawn_keys,
 )
+from clauseway.storage.control.actor import acting
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 _KEY_BYTES = 32  # of Ed25519 (RFC 8032, section 5.1.5)

@@ -17,6 +17,5 @@ books, its configuration.
     key_file        the keys that a home trusts, as a file
     locks           doing a named thing to a home alone
     restored        the note that a home was restored
-    actor           the person whom records name
     probing         calling a cloud once, step by step
 """

@@ -16,7 +16,6 @@ import msgspec
 import pyarrow as pa
 
 from clauseway import spool
-from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.sealing import lake_locked, note_missing, open_lake, seal
@@ -38,6 +37,7 @@ from clauseway.storage.books.losses import (
     accept,
 )
 from clauseway.storage.books.one_copy import one_copy_periods
+from clauseway.storage.control.actor import acting
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, every_file, files_of

@@ -17,7 +17,6 @@ import msgspec
 import pyarrow as pa
 
 from clauseway import spool
-from clauseway.app.opening.actor import acting
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.losses import end_row, given_up
@@ -39,6 +38,7 @@ from clauseway.spool.segments import IDENTITY_NAME, list_segments, lock
 from clauseway.spool.writer import close_copy
 from clauseway.storage import Control
 from clauseway.storage.books.losses import GONE_ON_ALONE, RECOVERED, RESTORED, Losses, Spool
+from clauseway.storage.control.actor import acting
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import Range
