@@ -4,13 +4,14 @@ were edited."""
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import msgspec
 from sqlalchemy import Connection
 
 from clauseway.app.books.basis import text_problems
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.key_file import key_file_problems
 from clauseway.app.opening.periods import month
 from clauseway.ledger.assumptions import STATED, Assumption
@@ -208,5 +209,5 @@ def _control(home: Home) -> Iterator[Control]:
         problem, why = "no books", "nothing was ever recorded in this home"
         remedy = "Name the home with --home, or $CLAUSEWAY_HOME."
         raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
-    with closing(Control.open(home.control)) as control:
+    with open_control(home) as control:
         yield control

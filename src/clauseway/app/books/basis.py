@@ -11,7 +11,7 @@ that changes it. Facts have a register of their own (`app.books.register`).
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ import msgspec
 
 from clauseway.agreement.language.definitions import Figure
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.kept_prices import former_prices
 from clauseway.app.opening.library import SHIPPED
 from clauseway.app.opening.list_prices import listed_book
@@ -189,7 +190,7 @@ def _control(home: Home) -> Iterator[Control | None]:
     if not home.is_begun:
         yield None
         return
-    with closing(Control.open(home.control)) as control:
+    with open_control(home) as control:
         yield control
 
 
@@ -771,7 +772,7 @@ def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Accepta
     """Append acceptances by the acting person, now."""
     if not accepting:
         return []
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         return accept(control, accepting, who=acting(), why=why, recorded_ns=time.time_ns())
 
 

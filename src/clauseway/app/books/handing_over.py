@@ -2,7 +2,6 @@
 all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ from clauseway.agreement import Ownership
 from clauseway.app.books.settled import latest_settlements, settlement_of
 from clauseway.app.books.usage_charges import usage_charges, usage_credits
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import A_FOLDER, file_at, writing
 from clauseway.app.opening.prices import unpriced
@@ -38,7 +38,6 @@ from clauseway.ledger.charges import UsageCharge, UsageCredit
 from clauseway.ledger.vouchers import Invoice
 from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice
-from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.values import Interval, InvalidInput, Problem
 
@@ -167,7 +166,7 @@ def _issued(home: Home, part: ExportScope) -> list[IssuedInvoice]:
 
     Raise InvalidInput where there is none.
     """
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         vouchers = Books(control).dated_vouchers()
     issued = [
         IssuedInvoice(invoice=voucher, recorded_ns=recorded_ns)
@@ -282,7 +281,7 @@ def _require_settled(home: Home, part: ExportScope) -> None:
 
 def _entries(home: Home, part: ExportScope) -> list[Entry]:
     _require_settled(home, part)
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         return entries_of(control.entries(), part.days, part.party)
 
 

@@ -3,16 +3,15 @@ account: read from the books and the hourly sums, without a look at single recor
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from decimal import Decimal
 
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month
 from clauseway.ledger import Account, Invoice, Settlement, statement_of
 from clauseway.ledger.invoices import open_invoices
-from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.control import journal
 from clauseway.storage.lake.hourly_sums import days_with_usage
@@ -64,7 +63,7 @@ def month_states(home: Home, settled: Mapping[str, Settlement]) -> tuple[MonthSt
 
     `settled` are the latest settlements by month.
     """
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         books = Books(control)
         closed = {f"{days.begin:%Y-%m}" for days in books.closed_receipts()}
         vouchers = books.vouchers()
@@ -142,7 +141,7 @@ def _months(days: Interval) -> Iterable[str]:
 def balances(home: Home) -> tuple[AccountBalance, ...]:
     """Return the balance of each account and currency, accounts that are even left out."""
     sums: dict[tuple[Account, str], list[Decimal]] = defaultdict(list)
-    with closing(Control.open(home.make().control)) as control, control.reading() as connection:
+    with open_control(home) as control, control.reading() as connection:
         for leg in journal.legs_of(connection):
             sums[leg.posting.account, leg.posting.currency].append(leg.posting.amount)
     summed = [(account, currency, exact_sum(legs)) for (account, currency), legs in sums.items()]

@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.storage import Control
+from clauseway.app.opening.home_control import open_control
 from clauseway.storage.control.actor import acting
 from clauseway.storage.control.passwords import (
     Password,
@@ -70,14 +69,14 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 def permitted(home: Home) -> Permitted:
     """Return who may write what."""
-    with closing(Control.open(home.make().control)) as control, control.reading() as connection:
+    with open_control(home) as control, control.reading() as connection:
         held = rights(connection)
     return Permitted(people=held.people, for_two=tuple(sorted(held.rules)))
 
 
 def page_readers(home: Home) -> list[PageReader]:
     """Return who reads the pages with a password; nobody: they are open to this machine."""
-    with closing(Control.open(home.make().control)) as control, control.reading() as connection:
+    with open_control(home) as control, control.reading() as connection:
         return [PageReader(account=each.account, sees=each.sees) for each in passwords(connection)]
 
 
@@ -89,7 +88,7 @@ def add_person(home: Home, account: str, may: Sequence[str]) -> Person:
     _check_account(account)
     _check_known(may, (*ROLES, *_KINDS), "--may")
     person = Person(account=account, may=tuple(dict.fromkeys(may)))
-    with closing(Control.open(home.make().control)) as control, control.writing() as connection:
+    with open_control(home) as control, control.writing() as connection:
         first = not people(connection)
         name_person(connection, person, time.time_ns())
         if first and (account != acting() or _PEOPLE not in person.kinds):
@@ -105,7 +104,7 @@ def add_person(home: Home, account: str, may: Sequence[str]) -> Person:
 
 def drop_person(home: Home, account: str) -> None:
     """Let a person write nothing any more. Raise InvalidInput."""
-    with closing(Control.open(home.make().control)) as control, control.writing() as connection:
+    with open_control(home) as control, control.writing() as connection:
         if not remove_person(connection, account):
             listed = ", ".join(person.account for person in people(connection)) or "nobody"
             raise _refused(
@@ -120,7 +119,7 @@ def drop_person(home: Home, account: str) -> None:
 def need_two(home: Home, kinds: Sequence[str]) -> tuple[str, ...]:
     """Let exactly these kinds of writes need two people. Raise InvalidInput."""
     _check_known(kinds, FOR_TWO, "KIND")
-    with closing(Control.open(home.make().control)) as control, control.writing() as connection:
+    with open_control(home) as control, control.writing() as connection:
         set_rules(connection, kinds, time.time_ns())
     return tuple(sorted(set(kinds)))
 
@@ -147,7 +146,7 @@ def give_password(home: Home, account: str, password: str, sees: Sequence[str]) 
             "standard input",
             "Give a sentence, or let a program make one.",
         )
-    with closing(Control.open(home.make().control)) as control, control.writing() as connection:
+    with open_control(home) as control, control.writing() as connection:
         held = password_of(connection, account)
         given = tuple(sees) or (held.sees if held else SCREENS)
         now_ns, verifier = time.time_ns(), verifier_of(password)
@@ -160,7 +159,7 @@ def give_password(home: Home, account: str, password: str, sees: Sequence[str]) 
 
 def take_password(home: Home, account: str) -> None:
     """Let somebody read the pages no more; their sessions end. Raise InvalidInput."""
-    with closing(Control.open(home.make().control)) as control, control.writing() as connection:
+    with open_control(home) as control, control.writing() as connection:
         if not remove_password(connection, account):
             listed = ", ".join(each.account for each in passwords(connection)) or "nobody"
             raise _refused(
@@ -173,13 +172,13 @@ def take_password(home: Home, account: str) -> None:
 
 def list_waiting(home: Home) -> list[Waiting]:
     """Return what waits for a second person."""
-    with closing(Control.open(home.make().control)) as control, control.reading() as connection:
+    with open_control(home) as control, control.reading() as connection:
         return [_shown(approval) for approval in waiting(connection)]
 
 
 def withdraw_waiting(home: Home, number: int) -> None:
     """Let a write wait no longer. Raise InvalidInput where none of this number waits."""
-    with closing(Control.open(home.make().control)) as control, control.writing() as connection:
+    with open_control(home) as control, control.writing() as connection:
         if not withdraw(connection, number, acting(), time.time_ns()):
             raise _refused(
                 f"nothing waits under {number}",

@@ -7,7 +7,6 @@ corrects it.
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from datetime import date
 
 import msgspec
@@ -23,9 +22,9 @@ from clauseway.agreement import (
     with_additions,
 )
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.locks import locked
-from clauseway.storage import Control
 from clauseway.storage.control.control import FactPayload, FactRow
 from clauseway.values import InvalidInput, KnownAt, Problem
 
@@ -104,7 +103,7 @@ def _append(home: Home, record: Recorded, recorded_ns: int) -> int:
     payload = FactPayload(
         agreement=record.agreement, says=record.says, about=record.about, corrects=record.corrects
     )
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         return control.record_fact(
             kind=record.kind,
             effective=record.effective,
@@ -118,7 +117,7 @@ def recorded_facts(home: Home) -> tuple[Recorded, ...]:
     """Return the facts recorded in a home, in order; none if the home has no register yet."""
     if not home.is_begun:
         return ()
-    with closing(Control.open(home.control)) as control:
+    with open_control(home) as control:
         return tuple(map(_recorded, control.facts()))
 
 

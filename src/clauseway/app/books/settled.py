@@ -5,12 +5,12 @@ Nothing here counts usage, so that a page or a statement loads no engine.
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month
 from clauseway.ledger import Settlement, Statement, statement_of
-from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.quarantine import waiting
 from clauseway.values import KnownAt
@@ -61,7 +61,7 @@ def rows_waiting(home: Home) -> int:
 
 @contextmanager
 def _books(home: Home) -> Iterator[Books]:
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         yield Books(control)
 
 

@@ -9,9 +9,10 @@ any more, whatever instant it states. To list keys, no library of signatures is 
 import base64
 import hashlib
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.key_file import read_key_file, write_key_file
 from clauseway.storage import Control
 from clauseway.storage.books.party_keys import (
@@ -33,7 +34,7 @@ def trust_key(home: Home, party: str, public: str) -> bool:
     Raise InvalidInput where it is not a key.
     """
     fingerprint(public)
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         _record_older_file(home, control)
         if ended := withdrawn_keys(control).get((party, public)):
             raise InvalidInput(
@@ -61,7 +62,7 @@ def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
         raise InvalidInput(
             Problem(what="no reason is given", why="it is empty", where="--why", remedy=remedy)
         )
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         _record_older_file(home, control)
         public = _named_key(control, party, key)
         ended = withdrawn_keys(control).get((party, public))
@@ -104,7 +105,7 @@ def withdrawals(home: Home) -> dict[tuple[str, str], RecordedKey]:
     """Return who withdrew the keys that the home trusts no longer, by party and public key."""
     if not home.is_begun:
         return {}
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         return withdrawn_keys(control)
 
 
@@ -120,7 +121,7 @@ def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:
     """
     if not home.is_begun:
         return _of_file(home)
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         _record_older_file(home, control)
         return keys_of(control)
 

@@ -4,7 +4,6 @@ key."""
 import secrets
 import time
 from collections.abc import Iterable
-from contextlib import closing
 from decimal import Decimal
 
 import msgspec
@@ -19,6 +18,7 @@ from clauseway.app.customers.tenants import (
     whose,
 )
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.offerings import shipped_products
 from clauseway.catalog import Catalog
 from clauseway.storage import Control
@@ -115,7 +115,7 @@ def set_limit(
                 remedy="Give one of them, or remove the limit: clauseway limit remove.",
             )
         )
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         scope = _scope(control, catalog, who, problems)
         limit = Limit(
             id=f"lim_{secrets.token_hex(6)}",
@@ -131,13 +131,13 @@ def set_limit(
 
 def list_limits(home: Home) -> list[ListedLimit]:
     """Return all limits, in the order in which they were set first."""
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         return [_listed_limit(limit) for limit in Tenants(control).limits()]
 
 
 def remove_limit(home: Home, limit_id: str) -> None:
     """Raise InvalidInput where nothing has that id."""
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         if not Tenants(control).remove_limit(limit_id):
             raise InvalidInput(_not_there("limit", limit_id))
 
@@ -161,7 +161,7 @@ def set_budget(
                 remedy=f"Known: {', '.join(PERIODS)}.",
             )
         )
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         scope = _scope(control, catalog, who, problems)
         row = BudgetRow(
             id=f"bud_{secrets.token_hex(6)}",
@@ -178,13 +178,13 @@ def set_budget(
 
 def list_budgets(home: Home) -> list[ListedBudget]:
     """Return all budgets in their present periods, in the order in which they were set first."""
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         return _listed_budgets(control)
 
 
 def remove_budget(home: Home, budget_id: str) -> None:
     """Raise InvalidInput where nothing has that id."""
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         if not Tenants(control).remove_budget(budget_id):
             raise InvalidInput(_not_there("budget", budget_id))
 

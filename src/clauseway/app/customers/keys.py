@@ -5,7 +5,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
-from contextlib import closing
 from datetime import date
 
 import msgspec
@@ -18,6 +17,7 @@ from clauseway.app.customers.tenants import (
     unnamed_remedy,
 )
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.catalog import Catalog
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import ApiKey, Control
@@ -114,7 +114,7 @@ def create_key(
         role=role,
         expires_ns=start_of_day_ns(expires) if expires else 0,
     )
-    with closing(Control.open(home.control)) as control:
+    with open_control(home) as control:
         nearly = nearly_named(control, organisation, project)
         ensure_tenant(control, organisation, project)
         control.add_key(key)
@@ -137,7 +137,7 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
             )
         )
     secret = _new_secret()
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         key, now_ns = _active(control, key_id), time.time_ns()
         if 0 < key.expires_ns <= now_ns:
             raise _expired(key)
@@ -151,7 +151,7 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
 
 def revoke_key(home: Home, key_id: str) -> ListedKey:
     """Revoke a key with all of its secrets. Raise InvalidInput if there is no such key."""
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         _active(control, key_id)
         control.revoke_key(key_id, time.time_ns())
     return next(key for key in list_keys(home, with_revoked=True) if key.key_id == key_id)
@@ -160,7 +160,7 @@ def revoke_key(home: Home, key_id: str) -> ListedKey:
 def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
     """Return the keys in order of creation, without those revoked where nothing else is said."""
     now_ns = time.time_ns()
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         former = {secret.key_id: secret.until_ns for secret in control.former_secrets()}
         return [
             _listed(key, former.get(key.key_id, 0), now_ns)
@@ -171,7 +171,7 @@ def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
 def find_key(home: Home, secret: str) -> MatchedKey:
     """Return the key that a secret belongs to, revoked or not. Raise InvalidInput."""
     wanted = _digest(home.make(), secret)
-    with closing(Control.open(home.control)) as control:
+    with open_control(home) as control:
         keys, former = control.keys(with_revoked=True), control.former_secrets()
     owner = next((each.key_id for each in former if each.digest == wanted), "")
     until_ns = {each.key_id: each.until_ns for each in former}
@@ -213,7 +213,7 @@ def hash_key_fault(home: Home) -> InvalidInput | None:
         return _hash_key_refusal(home, "hash.key is damaged", why)
     if not home.is_begun:
         return None
-    with closing(Control.open(home.control)) as control:
+    with open_control(home) as control:
         if not control.keys():
             return None
     why = "keys are there that were hashed with it; without it no customer's key is accepted"

@@ -22,8 +22,8 @@ import msgspec
 from clauseway.app.customers.holders import of_the_dead
 from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import control_of
 from clauseway.gateway.budgets.leases import FOREVER_S, Ask, GrantedLease, LeaseCall
-from clauseway.storage import Control
 from clauseway.storage.customers.leases import (
     NO_END_NS,
     NOBODY,
@@ -207,7 +207,7 @@ def lease_server(home: Home, others: Mapping[str, AnswerQuestion] | None = None)
 
     A socket left there by a process that died is replaced.
     """
-    control = Control.open(home.make().control)
+    control = control_of(home)
     path = home.lease_socket
     path.unlink(missing_ok=True)
     # Only this user may connect, from the socket's first moment on.

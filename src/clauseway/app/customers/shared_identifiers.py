@@ -22,11 +22,11 @@ from sqlalchemy.exc import DBAPIError
 from clauseway import spool
 from clauseway.app.customers.leasing import AnswerQuestion
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import control_of
 from clauseway.gateway.request.resource_index import INDEX_FILE, IndexedResource, ListQuery
 from clauseway.gateway.request.resources_to_share import ResourcesToShare, ToShare, note_nothing
 from clauseway.gateway.request.shared_index import SILENT_S, FindQuery
 from clauseway.metering import Buyer
-from clauseway.storage import Control
 from clauseway.storage.control.engines import said_by
 from clauseway.storage.control.sqlite_check import is_damage
 from clauseway.storage.customers.issued_resources import IssuedResources, ResourceRow
@@ -58,7 +58,7 @@ def shared_identifiers(home: Home) -> Iterator[Mapping[str, AnswerQuestion]]:
             raise
         yield {}
         return
-    control = Control.open(home.make().control)
+    control = control_of(home)
     shared = IssuedResources(control)
     identifiers = SharedIdentifiers(home.identity(), index_of(home), shared)
     ended = threading.Event()

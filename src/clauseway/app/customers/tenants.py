@@ -10,12 +10,12 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from typing import Any, NamedTuple
 
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Budget, Key, Policy, RateLimit
 from clauseway.storage import ApiKey, Control
@@ -114,7 +114,7 @@ def tenancy_for_plan(home: Home) -> Tenancy:
     if not home.is_begun:
         return Tenancy(keys=(), limits=(), budgets=(), policies=())
     now_ns = time.time_ns()
-    with closing(Control.open(home.control)) as control:
+    with open_control(home) as control:
         tenants = Tenants(control)
         limits, budgets = tenants.limits(), tenants.budgets()
         wishes = _wishes(tenants.all())
@@ -194,7 +194,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow
     Raise InvalidInput where it is there already.
     """
     check_names(organisation, project)
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         if project:
             check_known(control, organisation)
         if not Tenants(control).add(_tenant(organisation, project)):
@@ -211,7 +211,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow
 
 def list_tenants(home: Home) -> list[TenantRow]:
     """Return organisations and projects by name, an organisation before its projects."""
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         tenants, keys = Tenants(control).all(), _active_keys(control)
     wishes = _wishes(tenants)
     return [
@@ -250,7 +250,7 @@ def set_policy(
     show_tenant(home, organisation, project)
     if problems := _problems_of(catalog, wish):
         raise InvalidInput(*problems)
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         tenants = Tenants(control)
         wishes = _wishes(tenants.all()) | {(organisation, project): wish}
         # An organisation's word narrows its projects too: each must be left somewhere to be served.
@@ -297,7 +297,7 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
                 remedy="Revoke them first: clauseway key list, clauseway key revoke.",
             )
         )
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         Tenants(control).remove(organisation, project)
 
 

@@ -1,7 +1,7 @@
 """Everything opened before a question is asked: a home, its agreements, their facts, its price
 books, its configuration.
 
-    home            where one installation keeps its things
+    home            where one installation keeps its things; home_control: its control data, opened
     library         an agreement, opened and asked; several: agreements asked as one is
     configuration   the operator's settings and deployments
     toml_file       a TOML file to a record; named_agreements: those that a configuration names

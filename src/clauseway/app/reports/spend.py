@@ -5,7 +5,6 @@ The sums do not say which requests were long, or in which tier; a settlement pri
 
 import threading
 import time
-from contextlib import closing
 from datetime import date
 from decimal import Decimal
 
@@ -13,10 +12,10 @@ import msgspec
 
 from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.priced_usage import in_usd
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
-from clauseway.storage import Control
 from clauseway.storage.lake.hourly_sums import Usage, usage_by
 from clauseway.values import Interval, InvalidInput, KnownAt, day_after
 
@@ -64,7 +63,7 @@ def estimated_cost(prices: PriceTable, sale: Sale, day: date, usage: Usage) -> D
 
 def spend_on(home: Home, prices: PriceTable, day: date) -> Spend:
     """Return the spend of a day, of all that is sealed by now."""
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         sums = usage_by(control, _BY, Interval(day, day_after(day)))
     usd, unpriced = Decimal(0), 0
     for usage in sums:

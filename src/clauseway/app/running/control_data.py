@@ -1,10 +1,10 @@
 """The control data of a home that is served, opened for as long as it is: readers look again and
 again."""
 
-from contextlib import closing
 from pathlib import Path
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import control_of, open_control
 from clauseway.storage import Control
 from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.audit import Head, head_of
@@ -26,7 +26,7 @@ def constraint_fault(home: Home) -> Problem | None:
     """Return a problem where the home's database lacks constraints. Raise InvalidInput,
     DBAPIError."""
     with (
-        closing(Control.open(home.make().control)) as control,
+        open_control(home) as control,
         control.reading() as connection,
     ):
         missing = missing_constraints(connection)
@@ -56,7 +56,7 @@ class KeptControl:
         place = self._home.make().control
         if self._control is None or place != self._place:
             self.close()
-            self._control, self._place = Control.open(place), place
+            self._control, self._place = control_of(self._home), place
         return self._control
 
     def head_of_log(self) -> Head:

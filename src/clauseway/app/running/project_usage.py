@@ -4,7 +4,6 @@ with everything sealed that the journals hold by then."""
 import threading
 import time
 from collections import defaultdict
-from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from importlib import import_module
@@ -12,10 +11,10 @@ from importlib import import_module
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.reports.spend import LatestPrices, estimated_cost
 from clauseway.gateway.plan import UsageQuestion
 from clauseway.pricing import PriceTable, Sale
-from clauseway.storage import Control
 from clauseway.storage.lake.hourly_sums import Usage, usage_by
 from clauseway.values import HOUR_NS, Interval, day_after, day_of
 
@@ -66,7 +65,7 @@ class ProjectUsages:
     def _of(self, question: UsageQuestion, prices: PriceTable) -> dict[str, object]:
         days = Interval(question.first, day_after(question.last))
         buyer = {"organisation": question.organisation, "project": question.project}
-        with closing(Control.open(self._home.make().control)) as control:
+        with open_control(self._home) as control:
             sums = usage_by(control, _BY, days, buyer)
         by_model: defaultdict[tuple[date, str], _ModelDay] = defaultdict(_ModelDay)
         for usage in sums:

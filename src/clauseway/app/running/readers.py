@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import control_of
 from clauseway.app.running.machine_faults import fault_of
-from clauseway.storage import Control
 from clauseway.storage.control.passwords import (
     Password,
     matches,
@@ -29,7 +29,7 @@ class HomeReaders:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._control = Control.open(home.make().control)
+        self._control = control_of(home)
         # Tried for accounts that do not exist: the time of an answer does not tell who has one.
         self._nobodys = unmatched_verifier()
 

@@ -4,11 +4,11 @@ Nothing here reads usage, so that a page that shows them loads no engine.
 """
 
 from collections.abc import Sequence
-from contextlib import closing
 
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.files import write_whole
 from clauseway.gateway.process.home_damage import KINDS, read_damages
 from clauseway.storage import Control
@@ -31,7 +31,7 @@ def blocking_damages(home: Home, *, missing_files: bool = True) -> list[Blocking
     is missing or of another size."""
     if not home.is_begun:
         return []
-    with closing(Control.open(home.control)) as control:
+    with open_control(home) as control:
         losses = Losses(control)
         damages = [
             BlockingDamage(kind="frames", problem=loss_problem(loss), days=loss.interval)

@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import control_of
 from clauseway.app.opening.locks import LockName, locked
 from clauseway.files import PRIVATE, write_whole
 from clauseway.gateway.transport.called_addresses import Called, address_flaw
-from clauseway.storage.control.control import Control
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.file_list import LakeFile, every_file
 from clauseway.storage.lake.lake import METADATA, PUBLISHED, Lake
@@ -126,7 +126,7 @@ def move_lake(
             held.enter_context(locked(home, name, lambda: _refuse_busy(home)))
         _refuse_same(home, target)  # moved by another process until it let go of the locks
         former = store_of(home)
-        control = Control.open(home.make().control)
+        control = control_of(home)
         held.callback(control.close)
         lake = Lake(home.lake, control, former)
         files = [file for file in every_file(control) if not file.lost_ns]

@@ -8,7 +8,7 @@ seals what lies around it.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from clauseway import spool
 from clauseway.app.customers.holders import dead_leases
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.missing_ends import missing_end
 from clauseway.app.usage.returning import UnreadJournals, return_leases
@@ -53,7 +54,7 @@ class Sealing(msgspec.Struct, frozen=True, kw_only=True):
 @contextmanager
 def open_lake(home: Home) -> Iterator[Lake]:
     """Open the lake of a home, with its manifest."""
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         yield Lake(home.lake, control, store_of(home))
 
 

@@ -1,13 +1,12 @@
 """The journals of a home: each is registered by name, so that one that is gone is missed."""
 
 import time
-from contextlib import closing
 from pathlib import Path
 
 from clauseway import spool
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.usage.missing_ends import note_emptied
-from clauseway.storage import Control
 from clauseway.storage.books.losses import Losses, Spool
 
 
@@ -16,7 +15,7 @@ def register_spool(home: Home, directory: Path) -> str:
 
     Before a gateway writes it, and again once that runs: then its newest segment is known.
     """
-    with closing(Control.open(home.make().control)) as control:
+    with open_control(home) as control:
         identity = spool.identify(directory).hex()
         newest, now_ns = spool.newest_segment(directory), time.time_ns()
         losses = Losses(control)

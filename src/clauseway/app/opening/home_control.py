@@ -1,0 +1,20 @@
+"""The control data of a home, opened."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from clauseway.app.opening.home import Home
+from clauseway.storage import Control
+
+
+@contextmanager
+def open_control(home: Home) -> Iterator[Control]:
+    """Hold the control data of a home open for as long as this lasts. Raise as `control_of` does."""
+    with closing(control_of(home)) as control:
+        yield control
+
+
+def control_of(home: Home) -> Control:
+    """Open the control data of a home, for a caller who closes them; begin them where nothing was
+    recorded yet. Raise InvalidInput, DBAPIError."""
+    return Control.open(home.make().control)
