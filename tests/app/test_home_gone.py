@@ -12,6 +12,7 @@ import pytest
 from journals import gateway, home_at
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.storage.lake.file_list import files_of
 
@@ -22,17 +23,22 @@ _STEP = 3
 
 
 class Calls:
-    """The calls of this thread to the system; before one of them the home's folder moves, as a mount goes."""
+    """The calls of this thread to the system; before one of them the home's folder moves, as a mount goes.
 
-    def __init__(self, home: Path, moves_at: int) -> None:
+    With `leaves_folder` an empty one stays there: the mount point.
+    """
+
+    def __init__(self, home: Path, moves_at: int, *, leaves_folder: bool = False) -> None:
         self.seen = 0
-        self._home, self._moves_at = home, moves_at
+        self._home, self._moves_at, self._leaves_folder = home, moves_at, leaves_folder
 
     def __call__(self, _frame: FrameType, event: str, called: Any) -> None:
         if event == "c_call" and getattr(called, "__module__", None) in _TO_THE_SYSTEM:
             self.seen += 1
             if self.seen == self._moves_at:
                 self._home.rename(self._home.with_name("aside"))
+                if self._leaves_folder:
+                    self._home.mkdir()
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
@@ -71,3 +77,23 @@ def test_a_home_that_goes_at_any_moment_of_a_round_is_begun_nowhere(written: Pat
             assert sum(file.rows for file in files_of(lake.control, "usage")) == 20, f"at call {moves_at}"
         moves_at += _STEP
     assert moves_at > 100, f"{calls.seen} calls"
+
+
+@pytest.mark.parametrize("is_served", [True, False])
+def test_a_home_that_goes_at_any_moment_of_its_opening_gets_no_other_control_data(
+    written: Path, tmp_path: Path, *, is_served: bool
+) -> None:
+    # A home that is not served, and goes before the first look at it, was never there.
+    moves_at = 1 if is_served else 3
+    while True:
+        root = tmp_path / str(moves_at) / "home"
+        shutil.copytree(written, root)
+        home = Home(root).served() if is_served else Home(root)
+        calls = Calls(root, moves_at, leaves_folder=True)
+        with contextlib.suppress(Exception), calls.counted(), open_control(home) as control:
+            control.keys()
+        if calls.seen < moves_at:
+            break
+        assert list(root.iterdir()) == [], f"at call {moves_at}"
+        moves_at += 1
+    assert moves_at > 15, f"{calls.seen} calls"

@@ -154,16 +154,16 @@ class Control:
                 audit.open_log(connection, is_new=is_new)
 
     @classmethod
-    def open(cls, place: Place) -> "Control":
+    def open(cls, place: Place, *, is_there: bool | None = None) -> "Control":
         """Open the database at a place, and bring its tables to this program's version.
 
-        A SQLite file is created too, its folder must exist; an empty database on a server is filled
-        by `begin` alone. Raise InvalidInput as `engine_of` and `bring_up` do.
+        A SQLite file is created too, unless it `is_there` (see `engine_of`); an empty database on a
+        server is filled by `begin` alone. Raise InvalidInput as `engine_of` and `bring_up` do.
         """
         kept = _KEPT.get()
         if kept is not None and kept.place == place:
             return kept.opened()
-        return cls(engine_of(place))
+        return cls(engine_of(place, is_there=is_there))
 
     @classmethod
     def begin(cls, place: Place) -> "Control":

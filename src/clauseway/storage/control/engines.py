@@ -26,6 +26,7 @@ from importlib import import_module
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
+from urllib.parse import quote
 from weakref import WeakSet
 
 from sqlalchemy import (
@@ -135,14 +136,16 @@ class _Statements(LRUCache[Any, Any]):
 _STATEMENTS = _Statements(2000)
 
 
-def engine_of(place: Place) -> Engine:
-    """Return an engine over the database at a place. A SQLite file is made at first use; its folder
-    must exist.
+def engine_of(place: Place, *, is_there: bool | None = None) -> Engine:
+    """Return an engine over the database at a place. A SQLite file is made at first use, unless it
+    `is_there`, by a look of the caller's or, without one, by a look now; its folder must exist.
 
     A server's database must exist; nothing is asked of it yet. Raise InvalidInput if the address is
     not valid.
     """
-    return _sqlite(place) if isinstance(place, Path) else _postgresql(place)
+    if isinstance(place, Path):
+        return _sqlite(place, begins=not (place.exists() if is_there is None else is_there))
+    return _postgresql(place)
 
 
 def reader_of(engine: Engine) -> Engine:
@@ -200,7 +203,7 @@ def said_by(error: Exception) -> str:
     return " ".join(said.split())
 
 
-def _sqlite(path: Path) -> Engine:
+def _sqlite(path: Path, *, begins: bool) -> Engine:
     engine = create_engine(
         # Not parsed from a text: in a path, `?` and `%` are characters like others.
         URL.create("sqlite", database=str(path)),
@@ -209,25 +212,41 @@ def _sqlite(path: Path) -> Engine:
         hide_parameters=True,
         execution_options={"compiled_cache": _STATEMENTS},
     )
-    begins = not path.exists()
-    event.listen(engine, "do_connect", lambda *_: _make_private(path, begins=begins))
+    event.listen(engine, "do_connect", partial(_name_file, path, begins=begins))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
+def _name_file(
+    path: Path,
+    _dialect: Dialect,
+    _record: object,
+    arguments: list[Any],
+    settings: dict[str, Any],
+    *,
+    begins: bool,
+) -> None:
+    """Name the file to SQLite as a database that is there: whether another is begun in its place is
+    not SQLite's to say. Raise as `_make_private` does."""
+    _make_private(path, begins=begins)
+    arguments[0] = f"file:{quote(os.fsencode(path))}?mode=rw"
+    settings["uri"] = True
+
+
 def _make_private(path: Path, *, begins: bool) -> None:
     """Make a database that was not there yet (`begins`), for this user alone, and close one that is
-    open to others. Raise FileNotFoundError if it is gone meanwhile: SQLite would begin another.
+    open to others. Raise FileNotFoundError if it is gone meanwhile.
 
     Programs before this one made it by the umask. SQLite gives the files beside it (-wal, -shm) the
     mode of the database, and says itself what it cannot open.
     """
-    if not begins and not path.exists():
+    if begins:
+        with suppress(OSError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+            return
+    elif not path.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    with suppress(OSError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
-        return
     for name in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
         # A file that is not there, or another account's, stays as it is.
         with suppress(OSError):
