@@ -103,6 +103,16 @@ def test_a_restored_home_settles_and_closes_the_same_bytes(home: Home, tmp_path:
     assert blocking_damages(look) == []
 
 
+def test_a_backup_of_books_that_were_edited_says_so(home: Home, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(home.embedded_control)) as database, database:
+        database.execute("DELETE FROM manifest")
+    done = run("home", "backup", str(tmp_path / "backup"), home=home.root)
+    assert done.returncode == 2
+    assert "rows of manifest were added or deleted" in done.stdout
+    assert "Keep the backups before it" in done.stdout
+    assert restore(tmp_path / "backup", Home(tmp_path / "look")).moment, "it is a backup all the same"
+
+
 def test_a_home_on_a_server_is_backed_up_into_a_file(home: Home, tmp_path: Path) -> None:
     migrate(home, new_database())
     back_up(home, tmp_path / "backup")

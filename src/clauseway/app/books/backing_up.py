@@ -48,6 +48,7 @@ from clauseway.files.counted_copies import FileContent, content_of, copy_hashed
 from clauseway.gateway.request.resource_index import INDEX_FILE
 from clauseway.storage import Control
 from clauseway.storage.control.audit import head_of
+from clauseway.storage.control.audit_check import check_counts
 from clauseway.storage.control.copying import snapshot, snapshot_of_file, stand_alone
 from clauseway.storage.control.versions import PRESENT
 from clauseway.storage.lake.digests import CHANGED, MISSING, LakeDamaged, LakeFault, as_fault
@@ -66,7 +67,8 @@ class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
     """A backup that was written.
 
     `digest` is the SHA-256 of its list of digests. `left` are files of the home that are not in it
-    because nobody knows what they are for.
+    because nobody knows what they are for. `edits` say where its control data have other rows than
+    the log of the books.
     """
 
     folder: str
@@ -78,6 +80,7 @@ class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
     head: str
     has_keys: bool
     left: tuple[str, ...]
+    edits: tuple[Problem, ...] = ()
 
 
 def back_up(home: Home, target: Path, *, with_keys: bool = False) -> BackedUp:
@@ -97,7 +100,7 @@ def back_up(home: Home, target: Path, *, with_keys: bool = False) -> BackedUp:
             moment_ns = time.time_ns()
             snapshot(home.control, part / CONTROL)
             journals = _copy_journals(home, copier)
-            head = _finish_lake(lake, part / CONTROL, copier)
+            head, edits = _finish_lake(lake, part / CONTROL, copier)
         _copy_small(home, copier)
         if with_keys:
             _copy_keys(home, copier)
@@ -127,6 +130,7 @@ def back_up(home: Home, target: Path, *, with_keys: bool = False) -> BackedUp:
         head=head,
         has_keys=with_keys,
         left=about.left,
+        edits=edits,
     )
 
 
@@ -248,13 +252,14 @@ def _copy_lake(lake: Lake, copier: _Copier) -> None:
         _copy_file(lake, file, copier)
 
 
-def _finish_lake(lake: Lake, taken: Path, copier: _Copier) -> str:
+def _finish_lake(lake: Lake, taken: Path, copier: _Copier) -> tuple[str, tuple[Problem, ...]]:
     """Copy what the control data that was taken lists and is not there yet; return the end of its
-    log. Raise LakeDamaged."""
+    log, and where its tables have other rows than that. Raise LakeDamaged."""
     with closing(Control.open(taken)) as control:
         files = {f"{LAKE}/{file.name}": file for file in seen_files(control)}
         with control.reading() as connection:
             head = str(head_of(connection))
+        edits = check_counts(control)
     stand_alone(taken)
     copier.made(CONTROL)
     # Merged meanwhile into files that are listed instead.
@@ -265,7 +270,7 @@ def _finish_lake(lake: Lake, taken: Path, copier: _Copier) -> str:
     faults = [fault for file in absent if (fault := _copy_file(lake, file, copier)) is not None]
     if faults:
         raise LakeDamaged(faults)
-    return head
+    return head, edits
 
 
 def _copy_file(lake: Lake, file: LakeFile, copier: _Copier) -> LakeFault | None:

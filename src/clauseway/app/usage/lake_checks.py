@@ -11,6 +11,7 @@ from clauseway.app.usage.damages import noted_faults
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
+from clauseway.storage.control.audit_check import check_counts
 from clauseway.storage.lake.digests import LakeDamaged, LakeFault
 from clauseway.storage.lake.file_list import LakeFile, every_file, seen_files
 from clauseway.storage.lake.lake import Lake
@@ -20,6 +21,8 @@ from clauseway.values import Interval, InvalidInput, Problem
 
 # Files that are read between two words on how far a check has come.
 _AT_ONCE = 20
+# The lists of a lake: its batches, its files, and the days that were dropped.
+_LISTS = ("manifest", "lake_files", "dropped_days")
 
 
 class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +32,7 @@ class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
     `retired` files were merged into others and are not yet deleted. `unlisted` ones nobody reads;
     those `unknown` among them may hold usage that the database lacks, and stay.
     `lost` ones were accepted as lost and are not back; `healed` ones are, and are read again.
+    `edits` say where the lists of files and batches have other rows than the log of the books.
     """
 
     files: int
@@ -39,6 +43,7 @@ class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
     lost: tuple[Loss, ...] = ()
     healed: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    edits: tuple[Problem, ...] = ()
 
 
 def check_lake(
@@ -62,6 +67,7 @@ def check_lake(
         note_faults(home, files, faults)
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
         unlisted, unknown = _unlisted(home, lake)
+        edits = check_counts(lake.control, _LISTS)
     retired = sum(file.is_retired for file in files)
     return LakeCheck(
         files=len(files) - retired,
@@ -72,6 +78,7 @@ def check_lake(
         lost=lost,
         healed=tuple(file.name for file in healed),
         unknown=unknown,
+        edits=edits,
     )
 
 

@@ -56,7 +56,8 @@ def backup(
     With what a gateway needs to serve again:
       clauseway home backup /mnt/backups/2026-11-22 --with-keys
 
-    Exit code: 0 written, 3 nothing was written and why, 1 a failure, ours or the machine's.
+    Exit code: 0 written, 2 written of books that were edited, 3 nothing was written and why, 1 a
+    failure, ours or the machine's.
     """
     made = back_up(home_at(home), folder, with_keys=with_keys)
 
@@ -67,10 +68,14 @@ def backup(
             _print("hash.key and private keys are not in it (--with-keys).")
         for name in made.left:
             _print(f"not in it: {name}")
+        for edit in made.edits:
+            _print(f"{edit.what}: {edit.why}")
+        if made.edits:
+            _print("Keep the backups before it. `clauseway audit verify` says all, and what to do.")
         _print(f"SHA-256 of its list: {made.digest}; keep it elsewhere.", style="dim")
 
     answer(as_json, made, show)
-    return 0
+    return 2 if made.edits else 0
 
 
 @app.command("restore")

@@ -85,7 +85,7 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
       clauseway lake check
 
     Exit code: 0 all are as they were written, 2 some are missing or changed, or hold usage that the
-    database does not know, each named with what to do.
+    database does not know, or its list of them was edited; each named with what to do.
     """
     report = check_lake(home_at(home), on_files=progress_on_stderr())
 
@@ -129,11 +129,13 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
                 "out of the lake.",
                 soft_wrap=True,
             )
+        for edit in report.edits:
+            out.print(f"  {edit.what}: {edit.why}\n    {edit.remedy}", soft_wrap=True)
         if unread := len(report.unlisted) - len(report.unknown):
             out.print(f"{unread:,} files that nobody reads; `clauseway lake compact` removes them")
 
     answer(as_json, report, show)
-    return BAD if report.faults or report.unknown else 0
+    return BAD if report.faults or report.unknown or report.edits else 0
 
 
 @app.command()
