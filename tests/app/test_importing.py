@@ -1,6 +1,7 @@
 """Usage from elsewhere: every format, once each, what is wrong in quarantine, corrected and replayed."""
 
 import json
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from sqlalchemy import delete, insert, select
 
 from clauseway import open_agreement
 from clauseway.app.opening.home import Home
+from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.importing import Imported, ImportSource, drop, import_usage, listed, replay
+from clauseway.app.usage.lake_checks import refuse_unknown, unknown_files
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
 from clauseway.storage.control import schema
+from clauseway.storage.lake import imports
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.rollups import scan
@@ -71,6 +75,35 @@ def figures(home: Home) -> dict[str, tuple[int, int | None, int | None]]:
 
 def reasons(home: Home) -> list[tuple[int, list[tuple[str, str]]]]:
     return [(one.line, [(flaw.field, flaw.reason) for flaw in one.flaws]) for one in listed(home)]
+
+
+def test_an_import_since_the_state_that_a_database_went_back_to_stays_until_it_is_imported_again(
+    home: Home, tmp_path: Path
+) -> None:
+    load(home, put(tmp_path, "first.csv", BILL.replace("acme", "first")))
+    shutil.copy(home.embedded_control, tmp_path / "control.db")
+    bill = put(tmp_path, "bill.csv", BILL)
+    load(home, bill)
+    (since,) = (path.relative_to(home.lake).as_posix() for path in home.lake.glob("usage/*/import-*2-*.parquet"))
+    shutil.copy(tmp_path / "control.db", home.embedded_control)
+    assert unknown_files(home) == (since,)
+    assert (compact_lake(home).removed, compact_lake(home).unknown) == (0, (since,))
+    with open_lake(home) as lake, pytest.raises(InvalidInput, match="the database does not know"):
+        refuse_unknown(home, lake, YEAR)
+    assert load(home, bill).imported == 2
+    assert unknown_files(home) == ()
+
+
+def test_what_a_killed_import_wrote_is_no_usage(home: Home, tmp_path: Path) -> None:
+    """It has a number and committed no record; the same bill is read again by whoever wants it."""
+    load(home, put(tmp_path, "first.csv", BILL.replace("acme", "first")))
+    shutil.copy(home.embedded_control, tmp_path / "control.db")
+    load(home, put(tmp_path, "bill.csv", BILL))
+    shutil.copy(tmp_path / "control.db", home.embedded_control)
+    with open_lake(home) as lake:
+        assert imports.begin(lake.control, [], 1) == 2
+    assert unknown_files(home) == ()
+    assert compact_lake(home).removed == 1
 
 
 def test_a_bill_becomes_usage_once_and_its_bad_rows_wait(home: Home, tmp_path: Path) -> None:

@@ -15,16 +15,18 @@ import pyarrow.compute as pc
 
 from clauseway.storage.books.losses import WHOLE, Loss, Losses
 from clauseway.storage.control.control import Control
+from clauseway.storage.control.schema import IMPORTED
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, every_file, kept_from
+from clauseway.storage.lake.imports import newest
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.values import Interval
 
-# As the lake names its files: the kind and the day, then the range of a journal or that it was
-# merged.
+# As the lake names its files: the kind and the day, then the range of a journal or of an import, or
+# that it was merged.
 _SEALED: Final = re.compile(
-    r"(?P<kind>\w+)/(?P<day>[\d-]+)/(?P<spool>[0-9a-f]{32})-(?P<segment>\d{16})"
+    r"(?P<kind>\w+)/(?P<day>[\d-]+)/(?P<spool>[\w-]+)-(?P<segment>\d{16})"
     r"-(?P<first>\d{10})-(?P<end>\d{10})(-[0-9a-f]{16})?\.parquet"
 )
 _MERGED: Final = re.compile(
@@ -100,7 +102,8 @@ def _days_with_missing_intents(files: Collection[LakeFile], stored: Set[str]) ->
 
 
 class _Unsettled:
-    """The frames of journals that the database knows neither as sealed nor as lost."""
+    """The frames of journals that the database knows neither as sealed nor as lost, and the imports
+    that it never heard of."""
 
     def __init__(self, control: Control) -> None:
         losses = Losses(control)
@@ -108,17 +111,26 @@ class _Unsettled:
         self._journals = {registered.spool for registered in losses.spools()}
         self._accepted = [loss for loss in losses.all() if loss.is_accepted and not loss.file]
         self._kept_from = kept_from(control)
+        self._newest_import = newest(control)
 
     def may_be_wanted(self, file: _Unlisted) -> bool:
-        """Return whether a file is of a journal and its usage neither dropped nor accepted as
-        lost."""
+        """Return whether a file is of a journal, or of what the database lists as sealed, or of an
+        import since the state that the database is in; and its usage neither dropped nor accepted as
+        lost. What a killed import wrote is nobody's usage."""
         if self._kept_from is not None and file.day < str(self._kept_from):
             return False
         if file.range is None:
             return True
-        return file.range.spool in self._journals and not any(
-            _covers(loss, file.range) for loss in self._accepted
-        )
+        if file.range.spool in self._journals:
+            return not any(_covers(loss, file.range) for loss in self._accepted)
+        if file.range.spool == IMPORTED and file.range.segment > self._newest_import:
+            return True
+        return self._is_sealed(file.range)
+
+    def _is_sealed(self, of: Range) -> bool:
+        batches = self._control.overlapping(of.spool, of.segment, of.first_frame, of.end_frame)
+        frames = (of.first_frame, of.end_frame)
+        return any((batch.first_frame, batch.end_frame) == frames for batch in batches)
 
     def lacks(self, file: _Unlisted) -> bool:
         """Return whether frames in a file are not sealed."""
