@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import sqlite3
+import struct
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -297,13 +298,35 @@ def test_no_byte_outside_the_parts_changes_unseen(packs: Path, tmp_path: Path) -
     outside += range(at, len(whole))
     forged = tmp_path / "f.pack"
     for at in outside:
-        forged.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        assert flaw(forged), at
+        # The numbers of ZIP's versions are the ones that programs write for each other.
+        for other in {whole[at] ^ 1, 20, 45} - {whole[at]}:
+            forged.write_bytes(whole[:at] + bytes([other]) + whole[at + 1 :])
+            assert flaw(forged), at
     for content in (b"x" + whole, whole + b"x", whole[: outside[60]] + b"x" + whole[outside[60] :]):
         forged.write_bytes(content)
         assert flaw(forged)
     told = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=3)
     assert "no pack" in told
+
+
+def test_a_pack_that_python_before_3_11_4_wrote_is_one(packs: Path, tmp_path: Path) -> None:
+    """It gave the size of a part with rows twice, where others say that it stands in the second place."""
+    with zipfile.ZipFile(packs / "may.pack") as whole, zipfile.ZipFile(tmp_path / "older.pack", "w") as older:
+        for listed in whole.infolist():
+            entry = zipfile.ZipInfo(listed.filename, EPOCH)
+            entry.external_attr, entry.create_system = MODE, UNIX
+            is_usage = listed.filename.endswith(".parquet")
+            entry.extra = struct.pack("<2H2Q", 1, 16, listed.file_size, listed.file_size) if is_usage else b""
+            with older.open(entry, "w") as part:
+                part.write(whole.read(listed))
+            entry.extra = b""
+    assert flaw(tmp_path / "older.pack") == ""
+
+
+def test_a_pack_is_the_same_bytes_whichever_python_writes_it(packs: Path) -> None:
+    """Versions of Python lay out a part otherwise that is said to need more than 32 bits."""
+    with zipfile.ZipFile(packs / "may.pack") as pack:
+        assert {(entry.create_version, entry.extract_version) for entry in pack.infolist()} == {(20, 20)}
 
 
 def test_a_pack_larger_than_32_bits_can_say_is_laid_out_as_it_is_written(

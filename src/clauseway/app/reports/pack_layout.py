@@ -7,7 +7,7 @@ we do finds another text in it. Format: https://pkware.cachefly.net/webdocs/case
 
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,35 +30,45 @@ _PLAIN, _ZIP64 = 20, 45
 def flaw_of_layout(archive: zipfile.ZipFile, path: Path) -> str:
     """Return why a file is not laid out as a pack is written; empty if it is."""
     entries = archive.infolist()
-    at = 0
+    at, listed = 0, b""
     with path.open("rb") as file:
         for entry in entries:
             file.seek(at)
-            headers = list(_local_headers(entry))
+            headers = _local_headers(entry)
             read = file.read(max(map(len, headers)))
             header = next((header for header in headers if read.startswith(header)), b"")
             if entry.header_offset != at or not header:
                 return f"the ZIP header of {entry.filename} is not what a pack has"
             at += len(header) + entry.file_size
+            listed += _central_header(entry, headers[header])
         file.seek(at)
-        listed = b"".join(map(_central_header, entries))
         end = listed + _end(entries, at, len(listed))
         return "" if file.read(len(end) + 1) == end else "its ZIP directory is not what a pack has"
 
 
-def _local_headers(entry: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Yield the headers that may stand before a part: some versions of Python name another version
-    of ZIP for the same header."""
+def _local_headers(entry: zipfile.ZipInfo) -> dict[bytes, int]:
+    """Return the headers that may stand before a part, and the version of ZIP that each names.
+
+    A part that may need more than 32 bits has its size behind the name. Python before 3.11.4 gave
+    it in both places where 32 bits are enough.
+    """
     name, size = entry.filename.encode(), entry.file_size
     wide = struct.pack("<2H2Q", 1, 16, size, size)
-    for version in (_PLAIN, _ZIP64):
-        for shown, extra in ((size, b""), (_ELSEWHERE, wide)):
-            if shown <= _ELSEWHERE:
-                head = (b"PK\3\4", version, 0, zipfile.ZIP_STORED, _DOS_TIME, _DOS_DATE, entry.CRC)
-                yield _LOCAL.pack(*head, shown, shown, len(name), len(extra)) + name + extra
+    headers: dict[bytes, int] = {}
+    for version, shown, extra in (
+        (_PLAIN, size, b""),
+        (_ZIP64, _ELSEWHERE, wide),
+        (_PLAIN, size, wide),
+    ):
+        if shown <= _ELSEWHERE:
+            head = (b"PK\3\4", version, 0, zipfile.ZIP_STORED, _DOS_TIME, _DOS_DATE, entry.CRC)
+            header = _LOCAL.pack(*head, shown, shown, len(name), len(extra)) + name + extra
+            headers[header] = version
+    return headers
 
 
-def _central_header(entry: zipfile.ZipInfo) -> bytes:
+def _central_header(entry: zipfile.ZipInfo, version: int) -> bytes:
+    """Return the header in the directory of a part whose own header names a version of ZIP."""
     name, size, place = entry.filename.encode(), entry.file_size, entry.header_offset
     far: list[int] = []
     if size > zipfile.ZIP64_LIMIT:
@@ -66,10 +76,8 @@ def _central_header(entry: zipfile.ZipInfo) -> bytes:
     if place > zipfile.ZIP64_LIMIT:
         far, place = [*far, place], _ELSEWHERE
     extra = struct.pack(f"<2H{len(far)}Q", 1, 8 * len(far), *far) if far else b""
-    # Versions of Python differ in the version of ZIP that they name.
-    made = _ZIP64 if entry.create_version == _ZIP64 else _PLAIN
-    needed = _ZIP64 if entry.extract_version == _ZIP64 else _PLAIN
-    head = (b"PK\1\2", made, UNIX, needed, 0, zipfile.ZIP_STORED, _DOS_TIME, _DOS_DATE, entry.CRC)
+    needed = _ZIP64 if far else version
+    head = (b"PK\1\2", needed, UNIX, needed, 0, zipfile.ZIP_STORED, _DOS_TIME, _DOS_DATE, entry.CRC)
     lengths = (size, size, len(name), len(extra), 0, 0, 0)
     return _CENTRAL.pack(*head, *lengths, MODE, place) + name + extra
 

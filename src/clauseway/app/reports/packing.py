@@ -376,8 +376,9 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
         archive.writestr(entry, content)
         return
     entry.file_size = content.stat().st_size
-    # The header is written before the content, whose size may need more than 32 bits.
-    with archive.open(entry, "w", force_zip64=True) as written, content.open("rb") as file:
+    # The header is written before the content, and says by its size whether that needs more than 32
+    # bits. Told to make room for them in any case, versions of Python write other bytes.
+    with archive.open(entry, "w") as written, content.open("rb") as file:
         while chunk := file.read(1 << 20):
             written.write(chunk)
 
