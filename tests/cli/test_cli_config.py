@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from in_process import answer, run
 
 DEPLOYMENT = """\
@@ -40,6 +42,17 @@ def test_a_sound_file_and_one_that_is_not(file: Path, tmp_path: Path, monkeypatc
     problems = answer("config", "check", str(file), home=tmp_path, code=3)["error"]["problems"]
     assert [(problem["line"], problem["remedy"]) for problem in problems[:1]] == [(2, "Did you mean 'head_s'?")]
     assert len(problems) == 2
+
+
+def test_a_file_that_is_checked_without_a_home_says_what_it_was_held_against(file: Path, tmp_path: Path) -> None:
+    """A home that holds other prices may refuse it."""
+    checking = ("config", "check", str(file), "--without-secrets")
+    assert "held against the shipped prices: nothing was recorded in" in run(*checking, cwd=tmp_path).stdout
+    assert answer(*checking, cwd=tmp_path)["home"] == ""
+    with open_control(Home(tmp_path / "home")):
+        pass
+    assert "held against" not in run(*checking, home=tmp_path / "home").stdout
+    assert answer(*checking, home=tmp_path / "home")["home"] == str(tmp_path / "home")
 
 
 @pytest.mark.parametrize("tls", ['upstream_ca = "none.pem"', 'certificate = "none.pem"\nkey = "none.pem"'])

@@ -37,12 +37,14 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
-    """A sound configuration, in figures."""
+    """A sound configuration, in figures. `home` is the one whose prices and keys it was held against;
+    empty for the shipped prices and no key."""
 
     file: str
     deployments: tuple[str, ...]
     products: tuple[str, ...]
     keys: int
+    home: str
     warnings: tuple[str, ...] = ()
 
 
@@ -59,6 +61,7 @@ def check_configuration(options: ServeOptions) -> CheckedConfiguration:
         deployments=tuple(names),
         products=tuple(dict.fromkeys(plan.models.values())),
         keys=len(plan.keys),
+        home=str(options.home.root) if options.home.is_begun else "",
         warnings=tuple(retired_here(plan, time_ns())),
     )
 

@@ -76,6 +76,11 @@ def check(
         out.print(f"{checked.file} is sound.", style="bold", soft_wrap=True)
         out.print(f"deployments: {', '.join(checked.deployments)}", soft_wrap=True)
         out.print(f"products: {', '.join(checked.products)} · keys: {checked.keys}", soft_wrap=True)
+        if not checked.home:
+            out.print(
+                f"held against the shipped prices: nothing was recorded in {at.root} (--home names another home)",
+                soft_wrap=True,
+            )
         for warning in checked.warnings:
             out.print(f"Warning: {warning}", soft_wrap=True)
         out.print("`clauseway doctor` asks the clouds, too.", style="dim")
