@@ -8,6 +8,7 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import noted_faults
+from clauseway.app.usage.lake_place import some_at_once
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
@@ -57,9 +58,8 @@ def check_lake(
         every = every_file(lake.control)
         files = [file for file in every if not file.lost_ns]
         faults = list[LakeFault]()
-        for at in range(0, len(files), _AT_ONCE):
-            faults += lake.sealed.examine(files[at : at + _AT_ONCE])
-            on_files(min(at + _AT_ONCE, len(files)), len(files))
+        for some in some_at_once(files, _AT_ONCE, on_files):
+            faults += lake.sealed.examine(some)
         if faults:
             # Merging meanwhile deletes what it had retired: that is no fault.
             still = {file.name for file in every_file(lake.control)}

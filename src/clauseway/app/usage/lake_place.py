@@ -3,7 +3,7 @@ names. The lake moved between the two.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from typing import Any, Final
@@ -151,8 +151,7 @@ def _copied(
     _refuse_foreign(place, there - {file.name for file in files})
     target = SealedFiles(lake.root, place)
     copied = 0
-    for at in range(0, len(files), _AT_ONCE):
-        chunk = files[at : at + _AT_ONCE]
+    for chunk in some_at_once(files, _AT_ONCE, on_files):
         absent = [file for file in chunk if file.name not in there]
         # A retired file may be gone: sweeping removes it.
         if faults := [each for each in lake.sealed.faults(absent) if not each.is_retired]:
@@ -163,8 +162,16 @@ def _copied(
                 copied += 1
         if faults := [each for each in target.examine(chunk) if not each.is_retired]:
             raise LakeDamaged(faults)
-        on_files(min(at + _AT_ONCE, len(files)), len(files))
     return copied
+
+
+def some_at_once(
+    files: Sequence[LakeFile], count: int, on_files: Callable[[int, int], object]
+) -> Iterator[Sequence[LakeFile]]:
+    """Yield so many files at a time, and tell `on_files` after each time how many came, of how many."""
+    for at in range(0, len(files), count):
+        yield files[at : at + count]
+        on_files(min(at + count, len(files)), len(files))
 
 
 def _opened(target: str, settings: dict[str, Any]) -> Store:
