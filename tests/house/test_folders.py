@@ -87,7 +87,6 @@ def test_no_folder_of_a_room_with_floors_is_a_drawer(room: str) -> None:
 # The same thing on several floors (its rules, where it is stored, how it is used or said), or the same part that
 # several rooms have: a clock, a server. Modules of commands are named as their commands are.
 ONE_THING = {
-    "actor",
     "allowances",
     "basis",
     "bedrock",
