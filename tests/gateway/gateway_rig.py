@@ -38,7 +38,8 @@ USAGE = {
 # Before a lease server, or a source of credentials, that may answer late on a busy machine.
 PATIENT_GATEWAY = ("-E", str(Path(__file__).with_name("patient_gateway.py")))
 # One that ejects a deployment for a minute.
-EJECTING_GATEWAY = ("-E", str(Path(__file__).with_name("ejecting_gateway.py")))
+EJECTING_GATEWAY = ("-E", str(Path(__file__).with_name("ejecting_gateway.py")), "60")
+PROBING_GATEWAY = (*EJECTING_GATEWAY[:2], "0")
 WORDS = ("Cl", "ou", "ds", " are", " many", ".")
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 # What one repetition may add once pools are full, and what all of them may add: a gzip bomb that stays is 32 MiB.

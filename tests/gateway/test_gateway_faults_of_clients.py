@@ -1,7 +1,7 @@
 """A client's fault is a client's: it reaches that client in the cloud's own words, moves nobody else's traffic and asks
 no second cloud. A deployment's fault stays with one of its models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -14,6 +14,7 @@ from gateway_rig import (
     MESSAGES,
     MODEL,
     PATIENCE_S,
+    PROBING_GATEWAY,
     PRODUCT,
     Behaviour,
     Connection,
@@ -287,12 +288,12 @@ ORGANISATIONS = {"sk-acme-1": "acme", "sk-acme-2": "acme", "sk-brill": "brill", 
 class Tenants:
     """Three organisations, one with two keys, at two clouds, the first of which fails where `poison` is asked for."""
 
-    def __init__(self, rig: Rig, retries: int = 50) -> None:
+    def __init__(self, rig: Rig, retries: int = 50, launcher: Sequence[str] = EJECTING_GATEWAY) -> None:
         self._http = httpx.Client(timeout=PATIENCE_S)
         self.first, self.second = rig.cloud("first", self._poisoned), rig.cloud("second")
         keys = tuple(key_of(*pair) for pair in ORGANISATIONS.items())
         plan = rig.plan(keys=keys, settings=Settings(limits=Limits(retries=retries)))
-        rig.start(plan, launcher=EJECTING_GATEWAY)
+        rig.start(plan, launcher=launcher)
         self._url = f"{rig.url}/v1/chat/completions"
 
     async def _poisoned(self, connection: Connection, request: Received) -> None:
@@ -359,6 +360,16 @@ def test_an_organisation_that_uses_up_its_further_attempts_leaves_the_others_the
         assert 502 in statuses, "nothing was left for the organisation itself"
         tenants.first.behaviour = status(500)
         assert [tenants.ask("sk-brill") for _ in range(3)] == [(200, "second")] * 3
+
+
+def test_a_probe_that_fails_costs_no_client_its_answer(tmp_path: Path) -> None:
+    """No further attempt is left, and the deployment fails on: who probed it is answered by the next."""
+    with Rig(tmp_path) as rig:
+        tenants = Tenants(rig, retries=0, launcher=PROBING_GATEWAY)
+        until_ejected = [tenants.ask("sk-acme-1", poison=True)[0] for _ in range(5)]
+        assert until_ejected == [502] * 5
+        assert [tenants.ask("sk-acme-1", poison=True) for _ in range(3)] == [(200, "second")] * 3
+        assert len(tenants.first.requests) == 8, "each was a probe"
 
 
 def test_an_error_says_why_a_further_cloud_was_not_asked(tmp_path: Path) -> None:

@@ -194,6 +194,21 @@ def test_an_organisation_that_is_not_the_probe_does_not_prolong_an_ejection() ->
     assert all(health.admits(3.2, name) for name in ORGANISATIONS)
 
 
+# what came before → whether an attempt of ACME's at second 1 is a probe
+PROBES: list[tuple[str, Health, bool]] = [
+    ("well", Health(), False),
+    ("told to wait, and asked all the same", lived([(0.0, "told 7")]), False),
+    ("ejected for longer, and asked all the same", lived([*FIVE, (1.0, "attempted"), (1.0, "fails")]), False),
+    ("its ejection is over", lived(FIVE), True),
+    ("beside a probe that is out", lived([*FIVE, (1.0, "attempted")]), False),
+]
+
+
+@pytest.mark.parametrize(("health", "is_probe"), [case[1:] for case in PROBES], ids=[case[0] for case in PROBES])
+def test_which_attempt_is_a_probe(health: Health, is_probe: bool) -> None:
+    assert health.attempted(1.0, ACME) is is_probe
+
+
 def test_ejections_grow_to_half_a_minute_and_begin_anew_when_it_is_well() -> None:
     health, now_s, lengths = lived(FIVE), 0.0, []
     for _ in range(8):

@@ -125,6 +125,7 @@ class Attempt(Receiver):
     has_content = False  # a stream's content has come: no other candidate is attempted from here on
     over = False  # its usage record is appended, or could not be
     failed = False
+    is_probe = False  # of a deployment whose ejection is over
     is_refused = False  # its stream's content is an error about the request itself
     charged = 0
     is_estimated = False  # because the cloud reported no usage
@@ -200,7 +201,8 @@ class Attempt(Receiver):
             deployment,
             ruling,
         )
-        target.health.attempted(shared.wheel.now_s, owner.customer.buyer.organisation)
+        if target.health.attempted(shared.wheel.now_s, owner.customer.buyer.organisation):
+            self.is_probe = True
         # The cloud may just have closed a kept connection; the request is then sent again. A
         # request that must not be repeated is sent on a fresh connection.
         upstream = target.endpoint.take() if request.operation.is_repeatable else None

@@ -25,8 +25,8 @@ Then follow the interruptions: attempts that fail, failures of the gateway itsel
 hedge, clients that leave.
 
 After a failed attempt the next candidate is attempted, while the process has retries left
-(`RetryBudget`). `failures` tells which refusals of a cloud are about the request itself: the client
-gets those as its answer.
+(`RetryBudget`); after a failed probe always, since a probe costs no client its answer. `failures`
+tells which refusals of a cloud are about the request itself: the client gets those as its answer.
 Candidates that are ejected, without quota or beyond a budget are skipped, and the explanation says
 so. A client may ask for a hedge: a second attempt beside a slow first one.
 """
@@ -958,8 +958,10 @@ class Lifecycle(AttemptOwner):
             return
         if self._decided:
             return  # no further attempt is needed
-        organisation = self.customer.buyer.organisation
-        if self._may_go_on and not self.shared.retries.take(organisation):
+        # A probe costs its client no answer, and multiplies no load: a deployment has one at a time,
+        # ever more seldom.
+        has_retry = attempt.is_probe or not self._may_go_on or self._takes_retry()
+        if not has_retry:
             self._note_no_retries()
             self._answer_no_candidate_left()
         else:
@@ -1018,6 +1020,10 @@ class Lifecycle(AttemptOwner):
             meant=failure.meant,
         )
         self._ended_attempts = (*self._ended_attempts, ended_attempt)
+
+    def _takes_retry(self) -> bool:
+        """Take one of the organisation's further attempts; return False if none is left."""
+        return self.shared.retries.take(self.customer.buyer.organisation)
 
     def _note_no_retries(self) -> None:
         """Note that no further candidate is attempted, for the explanation and the answer."""
@@ -1222,7 +1228,7 @@ class Lifecycle(AttemptOwner):
             or not self.has_candidates_left
         ):
             return
-        if self.shared.retries.take(self.customer.buyer.organisation):
+        if self._takes_retry():
             self._attempt_next_candidate()
         else:
             self._note_no_retries()

@@ -121,14 +121,16 @@ class Health:
         """Return whether it is ejected for one other organisation only."""
         return self._ejected_for not in (EVERYBODY, organisation)
 
-    def attempted(self, now_s: float, organisation: str = EVERYBODY) -> None:
-        """Count an attempt that begins there. While the deployment is ejected, it is the only one: the
-        probe. An organisation that has nowhere else to go may ask too, in no other's place."""
-        if self._yields(now_s, organisation):
-            return
-        if self.until_s and not self._spares(organisation):
-            # If the probe never ends, another request may be the probe.
-            self._probing_until_s = now_s + _EJECTED_MAX_S
+    def attempted(self, now_s: float, organisation: str = EVERYBODY) -> bool:
+        """Count an attempt that begins there, and return whether it is the probe of a deployment
+        whose ejection is over. While the deployment is ejected, it is the only attempt. An
+        organisation that has nowhere else to go may ask too, in no other's place."""
+        if not self.until_s or self._spares(organisation) or self._yields(now_s, organisation):
+            return False
+        is_probe = now_s >= self.until_s and now_s >= self._probing_until_s
+        # If the probe never ends, another request may be the probe.
+        self._probing_until_s = now_s + _EJECTED_MAX_S
+        return is_probe
 
     def lacks(self, now_s: float, operation: str, organisation: str = EVERYBODY) -> bool:
         """Return whether its server did not have the path of an operation a short while ago, for
