@@ -156,12 +156,12 @@ def two_in_a_row(house: House, rig: Rig) -> None:
 
 
 def left_alone(house: House, rig: Rig) -> None:
-    """The client leaves while its cloud works."""
+    """The client leaves while its cloud works at a stream, which is called off."""
     cloud = rig.clouds["azure"]
     cloud.behaviour = stall
     asked = len(cloud.requests)
     with house.connect(rig) as connection:
-        connection.sendall(REQUEST)
+        connection.sendall(STREAMING)
         eventually(lambda: len(cloud.requests) > asked)
 
 

@@ -521,12 +521,12 @@ def test_an_answer_that_came_before_its_request_answers_nobody() -> None:
 # -- callers who leave, and callers who are slow
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_caller_who_leaves_calls_the_cloud_off(rig: Rig, azure: Cloud, stream: bool) -> None:
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_caller_who_leaves_a_stream_calls_the_cloud_off(rig: Rig, azure: Cloud, has_begun: bool) -> None:
     begun = threading.Event()
 
     async def slowly(connection: Connection, request: Received) -> None:
-        if stream:
+        if has_begun:
             connection.begin_stream()
             connection.piece(b"".join(content_events(with_nulls=True)[:3]))
             await connection.writer.drain()
@@ -536,15 +536,15 @@ def test_a_caller_who_leaves_calls_the_cloud_off(rig: Rig, azure: Cloud, stream:
     azure.behaviour = slowly
     count = len(rig.records())
     with rig.socket() as connection:
-        connection.sendall(request_bytes(chat_body(stream=stream)))
+        connection.sendall(request_bytes(chat_body(stream=True)))
         assert begun.wait(20)
-        if stream:
+        if has_begun:
             assert connection.recv(100)
     assert azure.left.wait(20), "the upstream connection was closed"
     eventually(lambda: len(rig.records()) > count)
     record = rig.records()[-1]
     assert record.status is Status.INTERRUPTED_ESTIMATED
-    assert dict(record.units)[Unit.OUTPUT_TOKENS] == (3 if stream else 0)
+    assert dict(record.units)[Unit.OUTPUT_TOKENS] == (3 if has_begun else 0)
     eventually(lambda: rig.counts()["open"] == 0)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -293,6 +294,27 @@ def test_nothing_stays_counted_of_a_client_that_leaves(rig: Rig, opened: Open, p
     leaving.sendall(chat_of(700_000)[:part])
     eventually(lambda: rig.counts()["bytes"] == 700_000)
     leaving.close()  # the fixture waits for nothing to be counted
+
+
+def test_who_leaves_counts_as_a_connection_until_the_answer_is_read(rig: Rig, opened: Open) -> None:
+    """Else one key could have any number of answers made for nobody."""
+    go_on = threading.Event()
+
+    async def waiting(connection: Connection, request: Received) -> None:
+        await asyncio.to_thread(go_on.wait, PATIENCE_S)
+        await well(connection, request)
+
+    rig.clouds["azure"].behaviour = waiting
+    for count in (1, 2):
+        leaving = opened()
+        leaving.sendall(CHAT)
+        eventually(lambda: len(rig.clouds["azure"].requests) == count)  # noqa: B023 (asked at once)
+        leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        leaving.close()
+    is_refused(ask(opened(), CHAT), 429, "too_many_connections")
+    go_on.set()
+    eventually(lambda: rig.counts()["open"] == 0)
+    is_served(ask(opened(), CHAT))
 
 
 def test_requests_in_line_count_too(rig: Rig, opened: Open, halting: Halting) -> None:

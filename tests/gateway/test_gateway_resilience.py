@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import socket
+import struct
 import threading
 import time
 import zlib
@@ -267,14 +268,8 @@ def test_a_client_that_leaves_two_attempts(stage: Stage, on_leave: str) -> None:
     scene = stage.scene(*clouds, attempt_timeout_s=PATIENCE_S, on_leave=on_leave)
     with connected(scene, CALLS["chat"], **HEDGED):
         eventually(lambda: scene.asked == [1, 1])
-    if on_leave == "drain":
-        left.set()
-    ends = {"cancel": "INTERRUPTED_ESTIMATED", "drain": "COMPLETE"}
-    assert sorted(scene.wait_for_outcomes(2)) == [
-        (0, "INTERRUPTED_ESTIMATED", 0),
-        (1, ends[on_leave], 200 if on_leave == "drain" else 0),
-    ]
     left.set()
+    assert sorted(scene.wait_for_outcomes(2)) == [(0, "INTERRUPTED_ESTIMATED", 0), (1, "COMPLETE", 200)]
 
 
 def counted(stage: Stage, scene: Scene) -> tuple[int, list[int], int]:
@@ -303,7 +298,8 @@ def test_an_attempt_that_is_called_off_is_no_failure_of_its_cloud(stage: Stage, 
     }
     scene = stage.scene(*scripts[ends], attempt_timeout_s=PATIENCE_S)
     before = counted(stage, scene)
-    with connected(scene, CALLS["chat"], **HEDGED) as client:
+    call = CALLS["chat stream" if ends == "the client leaves" else "chat"]
+    with connected(scene, call, **HEDGED) as client:
         eventually(lambda: scene.asked == [1, 1])
         asked.set()
         if ends != "the client leaves":
@@ -357,6 +353,41 @@ def test_a_client_that_leaves_has_its_request_called_off(stage: Stage) -> None:
     assert scene.wait_for_outcomes(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
     (record,) = scene.records()
     assert dict(record.units)[Unit.OUTPUT_TOKENS] == 4, "by the events that were passed on"
+
+
+def leave_at_once(scene: Scene, client: socket.socket) -> None:
+    """Reset a connection, and wait until the gateway has seen it: it answers in the order in which it hears."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    for _ in range(2):
+        scene.stage.rig.counts()
+
+
+# how the first cloud answers once its client has left → how its attempt ends, and the output that is metered
+READ_ON: dict[str, tuple[Behaviour, tuple[str, int], int]] = {
+    "an answer": (answering, ("COMPLETE", 200), 8),
+    "a failure": (status(500), ("FAILED", 500), 0),
+    "a credential that is refused": (status(401), ("FAILED", 401), 0),
+}
+
+
+@pytest.mark.parametrize("call", ["chat", "responses"])
+@pytest.mark.parametrize(("behaviour", "end", "output"), READ_ON.values(), ids=READ_ON)
+def test_a_whole_answer_is_read_for_its_usage_and_asked_for_nowhere_else(
+    stage: Stage, call: str, behaviour: Behaviour, end: tuple[str, int], output: int
+) -> None:
+    """The cloud works it out, and charges for it, whoever has left."""
+    left = threading.Event()
+    scene = stage.scene(after(left, behaviour), answering, attempt_timeout_s=PATIENCE_S)
+    with connected(scene, CALLS[call]) as client:
+        eventually(lambda: scene.asked == [1, 0])
+        leave_at_once(scene, client)
+    left.set()
+    assert scene.wait_for_outcomes(1) == [(0, *end)]
+    (record,) = scene.records()
+    assert dict(record.units).get(Unit.OUTPUT_TOKENS, 0) == output
+    eventually(lambda: stage.rig.counts()["open"] == 0)
+    assert scene.asked == [1, 0]
 
 
 def test_by_the_customers_policy_the_answer_is_read_to_its_end(stage: Stage) -> None:

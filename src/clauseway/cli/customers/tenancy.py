@@ -70,7 +70,7 @@ class RoutingFlags(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     on_leave: Annotated[
         str,
-        typer.Option(help="When a client leaves: cancel the request at the cloud, or drain it."),
+        typer.Option(help="When a client leaves a stream: cancel it at the cloud, or drain it."),
     ] = ""
     agreement: options.AgreementOfConfiguration = None
     home: options.HomeRead = None

@@ -204,8 +204,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How a customer's requests are routed among what is permitted. Empty tuples mean any.
 
     `strategy` is `primary-first`, `commitment`, `cheapest`, `fastest` or `pinned` (to the
-    deployment `pinned`). `on_leave` is what happens upstream when a client leaves: `cancel`, or
-    `drain` to its end for exact usage.
+    deployment `pinned`). `on_leave` is what happens upstream when a client leaves a stream: `cancel`,
+    or `drain` to its end for exact usage. A whole answer is always read to its end.
     """
 
     strategy: str = "primary-first"

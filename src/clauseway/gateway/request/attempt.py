@@ -618,6 +618,18 @@ class Attempt(Receiver):
         return self.has_content and self.stream is not None and not self.stream.done
 
     @property
+    def awaits_whole_answer(self) -> bool:
+        """Return whether the cloud works on an answer that comes whole: it charges for all of it,
+        whoever has left."""
+        request = self._owner.request
+        is_called = self.sent and self.status < 300 and self.stream is None
+        return is_called and request.operation.metered and not request.properties.streamed
+
+    def repeat_nothing(self) -> None:
+        """Send the request nowhere again, whatever comes: nobody waits for its answer."""
+        self._has_reconnected = self._has_renewed = self._has_signed_anew = True
+
+    @property
     def _is_whole_stream(self) -> bool:
         """Return whether a stream's last event has come: no later byte belongs to the answer."""
         stream = self.stream

@@ -19,7 +19,7 @@ class RequestExplanation:
 
     `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer
     alone, and `is_estimated` says that the cloud did not report them; `status` is what the client
-    got, `message` the refusal in words, empty where there was an answer, and `refused_by` the terms
+    got (0 if it left), `message` the refusal in words, empty where there was an answer, and `refused_by` the terms
     of the agreement that it is about.
 
     A plain class, because compiled code reads the fields of a plain class directly.

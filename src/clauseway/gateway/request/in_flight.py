@@ -3,7 +3,8 @@ frames over WebSockets by key, in the present second.
 
 A body counts from its head on, by the length that the head states, until its request is over; so
 does an answer that is gathered whole, and on until its client has read it. Bytes of an answer are
-counted and never refused: they are paid for. They leave less room for the next request.
+counted and never refused: they are paid for. They leave less room for the next request. A request
+whose client left, and whose answer is read on, counts as a connection until that answer has come.
 
 INVARIANT: whatever is counted is let go exactly once, however a connection or a request ends.
 """
@@ -116,6 +117,21 @@ class InFlight:
             raise Refused(TOO_MANY_OF_ONE, message, headers=_AGAIN, closes=True)
         use.connections += 1
         return use
+
+    def stay(self, label: int, buyer: Buyer) -> Use:
+        """Count a request whose client has left, and whose answer is read on, as a connection of
+        its key, whatever the limits say: until now its client's connection was counted."""
+        use = self._uses.get(label)
+        if use is None:
+            use = self._uses[label] = Use(label, buyer.key_id)
+        use.connections += 1
+        self.connections += 1
+        return use
+
+    def go(self, use: Use) -> None:
+        """Note that the answer of a request that stayed has come."""
+        self.connections -= 1
+        self.leave_key(use)
 
     def of(self, label: int) -> tuple[int, int]:
         """Return a key's open connections and bytes in flight."""

@@ -178,6 +178,8 @@ class Lifecycle(AttemptOwner):
     _over = False  # the client has its answer, or has left
     _client_pauses = False  # it does not read, so nothing is read from the cloud
     _unattended = False  # no client waits for the answer; it is read for its usage
+    _is_left = False  # its client left, and no further attempt is made
+    _left_use: Use | None = None  # the key's use in which it counts as a connection since then
     # The bytes of the request's body and of an answer buffered whole. Until the request is over,
     # they count in `in_flight_use`: the bytes that all requests of this key hold in this process.
     in_flight_use: Use | None = None
@@ -912,6 +914,8 @@ class Lifecycle(AttemptOwner):
         if self._unattended:
             shared.unattended.discard(self)
             shared.wheel.forget(self)
+            if self._left_use is not None:
+                shared.in_flight.go(self._left_use)
         # An attempt and its lifecycle refer to each other: without this, only the garbage collector
         # would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
@@ -936,7 +940,7 @@ class Lifecycle(AttemptOwner):
             units=answering_attempt.units if answering_attempt is not None else (),
             charged=answering_attempt.charged if answering_attempt is not None else 0,
             is_estimated=answering_attempt is not None and answering_attempt.is_estimated,
-            status=self._status,
+            status=0 if self._is_left else self._status,
             message=self._message,
             refused_by=self._refused_by,
         )
@@ -958,6 +962,9 @@ class Lifecycle(AttemptOwner):
             return
         if self._decided:
             return  # no further attempt is needed
+        if self._is_left:
+            self.cancel()
+            return
         # A probe costs its client no answer, and multiplies no load: a deployment has one at a time,
         # ever more seldom.
         has_retry = attempt.is_probe or not self._may_go_on or self._takes_retry()
@@ -1261,8 +1268,9 @@ class Lifecycle(AttemptOwner):
     # -- clients that leave, or read slowly
 
     def client_left(self) -> None:
-        """Meter the work until now and cancel the attempts: the client's connection is gone. By the
-        customer's policy, read the answer to its end for its usage instead."""
+        """Meter the work until now and cancel the attempts: the client's connection is gone. An
+        answer that comes whole is read to its end for its usage instead, and by the customer's
+        policy any."""
         self._waiting_events = None
         if self._over:
             return
@@ -1272,23 +1280,38 @@ class Lifecycle(AttemptOwner):
         if self._task is not None:
             self._task.cancel()
         attempt = self._attempt
-        if self._outlives_client and attempt is not None and not attempt.over:
-            self._client = _NOBODY
-            self._unattended = True
-            self.shared.unattended.add(self)
-            self.client_resumed()
-            self.shared.wheel.arm(self, self.due_s)
-            return
-        self.cancel()
+        if attempt is None or attempt.over:
+            self.cancel()
+        elif self._outlives_client:
+            self._go_on_unattended()
+        elif any(under_way.awaits_whole_answer for under_way in self._attempts_under_way):
+            self._is_left = True
+            self._hedge_due_s = FOREVER_S
+            for under_way in self._attempts_under_way:
+                under_way.repeat_nothing()
+            self._go_on_unattended()
+        else:
+            self.cancel()
 
     @property
     def _outlives_client(self) -> bool:
-        """Return whether the answer is read on after the client has left: always for what runs on
-        at the cloud, as long as its identifier has not come, by which its end is metered."""
+        """Return whether the request is served to its end after the client has left: by the
+        customer's policy, and always what runs on at the cloud, as long as its identifier has not
+        come, by which its end is metered."""
         resources = self._resources
         return self.customer.reads_on_leave or (
             resources is not None and resources.runs_on and not self._background_id
         )
+
+    def _go_on_unattended(self) -> None:
+        """Read the answer to its end for its usage. Until then the request counts as a connection
+        of its key, so that nobody has more under way than by staying."""
+        self._client = _NOBODY
+        self._unattended = True
+        self.shared.unattended.add(self)
+        self._left_use = self.shared.in_flight.stay(self.customer.label, self.customer.buyer)
+        self.client_resumed()
+        self.shared.wheel.arm(self, self.due_s)
 
     def cancel(self) -> None:
         """End the request without an answer: meter the work until now and cancel the attempts."""
