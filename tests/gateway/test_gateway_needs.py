@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,13 +13,15 @@ from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.batch_files import read_line
-from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered
+from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered, RepeatedMember
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.escapes import text_bytes
+from clauseway.gateway.wire.bodies.further_models import FURTHER
 from clauseway.gateway.wire.bodies.message_requests import decode_messages
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import (
     decode_chat,
+    decode_completion,
     decode_drawing,
     decode_edit,
     decode_items,
@@ -27,6 +30,7 @@ from clauseway.gateway.wire.bodies.requests import (
     decode_sound,
 )
 
+WIRE = Path(__file__).parents[2] / "docs/wire.md"
 TEXT = [{"role": "user", "content": 'a [list] of {"type": "image_url"} in prose'}]
 FUNCTION = {"name": "look_up", "parameters": {"type": "object", "properties": {"image_url": {"type": "string"}}}}
 
@@ -297,6 +301,67 @@ SEARCHES = [
     (responses(tools=[{"type": "namespace", "execution": 7, "tools": [{"type": "web_search"}]}], max_tool_calls=7), 7),
     (messages(tools=[{**SEARCH, "max_uses": "5"}]), 128),
 ]
+
+
+SVG_TOOL = {"type": "image_generation", "output_format": "svg"}
+SVG_AUTHOR = {"type": "image_generation", "svg": {"model": "gpt-6-astra"}}
+# what a body says beside its model → the member that has the cloud turn to another model or host
+TURNING: list[tuple[Any, dict[str, Any], str]] = [
+    (decode_chat, {"moderation": {"model": "omni-moderation-latest"}}, "moderation"),
+    (decode_responses, {"moderation": {"model": "omni-moderation-latest"}}, "moderation"),
+    (decode_chat, {"models": ["claude-sonnet-5"], "route": "fallback"}, "models"),
+    (decode_responses, {"models": ["claude-sonnet-5"]}, "models"),
+    (decode_completion, {"models": ["davinci-002"]}, "models"),
+    (decode_chat, {"fallbacks": ["claude-sonnet-5"]}, "fallbacks"),
+    (decode_messages, {"models": ["gpt-5.4"]}, "models"),
+    (decode_chat, {"preset": "copywriter"}, "preset"),
+    (decode_chat, {"compound_custom": {"models": {"reasoning_model": "gpt-oss"}}}, "compound_custom"),
+    (decode_chat, {"safety_model": "a-guard"}, "safety_model"),
+    (decode_chat, {"draft_model": "a-small-one"}, "draft_model"),
+    (decode_chat, {"lora_path": "weights"}, "lora_path"),
+    (decode_chat, {"provider": {"order": ["azure"]}}, "provider"),
+    (decode_responses, {"providerOptions": {"gateway": {"order": ["azure"]}}}, "providerOptions"),
+    (decode_responses, {"tools": [SVG_TOOL]}, "tools"),
+    (decode_responses, {"tools": [{"type": "function", "name": "f"}, SVG_AUTHOR]}, "tools"),
+    (decode_responses, {"input": [{"type": "additional_tools", "tools": [SVG_AUTHOR]}]}, "input.tools"),
+]
+
+
+@pytest.mark.parametrize(("decode", "says", "member"), TURNING)
+def test_no_body_turns_to_a_further_model_or_host(decode: Any, says: dict[str, Any], member: str) -> None:
+    written = json.dumps({"model": "m", "max_tokens": 9, "messages": [], **says}).encode()
+    with pytest.raises(NotOffered) as refused:
+        decode(written, b"application/json").needs(written)
+    assert refused.value.param == member
+
+
+NOTHING: list[object] = [None, [], {}, ""]
+
+
+@pytest.mark.parametrize(
+    ("decode", "says"),
+    [
+        *[(decode_chat, dict.fromkeys(FURTHER, nothing)) for nothing in NOTHING],
+        (decode_drawing, {"moderation": "low"}),
+        (decode_chat, {"compound_custom": {"tools": {"enabled_tools": ["web_search"]}}}),
+        (decode_responses, {"tools": [{"type": "image_generation", "output_format": "png", "svg": None}]}),
+        (decode_responses, {"tools": [{"type": "function", "name": "f", "svg": {}}, {"type": "image_generation"}]}),
+    ],
+)
+def test_what_turns_to_no_further_model_passes(decode: Any, says: dict[str, Any]) -> None:
+    written = json.dumps({"model": "m", **says}, indent=1).encode()
+    decode(written, b"application/json").needs(written)
+
+
+def test_each_further_model_or_host_is_documented() -> None:
+    table = WIRE.read_text().partition("\n## Further models in a body\n")[2].partition("\n## ")[0]
+    assert {name for name in FURTHER if f"`{name}`" not in table} == set()
+
+
+def test_a_further_model_that_stands_beside_none_is_refused() -> None:
+    """A cloud could read the first of the two."""
+    with pytest.raises(RepeatedMember):
+        decode_chat(b'{"model":"m","models":["x"],"models":null}', b"application/json")
 
 
 @pytest.mark.parametrize(("asked", "searches"), SEARCHES)

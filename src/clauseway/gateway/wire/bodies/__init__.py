@@ -7,6 +7,7 @@
     members           names that may stand once; member_names: as often as they stand
     identifiers       of resources, that bodies name; item_references: of items of earlier answers
     addresses         of stores that a cloud reads itself
+    further_models    members that have a cloud turn to another model
     escapes           letters that are written as their numbers
     body_errors       why a body is refused
 

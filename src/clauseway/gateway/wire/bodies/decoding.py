@@ -7,6 +7,7 @@ from typing import Final, Protocol, cast, get_args
 import msgspec
 
 from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.further_models import FURTHER, refuse_further_models
 from clauseway.gateway.wire.bodies.members import (
     Members,
     check_utf8,
@@ -152,18 +153,21 @@ def reader_of(
     *read_later: str,
 ) -> Decode:
     """Return a function that decodes bodies of a kind. A body that repeats a member that is read is
-    refused (see `members`). `read_later` are members that `needs` reads beside the fields of
+    refused (see `members`), and so is one that turns to another model (see `further_models`).
+    `read_later` are members that `needs` reads beside the fields of
     `kind`."""
     fields = msgspec.structs.fields(cast(type[msgspec.Struct], kind))
     typed = frozenset([field.name for field in fields])
     typed_members = _TypedMembers(kind, typed)
-    read = typed.union(read_later)
+    read = typed.union(read_later, FURTHER)
     nested = [(field.name, names) for field in fields if (names := _members_of(field.type))]
 
     def decode_body(body: bytes, _content_type: bytes) -> RequestProperties:
         try:
             check_utf8(body)
             members = members_once(body, read)
+            if not FURTHER.isdisjoint(members):
+                refuse_further_models(members)
             properties = typed_members.properties(body, members)
             for name, names in nested:
                 if name in members and memoryview(members[name])[0] == _OPENING_BRACE:

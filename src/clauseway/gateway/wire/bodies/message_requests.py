@@ -5,7 +5,6 @@ of a conversation (`tool_addition`), and where those of a shortened one are kept
 a `compaction`). All are read by the same code.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, cast
 
@@ -107,8 +106,6 @@ class _Contents(NamedTuple):
 
 
 _NO_CONTENTS: Final = _Contents()
-# `fallbacks: []`, however it is spaced.
-_NO_FALLBACK: Final = re.compile(rb"\s*\[\s*\]\s*").fullmatch
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
 _decode_typed = msgspec.json.Decoder(_Typed).decode
 _decode_unread_messages = msgspec.json.Decoder(_UnreadMessages).decode
@@ -137,7 +134,6 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
     output_config: msgspec.Raw = ABSENT
     mcp_servers: msgspec.Raw = ABSENT
     container: str | _Container | None = None
-    fallbacks: msgspec.Raw = ABSENT
     thread: msgspec.Raw = ABSENT
     diagnostics: _Diagnostics | None = None
     inference_geo: msgspec.Raw = ABSENT
@@ -214,8 +210,6 @@ def decode_messages(body: bytes, content_type: bytes) -> RequestProperties:
     of an earlier message, process the message elsewhere or charge somebody else."""
     properties = _decode_message_request(body, content_type)
     request = cast(MessageRequest, properties.decoded)
-    if stated(request.fallbacks) and not _NO_FALLBACK(bytes(request.fallbacks)):
-        raise FurtherModel("fallbacks", "Leave it out, and ask the next model yourself.")
     if request.tools is not ABSENT and _has_advisor(request.tools):
         raise FurtherModel("tools", _WITHOUT_ADVISOR)
     if stated(request.thread):

@@ -16,6 +16,7 @@ import msgspec
 from clauseway.catalog import BITS, CAPABILITY_OF_TIER, Capability
 from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
 from clauseway.gateway.wire.bodies.addresses import check_addresses
+from clauseway.gateway.wire.bodies.body_errors import FurtherModel
 from clauseway.gateway.wire.bodies.members import (
     each_readable,
     may_have_parts,
@@ -66,6 +67,8 @@ _TOOLS, _CUSTOM, _PARALLEL = (
     BITS[Capability.CUSTOM_TOOLS],
     BITS[Capability.PARALLEL_TOOL_CALLS],
 )
+_DRAWING = BITS[Capability.IMAGE_GENERATION_TOOL]
+_NO_AUTHOR: Final = "Ask the tool for another format, or have the model that chats write the SVG."
 _CLIENT_TOOL_SEARCH = BITS[Capability.CLIENT_TOOL_SEARCH]
 _JSON_MODE, _JSON_SCHEMA, _STRICT = (
     BITS[Capability.JSON_MODE],
@@ -125,6 +128,14 @@ class _Typed(msgspec.Struct, gc=False):
     tools: msgspec.Raw = ABSENT
 
 
+class _Drawing(msgspec.Struct, gc=False):
+    """A tool that draws. Asked for SVG, another model writes the picture as text."""
+
+    type: str | None = None
+    output_format: object = None
+    svg: object = None
+
+
 class _Format(msgspec.Struct, gc=False):
     """`response_format` of chat completions (`json_schema: {…}`), or `text.format` of Responses
     (flat)."""
@@ -167,6 +178,7 @@ class _Conversation(msgspec.Struct, gc=False):
 
 
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
+_decode_drawing = msgspec.json.Decoder(_Drawing).decode
 _decode_typed = msgspec.json.Decoder(_Typed).decode
 _decode_format = msgspec.json.Decoder(_Format | None).decode
 _decode_text = msgspec.json.Decoder(_Text | None).decode
@@ -175,7 +187,9 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_conversation = msgspec.json.Decoder(_Conversation).decode
 _decode_items = msgspec.json.Decoder(str | list[_Item] | None).decode
 # The members that are read of each: one that stands twice is refused.
-_TOOL_READ = frozenset({*_Tool.__struct_fields__, "container", "environment"})
+_TOOL_READ = frozenset(
+    {*_Tool.__struct_fields__, "container", "environment", "output_format", "svg"}
+)
 _STRICT_READ = frozenset(_Strict.__struct_fields__)
 _FORMAT_READ = frozenset(_Format.__struct_fields__)
 _TEXT_READ = frozenset(_Text.__struct_fields__)
@@ -192,7 +206,7 @@ def tools_needed(
     """Return the bits of a list of tools, and whether one of them brings in input that is not in
     the body. `path` is where the list stands; `grouped`: in a namespace.
 
-    Raises RepeatedMember.
+    Raises RepeatedMember; FurtherModel where one has a further model write pictures as text.
     """
     # Read twice: that no member that matters stands twice, also where a tool cannot be read; and
     # what each tool says.
@@ -226,7 +240,18 @@ def tools_needed(
                     bits |= bit
                     break
             unbounded = unbounded or not kind.startswith(_RUN_BY_CALLER)
+    if bits & _DRAWING and _draws_as_text(tools):
+        raise FurtherModel(path, _NO_AUTHOR)
     return bits, unbounded
+
+
+def _draws_as_text(tools: msgspec.Raw) -> bool:
+    """Return whether a tool that draws has another model write the picture as text."""
+    for tool in each_readable(tools, _decode_drawing):
+        draws = (tool.type or "").startswith("image_generation")
+        if draws and (tool.output_format == "svg" or tool.svg is not None):
+            return True
+    return False
 
 
 def format_needed(written: msgspec.Raw, *, in_text: bool) -> int:

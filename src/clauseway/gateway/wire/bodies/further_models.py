@@ -1,0 +1,72 @@
+"""Members by which a body has its cloud turn to a further model, or to another's machines: one table.
+
+A request is decided, limited and priced for the model that it names, at the deployment that the
+gateway chooses. Members of vendors' own formats stand here, and those of servers that speak OpenAI's
+format and read more than OpenAI. Bodies of messages and the tools of a request have further ones of
+their own (`message_requests`, `needs`).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered
+from clauseway.gateway.wire.bodies.escapes import may_have_escapes
+from clauseway.gateway.wire.bodies.members import Members
+
+_NEXT_MODEL: Final = "Leave it out, and ask the next model yourself."
+_LEAVE_OUT: Final = "Leave it out."
+# Member → what to do instead.
+FURTHER_MODELS: Final[Mapping[str, str]] = {
+    # OpenAI's: a model that moderates what goes in and comes out.
+    "moderation": "Leave it out, and ask that model yourself: /v1/moderations.",
+    # Anthropic's, LiteLLM's, OpenRouter's and other gateways': models that answer instead.
+    "fallbacks": _NEXT_MODEL,
+    "models": _NEXT_MODEL,
+    # OpenRouter's: what is stored under a name at the account, a model among it.
+    "preset": _LEAVE_OUT,
+    # Groq's: the models of its compound systems.
+    "compound_custom": "Leave its 'models' out.",
+    # Together's: a model that moderates.
+    "safety_model": "Leave it out, and ask that model yourself.",
+    # LM Studio's: a model that writes ahead.
+    "draft_model": _LEAVE_OUT,
+    # SGLang's: weights beside the model's.
+    "lora_path": _LEAVE_OUT,
+}
+# OpenRouter's and Vercel's: who of several hosts serves.
+FURTHER_HOSTS: Final = ("provider", "providerOptions")
+FURTHER: Final = frozenset((*FURTHER_MODELS, *FURTHER_HOSTS))
+_SAYS_NOTHING: Final = frozenset((b"null", b"false", b'""', b"[]", b"{}"))
+
+
+def refuse_further_models(members: Members) -> None:
+    """Raise FurtherModel or NotOffered where one of the members at the top of a body has the cloud
+    turn to another model or host."""
+    for name, instead in FURTHER_MODELS.items():
+        if _names_model(name, members):
+            raise FurtherModel(name, instead)
+    for name in FURTHER_HOSTS:
+        if _says_something(name, members):
+            message = (
+                f"{name!r} has the cloud choose whose machines serve, which nobody here decided. Leave "
+                "it out: the gateway chooses the deployment."
+            )
+            raise NotOffered(message, name)
+
+
+def _names_model(name: str, members: Members) -> bool:
+    """Return whether a member names a further model."""
+    if not _says_something(name, members):
+        return False
+    written = bytes(members[name])
+    if name == "moderation":
+        # Of a picture it is a word: how strictly the model itself moderates.
+        return written.startswith(b"{")
+    if name == "compound_custom":
+        return b'"models"' in written or may_have_escapes(written)
+    return True
+
+
+def _says_something(name: str, members: Members) -> bool:
+    written = members.get(name)
+    return written is not None and b"".join(bytes(written).split()) not in _SAYS_NOTHING
