@@ -407,7 +407,8 @@ def test_errors_of_our_own(clouds: Endpoints) -> None:
     with pytest.raises(anthropic.BadRequestError, match="has no messages") as other:
         its.messages.create(model=MODEL, max_tokens=9, messages=ASKED)
     assert body_of(other.value)["code"] == "unsupported_by_every_deployment"
-    assert other.value.response.headers["x-clauseway-request-id"]
+    name = other.value.response.headers["x-clauseway-request-id"]
+    assert (other.value.request_id, other.value.response.json()["request_id"]) == (name, name)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -415,6 +416,14 @@ def test_a_clouds_own_word_about_the_request(clouds: Endpoints, place: str) -> N
     with pytest.raises(anthropic.BadRequestError, match="at least one message is required") as refused:
         client(clouds, place).messages.create(model=CLAUDE, max_tokens=9, messages=[])
     assert body_of(refused.value)["type"] == "invalid_request_error"
+    assert refused.value.response.json()["request_id"] in refused.value.response.headers.values()
+
+
+@pytest.mark.parametrize("name", ["m" * 201, "m/messages/m"])
+def test_a_name_that_is_no_deployments_is_refused_as_of_messages(clouds: Endpoints, name: str) -> None:
+    url = f"{clouds.rig.url}/openai/deployments/{name}/messages"
+    answer = httpx.post(url, content=asked(), headers=AUTHORIZED, timeout=PATIENCE_S)
+    assert (answer.status_code, answer.json()["type"]) == (404, "error")
 
 
 def answered(clouds: Endpoints, body: bytes) -> httpx.Response:

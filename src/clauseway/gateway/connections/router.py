@@ -74,6 +74,7 @@ _NO_CANDIDATES: Final = CandidateSelection(())
 _AUTHORITY: Final = re.compile(rb"(?i:\Ahttps?)://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
 # A 401 names what it wants (RFC 9110, 11.6.1); the JDK's client raises another error without it.
+_DEPLOYMENTS: Final = b"/openai/deployments/"
 _CHALLENGE: Final = b"www-authenticate: Bearer\r\n"
 _READS_ONLY: Final = (
     "This key may read what its project asked and ask nothing: use one with the role member."
@@ -491,9 +492,13 @@ def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
 
 def _in_clients_shape(answer: bytes, request_line: RequestLine | None, incoming: Incoming) -> bytes:
     """Return a whole answer of our own in the shape that the operation's clients read; where a
-    path is no operation, that of the client that names a version of its API."""
+    path is no operation, that of the client that names a version of its API, or that asks for
+    messages of a deployment whose name is none."""
     if request_line is None:
-        return answer_in_message_shape(answer) if _speaks_messages(incoming) else answer
+        path = incoming.url.partition(b"?")[0]
+        asks_messages = path.startswith(_DEPLOYMENTS) and path.endswith(b"/messages")
+        speaks_messages = asks_messages or _speaks_messages(incoming)
+        return answer_in_message_shape(answer) if speaks_messages else answer
     return answer if request_line.operation.shape_error is None else answer_in_message_shape(answer)
 
 

@@ -535,7 +535,9 @@ class Attempt(Receiver):
                 self.head = without_retry(self.head)
             shape = self._owner.request.operation.shape_error
             refusal = without_our_names(body, self.candidate.target.destination.account_names)
-            self._report_refusal(refusal if shape is None else shape(self.status, refusal))
+            if shape is not None:
+                refusal = shape(self.status, refusal, self._upstream_id.decode("latin-1"))
+            self._report_refusal(refusal)
             return
         if not self._presents_another_credential():
             self._fail(failure or Failure(f"answered {self.status}", self.status))

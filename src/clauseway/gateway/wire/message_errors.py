@@ -28,11 +28,13 @@ _DETAILS: Final = {"thread": "thread_unsupported_request"}
 
 
 _SHOWN_BYTES_MAX: Final = 1000
+_REQUEST_ID: Final = b"\r\nrequest-id: "
 
 
-def in_message_shape(status: int, body: bytes) -> bytes:
+def in_message_shape(status: int, body: bytes, request_id: str = "") -> bytes:
     """Return an error's body as clients of the Messages format read it; one that is in its shape
-    already stays as it is. Where a body has no sentence, the body itself is the message."""
+    already stays as it is. Where a body has no sentence, the body itself is the message.
+    `request_id` is whoever answered's name of the request; empty where it has none."""
     members = members_in(body)
     error = members.get("error")
     if members.get("type") == "error" and isinstance(error, dict):
@@ -42,7 +44,9 @@ def in_message_shape(status: int, body: bytes) -> bytes:
     message = fields.get("message") or error or members.get("message")
     if not isinstance(message, str):
         message = body[:_SHOWN_BYTES_MAX].decode("utf-8", "replace")
-    return error_message(status, message, _word(fields, "code"), _word(fields, "param"))
+    return error_message(
+        status, message, _word(fields, "code"), _word(fields, "param"), request_id
+    )
 
 
 def _word(fields: dict[str, object], name: str) -> str:
@@ -50,26 +54,30 @@ def _word(fields: dict[str, object], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def error_message(status: int, message: str, code: str = "", param: str = "") -> bytes:
+def error_message(
+    status: int, message: str, code: str = "", param: str = "", request_id: str = ""
+) -> bytes:
     """Return an error's body. `code` is our own word, beside the members that the format has;
-    `param` is the member at fault, where it is one."""
+    `param` is the member at fault, where it is one, and `request_id` the request's name."""
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
     error: dict[str, object] = {"type": kind, "message": message}
     if code:
         error["code"] = code
     if code == "not_offered" and param in _DETAILS:
         error["details"] = {"error_code": _DETAILS[param]}
-    return msgspec.json.encode({"type": "error", "error": error})
+    named = {"request_id": request_id} if request_id else {}
+    return msgspec.json.encode({"type": "error", "error": error, **named})
 
 
 def answer_in_message_shape(answer: bytes) -> bytes:
     """Return a whole HTTP answer of the gateway's own with its error in that shape, and the
-    request's name in the header from which Anthropic's clients take it."""
+    request's name where Anthropic's clients look for it: in a header, and in the body."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status = int(head[9:12])
     if status < 400 or not body:
         return answer
-    head = head.replace(b"\r\nx-request-id: ", b"\r\nrequest-id: ")
-    shaped = in_message_shape(status, body)
+    head = head.replace(b"\r\nx-request-id: ", _REQUEST_ID)
+    request_id = head.partition(_REQUEST_ID)[2].partition(b"\r\n")[0].decode()
+    shaped = in_message_shape(status, body, request_id)
     lines = [line for line in head.split(b"\r\n") if not line.startswith(b"content-length:")]
     return b"%b\r\ncontent-length: %d\r\n\r\n%b" % (b"\r\n".join(lines), len(shaped), shaped)

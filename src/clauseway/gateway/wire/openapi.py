@@ -270,5 +270,9 @@ def _messages_error_schema() -> _Node:
     return {
         "type": "object",
         "required": ["type", "error"],
-        "properties": {"type": {"const": "error"}, "error": error},
+        "properties": {
+            "type": {"const": "error"},
+            "error": error,
+            "request_id": {"type": "string"},
+        },
     }

@@ -87,7 +87,7 @@ class State(Enum):
     LISTS = 3
 
 
-ShapeError = Callable[[int, bytes], bytes]
+ShapeError = Callable[[int, bytes, str], bytes]
 OpenStream = Callable[[RequestProperties, Reader, Destination, Omissions], Stream]
 
 
@@ -101,8 +101,8 @@ class Operation(NamedTuple):
     operation itself uses nothing, so only the work that it starts is reserved. `is_repeatable`:
     nothing stands twice at the cloud if the same request is sent twice (RFC 9110, 9.2.2); an answer
     of a model, even a stored one, costs at most its tokens. `depends_on` are operations that a
-    deployment needs besides. `shape_error(status, body)` writes an error as its clients read it;
-    None: in OpenAI's shape. `may_name_parts`: its answer may name what a later request can use,
+    deployment needs besides. `shape_error(status, body, request_id)` writes an error as its clients
+    read it; None: in OpenAI's shape. `may_name_parts`: its answer may name what a later request can use,
     whether or not it is stored: a container in which tools ran, or what was said aloud.
     """
 
