@@ -53,6 +53,16 @@ def test_each_address_answers_as_it_is_listed() -> None:
             assert {"*/*", answer.headers["content-type"].partition(";")[0]} & kinds.keys(), path
 
 
+def test_a_form_that_may_say_nothing_needs_no_body() -> None:
+    forms = [(path, listed["post"]) for path, listed in DOCUMENT["paths"].items() if "post" in listed]
+    with TestClient(APP) as client:
+        needed = {path for path, form in forms if form.get("requestBody", {}).get("required")}
+        assert needed == {"/sign-in"}
+        for path, form in forms:
+            if "requestBody" in form and path not in needed:
+                assert client.post(path).status_code == 200, path
+
+
 class OneReader:
     """Anna has a password, and sees what she is given."""
 

@@ -129,7 +129,8 @@ def _unseen(page: WebPage[PageSource]) -> Mapping[str, _Node]:
 def _sent_to(page: WebPage[PageSource]) -> _Node:
     fields = {name: {"type": "string"} for name in page.form}
     form = {"type": "object", "properties": fields}
-    body = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
+    # A form that says nothing is one: the page is shown as it is first.
+    body = {"content": {"application/x-www-form-urlencoded": {"schema": form}}}
     shown = {"description": f"The page {page.name}.", "content": {"text/html": {}}}
     refused = {"description": "The form was not sent from this page, or is too long."}
     signed_out = {"description": "Nobody is signed in: the form that keeps what was sent."}

@@ -540,7 +540,13 @@ async def _serve(
     source: HomePages, readers: HomeReaders, listener: socket.socket, parent_pipe: int | None
 ) -> None:
     app = create_app(source, readers=readers, tell=log_sign_in)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,  # what serves, and how old it may be, is nobody's business
+    )
     server = uvicorn.Server(config)
 
     def leave() -> None:
