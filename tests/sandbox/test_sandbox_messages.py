@@ -1,10 +1,13 @@
 """Anthropic's models at the fake clouds: the vendor's own client for each of them, straight, without a gateway."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import anthropic
+import boto3  # type: ignore[import-untyped]
 import pytest
+from botocore.exceptions import EventStreamError  # type: ignore[import-untyped]
 from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.signatures import credentials
@@ -110,3 +113,24 @@ def test_an_error_within_a_stream_has_anthropics_form(clouds: Any, cloud: str, f
     ):
         list(stream)
     assert raised.value.type == kind
+
+
+@pytest.mark.parametrize(
+    ("family", "code"),
+    [("server_is_overloaded", "serviceUnavailableException"), ("", "modelStreamErrorException")],
+)
+def test_an_error_within_a_stream_in_frames_is_an_exception_of_aws(clouds: Any, family: str, code: str) -> None:
+    clouds.add_fault("bedrock_runtime", kind="error-event", events=3, family=family)
+    runtime = boto3.client(
+        "bedrock-runtime",
+        endpoint_url=clouds.url("bedrock_runtime"),
+        region_name=credentials.AWS_REGION,
+        aws_access_key_id=credentials.AWS_ACCESS_KEY_ID,
+        aws_secret_access_key=credentials.AWS_SECRET_ACCESS_KEY,
+    )
+    asked = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 100, "messages": ASKED}
+    model = CLIENTS["bedrock_runtime"][1]
+    events = runtime.invoke_model_with_response_stream(modelId=model, body=json.dumps(asked))["body"]
+    with pytest.raises(EventStreamError) as raised:
+        list(events)
+    assert raised.value.response["Error"]["Code"] == code

@@ -28,6 +28,7 @@ from clauseway.sandbox.clouds import FAKE_CLOUDS
 from clauseway.sandbox.clouds.fake_cloud import framed
 from clauseway.sandbox.clouds.model_server import GENERATING
 from clauseway.sandbox.faults import Break, Fault, Faults, Outage, Pause, play
+from clauseway.sandbox.surfaces import aws_frames
 from clauseway.sandbox.wire import HttpAnswer, Received, event
 from clauseway.values import InvalidInput, listen_problem
 
@@ -229,7 +230,8 @@ class CloudApplication:
         if fault is not None and fault.kind == "zstd-frames":
             answer = framed(answer)
         # Faults within a body are played while it is sent.
-        error = _error_event(attempt.endpoint, fault)
+        in_frames = (b"content-type", aws_frames.CONTENT_TYPE) in answer.headers
+        error = _error_event(attempt.endpoint, fault, in_frames=in_frames)
         whole = await connection.send(answer, fault, error)
         event = "answered" if whole and not error else "faulted"
         self._count(attempt, "abandoned" if connection.left else event, 200)
@@ -354,12 +356,17 @@ _NO_HTTP: Final = {
 }
 
 
-def _error_event(endpoint: str, fault: Fault | None) -> bytes:
-    """Return the event that tells of an error, in the form of the endpoint's streams."""
+def _error_event(endpoint: str, fault: Fault | None, *, in_frames: bool) -> bytes:
+    """Return the event that tells of an error, in the form of the endpoint's streams; `in_frames`
+    of AWS, an exception."""
     if fault is None or fault.kind != "error-event":
         return b""
     code = fault.family or "server_error"
     message = "The server had an error while processing your request. Sorry about that!"
+    if in_frames:
+        overloaded = code == "server_is_overloaded"
+        name = "serviceUnavailableException" if overloaded else "modelStreamErrorException"
+        return aws_frames.exception_frame(name, message)
     # Responses send typed events with a sequence number, messages Anthropic's; all others an
     # object `error`.
     if endpoint.startswith("/messages"):

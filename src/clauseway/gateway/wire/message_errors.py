@@ -44,9 +44,7 @@ def in_message_shape(status: int, body: bytes, request_id: str = "") -> bytes:
     message = fields.get("message") or error or members.get("message")
     if not isinstance(message, str):
         message = body[:_SHOWN_BYTES_MAX].decode("utf-8", "replace")
-    return error_message(
-        status, message, _word(fields, "code"), _word(fields, "param"), request_id
-    )
+    return error_message(status, message, _word(fields, "code"), _word(fields, "param"), request_id)
 
 
 def _word(fields: dict[str, object], name: str) -> str:

@@ -23,6 +23,16 @@ def chunk_frame(data: bytes) -> bytes:
     return frame_of(headers, payload)
 
 
+def exception_frame(name: str, message: str) -> bytes:
+    """Return a frame that ends a stream with an exception, as the service's model names it."""
+    headers = {
+        ":exception-type": name,
+        ":content-type": "application/json",
+        ":message-type": "exception",
+    }
+    return frame_of(headers, encode({"message": message}))
+
+
 def data_in(event: bytes) -> bytes:
     """Return the data of a server-sent event."""
     return event.partition(b"data: ")[2].rstrip(b"\n")
