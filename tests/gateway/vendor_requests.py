@@ -140,3 +140,4 @@ def assert_same(ours: Head, theirs: httpx2.Request, *names: str) -> None:
     assert (ours.method, ours.path) == (theirs.method, theirs.url.raw_path.decode())
     for name in ("host", "content-type", "content-length", *names):
         assert ours.headers.get(name) == theirs.headers.get(name), name
+    assert ours.headers["accept-encoding"] == "identity", "what is encoded is not read"

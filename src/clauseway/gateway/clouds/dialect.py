@@ -207,16 +207,19 @@ def ending(call: Call, body: bytes) -> bytes:
 
 
 def fixed_headers(address: Address, *lines: bytes) -> bytes:
-    """The host and further header lines, each without its end. Raises ValueError where one would be
-    several."""
+    """The host, that nothing is to be encoded, and further header lines, each without its end.
+    Raises ValueError where one would be several."""
     for line in lines:
         if b"\r" in line or b"\n" in line:
             raise ValueError(
                 f"what is sent as {line.partition(b':')[0].decode()!r} has several lines"
             )
-    return f"host: {address.authority}\r\n".encode() + b"".join(line + b"\r\n" for line in lines)
+    all_lines = (b"host: " + address.authority.encode(), _NO_CODING, *lines)
+    return b"".join([line + b"\r\n" for line in all_lines])
 
 
+# Without it a server may choose any coding (RFC 9110, 12.5.3), and what is encoded is not read.
+_NO_CODING = b"accept-encoding: identity"
 _STATIC = {"bearer": b"authorization: Bearer ", "api-key": b"api-key: "}
 
 

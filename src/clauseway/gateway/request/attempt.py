@@ -338,7 +338,7 @@ class Attempt(Receiver):
             self._read_head(upstream)
         if self.stream is not None:
             self._read_stream(upstream, data, complete)
-        # We sent no `accept-encoding`; encoded bytes could be neither read for usage nor passed on.
+        # We accept no coding; encoded bytes could be neither read for usage nor passed on.
         elif self._is_encoded:
             self._distrust(upstream)
             self._fail_encoded()
