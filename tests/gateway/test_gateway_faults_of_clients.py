@@ -362,6 +362,22 @@ def test_an_organisation_that_uses_up_its_further_attempts_leaves_the_others_the
         assert [tenants.ask("sk-brill") for _ in range(3)] == [(200, "second")] * 3
 
 
+def test_a_programme_that_an_account_is_not_in_takes_its_deployment_from_nobody(tmp_path: Path) -> None:
+    """OpenAI's 403 to a request for it; a deployment that has it may stand beside."""
+    refusing = telling(403, b'{"error":{"message":"Your project has no access to the program.","code":null}}')
+
+    async def without_programme(connection: Connection, request: Received) -> None:
+        await (refusing if "access_programs" in request.json else answering)(connection, request)
+
+    with Rig(tmp_path) as rig:
+        tenants = Tenants(rig)
+        tenants.first.behaviour = without_programme
+        asked = [tenants.ask("sk-acme-1", access_programs={"cyber": "daybreak_red"}) for _ in range(6)]
+        assert asked == [(200, "second")] * 6
+        assert len(tenants.first.requests) == 6
+        assert tenants.ask("sk-acme-1") == (200, "first")
+
+
 def test_a_probe_that_fails_costs_no_client_its_answer(tmp_path: Path) -> None:
     """No further attempt is left, and the deployment fails on: who probed it is answered by the next."""
     with Rig(tmp_path) as rig:

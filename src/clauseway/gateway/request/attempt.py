@@ -63,6 +63,8 @@ _FIRST_FIELD: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|ret
 _FIRST_FIELD_BYTES: Final = 11
 _TOO_MANY_REQUESTS: Final = 429
 _FLEX: Final = "flex"
+_FORBIDDEN: Final = 403
+_PROGRAMMES: Final = b'"access_programs"'
 # An object of JSON behind a byte order mark.
 _MARKED_OBJECT: Final = BYTE_ORDER_MARK + b"{"
 # An error is some hundred bytes; a page of HTML is not read to its end.
@@ -695,11 +697,15 @@ class Attempt(Receiver):
 
     def _fail(self, failure: Failure) -> None:
         """Report that the deployment brought no answer. That counts against its health, unless the
-        cloud asks us to wait, or has no capacity for the request's tier."""
+        cloud asks us to wait, has no capacity for the request's tier, or our account is in no
+        programme that the request asks for."""
         self.failed = True
         target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
         # The flex tier fills up by itself: requests of other tiers need not wait for it.
         if failure.lacks_flex and self._owner.request.needs.tier == _FLEX:
+            target.health.cancelled()
+        # OpenAI's 403; requests that ask for no programme are served there.
+        elif failure.status == _FORBIDDEN and _PROGRAMMES in self._owner.request.body:
             target.health.cancelled()
         elif failure.wait_s:
             target.health.asked_to_wait(
