@@ -701,11 +701,7 @@ class Attempt(Receiver):
         programme that the request asks for."""
         self.failed = True
         target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
-        # The flex tier fills up by itself: requests of other tiers need not wait for it.
-        if failure.lacks_flex and self._owner.request.needs.tier == _FLEX:
-            target.health.cancelled()
-        # OpenAI's 403; requests that ask for no programme are served there.
-        elif failure.status == _FORBIDDEN and _PROGRAMMES in self._owner.request.body:
+        if self._leaves_other_requests(failure):
             target.health.cancelled()
         elif failure.wait_s:
             target.health.asked_to_wait(
@@ -714,6 +710,15 @@ class Attempt(Receiver):
         else:
             target.health.failed(now_s, failure.outcome, self._owner.customer.buyer.organisation)
         self._owner.attempt_failed(self, failure)
+
+    def _leaves_other_requests(self, failure: Failure) -> bool:
+        """Return whether requests that ask for less are served there all the same."""
+        request = self._owner.request
+        # The flex tier fills up by itself: requests of other tiers need not wait for it.
+        if failure.lacks_flex:
+            return request.needs.tier == _FLEX
+        # OpenAI's 403 to whoever asks for a programme that the account is not in.
+        return failure.status == _FORBIDDEN and _PROGRAMMES in request.body
 
     def _fail_for_this_machine(self, failure: Failure) -> None:
         """Report that the system gave no connection to anywhere. That does not count against the
