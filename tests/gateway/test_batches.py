@@ -42,11 +42,12 @@ SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
 RETIRED = "gpt-5.4-2025-01-01"
 INPUT_PRICE, OUTPUT_PRICE = 2_500_000, 15_000_000  # of both deployments, in picodollars
 OUTPUT_MAX = 50
+CONTEXT_MAX, BYTES_PER_TOKEN_MAX, LETTERS = 1_000, 8, 2_000
 BATCH = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
 
 
 def line(model: str = MODEL, url: str = "/v1/chat/completions", method: str = "POST", **body: object) -> bytes:
-    asked = {"model": model, "messages": [{"role": "user", "content": "hello"}], **body}
+    asked = {"model": model, "messages": [{"role": "user", "content": "Grüße"}], **body}
     return json.dumps({"custom_id": "c", "method": method, "url": url, "body": asked}).encode() + b"\n"
 
 
@@ -90,7 +91,7 @@ class House(Endpoints):
         targets = [
             msgspec.structs.replace(one, lacks=(Lack(capability="batch", reason="no deployment for batches"),))
             if one.label.model == EMBEDDING
-            else one
+            else msgspec.structs.replace(one, context_tokens_max=CONTEXT_MAX)
             for one in made.targets
         ]
         return msgspec.structs.replace(
@@ -342,6 +343,13 @@ def test_a_batch_names_no_blob_of_the_operators(house: House, blob: dict[str, ob
     assert made.status_code == 200
 
 
+def test_letters_that_are_written_as_their_numbers_make_no_request_longer(house: House) -> None:
+    """Python's clients write all others so: in six bytes each, of which the text has two."""
+    written = line(messages=[{"role": "user", "content": "я" * LETTERS}])
+    assert len(written) > 6 * LETTERS > BYTES_PER_TOKEN_MAX * CONTEXT_MAX
+    assert house.client().batches.create(input_file_id=house.upload(written).id, **BATCH).id
+
+
 def test_a_batch_is_decided_again_for_who_makes_it(house: House) -> None:
     """The other seller of the same project may not sell on Azure, where the file lies."""
     file = house.upload(line(), cloud="azure")
@@ -471,7 +479,8 @@ def test_what_a_cloud_does_not_know_any_more_is_left_out(made: Made) -> None:
 
 
 def worst(lines: int) -> int:
-    body = len(json.dumps(json.loads(line(max_completion_tokens=OUTPUT_MAX))["body"]))
+    # A letter that is written as its number counts as the bytes of the letter.
+    body = len(json.dumps(json.loads(line(max_completion_tokens=OUTPUT_MAX))["body"], ensure_ascii=False).encode())
     return lines * (body * INPUT_PRICE + OUTPUT_MAX * OUTPUT_PRICE)
 
 

@@ -39,7 +39,6 @@ from clauseway.gateway.wire.batch_files import (
 )
 from clauseway.gateway.wire.bodies.body_contents import BodyContents
 from clauseway.gateway.wire.bodies.body_errors import BadBody
-from clauseway.gateway.wire.bodies.escapes import text_bytes
 from clauseway.gateway.wire.bodies.identifiers import identifiers_in, identifiers_in_lines
 from clauseway.gateway.wire.bodies.needs import Needs
 from clauseway.gateway.wire.errors import MALFORMED_BODY, UNSUPPORTED
@@ -61,7 +60,7 @@ class _Place:
         self.picodollars = self.input_tokens = self.output_tokens = 0
 
     def add(self, line: BatchLine, needs: Needs) -> None:
-        most = self.candidate.target.worst_case(line.properties, len(line.body), needs, self.scale)
+        most = self.candidate.target.worst_case(line.properties, line.text_bytes, needs, self.scale)
         self.picodollars += most.picodollars
         self.output_tokens += most.output_tokens
         self.input_tokens += most.tokens - most.output_tokens
@@ -121,7 +120,7 @@ class BatchUpload:
         """Select for a line as if it had come by itself. Raises Refused."""
         properties, body = line.properties, line.body
         named_ids = (*properties.named_ids, *identifiers_in(body))
-        contents = BodyContents(properties, needs, text_bytes(body), named_ids)
+        contents = BodyContents(properties, needs, line.text_bytes, named_ids)
         operation = BY_NAME[line.operation]
         return self._selector.by_model(operation, properties.model or "", contents).selection
 
@@ -210,7 +209,7 @@ class _Reading:
         if self._faults:
             return  # nothing is uploaded any more: only further faults count
         self._count += 1
-        self._body_bytes += len(line.body)
+        self._body_bytes += line.text_bytes
         for place in self._places:
             place.add(line, needs)
         if self._splicer is not None:
@@ -264,7 +263,7 @@ class _Reading:
             kind = self._kinds[key] = LineGroup(number, *key, 0, 0, 0)
         bounded = not (needs.images or needs.audio or needs.unbounded)
         bits = kind.bits | needs.bits
-        size = max(kind.body_bytes, len(line.body)) if bounded else kind.body_bytes
+        size = max(kind.body_bytes, line.text_bytes) if bounded else kind.body_bytes
         output = max(kind.output_tokens, line.properties.output_tokens)
         if (bits, size, output) != (kind.bits, kind.body_bytes, kind.output_tokens):
             self._kinds[key] = LineGroup(kind.line, *key, bits, size, output)

@@ -16,8 +16,8 @@ from clauseway.metering import Buyer
 
 class LineGroup(msgspec.Struct, frozen=True, array_like=True):
     """Lines of one operation and model: the first one's number, what any of them needs, and the
-    largest body (of those whose bytes bound their tokens) and output of any. Where all are served
-    by one deployment, it has to have all."""
+    largest text (of the bodies whose bytes bound their tokens) and output of any. Where all are
+    served by one deployment, it has to have all."""
 
     line: int
     operation: str
@@ -29,7 +29,7 @@ class LineGroup(msgspec.Struct, frozen=True, array_like=True):
 
 class Contents(msgspec.Struct, frozen=True):
     """A file's lines by kind, and the most that they may cost where the file lies (picodollars).
-    `body_bytes` is the length of their bodies; 0 in what older versions kept."""
+    `body_bytes` is the bytes that their text can have; 0 in what older versions kept."""
 
     lines: int
     picodollars: int

@@ -19,6 +19,7 @@ from clauseway.gateway.wire.bodies.decoding import (
     Decode,
     RequestProperties,
 )
+from clauseway.gateway.wire.bodies.escapes import text_bytes
 from clauseway.gateway.wire.bodies.members import check_utf8, members_once
 from clauseway.gateway.wire.bodies.multipart import BadForm, uploaded_in
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
@@ -57,11 +58,13 @@ class LineSpan(NamedTuple):
 
 
 class BatchLine(NamedTuple):
-    """The request in a line: the name of its operation, its properties and its body."""
+    """The request in a line: the name of its operation, its properties and its body, whose text can
+    have `text_bytes`."""
 
     operation: str
     properties: RequestProperties
     body: bytes
+    text_bytes: int
 
 
 class _Written(msgspec.Struct, frozen=True, gc=False):
@@ -107,7 +110,7 @@ def read_line(written: bytes) -> BatchLine:
     if line.method != "POST":
         raise BadBody(f"its method is {line.method[:_QUOTED_MAX]!r}, not 'POST'", "method")
     body = bytes(line.body)
-    return BatchLine(operation, decode(body, _JSON), body)
+    return BatchLine(operation, decode(body, _JSON), body, text_bytes(body))
 
 
 def _batched_at(path: str, member: str) -> tuple[str, Decode]:
@@ -197,7 +200,7 @@ _AT_THE_OPERATORS_STORE: Final = (
 class Batching(RequestWithoutModel):
     """The creation of a batch. `endpoint` is the path of its lines' `operation`; both are empty
     where it names none. `picodollars` and `output_tokens` are the most that it may cost and use,
-    `body_bytes` the length of its requests' bodies; `request.selection` fills them in from the
+    `body_bytes` the bytes that the text of its requests can have; `request.selection` fills them in from the
     batch's file."""
 
     def __init__(self, file: str, endpoint: str = "", operation: str = "") -> None:
