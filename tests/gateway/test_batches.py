@@ -91,7 +91,7 @@ class House(Endpoints):
         targets = [
             msgspec.structs.replace(one, lacks=(Lack(capability="batch", reason="no deployment for batches"),))
             if one.label.model == EMBEDDING
-            else msgspec.structs.replace(one, context_tokens_max=CONTEXT_MAX)
+            else msgspec.structs.replace(one, context_tokens_max=CONTEXT_MAX, quota_tokens_per_minute=1_000)
             for one in made.targets
         ]
         return msgspec.structs.replace(
@@ -517,6 +517,7 @@ def test_what_it_may_cost_is_held_until_it_has_ended(fresh: House) -> None:
     eventually(lambda: not fails(client))
     raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=MESSAGES, max_completion_tokens=1)
     assert int(raw.headers["x-ratelimit-remaining-tokens"]) > 9_000
+    assert raw.headers["x-clauseway-cloud"] == CLOUDS[0], "and its model has its quota still"
 
 
 def refuses(client: Any, file: str) -> bool:

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import openai
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PRODUCT, Connection, Received, Rig, status, well
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PRODUCT, Connection, Received, Rig, key, status, well
 
 from clauseway.gateway.plan import Lack, PlannedRetirement, Policy
 
@@ -174,10 +174,25 @@ def test_nobody_follows_to_where_a_request_was_refused(rig: Rig) -> None:
     assert served_by(rig.post(messages=long, prompt_cache_key="tenant-9")) == "aws"
 
 
+async def stores(connection: Connection, _: Received) -> None:
+    connection.answer(200, b'{"id":"file-1","object":"file","purpose":"user_data","created_at":1}')
+
+
 def test_a_quota_that_is_used_up_spills_over(rig: Rig) -> None:
-    aws = rig.target("aws", rig.clouds["aws"].port, quota_requests_per_minute=2, provisioned=True)
+    """It is the model's, of which a file takes nothing; nor does storing a file tell how quick the model is."""
+    aws = rig.target("aws", rig.clouds["aws"].port, quota_requests_per_minute=2)
     azure = rig.target("azure", rig.clouds["azure"].port)
+    hurried = msgspec.structs.replace(key("hurried", "openai"), policy=1)
     with Rig(rig.home / "quota") as other:
         other.home.mkdir()
-        other.start(rig.plan((azure, aws)))
-        assert [served_by(other.post()) for _ in range(4)] == ["aws", "aws", "azure", "azure"]
+        made = other.plan((aws, azure), policies=(Policy(), Policy(strategy="fastest")))
+        other.start(msgspec.structs.replace(made, keys=(*made.keys, hurried)))
+        rig.clouds["aws"].behaviour = stores
+        form: dict[str, Any] = {"files": {"file": ("f.txt", b"x" * 100_000)}, "data": {"purpose": "user_data"}}
+        assert served_by(httpx.post(f"{other.url}/v1/files", headers=AUTHORIZED, **form)) == "aws"
+        assert served_by(httpx.get(f"{other.url}/v1/files/file-1", headers=AUTHORIZED)) == "aws"
+        rig.clouds["aws"].behaviour = well
+        body = {"model": MODEL, "messages": MESSAGES}
+        hurry = {"authorization": "Bearer hurried"}
+        assert served_by(httpx.post(f"{other.url}/v1/chat/completions", json=body, headers=hurry)) == "aws"
+        assert [served_by(other.post()) for _ in range(3)] == ["aws", "azure", "azure"]

@@ -962,17 +962,8 @@ class Attempt(Receiver):
             if status is _COMPLETE:
                 shared.counts.tokens[target.cloud] += tokens
         self._tokens = tokens
-        # The target learns its pace, and how far its quota was misjudged.
         if target.is_watched:
-            first_us = self.first_content_us or duration_us
-            estimated_tokens = len(owner.request.body) // BYTES_PER_TOKEN
-            target.observe(
-                self.stream is not None,
-                status,
-                first_us,
-                tokens - estimated_tokens,
-                shared.wheel.now_s,
-            )
+            self._teach_target(status, duration_us, units, resource)
         # The record, and with it the end of the attempt.
         shared.spool.append(
             pack_usage_fields(
@@ -1002,6 +993,22 @@ class Attempt(Receiver):
         self.units, self.charged, self._answer_body = units, charge, b""
         return charge
 
+    def _teach_target(
+        self, status: Status, duration_us: int, units: Units, resource: IndexedResource | None
+    ) -> None:
+        """Let the target learn how far its quota was misjudged and, if its model has answered, its
+        pace. Reading a resource is no answer of a model, and a batch has a quota of its own."""
+        owner, is_batch = self._owner, resource is not None and resource.endpoint == BATCHES.code
+        has_answered = bool(units) and resource is None
+        expected = tokens_expected(owner.request, self.reserved)
+        self.candidate.target.observe(
+            self.stream is not None,
+            status,
+            (self.first_content_us or duration_us) if has_answered else 0,
+            (0 if is_batch else self._tokens) - expected,
+            owner.shared.wheel.now_s,
+        )
+
     def _charge_as_served(
         self, units: Units, resource: IndexedResource | None
     ) -> tuple[int, tuple[tuple[int, int], ...]]:
@@ -1023,6 +1030,15 @@ def _with_content_type(head: bytes, content_type: bytes) -> bytes:
     """Return the header lines for a client whose cloud said otherwise of its body, or sent its
     events in AWS's frames."""
     return without_header(head, b"content-type") + b"content-type: %b\r\n" % content_type
+
+
+def tokens_expected(request: UnderstoodRequest, reserved: WorstCase) -> int:
+    """Return about how many tokens a request takes from its model's quota of the minute: a part of
+    its bytes, because its answer is not known, and no more than were reserved for its input, of
+    which a picture has less than bytes."""
+    if request.operation.costs_nothing:
+        return 0
+    return min(len(request.body) // BYTES_PER_TOKEN, reserved.tokens - reserved.output_tokens)
 
 
 def tokens_of(units: Units) -> int:

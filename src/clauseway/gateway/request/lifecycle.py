@@ -37,8 +37,7 @@ from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
 from clauseway.gateway.budgets.allowances import Shortage
-from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN
-from clauseway.gateway.request.attempt import Attempt, AttemptOwner
+from clauseway.gateway.request.attempt import Attempt, AttemptOwner, tokens_expected
 from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.request.failures import OVERLOADED, Failure, is_passing, retry_lines
@@ -417,7 +416,8 @@ class Lifecycle(AttemptOwner):
             ):
                 self._skip(candidate, "its server did not have this path a short while ago")
                 self._without_path = self._without_path or candidate
-            elif not target.has_quota_left(now_s):
+            # The quota is the model's: reading what was made, or storing a file, takes none of it.
+            elif not target.has_quota_left(now_s) and self.request.operation.routed:
                 self._skip(candidate, "its quota of this minute is used up")
                 self._last_resort = self._last_resort or candidate
             elif self._attempt_candidate(candidate):
@@ -479,8 +479,8 @@ class Lifecycle(AttemptOwner):
                         self.shared.wheel.now_s, target.cloud, target.product
                     )
                 return False
-        if target.quota is not None:
-            target.quota.take(len(self.request.body) // BYTES_PER_TOKEN)
+        if target.quota is not None and self.request.operation.routed:
+            target.quota.take(tokens_expected(self.request, worst_case))
         # INVARIANT: the journal knows an attempt by this number, so no two of a request share it.
         self._attempts_begun += 1
         attempt = Attempt(self, candidate, self._attempts_begun, worst_case)

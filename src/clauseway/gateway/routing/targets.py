@@ -234,11 +234,11 @@ class CallTarget:
     def observe(
         self, streamed: bool, status: Status, first_us: int, tokens_more: int, now_s: float
     ) -> None:
-        """How a request ended: after what time the first content came, and how many tokens more
-        than were guessed when it began."""
+        """How a request ended: after what time the first content came (0: no model has answered),
+        and how many tokens more than were guessed when it began."""
         if self.quota is not None:
             self.quota.correct(tokens_more)
-        if self.pace is not None and status in (Status.COMPLETE, Status.ESTIMATED):
+        if self.pace is not None and first_us and status in (Status.COMPLETE, Status.ESTIMATED):
             self.pace.note(streamed, first_us, now_s)
 
     def standing(self, now_s: float) -> CandidateStanding:
