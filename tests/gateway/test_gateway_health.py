@@ -37,6 +37,11 @@ HISTORIES: list[tuple[str, list[tuple[float, str]], dict[float, bool]]] = [
     ("the longer of two waits", [(0.0, "told 7"), (1.0, "told 2")], {6.9: False, 7.0: True}),
     ("nobody waits longer than clients do", [(0.0, "told 9999")], {119.0: False, 120.0: True}),
     ("a wait while ejected", [*FIVE, (0.5, "told 7")], {7.4: False, 7.5: True}),
+    ("behind it one probe at a time", [*FIVE, (0.5, "told 7"), (7.5, "attempted")], {7.6: False, 37.5: True}),
+    ("a probe that is told to wait", [*FIVE, (1.0, "attempted"), (1.1, "told 2")], {3.0: False, 3.1: True}),
+    ("a probe that misses its path", [*FIVE, (1.0, "attempted"), (1.1, "lacks")], {1.1: True}),
+    ("failures during a wait do not shorten it", [(0.0, "told 7"), *FIVE], {6.9: False, 7.0: True}),
+    ("but eject", [(0.0, "told 7"), *FIVE, (7.0, "attempted")], {7.1: False, 37.0: True}),
 ]
 
 
@@ -53,6 +58,8 @@ def lived(history: list[tuple[float, str]]) -> Health:
                 health.attempted(now_s)
             case ["called", _]:
                 health.cancelled()
+            case ["lacks"]:
+                health.found_absent(now_s, "embeddings")
             case ["told", seconds]:
                 health.asked_to_wait(now_s, float(seconds), "answered 429")
     return health
@@ -179,6 +186,29 @@ def test_after_a_probe_that_failed_another_organisation_has_the_next() -> None:
     assert not health.admits(3.1, CORVO), "the probe is out"
     health.failed(3.2, "answered 500", BRILL)
     assert [health.admits(7.2, name) for name in (ACME, BRILL, CORVO)] == [True, False, True], "the turn is another's"
+
+
+def test_no_organisation_leaves_the_next_probe_whose_own_has_not_failed() -> None:
+    """Neither one whose failures ejected the deployment, nor one whose probe failed before it was well."""
+    health = Health()
+    for organisation in (BRILL, BRILL, ACME, ACME, ACME):
+        health.failed(0.0, "answered 500", organisation)
+    assert health.admits(1.0, ACME)
+    again = ejected_for_all()
+    again.succeeded()
+    for organisation in (ACME, ACME, ACME, BRILL, BRILL):
+        again.failed(3.0, "answered 500", organisation)
+    assert again.admits(4.0, ACME)
+
+
+def test_a_wait_leaves_it_alone_for_all_where_it_was_ejected_for_one_for_longer() -> None:
+    health = Health()
+    for now_s in (0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0, 7.0, 15.0, 31.0):
+        health.attempted(now_s, ACME)
+        health.failed(now_s, "answered 500", ACME)
+    health.asked_to_wait(32.0, 7.0, "answered 429")
+    assert health.until_s == 39.0
+    assert [health.admits(38.9, name) for name in (ACME, BRILL)] == [False, False]
 
 
 def test_an_organisation_that_is_not_the_probe_does_not_prolong_an_ejection() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.plan import Epoch, Lack, PlannedRetirement, Policy, Route, SpendCommitment
+from clauseway.gateway.plan import Epoch, Lack, PlannedRetirement, Policy, Refusal, Route, SpendCommitment
 from clauseway.gateway.routing.quotas import Cached, Memory
 from clauseway.gateway.routing.strategies import STRATEGIES, CandidateStanding, cost
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
@@ -113,6 +113,12 @@ SIZES = [
         body(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x" * 90_000}}]}]),
         ["small", "large", "unknown"],
     ),
+    # Nor do those of sound, or of what brings in more than the body says.
+    (
+        body(messages=[{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x" * 90_000}}]}]),
+        ["small", "large", "unknown"],
+    ),
+    (body(web_search_options={}, user="x" * 90_000), ["small", "large", "unknown"]),
 ]
 
 
@@ -131,6 +137,26 @@ def test_what_does_not_fit_goes_elsewhere(asked: bytes, order: list[str]) -> Non
     assert len(bench.select(operation=BY_NAME["images.edits"], body_bytes=90_000).candidates) == 3, (
         "nor do those of a form"
     )
+
+
+def test_the_largest_context_is_named_where_none_holds_the_prompt() -> None:
+    contexts = [deployment("large", context_tokens_max=2000), deployment("small", context_tokens_max=1000)]
+    selection = Bench(plan(contexts)).select(body(user="x" * 20_000))
+    assert (selection.candidates, selection.context_tokens_max) == ((), 2000)
+
+
+def test_each_cloud_has_reasons_of_its_own() -> None:
+    refusals = tuple(
+        Refusal(cloud=cloud, outcome="forbidden", message=f"{term}.", terms=(term,), receipt="receipt")
+        for cloud, term in (("aws", "A4.one"), ("gcp", "A4.two"))
+    )
+    epochs = (Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": Route(candidates=(), refusals=refusals)}),)
+    choice = Bench(plan([DIRECT], epochs=epochs)).choice()
+    assert [choice.why_not(cloud) for cloud in ("aws", "gcp", "")] == [
+        ("A4.one.", ("A4.one",)),
+        ("A4.two.", ("A4.two",)),
+        ("A4.one. A4.two.", ("A4.one", "A4.two")),
+    ]
 
 
 def test_a_deployment_that_stands_twice_is_asked_once_by_its_first_ruling() -> None:
@@ -231,6 +257,25 @@ def test_a_quota_counts_requests_and_tokens_of_a_minute_and_drains_evenly() -> N
     assert quota.admits(120.0)
 
 
+def test_a_request_takes_about_its_tokens_until_they_are_known_and_fewer_save_nothing_up() -> None:
+    quota = Bench(plan([deployment("limited", quota_tokens_per_minute=600)])).target("limited").quota
+    assert quota is not None
+    quota.admits(0.0)
+    quota.take(600)
+    assert not quota.admits(0.0)
+    assert quota.admits(30.0)
+    quota.correct(-600)
+    assert quota.left(30.0) == (0, 600)
+    quota.take(600)
+    assert not quota.admits(30.0), "nor what had drained before"
+
+
+def test_of_several_workers_each_has_a_part_of_a_quota_and_never_none() -> None:
+    quota = Memory(workers=4).quota("limited", MODEL, 2, 2_000)
+    assert quota is not None
+    assert (quota.requests, quota.tokens) == (1, 500)
+
+
 # -- stickiness
 
 CACHING = deployment("caching", prices=(5_500_000, 550_000, 33_000_000))
@@ -256,6 +301,16 @@ def test_what_shares_a_prompt_stays_together_while_that_is_cheaper(
     cached_at: str, asked: bytes, order: list[str]
 ) -> None:
     assert Bench(plan([PLAIN_PRICED, CACHING, DEAR])).order(asked, cached_at=cached_at) == order
+
+
+def test_what_stays_together_depends_on_the_lengths_and_costs_no_more() -> None:
+    """A long answer costs more where the prompt is cached; where all costs the same, the cache is quicker."""
+    bench = Bench(plan([PLAIN_PRICED, CACHING, deployment("even", prices=(5_000_000, 5_000_000, 30_000_000))]))
+    brief = body(prompt_cache_key="k", max_completion_tokens=4000)
+    assert bench.order(keyed(), cached_at="caching")[0] == "caching"
+    assert bench.order(brief, cached_at="caching")[0] == "plain"
+    assert bench.order(keyed(), cached_at="even")[0] == "even"
+    assert bench.order(keyed(), cached_at="plain")[0] == "plain"
 
 
 def test_nobody_leaves_what_is_paid_for_to_stay_together() -> None:
