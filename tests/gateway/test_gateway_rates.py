@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.plan import Prices, Target
+from clauseway.gateway.request.attempt import tokens_expected
+from clauseway.gateway.routing.targets import WorstCase
 from clauseway.gateway.routing.unit_rates import RateScale, TokenRates
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
-from clauseway.gateway.wire.bodies.requests import PlainRequest, decode_chat
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED, PlainRequest, decode_chat
+from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import PriceTable, Sale, parse_book
 from clauseway.values import KnownAt
-from selection_rig import PLAIN_BODY, Bench, deployment, plan
+from selection_rig import MODEL, PLAIN_BODY, Bench, deployment, plan
 
 COLUMNS = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
 SALE, DAY = Sale("p", "azure", "openai", "r"), date(2026, 5, 1)
@@ -85,6 +88,8 @@ CHARGES: list[tuple[Units, int]] = [
     # Reasoning has no price of its own: it is output.
     (((Unit.INPUT_TOKENS, 0), (Unit.OUTPUT_TOKENS, 10), (Unit.REASONING_TOKENS, 7)), 10 * 30_000_000),
     ((), 0),
+    # An impossible report refills no budget: 100 at 5.00, less 200 at 4.50.
+    (((Unit.INPUT_TOKENS, 100), (Unit.CACHED_INPUT_TOKENS, 200)), 0),
 ]
 
 
@@ -176,6 +181,25 @@ WORST: list[tuple[Needs | None, dict[str, Any], int, int]] = [
 def test_the_worst_case(needs: Needs | None, members: dict[str, Any], tokens_in: int, tokens_out: int) -> None:
     picodollars = tokens_in * 5_000_000 + tokens_out * 30_000_000
     assert worst(TARGET, needs, **members) == (picodollars, tokens_in + tokens_out, tokens_out)
+
+
+# operation, bytes of the body, what is reserved → tokens of the quota of a minute
+EXPECTED = [
+    ("chat", 4_000, WorstCase(0, 4_100, 100), 1_000),
+    ("chat", 4_000_000, WorstCase(0, 128_100, 100), 128_000),  # a picture: all that the model holds
+    ("moderations", 4_000, WorstCase(0, 0, 0), 0),
+    ("files.create", 4_000_000, WorstCase(0, 0, 0), 0),
+    ("batches.create", 4_000, WorstCase(9, 0, 100), 0),
+]
+
+
+@pytest.mark.parametrize(("operation", "body_bytes", "reserved", "tokens"), EXPECTED)
+def test_no_more_tokens_of_a_quota_are_expected_than_input_is_reserved(
+    operation: str, body_bytes: int, reserved: WorstCase, tokens: int
+) -> None:
+    asked, body = BY_NAME[operation], b" " * body_bytes
+    request = UnderstoodRequest(asked, asked.call(b"", b"", b""), NOTHING_ASKED, body, b"", b"", MODEL)
+    assert tokens_expected(request, reserved) == tokens
 
 
 def test_a_body_longer_than_the_context_is_bounded_by_it() -> None:

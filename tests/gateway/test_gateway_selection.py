@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.plan import Epoch, Lack, PlannedRetirement, Policy, Refusal, Route, SpendCommitment
+from clauseway.gateway.plan import Epoch, Lack, PlannedRetirement, Policy, Prices, Refusal, Route, SpendCommitment
 from clauseway.gateway.routing.quotas import Cached, Memory
 from clauseway.gateway.routing.strategies import STRATEGIES, CandidateStanding, cost
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import decode_chat
 from clauseway.gateway.wire.operations import BY_NAME
-from clauseway.metering import Ruling, Status
+from clauseway.metering import Ruling, Status, Unit
 from selection_rig import CHAT, MODEL, PLAIN_BODY, PRODUCT, Bench, deployment, plan
 
 DIRECT = deployment("direct", "azure", residency="us", certifications=("soc2",), region="global")
@@ -311,6 +311,10 @@ def test_what_stays_together_depends_on_the_lengths_and_costs_no_more() -> None:
     assert bench.order(brief, cached_at="caching")[0] == "plain"
     assert bench.order(keyed(), cached_at="even")[0] == "even"
     assert bench.order(keyed(), cached_at="plain")[0] == "plain"
+    units = {int(Unit.INPUT_TOKENS): 9_000_000, int(Unit.OUTPUT_TOKENS): 30_000_000}
+    dear = msgspec.structs.replace(PLAIN_PRICED, prices=(Prices(begin_ns=0, end_ns=1 << 62, units=units),))
+    dear = msgspec.structs.replace(dear, label=deployment("uncached").label)
+    assert Bench(plan([PLAIN_PRICED, dear])).order(keyed(), cached_at="uncached")[0] == "plain"
 
 
 def test_nobody_leaves_what_is_paid_for_to_stay_together() -> None:

@@ -328,6 +328,19 @@ def test_a_request_that_ends_later_is_reserved_at_the_prices_to_come() -> None:
     assert reserved(target, "acme", "responses", NOON, PLAIN, report, later=True) == LONG * 9_000_000 + 30_000_000
 
 
+def test_a_request_that_ends_later_may_be_served_in_a_tier_without_a_price_of_its_own() -> None:
+    target, report = target_of(table(entry(1_000_000, IN, 3, tier="flex"))), {IN: LONG, OUT: 1}
+    kept = reserved(target, "acme", "responses", NOON, Needs(tier="flex"), report, later=True)
+    assert kept == LONG * 5_000_000 + 30_000_000
+
+
+def test_a_tier_is_reserved_from_the_instant_on_at_which_a_deployment_has_it() -> None:
+    lack = Lack(capability="priority", reason="a page", end_ns=NOON)
+    target = target_of(table(entry(9_000_000, IN, 3, tier="priority")), lacks=(lack,))
+    kept = [reserved(target, "acme", "chat", at_ns, PLAIN, {IN: LONG, OUT: 1}) for at_ns in (NOON - 1, NOON)]
+    assert kept == [LONG * 5_000_000 + 30_000_000, LONG * 9_000_000 + 30_000_000]
+
+
 DEARER = table(
     entry(10_000_000, WHOLES[0], 3, tier="priority"),
     entry(60_000_000, WHOLES[1], 4, tier="priority"),
