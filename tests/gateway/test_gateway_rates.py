@@ -174,6 +174,8 @@ WORST: list[tuple[Needs | None, dict[str, Any], int, int]] = [
     (Needs(bits=1, images=2), {"max_tokens": 1}, 1000 + 2 * 2000, 1),
     (Needs(bits=1, unbounded=True), {"max_tokens": 1}, 100_000, 1),
     (Needs(images=500), {"max_tokens": 1}, 100_000, 1),  # no more than the model holds
+    (Needs(tokens_max=700), {"max_tokens": 1}, 700, 1),
+    (Needs(tokens_max=700_000), {"max_tokens": 1}, 100_000, 1),
 ]
 
 
