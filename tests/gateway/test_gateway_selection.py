@@ -1,6 +1,7 @@
 """Selection as tables: policy × deployments → order and reasons; and the laws that hold for any of them."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -205,13 +206,26 @@ def test_what_is_paid_for_comes_first(strategy: str) -> None:
     assert Bench(plan([CHEAP_IN, PAID_FOR], Policy(strategy=strategy))).order()[0] == "paid-for"
 
 
-def test_the_commitment_that_lapses_soonest_is_burnt_down_first_while_money_is_left() -> None:
+ONE_TOKEN = ((Unit.INPUT_TOKENS, 1),)
+
+
+@pytest.mark.parametrize(
+    "charge",
+    [
+        lambda bench: bench.target("ohio").charge(ONE_TOKEN),
+        lambda bench: bench.target("ohio").charge_of(ONE_TOKEN, "chat", "flex", bench.customer.buyer, 1),
+    ],
+    ids=["at one price", "in the tier that was told"],
+)
+def test_the_commitment_that_lapses_soonest_is_burnt_down_first_while_money_is_left(
+    charge: Callable[[Bench], int],
+) -> None:
     azure = SpendCommitment(name="macc", begin_ns=0, end_ns=2000, left=10**9, clouds=("azure",))
     aws = SpendCommitment(name="edp", begin_ns=0, end_ns=1000, left=10, clouds=("aws",))
     commitments = (azure, aws)
     bench = Bench(plan([DIRECT, OHIO], Policy(strategy="commitment"), commitments=commitments))
     assert bench.order() == ["ohio", "direct"]
-    bench.target("ohio").charge(((2, 1),))  # type: ignore[arg-type]
+    charge(bench)
     assert bench.order() == ["ohio", "direct"], "an order stands for a second"
     assert bench.order(now_s=1.0) == ["direct", "ohio"], "nothing is left of it"
     assert Bench(plan([OHIO, DIRECT], Policy(strategy="commitment"), commitments=(azure,))).order(at_ns=2000) == [
