@@ -12,6 +12,8 @@ def written(key: str, text: str) -> dict[str, str]:
     return with_edits(("A1.md", 43, f"rate: {text}" if key == "rate" else f"rate: rate\n{key}: {text}"))
 
 
+RATE = "  rate: {says: The rate., value: 10 %, standing: ours, source: [T]}\n"
+
 # An agreement's text: a comma groups only where it can be no decimal sign.
 IN_TEXT = [("cap", "USD 38,000,000,000"), ("cap", "25,000.50"), ("cap", "5_000"), ("rate", "17.5 %"), ("rate", "0.2")]
 NOT_IN_TEXT = [
@@ -76,3 +78,41 @@ def test_the_value_of_a_figure_is_read_where_a_term_uses_it() -> None:
     assert (problem.where, problem.line) == ("agreement.md", 28)
     assert problem.what == "the value '1,5 %' of figure rate cannot be read"
     assert problem.remedy == "Write 1.5 or 15 whichever is meant."
+
+
+# Figures that no term names. Each holds for every share of its agreement, so its value is read where it is written.
+GENERAL_FIGURES = [
+    ("revenue-owner", "seller", ""),
+    ("revenue-owner", "host", ""),
+    ("revenue-owner", "Host", "a sale belongs to whoever sells it, or to whoever operates its host cloud"),
+    ("revenue-owner", "hosts", "a sale belongs to whoever sells it, or to whoever operates its host cloud"),
+    ("wholesale", "85 %", ""),
+    ("wholesale", "buyer:85 %", ""),
+    ("wholesale", "eighty-five", "it is not a number"),
+    ("wholesale", "150 %", "it is more than the whole"),
+    ("wholesale", "byer:85 %", "the agreement has no party 'byer'"),
+    ("wholesale", "buyer:85 %; maker:50 %", "the text says one percentage, of all sellers or of one"),
+    ("cap-counts", "from-this-contract", ""),
+    ("cap-counts", "all-payments:50", ""),
+    ("cap-counts", "all-payments:5O", "it is not a number"),
+    ("cap-counts", "all-payments", "what had been paid before is missing"),
+    ("cap-counts", "all payments:50", "it is neither a word of yours nor all-payments:AMOUNT"),
+    ("cap-counts", "All-payments", "it is neither a word of yours nor all-payments:AMOUNT"),
+    ("cap-counts", "paid:50", "it is neither a word of yours nor all-payments:AMOUNT"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "why"), GENERAL_FIGURES)
+def test_the_value_of_a_figure_that_no_term_names_is_read_where_it_is_written(name: str, value: str, why: str) -> None:
+    figure = f"  {name}: {{says: It holds for all., value: '{value}', standing: ours, source: [T]}}"
+    texts = with_edits(("agreement.md", 28, RATE + figure))
+    if not why:
+        read_agreement(texts)
+        return
+    with pytest.raises(InvalidInput) as refused:
+        read_agreement(texts)
+    [problem] = refused.value.problems
+    assert (problem.where, problem.line) == ("agreement.md", 29)
+    assert problem.what == f"the value {value!r} of figure {name} cannot be read"
+    assert problem.why == why
+    assert problem.remedy

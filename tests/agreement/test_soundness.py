@@ -343,9 +343,15 @@ FOUND = [
     ),
     (
         "a share of nothing",
-        [SHARE_1.replace("rate: rate", "rate: 0 %")],
+        [SHARE_1.replace("rate: rate", "rate: 0 %, withholding: rate")],
         [],
         "warning idle-share: nothing is due by A1.share",
+    ),
+    (
+        "a share of what other sellers pay alone",
+        [SHARE_1.replace("[maker]}", "[], wholesale: true}")],
+        [],
+        "note whole-price: A1.share counts the whole price of what others sell",
     ),
     ("a cap of nothing", [SHARE_1 + ", cap: USD 0"], [], "warning idle-share: nothing is due by A1.share"),
     (
@@ -723,7 +729,6 @@ NEAR_MISSES = [
         [SHARE_1.replace("[maker]}", "[maker], products: [voice]}")],
         [SHARE_2.replace("[maker]}", "[maker], products: [chat]}")],
     ),
-    ("a share of what other sellers pay alone", [SHARE_1.replace("[maker]}", "[], wholesale: true}")], []),
     (
         "a minimum beside a share",
         [SHARE_1],
@@ -1402,6 +1407,57 @@ def test_a_share_of_what_others_sell_of_what_its_payer_does_not_own(
     opened = at_hand(WHOLESALE % (payer, payer, base) + "\n\n" + more)
     said = [one.what for one in check_agreement(opened.agreement, opened.facts) if one.kind == "others-sales"]
     assert said == [f"s takes a share of what others sell of {each}" for each in told]
+
+
+CAPPED = "id: A1.%s\nkind: revenue-share\npayer: maker\npayee: shop\nrate: 10 %%\ncap: %s\nbase: {sellers: [maker]}\n%s"
+SHARE = "id: A1.s\nkind: revenue-share\npayer: maker\npayee: shop\nrate: part\nbase: {sellers: [maker]}"
+OTHERS_TOO = SHARE.replace("[maker]", "[maker], wholesale: true")
+FIRST, SECOND = CAPPED % ("first", "USD 100", "through: 2026-06-30"), CAPPED % ("then", "USD 100", "begins: 2026-07-01")
+WITH_OPENING = CAPPED % ("then", "USD 100", "cap-opening: USD 40\nbegins: 2026-07-01")
+# The shares · the figures beside `part`, with their values · what is said of figures, prices and caps.
+OF_FIGURES = [
+    (SHARE, {}, []),
+    (SHARE, {"revenue-owner": "host"}, []),
+    (SHARE, {"fee": "USD 5"}, ["note idle: fee is defined and has no effect"]),
+    (SHARE, {"wholesale": "85 %"}, ["note idle: wholesale is defined and has no effect"]),
+    (SHARE, {"cap-counts": "own"}, ["note idle: cap-counts is defined and has no effect"]),
+    (SHARE, {"revenue_owner": "host"}, ["warning idle: revenue_owner is defined and has no effect"]),
+    (OTHERS_TOO, {"wholesale": "85 %"}, []),
+    (OTHERS_TOO, {}, ["note whole-price: A1.s counts the whole price of what others sell"]),
+    (
+        OTHERS_TOO,
+        {"wholesal": "85 %"},
+        [
+            "note whole-price: A1.s counts the whole price of what others sell",
+            "warning idle: wholesal is defined and has no effect",
+        ],
+    ),
+    (f"{SHARE}\n\n{FIRST}", {}, []),
+    (
+        f"{SHARE}\n\n{FIRST}\n\n{SECOND}",
+        {},
+        ["note cap-from-nothing: the cap of A1.then counts nothing of what A1.first paid"],
+    ),
+    (f"{SHARE}\n\n{FIRST}\n\n{WITH_OPENING}", {}, []),
+    (f"{SHARE}\n\n{FIRST}\n\n{SECOND}", {"cap-counts": "all-payments:40"}, []),
+    (f"{SHARE}\n\n{FIRST}\n\n{CAPPED % ('then', 'USD 100', '')}", {}, []),
+]
+
+
+@pytest.mark.parametrize(("shares", "figures", "told"), OF_FIGURES)
+def test_what_is_said_of_figures_prices_and_caps(shares: str, figures: dict[str, str], told: list[str]) -> None:
+    texts = hand.documents(shares)
+    lines = [
+        f"  {name}: {{says: A figure., value: '{value}', standing: ours, source: [T]}}"
+        for name, value in {"part": "10 %", **figures}.items()
+    ]
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", "\n".join(["figures:", *lines, "rules:"]))
+    opened = hand.reading(texts)
+    remarks = check_agreement(opened.agreement, opened.facts)
+    kinds = ("idle", "whole-price", "cap-from-nothing")
+    about = [one for one in remarks if one.kind in kinds and (one.term in figures or one.term.startswith("A1."))]
+    assert sorted(map(said, about)) == told
+    assert all(one.line and one.remedy for one in about)
 
 
 def test_the_event_of_a_term_that_has_ended_is_not_dropped() -> None:

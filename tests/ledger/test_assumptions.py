@@ -106,6 +106,20 @@ def test_a_default_that_cannot_be_read_is_told_where_it_stands() -> None:
         read_assumptions([], {"wholesale": wholesale})
 
 
+# what an agreement declares → what was paid before, toward every cap of the agreement
+OPENINGS = [("from-a5", "0"), ("all-payments:50", "50"), ("all-payments:USD 1.5 million", "1500000")]
+
+
+@pytest.mark.parametrize(("declared", "paid"), OPENINGS)
+def test_a_declared_sum_counts_toward_the_cap(declared: str, paid: str) -> None:
+    counts = {"cap-counts": Figure(id="cap-counts", value=declared, standing="ours", citation=CITATION)}
+    for items in ([], ["cap-counts"], [f"cap-counts={declared}"]):
+        read = read_assumptions(items, counts)
+        assert read.opening_balance == D(paid)
+        assert [one.in_words for one in read.used(["cap-counts"])] == [f"{declared} (ours)"]
+    assert read_assumptions(["cap-counts=all-payments:7"], counts).opening_balance == 7
+
+
 def test_wholesale_by_seller() -> None:
     read = read_assumptions(["wholesale=90%", "wholesale=amazon:80%"], FIGURES)
     assert (read.wholesale("amazon"), read.wholesale("oracle")) == (D("0.8"), D("0.9"))

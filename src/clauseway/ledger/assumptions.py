@@ -25,18 +25,27 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.agreement.language.definitions import Figure
-from clauseway.agreement.language.figures import parse_amount, parse_percentage
+from clauseway.agreement.language.figures import (
+    ALL_PAYMENTS,
+    CAP_COUNTS,
+    REVENUE_OWNER,
+    WHOLESALE,
+    check_general,
+    parse_amount,
+    parse_owner,
+    parse_paid_before,
+    parse_percentage,
+    parse_wholesale,
+)
 from clauseway.agreement.language.shares import RevenueShare
 from clauseway.values import (
     BadNumber,
     InvalidInput,
     Problem,
     check_known,
-    round_half_even,
     suggestion,
 )
 
-CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
 REPORTED, PLACEHOLDER, OURS, GIVEN = "reported", "placeholder", "ours", "given"
 _DECLARED_IN_WORDS = {REPORTED: "was reported", PLACEHOLDER: "was a placeholder", OURS: "is ours"}
 # The digits of a sum behind its currency.
@@ -45,13 +54,8 @@ _SUM = re.compile(r"(?<=\b[A-Z]{3} )\d+")
 ESTIMATED = "estimated"
 # A remark of the books on how they were kept.
 STATED = "stated"
-ALL_PAYMENTS = "all-payments"
 # Not a figure of an agreement: the lengths of settled requests are not known.
 LENGTHS = "request-lengths"
-OWNERS = ("seller", "host")
-# Figures that no term names: each holds for all shares of the agreement that declares it.
-GENERAL = (CAP_COUNTS, REVENUE_OWNER, WHOLESALE)
-
 
 # All of a sale counts where no figure says how much of it.
 _ALL_COUNTS: Mapping[str, Decimal] = {"": Decimal(1)}
@@ -271,7 +275,7 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
     for name, given in values.items():
         by_seller: dict[str, str] = {}
         for value in given:
-            seller = value.rpartition(":")[0] if name == WHOLESALE else ""
+            seller = value.rpartition(":")[0].strip() if name == WHOLESALE else ""
             if (before := by_seller.setdefault(seller, value)) != value:
                 twice = BadNumber(f"it was given as {before} too", "")
                 problems.append(_refusal(f"{name}={value}", twice, figures[name]))
@@ -309,13 +313,12 @@ def _unreadable(figure: Figure, value: str) -> BadNumber | None:
 
 def _badly_declared(figure: Figure) -> list[Problem]:
     """Return a problem if a default that holds without being named does not fit its use."""
-    if (
-        figure.id not in (WHOLESALE, CAP_COUNTS)
-        or (error := _unreadable(figure, figure.value)) is None
-    ):
-        return []
-    place = figure.citation
-    return [error.problem(f"figure {figure.id} says {figure.value!r}", place.document, place.line)]
+    try:
+        check_general(figure.id, figure.value)
+    except BadNumber as error:
+        place, what = figure.citation, f"figure {figure.id} says {figure.value!r}"
+        return [error.problem(what, place.document, place.line)]
+    return []
 
 
 def _undisclosed_value(figure: Assumption) -> str:
@@ -339,13 +342,11 @@ def _is_number(text: str) -> bool:
 def _check(figure: Figure, value: str, *, commas: bool) -> None:
     """Raise BadNumber unless the value is written as its figure's values are."""
     if figure.id == WHOLESALE:
-        parse_percentage(value.rpartition(":")[2], commas=commas)
+        parse_wholesale(value, commas=commas)
     elif figure.id == CAP_COUNTS:
         _opening(figure, value)
     elif figure.id == REVENUE_OWNER:
-        if value not in OWNERS:
-            why = "a sale belongs to whoever sells it, or to whoever operates its host cloud"
-            raise BadNumber(why, f"Write {' or '.join(OWNERS)}.")
+        parse_owner(value)
     elif "%" in figure.value:
         parse_percentage(value, commas=commas)
     else:
@@ -353,19 +354,14 @@ def _check(figure: Figure, value: str, *, commas: bool) -> None:
 
 
 def _opening(figure: Figure, value: str) -> Decimal:
-    """Return the amount paid before, where all payments count toward the cap; zero where only the
-    share itself does."""
-    if value == figure.value:
-        return round_half_even(Decimal(0))
-    name, _, amount = value.partition(":")
-    if name != ALL_PAYMENTS:
+    """Return the amount paid before that counts toward the cap."""
+    declared = value == figure.value
+    if not declared and value.partition(":")[0] != ALL_PAYMENTS:
         raise BadNumber(
             "it is neither of the two words",
             f"Write {figure.value}, or {ALL_PAYMENTS}: and what had been paid before.",
         )
-    if not amount:
-        raise BadNumber("what had been paid before is missing", f"Write {ALL_PAYMENTS}:AMOUNT.")
-    return parse_amount(amount)
+    return parse_paid_before(value, commas=declared)
 
 
 def _refusal(item: str, error: BadNumber, figure: Figure) -> Problem:
@@ -383,8 +379,8 @@ def _filled(values: Mapping[str, Sequence[str]], figures: Mapping[str, Figure]) 
     shares = dict(_ALL_COUNTS)
     if WHOLESALE in figures:
         for value in (figures[WHOLESALE].value, *values.get(WHOLESALE, ())):
-            seller, _, percentage = value.rpartition(":")
-            shares[seller] = parse_percentage(percentage, commas=True)
+            seller, part = parse_wholesale(value, commas=True)
+            shares[seller] = part
     opening = Decimal(0)
     if CAP_COUNTS in figures:
         opening = _opening(figures[CAP_COUNTS], filled[CAP_COUNTS].value)

@@ -24,6 +24,7 @@ from clauseway.agreement.language.definitions import (
     Figure,
     Reading,
 )
+from clauseway.agreement.language.figures import WHOLESALE, check_general, parse_wholesale
 from clauseway.agreement.language.terms import ANY_SEGMENT, ANYONE, MILESTONE
 from clauseway.agreement.reading.blocks import (
     Cited,
@@ -37,7 +38,7 @@ from clauseway.agreement.text.entries import Plain, YamlValue
 from clauseway.agreement.text.markdown import Block, Document
 from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
 from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
-from clauseway.values import Citation
+from clauseway.values import BadNumber, Citation, suggestion
 
 # The sections that definitions may have.
 SECTIONS = (
@@ -449,9 +450,23 @@ def _check_readings(definitions: Definitions, mistakes: Mistakes) -> None:
 
 def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
     for name, figure in definitions.figures.items():
-        mistakes.check_one_of(
-            definitions.lines["figures", name], "standing", figure.standing, STANDINGS
-        )
+        line = definitions.lines["figures", name]
+        mistakes.check_one_of(line, "standing", figure.standing, STANDINGS)
+        # A term that names a figure reads its value. These hold although no term names them.
+        try:
+            check_general(name, figure.value)
+            if name == WHOLESALE:
+                _check_wholesale_seller(figure.value, definitions.names["parties"])
+        except BadNumber as error:
+            problem = f"the value {figure.value!r} of figure {name} cannot be read"
+            mistakes.add(line, problem, error.why, error.remedy)
+
+
+def _check_wholesale_seller(value: str, parties: KnownNames) -> None:
+    """Raise BadNumber if the value is about a seller that is no party: it would hold for no sale."""
+    seller, _ = parse_wholesale(value, commas=True)
+    if seller and parties is not None and seller not in parties:
+        raise BadNumber(f"the agreement has no party {seller!r}", suggestion(seller, parties))
 
 
 def _check_events(definitions: Definitions, mistakes: Mistakes) -> None:

@@ -59,9 +59,12 @@ from clauseway.agreement.soundness.right_remarks import (
     within_another,
 )
 from clauseway.agreement.soundness.share_remarks import (
+    caps_from_nothing,
+    figures_in_vain,
     others_sales,
     shared_twice,
     shares_of_nothing,
+    whole_price,
 )
 from clauseway.agreement.soundness.sources import misplaced, not_formalised, uncited
 
@@ -99,6 +102,9 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     shares_of_nothing,
     others_sales,
     shared_twice,
+    whole_price,
+    caps_from_nothing,
+    figures_in_vain,
     misplaced,
     combinations_left_out,
     uncited,

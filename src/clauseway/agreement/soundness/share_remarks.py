@@ -7,7 +7,14 @@ from itertools import product
 import msgspec
 
 from clauseway.agreement.language.actions import LICENSE, SELL, SERVE
-from clauseway.agreement.language.figures import parse_amount, parse_percentage
+from clauseway.agreement.language.figures import (
+    CAP_COUNTS,
+    GENERAL,
+    REVENUE_OWNER,
+    WHOLESALE,
+    parse_amount,
+    parse_percentage,
+)
 from clauseway.agreement.language.shares import TOTAL, Floor, Tier
 from clauseway.agreement.language.terms import (
     AnyTerm,
@@ -15,9 +22,9 @@ from clauseway.agreement.language.terms import (
     Permission,
     RevenueShareTerm,
 )
-from clauseway.agreement.soundness.lives import Lives
+from clauseway.agreement.soundness.lives import Lives, defined
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
-from clauseway.values import FOREVER, BadNumber, Interval
+from clauseway.values import FOREVER, BadNumber, Interval, nearest_name
 
 # Terms in force under some readings by id, each with its life.
 LivesById = Mapping[str, tuple[AnyTerm, Interval]]
@@ -278,3 +285,86 @@ def _in_both(lives: Lives, earlier: RevenueShareTerm, later: RevenueShareTerm) -
         if earlier.base.takes_in(lineage, "") and later.base.takes_in(lineage, ""):
             return name
     return ""
+
+
+def figures_in_vain(lives: Lives) -> Iterator[Remark]:
+    """Remark on figures that no share uses; warn of one that is nearly named as a general figure.
+
+    An agreement without shares is left alone: none of its figures is ever taken for anything.
+    """
+    shares = _shares(lives)
+    used = {name for share in shares for name in _figures_of(share)}
+    for figure in lives.agreement.figures if shares else ():
+        if figure in used:
+            continue
+        severity, why = Severity.NOTE, "no share names it"
+        remedy = "Delete it, or name it in a share: as its rate, cap or floor."
+        if figure in GENERAL:
+            why = "no share has others' sales in its base (wholesale: true)"
+            if figure == CAP_COUNTS:
+                why = "no share has a cap that begins at nothing"
+            remedy = "Delete it."
+        elif general := nearest_name(figure, GENERAL):
+            severity, why = (
+                Severity.WARNING,
+                f"no share names it, and it is not the figure {general}",
+            )
+            remedy = f"Did you mean {general!r}?"
+        at = defined(lives.agreement, "figures", figure)
+        yield remark(severity, "idle", at, f"{figure} is defined and has no effect", why, remedy)
+
+
+def _shares(lives: Lives) -> list[RevenueShareTerm]:
+    return [term for _, term in lives.terms if isinstance(term, RevenueShareTerm)]
+
+
+def _figures_of(share: RevenueShareTerm) -> Iterator[str]:
+    """Yield the rates and amounts of a share, which may be figures, and the general figures."""
+    yield from (share.rate, share.withholding, share.cap, share.cap_opening)
+    for tier in share.tiers:
+        yield from (tier.above, tier.rate)
+    yield from (floor.amount for floor in share.floors)
+    yield REVENUE_OWNER
+    if share.base.wholesale:
+        yield WHOLESALE
+    if share.cap and not share.cap_opening:
+        yield CAP_COUNTS
+
+
+def whole_price(lives: Lives) -> Iterator[Remark]:
+    """Note that others' sales count with their whole price, where no figure says what of it."""
+    for share in _shares(lives) if WHOLESALE not in lives.agreement.figures else ():
+        if share.base.wholesale:
+            yield remark(
+                Severity.NOTE,
+                "whole-price",
+                share.citation,
+                f"{share.id} counts the whole price of what others sell",
+                f"no figure {WHOLESALE} says which part of it {share.payer} earns",
+                f"Nothing, if that is meant; else define {WHOLESALE} under figures:, "
+                "with a percentage as its value.",
+            )
+
+
+def caps_from_nothing(lives: Lives) -> Iterator[Remark]:
+    """Note a capped share that follows another between its parties, and counts nothing of it."""
+    if CAP_COUNTS in lives.agreement.figures:
+        return
+    for of_readings in lives.by_readings:
+        lived = [
+            (term, life)
+            for term, life in of_readings.values()
+            if isinstance(term, RevenueShareTerm) and term.cap
+        ]
+        for (earlier, before), (later, after) in product(lived, lived):
+            same_parties = (earlier.payer, earlier.payee) == (later.payer, later.payee)
+            if same_parties and before.end <= after.begin and not later.cap_opening:
+                yield remark(
+                    Severity.NOTE,
+                    "cap-from-nothing",
+                    later.citation,
+                    f"the cap of {later.id} counts nothing of what {earlier.id} paid",
+                    "each share counts toward its own cap, from its own begin on",
+                    "Nothing, if that is meant; else write cap-opening: with what had been paid "
+                    f"before, or define {CAP_COUNTS} under figures:.",
+                )

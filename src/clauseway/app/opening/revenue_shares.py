@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import msgspec
 
 from clauseway.agreement import RevenueShare
+from clauseway.agreement.language.figures import GENERAL
 from clauseway.agreement.language.shares import ShareBase
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, own_readings
 from clauseway.catalog import Catalog
 from clauseway.decisions.joint_answers import in_their_order
-from clauseway.ledger.assumptions import GENERAL
 from clauseway.values import Citation, KnownAt
 
 
