@@ -95,6 +95,8 @@ SOLD_FROM = "id: A2.owns, kind: ownership, party: rival, products: [api, ip]"
 
 SHARE_1 = "id: A1.share, kind: revenue-share, payer: maker, payee: buyer, rate: rate, base: {sellers: [maker]}"
 SHARE_2 = SHARE_1.replace("A1.share", "A2.share")
+# Of a share that states its own rate the figure is used all the same.
+TAXED = "withholding: rate, "
 
 SERVE_BY_RIVAL = "id: A1.lets, kind: permission, party: rival, actions: [serve], products: [chat]"
 NOT_BY_RIVAL = "id: A1.not, kind: prohibition, parties: [rival], actions: [serve], products: [chat]"
@@ -343,7 +345,7 @@ FOUND = [
     ),
     (
         "a share of nothing",
-        [SHARE_1.replace("rate: rate", "rate: 0 %, withholding: rate")],
+        [SHARE_1.replace("rate: rate", TAXED + "rate: 0 %")],
         [],
         "warning idle-share: nothing is due by A1.share",
     ),
@@ -445,7 +447,11 @@ FOUND = [
     # 10 % of USD 50 million are the whole cap.
     (
         "a tier beyond the cap",
-        [SHARE_1.replace("rate: rate", "rate: 10 %, cap: USD 5 million, tiers: [{above: USD 50 million, rate: 5 %}]")],
+        [
+            SHARE_1.replace(
+                "rate: rate", TAXED + "rate: 10 %, cap: USD 5 million, tiers: [{above: USD 50 million, rate: 5 %}]"
+            )
+        ],
         [],
         "warning idle-share: the tier above USD 50 million of A1.share is never reached",
     ),
@@ -523,7 +529,11 @@ FOUND = [
     ),
     (
         "a tier at the rate below it",
-        [SHARE_1.replace("rate: rate", "rate: 10 %, tiers: [{above: USD 5, rate: 8 %}, {above: USD 9, rate: 8.0 %}]")],
+        [
+            SHARE_1.replace(
+                "rate: rate", TAXED + "rate: 10 %, tiers: [{above: USD 5, rate: 8 %}, {above: USD 9, rate: 8.0 %}]"
+            )
+        ],
         [],
         "warning idle-share: the tier above USD 9 of A1.share changes nothing",
     ),
@@ -647,7 +657,8 @@ ABOUT_THE_FIRST = (
 @pytest.mark.parametrize(("a1", "a2", "expected"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND])
 def test_what_is_said(a1: list[str], a2: list[str], expected: str) -> None:
     texts = documents([OWNS, STAKE, *a1], a2)
-    [remark] = remarks_on(texts)
+    # The small agreement has no figure `wholesale`; what is said of that is of one row alone.
+    [remark] = (one for one in remarks_on(texts) if one.kind != "whole-price" or one.kind in expected)
     assert said(remark) == expected
     assert remark.why
     assert remark.remedy
@@ -751,7 +762,11 @@ NEAR_MISSES = [
     ),
     (
         "a tier below the cap",
-        [SHARE_1.replace("rate: rate", "rate: 10 %, cap: USD 5 million, tiers: [{above: USD 9 million, rate: 5 %}]")],
+        [
+            SHARE_1.replace(
+                "rate: rate", TAXED + "rate: 10 %, cap: USD 5 million, tiers: [{above: USD 9 million, rate: 5 %}]"
+            )
+        ],
         [],
     ),
     (
