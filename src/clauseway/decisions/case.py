@@ -3,7 +3,7 @@
 `combined` makes one finding of two.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -52,6 +52,8 @@ class Case(msgspec.Struct, frozen=True):
     comparisons: list[TermComparison] | None = None
     # The events that began the terms in force, by the places of the terms.
     begun_by: Mapping[CitedPlace, Citation] = msgspec.field(default_factory=dict)
+    # The changes that keep terms in force past their own ends, by the places of the terms.
+    prolonged: Mapping[CitedPlace, Reason] = msgspec.field(default_factory=dict)
     lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
     owners: dict[str, str | None] = msgspec.field(default_factory=dict)
     # By kind of term and name of a product or class: the states of the terms that name it, each
@@ -88,6 +90,7 @@ class Case(msgspec.Struct, frozen=True):
             givers=Givers.of(force.states),
             comparisons=comparisons,
             begun_by=begun_by,
+            prolonged=dict(_prolonging(force.states, question.as_of)),
         )
 
     @property
@@ -217,6 +220,28 @@ def cite_beginning_events(case: Case, finding: Finding) -> Finding:
         if event is not None:
             reasons.append(Reason.of("meets", event))
     return msgspec.structs.replace(finding, reasons=tuple(reasons))
+
+
+def cite_prolonging_changes(case: Case, finding: Finding) -> Finding:
+    """Return the finding, with the change that keeps a term in force past its own end cited after
+    the term: by its own text alone the term would have ended."""
+    if not case.prolonged:
+        return finding
+    reasons: list[Reason] = []
+    for reason in finding.reasons:
+        reasons.append(reason)
+        change = case.prolonged.get(_place(reason))
+        if change is not None and reason.bearing != "ended":
+            reasons.append(change)
+    return msgspec.structs.replace(finding, reasons=tuple(reasons))
+
+
+def _prolonging(states: Iterable[TermState], as_of: date) -> Iterator[tuple[CitedPlace, Reason]]:
+    for state in states:
+        by = [change.by for change in state.prolonged if change.since <= as_of]
+        if by and state.in_force:
+            note = f"by its own text {state.term.id} would have ended on {state.prolonged[0].since}"
+            yield _place(state.term.citation), Reason.of("prolongs", by[-1], note)
 
 
 def _place(cited: Reason | Citation) -> CitedPlace:

@@ -21,7 +21,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """A place in the text or the register on which a decision rests, and its bearing on it.
 
     `bearing`: permits · forbids · conditions · inside (what an exclusivity reserves) ·
-    exempts (a carve-out) · ended · meets (a fact) · not-bound · rule (how silence is read) ·
+    exempts (a carve-out) · prolongs (a change that keeps a term in force past its own end) · ended ·
+    meets (a fact) · not-bound · rule (how silence is read) ·
     commentary. `note` adds a detail that the place does not say: a day, a cloud. `agreement` is
     the id of the agreement cited, where several were asked together.
     """
@@ -115,3 +116,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     as_of: date
     known_at: str
     receipt: Receipt
+
+    @property
+    def main_reason(self) -> Reason:
+        """Return the reason to tell where there is room for one: the first, or the change that
+        keeps its term in force past its own end."""
+        first, *others = self.reasons
+        return others[0] if others and others[0].bearing == "prolongs" else first

@@ -43,6 +43,7 @@ from clauseway.decisions.case import (
     Case,
     Finding,
     cite_beginning_events,
+    cite_prolonging_changes,
     combined,
 )
 from clauseway.decisions.conditions import find_conditions
@@ -71,16 +72,17 @@ from clauseway.decisions.rights import (
 
 # The version of the engine, which every receipt contains. Increase it whenever an answer, or the
 # content of a receipt's digest, changes.
-ENGINE = "clauseway-decisions/7"
+ENGINE = "clauseway-decisions/8"
 
 
 def decide_act(case: Case, act: Act) -> Finding:
     """Decide an act, in the order of the module's docstring.
 
     The texts of reasons and conditions hold placeholders for the names asked about; `case.named`
-    fills them in. Where an event began a term, the event is cited after the term.
+    fills them in. Where an event began a term, or a change keeps it in force past its own end, the
+    event or change is cited after the term.
     """
-    return cite_beginning_events(case, _decide(case, act))
+    return cite_prolonging_changes(case, cite_beginning_events(case, _decide(case, act)))
 
 
 def _decide(case: Case, act: Act) -> Finding:

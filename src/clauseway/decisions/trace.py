@@ -76,6 +76,7 @@ _BEARS: Mapping[str, str] = {
     "conditions": "it sets a condition",
     "inside": "this lies inside what it reserves, which it neither forbids nor grants",
     "exempts": "it would forbid this, but for its carve-out",
+    "prolongs": "it keeps the term in force",
     "ended": "it ended",
     "meets": "it meets a condition",
     "not-bound": "it does not bind this",

@@ -311,7 +311,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         of an end)."""
         conditions = self.conditions(decision, product)
         only_if = f"Only if {conditions}: " if conditions else ""
-        reason = decision.reasons[0]
+        reason = decision.main_reason
         return f"{only_if}{reason.text}{reason.note and f' ({reason.note})'}"
 
     def condition(self, name: str, products: Iterable[str]) -> str:

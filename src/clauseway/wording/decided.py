@@ -85,7 +85,7 @@ def why_nowhere(
 
 def deciding_clause(words: Wording, decision: Decision) -> str:
     """Return the text of the deciding term behind its note, and the facts that would permit it."""
-    first = decision.reasons[0]
+    first = decision.main_reason
     note = f"{sentence(words.spelt(first.note))}: " if first.note else ""
     return f"{note}{first.text}{words.spelt(_needed(decision))}"
 

@@ -35,6 +35,13 @@ from clauseway.agreement.language.terms import (
 from clauseway.values import FOREVER, Citation, KnownAt, through
 
 
+class Prolonging(msgspec.Struct, frozen=True):
+    """A change that keeps a term in force from a day on, by which its own text would have ended it."""
+
+    since: date
+    by: Citation
+
+
 class TermState(msgspec.Struct, frozen=True, kw_only=True):
     """A term on a day.
 
@@ -43,6 +50,8 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
     about, and `begun_by` the fact that brought the beginning about, if a past event did. `paused`
     is filled where the state ended and the term did not: `while EVENT goes on`, or `… does not go
     on`. `right` is the permission or licence that wrote the term, if it is the exclusivity of one.
+    `prolonged` holds the changes that keep the term in force once its own text would have ended it,
+    the earliest first: the first begins on the day of its own end.
     """
 
     term: AnyTerm
@@ -56,6 +65,7 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
     begun_by: Citation | None = None
     paused: str = ""
     right: AnyTerm | None = None
+    prolonged: tuple[Prolonging, ...] = ()
 
     @property
     def in_force(self) -> bool:
@@ -408,6 +418,7 @@ class _Fold(msgspec.Struct, frozen=True):
         end = self._end(term, begin)
         # From its beginning to its end, and of this only the days on which its events let it hold.
         whole = Stretch(begin, end.day, begun_by, end.event)
+        prolonged = self._prolonged(term, begin) if term.id in self.changes else ()
         stretches = [whole]
         if term.from_ or term.while_ or term.while_no:
             stretches = self._kept_to_events(term, whole)
@@ -430,6 +441,7 @@ class _Fold(msgspec.Struct, frozen=True):
                 begun_by=stretch.begun_by,
                 paused=paused,
                 right=self.rights.get(term.id),
+                prolonged=prolonged,
             )
 
     def _begin(self, term: Term) -> tuple[date, Citation | None]:
@@ -520,6 +532,24 @@ class _Fold(msgspec.Struct, frozen=True):
             end = self._changed(end, change, effective, term)
         last = self._end_of_right(term, begin)
         return last if last is not None and last.day < end.day else end
+
+    def _prolonged(self, term: Term, begin: date) -> tuple[Prolonging, ...]:
+        """Return the changes that keep a term in force from the day on which it would have ended.
+
+        On each day the changes in effect by then count, so that every later day's fold tells the
+        same of it.
+        """
+        own_end, changes = self._written_end(term, begin), self.changes[term.id]
+        later = {effective for _, effective in changes if effective > own_end.day}
+        prolonged: list[Prolonging] = []
+        for since in sorted({own_end.day, *later} - {FOREVER}):
+            end = own_end
+            for change, effective in changes:
+                if effective <= since:
+                    end = self._changed(end, change, effective, term)
+            if end.day > since and not (prolonged and prolonged[-1].by == end.set_by):
+                prolonged.append(Prolonging(since, end.set_by))
+        return tuple(prolonged)
 
     def _end_of_right(self, term: Term, begin: date) -> _End | None:
         """Return the end of the right that wrote an exclusivity; None for any other term.

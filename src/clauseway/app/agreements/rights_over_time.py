@@ -122,7 +122,7 @@ def _stretches(
             outcome=span.decision.outcome.value,
             word=outcome_word(span.decision.outcome, action),
             why=deciding_clause(words, span.decision),
-            citations=(clause_of(opened, span.decision.reasons[0]),),
+            citations=(clause_of(opened, span.decision.main_reason),),
         )
         for span in spans
         if span.begin < end

@@ -190,7 +190,7 @@ def _spans(
             begin=max(span.begin, begin),
             end=min(span.end, end),
             outcome=span.decision.outcome,
-            clause=telling.words.place(span.decision.reasons[0]),
+            clause=telling.words.place(span.decision.main_reason),
             why=telling.why(span),
             due=_due(span.decision.outcome, action),
         )

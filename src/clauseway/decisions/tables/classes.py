@@ -86,7 +86,8 @@ class LegalPosition(msgspec.Struct, frozen=True, gc=False):
     Equal positions have equal answers. `facts` are the places of facts in the register, `turned` the
     numbers of their turns that are past. `product` says if it is a product and not a class, if its
     class is ever sold, and the day by which it had shipped. `ahead` are the places of ship-first that
-    binds what first ships since a day that is still ahead.
+    binds what first ships since a day that is still ahead. `prolonged` are the places of live terms
+    that a change keeps in force past their own ends, each with how many changes have by turns.
     """
 
     action: str
@@ -97,6 +98,7 @@ class LegalPosition(msgspec.Struct, frozen=True, gc=False):
     facts: tuple[int, ...]
     turned: tuple[int, ...]
     commented: tuple[str, ...]
+    prolonged: tuple[tuple[int, int], ...] = ()
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -186,6 +188,7 @@ class ActContext:
             if state.begin < state.end:
                 begun[state.begin].append(bearing)
             over[max(state.end, state.begin)].append(bearing)
+            days.update(each.since for each in state.prolonged if state.begin < each.since)
         comments = self._comments()
         days.update(self._since.values())
         days.update(begun, over, self._turning, comments)
@@ -234,6 +237,12 @@ class ActContext:
             turned=tuple(turned),
             commented=tuple(
                 amendment for begins, amendment in sorted(comments.items()) if begins <= day
+            ),
+            prolonged=tuple(
+                (bearing.place, by_turns)
+                for bearing in live
+                if (prolonged := text.live[bearing.place].prolonged)
+                and (by_turns := sum(each.since <= day for each in prolonged))
             ),
         )
 
