@@ -312,6 +312,22 @@ def test_the_deployments_fault_sends_the_request_elsewhere(stage: Stage, call: s
     assert scene.wait_for_outcomes(2) == [(0, "FAILED", 200), (1, "COMPLETE", 200)]
 
 
+# What the only deployment says in a stream before content → the client's status and code, as if it were an answer
+ALONE = {
+    "rate limit": (429, "rate_limit_exceeded"),
+    "busy": (429, "rate_limit_exceeded"),
+    "server_error": (502, "clouds_failed"),
+    "our quota": (502, "clouds_failed"),
+}
+
+
+@pytest.mark.parametrize(("fault", "answered"), ALONE.items(), ids=ALONE)
+def test_a_client_learns_that_the_only_deployment_is_busy(stage: Stage, fault: str, answered: tuple[int, str]) -> None:
+    call, events = DEPLOYMENTS[fault]
+    answer = stage.scene(telling(events)).ask(CALLS[call])
+    assert (answer.status_code, answer.json()["error"]["code"]) == answered
+
+
 def test_errors_in_streams_of_messages(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         first, second = rig.cloud("first"), rig.cloud("second")

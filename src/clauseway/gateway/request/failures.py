@@ -308,7 +308,7 @@ def failure_of_event(data: bytes, status: int) -> Failure | None:
     if _is_spent(meant, words):
         return Failure(outcome, status, _SPENT_S, is_spent=True)
     if meant == _BUSY:
-        return Failure(outcome, status, _BUSY_S, lacks_flex=_lacks_flex(words))
+        return Failure(outcome, status, _BUSY_S, lacks_flex=_lacks_flex(words), meant=meant)
     return Failure(outcome, status, meant=meant)
 
 
