@@ -1,11 +1,13 @@
 """Keys of parties are in the books: who vouched for which, and a file of keys that was changed is found."""
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
 
 import settled_book
+from clauseway.app.books.party_keys import is_signed
 from clauseway.app.opening.home import Home
 from in_process import answer, run
 
@@ -114,6 +116,39 @@ def test_the_only_key_that_is_withdrawn_is_not_taken_from_the_file_again(home: H
     path.write_bytes(before)
     assert answer("party", "key", "list", home=home.root) == {}
     assert "was added to the file" in str(answer("audit", "verify", home=home.root, code=2))
+
+
+# Bytes that no private key belongs to (RFC 8032, section 5.1): y of the point, little-endian, with the sign of x in
+# the last bit · why
+NO_KEYS = [
+    ("01" + 31 * "00", "its point has the order 1"),
+    ("01" + 30 * "00" + "80", "it is no point of the curve"),  # x = 0 has no other sign
+    ("ec" + 30 * "ff" + "7f", "its point has the order 2"),
+    (32 * "00", "its point has the order 4"),
+    (31 * "00" + "80", "its point has the order 4"),
+    ("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "its point has the order 8"),
+    ("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa", "its point has the order 8"),
+    ("ed" + 30 * "ff" + "7f", "it is no point of the curve"),  # y = p: 0 written otherwise
+    ("02" + 31 * "00", "it is no point of the curve"),
+]
+
+
+@pytest.mark.parametrize(("raw", "why"), NO_KEYS)
+def test_a_key_that_no_private_key_belongs_to_is_not_trusted(home: Home, raw: str, why: str) -> None:
+    """Whoever pleases makes a signature that holds for a key of small order, over any statement."""
+    public = base64.b64encode(bytes.fromhex(raw)).decode()
+    done = run("party", "key", "trust", "--party", "openai", "--public-key", public, home=home.root)
+    assert done.returncode == 3, done.stdout
+    said = " ".join(done.stderr.split())
+    assert f"{public!r} is not a public key: {why}" in said
+    assert answer("party", "key", "list", home=home.root) == {}
+
+
+def test_no_signature_by_a_key_of_small_order_counts() -> None:
+    """A home of before may trust such a key. This signature held for each content."""
+    identity = bytes.fromhex("01" + 31 * "00")
+    public, signature = (base64.b64encode(each).decode() for each in (identity, identity + bytes(32)))
+    assert not is_signed(public, signature, b"any statement")
 
 
 # Words of the command · a word of what is said

@@ -58,7 +58,12 @@ NEEDED = [
     ),
     ({"pyarrow"}, ("decide", "--batch", "{folder}/x.parquet"), "--batch", "pip install 'clauseway[settle]'"),
     ({"pyarrow"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
-    ({"cryptography"}, ("party", "key", "create", "--party", "openai"), "party", "pip install 'clauseway[signing]'"),
+    (
+        {"cryptography"},
+        ("party", "key", "create", "--party", "openai"),
+        "party key create",
+        "pip install 'clauseway[signing]'",
+    ),
     ({"botocore"}, ("gateway", "sandbox"), "gateway sandbox", "pip install 'clauseway[sandbox]'"),
     ({"uvloop"}, ("gateway", "replay"), "gateway replay", "pip install 'clauseway[sandbox]'"),
     ({"httptools"}, ("doctor",), "doctor", "pip install 'clauseway[server]'"),
@@ -79,6 +84,20 @@ def test_what_needs_an_extra_names_it(
     assert "is not installed" in done.stderr
     assert remedy in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_public_keys_are_trusted_and_withdrawn_without_a_library_of_signatures(tmp_path: Path) -> None:
+    """A key that leaked is withdrawn where nothing is signed, too."""
+    public = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="  # RFC 8032, section 7.1, test 1
+    key = ("--party", "openai", "--home", str(tmp_path))
+    asked = [
+        ("party", "key", "trust", "--public-key", public, *key),
+        ("party", "key", "list", "--home", str(tmp_path)),
+        ("party", "key", "withdraw", public, "--why", "it leaked", *key),
+    ]
+    for words in asked:
+        done = run_without({"cryptography"}, *words)
+        assert done.returncode == 0, done.stderr
 
 
 # what is asked | the command that it tells of | its line | what to install

@@ -14,6 +14,7 @@ filled for a demonstration.
     handing_over   the books, and the usage behind them, in other programs' formats
     audit_log      the log of the books: listed, held against them, begun again
     party_keys     the parties' private keys, and signatures; trusted_keys: public keys vouched for
+    curve_points   which bytes can be a public key of Ed25519
     people         who may write what, what two people write together, who reads the pages
 
     backing_up     a home backed up while it serves; backups: what a backup holds

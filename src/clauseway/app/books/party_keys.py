@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from clauseway.app.books.curve_points import point_fault
 from clauseway.app.books.trusted_keys import raw_key, trust_key, trusted_keys
 from clauseway.app.opening.home import Home
 from clauseway.files import force_file, force_folder
@@ -140,9 +141,16 @@ def public_of(key: Ed25519PrivateKey) -> str:
 
 
 def is_signed(public: str, signature: str, content: bytes) -> bool:
-    """Return whether a signature (base64) over these bytes is by the owner of a public key."""
+    """Return whether a signature (base64) over these bytes is by the owner of a public key.
+
+    A key that anybody can sign for has no owner, though a home of before may trust it.
+    """
     try:
-        _loaded(public).verify(base64.b64decode(signature, validate=True), content)
+        raw = raw_key(public)
+        if point_fault(raw):
+            return False
+        key = Ed25519PublicKey.from_public_bytes(raw)
+        key.verify(base64.b64decode(signature, validate=True), content)
     except (InvalidInput, InvalidSignature, binascii.Error):
         return False
     return True
@@ -154,7 +162,3 @@ def _private_path(home: Home, party: str) -> Path:
 
 def _base64(key: Ed25519PublicKey) -> str:
     return base64.b64encode(key.public_bytes(*_RAW)).decode()
-
-
-def _loaded(public: str) -> Ed25519PublicKey:
-    return Ed25519PublicKey.from_public_bytes(raw_key(public))

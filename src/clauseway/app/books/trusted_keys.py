@@ -11,6 +11,7 @@ import hashlib
 import time
 from contextlib import suppress
 
+from clauseway.app.books.curve_points import point_fault
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.key_file import read_key_file, write_key_file
@@ -31,9 +32,10 @@ _KEY_BYTES = 32  # of Ed25519 (RFC 8032, section 5.1.5)
 def trust_key(home: Home, party: str, public: str) -> bool:
     """Vouch for a party's public key (base64), in the books; return whether that is new.
 
-    Raise InvalidInput where it is not a key.
+    Raise InvalidInput where it is not a key, or where anybody can sign for it.
     """
-    fingerprint(public)
+    if why := point_fault(raw_key(public)):
+        raise _no_key(public, why)
     with open_control(home) as control:
         _record_older_file(home, control)
         if ended := withdrawn_keys(control).get((party, public)):
@@ -141,10 +143,14 @@ def raw_key(public: str) -> bytes:
         raw = base64.b64decode(public, validate=True)
         if len(raw) == _KEY_BYTES:
             return raw
-    raise InvalidInput(
+    raise _no_key(public, "an Ed25519 key is 32 bytes in base64")
+
+
+def _no_key(public: str, why: str) -> InvalidInput:
+    return InvalidInput(
         Problem(
             what=f"{public!r} is not a public key",
-            why="an Ed25519 key is 32 bytes in base64",
+            why=why,
             where="--public-key",
             remedy="Take it from clauseway party key list of whoever owns it.",
         )

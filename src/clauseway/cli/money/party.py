@@ -1,10 +1,10 @@
 """`clauseway party`: the parties' keys."""
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from clauseway.app.books.party_keys import create_key
 from clauseway.app.books.trusted_keys import (
     fingerprint,
     trust_key,
@@ -18,6 +18,9 @@ from clauseway.app.opening.several import check_party, open_agreements
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
+
+# Needs the library of signatures. Public keys need none: one that leaked is withdrawn without it.
+_PRIVATE_KEYS = "clauseway.app.books.party_keys"
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 key = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -54,7 +57,7 @@ def create(
       clauseway party key create --party openai
     """
     check_party(party, open_agreements(agreement or []))
-    path, public = create_key(home_at(home), party)
+    path, public = import_module(_PRIVATE_KEYS).create_key(home_at(home), party)
     text = f"private key  {path}\npublic key   {public}\nfingerprint  {fingerprint(public)}"
     answer(as_json, {"party": party, "private_key": str(path), "public_key": public}, text)
     return 0
