@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,6 +14,7 @@ from journals import gateway, home_at
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.usage.sealing import open_lake, seal
+from clauseway.storage.control.control import kept_open
 from clauseway.storage.lake.file_list import files_of
 
 _TO_THE_SYSTEM = frozenset({"posix", "io", "_io", "_sqlite3"})
@@ -79,9 +80,18 @@ def test_a_home_that_goes_at_any_moment_of_a_round_is_begun_nowhere(written: Pat
     assert moves_at > 100, f"{calls.seen} calls"
 
 
-@pytest.mark.parametrize("is_served", [True, False])
+def each_time(_: Home) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def once(home: Home) -> contextlib.AbstractContextManager[None]:
+    """As pages open it, for everything that one of them shows."""
+    return kept_open(home.control)
+
+
+@pytest.mark.parametrize(("opens", "is_served"), [(each_time, True), (each_time, False), (once, True)])
 def test_a_home_that_goes_at_any_moment_of_its_opening_gets_no_other_control_data(
-    written: Path, tmp_path: Path, *, is_served: bool
+    written: Path, tmp_path: Path, *, opens: Callable[[Home], contextlib.AbstractContextManager[None]], is_served: bool
 ) -> None:
     # A home that is not served, and goes before the first look at it, was never there.
     moves_at = 1 if is_served else 3
@@ -90,7 +100,7 @@ def test_a_home_that_goes_at_any_moment_of_its_opening_gets_no_other_control_dat
         shutil.copytree(written, root)
         home = Home(root).served() if is_served else Home(root)
         calls = Calls(root, moves_at, leaves_folder=True)
-        with contextlib.suppress(Exception), calls.counted(), open_control(home) as control:
+        with contextlib.suppress(Exception), calls.counted(), opens(home), open_control(home) as control:
             control.keys()
         if calls.seen < moves_at:
             break

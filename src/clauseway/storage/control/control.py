@@ -162,7 +162,7 @@ class Control:
         """
         kept = _KEPT.get()
         if kept is not None and kept.place == place:
-            return kept.opened()
+            return kept.opened(is_there=is_there)
         return cls(engine_of(place, is_there=is_there))
 
     @classmethod
@@ -488,10 +488,10 @@ class _KeptOpen:
         self._control: _KeptControl | None = None
         self._lock = Lock()
 
-    def opened(self) -> Control:
+    def opened(self, *, is_there: bool | None) -> Control:
         with self._lock:
             if self._control is None:
-                self._control = _KeptControl(engine_of(self.place))
+                self._control = _KeptControl(engine_of(self.place, is_there=is_there))
             return self._control
 
     def end(self) -> None:
