@@ -53,6 +53,49 @@ def test_a_fact_that_is_known_only_later_is_told(tmp_path: Path, monkeypatch: py
     assert answer(*ASK, *DAY, cwd=tmp_path)["outcome"] == "permitted"
 
 
+EVENT = ("fact", "record", "milestone", "--source", "a letter")
+LAUNCH = (
+    "fact",
+    "record",
+    "launch",
+    "--product",
+    "new-model",
+    "--cloud",
+    "aws",
+    "--stage",
+    "preview",
+    "--source",
+    "a post",
+)
+BEFORE, AHEAD = "before anything of the agreement was in effect, on 2023-01-23", "days after it became known"
+# A day mistyped by a century is told; a fact of the world may be older than an agreement, and one may lie ahead.
+YEARS = [
+    (EVENT, "1926-05-01", BEFORE),
+    (EVENT, "2023-01-22", BEFORE),
+    (EVENT, "2023-01-23", ""),
+    (EVENT, "2126-05-01", AHEAD),
+    (LAUNCH, "2022-11-30", ""),
+    (LAUNCH, "2126-05-01", AHEAD),
+]
+
+
+@pytest.mark.parametrize(("record", "day", "told"), YEARS)
+def test_a_day_far_from_an_agreement_is_doubted(record: tuple[str, ...], day: str, told: str, tmp_path: Path) -> None:
+    done = run(*record, "--effective", day, home=tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert ("Is the year right?" in said) == bool(told)
+    assert told in said
+
+
+def test_a_stage_is_no_word_of_an_agreement(tmp_path: Path) -> None:
+    stage = ["GA" if word == "preview" else word for word in LAUNCH]
+    done = run(*stage, "--effective", "2026-05-01", home=tmp_path / "home")
+    assert done.returncode == 3
+    assert "unknown stage 'GA': it means nothing here." in done.stderr
+    assert "Write one of: announced, available, preview." in done.stderr
+
+
 def test_a_home_is_named_by_its_flag(tmp_path: Path) -> None:
     home = ("--home", str(tmp_path / "here"))
     answer(*ANSWER, "--answer", "cannot+declines", *home)

@@ -18,7 +18,7 @@ from clauseway.app.books.register import (
     with_register,
 )
 from clauseway.app.opening.home import home_at
-from clauseway.app.opening.library import known_point, open_agreement
+from clauseway.app.opening.library import OpenAgreement, known_point, open_agreement
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
@@ -29,6 +29,10 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 record = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(record, name="record", help="Record one fact.")
 
+# Facts that may well be older than an agreement.
+_OF_THE_WORLD = frozenset({"launch", "product", "party", "retraction"})
+# A fact is recorded of its day or ahead of it; beyond two years a mistyped year is likelier.
+_DAYS_AHEAD_MAX = 731
 _IDLE = (
     "all that terms wait for goes on on the same days; it came too late, or again, or was prevented"
 )
@@ -346,7 +350,26 @@ def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bo
         )
     if recorded.idle:
         out.print(f"It changes nothing: {_IDLE}.", style="yellow")
+    if doubt := _doubt_of_day(kind, recorded, opened):
+        out.print(
+            f"{doubt} Is the year right? If not, record it again with --corrects.", style="yellow"
+        )
     return 0
+
+
+def _doubt_of_day(kind: str, recorded: ListedFact, opened: OpenAgreement) -> str:
+    """Return why a fact's day looks mistyped; empty if it does not.
+
+    It is recorded all the same: what begins on its day may be meant.
+    """
+    first = min(amendment.effective for amendment in opened.agreement.amendments)
+    if kind not in _OF_THE_WORLD and recorded.effective < first:
+        return f"It took effect before anything of the agreement was in effect, on {first}."
+    known = recorded.known_at and parse_day(recorded.known_at[:10], "known at")
+    days = (recorded.effective - known).days if known else 0
+    if days > _DAYS_AHEAD_MAX:
+        return f"It takes effect {days:,} days after it became known."
+    return ""
 
 
 def _print(facts: list[ListedFact]) -> None:
