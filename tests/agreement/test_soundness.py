@@ -263,7 +263,13 @@ FOUND = [
         "on one cloud a buyer may sell, and may not",
         [SALE_BY_MAKER + ", clouds: [own]"],
         ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat], clouds: [own, other]"],
-        "warning contradicted-grant: A1.sale forbids sell of chat, that A2.sells grants",
+        "warning contradicted-grant: A1.sale forbids sell of chat on own, that A2.sells grants",
+    ),
+    (
+        "to some customers a buyer may sell, and may not",
+        [SALE_BY_MAKER + ", segments: [state], sellers: [buyer, rival]"],
+        ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat]"],
+        "warning contradicted-grant: A1.sale forbids sell of chat for state sold by buyer, rival, that A2.sells grants",
     ),
     (
         "a carve-out for a seller of whom it says nothing",

@@ -241,7 +241,7 @@ def _taken_back(
     if forbidden:
         whole = len(forbidden) == len(points)
         action, name = forbidden[0]
-        share = "all" if whole else f"{action} of {name},"
+        share = "all" if whole else f"{action} of {name}{_limits(exclusivity)},"
         yield _contradiction(
             exclusivity,
             grant.term,
@@ -251,6 +251,17 @@ def _taken_back(
             f"and both are in force {lives.meeting(together, exclusivity, grant.term)}",
             whole=whole,
         )
+
+
+def _limits(exclusivity: Exclusivity) -> str:
+    """Return in words what an exclusivity is kept to: beyond it the grant is whole."""
+    limits = (
+        ("on", exclusivity.clouds),
+        ("in", exclusivity.regions),
+        ("for", exclusivity.segments),
+        ("sold by", exclusivity.sellers),
+    )
+    return "".join(f" {word} {listed(names)}" for word, names in limits if names)
 
 
 def _is_forbidden(
