@@ -106,6 +106,16 @@ def test_what_one_home_issued_is_found_at_the_other_by_its_project_alone(homes: 
     assert homes.find("second", "file-1", buyer=THEIRS) == []
 
 
+def test_what_no_database_of_a_server_can_keep_stops_no_other_copy(homes: Homes) -> None:
+    """PostgreSQL has no text with NUL. A client may name such an identifier or purpose, a cloud may answer with it."""
+    sound, odd = resource("file-1", purpose="batch"), resource("file-\0")
+    homes.issue("first", odd, resource("file-2", purpose="b\0"), sound, forgotten="file-\0\0")
+    homes.of("first").copy_all()
+    assert homes.find("second", "file-1", "file-\0", "file-\0\0") == [sound]
+    assert homes.listed("second", purpose="batch") == ["file-1"]
+    assert homes.listed("second", purpose="\0") == []
+
+
 def test_the_first_project_owns_an_identifier_whichever_home_issued_it(homes: Homes) -> None:
     homes.issue("first", resource("file-1"))
     homes.of("first").copy()

@@ -2,8 +2,13 @@
 
 import subprocess
 import sys
+from contextlib import closing
 
-from clauseway.storage.control.passwords import matches, unmatched_verifier, verifier_of
+import pytest
+
+from clauseway.storage import Control
+from clauseway.storage.control.engines import Place
+from clauseway.storage.control.passwords import matches, password_of, unmatched_verifier, verifier_of
 
 PRINTED = """
 from clauseway.storage.control.passwords import unmatched_verifier, verifier_of
@@ -27,3 +32,9 @@ def test_a_verifier_is_tried_at_the_cost_that_stands_in_it() -> None:
     assert not cheap.startswith("scrypt:32768:")
     assert matches("a long sentence", cheap)
     assert not matches("a long sentence", unmatched_verifier())
+
+
+@pytest.mark.parametrize("account", ["anna", "", "\0", "anna\0"])
+def test_an_account_that_does_not_exist_has_none_however_it_is_typed(place: Place, account: str) -> None:
+    with closing(Control.open(place)) as control, control.reading() as connection:
+        assert password_of(connection, account) is None

@@ -54,6 +54,8 @@ def passwords(connection: Connection) -> list[Password]:
 
 def password_of(connection: Connection, account: str) -> Password | None:
     """Return somebody's password."""
+    if "\0" in account:
+        return None  # a stranger types it; PostgreSQL has no such text, and fails where it is asked
     query = select(schema.passwords).where(schema.passwords.c.account == account)
     row = connection.execute(query).one_or_none()
     return None if row is None else _password(row)

@@ -5,9 +5,12 @@ with their resource: the first project owns an identifier, in whichever home it 
 
 Each served home also says when it last copied all that it had issued, by the clock that all share:
 what is not found here was issued by nobody, unless a home has been silent since.
+
+PostgreSQL keeps no text with NUL, in which clients and clouds may name things. A resource with one is
+not kept here, on SQLite neither: it would stop the copies of all that comes after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -49,16 +52,18 @@ class IssuedResources:
         self._control = control
 
     def change(self, added: Sequence[ResourceRow], removed: Sequence[str]) -> None:
-        """Add rows, as far as their identifiers are new, and remove others. One transaction."""
+        """Add rows, as far as their identifiers are new, and remove others. One transaction.
+
+        Rows with NUL are left out.
+        """
         # In one order everywhere, so that no two homes wait for each other.
-        values = [
-            msgspec.structs.asdict(row) for row in sorted(added, key=lambda row: row.identifier)
-        ]
+        rows = map(msgspec.structs.asdict, sorted(added, key=lambda row: row.identifier))
+        values = [row for row in rows if not any(map(_has_nul, row.values()))]
         with self._control.adding() as connection:
             if values:
                 adding = engines.insert_into(connection, _TABLE).on_conflict_do_nothing()
                 connection.execute(adding, values)
-            for some in _parts(sorted(removed)):
+            for some in _parts(sorted(_without_nul(removed))):
                 connection.execute(delete(_TABLE).where(_TABLE.c.identifier.in_(some)))
 
     def copied_all(self, home: str) -> None:
@@ -94,7 +99,7 @@ class IssuedResources:
         """Return the rows of some identifiers, as far as they are a project's."""
         rows: list[ResourceRow] = []
         with self._control.reading() as connection:
-            for some in _parts(identifiers):
+            for some in _parts(_without_nul(identifiers)):
                 query = select(_TABLE).where(
                     _TABLE.c.identifier.in_(some),
                     _TABLE.c.organisation == organisation,
@@ -140,7 +145,7 @@ class IssuedResources:
             _TABLE.c.deployment.in_(deployments),
         )
         if purpose:
-            query = query.where(_TABLE.c.purpose.in_(("", purpose)))
+            query = query.where(_TABLE.c.purpose.in_(("", *_without_nul([purpose]))))
         if after is not None:
             query = query.where(place < after if newest_first else place > after)
         columns = (_TABLE.c.created_ns, _TABLE.c.identifier)
@@ -148,6 +153,15 @@ class IssuedResources:
         with self._control.reading() as connection:
             rows = connection.execute(query.order_by(*ordered).limit(count))
             return [as_record(ResourceRow, row) for row in rows]
+
+
+def _has_nul(value: object) -> bool:
+    return isinstance(value, str) and "\0" in value
+
+
+def _without_nul(texts: Iterable[str]) -> list[str]:
+    """Return the texts that the database may have."""
+    return [text for text in texts if not _has_nul(text)]
 
 
 def _parts(identifiers: Sequence[str]) -> list[Sequence[str]]:
