@@ -295,6 +295,12 @@ def test_an_extra_that_stands_for_others_is_made_of_them() -> None:
     assert parts_of("all") | {"all", "spark", "oracle-principals"} == EXTRAS.keys()
 
 
+@pytest.mark.parametrize("extra", ["iceberg", "mcp", "object-storage", "server", "signing", "spark"])
+def test_an_extra_whose_commands_settle_or_read_the_lake_brings_what_that_needs(extra: str) -> None:
+    """`statement sign` settles the month again before it signs."""
+    assert "settle" in parts_of(extra)
+
+
 def test_a_month_is_settled_without_pandas_and_numpy(tmp_path: Path) -> None:
     """Ibis brings both in its own extra for DuckDB; a server has neither, and everything is Arrow."""
     missing, home = {"pandas", "numpy"}, ("--home", str(tmp_path))
