@@ -59,6 +59,7 @@ def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: p
     assert instead.keys() == {
         "fast: temperature",
         "gpt-4o: api_key",
+        "mistral-embed: max_input_tokens",
         "litellm_settings.drop_params",
         "litellm_settings.callbacks",
         "litellm_settings.fallbacks",
@@ -67,6 +68,7 @@ def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: p
     }
     assert "clauseway organisation set --strategy fastest" in instead["router_settings.routing_strategy"]
     assert "OPENAI_API_KEY_2" in instead["gpt-4o: api_key"]
+    assert not any("context_tokens_max" in deployment for deployment in written["deployment"])
     everything = [path.read_text() for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert not any("sk-live-123" in text for text in everything)
     # What comes next is a sound configuration.

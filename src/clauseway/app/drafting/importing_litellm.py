@@ -349,14 +349,16 @@ class Drafting:
         is_known: bool,
     ) -> None:
         """Write the deployments of an entry. Raise NotCarried."""
+        is_embedding = draft.entry.info.get("mode") == "embedding" or "embed" in account.model
         further = {
             "quota_requests_per_minute": entry.number("rpm"),
             "quota_tokens_per_minute": entry.number("tpm"),
             "output_tokens_max": entry.number("max_output_tokens"),
-            "context_tokens_max": entry.number("max_input_tokens"),
         }
+        # Of an embedding it bounds each input; here it would bound all inputs of a request.
+        if not is_embedding:
+            further["context_tokens_max"] = entry.number("max_input_tokens")
         further = {key: value for key, value in further.items() if value}
-        is_embedding = draft.entry.info.get("mode") == "embedding" or "embed" in account.model
         # Both are used by now, and not to be reported as left out.
         entry.take("mode", "base_model")
         self._price(entry, account, meant.product, is_embedding=is_embedding, is_known=is_known)

@@ -45,6 +45,8 @@ _OPENAI_MODEL = re.compile(r"^(gpt|chatgpt|o\d|text-embedding|whisper|tts|omni-m
 # Parameters that are reported, not carried: the gateway does them by itself, or clients say them.
 _CLIENTS = "requests pass as clients write them: set it there"
 _REPORTED: Mapping[str, str] = {
+    "max_input_tokens": "of embeddings it bounds each input; context_tokens_max would bound all of "
+    "a request together",
     **dict.fromkeys(
         (
             "temperature",
