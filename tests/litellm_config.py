@@ -19,7 +19,9 @@ model_list:
   - {model_name: text-embedding-3-small, litellm_params: {model: openai/text-embedding-3-small}}
   - {model_name: text-embedding-3-large, litellm_params: {model: openai/text-embedding-3-large}}
   - {model_name: mistral-large, litellm_params: {model: mistral/mistral-large-latest}}
-  - {model_name: mistral-embed, litellm_params: {model: mistral/mistral-embed}, model_info: {mode: embedding, max_input_tokens: 8192}}
+  - model_name: mistral-embed
+    litellm_params: {model: mistral/mistral-embed}
+    model_info: {mode: embedding, max_input_tokens: 8192}
   - {model_name: claude-haiku-4-5, litellm_params: {model: anthropic/claude-haiku-4-5}}
 litellm_settings:
   drop_params: true

@@ -561,6 +561,8 @@ def test_where_all_ask_to_be_left_alone_the_client_hears_for_how_long(stage: Sta
     assert "left alone" in second.json()["error"]["message"]
     assert [" Attempted: " in answer.text for answer in (first, second)] == [True, False], "it was nobody's turn"
     assert scene.asked == [1, 1]
+    scene = stage.scene(status(429, "retry-after: 60"), status(429, "retry-after: 60"))
+    assert [scene.ask().headers["x-should-retry"] for _ in range(2)] == ["false"] * 2, "too long to wait for"
 
 
 def test_a_deployment_that_fails_again_and_again_is_ejected_and_probed(stage: Stage) -> None:
