@@ -466,19 +466,19 @@ def test_the_length_of_a_context_is_the_report_s() -> None:
 
 
 class Rates:
-    """A dollar is 0.9 euros on every day; a euro is 1.1111…"""
+    """A dollar is 0.5625 euros on every day; a euro is 1.7777…"""
 
     digest = "rates"
 
     def at(self, day: date, base: str, quote: str) -> Fraction:
         assert (day, base, quote) == (DAY, "EUR", "USD")
-        return Fraction(10, 9)
+        return Fraction(16, 9)
 
 
 def test_a_currency_is_worth_twelve_places_of_dollars() -> None:
     read = parse_book(HEADER + line(), "book.csv")
     table, plain = PriceTable(read, KnownAt.everything(), Rates()), PriceTable(read, KnownAt.everything())
-    assert table.usd("EUR", DAY) == Decimal("1.111111111111")
+    assert table.usd("EUR", DAY) == Decimal("1.777777777778")
     assert table.usd("USD", DAY) == plain.usd("USD", DAY) == 1
     with pytest.raises(InvalidInput, match="prices in EUR"):
         plain.usd("EUR", DAY)

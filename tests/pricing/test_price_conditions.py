@@ -296,9 +296,26 @@ two,,,,input_tokens,2026-01-01,,2026-01-01,5.00,list,,,,,,
 two,,,,input_tokens,2026-01-01,,2026-01-01,10.00,long,,,,272000,,
 two,,,,input_tokens,2026-01-01,,2026-01-01,2.50,batch,,batch,,,,
 two,,,,input_tokens,2026-01-01,,2026-01-01,5.00,batch long,,batch,,272000,,
+off,,,,input_tokens,2026-01-01,,2026-01-01,5.00,list,,,,,,
+off,,,,input_tokens,2026-01-01,,2026-01-01,,long,,,,272000,,10
+off,,,,input_tokens,2026-01-01,,2026-01-01,,batch,,batch,,,,50
 """
-OF_ONE = [("one", "batch", "3"), ("two", "batch", "1.5"), ("one", "default", "3"), ("two", "default", "3")]
-OF_SUMS = [("one", "batch", "1.5"), ("two", "batch", "0.75"), ("one", "default", "1.5"), ("two", "default", "1.5")]
+OF_ONE = [
+    ("one", "batch", "3"),
+    ("two", "batch", "1.5"),
+    ("off", "batch", "0.75"),
+    ("one", "default", "3"),
+    ("two", "default", "3"),
+    ("off", "default", "1.35"),
+]
+OF_SUMS = [
+    ("one", "batch", "1.5"),
+    ("two", "batch", "0.75"),
+    ("off", "batch", "0.75"),
+    ("one", "default", "1.5"),
+    ("two", "default", "1.5"),
+    ("off", "default", "1.5"),
+]
 
 
 @pytest.mark.parametrize(("product", "tier", "usd"), OF_ONE)
