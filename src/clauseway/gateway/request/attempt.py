@@ -146,7 +146,6 @@ class Attempt(Receiver):
     _is_encoded = False  # the body has a `content-encoding` that is not read
     _is_compressed = False  # a refusal, in an encoding that is read
     _uses_kept_connection = False  # which had carried another request before
-    _has_reconnected = False  # sent again, because the kept connection was closed
     _has_renewed = False  # the credential was refused and renewed
     _has_signed_anew = False  # the signature was refused for its time
     _signed_s = 0  # the time of the signature, in seconds since 1970
@@ -508,7 +507,6 @@ class Attempt(Receiver):
         another credential may do."""
         if self.status == _REQUEST_TIMEOUT and self._uses_kept_connection and self._may_reconnect():
             # The cloud had waited for a request, and closes the connection (RFC 9110, 15.5.9).
-            self._has_reconnected = True
             self._send_anew()
             return
         if self._is_compressed:
@@ -663,18 +661,16 @@ class Attempt(Receiver):
             self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         elif reused and self._may_reconnect():
             # The cloud closed the connection while it was idle: the request was not processed.
-            self._has_reconnected = True
             self.sent = False
             self._connect()
         else:
             self._fail(Failure(reason, self.status))
 
     def _may_reconnect(self) -> bool:
-        """Return whether to send the same attempt again on a fresh connection: only once, and only
-        soon after it began. A kept connection that was closed says nothing about the deployment.
-        Later, the cloud may have worked on the request, so the loss is a failure."""
-        stale_us = self._owner.shared.limits.stale_s * 1e6
-        return not self._has_reconnected and self.age_us() < stale_us
+        """Return whether to send an attempt, whose kept connection was closed, again on a fresh one:
+        only soon after it began. A kept connection that was closed says nothing about the
+        deployment. Later, the cloud may have worked on the request, so the loss is a failure."""
+        return self.age_us() < self._owner.shared.limits.stale_s * 1e6
 
     def time_out(self) -> None:
         """End the attempt, because `due_s` has passed."""
