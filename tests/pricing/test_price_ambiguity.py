@@ -75,7 +75,13 @@ def has_days(text: str) -> bool:
 @example([line("cloud=azure"), line("buyer=Acme"), line("cloud=aws"), line("cloud=aws")])
 @example([line("off=5"), line("unit= cloud=aws off=6")])
 # What decides is of the unit that either names.
-@example([line("cloud=aws off=5"), line("unit= seller=openai off=6"), line("cloud=aws seller=openai off=7")])
+@example(
+    [
+        line("cloud=aws off=5"),
+        line("unit= seller=openai buyer=Acme off=6"),
+        line("cloud=aws seller=openai buyer=Acme off=7"),
+    ]
+)
 def test_comparing_each_with_all_before_it_refuses_the_same(drawn: list[str]) -> None:
     lines = [each for each in drawn if has_days(each)]
     entries = entries_of(lines)
