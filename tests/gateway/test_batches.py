@@ -553,6 +553,23 @@ def test_a_batch_is_decided_again_on_its_day(fresh: House) -> None:
     assert "A4 clause 3" in str(raised.value)
 
 
+def test_a_batch_is_held_at_the_higher_price_of_its_two_days(fresh: House) -> None:
+    """Of the upload and of its own: OpenAI's has doubled between them, Azure's is half."""
+    files = [fresh.upload(*small(3), cloud=cloud) for cloud in CLOUDS]
+    fresh.rig.stop()
+    made = fresh.plan()
+    changed = {"openai": (2 * INPUT_PRICE, 2 * OUTPUT_PRICE), "azure": (INPUT_PRICE // 2, OUTPUT_PRICE // 2)}
+    targets = [
+        msgspec.structs.replace(one, input_price=own, output_price=output)
+        for one in made.targets
+        for own, output in [changed[one.label.cloud]]
+    ]
+    fresh.rig.start(msgspec.structs.replace(made, targets=tuple(targets)))
+    for file in files:
+        fresh.client().batches.create(input_file_id=file.id, **BATCH)
+    eventually(lambda: sorted(lease.leased for lease in fresh.holds()) == [worst(3), 2 * worst(3)])
+
+
 @pytest.mark.parametrize("ends", ["killed", "stopped"])
 def test_what_is_held_outlives_the_process(fresh: House, ends: str) -> None:
     batch = fresh.client().batches.create(input_file_id=fresh.upload(*small(3)).id, **BATCH)

@@ -13,6 +13,7 @@ from clauseway.catalog import BITS, Capability
 from clauseway.gateway.plan import Epoch, Lack, PlannedRetirement, Policy, Prices, Refusal, Route, SpendCommitment
 from clauseway.gateway.routing.quotas import Cached, Memory
 from clauseway.gateway.routing.strategies import STRATEGIES, CandidateStanding, cost
+from clauseway.gateway.routing.targets import Balance
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import decode_chat
 from clauseway.gateway.wire.operations import BY_NAME
@@ -234,14 +235,37 @@ def test_the_commitment_that_lapses_soonest_is_burnt_down_first_while_money_is_l
     ], "both are over"
 
 
+# clouds, sellers and products of a commitment; empty for any → whether what DIRECT serves counts toward it
+COUNTED: list[tuple[dict[str, tuple[str, ...]], bool]] = [
+    ({}, True),
+    ({"clouds": ("aws", "azure"), "sellers": ("openai",), "products": (PRODUCT,)}, True),
+    ({"clouds": ("aws",)}, False),
+    ({"sellers": ("microsoft",)}, False),
+    ({"products": ("gpt-4o",)}, False),
+]
+
+
+@pytest.mark.parametrize(("wanted", "counts"), COUNTED)
+def test_what_counts_toward_a_commitment(wanted: dict[str, tuple[str, ...]], counts: bool) -> None:
+    made = SpendCommitment(name="macc", begin_ns=0, end_ns=2000, left=10**9, **wanted)
+    assert Balance(made).counts(DIRECT.label) is counts
+
+
+def test_a_commitment_is_burnt_down_from_its_begin_on() -> None:
+    later = SpendCommitment(name="edp", begin_ns=1000, end_ns=2000, left=10**9, clouds=("aws",))
+    bench = Bench(plan([DIRECT, OHIO], Policy(strategy="commitment"), commitments=(later,)))
+    assert [bench.order(at_ns=at_ns)[0] for at_ns in (999, 1000, 2000)] == ["direct", "ohio", "direct"]
+
+
 def test_fastest_goes_by_what_was_measured_and_tries_what_was_not() -> None:
     memory = Memory()
     bench = Bench(plan([DIRECT, OHIO, SWEDEN], Policy(strategy="fastest")), memory)
     bench.target("direct").observe(False, Status.COMPLETE, 900_000, 0, 10.0)
-    bench.target("ohio").observe(False, Status.COMPLETE, 300_000, 0, 10.0)
+    bench.target("ohio").observe(False, Status.COMPLETE, 450_000, 0, 10.0)
     assert bench.order(now_s=10.0) == ["sweden", "ohio", "direct"]
-    bench.target("sweden").observe(False, Status.COMPLETE, 500_000, 0, 10.0)
+    bench.target("sweden").observe(False, Status.ESTIMATED, 500_000, 0, 10.0)
     bench.target("sweden").observe(False, Status.FAILED, 1, 0, 10.0)
+    bench.target("sweden").observe(False, Status.COMPLETE, 0, 0, 10.0)  # reading what was made
     assert bench.order(now_s=11.0) == ["ohio", "sweden", "direct"]
     # Streams are measured apart, and what is remembered outlives the plan.
     again = Bench(plan([DIRECT, OHIO, SWEDEN], Policy(strategy="fastest")), memory)
@@ -272,13 +296,14 @@ def test_a_quota_counts_requests_and_tokens_of_a_minute_and_drains_evenly() -> N
 
 
 def test_a_request_takes_about_its_tokens_until_they_are_known_and_fewer_save_nothing_up() -> None:
-    quota = Bench(plan([deployment("limited", quota_tokens_per_minute=600)])).target("limited").quota
+    target = Bench(plan([deployment("limited", quota_tokens_per_minute=600)])).target("limited")
+    quota = target.quota
     assert quota is not None
     quota.admits(0.0)
     quota.take(600)
     assert not quota.admits(0.0)
     assert quota.admits(30.0)
-    quota.correct(-600)
+    target.observe(False, Status.COMPLETE, 0, -600, 30.0)
     assert quota.left(30.0) == (0, 600)
     quota.take(600)
     assert not quota.admits(30.0), "nor what had drained before"
