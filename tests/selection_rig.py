@@ -79,12 +79,14 @@ class Bench:
     """Tables and the one customer."""
 
     def __init__(self, made: Plan, memory: Memory | None = None) -> None:
+        allowances = Allowances(LocalLeaseServer())
+        allowances.reload(made)
         self.tables = RoutingTables(
             opened(made),
             lambda _label: 1,
             lambda address: Endpoint(address.host, address.port, cast("AbstractEventLoop", None), Limits()),
             lambda _name: Health(),
-            Allowances(LocalLeaseServer()),
+            allowances,
             memory,
         )
         customer = self.tables.customer(SECRET.encode())

@@ -10,14 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.plan import Epoch, Lack, PlannedRetirement, Policy, Prices, Refusal, Route, SpendCommitment
+from clauseway.gateway.plan import (
+    Budget,
+    Epoch,
+    Lack,
+    PlannedRetirement,
+    Policy,
+    Prices,
+    RateLimit,
+    Refusal,
+    Route,
+    SpendCommitment,
+)
 from clauseway.gateway.routing.quotas import Cached, Memory
+from clauseway.gateway.routing.routing_tables import header_line
 from clauseway.gateway.routing.strategies import STRATEGIES, CandidateStanding, cost
 from clauseway.gateway.routing.targets import Balance
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import decode_chat
 from clauseway.gateway.wire.operations import BY_NAME
-from clauseway.metering import Ruling, Status, Unit
+from clauseway.metering import Buyer, Ruling, Status, Unit
 from selection_rig import CHAT, MODEL, PLAIN_BODY, PRODUCT, Bench, deployment, plan
 
 DIRECT = deployment("direct", "azure", residency="us", certifications=("soc2",), region="global")
@@ -167,6 +179,30 @@ def test_a_deployment_that_stands_twice_is_asked_once_by_its_first_ruling() -> N
     epochs = (Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": route}),)
     (candidate,) = Bench(plan([DIRECT], rulings=rulings, epochs=epochs)).select().candidates
     assert candidate.decision == "d-2"
+
+
+def test_a_vector_store_is_its_projects_alone() -> None:
+    tables = Bench(plan([deployment("d", vector_stores={"vs_deeds": ("acme/research",)})])).tables
+    projects = [("acme", "research"), ("acme", "sales"), ("rival", "research")]
+    found = [tables.vector_store_at(Buyer(*owner, "k", "openai", "any"), "vs_deeds") for owner in projects]
+    assert found == ["d", "", ""]
+
+
+def test_no_name_of_a_plan_breaks_a_head() -> None:
+    assert header_line("x-clauseway-region", "a\r\nx-b: c\x00 é") == b"x-clauseway-region: a??x-b: c? ?\r\n"
+
+
+@pytest.mark.parametrize("held", [{"budgets": (0,)}, {"limits": (0,)}])
+def test_a_key_with_a_limit_or_a_budget_has_an_allowance(held: dict[str, Any]) -> None:
+    made = plan(
+        [DIRECT],
+        budgets=(Budget(id="b", whose="organisation acme"),),
+        limits=(RateLimit(id="l", whose="organisation acme", tokens_per_minute=9),),
+    )
+    (key,) = made.keys
+    kept = Bench(msgspec.structs.replace(made, keys=(msgspec.structs.replace(key, **held),)))
+    assert kept.customer.allowance is not None
+    assert Bench(made).customer.allowance is None
 
 
 # What a request follows lies on one deployment.
