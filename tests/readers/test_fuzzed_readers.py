@@ -150,8 +150,7 @@ def test_the_record_is_written_after_each_reader(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "tests/readers/fuzzing.py"), *words, "--record", str(record)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
-        while not record.exists() and process.poll() is None:
-            os.sched_yield()
+        eventually(lambda: record.exists() or process.poll() is not None, "a record")
         process.kill()
     assert [each["name"] for each in json.loads(record.read_text())["readers"]][:1] == ["rates"]
     assert subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 0
