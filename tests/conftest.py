@@ -245,7 +245,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 def pytest_sessionfinish() -> None:
-    for module in ("postgresql_server", "s3_server", "settled_book"):
+    for module in ("forked_programs", "postgresql_server", "s3_server", "settled_book"):
         if started := sys.modules.get(module):
             started.stop()
     # pytest looks for garbage five times more: a process of a thousand tests holds a gigabyte.

@@ -2,12 +2,11 @@
 
 import contextlib
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import httpx
 import openai
 from gateway_rig import MODEL, PATIENCE_S, PRODUCT, SECRET, Rig, key
@@ -120,21 +119,18 @@ def plan(rig: Rig, ports: dict[str, int], keys: Sequence[Key] = (), **changes: A
 @contextlib.contextmanager
 def sandbox_clouds(*clouds: str) -> Iterator[dict[str, int]]:
     """The simulated clouds as one process; their ports by name."""
-    command = [sys.executable, "-m", "clauseway.sandbox"]
-    for cloud in clouds:
-        command += [f"--{cloud}-port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            yield json.loads(process.stdout.readline())["ports"]
-        finally:
-            process.terminate()
+    arguments = [word for cloud in clouds for word in (f"--{cloud}-port", "0")]
+    process = forked_programs.start("clauseway.sandbox", arguments)
+    try:
+        yield json.loads(process.stdout.readline())["ports"]
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
 
 
 @contextlib.contextmanager
-def endpoints(
-    home: Path, *arguments: str, launcher: Sequence[str] = ("-m", "clauseway.gateway"), **changes: Any
-) -> Iterator[Endpoints]:
+def endpoints(home: Path, *arguments: str, launcher: Sequence[str] = (), **changes: Any) -> Iterator[Endpoints]:
     with sandbox_clouds(*CLOUDS) as ports, Rig(home) as rig:
         rig.start(plan(rig, ports, **changes), *arguments, launcher=launcher)
         yield Endpoints(rig, ports)

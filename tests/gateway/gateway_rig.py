@@ -12,11 +12,13 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import forked_programs
 import httpx
 import msgspec
 import openai
+from forked_programs import ForkedProgram
 
 from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Refusal, Route, Target
 from clauseway.gateway.routing.key_digests import digest
@@ -35,6 +37,8 @@ USAGE = {
     "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
     "completion_tokens_details": {"reasoning_tokens": 2},
 }
+# The command itself. Without a launcher a gateway is forked from a process that has loaded it.
+GATEWAY = ("-m", "clauseway.gateway")
 # Before a lease server, or a source of credentials, that may answer late on a busy machine.
 PATIENT_GATEWAY = ("-E", str(Path(__file__).with_name("patient_gateway.py")))
 # One that ejects a deployment for a minute.
@@ -229,8 +233,8 @@ class Rig:
         self._listening: list[Cloud] = []
         self.port = 0
         # How a gateway is started where nothing else is asked for.
-        self.launcher: Sequence[str] = ("-m", "clauseway.gateway")
-        self.process: subprocess.Popen[bytes] | None = None
+        self.launcher: Sequence[str] = ()
+        self.process: subprocess.Popen[bytes] | ForkedProgram | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -311,17 +315,10 @@ class Rig:
         pass_fds: Sequence[int] = (),
     ) -> None:
         self.write_plan(plan or self.plan())
-        command = [
-            sys.executable,
-            *(launcher or self.launcher),
-            "--plan",
-            str(self.home / "plan.json"),
-            "--spool",
-            str(self.spool),
-        ]
+        command = ["--plan", str(self.home / "plan.json"), "--spool", str(self.spool)]
         command += ["--port", "0", "--control", str(self.control), *arguments]
         with (self.home / "gateway.err").open("ab") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, pass_fds=tuple(pass_fds))
+            self.process = _started(launcher or self.launcher, command, errors, tuple(pass_fds))
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.errors()
@@ -400,6 +397,15 @@ class Rig:
     def outcomes(self) -> list[tuple[str, str, int]]:
         """(deployment, status, HTTP status) of each attempt, in order."""
         return [(where.deployment, record.status.name, record.http_status) for record, _, where, _ in self.entries()]
+
+
+def _started(
+    launcher: Sequence[str], arguments: Sequence[str], errors: IO[bytes], pass_fds: Sequence[int]
+) -> subprocess.Popen[bytes] | ForkedProgram:
+    if launcher:
+        command = [sys.executable, *launcher, *arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, pass_fds=pass_fds)
+    return forked_programs.start("clauseway.gateway", arguments, errors.fileno(), pass_fds)
 
 
 REFUSAL = Refusal(

@@ -17,6 +17,7 @@ import pytest
 from gateway_rig import (
     AUTHORIZED,
     DONE_EVENT,
+    GATEWAY,
     MESSAGES,
     MODEL,
     NAME_THERE,
@@ -101,7 +102,7 @@ def missing_after_kills(rig: Rig, launcher: Sequence[str], kills: int) -> tuple[
 
 
 def test_no_answer_is_lost_by_kill_9(rig: Rig) -> None:
-    answered, missing = missing_after_kills(rig, ("-m", "clauseway.gateway"), kills=4)
+    answered, missing = missing_after_kills(rig, GATEWAY, kills=4)
     assert answered >= 4 * 300
     assert missing == 0
     # The next start gives every attempt that was open an end, and each attempt has exactly one.

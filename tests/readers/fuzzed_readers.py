@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from gateway_rig import (
     ANSWER,
     DONE_EVENT,
+    GATEWAY,
     MODEL,
     SECRET,
     USAGE_EVENT,
@@ -913,7 +914,7 @@ class _Gateway:
         self.cloud = self.rig.cloud("azure", _cloud)
         # It ends with this process, however that ends: so does the pipe.
         ours, self._pipe = os.pipe()
-        self.rig.start(None, "--parent-pipe", str(ours), pass_fds=(ours,))
+        self.rig.start(None, "--parent-pipe", str(ours), launcher=GATEWAY, pass_fds=(ours,))
         os.close(ours)
         self.errors = folder / "gateway.err"
         self.said = 0
