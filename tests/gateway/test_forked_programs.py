@@ -14,16 +14,20 @@ REFUSED = 3
 
 
 def test_it_says_why_it_cannot_run_and_ends_with_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the folder of whoever starts it: the plan's path is relative."""
-    monkeypatch.chdir(tmp_path)
-    Path("plan.json").write_text("no plan")
-    with open("errors", "wb") as errors:
-        arguments = ["--plan", "plan.json", "--spool", "spool", "--port", "0"]
-        process = forked_programs.start("clauseway.gateway", arguments, errors.fileno())
-    with process.stdout:
-        assert process.wait(PATIENCE_S) == process.poll() == REFUSED
-        assert process.stdout.read() == b""
-    assert "plan.json" in Path("errors").read_text()
+    """The plan's path is relative to the folder of whoever starts it: one has a bad plan, the other none."""
+    for name, content, why in (("bad", "no plan", "JSON is malformed"), ("empty", None, "No such file")):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        if content is not None:
+            Path("plan.json").write_text(content)
+        with open("errors", "wb") as errors:
+            arguments = ["--plan", "plan.json", "--spool", "spool", "--port", "0"]
+            process = forked_programs.start("clauseway.gateway", arguments, errors.fileno())
+        with process.stdout:
+            assert process.wait(PATIENCE_S) == process.poll() == REFUSED
+            assert process.stdout.read() == b""
+        assert why in Path("errors").read_text()
 
 
 def test_one_that_is_killed_says_so(tmp_path: Path) -> None:
