@@ -36,7 +36,7 @@ from clauseway.gateway.wire.errors import shortage_response
 from clauseway.metering import Status
 from clauseway.spool import SpoolWriter
 from clauseway.storage import Control
-from clauseway.storage.books.losses import Loss, Losses
+from clauseway.storage.books.losses import Loss, Losses, Spool
 from clauseway.storage.customers import leases as of_home
 from clauseway.storage.customers.leases import NOBODY, BudgetStanding, Lease, Leases, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
@@ -362,6 +362,28 @@ def test_a_start_lives_while_it_writes_its_journal_whatever_process_has_its_numb
 
     with lease_server(home):
         assert asyncio.run(lives()) == [f"{boot:016x}" for boot in living]
+
+
+# Its journal is at rest · its home was heard lately · its lease is as that of the dead
+ELSEWHERE = [(True, False, True), (True, True, False), (False, False, False), (False, True, False)]
+
+
+@pytest.mark.parametrize(("is_at_rest", "is_heard", "is_dead"), ELSEWHERE)
+def test_a_process_of_another_home_is_dead_once_its_journal_rests_and_its_home_is_silent(
+    home: Home, is_at_rest: bool, is_heard: bool, is_dead: bool
+) -> None:
+    boot, journal, another = f"{7:016x}", "a" * 32, "b" * 32
+    ask = Ask(budget=BUDGET, part=0, serial=1, least=10, target=10)
+    with contextlib.closing(Control.open(home.control)) as control:
+        losses, leases = Losses(control), Leases(control)
+        found = Spool(spool=journal, place="gateway", registered_ns=1, home=another)
+        losses.register(found)
+        losses.saw(msgspec.structs.replace(found, boots=(boot,), is_at_rest=is_at_rest))
+        if is_heard:
+            losses.heard(another)
+        answer(leases, LeaseCall(boot=boot, pid=os.getpid(), asks=(ask,), spool=journal), NOON_NS)
+        (lease,) = leases.open()
+        assert dead_leases(control, home) == [lease] * is_dead
 
 
 def test_of_a_damaged_spool_all_that_was_leased_counts_as_spent(killed: Home) -> None:

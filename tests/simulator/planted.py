@@ -390,14 +390,6 @@ BUGS = (
         law=REPEATED,
         seed=4,
     ),
-    Bug(
-        name="a home that is gone keeps leases whose journal is at rest",
-        place="clauseway.app.customers.holders:of_the_dead",
-        piece="losses.written_off() | _at_rest_elsewhere(losses, spools.values(), identity)",
-        instead="losses.written_off()",
-        law=RETURNED,
-        seed=24816,
-    ),
 )
 
 # The test that sees the bug below.
