@@ -390,6 +390,20 @@ def test_a_whole_answer_is_read_for_its_usage_and_asked_for_nowhere_else(
     assert scene.asked == [1, 0]
 
 
+def test_for_whoever_left_nothing_is_sent_on_another_connection(stage: Stage) -> None:
+    left = threading.Event()
+    scene = stage.scene(answering, attempt_timeout_s=PATIENCE_S)
+    assert scene.ask().status_code == 200
+    scene.clouds[0].behaviour = after(left, drop)  # the kept connection
+    with connected(scene, CALLS["chat"]) as client:
+        eventually(lambda: scene.asked == [2])
+        leave_at_once(scene, client)
+    left.set()
+    assert scene.wait_for_outcomes(2) == [(0, "COMPLETE", 200), (0, "FAILED", 0)]
+    eventually(lambda: stage.rig.counts()["open"] == 0)
+    assert scene.asked == [2]
+
+
 def test_by_the_customers_policy_the_answer_is_read_to_its_end(stage: Stage) -> None:
     left = threading.Event()
     scene = stage.scene(halting(3, left), attempt_timeout_s=PATIENCE_S, on_leave="drain")

@@ -73,8 +73,8 @@ _JSON: Final = b"application/json"
 _NO_CANDIDATES: Final = CandidateSelection(())
 _AUTHORITY: Final = re.compile(rb"(?i:\Ahttps?)://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
-# A 401 names what it wants (RFC 9110, 11.6.1); the JDK's client raises another error without it.
 _DEPLOYMENTS: Final = b"/openai/deployments/"
+# A 401 names what it wants (RFC 9110, 11.6.1); the JDK's client raises another error without it.
 _CHALLENGE: Final = b"www-authenticate: Bearer\r\n"
 _READS_ONLY: Final = (
     "This key may read what its project asked and ask nothing: use one with the role member."

@@ -146,6 +146,7 @@ class Attempt(Receiver):
     _is_encoded = False  # the body has a `content-encoding` that is not read
     _is_compressed = False  # a refusal, in an encoding that is read
     _uses_kept_connection = False  # which had carried another request before
+    _may_repeat = True  # somebody waits for the answer
     _has_renewed = False  # the credential was refused and renewed
     _has_signed_anew = False  # the signature was refused for its time
     _signed_s = 0  # the time of the signature, in seconds since 1970
@@ -215,7 +216,7 @@ class Attempt(Receiver):
 
     def _connect(self) -> None:
         """Open a connection in a task of its own, and send the request there."""
-        self._uses_kept_connection = False
+        self.sent = self._uses_kept_connection = False
         self._task = self._owner.shared.loop.create_task(
             self._connect_and_send(self.candidate.target)
         )
@@ -629,7 +630,8 @@ class Attempt(Receiver):
 
     def repeat_nothing(self) -> None:
         """Send the request nowhere again, whatever comes: nobody waits for its answer."""
-        self._has_reconnected = self._has_renewed = self._has_signed_anew = True
+        self._may_repeat = False
+        self._has_renewed = self._has_signed_anew = True
 
     @property
     def _is_whole_stream(self) -> bool:
@@ -661,7 +663,6 @@ class Attempt(Receiver):
             self._handle_refusal(b"".join(self._buffered or ()), is_whole=False)
         elif reused and self._may_reconnect():
             # The cloud closed the connection while it was idle: the request was not processed.
-            self.sent = False
             self._connect()
         else:
             self._fail(Failure(reason, self.status))
@@ -670,7 +671,7 @@ class Attempt(Receiver):
         """Return whether to send an attempt, whose kept connection was closed, again on a fresh one:
         only soon after it began. A kept connection that was closed says nothing about the
         deployment. Later, the cloud may have worked on the request, so the loss is a failure."""
-        return self.age_us() < self._owner.shared.limits.stale_s * 1e6
+        return self._may_repeat and self.age_us() < self._owner.shared.limits.stale_s * 1e6
 
     def time_out(self) -> None:
         """End the attempt, because `due_s` has passed."""
