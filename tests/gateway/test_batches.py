@@ -43,6 +43,7 @@ RETIRED = "gpt-5.4-2025-01-01"
 INPUT_PRICE, OUTPUT_PRICE = 2_500_000, 15_000_000  # of both deployments, in picodollars
 OUTPUT_MAX = 50
 CONTEXT_MAX, BYTES_PER_TOKEN_MAX, LETTERS = 1_000, 8, 2_000
+LACKING = {"openai": "predicted-output", "azure": "logprobs"}
 BATCH = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
 
 
@@ -91,7 +92,12 @@ class House(Endpoints):
         targets = [
             msgspec.structs.replace(one, lacks=(Lack(capability="batch", reason="no deployment for batches"),))
             if one.label.model == EMBEDDING
-            else msgspec.structs.replace(one, context_tokens_max=CONTEXT_MAX, quota_tokens_per_minute=1_000)
+            else msgspec.structs.replace(
+                one,
+                lacks=(Lack(capability=LACKING[one.label.cloud], reason="for this test"),),
+                context_tokens_max=CONTEXT_MAX,
+                quota_tokens_per_minute=1_000,
+            )
             for one in made.targets
         ]
         return msgspec.structs.replace(
@@ -163,6 +169,22 @@ def test_a_file_goes_on_to_the_next_cloud(house: House) -> None:
     raw = client.files.with_raw_response.create(file=("b.jsonl", line()), purpose="batch")
     assert (raw.headers["x-clauseway-cloud"], raw.headers["x-clauseway-attempts"]) == ("azure", "2")
     assert "gpt-5-4" in client.files.content(raw.parse().id).text
+
+
+def test_a_line_of_any_place_keeps_the_file_to_who_can_serve_it(house: House) -> None:
+    anywhere, on_azure = line(), line(prediction={"type": "content", "content": "x"})
+    on_openai = line(logprobs=True)
+    for lines, cloud in (
+        ([anywhere, anywhere], "openai"),
+        ([anywhere, on_azure], "azure"),
+        ([on_azure, anywhere], "azure"),
+        ([anywhere, on_openai, anywhere], "openai"),
+    ):
+        raw = house.client().files.with_raw_response.create(file=("b.jsonl", b"".join(lines)), purpose="batch")
+        assert raw.headers["x-clauseway-cloud"] == cloud
+        assert house.client().batches.create(input_file_id=raw.parse().id, **BATCH).id
+    with pytest.raises(openai.BadRequestError, match=r"Line 3 .* files of their own"):
+        house.upload(anywhere, on_azure, on_openai)
 
 
 # lines → status, code, and what the message says
