@@ -209,30 +209,19 @@ def combined(first: Finding, second: Finding) -> Finding:
     )
 
 
-def cite_beginning_events(case: Case, finding: Finding) -> Finding:
-    """Return the finding, with the event that began a term cited after the term, if there is one."""
-    if not case.begun_by:
+def cite_events_and_changes(case: Case, finding: Finding) -> Finding:
+    """Return the finding, with what a term's own text does not say cited after the term: the change
+    that keeps it in force past its own end, and the event that began it."""
+    if not (case.prolonged or case.begun_by):
         return finding
     reasons: list[Reason] = []
     for reason in finding.reasons:
         reasons.append(reason)
-        event = case.begun_by.get(_place(reason))
-        if event is not None:
-            reasons.append(Reason.of("meets", event))
-    return msgspec.structs.replace(finding, reasons=tuple(reasons))
-
-
-def cite_prolonging_changes(case: Case, finding: Finding) -> Finding:
-    """Return the finding, with the change that keeps a term in force past its own end cited after
-    the term: by its own text alone the term would have ended."""
-    if not case.prolonged:
-        return finding
-    reasons: list[Reason] = []
-    for reason in finding.reasons:
-        reasons.append(reason)
-        change = case.prolonged.get(_place(reason))
-        if change is not None and reason.bearing != "ended":
-            reasons.append(change)
+        place = _place(reason)
+        if place in case.prolonged and reason.bearing != "ended":
+            reasons.append(case.prolonged[place])
+        if place in case.begun_by:
+            reasons.append(Reason.of("meets", case.begun_by[place]))
     return msgspec.structs.replace(finding, reasons=tuple(reasons))
 
 

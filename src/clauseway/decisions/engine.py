@@ -42,8 +42,7 @@ from clauseway.decisions.case import (
     ASKED_PRODUCT,
     Case,
     Finding,
-    cite_beginning_events,
-    cite_prolonging_changes,
+    cite_events_and_changes,
     combined,
 )
 from clauseway.decisions.conditions import find_conditions
@@ -82,7 +81,7 @@ def decide_act(case: Case, act: Act) -> Finding:
     fills them in. Where an event began a term, or a change keeps it in force past its own end, the
     event or change is cited after the term.
     """
-    return cite_prolonging_changes(case, cite_beginning_events(case, _decide(case, act)))
+    return cite_events_and_changes(case, _decide(case, act))
 
 
 def _decide(case: Case, act: Act) -> Finding:
