@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -101,13 +101,22 @@ def test_each_tutorial_leads_to_how_the_program_is_installed() -> None:
     assert [page.name for page in tutorials if "](index.md#install)" not in page.read_text("utf-8")] == []
 
 
+def libraries_of(extra: str, needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The libraries that an extra brings, those of the extras that it names among them."""
+    for need in needs[extra]:
+        if further := re.fullmatch(r"clauseway\[(\w+)\]", need):
+            yield from libraries_of(further[1], needs)
+        else:
+            yield need.partition(">=")[0]
+
+
 def test_make_setup_brings_what_the_tutorials_need() -> None:
     """These tests run where the tools of development are; a reader's clone has `make setup` alone."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     locked = (ROOT / "requirements/up.txt").read_text("utf-8")
     tutorials = [page for page in PAGES if page.parent.name == "tutorials" and page.name != "index.md"]
     extras = {extra for page in tutorials for extra in re.findall(r"clauseway\[(\w+)\]", page.read_text("utf-8"))}
-    needed = [need.partition(">=")[0] for extra in extras for need in project["optional-dependencies"][extra]]
+    needed = [name for extra in extras for name in libraries_of(extra, project["optional-dependencies"])]
     assert needed
     assert [name for name in needed if not re.search(rf"^{re.escape(name)}==", locked, re.MULTILINE)] == []
 

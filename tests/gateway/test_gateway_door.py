@@ -125,7 +125,7 @@ def test_a_client_that_left_is_noticed_all_the_same(rig: Rig, begun: bool) -> No
     azure = rig.clouds["azure"]
     azure.behaviour = halting
     with rig.socket() as connection:
-        connection.sendall(request_bytes(chat_body(stream=begun)))
+        connection.sendall(request_bytes(chat_body(stream=True)))
         assert asked.wait(PATIENCE_S)
         if begun:
             connection.recv(1 << 16)

@@ -593,7 +593,7 @@ def test_a_deployment_that_fails_again_and_again_is_ejected_and_probed(stage: St
     eventually(lambda: scene.ask(headers=HEDGED).headers["x-clauseway-attempts"] == "2")
     assert scene.ask(headers=HEDGED).headers["x-clauseway-attempts"] == "2"
     asked = sum(scene.asked)
-    with connected(scene, CALLS["chat"]):
+    with connected(scene, CALLS["chat stream"]):
         eventually(lambda: sum(scene.asked) == asked + 1)
     scene.wait_for_outcomes(asked + 1)
     scene.clouds[0].behaviour = answering

@@ -56,8 +56,8 @@ def backup(
     With what a gateway needs to serve again:
       clauseway home backup /mnt/backups/2026-11-22 --with-keys
 
-    Exit code: 0 written, 2 written of books that were edited, 3 nothing was written and why, 1 a
-    failure, ours or the machine's.
+    Exit code: 0 written, 2 written of books that were edited, 3 nothing was written and why,
+    1 a failure, ours or the machine's.
     """
     made = back_up(home_at(home), folder, with_keys=with_keys)
 

@@ -58,7 +58,7 @@ def files_with_missing_usage(control: Control, sealed: SealedFiles, stored: Set[
     unlisted = [file for name in sorted(stored - listed) if (file := _described(name)) is not None]
     if not unlisted:
         return set()
-    unsettled = _Unsettled(control)
+    unsettled = _Unsettled(control, listed)
     wanted = [file for file in unlisted if unsettled.may_be_wanted(file)]
     known = _KnownAttempts(sealed, [file for file in files if file.name in stored])
     missing = {
@@ -105,18 +105,21 @@ class _Unsettled:
     """The frames of journals that the database knows neither as sealed nor as lost, and the imports
     that it never heard of."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, listed: Collection[str]) -> None:
         losses = Losses(control)
         self._control = control
+        self._listed = {
+            (file.kind, file.day, file.range) for file in filter(None, map(_described, listed))
+        }
         self._journals = {registered.spool for registered in losses.spools()}
         self._accepted = [loss for loss in losses.all() if loss.is_accepted and not loss.file]
         self._kept_from = kept_from(control)
         self._newest_import = newest(control)
 
     def may_be_wanted(self, file: _Unlisted) -> bool:
-        """Return whether a file is of a journal, or of what the database lists as sealed, or of an
-        import since the state that the database is in; and its usage neither dropped nor accepted as
-        lost. What a killed import wrote is nobody's usage."""
+        """Return whether a file is of a journal, or of an import since the state that the database is
+        in, or of what the database lists as sealed without a file; and its usage neither dropped nor
+        accepted as lost. What a killed import wrote is nobody's usage."""
         if self._kept_from is not None and file.day < str(self._kept_from):
             return False
         if file.range is None:
@@ -125,7 +128,8 @@ class _Unsettled:
             return not any(_covers(loss, file.range) for loss in self._accepted)
         if file.range.spool == IMPORTED and file.range.segment > self._newest_import:
             return True
-        return self._is_sealed(file.range)
+        has_file = (file.kind, file.day, file.range) in self._listed
+        return not has_file and self._is_sealed(file.range)
 
     def _is_sealed(self, of: Range) -> bool:
         batches = self._control.overlapping(of.spool, of.segment, of.first_frame, of.end_frame)
