@@ -547,7 +547,7 @@ class Attempt(Receiver):
         """Sign by the cloud's clock, or renew the credential, each once, where it was refused.
         Return whether the request is sent again by that."""
         target = self.candidate.target
-        if self.status not in target.refuses_with:
+        if not self._may_repeat or self.status not in target.refuses_with:
             return False
         if self._turns_to_clouds_clock():
             self._has_signed_anew = True
@@ -631,7 +631,6 @@ class Attempt(Receiver):
     def repeat_nothing(self) -> None:
         """Send the request nowhere again, whatever comes: nobody waits for its answer."""
         self._may_repeat = False
-        self._has_renewed = self._has_signed_anew = True
 
     @property
     def _is_whole_stream(self) -> bool:
@@ -1031,8 +1030,8 @@ def _with_content_type(head: bytes, content_type: bytes) -> bytes:
 
 def tokens_expected(request: UnderstoodRequest, reserved: WorstCase) -> int:
     """Return about how many tokens a request takes from its model's quota of the minute: a part of
-    its bytes, because its answer is not known, and no more than were reserved for its input, of
-    which a picture has less than bytes."""
+    its bytes, because its answer is not known. A picture has far more bytes than tokens, so a
+    request takes no more than was reserved for its input."""
     if request.operation.costs_nothing:
         return 0
     return min(len(request.body) // BYTES_PER_TOKEN, reserved.tokens - reserved.output_tokens)

@@ -29,7 +29,7 @@ class LineGroup(msgspec.Struct, frozen=True, array_like=True):
 
 class Contents(msgspec.Struct, frozen=True):
     """A file's lines by kind, and the most that they may cost where the file lies (picodollars).
-    `body_bytes` is the bytes that their text can have; 0 in what older versions kept."""
+    Their text has at most `body_bytes`; that is 0 in what older versions kept."""
 
     lines: int
     picodollars: int

@@ -107,10 +107,8 @@ class InFlight:
 
     def use(self, label: int, buyer: Buyer, limits: Limits) -> Use:
         """Count a connection whose requests have a key. Raises Refused."""
-        use = self._uses.get(label)
-        if use is None:
-            use = self._uses[label] = Use(label, buyer.key_id)
-        elif use.connections >= limits.connections_per_key:
+        use = self._use_of(label, buyer)
+        if use.connections >= limits.connections_per_key:
             limit = limits.connections_per_key
             self._short(_CONNECTIONS, f"key {use.key}")
             message = f"{limit:,} connections are open with this key: use those again."
@@ -118,20 +116,24 @@ class InFlight:
         use.connections += 1
         return use
 
-    def stay(self, label: int, buyer: Buyer) -> Use:
+    def count_left_request(self, label: int, buyer: Buyer) -> Use:
         """Count a request whose client has left, and whose answer is read on, as a connection of
         its key, whatever the limits say: until now its client's connection was counted."""
-        use = self._uses.get(label)
-        if use is None:
-            use = self._uses[label] = Use(label, buyer.key_id)
+        use = self._use_of(label, buyer)
         use.connections += 1
         self.connections += 1
         return use
 
-    def go(self, use: Use) -> None:
-        """Note that the answer of a request that stayed has come."""
+    def end_left_request(self, use: Use) -> None:
+        """Note that the answer has come to a request whose client has left."""
         self.connections -= 1
         self.leave_key(use)
+
+    def _use_of(self, label: int, buyer: Buyer) -> Use:
+        use = self._uses.get(label)
+        if use is None:
+            use = self._uses[label] = Use(label, buyer.key_id)
+        return use
 
     def of(self, label: int) -> tuple[int, int]:
         """Return a key's open connections and bytes in flight."""

@@ -915,7 +915,7 @@ class Lifecycle(AttemptOwner):
             shared.unattended.discard(self)
             shared.wheel.forget(self)
             if self._left_use is not None:
-                shared.in_flight.go(self._left_use)
+                shared.in_flight.end_left_request(self._left_use)
         # An attempt and its lifecycle refer to each other: without this, only the garbage collector
         # would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
@@ -1309,7 +1309,8 @@ class Lifecycle(AttemptOwner):
         self._client = _NOBODY
         self._unattended = True
         self.shared.unattended.add(self)
-        self._left_use = self.shared.in_flight.stay(self.customer.label, self.customer.buyer)
+        customer, in_flight = self.customer, self.shared.in_flight
+        self._left_use = in_flight.count_left_request(customer.label, customer.buyer)
         self.client_resumed()
         self.shared.wheel.arm(self, self.due_s)
 

@@ -58,8 +58,8 @@ class LineSpan(NamedTuple):
 
 
 class BatchLine(NamedTuple):
-    """The request in a line: the name of its operation, its properties and its body, whose text can
-    have `text_bytes`."""
+    """The request in a line: the name of its operation, its properties and its body, whose text has
+    at most `text_bytes`."""
 
     operation: str
     properties: RequestProperties
@@ -200,8 +200,8 @@ _AT_THE_OPERATORS_STORE: Final = (
 class Batching(RequestWithoutModel):
     """The creation of a batch. `endpoint` is the path of its lines' `operation`; both are empty
     where it names none. `picodollars` and `output_tokens` are the most that it may cost and use,
-    `body_bytes` the bytes that the text of its requests can have; `request.selection` fills them in from the
-    batch's file."""
+    and the text of its requests has at most `body_bytes`; `request.selection` fills them in from
+    the batch's file."""
 
     def __init__(self, file: str, endpoint: str = "", operation: str = "") -> None:
         self.named_ids = (file,) if file else ()

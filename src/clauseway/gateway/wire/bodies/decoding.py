@@ -154,8 +154,7 @@ def reader_of(
 ) -> Decode:
     """Return a function that decodes bodies of a kind. A body that repeats a member that is read is
     refused (see `members`), and so is one that turns to another model (see `further_models`).
-    `read_later` are members that `needs` reads beside the fields of
-    `kind`."""
+    `read_later` are members that `needs` reads beside the fields of `kind`."""
     fields = msgspec.structs.fields(cast(type[msgspec.Struct], kind))
     typed = frozenset([field.name for field in fields])
     typed_members = _TypedMembers(kind, typed)
