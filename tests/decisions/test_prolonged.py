@@ -4,6 +4,8 @@ import pytest
 
 import terms_at_hand as hand
 from clauseway.agreement import boundaries
+from clauseway.app.agreements.briefing import brief
+from clauseway.app.agreements.comparing import compare_or_later
 from clauseway.decisions import Tables
 from clauseway.decisions.asking import decide
 from clauseway.values import KnownAt
@@ -110,3 +112,26 @@ def test_the_change_stands_behind_its_term() -> None:
         ("2027-01-01", "forbidden", "A2.c"),
         ("2029-01-01", "permitted", "A2.c"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("terms", "changed"),
+    [
+        ([OWNED % "", X % TO_2026], "A1.x"),
+        # The change keeps both the permission and the exclusivity that it writes.
+        ([OWNED % "", LETS % f"{TO_2026}\nexclusive: true"], "A1.lets"),
+        # The owner is cited first, and the change behind the ownership alone.
+        ([OWNED % TO_2026, LETS % TO_2026], "A1.own, A1.lets"),
+        ([OWNED % "", SHARE % TO_2026], "A1.s"),
+    ],
+)
+def test_a_comparison_lays_what_is_prolonged_to_the_change(terms: list[str], changed: str) -> None:
+    """The amendments are compared on the first day on which the old text alone would have ended."""
+    texts = hand.documents("", owned="\n\n".join(terms))
+    texts["A2.md"] = hand.amendment("A2", "2026-03-01", LONGER[0][1] % changed)
+    compared = compare_or_later(hand.reading(texts), ["A1", "A2"]).shown
+    assert compared.after.as_of.isoformat() == "2027-01-01"
+    cited = {change.because.split()[0] for change in compared.changed}
+    assert "A2" in cited and "A1" not in cited
+    answers = [answer for answer in brief(hand.reading(texts), "A2").quick_answers if "2028-12-31" in answer.answer]
+    assert {answer.place.split()[0] for answer in answers} <= {"A2", "agreement.md:22;"}

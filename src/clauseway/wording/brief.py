@@ -30,10 +30,12 @@ from clauseway.agreement.language.definitions import OURS
 from clauseway.agreement.language.shares import CORRECTION
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.decisions import (
+    AnsweredStretch,
     AskedAgreement,
     Decision,
     Outcome,
     Question,
+    Reason,
     decide,
     timeline,
 )
@@ -382,6 +384,8 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             lasted, lasts = (self._lasting(side, asked, question) for side in sides)
             because = deciding(self.after.agreement, question.party, now.reasons)
             changes = (was.outcome, lasted) != (now.outcome, lasts)
+            if was.outcome == now.outcome and lasted != lasts:
+                because = self._end_set(asked, question) or because
             if changes or because.amendment == self.amendment.id:
                 yield QuickAnswer(
                     question=self.words.may(question),
@@ -396,19 +400,44 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     def _lasting(self, side: Side, asked: AskedAgreement, question: Question) -> str:
         """Return how long a side's answer lasts, as known on that day; empty if it has no end."""
-        facts = side.facts.known(side.known_at)
-        spans = timeline(side.agreement, asked.catalog, facts, question)
-        now = [span.decision.outcome for span in spans if span.begin <= question.as_of < span.end]
-        later = (
-            span for span in spans if span.begin > question.as_of and [span.decision.outcome] != now
-        )
-        changed = next(later, None)
+        *_, changed = self._until_changed(side, asked, question)
         if changed is None:
             return ""
         then = {Outcome.PERMITTED: "yes", Outcome.FORBIDDEN: "no"}.get(
             changed.decision.outcome, "otherwise"
         )
         return f", through {changed.begin - timedelta(days=1)}; then {then}"
+
+    def _end_set(self, asked: AskedAgreement, question: Question) -> Reason | None:
+        """Return the change of this amendment that moves the day on which an answer ends; None if
+        the answer ends otherwise."""
+        spans = self._until_changed(self.after, asked, question)
+        return next(
+            (
+                reason
+                for span in spans
+                if span is not None
+                for reason in span.decision.reasons
+                if reason.bearing in ("prolongs", "ended")
+                and reason.amendment == self.amendment.id
+            ),
+            None,
+        )
+
+    def _until_changed(
+        self, side: Side, asked: AskedAgreement, question: Question
+    ) -> Iterator[AnsweredStretch | None]:
+        """Yield the stretches of a side's answer from its day on, and at last the one that is
+        answered otherwise, as known on that day; at last None if the answer has no end."""
+        facts = side.facts.known(side.known_at)
+        spans = timeline(side.agreement, asked.catalog, facts, question)
+        now = [span.decision.outcome for span in spans if span.begin <= question.as_of < span.end]
+        for span in spans:
+            if span.end > question.as_of:
+                yield span
+                if span.begin > question.as_of and [span.decision.outcome] != now:
+                    return
+        yield None
 
     def _answer(
         self, product: str, before: tuple[Decision, str], after: tuple[Decision, str]

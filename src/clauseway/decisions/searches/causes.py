@@ -41,9 +41,11 @@ class Causes:
     def of(self, asked: Names, before: Verdict, after: Verdict, own: Reason | None) -> Reason:
         """Return the reason for which a question is answered otherwise.
 
-        `own` is the party's own permission, which stands for the first reason if none decides.
+        `own` is the party's own permission, which stands for the first reason if none decides. For
+        a term that is in force by a new change alone, the change stands.
         """
-        otherwise = own or after.reasons[0]
+        first = own or after.reasons[0]
+        otherwise = self._new_prolongation(first, after.reasons) or first
         if before.outcome is not Outcome.CONDITIONAL:
             return otherwise
         met = [
@@ -65,6 +67,27 @@ class Causes:
             if reasons and self._decide(asked, reasons, before):
                 return reasons[0]
         return otherwise
+
+    def _new_prolongation(self, prolonged: Reason, reasons: Sequence[Reason]) -> Reason | None:
+        """Return the change that keeps a cited term in force past its own end, if it did not hold
+        on the side before. A change that prolongs several terms is cited behind the first alone."""
+        for reason in reasons:
+            if reason.bearing == "prolongs" and reason.agreement == prolonged.agreement:
+                if prolonged.term in self._moved_by(reason) and not self._was_there(reason):
+                    return reason
+        return None
+
+    def _moved_by(self, change: Reason) -> set[str]:
+        """Return the terms whose end is set by a change that a reason cites."""
+        return {
+            term
+            for member in self._after.asked
+            if _is_of(change, member)
+            for amendment in member.agreement.amendments
+            for each in amendment.changes
+            if _place(each.citation) == _place(change)
+            for term in each.sets_end
+        }
 
     def _was_there(self, reason: Reason) -> bool:
         """Return whether the text or fact that a reason cites held on the side before."""
