@@ -418,8 +418,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                 for span in spans
                 if span is not None
                 for reason in span.decision.reasons
-                if reason.bearing in ("prolongs", "ended")
-                and reason.amendment == self.amendment.id
+                if reason.bearing in ("prolongs", "ended") and reason.amendment == self.amendment.id
             ),
             None,
         )

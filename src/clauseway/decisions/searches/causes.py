@@ -71,11 +71,15 @@ class Causes:
     def _new_prolongation(self, prolonged: Reason, reasons: Sequence[Reason]) -> Reason | None:
         """Return the change that keeps a cited term in force past its own end, if it did not hold
         on the side before. A change that prolongs several terms is cited behind the first alone."""
-        for reason in reasons:
-            if reason.bearing == "prolongs" and reason.agreement == prolonged.agreement:
-                if prolonged.term in self._moved_by(reason) and not self._was_there(reason):
-                    return reason
-        return None
+        new = (
+            reason
+            for reason in reasons
+            if reason.bearing == "prolongs"
+            and reason.agreement == prolonged.agreement
+            and prolonged.term in self._moved_by(reason)
+            and not self._was_there(reason)
+        )
+        return next(new, None)
 
     def _moved_by(self, change: Reason) -> set[str]:
         """Return the terms whose end is set by a change that a reason cites."""
