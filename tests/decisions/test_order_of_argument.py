@@ -212,6 +212,61 @@ def test_what_anyone_may_do_of_what_nobody_owns(
     assert [f"{reason.bearing} {reason.term}" for reason in decision.reasons] == because
 
 
+OWNERSHIP = "id: A1.own\nkind: ownership\nparty: maker\nproducts: [apps, rooms, rights]\n%s"
+TO_RIVAL = "id: A2.own\nkind: ownership\nparty: rival\nproducts: [apps]"
+# How the maker's ownership ends, and what amendments change → the question, the outcome, and what is cited.
+NO_OWNER_ANY_MORE = [
+    (
+        "through: 2026-04-30",
+        "",
+        "serve maker app own",
+        "unstated",
+        ["ended A1.own: A1.own ended on 2026-05-01", "rule owner: nobody owns app"],
+    ),
+    (
+        "until: milestone",
+        "",
+        "serve shop app own",
+        "unstated",
+        ["ended A1.own: A1.own ended on 2026-04-01", "meets milestone", "rule owner: nobody owns app"],
+    ),
+    (
+        "",
+        "id: A2.c\nends: [A1.own]",
+        "license maker rights to=shop",
+        "unstated",
+        [
+            "ended A2.c: A1.own ended on 2026-05-01",
+            "ended A1.own: A1.own ended on 2026-05-01",
+            "rule owner: nobody owns rights",
+        ],
+    ),
+    # The former owner needs a grant of the new one, and nobody else is told of what the former owned.
+    (
+        "through: 2026-04-30",
+        TO_RIVAL,
+        "serve maker app own",
+        "conditional",
+        ["ended A1.own: A1.own ended on 2026-05-01", "rule grant"],
+    ),
+    ("through: 2026-04-30", TO_RIVAL, "serve shop app own", "conditional", ["rule grant"]),
+    ("through: 2026-04-30", TO_RIVAL, "serve rival app own", "permitted", ["permits A2.own", "rule owner"]),
+]
+
+
+@pytest.mark.parametrize(("end", "changed", "question", "outcome", "because"), NO_OWNER_ANY_MORE)
+def test_an_ownership_that_ended_is_cited_where_its_end_decides(
+    end: str, changed: str, question: str, outcome: str, because: list[str]
+) -> None:
+    facts = ("kind: milestone, effective: 2026-04-01",) if "milestone" in end else ()
+    texts = documents("", facts, owned=OWNERSHIP % end)
+    if changed:
+        texts["A2.md"] = amendment("A2", "2026-05-01", changed)
+    decision = decided(reading(texts), question)
+    assert decision.outcome == outcome
+    assert cited(decision) == because
+
+
 # Who serves and sells, with which rights → what the owner is asked to grant.
 LACKING = [
     ("", (), "maker must grant it to shop; no grant is recorded."),

@@ -64,6 +64,7 @@ from clauseway.decisions.rights import (
     cite_launch_on_own_cloud,
     cite_ownership,
     cite_permissions,
+    find_ended_ownership,
     find_last_ended_grant,
     find_licences,
     find_lost_permissions,
@@ -93,7 +94,7 @@ def _decide(case: Case, act: Act) -> Finding:
     owner = case.owner(act)
     party_acts = _acts_of_party(case, act)
     if owner is None and not any(_public_permissions(case, party_acts)):
-        return _unstated_without_owner(case)
+        return _unstated_without_owner(case, act)
     # A term that forbids one of the needed acts, whoever does it, prevails over every permission,
     # except a permission to the party, or to anyone, that overrides the term (`despite`).
     needed_acts = _needed_acts(case, act, owner)
@@ -116,7 +117,7 @@ def _decide(case: Case, act: Act) -> Finding:
         return combined(permitted, find_conditions(case, needed_acts, act.party))
     # At least one act has no public permission: only an owner could grant the right to it.
     if owner is None:
-        return _unstated_without_owner(case)
+        return _unstated_without_owner(case, act)
     # Any other party needs a licence, a grant or a launch.
     if act.action == USE:
         return _decide_use(case, act, owner)
@@ -124,9 +125,13 @@ def _decide(case: Case, act: Act) -> Finding:
     return _decide_by_rights(case, act, owner, needed_acts, public_by_act)
 
 
-def _unstated_without_owner(case: Case) -> Finding:
-    # Cite the rule `owner`. The rule `unstated` is about days on which no amendment is in force.
-    return Finding(Outcome.UNSTATED, (case.cite_rule("owner", f"nobody owns {ASKED_PRODUCT}"),))
+def _unstated_without_owner(case: Case, act: Act) -> Finding:
+    # Cite the ownership that ended last, and the rule `owner`. The rule `unstated` is about days on
+    # which no amendment is in force.
+    ended = find_ended_ownership(case, act)
+    reasons = cite_end_or_pause(ended) if ended is not None else ()
+    note = f"nobody owns {ASKED_PRODUCT}"
+    return Finding(Outcome.UNSTATED, (*reasons, case.cite_rule("owner", note)))
 
 
 def _public_permissions(case: Case, acts: Sequence[Act]) -> list[tuple[Reason, ...]]:
@@ -307,8 +312,8 @@ def _conditional_on_grant(
 ) -> Finding:
     """Answer *conditional*: the owner could grant the act `to_grant`, and no grant is in force.
 
-    Cite the permissions that pause; then the exclusivity, the permission and the grant that ended,
-    the latest ending first; then the rule `grant`.
+    Cite the permissions that pause; then the exclusivity, the permission, the grant and the party's
+    own ownership that ended, the latest ending first; then the rule `grant`.
     """
     ended_grant = find_last_ended_grant(case, to_grant)
     so_far = f"the last grant {ended_grant.note}" if ended_grant else "no grant is recorded"
@@ -332,6 +337,8 @@ def _conditional_on_grant(
         endings.append((lost.last.day, cite_loss(case, lost.last, to_grant)))
     if ended_grant is not None:
         endings.append((ended_grant.day, ended_grant.reasons))
+    if (ended_ownership := find_ended_ownership(case, to_grant, asked.party)) is not None:
+        endings.append((ended_ownership.end, cite_end_or_pause(ended_ownership)))
     endings.sort(key=lambda ending: ending[0], reverse=True)
     ended = chain.from_iterable(reasons for _, reasons in endings)
     reasons = (*paused, *ended, case.cite_rule("grant"), *case.commentary("grant"))

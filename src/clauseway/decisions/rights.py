@@ -93,6 +93,20 @@ def cite_ownership(case: Case, act: Act) -> tuple[Reason, ...]:
     return tuple(islice(owning, 1))
 
 
+def find_ended_ownership(case: Case, act: Act, party: str = "") -> TermState | None:
+    """Return the ownership of a product that ended or paused last, by any party or by one; None if
+    nobody, or not that party, ever owned it."""
+    ended = [
+        state
+        for state in case.states_about(Ownership, act.product)
+        if isinstance(state.term, Ownership)
+        and state.ended
+        and (not party or state.term.party == party)
+        and case.reaches(state.term, act)
+    ]
+    return max(ended, key=lambda state: (state.end, state.order), default=None)
+
+
 class Licences(msgspec.Struct, frozen=True):
     """The licences of a party that cover an act: those that hold, else those that were lost."""
 
