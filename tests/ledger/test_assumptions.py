@@ -6,7 +6,9 @@ import pytest
 
 from clauseway.agreement.language.definitions import Figure
 from clauseway.ledger import read_assumptions
+from clauseway.ledger.assumptions import check_taken
 from clauseway.values import Citation, InvalidInput
+from terms_at_hand import documents, reading
 
 CITATION = Citation(term="f", amendment="0", document="agreement.md", line=1, source="P", text="What it is.")
 FIGURES = {
@@ -168,3 +170,34 @@ def test_every_problem_at_once_and_no_value_twice() -> None:
             read_assumptions(said, FIGURES)
     each = read_assumptions(["wholesale=90%", "wholesale=amazon:80%", "wholesale=oracle:70%"], FIGURES)
     assert [each.wholesale(seller) for seller in ("google", "amazon", "oracle")] == [D("0.9"), D("0.8"), D("0.7")]
+
+
+DECLARED = """figures:
+  wholesale: {value: 100 %, standing: ours, says: All of it., source: [T]}
+  cap-counts: {value: from-this-contract, standing: ours, says: From the contract on., source: [T]}
+  revenue-owner: {value: seller, standing: ours, says: The seller., source: [T]}
+  share: {value: 10 %, standing: reported, says: The share., source: [T]}
+  cap: {value: USD 500, standing: reported, says: The cap., source: [T]}
+rules:"""
+ITEMS = ["share", "cap=400", "revenue-owner=host", "cap-counts=all-payments:5", "wholesale=90%", "wholesale=rival:80%"]
+# The base, and what the share states of a cap → the items that no share takes.
+TAKEN = [
+    ("{sellers: [maker], wholesale: true}", "cap: cap", []),
+    ("{sellers: [maker]}", "cap: cap", ["wholesale=90%", "wholesale=rival:80%"]),
+    ("{sellers: [maker], wholesale: true, wholesale-except: [rival]}", "cap: cap", ["wholesale=rival:80%"]),
+    ("{sellers: [maker, rival], wholesale: true}", "cap: cap", ["wholesale=rival:80%"]),
+    ("{sellers: [maker], wholesale: true}", "cap: cap\ncap-opening: USD 5", ["cap-counts=all-payments:5"]),
+    ("{sellers: [maker], wholesale: true}", "", ["cap=400", "cap-counts=all-payments:5"]),
+]
+
+
+@pytest.mark.parametrize(("base", "cap", "left_out"), TAKEN)
+def test_a_figure_that_no_share_takes_is_refused(base: str, cap: str, left_out: list[str]) -> None:
+    share = f"id: s\nkind: revenue-share\npayer: maker\npayee: partner\nrate: share\nbase: {base}\n{cap}"
+    texts = documents(share)
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", DECLARED, 1)
+    opened = reading(texts)
+    check_taken([item for item in ITEMS if item not in left_out], [opened.agreement], "--assume")
+    for item in left_out:
+        with pytest.raises(InvalidInput, match=f"{item} has no effect"):
+            check_taken([item], [opened.agreement], "--assume")

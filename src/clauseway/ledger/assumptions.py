@@ -24,6 +24,7 @@ from decimal import Decimal
 
 import msgspec
 
+from clauseway.agreement.language.agreement import Agreement
 from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.figures import (
     ALL_PAYMENTS,
@@ -38,6 +39,7 @@ from clauseway.agreement.language.figures import (
     parse_wholesale,
 )
 from clauseway.agreement.language.shares import RevenueShare
+from clauseway.agreement.language.terms import RevenueShareTerm
 from clauseway.values import (
     BadNumber,
     InvalidInput,
@@ -299,6 +301,38 @@ def check_sellers(items: Sequence[str], parties: Collection[str], where: str) ->
         value.rpartition(":")[0].strip() for name, _, value in named if name.strip() == WHOLESALE
     ]
     check_known(where, filter(None, sellers), parties, "no agreement has a party of that name")
+
+
+def check_taken(items: Sequence[str], agreements: Iterable[Agreement], where: str) -> None:
+    """Raise InvalidInput where an item has no effect: no revenue share of the agreements that
+    declare its figure takes it, or none takes in others' sales by the seller that it names."""
+    shares = [
+        (term, agreement.figures)
+        for agreement in agreements
+        for amendment in agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, RevenueShareTerm)
+    ]
+    problems = []
+    for item in items:
+        name, _, value = (part.strip() for part in item.partition("="))
+        taking = [term for term, figures in shares if name in figures and name in term.figures]
+        seller = value.rpartition(":")[0].strip() if name == WHOLESALE else ""
+        apart = [term.base.sellers | term.base.wholesale_except for term in taking]
+        if taking and not (seller and all(seller in sellers for sellers in apart)):
+            continue
+        why = "no revenue share takes that figure"
+        if taking:
+            why = f"no share takes {seller}'s sales as others' sales: they count in full, or not"
+        elif name == WHOLESALE:
+            why = "no revenue share has others' sales in its base (wholesale: true)"
+        elif name == CAP_COUNTS:
+            why = "no revenue share has a cap that begins at nothing"
+        problems.append(
+            Problem(what=f"{item} has no effect", why=why, where=where, remedy="Leave it out.")
+        )
+    if problems:
+        raise InvalidInput(*problems)
 
 
 def _unreadable(figure: Figure, value: str) -> BadNumber | None:

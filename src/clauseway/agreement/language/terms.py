@@ -28,6 +28,7 @@ from clauseway.agreement.language.actions import (
     USE,
     takes,
 )
+from clauseway.agreement.language.figures import CAP_COUNTS, REVENUE_OWNER, WHOLESALE
 from clauseway.agreement.language.shares import CORRECTION, Floor, PaymentTerm, ShareBase, Tier
 from clauseway.values import Citation
 
@@ -448,6 +449,20 @@ class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab", tag="rev
     payment: PaymentTerm | None = None
     withholding: str = ""
     late: str = CORRECTION
+
+    @property
+    def figures(self) -> frozenset[str]:
+        """Return the rates and amounts, which may be names of figures, and the general figures that
+        the share takes."""
+        names = {self.rate, self.withholding, self.cap, self.cap_opening, REVENUE_OWNER}
+        for tier in self.tiers:
+            names |= {tier.above, tier.rate}
+        names |= {floor.amount for floor in self.floors}
+        if self.base.wholesale:
+            names.add(WHOLESALE)
+        if self.cap and not self.cap_opening:
+            names.add(CAP_COUNTS)
+        return frozenset(names)
 
 
 _REVENUE_SHARE_TERM = Kind(

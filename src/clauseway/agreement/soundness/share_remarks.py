@@ -10,7 +10,6 @@ from clauseway.agreement.language.actions import LICENSE, SELL, SERVE
 from clauseway.agreement.language.figures import (
     CAP_COUNTS,
     GENERAL,
-    REVENUE_OWNER,
     WHOLESALE,
     parse_amount,
     parse_percentage,
@@ -293,7 +292,7 @@ def figures_in_vain(lives: Lives) -> Iterator[Remark]:
     An agreement without shares is left alone: none of its figures is ever taken for anything.
     """
     shares = _shares(lives)
-    used = {name for share in shares for name in _figures_of(share)}
+    used = {name for share in shares for name in share.figures}
     for figure in lives.agreement.figures if shares else ():
         if figure in used:
             continue
@@ -316,19 +315,6 @@ def figures_in_vain(lives: Lives) -> Iterator[Remark]:
 
 def _shares(lives: Lives) -> list[RevenueShareTerm]:
     return [term for _, term in lives.terms if isinstance(term, RevenueShareTerm)]
-
-
-def _figures_of(share: RevenueShareTerm) -> Iterator[str]:
-    """Yield the rates and amounts of a share, which may be figures, and the general figures."""
-    yield from (share.rate, share.withholding, share.cap, share.cap_opening)
-    for tier in share.tiers:
-        yield from (tier.above, tier.rate)
-    yield from (floor.amount for floor in share.floors)
-    yield REVENUE_OWNER
-    if share.base.wholesale:
-        yield WHOLESALE
-    if share.cap and not share.cap_opening:
-        yield CAP_COUNTS
 
 
 def whole_price(lives: Lives) -> Iterator[Remark]:

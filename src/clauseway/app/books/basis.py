@@ -26,6 +26,7 @@ from clauseway.app.opening.library import SHIPPED
 from clauseway.app.opening.list_prices import listed_book
 from clauseway.app.opening.locks import locked
 from clauseway.app.opening.prices import own_book, own_rates, shipped_books
+from clauseway.app.opening.revenue_shares import check_assumed
 from clauseway.app.opening.several import (
     Opened,
     agreements_of,
@@ -870,7 +871,7 @@ def change_figures(
     def accepting(basis: Basis) -> list[Accepting]:
         opened = basis.opened()
         accepted = accepting_figures(assume, figures_of(opened))
-        check_sellers(assume, opened.catalog.parties, "NAME=VALUE")
+        check_assumed(opened, assume, "NAME=VALUE")
         return [*accepted, *_withdrawing(basis, ASSUMPTION, withdraw)]
 
     return _change(home, why, accepting)

@@ -27,7 +27,7 @@ from clauseway.app.books.day_charges import DayCharges, DaySettled
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import locked
 from clauseway.app.opening.periods import month as month
-from clauseway.app.opening.revenue_shares import shares_of
+from clauseway.app.opening.revenue_shares import check_assumed, shares_of
 from clauseway.app.opening.several import Opened, each_of, figures_of, text_hash
 from clauseway.app.usage.damages import refuse_losses
 from clauseway.app.usage.lake_checks import refuse_unknown
@@ -48,7 +48,6 @@ from clauseway.ledger import (
     StatementChange,
     Voucher,
     accruals,
-    check_sellers,
     corrected,
     credited,
     disputed,
@@ -126,7 +125,7 @@ def settle_month(
     days = month(period)
     _refuse_before_amendments(opened, days)
     read_assumptions(assume, figures_of(opened))
-    check_sellers(assume, opened.catalog.parties, "--assume")
+    check_assumed(opened, assume, "--assume")
     _try_without_home(
         home, lambda empty: settle_month(empty, opened, prices, period, assume, readings)
     )

@@ -1,6 +1,6 @@
-"""The revenue shares of the agreements, as a settlement takes them."""
+"""The revenue shares of the agreements, as a settlement takes them, and the figures that they take."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -8,9 +8,10 @@ from clauseway.agreement import RevenueShare
 from clauseway.agreement.language.figures import GENERAL
 from clauseway.agreement.language.shares import ShareBase
 from clauseway.app.opening.library import OpenAgreement
-from clauseway.app.opening.several import Opened, own_readings
+from clauseway.app.opening.several import Opened, each_of, own_readings
 from clauseway.catalog import Catalog
 from clauseway.decisions.joint_answers import in_their_order
+from clauseway.ledger.assumptions import check_sellers, check_taken
 from clauseway.values import Citation, KnownAt
 
 
@@ -48,6 +49,13 @@ def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) ->
         )
         for asked, share in shares
     ]
+
+
+def check_assumed(opened: Opened, items: Sequence[str], where: str) -> None:
+    """Raise InvalidInput where an item that accepts a figure names a seller that is no party, or
+    has no effect on any revenue share."""
+    check_sellers(items, opened.catalog.parties, where)
+    check_taken(items, [asked.agreement for asked in each_of(opened)], where)
 
 
 def _counted(base: ShareBase, catalog: Catalog) -> frozenset[str]:

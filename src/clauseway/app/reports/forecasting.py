@@ -9,9 +9,9 @@ import msgspec
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.revenue_shares import shares_of
+from clauseway.app.opening.revenue_shares import check_assumed, shares_of
 from clauseway.app.opening.several import Opened, figures_of
-from clauseway.ledger import check_sellers, read_assumptions
+from clauseway.ledger import read_assumptions
 from clauseway.ledger.assumptions import accepted_items, replace_items
 from clauseway.ledger.forecast import Forecast, Growth, assumed_growth, forecast
 from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_percentage
@@ -63,7 +63,7 @@ def look_ahead(
     last = next(reversed(settled.values()), None)
     held = basis.assume or (accepted_items(last.assumptions) if last else [])
     accepted = replace_items(held, assume)
-    check_sellers(assume, opened.catalog.parties, "--assume")
+    check_assumed(opened, assume, "--assume")
     return Ahead(
         known_at=str(known_at),
         receipts={name: settlement.receipt for name, settlement in settled.items()},

@@ -31,12 +31,12 @@ from clauseway.app.opening.library import (
     with_recorded,
 )
 from clauseway.app.opening.periods import month
+from clauseway.app.opening.revenue_shares import check_assumed
 from clauseway.app.opening.several import each_of
 from clauseway.app.reports.reconciling import sale_of, sums_of, usd_rate
 from clauseway.app.usage.sealing import open_lake
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Question, Tables, Verdict, check_readings
-from clauseway.ledger import check_sellers
 from clauseway.ledger.assumptions import accepted_items, replace_items
 from clauseway.ledger.beside import PartyBeside, SideBySide, beside
 from clauseway.metering import billable
@@ -543,7 +543,7 @@ def _months(
 ) -> Iterator[MonthRehearsed]:
     """Yield the settled months that lie in the days played, both ways; with figures given, all
     of them that are played."""
-    check_sellers(assume, played.catalog.parties, "--assume")
+    check_assumed(played, assume, "--assume")
     vouchers = Books(lake.control).vouchers()
     usage = lake.snapshot()  # both sides are of the same
     sides = [Settler(usage, side, prices, readings, vouchers) for side in (real, played)]

@@ -17,9 +17,10 @@ from clauseway.app.books.settling import Settler
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.periods import month
+from clauseway.app.opening.revenue_shares import check_assumed
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of, figures_of
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.ledger import Settlement, check_sellers, read_assumptions
+from clauseway.ledger import Settlement, read_assumptions
 from clauseway.ledger.assumptions import accepted_items, replace_items
 from clauseway.ledger.beside import SideBySide, beside
 from clauseway.pricing import PriceTable
@@ -82,8 +83,8 @@ def what_if(
     readings, supposed = use.readings, replace_items(accepted, otherwise.figures)
     # Refuses a wrong figure before the month is settled twice.
     read_assumptions(supposed, figures)
-    check_sellers(otherwise.figures, opened.catalog.parties, "--under")
     amended = as_amended_by(opened, otherwise.amendments)
+    check_assumed(amended, otherwise.figures, "--under")
     with open_lake(home) as lake:
         vouchers = Books(lake.control).vouchers()
         usage = lake.snapshot()  # both sides are of the same
