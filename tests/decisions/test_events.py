@@ -393,3 +393,19 @@ def test_a_right_that_is_paused_is_named(right: str, question: str, day: str, ou
 
 def _parts(opened: OpenAgreement) -> tuple[Agreement, Catalog, FactRegister]:
     return opened.agreement, opened.catalog, opened.facts
+
+
+def test_a_share_that_an_event_ends_names_what_was_recorded() -> None:
+    share = "id: A1.s\nkind: revenue-share\npayer: maker\npayee: partner\nrate: 5 %%\n"
+    share += "base: {sellers: [maker]}\nuntil: %s"
+        "id: A1.s\nkind: revenue-share\npayer: maker\npayee: partner\nrate: 5 %\nbase: {sellers: [maker]}\nuntil: %s"
+    )
+    facts = ("kind: event, event: notice, effective: 2026-03-01", "kind: event, event: breach, effective: 2026-04-01")
+    for until, end, event in (
+        ("breach", date(2026, 4, 1), "event:breach"),
+        ("termination", date(2026, 3, 31), "event:notice"),
+    ):
+        texts = documents(share % until, facts)
+        texts["agreement.md"] = texts["agreement.md"].replace("rules:", f"{EVENTS}rules:", 1)
+        [found] = reading(texts).revenue_shares(KnownAt.everything(), {})
+        assert (found.end, found.event.term) == (end, event)  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ from share_tables import at, cited, month, settled, share, sold
 
 from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import ShareBase
+from clauseway.app.reports.statements import statement_context
 from clauseway.ledger import Settlement, StatementChange, corrected, statement_of
 from clauseway.ledger.statement import canonical_bytes, digest_of
 
@@ -148,3 +149,17 @@ def test_a_statement_is_written_to_the_byte() -> None:
     assert written.endswith(b"\n}\n")
     assert written.startswith(b'{\n  "as_of": {\n    "begin": "2026-05-01"')
     assert digest_of(statement) != digest_of(msgspec.structs.replace(statement, party="host"))
+
+
+def test_the_event_that_ends_a_share_is_named() -> None:
+    """In the month of its end, and in every later one."""
+    breach = msgspec.structs.replace(cited("event:breach"), document="facts.md", line=7, text="No audit. (2026-05-21)")
+    ended = share("A1.share", end=date(2026, 5, 21), ended_by=cited("A1.share"), event=breach)
+    said = "event:breach (facts.md:7: No audit. (2026-05-21))"
+    for period, notes in (
+        (MAY, [f"Ended with 20 May 2026 by A1.share (A1.md), upon {said}.", f"Ended, upon {said}."]),
+        (month("2026-06"), [f"Ended, upon {said}."]),
+    ):
+        sections = statement_context(statement_of(settled(SALES, period, ended))).sections
+        assert [section.note for section in sections] == notes
+        assert all(breach in section.ended_by for section in sections)

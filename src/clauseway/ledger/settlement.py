@@ -108,7 +108,8 @@ class CapState(msgspec.Struct, frozen=True, kw_only=True):
 
 class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
     """One share in one period. `begin` and `end` are the share's, `days` those on which it is in
-    force in the period.
+    force in the period. `ended_by` is the clause that ended it, and `event` the recorded fact that
+    brought the end about, if one did.
 
     Bases and shares `_before` are cumulative at the period's begin, those `_after` at its end; all
     in USD. `rate` holds below the first of `bands`; `top_ups` are those of the period, before the
@@ -133,6 +134,7 @@ class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
     cap: CapState | None
     citation: Citation
     ended_by: Citation | None
+    event: Citation | msgspec.UnsetType = msgspec.UNSET
     bands: tuple[Band, ...] = ()
     top_ups: tuple[TopUp, ...] = ()
     payment: PaymentTerm | None = None
@@ -205,13 +207,15 @@ class StatementChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """A direction in which nothing is due from `day` on, and the clause that says so."""
+    """A direction in which nothing is due from `day` on, and the clause that says so; `event` is
+    the recorded fact that brought the end about, if one did."""
 
     payer: str
     payee: str
     term: str
     day: date
     citation: Citation
+    event: Citation | msgspec.UnsetType = msgspec.UNSET
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -295,6 +295,7 @@ def _ended(shares: Sequence[RevenueShare], period: Interval) -> tuple[Ended, ...
             term=share.term,
             day=share.end,
             citation=share.ended_by or share.citation,
+            event=share.event,
         )
         for (payer, payee), share in sorted(last.items())
         # A share whose last day is the period's is in force on all its days: none is without it.
@@ -347,6 +348,7 @@ def _as_first_hashed(record: msgspec.Struct) -> dict[str, Any]:
             del written[name]
     if isinstance(record, RevenueShare):
         written["base"] = _as_first_hashed(record.base)
-        # It follows from the agreements' texts and facts, which the receipt names.
+        # They follow from the agreements' texts and facts, which the receipt names.
         del written["counted"]
+        written.pop("event", None)
     return written

@@ -189,6 +189,7 @@ class Sharing:
             cap=self._cap_state(due_before, amount, due_after),
             citation=share.citation,
             ended_by=share.ended_by,
+            event=share.event,
             bands=self.scale.bands,
             top_ups=tuple(top_up for top_up in self.top_ups if top_up.day in self.days),
             payment=share.payment,

@@ -624,7 +624,10 @@ def revenue_shares(
                 open_shares[term.id] = _share(term, day)
             elif not state.in_force and term.id in open_shares:
                 share = open_shares.pop(term.id)
-                closed.append(msgspec.structs.replace(share, end=day, ended_by=state.ended_by))
+                event = state.event or msgspec.UNSET
+                closed.append(
+                    msgspec.structs.replace(share, end=day, ended_by=state.ended_by, event=event)
+                )
     return sorted([*closed, *open_shares.values()], key=lambda share: (share.begin, share.term))
 
 

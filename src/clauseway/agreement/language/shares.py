@@ -86,7 +86,8 @@ class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):
     The share is due on the cumulative base since `begin`. An empty `cap` means that there is no
     cap. An empty `cap_opening` means that the agreement's figure `cap-counts` says how much was
     counted before. `rate` applies to the base below the first tier. `ended_by` cites the text that
-    ended the share, if any. `undeclared` names general figures that the share's agreement does not
+    ended the share, if any, and `event` the recorded fact that brought the end about, if one did.
+    `undeclared` names general figures that the share's agreement does not
     declare and another agreement of the home does: they do not hold for it. `counted` holds, where
     several agreements are in force, the products and classes that the share's agreement names and
     that its base takes in, by that agreement's own classes; None means that every name counts that
@@ -103,6 +104,7 @@ class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):
     base: ShareBase
     citation: Citation
     ended_by: Citation | None = None
+    event: Citation | msgspec.UnsetType = msgspec.UNSET
     cap_opening: str = ""
     tiers: tuple[Tier, ...] = ()
     floors: tuple[Floor, ...] = ()

@@ -44,6 +44,7 @@ def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) ->
             else f"{asked.agreement.id}:{share.term}",
             citation=_placed(asked.agreement.id, share.citation),
             ended_by=share.ended_by and _placed(asked.agreement.id, share.ended_by),
+            event=share.event and _placed(asked.agreement.id, share.event),
             undeclared=tuple(sorted(declared - asked.agreement.figures.keys())),
             counted=_counted(share.base, asked.catalog),
         )

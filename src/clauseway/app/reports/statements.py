@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
 
+from msgspec import UnsetType
+
 from clauseway.app.reports.amounts import cents, exact, percent
 from clauseway.ledger import Direction, Ended, ShareLine, ShareResult, Statement, StatementChange
 from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED, in_one_line, in_thousands
@@ -13,7 +15,7 @@ from clauseway.ledger.floors import TopUp, part_in_words
 from clauseway.ledger.settlement import Inputs, described
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
-from clauseway.values import FOREVER, Interval, exact_product, exact_sum
+from clauseway.values import FOREVER, Citation, Interval, exact_product, exact_sum
 from clauseway.web.contexts import (
     DueLine,
     FigureShown,
@@ -155,7 +157,7 @@ def _section(statement: Statement, share: ShareResult, named: Named) -> Statemen
     if share.ended_by is not None and share.end == share.days.end and share.end != FOREVER:
         notes.append(
             f"Ended with {day_in_words(share.end - timedelta(days=1))} by {share.ended_by.term} "
-            f"({share.ended_by.document})."
+            f"({share.ended_by.document}){_upon(share.event)}."
         )
     if share.cap is not None:
         cap = share.cap
@@ -181,8 +183,17 @@ def _section(statement: Statement, share: ShareResult, named: Named) -> Statemen
         note=" ".join(notes),
         assumed=_assumed(statement, stands_on),
         citations=(share.citation,),
-        ended_by=(share.ended_by,) if share.ended_by is not None else (),
+        ended_by=tuple(
+            cited for cited in (share.ended_by, share.event) if isinstance(cited, Citation)
+        ),
     )
+
+
+def _upon(event: Citation | UnsetType) -> str:
+    """Return the event that brought an end about, in words; empty if none did."""
+    if not event:
+        return ""
+    return f", upon {event.term} ({event.document}:{event.line}: {event.text.rstrip('.')})"
 
 
 def _is_of(line: Line, share: ShareResult) -> bool:
@@ -375,7 +386,9 @@ def _ended_section(ended: Ended, statement: Statement, named: Named) -> Statemen
         end=statement.as_of.end,
         lines=(nothing,),
         subtotal="0.00",
+        note=f"Ended{_upon(ended.event)}." if ended.event else "",
         citations=(ended.citation,),
+        ended_by=(ended.event,) if ended.event else (),
     )
 
 
