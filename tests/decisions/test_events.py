@@ -398,8 +398,6 @@ def _parts(opened: OpenAgreement) -> tuple[Agreement, Catalog, FactRegister]:
 def test_a_share_that_an_event_ends_names_what_was_recorded() -> None:
     share = "id: A1.s\nkind: revenue-share\npayer: maker\npayee: partner\nrate: 5 %%\n"
     share += "base: {sellers: [maker]}\nuntil: %s"
-        "id: A1.s\nkind: revenue-share\npayer: maker\npayee: partner\nrate: 5 %\nbase: {sellers: [maker]}\nuntil: %s"
-    )
     facts = ("kind: event, event: notice, effective: 2026-03-01", "kind: event, event: breach, effective: 2026-04-01")
     for until, end, event in (
         ("breach", date(2026, 4, 1), "event:breach"),
