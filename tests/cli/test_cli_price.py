@@ -230,6 +230,20 @@ def test_a_name_that_is_nearly_another_is_told(
     assert [(told in text, "Did you mean" in text) for text in said] == [(True, bool(meant))] * 2
 
 
+@pytest.mark.parametrize(
+    "names", [("gpt-5.5\u200b", "azure", ""), ("gpt-5.5", "\u2060azure", ""), ("", "", "openai\u3164")]
+)
+def test_a_name_with_a_character_that_cannot_be_seen_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, names: tuple[str, str, str]
+) -> None:
+    book = tmp_path / "book.csv"
+    book.write_text(HEADER + ",".join(names) + ",,input_tokens,2026-05-01,,2026-05-01,99.00,agreed,,\n")
+    assert run(["price", "check", str(book)]) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "book.csv:2" in said
+    assert "cannot be seen" in said
+
+
 def test_a_book_saved_by_a_spreadsheet_is_the_same_book(capsys: pytest.CaptureFixture[str], own: Path) -> None:
     """Excel's "CSV UTF-8" begins with a byte order mark, and ends its lines as Windows does."""
     digests = []

@@ -35,6 +35,7 @@ from clauseway.values import (
     exact_product,
     nearest_name,
     parse_day,
+    problem_of_name,
     read_whole,
     suggestion,
 )
@@ -88,6 +89,15 @@ def _shipped() -> PriceBook:
     return parse_book(book.read_text("utf-8"), SHIPPED)
 
 
+def _names_unseen(book: PriceBook, path: Path) -> Iterator[Problem]:
+    """Yield the names that no request could have, as one that ends in a character of no width: the
+    price would count for nothing. Books that homes hold from before are read as they are."""
+    for entry in book.entries:
+        for name in filter(None, entry.conditions.names):
+            if (problem := problem_of_name(name, str(path), entry.line)) is not None:
+                yield problem
+
+
 def own_book(path: Path) -> PriceBook:
     """Return a book of the operator's, named after its file.
 
@@ -104,6 +114,8 @@ def own_book(path: Path) -> PriceBook:
                 remedy="Give a readable file.",
             )
         ) from None
+    if flaws := list(_names_unseen(book, path)):
+        raise InvalidInput(*flaws)
     # Books are distinguished by their names: an operator's file may be called as the shipped one
     # is.
     name = path.name if path.name != SHIPPED else f"own {path.name}"
