@@ -229,6 +229,57 @@ WRITTEN = [
         "sell shop app north",
         "forbidden",
     ),
+    # What resellers, minimum commitments and joint licences say.
+    (
+        SHARE + "base: {sellers: [shop]}\ntiers: [{above: USD 5, rate: 4 %, per: year}]",
+        "Write a share for each year",
+        SHARE + "base: {sellers: [shop]}\ntiers: [{above: USD 5, rate: 4 %}]\nthrough: 2026-12-31",
+        "share-revenue shop to=maker",
+        "permitted",
+    ),
+    (
+        SHARE + "base: {sellers: [shop]}\nfloors: [{amount: USD 5, per: year, begins: 04-01}]",
+        "a year, a quarter and a month are those of the calendar. Write a share for each year, with the days on which "
+        "it begins and ends, each with floors: [{amount: USD 100, per: total}]",
+        SHARE + "base: {sellers: [shop]}\nfloors: [{amount: USD 5, per: total}]\nthrough: 2027-03-31",
+        "share-revenue shop to=maker",
+        "permitted",
+    ),
+    (
+        SHARE + "base: {sellers: [shop]}\nfloors: [{amount: USD 5, per: year, roll-over: 10 %}]",
+        "For one minimum over several years write per: total",
+        SHARE + "base: {sellers: [shop]}\nfloors: [{amount: USD 5, per: total}]\nthrough: 2028-12-31",
+        "share-revenue shop to=maker",
+        "permitted",
+    ),
+    (
+        "id: o\nkind: ownership\nparties: [maker, shop]\nparty: maker\nproducts: [apps]",
+        "kind: permission with grantor: and actions: [serve, sell, license]",
+        SELLS.replace("[sell]", "[serve, sell]") + "grantor: maker",
+        "serve shop app own",
+        "permitted",
+    ),
+    (
+        LICENCE + "sublicensable: true",
+        "Write beside it kind: permission with party:, grantor:, actions: [license]",
+        LICENCE + "\nid: p\nkind: permission\nparty: shop\ngrantor: maker\nactions: [license]\nproducts: [rights]",
+        "license shop rights to=rival",
+        "permitted",
+    ),
+    (
+        "id: e\nkind: source-code-escrow\nparty: shop",
+        "Define the release under events: in agreement.md and write kind: licence with from: EVENT",
+        LICENCE + "from: a",
+        "use-under-licence shop rights",
+        "permitted",
+    ),
+    (
+        "id: d\nkind: volume-discount\nparty: shop",
+        "Write a line with the price, or with discount_percent and buyer",
+        "id: d\nkind: context\nparties: [shop]",
+        "sell shop app own",
+        "conditional",
+    ),
 ]
 
 

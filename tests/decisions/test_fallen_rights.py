@@ -71,7 +71,7 @@ def answered(opened: OpenAgreement, question: str, day: str) -> tuple[str, list[
             "permitted",
             ["A1.use.exclusive", "A2.owns", "owner"],
         ),
-        (USE + EXCLUSIVE, SOLD, MAKER, AFTER, "conditional", ["A1.use.exclusive", "grant"]),
+        (USE + EXCLUSIVE, SOLD, MAKER, AFTER, "conditional", ["A1.use.exclusive", "A2.sold", "own", "grant"]),
         (USE + EXCLUSIVE, SOLD, SHOP, AFTER, "conditional", ["A1.use.exclusive", "grant"]),
         (
             USE + SOLE,
@@ -192,7 +192,7 @@ def answered(opened: OpenAgreement, question: str, day: str) -> tuple[str, list[
             LET.format("maker"),
             AFTER,
             "conditional",
-            ["grant"],
+            ["A2.sold", "own", "grant"],
         ),
     ],
 )

@@ -323,7 +323,7 @@ def check_taken(items: Sequence[str], agreements: Iterable[Agreement], where: st
             continue
         why = "no revenue share takes that figure"
         if taking:
-            why = f"no share takes {seller}'s sales as others' sales: they count in full, or not"
+            why = f"no share takes {seller}'s sales as others' sales: they count in full or not at all"
         elif name == WHOLESALE:
             why = "no revenue share has others' sales in its base (wholesale: true)"
         elif name == CAP_COUNTS:

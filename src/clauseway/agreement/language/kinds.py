@@ -19,7 +19,7 @@ from clauseway.agreement.language.actions import (
 )
 from clauseway.agreement.language.agreement import Change
 from clauseway.agreement.language.definitions import Event
-from clauseway.agreement.language.shares import ShareBase
+from clauseway.agreement.language.shares import Floor, PaymentTerm, ShareBase, Tier
 from clauseway.agreement.language.terms import (
     KINDS,
     LIMITS,
@@ -27,8 +27,10 @@ from clauseway.agreement.language.terms import (
     Commitment,
     Kind,
     Licence,
+    Ownership,
     Permission,
     RefusalRight,
+    RevenueShareTerm,
     Scope,
     Undertaking,
 )
@@ -77,9 +79,77 @@ _SUM_IN_WORDS = {
     )
     for key in ("amount", "volume", "value", "minimum", "price", "fee")
 }
+_CONTEXT = "write kind: context with parties:, which decides nothing and is shown"
+_SHARE_EACH_YEAR = "Write a share for each year, with the days on which it begins and ends"
+_CAP_A_YEAR = {
+    key: WayToSay("a cap holds over the whole share", f"{_SHARE_EACH_YEAR}, each with its cap:.")
+    for key in ("cap-per", "annual-cap", "yearly-cap", "cap-per-year", "per")
+}
+_CARRIED_OVER = {
+    key: WayToSay(
+        "a floor is compared with the share of its own period, and nothing is carried over",
+        "For one minimum over several years write per: total in a share of these years; keep as "
+        f"prose what else is carried, or {_CONTEXT}.",
+    )
+    for key in ("roll-over", "rollover", "carry-over", "carry-forward")
+}
+_OTHER_YEARS = {
+    key: WayToSay(
+        "a year, a quarter and a month are those of the calendar",
+        f"{_SHARE_EACH_YEAR}, each with floors: [{{amount: USD 100, per: total}}].",
+    )
+    for key in ("begins", "starts", "year-begins", "fiscal-year", "from")
+}
+_BANDS_EACH_YEAR = {
+    key: WayToSay("a band counts what was sold since the share began", f"{_SHARE_EACH_YEAR}.")
+    for key in ("per", "every", "resets")
+}
+_RATES_REACHING_BACK = {
+    key: WayToSay(
+        "the rate of a band holds for what lies in the band alone",
+        f"Keep as prose a rate that reaches back below it, or {_CONTEXT}; record what is given "
+        "back with clauseway books credit.",
+    )
+    for key in ("retroactive", "marginal", "whole")
+}
+_INTEREST = {
+    key: WayToSay("no term counts interest", f"Keep it as prose, or {_CONTEXT}.")
+    for key in ("interest", "late-fee", "penalty")
+}
+_CURRENCY = {
+    "currency": WayToSay(
+        "sums are counted in USD",
+        "Write each amount in USD. Prices may be in another currency, in a price book, and an "
+        "invoice too: clauseway books invoice --currency.",
+    )
+}
+_ONE_OWNER = {
+    key: WayToSay(
+        "a product has one owner on a day",
+        "Name one party, and beside it write for the other kind: permission with grantor: and "
+        "actions: [serve, sell, license]; or define a product for each part.",
+    )
+    for key in (PARTIES, "owners", "co-owner", "co-owners", "shares")
+}
+_PASSED_ON = {
+    key: WayToSay(
+        "to pass a right on is an act of its own",
+        "Write beside it kind: permission with party:, grantor:, actions: [license] and products:.",
+    )
+    for key in ("sublicensable", "sublicence", "sublicense", "transferable", "assignable")
+}
+_NO_END = {
+    key: WayToSay("a term without an end goes on", "Leave it out, as through: and until:.")
+    for key in ("perpetual", "irrevocable")
+}
 # Keys that an author may well look for where they would have no effect.
 REFUSED: Mapping[type, Mapping[str, WayToSay]] = {
-    Permission: _NO_MONEY | {LICENSEES: _LICENSEES, "licensee": _LICENSEES},
+    RevenueShareTerm: _CAP_A_YEAR | _CARRIED_OVER | _RATES_REACHING_BACK | _INTEREST | _CURRENCY,
+    Tier: _BANDS_EACH_YEAR | _RATES_REACHING_BACK,
+    Floor: _CARRIED_OVER | _OTHER_YEARS,
+    PaymentTerm: _INTEREST | _CURRENCY,
+    Ownership: _ONE_OWNER,
+    Permission: _NO_MONEY | _PASSED_ON | _NO_END | {LICENSEES: _LICENSEES, "licensee": _LICENSEES},
     Undertaking: _NO_MONEY,
     Commitment: _SUM_IN_WORDS,
     RefusalRight: dict.fromkeys(
@@ -94,6 +164,8 @@ REFUSED: Mapping[type, Mapping[str, WayToSay]] = {
     ),
     Event: dict.fromkeys(("business-days", "working-days", "weeks", "months"), _CALENDAR_DAYS),
     Licence: _NO_MONEY
+    | _PASSED_ON
+    | _NO_END
     | {
         part: WayToSay(
             f"{USE} takes no {part}",
@@ -124,10 +196,15 @@ _BY_EVENT = WayToSay(
     "it ends, or while-no: EVENT where it only pauses, or from: EVENT where it begins a term; days "
     "of notice or cure are an event of their own (after:, days:, prevented-by:).",
 )
-_CONTEXT = "write kind: context with parties:, which decides nothing and is shown"
+_PRICES = WayToSay(
+    "prices stand in a price book, not in an agreement",
+    "Write a line with the price, or with discount_percent and buyer, and check it with "
+    "clauseway price check; a part of what is sold is kind: revenue-share.",
+)
 # Kinds of clause that contracts have and no term executes, by a part of the name that an author
 # may give them.
 NO_KINDS: Mapping[str, WayToSay] = {
+    "discount": _PRICES,
     **dict.fromkeys(
         ("terminat", "change-of-control", "notice", "cure", "breach", "renewal", "expir"), _BY_EVENT
     ),
@@ -170,6 +247,20 @@ NO_KINDS: Mapping[str, WayToSay] = {
             f"is due, {_CONTEXT}.",
         ),
     ),
+    "escrow": WayToSay(
+        "what is held for a party is released by an event",
+        "Define the release under events: in agreement.md and write kind: licence with "
+        "from: EVENT.",
+    ),
+    **dict.fromkeys(
+        ("assign", "sublicen"),
+        WayToSay(
+            "to pass a right on is an act of its own",
+            "Write kind: permission with party:, grantor:, actions: [license] and products:; kind: "
+            "prohibition with actions: [license] keeps a party from it.",
+        ),
+    ),
+    **dict.fromkeys(("price", "pricing", "tariff"), _PRICES),
     **dict.fromkeys(
         ("refund", "rebate", "clawback", "credit"),
         WayToSay(

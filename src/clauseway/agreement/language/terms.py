@@ -595,7 +595,7 @@ AnyTerm = (
 )
 
 # The kinds of which no answer cites a term that has ended.
-Uncited = Ownership | Barring | Conditional | Inoperative
+Uncited = Barring | Conditional | Inoperative
 
 
 # The values of a precedence's Choice fields.

@@ -263,7 +263,7 @@ def _place(bearing: Bearing) -> int:
 
 
 # Kinds whose terms are not lost but end.
-_NeverLost = Uncited | RevenueShareTerm
+_NeverLost = Uncited | Ownership | RevenueShareTerm
 
 
 class _Ended:
@@ -368,6 +368,8 @@ def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> tuple[obj
             return (Licence, term.licensor, term.licensee, carried), _EVERYWHERE
         case RevenueShareTerm():
             return (RevenueShareTerm, term.payer, term.payee), _EVERYWHERE
+        case Ownership():
+            return (Ownership, term.party), _EVERYWHERE
         case Permission() if term.while_ or term.while_no:
             return (Permission, term.id), _EVERYWHERE  # it may be paused
         case Permission():
