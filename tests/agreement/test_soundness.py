@@ -1462,6 +1462,17 @@ OF_FIGURES = [
     (f"{SHARE}\n\n{FIRST}\n\n{WITH_OPENING}", {}, []),
     (f"{SHARE}\n\n{FIRST}\n\n{SECOND}", {"cap-counts": "all-payments:40"}, []),
     (f"{SHARE}\n\n{FIRST}\n\n{CAPPED % ('then', 'USD 100', '')}", {}, []),
+    # One figure as the cap of two shares is no cap over both.
+    (
+        f"{SHARE}\n\n{CAPPED % ('a', 'most', '')}\n\n{CAPPED % ('b', 'most', '')}",
+        {"most": "USD 100"},
+        ["note caps-apart: A1.a and A1.b each have a cap of their own, and name most"],
+    ),
+    (
+        f"{SHARE}\n\n{CAPPED % ('a', 'most', 'through: 2026-06-30')}\n\n{CAPPED % ('b', 'most', 'begins: 2026-07-01')}",
+        {"most": "USD 100", "cap-counts": "all-payments:40"},
+        [],
+    ),
 ]
 
 
@@ -1475,7 +1486,7 @@ def test_what_is_said_of_figures_prices_and_caps(shares: str, figures: dict[str,
     texts["agreement.md"] = texts["agreement.md"].replace("rules:", "\n".join(["figures:", *lines, "rules:"]))
     opened = hand.reading(texts)
     remarks = check_agreement(opened.agreement, opened.facts)
-    kinds = ("idle", "whole-price", "cap-from-nothing")
+    kinds = ("idle", "whole-price", "cap-from-nothing", "caps-apart")
     about = [one for one in remarks if one.kind in kinds and (one.term in figures or one.term.startswith("A1."))]
     assert sorted(map(said, about)) == told
     assert all(one.line and one.remedy for one in about)

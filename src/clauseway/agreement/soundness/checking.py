@@ -59,6 +59,7 @@ from clauseway.agreement.soundness.right_remarks import (
     within_another,
 )
 from clauseway.agreement.soundness.share_remarks import (
+    caps_apart,
     caps_from_nothing,
     figures_in_vain,
     others_sales,
@@ -104,6 +105,7 @@ CHECKS: tuple[Callable[[Lives], Iterator[Remark]], ...] = (
     shared_twice,
     whole_price,
     caps_from_nothing,
+    caps_apart,
     figures_in_vain,
     misplaced,
     combinations_left_out,

@@ -274,6 +274,23 @@ def shared_twice(lives: Lives) -> Iterator[Remark]:
             )
 
 
+def caps_apart(lives: Lives) -> Iterator[Remark]:
+    """Note two shares in force at once that name one figure as their cap: each has it alone."""
+    for earlier, later, together in lives.pairs(RevenueShareTerm, RevenueShareTerm):
+        assert isinstance(later, RevenueShareTerm)
+        if earlier.cap == later.cap and later.cap in lives.agreement.figures:
+            yield remark(
+                Severity.NOTE,
+                "caps-apart",
+                later.citation,
+                f"{earlier.id} and {later.id} each have a cap of their own, and name {later.cap}",
+                f"both are in force {lives.meeting(together, earlier, later)}, and what is due by one "
+                "does not count toward the cap of the other",
+                "Nothing, if that is meant; else write one share that takes in the sales of both. A "
+                "cap over several payers is no term: divide it between them.",
+            )
+
+
 def _in_both(lives: Lives, earlier: RevenueShareTerm, later: RevenueShareTerm) -> str:
     """Return a product or class whose sales both shares take in; empty if there is none."""
     clouds = earlier.base.clouds & later.base.clouds
