@@ -377,7 +377,7 @@ def test_a_seller_that_is_no_party_has_no_part_of_a_price(home: Path) -> None:
 def test_a_seller_that_an_earlier_version_accepted_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told(home, *MAY, *ACCEPTED)
     with monkeypatch.context() as earlier:
-        earlier.setattr(basis_module, "check_sellers", lambda *_: None)
+        earlier.setattr(basis_module, "check_assumed", lambda *_: None)
         told(home, "basis", "assume", "wholesale=amazn:80%", "--why", "contract 7")
     checks = told(home, "doctor", code=2)["checks"]
     [check] = [check for check in checks if check["what"] == "basis"]

@@ -83,8 +83,8 @@ def what_if(
     readings, supposed = use.readings, replace_items(accepted, otherwise.figures)
     # Refuses a wrong figure before the month is settled twice.
     read_assumptions(supposed, figures)
+    check_assumed(opened, otherwise.figures, "--under")
     amended = as_amended_by(opened, otherwise.amendments)
-    check_assumed(amended, otherwise.figures, "--under")
     with open_lake(home) as lake:
         vouchers = Books(lake.control).vouchers()
         usage = lake.snapshot()  # both sides are of the same
