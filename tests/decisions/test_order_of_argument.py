@@ -241,6 +241,14 @@ NO_OWNER_ANY_MORE = [
             "rule owner: nobody owns rights",
         ],
     ),
+    # An ownership that was ended before it began is not cited.
+    (
+        "begins: 2026-05-15",
+        "id: A2.c\nends: [A1.own]",
+        "serve maker app own",
+        "unstated",
+        ["rule owner: nobody owns app"],
+    ),
     # The former owner needs a grant of the new one, and nobody else is told of what the former owned.
     (
         "through: 2026-04-30",

@@ -101,6 +101,7 @@ def find_ended_ownership(case: Case, act: Act, party: str = "") -> TermState | N
         for state in case.states_about(Ownership, act.product)
         if isinstance(state.term, Ownership)
         and state.ended
+        and state.begin <= state.end  # else it was ended before it began
         and (not party or state.term.party == party)
         and case.reaches(state.term, act)
     ]

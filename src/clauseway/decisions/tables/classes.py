@@ -263,7 +263,7 @@ def _place(bearing: Bearing) -> int:
 
 
 # Kinds whose terms are not lost but end.
-_NeverLost = Uncited | Ownership | RevenueShareTerm
+_NeverLost = Uncited | RevenueShareTerm
 
 
 class _Ended:
@@ -300,6 +300,8 @@ class _Ended:
         if isinstance(term, _NeverLost):
             return state.end
         match term:
+            case Ownership():
+                return state.end if state.begin <= state.end else None
             case Licence() | Exclusivity():
                 lost = self._givers.lost(state, self._lineage, state.as_of)
             case Permission():
