@@ -5,6 +5,7 @@ in the third month, and one without.
 """
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -13,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from bench.price_tables import open_prices
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 import settled_book
 from clauseway.app.books import bookkeeping
@@ -209,6 +210,31 @@ def test_a_forged_list_of_what_is_sealed_is_found(home: Home) -> None:
     recounted = settle(home, "2026-07", from_scratch=True, prices=later)
     assert recounted.shares != wrong.shares
     assert run("statement", "verify", "2026-07", "--home", str(home.root)).returncode == 0
+
+
+def test_a_correction_that_is_posted_twice_by_a_forged_summary_is_found(home: Home) -> None:
+    """July corrected April. Its summary is forged to say that it did not, so August corrects April again."""
+    late_usage(home)
+    assert settle(home, "2026-07", prices=LATER_BOOK).corrections
+    close_month(home, "2026-07", TODAY)
+    assert not settle(home, "2026-08", prices=LATER_BOOK).corrections
+    assert run("statement", "verify", "2026-08", home=home.root).returncode == 0
+    sums = kept(home)
+    with open_lake(home) as lake, lake.control.writing() as connection:
+        columns = schema.kept_sums.c
+        # Months that were looked at on the same inputs are not looked at again.
+        connection.execute(delete(schema.kept_sums).where(columns.body == ""))
+        for place, name, body in sums:
+            summary = json.loads(body) if place.startswith("told ") else {}
+            if summary.get("corrections"):
+                wrong = json.dumps(summary | {"corrections": []})
+                digest = hashlib.sha256(f"{name}\n{wrong}".encode()).hexdigest()
+                forged = update(schema.kept_sums).where(columns.place == place)
+                connection.execute(forged.values(body=wrong, digest=digest))
+    assert settle(home, "2026-08", prices=LATER_BOOK).corrections
+    done = run("statement", "verify", "2026-08", home=home.root)
+    assert done.returncode == 2
+    assert "found as nothing" in done.stdout
 
 
 def test_what_a_home_noted_of_its_usage_is_read_again(tmp_path: Path) -> None:

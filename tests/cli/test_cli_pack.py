@@ -11,15 +11,22 @@ import struct
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import settled_book
+from clauseway.agreement.language.shares import PaymentTerm
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
+from clauseway.app.reports.verifying import repeat
+from clauseway.ledger import Statement, StatementChange, corrected, statement_of
+from clauseway.ledger.statement import canonical_bytes
+from clauseway.storage.usage.past import copied
 from in_process import answer, run
 
 ASSUMED = [part for name in settled_book.ACCEPTED for part in ("--assume", name)]
@@ -189,6 +196,52 @@ def test_other_usage_cannot_pass_for_what_was_settled(packs: Path, tmp_path: Pat
     assert done["pack"]["days_changed"] == ["2026-04-20", "2026-04-26", "2026-04-27", "2026-04-28"]
     assert "The usage that was settled is not in this lake" in done["repeated"]["remarks"][0]
     assert "cannot be checked here" in {one["verdict"] for one in done["repeated"]["lines"]}
+
+
+def with_corrections_of_a_forger(
+    ours: Path, pack: Path, out: Path, forge: Callable[[StatementChange], list[StatementChange]]
+) -> Path:
+    """A pack as a program of the forger's own writes it: statement, record and receipt agree."""
+    with zipfile.ZipFile(pack) as archive:
+        stated = msgspec.json.decode(archive.read("statement.json"), type=Statement)
+    with copied(Home(ours).control, Home(ours).lake) as lake:
+        again = repeat(Home(ours), lake, stated)
+    changes = [change for late in again.settlement.corrections for change in forge(late)]
+    settled = corrected(again.without_late, changes, stated.inputs.closed)
+
+    def write(parts: dict[str, bytes]) -> None:
+        books = json.loads(parts["books.json"])
+        last = books["settlements"][-1]
+        last |= {"body": msgspec.json.encode(settled).decode(), "receipt": settled.receipt}
+        parts["books.json"] = json.dumps(books).encode()
+        parts["statement.json"] = canonical_bytes(statement_of(settled))
+        parts["manifest.json"] = parts["manifest.json"].replace(stated.receipt.encode(), settled.receipt.encode())
+
+    return rewritten(pack, out, write)
+
+
+# What the forger's program does to the correction of April, which May owes -> what is said of it.
+FORGED_CORRECTIONS = {
+    "the payer keeps a part back": ({"withholding": Decimal("0.05")}, '"withholding":"0.05"'),
+    "the other party pays it": (
+        {"payer": "microsoft", "payee": "openai"},
+        "total: openai to microsoft is stated as 0.50, found as 0.59",
+    ),
+    "it is due on another day": (
+        {"payment": PaymentTerm(due_days=900)},
+        '"payment":{"every"',
+    ),
+}
+
+
+@pytest.mark.parametrize("deed", FORGED_CORRECTIONS)
+def test_a_forged_correction_is_found(ours: Path, packs: Path, tmp_path: Path, deed: str) -> None:
+    members, said = FORGED_CORRECTIONS[deed]
+    forged = with_corrections_of_a_forger(
+        ours, packs / "may.pack", tmp_path / "f.pack", lambda late: [msgspec.structs.replace(late, **members)]
+    )
+    told = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2)
+    assert said in " ".join(told.split())
 
 
 def left_out(name: str) -> Callable[[dict[str, bytes]], None]:

@@ -25,6 +25,7 @@ _LINE_FIELDS = (
 )
 # Characters of a long text that a difference shows, and how many of them before what differs.
 _SHOWN_MAX, _SHOWN_BEFORE = 120, 40
+_RECEIPT = "receipt"
 _INPUTS = ("engine", "agreement", "facts", "price_book", "known_at", "vouchers", "closed")
 
 
@@ -51,8 +52,10 @@ def differences(stated: Statement, computed: Statement) -> list[Difference]:
         *_in_mappings("assumption", _assumptions(stated), _assumptions(computed)),
         *_in_mappings("input", _inputs(stated), _inputs(computed)),
     ]
-    if not different and canonical_bytes(stated) != canonical_bytes(computed):
-        different = list(_in_the_rest(stated, computed))
+    # Another receipt says that something differs, and not what.
+    is_unexplained = all(difference.what == _RECEIPT for difference in different)
+    if is_unexplained and canonical_bytes(stated) != canonical_bytes(computed):
+        different += _in_the_rest(stated, computed)
     return different
 
 
@@ -109,7 +112,7 @@ def _inputs(statement: Statement) -> dict[str, str]:
     inputs["usage"] = _usage(statement.inputs)
     inputs["earlier usage"] = statement.inputs.usage_before
     # The receipt hashes all of these, and the terms as they were read: readings and suppositions.
-    return inputs | {"receipt": statement.receipt}
+    return inputs | {_RECEIPT: statement.receipt}
 
 
 def _usage(inputs: Inputs) -> str:
@@ -131,7 +134,7 @@ def _in_the_rest(stated: Statement, computed: Statement) -> Iterator[Difference]
     """Yield the differences in the shares' working, by the name of the part of the statement."""
     for name in Statement.__struct_fields__:
         before, after = getattr(stated, name), getattr(computed, name)
-        if before != after:
+        if before != after and name != _RECEIPT:
             old, new = _written(before), _written(after)
             begin = max(_first_difference(old, new) - _SHOWN_BEFORE, 0)
             yield Difference(

@@ -30,10 +30,12 @@ from clauseway.app.usage.lake_place import store_of
 from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
 from clauseway.ledger.assumptions import ESTIMATED, STATED, accepted_items
 from clauseway.ledger.differences import differences
+from clauseway.ledger.settlement import StatementChange
 from clauseway.ledger.statement import digest_of
 from clauseway.ledger.vouchers import Voucher
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.books.books import Books
+from clauseway.storage.books.kept_sums import drop_sums
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage.content import drop_contents
@@ -81,8 +83,9 @@ def verify_statement(
     """
     with copied(home.control, home.lake, store_of(home)) as copy:
         lake = copy.priced_by(engine)
-        # What the home noted of its usage may have been edited: the usage itself is read.
+        # What the home noted of its usage and settlements may have been edited: they are read.
         drop_contents(lake.control)
+        drop_sums(lake.control)
         again = repeat(home, lake, stated)
         settlement = performed_corrections(home, lake, stated, again)
     edited = [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
@@ -228,25 +231,34 @@ def performed_corrections(
 
     `lake` has a copy of the control data.
 
-    Where that comes to the same amounts, the causes stay in the words in which they were stated.
-    Usage of a closed period may have come since: then what was known when it was settled is taken.
+    A closed period for which nothing is stated is computed too where all of its usage is among that
+    which the statement names. Where that comes to the same, the causes stay in the words in which
+    they were stated. Usage of a closed period may have come since: then what was known when it was
+    settled is taken.
     """
     periods = corrected_periods(again.settlement)
     settled_ns = Books(lake.control).settled_ns(stated.receipt)
-    if periods and again.blocked:
-        return again.without_late  # what was recorded of them would only agree with itself
-    if not periods or settled_ns is None:
+    if settled_ns is None or not stated.inputs.closed:
         return again.settlement
+    if again.blocked:
+        # What was recorded of corrections would only agree with itself.
+        return again.without_late if periods else again.settlement
     forget_since(lake.control, settled_ns, stated.as_of.begin)
+    named = again.settler.needed(stated.as_of).begin
     redone: list[Settlement] = []
     for settler in _settlers_then(lake, again, settled_ns):
         books = Books(lake.control)
         closed = ClosedMonths(books, stated.as_of)
         late_months = late_of(settler, books, closed, list(again.assume), basis_of(home))
-        # A pack has no usage of months that have no corrections.
-        late = [late_month for late_month in late_months if late_month.closed.period in periods]
+        # A pack has no usage of other months.
+        late = [
+            late_month
+            for late_month in late_months
+            if late_month.closed.period in periods
+            or settler.needed(late_month.closed.period).begin >= named
+        ]
         redone.append(with_late(again.without_late, closed, late))
-        if _amounts(redone[-1]) == _amounts(again.settlement):
+        if _changes(redone[-1]) == _changes(again.settlement):
             return again.settlement
     return redone[0]
 
@@ -262,20 +274,10 @@ def corrected_periods(settlement: Settlement) -> set[Interval]:
     return {change.period for change in (*settlement.corrections, *settlement.restated)}
 
 
-def _amounts(settlement: Settlement) -> list[tuple[object, ...]]:
+def _changes(settlement: Settlement) -> list[StatementChange]:
+    """Return what a settlement owes for closed periods, without the words for why."""
     changes = (*settlement.corrections, *settlement.restated)
-    return [
-        (
-            change.period,
-            change.term,
-            change.line,
-            change.old,
-            change.new,
-            change.old_base,
-            change.new_base,
-        )
-        for change in changes
-    ]
+    return [msgspec.structs.replace(change, causes=()) for change in changes]
 
 
 def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None) -> Iterator[Lake]:

@@ -321,7 +321,7 @@ NOT_CHAINED: Mapping[str, str] = {
     "imports": "names the files of an import; its batches are in the manifest",
     "quarantine": "in no amount until a row is corrected and sealed, which is usage",
     "basis_texts": "each is named by its digest in a chained row; checks and readers hold it against that",
-    "kept_sums": "can be counted again; `clauseway settle --from-scratch` does",
+    "kept_sums": "can be counted again; `settle --from-scratch` and every `statement verify` do",
     "usage_contents": "read from the lake's files; again if these change, and by every `statement verify`",
     "audit_log": "the chain itself",
     "audit_head": "the chain's end, checked against the log",
