@@ -11,6 +11,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
 from clauseway.app.reports.verifying import repeat
 from clauseway.ledger import Statement, StatementChange, corrected, statement_of
 from clauseway.ledger.statement import canonical_bytes
+from clauseway.storage.books import handed_over
 from clauseway.storage.usage.past import copied
 from in_process import answer, run
 
@@ -128,6 +130,10 @@ def test_a_correction_in_ones_own_home_is_performed_again(ours: Path, tmp_path: 
     assert "differs" in {line["verdict"] for line in done["lines"]}
 
 
+def packed(value: object) -> bytes:
+    return msgspec.json.encode(value, order="sorted") + b"\n"
+
+
 def rewritten(pack: Path, out: Path, change: Callable[[dict[str, bytes]], None], *, method: int = 0) -> Path:
     """A pack with other parts and a manifest that fits them, as a forger writes it."""
     with zipfile.ZipFile(pack) as archive:
@@ -139,7 +145,7 @@ def rewritten(pack: Path, out: Path, change: Callable[[dict[str, bytes]], None],
         for name, content in sorted(parts.items())
     ]
     with zipfile.ZipFile(out, "w") as archive:
-        for name, content in (("manifest.json", json.dumps(manifest).encode()), *sorted(parts.items())):
+        for name, content in (("manifest.json", packed(manifest)), *sorted(parts.items())):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.external_attr, entry.create_system, entry.compress_type = MODE, UNIX, method
             archive.writestr(entry, content)
@@ -213,7 +219,7 @@ def with_corrections_of_a_forger(
         books = json.loads(parts["books.json"])
         last = books["settlements"][-1]
         last |= {"body": msgspec.json.encode(settled).decode(), "receipt": settled.receipt}
-        parts["books.json"] = json.dumps(books).encode()
+        parts["books.json"] = packed(books)
         parts["statement.json"] = canonical_bytes(statement_of(settled))
         parts["manifest.json"] = parts["manifest.json"].replace(stated.receipt.encode(), settled.receipt.encode())
 
@@ -244,6 +250,28 @@ def test_a_forged_correction_is_found(ours: Path, packs: Path, tmp_path: Path, d
     assert said in " ".join(told.split())
 
 
+def test_a_closed_month_is_taken_from_the_pack_and_named(ours: Path, packs: Path, tmp_path: Path) -> None:
+    """A payee says that April was closed with less than it was, so that more of it is still owed."""
+    lower = with_corrections_of_a_forger(
+        ours, packs / "may.pack", tmp_path / "l.pack", lambda late: [msgspec.structs.replace(late, old=Decimal("0.12"))]
+    )
+    earlier = edit("books.json", r"\"amount\":\"0.72\"", r"\"amount\":\"0.12\"")
+    forged = rewritten(lower, tmp_path / "f.pack", earlier)
+
+    def april(pack: Path, home: Path, code: int) -> str:
+        done = answer("statement", "verify", str(pack), home=home, code=code)
+        standing = {source["what"]: source["here"] for source in done["pack"]["stands_on"]}
+        assert standing.pop("2026-04 as it was closed, its statement") == done["pack"]["stands_on"][-1]["here"]
+        assert standing == {"the agreement": "the same", "the price book": "the same"}
+        return str(done["pack"]["stands_on"][-1]["here"])
+
+    assert april(packs / "may.pack", tmp_path / "nowhere", 0) == "not here"
+    assert april(packs / "may.pack", ours, 0) == "the same"
+    assert april(forged, ours, 2) == "another"
+    told = did(tmp_path / "nowhere", "statement", "verify", str(forged))
+    assert "stands on 2026-04 as it was closed, its statement" in " ".join(told.split())
+
+
 def left_out(name: str) -> Callable[[dict[str, bytes]], None]:
     def change(parts: dict[str, bytes]) -> None:
         del parts[name]
@@ -261,7 +289,7 @@ def a_row_more(table: str, **row: object) -> Callable[[dict[str, bytes]], None]:
         books = json.loads(parts["books.json"])
         sequence = 1 + max((each["sequence"] for each in books[table]), default=0)
         books[table].append({"sequence": sequence, "recorded_ns": 1, **row})
-        parts["books.json"] = json.dumps(books).encode()
+        parts["books.json"] = packed(books)
 
     return change
 
@@ -271,7 +299,29 @@ def edited_texts(parts: dict[str, bytes]) -> None:
     books = json.loads(parts["books.json"])
     for text in books["basis_texts"]:
         text["body"] = base64.b64encode(gzip.compress(b"other words")).decode()
-    parts["books.json"] = json.dumps(books).encode()
+    parts["books.json"] = packed(books)
+
+
+def text_behind_a_text(parts: dict[str, bytes]) -> None:
+    """Gzip unpacks both as one."""
+    books = json.loads(parts["books.json"])
+    text = books["basis_texts"][0]
+    text["body"] = base64.b64encode(base64.b64decode(text["body"]) + gzip.compress(b"more")).decode()
+    parts["books.json"] = packed(books)
+
+
+def used(column: str, value: object) -> Callable[[dict[str, bytes]], None]:
+    """Put another value into the last attempt."""
+
+    def change(parts: dict[str, bytes]) -> None:
+        table = pq.read_table(io.BytesIO(parts["usage.parquet"]))
+        place, field = table.column_names.index(column), table.schema.field(column)
+        values = pa.array([*table[column].to_pylist()[:-1], value], field.type)
+        written = io.BytesIO()
+        pq.write_table(table.set_column(place, field, values), written)
+        parts["usage.parquet"] = written.getvalue()
+
+    return change
 
 
 FACT = {"kind": "launch", "effective": "2026-05-01", "source": "a letter"}
@@ -292,11 +342,30 @@ HOSTILE = {
     "another file": (added("readme.txt", b"x"), "'readme.txt', which no pack has"),
     "no statement": (left_out("statement.json"), "it lacks statement.json"),
     "no JSON": (added("books.json", b"{"), "books.json: Input data was truncated"),
-    "another table": (added("books.json", b'{"keys":[]}'), "there is no table 'keys'"),
-    "another column": (added("books.json", b'{"facts":[{"x":1}]}'), "a row of facts has other columns"),
+    "another table": (added("books.json", packed({"keys": []})), "there is no table 'keys'"),
+    "another column": (added("books.json", packed({"facts": [{"x": 1}]})), "a row of facts has other columns"),
     "deep JSON": (added("books.json", b"[" * 100_000), "books.json"),
     "Parquet that swells": (endless, "forged.pack: the Parquet file takes too much memory"),
     "no Parquet": (added("usage.parquet", b"PAR1" * 100), "usage.parquet"),
+    "an amount of a billion digits": (
+        edit("statement.json", '"amount": "0.14"', '"amount": "1E+999999999"'),
+        "statement.json: 1E+999999999 is not an amount",
+    ),
+    "an earlier amount of a billion digits": (
+        edit("books.json", r"\"amount\":\"0.34\"", r"\"amount\":\"1E+999999999\""),
+        "a row of settlements has a value of another kind: an amount is no sum of money",
+    ),
+    "a name that speaks": (
+        edit("statement.json", '"product": "gpt-5.5"', r'"product": "x\nthe same"'),
+        "lines.product",
+    ),
+    "a table twice": (edit("books.json", '"facts":[]', '"facts":[],"facts":[]'), "books.json is not written as a pack"),
+    "two texts in one": (text_behind_a_text, "a text is followed by something else"),
+    "usage that nobody sold": (used("product", None), "an attempt without a name, a time or a party"),
+    "usage of a day that never comes": (
+        used("event_day", date(9999, 12, 30)),
+        "an attempt on another day than that of its time",
+    ),
     "another receipt": (
         edit("statement.json", '"receipt": "', '"receipt": "f'),
         "is not the one that its manifest names",
@@ -318,6 +387,28 @@ def test_a_compressed_pack_may_be_a_bomb_and_is_refused(packs: Path, tmp_path: P
         packs / "may.pack", tmp_path / "b.pack", added("days.json", b" " * 10**8), method=zipfile.ZIP_DEFLATED
     )
     assert "is compressed" in did(tmp_path / "nowhere", "statement", "verify", str(bomb), code=3)
+
+
+def test_texts_that_swell_are_refused(packs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handed_over, "TEXT_BYTES_MAX", 1 << 20)
+
+    def swell(parts: dict[str, bytes]) -> None:
+        books = json.loads(parts["books.json"])
+        books["basis_texts"][0]["body"] = base64.b64encode(gzip.compress(b" " * (2 << 20))).decode()
+        parts["books.json"] = packed(books)
+
+    bomb = rewritten(packs / "may.pack", tmp_path / "b.pack", swell)
+    assert "unpack to more than 1 MB" in did(tmp_path / "nowhere", "statement", "verify", str(bomb), code=3)
+
+
+def test_a_pack_has_its_parts_in_one_order(packs: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(packs / "may.pack") as pack, zipfile.ZipFile(tmp_path / "o.pack", "w") as other:
+        for name in sorted(pack.namelist(), reverse=True):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.external_attr, entry.create_system = MODE, UNIX
+            other.writestr(entry, pack.read(name))
+    told = did(tmp_path / "nowhere", "statement", "verify", str(tmp_path / "o.pack"), code=3)
+    assert "its parts are in another order" in told
 
 
 def test_a_flipped_bit_is_not_what_the_manifest_says(packs: Path, tmp_path: Path) -> None:

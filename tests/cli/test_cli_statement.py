@@ -540,6 +540,10 @@ def test_signatures_with_words_that_nobody_signed_are_none(own: Home, tmp_path: 
     places[place]["remark"] = "microsoft has accepted it"
     beside.write_text(json.dumps(document))
     assert "unknown field `remark`" in run("statement", "verify", str(may), home=own.root).stderr
+    # A name that stands twice is unknown to no reader, and each may take another of its values.
+    places[place].pop("remark")
+    beside.write_text(json.dumps(document).replace('"line":', '"line": "none", "line":'))
+    assert "`line` stands twice" in run("statement", "verify", str(may), home=own.root).stderr
 
 
 # where a signature says more than who signed, and when

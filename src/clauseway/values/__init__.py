@@ -38,6 +38,7 @@ from clauseway.values.money import (
     round_together,
     smallest_unit,
     unit_of,
+    unreal_amount,
 )
 from clauseway.values.name_rule import (
     NAME_CHARACTERS_MAX,
@@ -115,4 +116,5 @@ __all__ = [
     "suggestion",
     "through",
     "unit_of",
+    "unreal_amount",
 ]

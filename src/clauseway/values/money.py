@@ -12,6 +12,9 @@ import msgspec
 
 USD = "USD"
 CENT = Decimal("0.01")
+# The power of ten of the largest and the smallest number that is computed with. A few bytes of text
+# may state one with a billion digits.
+_MAGNITUDE_MAX = 60
 # Decimal places of the currencies that have no hundredths: the minor units of ISO 4217, by code.
 _PLACES: Final[Mapping[str, int]] = {
     code: places
@@ -57,6 +60,24 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
     for amount in amounts:
         total = _EXACT.add(total, amount)
     return total
+
+
+def unreal_amount(record: object) -> Decimal | None:
+    """Return an amount within a record, however deep, that is not finite or of another size than
+    any sum of money has; None if there is none."""
+    parts = [record]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Decimal):
+            if not part.is_finite() or abs(part.adjusted()) > _MAGNITUDE_MAX:
+                return part
+        elif isinstance(part, msgspec.Struct):
+            parts += [getattr(part, name) for name in part.__struct_fields__]
+        elif isinstance(part, dict):
+            parts += part.values()
+        elif isinstance(part, tuple | list):
+            parts += part
+    return None
 
 
 def exact_product(amount: Decimal, factor: Decimal) -> Decimal:

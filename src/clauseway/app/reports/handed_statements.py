@@ -17,11 +17,12 @@ from clauseway.ledger import Statement
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.differences import Difference
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.values import NOT_JSON, InvalidInput, Problem, check_names
+from clauseway.values import NOT_JSON, InvalidInput, Problem, check_names, unreal_amount
 
 _SIGNATURES = ".signatures.json"
 THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
 _ZERO = Decimal(0)
+_AMOUNT_SHOWN_MAX = 40
 # Packs and workbooks are zip archives; a workbook has this part, and its texts in those.
 _ARCHIVE, _WORKBOOK = b"PK\x03\x04", "xl/workbook.xml"
 _TEXTS = ("xl/sharedStrings.xml", "xl/worksheets/")
@@ -121,12 +122,22 @@ def read_statement(path: Path) -> HandedStatement:
     if content.startswith(_ARCHIVE):
         return HandedStatement(format="xlsx", content=content, statement=None)
     try:
-        statement = msgspec.json.decode(content, type=Statement)
+        statement = statement_in(content)
     except NOT_JSON as error:
         raise _unreadable(path, f"it is not a statement: {error}") from None
+    return HandedStatement(format="json", content=content, statement=statement)
+
+
+def statement_in(content: bytes) -> Statement:
+    """Return the statement that JSON states. Raise DecodeError where it states none, InvalidInput
+    for a name that could speak for it."""
+    statement = msgspec.json.decode(content, type=Statement)
+    amount = unreal_amount(statement)
+    if amount is not None:
+        raise msgspec.DecodeError(f"{str(amount)[:_AMOUNT_SHOWN_MAX]} is not an amount")
     # Names are shown beside what was found: one with line breaks could speak for it.
     check_names(_names_in(statement))
-    return HandedStatement(format="json", content=content, statement=statement)
+    return statement
 
 
 def _names_in(statement: Statement) -> Iterator[tuple[str, str]]:

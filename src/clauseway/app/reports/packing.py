@@ -27,10 +27,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from clauseway.app.books.basis import settled_agreement, settled_prices
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import writing
-from clauseway.app.reports.handed_statements import HandedStatement, StatementVerification, beside
+from clauseway.app.opening.several import text_hash
+from clauseway.app.reports.handed_statements import (
+    HandedStatement,
+    StatementVerification,
+    beside,
+    statement_in,
+)
 from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
 from clauseway.app.reports.verifying import (
     Repetition,
@@ -45,7 +53,7 @@ from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
 from clauseway.ledger import Statement, statement_of
-from clauseway.ledger.statement import canonical_bytes
+from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.storage.books import handed_over
 from clauseway.storage.books.books import Books
 from clauseway.storage.control.control import kept_open
@@ -78,11 +86,16 @@ _PARTS: Mapping[str, int] = {
     DAYS: 16 * 1024**2,
     USAGE: 16 * 1024**3,
 }
+THE_SAME_HERE, ANOTHER_HERE, NOT_HERE = "the same", "another", "not here"
 _MAY_LACK = frozenset({SIGNATURES, USAGE})
 _ASK_AGAIN = "Ask for it again: clauseway statement pack MONTH writes one."
 _ROWS = 50_000
 # Longer names are not ours; a short one that is repeated a billion times is read once.
 _TEXT_BYTES_MAX = 4_000
+_NEVER_NULL: Sequence[str] = (
+    *("request_id", "attempt", "event_ns", "event_day", "recorded_ns", "status"),
+    *(field.name for field in USAGE_SCHEMA if pa.types.is_dictionary(field.type)),
+)
 
 
 class PackPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,6 +129,15 @@ class Packed(msgspec.Struct, frozen=True, kw_only=True):
     days: int
 
 
+class PackSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that amounts stand on and that was taken from the pack. `here` says whether the
+    reader's home has the same."""
+
+    what: str
+    digest: str
+    here: str
+
+
 class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
     """The result of performing a pack again, and the days whose usage differs from the pack's."""
 
@@ -123,10 +145,12 @@ class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     attempts: int
     days_changed: tuple[str, ...]
+    stands_on: tuple[PackSource, ...]
 
     @property
     def same(self) -> bool:
-        return self.repeated.same and not self.days_changed
+        is_contradicted = any(source.here == ANOTHER_HERE for source in self.stands_on)
+        return self.repeated.same and not self.days_changed and not is_contradicted
 
 
 def pack_month(
@@ -204,7 +228,7 @@ def verify_pack(
         manifest, digest = _manifest(archive, path)
         content = _read(archive, STATEMENT, manifest, path)
         # The parts must belong to each other before anything is performed.
-        stated = _decoded(content, Statement, path, STATEMENT)
+        stated = _statement(content, path)
         given = HandedStatement(format="json", content=content, statement=stated)
         if stated.receipt != manifest.receipt or stated.month != manifest.period:
             raise _bad(path, "its statement is not the one that its manifest names")
@@ -228,6 +252,7 @@ def verify_pack(
                 again = repeat(home, lake, stated)
                 settlement = performed_corrections(home, lake, stated, again)
             there = day_contents(again.view, _needed(again, stated.as_of))
+            stands_on = tuple(_sources(Books(lake.control), stated, reader or home))
         # Lines that rest on usage nobody has here stay unchecked.
         blocked = again.blocked
         if not has_usage:
@@ -253,6 +278,7 @@ def verify_pack(
         digest=digest,
         attempts=sum(content.attempts for content in stated_days),
         days_changed=tuple(str(day) for day in sorted(changed)),
+        stands_on=stands_on,
     )
     return verified, given, signatures
 
@@ -278,6 +304,43 @@ def _own_usage(reader: Home | None, stated_days: Sequence[DayContent], out: Path
             return False
         _write_usage(own, days, out)
     return True
+
+
+def _sources(books: Books, stated: Statement, reader: Home) -> Iterator[PackSource]:
+    """Yield what was taken from a pack: a pack that agrees with itself may hold other prices.
+
+    Closed months are not settled again: of their usage, nobody can tell what came later.
+    """
+    agreement, prices = stated.inputs.agreement, stated.inputs.price_book
+    held = text_hash(settled_agreement(reader, agreement)) == agreement
+    yield _source("the agreement", agreement, agreement if held else "")
+    held = settled_prices(reader, prices, KnownAt.everything()).digest == prices
+    yield _source("the price book", prices, prices if held else "")
+    with _books_of(reader) as own:
+        closed_here = set(own.closed_receipts().values()) if own is not None else set()
+        for days, receipt in books.closed_receipts().items():
+            if receipt in stated.inputs.closed:
+                digest = digest_of(statement_of(books.settlement(receipt)))
+                here = ""
+                if own is not None and receipt in closed_here:
+                    here = digest_of(statement_of(own.settlement(receipt)))
+                what = f"{days.begin:%Y-%m} as it was closed, its statement"
+                yield _source(what, digest, here)
+
+
+def _source(what: str, digest: str, here: str) -> PackSource:
+    standing = THE_SAME_HERE if here == digest else ANOTHER_HERE if here else NOT_HERE
+    return PackSource(what=what, digest=digest, here=standing)
+
+
+@contextmanager
+def _books_of(home: Home) -> Iterator[Books | None]:
+    """Return the books of a home; None where there are none."""
+    if not home.is_begun:
+        yield None
+        return
+    with open_control(home) as control:
+        yield Books(control)
 
 
 def _by_sums(
@@ -397,6 +460,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 raise _bad(path, f"it holds {unknown[0][:80]!r}, which no pack has")
             if len(set(names)) < len(names):
                 raise _bad(path, "it holds a part twice")
+            if names != sorted(names, key=lambda name: (name != MANIFEST, name)):
+                raise _bad(path, "its parts are in another order than a pack's")
             if missing := sorted(_PARTS.keys() - _MAY_LACK - set(names)):
                 raise _bad(path, f"it lacks {missing[0]}")
             # Sizes are bounded before anything is read, against archives that swell.
@@ -501,11 +566,11 @@ def _rows(batch: pa.RecordBatch, path: Path) -> pa.Table:
         for column, field in zip(table.columns, USAGE_SCHEMA, strict=True)
     ]
     rows = pa.table(dict(zip(USAGE_SCHEMA.names, columns, strict=True)), schema=USAGE_SCHEMA)
-    if any(
-        rows[name].null_count
-        for name in ("request_id", "attempt", "event_ns", "event_day", "recorded_ns")
-    ):
-        raise _bad(path, f"{USAGE} has an attempt without a name or a time")
+    if any(rows[name].null_count for name in _NEVER_NULL):
+        raise _bad(path, f"{USAGE} has an attempt without a name, a time or a party")
+    days = rows["event_ns"].cast(pa.timestamp("ns")).cast(pa.date32())
+    if not pc.all(pc.equal(days, rows["event_day"])).as_py():
+        raise _bad(path, f"{USAGE} has an attempt on another day than that of its time")
     # Bills are imported as sums of many requests: nobody says of how many.
     if not is_sound(rows, aggregated=True):
         raise _bad(path, f"{USAGE} has counts that cannot be true")
@@ -523,11 +588,23 @@ def _by_day(parts: Iterator[pa.Table], path: Path) -> Iterator[pa.Table]:
             yield part.filter(pc.equal(part["event_day"], pa.scalar(day, pa.date32())))
 
 
+def _statement(content: bytes, path: Path) -> Statement:
+    try:
+        with _as_the_packs(path):
+            return statement_in(content)
+    except NOT_JSON as error:
+        raise _bad(path, f"{STATEMENT}: {error}") from None
+
+
 def _decoded(content: bytes, kind: Any, path: Path, name: str) -> Any:
     try:
-        return msgspec.json.decode(content, type=kind)
+        decoded = msgspec.json.decode(content, type=kind)
     except NOT_JSON as error:
         raise _bad(path, f"{name}: {error}") from None
+    # A name that stands twice, for example: another program may take the other value.
+    if content != _json(decoded):
+        raise _bad(path, f"{name} is not written as a pack has it")
+    return decoded
 
 
 def _json(value: object) -> bytes:

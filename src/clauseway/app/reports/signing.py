@@ -2,6 +2,7 @@
 still as it was signed."""
 
 import base64
+import json
 import os
 import time
 from datetime import date, datetime
@@ -347,9 +348,20 @@ def _check_words(signature: Signature) -> None:
         raise msgspec.DecodeError(f"{signature.at!a} is no instant") from None
 
 
+def _check_twice(members: list[tuple[str, object]]) -> None:
+    """Raise DecodeError where a name stands twice: another reader may take its other value."""
+    names = set[str]()
+    for name, _ in members:
+        if name in names:
+            raise msgspec.DecodeError(f"`{name}` stands twice")
+        names.add(name)
+
+
 def _read(path: Path) -> Signatures:
     try:
-        document = msgspec.json.decode(path.read_bytes(), type=Signatures)
+        content = path.read_bytes()
+        document = msgspec.json.decode(content, type=Signatures)
+        json.loads(content, object_pairs_hook=_check_twice)
         if document.format != FORMAT:
             raise msgspec.DecodeError(f"its format is {document.format!r}")
         for signature in document.signatures:

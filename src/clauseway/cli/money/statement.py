@@ -25,7 +25,11 @@ from clauseway.cli.console import console
 from clauseway.cli.held import held_agreements
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import print_trace
-from clauseway.cli.money.verification_text import print_signing, print_verification
+from clauseway.cli.money.verification_text import (
+    print_signing,
+    print_source,
+    print_verification,
+)
 from clauseway.cli.output import counted
 from clauseway.cli.written import OutFile
 from clauseway.values import InvalidInput, Problem, parse_day
@@ -359,6 +363,9 @@ def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
 
     def show() -> None:
         print_verification(console(), done.repeated)
+        console().print(f"  pack {done.digest}", style="dim", soft_wrap=True)
+        for source in done.stands_on:
+            print_source(console(), source)
         for day in done.days_changed:
             console().print(f"  usage of {day}: not what the pack says", style="red")
         if signing is not None:

@@ -31,6 +31,16 @@ def print_verification(out: Console, done: StatementVerification, by: str = "") 
         print_indented(out, str(difference), by=2)
 
 
+def print_source(out: Console, source: Any) -> None:
+    """Print something that a pack stands on, and whether this home has the same.
+
+    `source` is a record of `app.reports.packing`, which loads an engine.
+    """
+    here = "not in this home" if source.here == "not here" else f"{source.here} in this home"
+    style = "red" if source.here == "another" else "dim"
+    print_indented(out, f"stands on {source.what} {source.digest}: {here}", by=2, style=style)
+
+
 def _named(party: str) -> str:
     """Return a party's name, in quotes where it could be read on into what is said of it."""
     return repr(party) if " " in party else party

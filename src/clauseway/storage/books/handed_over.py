@@ -5,7 +5,8 @@ Only the columns of the tables named here are read or written, each value by its
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -30,6 +31,7 @@ from clauseway.ledger import Settlement
 from clauseway.ledger.vouchers import Voucher
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, FactPayload
+from clauseway.values import unreal_amount
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 RowsByTable = dict[str, list[dict[str, Any]]]
@@ -52,6 +54,9 @@ _RECORDS: Mapping[Column[Any], msgspec.json.Decoder[Any]] = {
     schema.settlements.c.body: msgspec.json.Decoder(Settlement),
 }
 ROWS_MAX = 1_000_000
+# Gzip makes gigabytes of a megabyte. Agreements and price books of years have a few megabytes.
+TEXT_BYTES_MAX = 256 << 20
+_GZIP = zlib.MAX_WBITS | 16
 
 
 class Unfit(ValueError):
@@ -79,11 +84,29 @@ def put(control: Control, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> No
             values = [_read(table, row) for row in rows.get(str(table.name), ())]
             if not values:
                 continue
+            if table is schema.basis_texts:
+                _check_texts(row["body"] for row in values)
             try:
                 connection.execute(insert(table), values)
             except IntegrityError as error:
                 why = f"rows of {table.name} do not fit each other: {error.orig}"
                 raise Unfit(why) from None
+
+
+def _check_texts(bodies: Iterable[bytes]) -> None:
+    """Raise Unfit where texts unpack to more than texts may have, or where one holds another."""
+    left = TEXT_BYTES_MAX
+    for body in bodies:
+        unpacking = zlib.decompressobj(_GZIP)
+        try:
+            left -= len(unpacking.decompress(body, left + 1))
+        except zlib.error:
+            # Whoever reads this text says that it is not what was accepted.
+            continue
+        if left < 0:
+            raise Unfit(f"its texts unpack to more than {TEXT_BYTES_MAX >> 20} MB")
+        if unpacking.unused_data:
+            raise Unfit("a text is followed by something else")
 
 
 def _taken(
@@ -114,7 +137,9 @@ def _read(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
         values = {column.name: _value(column.type, row[column.name]) for column in columns}
         for column in columns:
             if decoder := _RECORDS.get(column):
-                decoder.decode(values[column.name])
+                amount = unreal_amount(decoder.decode(values[column.name]))
+                if amount is not None:
+                    raise ValueError("an amount is no sum of money")
         return values
     except (ValueError, TypeError, InvalidOperation) as error:
         raise Unfit(f"a row of {table.name} has a value of another kind: {error}") from None
