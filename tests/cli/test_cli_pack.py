@@ -14,6 +14,7 @@ from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -227,7 +228,7 @@ def with_corrections_of_a_forger(
 
 
 # What the forger's program does to the correction of April, which May owes -> what is said of it.
-FORGED_CORRECTIONS = {
+FORGED_CORRECTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "the payer keeps a part back": ({"withholding": Decimal("0.05")}, '"withholding":"0.05"'),
     "the other party pays it": (
         {"payer": "microsoft", "payee": "openai"},
