@@ -17,7 +17,7 @@ class FileContent(NamedTuple):
     digest: str
 
 
-def copy_hashed(source: Path, target: Path, *, mode: int = PRIVATE) -> FileContent:
+def copy_hashed(source: Path, target: Path) -> FileContent:
     """Copy a file to a path that is free, force it to disk and return what was written.
 
     A file that grows meanwhile is copied from its beginning to the end that it has when the copy
@@ -25,7 +25,7 @@ def copy_hashed(source: Path, target: Path, *, mode: int = PRIVATE) -> FileConte
     """
     digest, size = hashlib.sha256(), 0
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with source.open("rb") as read, open(os.open(target, flags, mode), "wb") as written:
+    with source.open("rb") as read, open(os.open(target, flags, PRIVATE), "wb") as written:
         while data := read.read(_READ_BYTES):
             written.write(data)
             digest.update(data)

@@ -43,8 +43,8 @@ def smallest_unit(currency: str) -> Decimal:
 
 
 def unit_of(currency: str, amounts: Iterable[Decimal]) -> Decimal:
-    """Return the smallest unit of a currency, or a cent where one of the amounts is no multiple of
-    it: homes of before wrote yen in hundredths."""
+    """Return the smallest unit of a currency, or a cent where an amount is not a multiple of
+    it: earlier versions wrote yen in hundredths."""
     unit = smallest_unit(currency)
     return unit if all(amount == round_half_even(amount, unit) for amount in amounts) else CENT
 
@@ -143,25 +143,24 @@ def allocate(
     }
 
 
-def round_together(amounts: Mapping[str, Decimal], unit: Decimal = CENT) -> dict[str, Decimal]:
-    """Round amounts to multiples of `unit` so that they sum to their rounded sum. Each moves by
-    less than a unit.
+def round_together(amounts: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Round amounts to cents so that they sum to their rounded sum. Each moves by less than a cent.
 
     Largest remainder; ties go to the amount whose id sorts first.
     """
-    places = -_exponent(unit)
+    places = -_exponent(CENT)
     floors = {
         name: int(amount.scaleb(places, _EXACT).to_integral_value(ROUND_FLOOR, _EXACT))
         for name, amount in amounts.items()
     }
-    whole = int(round_half_even(exact_sum(amounts.values()), unit).scaleb(places, _EXACT))
+    whole = int(round_half_even(exact_sum(amounts.values())).scaleb(places, _EXACT))
     rest = {
-        name: exact_sum((amounts[name], exact_product(unit, Decimal(-floor))))
+        name: exact_sum((amounts[name], exact_product(CENT, Decimal(-floor))))
         for name, floor in floors.items()
     }
     favoured = sorted(rest, key=lambda name: (-rest[name], name))[: whole - sum(floors.values())]
     return {
-        name: exact_product(unit, Decimal(floor + (name in favoured)))
+        name: exact_product(CENT, Decimal(floor + (name in favoured)))
         for name, floor in floors.items()
     }
 

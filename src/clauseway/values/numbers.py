@@ -17,7 +17,7 @@ from decimal import Decimal
 
 from clauseway.values.problems import Problem
 
-# Below this every number lies that somebody writes: more than any amount of money ever promised.
+# A number that is read is smaller than this: more than any amount of money ever promised.
 NUMBER_BELOW = Decimal(10) ** 15
 PLACES_MAX = 12
 # Longer than any number within these bounds, however it is grouped.
@@ -134,7 +134,7 @@ def _unsigned(text: str, *, commas: bool, exponent: bool) -> Decimal:
         return Decimal(text.replace(",", ""))
     if exponent and _EXPONENT.fullmatch(text):
         return Decimal(text)
-    raise _refusal(text, commas=commas)
+    raise _refusal(text)
 
 
 def _exponent_of(number: Decimal) -> int:
@@ -144,7 +144,7 @@ def _exponent_of(number: Decimal) -> int:
     return exponent
 
 
-def _refusal(text: str, *, commas: bool) -> BadNumber:
+def _refusal(text: str) -> BadNumber:
     """Return the first reason why a text is not a number."""
     if not text:
         return BadNumber("nothing is written")
@@ -162,7 +162,7 @@ def _refusal(text: str, *, commas: bool) -> BadNumber:
             why if text[0] == "-" else "its minus sign is another character", "Write it anew."
         )
     if "," in text:
-        return _comma_refusal(text, commas=commas)
+        return _comma_refusal(text)
     if _LOOKS_EXPONENTIAL.fullmatch(text):
         return BadNumber(
             "it is written with an exponent", "Write its digits out, as in 12_500_000."
@@ -176,7 +176,7 @@ def _refusal(text: str, *, commas: bool) -> BadNumber:
     return BadNumber("it is not a number")
 
 
-def _comma_refusal(text: str, *, commas: bool) -> BadNumber:
+def _comma_refusal(text: str) -> BadNumber:
     why = "a comma groups digits for some and begins the decimals for others"
     pair = _ONE_COMMA.fullmatch(text)
     if pair is None:
