@@ -403,7 +403,7 @@ def test_what_litellm_sent_without_tls_is_sent_on_and_told(
     [deployment] = written["deployment"]
     assert set(deployment["models"]) == set(names), "one server is one deployment"
     assert deployment.get("plain_http", False) is plain
-    assert ("whoever is on the way reads it" in (tmp_path / "home/clauseway.toml").read_text()) is plain
+    assert ("anybody on the way can read it" in (tmp_path / "home/clauseway.toml").read_text()) is plain
     for command in told["next"][:-1]:
         done = run(*shlex.split(command)[1:], cwd=tmp_path, home=tmp_path / "home")
         assert done.returncode == 0, f"{command}: {done.stderr}"

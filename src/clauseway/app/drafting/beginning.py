@@ -1,8 +1,7 @@
-"""A first configuration from three answers: where one buys, which models, and under which
-agreements.
+"""A first configuration from three answers: the vendors, the models and the agreements.
 
-The answers become entries of a list of models, drafted as those of another program are; what is not
-known yet (the name of a resource, a project) stands as YOUR-… with a comment.
+The answers become entries of a list of models, which are drafted like those of LiteLLM's file.
+Values that nobody knows yet (the name of a resource, a project) are written as YOUR-… with a comment.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +25,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model is asked for at a vendor, and what has to be filled in there."""
+    """LiteLLM's name of a vendor, and the parameters to fill in there."""
 
     provider: str
     params: Mapping[str, str] = {}
@@ -40,17 +39,13 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.provider}/{name}"
 
 
-def _plain(provider: str) -> _Asked:
-    return _Asked(provider=provider)
-
-
 def _hyphened(product: str) -> str:
     """Return a model's name as its vendor writes it: Anthropic writes no points."""
     return product.replace(".", "-") if product.startswith("claude") else product
 
 
 VENDORS: Mapping[str, _Asked] = {
-    "openai": _plain("openai"),
+    "openai": _Asked(provider="openai"),
     "azure": _Asked(
         provider="azure", params={"api_base": "https://YOUR-RESOURCE.openai.azure.com"}
     ),
@@ -59,15 +54,15 @@ VENDORS: Mapping[str, _Asked] = {
         provider="vertex_ai",
         params={"vertex_project": "YOUR-PROJECT", "vertex_location": "global"},
     ),
-    "anthropic": _plain("anthropic"),
-    "gemini": _plain("gemini"),
-    **{name: _plain(name) for name in COMPATIBLE},
+    "anthropic": _Asked(provider="anthropic"),
+    "gemini": _Asked(provider="gemini"),
+    **{name: _Asked(provider=name) for name in COMPATIBLE},
 }
 
 
 def begin(answers: Answers, options: ImportOptions) -> ImportedConfiguration:
-    """Write a configuration from the answers. Raise InvalidInput with every answer that means
-    nothing, and where something is there already; then nothing is written."""
+    """Write a configuration from the answers. Raise InvalidInput with every answer that is not
+    valid, and if a file exists already; then write nothing."""
     problems = [
         _problem("--vendor", f"unknown vendor {name!r}", suggestion(name, VENDORS))
         for name in answers.vendors
@@ -96,7 +91,7 @@ def begin(answers: Answers, options: ImportOptions) -> ImportedConfiguration:
 
 
 def _entries(answers: Answers) -> Iterable[LitellmModel]:
-    """Yield every model at every vendor; those that a vendor does not have are left out later."""
+    """Yield every model at every vendor; models that a vendor lacks are left out later."""
     for line, model in enumerate(answers.models, 1):
         for vendor in answers.vendors:
             asked = VENDORS[vendor]

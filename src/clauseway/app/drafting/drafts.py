@@ -1,7 +1,7 @@
-"""A configuration that is begun for somebody: written with comments, to be edited, beside an
-agreement that only names what no other one knows.
+"""The text of a first configuration, with comments for whoever edits it; and of an agreement that
+only names what no other agreement names.
 
-Nothing that is there already is overwritten, and the files appear all or not at all.
+Files that exist are never overwritten, and the new files appear all or not at all.
 """
 
 import json
@@ -23,13 +23,13 @@ PRICES_FILE = "prices.csv"
 _COMMENT_WIDTH = 118
 
 _READ_ON_ITS_WAY = (
-    "The credential goes over http://: whoever is on the way reads it. Write https:// where the "
+    "The credential goes over http://, so anybody on the way can read it. Write https:// if the "
     "server has it, and leave this line out."
 )
 
 
 class DraftedDeployment(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment as it is to be written, with what a reader should know above it."""
+    """A deployment to write, with comments above it."""
 
     name: str
     dialect: str
@@ -38,13 +38,13 @@ class DraftedDeployment(msgspec.Struct, frozen=True, kw_only=True):
     seller: str
     auth: Mapping[str, object]
     models: Mapping[str, str]
-    region: str = "global"
-    settings: Mapping[str, str] = {}
-    snapshots: Mapping[str, str] = {}
+    region: str
+    settings: Mapping[str, str]
+    snapshots: Mapping[str, str]
     # Quotas, limits and the like, by their names in the configuration.
-    further: Mapping[str, int] = {}
-    plain_http: bool = False
-    comments: tuple[str, ...] = ()
+    further: Mapping[str, int]
+    plain_http: bool
+    comments: tuple[str, ...]
 
     def text(self) -> str:
         lines = [*_commented(self.comments), "[[deployment]]"]
@@ -63,7 +63,7 @@ class DraftedDeployment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that is not served: why, and how it comes to be."""
+    """A model that is not served: why, and what makes it served."""
 
     name: str
     why: str
@@ -75,15 +75,14 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DraftedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
-    """A configuration as it is to be written. `sections` are tables of settings, by their names."""
+    """A configuration to write. `sections` are tables of settings by name."""
 
     head: tuple[str, ...]
-    unstated: str = "serve"
-    agreements: tuple[str, ...] = ()
-    names: Mapping[str, str] = {}
-    sections: Mapping[str, Mapping[str, object]] = {}
-    deployments: tuple[DraftedDeployment, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    agreements: tuple[str, ...]
+    names: Mapping[str, str]
+    sections: Mapping[str, Mapping[str, object]]
+    deployments: tuple[DraftedDeployment, ...]
+    left_out: tuple[LeftOut, ...]
 
     def text(self) -> str:
         """Return the file's text."""
@@ -97,9 +96,9 @@ class DraftedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
 
     def _above(self) -> str:
         lines = [
-            "# A sale of which no agreement in force says anything is served; what an agreement forbids",
-            '# is refused either way. "refuse" serves only what an agreement permits.',
-            f"unstated = {_value(self.unstated)}",
+            "# A sale that no agreement in force mentions is served; a sale that an agreement forbids is",
+            '# refused either way. "refuse" serves only what an agreement permits.',
+            'unstated = "serve"',
         ]
         if self.agreements:
             lines.append("# Agreements in force: folders, or names of those that ship.")
@@ -123,7 +122,7 @@ def unnamed(
         operator = OPERATORS.get(deployment.cloud, deployment.seller)
         if deployment.cloud not in catalog.clouds:
             clouds.setdefault(deployment.cloud, operator)
-            # An agreement defines the operators of its clouds itself, whoever else names them.
+            # An agreement must define the operators of its clouds, even if another names them too.
             parties[operator] = None
         for party in (deployment.seller, operator):
             if party not in catalog.parties:
@@ -149,8 +148,7 @@ def names_agreement(
 
 
 def write_new(files: Mapping[Path, str]) -> None:
-    """Write files that must not be there yet. Raise InvalidInput with those that are; then none is
-    written."""
+    """Write new files. Raise InvalidInput with those that exist already; then write none."""
     there = [path for path in files if path.exists()]
     if there:
         raise InvalidInput(

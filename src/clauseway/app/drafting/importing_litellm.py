@@ -154,6 +154,15 @@ class _Draft(msgspec.Struct, kw_only=True):
         return f"{self.entry.file}:{self.entry.line}"
 
 
+class _Served(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that can be served: its account, and the known product that it asks for, if any."""
+
+    draft: _Draft
+    entry: ModelEntry
+    account: VendorAccount
+    meant: Meant | None
+
+
 def import_litellm(options: ImportOptions) -> ImportedConfiguration:
     """Write a configuration from LiteLLM's, and return the fate of every part of it.
 
@@ -249,7 +258,7 @@ class Drafting:
         models = tuple(self._imported(draft, opened) for draft in drafts)
         # Written last, so that a refusal above leaves no file behind.
         write_new(files)
-        self._tell_settings(self._settings)
+        self._report_settings(self._settings)
         return ImportedConfiguration(
             files=tuple(str(path) for path in sorted(files)),
             models=models,
@@ -279,35 +288,34 @@ class Drafting:
     def _group(self, group: Sequence[LitellmModel]) -> list[_Draft]:
         """Draft the entries of one name, which clients take for one model."""
         drafts = [_Draft(entry=model, deployments=[]) for model in group]
-        asked = [asked for draft in drafts if (asked := self._asked(draft)) is not None]
-        # Alternatives that nobody knows are one product, under the name that clients use.
+        served = [served for draft in drafts if (served := self._served(draft)) is not None]
+        # Alternatives of an unknown product are one product, under the name that clients use.
         name = group[0].name
-        is_known = any(meant for *_, meant in asked) or self._names.meant(name)
-        for draft, entry, account, meant in asked:
-            own = name_of_own(account.model.rpartition("/")[2] if is_known else name)
+        is_known = any(each.meant for each in served) or self._names.meant(name)
+        for each in served:
+            own = name_of_own(each.account.model.rpartition("/")[2] if is_known else name)
             try:
-                self._draft(draft, entry, account, meant or Meant(own), is_known=meant is not None)
+                self._draft(each, each.meant or Meant(own))
             except NotCarried as error:
-                self._leave_out(draft, error)
-            for key, says in entry.sentences():
-                self._tell(f"{name}: {key}", draft.place, says, carried=False)
+                self._leave_out(each.draft, error)
+            for key, says in each.entry.sentences():
+                self._report(f"{name}: {key}", each.draft.place, says, carried=False)
         return drafts
 
-    def _asked(
-        self, draft: _Draft
-    ) -> tuple[_Draft, ModelEntry, VendorAccount, Meant | None] | None:
-        """Return an entry with the account and the known product that it asks for; None where it
-        cannot be served."""
+    def _served(self, draft: _Draft) -> _Served | None:
+        """Return an entry with its account and its known product; None if it cannot be served."""
         model = draft.entry
         try:
             entry = ModelEntry(
                 model, self._read.credentials, self._options.environment, self._secrets
             )
             account = account_of(entry)
-            return draft, entry, account, self._meant(model, account)
+            return _Served(
+                draft=draft, entry=entry, account=account, meant=self._meant(model, account)
+            )
         except NotCarried as error:
             self._leave_out(draft, error)
-            self._tell(f"{model.name}: model", draft.place, error.why, carried=False)
+            self._report(f"{model.name}: model", draft.place, error.why, carried=False)
             return None
 
     def _leave_out(self, draft: _Draft, error: NotCarried) -> None:
@@ -339,29 +347,22 @@ class Drafting:
             f"Say what it is, and import again: {RECORD_PRODUCT.format(product=product)}",
         )
 
-    def _draft(
-        self,
-        draft: _Draft,
-        entry: ModelEntry,
-        account: VendorAccount,
-        meant: Meant,
-        *,
-        is_known: bool,
-    ) -> None:
-        """Write the deployments of an entry. Raise NotCarried."""
+    def _draft(self, served: _Served, meant: Meant) -> None:
+        """Draft the deployments of an entry that sells a product. Raise NotCarried."""
+        draft, entry, account = served.draft, served.entry, served.account
         is_embedding = draft.entry.info.get("mode") == "embedding" or "embed" in account.model
         further = {
             "quota_requests_per_minute": entry.number("rpm"),
             "quota_tokens_per_minute": entry.number("tpm"),
             "output_tokens_max": entry.number("max_output_tokens"),
         }
-        # Of an embedding it bounds each input; here it would bound all inputs of a request.
+        # For embeddings it bounds each input; here it would bound all inputs of a request.
         if not is_embedding:
             further["context_tokens_max"] = entry.number("max_input_tokens")
         further = {key: value for key, value in further.items() if value}
-        # Both are used by now, and not to be reported as left out.
+        # Both were used above, so they are not reported as left out.
         entry.take("mode", "base_model")
-        self._price(entry, account, meant.product, is_embedding=is_embedding, is_known=is_known)
+        self._price(served, meant.product, is_embedding=is_embedding)
         snapshots = {meant.product: meant.snapshot} if meant.snapshot else {}
         seller = self._options.seller or account.vendor.party
         shapes = [(account.name, account.dialect, account.url, account.about)]
@@ -413,69 +414,43 @@ class Drafting:
             )
         return self._merged[key]
 
-    def _price(
-        self,
-        entry: ModelEntry,
-        account: VendorAccount,
-        product: str,
-        *,
-        is_embedding: bool,
-        is_known: bool,
-    ) -> None:
-        """Find the prices of a product: stated there, in the books, or listed by its vendor. Raise
-        NotCarried where it has none: what has no price is not sold."""
-        cloud = account.vendor.cloud
-        stated = {unit: entry.cost(key) for key, unit in _COSTS.items()}
-        rows = [
-            _PriceRow(
-                product, cloud, unit, Decimal(repr(cost)) * 1_000_000, "LiteLLM's config.yaml"
-            )
-            for unit, cost in stated.items()
-            if cost is not None
-        ]
-        kind = (
-            shipped_models()
-            .of(product, surface_of(account.dialect, account.url, account.auth.get("service", "")))
-            .kind
-        )
-        needed = NEEDS_PRICE[kind]
-        sale = Sale(product, cloud, self._options.seller or account.vendor.party, account.region)
-        # Prices of LiteLLM's file go before the books, and these before a public list.
-        # A product that nobody knows has a name of the user's own. The public list, whose entries
-        # stand on no line of a book, may have another model by that name.
-        in_books = {
-            unit
-            for unit, price in self._options.prices.row(sale, self._day).won.items()
-            if is_known or price.entry.line
-        }
+    def _price(self, served: _Served, product: str, *, is_embedding: bool) -> None:
+        """Keep the prices of a product: those that the entry states, else those of the books, else
+        those that its vendor lists. Raise NotCarried if it has none: without a price nothing is
+        sold."""
+        entry, account, cloud = served.entry, served.account, served.account.vendor.cloud
+        surface = surface_of(account.dialect, account.url, account.auth.get("service", ""))
+        needed = NEEDS_PRICE[shipped_models().of(product, surface).kind]
+        in_books = self._units_in_books(served, product)
+        rows = _stated_prices(entry, product, cloud)
         if not rows and any(units <= in_books for units in needed):
             return
-        if not rows:
-            rows = [
-                _PriceRow(
-                    product,
-                    cloud,
-                    listed.unit,
-                    Decimal(listed.price) / 1_000_000,
-                    listed.source,
-                    listed.conditions.above,
-                )
-                for listed in self._listed(entry, account, product)
-                if isinstance(listed.unit, Unit) and not listed.conditions.names[5]
-            ]
-        # A model on one's own machines, and the output of embeddings, cost nothing unless stated.
-        units = {row.unit for row in rows}
-        if account.is_own:
-            rows += [
-                _PriceRow(product, cloud, unit, Decimal(0), "served by ourselves")
-                for unit in (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
-                if unit not in units
-            ]
-        elif is_embedding and units == {Unit.INPUT_TOKENS}:
-            rows.append(
-                _PriceRow(product, cloud, Unit.OUTPUT_TOKENS, Decimal(0), "it has no output")
+        rows = rows or [
+            _PriceRow(
+                product=product,
+                cloud=cloud,
+                unit=listed.unit,
+                usd_per_million=Decimal(listed.price) / 1_000_000,
+                source=listed.source,
+                above=listed.conditions.above,
             )
+            for listed in self._listed(entry, account, product)
+            if isinstance(listed.unit, Unit) and not listed.conditions.tier
+        ]
+        # A model on one's own machines, and the output of embeddings, cost nothing unless stated.
+        free = (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS) if account.is_own else ()
+        source = "served by ourselves"
         units = {row.unit for row in rows}
+        if not free and is_embedding and units == {Unit.INPUT_TOKENS}:
+            free, source = (Unit.OUTPUT_TOKENS,), "it has no output"
+        rows += [
+            _PriceRow(
+                product=product, cloud=cloud, unit=unit, usd_per_million=Decimal(0), source=source
+            )
+            for unit in free
+            if unit not in units
+        ]
+        units |= {*free}
         if not any(wanted <= units | in_books for wanted in needed):
             raise NotCarried(
                 "it has no price, and what has no price is not sold",
@@ -483,6 +458,21 @@ class Drafting:
             )
         for row in rows:
             self._rows.setdefault((row.product, row.cloud, row.unit, row.above), row)
+
+    def _units_in_books(self, served: _Served, product: str) -> set[Unit]:
+        """Return the units of a sale that have a price in the books.
+
+        An unknown product has a name of the user's own. The public list, whose entries have no line
+        in a book, may have another model by that name.
+        """
+        account = served.account
+        seller = self._options.seller or account.vendor.party
+        sale = Sale(product, account.vendor.cloud, seller, account.region)
+        return {
+            unit
+            for unit, price in self._options.prices.row(sale, self._day).won.items()
+            if served.meant is not None or price.entry.line
+        }
 
     def _listed(self, entry: ModelEntry, account: VendorAccount, product: str) -> list[PriceEntry]:
         """Return the prices that the vendor lists; on Azure OpenAI's, where Microsoft lists none."""
@@ -518,7 +508,7 @@ class Drafting:
                 self._alias(names, f"model_group_alias: {name}", name, served[meant])
             else:
                 says = f"{meant} is not served, so {name} means nothing"
-                self._tell(
+                self._report(
                     f"model_group_alias: {name}", str(self._options.file), says, carried=False
                 )
         products = set(served.values())
@@ -528,7 +518,7 @@ class Drafting:
                     f"clients of {draft.entry.name} get {served[draft.entry.name]}; "
                     f"{draft.product} is asked for by its own name"
                 )
-                self._tell(f"{draft.entry.name}: model_name", draft.place, says, carried=False)
+                self._report(f"{draft.entry.name}: model_name", draft.place, says, carried=False)
         # A product needs no alias for its own name.
         return {name: product for name, product in names.items() if name not in products}
 
@@ -538,11 +528,11 @@ class Drafting:
             return
         if name in self._names.taken:
             says = f"{name} is another model's own name: clients ask for {product}"
-            self._tell(key, str(self._options.file), says, carried=False)
+            self._report(key, str(self._options.file), says, carried=False)
             return
         names[name] = product
 
-    # -- what is told
+    # -- the report
 
     def _imported(self, draft: _Draft, opened: Opened) -> ImportedModel:
         model, place = draft.entry, draft.place
@@ -586,14 +576,14 @@ class Drafting:
             remedy=remedy,
         )
 
-    def _tell(self, key: str, place: str, says: str, *, carried: bool) -> None:
+    def _report(self, key: str, place: str, says: str, *, carried: bool) -> None:
         self._imported_settings.append(
             ImportedSetting(key=key, place=place, carried=carried, says=says)
         )
 
-    def _tell_settings(self, settings: CarriedSettings) -> None:
+    def _report_settings(self, settings: CarriedSettings) -> None:
         for setting, carried, says in settings.sentences:
-            self._tell(setting.named, f"{setting.file}:{setting.line}", says, carried=carried)
+            self._report(setting.named, f"{setting.file}:{setting.line}", says, carried=carried)
 
     def _refused(self, draft: _Draft) -> Problem:
         left = draft.left
@@ -638,6 +628,22 @@ class Drafting:
             if seller in agreements_of([text]).catalog.parties:
                 return f" --agreement {quote(name)}"
         return ""
+
+
+def _stated_prices(entry: ModelEntry, product: str, cloud: str) -> list[_PriceRow]:
+    """Return the prices that an entry of LiteLLM's file states."""
+    stated = {unit: entry.cost(key) for key, unit in _COSTS.items()}
+    return [
+        _PriceRow(
+            product=product,
+            cloud=cloud,
+            unit=unit,
+            usd_per_million=Decimal(repr(cost)) * 1_000_000,
+            source="LiteLLM's config.yaml",
+        )
+        for unit, cost in stated.items()
+        if cost is not None
+    ]
 
 
 def _opened_id(opened: Opened) -> str:

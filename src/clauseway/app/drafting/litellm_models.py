@@ -221,7 +221,7 @@ def account_of(entry: ModelEntry) -> VendorAccount:
     provider, model = _provider(entry, written)
     # LiteLLM has two prefixes for Cohere; its chat one is the same vendor.
     if provider in COMPATIBLE or provider == "cohere_chat":
-        return _compatible(entry, COMPATIBLE[provider.removesuffix("_chat")], provider, model)
+        return _compatible(entry, COMPATIBLE[provider.removesuffix("_chat")], model)
     if provider in _OWN_SERVERS:
         return _own(entry, provider, model, _OWN_SERVERS[provider])
     if provider not in _BUILDERS:
@@ -259,11 +259,11 @@ def _bearer(entry: ModelEntry, usual: str) -> dict[str, str]:
     return {"kind": "bearer", "secret_env": entry.secret(usual, "api_key")}
 
 
-def _root(address: str, where: str) -> str:
+def _root(address: str) -> str:
     """Return an address as a root: with a scheme, without a slash at its end."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise NotCarried(f"{where} {address!r} is not an address", _AGAIN)
+        raise NotCarried(f"api_base {address!r} is not an address", _AGAIN)
     return address.rstrip("/").removesuffix("/chat/completions")
 
 
@@ -284,7 +284,7 @@ def _openai(entry: ModelEntry, model: str) -> VendorAccount:
         vendor=OPENAI,
         name="openai",
         dialect="openai",
-        url=OPENAI.url if not base else _root(base, "api_base"),
+        url=OPENAI.url if not base else _root(base),
         auth=_bearer(entry, OPENAI.key_env),
         model=model,
         settings=settings,
@@ -296,13 +296,13 @@ def _raw(entry: ModelEntry, name: str) -> Any:
     return entry.model.params.get(name)
 
 
-def _compatible(entry: ModelEntry, vendor: Vendor, provider: str, model: str) -> VendorAccount:
+def _compatible(entry: ModelEntry, vendor: Vendor, model: str) -> VendorAccount:
     base = entry.text("api_base", "base_url")
     return VendorAccount(
         vendor=vendor,
         name=vendor.party,
         dialect="openai",
-        url=_root(base, "api_base") if base else vendor.url,
+        url=_root(base) if base else vendor.url,
         auth=_bearer(entry, vendor.key_env),
         model=model,
     )
@@ -312,7 +312,7 @@ def _own(entry: ModelEntry, provider: str, model: str, usual: str) -> VendorAcco
     base = entry.text("api_base", "base_url") or usual
     if not base:
         raise NotCarried("it says no api_base, so nobody knows where it is", _AGAIN)
-    url = _root(base, "api_base")
+    url = _root(base)
     if provider.startswith("ollama") and not urlsplit(url).path:
         url += "/v1"  # where ollama speaks OpenAI's format
     host = urlsplit(url).netloc.rpartition("@")[2]
@@ -355,7 +355,7 @@ def _azure_host(entry: ModelEntry) -> tuple[str, str]:
     base = entry.text("api_base", "base_url")
     if not base:
         raise NotCarried("it says no api_base, so nobody knows which resource it is", _AGAIN)
-    parts = urlsplit(_root(base, "api_base"))
+    parts = urlsplit(_root(base))
     return f"{parts.scheme}://{parts.netloc}", (parts.hostname or "").partition(".")[0]
 
 
@@ -516,7 +516,7 @@ def _vertex(entry: ModelEntry, model: str) -> VendorAccount:
 
 
 def _gemini(entry: ModelEntry, model: str) -> VendorAccount:
-    return _compatible(entry, GEMINI, "gemini", model)
+    return _compatible(entry, GEMINI, model)
 
 
 def _anthropic(entry: ModelEntry, model: str) -> VendorAccount:
@@ -524,7 +524,7 @@ def _anthropic(entry: ModelEntry, model: str) -> VendorAccount:
     url = ANTHROPIC.url
     if base:
         # The address may come with the path of Messages, or without.
-        url = _root(base, "api_base").removesuffix("/messages").removesuffix("/v1") + "/v1"
+        url = _root(base).removesuffix("/messages").removesuffix("/v1") + "/v1"
     return VendorAccount(
         vendor=ANTHROPIC,
         name="anthropic",
