@@ -3,7 +3,7 @@
 Prints one JSON line when it serves, and nothing else: `{"ready": true, "ports": {"openai": …,
 "azure": …, "bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …, "anthropic": …}}`; or, started by another
 process (`--parent-pipe`), why it refuses to start. Ends with 0 on SIGTERM, SIGINT or when the
-parent's pipe closes, after answering what it has begun.
+parent's pipe closes, after answering open requests.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from clauseway.values import InvalidInput, Problem
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to stop. 3 for arguments that cannot be."""
+    """Run until a signal or the parent's end. Return 3 for invalid arguments."""
     options = _parser().parse_args(arguments)
     try:
         faults = [_fault(text) for text in options.fault]
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{name.replace('_', '-')}-port",
             type=int,
-            help=f"0: any free one; by default {port}, or the next free one above it",
+            help=f"0: any free port; by default {port}, or the next free port above it",
         )
     parser.add_argument(
         "--fault", action="append", default=[], metavar="JSON", help="see clauseway.sandbox.faults"

@@ -1,11 +1,11 @@
-"""Faults on demand: what a cloud does instead of answering, for as many requests as told.
+"""Faults on demand: a cloud's misbehaviour, for a number of requests.
 
 A fault hits the requests at which a model works (chat completions, responses, embeddings, images,
-audio, moderations), before the cloud reads them; with `endpoint` (`/responses`, `/files`, …) those
-of that endpoint alone, whatever it is. Set one at the start with `--fault '{"cloud": "azure",
+audio, moderations), before the cloud reads them; with `endpoint` (`/responses`, `/files`, …) only
+the requests of that endpoint. Set one at the start with `--fault '{"cloud": "azure",
 "kind": "status", "status": 503, "count": 2}'`, while running with `POST /sandbox/faults` at the
-port of the cloud that shall fail (`DELETE` ends them all), or for one request alone with the header
-`x-sandbox-fault`, which goes first.
+cloud's port (`DELETE` ends all faults), or for one request with the header `x-sandbox-fault`, which
+goes first.
 
 | kind | what happens |
 |---|---|
@@ -15,10 +15,10 @@ port of the cloud that shall fail (`DELETE` ends them all), or for one request a
 | `drip` | `bytes` of the body at a time, `seconds` before each |
 | `cut-after-events` | a stream's connection breaks after `events` events, an answer in one piece inside its body |
 | `cut-at-byte` | the connection breaks after `bytes` bytes of the body |
-| `error-event` | a stream's `events` first events, then an event that tells of the error `family`, then the end |
+| `error-event` | a stream's `events` first events, then an event with the error `family`, then the end |
 | `drop` | the connection is closed without a byte |
 | `redirect` | `status` (307) to `location`, or to the request's own address |
-| `garbage` | bytes that are no HTTP, then the end |
+| `garbage` | bytes that are not HTTP, then the end |
 | `wrong-length` | a `content-length` that is `bytes` more than the body (or less, where negative), then the end |
 | `zstd-frames` | each event of a stream, or the whole body, as a Zstandard frame of its own, though nobody asked |
 
@@ -114,8 +114,7 @@ class Outage(msgspec.Struct, frozen=True):
 
 
 class Faults:
-    """The rules of one cloud, in the order given; the first with requests left to hit is the one
-    that hits."""
+    """The rules of one cloud, in the order given; the first that has requests left applies."""
 
     def __init__(self) -> None:
         self._left: list[tuple[Fault, int | None]] = []
@@ -144,8 +143,8 @@ class Faults:
 
 
 def hits(fault: Fault, endpoint: str, generating: bool) -> bool:
-    """Return whether a fault is for this endpoint: any at which a model works, or the one that
-    it names."""
+    """Return whether a fault is for this endpoint: the endpoint that it names, else any at which a
+    model works."""
     if not fault.endpoint:
         return generating
     return endpoint == fault.endpoint or endpoint.startswith(f"{fault.endpoint}/")
@@ -167,7 +166,7 @@ def play(
     """Yield a body's parts with the fault played on them: a stream's events, or a whole answer as
     one part.
 
-    `error` is the event that tells of an error within a stream.
+    `error` is the error event of a stream.
     """
     if fault is None:
         yield from parts

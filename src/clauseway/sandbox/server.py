@@ -1,8 +1,7 @@
 """The sandbox's sockets: one process, one port per cloud, uvicorn's HTTP on uvloop.
 
-A fake cloud decides what to answer; this module receives, counts, breaks what a fault says to
-break, and sends. Beside the cloud's own paths every port has the sandbox's administration: `GET
-/sandbox/counts` (all clouds), `GET` and `DELETE /sandbox/attempts` (all clouds, the latest 10,000),
+A fake cloud decides what to answer; this module receives, counts, plays faults, and sends. Beside
+the cloud's own paths every port has the sandbox's administration: `GET /sandbox/counts` (all clouds), `GET` and `DELETE /sandbox/attempts` (all clouds, the latest 10,000),
 `GET`, `POST` and `DELETE /sandbox/faults` (this cloud).
 """
 
@@ -52,10 +51,10 @@ _UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 class FakeCloudCounts(msgspec.Struct):
     """A cloud's counts of the requests at which a model works.
 
-    attempts = answered + refused + faulted + abandoned + those still open. `answered` were sent
-    whole with status 200, and the tokens are theirs, with those of responses and batches that a
-    poll finished; `refused` are the cloud's own errors; `faulted` ended by a fault; `abandoned`
-    were left by the client before the end.
+    attempts = answered + refused + faulted + abandoned + open attempts. `answered` were sent
+    whole with status 200; their tokens are counted, and the tokens of responses and batches that a
+    poll finished. `refused` are the cloud's own errors, `faulted` ended by a fault, and of
+    `abandoned` the client left before the end.
     """
 
     attempts: int = 0
@@ -76,10 +75,8 @@ class Tls(msgspec.Struct, frozen=True):
 
 
 class SeenRequest(msgspec.Struct):
-    """One request that a cloud saw.
-
-    `serial` is in the request id that it answered with; `outcome` as in `FakeCloudCounts`, or `open`.
-    """
+    """A request that a cloud received. `serial` is part of the request id in its answer;
+    `outcome` is as in `FakeCloudCounts`, or `open`."""
 
     cloud: str
     method: str
@@ -170,13 +167,13 @@ class CloudApplication:
         )
         endpoint = self._cloud.endpoint(received.path)
         attempt = SeenRequest(
-            self._name,
-            received.method,
-            received.path,
-            endpoint,
-            received.serial,
-            received.header(b"x-client-request-id"),
-            received.now_s,
+            cloud=self._name,
+            method=received.method,
+            path=received.path,
+            endpoint=endpoint,
+            serial=received.serial,
+            client_request_id=received.header(b"x-client-request-id"),
+            received_s=received.now_s,
         )
         self._attempts.append(attempt)
         generating = endpoint in GENERATING
@@ -248,7 +245,7 @@ class CloudApplication:
             counts.completion_tokens += attempt.tokens[1]
 
     def _instead(self, received: Received, fault: Fault) -> HttpAnswer | None:
-        """Return the answer to a call that needs no cloud; None for a call other than HTTP."""
+        """Return a fault's HTTP answer; None for a fault that is not HTTP."""
         match fault.kind:
             case "status":
                 return _with_retry_after(
@@ -300,10 +297,7 @@ class _Connection:
         self.left = False
 
     async def send(self, answer: HttpAnswer, fault: Fault | None, error: bytes) -> bool:
-        """Send it, with what a fault does to it.
-
-        False when it was cut short: by the fault, or the client left.
-        """
+        """Send an answer with its fault. Return False if the fault or the client cut it short."""
         if fault is not None and fault.kind == "stall" and not (answer.events and fault.events):
             await self._pause(fault.seconds)
             fault = None
@@ -323,7 +317,7 @@ class _Connection:
                 self.left = True
                 return False
             await self._send({"type": "http.response.body", "body": step, "more_body": True})
-        # Asked before the end: after it the connection may close because the client wished it so.
+        # Ask before the end: after it a client may rightly close the connection.
         self.left = self._transport.is_closing()
         await self._send({"type": "http.response.body", "body": b""})
         return not self.left
@@ -339,15 +333,14 @@ class _Connection:
             pass
 
     async def fail(self, last_words: bytes) -> None:
-        """Close the connection as a failing cloud does, and wait until it is: the server has
-        nothing left to say."""
+        """Close the connection as a failing cloud does, and wait until it is closed."""
         if last_words:
             self._transport.write(last_words)
         self._transport.close()
         await self._disconnected()
 
 
-# Faults at which the cloud is not asked.
+# Faults that take the place of the cloud's answer.
 _INSTEAD: Final = frozenset({"status", "redirect", "drop", "garbage"})
 _NO_HTTP: Final = {
     "drop": b"",
@@ -357,8 +350,8 @@ _NO_HTTP: Final = {
 
 
 def _error_event(endpoint: str, fault: Fault | None, *, in_frames: bool) -> bytes:
-    """Return the event that tells of an error, in the form of the endpoint's streams; `in_frames`
-    of AWS, an exception."""
+    """Return the error event in the form of the endpoint's streams; with `in_frames` an exception
+    of AWS."""
     if fault is None or fault.kind != "error-event":
         return b""
     code = fault.family or "server_error"
@@ -432,15 +425,12 @@ def _with_retry_after(answer: HttpAnswer, retry_after_ms: int) -> HttpAnswer:
 
 
 def listen(host: str, port: int | None, usual: int) -> socket.socket:
-    """Return a socket that listens at `port`; 0 takes any free one.
-
-    Where no port is named (None), it is the usual one, or the next free one above it. Raise
-    InvalidInput where the address cannot be had.
-    """
+    """Return a socket that listens at `port` (0: any free port; None: the usual port, or the next
+    free port above it). Raise InvalidInput if the address cannot be used."""
     candidates = range(usual, usual + _PORTS_TRIED_MAX) if port is None else (port,)
     for candidate in candidates:
         try:
-            # Bound and listening at once: a port that is bound alone can be had twice.
+            # Bind and listen at once: two processes can bind one port, but not listen at it.
             listener = socket.create_server((host, candidate), family=_family(host), backlog=4096)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or candidate == candidates[-1]:
@@ -472,11 +462,8 @@ async def serve(
 ) -> None:
     """Serve every cloud of `ports` until `stop` is set, then drain.
 
-    `on_ready` gets the ports actually used.
-
-    A cloud whose port is None takes its usual one, or the next free one above it.
-
-    With `tls` they speak https, as some of the vendors' clients insist.
+    `on_ready` gets the ports in use (for a port of None see `listen`). With `tls` the clouds speak
+    https, because some of the vendors' clients insist on it.
     """
     listeners = {name: listen(host, port, USUAL_PORTS[name]) for name, port in ports.items()}
     counts = {name: FakeCloudCounts() for name in ports}

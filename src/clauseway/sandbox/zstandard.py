@@ -1,5 +1,5 @@
 """Zstandard frames (RFC 8878) of raw blocks: valid and not compressed, so that no compressor is
-asked for."""
+needed."""
 
 from typing import Final
 

@@ -1,5 +1,4 @@
-"""The part that all fake clouds share: pass a request to the model server, and pass its reply
-on."""
+"""What all fake clouds share: ask the model server, and make its reply an HTTP answer."""
 
 from collections.abc import Callable, Collection
 from typing import Protocol
@@ -33,7 +32,7 @@ class FakeCloud(Protocol):
 def ask(
     account: CloudAccount, received: Received, path: str, served: Collection[str], model: str = ""
 ) -> Reply:
-    """Return the model server's reply. Raise Refused, UnknownModel and NoEndpoint."""
+    """Return the model server's reply. Raise FormatRefusal, UnknownModel and NoEndpoint."""
     call = ModelCall(
         method=received.method,
         path=path,

@@ -1,8 +1,8 @@
 """The simulated model server, which stands behind every fake cloud: OpenAI's endpoints
 over one account.
 
-`answer` is a function of the call and of what the account has kept; it raises `Refused`,
-`UnknownModel` or `NoEndpoint`, and each cloud words those its own way. A cloud serves the endpoints
+`answer` is a function of the call and of what the account has kept; it raises
+`FormatRefusal`, `UnknownModel` or `NoEndpoint`, and each cloud words those its own way. A cloud serves the endpoints
 that it has, not all.
 """
 
@@ -69,7 +69,7 @@ def _retrieve_batch(account: CloudAccount, call: ModelCall, batch_id: str) -> Re
     )
 
 
-# Where a model works for the caller: what faults hit and counts count.
+# Endpoints at which a model works: faults hit them, and counts count them.
 GENERATING: Final[Mapping[str, Handler]] = {
     "/chat/completions": chat.complete,
     "/completions": completions.complete,
@@ -91,7 +91,7 @@ COUNTING: Final[Mapping[str, Handler]] = {
 }
 # Anthropic's models have these and no others.
 MESSAGES: Final = frozenset({"/messages", "/messages/count_tokens"})
-# The rest, by method; `{}` stands for an id.
+# All other endpoints, by method; `{}` stands for an id.
 _KEPT: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/models", _models),
     ("GET", "/models/{}", _model),
@@ -132,7 +132,7 @@ def answer(account: CloudAccount, call: ModelCall, served: Collection[str] = ALL
 
     `served` are the endpoints that the cloud has, by their first path.
 
-    Raise Refused, UnknownModel and NoEndpoint.
+    Raise FormatRefusal, UnknownModel and NoEndpoint.
     """
     handler = GENERATING.get(call.path) or COUNTING.get(call.path)
     methods = []

@@ -83,8 +83,7 @@ class ChatStyle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptResponse(msgspec.Struct):
-    """A response of the Responses API as kept: `body` as last told, and how often it was asked
-    for."""
+    """A response of the Responses API as kept: `body` as last sent, and the number of polls."""
 
     body: dict[str, Any]
     input_items: list[dict[str, Any]]

@@ -14,7 +14,7 @@ import msgspec
 
 from clauseway.sandbox.surfaces.account import CloudAccount, KeptBatch, UnknownModel, keep
 from clauseway.sandbox.surfaces.files import find, store
-from clauseway.sandbox.surfaces.parameters import choice, page_of, read_object, required
+from clauseway.sandbox.surfaces.parameters import choice, list_page, read_object, required
 from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
 # The model server says which endpoints a batch may use.
@@ -84,8 +84,7 @@ def retrieve(account: CloudAccount, call: ModelCall, batch_id: str, answer: Batc
 def list_all(account: CloudAccount, call: ModelCall) -> Reply:
     """`GET /batches`, the newest first."""
     bodies = [batch.body for batch in account.batches.values()][::-1]
-    page, frame = page_of(bodies, [body["id"] for body in bodies], call.query)
-    return Reply(value={"object": "list", "data": page, **frame})
+    return list_page(bodies, call.query)
 
 
 def cancel(account: CloudAccount, call: ModelCall, batch_id: str) -> Reply:

@@ -36,8 +36,8 @@ from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, even
 
 # The largest answer that the gpt-5 family gives (OpenAI's model pages).
 OUTPUT_TOKENS_MAX = 128_000
-# The words that stand for a part other than text: one for each token that it counts. An image at
-# low detail is 85 tokens.
+# Words in place of a part other than text, as many as the tokens that it counts. An image at low
+# detail is 85 tokens.
 MEDIA = {
     "image_url": "image " * 85,
     "input_image": "image " * 85,
@@ -54,10 +54,7 @@ _NO_JSON_WORD = (
 
 
 class AcceptedChat(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat request that the format accepts, and the answer it will get.
-
-    The account knows its models.
-    """
+    """A chat request that the format accepts, and its answer. The account checks the model later."""
 
     model: str
     streamed: bool
@@ -76,10 +73,8 @@ def complete(account: CloudAccount, call: ModelCall) -> Reply:
     request = read_request(call.body, call.model)
     snapshot = account.snapshot(request.model, "text")
     cached = account.cached_tokens(snapshot, request.cache_key, request.contents)
-    generation, style = (
-        msgspec.structs.replace(request.generation, cached_tokens=cached),
-        account.style,
-    )
+    generation = msgspec.structs.replace(request.generation, cached_tokens=cached)
+    style = account.style
     head: dict[str, object] = {
         "id": f"chatcmpl-{call.serial[3:]}",
         "object": "chat.completion.chunk" if request.streamed else "chat.completion",
@@ -88,7 +83,7 @@ def complete(account: CloudAccount, call: ModelCall) -> Reply:
     }
     # The whole answer is kept, even if the client gets it as a stream.
     if request.stored:
-        body = _whole(account.style, {**head, "object": "chat.completion"}, generation)
+        body = _whole(style, {**head, "object": "chat.completion"}, generation)
         chat = KeptChat(
             {**body, "metadata": request.metadata}, kept_messages(str(head["id"]), request.messages)
         )
@@ -124,7 +119,7 @@ def _whole(style: ChatStyle, head: dict[str, object], generation: Generation) ->
 
 
 def read_request(body: bytes, named: str = "") -> AcceptedChat:
-    """Read a chat completion request. Raise Refused as the real API refuses."""
+    """Read a chat completion request. Raise FormatRefusal as the real API refuses."""
     request = read_object(body)
     model = model_of(request, named)
     contents = tuple(_contents(request))
@@ -187,8 +182,7 @@ def generate_as(
     tokens_max: int | None,
     streamed: bool,
 ) -> Generation:
-    """Return a call of `tool`, or else an answer in the `wanted` format: text where that is
-    empty."""
+    """Return a call of `tool`, else an answer in the `wanted` format, else text."""
     try:
         if tool is not None:
             schema = section(tool, "parameters") or {"type": "object"}
@@ -276,8 +270,7 @@ def _contents(request: dict[str, Any]) -> Iterator[str]:
             raise FormatRefusal(
                 400,
                 f"Invalid value: '{message['role']}'. Supported values are: 'system', "
-                f"'assistant', 'user', 'function', "
-                "'tool', and 'developer'.",
+                "'assistant', 'user', 'function', 'tool', and 'developer'.",
                 param=f"{at}.role",
                 code="invalid_value",
             )
@@ -291,9 +284,8 @@ def _texts(message: dict[str, Any], at: str) -> Iterator[str]:
     elif isinstance(content, list):
         for index, part in enumerate(content):
             yield _part_text(part, f"{at}.content[{index}]")
-    elif (
-        content is not None or message["role"] != "assistant"
-    ):  # an assistant's message may be tool calls alone
+    # An assistant's message may be tool calls alone.
+    elif content is not None or message["role"] != "assistant":
         expect(content, str, f"{at}.content", "one of a string or array of objects")
 
 
@@ -307,8 +299,7 @@ def _part_text(part: dict[str, Any], at: str) -> str:
         raise FormatRefusal(
             400,
             f"Invalid value: '{kind}'. Supported values are: 'text', 'image_url', "
-            f"'input_audio', 'refusal', 'audio', "
-            "and 'file'.",
+            "'input_audio', 'refusal', 'audio', and 'file'.",
             param=f"{at}.type",
             code="invalid_value",
         )
@@ -340,8 +331,7 @@ def _tokens_max(request: dict[str, Any]) -> int | None:
             raise FormatRefusal(
                 400,
                 f"{name} is too large: {value}. This model supports at most "
-                f"{OUTPUT_TOKENS_MAX} completion tokens, "
-                f"whereas you provided {value}.",
+                f"{OUTPUT_TOKENS_MAX} completion tokens, whereas you provided {value}.",
                 param=name,
                 code="invalid_value",
             )
@@ -408,9 +398,9 @@ def _stream_events(
     """Yield the events of a stream, `[DONE]` last: a role, the pieces, the finish, and the usage
     where it was asked for.
 
-    `head` holds the fields that stand before `choices` in every chunk, `choice` those that a cloud
-    adds to a choice. With `include_usage` every chunk says `usage: null` and one more, without
-    choices, says it all; without it no chunk mentions usage.
+    `head` holds the fields before `choices` in every chunk, `choice` the fields that a cloud adds
+    to a choice. With `include_usage` every chunk says `usage: null`, and a last chunk without
+    choices states the usage; without it no chunk mentions usage.
     """
     number = 0
     for number, delta in enumerate(_deltas(generation, str(head["id"]))):

@@ -1,13 +1,19 @@
-"""`/conversations` and their items: kept by the account, and gone on from by its responses."""
+"""`/conversations` and their items: kept by the account, and continued by its responses."""
 
 from typing import Any, Final
 
 from clauseway.sandbox.surfaces.account import CloudAccount, KeptConversation, keep
-from clauseway.sandbox.surfaces.parameters import missing, page_of, query_of, read_object
+from clauseway.sandbox.surfaces.parameters import (
+    list_page,
+    missing,
+    new_metadata,
+    query_of,
+    read_object,
+)
 from clauseway.sandbox.surfaces.responses import conversation_of, input_items
 from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
-_ITEMS_MAX: Final = 20  # that may be added at once
+_ITEMS_MAX: Final = 20  # added by one request
 
 
 def create(account: CloudAccount, call: ModelCall) -> Reply:
@@ -31,10 +37,8 @@ def retrieve(account: CloudAccount, call: ModelCall, conversation_id: str) -> Re
 
 def update(account: CloudAccount, call: ModelCall, conversation_id: str) -> Reply:
     """`POST /conversations/{id}`: its metadata."""
-    kept, request = conversation_of(account, conversation_id), read_object(call.body)
-    if "metadata" not in request:
-        raise missing("metadata")
-    kept.body = {**kept.body, "metadata": request["metadata"] or {}}
+    kept = conversation_of(account, conversation_id)
+    kept.body = {**kept.body, "metadata": new_metadata(call.body)}
     return Reply(value=kept.body)
 
 
@@ -53,14 +57,14 @@ def add(account: CloudAccount, call: ModelCall, conversation_id: str) -> Reply:
         raise missing("items")
     items = _given(account, request["items"], call)
     kept.items += items
-    return _listed(items, "")
+    return list_page(items, "")
 
 
 def list_items(account: CloudAccount, call: ModelCall, conversation_id: str) -> Reply:
     """`GET /conversations/{id}/items`, the newest first unless `order=asc`."""
     items = conversation_of(account, conversation_id).items
     ascending = query_of(call.query).get("order", "desc") == "asc"
-    return _listed(items if ascending else items[::-1], call.query)
+    return list_page(items if ascending else items[::-1], call.query)
 
 
 def retrieve_item(
@@ -92,8 +96,3 @@ def _given(account: CloudAccount, items: object, call: ModelCall) -> list[dict[s
         message = f"Invalid 'items': array too long. Expected at most {_ITEMS_MAX} items."
         raise FormatRefusal(400, message, param="items", code="array_above_max_length")
     return given
-
-
-def _listed(items: list[dict[str, Any]], query: str) -> Reply:
-    page, frame = page_of(items, [item["id"] for item in items], query)
-    return Reply(value={"object": "list", "data": page, **frame})

@@ -4,7 +4,7 @@ from typing import Final
 
 from clauseway.sandbox.surfaces.account import CloudAccount, KeptFile, keep
 from clauseway.sandbox.surfaces.multipart import read_form
-from clauseway.sandbox.surfaces.parameters import choice, missing, page_of, query_of
+from clauseway.sandbox.surfaces.parameters import choice, list_page, missing, query_of
 from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
 _PURPOSES: Final = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -27,7 +27,7 @@ def upload(account: CloudAccount, call: ModelCall) -> Reply:
 def store(
     account: CloudAccount, call: ModelCall, filename: str, purpose: str, content: bytes
 ) -> dict[str, object]:
-    """Keep a file under an id drawn from the call's serial. Returns the file object."""
+    """Keep a file under an id drawn from the call's serial. Return the file object."""
     body: dict[str, object] = {
         "object": "file",
         "id": f"file-{call.serial[8:]}",
@@ -54,9 +54,7 @@ def list_all(account: CloudAccount, call: ModelCall) -> Reply:
     ]
     if asked.get("order", "desc") != "asc":
         bodies.reverse()
-    limit = "" if "limit" in asked else f"&limit={_LIST_MAX}"
-    page, frame = page_of(bodies, [body["id"] for body in bodies], call.query + limit)
-    return Reply(value={"object": "list", "data": page, **frame})
+    return list_page(bodies, call.query, _LIST_MAX)
 
 
 def retrieve(account: CloudAccount, call: ModelCall, file_id: str) -> Reply:

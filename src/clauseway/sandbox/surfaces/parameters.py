@@ -3,14 +3,12 @@
 Every function raises `FormatRefusal` for what the real API would refuse.
 """
 
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
-from clauseway.sandbox.wire import FormatRefusal
-
-ItemT = TypeVar("ItemT")
+from clauseway.sandbox.wire import FormatRefusal, Reply
 
 _JSON_TYPES = {
     dict: "an object",
@@ -149,17 +147,28 @@ def query_of(text: str) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
 
 
-def page_of(
-    items: list[ItemT], ids: list[str], query: str
-) -> tuple[list[ItemT], dict[str, object]]:
-    """Return the part of a list that `after` and `limit` ask for, and the fields that frame it."""
+def new_metadata(body: bytes) -> object:
+    """Return the metadata that a request puts in place of an object's."""
+    request = read_object(body)
+    if "metadata" not in request:
+        raise missing("metadata")
+    return request["metadata"] or {}
+
+
+def list_page(items: list[dict[str, Any]], query: str, limit: int = 20) -> Reply:
+    """Return the part of a list that `after` and `limit` ask for; `limit` is the usual one."""
     asked = query_of(query)
+    ids = [item["id"] for item in items]
     begin = ids.index(asked["after"]) + 1 if asked.get("after") in ids else 0
-    limit = int(asked["limit"]) if asked.get("limit", "").isdecimal() else 20
-    chosen = ids[begin : begin + limit]
-    edges = (
-        {"first_id": chosen[0], "last_id": chosen[-1]}
-        if chosen
-        else {"first_id": None, "last_id": None}
+    if asked.get("limit", "").isdecimal():
+        limit = int(asked["limit"])
+    chosen = items[begin : begin + limit]
+    return Reply(
+        value={
+            "object": "list",
+            "data": chosen,
+            "first_id": chosen[0]["id"] if chosen else None,
+            "last_id": chosen[-1]["id"] if chosen else None,
+            "has_more": begin + limit < len(items),
+        }
     )
-    return items[begin : begin + limit], {**edges, "has_more": begin + limit < len(ids)}

@@ -25,10 +25,10 @@ from clauseway.sandbox.surfaces.parameters import (
     expect,
     flag,
     integer,
+    list_page,
     missing,
     model_of,
     objects,
-    page_of,
     query_of,
     read_object,
     required,
@@ -177,8 +177,7 @@ def list_input_items(account: CloudAccount, call: ModelCall, response_id: str) -
     items = _kept(account, response_id).input_items
     if query_of(call.query).get("order", "desc") != "asc":
         items = items[::-1]
-    page, frame = page_of(items, [item["id"] for item in items], call.query)
-    return Reply(value={"object": "list", "data": page, **frame})
+    return list_page(items, call.query)
 
 
 def count_input_tokens(account: CloudAccount, call: ModelCall) -> Reply:

@@ -1,10 +1,10 @@
-"""Chat completions that an account keeps: `store: true` of a request, and what may be asked of them
-later."""
+"""Chat completions that an account keeps because a request says `store: true`: list, retrieve,
+update and delete."""
 
 from typing import Any
 
 from clauseway.sandbox.surfaces.account import CloudAccount, KeptChat
-from clauseway.sandbox.surfaces.parameters import missing, page_of, query_of, read_object
+from clauseway.sandbox.surfaces.parameters import list_page, new_metadata, query_of
 from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
 
@@ -13,8 +13,7 @@ def list_all(account: CloudAccount, call: ModelCall) -> Reply:
     kept = [chat.body for chat in account.chats.values()]
     if query_of(call.query).get("order", "asc") == "desc":
         kept = kept[::-1]
-    page, frame = page_of(kept, [str(body["id"]) for body in kept], call.query)
-    return Reply(value={"object": "list", "data": page, **frame})
+    return list_page(kept, call.query)
 
 
 def retrieve(account: CloudAccount, call: ModelCall, identifier: str) -> Reply:
@@ -23,18 +22,14 @@ def retrieve(account: CloudAccount, call: ModelCall, identifier: str) -> Reply:
 
 
 def messages(account: CloudAccount, call: ModelCall, identifier: str) -> Reply:
-    """`GET /chat/completions/{id}/messages`: those that were asked with."""
-    kept = _kept(account, identifier).messages
-    page, frame = page_of(kept, [str(message["id"]) for message in kept], call.query)
-    return Reply(value={"object": "list", "data": page, **frame})
+    """`GET /chat/completions/{id}/messages`: the messages of the request."""
+    return list_page(_kept(account, identifier).messages, call.query)
 
 
 def update(account: CloudAccount, call: ModelCall, identifier: str) -> Reply:
     """`POST /chat/completions/{id}`: its metadata."""
-    kept, request = _kept(account, identifier), read_object(call.body)
-    if "metadata" not in request:
-        raise missing("metadata")
-    kept.body = {**kept.body, "metadata": request["metadata"] or {}}
+    kept = _kept(account, identifier)
+    kept.body = {**kept.body, "metadata": new_metadata(call.body)}
     return Reply(value=kept.body)
 
 
@@ -47,7 +42,7 @@ def delete(account: CloudAccount, call: ModelCall, identifier: str) -> Reply:
 
 
 def kept_messages(identifier: str, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the messages of a request, each with a name of its own."""
+    """Return the messages of a request, each with its own id."""
     return [{**message, "id": f"{identifier}-{at}"} for at, message in enumerate(asked)]
 
 

@@ -10,17 +10,14 @@ from pathlib import Path
 from types import TracebackType
 
 _BYTES = 8
-# INVARIANT: a view of eight aligned bytes as one integer, because assigning to it is one store;
-# `struct` with a stated byte order stores byte by byte, and a reader in between sees an instant
-# that never was.
 
 
 class SimulatedClock:
     """The one writer of a simulated clock.
 
     INVARIANT: the clock never goes back, so an event once past an amendment's instant cannot fall
-    before it again. The eight bytes are aligned and written in one store: a reader sees the old
-    instant or the new one.
+    before it again. A reader sees the old instant or the new one: assigning to a view of eight
+    aligned bytes is one store, while `struct` with a stated byte order stores byte by byte.
     """
 
     def __init__(self, file: mmap.mmap, instant_ns: int) -> None:

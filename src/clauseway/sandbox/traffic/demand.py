@@ -14,8 +14,8 @@ full. Who buys what, where and from whom is a table by the tenant's number:
 | 2 | openai | azure | gpt-5.4 |
 | 5 | openai | openai-own | gpt-5.5 |
 
-A cloud that an agreement forbids on a day, or a product that is not sold there yet, is for whoever
-expands to replace.
+The caller replaces a cloud that an agreement forbids on a day, and a product that is not sold there
+yet.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,8 +29,8 @@ from clauseway.values import DAY_NS
 CYCLE_DAYS = 14
 WINDOW_NS = 600 * 1_000_000_000
 _SECOND_NS = 1_000_000_000
-# The part of the requests with at most so many tokens; the ends are ours: half the tenth, a fifth
-# over the 99th.
+# Shares of the requests with at most a quantile's tokens. Both ends are our choice: half of the 10th
+# percentile, and a fifth above the 99th.
 _SHARES = (0.0, 0.1, 0.5, 0.9, 0.99, 1.0)
 _BELOW, _ABOVE = 0.5, 1.2
 _MIX = (
@@ -44,10 +44,7 @@ _MIX = (
 
 
 class DemandWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests of a tenant in ten minutes.
-
-    Tokens are how many the shortest 10, 50, 90 and 99 of 100 have at most.
-    """
+    """The requests of a tenant in ten minutes. Tokens are percentiles over the requests."""
 
     client: int
     window_start_s: int
@@ -82,19 +79,16 @@ class Demanded(msgspec.Struct, frozen=True, gc=False):
 
 
 def buying(client: int) -> Buying:
-    """Return the table of this module's docstring."""
+    """Return a tenant's purchases, by the table above."""
     return Buying(f"tenant-{client:02}", *_MIX[client % len(_MIX)])
 
 
 def demand(
     windows: Sequence[DemandWindow], begin_ns: int, days: int, scale: Fraction, seed: int
 ) -> Iterator[Demanded]:
-    """Yield the requests of so many days from `begin_ns` on, window by window.
+    """Yield the requests of `days` days from `begin_ns` on, window by window.
 
-    The same arguments give the same requests.
-
-    `scale` is how many requests one of the original becomes; of a tenant with N of them ⌊N · scale⌋
-    are made.
+    The same arguments give the same requests. A tenant with N original requests gets ⌊N · scale⌋.
     """
     in_order = sorted(windows, key=lambda window: (window.window_start_s, window.client))
     left: dict[int, Fraction] = {}
@@ -113,7 +107,7 @@ def demand(
 
 
 def _requests(window: DemandWindow, at_ns: int, count: int, chance: Random) -> Iterable[Demanded]:
-    # Where requests come in bursts, more of them come close to the window's begin.
+    # The burstier the arrivals, the closer they come to the window's begin.
     bursts = max(1.0, window.arrival_cv)
     times = sorted(at_ns + int(chance.random() ** bursts * WINDOW_NS) for _ in range(count))
     inputs = _quantiles(window.input_p10, window.input_p50, window.input_p90, window.input_p99)
@@ -134,8 +128,8 @@ def _quantiles(p10: int, p50: int, p90: int, p99: int) -> tuple[float, ...]:
 
 
 def _drawn(quantiles: Sequence[float], share: float) -> int:
-    """Return the tokens at a share of the distribution, straight between the quantiles that are
-    known; one at least."""
+    """Return the tokens at a share of the distribution, at least 1, by linear interpolation between
+    the quantiles."""
     place = next(n for n in range(1, len(_SHARES)) if share < _SHARES[n])
     low, high = _SHARES[place - 1], _SHARES[place]
     tokens = quantiles[place - 1] + (quantiles[place] - quantiles[place - 1]) * (share - low) / (
