@@ -134,7 +134,7 @@ def test_a_version_tells_since_when() -> None:
         ("azure-dated,sight,,,s\n", "unknown capability 'sight'"),
         ("azure-dated,vision,2024-13-01,,s\n", "preview: '2024-13-01' is not a day"),
         ("azure-dated,vision,,,\n", "source is empty"),
-        ("azure-dated,mcp,,,s\nazure-dated,mcp,,,s\n", "a second line for mcp on azure-dated"),
+        ("azure-dated,mcp,,,s\nazure-dated,mcp,,,s\n", "a second line for azure-dated mcp"),
     ],
 )
 def test_a_bad_line_of_versions_is_told(lines: str, what: str) -> None:

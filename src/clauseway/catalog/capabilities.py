@@ -3,23 +3,23 @@ their dated matrix.
 
 A surface is a way to reach models: the same model lacks different things on each. The matrix says
 `yes` or `no` for a (surface, product, capability) from a day on, each with its source. An entry
-that names a product goes before an entry that names none; among those, the latest start up to the
-day wins. A capability without an entry is taken to be there: a body passes through unchanged, and a
-cloud that cannot do it says so itself.
+for a product prevails over an entry for all products; among those, the latest start up to the day
+prevails. Without an entry a surface has the capability: the gateway passes the body on unchanged,
+and a cloud that lacks the capability says so itself.
 
 Where a surface has dated versions, the called version decides too: a second table says from which
 version on a capability is there.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 
 import msgspec
 
 from clauseway.catalog.rows import RowReader, read_rows, refuse_any
-from clauseway.values import FOREVER, Interval, Problem
+from clauseway.values import FOREVER, Interval
 
 
 class Capability(StrEnum):
@@ -133,8 +133,7 @@ class Matrix(msgspec.Struct, frozen=True):
         return {capability: entry for capability, entry in latest.items() if not entry.has}
 
     def days(self, surface: str, product: str) -> list[date]:
-        """Return the days on which they may change, in order, beginning with the first day of
-        all."""
+        """Return the days on which `lacking` may change, in order, from the first day of all."""
         days = {date.min}
         for entry in self.entries:
             if entry.surface == surface and entry.product in ("", product):
@@ -193,17 +192,7 @@ def parse_versions(text: str, name: str) -> Versions:
     """Read the table of versions. Raise InvalidInput with every problem."""
     rows = read_rows(text, name, _VERSION_COLUMNS)
     lines = [_since(row) for row in rows]
-    seen: set[tuple[str, str]] = set()
-    for row in rows:
-        key = (row.text("surface"), row.text("capability"))
-        if key in seen:
-            row.refuse(
-                f"a second line for {key[1]} on {key[0]}",
-                "one of them would not be read",
-                "Keep one of them.",
-            )
-        seen.add(key)
-    refuse_any(rows)
+    refuse_any(rows, ("surface", "capability"))
     return Versions(tuple(line for line in lines if line is not None))
 
 
@@ -228,12 +217,12 @@ def parse_matrix(text: str, name: str) -> Matrix:
     problems name."""
     rows = read_rows(text, name, _COLUMNS)
     entries = [_entry(row) for row in rows]
-    refuse_any(rows, *_twice([entry for entry in entries if entry is not None], name))
+    refuse_any(rows, ("surface", "product", "capability", "from"))
     return Matrix(tuple(entry for entry in entries if entry is not None))
 
 
 def _entry(row: RowReader) -> CapabilityEntry | None:
-    # Every cell is checked before the line is given up, so that all its problems are reported.
+    # Check every cell before giving up the line, so that all its problems are reported.
     row.one_of("surface", SURFACES)
     row.one_of("capability", [str(capability) for capability in Capability])
     row.one_of("has", ("yes", "no"))
@@ -250,21 +239,3 @@ def _entry(row: RowReader) -> CapabilityEntry | None:
         source=row.text("source"),
         line=row.line,
     )
-
-
-def _twice(entries: Iterable[CapabilityEntry], name: str) -> list[Problem]:
-    """Return a problem for each second entry that begins on the same day."""
-    seen: dict[tuple[str, str, str, date], int] = {}
-    problems = []
-    for entry in entries:
-        key = (entry.surface, entry.product, entry.capability, entry.interval.begin)
-        if key in seen:
-            message = f"a second entry for {entry.capability} on {entry.surface}"
-            why = f"line {seen[key]} begins on the same day"
-            problems.append(
-                Problem(
-                    what=message, why=why, where=name, line=entry.line, remedy="Keep one of them."
-                )
-            )
-        seen.setdefault(key, entry.line)
-    return problems

@@ -14,7 +14,7 @@ import msgspec
 
 from clauseway.catalog.capabilities import SURFACES
 from clauseway.catalog.rows import RowReader, read_rows, refuse_any
-from clauseway.values import FOREVER, Problem
+from clauseway.values import FOREVER
 
 KINDS = ("text", "embedding", "image", "speech", "transcription", "moderation")
 _ROLES = ("alias", "snapshot")
@@ -129,8 +129,8 @@ class Models(msgspec.Struct, frozen=True):
         }
 
     def ended(self, name: str, product: str, surface: str) -> Retirement | None:
-        """Return what ends a name of a product on a surface: its own line, else the product's. Of
-        several the one that names the surface most closely."""
+        """Return what ends a name of a product on a surface: the name's own line, else the product's.
+        Of several lines, return the line that names the surface most closely."""
         for ended in (name, product):
             lines = [line for line in self._lines_of(ended) if line.holds_on(surface)]
             if lines:
@@ -138,8 +138,8 @@ class Models(msgspec.Struct, frozen=True):
         return None
 
     def names_of(self, ended: Retirement) -> list[str]:
-        """Return the names that end by a line: its own, and those of that product for which the
-        vendor has no line."""
+        """Return the names that end by a line: the line's own name, and the product's other names
+        without a line of that vendor."""
         others = [name for name in self.named([ended.name]) if name != ended.name]
         return [
             ended.name,
@@ -164,14 +164,14 @@ def parse_models(models: str, names: str, retirements: str) -> Models:
     that has any."""
     rows = read_rows(models, "models.csv", _MODEL_COLUMNS)
     limits = {(row.text("product"), row.text("surface")): _model(row) for row in rows}
-    refuse_any(rows, *_twice(rows, ("product", "surface"), "models.csv"))
+    refuse_any(rows, ("product", "surface"))
     rows = read_rows(names, "names.csv", _NAME_COLUMNS)
     products = sorted({product for product, _ in limits})
     listed = tuple(_name(row, products) for row in rows)
-    refuse_any(rows, *_twice(rows, ("name",), "names.csv"))
+    refuse_any(rows, ("name",))
     rows = read_rows(retirements, "retirements.csv", _RETIREMENT_COLUMNS)
     ended = tuple(_retirement(row) for row in rows)
-    refuse_any(rows, *_twice(rows, ("name", "vendor"), "retirements.csv"))
+    refuse_any(rows, ("name", "vendor"))
     return Models(limits, listed, ended)
 
 
@@ -206,22 +206,3 @@ def _retirement(row: RowReader) -> Retirement:
         successor=row.text("successor"),
         source=row.stated("source"),
     )
-
-
-def _twice(rows: Iterable[RowReader], columns: tuple[str, ...], name: str) -> list[Problem]:
-    seen: dict[tuple[str, ...], int] = {}
-    problems = []
-    for row in rows:
-        key = tuple(row.text(column) for column in columns)
-        if key in seen:
-            message, why = (
-                f"a second line for {' '.join(key).strip()}",
-                f"line {seen[key]} is the first",
-            )
-            problems.append(
-                Problem(
-                    what=message, why=why, where=name, line=row.line, remedy="Keep one of them."
-                )
-            )
-        seen.setdefault(key, row.line)
-    return problems

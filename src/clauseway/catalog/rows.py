@@ -1,5 +1,5 @@
-"""The catalog's data files: CSV with a header, `#` for remarks, every problem found at once with
-its line."""
+"""The catalog's data files: CSV with a header and remarks after `#`; all problems are reported at
+once, each with its line."""
 
 import csv
 from collections.abc import Sequence
@@ -114,11 +114,19 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[RowReader]:
     return rows
 
 
-def refuse_any(rows: Sequence[RowReader], *more: Problem) -> None:
-    """Raise InvalidInput with every problem of the rows, if there is one."""
-    problems = [*(problem for row in rows for problem in row.problems), *more]
+def refuse_any(rows: Sequence[RowReader], key: Sequence[str]) -> None:
+    """Raise InvalidInput with every problem of the rows, and each row that repeats the `key`
+    columns of an earlier row."""
+    lines: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        values = tuple(map(row.text, key))
+        first = lines.setdefault(values, row.line)
+        if first != row.line:
+            what = f"a second line for {' '.join(filter(None, values))}"
+            row.refuse(what, f"line {first} has the same", "Keep one of them.")
+    problems = [problem for row in rows for problem in row.problems]
     if problems:
-        raise InvalidInput(*sorted(problems, key=lambda problem: problem.line))
+        raise InvalidInput(*problems)
 
 
 def _fields(line: str) -> list[str]:
