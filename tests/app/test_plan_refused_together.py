@@ -9,7 +9,9 @@ from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import each_of
 from clauseway.app.running.planning import compile_plan
-from clauseway.app.screens.engineer_page import RefusalGlance, citations_of, grouped_refusals
+from clauseway.app.screens.clause_places import citations_of
+from clauseway.app.screens.engineer_page import grouped_refusals
+from clauseway.app.screens.gateway_glances import RefusalGlance
 from clauseway.gateway.plan import Key, Plan, Route
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.values import KnownAt, start_of_day_ns

@@ -10,15 +10,10 @@ from gateway_rig import MESSAGES, MODEL, PRODUCT, REFUSAL, SECRET, Rig, status
 
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import each_of
-from clauseway.app.screens.engineer_page import (
-    GLANCE,
-    REFUSED_AS,
-    Glance,
-    citations_of,
-    path_of,
-    percentile_ms,
-    together,
-)
+from clauseway.app.screens.clause_places import citations_of
+from clauseway.app.screens.engineer_page import REFUSED_AS
+from clauseway.app.screens.gateway_glances import GLANCE, Glance, percentile_ms, together
+from clauseway.app.screens.request_path import path_of
 from clauseway.gateway.plan import Epoch, Route, Unserved
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import FORBIDDEN

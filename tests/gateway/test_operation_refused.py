@@ -16,7 +16,9 @@ from awaiting import eventually
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.reports.spend import Spend
-from clauseway.app.screens.engineer_page import Glance, engineer_page, path_refused
+from clauseway.app.screens.engineer_page import engineer_page
+from clauseway.app.screens.gateway_glances import Glance
+from clauseway.app.screens.request_path import path_refused
 from clauseway.app.screens.request_rate import RequestRate
 from clauseway.gateway.process import refused
 from clauseway.gateway.process.refused import RefusedRequests, older

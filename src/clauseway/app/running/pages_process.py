@@ -48,23 +48,19 @@ from clauseway.app.running.processes import PAGES_PORT
 from clauseway.app.running.readers import HomeReaders, faults_as_unavailable
 from clauseway.app.running.snippets import Sample, snippets_for
 from clauseway.app.screens.auditor_page import BOOKS, auditor_page, check_page
-from clauseway.app.screens.clause_places import line_with_places, statement_with_places
+from clauseway.app.screens.clause_places import (
+    citations_of,
+    line_with_places,
+    statement_with_places,
+)
 from clauseway.app.screens.compare_page import compare_page, named_or_last
 from clauseway.app.screens.decision_page import decision_page
-from clauseway.app.screens.engineer_page import (
-    GLANCE,
-    Glance,
-    Searched,
-    citations_of,
-    engineer_page,
-    path_in_journal,
-    path_of,
-    path_refused,
-    together,
-)
+from clauseway.app.screens.engineer_page import Searched, engineer_page
 from clauseway.app.screens.finance_page import file_of, finance_page
 from clauseway.app.screens.forecast_page import Supposed, forecast_context
+from clauseway.app.screens.gateway_glances import GLANCE, Glance, together
 from clauseway.app.screens.lawyer_page import lawyer_page, text_page
+from clauseway.app.screens.request_path import path_in_journal, path_of, path_refused
 from clauseway.app.screens.request_rate import RequestRate
 from clauseway.app.screens.screen_summaries import screen_summaries
 from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock

@@ -1,7 +1,7 @@
-"""The auditor's screen, and its checks: a statement repeated, the books held against their log.
+"""The auditor's screen, and its checks: a statement settled again, the books compared with their log.
 
-The screen itself reads what is recorded. A check settles again or reads every row, and so is a page
-of its own that somebody asks for.
+The screen itself reads records. A check settles again or reads every row, so each check has its own
+page.
 """
 
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ from clauseway.app.books.trusted_keys import (
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.amounts import cents
+from clauseway.app.reports.handed_statements import LineCheck, StatementVerification
 from clauseway.app.screens.next_commands import first_command
 from clauseway.ledger import statement_of
 from clauseway.ledger.statement import digest_of
@@ -73,7 +74,7 @@ def auditor_page(
 
 
 def _keys(home: Home, words: Wording) -> Iterator[KeyShown]:
-    """Yield the withdrawn keys, which need attention, and then those that count."""
+    """Yield the withdrawn keys, which need attention, and then the keys in force."""
     for (party, public), ended in sorted(withdrawals(home).items()):
         yield KeyShown(words.name(party), fingerprint(public), withdrawal_text(ended))
     for party, publics in sorted(trusted_keys(home).items()):
@@ -120,13 +121,15 @@ def _logged(words: Wording, row: Logged) -> LogShown:
 
 
 def check_page(home: Home, opened: Opened, subject: str) -> CheckContext | None:
-    """Return the result of a check: of the books, or of a month's statement; None where the month
-    is not settled. Raise InvalidInput for a month that is none."""
+    """Return the result of a check: of the books, or of a month's statement; None if the month is
+    not settled. Raise InvalidInput for an invalid month."""
     if subject == BOOKS:
         return _books(home)
-    settled = latest_settlements(home)
+    if subject not in latest_settlements(home):
+        return None
+    done = import_module(_VERIFYING).verify_settled(home, subject, "")
     words = Wording.of(each_of(opened))
-    return _repeated(home, words, subject) if subject in settled else None
+    return statement_check(words, done, f"clauseway statement verify {subject}")
 
 
 def _books(home: Home) -> CheckContext:
@@ -145,24 +148,28 @@ def _books(home: Home) -> CheckContext:
     )
 
 
-def _repeated(home: Home, words: Wording, period: str) -> CheckContext:
-    result = import_module(_VERIFYING).verify_settled(home, period, "")
+def statement_check(words: Wording, done: StatementVerification, command: str) -> CheckContext:
+    """Return the result of settling a statement again. `command` does the same in a terminal."""
+    whom = f" for {words.name(done.party)}" if done.party else ""
     return CheckContext(
-        title=f"The statement of {month_in_words(period)}, settled again",
-        holds=result.same,
-        said="repeats to the byte" if result.same else "does not repeat",
+        title=f"The statement of {month_in_words(done.period)}{whom}, settled again",
+        holds=done.same,
+        said="repeats to the byte" if done.same else "does not repeat",
         lines=tuple(
-            (
-                line.line,
-                f"{words.spelt(line.of)} {cents(line.stated)}",
-                _verdict(line.verdict, line.because),
-            )
-            for line in result.lines
+            (line.line, f"{words.spelt(line.of)} {cents(line.stated)}", _verdict(line))
+            for line in done.lines
         ),
-        remarks=(f"Digest {result.digest}.", *result.remarks, *map(str, result.differences)),
-        command=f"clauseway statement verify {period}",
+        remarks=(
+            f"Digest {done.digest}.",
+            *done.remarks,
+            *(f"{each.name} = {each.value}: {each.text}" for each in done.estimates),
+            *map(str, done.differences),
+        ),
+        command=command,
     )
 
 
-def _verdict(verdict: str, because: str) -> str:
-    return f"{verdict}: {because}" if because else verdict
+def _verdict(line: LineCheck) -> str:
+    if line.because:
+        return f"{line.verdict}: {line.because}"
+    return f"{line.verdict} by {line.differs_by:+,.2f}" if line.differs_by else line.verdict

@@ -1,12 +1,31 @@
-"""The clauses of settled months on pages: each names its document as the agreements that are served
-now have it, so that its link opens the text."""
+"""The places of clauses in the documents of the served agreements, so that links on pages open the
+text: of every term by its identifier, and of the clauses in settled months."""
+
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from clauseway.app.agreements.passages import located_again
-from clauseway.app.opening.several import Opened
+from clauseway.app.agreements.passages import located, located_again
+from clauseway.app.opening.several import Opened, each_of
 from clauseway.values import Citation
 from clauseway.web.contexts import LineContext, LineShown, StatementContext, StatementSection
+
+
+def citations_of(opened: Opened) -> dict[str, Citation]:
+    """Return the citation of each term, change of terms and rule, by its identifier."""
+    cited: dict[str, Citation] = {}
+    for asked in each_of(opened):
+        written = dict(asked.agreement.rules)
+        for amendment in asked.agreement.amendments:
+            written |= {change.id: change.citation for change in amendment.changes}
+            written |= {term.id: term.citation for term in amendment.terms}
+        cited |= {name: located(opened, asked, citation) for name, citation in written.items()}
+    return cited
+
+
+def cited_terms(cited: Mapping[str, Citation], terms: Iterable[str]) -> tuple[Citation, ...]:
+    """Return the citations of terms, without those that the served agreements do not have."""
+    return tuple(cited[term] for term in terms if term in cited)
 
 
 def statement_with_places(opened: Opened, statement: StatementContext) -> StatementContext:

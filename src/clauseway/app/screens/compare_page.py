@@ -8,7 +8,7 @@ from clauseway.wording.changes import ChangeGroup, Comparison
 
 
 def named_or_last(opened: Opened, before: str, after: str) -> tuple[str, str]:
-    """Return the amendments that are named; where none is, the last two."""
+    """Return the named amendments, by default the last two."""
     if before or after:
         return before, after
     last = [amendment.id for amendment in each_of(opened)[0].agreement.amendments][-2:]
@@ -16,7 +16,7 @@ def named_or_last(opened: Opened, before: str, after: str) -> tuple[str, str]:
 
 
 def compare_page(opened: Opened, before: str, after: str) -> CompareContext:
-    """Return the comparison; where it cannot be made, its form with the reason."""
+    """Return the comparison, or its form with the reason why it cannot be made."""
     fields = (_field(opened, "before", before), _field(opened, "after", after))
     if any(field.problem for field in fields):
         return CompareContext(fields=fields)

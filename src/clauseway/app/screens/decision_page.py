@@ -1,5 +1,5 @@
-"""The auditor's page of a decision that somebody handed over: the question asked again, as
-`clauseway verify` tells it."""
+"""The auditor's page of a decision from outside: its question is asked again, as by
+`clauseway verify`."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ _WHERE = "the decision"
 
 
 def decision_page(opened: Opened, receipt: str) -> DecisionContext:
-    """Return the page of a decision, as JSON. Nothing is kept."""
+    """Return the page of a decision in JSON. Keep nothing."""
     if not receipt.strip():
         return DecisionContext(receipt=receipt)
     try:

@@ -1,5 +1,5 @@
-"""The lawyer's screen of a draft: its mistakes, or what it changes in words, on recorded requests
-and in settled months, as `clauseway agreement rehearse` tells it."""
+"""The lawyer's screen of a draft: its mistakes, or its changes in words, on recorded requests and in
+settled months, as by `clauseway agreement rehearse`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -33,14 +33,14 @@ from clauseway.web.lawyer import (
 )
 from clauseway.wording.names import Wording
 
-# The name under which a draft stands among the documents, and in what cites it.
+# The name of a draft among the documents, and in citations.
 _NAME = "draft.md"
 _SHOWN = 20
 
 
 def draft_page(home: Home, opened: Opened, text: str, known_at: KnownAt) -> DraftContext:
-    """Return the screen of a draft. Nothing is changed."""
-    # A browser ends lines as the standard of forms says.
+    """Return the screen of a draft. Change nothing."""
+    # A form sends each line end as CR LF.
     text = text.replace("\r\n", "\n")
     if not text.strip():
         return DraftContext(text=_beginning(opened))
@@ -53,15 +53,15 @@ def draft_page(home: Home, opened: Opened, text: str, known_at: KnownAt) -> Draf
 
 
 def _amended(opened: Opened) -> OpenAgreement:
-    """Return the agreement that a draft amends. Raise InvalidInput where there are several."""
+    """Return the agreement that a draft amends. Raise InvalidInput if there are several."""
     held = each_of(opened)
     if len(held) == 1:
         return held[0]
     names = ", ".join(asked.agreement.id for asked in held)
     raise InvalidInput(
         Problem(
-            what="which agreement is amended",
-            why=f"these pages answer from {names}",
+            what="nothing says which agreement the draft amends",
+            why=f"these pages have several: {names}",
             where=_NAME,
             remedy="Rehearse it on the command line: clauseway agreement rehearse FILE --agreement NAME.",
         )
@@ -69,12 +69,12 @@ def _amended(opened: Opened) -> OpenAgreement:
 
 
 def _beginning(opened: Opened) -> str:
-    """Return the first lines of a draft after the last amendment, to be written on."""
+    """Return the first lines of a draft after the last amendment, to continue."""
     held = each_of(opened)
     if len(held) != 1:
         return ""
     last = held[0].agreement.amendments[-1]
-    # The end of a term that stands in the way changes answers; that of a permission may not.
+    # Ending a restrictive term changes answers; ending a permission may not.
     barring = (term for term in last.terms if isinstance(term, Conditional | Forbidding))
     ended = next(barring, last.terms[0] if last.terms else None)
     day = last.effective + timedelta(days=1)
@@ -111,7 +111,7 @@ def _played(
     try:
         rehearsal = rehearse(home, real, drafted, basis_of(home).prices(known_at))
     except InvalidInput as error:
-        return DraftPlayed(problem=f"It was not played: {error.sentences}")
+        return DraftPlayed(problem=f"The draft could not be played: {error.sentences}")
     words = Wording.of([drafted])
     last = rehearsal.days.end - timedelta(days=1)
     return DraftPlayed(

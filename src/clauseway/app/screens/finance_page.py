@@ -55,7 +55,7 @@ _MEDIA_TYPES = {
     "json": "application/json",
     "pack": "application/zip",
 }
-# Reads the lake's columns by an engine: loaded where somebody takes a ledger away.
+# Reads the lake's columns by an engine: loaded only for the download of a ledger.
 _JOURNALS = "clauseway.app.books.handing_over"
 _PACKING = "clauseway.app.reports.packing"
 # The libraries of an extra, by the format that they write.
@@ -67,11 +67,11 @@ NEXT = {
     INVOICED: "clauseway books payment --help",
     PAID: "",
 }
-# In the order in which a sum is tried: with at most two places it is written by the first that fits.
+# Tried in this order: a sum is written in the first scale that leaves at most two places.
 _SCALES = (("trillion", 12), ("billion", 9), ("million", 6))
 _EMPTY = "Nothing is settled and no usage is sealed yet. Two settled months to try, in a home of their own:"
-# In which order months need attention: a step is due, a payment is awaited, an earlier month has to be
-# closed first, the month is not over, all is paid.
+# The order in which months need attention: a step is due, a payment is awaited, an earlier month has
+# to be closed first, the month is not over, all is paid.
 _DUE, _AWAITED, _LATER, _RUNNING, _DONE = range(5)
 
 
@@ -111,8 +111,8 @@ def finance_page(
 
 
 def _by_attention(months: Sequence[MonthState], today: date) -> list[MonthState]:
-    """Return the months that need attention first; those of one kind oldest first, for months are
-    closed in order, but paid ones latest first."""
+    """Return the months by attention: within a kind oldest first, because months are closed in
+    order, but paid months latest first."""
 
     def attention(month: MonthState) -> int:
         if month.state == PAID:
@@ -128,8 +128,8 @@ def _by_attention(months: Sequence[MonthState], today: date) -> list[MonthState]
 
 
 def _before(months: Sequence[MonthState], month: MonthState) -> str:
-    """Return the month that has to be closed before another is: months are closed in order. Empty
-    where there is none."""
+    """Return the month that has to be closed before this month, because months are closed in order;
+    empty if there is none."""
     if month.state != SETTLED:
         return ""
     earlier = (each.period for each in months if each.state in (OPEN, SETTLED))
@@ -137,7 +137,7 @@ def _before(months: Sequence[MonthState], month: MonthState) -> str:
 
 
 def _month(words: Wording, month: MonthState, before: str, flags: str) -> MonthShown:
-    """Return a month. `flags` accept the figures that settling asks for."""
+    """Return a month with its next command. `flags` accept the figures that settling needs."""
     unclaimed = next((owed for owed in month.owed if owed.amount and not owed.invoices), None)
     command = NEXT[month.state].format(
         period=month.period,
@@ -201,8 +201,8 @@ def _label(words: Wording, name: str) -> str:
 
 
 def round_in_words(value: str) -> str:
-    """Return `USD 38 billion` for `USD 38000000000`; a sum that is not round with
-    its thousands apart, and anything else as it is."""
+    """Return `USD 38 billion` for `USD 38000000000`; any other sum with thousands separators, and
+    any other text unchanged."""
     unit, _, written = value.rpartition(" ")
     digits = written.replace(",", "")
     if not unit or not (digits.isascii() and digits.isdigit()):
@@ -226,8 +226,8 @@ def _balance(words: Wording, account: Account, currency: str, amount: Decimal) -
 
 
 def file_of(home: Home, document: str, period: str, form: str) -> SentFile | None:
-    """Return a month's statement, ledger or evidence as a file; None where there is no such document, month
-    or format. Raise InvalidInput for a month that is none, and where a library is missing."""
+    """Return a month's statement, ledger or evidence as a file; None for an unknown document, month
+    or format. Raise InvalidInput for an invalid month, and if a library is missing."""
     settled = statement(home, period)
     if settled is None:
         return None
@@ -248,7 +248,7 @@ def file_of(home: Home, document: str, period: str, form: str) -> SentFile | Non
 
 
 def _packed(home: Home, period: str) -> bytes:
-    """Return the evidence with usage summed by day, whose size does not grow with the usage."""
+    """Return the evidence with usage summed by day, so that its size does not grow with usage."""
     with TemporaryDirectory(prefix="clauseway-") as folder:
         out = Path(folder) / f"{period}.pack"
         import_module(_PACKING).pack_month(home, period, out, sums=True)

@@ -1,5 +1,5 @@
-"""The forecast as the finance screen shows it: the picture, the same in sentences, and the figures
-it stands on."""
+"""The forecast on the finance screen: the picture, the same in sentences, and the assumed
+figures."""
 
 from collections.abc import Mapping
 
@@ -28,14 +28,14 @@ _NO_CAP = (
 
 
 class Supposed(msgspec.Struct, frozen=True):
-    """Assumptions for one look ahead, as they were typed: a growth in percent a month (`5`, or a
-    range `3..7`) and a cap. Either may be empty."""
+    """Assumptions of a forecast as typed: a growth in percent a month (`5`, or a range `3..7`) and a
+    cap. Either may be empty."""
 
     growth: str = ""
     cap: str = ""
 
     def growth_of_command(self) -> str:
-        """Return the growth as the command line takes it, with its signs of percent."""
+        """Return the growth as the command line takes it, with percent signs."""
         parts = (part.strip() for part in self.growth.split(".."))
         return "..".join(f"{part}%" if part[-1:].isdigit() else part for part in parts)
 
@@ -46,10 +46,10 @@ NOTHING_SUPPOSED = Supposed()
 def forecast_context(
     home: Home, opened: Opened, known_at: KnownAt, supposed: Supposed = NOTHING_SUPPOSED
 ) -> ForecastContext:
-    """Return the amounts due ahead by the settled months and what is supposed; where the months are
-    too few and no growth is supposed, a note that says so.
+    """Return the forecast from the settled months and the assumptions, or a note why there is none:
+    too few months and no growth.
 
-    The agreement is the one that the home holds, and `opened` where it holds none.
+    The agreement is the home's, or `opened` if the home has none.
     """
     basis = basis_of(home)
     opened = basis.opened() if basis.holds_agreement else opened
@@ -80,7 +80,7 @@ def forecast_context(
 def _assumed_cap(
     opened: Opened, known_at: KnownAt, readings: Mapping[str, str], cap: str
 ) -> list[str]:
-    """Return the figures that a cap is supposed for: those of the latest capped shares."""
+    """Return the assumed cap for the figures of the latest capped shares."""
     capped = [share for share in shares_of(opened, known_at, readings) if share.cap]
     end = max((share.end for share in capped), default=None)
     names = dict.fromkeys(share.cap for share in capped if share.end == end)
@@ -88,7 +88,7 @@ def _assumed_cap(
 
 
 def _refused(typed: ForecastContext, problem: Problem) -> ForecastContext:
-    """Return the page with a problem at its field; one that is of no field is in the note."""
+    """Return the page with a problem at its field, or in the note if it belongs to no field."""
     said = f"{problem.sentences[:1].upper()}{problem.sentences[1:]}"
     if problem.where == "--growth":
         return msgspec.structs.replace(typed, growth_problem=said)
@@ -99,7 +99,7 @@ def _refused(typed: ForecastContext, problem: Problem) -> ForecastContext:
 
 
 def _with_names(view: Ahead, named: Named) -> Ahead:
-    """Return the forecast with the parties as people write them."""
+    """Return the forecast with the parties' names as people write them."""
     replace = msgspec.structs.replace
     outlooks = tuple(
         replace(outlook, payer=named(outlook.payer), payee=named(outlook.payee))

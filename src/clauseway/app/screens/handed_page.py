@@ -1,5 +1,5 @@
-"""The auditor's page of a statement that somebody handed over: performed again from this home's
-usage, and the signatures under it, as `clauseway statement verify FILE` tells it."""
+"""The auditor's page of a statement from outside: settled again from this home's usage, and its
+signatures checked, as by `clauseway statement verify FILE`."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,30 +11,27 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
-from clauseway.app.reports.amounts import cents
 from clauseway.app.reports.handed_statements import (
     HandedStatement,
-    LineCheck,
-    StatementVerification,
     beside,
     read_statement,
 )
 from clauseway.app.reports.verifying import verify_given
+from clauseway.app.screens.auditor_page import statement_check
 from clauseway.values import InvalidInput, Problem
-from clauseway.web.auditor import CheckContext, HandedContext, SignatureShown
-from clauseway.wording.dates import month_in_words
+from clauseway.web.auditor import HandedContext, SignatureShown
 from clauseway.wording.names import Wording
 
 if TYPE_CHECKING:
     from clauseway.app.reports.signing import SignatureState, Signing
 
 _NAME = "statement.json"
-# Loads the library of signatures: a statement without any is performed again where that is absent.
+# Loads the library of signatures, which may be absent: a statement without signatures needs none.
 _SIGNING = "clauseway.app.reports.signing"
 
 
 def handed_page(home: Home, opened: Opened, statement: str, signatures: str) -> HandedContext:
-    """Return the page of a statement and its signatures, as JSON. Nothing is kept."""
+    """Return the page of a statement and its signatures, both JSON. Keep nothing."""
     shown = HandedContext(statement=statement, signatures=signatures)
     if not statement.strip():
         return shown
@@ -47,8 +44,8 @@ def handed_page(home: Home, opened: Opened, statement: str, signatures: str) -> 
 
 
 def _as_written(typed: str) -> bytes:
-    """Return a statement's bytes of its text: a form sends each line's end in two signs, and lines
-    around the text are the field's."""
+    """Return a statement's bytes from its text: a form sends each line end as CR LF, and the field
+    may add empty lines around the text."""
     return typed.replace("\r\n", "\n").strip().encode() + b"\n"
 
 
@@ -66,7 +63,7 @@ def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> Ha
     return HandedContext(
         statement=shown.statement,
         signatures=shown.signatures,
-        check=_repeated(words, verify_given(home, given)),
+        check=statement_check(words, verify_given(home, given), "clauseway statement verify FILE"),
         signed=tuple(_signatures(words, signing, given)) if signing else (),
         changed=signing.changed if signing else (),
         edited=signing.edited if signing else (),
@@ -74,7 +71,7 @@ def _checked(home: Home, words: Wording, path: Path, shown: HandedContext) -> Ha
 
 
 def _signing(home: Home, path: Path, given: HandedStatement) -> "Signing | None":
-    """Return the state of the signatures. Raise InvalidInput where nothing here can read them."""
+    """Return the state of the signatures. Raise InvalidInput if the library is not installed."""
     try:
         signing: Signing | None = import_module(_SIGNING).signing_of(home, path, given)
     except ModuleNotFoundError as error:
@@ -90,49 +87,23 @@ def _signing(home: Home, path: Path, given: HandedStatement) -> "Signing | None"
 
 
 def _in_json(given: HandedStatement, path: Path) -> HandedStatement:
-    """Refuse a statement of which only the bytes can be compared. Raise InvalidInput."""
+    """Return a statement that is JSON. Raise InvalidInput for any other format."""
     if given.statement is not None:
         return given
     raise InvalidInput(
         Problem(
-            what=f"a statement as {given.format} is not read here",
-            why="its bytes say nothing of each line",
+            what=f"a statement in {given.format} cannot be read on this page",
+            why="only JSON states each line",
             where=str(path),
             remedy="Take it as JSON, or check the file: clauseway statement verify FILE.",
         )
     )
 
 
-def _repeated(words: Wording, done: StatementVerification) -> CheckContext:
-    whom = f" for {words.name(done.party)}" if done.party else ""
-    return CheckContext(
-        title=f"The statement of {month_in_words(done.period)}{whom}, settled again",
-        holds=done.same,
-        said="repeats to the byte" if done.same else "does not repeat",
-        lines=tuple(
-            (line.line, f"{words.spelt(line.of)} {cents(line.stated)}", _verdict(line))
-            for line in done.lines
-        ),
-        remarks=(
-            f"Digest {done.digest}.",
-            *done.remarks,
-            *(f"{each.name} = {each.value}: {each.text}" for each in done.estimates),
-            *map(str, done.differences),
-        ),
-        command="clauseway statement verify FILE",
-    )
-
-
-def _verdict(line: LineCheck) -> str:
-    if line.because:
-        return f"{line.verdict}: {line.because}"
-    return f"{line.verdict} by {line.differs_by:+,.2f}" if line.differs_by else line.verdict
-
-
 def _signatures(
     words: Wording, signing: "Signing", given: HandedStatement
 ) -> Iterator[SignatureShown]:
-    # A signature may be right, and the statement beside it another one, or written anew.
+    # A signature may be right although the statement beside it is another, or has other bytes.
     is_another = bool(signing.changed) or given.is_written_anew
     for state in signing.signatures:
         yield SignatureShown(

@@ -1,5 +1,5 @@
-"""The lawyer's screen: a question from a form, answered as `clauseway decide` answers it, and the
-documents of the agreement."""
+"""The lawyer's screen: a question from a form, answered as by `clauseway decide`, and the documents
+of the agreement."""
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -62,7 +62,7 @@ _ACTIONS = {
 }
 
 
-# The parts in the form's sentence, and those that are asked less often.
+# The parts in the form's sentence, and the parts that are used less often.
 _SENTENCE = sorted((part for part in PARTS if part.field.place), key=lambda part: part.field.place)
 _FURTHER = [part for part in BEHIND if not part.field.place]
 _OTHER_FLAGS = {
@@ -71,15 +71,15 @@ _OTHER_FLAGS = {
     "--reading": "reading",
     "--suppose": "suppose",
 }
-# The form shows so many fields for suppositions beyond those that are filled.
+# Empty fields for suppositions in the form, beyond the filled ones.
 _SPARE_SUPPOSITIONS = 1
 
 
 def lawyer_page(
     opened: Opened, asked: QuestionAsked, today: date, known_at: KnownAt
 ) -> LawyerContext:
-    """Return the screen with the question answered; where it is invalid, with its problems beside
-    the fields. An address that asks nothing asks for the agreement's first right of interest."""
+    """Return the screen with the question answered, or with its problems beside the fields. Without
+    a question, ask for the agreement's first right of interest."""
     asked = _first_question(opened, today, known_at) if asked == QuestionAsked() else asked
     asked = _as_written(opened.catalog, asked)
     words = Wording.of(each_of(opened))
@@ -88,7 +88,7 @@ def lawyer_page(
         answer = _answered(opened, words, asked)
     except InvalidInput as error:
         problems = error.problems
-    # Below an answer stand the terms of its day, else those of today.
+    # Show the terms of the answer's day, else the terms of today.
     as_of, known_at = (
         (answer.as_of, KnownAt.parse(answer.known_at)) if answer else (today, known_at)
     )
@@ -145,7 +145,7 @@ def _answered(opened: Opened, words: Wording, asked: QuestionAsked) -> AnswerSho
         **named,
     )
     explained = explain(supposing, question, suppositions=asked.suppose)
-    # Both clocks are pinned, so that the address answers the same tomorrow.
+    # Fix both clocks, so that the address gives the same answer tomorrow.
     pinned = msgspec.structs.replace(
         asked, as_of=str(explained.as_of), known_at=str(explained.known_at)
     )
@@ -175,7 +175,7 @@ def _answered(opened: Opened, words: Wording, asked: QuestionAsked) -> AnswerSho
 
 
 def _note(opened: Opened, question: Question) -> str:
-    """Return how to name a product that no agreement knows."""
+    """Return how to record a product that no agreement names; empty for a known product."""
     product = question.product
     if not product or opened.catalog.names_product(product):
         return ""
@@ -218,7 +218,7 @@ def _change(
 def _asked_otherwise(
     in_words: _FactInWords, pinned: QuestionAsked, change: WouldChange
 ) -> tuple[str, QuestionAsked]:
-    """Return the words for a change, and the question that asks so."""
+    """Return the words for a change, and the changed question."""
     replace = msgspec.structs.replace
     match change.kind:
         case "later":
@@ -245,7 +245,7 @@ def _address(asked: QuestionAsked) -> str:
 
 
 def _command(asked: QuestionAsked) -> str:
-    """Return the command that asks the same."""
+    """Return the command that asks the same question."""
     parts = ["clauseway", "decide"]
     for name, given in asked.given().items():
         for value in (given,) if isinstance(given, str) else given:
@@ -262,7 +262,7 @@ def _over_time(
     opened: Opened, supposing: Opened, question: Question, pinned: QuestionAsked
 ) -> OverTime:
     points = tuple(_points(opened))
-    # Where nothing became known after the point that was asked for, it is as good as now.
+    # If nothing became known after the question's point, show it as now.
     reached = sum(
         bool(point.value) and point.value <= str(question.known_at.day) for point in points
     )
@@ -345,7 +345,7 @@ def _form(
 
 
 def _by_field(problems: Iterable[Problem]) -> tuple[dict[str, str], list[str]]:
-    """Return the problems in sentences: by the field that each is of, and those of none."""
+    """Return the problems in sentences: by field, and those that belong to no field."""
     names = {**{part.flag: part.name for part in PARTS}, **_OTHER_FLAGS}
     wrong: dict[str, str] = {}
     of_no_field = []
@@ -452,8 +452,8 @@ def _suppositions(asked: QuestionAsked, wrong: dict[str, str]) -> Iterator[FormF
 
 
 def text_page(opened: Opened, document: str, line: str) -> TextContext | None:
-    """Return a document with the section marked in which a line stands; the first where none is
-    named, None where there is no such document."""
+    """Return a document, by default the first, with the section of a line marked; None if there is
+    no such document."""
     documents = documents_by_name(opened)
     document = document or next(iter(documents))
     if document not in documents:

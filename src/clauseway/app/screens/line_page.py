@@ -1,5 +1,5 @@
-"""Evidence behind a statement line for its pages: amounts as text, the words of the clause, every
-step, and all its requests, day by day."""
+"""The pages behind a statement line: its working, entries, prices and clauses, and its requests, day
+by day."""
 
 from decimal import Decimal
 
@@ -22,7 +22,7 @@ from clauseway.web.contexts import (
     TracedUnit,
 )
 
-# Records on the days of a line that a page reads without being asked for them: a blink of an eye.
+# Records on the days of a line that a page reads unasked: they take a fraction of a second.
 RECORDS_MAX = 10_000
 # Requests on a page of a day's requests.
 REQUESTS_MAX = 100
@@ -37,11 +37,10 @@ def line_page(
     records_max: int = 0,
     named: Named = as_it_is,
 ) -> LineContext | None:
-    """Return the page of a line of a month, with one request followed if it is named; None where
-    the month has no such line or request.
+    """Return the page of a line of a month, with one request followed if it is named; None if the
+    month has no such line or request.
 
-    Where its days hold more than `records_max` records, they are left unread unless `records` says
-    anything.
+    If its days have more than `records_max` records, read them only if `records` is not empty.
     """
     try:
         trace = tracing.trace_line(
@@ -52,7 +51,7 @@ def line_page(
     return line_context(trace, named) if (trace.period, trace.line.id) == (period, line) else None
 
 
-def line_context(trace: tracing.LineTrace, named: Named = as_it_is) -> LineContext:
+def line_context(trace: tracing.LineTrace, named: Named) -> LineContext:
     """Return the trace for a page. `named` writes parties and clouds, alone or within a text."""
     line = trace.line
     followed = any(request.share_after is not None for request in trace.requests)
@@ -90,10 +89,10 @@ def line_context(trace: tracing.LineTrace, named: Named = as_it_is) -> LineConte
 def day_requests_page(
     home: Home, period: str, line: str, day: str, begin: str, named: Named = as_it_is
 ) -> DayRequestsContext | None:
-    """Return a page of the requests of a line on a day, from the one of number `begin` on (from the
-    first where it is empty); None where the month has no such line, or the line no request on it.
+    """Return a page of the requests of a line on a day, from number `begin` on (empty: from the
+    first); None if the month has no such line, or the line no request on that day.
 
-    Raise InvalidInput: a day or a number that is none, usage without a price.
+    Raise InvalidInput: an invalid day or number, or usage without a price.
     """
     on, first = parse_day(day, "the day"), _number(begin)
     try:
@@ -120,13 +119,13 @@ def day_requests_page(
 
 
 def _number(text: str) -> int:
-    """Return the number at which a page begins: 1 and above. Raise InvalidInput."""
+    """Return the number of a page's first request, at least 1. Raise InvalidInput."""
     number = (
         int(text or 1) if not text or (text.isascii() and text.isdigit() and len(text) < 10) else 0
     )
     if number:
         return number
-    raise _not_a_number(text, "requests of a day are counted from 1")
+    raise _not_a_number(text, "the requests of a day are numbered from 1")
 
 
 def _not_a_number(text: str, why: str) -> InvalidInput:
@@ -149,8 +148,8 @@ def _title(line: StatementLine, named: Named) -> str:
 def _note(trace: tracing.LineTrace, *, followed: bool) -> str:
     if trace.unread:
         return (
-            f"{trace.line.requests:,} requests, among {trace.unread:,} records of these days, which "
-            "are not read for a page that nobody asked to."
+            f"{trace.line.requests:,} requests. The {trace.unread:,} records of these days have not "
+            "been read yet."
         )
     if followed:
         return "The request that was asked for."
@@ -164,7 +163,7 @@ def _note(trace: tracing.LineTrace, *, followed: bool) -> str:
 
 
 def _counted(trace: tracing.LineTrace) -> tuple[str, ...]:
-    """Return the charge, where only a part of it is in the base."""
+    """Return the charge if only a part of it is in the base."""
     if trace.charged == trace.counted:
         return ()
     return (f"charged {exact(trace.charged)}, counted in the base {exact(trace.counted)}",)

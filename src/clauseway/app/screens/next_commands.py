@@ -1,4 +1,4 @@
-"""The command that a reader of a page comes to next, where it shows nothing yet."""
+"""The next command of a reader whose page shows nothing yet."""
 
 from collections.abc import Iterable
 
@@ -9,13 +9,13 @@ from clauseway.app.opening.several import Opened, each_of
 from clauseway.ledger.assumptions import PLACEHOLDER, REPORTED
 
 SETTLE = "clauseway settle --period {period}"
-# Beside the home of the pages, which is begun: a demonstration fills a home of its own.
+# A demonstration fills another home: the home of the pages is already in use.
 _TRY = f"{DEMONSTRATION} --home demo"
 
 
 def first_command(home: Home, opened: Opened, months: Iterable[MonthState]) -> str:
-    """Return the command that settles the first month that is not settled; where none has any
-    usage, the one that makes a home with two settled months."""
+    """Return the command that settles the first unsettled month; without any usage, the command that
+    makes a home with two settled months."""
     for month in months:
         if month.state == OPEN:
             return SETTLE.format(period=month.period) + assume_flags(home, opened)
@@ -23,8 +23,8 @@ def first_command(home: Home, opened: Opened, months: Iterable[MonthState]) -> s
 
 
 def assume_flags(home: Home, opened: Opened) -> str:
-    """Return the flags of `settle` that accept each figure that has to be accepted by name and was
-    not yet."""
+    """Return the flags of `settle` for each figure that has to be accepted by name and is not yet
+    accepted."""
     accepted = {item.partition("=")[0] for item in basis_of(home).assume}
     undisclosed = {
         name

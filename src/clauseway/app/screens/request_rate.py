@@ -1,8 +1,5 @@
-"""Requests a second over the last minute, from counts that one process collects at its own pace.
-
-The rate rests on the collected counts alone, so it is the same for everybody who looks, however
-many do.
-"""
+"""Requests a second over the last minute, from counts that one process collects at its own pace, so
+that the rate does not depend on how many readers look."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -20,8 +17,8 @@ class _Collected(msgspec.Struct, frozen=True):
     requests: tuple[int, ...]
 
 
-def _go_on(before: Sequence[int], after: Sequence[int]) -> bool:
-    """Return whether the same workers counted on."""
+def _continue(before: Sequence[int], after: Sequence[int]) -> bool:
+    """Return whether the same workers have kept counting."""
     return len(before) == len(after) and all(map(le, before, after))
 
 
@@ -32,17 +29,16 @@ class RequestRate:
         self._ring: deque[_Collected] = deque()
 
     def collect(self, at_s: float, requests: Sequence[int]) -> None:
-        """Take the number of requests of each worker up to now. `at_s` comes from a clock that never
-        goes back."""
-        if self._ring and not _go_on(self._ring[-1].requests, requests):
-            # A worker that was started again counts from zero, and one may not have answered.
+        """Add the number of requests of each worker up to now. `at_s` is of a monotonic clock."""
+        if self._ring and not _continue(self._ring[-1].requests, requests):
+            # A restarted worker counts from zero, and a worker may not have answered.
             self._ring.clear()
         self._ring.append(_Collected(at_s, tuple(requests)))
         while at_s - self._ring[0].at_s > WINDOW_S:
             self._ring.popleft()
 
     def forget(self) -> None:
-        """Begin anew: the gateway does not answer, so nobody knows what came meanwhile."""
+        """Drop all counts, because the gateway does not answer and may count meanwhile."""
         self._ring.clear()
 
     def per_second(self) -> float | None:

@@ -1,4 +1,4 @@
-"""The first page's way to each reader's screen, with the first answer of the day there."""
+"""A summary of each reader's screen, for the first page."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -22,9 +22,9 @@ def screen_summaries(
     timeline: Timeline,
     counts: CountsContext,
     today: date,
-    down: str = "",
+    down: str,
 ) -> tuple[ScreenSummary, ...]:
-    """Return a summary of each screen. `down` says why no gateway tells its counts."""
+    """Return a summary of each screen. `down` says why no gateway reports counts."""
     settled = latest_settlements(home)
     months = month_states(home, settled)
     served = sum(cloud.served for cloud in counts.clouds)
@@ -56,7 +56,7 @@ def screen_summaries(
 
 
 def _rights(timeline: Timeline, today: date) -> Iterator[str]:
-    """Yield the first rights, with what holds today."""
+    """Yield the first rights with today's outcome."""
     for row in timeline.rows[:2]:
         for stretch in row.stretches:
             if stretch.begin <= today < stretch.end:
