@@ -261,7 +261,7 @@ class TestThePageItself:
     def test_no_such_page(self, served: Served) -> None:
         answer = httpx.get(f"{served.url}/nothing")
         assert answer.status_code == 404
-        assert "Nothing lies at /nothing." in answer.text
+        assert "Nothing is at /nothing." in answer.text
 
     def test_a_source_that_cannot_tell_is_a_page_that_says_so(self, served: Served) -> None:
         served.source.down = "the gateway does not answer"

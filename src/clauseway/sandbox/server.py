@@ -1,8 +1,9 @@
 """The sandbox's sockets: one process, one port per cloud, uvicorn's HTTP on uvloop.
 
 A fake cloud decides what to answer; this module receives, counts, plays faults, and sends. Beside
-the cloud's own paths every port has the sandbox's administration: `GET /sandbox/counts` (all clouds), `GET` and `DELETE /sandbox/attempts` (all clouds, the latest 10,000),
-`GET`, `POST` and `DELETE /sandbox/faults` (this cloud).
+the cloud's own paths every port has the sandbox's administration: `GET /sandbox/counts` (all
+clouds), `GET` and `DELETE /sandbox/attempts` (all clouds, the latest 10,000), `GET`, `POST` and
+`DELETE /sandbox/faults` (this cloud).
 """
 
 import asyncio

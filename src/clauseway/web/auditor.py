@@ -1,5 +1,5 @@
-"""The auditor's screens: statements and what they rest on, the register of facts with its two
-clocks, the log of the books, the result of a check, and launches against ship-first."""
+"""The auditor's screens: settled months, the register of facts with its two clocks, the log of the
+books, checks of statements and decisions, and launches against ship-first."""
 
 from datetime import date
 from typing import Final, Protocol
@@ -12,7 +12,7 @@ from clauseway.web.page import Absence, WebPage
 
 
 class StatedMonth(msgspec.Struct, frozen=True, kw_only=True):
-    """A settled month: how far it has come, its receipt, and the digest of its statement."""
+    """A settled month: its state, its receipt, and the digest of its statement."""
 
     period: str
     state: str
@@ -24,8 +24,8 @@ class StatedMonth(msgspec.Struct, frozen=True, kw_only=True):
 class FactShown(msgspec.Struct, frozen=True, kw_only=True):
     """A fact by both clocks: the day from which it holds, and since when it is known.
 
-    `document` is empty for a fact that was recorded in the home; `hidden_by` names its correction.
-    `in_words` is empty of a retraction, which only hides another.
+    `document` is empty for a fact recorded in the home; `hidden_by` names its correction.
+    `in_words` is empty for a retraction, which only hides another fact.
     """
 
     name: str
@@ -57,8 +57,8 @@ class LogShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyShown(msgspec.Struct, frozen=True):
-    """A public key that the home vouches for, by its fingerprint; `withdrawn` says who withdrew it,
-    when and why, and is empty of one that counts."""
+    """A public key that the home trusts, by its fingerprint. `withdrawn` says who withdrew it, when
+    and why; empty for a key in force."""
 
     party: str
     fingerprint: str
@@ -79,8 +79,8 @@ class AuditorContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a check that was asked for, in a word and in sentences. `lines` are what was
-    compared: its name, how it was stated, how it is now."""
+    """The result of a check, in a word and in sentences. `lines` are the compared values: name,
+    value as stated, result."""
 
     title: str
     holds: bool
@@ -91,7 +91,7 @@ class CheckContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignatureShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A signature under a statement: whose, when, and in words whether it holds."""
+    """A signature under a statement: its party, its time, and in words whether it holds."""
 
     party: str
     role: str
@@ -102,11 +102,11 @@ class SignatureShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HandedContext(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement that somebody handed over, with the signatures under it, as they were typed.
+    """A statement from outside and its signatures, as typed, and the result of checking them.
 
-    `problem` says why the statement cannot be checked, `signatures_problem` why those with it
-    cannot; nothing but the form before one was typed. `changed` says which lines are not as they
-    were signed.
+    `problem` says why the statement cannot be checked, `signatures_problem` why its signatures
+    cannot. Both, and `check`, are empty until a statement is typed. `changed` names the lines that
+    differ from what was signed.
     """
 
     statement: str = ""
@@ -120,9 +120,9 @@ class HandedContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision that somebody handed over, as it was typed, and asked again.
+    """A decision from outside, as typed, and the result of asking it again.
 
-    `problem` says why it cannot be; nothing but the form before one was typed.
+    `problem` says why it cannot be asked. `check` is None until a decision is typed.
     """
 
     receipt: str = ""
@@ -134,9 +134,8 @@ class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Evidence that a product was on a cloud by a day; `cloud` is empty where it was sold directly.
 
     `x` is its place in percent of the lane. `listed`: a listing shows the latest possible day.
-    `evidence` is the name of the fact or of the row of a listing, `by` says on record by which source,
-    or listed by whom.
-    A fact of the agreement's text stands in `document` at `line`.
+    `evidence` names the fact or the row of a listing, `by` its source. A fact of the agreement's
+    text is in `document` at `line`.
     """
 
     x: float
@@ -152,7 +151,7 @@ class LaunchPoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaunchLane(msgspec.Struct, frozen=True, kw_only=True):
-    """A product's launches, the earliest first; what they say of ship-first, in two words (`said`)
+    """A product's launches, the earliest first; the result for ship-first, in two words (`said`)
     and in a sentence (`verdict`), and why."""
 
     product: str
@@ -171,9 +170,9 @@ class YearMark(msgspec.Struct, frozen=True):
 
 
 class LaunchesContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Launches as lanes, those on other clouds than the `first` one; `others` says how many products
-    were seen on no other cloud, `result` in a sentence what was found. `citations` are the clauses
-    that put the `first` cloud first."""
+    """Launches on clouds other than the `first`, a lane for each product. `others` counts the
+    products that were seen on no other cloud, `result` is the finding in a sentence, and
+    `citations` are the clauses that put the `first` cloud first."""
 
     title: str
     first: str
@@ -196,21 +195,21 @@ class AuditorSource(Protocol):
         ...
 
     async def launches(self) -> LaunchesContext | None:
-        """Return launches against ship-first; None where no agreement puts a cloud first."""
+        """Return launches against ship-first; None if no agreement puts a cloud first."""
         ...
 
     async def check(self, subject: str) -> CheckContext | None:
-        """Return the result of a check: of `books`, or of a month's statement settled again; None
-        where the month is not settled."""
+        """Return the result of a check: of `books`, or of a month's statement settled again; None if
+        the month is not settled."""
         ...
 
     async def decision(self, receipt: str) -> DecisionContext:
-        """Return a decision that was handed over, asked again. Nothing is changed."""
+        """Ask a decision from outside again, and return the result. Change nothing."""
         ...
 
     async def handed(self, statement: str, signatures: str) -> HandedContext:
-        """Return a statement that was handed over, performed again, and whether its signatures
-        hold. Nothing is changed."""
+        """Settle a statement from outside again, check its signatures, and return the result. Change
+        nothing."""
         ...
 
 

@@ -1,5 +1,5 @@
-"""The contexts of pages, as frozen records: what all pages share, the first page, statements and
-their lines. Each reader's own screens have theirs in a module of that name.
+"""The contexts that several pages share: timelines, counts, statements and their lines. The
+contexts of one reader's screens are in the module of that reader.
 
 Days are UTC days, intervals half-open. Money is text, exact and already formatted (`1,234.56`); the
 pages never compute with it. Citations are those of `values`, so that a sentence and a statement
@@ -41,7 +41,7 @@ class PlainSentence(msgspec.Struct, frozen=True, kw_only=True):
 class TimelineStretch(msgspec.Struct, frozen=True, kw_only=True):
     """One answer that holds on the days `begin` ≤ day < `end`, why, and the clauses that decide it.
 
-    `word` is what people read for the outcome where that is another word: a share is due.
+    `word` replaces the outcome's name on the page where people say otherwise: a share is due.
     """
 
     begin: date
@@ -64,8 +64,7 @@ class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimelineMark(msgspec.Struct, frozen=True, kw_only=True):
-    """A day to mark: an amendment's (`label` is its id), what it says, in a few words, and the
-    document in which it stands."""
+    """A day to mark: an amendment (`label` is its id), its title, and its document."""
 
     day: date
     label: str
@@ -83,7 +82,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloudCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """The fate of the requests that were for one cloud. `tokens` are input and output together.
+    """Counts of the requests for one cloud. `tokens` are input and output together.
 
     `name` is the cloud as people write it.
     """
@@ -98,10 +97,10 @@ class CloudCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
     """The counts since the gateway started. `clock` is the business clock's reading, as text.
-    `refused` counts each request that clauses refuse once, the clouds' own counts once for each.
+    `refused` counts each refused request once; the counts of the clouds count it once for each cloud.
 
-    `edition` changes whenever what `home` returns has changed in anything but the counts: an open
-    page then fetches itself anew.
+    `edition` changes whenever the first page changes in anything but the counts: an open page then
+    reloads itself.
     """
 
     clouds: tuple[CloudCounts, ...]
@@ -113,9 +112,8 @@ class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
 class LineShown(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a statement.
 
-    `working` is the arithmetic, step by step; every line names the clause it rests on.
-
-    `id` is what commands and other prints call the line; empty where there is nothing more to open.
+    `working` is the arithmetic, step by step; every line names its clause. `id` names the line in
+    commands; empty if there is nothing more to open.
     """
 
     label: str
@@ -130,8 +128,8 @@ class LineShown(msgspec.Struct, frozen=True, kw_only=True):
 class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
     """One direction under one set of terms: who pays whom for the days `begin` ≤ day < `end`.
 
-    `assumed` names the undisclosed figures that it stands on, with their values. `citations` are
-    the clauses that the heading names, `ended_by` those that ended its share.
+    `assumed` names the undisclosed figures behind it, with their values. `citations` are the
+    clauses of the heading, `ended_by` the clauses that ended the share.
     """
 
     heading: str
@@ -148,7 +146,7 @@ class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FigureShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure nobody published, and what was taken for it.
+    """A figure that was never published, and the value assumed for it.
 
     `standing` is in words: `reported`, `ours`, `given (…)`.
     """
@@ -179,8 +177,8 @@ class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DueLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment of the calendar: what is owed through a day, by when, what is withheld and what
-    is paid."""
+    """A payment of the calendar: the amount owed through a day, its due day, the part withheld and
+    the part paid."""
 
     label: str
     through: date
@@ -228,7 +226,7 @@ class TracedEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TracedUnit(msgspec.Struct, frozen=True, kw_only=True):
-    """So much of a unit at one price, and where the price stands."""
+    """A quantity of a unit at one price, and the price's source."""
 
     unit: str
     quantity: str
@@ -238,10 +236,7 @@ class TracedUnit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A request behind a line.
-
-    `moved` says how it moved the line's share, where that was asked for.
-    """
+    """A request behind a line. `moved` says how it moved the line's share, if it was followed."""
 
     id: str
     at: str
@@ -253,9 +248,9 @@ class RequestShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DayRequestsContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests of a statement line on one day, in order of time. `said` tells which of how many;
-    `earlier` and `later` are where the page before and the page after begin, None where there is
-    none."""
+    """Requests of a statement line on one day, in order of time. `said` tells which of how many.
+    `earlier` and `later` are the first numbers of the previous and the next page; None if there is
+    no such page."""
 
     period: str
     line: str
@@ -269,7 +264,7 @@ class DayRequestsContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClauseShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A clause behind a line, with its words as they stand in the agreement."""
+    """A clause behind a line, in the agreement's own words."""
 
     citation: Citation
     title: str
@@ -277,7 +272,7 @@ class ClauseShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything behind a statement line. `days` are rows of day, requests and what was charged.
+    """Everything behind a statement line. `days` are rows of day, requests and charge.
 
     `is_outline`: the records of its days were not read, so there are no `prices` and no `requests`.
     """
@@ -305,8 +300,8 @@ class Snippet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ForecastContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The amounts due ahead: a picture (SVG) and the same in sentences; `note` says why there is
-    none, if so. A growth and a cap may be assumed: what was typed, and what is wrong with it."""
+    """The forecast of amounts due: a picture (SVG) and the same in sentences, or a `note` why there
+    is no forecast. `growth` and `cap` are assumptions as typed, each with its problem."""
 
     svg: str = ""
     sentences: tuple[str, ...] = ()

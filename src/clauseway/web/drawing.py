@@ -1,5 +1,5 @@
-"""The templates, and how they write days, months and counts: for pages that are served and
-documents that are kept."""
+"""The templates and their filters for days, months and counts: for served pages and for kept
+documents."""
 
 import base64
 from functools import cache
@@ -11,9 +11,9 @@ from clauseway.web.cited_sources import cited_by, source_names, sources_of
 from clauseway.web.timeline import BAR_PX, LEGEND, drawn_of
 from clauseway.wording.dates import dated, day_in_words, days_in_words, month_in_words
 
-# A message that is longer quotes a long value; its beginning and its end say what is wrong.
+# A longer message quotes a long value; its beginning and its end say what is wrong.
 _MESSAGE_LETTERS, _BEGINNING, _END = 500, 160, 320
-# So many letters of a label find room on the narrowest screens.
+# Letters of a label that fit on the narrowest screens.
 _LABEL_LETTERS = 38
 
 
@@ -21,13 +21,13 @@ _LABEL_LETTERS = 38
 def environment() -> Environment:
     """Return the templates of this room, with their filters.
 
-    One for the whole process: it keeps each template compiled, and compiling takes twenty
+    The process shares one environment, because it keeps compiled templates: compiling takes twenty
     times as long as drawing a statement.
     """
     templates = Environment(
         loader=PackageLoader("clauseway.web"),
         autoescape=True,
-        # A name that a template misspells fails, and does not print as nothing.
+        # A misspelt name in a template fails; by default it would print nothing.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -59,15 +59,14 @@ def _count(number: int) -> str:
 
 
 def _brief(text: str) -> str:
-    """Return a message without the middle of what it quotes, where that is long."""
+    """Return a message without its middle if it is long."""
     if len(text) <= _MESSAGE_LETTERS:
         return text
     return f"{text[:_BEGINNING]} … {text[-_END:]}"
 
 
 def _two_lines(text: str) -> tuple[str, str]:
-    """Return a label in the two lines that it takes on a narrow screen; the second is empty where
-    one is enough."""
+    """Return a label in two lines for a narrow screen; the second is empty for a short label."""
     if len(text) <= _LABEL_LETTERS:
         return text, ""
     spaces = [at for at, letter in enumerate(text) if letter == " "] or [len(text)]
@@ -76,8 +75,8 @@ def _two_lines(text: str) -> tuple[str, str]:
 
 
 def _data_uri(svg: str) -> str:
-    """Return a picture as an address of its own: styles in it touch nothing of the page, and the
-    page's policy admits it."""
+    """Return a picture as a data URI: its styles do not affect the page, and the page's policy
+    allows it."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 

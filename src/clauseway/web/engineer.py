@@ -11,7 +11,7 @@ from clauseway.web.page import Absence, WebPage
 
 
 class MonitoringFile(msgspec.Struct, frozen=True):
-    """A file for what watches the gateway: its name in `monitoring`, its kind, and its label."""
+    """A file for a monitoring system: its name in `monitoring`, its media type, and its label."""
 
     name: str
     kind: str
@@ -26,7 +26,7 @@ MONITORING_FILES: Final = (
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure of the strip, with a word on what it counts."""
+    """A figure of the strip, with a note on what it counts."""
 
     label: str
     value: str
@@ -35,7 +35,7 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
 
 class ProductServed(msgspec.Struct, frozen=True, kw_only=True):
     """A product at a deployment: its state, its share of all requests, and the terms that permit
-    it. `causes` count its failures by what was answered, `room` is what its quota leaves."""
+    it. `causes` count its failures by the cloud's answer, `room` is the rest of its quota."""
 
     product: str
     state: str
@@ -61,8 +61,8 @@ class DeploymentShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuledOut(msgspec.Struct, frozen=True, kw_only=True):
-    """Sales of one seller that the agreement does not let the gateway make now, by one clause.
-    `message` is the refusal of one of them, where the clause stands in no text."""
+    """Sales of one seller that one clause rules out now. `message` is the refusal of such a sale,
+    if the clause has no place in a text."""
 
     sales: tuple[str, ...]
     outcome: str
@@ -71,9 +71,9 @@ class RuledOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LatestRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the latest requests: when, whose, for what, and what became of it. `alike` are earlier
-    ones of which all of this but the time is the same: the id and the time of each. `clauses` are
-    those that a refusal is about."""
+    """One of the latest requests: its time, its customer, what it asked for, and its end. `alike`
+    are the id and the time of earlier requests that differ only in these two. `clauses` are the
+    clauses of a refusal."""
 
     id: str
     at: str
@@ -86,7 +86,7 @@ class LatestRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExpiringKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that expires, or has: its day, how far that is in words, and whether it is soon."""
+    """A key with a last day: the day, its distance in words, and whether it is soon."""
 
     key_id: str
     whose: str
@@ -98,7 +98,7 @@ class ExpiringKey(msgspec.Struct, frozen=True, kw_only=True):
 
 class BudgetShown(msgspec.Struct, frozen=True, kw_only=True):
     """A budget as a bar: `percent` of it is spent and `held_percent` held by gateways, together 0
-    to 100. `left` says what is left, or by how much it was spent too much."""
+    to 100. `left` is the rest in words, or the amount overspent."""
 
     whose: str
     period: str
@@ -111,8 +111,8 @@ class BudgetShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A step on a request's path: `kind` is `skipped`, `failed` or `answered`; `clauses` are those
-    that ruled it out."""
+    """A step on a request's path: `kind` is `skipped`, `failed` or `answered`; `clauses` ruled the
+    deployment out."""
 
     kind: str
     where: str
@@ -121,8 +121,8 @@ class StepShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CandidateShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment that could have answered a request, and its prices of a million tokens in USD:
-    which tokens, and the price. `answered`: it did."""
+    """A deployment that could have answered a request, and its prices in USD per million tokens, by
+    kind of token. `answered`: it did answer."""
 
     where: str
     prices: tuple[tuple[str, str], ...]
@@ -130,8 +130,8 @@ class CandidateShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestPath(msgspec.Struct, frozen=True, kw_only=True):
-    """A request from its arrival to its end, step by step, and what it used. `candidates` could
-    have answered it, in the order of `strategy`. `refused_by` are the clauses of its refusal."""
+    """A request from its arrival to its end, step by step, and its usage. `candidates` could have
+    answered it, in the order of `strategy`. `refused_by` are the clauses of its refusal."""
 
     id: str
     title: str
@@ -147,11 +147,11 @@ class RequestPath(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineerContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The engineer's screen. `down` says why the gateway tells nothing; empty while it does.
+    """The engineer's screen. `down` says why the gateway reports nothing; empty while it does.
 
-    `budgets` are the fullest, `keys` those that expire first; `budgets_further` and `keys_further`
-    count the others. `searched` is the request id that was typed, `path` the request of that id,
-    `problem` why there is none.
+    `budgets` are the fullest budgets, `keys` the keys that expire first; `budgets_further` and
+    `keys_further` count the others. `searched` is the request id as typed, `path` the request of
+    that id, and `problem` says why there is no such request.
     """
 
     title: str
@@ -169,21 +169,21 @@ class EngineerContext(msgspec.Struct, frozen=True, kw_only=True):
     gateway_url: str
     snippets: tuple[Snippet, ...] = ()
     alerts: tuple[Alert, ...] = ()
-    searched: str = ""
-    problem: str = ""
-    path: RequestPath | None = None
+    searched: str
+    problem: str
+    path: RequestPath | None
 
 
 class EngineerSource(Protocol):
     """The source of the engineer's pages."""
 
     async def engineer(self, request: str) -> EngineerContext:
-        """Return the engineer's screen, with the request of an id that was searched for, or why
-        there is none; an empty `request` searches for nothing."""
+        """Return the engineer's screen; with a `request` id also that request, or why there is no
+        such request."""
         ...
 
     async def request(self, named: str) -> RequestPath | None:
-        """Return a request's path; None where neither a gateway nor the journal holds it."""
+        """Return a request's path; None if neither a gateway nor the journal holds it."""
         ...
 
 

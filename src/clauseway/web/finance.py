@@ -1,5 +1,5 @@
-"""The contexts of the finance screen: months by state, balances, what is ahead, and files to take
-away."""
+"""The finance screens: months by state, balances, the forecast, bills, statements with their lines,
+and files to download."""
 
 from typing import Final, Protocol
 
@@ -17,8 +17,8 @@ from clauseway.web.page import Absence, WebPage
 
 
 class OwedShown(msgspec.Struct, frozen=True, kw_only=True):
-    """The amount that one party owes another for a month; `claimed` says by which invoices, and
-    what is open of them."""
+    """The amount that one party owes another for a month; `claimed` names its invoices and their
+    open amounts."""
 
     label: str
     amount: str
@@ -26,15 +26,15 @@ class OwedShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileLink(msgspec.Struct, frozen=True):
-    """A file to take away: what it is called, and its address."""
+    """A file to download: its label and its address."""
 
     label: str
     address: str
 
 
 class MonthShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A month, how far it has come, and the command that brings it further: once `next_after` is
-    closed, where it names a month."""
+    """A month, its state, and the next command. If `next_after` names a month, that month must be
+    closed first."""
 
     period: str
     state: str
@@ -62,7 +62,7 @@ class AssumptionChip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FinanceContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The finance screen. `statement` is of the latest settled month; None where there is none.
+    """The finance screen. `statement` is of the latest settled month; None if no month is settled.
     `empty` says that there is no month, and `empty_command` what to do then."""
 
     title: str
@@ -77,7 +77,8 @@ class FinanceContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BillRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a bill, or a likely cause within one: how many items, and its amounts."""
+    """A part of a bill, or a likely cause within a part: the number of its items, and its
+    amounts."""
 
     name: str
     items: str
@@ -87,8 +88,8 @@ class BillRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BillItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An item in which a bill and the meter differ: what both sides say, likely causes with their
-    figures, and the rows and requests behind it."""
+    """An item in which a bill and the meter differ: the quantities of both sides, likely causes
+    with their figures, and the rows and requests behind it."""
 
     said: str
     quantities: str = ""
@@ -97,10 +98,10 @@ class BillItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BillContext(msgspec.Struct, frozen=True, kw_only=True):
-    """A cloud's bill as it was typed, held against the meter.
+    """A cloud's bill as typed, compared with the meter.
 
-    `problem` says why it cannot be; nothing but the form before one was typed. `more` counts the
-    items that are not listed.
+    `problem` says why it cannot be compared; all else is empty until a bill is typed. `more` counts
+    the items that are not listed.
     """
 
     bill: str = ""
@@ -116,7 +117,7 @@ class BillContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SentFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file as it is sent: the name under which a browser keeps it, its kind, its bytes."""
+    """A file as sent: its name for the browser, its media type, its bytes."""
 
     name: str
     kind: str
@@ -128,36 +129,35 @@ class FinanceSource(Protocol):
 
     async def finance(self, growth: str, cap: str) -> FinanceContext:
         """Return the finance screen. Its forecast assumes a growth in percent a month (`5`, or a
-        range `3..7`) and a cap, where they are not empty."""
+        range `3..7`) and a cap, unless they are empty."""
         ...
 
     async def bill(self, bill: str) -> BillContext:
-        """Return a cloud's bill held against the meter. Nothing is changed."""
+        """Compare a cloud's bill with the meter, and return the result. Change nothing."""
         ...
 
     async def file(self, document: str, period: str, form: str) -> SentFile | None:
-        """Return a month's statement or ledger in a format; None where there is none."""
+        """Return a month's statement or ledger in a format; None if there is no such file."""
         ...
 
     async def statement(self, period: str) -> StatementContext | None:
-        """Return the statement of a month (`2026-05`), or None where there is none."""
+        """Return the statement of a month (`2026-05`); None if the month is not settled."""
         ...
 
     async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
-        """Return the evidence behind a line of a month, with one request followed where it is
-        named; None where there is no such line or request. Many records are read only where
-        `records` asks for them (any text)."""
+        """Return the evidence behind a line of a month, and of one request if it is named; None if
+        there is no such line or request. Read many records only if `records` is not empty."""
         ...
 
     async def day_requests(
         self, period: str, line: str, day: str, begin: str
     ) -> DayRequestsContext | None:
-        """Return the requests of a line on one day, from the one of number `begin` on; None where
-        the month has no such line."""
+        """Return the requests of a line on one day, from number `begin` on; None if the month has no
+        such line."""
         ...
 
 
-# Who audits a month opens its statement, and each of its files.
+# Auditors may open a statement and each of its files.
 AUDITORS_TOO = ("/auditor",)
 FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
     WebPage(

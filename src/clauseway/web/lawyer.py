@@ -22,8 +22,8 @@ QUESTION_QUERY: Final = (*BY_NAME, "as_of", "known_at", "reading", "suppose")
 
 
 class QuestionAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """A question as an address puts it. `names` holds the name of each part, as it was typed; a
-    part that was not typed is left out, and a day is empty."""
+    """A question from an address. `names` holds the name of each part as typed; parts that were not
+    typed are left out, and days are empty."""
 
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
     as_of: str = ""
@@ -32,7 +32,7 @@ class QuestionAsked(msgspec.Struct, frozen=True, kw_only=True):
     suppose: tuple[str, ...] = ()
 
     def given(self) -> dict[str, str | tuple[str, ...]]:
-        """Return whatever was typed, by the name that it has in the address."""
+        """Return the typed values by their names in the address."""
         typed: dict[str, str | tuple[str, ...]] = {
             **self.names,
             "as_of": self.as_of,
@@ -44,18 +44,18 @@ class QuestionAsked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FieldChoice(msgspec.Struct, frozen=True):
-    """An entry of a field that is chosen from: its value, and the words for it."""
+    """A choice of a field: its value and its label."""
 
     value: str
     label: str
 
 
 class FormField(msgspec.Struct, frozen=True, kw_only=True):
-    """A field of a form with what was typed into it.
+    """A field of a form with its value as typed.
 
-    `kind`: `select` (one of `choices`) or `text` (`choices` are suggested). Days are text too, for a
-    browser's own field of a day drops what is none. `problem` says what is wrong with the value and
-    what to do; empty where nothing is.
+    `kind` is `select` (one of `choices`) or `text` (`choices` are suggestions). Days are text too,
+    because a browser's own date field drops an invalid day. `problem` says what is wrong with the
+    value and what to do; empty for a valid value.
     """
 
     id: str
@@ -69,9 +69,8 @@ class FormField(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuestionForm(msgspec.Struct, frozen=True, kw_only=True):
-    """The question as a form: its sentence, and what is asked less often.
-
-    `further_named` names the fields in `further`; `problems` are of no single field.
+    """The question as a form: the fields of its sentence, and `further` fields that are used less
+    often. `further_named` lists these; `problems` belong to no single field.
     """
 
     sentence: tuple[FormField, ...]
@@ -81,7 +80,7 @@ class QuestionForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReasonShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A reason of an answer beside the clause that it cites, whose words are in `text`."""
+    """A reason of an answer, and the clause that it cites; `text` is the clause in its own words."""
 
     bearing: str
     note: str
@@ -92,7 +91,7 @@ class ReasonShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to another answer: the words for it, the outcome then, and the address that asks so."""
+    """A change that gives another outcome: its label, the outcome, and the address of that question."""
 
     label: str
     outcome: OutcomeName
@@ -101,15 +100,15 @@ class ChangeShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnowledgePoint(msgspec.Struct, frozen=True):
-    """A day at whose end something had become known: the value for the field (empty: now), and what
-    it was."""
+    """A day by whose end something became known: the field's value (empty: now), and a label that
+    says what."""
 
     value: str
     label: str
 
 
 class SwitchOption(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to read a clause, and the address that asks so."""
+    """An option of a reading, and the address of the question under it."""
 
     label: str
     address: str
@@ -135,7 +134,7 @@ class OverTime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision for the screen. `address` asks the same again and always: both clocks are in it."""
+    """A decision for the screen. `address` always asks the same question: it fixes both clocks."""
 
     outcome: OutcomeName
     said: str
@@ -155,7 +154,7 @@ class AnswerShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LawyerContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The lawyer's screen. There is no `answer` where the question is invalid."""
+    """The lawyer's screen. `answer` is None if the question is invalid."""
 
     title: str
     form: QuestionForm
@@ -165,10 +164,8 @@ class LawyerContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
-    """A section of a document: its heading, its prose, and the terms written under it.
-
-    `is_named`: the one that was asked for.
-    """
+    """A section of a document: its heading, its prose, and the terms under it. `is_named`: the
+    address names it."""
 
     heading: str
     line: int
@@ -178,7 +175,7 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TextContext(msgspec.Struct, frozen=True, kw_only=True):
-    """A document of the agreement, whole, in the order in which it is written."""
+    """A whole document of the agreement, in its own order."""
 
     document: str
     documents: tuple[str, ...]
@@ -186,8 +183,8 @@ class TextContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeGroupShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A change between two amendments in a sentence, and the clause that it is laid to. The clause
-    of a draft `is_drafted`: no document here has it."""
+    """A change between two amendments in a sentence, and the clause that causes it. `is_drafted`:
+    the clause is a draft's, and no document here has it."""
 
     sentence: str
     citation: Citation
@@ -197,8 +194,8 @@ class ChangeGroupShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompareContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Two amendments compared: the text up to the one beside that up to the other. `problem` says
-    why they cannot be compared, where no field is wrong; `unchanged`, that nothing changes on the
+    """The agreement up to one amendment compared with the agreement up to another. `problem` says
+    why they cannot be compared, if no field is wrong; `unchanged` says that nothing changes on the
     day compared."""
 
     fields: tuple[FormField, ...]
@@ -213,15 +210,15 @@ class CompareContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DraftMistake(msgspec.Struct, frozen=True):
-    """A mistake of a draft, by the line at which it stands; 0 for none."""
+    """A mistake of a draft and its line; 0 for none."""
 
     line: int
     said: str
 
 
 class RequestsAlike(msgspec.Struct, frozen=True, kw_only=True):
-    """Recorded requests that a draft changes alike: what they are, and what decides `before` and
-    `after`."""
+    """Recorded requests that a draft changes in the same way: a description, and the deciding terms
+    `before` and `after`."""
 
     said: str
     before: str
@@ -237,7 +234,7 @@ class RequestsChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthBeside(msgspec.Struct, frozen=True, kw_only=True):
-    """An amount of a settled month as it is, and under a draft. Amounts in USD."""
+    """An amount of a settled month in force and under a draft, in USD."""
 
     period: str
     label: str
@@ -247,8 +244,8 @@ class MonthBeside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DraftPlayed(msgspec.Struct, frozen=True, kw_only=True):
-    """A draft played on recorded traffic and settled months. `problem` says why it could not be;
-    empty where it was."""
+    """A draft played on recorded traffic and settled months, or a `problem` why it could not be
+    played."""
 
     problem: str = ""
     said: str = ""
@@ -261,7 +258,7 @@ class DraftPlayed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DraftRead(msgspec.Struct, frozen=True, kw_only=True):
-    """A draft without mistakes: what it changes in words, and how it plays."""
+    """A draft without mistakes: its changes in words, and its effect on recorded traffic."""
 
     title: str
     groups: tuple[ChangeGroupShown, ...]
@@ -270,7 +267,7 @@ class DraftRead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DraftContext(msgspec.Struct, frozen=True, kw_only=True):
-    """A draft as it was typed, its mistakes, or what comes of it; nothing before one was typed."""
+    """A draft as typed, and its mistakes or its reading; both are empty until a draft is typed."""
 
     text: str
     mistakes: tuple[DraftMistake, ...] = ()
@@ -278,7 +275,7 @@ class DraftContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _asked(given: Given) -> QuestionAsked:
-    """Return the question of an address, as it was typed."""
+    """Return the question of an address, as typed."""
     return QuestionAsked(
         names={name: given[name] for name in BY_NAME if given[name]},
         as_of=given["as_of"],
@@ -292,21 +289,21 @@ class LawyerSource(Protocol):
     """The source of the lawyer's pages."""
 
     async def lawyer(self, asked: QuestionAsked) -> LawyerContext:
-        """Return the lawyer's screen with a question answered; of an invalid question, its form
-        with the problems of each field."""
+        """Return the lawyer's screen with a question answered; for an invalid question, with the
+        problems of each field."""
         ...
 
     async def compare(self, before: str, after: str) -> CompareContext:
-        """Return two amendments compared; where none are named, the last two."""
+        """Compare two amendments, by default the last two, and return the changes."""
         ...
 
     async def draft(self, text: str) -> DraftContext:
-        """Return a draft amendment read, compared with the agreement as it is, and played on what
-        was recorded. Nothing is changed."""
+        """Read a draft amendment, compare it with the agreement in force, play it on recorded
+        traffic, and return the result. Change nothing."""
         ...
 
     async def text(self, document: str, line: str) -> TextContext | None:
-        """Return a document of the agreement, the clause at a line marked; None where there is no
+        """Return a document of the agreement with the clause at a line marked; None if there is no
         such document."""
         ...
 
@@ -345,8 +342,8 @@ LAWYER_PAGES: Final[tuple[WebPage[LawyerSource], ...]] = (
         ask=lambda source, given: source.text(given["document"], given["line"]),
         absent=Absence(
             "The agreement has no such document",
-            "No text of that name is among its documents.",
-            "Open one from the lawyer's screen: every clause named there leads to its text.",
+            "No document of the agreement has that name.",
+            "Open a document from the lawyer's screen: every clause there links to its text.",
         ),
     ),
 )

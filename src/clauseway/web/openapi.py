@@ -16,7 +16,7 @@ _FAULT = {"description": "Something in the home is damaged or lost, or it is a f
 _SIGNED_OUT = {
     "303": {"description": "Nobody is signed in: leads to the form of those who sign in."}
 }
-_NOT_SEEN = {"403": {"description": "The reader was given other screens."}}
+_NOT_SEEN = {"403": {"description": "The reader may not see this screen."}}
 
 
 def pages_document(version: str) -> _Node:

@@ -10,7 +10,7 @@ from clauseway.web.page import WebPage
 
 
 class ScreenSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A reader's screen on the first page: where it is, and the first answer of the day there."""
+    """A reader's screen on the first page: its address and its first answer of the day."""
 
     reader: str
     address: str
@@ -19,7 +19,7 @@ class ScreenSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The first page. `down` says why no gateway tells its counts; empty where one does."""
+    """The first page. `down` says why no gateway reports counts; empty if one does."""
 
     title: str
     as_of: date
@@ -28,8 +28,8 @@ class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
     timeline: Timeline
     counts: CountsContext
     gateway_url: str
-    snippets: tuple[Snippet, ...] = ()
-    alerts: tuple[Alert, ...] = ()
+    snippets: tuple[Snippet, ...]
+    alerts: tuple[Alert, ...]
     down: str = ""
 
 
@@ -41,8 +41,7 @@ class OverviewSource(Protocol):
         ...
 
     async def counts(self) -> CountsContext:
-        """Return the counts alone: asked once a second by every open page, so it should be
-        cheap."""
+        """Return only the counts. Every open page asks once a second, so this must be cheap."""
         ...
 
 

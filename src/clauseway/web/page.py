@@ -53,5 +53,5 @@ class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):
     # The words of the link to it on its screen; empty where its screen links to it by other words.
     link: str = ""
     absent: Absence = Absence(
-        "There is no such page", "Nothing lies at this address.", "Go to the first page."
+        "There is no such page", "Nothing is at this address.", "Go to the first page."
     )

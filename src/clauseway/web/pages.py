@@ -1,8 +1,8 @@
-"""The ASGI application: every page of `page_list`, and beside them
+"""The ASGI application: every page of `page_list`, and these addresses
 
     GET /download/…    a statement or a ledger as a file
     GET /engineer/monitoring/…
-                       files for what watches the gateway
+                       files for a monitoring system
     GET /counts.json   the counts, as the first page's script asks for them
     GET /sign-in       the form that begins a session (POST); POST /sign-out ends it
     GET /openapi.json  these addresses, as an OpenAPI document
@@ -56,11 +56,11 @@ from clauseway.web.sign_in import (
     ignore,
 )
 
-# Names a browser on this machine uses. Any other Host means that a foreign page had its name point
-# here.
+# Host names of a browser on this machine. With any other Host a foreign page points its own name
+# here (DNS rebinding).
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
-# A form's fields as they are sent, in which a sign takes three to nine bytes: an amendment has some
-# kilobytes, a statement of a thousand lines a megabyte.
+# A form as sent, in which a character takes up to nine bytes: an amendment has some kilobytes, a
+# statement of a thousand lines a megabyte.
 _FORM_BYTES_MAX = 4 << 20
 _FORMS = PageForms(
     fields={page.path: page.form for page in PAGES if page.form}, bytes_max=_FORM_BYTES_MAX
@@ -75,9 +75,9 @@ def create_app(
     sessions: Sessions | None = None,
     tell: TellSignIn = ignore,
 ) -> Starlette:
-    """Return the pages over `source`, answering to the host names in `hosts` alone (`*` for any).
+    """Return the pages over `source`, which answer only to the host names in `hosts` (`*`: any).
 
-    `readers` sign in, once anybody has a password, and `tell` is called with each try.
+    Readers must sign in once anybody has a password; `tell` is called with each try.
     """
     pages = _Pages(source)
     readers, sessions = readers or NoReaders(), sessions or Sessions()
@@ -95,7 +95,7 @@ def create_app(
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)),
-            # Those who sign in are looked up before any page is asked for, and may not be there.
+            # Readers are looked up before any page is asked for, and the source may be unavailable.
             Middleware(ExceptionMiddleware, handlers={Unavailable: pages.unavailable}),
             Middleware(
                 RequireSignIn,
@@ -112,7 +112,7 @@ def create_app(
             Unavailable: pages.unavailable,
         },
     )
-    app.router.redirect_slashes = False  # an address that ends otherwise is another address
+    app.router.redirect_slashes = False  # an address with a slash at its end is another address
     return app
 
 
@@ -129,7 +129,7 @@ async def _openapi(request: Request) -> Response:
 
 
 def _account(request: Request) -> str:
-    """Return the account of whoever signed in; empty where nobody is asked."""
+    """Return the reader's account; empty if nobody has to sign in."""
     reader: SignedIn | None = request.scope.get("reader")
     return "" if reader is None else reader.account
 
@@ -195,7 +195,7 @@ class _Pages:
         )
 
     async def file(self, request: Request) -> Response:
-        """Send a file to keep. Its name is made of what was found, not of what was asked for."""
+        """Send a file to download. Its name comes from the source, not from the address."""
         if not _seen_under(request, FILES_SCREENS):
             return self._not_seen(request, FILES_SCREENS[0])
         sent = await self._source.file(**request.path_params)
@@ -204,7 +204,7 @@ class _Pages:
         return _sent(sent.name, sent.kind, sent.content)
 
     async def monitoring(self, request: Request) -> Response:
-        """Send a file for what watches the gateway."""
+        """Send a file for a monitoring system."""
         if not _sees(request, ENGINEER_SCREEN):
             return self._not_seen(request, ENGINEER_SCREEN)
         for file in MONITORING_FILES:
@@ -217,7 +217,7 @@ class _Pages:
         try:
             counts = await self._source.counts()
         except Unavailable as error:
-            # Not 503: a browser writes each such answer to its console, once a second.
+            # Not 503: a browser would write an error to its console once a second.
             return JSONResponse({"unavailable": str(error)})
         headers = {"cache-control": "no-store"}
         return Response(msgspec.json.encode(counts), media_type="application/json", headers=headers)
@@ -227,24 +227,23 @@ class _Pages:
             request,
             404,
             "There is no such page",
-            f"Nothing lies at {request.url.path}.",
+            f"Nothing is at {request.url.path}.",
             "Go to the first page, or to /statement/ followed by a month such as 2026-05.",
         )
 
     async def refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, InvalidInput)
         problem = error.problems[0]
-        # A path that cannot be names nothing; only what is asked beyond it can be asked wrongly.
+        # An invalid path names nothing (404); an invalid query or form is a bad request (400).
         status = 404 if request.path_params else 400
         if isinstance(error, Damaged):
             status = 500
         return self._problem(request, status, problem.what, problem.why, problem.remedy)
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """Answer 500. The error itself goes to the log of this process: a page is no place for
-        it."""
-        why = f"This is a failure of ours, not of your input: {type(error).__name__}."
-        remedy = "The log of the pages says more."
+        """Answer 500. The error itself goes only to the log of this process."""
+        why = f"This is an error of Clauseway, not of your input: {type(error).__name__}."
+        remedy = "Read the log of the pages."
         return self._problem(request, 500, "The page cannot be shown", why, remedy)
 
     async def unavailable(self, request: Request, error: Exception) -> Response:
@@ -252,15 +251,15 @@ class _Pages:
         return self._problem(request, 503, what, str(error), remedy)
 
     def sign_in(self, request: Request, context: SignInContext, status: int) -> Response:
-        """Draw the form of those who sign in, or what they typed before, to be sent again."""
+        """Draw the sign-in form, or a form typed before sign-in, to send it again."""
         name = "send_again.html.j2" if context.is_signed_in else "sign_in.html.j2"
         return self._page(request, name, {"sign_in": context}, status, screen="")
 
     def _not_seen(self, request: Request, screen: str) -> Response:
         label = next(entry.label for entry in SCREENS if entry.path == screen)
-        remedy = f"Ask whoever names people here: clauseway person password {_account(request)} …"
-        what = f"You do not see what is for {label}"
-        return self._problem(request, 403, what, "Your account was given other screens.", remedy)
+        remedy = f"Ask the operator: clauseway person password {_account(request)} …"
+        what = f"You may not see the screen {label}"
+        return self._problem(request, 403, what, "Your account has other screens.", remedy)
 
     def _problem(
         self, request: Request, status: int, problem: str, why: str, remedy: str, screen: str = ""
@@ -277,14 +276,14 @@ class _Pages:
         *,
         screen: str,
     ) -> Response:
-        # A nonce for each answer: no style or script that got into the text is run.
+        # A nonce for each answer: no injected style or script is run.
         nonce = secrets.token_urlsafe(16)
         shown = [entry for entry in SCREENS if _sees(request, entry.path)]
         html = self._templates.get_template(name).render(
             nonce=nonce,
             standalone=False,
             screens=shown,
-            # A page links to what its reader may open.
+            # A page links only to what its reader may open.
             seen={entry.path for entry in shown},
             screen=screen,
             links=[page for page in PAGES if page.link and page.screen == screen],
@@ -295,8 +294,8 @@ class _Pages:
         )
         policy = (
             f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
-            f"connect-src 'self'; "
-            "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+            "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; "
+            "frame-ancestors 'none'"
         )
         headers = {
             "content-security-policy": policy,

@@ -1,11 +1,11 @@
 """Sign-in to the pages: a form for account and password, sessions, and a limit to guessing.
 
     request ── nobody has a password ──▶ the pages
-            ── a session of somebody who may still see them ──▶ the screens that they see
-            ── none ──▶ the form, which leads back
-            ── none, with a form that was typed ──▶ the form, which keeps it to be sent again
+            ── valid session ──▶ the screens of its reader
+            ── no session ──▶ the sign-in form, which leads back
+            ── no session, with a typed form ──▶ the sign-in form, which keeps it to send again
 
-Sessions are of this process: they end with it, after twelve hours, and as soon as the password is
+Sessions live in this process: they end with it, after twelve hours, and as soon as the password is
 changed or removed.
 """
 
@@ -26,28 +26,28 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from clauseway.web.forms import form_sent, is_foreign
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
-# Addresses that say nothing of a home.
+# Addresses that show nothing of a home.
 _OPEN = frozenset({SIGN_IN, SIGN_OUT, "/healthz", "/openapi.json"})
-# Addresses that programs ask for, not people: they are not led to a form.
+# Addresses for programs, which are answered 401 in place of a form.
 _FOR_PROGRAMS = frozenset({"/counts.json"})
 COOKIE = "clauseway-session"
 _SESSION_S = 12 * 3600
-# So many wrong passwords in a row are answered at once; each further one waits twice as long.
+# Wrong passwords in a row that are answered at once; each further one waits twice as long.
 _TRIES = 5
 _PAUSE_S_MAX = 300
-# Accounts whose wrong passwords are counted: beyond it the first counted is forgotten.
+# Accounts whose wrong passwords are counted; beyond that the oldest is dropped.
 _COUNTED_MAX = 10_000
 # The credentials of a sign-in: account, password and an address.
 _SIGN_IN_BYTES_MAX = 4096
-# Fields with this before their name were typed into another form, which asked for a sign-in.
+# Prefix of fields that were typed into another form before the sign-in.
 _KEPT = "kept."
-# A try takes tens of megabytes and tenths of a second.
+# Checking a password takes tens of megabytes and tenths of a second.
 _TRIES_AT_ONCE = 2
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who may see the pages: `sees` are paths of screens, `since_ns` is when their
-    password was set."""
+    """A reader of the pages: `sees` are the paths of their screens, `since_ns` is the time at which
+    their password was set."""
 
     account: str
     sees: frozenset[str]
@@ -58,21 +58,21 @@ class Readers(Protocol):
     """The accounts that may see the pages."""
 
     async def are_named(self) -> bool:
-        """Return whether anybody has a password: where nobody has, nobody is asked."""
+        """Return whether anybody has a password; else nobody has to sign in."""
         ...
 
     async def named(self, account: str) -> SignedIn | None:
-        """Return somebody who may see the pages at present."""
+        """Return the reader of an account; None if the account may not see the pages now."""
         ...
 
     async def check(self, account: str, password: str) -> SignedIn | None:
-        """Return the reader whose password that is. A try for an account that does not exist takes
-        as long."""
+        """Return the reader if the password is right, else None. An unknown account takes as
+        long."""
         ...
 
 
 class NoReaders:
-    """Nobody has a password: nobody is asked."""
+    """No readers: nobody has a password, so nobody has to sign in."""
 
     async def are_named(self) -> bool:
         return False
@@ -85,10 +85,10 @@ class NoReaders:
 
 
 class SignInContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The form: what was typed as the account, what was wrong, and the address that it leads to.
+    """The sign-in form: the account as typed, a problem, and the address of the next page.
 
-    `kept` is what was typed into a form at that address when nobody was signed in any more;
-    `is_signed_in` says that it can be sent again.
+    `kept` are fields of a form that was sent to that address after the session had ended;
+    `is_signed_in` says that they can be sent again.
     """
 
     account: str = ""
@@ -99,21 +99,19 @@ class SignInContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageForms(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of the forms on the pages, by the paths that they are sent to, and how many bytes
-    one may have."""
+    """The fields of the pages' forms by path, and the most bytes of a form."""
 
-    fields: Mapping[str, tuple[str, ...]] = {}
-    bytes_max: int = 0
+    fields: Mapping[str, tuple[str, ...]]
+    bytes_max: int
 
     def kept(self, address: str, form: Mapping[str, str]) -> Mapping[str, str]:
-        """Return what of a form belongs to the one at an address."""
+        """Return the fields that the form at an address has."""
         path = address.partition("?")[0]
         return {name: form[name] for name in self.fields.get(path, ()) if name in form}
 
 
 class SignInEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that an operator should find in a log: what happened (`event`), for which account
-    as it was typed, and the address that it came from."""
+    """An event for the operator's log: the account as typed, and the client's address."""
 
     event: Literal["signed in", "wrong password", "signed out"]
     account: str
@@ -132,14 +130,14 @@ class _Session(msgspec.Struct, frozen=True):
 
 
 class Sessions:
-    """The sessions of this process, by a digest of what a browser keeps."""
+    """The sessions of this process, by a digest of the browser's token."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._held: dict[bytes, _Session] = {}
 
     def begin(self, reader: SignedIn) -> str:
-        """Begin a session; return what the browser keeps."""
+        """Begin a session; return the token that the browser keeps."""
         now_s = self._clock()
         self._held = {key: each for key, each in self._held.items() if each.end_s > now_s}
         token = secrets.token_urlsafe(32)
@@ -148,7 +146,7 @@ class Sessions:
         return token
 
     async def reader(self, token: str, readers: Readers) -> SignedIn | None:
-        """Return whose session it is, if they may still see the pages with the same password."""
+        """Return the reader of a session, if they may still see the pages with the same password."""
         session = self._held.get(_digest(token))
         if session is None or session.end_s <= self._clock():
             return None
@@ -156,7 +154,7 @@ class Sessions:
         return reader if reader is not None and reader.since_ns == session.since_ns else None
 
     def end(self, token: str) -> str:
-        """End a session; return whose it was, empty where there is none."""
+        """End a session; return its account, empty if there is no such session."""
         session = self._held.pop(_digest(token), None)
         return "" if session is None else session.account
 
@@ -169,7 +167,7 @@ class Guesses:
         self._wrong: dict[str, tuple[int, float]] = {}
 
     def wait_s(self, account: str) -> float:
-        """Return how long nothing is tried for this account any more."""
+        """Return how long no password is tried for this account."""
         wrong, last_s = self._wrong.get(account, (0, 0.0))
         if wrong < _TRIES:
             return 0.0
@@ -184,14 +182,14 @@ class Guesses:
         self._wrong[account] = (min(count + 1, 64), self._clock())
 
     def right(self, account: str) -> None:
-        """Forget what was wrong before."""
+        """Forget the wrong passwords of an account."""
         self._wrong.pop(account, None)
 
 
 class RequireSignIn:
-    """ASGI middleware: lets readers through to the screens, and leads others to the form.
+    """ASGI middleware: passes readers on to the pages, and redirects others to the form.
 
-    The pages find the reader in the scope, as `reader`; None where nobody is asked.
+    The scope has the reader as `reader`; None if nobody has to sign in.
     """
 
     def __init__(
@@ -213,8 +211,8 @@ class RequireSignIn:
         await self._app(scope, receive, send)
 
     async def _kept(self, request: Request) -> Response | None:
-        """Return the form with what was typed into another form; None where that is none of
-        these pages'."""
+        """Return the sign-in form with the fields of a form that was sent; None if no page has that
+        form."""
         path = request.url.path
         if request.method != "POST" or path not in self._forms.fields or is_foreign(request):
             return None
@@ -242,18 +240,18 @@ class SignIn:
         self._trying = asyncio.Semaphore(_TRIES_AT_ONCE)
 
     async def answers(self, request: Request) -> Response:
-        """Answer at the form's address, whose one route names all its methods."""
+        """Answer GET and POST at the form's address."""
         return await (self.signs_in if request.method == "POST" else self.shows)(request)
 
     async def shows(self, request: Request) -> Response:
-        """Show the form; where nobody is asked, lead on."""
+        """Show the form; redirect to the next page if nobody has to sign in."""
         goes_to = within(request.query_params.get("next", ""))
         if not await self._readers.are_named():
             return RedirectResponse(goes_to, 303)
         return self._draw(request, SignInContext(next=goes_to), 200)
 
     async def signs_in(self, request: Request) -> Response:
-        """Begin a session where the password is right, and lead to where the reader came from."""
+        """Begin a session if the password is right, and redirect to the page that was asked for."""
         form = await form_sent(request, self._forms.bytes_max + _SIGN_IN_BYTES_MAX)
         if form is None or is_foreign(request) or _is_long(form):
             problem = "The form was not sent from this page. Try again here."
@@ -270,10 +268,10 @@ class SignIn:
         if waits := self._refused_for_now(request, shown):
             return waits
         async with self._trying:
-            # Others may have been tried, and been wrong, while this one waited for its turn.
+            # Other tries may have failed while this one waited.
             if waits := self._refused_for_now(request, shown):
                 return waits
-            # INVARIANT: a try counts as wrong from its begin, so that tries at once count each other.
+            # INVARIANT: a try counts as wrong from its begin, so that concurrent tries count too.
             self._guesses.wrong(account)
             reader = await self._readers.check(account, form.get("password", ""))
         if reader is None:
@@ -297,8 +295,7 @@ class SignIn:
         return answer
 
     def _refused_for_now(self, request: Request, shown: SignInContext) -> Response | None:
-        """Return the form that says how long nothing is tried for its account; None where it may
-        be tried."""
+        """Return the form that says how long to wait; None if the account may be tried."""
         wait_s = self._guesses.wait_s(shown.account)
         if wait_s <= 0:
             return None
@@ -318,7 +315,7 @@ class SignIn:
 
 
 def ignore(event: SignInEvent) -> None:
-    """Tell nobody."""
+    """Ignore an event."""
 
 
 def _event(
@@ -329,7 +326,7 @@ def _event(
 
 
 def within(address: str) -> str:
-    """Return an address of these pages; the first page for one that leads elsewhere."""
+    """Return an address of these pages; the first page for an address that leads elsewhere."""
     leads_elsewhere = address[1:2] in ("/", "\\") or address.split("?")[0] in (SIGN_IN, SIGN_OUT)
     return address if address.startswith("/") and not leads_elsewhere else "/"
 
@@ -347,7 +344,7 @@ def _asked(request: Request) -> str:
 
 
 def _is_long(form: Mapping[str, str]) -> bool:
-    """Return whether what signs in is longer than anybody types."""
+    """Return whether the credentials are longer than anybody types."""
     typed = (value for name, value in form.items() if not name.startswith(_KEPT))
     return sum(map(len, typed)) > _SIGN_IN_BYTES_MAX
 
