@@ -52,7 +52,6 @@ class Client(asyncio.Protocol):
         count: Count,
         request: bytes,
         *,
-        stream: bool,
         every_s: float = 0.0,
         phase_s: float = 0.0,
     ) -> None:
@@ -132,7 +131,7 @@ async def measure(
     every_s = connections / rate if rate else 0.0
     for number in range(connections):
         phase_s = every_s * number / connections
-        client = Client(count, data, stream=stream, every_s=every_s, phase_s=phase_s)
+        client = Client(count, data, every_s=every_s, phase_s=phase_s)
         await loop.create_connection(lambda client=client: client, "127.0.0.1", port, ssl=tls)
     await asyncio.sleep(_WARM_UP_S)
     count.latencies_s.clear()

@@ -1,10 +1,9 @@
-"""CSV that carries no formula: the one writer of every CSV file, and the reader that undoes its
-marks.
+"""CSV without formulas: the one writer of every CSV file, and the reader of its marks.
 
-A spreadsheet runs a cell that begins with = + - @ as a formula, whoever wrote it: a model's name
-out of somebody's request would be code on an accountant's machine. Text that begins so is written
-with an apostrophe before it, which spreadsheets show as text. Numbers stay as they are. Text that
-begins with apostrophes and such a sign gets one more, so that `plain` restores every text exactly.
+A spreadsheet runs a cell that begins with = + - @ as a formula, so a model's name from a request
+could be code on an accountant's machine. Such text is written with an apostrophe before it, which
+makes it text to a spreadsheet. Numbers are unchanged. Text that begins with apostrophes and such a
+sign gets one more apostrophe, so that `plain` restores every text exactly.
 """
 
 import csv
@@ -22,7 +21,7 @@ class _Writable(Protocol):
 
 
 class _LineFeeds:
-    """Ends each row, which the module ends with CRLF, with a line feed."""
+    """Ends each row with a line feed; the csv module ends it with CRLF."""
 
     def __init__(self, file: _Writable) -> None:
         self._file = file
@@ -32,10 +31,10 @@ class _LineFeeds:
 
 
 class CsvWriter:
-    """Writes rows by RFC 4180, with line feeds between them and no cell that is a formula."""
+    """Writes rows by RFC 4180, with line feeds between them and without formulas."""
 
     def __init__(self, file: _Writable) -> None:
-        # With this terminator the module quotes a cell that holds a carriage return by itself.
+        # With this terminator the csv module quotes a cell that has a carriage return.
         self._rows = csv.writer(_LineFeeds(file), lineterminator="\r\n")
 
     def row(self, values: Iterable[object]) -> None:

@@ -117,8 +117,8 @@ _DASHED = re.compile(r"^(gpt-\d)-(\d)(?=-|$)")
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """An event of a history. `product` is the model's name without the provider's additions.
 
-    Prices are USD per million tokens, None if not stated; `opening`: the provider was still being
-    filled in.
+    Prices are USD per million tokens, None if not stated; `opening`: the history of this provider was
+    still being entered.
     """
 
     provider: str
@@ -187,7 +187,7 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
         )
     if problems:
         raise InvalidInput(*problems)
-    # A router's own alias (`~…`), such as for the newest model, is no product.
+    # A router's own alias (`~…`), such as for the newest model, is not a product.
     return tuple(
         listing
         for listing in _with_opening(listings)
@@ -214,11 +214,11 @@ def _listing(
     def wrong(message: str, why: str, remedy: str) -> None:
         problems.append(Problem(what=message, why=why, where=name, line=line, remedy=remedy))
 
-    # Every cell is read before the row is given up, so that all its mistakes are told.
+    # Read every cell before giving up the row, so that all its mistakes are reported.
     if cells["event"] not in _EVENTS:
         wrong(
             f"unknown event {cells['event']!r}",
-            "it is none of the three",
+            "nothing else happens to a listing",
             f"Write {', '.join(_EVENTS)}.",
         )
     for column in ("provider", "model", "commit"):
@@ -232,7 +232,7 @@ def _listing(
             str(error),
             "Write it as 2026-04-27T08:00:00+00:00.",
         )
-        # A stand-in, so that reading goes on: the problem above gives the row up.
+        # A placeholder, so that the other cells are read too; the problem drops the row.
         known_at = KnownAt.always()
     prices = [_price(cells[column], wrong) for column in _COLUMNS[5:8]]
     if len(problems) > before:
@@ -281,8 +281,8 @@ def product_of(model: str) -> str:
 
 
 def _with_opening(listings: Iterable[Listing]) -> Iterator[Listing]:
-    """Yield the listings in the order of knowledge, marked while the provider was still being
-    filled in."""
+    """Yield the listings in the order of knowledge, marked while the provider's history was still
+    being entered."""
     began: dict[str, date] = {}
     for listing in sorted(listings, key=lambda listed: listed.known):
         first = began.setdefault(listing.provider, listing.day)
@@ -293,8 +293,7 @@ def _with_opening(listings: Iterable[Listing]) -> Iterator[Listing]:
 
 
 def providers_with(chosen: Mapping[str, str]) -> Mapping[str, Provider]:
-    """Return the providers, some of them as the caller says: hosting on a cloud, a resale, or
-    unknown."""
+    """Return the providers, with the caller's choices: a host cloud, a resale, or unknown."""
     words = {
         RESALE: Provider("", "a resale: a launch on no other cloud", standing=CHOSEN),
         UNKNOWN: Provider("", "where it hosts is not known: a launch on no cloud", standing=CHOSEN),
@@ -311,12 +310,12 @@ def provider_of(name: str, providers: Mapping[str, Provider]) -> Provider:
 
 
 def shipments(
-    listings: Iterable[Listing], known_at: KnownAt, providers: Mapping[str, Provider] = PROVIDERS
+    listings: Iterable[Listing], known_at: KnownAt, providers: Mapping[str, Provider]
 ) -> list[Shipment]:
     """Return the listings known at a point, as evidence of shipments: each model's first at each
     provider.
 
-    Among listings of one commit the first by name counts, in whatever order they stand.
+    Among listings of one commit the first by name counts.
     """
     listings = list(listings)
     open_weights = {

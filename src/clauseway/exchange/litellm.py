@@ -1,10 +1,10 @@
-"""The configuration of LiteLLM's proxy (`config.yaml`): its models and its settings, each with the
-file and line in which it stands.
+"""The configuration of LiteLLM's proxy (`config.yaml`): its models and its settings, each with its
+file and line.
 
 Documented at docs.litellm.ai/docs/proxy/configs: `model_list` with `litellm_params` and
 `model_info`, `litellm_settings`, `router_settings`, `general_settings`, `environment_variables`,
-`credential_list`, and `include`, whose files are read into the one that names them. Nothing is
-dropped here: a section that is not known comes back as a setting like any other.
+`credential_list`, and `include`, whose files are merged. Nothing is dropped here: an unknown section
+is returned as a setting.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,11 +19,11 @@ from ruamel.yaml.events import CollectionStartEvent
 
 from clauseway.values import InvalidInput, Problem, cause_of
 
-# Includes that include each other would be read without end.
+# A bound on included files.
 _FILES_MAX = 100
 _DEPTH_MAX = 32
 _FIX = "Give a config.yaml that `litellm --config` takes."
-# Sections that are told key by key; everything else that stands at the top is one setting.
+# Sections that are reported key by key; any other top-level key is one setting.
 _SECTIONS = ("litellm_settings", "router_settings", "general_settings", "environment_variables")
 
 
@@ -35,12 +35,12 @@ class LitellmModel(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     params: Mapping[str, Any]
     info: Mapping[str, Any]
-    # Keys of the entry that are none of LiteLLM's three.
+    # Keys of the entry beyond LiteLLM's three.
     others: tuple[str, ...] = ()
 
 
 class LitellmSetting(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting outside of `model_list`; its section is empty where it stands at the top."""
+    """A setting outside of `model_list`; the section of a top-level key is empty."""
 
     section: str
     key: str
@@ -54,7 +54,7 @@ class LitellmSetting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LitellmFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole configuration, with what it includes."""
+    """The whole configuration, with included files."""
 
     models: tuple[LitellmModel, ...]
     settings: tuple[LitellmSetting, ...]
@@ -62,7 +62,7 @@ class LitellmFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Reading:
-    """The files that were read so far, and the problems found in them."""
+    """Reads a configuration and the files that it includes, and collects their problems."""
 
     def __init__(self, text_of: Callable[[str], str]) -> None:
         self._text_of = text_of
@@ -107,7 +107,7 @@ class _Reading:
         else:
             if isinstance(content, CommentedMap) and _depth(content) <= _DEPTH_MAX:
                 return content
-            problem = "it is no table of settings" if content is not None else "it is empty"
+            problem = "not a table of settings" if content is not None else "it is empty"
             self.problem(file, 1, problem, "a configuration has keys such as model_list", _FIX)
         return CommentedMap()
 
@@ -144,7 +144,7 @@ class _Reading:
     def _take_models(self, file: str, line: int, listed: Any) -> None:
         if not isinstance(listed, CommentedSeq):
             why = "each model is an item with model_name and litellm_params"
-            self.problem(file, line, "model_list is no list", why, _FIX)
+            self.problem(file, line, "model_list is not a list", why, _FIX)
             return
         for place, item in enumerate(listed):
             # ruamel.yaml counts lines from 0.
@@ -156,7 +156,7 @@ class _Reading:
                 self.problem(file, at, "an entry without a model", why, "Write both, or delete it.")
                 continue
             info = item.get("model_info") or {}
-            # Further keys of an entry are carried on by name, to be told that nothing reads them.
+            # Keep further keys by name, to report that nothing reads them.
             own = ("model_name", "litellm_params", "model_info")
             self.models.append(
                 LitellmModel(
@@ -173,7 +173,7 @@ class _Reading:
 def read_litellm(name: str, text_of: Callable[[str], str]) -> LitellmFile:
     """Read a configuration; `text_of` gives the text of a file by its name.
 
-    Raise InvalidInput with everything in it that LiteLLM would not take either.
+    Raise InvalidInput with every problem that LiteLLM would refuse too.
     """
     reading = _Reading(text_of)
     reading.read(name)
@@ -190,8 +190,7 @@ def read_litellm(name: str, text_of: Callable[[str], str]) -> LitellmFile:
 
 
 class _BoundedComposer(Composer):
-    """Composes tables and lists up to a depth: the cost of what is built of them grows with the
-    square of it."""
+    """Composes tables and lists up to a depth, because the cost grows with its square."""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader=loader)
@@ -208,10 +207,10 @@ class _BoundedComposer(Composer):
 
 
 def _parsed(text: str) -> Any:
-    """Return the content with its lines. Tags build nothing: they stay what they are.
+    """Return the content with its lines. Tags create no objects.
 
-    Raise ValueError where it nests too deeply, where a key is itself a table or a list, or where a
-    number has no digits.
+    Raise ValueError if it nests too deeply, if a key is a table or a list, or if a number has no
+    digits.
     """
     reader = YAML(typ="rt")
     reader.Composer = _BoundedComposer
@@ -225,7 +224,7 @@ def _parsed(text: str) -> Any:
 
 
 def _line(content: CommentedMap, key: Any) -> int:
-    """Return the line of a key; 0 for one that a merge brought in."""
+    """Return the line of a key; 0 for a key from a merge."""
     try:
         return int(content.lc.key(key)[0]) + 1
     except (KeyError, AttributeError, TypeError):
@@ -233,7 +232,7 @@ def _line(content: CommentedMap, key: Any) -> int:
 
 
 def _depth(content: object) -> int:
-    """Return how many tables and lists stand in each other at most; each is looked at once."""
+    """Return the depth of nested tables and lists, up to one more than is allowed."""
     depth, layer, seen = 0, [content], set[int]()
     while layer := [value for value in layer if isinstance(value, dict | list)]:
         depth += 1
@@ -241,8 +240,7 @@ def _depth(content: object) -> int:
             break
         inner: list[object] = []
         for value in layer:
-            # An alias of YAML stands in many places: looked at in each, a few lines would take for
-            # ever.
+            # Visit each value once: a few lines of YAML aliases can repeat a value endlessly.
             if id(value) not in seen:
                 seen.add(id(value))
                 inner += value.values() if isinstance(value, dict) else value

@@ -5,12 +5,11 @@ PyArrow.
     with answers_to(source, target) as put   put(rows, places, answers) writes a part
                                              beside its answers
 
-A Parquet file stays in columns all the way. JSON lines and CSV are read row by row, so that a row
-that cannot be read is reported in its place, as an invalid question is: its outcome is `invalid`,
-and `problem` says why. Of a revenue share, `due` is true or false beside the outcome, where
-anything is stated. A column is named as the part of a question is, or as its flag. One that is
-nearly so named is refused, because its row would be answered without it; a column of any other name
-is kept and asks nothing.
+A Parquet file stays in columns. JSON lines and CSV are read row by row: an unreadable row is
+reported in its place, like an invalid question, with the outcome `invalid` and the reason in
+`problem`. For a revenue share, `due` is true or false unless the outcome is unstated. A column has
+the name of a part of the question, or of its flag. A column with nearly such a name is refused,
+because its question would be answered without it; any other column is kept and asks nothing.
 """
 
 import csv
@@ -42,11 +41,10 @@ INVALID = "invalid"
 COLUMNS = (*BY_NAME, "as_of", "known_at")
 LISTS = ("reading", "suppose")
 ADDED = ("outcome", "due", "terms", "problem")
-# How much of two names has to be the same for one to be taken for a slip of the other: of `segement`
-# and `segment` 0.93 is, of `reason` and `region` 0.83.
+# The least similarity at which a name is taken for a misspelling: `segement` and `segment` have 0.93,
+# `reason` and `region` 0.83.
 _SAME_LEAST = 0.88
-# Rows held at a time: wide enough that the cost of a part by itself disappears, small enough for
-# memory.
+# Rows in memory at a time: enough to make the cost of a part negligible.
 _ROWS = 1 << 18
 _ROWS_READ_SINGLY = 1 << 16
 
@@ -54,8 +52,7 @@ _ROWS_READ_SINGLY = 1 << 16
 class AnsweredRow(msgspec.Struct, frozen=True):
     """The answer to a row: outcome and deciding terms, or the problem with its question.
 
-    `due` says of a revenue share if it is due, and is None where nothing is stated, and for other
-    actions.
+    `due` says whether a revenue share is due; None if it is unstated, and for other actions.
     """
 
     outcome: str
@@ -67,8 +64,8 @@ class AnsweredRow(msgspec.Struct, frozen=True):
 class QuestionRows(msgspec.Struct, frozen=True):
     """Some rows of a file.
 
-    `columns` holds the parts of questions; `rows` is written beside the answers, as a table or row
-    by row; `unread` says by row number why a row could not be read.
+    `columns` holds the parts of questions; `rows` is written with the answers, as a table or row by
+    row; `unread` maps the number of each unreadable row to the reason.
     """
 
     columns: Mapping[str, pa.Array]
@@ -77,7 +74,7 @@ class QuestionRows(msgspec.Struct, frozen=True):
     unread: Mapping[int, str] = {}
 
 
-# Writes rows beside their answers: the rows, the place of each row's answer, and the answers.
+# Writes rows with their answers: the rows, the index of each row's answer, and the answers.
 Put = Callable[[QuestionRows, pa.Array, Sequence[AnsweredRow]], None]
 
 
@@ -112,7 +109,7 @@ def answers_to(source: Path, target: Path | None) -> Callable[[], AbstractContex
 def refused_as_a_whole(path: Path) -> Iterator[None]:
     """Translate faults of a file into InvalidInput.
 
-    A reader that closes its end of a pipe is no fault of the file.
+    A broken pipe is not a fault of the file.
     """
     try:
         yield
@@ -133,13 +130,12 @@ def refused_as_a_whole(path: Path) -> Iterator[None]:
 
 
 def items_of(text: str) -> list[str]:
-    """Return the items of a list that is written in one text."""
+    """Return the items of a list that is written as one text."""
     return [item.strip() for item in text.split(";") if item.strip()]
 
 
 def text_of(value: object) -> str:
-    """Return a value as it would be written on the command line; midnight without a zone is a
-    day."""
+    """Return a value as written on the command line; midnight without a zone is a day."""
     if isinstance(value, datetime):
         at_midnight = value.tzinfo is None and value == datetime(value.year, value.month, value.day)
         return str(value.date()) if at_midnight else value.isoformat()
@@ -147,8 +143,7 @@ def text_of(value: object) -> str:
 
 
 def encodable(values: pa.Array) -> pa.Array:
-    """Return values that have distinct texts: a list becomes one text, and so does any other
-    nested value."""
+    """Return values with distinct texts: a list, or any other nested value, becomes one text."""
     if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
         if pa.types.is_string(values.type.value_type) and not values.flatten().null_count:
             return pc.binary_join(values, ";")
@@ -173,7 +168,7 @@ def _flag_text(value: object) -> str | None:
 def _read_parquet(path: Path) -> Iterator[QuestionRows]:
     with others_parquet(path, _ROWS, may_repeat=True) as file:
         names = _columns_of(file.schema.names, path)
-        # A file without questions comes back as a file without answers.
+        # Answer a file without questions with a file without answers.
         without = [] if file.rows else [pa.RecordBatch.from_pylist([], file.schema)]
         for batch in chain(without, file.batches):
             columns = {part: batch.column(name) for part, name in names.items()}
@@ -187,7 +182,7 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
         names = _columns_of(heading, path)
         places = {part: heading.index(name) for part, name in names.items()}
         for rows in _in_parts(lines):
-            # A row of another length is filled up or cut, and reported as unread.
+            # A row of another length is padded or cut, and reported as unread.
             whole = [
                 row if len(row) == len(heading) else [*row, *[""] * len(heading)][: len(heading)]
                 for row in rows
@@ -208,8 +203,8 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
 
 
 def _distinct(heading: Sequence[str]) -> list[str]:
-    """Name the columns without a name by their place, except the first: each value of a row is kept
-    by its column's name."""
+    """Name every unnamed column but the first by its place, because each value of a row is kept by
+    its column's name."""
     first = heading.index("") if "" in heading else -1
     return [
         name or ("" if place == first else f"column {place + 1}")
@@ -229,25 +224,23 @@ def _read_lines(path: Path) -> Iterator[QuestionRows]:
                     unread[number] = problem
             columns = {
                 part: pa.array(
-                    # Names are taken with a dash too (as-of), as flags of the command line write
-                    # them.
+                    # A name may have hyphens (as-of), like the flags of the command line.
                     [_flag_text(row.get(part, row.get(part.replace("_", "-")))) for row in rows]
                 )
                 for part in (*COLUMNS, *LISTS)
             }
-            # A part that no row gives is no column, so that what the caller gives for all rows
-            # holds.
+            # A part that no row gives is left out, so that the caller's value for all rows holds.
             given = {part: texts for part, texts in columns.items() if texts.null_count < len(rows)}
             yield QuestionRows(given, rows, len(rows), unread)
 
 
 def _object(line: bytes, path: Path) -> tuple[dict[str, Any], str]:
-    """Return a line's object, and the problem with it; empty where there is none."""
+    """Return a line's object and its problem, empty for none."""
     try:
         row = msgspec.json.decode(line, type=dict[str, Any])
     except NOT_JSON as error:
         text = line.decode("utf-8", "replace").rstrip("\n")
-        return {"line": text}, f"no object: {error}"
+        return {"line": text}, f"not a JSON object: {error}"
     try:
         _columns_of(row, path)
     except InvalidInput as error:
@@ -267,9 +260,9 @@ def _in_parts(rows: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
-    """Return by part of a question the column that holds it.
+    """Map each part of a question to its column.
 
-    Raise InvalidInput for names that stand twice, and for those that are nearly a part's.
+    Raise InvalidInput for repeated names, and for names that are nearly a part's.
     """
     columns: dict[str, str] = {}
     others = []
@@ -277,7 +270,7 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
     for name in names:
         part = name.replace("-", "_")
         if name in ADDED or part in columns or name in others:
-            why = "the answers take that name" if name in ADDED else "it stands there twice"
+            why = "the answers take that name" if name in ADDED else "it is there twice"
             problems.append(
                 Problem(
                     what=f"column {name!r}",
@@ -308,8 +301,8 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
 
 @lru_cache(1024)  # Each line of a file of JSON lines names its columns again.
 def _nearly(name: str, parts: tuple[str, ...]) -> str:
-    """Return the part whose name is the same but for a slip, capitals or spaces; empty if none
-    is."""
+    """Return the part whose name differs only by a misspelling, capitals or spaces; empty if there
+    is none."""
     letters = {part.replace("_", ""): part for part in parts}
     written = "".join(letter for letter in name.casefold() if letter not in " -_")
     swapped = (other for other in letters if sorted(other) == sorted(written))
@@ -322,7 +315,7 @@ def _nearly(name: str, parts: tuple[str, ...]) -> str:
 
 @contextmanager
 def _whole(target: Path, write: Callable[[Path], AbstractContextManager[Put]]) -> Iterator[Put]:
-    """Replace the target once the file is complete: a run that breaks off leaves the old file."""
+    """Replace the target once the file is complete; an aborted run leaves the old file."""
     with output_file(target, durable=False) as beside, write(beside) as put:
         yield put
 
@@ -347,7 +340,7 @@ def _write_parquet(path: Path) -> Iterator[Put]:
             pa.array([answer.problem or None for answer in answers], pa.string()).take(places),
         )
         table = pa.Table.from_arrays([*batch.columns, *added], [*batch.schema.names, *ADDED])
-        # One part waits at most: memory stays bounded, and a write that failed is raised here.
+        # At most one part waits, so that memory is bounded; a failed write raises here.
         if pending:
             pending.pop().result()
         pending.append(beside.submit(write, table))
@@ -370,7 +363,7 @@ def _write_csv(path: Path) -> Iterator[Put]:
         header: list[str] = []
 
         def put(part: QuestionRows, places: pa.Array, answers: Sequence[AnsweredRow]) -> None:
-            # The header comes with the first part, whose rows name the columns.
+            # Write the header with the first part, whose rows name the columns.
             if not header:
                 header.extend([*part.rows[0], *ADDED])
                 writer.row(header)
@@ -427,7 +420,7 @@ def _format(path: Path, formats: Mapping[str, Any], flag: str) -> Any:
         raise InvalidInput(
             Problem(
                 what=f"{path.name!r} has no known format",
-                why="the end of its name says which",
+                why="the ending of its name does not say which",
                 where=flag,
                 remedy=f"Name a file that ends in {', '.join(formats)}.",
             )

@@ -1,13 +1,12 @@
-"""Signatures under a statement, as a document of their own beside it. Pure: the signed bytes, not
-the signing.
+"""The signatures of a statement, in a separate document. Pure: knows which bytes are signed; must
+not know keys.
 
     statement (canonical bytes) ── digest, and a digest of each line ──▶ Signatures
     Signatures ── payload of one signature ──▶ Ed25519
 
-Each signature is over everything before it: a countersignature binds the signature it answers. The
-digests of the lines are signed too, so that a changed statement can be compared line by line
-without anything else. A member that no record has is refused: nobody signed it, and a signature
-beside it would seem to cover it.
+Each signature covers everything before it, so a countersignature covers the signature that it
+answers. The digests of the lines are signed too, so that a changed statement can be compared line
+by line. An unknown member is refused: no signature covers it, although it would seem so.
 """
 
 import hashlib
@@ -29,10 +28,11 @@ class DisputedLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A party's signature. `at` is when it says it signed (UTC); key and signature are base64.
+    """A party's signature. `at` is the party's own time of signing (UTC); key and signature are
+    base64.
 
-    `unverified` says why it signed a statement that it had not performed again; unset if it had, or
-    signed first.
+    `unverified` says why the party signed without repeating the settlement; unset if it repeated
+    it, or signed first.
     """
 
     party: str
@@ -77,8 +77,8 @@ def line_digests(statement: Statement) -> dict[str, str]:
 
 
 def payload(document: Signatures, number: int) -> bytes:
-    """Return the bytes that the signature of this number is over: the document up to it, without
-    its own signature."""
+    """Return the bytes that a signature covers: the document up to it, without the signature
+    itself."""
     own = msgspec.structs.replace(document.signatures[number], signature="")
     whole = msgspec.structs.replace(document, signatures=(*document.signatures[:number], own))
     return msgspec.json.encode(whole, order="sorted")
@@ -90,7 +90,7 @@ def written(document: Signatures) -> bytes:
 
 
 def changed_lines(document: Signatures, statement: Statement) -> list[str]:
-    """Return the differences of the statement at hand from the signed one, line by line, in
+    """Return the differences between a statement and the signed statement, line by line, in
     sentences."""
     now = line_digests(statement)
     differences = [
@@ -105,7 +105,7 @@ def changed_lines(document: Signatures, statement: Statement) -> list[str]:
         for name in sorted(now.keys() & document.lines.keys())
         if now[name] != document.lines[name]
     ]
-    # Lines have digests of their own; the rest of the statement is covered by the whole's alone.
+    # Each line has a digest; only the digest of the whole covers the rest of the statement.
     if not differences and digest_of(statement) != document.statement:
         differences = [
             "the lines are those that were signed; something else in the statement is not"

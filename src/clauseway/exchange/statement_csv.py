@@ -1,8 +1,8 @@
-r"""A statement's lines as CSV (RFC 4180, newlines as \\n): one row a line, every column with its
-unit.
+"""A statement's lines as CSV (RFC 4180 with line feeds): a row for each line, units in the names of
+columns.
 
-Decimals are written as they are, without thousands separators; each row holds its clauses and
-receipt, so that a row that is copied elsewhere still shows where it comes from.
+Decimals are exact and have no thousands separators. Each row has its clauses and its receipt, so
+that a copied row still shows its origin.
 """
 
 import io
@@ -41,8 +41,7 @@ COLUMNS = (
 
 
 def statement_csv(statement: Statement) -> str:
-    """Return the header and a row for each line, in the statement's order. A month without lines is
-    the header alone."""
+    """Return the header and a row for each line, in the statement's order."""
     written = io.StringIO(newline="")
     writer = CsvWriter(written)
     writer.row(COLUMNS)

@@ -1,10 +1,10 @@
 """A statement as a workbook (Office Open XML): its lines, totals, assumptions and receipt.
 
-Amounts are numbers with the very digits of the statement, never a float's. The sheet of totals adds
-the lines up again by formulas, so that whoever opens it sees that they agree. All other text is
-text: no name in an agreement becomes a formula. No day and no machine is in the bytes.
+Amounts are numbers with the exact digits of the statement. The sheet of totals adds the lines up by
+formulas, so that a reader sees that they agree. No name becomes a formula, and the bytes do not
+depend on the day or the machine.
 
-A module of its own beside `statement_csv`, because the library comes with an extra.
+Apart from `statement_csv`, because the library comes with an extra.
 """
 
 import io

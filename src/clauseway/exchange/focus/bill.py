@@ -1,24 +1,21 @@
 """Charges for metered usage as a bill in FOCUS: one row a day, buyer, product, host cloud, region,
 seller and unit.
 
-A bill has a provider, whose bill it is. The provider bills its own sales. Sales of another party,
-which the provider only hosts, are on the bill with a BilledCost of 0, because the seller receives
-the payment; the other costs stay. Host cloud and requests have no column and stand in columns of
-our own (`x_…`).
+A provider issues the bill for its own sales. Sales of another party that the provider only hosts are
+on the bill with a BilledCost of 0, because the seller receives the payment; the other costs stay.
+FOCUS has no columns for host cloud and requests: they are in custom columns (`x_…`).
 
 1.2 names the provider and the product's publisher. 1.4 names the seller (ServiceProviderName) and
-the operator of the cloud (HostProviderName) instead, but neither the party whose bill it is nor the
-product's maker.
+the operator of the cloud (HostProviderName) instead, but neither the issuer of the bill nor the
+publisher.
 
 A credit is a row of the category "Credit" below zero, on the day of the sale that it takes back, so
 that the bill sums to the base that settlements take.
 
-A home writes invoices of shares between parties and none to the buyers of usage. So no row has an
-invoice.
+A home invoices shares between parties, but not usage to its buyers, so no row has an invoice.
 
-A decimal is always written with a point (`30.0`), so that a reader that guesses types from the text
-takes no column for whole numbers. Parquet has types of its own: decimal(38, 12) and timestamps in
-UTC.
+A decimal is always written with a point (`30.0`), so that a reader that guesses types does not take
+a column for whole numbers. In Parquet the types are decimal(38, 12) and timestamps in UTC.
 
 Rules and their source: `focus_columns`.
 """
@@ -111,7 +108,7 @@ _BILL_COLUMNS = (
 
 
 def bill_columns(version: str = V1_2) -> tuple[str, ...]:
-    """Return the columns of a bill in a version of FOCUS, also of one without a row."""
+    """Return the columns of a bill in a version of FOCUS."""
     specified = columns_of(version)
     return tuple(name for name in _BILL_COLUMNS if name in specified or name.startswith("x_"))
 
@@ -126,8 +123,8 @@ def focus_rows(
 ) -> list[FocusRow]:
     """Return the rows of a provider's bill for a period, in the order of the charges and credits.
 
-    With no `provider` each seller bills its own. `publisher` made the products; `hosts` are the
-    operators of clouds.
+    Without a `provider` each seller bills its own sales. `publisher` made the products; `hosts` are
+    the operators of clouds.
     """
     columns = bill_columns(version)
     rows: list[FocusRow] = []
@@ -169,8 +166,8 @@ def _about(
     publisher: str,
     hosts: Mapping[str, str],
 ) -> dict[str, Value]:
-    """Return the columns that tell whose charge it is, of what, and when."""
-    # A credit without a buyer stands on the seller's own account.
+    """Return the columns for the buyer, the product and the time of a charge."""
+    # A credit without a buyer is on the seller's own account.
     buyer, kind = (
         (charge.organisation, ORGANISATION) if charge.organisation else (charge.seller, "Seller")
     )
@@ -251,8 +248,7 @@ def _row(
         "ListCost": list_cost,
         "ListUnitPrice": _per_million(charge.list_price),
         "PricingCategory": "Standard",
-        # Prices are per million of our units; the pricing unit names that million in the bill's
-        # words.
+        # Prices are per million of our units, which the pricing unit names as FOCUS does.
         "PricingQuantity": Decimal(charge.quantity) / _PER,
         "PricingUnit": pricing,
         "RegionId": charge.region or None,
@@ -261,7 +257,7 @@ def _row(
         "SkuMeter": meter,
         # FOCUS asks that keys which it does not define begin with x_.
         "SkuPriceDetails": json.dumps({"x_source": charge.source}, ensure_ascii=False),
-        # FOCUS: it names one unit price. Those of a tier or a length are others.
+        # FOCUS: it names one unit price, so tiers and lengths have their own.
         "SkuPriceId": "/".join((sku, place, charge.seller, *charge.conditions)),
         "x_Requests": Decimal(charge.requests),
         "x_Tier": charge.tier or None,
@@ -287,7 +283,7 @@ def _written(value: Value) -> str:
 
 
 def decimal_text(value: Decimal) -> str:
-    """Return a decimal as FOCUS writes it: with a point and at least one place, and no more than
-    needed."""
+    """Return a decimal as FOCUS writes it: with a point and as few places as needed, at least
+    one."""
     text = f"{value.normalize():f}"
     return text if "." in text else f"{text}.0"

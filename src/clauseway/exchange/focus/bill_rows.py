@@ -72,7 +72,7 @@ class UncomparedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
-    """A bill's rows of usage, and the rows beside.
+    """A bill's rows of usage, and its rows that are not compared.
 
     `unread` are rows that could not be read; `uncounted` are those whose cost could not be read
     either. `period` is the billing period if the rows state it: first and last day.
@@ -105,8 +105,7 @@ def read_bill(path: Path, names: BillNames, cost: str = COSTS[0]) -> Bill:
     periods: set[tuple[date, date]] = set()
     uncounted = 0
     for line, raw, wrong in _rows(path, cost):
-        # Each row is usage, a charge beside it, or unread; an unread row still counts with its
-        # cost.
+        # A row is usage, another charge, or unread; an unread row still counts with its cost.
         row = {name: value for name, value in raw.items() if value not in (None, "")}
         kind = _kind(row)
         try:

@@ -1,10 +1,10 @@
-"""The journal for other programs.
+"""The journal in the formats of accounting programs.
 
 beancount, hledger  the journal in the text of each of these programs
 journal_tables      the journal and the lines of statements as Arrow tables
-accounting          which entries are exported, and under which account names, for all of them
+accounting          the choice of entries and the roots of account names, for all formats
 
-`JOURNAL_FORMATS` is the list of these programs.
+`JOURNAL_FORMATS` is the list of the text formats.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Shared by the journals of other programs: the choice of entries, and the names of accounts.
+"""What all journals share: the choice of entries, account roots and the text of clauses.
 
 An entry is balanced within each party's books, so the part of it that concerns one party is
 balanced too.
@@ -26,8 +26,8 @@ ROOTS = {
 def entries_of(
     entries: Iterable[Entry], period: Interval | None = None, party: str = ""
 ) -> list[Entry]:
-    """Return the entries dated in a period, with the postings in one party's books only; by default
-    all of all."""
+    """Return the entries of a period (default: all), with only one party's postings (default: all
+    parties')."""
     chosen = (entry for entry in entries if period is None or entry.day in period)
     parts = (
         msgspec.structs.replace(
@@ -41,8 +41,7 @@ def entries_of(
 
 
 def first_uses(entries: Sequence[Entry]) -> dict[Account, tuple[date, set[str]]]:
-    """Return each account with the day it is first used and its currencies; the entries are in
-    order of their days."""
+    """Return the first day and the currencies of each account; entries are in order of days."""
     uses: dict[Account, tuple[date, set[str]]] = {}
     for entry in entries:
         for posting in entry.postings:
@@ -52,7 +51,7 @@ def first_uses(entries: Sequence[Entry]) -> dict[Account, tuple[date, set[str]]]
 
 
 def clauses_of(posting: Posting) -> str:
-    """Return the clauses that a posting rests on, on one line."""
+    """Return the clauses of a posting, on one line."""
     return " · ".join(map(_clause, posting.citations))
 
 

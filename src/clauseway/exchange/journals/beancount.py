@@ -1,5 +1,5 @@
-"""The journal as beancount text. One file can carry all parties' books: each party is a part of its
-accounts' names.
+"""The journal as beancount text. One file can hold all parties' books, because account names include
+the party.
 
     expense → Expenses   income → Income   receivable → Assets   payable → Liabilities
 
@@ -66,7 +66,7 @@ def _transaction(entry: Entry) -> str:
 
 
 def _posting(posting: Posting) -> list[str]:
-    """Return a leg, followed by the clauses it rests on."""
+    """Return a posting and its clauses."""
     clauses = clauses_of(posting)
     leg = f"  {account_name(posting.account)}  {posting.amount:f} {posting.currency}"
     return [leg, f"    clause: {_quoted(clauses)}"] if clauses else [leg]

@@ -3,8 +3,8 @@ declared.
 
     expense → expenses   income → income   receivable → assets   payable → liabilities
 
-Account names hold the party, so one file can carry all parties' books. The id and the clauses stand
-in comments as tags. Format: https://hledger.org/hledger.html#journal
+Account names include the party, so one file can hold all parties' books. The id and the clauses are
+tags in comments. Format: https://hledger.org/hledger.html#journal
 """
 
 from collections.abc import Iterable, Sequence
@@ -78,7 +78,7 @@ def _transaction(entry: Entry) -> str:
 
 
 def _posting(posting: Posting) -> list[str]:
-    """Return a leg, followed by the clauses it rests on."""
+    """Return a posting and its clauses."""
     clauses = clauses_of(posting)
     leg = f"    {account_name(posting.account)}  {posting.amount:f} {posting.currency}"
     return [leg, f"    ; clause: {_tagged(clauses)}"] if clauses else [leg]

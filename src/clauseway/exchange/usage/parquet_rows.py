@@ -1,5 +1,5 @@
-"""The rows of a Parquet file that others wrote: a value that Python cannot hold spoils its row and
-no other. The file is read by a process of its own (`parquet_reading`)."""
+"""The rows of a foreign Parquet file: a value that Python cannot hold makes only its own row
+unreadable. A separate process reads the file (`parquet_reading`)."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ _NO_PYTHON_VALUE = (ValueError, OverflowError, TypeError, LookupError)
 
 
 class RepeatedColumns(ValueError):
-    """Raised for a table with repeated column names; holds those names."""
+    """A table has repeated column names; the message lists them."""
 
 
 def check_names(names: list[str]) -> None:
@@ -31,9 +31,8 @@ def parquet_rows(
     """Yield each row with its number from 1, and why it could not be read, else empty; first
     `check` the columns.
 
-    Raise RepeatedColumns, InvalidInput for a file that takes more memory or time than its size
-    can account for, ArrowException for a file that is damaged or not Parquet, and the errors of
-    `check`.
+    Raise RepeatedColumns, InvalidInput for a file that takes too much memory or time for its size,
+    ArrowException for a file that is damaged or not Parquet, and the errors of `check`.
     """
     with others_parquet(path, WINDOW_ROWS) as file:
         names = file.schema.names

@@ -1,9 +1,8 @@
-"""Shared by every reader of foreign usage: rows of our fields, not yet believed, with the line they
-came from.
+"""What all readers of foreign usage share: rows of our fields, not yet checked, each with its line.
 
-`metering.examine` decides if a row is believed; a reader only translates names. Fields that it
-cannot translate it passes on under their own names, so that they are seen. A value that is not
-JSON, or not of the type that its format says, is a row that could not be read; the next row is.
+`metering.examine` checks a row; a reader only translates names. A field without a translation keeps
+its own name, so that it is reported. A value that is not JSON, or not of the type of its format, is
+an unreadable row; reading continues with the next row.
 """
 
 import json
@@ -17,8 +16,7 @@ import msgspec
 
 # A file of one document is read whole up to here; more than that belongs in lines.
 _DOCUMENT_BYTES_MAX = 256 << 20
-# A value is one record, or one export of a collector: a longer value is neither, and must not fill
-# the memory.
+# The longest record, or export of a collector. A longer value must not fill the memory.
 _VALUE_BYTES_MAX = 16 << 20
 _ARRAY_BYTES = 1 << 20
 _SHOWN = 500  # characters of an unreadable value
@@ -31,10 +29,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
-    """A row: its number (from 1) in the file, its fields, or why it could not be read at all.
+    """A row: its number in the file from 1, its fields, or why it is unreadable.
 
-    `skipped` says why a row is not usage (a tax, an event of another kind): nothing is wrong with
-    it.
+    `skipped` says why a valid row is not usage (a tax, an event of another kind).
     """
 
     line: int
@@ -68,14 +65,14 @@ def list_of(value: Any, name: str) -> list[Any]:
 def json_values(path: Path) -> Iterator[tuple[int, Any, str]]:
     """Yield the JSON values of a file, each with its line and why it is not JSON, else empty.
 
-    JSON lines, an array, or one document. An array on one line, or over the whole file, is as many
-    values. Lines are read one at a time.
+    The file is JSON lines, an array, or one document. An array, on one line or over the whole file,
+    yields its elements. Lines are read one at a time.
     """
     with path.open("rb") as file:
         if file.read(len(_BOM)) != _BOM:
             file.seek(0)
         begin = file.tell()
-        # A first line that is no value of its own begins a document over many lines.
+        # If the first line is not a whole value, a document goes over many lines.
         first = next((line for line, _ in _lines(file) if line.strip()), b"")
         file.seek(begin)
         if not _is_whole(first):
@@ -93,7 +90,7 @@ def json_values(path: Path) -> Iterator[tuple[int, Any, str]]:
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Yield the lines of a file, marked if whole: of a line longer than any record only its
+    """Yield the lines of a file and whether each is whole; of a line longer than any record, only its
     beginning."""
     while line := file.readline(_VALUE_BYTES_MAX):
         is_whole = line.endswith(b"\n") or len(line) < _VALUE_BYTES_MAX
@@ -117,7 +114,7 @@ def _shown(line: bytes) -> str:
 
 
 def _is_whole(line: bytes) -> bool:
-    """True if a line is a value of its own; a broken line among lines counts as such."""
+    """Return whether a line is a whole value; a broken line among lines counts as whole."""
     _, wrong = _decoded(line)
     if not wrong or wrong == _TOO_DEEP:
         return True
@@ -125,10 +122,9 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _document(file: IO[bytes]) -> Iterator[tuple[int, Any, str]]:
-    """Yield the elements of an array that goes over many lines, one by one; or the one document
-    that the file is."""
+    """Yield the elements of an array over many lines, or the one document of the file."""
     start = file.tell()
-    # Bytes that are not UTF-8 become lone surrogates: they spoil their row, and are seen there.
+    # Bytes that are not UTF-8 become lone surrogates, so that only their own row is invalid.
     unicode = getincrementaldecoder("utf-8")("surrogateescape")
     text = unicode.decode(file.read(_ARRAY_BYTES)).lstrip()
     if text.startswith("["):
@@ -144,7 +140,7 @@ def _document(file: IO[bytes]) -> Iterator[tuple[int, Any, str]]:
         )
         return
     if not whole.strip():
-        return  # a day on which nothing was used, as somebody's export has it
+        return  # the export of a day without usage
     value, wrong = _decoded(whole)
     yield 1, value, wrong
 
@@ -152,8 +148,8 @@ def _document(file: IO[bytes]) -> Iterator[tuple[int, Any, str]]:
 def _elements(
     file: IO[bytes], unicode: IncrementalDecoder, text: str
 ) -> Iterator[tuple[int, Any, str]]:
-    """Yield the elements of an array of which `text` is the beginning; invalid ones are skipped to
-    the next comma. The text is read in place: cutting each element off it would copy it as often."""
+    """Yield the elements of an array that begins with `text`; skip an invalid element up to the next
+    comma. Read the text in place, because cutting off each element would copy the rest each time."""
     decoder, line, at, at_end = json.JSONDecoder(), 1, 0, False
     while True:
         between = _BETWEEN.match(text, at)
@@ -167,7 +163,7 @@ def _elements(
             value, end = decoder.raw_decode(text, at)
             wrong = ""
         except (ValueError, RecursionError) as error:
-            # The element may continue: read twice as much, up to the length of the longest record.
+            # The element may continue: double the text, up to the length of the longest record.
             if not at_end and len(text) - at < _VALUE_BYTES_MAX:
                 more = file.read(max(_ARRAY_BYTES, len(text) - at))
                 at_end = not more
@@ -191,8 +187,8 @@ def _why(error: Exception, element: str, at: int) -> str:
 
 
 def _end_of_element(text: str, at: int) -> int:
-    """Return where an unreadable element that begins at a place ends: before the comma or bracket
-    that its own brackets leave."""
+    """Return the end of an unreadable element: the first comma or bracket outside its own
+    brackets."""
     depth = 0
     for match in _BRACKETS.finditer(text, at):
         sign = match[0][0]
@@ -206,7 +202,7 @@ def _end_of_element(text: str, at: int) -> int:
 
 
 def keepable(value: Any) -> Any:
-    """Return a value as it can be kept: lone surrogates replaced, and a number beyond 64 bits as
+    """Return a value that can be stored: lone surrogates replaced, and numbers beyond 64 bits as
     text."""
     if isinstance(value, str):
         return _SURROGATE.sub("\ufffd", value)

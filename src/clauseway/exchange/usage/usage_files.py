@@ -1,5 +1,5 @@
-"""Files with usage: the format of a file, and its rows. Foreign errors become InvalidInput here and
-nowhere else.
+"""Files with usage: the format of a file, and its rows. Only here do foreign errors become
+InvalidInput.
 
     InvalidInput    the file cannot be read, is not of its format, or its format is not known
 
@@ -22,7 +22,7 @@ from clauseway.values import InvalidInput, Problem
 
 FORMATS = ("focus", "cloudevents", "opentelemetry", "parquet")
 _BEGINNING_BYTES = 65_536
-# A column of our own export that follows from another.
+# Columns of our own export that are derived from others.
 _DERIVED = frozenset({"event_day"})
 
 
@@ -30,7 +30,7 @@ def format_of(path: Path) -> str:
     """Return the format of a file, from its name and its beginning. Raise InvalidInput."""
     ending = path.suffix.lower()
     try:
-        # Of the formats read here FOCUS alone comes as CSV.
+        # Only FOCUS comes as CSV.
         if ending == ".csv":
             return "focus"
         if ending == ".parquet":
@@ -49,7 +49,7 @@ def format_of(path: Path) -> str:
     raise InvalidInput(
         Problem(
             what="the format is not recognised",
-            why="neither its name nor its beginning tells it",
+            why="neither its name nor its beginning says it",
             where=str(path),
             remedy=f"Name it with --format: {', '.join(FORMATS)}.",
         )
@@ -65,7 +65,7 @@ def check_format(form: str) -> None:
 
 
 def spans_in(files: Iterable[tuple[Path, str]]) -> Spans:
-    """Return the spans of those of the files, each with its format, that are of OpenTelemetry."""
+    """Return the spans of the OpenTelemetry files among files with their formats."""
     paths = [path for path, form in files if form == "opentelemetry"]
     try:
         return Spans(paths)
@@ -76,8 +76,8 @@ def spans_in(files: Iterable[tuple[Path, str]]) -> Spans:
 def read_usage(
     path: Path, form: str, names: BillNames, rows: int, spans: Spans
 ) -> Iterator[list[Reported]]:
-    """Yield the rows of a file of a format, so many at a time. `spans` are those of all files that
-    are imported together."""
+    """Yield the rows of a file, `rows` at a time. `spans` are the spans of all files of the
+    import."""
     reader = _reader(form, path, names, spans)
     while some := _next(reader, path, rows):
         yield some
