@@ -240,7 +240,7 @@ def test_a_signature_by_a_key_that_was_withdrawn_says_by_whom_and_why(
     ("statement", "signatures", "said"),
     [
         ("{}", "", "no statement"),
-        ("line,period,\n", "", "a statement as csv is not read here"),
+        ("line,period,\n", "", "a statement in csv cannot be read on this page"),
         ("\x00<script>", "", "it is not a statement"),
         (None, "{", "signatures"),
     ],

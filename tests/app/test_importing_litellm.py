@@ -316,8 +316,8 @@ def test_what_cannot_be_served_is_left_out_with_the_way_to_serve_it(
 # the text | what is refused
 REFUSED = [
     ("", "it is empty"),
-    ("- a\n- b\n", "it is no table of settings"),
-    ("model_list: 3\n", "model_list is no list"),
+    ("- a\n- b\n", "not a table of settings"),
+    ("model_list: 3\n", "model_list is not a list"),
     ("model_list:\n  - {model_name: x}\n", "an entry without a model"),
     ("model_list:\n  - [1, 2]\n", "an entry without a model"),
     ("model_list: [\n", "not valid YAML"),

@@ -1,8 +1,7 @@
 """The protocol, by its official SDK: the tools over standard input and output.
 
-A refusal, or a fault of the machine, is the result of the tool, as problems with a remedy, so that
-the assistant can ask again; a name that is no tool, or an error of ours, is an error of the
-protocol.
+A refusal, or a fault of the machine, is a result of the tool: problems with remedies, so that the
+assistant can ask again. An unknown tool, or an error of ours, is an error of the protocol.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +47,7 @@ def server_of(asked: Asked) -> Server[Any]:
         tool = _BY_NAME.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"no tool {params.name!r}; {', '.join(_BY_NAME)}")
-        # The files of a home are read: in a thread, so that the client can ping meanwhile.
+        # Read the files of the home in a thread, so that the client can ping meanwhile.
         return await anyio.to_thread.run_sync(_answered, tool, asked, params.arguments or {})
 
     return Server(

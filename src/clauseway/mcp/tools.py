@@ -1,7 +1,7 @@
 """The tools: `TOOLS` is the one list of them.
 
-A tool's arguments are a record, from which its JSON Schema is made and by which what an assistant
-sends is checked; names that are not in the record are refused.
+A record of each tool's arguments gives its JSON Schema and checks an assistant's arguments; unknown
+names are refused.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,13 +31,13 @@ AskedT = TypeVar("AskedT", bound=msgspec.Struct)
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """The home that a tool asks, and the agreements in place of the built-in one."""
+    """The home that the tools read, and the agreements in place of the built-in agreement."""
 
     home: Home
     agreements: Sequence[Path] = ()
 
     def opened(self, suppose: Sequence[str] = ()) -> Opened:
-        """Return the agreements with the facts recorded by now, and those supposed."""
+        """Return the agreements with the recorded and the supposed facts."""
         return with_recorded(open_agreements(self.agreements), self.home).supposing(suppose)
 
     def begun(self) -> Home:
@@ -48,10 +48,8 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Tool(msgspec.Struct, Generic[AskedT], frozen=True):
-    """A tool: its `arguments` are a record, `answer` returns what is told as a JSON object.
-
-    `answer` raises InvalidInput for what cannot be answered.
-    """
+    """A tool: `arguments` is the record of its arguments, `answer` returns its result as a JSON
+    object, or raises InvalidInput."""
 
     name: str
     title: str
@@ -76,7 +74,7 @@ _Suppositions = Annotated[list[str], _described(f"Facts to suppose: {SUPPOSED_FO
 
 
 class NamesArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """No arguments: everything that is known by name is told."""
+    """No arguments: the tool lists all names."""
 
 
 def _names(asked: Asked, _: NamesArguments) -> dict[str, Sequence[str]]:
@@ -84,7 +82,7 @@ def _names(asked: Asked, _: NamesArguments) -> dict[str, Sequence[str]]:
     return {part.lists: sorted(part.names(catalog)) for part in PARTS}
 
 
-# A question, with its parts as the one list of them has them.
+# The parts of a question come from their one list.
 DecideArguments = msgspec.defstruct(
     "DecideArguments",
     [

@@ -438,11 +438,11 @@ class Drafting:
             if isinstance(listed.unit, Unit) and not listed.conditions.tier
         ]
         # A model on one's own machines, and the output of embeddings, cost nothing unless stated.
-        free = (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS) if account.is_own else ()
+        free = [Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS] if account.is_own else []
         source = "served by ourselves"
         units = {row.unit for row in rows}
         if not free and is_embedding and units == {Unit.INPUT_TOKENS}:
-            free, source = (Unit.OUTPUT_TOKENS,), "it has no output"
+            free, source = [Unit.OUTPUT_TOKENS], "it has no output"
         rows += [
             _PriceRow(
                 product=product, cloud=cloud, unit=unit, usd_per_million=Decimal(0), source=source

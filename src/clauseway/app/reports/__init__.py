@@ -1,20 +1,19 @@
-"""Reports on a home: statements, packs, their verification, forecasts, reconciliations. Some seal
-first what its gateways have written; they change nothing else.
+"""Reports on a home: statements, packs, their verification, forecasts, reconciliations. Some first
+seal the journals of its gateways; `signing` books a dispute. Nothing else changes a home.
 
-    statements         a statement as people read it; amounts: its amounts
-    settled_statement  the statement of a settled month; statement_formats: how it is handed over
-    tracing            all that is behind a statement's line
-    verifying          a statement repeated from what it was made from
-    handed_statements  statements as somebody hands them over
+    statements         a statement in words; amounts: its amounts as text
+    settled_statement  the statement of a settled month; statement_formats: its file formats
+    tracing            the evidence behind a statement's line
+    verifying          a statement settled again from its stated inputs
+    handed_statements  statements from outside
     signing            statements signed, countersigned and disputed
-    packing            a statement in one file, with all it takes to repeat it; pack_layout: the
-                       ZIP around its parts
-    reconciling        a cloud's bill held against the meter
+    packing            a statement with all inputs to repeat it, in one file; pack_layout: its ZIP
+    reconciling        a cloud's bill compared with the meter
     reconciliation_text  a reconciliation in words and rows
-    one_request        a request as journal and lake know it
+    one_request        a request from journal and lake
     what_if            a month under other terms, readings or figures
-    rehearsing         traffic and months as if a draft amendment had been in effect
-    spend              what a day has cost so far, estimated
-    forecasting        what is ahead
+    rehearsing         traffic and months under a draft amendment
+    spend              the estimated cost of a day so far
+    forecasting        the forecast
     for_programs       prices, usage, statements and changes for programs
 """

@@ -1,6 +1,6 @@
-"""Statements as somebody hands them over, and what is said of one that was repeated.
+"""Statements from outside, and the result of repeating a statement.
 
-Nothing here counts usage, so that a command that only shows a statement loads no engine.
+Must not know usage, so that a command that only shows a statement loads no engine.
 """
 
 import io
@@ -23,7 +23,7 @@ _SIGNATURES = ".signatures.json"
 THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
 _ZERO = Decimal(0)
 _AMOUNT_SHOWN_MAX = 40
-# Packs and workbooks are zip archives; a workbook has this part, and its texts in those.
+# Packs and workbooks are zip archives; only a workbook has this part. Its texts are in `_TEXTS`.
 _ARCHIVE, _WORKBOOK = b"PK\x03\x04", "xl/workbook.xml"
 _TEXTS = ("xl/sharedStrings.xml", "xl/worksheets/")
 # The texts of a statement with a hundred thousand lines.
@@ -41,8 +41,7 @@ _NO_WORKBOOK = (
 
 
 class HandedStatement(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A statement as somebody handed it over: its format, its bytes, and where they can be read,
-    what they say."""
+    """A statement from outside: its format and bytes, and its content if the format is JSON."""
 
     format: str
     content: bytes
@@ -50,14 +49,13 @@ class HandedStatement(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def is_written_anew(self) -> bool:
-        """True if a statement in JSON has other bytes than those that are signed, which may hide
-        what it says: a name that stands twice, a member that no statement has."""
+        """Whether a statement in JSON has other bytes than the signed ones, which may hide content:
+        a repeated name, or an unknown member."""
         return self.statement is not None and self.content != canonical_bytes(self.statement)
 
     @cached_property
     def text(self) -> bytes:
-        """The bytes among which a print carries the digest of its statement; empty where nothing
-        can be read."""
+        """The bytes in which a print states the digest of its statement; empty if unreadable."""
         if self.format != "xlsx":
             return self.content
         try:
@@ -68,7 +66,7 @@ class HandedStatement(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def _texts_in(workbook: zipfile.ZipFile) -> Iterator[bytes]:
-    """Yield the parts of a workbook that hold texts, up to a bound: archives may swell."""
+    """Yield the parts of a workbook with texts, up to a bound, because an archive may expand."""
     left = _TEXTS_BYTES_MAX
     for name in workbook.namelist():
         if name.startswith(_TEXTS):
@@ -85,15 +83,15 @@ class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
     of: str
     stated: Decimal
     verdict: str
-    differs_by: Decimal = _ZERO
-    because: str = ""
+    differs_by: Decimal
+    because: str
 
 
 class StatementVerification(msgspec.Struct, frozen=True, kw_only=True):
     """The result of repeating a statement. `remarks` say why it could not be repeated in full.
 
-    `estimates` are those that somebody accepted for usage that was lost, and breaks of the books
-    that somebody stated: nobody can check what was there before.
+    `estimates` are accepted estimates of lost usage and stated breaks of the books, which nobody can
+    check.
     """
 
     period: str
@@ -101,9 +99,9 @@ class StatementVerification(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     same: bool
     differences: tuple[Difference, ...]
-    remarks: tuple[str, ...] = ()
-    lines: tuple[LineCheck, ...] = ()
-    estimates: tuple[Assumption, ...] = ()
+    remarks: tuple[str, ...]
+    lines: tuple[LineCheck, ...]
+    estimates: tuple[Assumption, ...]
 
 
 def read_statement(path: Path) -> HandedStatement:
@@ -112,7 +110,7 @@ def read_statement(path: Path) -> HandedStatement:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
-    # Of these only the bytes count: a verification writes the statement again and compares.
+    # A verification of these formats writes the statement again and compares the bytes.
     if content.startswith(b"%PDF"):
         return HandedStatement(format="pdf", content=content, statement=None)
     if content.lstrip()[:9].lower() == b"<!doctype":
@@ -130,18 +128,18 @@ def read_statement(path: Path) -> HandedStatement:
 
 def statement_in(content: bytes) -> Statement:
     """Return the statement that JSON states. Raise DecodeError where it states none, InvalidInput
-    for a name that could speak for it."""
+    for a name that could imitate a result."""
     statement = msgspec.json.decode(content, type=Statement)
     amount = unreal_amount(statement)
     if amount is not None:
         raise msgspec.DecodeError(f"{str(amount)[:_AMOUNT_SHOWN_MAX]} is not an amount")
-    # Names are shown beside what was found: one with line breaks could speak for it.
+    # Names are printed with the result: a name with line breaks could imitate it.
     check_names(_names_in(statement))
     return statement
 
 
 def _names_in(statement: Statement) -> Iterator[tuple[str, str]]:
-    """Yield where each name of a statement stands, and the name; none that is empty."""
+    """Yield the field and the value of each name in a statement, without empty names."""
     named = [("party", statement.party)]
     for direction in statement.directions:
         named += [("directions.payer", direction.payer), ("directions.payee", direction.payee)]
@@ -159,12 +157,12 @@ def _names_in(statement: Statement) -> Iterator[tuple[str, str]]:
 
 
 def beside(statement: Path) -> Path:
-    """Return where the signatures of a statement's file lie."""
+    """Return the path of the signatures of a statement's file."""
     return statement.with_name(statement.name + _SIGNATURES)
 
 
 def is_pack(path: Path) -> bool:
-    """Return whether a file looks like a pack: an archive that is no workbook."""
+    """Return whether a file looks like a pack: an archive that is not a workbook."""
     try:
         with path.open("rb") as file:
             if file.read(len(_ARCHIVE)) != _ARCHIVE:

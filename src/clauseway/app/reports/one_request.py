@@ -1,5 +1,4 @@
-"""One request as journal and lake know it: each attempt with its end, its decision, its units
-and its cost."""
+"""One request from journal and lake: each attempt with its end, decision, units and cost."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,8 +23,8 @@ _NAMED_MAX = 5
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt. `status` is `open` while no end of it is recorded, else as in metering.Status;
-    `http_status` is 0 where the cloud gave none. `charge_picodollars` is provisional: settlement
+    """One attempt. `status` is `open` until an end is recorded, else as in metering.Status;
+    `http_status` is 0 if the cloud sent none. `charge_picodollars` is provisional: settlement
     prices from the dated book.
     """
 
@@ -61,20 +60,20 @@ class OneRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def one_request(home: Home, named: str) -> OneRequest:
-    """Return everything recorded of a request, named by its own id or by the id that a cloud gave
-    it. The journal is sealed first.
+    """Return everything recorded of a request, by its own id or by a cloud's id. The journal is
+    sealed first.
 
     Raise InvalidInput.
     """
-    # A cloud's id may look like one of ours, so ours is looked for first.
+    # A cloud's id may look like an id of ours, so look for ours first.
     recorded = recorded_request(home, named) if is_own_id(named) else None
     recorded = recorded or _request_of_cloud(home, named)
     if recorded is None:
         raise InvalidInput(
             Problem(
                 what=f"no request {named!r}",
-                why="neither the journal nor the lake of this home holds one of that id, nor one to which a cloud "
-                "gave it; requests refused before any cloud was asked are told by the gateway alone, while it runs",
+                why="neither the journal nor the lake of this home has a request with that id or with that id of a "
+                "cloud; requests that never reached a cloud are known only to the gateway, while it runs",
                 where=str(home.root),
                 remedy=(
                     "Take the id from the answer's header x-clauseway-request-id, and name the "
@@ -86,9 +85,8 @@ def one_request(home: Home, named: str) -> OneRequest:
 
 
 def _request_of_cloud(home: Home, upstream_id: str) -> OneRequest | None:
-    """Return the request to which a cloud gave an id. Raise InvalidInput where it gave it to
-    several."""
-    # Empty is recorded where a cloud gave none.
+    """Return the request with a cloud's id. Raise InvalidInput if several have it."""
+    # An empty id is recorded if the cloud gave none.
     if not upstream_id or not upstream_id.isprintable():
         return None
     seal(home)
@@ -107,9 +105,9 @@ def _request_of_cloud(home: Home, upstream_id: str) -> OneRequest | None:
 
 
 def recorded_request(home: Home, request_id: str) -> OneRequest | None:
-    """Return everything recorded of a request; None where nothing is. The journal is sealed first.
+    """Return everything recorded of a request; None for no record. The journal is sealed first.
 
-    Raise InvalidInput for what is no request's id.
+    Raise InvalidInput if it is not a request's id.
     """
     _check(request_id)
     seal(home)
@@ -134,7 +132,7 @@ def recorded_request(home: Home, request_id: str) -> OneRequest | None:
 
 
 def is_own_id(named: str) -> bool:
-    """Return whether it is a request's id as a gateway makes them."""
+    """Return whether a name has the form of a gateway's request id."""
     try:
         RequestId.parse(named)
     except ValueError:

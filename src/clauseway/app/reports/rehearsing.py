@@ -1,12 +1,10 @@
-"""A draft amendment rehearsed: recorded traffic routed, and settled months settled, as if it had
-been in effect.
+"""Rehearse a draft amendment: route recorded traffic and settle months as if it had been in effect.
 
     DRAFT.md ─▶ the agreement with the draft after its last amendment ─┬─▶ every recorded sale asked again, both ways
                                                                        └─▶ every settled month settled again, both ways
 
-The draft is played as if it had taken effect on a day that traffic reaches, and been known then;
-days that its terms state themselves stay. Conditional is refused, as at the gateway. Nothing is
-changed or posted.
+The draft is played as if it took effect, and was known, on a day with traffic; days that its terms
+state themselves stay. A conditional sale is refused, as at the gateway. Nothing is changed or posted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,7 +68,7 @@ _SAMPLES = 4
 
 
 class Deciding(msgspec.Struct, frozen=True, kw_only=True):
-    """An outcome with the terms that decide it, each with its place."""
+    """An outcome with its deciding terms, each with its place."""
 
     outcome: str
     terms: tuple[str, ...]
@@ -78,10 +76,10 @@ class Deciding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests that fare otherwise alike.
+    """Requests that the draft changes in the same way.
 
-    `clouds` are those where they could go under the draft; `charged` is what they cost in USD, None
-    where a price is not known. `samples` are some of their ids.
+    `clouds` are the clouds that the draft permits; `charged` is their charge in USD, None if a price
+    is not known. `samples` are some of their ids.
     """
 
     what: str
@@ -101,7 +99,7 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """Traffic about which the agreement cannot be asked, and why."""
+    """Traffic that the agreement cannot decide, and why."""
 
     product: str
     cloud: str
@@ -113,7 +111,7 @@ class NotAsked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthRehearsed(msgspec.Struct, frozen=True, kw_only=True):
-    """A settled month as it is and under the draft, on the same usage.
+    """A settled month in force and under the draft, on the same usage.
 
     `refused` are the charges, by seller, of requests that the draft would have refused: their
     revenue is in both sides.
@@ -147,8 +145,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreement, OpenAgreement]:
-    """Return an agreement as it is, and with a draft placed after its last amendment; both with
-    what a home has recorded. Raise InvalidInput as `place_draft` does."""
+    """Return an agreement in force, and with a draft after its last amendment; both with the facts of
+    a home. Raise InvalidInput as `place_draft` does."""
     documents = _documents(folder, home)
     if draft.suffix != ".md":
         agreement_of(documents)
@@ -161,14 +159,14 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
 def place_draft(
     documents: Mapping[str, str], name: str, text: str, home: Home, *, where: str
 ) -> tuple[OpenAgreement, OpenAgreement]:
-    """Return an agreement as it is, and with the text of a draft after its last amendment; both
-    with what a home has recorded.
+    """Return an agreement in force, and with the text of a draft after its last amendment; both with
+    the facts of a home.
 
     Raise InvalidInput with everything wrong in the draft, each with its line, and in the agreement.
     """
-    # Read by itself first, so that the agreement's own mistakes are not laid to the draft.
+    # Read the agreement alone first, so that its own mistakes are not reported as the draft's.
     real = agreement_of(documents)
-    # A draft that is named like a document of the agreement must not take its place.
+    # A draft with the name of a document must not replace it.
     name = name if name not in documents else f"draft/{name}"
     drafted = agreement_of({**documents, name: text})
     last, new = real.agreement.amendments[-1], _new_in(drafted.agreement, name)
@@ -200,9 +198,14 @@ def _documents(folder: Path | None, home: Home) -> Mapping[str, str]:
     if folder is not None or len(held) == 1:
         return documents_of(folder) if folder is not None else held[0].documents
     names = ", ".join(asked.agreement.id for asked in held)
-    why, remedy = f"this home settles under {names}", "Name the one's folder with --agreement."
+    why, remedy = f"this home settles under {names}", "Name its folder with --agreement."
     raise InvalidInput(
-        Problem(what="which agreement is amended", why=why, where="--agreement", remedy=remedy)
+        Problem(
+            what="nothing says which agreement the draft amends",
+            why=why,
+            where="--agreement",
+            remedy=remedy,
+        )
     )
 
 
@@ -211,8 +214,8 @@ def _new_in(agreement: Agreement, document: str) -> Amendment:
 
 
 def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
-    """Return the agreement with its last amendment in effect from another day, and known
-    whatever else is. What it dates itself stays."""
+    """Return the agreement with its last amendment in effect from another day, and known always. Days
+    that its terms state stay."""
     *earlier, last = drafted.agreement.amendments
     terms = tuple(
         # Terms that begin with the amendment move with it; others state their day themselves.
@@ -225,7 +228,7 @@ def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
     agreement = msgspec.structs.replace(
         drafted.agreement,
         amendments=(*earlier, moved),
-        # Nobody wrote this text, so its digest must not be that of the text that was written.
+        # This text differs from the written text, so its digest must differ too.
         text_digest=f"{drafted.agreement.text_digest}@{day}",
     )
     agreement = msgspec.structs.replace(agreement, meaning_digest=meaning_of(agreement))
@@ -247,8 +250,8 @@ def rehearse(
     """Play the sealed usage of a home under an agreement whose last amendment is a draft.
 
     Days are from `first` through `last`. The draft is in effect from `as_if` on: by default its own
-    day where traffic reaches it, else the first day played, or the one after the amendment before
-    it took effect. A settled month keeps the figures it was settled with; `assume` replaces them.
+    day if traffic reaches it, else the first day played, or the day after the amendment before it
+    took effect. A settled month keeps its figures; `assume` replaces them.
     Raise InvalidInput.
     """
     chosen = basis_of(home).readings | dict(readings or {})
@@ -272,7 +275,7 @@ def rehearse(
         traffic = Traffic(real, played, prices, chosen)
         for usage in sums:
             traffic.take(usage)
-        months = tuple(_months(home, lake, real, played, prices, days, assume, chosen, traffic))
+        months = tuple(_months(home, lake, days, assume, traffic))
     return Rehearsal(
         draft=draft.document,
         amendment=draft.id,
@@ -291,7 +294,7 @@ def rehearse(
 
 
 def _played(lake: Lake, first: date | None, last: date | None) -> Interval:
-    """Return the days played: those with usage, narrowed by the days given."""
+    """Return the days with usage, within the given days."""
     sealed = lake.control.first_and_last_day()
     if sealed is None:
         remedy = "Meter some, import some (usage import), or name the home that has it with --home."
@@ -319,8 +322,8 @@ def _as_if(agreement: Agreement, draft: Amendment, days: Interval) -> date:
     return max(days.begin, agreement.amendments[-1].effective + timedelta(days=1))
 
 
-class _Of(NamedTuple):
-    """The subject of a sale."""
+class _Sale(NamedTuple):
+    """A recorded sale, without its time."""
 
     seller: str
     product: str
@@ -330,10 +333,10 @@ class _Of(NamedTuple):
 
 
 class _Alike(NamedTuple):
-    """Requests that the draft changes alike."""
+    """What requests have in common that the draft changes in the same way."""
 
     what: str
-    of: _Of
+    sale: _Sale
     before: Verdict
     after: Verdict
     clouds: tuple[str, ...]
@@ -361,7 +364,7 @@ class _Count:
 
 
 class Traffic:
-    """Recorded sales asked again, under the agreement as it is and under the draft."""
+    """Recorded sales, decided under the agreement in force and under the draft."""
 
     def __init__(
         self,
@@ -374,20 +377,20 @@ class Traffic:
         self.tables = [Tables(side.agreement, side.catalog, side.facts) for side in (real, played)]
         self.unchanged = 0
         self.refused: dict[tuple[str, str], list[Decimal]] = {}
-        self._questions: dict[_Of, Question | str] = {}
-        self._verdicts: dict[tuple[int, _Of, date], Verdict | None] = {}
+        self._questions: dict[_Sale, Question | str] = {}
+        self._verdicts: dict[tuple[int, _Sale, date], Verdict | None] = {}
         self._alike: dict[_Alike, _Count] = {}
-        self._not_asked: dict[_Of, int] = {}
+        self._not_asked: dict[_Sale, int] = {}
 
     def take(self, usage: MeteredSum) -> None:
-        """Ask again about one sum of recorded attempts."""
-        of = _Of(usage.seller, usage.product, usage.segment, usage.cloud, usage.region)
+        """Decide one sum of recorded attempts under both agreements."""
+        sale = _Sale(usage.seller, usage.product, usage.segment, usage.cloud, usage.region)
         day = _EPOCH + timedelta(days=usage.hour // _HOURS)
-        before, after = (self._verdict(side, of, day) for side in (0, 1))
+        before, after = (self._verdict(side, sale, day) for side in (0, 1))
         if before is None or after is None:
-            self._not_asked[of] = self._not_asked.get(of, 0) + usage.attempts
+            self._not_asked[sale] = self._not_asked.get(sale, 0) + usage.attempts
             return
-        changes = list(self._changes(of, day, before, after))
+        changes = list(self._changes(sale, day, before, after))
         if not changes:
             self.unchanged += usage.attempts
             return
@@ -396,45 +399,45 @@ class Traffic:
         for alike in changes:
             self._alike.setdefault(alike, _Count()).add(usage, day, charged)
         if any(alike.what == REFUSED for alike in changes) and charged is not None:
-            self.refused.setdefault((day.strftime("%Y-%m"), of.seller), []).append(charged)
+            self.refused.setdefault((day.strftime("%Y-%m"), sale.seller), []).append(charged)
 
-    def _changes(self, of: _Of, day: date, before: Verdict, after: Verdict) -> Iterator[_Alike]:
+    def _changes(self, sale: _Sale, day: date, before: Verdict, after: Verdict) -> Iterator[_Alike]:
         was, now = (verdict.outcome == PERMITTED for verdict in (before, after))
         # Other clouds that the draft permits for the same sale.
         elsewhere = {
             cloud: place
-            for cloud in sorted(self.real.catalog.clouds - {of.cloud})
-            for place in [self._permitted(1, of, cloud, day)]
+            for cloud in sorted(self.real.catalog.clouds - {sale.cloud})
+            for place in [self._permitted(1, sale, cloud, day)]
             if place is not None
         }
         if was and not now:
-            yield _Alike(MOVED if elsewhere else REFUSED, of, before, after, tuple(elsewhere))
+            yield _Alike(MOVED if elsewhere else REFUSED, sale, before, after, tuple(elsewhere))
         if now and not was:
-            yield _Alike(ADMITTED, of, before, after, (of.cloud,))
+            yield _Alike(ADMITTED, sale, before, after, (sale.cloud,))
         # A cloud counts as opened if only the draft permits it.
         for cloud, place in elsewhere.items():
-            if self._permitted(0, of, cloud, day) is None:
+            if self._permitted(0, sale, cloud, day) is None:
                 real, played = (self._verdict(side, place, day) for side in (0, 1))
                 assert real is not None, "a question to one side can be put to the other"
                 assert played is not None, "a question to one side can be put to the other"
-                yield _Alike(OPENED, of, real, played, (cloud,))
+                yield _Alike(OPENED, sale, real, played, (cloud,))
 
-    def _permitted(self, side: int, of: _Of, cloud: str, day: date) -> _Of | None:
-        """Return the same sale on another cloud, where that is permitted; where terms tell
-        regions apart, in some place."""
+    def _permitted(self, side: int, sale: _Sale, cloud: str, day: date) -> _Sale | None:
+        """Return the same sale on another cloud if it is permitted there, in any place if terms
+        distinguish regions."""
         catalog = self.real.catalog
         places = (sorted(catalog.places_of(cloud)) or [ELSEWHERE]) if catalog.regions else [""]
         for place in places:
-            there = of._replace(cloud=cloud, region=place)
+            there = sale._replace(cloud=cloud, region=place)
             verdict = self._verdict(side, there, day)
             if verdict is not None and verdict.outcome == PERMITTED:
                 return there
         return None
 
-    def _verdict(self, side: int, of: _Of, day: date) -> Verdict | None:
-        key = (side, of, day)
+    def _verdict(self, side: int, sale: _Sale, day: date) -> Verdict | None:
+        key = (side, sale, day)
         if key not in self._verdicts:
-            question = self._question(of)
+            question = self._question(sale)
             self._verdicts[key] = (
                 None
                 if isinstance(question, str)
@@ -442,40 +445,40 @@ class Traffic:
             )
         return self._verdicts[key]
 
-    def _question(self, of: _Of) -> Question | str:
+    def _question(self, sale: _Sale) -> Question | str:
         """Return the question that the gateway's plan asks, or why it cannot be asked."""
-        if of not in self._questions and not self.real.catalog.names_product(of.product):
+        if sale not in self._questions and not self.real.catalog.names_product(sale.product):
             # Its class is not known, so neither side's terms reach it.
-            self._questions[of] = f"unknown name {of.product!r}: the agreement does not name it"
-        elif of not in self._questions:
+            self._questions[sale] = f"unknown name {sale.product!r}: the agreement does not name it"
+        elif sale not in self._questions:
             try:
-                self._questions[of] = self.real.question(
+                self._questions[sale] = self.real.question(
                     action=SELL,
-                    party=of.seller,
-                    product=of.product,
-                    cloud=of.cloud,
-                    segment=of.segment or "any",
-                    region=of.region,
+                    party=sale.seller,
+                    product=sale.product,
+                    cloud=sale.cloud,
+                    segment=sale.segment or "any",
+                    region=sale.region,
                     as_of=date.min,
                     known_at=self.prices.known_at,
                     reading=self.readings,
                 )
             except InvalidInput as error:
-                self._questions[of] = "; ".join(
+                self._questions[sale] = "; ".join(
                     f"{problem.what}: {problem.why}" for problem in error.problems
                 )
-        return self._questions[of]
+        return self._questions[sale]
 
     def routed(self) -> tuple[Routed, ...]:
         order = list(MEANINGS)
         rows = [
             Routed(
                 what=alike.what,
-                product=alike.of.product,
-                cloud=alike.of.cloud,
-                region=alike.of.region,
-                seller=alike.of.seller,
-                segment=alike.of.segment,
+                product=alike.sale.product,
+                cloud=alike.sale.cloud,
+                region=alike.sale.region,
+                seller=alike.sale.seller,
+                segment=alike.sale.segment,
                 before=_deciding(alike.before),
                 after=_deciding(alike.after),
                 clouds=alike.clouds,
@@ -502,8 +505,8 @@ class Traffic:
 
     def not_asked(self) -> tuple[NotAsked, ...]:
         return tuple(
-            NotAsked(**of._asdict(), requests=requests, why=str(self._questions[of]))
-            for of, requests in sorted(self._not_asked.items())
+            NotAsked(**sale._asdict(), requests=requests, why=str(self._questions[sale]))
+            for sale, requests in sorted(self._not_asked.items())
         )
 
 
@@ -523,7 +526,7 @@ def _charge(usage: MeteredSum, prices: PriceTable, day: date) -> Decimal | None:
         unit: count for unit, count in billable(usage.units, frozenset(row.prices)).items() if count
     }
     rate = usd_rate(prices, row.currency, day)
-    # A sum without some of its prices would be too low, so there is none.
+    # A sum without all of its prices would be too low.
     if rate is None or any(unit not in row.prices for unit in quantities):
         return None
     picos = sum(count * row.prices[unit] for unit, count in quantities.items())
@@ -533,22 +536,21 @@ def _charge(usage: MeteredSum, prices: PriceTable, day: date) -> Decimal | None:
 def _months(
     home: Home,
     lake: Lake,
-    real: OpenAgreement,
-    played: OpenAgreement,
-    prices: PriceTable,
     days: Interval,
     assume: Sequence[str],
-    readings: Mapping[str, str],
     traffic: Traffic,
 ) -> Iterator[MonthRehearsed]:
-    """Yield the settled months that lie in the days played, both ways; with figures given, all
-    of them that are played."""
-    check_assumed(played, assume, "--assume")
+    """Yield the settled months among the days played, settled under both agreements; with `assume`,
+    every month played."""
+    check_assumed(traffic.played, assume, "--assume")
     vouchers = Books(lake.control).vouchers()
-    usage = lake.snapshot()  # both sides are of the same
-    sides = [Settler(usage, side, prices, readings, vouchers) for side in (real, played)]
+    usage = lake.snapshot()  # the same for both sides
+    sides = [
+        Settler(usage, side, traffic.prices, traffic.readings, vouchers)
+        for side in (traffic.real, traffic.played)
+    ]
     for side in sides:
-        # Usage is read once for all months.
+        # Read usage once for all months.
         begins = [days.begin.replace(day=1), *(share.begin for share in side.shares)]
         side.read(Interval(min(begins), month(_names(days)[-1]).end))
     settled = latest_settlements(home)

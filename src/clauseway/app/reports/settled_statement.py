@@ -1,4 +1,4 @@
-"""The statement of a settled month, for whoever asks for it by name."""
+"""The statement of a settled month, by its month and party."""
 
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.settled import statement

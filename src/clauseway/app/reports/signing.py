@@ -1,5 +1,4 @@
-"""Signing, countersigning and disputing statements, and telling which lines of a signed one are
-still as it was signed."""
+"""Sign, countersign and dispute statements, and find the lines that differ from a signed statement."""
 
 import base64
 import json
@@ -51,8 +50,8 @@ _BESIDE = "Put the statement where you may write beside it."
 class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one signature.
 
-    `valid`: its bytes are signed by its key; `trusted`: the home vouches for that key as the
-    party's. `withdrawn` says who withdrew the key, when and why; empty if nobody did.
+    `valid`: its key signed its bytes; `trusted`: the home trusts the key as the party's.
+    `withdrawn` says who withdrew the key, when and why; empty for a key in force.
     """
 
     party: str
@@ -61,28 +60,28 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
     valid: bool
     trusted: bool
     disputes: tuple[DisputedLine, ...]
-    unverified: str = ""
-    withdrawn: str = ""
+    unverified: str
+    withdrawn: str
 
     @property
     def vouched(self) -> str:
-        """Return in words whether the home vouches for the key, or who withdrew it."""
+        """Return in words whether the home trusts the key, or who withdrew it."""
         if self.withdrawn:
             return f"its key was {self.withdrawn}"
         return "its key is trusted here" if self.trusted else "nobody here vouches for its key"
 
 
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
-    """The signatures under a statement, and what the statement says otherwise than the signed one.
+    """The signatures of a statement, and the lines that differ from the signed statement.
 
-    `edited` says which of the home's trusted keys are not what was recorded, `note` that the key
-    lies where keys lay before.
+    `edited` names trusted keys of the home that differ from its records; `note` says that the key is
+    at the place of an older version.
     """
 
     file: str
     signatures: tuple[SignatureState, ...]
     changed: tuple[str, ...]
-    edited: tuple[str, ...] = ()
+    edited: tuple[str, ...]
     note: str = ""
 
     @property
@@ -114,10 +113,10 @@ def countersign(
     pack: Path | None = None,
     unverified: str = "",
 ) -> Signing:
-    """Sign a statement that another party has signed, and whose signatures hold.
+    """Sign a statement that another party has signed and whose signatures hold.
 
-    It is performed again before, from a pack or from this home; where that is not the same it is
-    signed only with a reason (`unverified`), which the signature then says. Raise InvalidInput.
+    First repeat it, from a pack or from this home. If the result differs, sign only with a reason
+    (`unverified`), which becomes part of the signature. Raise InvalidInput.
     """
     statement = _signable(path, given, party)
     is_first = not beside(path).exists()
@@ -132,7 +131,7 @@ def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path 
     problem, where = "it cannot be countersigned", str(pack or path)
     if pack is not None:
         verified, packed, _ = verify_pack(pack, home)
-        # A pack proves the statement in it, which need not be the one that is to be signed.
+        # A pack proves its own statement, which may not be the statement to sign.
         if packed.content != canonical_bytes(statement):
             raise InvalidInput(
                 Problem(
@@ -157,7 +156,7 @@ def dispute(
     reason: str,
     day: date | None,
 ) -> tuple[BookedDispute, Signing]:
-    """Dispute a line of a statement in the books, and sign the statement but for this line.
+    """Dispute a line of a statement in the books, and sign the statement except for this line.
 
     Raise InvalidInput before anything is booked if the statement cannot be signed.
     """
@@ -188,7 +187,7 @@ def _refuse_read_only(path: Path) -> None:
 
 
 def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None:
-    """Return the state of the signatures beside a statement; None where there are none.
+    """Return the state of a statement's signatures; None if it has none.
 
     Raise InvalidInput.
     """
@@ -202,7 +201,7 @@ def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None
             party=signature.party,
             role=signature.role,
             at=signature.at,
-            # A signature covers all before it, so its number says which bytes it signed.
+            # A signature covers everything before it, so its number determines its bytes.
             valid=is_signed(signature.key, signature.signature, payload(document, number)),
             trusted=signature.key in trusted.get(signature.party, ()),
             disputes=signature.disputes,
@@ -220,7 +219,7 @@ def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None
 
 
 class _Ready(NamedTuple):
-    """A statement that a party may sign: the signatures it adds its own to, and the key."""
+    """A statement that a party may sign, with the signatures before and the key."""
 
     home: Home
     path: Path
@@ -236,7 +235,7 @@ class _Ready(NamedTuple):
 def _ready(
     home: Home, path: Path, given: HandedStatement, party: str, key: Path | None, role: str
 ) -> _Ready:
-    """Refuse whatever cannot be signed, before anything is written. Raise InvalidInput."""
+    """Return a statement that can be signed. Raise InvalidInput before anything is written."""
     statement = _signable(path, given, party)
     document = _read(beside(path)) if beside(path).exists() else unsigned(statement)
     _refuse(path, document, signing_of(home, path, given), party, role)
@@ -265,7 +264,7 @@ def _signed(
     """Sign, and write the signatures beside the statement."""
     path, private = ready.path, ready.private
     at = str(KnownAt(time.time_ns()).to_the_second())
-    # The signature covers its own place in the document, so it is added before it is made.
+    # The signature covers its place in the document, so it is added before it is computed.
     own = Signature(
         party=ready.party,
         role=ready.role,
@@ -336,8 +335,8 @@ def _refuse(
 
 
 def _check_words(signature: Signature) -> None:
-    """Raise DecodeError where a signature says more than who signed, as what, and when: its words
-    are printed beside what was found of it."""
+    """Raise DecodeError unless party, role and time are valid, because they are printed with the
+    result."""
     if flaw := flaw_of_name(signature.party):
         raise msgspec.DecodeError(f"{signature.party!a} is not a name: {flaw}")
     if signature.role not in ROLES:

@@ -1,12 +1,11 @@
-"""Evidence behind a statement line: its entries, its days, its units with their prices, its
-requests, its clause.
+"""The evidence behind a statement line: entries, days, units with prices, requests and clauses.
 
     statement line ─▶ entries ─▶ charges by day ─▶ units and prices ─▶ requests
           └─────────▶ clauses, with file, line and source
 
-Everything is read again from where it lies, by what was known when the line was settled; what does
-not come to the same sum as the line is said, not hidden. An outline leaves the records unread: it
-takes the same time however many there are.
+Everything is read again from its source, as known when the line was settled; a remark states every
+sum that differs from the line. An outline leaves the records unread, so that its time does not grow
+with their number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,15 +46,14 @@ from clauseway.values import (
     exact_sum,
 )
 
-# Requests shown from either end of a line: enough to see what they are.
+# Requests shown from either end of a line.
 _SHOWN = 3
-# Beyond so many requests the prices shown are those of the requests shown: pricing them one by one
-# would take minutes.
+# Beyond this number of requests only the shown requests are priced: pricing each would take minutes.
 _PRICED_ONE_BY_ONE_MAX = 200_000
 
 
 class NotTraced(InvalidInput):
-    """There is no such line, or no such request or day in it."""
+    """The line does not exist, or has no such request or day."""
 
 
 class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +65,8 @@ class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PricedUnit(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit at one price: `quantity` × `usd_per_million` ÷ 10⁶ = `charged`; the price stands in
-    `source`, with the rate of its day where it is in another currency."""
+    """A unit at one price: `quantity` × `usd_per_million` ÷ 10⁶ = `charged`. `source` is the price's
+    source, with the rate of its day if it is in another currency."""
 
     unit: str
     quantity: int
@@ -78,10 +76,10 @@ class PricedUnit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request of a line: whose, when, what it used and what that cost.
+    """A request of a line: its customer, time, usage and charge.
 
-    In order of event time the line's share stood at `share_before` when it came and at
-    `share_after` when it was done, in USD, unrounded.
+    In order of event time it moved the line's share from `share_before` to `share_after`, in USD,
+    unrounded.
     """
 
     request_id: str
@@ -102,10 +100,7 @@ class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
-    """A clause that a line rests on.
-
-    `text` is the clause's prose, empty where the agreement at hand has none there.
-    """
+    """A clause behind a line. `text` is its prose, empty if the agreement at hand has none there."""
 
     citation: Citation
     title: str
@@ -115,13 +110,13 @@ class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
 class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
     """Everything behind a line.
 
-    `remarks` say what could not be repeated, and why; none is the rule. `unread` is the number of
-    records on the line's days, where it is an outline: `days` are then those that settling kept,
-    none where it kept none, and there are neither `prices` nor `requests`.
+    `remarks` say what could not be repeated, and why. `unread` is the number of records on the
+    line's days if the trace is an outline: then `days` are the days that settling kept, if any, and
+    there are neither `prices` nor `requests`.
 
-    `requests` are the first and the last by event time, or the one that was asked for. `counted` is
-    the part of the charges that is in the share's base; `working` how the line came to its amount,
-    as its statement says it.
+    `requests` are the first and the last by event time, or the request that was asked for. `counted`
+    is the part of the charges in the share's base; `working` are the steps to the line's amount, as
+    in its statement.
     """
 
     period: str
@@ -142,12 +137,11 @@ class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
 def trace_line(
     home: Home, line: str, request: str = "", cent: int = 0, rows_max: int = 0
 ) -> LineTrace:
-    """Return the evidence behind a line of the latest settlements, named by its id or the beginning of
-    it.
+    """Return the evidence behind a line of the latest settlements. `line` is the beginning of its id.
 
-    With `request` the one request is followed; with `cent` the request that brought the line to
-    that cent. With `rows_max`, a line whose days hold more records is outlined, unless one request
-    is followed. Raise InvalidInput: no such line, request or cent, or usage without a price.
+    With `request` follow that request; with `cent` the request that brought the line to that cent.
+    With `rows_max`, outline a line whose days have more records, unless a request is followed.
+    Raise InvalidInput: no such line, request or cent, or usage without a price.
     """
     traced = _find(home, line)
     with open_lake(home) as lake:
@@ -167,7 +161,7 @@ def trace_line(
 
 
 class BookedDispute(msgspec.Struct, frozen=True, kw_only=True):
-    """A line in dispute: what was booked for it, a dispute a day."""
+    """A line in dispute: its booked disputes, one for each day."""
 
     line: str
     booked: tuple[Dispute, ...]
@@ -176,8 +170,8 @@ class BookedDispute(msgspec.Struct, frozen=True, kw_only=True):
 def disputed_days(
     home: Home, line: str, party: str, reason: str, day: date | None
 ) -> BookedDispute:
-    """Dispute what credits and other disputes leave of a line's charges, each day by a voucher of
-    its own, all or none; again it changes nothing.
+    """Dispute the rest of a line's charges after credits and other disputes: a voucher for each day,
+    all or none. Repeating it changes nothing.
 
     Raise InvalidInput.
     """
@@ -213,8 +207,8 @@ def disputed_days(
 
 
 class DayRequests(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests of a line on one event day, in order of event time, those beyond the first
-    `skipped`; `day` counts and sums all of that day."""
+    """Requests of a line on one event day, in order of event time, after the first `skipped`; `day`
+    counts and sums all requests of the day."""
 
     period: str
     line: StatementLine
@@ -255,8 +249,8 @@ def requests_of_day(home: Home, line: str, day: date, skipped: int, most: int) -
 def _kept_days(
     home: Home, lake: Lake, prices: PriceTable, traced: "_TracedLine", days: Interval
 ) -> tuple[DayCharge, ...]:
-    """Return what settling kept of a line's days, without a look at their records; none where it
-    kept none, or where records came since."""
+    """Return the charges that settling kept of a line's days, without reading records; none if it
+    kept none, or if records came since."""
     inputs = traced.settlement.inputs
     # A settlement by all knowledge kept the days by the prices that were known then.
     by_then = PriceTable(prices.books, min(prices.known_at, now()), prices.rates)
@@ -275,8 +269,7 @@ def _no_requests(traced: "_TracedLine", day: date) -> NotTraced:
     return NotTraced(
         Problem(
             what=f"line {traced.line.id} has no requests on {day}",
-            why=f"none that was charged lies in it on that day; its days are from {days.begin} until "
-            f"{days.end}",
+            why=f"it has no charged request on that day; its days are from {days.begin} until {days.end}",
             where="the day",
             remedy="Take a day from the line's days.",
         )
@@ -284,9 +277,8 @@ def _no_requests(traced: "_TracedLine", day: date) -> NotTraced:
 
 
 class _TracedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line, and by what it is followed: the reference of its entries, how many requests its
-    days held, what of them counted and what was taken back. `is_plain`: each charge moved it by
-    the line's rate."""
+    """A line, and how to follow it: the reference of its entries, the number of its requests, its
+    base, and the amount taken back. `is_plain`: each charge moved it by the line's rate."""
 
     period: str
     settlement: Settlement
@@ -387,7 +379,7 @@ def _lines(period: str, settlement: Settlement, name: str) -> Iterator[_TracedLi
 def _outline(
     lake: Lake, prices: PriceTable, opened: Opened, traced: _TracedLine, rows: int
 ) -> LineTrace:
-    """Return what the books and the kept charges of the days say of a line; no record is read."""
+    """Return the trace of a line from the books and the kept charges, without reading records."""
     settlement, line = traced.settlement, traced.line
     days = _kept(lake, prices, opened, traced, line.days)
     return LineTrace(
@@ -408,7 +400,7 @@ def _outline(
 
 
 def _entries(lake: Lake, traced: _TracedLine) -> Iterator[Entry]:
-    """Yield the entries that accrue a line, and those that correct it in a later period."""
+    """Yield the entries that accrue a line, and the entries that correct it in a later period."""
     own, period = traced.reference, traced.settlement.period
     later = f"|{period.begin}|{own.removeprefix(references(period)[0])}"
     for entry in lake.control.entries(own, "correction|"):
@@ -419,7 +411,7 @@ def _entries(lake: Lake, traced: _TracedLine) -> Iterator[Entry]:
 
 
 def _of_line(line: StatementLine, charges: Sequence[RevenueLine]) -> tuple[DayCharge, ...]:
-    """Return the charges of a line, of those of its days."""
+    """Return the charges that belong to a line."""
     return tuple(
         DayCharge(day=charge.event_day, requests=charge.requests, charged=charge.amount)
         for charge in charges
@@ -428,7 +420,7 @@ def _of_line(line: StatementLine, charges: Sequence[RevenueLine]) -> tuple[DayCh
 
 
 class _Tracer:
-    """One line being followed, with the lake and the prices that it was settled from."""
+    """Follows one line, with the lake and the prices that it was settled from."""
 
     def __init__(self, lake: Lake, prices: PriceTable, opened: Opened, traced: _TracedLine) -> None:
         self._lake, self._prices, self._opened = lake, prices, opened
@@ -465,7 +457,7 @@ class _Tracer:
         return _of_line(line, charges)
 
     def _priced_units(self) -> tuple[PricedUnit, ...]:
-        # Each attempt is priced by itself here, which takes too long where there are many.
+        # Pricing each attempt takes too long if there are many.
         if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
             return ()
         sums: dict[tuple[str, int, str, str, Decimal], list[int]] = {}
@@ -486,12 +478,12 @@ class _Tracer:
         )
 
     def _followed(self, request: str) -> tuple[TracedRequest, ...]:
-        """Return every attempt of a request in the line, with where the line's share stood."""
+        """Return every attempt of a request in the line, with the line's share before and after."""
         selection = msgspec.structs.replace(self._selection, request_id=request)
         followed = []
         for attempt in attempts(self._lake, selection):
             traced = _request(attempt, self._prices)
-            # Where a cap or bands bear on the line, no share of it is one request's alone.
+            # With a cap or bands, no part of the share belongs to a single request.
             if not self._traced.is_plain:
                 followed.append(traced)
                 continue
@@ -511,8 +503,8 @@ class _Tracer:
         return tuple(followed)
 
     def _request_of_cent(self, cent: int) -> str:
-        """Return the first request, in order of event time, with which the line's share reaches
-        so many cents."""
+        """Return the first request, in order of event time, at which the line's share reaches `cent`
+        cents."""
         if not self._traced.is_plain:
             why = (
                 "a cap, a band, a minimum or another month is in it, so no request earned a "
@@ -562,7 +554,7 @@ class _Tracer:
         )
 
     def _share(self, charged: Decimal) -> Decimal:
-        """Return the line's share of so much charged, by its rate and unrounded."""
+        """Return the line's share of a charged amount, by its rate and unrounded."""
         return exact_product(exact_product(charged, self._part), self._line.rate)
 
     def _charge(self, attempt: Used) -> Decimal:

@@ -1,7 +1,6 @@
-"""Repeating a statement: settle again from what it says it was made from, and say what comes out
-otherwise.
+"""Repeat a statement: settle again from its stated inputs, and report the differences.
 
-Nothing of the home is changed: a copy of its control data is settled from, with the usage that the
+The home is not changed: this settles from a copy of its control data, with the usage that the
 statement names.
 """
 
@@ -43,13 +42,13 @@ from clauseway.storage.usage.past import copied, forget_since, rows_known
 from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt, Problem
 
 _ZERO = Decimal(0)
-# A month is settled in less; and so many batches, sealed in that time, are taken away one by one.
+# Settling takes less time than this; of the batches sealed in it, this many are removed one by one.
 _SETTLING_NS = HOUR_NS
 _SEALED_MEANWHILE = 20
 
 
 def verify_settled(home: Home, period: str, party: str) -> StatementVerification:
-    """Repeat the statement of a settled month. Raise InvalidInput where it is not settled."""
+    """Repeat the statement of a settled month. Raise InvalidInput if it is not settled."""
     stated = statement(home, period, party)
     if stated is None:
         raise unsettled(period, "FILE|MONTH")
@@ -57,10 +56,10 @@ def verify_settled(home: Home, period: str, party: str) -> StatementVerification
 
 
 def verify_given(home: Home, given: HandedStatement) -> StatementVerification:
-    """Repeat a statement that was handed over.
+    """Repeat a statement from outside.
 
-    A JSON file says itself what it was made from; of any other format the settlement must be here,
-    and the file must be what is written of it. Raise InvalidInput.
+    A JSON file states its own inputs; for any other format the settlement must be in this home, and
+    the file must equal its print. Raise InvalidInput.
     """
     if given.statement is None:
         return _verify_print(home, given)
@@ -76,14 +75,13 @@ def verify_given(home: Home, given: HandedStatement) -> StatementVerification:
 def verify_statement(
     home: Home, stated: Statement, engine: QueryEngine = duckdb_engine
 ) -> StatementVerification:
-    """Settle again from what a statement says it was made from, its usage summed and priced by an
-    engine.
+    """Settle again from a statement's stated inputs, with usage summed and priced by an engine.
 
-    Raise InvalidInput where that is impossible.
+    Raise InvalidInput if that is impossible.
     """
     with copied(home.control, home.lake, store_of(home)) as copy:
         lake = copy.priced_by(engine)
-        # What the home noted of its usage and settlements may have been edited: they are read.
+        # Read the usage itself, because the home's notes of usage and settlements may have been edited.
         drop_contents(lake.control)
         drop_sums(lake.control)
         again = repeat(home, lake, stated)
@@ -95,10 +93,7 @@ def verify_statement(
 def verification(
     stated: Statement, repeated: Settlement, blocked: Sequence[str], remarks: Sequence[str]
 ) -> StatementVerification:
-    """Compare a statement with its repetition.
-
-    `blocked` says why amounts cannot be checked; none is the rule.
-    """
+    """Compare a statement with its repetition. `blocked` says why amounts cannot be checked."""
     again = statement_of(repeated, stated.party)
     different = tuple(differences(stated, again))
     return StatementVerification(
@@ -109,7 +104,7 @@ def verification(
         differences=different,
         remarks=(*blocked, *remarks),
         lines=tuple(_lines(stated, again, " ".join(blocked))),
-        # Amounts that rest on estimates come out the same too, so the reader is told of them.
+        # Amounts from estimates repeat as well, so name the estimates.
         estimates=tuple(
             assumption
             for assumption in stated.assumptions
@@ -119,8 +114,7 @@ def verification(
 
 
 def _lines(stated: Statement, again: Statement, blocked: str) -> Iterator[LineCheck]:
-    """Yield each line, stated or found: the same, by how much it differs, or why it cannot be
-    checked."""
+    """Yield the result for each line of either statement."""
     before = {line.id: line for line in stated.lines}
     after = {line.id: line for line in again.lines}
     for name in [*before, *(name for name in after if name not in before)]:
@@ -142,7 +136,7 @@ def _lines(stated: Statement, again: Statement, blocked: str) -> Iterator[LineCh
 
 
 def unchecked(line: LineCheck, because: str) -> LineCheck:
-    """Return a line that nobody could perform again."""
+    """Return the result for a line that could not be repeated."""
     return msgspec.structs.replace(
         line, verdict=CANNOT_BE_CHECKED, differs_by=_ZERO, because=because
     )
@@ -151,8 +145,8 @@ def unchecked(line: LineCheck, because: str) -> LineCheck:
 class Repetition(msgspec.Struct, frozen=True, kw_only=True):
     """A settlement made again: its settler, its usage, and the reasons why it could differ.
 
-    Debts for closed periods are taken from the settlement as it was recorded; `without_late` has
-    none of them. `settler_of` makes the same settler on another view of the lake.
+    Debts for closed periods come from the recorded settlement; `without_late` has none of them.
+    `settler_of` makes the same settler on another view of the lake.
     """
 
     settlement: Settlement
@@ -166,7 +160,7 @@ class Repetition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
-    """Settle again, on a copy of the home's lake, what a statement says. Raise InvalidInput."""
+    """Settle a statement again on a copy of the home's lake. Raise InvalidInput."""
     inputs = stated.inputs
     opened, readings = settled_agreement(home, inputs.agreement), inputs.readings or {}
     assume = accepted_items(stated.assumptions)
@@ -227,14 +221,11 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
 def performed_corrections(
     home: Home, lake: Lake, stated: Statement, again: Repetition
 ) -> Settlement:
-    """Return the settlement with what it owes for closed periods, computed anew.
+    """Return the settlement with its debts for closed periods computed again.
 
-    `lake` has a copy of the control data.
-
-    A closed period for which nothing is stated is computed too where all of its usage is among that
-    which the statement names. Where that comes to the same, the causes stay in the words in which
-    they were stated. Usage of a closed period may have come since: then what was known when it was
-    settled is taken.
+    `lake` has a copy of the control data. A closed period for which nothing is stated is computed
+    too, if the statement names all of its usage. If the amounts are equal, keep the stated causes.
+    If usage of a closed period came since, take the usage known when it was settled.
     """
     periods = corrected_periods(again.settlement)
     settled_ns = Books(lake.control).settled_ns(stated.receipt)
@@ -270,7 +261,7 @@ def _settlers_then(lake: Lake, again: Repetition, settled_ns: int) -> Iterator[S
 
 
 def corrected_periods(settlement: Settlement) -> set[Interval]:
-    """Return the closed periods that a settlement owes something for."""
+    """Return the closed periods for which a settlement has debts."""
     return {change.period for change in (*settlement.corrections, *settlement.restated)}
 
 
@@ -281,14 +272,14 @@ def _changes(settlement: Settlement) -> list[StatementChange]:
 
 
 def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None) -> Iterator[Lake]:
-    """Yield the lake as it may have been: the first that has the usage which was settled is
-    taken."""
+    """Yield views of the lake as it may have been; the caller takes the first with the settled
+    usage."""
     if inputs.batches:
         newest, rows = _batches_then(lake, inputs)
         is_apart = (
             sum(file.rows for file in lake.as_known(lake.known_ns, newest).usage_files()) == rows
         )
-        # Merged with what came later, rows say themselves when they became known.
+        # Rows merged with later rows state themselves when they became known.
         yield lake.as_known(lake.known_ns, newest) if is_apart else lake.as_known(newest)
         return
     if inputs.known_at != str(KnownAt.everything()):
@@ -308,8 +299,8 @@ def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None
 
 
 def _batches_then(lake: Lake, inputs: Inputs) -> tuple[int, int]:
-    """Return when the newest batch that a settlement names was sealed, and how many rows had
-    been sealed by then."""
+    """Return the time at which the newest batch of a settlement was sealed, and the number of rows
+    sealed by then."""
     sealed = lake.control.batches()
     newest = max((batch.sealed_ns for batch in sealed if batch.name in inputs.batches), default=0)
     return newest, sum(batch.usage_rows for batch in sealed if batch.sealed_ns <= newest)
@@ -327,13 +318,12 @@ def _usage(inputs: Inputs) -> tuple[object, ...]:
 
 
 def _blocked(lake: Lake, stated: Inputs, inputs: Inputs) -> Iterator[str]:
-    """Yield why amounts cannot be checked: the inputs at hand differ from those that were
-    settled from."""
+    """Yield why amounts cannot be checked: inputs here differ from the settled inputs."""
     if inputs.price_book != stated.price_book:
         yield "The price book that was settled with is not here."
     if inputs.agreement != stated.agreement:
         yield "The agreement that was settled under is not here."
-    # Receipts of before usage was told by content name the batches: all have to be here.
+    # Receipts of early versions name batches, not content: all batches have to be here.
     if stated.batches:
         here = {batch.name: batch for batch in lake.control.batches()}
         if missing := sorted(set(stated.batches) - here.keys()):
@@ -366,8 +356,7 @@ def _blocked(lake: Lake, stated: Inputs, inputs: Inputs) -> Iterator[str]:
 
 
 def _vouchers_then(vouchers: list[Voucher], digest: str) -> list[Voucher]:
-    """Return the vouchers that had been recorded when they had this hash; all where they never
-    had."""
+    """Return the first vouchers that have this hash; all if no number of them has."""
     for count in range(len(vouchers), -1, -1):
         if vouchers_hash(vouchers[:count]) == digest:
             return vouchers[:count]
