@@ -20,13 +20,22 @@ from clauseway.app.agreements.explaining import explain
 from clauseway.app.books.party_keys import create_key
 from clauseway.app.books.trusted_keys import trusted_keys, withdraw_key
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.several import open_agreements
-from clauseway.app.reports.handed_statements import beside, read_statement
+from clauseway.app.opening.several import each_of, open_agreements
+from clauseway.app.reports.handed_statements import (
+    DIFFERS,
+    LineCheck,
+    StatementVerification,
+    beside,
+    read_statement,
+)
 from clauseway.app.reports.signing import sign
 from clauseway.app.running.pages_process import HomePages
+from clauseway.app.screens.auditor_page import statement_check
 from clauseway.gateway.plan.clock import system_clock
+from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.storage.control.actor import acting
 from clauseway.web.pages import create_app
+from clauseway.wording.names import Wording
 from database_connections import connections_made
 
 
@@ -337,3 +346,30 @@ def test_launches_say_the_result_in_a_sentence(client: TestClient) -> None:
     page = client.get("/auditor/launches").text
     found = r'<p class="verdict \w+">(No breach was found|One breach was found|[\d,]+ breaches were found)'
     assert re.search(found + r"(; [\d,]+ of [\d,]+ products cannot be told| among [\d,]+ products?)\.</p>", page)
+
+
+def test_a_check_says_by_how_much_a_line_differs_and_which_estimates_it_has() -> None:
+    line = LineCheck(
+        line="8k0ptevr",
+        of="gpt-5.5 on aws",
+        stated=Decimal("1.20"),
+        verdict=DIFFERS,
+        differs_by=Decimal("-0.20"),
+        because="",
+    )
+    lost = Assumption(
+        name="lost-1", value="3.50 USD", standing=ESTIMATED, text="Usage that was lost.", source="", accepted=True
+    )
+    done = StatementVerification(
+        period="2026-05",
+        party="",
+        digest="d1",
+        same=False,
+        differences=(),
+        remarks=(),
+        lines=(line,),
+        estimates=(lost,),
+    )
+    page = statement_check(Wording.of(each_of(open_agreements([]))), done, "clauseway statement verify 2026-05")
+    assert page.lines == (("8k0ptevr", "gpt-5.5 on AWS 1.20", "differs by -0.20"),)
+    assert page.remarks == ("Digest d1.", "lost-1 = 3.50 USD: Usage that was lost.")

@@ -1,4 +1,4 @@
-"""The finance page of a cloud's bill: held against the meter, as `clauseway usage reconcile` does."""
+"""The finance page of a cloud's bill: compared with the meter, as by `clauseway usage reconcile`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ _SHOWN = 40
 
 
 def bill_page(home: Home, bill: str, known_at: KnownAt) -> BillContext:
-    """Return the page of a bill, as CSV. Nothing is kept."""
+    """Return the page of a bill in CSV. Keep nothing."""
     if not bill.strip():
         return BillContext(bill=bill)
     with TemporaryDirectory(prefix="clauseway-bill-") as folder:
