@@ -2,7 +2,7 @@
 below with the passages that were cited.
 
 A citation spells its sources out, `S2 (a report of 27 April 2026: under Why Now); P (other public
-reporting)`; one that has no words behind an identifier is its own name.
+reporting)`; a citation without words after an identifier is its own name.
 """
 
 import re
@@ -13,7 +13,7 @@ import msgspec
 from clauseway.values import Citation
 from clauseway.web.lawyer import LawyerContext
 
-# A semicolon within a passage begins no source: behind it stands no identifier with a bracket.
+# A semicolon within a passage begins no source: no identifier with a bracket follows it.
 _BETWEEN = re.compile(r"; (?=[\w.-]+ \()")
 _SPELLED = re.compile(r"(?P<name>[\w.-]+) \((?P<text>.*)\)", re.DOTALL)
 
@@ -50,7 +50,7 @@ def sources_of(citations: Iterable[Citation]) -> list[SourceListed]:
 
 
 def _parted(source: str) -> tuple[str, str, str]:
-    """Return a source's identifier, its title, and the passage; empty where it has none."""
+    """Return a source's identifier, its title, and the passage, empty for none."""
     spelled = _SPELLED.fullmatch(source)
     if spelled is None:
         return source, "", ""
@@ -59,7 +59,7 @@ def _parted(source: str) -> tuple[str, str, str]:
 
 
 def cited_by(lawyer: LawyerContext) -> list[Citation]:
-    """Return whatever the lawyer's screen cites: reasons of the answer, and the terms in force."""
+    """Return all citations of the lawyer's screen: in reasons, and of the terms in force."""
     reasons = lawyer.answer.reasons if lawyer.answer else ()
     of_terms = (citation for words in lawyer.plain_words for citation in words.citations)
     return [*(reason.citation for reason in reasons), *of_terms]

@@ -1,7 +1,4 @@
-"""A statement as one HTML file to keep and print.
-
-A function of the statement alone: the same words, the same bytes.
-"""
+"""A statement as one HTML file to keep and print. Equal statements give equal bytes."""
 
 from clauseway.web.contexts import StatementContext
 from clauseway.web.drawing import environment

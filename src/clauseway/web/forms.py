@@ -1,4 +1,4 @@
-"""Forms that a browser sends: read to a bound, and from these pages alone."""
+"""Forms that a browser sends: read up to a bound, and only from these pages."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qs
@@ -9,8 +9,8 @@ _FIELDS_MAX = 8
 
 
 async def form_sent(request: Request, bytes_max: int) -> Mapping[str, str] | None:
-    """Return the fields of a form, the first of each name; None of one that is longer than
-    `bytes_max` or is none."""
+    """Return the fields of a form, the first of each name; None if it is longer than `bytes_max` or
+    not a form."""
     body = b""
     async for part in request.stream():
         body += part
@@ -24,5 +24,5 @@ async def form_sent(request: Request, bytes_max: int) -> Mapping[str, str] | Non
 
 
 def is_foreign(request: Request) -> bool:
-    """True where a browser says that another site's page sent the form."""
+    """Return whether a browser says that another site's page sent the form."""
     return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")

@@ -12,7 +12,7 @@ from clauseway.web.sign_in import COOKIE, SIGN_IN, SIGN_OUT
 _Node = dict[str, Any]
 _PROBLEM = {"description": "A page that says what, why and what to do."}
 _FAULT = {"description": "Something in the home is damaged or lost, or it is a failure of ours."}
-# Whoever may not see an address, once somebody has a password.
+# The answer to a reader who may not see an address, once anybody has a password.
 _SIGNED_OUT = {
     "303": {"description": "Nobody is signed in: leads to the form of those who sign in."}
 }
@@ -32,7 +32,7 @@ def pages_document(version: str) -> _Node:
             "that asks for the counts is answered 401. A reader of other screens is answered 403.",
         },
         "servers": [{"url": "http://127.0.0.1:8401"}],
-        # Nobody signs in before somebody has a password.
+        # Nobody has to sign in before anybody has a password.
         "security": [{}, {"session": []}],
         "components": {
             "securitySchemes": {
@@ -122,14 +122,14 @@ def _page(page: WebPage[PageSource]) -> _Node:
 
 
 def _unseen(page: WebPage[PageSource]) -> Mapping[str, _Node]:
-    """Return the answer to a reader of other screens: everybody sees what is under the first page."""
+    """Return the answer to a reader without this screen. Every reader may see the first page."""
     return {} if "/" in (page.screen, *page.also) else _NOT_SEEN
 
 
 def _sent_to(page: WebPage[PageSource]) -> _Node:
     fields = {name: {"type": "string"} for name in page.form}
     form = {"type": "object", "properties": fields}
-    # A form that says nothing is one: the page is shown as it is first.
+    # An empty form is valid: the page is shown as at first.
     body = {"content": {"application/x-www-form-urlencoded": {"schema": form}}}
     shown = {"description": f"The page {page.name}.", "content": {"text/html": {}}}
     refused = {"description": "The form was not sent from this page, or is too long."}

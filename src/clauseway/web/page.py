@@ -1,4 +1,4 @@
-"""A page as a record: its address, the source that fills it, the words where it shows nothing."""
+"""A page as a record: its address, its source, and the words if it has nothing to show."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
@@ -16,7 +16,7 @@ class Given:
         self._path, self._query = path, query
 
     def __getitem__(self, name: str) -> str:
-        """Return a part; empty where the address does not have it, the first where it repeats."""
+        """Return a part: its first value, or an empty text."""
         if name in self._path:
             return self._path[name]
         return next(iter(self._query.get(name, ())), "")
@@ -27,7 +27,7 @@ class Given:
 
 
 class Absence(msgspec.Struct, frozen=True):
-    """The words of a page that has nothing to show; each may name parts of its path."""
+    """The words of a page without content; each may name parts of the path."""
 
     what: str
     why: str
@@ -35,12 +35,11 @@ class Absence(msgspec.Struct, frozen=True):
 
 
 class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):
-    """A page: its path, and how its context is asked of a source by the parts of the address.
+    """A page: its path, and the call that asks a source for its context.
 
-    Its template is `NAME.html.j2`, in which the context is called by that name. `query` lists what
-    an address may say beyond its path, and `form` what a form that is sent to it may. `screen` is
-    the entry of the navigation that it stands under, by its path: whoever may see that screen may
-    see the page. Whoever sees a screen in `also` may see it too, and finds it under that screen.
+    Its template is `NAME.html.j2`, in which the context has that name. `query` lists the parameters
+    of its address, `form` the fields of a form that is sent to it. `screen` is the path of its
+    entry in the navigation: readers of that screen, or of a screen in `also`, may see the page.
     """
 
     name: str
@@ -50,7 +49,7 @@ class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):
     form: tuple[str, ...] = ()
     screen: str
     also: tuple[str, ...] = ()
-    # The words of the link to it on its screen; empty where its screen links to it by other words.
+    # The label of the link on its screen; empty if the screen has its own link.
     link: str = ""
     absent: Absence = Absence(
         "There is no such page", "Nothing is at this address.", "Go to the first page."

@@ -1,9 +1,8 @@
-"""A statement as PDF, set by Typst: tagged for screen readers, its fonts inside, no day and no
-machine in its bytes.
+"""A statement as PDF, set by Typst: tagged for screen readers, with its fonts; the bytes depend on
+neither the day nor the machine.
 
 The template is `templates/statement.typ`. Its content arrives as data, never as markup, so no name
-in an agreement can change the page. A room of its own beside `documents`, because the library comes
-with an extra.
+in an agreement can change the page. Apart from `documents`, because the library comes with an extra.
 """
 
 from importlib import resources
@@ -16,7 +15,7 @@ from clauseway.web.drawing import environment
 
 
 def statement_pdf(statement: StatementContext) -> bytes:
-    """Return the document. Every page names the assumptions that the statement stands on."""
+    """Return the document. Every page names the statement's assumptions."""
     template = (resources.files("clauseway.web") / "templates" / "statement.typ").read_text("utf-8")
     filters = environment().filters
     data = msgspec.to_builtins(statement, enc_hook=str)

@@ -1,11 +1,11 @@
-"""Pictures (SVG; PNG with the extra `charts`): rights over time as bars, and shares ahead as lines
+"""Pictures (SVG; PNG with the extra `charts`): rights over time as bars, and forecast shares as lines
 under their caps.
 
     rights_svg(title, known_at, timeline)   one bar a right
     forecast_svg(forecast)                  one panel a share
     png_of(svg)                             either as PNG
 
-Each picture is one document, and says in the titles of its parts what it draws.
+Each picture is one document, whose titles say the same in words.
 """
 
 import importlib
@@ -67,7 +67,7 @@ _RIGHTS_STYLE = f"""{_STYLE}\
 .permitted {{ fill: #1e6b62 }} .forbidden {{ fill: #9b3b2c }} .conditional {{ fill: #8a6110 }}
 .unstated {{ fill: #fbfaf6; stroke: #8d887c; stroke-dasharray: 3 2 }}
 """
-# Outcomes differ in texture too, for those who see no difference in colour.
+# Outcomes differ in texture too, for readers who do not see the colours.
 _PATTERNS = """<defs>
 <pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">\
 <rect width="1.6" height="6" fill="#ffffff" fill-opacity="0.22"/></pattern>
@@ -82,7 +82,7 @@ def rights_svg(title: str, known_at: str, timeline: Timeline) -> str:
 
     The title of every bar says the same in words.
     """
-    # A day before every timeline: a picture that is kept must not mark a today.
+    # A day before every timeline, so that a stored picture marks no present day.
     drawn = drawn_of(timeline, date.min)
     height = _HEAD_PX + drawn.height + _FOOT_PX
     years = f"{timeline.begin.year} to {timeline.end.year - 1}"
@@ -160,7 +160,7 @@ def _outcomes(y: int) -> Iterable[str]:
 
 _PANEL_PX = 300
 _SHARES_HEAD_PX = 92
-# The line of assumptions goes on below itself where it is longer than the picture is wide.
+# The line of assumptions is wrapped at the width of the picture.
 _ASSUMED_LETTERS, _ASSUMED_PX = 110, 17
 _SHARES_FOOT_PX = 50
 _LEFT_PX, _RIGHT_PX = 110, 30
@@ -176,8 +176,7 @@ _MAGNITUDES = ((Decimal(10**9), "bn"), (Decimal(10**6), "m"), (Decimal(1000), "k
 
 
 def forecast_svg(forecast: Forecast) -> str:
-    """Return the amounts due of each share since it began, settled and ahead, with its range and
-    its cap."""
+    """Return the amounts due of each share, settled and forecast, with the range and the cap."""
     outlooks = [outlook for outlook in forecast.outlooks if outlook.months]
     title = f"What is due, through {forecast.through}"
     assumed = in_one_line(forecast.assumptions)
@@ -248,7 +247,7 @@ def _panel(outlook: Outlook, top: int) -> Iterable[str]:
     for part in (Decimal(0), highest / 2, highest):
         yield _level(y(part), "grid")
         yield _text(_MARGIN_PX, y(part) + 4, _short(part), "soft")
-    # The band begins at the last settled month, so that nothing gapes between.
+    # The band begins at the last settled month, so that there is no gap.
     ahead = [index for index, month in enumerate(months) if not month.is_settled]
     since = max(0, min(ahead, default=len(months)) - 1)
     if ahead:
@@ -323,7 +322,7 @@ def _short(amount: Decimal) -> str:
 def png_of(svg: str) -> bytes:
     """Return the picture at twice its size.
 
-    Raise InvalidInput where the library that draws it is not installed.
+    Raise InvalidInput if the library that draws it is not installed.
     """
     try:
         # Imported here because it is an extra (`charts`): SVG is drawn without it.

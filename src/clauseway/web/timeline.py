@@ -1,7 +1,6 @@
-"""Rights over time, drawn: from days to places on a strip, in percent of its width, so that text
-never scales with it.
+"""Rights over time as places on a strip, in percent of its width, so that text does not scale.
 
-drawn_of(timeline, as_of)   everything the template puts down, nothing left to compute there
+drawn_of(timeline, as_of)   all that the template draws
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,8 @@ import msgspec
 
 from clauseway.web.contexts import OutcomeName, Timeline, TimelineMark, TimelineRow, TimelineStretch
 
-# A label nearer to its neighbour than this (percent of the width) is drawn one line lower, so that
-# they do not overlap on a narrow screen.
+# A label nearer to its neighbour than this (percent of the width) is drawn one row lower, so that they
+# do not overlap on a narrow screen.
 _MARK_DISTANCE_MIN = 9.0
 # Shorter stretches have no room for a word; the middle ones have it on a wide screen only.
 _WORD_WIDTH_MIN = 9.0
@@ -32,10 +31,8 @@ AXIS_PX = 26
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A stretch's place.
-
-    `shown` is when its outcome is written into it: `always`, `wide` (screens) or `never`.
-    """
+    """A stretch's place. `shown` says when the bar names its outcome: `always`, on `wide` screens, or
+    `never`."""
 
     x: float
     width: float
@@ -85,7 +82,7 @@ class Drawn(msgspec.Struct, frozen=True):
 
 
 def drawn_of(timeline: Timeline, as_of: date) -> Drawn:
-    """Return where everything goes. Stretches outside the timeline's days are cut off."""
+    """Return all places. Stretches are cut at the timeline's first and last day."""
     marks = _marks(timeline)
     top = max((mark.y for mark in marks), default=0) + MARK_LINE_PX
     axis_y = top + ROW_PX * len(timeline.rows)
@@ -151,7 +148,7 @@ def _inside(day: date, timeline: Timeline) -> bool:
 
 
 def _levels(places: Sequence[float]) -> list[int]:
-    """Return the line of each label: one lower than its neighbour if they are too near."""
+    """Return the row of each label, one lower than its neighbour if they are too near."""
     levels: list[int] = []
     for index, x in enumerate(places):
         near = index > 0 and x - places[index - 1] < _MARK_DISTANCE_MIN
