@@ -1,5 +1,4 @@
-"""Looking ahead: from the settlements of a home, the shares of the agreement and what is
-assumed."""
+"""Forecasts, from the settlements of a home, the shares of the agreement and assumptions."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -18,15 +17,13 @@ from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_per
 from clauseway.web.pictures import forecast_svg
 
 FIRST_YEAR, LAST_YEAR, THROUGH = 2000, 2100, 2030
-# A month in which everything doubles is growth; ten times is a slip of the pen, and so is losing
-# more than all.
+# Doubling in a month is growth; growing tenfold, or losing more than everything, is a typing error.
 _GROWTH = "Write a growth a month, as 5%, or a range, as 2%..8%."
 _GROWTH_MIN, _GROWTH_MAX = Decimal(-1), Decimal(10)
 
 
 class Ahead(msgspec.Struct, frozen=True, kw_only=True):
-    """A forecast with what it stands on: the knowledge, and the receipts of the months it goes
-    on from."""
+    """A forecast with its inputs: the point of knowledge, and the receipts of the settled months."""
 
     known_at: str
     receipts: Mapping[str, str]
@@ -45,8 +42,8 @@ def look_ahead(
 ) -> Ahead:
     """Forecast every share from the settled months of a home; change nothing.
 
-    Figures and readings are those that the home holds; `assume` and `readings` suppose others for
-    this look alone. Raise InvalidInput.
+    Figures and readings are the home's; `assume` and `readings` replace them for this forecast.
+    Raise InvalidInput.
     """
     assumed = read_growth(growth) if growth else None
     if not FIRST_YEAR <= through <= LAST_YEAR:

@@ -1,16 +1,15 @@
-"""A statement in one file, with everything that a stranger needs to perform it again.
+"""A statement in one file, with everything that a stranger needs to settle it again.
 
     pack      manifest.json   what is in it: name, size and SHA-256 of each part
-              statement.json  the statement, byte for byte as it is signed
-              signatures.json who signed it, where somebody did
-              books.json      what it stands on: agreements, prices, rates, figures, readings, facts, credits and
+              statement.json  the statement, byte for byte as signed
+              signatures.json its signatures, if any
+              books.json      its inputs: agreements, prices, rates, figures, readings, facts, credits and
                               disputes, accepted losses, times with one copy, the settlements and closes before it
               days.json       its usage by day: attempts and digest
-              usage.parquet   its usage, attempt by attempt; left out where only sums are handed over
+              usage.parquet   its usage, attempt by attempt; left out of a pack with sums only
 
-A pack is a ZIP file without compression: it holds what it says, and nothing is unpacked beside it.
-It is read into a home of its own that is gone afterwards; the home at hand only tells which keys it
-trusts.
+A pack is a ZIP file without compression, with exactly the parts of its manifest. It is read into a
+temporary home; the reader's home only says which keys it trusts.
 """
 
 import hashlib
@@ -90,7 +89,7 @@ THE_SAME_HERE, ANOTHER_HERE, NOT_HERE = "the same", "another", "not here"
 _MAY_LACK = frozenset({SIGNATURES, USAGE})
 _ASK_AGAIN = "Ask for it again: clauseway statement pack MONTH writes one."
 _ROWS = 50_000
-# Longer names are not ours; a short one that is repeated a billion times is read once.
+# Longer names are not ours; a short name that is repeated a billion times is read once.
 _TEXT_BYTES_MAX = 4_000
 _NEVER_NULL: Sequence[str] = (
     *("request_id", "attempt", "event_ns", "event_day", "recorded_ns", "status"),
@@ -107,7 +106,7 @@ class PackPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The contents of a pack. `settled` is when the statement was settled, where it was packed."""
+    """The contents of a pack. `settled` is when its home settled the statement."""
 
     format: str
     period: str
@@ -117,10 +116,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Packed(msgspec.Struct, frozen=True, kw_only=True):
-    """The pack that was written.
-
-    `digest` is the SHA-256 of the manifest, which names all other parts.
-    """
+    """A written pack. `digest` is the SHA-256 of the manifest, which names all other parts."""
 
     file: str
     bytes: int
@@ -139,7 +135,7 @@ class PackSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of performing a pack again, and the days whose usage differs from the pack's."""
+    """The result of settling a pack again, and the days whose usage differs from the pack's."""
 
     repeated: StatementVerification
     digest: str
@@ -164,7 +160,7 @@ def pack_month(
 ) -> Packed:
     """Pack a settled month's statement, or the given statement with its signatures.
 
-    With `sums`, usage is stated by day alone. Raise InvalidInput if this home has not settled the
+    With `sums`, state usage only by day. Raise InvalidInput if this home has not settled the
     statement, or its usage has changed since.
     """
     days = month(period)
@@ -217,17 +213,16 @@ def pack_month(
 def verify_pack(
     path: Path, reader: Home | None = None
 ) -> tuple[PackVerification, HandedStatement, bytes]:
-    """Perform a pack again, in a home of its own; also its statement, and its signatures where it
-    has some.
+    """Settle a pack again in a temporary home. Return the result, the statement, and its signatures if
+    it has any.
 
-    Of a pack that tells its usage by day alone, the usage of the `reader` is held against it, day
-    by day, and what it comes to is compared line by line. Raise InvalidInput where it is not a
-    pack, or is not what its manifest says.
+    For a pack with usage only by day, compare the usage of the `reader` day by day, and the amounts
+    from it line by line. Raise InvalidInput if it is not a pack, or differs from its manifest.
     """
     with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
         manifest, digest = _manifest(archive, path)
         content = _read(archive, STATEMENT, manifest, path)
-        # The parts must belong to each other before anything is performed.
+        # The parts must belong together before anything is settled.
         stated = _statement(content, path)
         given = HandedStatement(format="json", content=content, statement=stated)
         if stated.receipt != manifest.receipt or stated.month != manifest.period:
@@ -253,7 +248,7 @@ def verify_pack(
                 settlement = performed_corrections(home, lake, stated, again)
             there = day_contents(again.view, _needed(again, stated.as_of))
             stands_on = tuple(_sources(Books(lake.control), stated, reader or home))
-        # Lines that rest on usage nobody has here stay unchecked.
+        # Lines from usage that is not here stay unchecked.
         blocked = again.blocked
         if not has_usage:
             blocked = _by_sums(stated, stated_days, there, has_own=has_own)
@@ -284,7 +279,7 @@ def verify_pack(
 
 
 def _settled(lake: Lake, days: Interval, period: str) -> Statement:
-    """Return the statement of a month as it was closed, or else settled last."""
+    """Return the statement of a month as closed, else as settled last."""
     settlement = Books(lake.control).standing(days)
     if settlement is None:
         raise unsettled(period, "PERIOD")
@@ -292,7 +287,7 @@ def _settled(lake: Lake, days: Interval, period: str) -> Statement:
 
 
 def _own_usage(reader: Home | None, stated_days: Sequence[DayContent], out: Path) -> bool:
-    """Write the reader's own usage of the days of a pack; return whether there is any."""
+    """Write the reader's usage of a pack's days; return whether there is any."""
     if reader is None or not reader.is_begun or not stated_days:
         return False
     days = Interval(
@@ -350,8 +345,8 @@ def _by_sums(
     *,
     has_own: bool,
 ) -> tuple[str, ...]:
-    """Return why lines of a pack that tells its usage by day alone cannot be checked; nothing
-    where one's own is the same."""
+    """Return why lines of a pack with usage only by day cannot be checked; empty if the reader's
+    usage is the same."""
     attempts = sum(content.attempts for content in stated_days)
     alone = (
         f"The pack tells its usage by day alone: {attempts:,} attempts on {len(stated_days)} days."
@@ -390,7 +385,7 @@ def _adds_up(stated: Statement) -> bool:
 
 
 def _needed(again: Repetition, days: Interval) -> Interval:
-    """Return the days whose usage the settlement and its corrections stand on."""
+    """Return the days whose usage the settlement and its corrections use."""
     begins = [
         again.settler.needed(period).begin
         for period in (days, *corrected_periods(again.settlement))
@@ -408,7 +403,7 @@ def _write_usage(lake: Lake, days: Interval, out: Path) -> None:
 def _write(
     out: Path, parts: Mapping[str, bytes | Path], period: str, receipt: str, settled: str
 ) -> str:
-    """Write a pack whole or not at all; the digest of its manifest."""
+    """Write a whole pack, or nothing; return the digest of its manifest."""
     listed = tuple(_part(name, parts[name]) for name in sorted(parts))
     manifest = _json(
         Manifest(format=FORMAT, period=period, receipt=receipt, settled=settled, parts=listed)
@@ -451,7 +446,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a pack that has the allowed parts only. Raise InvalidInput."""
+    """Open a pack that has only the allowed parts. Raise InvalidInput."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -498,7 +493,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[Manifest, str]:
 
 
 def _read(archive: zipfile.ZipFile, name: str, manifest: Manifest, path: Path) -> bytes:
-    """Return a part, as its manifest says it is."""
+    """Return a part, checked against the manifest."""
     content = archive.read(name)
     [part] = [part for part in manifest.parts if part.name == name]
     if (len(content), hashlib.sha256(content).hexdigest()) != (part.bytes, part.digest):
@@ -507,7 +502,7 @@ def _read(archive: zipfile.ZipFile, name: str, manifest: Manifest, path: Path) -
 
 
 def _copy(archive: zipfile.ZipFile, manifest: Manifest, out: Path, path: Path) -> None:
-    """Copy the usage out of the pack, as its manifest says it is."""
+    """Copy the usage out of the pack, checked against the manifest."""
     [part] = [part for part in manifest.parts if part.name == USAGE]
     digest, left = hashlib.sha256(), part.bytes
     with archive.open(USAGE) as read, out.open("wb") as written:
@@ -552,7 +547,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _rows(batch: pa.RecordBatch, path: Path) -> pa.Table:
-    """Return rows that can be usage. Texts are looked at once each before they are written out."""
+    """Return rows that can be usage. Each distinct text is checked once."""
     for column in batch.columns:
         if pa.types.is_dictionary(column.type):
             longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
@@ -613,8 +608,8 @@ def _json(value: object) -> bytes:
 
 @contextmanager
 def _as_the_packs(path: Path) -> Iterator[None]:
-    """Lay what is wrong with the home that was made of a pack to the pack: nobody can restore that
-    home, or add to it."""
+    """Report problems of the temporary home as problems of the pack, because nobody can mend that
+    home."""
     try:
         yield
     except InvalidInput as error:

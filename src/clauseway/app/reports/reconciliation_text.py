@@ -1,5 +1,5 @@
-"""A reconciliation in words and rows: its verdict, its parts as they add up, and what differs, the
-most money first."""
+"""A reconciliation in words and rows: its verdict, its parts, and its differences, the most money
+first."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -13,8 +13,7 @@ from clauseway.values import exact_sum, round_together
 
 
 class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a bill, or a likely cause: how many items, and its amounts; `–` where there is
-    none."""
+    """A part of a bill, or a likely cause: the number of its items, and its amounts; `–` for none."""
 
     name: str
     items: str
@@ -41,9 +40,9 @@ def verdict(reconciliation: Reconciliation) -> str:
 
 
 def summary(reconciliation: Reconciliation) -> Iterator[SummaryRow]:
-    """Yield the bill's parts, the likely causes of what differs, and the sums of both sides."""
+    """Yield the bill's parts, the likely causes of differences, and the sums of both sides."""
     result = reconciliation.found
-    # Rounded together, so that the columns add up as they are shown.
+    # Rounded together, so that the shown columns add up.
     metered = round_together({part.name: part.metered for part in result.parts})
     billed = round_together({part.name: part.billed for part in result.parts})
     at_stake = round_together(
@@ -94,7 +93,7 @@ def differing(reconciliation: Reconciliation) -> list[tuple[ReconciledLine, Item
 
 
 def quantities(item: Item) -> str:
-    """Return what both sides say of an item."""
+    """Return the quantities of both sides of an item."""
     return (
         f"metered {item.metered_quantity:,} for {_known(item.metered)} · "
         f"billed {item.billed_quantity.normalize():,f} for {_known(item.billed)}"

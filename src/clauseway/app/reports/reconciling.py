@@ -69,7 +69,7 @@ class ReconcilingScope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """A bill against the meter.
+    """A bill compared with the meter.
 
     `cost` is the bill's column that was compared; `unread` are rows left out, of which `uncounted`
     have a cost that cannot be read either. Amounts are USD.
@@ -108,9 +108,7 @@ def reconcile_bill(
     sellers: Sequence[str] = (),
     rates: Mapping[str, Decimal] | None = None,
 ) -> Reconciliation:
-    """Compare a bill with all that was metered; what the spools hold is sealed first.
-
-    Nothing is changed or posted.
+    """Compare a bill with metered usage. Seal the spools first; change and post nothing else.
 
     `days`, `clouds` and `sellers` narrow what the bill covers. Raise InvalidInput: a bill that
     cannot be read.
@@ -250,8 +248,8 @@ def _scope(
 def _check_scope(
     scope: ReconcilingScope, bill: Bill, metered: Sequence[MeteredSum], catalog: Catalog
 ) -> None:
-    """Raise InvalidInput if a cloud or seller is known neither to the bill and the meter nor to the
-    agreement."""
+    """Raise InvalidInput for a cloud or seller that neither the bill, the meter nor the agreement
+    names."""
     why = "neither the bill, nor what was metered, nor the agreement names it"
     clouds, sellers = set(catalog.clouds), set(catalog.parties)
     for row in bill.rows:
@@ -267,8 +265,7 @@ def _check_scope(
 def _sold_by(
     scope: ReconcilingScope, sums: Sequence[MeteredSum], bill: Bill, given: Sequence[str]
 ) -> ReconcilingScope:
-    """Return the sellers that the bill's invoices come from, where they are sellers of what was
-    metered."""
+    """Return the sellers that issue the bill's invoices, as far as they sold metered usage."""
     if given:
         return scope
     issuers = {row.seller for row in bill.rows if row.cloud in scope.clouds}
@@ -281,8 +278,7 @@ def _sold_by(
 def _compared(
     bill: Bill, scope: ReconcilingScope, sellers: Sequence[str]
 ) -> tuple[list[Billed], list[Billed]]:
-    """Return the rows that are compared, and those left out: of another day or cloud, or sold by
-    others than the named."""
+    """Return the rows in the scope, and the rows outside it: of another day, cloud or seller."""
     rows: list[Billed] = []
     left: list[Billed] = []
     for row in bill.rows:
@@ -295,7 +291,7 @@ def _compared(
 def _charge(
     row: Billed | UncomparedRow, kind: str, prices: PriceTable, rates: Mapping[str, Decimal]
 ) -> UncomparedCharge:
-    """Return a row that is not compared, in USD at its day's rate where there is one."""
+    """Return a row that is not compared, in USD at its day's rate if there is a rate."""
     rate = (
         None
         if row.currency in rates or row.day is None
@@ -311,8 +307,8 @@ def _as_covered(row: Billed, bill: Bill) -> Billed:
 
 
 def _in_usd(row: Billed, prices: PriceTable, rates: Mapping[str, Decimal]) -> Billed:
-    """Return a row in USD at its day's rate, where the supplied rates have one and none was
-    given for the whole bill."""
+    """Return a row in USD at its day's rate, if the rates have that day and no rate is given for the
+    whole bill."""
     if row.currency in rates or (rate := usd_rate(prices, row.currency, row.day)) is None:
         return row
     step = exact_product(row.cost_step, rate)
@@ -322,7 +318,7 @@ def _in_usd(row: Billed, prices: PriceTable, rates: Mapping[str, Decimal]) -> Bi
 
 
 def sums_of(lake: Lake, days: Interval, prices: PriceTable) -> list[MeteredSum]:
-    """Return metered usage, as finely as any price tells it apart."""
+    """Return metered usage, grouped by everything that a price may depend on."""
     conditions = [entry.conditions for book in prices.books for entry in book.entries]
     steps = sorted({condition.above for condition in conditions} - {0})
     return metered_sums(
@@ -347,7 +343,7 @@ def sale_of(usage: MeteredSum) -> Sale:
 
 
 def usd_rate(prices: PriceTable, currency: str, day: date) -> Decimal | None:
-    """USD for one unit of a currency on a day; None where no rate was supplied."""
+    """Return USD for one unit of a currency on a day; None without a rate."""
     try:
         return prices.usd(currency, day)
     except InvalidInput:
@@ -355,8 +351,8 @@ def usd_rate(prices: PriceTable, currency: str, day: date) -> Decimal | None:
 
 
 def _parts(usage: MeteredSum, prices: PriceTable, *, by_region: bool) -> Iterator[Metered]:
-    """Yield the metered units, each token once, with their charges; wholes only, where nothing
-    has a price."""
+    """Yield the metered units, each token once, with their charges; only wholes if nothing has a
+    price."""
     day = date(1970, 1, 1) + timedelta(days=usage.hour // _HOURS)
     row = prices.row(sale_of(usage), day)
     for unit, quantity in sorted(billable(usage.units, frozenset(row.prices)).items()):
@@ -385,8 +381,8 @@ def _parts(usage: MeteredSum, prices: PriceTable, *, by_region: bool) -> Iterato
 
 
 def _other_prices(prices: PriceTable) -> Callable[[ItemPlace, str, date], Sequence[OtherPrice]]:
-    """Return the prices that the books have for a unit of a product, each with what its being
-    billed would mean."""
+    """Return the prices of the books for a unit of a product, each with the cause that would explain
+    a bill at that price."""
     # A price that was recorded later may be the one that the bill was made by.
     everything = PriceTable(prices.books, KnownAt.everything())
 
@@ -406,7 +402,7 @@ def _other_prices(prices: PriceTable) -> Callable[[ItemPlace, str, date], Sequen
 def _other(
     entry: PriceEntry, sale: Sale, day: date, known_at: KnownAt, rate: Decimal
 ) -> OtherPrice:
-    """Return an entry's price at the rate of the day, and what its being billed would mean."""
+    """Return an entry's price at the rate of the day, and the cause that would explain it."""
     price = exact_product(Decimal(entry.price).scaleb(-12), rate)
     per_million = f"{Decimal(entry.price).scaleb(-6).normalize():f} {entry.currency}"
     says = f"{per_million} per million ({entry.place})"
@@ -442,7 +438,7 @@ def _other(
 def _discounts(
     prices: PriceTable, everything: PriceTable, sale: Sale, unit: Unit, day: date
 ) -> Iterator[OtherPrice]:
-    """Yield the list price where a discount was taken, and the other way round."""
+    """Yield the list price for a discounted price, and the discounted for the list price."""
     row = prices.row(sale, day)
     won, rate = row.won.get(unit), usd_rate(prices, row.currency, day)
     if won is None or rate is None:
@@ -472,7 +468,7 @@ def _without(discount: PriceEntry, listed: Decimal) -> OtherPrice:
 
 
 def _holds_for_its_buyer(entry: PriceEntry, sale: Sale, day: date, known_at: KnownAt) -> bool:
-    """Return whether a discount of one buyer held on a day for what that buyer bought."""
+    """Return whether a buyer's own discount was in force on a day for this usage."""
     buyer = entry.conditions.names[_BUYER]
     is_in_force = day in entry.interval and entry.known_at.instant_ns <= known_at.instant_ns
     return (

@@ -1,4 +1,4 @@
-"""Spend of a day as the hourly sums tell it: an estimate at plain prices, at hand while the day runs.
+"""The spend of a day from the hourly sums: an estimate at plain prices, available during the day.
 
 The sums do not say which requests were long, or in which tier; a settlement prices single attempts.
 """
@@ -19,15 +19,15 @@ from clauseway.pricing import PriceTable, Sale, UnknownPrice
 from clauseway.storage.lake.hourly_sums import Usage, usage_by
 from clauseway.values import Interval, InvalidInput, KnownAt, day_after
 
-# Books change when somebody names others; to read them takes a quarter of a second.
+# Books seldom change, and reading them takes a quarter of a second.
 _PRICES_EVERY_S = 60.0
 _BY = ("organisation", "product", "seller", "cloud", "region")
 _UNITS = {unit.column: unit for unit in Unit}
 
 
 class Spend(msgspec.Struct, frozen=True):
-    """The estimated spend of a day in USD, and the requests served that it leaves out because no
-    price or rate is known for them."""
+    """The estimated spend of a day in USD, and the number of served requests left out for lack of a
+    price or rate."""
 
     usd: Decimal
     unpriced: int
@@ -52,8 +52,7 @@ class LatestPrices:
 
 
 def estimated_cost(prices: PriceTable, sale: Sale, day: date, usage: Usage) -> Decimal | None:
-    """Return the charge of sums in USD at the plain price. None where a price or a rate is not
-    known."""
+    """Return the charge of sums in USD at the plain price; None without a price or a rate."""
     report = {_UNITS[name]: count for name, count in usage.units.items()}
     try:
         return in_usd(prices.charge_sum(sale, day, report), day, prices)
@@ -62,7 +61,7 @@ def estimated_cost(prices: PriceTable, sale: Sale, day: date, usage: Usage) -> D
 
 
 def spend_on(home: Home, prices: PriceTable, day: date) -> Spend:
-    """Return the spend of a day, of all that is sealed by now."""
+    """Return the spend of a day, from sealed usage."""
     with open_control(home) as control:
         sums = usage_by(control, _BY, Interval(day, day_after(day)))
     usd, unpriced = Decimal(0), 0

@@ -1,7 +1,7 @@
-"""A statement in the formats it is handed over in. `FORMATS` is the one list of them.
+"""The file formats of a statement. `FORMATS` is the one list of them.
 
-Each is a function of the statement alone, so that whoever has the same inputs writes the same
-bytes. What needs a library of an extra is loaded when it is asked for.
+Each is a function of the statement alone, so that the same inputs give the same bytes. A format that
+needs a library of an extra is loaded when it is used.
 """
 
 import importlib

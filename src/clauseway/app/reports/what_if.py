@@ -3,7 +3,7 @@
 --under A3           the agreement as it stood after A3: every later amendment is left out
 --under R1=or        another reading
 --under cap=30_000_000_000
-                     another value of a figure; `--under cap` takes what was reported
+                     another value of a figure; `--under cap` takes the reported value
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,8 +31,8 @@ _FLAG = "--under"
 
 
 class Otherwise(msgspec.Struct, frozen=True, kw_only=True):
-    """The terms supposed to differ: the last amendment (by agreement), readings, and figures as
-    `--assume` has."""
+    """The other terms: the last amendment of each agreement, readings, and figures as in
+    `--assume`."""
 
     amendments: Mapping[str, str]
     readings: Mapping[str, str]
@@ -40,7 +40,7 @@ class Otherwise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
-    """A month's real settlement and another beside it. `under` says what was supposed, in words.
+    """A month's real settlement and another beside it. `under` states the other terms in words.
 
     `posted` is the receipt of the month's posted settlement, empty where none was; the real side is
     settled anew on all usage sealed by now, so that both stand on the same, and is the posted one
@@ -64,12 +64,10 @@ def what_if(
     readings: Mapping[str, str],
     under: Sequence[str],
 ) -> WhatIf:
-    """Settle a month as it is and as it would be.
+    """Settle a month in force and under other terms.
 
-    Seals what was metered, as settling does, and posts nothing.
-
-    Both sides stand on what the home holds but for `under`. Raise InvalidInput, also where `assume`
-    or `readings` name something else than the home holds.
+    Seal the journals, as settling does, and post nothing. Except for `under`, both sides use the
+    basis of the home. Raise InvalidInput, also if `assume` or `readings` differ from that basis.
     """
     days = month(period)
     otherwise = read_under(under, opened)
@@ -129,8 +127,7 @@ def read_under(items: Sequence[str], opened: Opened) -> Otherwise:
 
 
 def _amendment(name: str, opened: Opened) -> dict[str, str] | None:
-    """Return the agreement that has an amendment of this id; `ours:A3` names it where several
-    do."""
+    """Return the agreement with an amendment; `ours:A3` also names the agreement."""
     wanted, colon, bare = name.partition(":")
     holders = [
         asked.agreement.id
@@ -142,7 +139,7 @@ def _amendment(name: str, opened: Opened) -> dict[str, str] | None:
 
 
 def _twice(meanings: Mapping[str, str], before: Mapping[str, str]) -> list[Problem]:
-    """Return a problem for each agreement that is to stand as of two of its amendments."""
+    """Return a problem for each agreement with two last amendments."""
     return [
         Problem(
             what=f"{last} and {before[agreement]} are both named",
@@ -176,7 +173,7 @@ def _unknown(item: str, opened: Opened, readings: Iterable[str], figures: Iterab
 
 
 def as_amended_by(opened: Opened, last: Mapping[str, str]) -> Opened:
-    """Return the agreements, each without what came after its named amendment."""
+    """Return the agreements, each without the amendments after the named one."""
     if isinstance(opened, OpenAgreements):
         return OpenAgreements(
             tuple(_up_to(asked, last.get(asked.agreement.id, "")) for asked in opened.each)

@@ -28,9 +28,9 @@ FocusRow = Mapping[str, Value]
 
 class Column(msgspec.Struct, frozen=True):
     """A column: its level, its type, whether it may be null, whether it may be null for usage that
-    is no correction, its allowed values, and the versions in which it stands so.
+    is no correction, its allowed values, and the versions with this definition.
 
-    A column that changed stands twice.
+    A column that changed has two records.
     """
 
     name: str
@@ -222,8 +222,8 @@ def columns_of(version: str) -> Mapping[str, Column]:
 def broken_rules(rows: Sequence[FocusRow], version: str = V1_2, generator: str = "") -> list[str]:
     """Return every rule of Cost and Usage that these rows break, with the row's number from 1.
 
-    `generator` is the party whose bill it is. 1.4 has no column for it: where it is not named, each
-    seller is taken to bill for itself.
+    `generator` issues the bill. 1.4 has no column for it: without a name, each seller bills its own
+    sales.
     """
     broken = broken_columns(rows, columns_of(version), f"FOCUS {version}")
     for number, row in enumerate(rows, 1):

@@ -67,8 +67,7 @@ def _reported(line: int, event: Any) -> Reported:
 
 
 def write_cloudevents(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Yield usage rows of the lake (by column name) as one event per line, ended by a newline
-    each."""
+    """Yield usage rows of the lake (by column name) as events, each on a line."""
     for row in rows:
         subject = "/".join(str(row[name]) for name in ("organisation", "project") if row[name])
         data = {

@@ -126,7 +126,7 @@ USAGE_COLUMNS = (
 ORGANISATION, PROJECT = "Organisation", "Project"
 
 
-# Longer names of providers and meters are none; only their begin is looked at.
+# Only the beginning of a longer name of a provider or meter is read.
 _NAME_CHARACTERS_MAX = 1_000
 
 
@@ -160,7 +160,7 @@ class BillNames(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _longest_first(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names so that each stands before the names that it begins with."""
+    """Return names in an order in which each precedes the names that it begins with."""
     return tuple(sorted(names, key=lambda name: (-len(name), name)))
 
 
@@ -193,7 +193,7 @@ def rows_of(
     if path.suffix.lower() == ".parquet":
         yield from parquet_rows(path, lambda names: _check(names, needed))
         return
-    # Bytes that are not UTF-8 become lone surrogates: they spoil their row, and are seen there.
+    # Bytes that are not UTF-8 become lone surrogates, so that only their own row is invalid.
     with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as text:
         reader = csv.DictReader(text, restkey=_TOO_MANY)
         try:
@@ -231,7 +231,7 @@ def described_by(row: Mapping[str, Any], names: BillNames) -> tuple[dict[str, st
     """Return the cloud, seller, region and product of a row without its empty fields, each empty if
     not named; and its unit.
 
-    The unit is None if it is none of our meters.
+    The unit is None if the meter is not one of ours.
     """
     words = [str(row[name]) for name in _NAMING if name in row]
     named = {
@@ -338,7 +338,7 @@ def _named_by(value: object, own: Mapping[str, str], usual: Mapping[str, str]) -
 def _product(words: Sequence[str], products: tuple[str, ...]) -> str:
     """Return the longest product named in the first column that names one; `gpt 5.4 Inp` names
     gpt-5.4."""
-    # The cache keeps what it is asked, so nothing is asked that is too long to be a meter's name.
+    # Do not cache a text that is too long to be a meter's name.
     named = (_product_in(word[:_NAME_CHARACTERS_MAX], products) for word in words)
     return next(filter(None, named), "")
 

@@ -8,8 +8,8 @@ resource. Spans and points of a gateway of ours are skipped: their usage was met
 scope names the gateway, on the request's span and on those of its attempts.
 
 An application that traces its calls reports the same tokens several times. In the files of one
-import they count once: a span above one that is counted or metered is skipped, and so is a point of
-a service and model for a time in which spans of theirs end.
+import they count once: a span is skipped if a span below it is counted or metered, and a point is
+skipped if spans of its service and model end in its interval.
 """
 
 import hashlib
@@ -70,9 +70,9 @@ _KINDS = ("histogram", "exponentialHistogram", "sum")
 
 
 def read_opentelemetry(path: Path, spans: "Spans") -> Iterator[Reported]:
-    """Yield the usage in a file of OTLP JSON: one export request per line, or a single one in all.
+    """Yield the usage in a file of OTLP JSON: an export request per line, or a single one.
 
-    `spans` are those of all files that are read together, this one among them.
+    `spans` are the spans of all files of the import, including this file.
     """
     for line, value, wrong in json_values(path):
         if wrong:
@@ -173,7 +173,7 @@ class Spans:
     def read_span(
         self, line: int, shared: Mapping[str, Any], span: Mapping[str, Any]
     ) -> Iterator[Reported]:
-        """Yield the usage of a span, or why it is none."""
+        """Yield the usage of a span, or why it is not usage."""
         attributes = {**shared, **_attributes(span)}
         own = _span_id(span)
         if _METERED in attributes or own in self._above_metered:
@@ -188,7 +188,7 @@ class Spans:
     def read_metric(
         self, line: int, shared: Mapping[str, Any], metric: Mapping[str, Any]
     ) -> Iterator[Reported]:
-        """Yield the usage of a metric's points, or why it is none."""
+        """Yield the usage of a metric's points, or why it is not usage."""
         if metric.get("name") != _TOKENS:
             yield Reported(
                 line=line, fields={}, skipped=f"the metric {str(metric.get('name'))[:80]}"
@@ -229,7 +229,7 @@ def _service_and_product(attributes: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _nanoseconds(instant: Any) -> int:
-    """Return an instant as a number; 0 if it is missing or none."""
+    """Return an instant as a number; 0 if it is missing or invalid."""
     return int(str(instant)[:20]) if str(instant).isdecimal() else 0
 
 
@@ -282,7 +282,7 @@ def _point(
 
 
 def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return our fields by their names in the conventions; fields with our own names go before."""
+    """Return our fields by their names in the conventions; our own names prevail."""
     fields_: dict[str, Any] = {}
     # `gen_ai.system` is the older name of `gen_ai.provider.name`.
     provider = attributes.get("gen_ai.provider.name", attributes.get("gen_ai.system"))
@@ -308,7 +308,7 @@ def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _attributes(owner: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes of something by their names. Raise Malformed."""
+    """Return attributes by name. Raise Malformed."""
     values: dict[str, Any] = {}
     for attribute in list_of(owner.get("attributes"), "attributes"):
         name = object_of(attribute, "an attribute").get("key")

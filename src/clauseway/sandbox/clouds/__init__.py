@@ -28,8 +28,8 @@ from clauseway.sandbox.signatures import credentials
 
 
 class FakeCloudKind(NamedTuple):
-    """A fake cloud: its name for people, its usual port, the root of its paths, a credential that
-    it takes, and how one is made."""
+    """A fake cloud: its label, its usual port, the root of its paths, a valid credential, and its
+    factory."""
 
     title: str
     usual_port: int

@@ -77,7 +77,7 @@ class AnthropicDirect:
 def messages_answer(
     account: CloudAccount, received: Received, path: str, model: str = ""
 ) -> HttpAnswer:
-    """Return what Anthropic's models answer to a request that was let in."""
+    """Return the answer of Anthropic's models to an authenticated request."""
     try:
         reply = ask(account, received, path, MESSAGES, model)
     except FormatRefusal as refused:

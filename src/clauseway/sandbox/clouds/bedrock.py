@@ -104,7 +104,7 @@ class Bedrock:
 
     def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of Bedrock."""
-        # The front end stands before every path, known or not.
+        # The front end authenticates every path, known or not.
         denied = self._authenticate(received)
         if denied is not None:
             return _aws_error(received, 403, denied.code, denied.message)
@@ -138,7 +138,7 @@ class Bedrock:
             request = msgspec.json.decode(received.body, type=dict[str, msgspec.Raw])
         except msgspec.DecodeError:
             return _aws_error(received, 400, "ValidationException", "Malformed input request")
-        # The model stands in the path and the way of answering in its last part, never in the body.
+        # The path names the model and, in its last part, streaming or not; the body must not.
         wrong = next((name for name in ("model", "stream") if name in request), "")
         if wrong or "anthropic_version" not in request:
             message = (
@@ -151,7 +151,7 @@ class Bedrock:
             message = "The provided model identifier is invalid."
             return _aws_error(received, 400, "ValidationException", message)
         streamed = how == "invoke-with-response-stream"
-        # Inside, a message is asked for as at Anthropic's own API, where the body says how.
+        # Behind the front end the call is one of Anthropic's own API, where the body asks for a stream.
         if streamed:
             request["stream"] = msgspec.Raw(b"true")
         call = msgspec.structs.replace(received, body=encode(request))
@@ -170,7 +170,7 @@ class Bedrock:
         )
 
     def outage(self, received: Received, outage: Outage) -> HttpAnswer:
-        """Return an outage in AWS's words. AWS says 403 of a token that has expired."""
+        """Return an outage in AWS's words. An expired token is 403 at AWS."""
         code, message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _aws_error(received, 403 if outage.status == 401 else outage.status, code, message)
 

@@ -1,9 +1,8 @@
-"""The simulated model server, which stands behind every fake cloud: OpenAI's endpoints
-over one account.
+"""The simulated model server behind every fake cloud: OpenAI's endpoints over one account.
 
-`answer` is a function of the call and of what the account has kept; it raises
-`FormatRefusal`, `UnknownModel` or `NoEndpoint`, and each cloud words those its own way. A cloud serves the endpoints
-that it has, not all.
+`answer` depends only on the call and on what the account has kept. It raises `FormatRefusal`,
+`UnknownModel` or `NoEndpoint`, which each cloud words its own way. A cloud may serve only some of
+the endpoints.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -42,7 +41,7 @@ _BATCHED: Final[Mapping[str, Handler]] = {
 
 
 class NoEndpoint(Exception):
-    """Nothing answers there. `methods` are those that would, empty where there is no such path."""
+    """No endpoint has this path and method. `methods` are the methods of the path, empty for none."""
 
     def __init__(self, methods: Collection[str] = ()) -> None:
         super().__init__(*methods)
@@ -155,7 +154,7 @@ def _serves(served: Collection[str], pattern: str) -> bool:
 
 
 def _matched(pattern: str, path: str) -> list[Any] | None:
-    """Return the ids in a path, or None where it is another."""
+    """Return the ids in a path; None if it does not match the pattern."""
     wanted, given = pattern.split("/"), path.split("/")
     if len(wanted) != len(given):
         return None

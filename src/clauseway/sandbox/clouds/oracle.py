@@ -3,7 +3,7 @@ request signature.
 
 A request is signed (draft-cavage-http-signatures, `rsa-sha256`, see `oci_signature`) with a user's
 registered key or with the session key of an instance or resource principal, whose security token
-names its public key; or it carries a Generative AI key as bearer, which opens not every model.
+names its public key; or it carries a Generative AI key as bearer, which does not open every model.
 `opc-compartment-id` must name the compartment, and `opc-request-id` comes back. A client whose
 `accept-encoding` names zstd gets each event of a stream as a frame of its own. Errors of the front
 end are Oracle's.

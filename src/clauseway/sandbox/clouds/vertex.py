@@ -127,7 +127,7 @@ class VertexAI:
         for name in (b"openai-project", b"openai-organization"):
             if received.header(name):
                 return _error(received, 400, f"Request header '{name.decode()}' is not supported.")
-        # Published models and open ones stand at different endpoints.
+        # Published and open models have different endpoints.
         published = root.startswith("publishers")
         account = self._published if published else self._open
         try:
@@ -149,7 +149,7 @@ class VertexAI:
     def _predict(
         self, received: Received, project: str, location: str, model: str, how: str
     ) -> HttpAnswer:
-        """Return what a model of Anthropic's answers."""
+        """Return the answer of one of Anthropic's models."""
         denied = _authenticate(received)
         if denied is not None:
             return denied
@@ -216,7 +216,7 @@ def _grant(received: Received) -> HttpAnswer:
 
 
 def _mistake(claims: Mapping[str, Any], now_s: float) -> str:
-    """Return the problem with a signed assertion, in Google's words; empty where there is none."""
+    """Return the problem with a signed assertion, in Google's words; empty for a valid one."""
     if claims.get("iss") != credentials.GOOGLE_CLIENT_EMAIL:
         return "Invalid grant: account not found"
     if claims.get("aud") != _AUDIENCE:

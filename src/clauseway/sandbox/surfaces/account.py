@@ -16,7 +16,7 @@ from clauseway.sandbox.wire import FormatRefusal
 Kept = TypeVar("Kept")
 KeyT = TypeVar("KeyT", bound=Hashable)
 
-# A prompt is cached from so many tokens on, in steps of so many (OpenAI's guide to prompt caching).
+# The least tokens of a cached prompt, and the step (OpenAI's guide to prompt caching).
 _CACHED_MIN: Final = 1024
 _CACHED_STEP: Final = 128
 
@@ -135,7 +135,7 @@ class CloudAccount:
     def snapshot(self, model: str, kind: str) -> str:
         """Return the snapshot that answers.
 
-        Raise UnknownModel, or Refused for a model that cannot do this.
+        Raise UnknownModel, or FormatRefusal for a model of another kind.
         """
         snapshot = self.models.get(model)
         if snapshot is None:
@@ -145,11 +145,11 @@ class CloudAccount:
         return snapshot.snapshot
 
     def cached_tokens(self, model: str, cache_key: object, contents: Iterable[str]) -> int:
-        """Return the tokens of the longest beginning that this model has seen under the key; from
-        now on it has seen all.
+        """Return the tokens of the longest beginning that is cached for this model and key, and cache
+        the whole prompt.
 
-        Requests without a `prompt_cache_key` are not cached, so that their usage does not turn on
-        what came before.
+        Requests without a `prompt_cache_key` are not cached, so that their usage does not depend on
+        earlier requests.
         """
         if not isinstance(cache_key, str) or not cache_key:
             return 0
