@@ -129,8 +129,8 @@ class Models(msgspec.Struct, frozen=True):
         }
 
     def ended(self, name: str, product: str, surface: str) -> Retirement | None:
-        """Return what ends a name of a product on a surface: the name's own line, else the product's.
-        Of several lines, return the line that names the surface most closely."""
+        """Return what ends a name of a product on a surface: the name's own line, else the
+        product's. Of several lines, return the line that names the surface most closely."""
         for ended in (name, product):
             lines = [line for line in self._lines_of(ended) if line.holds_on(surface)]
             if lines:

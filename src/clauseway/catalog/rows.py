@@ -122,8 +122,8 @@ def refuse_any(rows: Sequence[RowReader], key: Sequence[str]) -> None:
         values = tuple(map(row.text, key))
         first = lines.setdefault(values, row.line)
         if first != row.line:
-            what = f"a second line for {' '.join(filter(None, values))}"
-            row.refuse(what, f"line {first} has the same", "Keep one of them.")
+            problem = f"a second line for {' '.join(filter(None, values))}"
+            row.refuse(problem, f"line {first} has the same", "Keep one of them.")
     problems = [problem for row in rows for problem in row.problems]
     if problems:
         raise InvalidInput(*problems)

@@ -75,8 +75,8 @@ PROVIDERS: Mapping[str, Provider] = {
 _UNKNOWN = Provider(
     "", "no host is on record for this provider: a launch on no cloud", standing=ASSUMED
 )
-# How people write the providers of listings, and a cloud that only listings name. Any other stays as
-# the listing has it.
+# How people write the providers of listings, and a cloud that only listings name. Any other stays
+# as the listing has it.
 NAMES: Mapping[str, str] = {
     "amazon-bedrock": "Amazon Bedrock",
     "azure-cognitive-services": "Azure AI Services",
@@ -117,8 +117,8 @@ _DASHED = re.compile(r"^(gpt-\d)-(\d)(?=-|$)")
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """An event of a history. `product` is the model's name without the provider's additions.
 
-    Prices are USD per million tokens, None if not stated; `opening`: the history of this provider was
-    still being entered.
+    Prices are USD per million tokens, None if not stated; `opening`: the history of this provider
+    was still being entered.
     """
 
     provider: str

@@ -3,8 +3,8 @@ file and line.
 
 Documented at docs.litellm.ai/docs/proxy/configs: `model_list` with `litellm_params` and
 `model_info`, `litellm_settings`, `router_settings`, `general_settings`, `environment_variables`,
-`credential_list`, and `include`, whose files are merged. Nothing is dropped here: an unknown section
-is returned as a setting.
+`credential_list`, and `include`, whose files are merged. Nothing is dropped here: an unknown
+section is returned as a setting.
 """
 
 from collections.abc import Callable, Mapping

@@ -41,8 +41,8 @@ INVALID = "invalid"
 COLUMNS = (*BY_NAME, "as_of", "known_at")
 LISTS = ("reading", "suppose")
 ADDED = ("outcome", "due", "terms", "problem")
-# The least similarity at which a name is taken for a misspelling: `segement` and `segment` have 0.93,
-# `reason` and `region` 0.83.
+# The least similarity at which a name is taken for a misspelling: `segement` and `segment` have
+# 0.93, `reason` and `region` 0.83.
 _SAME_LEAST = 0.88
 # Rows in memory at a time: enough to make the cost of a part negligible.
 _ROWS = 1 << 18

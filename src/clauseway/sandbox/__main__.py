@@ -1,9 +1,9 @@
 """`python -m clauseway.sandbox`: the simulated clouds as a process.
 
 Prints one JSON line when it serves, and nothing else: `{"ready": true, "ports": {"openai": …,
-"azure": …, "bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …, "anthropic": …}}`; or, started by another
-process (`--parent-pipe`), why it refuses to start. Ends with 0 on SIGTERM, SIGINT or when the
-parent's pipe closes, after answering open requests.
+"azure": …, "bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …, "anthropic": …}}`; or,
+started by another process (`--parent-pipe`), why it refuses to start. Ends with 0 on SIGTERM,
+SIGINT or when the parent's pipe closes, after answering open requests.
 """
 
 import argparse

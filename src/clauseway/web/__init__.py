@@ -1,10 +1,10 @@
 """Web: the pages for engineers, lawyers, accountants and auditors.
 
-The room knows how to draw. Everything it draws arrives as a typed context from a `PageSource`, which
-`app` implements; amounts of money arrive as text, already rounded and formatted, and stay text. It
-must not know how anything is stored, evaluated or settled, except that it draws forecasts from the
-ledger's own records. A page is one document with its script and style inside, so that it works
-without a network and prints as it looks. Only `pages`, `sign_in` and `forms` load Starlette:
+The room knows how to draw. Everything it draws arrives as a typed context from a `PageSource`,
+which `app` implements; amounts of money arrive as text, already rounded and formatted, and stay
+text. It must not know how anything is stored, evaluated or settled, except that it draws forecasts
+from the ledger's own records. A page is one document with its script and style inside, so that it
+works without a network and prints as it looks. Only `pages`, `sign_in` and `forms` load Starlette:
 commands that draw run without it.
 
     pages      the ASGI application that serves them

@@ -199,8 +199,8 @@ class AuditorSource(Protocol):
         ...
 
     async def check(self, subject: str) -> CheckContext | None:
-        """Return the result of a check: of `books`, or of a month's statement settled again; None if
-        the month is not settled."""
+        """Return the result of a check: of `books`, or of a month's statement settled again; None
+        if the month is not settled."""
         ...
 
     async def decision(self, receipt: str) -> DecisionContext:
@@ -208,8 +208,8 @@ class AuditorSource(Protocol):
         ...
 
     async def handed(self, statement: str, signatures: str) -> HandedContext:
-        """Settle a statement from outside again, check its signatures, and return the result. Change
-        nothing."""
+        """Settle a statement from outside again, check its signatures, and return the result.
+        Change nothing."""
         ...
 
 

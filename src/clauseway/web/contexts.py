@@ -97,7 +97,8 @@ class CloudCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
     """The counts since the gateway started. `clock` is the business clock's reading, as text.
-    `refused` counts each refused request once; the counts of the clouds count it once for each cloud.
+    `refused` counts each refused request once; the counts of the clouds count it once for each
+    cloud.
 
     `edition` changes whenever the first page changes in anything but the counts: an open page then
     reloads itself.

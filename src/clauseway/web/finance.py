@@ -152,8 +152,8 @@ class FinanceSource(Protocol):
     async def day_requests(
         self, period: str, line: str, day: str, begin: str
     ) -> DayRequestsContext | None:
-        """Return the requests of a line on one day, from number `begin` on; None if the month has no
-        such line."""
+        """Return the requests of a line on one day, from number `begin` on; None if the month has
+        no such line."""
         ...
 
 

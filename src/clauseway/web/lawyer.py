@@ -80,7 +80,8 @@ class QuestionForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReasonShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A reason of an answer, and the clause that it cites; `text` is the clause in its own words."""
+    """A reason of an answer, and the clause that it cites; `text` is the clause in its own
+    words."""
 
     bearing: str
     note: str
@@ -91,7 +92,8 @@ class ReasonShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A change that gives another outcome: its label, the outcome, and the address of that question."""
+    """A change that gives another outcome: its label, the outcome, and the address of that
+    question."""
 
     label: str
     outcome: OutcomeName

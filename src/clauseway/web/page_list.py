@@ -17,8 +17,8 @@ class PageSource(
 ):
     """The source of every page.
 
-    Each method may raise `Unavailable`, or InvalidInput for a wrong address; the pages then show the
-    reason.
+    Each method may raise `Unavailable`, or InvalidInput for a wrong address; the pages then show
+    the reason.
     """
 
 

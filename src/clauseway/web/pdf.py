@@ -2,7 +2,8 @@
 neither the day nor the machine.
 
 The template is `templates/statement.typ`. Its content arrives as data, never as markup, so no name
-in an agreement can change the page. Apart from `documents`, because the library comes with an extra.
+in an agreement can change the page. Apart from `documents`, because the library comes with an
+extra.
 """
 
 from importlib import resources

@@ -1,5 +1,5 @@
-"""Pictures (SVG; PNG with the extra `charts`): rights over time as bars, and forecast shares as lines
-under their caps.
+"""Pictures (SVG; PNG with the extra `charts`): rights over time as bars, and forecast shares as
+lines under their caps.
 
     rights_svg(title, known_at, timeline)   one bar a right
     forecast_svg(forecast)                  one panel a share

@@ -146,7 +146,8 @@ class Sessions:
         return token
 
     async def reader(self, token: str, readers: Readers) -> SignedIn | None:
-        """Return the reader of a session, if they may still see the pages with the same password."""
+        """Return the reader of a session, if they may still see the pages with the same
+        password."""
         session = self._held.get(_digest(token))
         if session is None or session.end_s <= self._clock():
             return None

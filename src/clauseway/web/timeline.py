@@ -10,8 +10,8 @@ import msgspec
 
 from clauseway.web.contexts import OutcomeName, Timeline, TimelineMark, TimelineRow, TimelineStretch
 
-# A label nearer to its neighbour than this (percent of the width) is drawn one row lower, so that they
-# do not overlap on a narrow screen.
+# A label nearer to its neighbour than this (percent of the width) is drawn one row lower, so that
+# they do not overlap on a narrow screen.
 _MARK_DISTANCE_MIN = 9.0
 # Shorter stretches have no room for a word; the middle ones have it on a wide screen only.
 _WORD_WIDTH_MIN = 9.0
@@ -31,8 +31,8 @@ AXIS_PX = 26
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A stretch's place. `shown` says when the bar names its outcome: `always`, on `wide` screens, or
-    `never`."""
+    """A stretch's place. `shown` says when the bar names its outcome: `always`, on `wide` screens,
+    or `never`."""
 
     x: float
     width: float

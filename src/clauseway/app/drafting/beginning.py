@@ -1,7 +1,8 @@
 """A first configuration from three answers: the vendors, the models and the agreements.
 
 The answers become entries of a list of models, which are drafted like those of LiteLLM's file.
-Values that nobody knows yet (the name of a resource, a project) are written as YOUR-… with a comment.
+Values that nobody knows yet (the name of a resource, a project) are written as YOUR-… with a
+comment.
 """
 
 from collections.abc import Iterable, Mapping

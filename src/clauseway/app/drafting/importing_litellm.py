@@ -475,7 +475,8 @@ class Drafting:
         }
 
     def _listed(self, entry: ModelEntry, account: VendorAccount, product: str) -> list[PriceEntry]:
-        """Return the prices that the vendor lists; on Azure OpenAI's, where Microsoft lists none."""
+        """Return the prices that the vendor lists; on Azure OpenAI's, where Microsoft lists
+        none."""
         listing = account.vendor.listing
         if account.dialect != "azure":
             # Vertex AI asks for Gemini with its publisher, which the list leaves out.

@@ -23,7 +23,8 @@ _GROWTH_MIN, _GROWTH_MAX = Decimal(-1), Decimal(10)
 
 
 class Ahead(msgspec.Struct, frozen=True, kw_only=True):
-    """A forecast with its inputs: the point of knowledge, and the receipts of the settled months."""
+    """A forecast with its inputs: the point of knowledge, and the receipts of the settled
+    months."""
 
     known_at: str
     receipts: Mapping[str, str]

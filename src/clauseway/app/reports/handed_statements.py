@@ -90,8 +90,8 @@ class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
 class StatementVerification(msgspec.Struct, frozen=True, kw_only=True):
     """The result of repeating a statement. `remarks` say why it could not be repeated in full.
 
-    `estimates` are accepted estimates of lost usage and stated breaks of the books, which nobody can
-    check.
+    `estimates` are accepted estimates of lost usage and stated breaks of the books, which nobody
+    can check.
     """
 
     period: str

@@ -213,8 +213,8 @@ def pack_month(
 def verify_pack(
     path: Path, reader: Home | None = None
 ) -> tuple[PackVerification, HandedStatement, bytes]:
-    """Settle a pack again in a temporary home. Return the result, the statement, and its signatures if
-    it has any.
+    """Settle a pack again in a temporary home. Return the result, the statement, and its signatures
+    if it has any.
 
     For a pack with usage only by day, compare the usage of the `reader` day by day, and the amounts
     from it line by line. Raise InvalidInput if it is not a pack, or differs from its manifest.

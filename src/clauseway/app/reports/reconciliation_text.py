@@ -13,7 +13,8 @@ from clauseway.values import exact_sum, round_together
 
 
 class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a bill, or a likely cause: the number of its items, and its amounts; `–` for none."""
+    """A part of a bill, or a likely cause: the number of its items, and its amounts; `–` for
+    none."""
 
     name: str
     items: str

@@ -307,8 +307,8 @@ def _as_covered(row: Billed, bill: Bill) -> Billed:
 
 
 def _in_usd(row: Billed, prices: PriceTable, rates: Mapping[str, Decimal]) -> Billed:
-    """Return a row in USD at its day's rate, if the rates have that day and no rate is given for the
-    whole bill."""
+    """Return a row in USD at its day's rate, if the rates have that day and no rate is given for
+    the whole bill."""
     if row.currency in rates or (rate := usd_rate(prices, row.currency, row.day)) is None:
         return row
     step = exact_product(row.cost_step, rate)
@@ -381,8 +381,8 @@ def _parts(usage: MeteredSum, prices: PriceTable, *, by_region: bool) -> Iterato
 
 
 def _other_prices(prices: PriceTable) -> Callable[[ItemPlace, str, date], Sequence[OtherPrice]]:
-    """Return the prices of the books for a unit of a product, each with the cause that would explain
-    a bill at that price."""
+    """Return the prices of the books for a unit of a product, each with the cause that would
+    explain a bill at that price."""
     # A price that was recorded later may be the one that the bill was made by.
     everything = PriceTable(prices.books, KnownAt.everything())
 

@@ -4,7 +4,8 @@
                                                                        └─▶ every settled month settled again, both ways
 
 The draft is played as if it took effect, and was known, on a day with traffic; days that its terms
-state themselves stay. A conditional sale is refused, as at the gateway. Nothing is changed or posted.
+state themselves stay. A conditional sale is refused, as at the gateway. Nothing is changed or
+posted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -78,8 +79,8 @@ class Deciding(msgspec.Struct, frozen=True, kw_only=True):
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that the draft changes in the same way.
 
-    `clouds` are the clouds that the draft permits; `charged` is their charge in USD, None if a price
-    is not known. `samples` are some of their ids.
+    `clouds` are the clouds that the draft permits; `charged` is their charge in USD, None if a
+    price is not known. `samples` are some of their ids.
     """
 
     what: str
@@ -145,8 +146,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreement, OpenAgreement]:
-    """Return an agreement in force, and with a draft after its last amendment; both with the facts of
-    a home. Raise InvalidInput as `place_draft` does."""
+    """Return an agreement in force, and with a draft after its last amendment; both with the facts
+    of a home. Raise InvalidInput as `place_draft` does."""
     documents = _documents(folder, home)
     if draft.suffix != ".md":
         agreement_of(documents)
@@ -159,8 +160,8 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
 def place_draft(
     documents: Mapping[str, str], name: str, text: str, home: Home, *, where: str
 ) -> tuple[OpenAgreement, OpenAgreement]:
-    """Return an agreement in force, and with the text of a draft after its last amendment; both with
-    the facts of a home.
+    """Return an agreement in force, and with the text of a draft after its last amendment; both
+    with the facts of a home.
 
     Raise InvalidInput with everything wrong in the draft, each with its line, and in the agreement.
     """
@@ -214,8 +215,8 @@ def _new_in(agreement: Agreement, document: str) -> Amendment:
 
 
 def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
-    """Return the agreement with its last amendment in effect from another day, and known always. Days
-    that its terms state stay."""
+    """Return the agreement with its last amendment in effect from another day, and known always.
+    Days that its terms state stay."""
     *earlier, last = drafted.agreement.amendments
     terms = tuple(
         # Terms that begin with the amendment move with it; others state their day themselves.

@@ -1,4 +1,5 @@
-"""Sign, countersign and dispute statements, and find the lines that differ from a signed statement."""
+"""Sign, countersign and dispute statements, and find the lines that differ from a signed
+statement."""
 
 import base64
 import json
@@ -74,8 +75,8 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
     """The signatures of a statement, and the lines that differ from the signed statement.
 
-    `edited` names trusted keys of the home that differ from its records; `note` says that the key is
-    at the place of an older version.
+    `edited` names trusted keys of the home that differ from its records; `note` says that the key
+    is at the place of an older version.
     """
 
     file: str

@@ -1,7 +1,7 @@
 """The file formats of a statement. `FORMATS` is the one list of them.
 
-Each is a function of the statement alone, so that the same inputs give the same bytes. A format that
-needs a library of an extra is loaded when it is used.
+Each is a function of the statement alone, so that the same inputs give the same bytes. A format
+that needs a library of an extra is loaded when it is used.
 """
 
 import importlib

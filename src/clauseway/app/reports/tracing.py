@@ -48,7 +48,8 @@ from clauseway.values import (
 
 # Requests shown from either end of a line.
 _SHOWN = 3
-# Beyond this number of requests only the shown requests are priced: pricing each would take minutes.
+# Beyond this number of requests only the shown requests are priced: pricing each would take
+# minutes.
 _PRICED_ONE_BY_ONE_MAX = 200_000
 
 
@@ -65,8 +66,8 @@ class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PricedUnit(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit at one price: `quantity` × `usd_per_million` ÷ 10⁶ = `charged`. `source` is the price's
-    source, with the rate of its day if it is in another currency."""
+    """A unit at one price: `quantity` × `usd_per_million` ÷ 10⁶ = `charged`. `source` is the
+    price's source, with the rate of its day if it is in another currency."""
 
     unit: str
     quantity: int
@@ -100,7 +101,8 @@ class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
-    """A clause behind a line. `text` is its prose, empty if the agreement at hand has none there."""
+    """A clause behind a line. `text` is its prose, empty if the agreement at hand has none
+    there."""
 
     citation: Citation
     title: str
@@ -114,9 +116,9 @@ class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
     line's days if the trace is an outline: then `days` are the days that settling kept, if any, and
     there are neither `prices` nor `requests`.
 
-    `requests` are the first and the last by event time, or the request that was asked for. `counted`
-    is the part of the charges in the share's base; `working` are the steps to the line's amount, as
-    in its statement.
+    `requests` are the first and the last by event time, or the request that was asked for.
+    `counted` is the part of the charges in the share's base; `working` are the steps to the line's
+    amount, as in its statement.
     """
 
     period: str
@@ -137,7 +139,8 @@ class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
 def trace_line(
     home: Home, line: str, request: str = "", cent: int = 0, rows_max: int = 0
 ) -> LineTrace:
-    """Return the evidence behind a line of the latest settlements. `line` is the beginning of its id.
+    """Return the evidence behind a line of the latest settlements. `line` is the beginning of its
+    id.
 
     With `request` follow that request; with `cent` the request that brought the line to that cent.
     With `rows_max`, outline a line whose days have more records, unless a request is followed.
@@ -170,8 +173,8 @@ class BookedDispute(msgspec.Struct, frozen=True, kw_only=True):
 def disputed_days(
     home: Home, line: str, party: str, reason: str, day: date | None
 ) -> BookedDispute:
-    """Dispute the rest of a line's charges after credits and other disputes: a voucher for each day,
-    all or none. Repeating it changes nothing.
+    """Dispute the rest of a line's charges after credits and other disputes: a voucher for each
+    day, all or none. Repeating it changes nothing.
 
     Raise InvalidInput.
     """
@@ -503,8 +506,8 @@ class _Tracer:
         return tuple(followed)
 
     def _request_of_cent(self, cent: int) -> str:
-        """Return the first request, in order of event time, at which the line's share reaches `cent`
-        cents."""
+        """Return the first request, in order of event time, at which the line's share reaches
+        `cent` cents."""
         if not self._traced.is_plain:
             why = (
                 "a cap, a band, a minimum or another month is in it, so no request earned a "

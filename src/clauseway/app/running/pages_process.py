@@ -1,8 +1,8 @@
 """The pages' process: the contexts of the pages, read from the agreement, the control database and
 the gateway's counts.
 
-`python -m clauseway.app.running.pages_process --home H` serves them until its parent is gone. The key that
-the snippets show is read from standard input, if there is one.
+`python -m clauseway.app.running.pages_process --home H` serves them until its parent is gone. The
+key that the snippets show is read from standard input, if there is one.
 """
 
 import argparse
@@ -161,8 +161,8 @@ class HomePages:
         self._heavy = asyncio.Lock()
         # Fed by `collects` alone, so that it is the same for all who look.
         self._rate = RequestRate()
-        # The forecast as last made, by the text, the day and the receipts of the settlements that it
-        # goes on from.
+        # The forecast as last made, by the text, the day and the receipts of the settlements that
+        # it goes on from.
         self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
         # The alerts that editions name, and when they were looked for.
         self._alerts: tuple[float, list[str]] | None = None
@@ -181,8 +181,8 @@ class HomePages:
         try:
             counts, down = await self.counts(), ""
         except Unavailable as error:
-            # Rights and months are there without a gateway. A page without an edition fetches itself
-            # anew with the first counts.
+            # Rights and months are there without a gateway. A page without an edition fetches
+            # itself anew with the first counts.
             counts, down = (
                 CountsContext(clouds=(), clock=_in_words(self._clock()), edition=""),
                 str(error),

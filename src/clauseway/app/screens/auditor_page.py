@@ -1,4 +1,5 @@
-"""The auditor's screen, and its checks: a statement settled again, the books compared with their log.
+"""The auditor's screen, and its checks: a statement settled again, the books compared with their
+log.
 
 The screen itself reads records. A check settles again or reads every row, so each check has its own
 page.

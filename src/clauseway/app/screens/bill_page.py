@@ -1,4 +1,5 @@
-"""The finance page of a cloud's bill: compared with the meter, as by `clauseway usage reconcile`."""
+"""The finance page of a cloud's bill: compared with the meter, as by `clauseway usage
+reconcile`."""
 
 from collections.abc import Iterator
 from pathlib import Path

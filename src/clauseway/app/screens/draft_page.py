@@ -1,5 +1,5 @@
-"""The lawyer's screen of a draft: its mistakes, or its changes in words, on recorded requests and in
-settled months, as by `clauseway agreement rehearse`."""
+"""The lawyer's screen of a draft: its mistakes, or its changes in words, on recorded requests and
+in settled months, as by `clauseway agreement rehearse`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta

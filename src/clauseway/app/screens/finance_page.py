@@ -70,8 +70,8 @@ NEXT = {
 # Tried in this order: a sum is written in the first scale that leaves at most two places.
 _SCALES = (("trillion", 12), ("billion", 9), ("million", 6))
 _EMPTY = "Nothing is settled and no usage is sealed yet. Two settled months to try, in a home of their own:"
-# The order in which months need attention: a step is due, a payment is awaited, an earlier month has
-# to be closed first, the month is not over, all is paid.
+# The order in which months need attention: a step is due, a payment is awaited, an earlier month
+# has to be closed first, the month is not over, all is paid.
 _DUE, _AWAITED, _LATER, _RUNNING, _DONE = range(5)
 
 

@@ -28,8 +28,8 @@ _NO_CAP = (
 
 
 class Supposed(msgspec.Struct, frozen=True):
-    """Assumptions of a forecast as typed: a growth in percent a month (`5`, or a range `3..7`) and a
-    cap. Either may be empty."""
+    """Assumptions of a forecast as typed: a growth in percent a month (`5`, or a range `3..7`) and
+    a cap. Either may be empty."""
 
     growth: str = ""
     cap: str = ""

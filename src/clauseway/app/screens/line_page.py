@@ -1,5 +1,5 @@
-"""The pages behind a statement line: its working, entries, prices and clauses, and its requests, day
-by day."""
+"""The pages behind a statement line: its working, entries, prices and clauses, and its requests,
+day by day."""
 
 from decimal import Decimal
 

@@ -14,8 +14,8 @@ _TRY = f"{DEMONSTRATION} --home demo"
 
 
 def first_command(home: Home, opened: Opened, months: Iterable[MonthState]) -> str:
-    """Return the command that settles the first unsettled month; without any usage, the command that
-    makes a home with two settled months."""
+    """Return the command that settles the first unsettled month; without any usage, the command
+    that makes a home with two settled months."""
     for month in months:
         if month.state == OPEN:
             return SETTLE.format(period=month.period) + assume_flags(home, opened)

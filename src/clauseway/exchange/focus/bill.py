@@ -1,9 +1,9 @@
 """Charges for metered usage as a bill in FOCUS: one row a day, buyer, product, host cloud, region,
 seller and unit.
 
-A provider issues the bill for its own sales. Sales of another party that the provider only hosts are
-on the bill with a BilledCost of 0, because the seller receives the payment; the other costs stay.
-FOCUS has no columns for host cloud and requests: they are in custom columns (`x_…`).
+A provider issues the bill for its own sales. Sales of another party that the provider only hosts
+are on the bill with a BilledCost of 0, because the seller receives the payment; the other costs
+stay. FOCUS has no columns for host cloud and requests: they are in custom columns (`x_…`).
 
 1.2 names the provider and the product's publisher. 1.4 names the seller (ServiceProviderName) and
 the operator of the cloud (HostProviderName) instead, but neither the issuer of the bill nor the

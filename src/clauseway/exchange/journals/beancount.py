@@ -1,5 +1,5 @@
-"""The journal as beancount text. One file can hold all parties' books, because account names include
-the party.
+"""The journal as beancount text. One file can hold all parties' books, because account names
+include the party.
 
     expense → Expenses   income → Income   receivable → Assets   payable → Liabilities
 

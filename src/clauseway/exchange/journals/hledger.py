@@ -44,7 +44,8 @@ def _commodities(entries: Sequence[Entry]) -> list[str]:
 
 
 def _sample(unit: Decimal) -> str:
-    """Return a number with the decimal places of a unit; hledger needs the point even before none."""
+    """Return a number with the decimal places of a unit; hledger needs the point even before
+    none."""
     sample = f"{Decimal(1000).quantize(unit):,f}"
     return sample if "." in sample else f"{sample}."
 

@@ -3,9 +3,9 @@ batched (arrays).
 
 There is one type, `TYPE`, with one writer: another home imports the events that this program
 exports as the same records. `source` and `id` identify an event, so the same event again is the
-same usage. `data` holds the fields by which usage is imported (`metering.usage_rules`), units by name
-under `units`; an event that we wrote (`SOURCE`) is identified by its request and attempt. Events of
-other types are skipped unless their data hold units.
+same usage. `data` holds the fields by which usage is imported (`metering.usage_rules`), units by
+name under `units`; an event that we wrote (`SOURCE`) is identified by its request and attempt.
+Events of other types are skipped unless their data hold units.
 
 Specification: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 """

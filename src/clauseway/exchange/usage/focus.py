@@ -430,7 +430,8 @@ def _usage_row(row: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]
     ]
     tier = row["tier"] if row["tier"] != DEFAULT_TIER else ""
     named = [*about, row["model"], unit.column, *([tier] if tier else [])]
-    # The same hour and place has the same id in every export, so importing it twice changes nothing.
+    # The same hour and place has the same id in every export, so importing it twice changes
+    # nothing.
     charge = hashlib.sha256(msgspec.json.encode(named)).hexdigest()
     return dict(
         zip(

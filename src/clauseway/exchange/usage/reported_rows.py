@@ -90,8 +90,8 @@ def json_values(path: Path) -> Iterator[tuple[int, Any, str]]:
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Yield the lines of a file and whether each is whole; of a line longer than any record, only its
-    beginning."""
+    """Yield the lines of a file and whether each is whole; of a line longer than any record, only
+    its beginning."""
     while line := file.readline(_VALUE_BYTES_MAX):
         is_whole = line.endswith(b"\n") or len(line) < _VALUE_BYTES_MAX
         yield line, is_whole
@@ -148,8 +148,9 @@ def _document(file: IO[bytes]) -> Iterator[tuple[int, Any, str]]:
 def _elements(
     file: IO[bytes], unicode: IncrementalDecoder, text: str
 ) -> Iterator[tuple[int, Any, str]]:
-    """Yield the elements of an array that begins with `text`; skip an invalid element up to the next
-    comma. Read the text in place, because cutting off each element would copy the rest each time."""
+    """Yield the elements of an array that begins with `text`; skip an invalid element up to the
+    next comma. Read the text in place, because cutting off each element would copy the rest each
+    time."""
     decoder, line, at, at_end = json.JSONDecoder(), 1, 0, False
     while True:
         between = _BETWEEN.match(text, at)

@@ -151,7 +151,8 @@ class Bedrock:
             message = "The provided model identifier is invalid."
             return _aws_error(received, 400, "ValidationException", message)
         streamed = how == "invoke-with-response-stream"
-        # Behind the front end the call is one of Anthropic's own API, where the body asks for a stream.
+        # Behind the front end the call is one of Anthropic's own API, where the body asks for a
+        # stream.
         if streamed:
             request["stream"] = msgspec.Raw(b"true")
         call = msgspec.structs.replace(received, body=encode(request))

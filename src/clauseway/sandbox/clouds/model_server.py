@@ -41,7 +41,8 @@ _BATCHED: Final[Mapping[str, Handler]] = {
 
 
 class NoEndpoint(Exception):
-    """No endpoint has this path and method. `methods` are the methods of the path, empty for none."""
+    """No endpoint has this path and method. `methods` are the methods of the path, empty for
+    none."""
 
     def __init__(self, methods: Collection[str] = ()) -> None:
         super().__init__(*methods)

@@ -1,8 +1,8 @@
 """RSA signatures (PKCS #1 v1.5 with SHA-256, RFC 8017), verified and made with whole-number
 arithmetic alone.
 
-The sandbox's private keys are public, so nothing here has to withstand an attack, and no cryptography
-package is needed.
+The sandbox's private keys are public, so nothing here has to withstand an attack, and no
+cryptography package is needed.
 """
 
 import base64

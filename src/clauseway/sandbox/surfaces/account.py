@@ -145,8 +145,8 @@ class CloudAccount:
         return snapshot.snapshot
 
     def cached_tokens(self, model: str, cache_key: object, contents: Iterable[str]) -> int:
-        """Return the tokens of the longest beginning that is cached for this model and key, and cache
-        the whole prompt.
+        """Return the tokens of the longest beginning that is cached for this model and key, and
+        cache the whole prompt.
 
         Requests without a `prompt_cache_key` are not cached, so that their usage does not depend on
         earlier requests.

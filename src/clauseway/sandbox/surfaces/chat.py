@@ -3,8 +3,8 @@ a stream.
 
 Shapes and messages follow recorded answers of the real API and the vendor's OpenAPI description.
 Features that the simulated model lacks (several choices, log probabilities) are refused in the
-API's own words, never ignored. It takes images, sound and files for a fixed number of tokens each, and
-says nothing about them.
+API's own words, never ignored. It takes images, sound and files for a fixed number of tokens each,
+and says nothing about them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,7 +54,8 @@ _NO_JSON_WORD = (
 
 
 class AcceptedChat(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat request that the format accepts, and its answer. The account checks the model later."""
+    """A chat request that the format accepts, and its answer. The account checks the model
+    later."""
 
     model: str
     streamed: bool

@@ -29,8 +29,8 @@ from clauseway.values import DAY_NS
 CYCLE_DAYS = 14
 WINDOW_NS = 600 * 1_000_000_000
 _SECOND_NS = 1_000_000_000
-# Shares of the requests with at most a quantile's tokens. Both ends are our choice: half of the 10th
-# percentile, and a fifth above the 99th.
+# Shares of the requests with at most a quantile's tokens. Both ends are our choice: half of the
+# 10th percentile, and a fifth above the 99th.
 _SHARES = (0.0, 0.1, 0.5, 0.9, 0.99, 1.0)
 _BELOW, _ABOVE = 0.5, 1.2
 _MIX = (
