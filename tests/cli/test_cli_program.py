@@ -106,6 +106,61 @@ def test_a_folder_whose_name_is_not_utf_8_is_told_in_json(tmp_path: Path) -> Non
     assert json.loads(done.stdout)["error"]["problems"][0]["where"].endswith("h\N{REPLACEMENT CHARACTER}")
 
 
+ASKED = ("decide", "--action", "serve", "--party", "openai", "--product", "api.stateless", "--cloud", "aws")
+
+# a command line · where it is wrong · what is
+LINES = [
+    ((*ASKED, "--as-of", "2026-03-15", "--as-of=2026-06-01"), "--as-of", "given 2 times"),
+    (("statement", "--period", "2026-04", "--period", "2026-04"), "--period", "given 2 times"),
+    ((*ASKED, "--seller", ""), "--seller", "'' is no value"),
+    ((*ASKED, "--reading", "R1=or", "--reading="), "--reading", "'' is no value"),
+    ((*ASKED, "--region", " "), "--region", "' ' is no value"),
+    (("key", "list", "--home", ""), "--home", "'' is no value"),
+    (("export", "rego", "--out="), "--out", "'' is no value"),
+    (("config", "check", ""), "FILE", "'' is no value"),
+    (("person", "two", "books", "\t"), "KIND", "'\\t' is no value"),
+]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(("words", "where", "what"), LINES)
+def test_each_flag_is_given_once_and_with_a_value(words: tuple[str, ...], where: str, what: str, as_json: bool) -> None:
+    """The last of two would win unseen. A variable of the shell that is not set would widen a question,
+    a grant or an export to everybody."""
+    done = run(*words, *(["--json"] if as_json else []))
+    assert done.returncode == 3
+    if as_json:
+        [problem] = json.loads(done.stdout)["error"]["problems"]
+        assert problem["where"] == where
+        assert what in problem["what"]
+    else:
+        assert f"{where}: " in done.stderr
+        assert what in done.stderr
+
+
+def test_a_switch_may_be_given_twice() -> None:
+    assert run("agreement", "list", "--json", "--json").returncode == 0
+
+
+def test_help_is_shown_whatever_else_is_given() -> None:
+    assert run(*ASKED, "--seller", "", "--as-of", "x", "--as-of", "y", "--help").returncode == 0
+
+
+REMOVED = "import os; from clauseway.cli import main; os.rmdir(os.getcwd()); main({words!r})"
+
+
+@pytest.mark.parametrize("words", [["key", "list"], list(ASKED)], ids=" ".join)
+def test_a_working_directory_that_was_removed_is_told_in_words(words: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", REMOVED.format(words=words)], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "the working directory is gone" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 # Commands that read a file, which is not there.
 READERS = [
     ("agreement", "fmt", "A1.md"),

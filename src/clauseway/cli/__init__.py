@@ -10,6 +10,7 @@ person or as JSON.
     mcp        `clauseway mcp`, for assistants
 
     options         the flags that several commands take; names_in_any_case: names however typed
+    command_line    flags given once, values that say something
     homes           how each command uses a home, so that none answers from a missing one
     held            the prices and agreements that a home's settlements rest on
     output          lines and problems printed; answers: as JSON or as text
@@ -41,6 +42,7 @@ import typer
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.locks import reporting_waits
 from clauseway.app.running.machine_faults import fault_of
+from clauseway.cli.command_line import checked
 from clauseway.cli.commands import line_of, path_in, paths_like, program
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
@@ -113,7 +115,7 @@ def run(given: list[str]) -> int:
     as_json = "--json" in given
     try:
         _require_text(given)
-        tree = prepared(guard(fold_names(program(given, _program_options))))
+        tree = prepared(checked(guard(fold_names(program(given, _program_options)))))
         with reporting_waits(_say_wait):
             code = tree(
                 given or ["--help"],

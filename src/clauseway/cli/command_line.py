@@ -1,0 +1,72 @@
+"""The words of a command line, looked at before a command runs.
+
+A flag of one value is given once: of two, all but the last would be ignored. Each value says
+something: an empty one is mostly a variable of the shell that is not set, and would be taken for a
+flag that was left out, which asks, grants or exports more.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from clauseway.values import InvalidInput, Problem
+
+
+def checked(command: Any) -> Any:
+    """Have every command of a tree refuse flags that are repeated and values that are empty."""
+    for below in getattr(command, "commands", {}).values():
+        checked(below)
+    make_parser = command.make_parser
+
+    def make_checked(context: Any) -> Any:
+        parser = make_parser(context)
+        parse = parser.parse_args
+
+        def parsed(args: list[str]) -> Any:
+            values, rest, order = parse(args)
+            # A shell that completes a line has only a part of it, and help answers whatever is given.
+            if not context.resilient_parsing and not values.get("help"):
+                _check(values, order)
+            return values, rest, order
+
+        parser.parse_args = parsed
+        return parser
+
+    command.make_parser = make_checked
+    return command
+
+
+def _check(values: Mapping[str, Any], order: Iterable[Any]) -> None:
+    """Raise InvalidInput with every problem of the `values` that were given to parameters, which
+    stand in `order` as often as they were given."""
+    problems = [
+        problem
+        for parameter, number in Counter(order).items()
+        for problem in _problems(parameter, number, values.get(parameter.name))
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def _problems(parameter: Any, number: int, given: Any) -> Iterator[Problem]:
+    if getattr(parameter, "is_flag", False):
+        return
+    is_option = parameter.param_type_name == "option"
+    where = parameter.opts[0] if is_option else parameter.name.upper().rstrip("S")
+    if is_option and not parameter.multiple and number > 1:
+        yield Problem(
+            what=f"it is given {number} times",
+            why="it takes one value, and all but the last would be ignored",
+            where=where,
+            remedy="Keep one of them.",
+        )
+    for value in [given] if isinstance(given, str) else given or ():
+        if isinstance(value, str) and not value.strip():
+            yield Problem(
+                what=f"{value!r} is no value",
+                why="nothing stands there; a variable of the shell may not be set",
+                where=where,
+                remedy="Write a value."
+                if parameter.required
+                else "Write a value, or leave it out.",
+            )
