@@ -148,7 +148,7 @@ def run(given: list[str]) -> int:
     except ModuleNotFoundError as error:
         return _missing(error, given, as_json)
     except Exception as error:
-        fault = fault_of(error, _home_of(given))
+        fault = _missing_folder(error) or fault_of(error, _home_of(given))
         if fault is None:
             return _report(error)
         if _output_fails():
@@ -207,6 +207,22 @@ def _print_usage_error(error: Any, given: Sequence[str], as_json: bool) -> None:
         remedy=" ".join(suggested) or f"See {command} --help.",
     )
     print_problems([problem], as_json)
+
+
+def _missing_folder(error: Exception) -> Problem | None:
+    """Return the fault of a working directory that was removed; None where it is there."""
+    if not isinstance(error, FileNotFoundError):
+        return None
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return Problem(
+            what="the working directory is gone",
+            why="somebody removed it after this shell came there",
+            where=os.environ.get("PWD", "."),
+            remedy="Go to a folder that is there (cd), and repeat the command.",
+        )
+    return None
 
 
 def _home_of(given: Sequence[str]) -> Path:

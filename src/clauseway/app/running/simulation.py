@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.places import A_FOLDER, writing
 from clauseway.app.running.processes import Child, moved, start
 from clauseway.sandbox.clouds import FAKE_CLOUDS
 from clauseway.sandbox.signatures import credentials
@@ -83,36 +84,37 @@ def _addresses(ports: Mapping[str, int]) -> tuple[FakeCloudAddress, ...]:
 
 
 def write_credentials(clouds: RunningSandbox, folder: Path) -> None:
-    """Write the demonstration credentials as the files that the vendors' own SDKs look for."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Write the demonstration credentials as the files that the vendors' own SDKs look for. Raise
+    InvalidInput if they cannot be written."""
     token_uri = clouds.url("vertex").removesuffix(FAKE_CLOUDS["vertex"].root) + "/token"
-    for name, text in credentials.credential_files(folder.resolve(), token_uri).items():
-        path = folder / name
-        path.touch(mode=0o600)
-        path.write_text(text, "utf-8")
+    with writing(folder, A_FOLDER):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, text in credentials.credential_files(folder.resolve(), token_uri).items():
+            path = folder / name
+            path.touch(mode=0o600)
+            path.write_text(text, "utf-8")
 
 
 def write_configuration(clouds: RunningSandbox, path: Path) -> None:
     """Write the deployments of the simulated week: OpenAI's sales hosted on Azure and on AWS,
-    Microsoft's on Azure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        _CONFIGURATION.format(
-            openai=clouds.url("openai"),
-            openai_key=credentials.OPENAI_API_KEY,
-            azure=clouds.url("azure"),
-            azure_key=credentials.AZURE_API_KEY,
-            azure_region=credentials.AZURE_REGION,
-            bedrock=clouds.url("bedrock"),
-            access_key=credentials.AWS_ACCESS_KEY_ID,
-            secret_key=credentials.AWS_SECRET_ACCESS_KEY,
-            region=credentials.AWS_REGION,
-            service=credentials.AWS_SERVICE,
-        ),
-        "utf-8",
+    Microsoft's on Azure. Raise InvalidInput if the file cannot be written."""
+    text = _CONFIGURATION.format(
+        openai=clouds.url("openai"),
+        openai_key=credentials.OPENAI_API_KEY,
+        azure=clouds.url("azure"),
+        azure_key=credentials.AZURE_API_KEY,
+        azure_region=credentials.AZURE_REGION,
+        bedrock=clouds.url("bedrock"),
+        access_key=credentials.AWS_ACCESS_KEY_ID,
+        secret_key=credentials.AWS_SECRET_ACCESS_KEY,
+        region=credentials.AWS_REGION,
+        service=credentials.AWS_SERVICE,
     )
-    # The file holds keys, if only the sandbox's.
-    path.chmod(0o600)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        # The file holds keys, if only the sandbox's.
+        path.chmod(0o600)
 
 
 _CONFIGURATION = """\
