@@ -120,6 +120,7 @@ models = {}
         (32, "two deployments 'one'"),
         (38, "one: a secret in the file"),
         (38, "one: openai takes no credential of kind 'sigv4'"),
+        (39, "one: it has no model"),
     ]
 
 
@@ -130,6 +131,14 @@ models = {}
         ("", 0, "no deployment"),
         ("gateway = 5\n" + DEPLOYMENT, 1, "gateway is not a table"),
         ("[deployment]\nname = 'x'\n", 1, "deployment is not a list of tables"),
+        # No editor ends a line with these.
+        ("# a\u2028b\x85c\n[log]\naccess = 2\n" + DEPLOYMENT, 3, "log.access = 2 cannot be"),
+        ("\n[[deployments]]\n" + DEPLOYMENT, 2, "unknown key deployments"),
+        (
+            DEPLOYMENT + '[[commitment]]\nname = "m"\nkind = "macc"\namount = 5\nfrom = 2026-01-01T00:00:00Z\n',
+            15,
+            "commitment[1].from = 2026-01-01T00:00:00+00:00 cannot be",
+        ),
         (
             '[telemetry]\nservice_name = """\nport = 1\n"""\n[log]\naccess = 2\n' + DEPLOYMENT,
             6,
@@ -207,6 +216,12 @@ def test_the_deployments_of_the_sandbox_answer_as_long_as_the_catalog_says(tmp_p
     assert [deployment.output_tokens_max for deployment in written.deployment] == [0, 0, 0]
 
 
+def test_a_folder_in_the_place_of_the_sandboxs_file_is_refused(tmp_path: Path) -> None:
+    addresses = tuple(FakeCloudAddress(cloud, "http://127.0.0.1:1", "key") for cloud in SIMULATED)
+    with pytest.raises(InvalidInput, match="cannot be written: Is a directory"):
+        write_configuration(RunningSandbox(None, addresses), tmp_path)  # type: ignore[arg-type]
+
+
 def test_every_setting_has_bounds_and_a_reason() -> None:
     for kind in (GatewayWritten, TlsSettings, Log, Telemetry):
         for field in msgspec.structs.fields(kind):
@@ -231,12 +246,52 @@ UNSERVED = [
     ),
     ('[log]\nfile = "nowhere/x.log"\n', 2, "nowhere/x.log cannot be written"),
     ('[log]\nfile = "."\n', 2, ". cannot be written"),
+    ('[log]\nfile = "a\\u0000b"\n', 2, "log.file = 'a\\x00b' is not a path"),
+    ('[log]\nfile = " "\n', 2, "log.file = ' ' is not a path"),
+    ('[log]\nfile = "~nobody-here/x.log"\n', 2, "log.file = '~nobody-here/x.log' is not a path"),
+    (f'[log]\nfile = "{"a" * 300}"\n', 2, f"log.file = '{'a' * 56}… is not a path"),
+    ('[tls]\nupstream_ca = "a\\u0000b"\n', 2, "tls.upstream_ca = 'a\\x00b' is not a path"),
+    ('[tls]\nupstream_ca = "/"\n', 2, "/ cannot be read"),
+    (
+        '[journal]\ncopies = 1\nfollower = "10.0.0.7:1"\nsecret_file = "~nobody-here/s"\n',
+        4,
+        "journal.secret_file = '~nobody-here/s' is not a path",
+    ),
+    # A part that is more than the whole never counts.
+    (
+        "[gateway]\nconnections = 5\nconnections_per_key = 6\n",
+        3,
+        "gateway.connections_per_key = 6 is more than gateway.connections = 5",
+    ),
+    (
+        "[gateway]\nanswer_timeout_s = 90\ndeadline_s = 60\n",
+        2,
+        "gateway.answer_timeout_s = 90.0 is more than gateway.deadline_s = 60.0",
+    ),
+    # Of what is not switched on.
+    ("[telemetry]\nmetrics_port = 9500\n", 2, "telemetry.metrics_port without telemetry.metrics"),
+    ("[telemetry]\nspans = 0.1\n", 2, "telemetry.spans without telemetry.otlp_endpoint"),
+    ('[journal]\nwhen_away = "alone"\n', 2, "journal.when_away without journal.copies"),
 ]
 
 
 @pytest.mark.parametrize(("text", "line", "what"), UNSERVED)
 def test_what_cannot_be_served_does_not_pass(tmp_path: Path, text: str, line: int, what: str) -> None:
     assert problems(tmp_path, text + DEPLOYMENT) == [(line, what)]
+
+
+# What is switched off by name, and a limit whose whole stands at its default.
+AT_REST = [
+    "[telemetry]\nmetrics = false\nmetrics_port = 9500\n",
+    '[journal]\ncopies = 0\nwhen_away = "alone"\n',
+    "[gateway]\nconnections = 100\n",
+    "[gateway]\ndeadline_s = 60\n",
+]
+
+
+@pytest.mark.parametrize("text", AT_REST)
+def test_what_is_switched_off_by_name_may_rest(tmp_path: Path, text: str) -> None:
+    read_configuration(write(tmp_path, text + DEPLOYMENT), CATALOG)
 
 
 @pytest.mark.parametrize("host", ["::1", "0.0.0.0", "localhost", "Gateway.Example", "fe80::1%eth0"])
@@ -248,6 +303,13 @@ def test_where_it_can_be_listened(tmp_path: Path, host: str) -> None:
 UNCALLED = [
     ('models = {"gpt-5.5" = ""}', 10, "direct: '' is not a model's name"),
     ('models = {"gpt-5.5" = "a\\nb"}', 10, "direct: 'a\\nb' is not a model's name"),
+    ("models = {}", 10, "direct: it has no model"),
+    ('region = "a\\u202eb"', 8, "direct: 'a\\u202eb' is not a region"),
+    (
+        'auth = {kind = "bearer", secret_file = "~nobody-here/s"}',
+        9,
+        "deployment[1].auth.secret_file = '~nobody-here/s' is not a path",
+    ),
     ('auth = {kind = "bearer", secret_env = "EMPTY"}', 9, "direct: EMPTY is empty"),
     ('auth = {kind = "bearer", secret_file = "empty"}', 9, "direct: empty is empty"),
 ]

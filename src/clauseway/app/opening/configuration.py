@@ -32,7 +32,7 @@ import msgspec
 from msgspec import Meta
 
 from clauseway.app.opening.offerings import shipped_models, shipped_products
-from clauseway.app.opening.toml_file import TomlFile, read_file
+from clauseway.app.opening.toml_file import TomlFile, named, read_file, shown
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.clouds.dialect import address_of, names_host
@@ -75,6 +75,21 @@ _COLLECTOR_HEADERS = tuple(
     f"OTEL_EXPORTER_OTLP_{kind}HEADERS" for kind in ("", "TRACES_", "METRICS_")
 )
 _MODEL_CHARACTERS_MAX = 2_048  # the longest are AWS's, of an inference profile
+_NAME_BYTES_MAX = 255  # of a file or a folder, on every usual file system
+# Keys of [gateway]: a part, and the whole that it is a part of.
+_PARTS = (
+    ("connections_per_address", "connections"),
+    ("connections_per_key", "connections"),
+    ("bytes_in_flight_per_key", "bytes_in_flight"),
+    ("answer_timeout_s", "deadline_s"),
+)
+# Settings without effect until another of their section is written. That one may say off: then the
+# others rest, and nobody takes them to be in force.
+_NEEDS = (
+    ("telemetry", "metrics", ("metrics_host", "metrics_port")),
+    ("telemetry", "otlp_endpoint", ("plain_http", "spans", "queue")),
+    ("journal", "copies", ("when_away", "patience_s")),
+)
 COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
 
 
@@ -327,6 +342,31 @@ def placed_path(written: str, where: Path) -> str:
     return str(where.absolute().parent / Path(written).expanduser()) if written else ""
 
 
+def _flaw_of_path(written: str) -> str:
+    """Return why a text cannot be a path; empty if it can, or where none is written."""
+    if not written:
+        return ""
+    if not written.strip():
+        return "it is blank"
+    if not written.isprintable():
+        return "it holds what cannot be seen"
+    if any(len(name.encode()) > _NAME_BYTES_MAX for name in written.split("/")):
+        return f"a name in it has more than {_NAME_BYTES_MAX} bytes"
+    try:
+        Path(written).expanduser()
+    except RuntimeError:
+        return "this machine has no user of that name"
+    return ""
+
+
+def _can_be_read(written: str, where: Path) -> bool:
+    """Return whether a path names a file that can be read. A flaw of the path is reported apart."""
+    if not written or _flaw_of_path(written):
+        return True
+    path = placed_path(written, where)
+    return os.path.isfile(path) and os.access(path, os.R_OK)
+
+
 def _problem(path: Path, problem: str, why: str, remedy: str) -> Problem:
     return Problem(what=problem, why=why, where=str(path), remedy=remedy)
 
@@ -364,6 +404,8 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
             at = ("gateway", "passed_headers")
             file.problem(at, f"{name!a} cannot be passed", why, "Leave it out.")
     _check_listening(file, configuration.gateway, configuration.telemetry)
+    _check_paths(file, configuration)
+    _check_together(file, configuration)
     _check_tls(file, configuration.tls)
     _check_copying(file, configuration.journal)
 
@@ -388,6 +430,48 @@ def _check_listening(file: TomlFile, gateway: GatewayWritten, telemetry: Telemet
                 "it is neither an address nor the name of a host, alone",
                 "Write 127.0.0.1, ::1 or a name; 0.0.0.0 is every address of this machine.",
             )
+
+
+def _check_paths(file: TomlFile, configuration: Configuration) -> None:
+    """Report texts that no file can be named by."""
+    tls, journal = configuration.tls, configuration.journal
+    paths: list[tuple[tuple[str | int, ...], str]] = [
+        *((("tls", name), getattr(tls, name)) for name in TlsSettings.__struct_fields__),
+        (("log", "file"), configuration.log.file),
+        (("journal", "secret_file"), journal.secret_file),
+        *(
+            ((*file.place(deployment), "auth", "secret_file"), deployment.auth.secret_file)
+            for deployment in configuration.deployment
+        ),
+    ]
+    for at, written in paths:
+        if why := _flaw_of_path(written):
+            problem = f"{named(at)} = {shown(written)} is not a path"
+            file.problem(at, problem, why, "Write the path of a file.")
+
+
+def _check_together(file: TomlFile, configuration: Configuration) -> None:
+    """Report settings that have no effect beside others of the file."""
+    for part, whole in _PARTS:
+        limit, limit_of_whole = (getattr(configuration.gateway, name) for name in (part, whole))
+        # A whole that is written alone is no slip: the part stands at its default.
+        both = file.has("gateway", part) and file.has("gateway", whole)
+        if both and limit > limit_of_whole:
+            file.problem(
+                ("gateway", part),
+                f"gateway.{part} = {limit} is more than gateway.{whole} = {limit_of_whole}",
+                "it would never count",
+                f"Write at most {limit_of_whole}, or leave it out.",
+            )
+    for section, needed, names in _NEEDS:
+        for name in names:
+            if file.has(section, name) and not file.has(section, needed):
+                file.problem(
+                    (section, name),
+                    f"{section}.{name} without {section}.{needed}",
+                    "it has no effect without it",
+                    f"Write {needed} too, if it is to be off as well; or leave {name} out.",
+                )
 
 
 def _products(catalog: Catalog, unstated: str) -> frozenset[str]:
@@ -475,10 +559,18 @@ def _check_deployment(
             file.problem(
                 (*at, key), f"{name}: unknown {noun} {value!r}", "nothing defines it", remedy
             )
-    for product, model in deployment.models.items():
-        if why := flaw_of_name(model, _MODEL_CHARACTERS_MAX):
-            problem = f"{name}: {model!a} is not a model's name"
-            file.problem((*at, "models"), problem, why, f"Write how {product} is called there.")
+    if not deployment.models:
+        remedy = 'Write what it serves: models = {"gpt-5.5" = "its name there"}.'
+        file.problem((*at, "models"), f"{name}: it has no model", "it would serve nothing", remedy)
+    if not deployment.region.isprintable():
+        problem = f"{name}: {deployment.region!a} is not a region"
+        remedy = "Write the region as its cloud does."
+        file.problem((*at, "region"), problem, "it holds what cannot be seen", remedy)
+    for key, models in (("models", deployment.models), ("snapshots", deployment.snapshots)):
+        for product, model in models.items():
+            if why := flaw_of_name(model, _MODEL_CHARACTERS_MAX):
+                problem = f"{name}: {model!a} is not a model's name"
+                file.problem((*at, key), problem, why, f"Write how {product} is called there.")
     # Policies ask for these by name.
     places = (deployment.residency,) if deployment.residency else ()
     for key, asked in (("residency", places), ("certifications", deployment.certifications)):
@@ -643,14 +735,14 @@ def _check_secrets(file: TomlFile, configuration: Configuration) -> None:
         _check_secret(file, deployment)
     for name in TlsSettings.__struct_fields__:
         written = getattr(configuration.tls, name)
-        if written and not os.access(placed_path(written, file.where), os.R_OK):
+        if not _can_be_read(written, file.where):
             file.problem(
                 ("tls", name),
                 f"{written} cannot be read",
                 f"tls.{name} names it",
                 "Give a readable file.",
             )
-    if configuration.log.file:
+    if configuration.log.file and not _flaw_of_path(configuration.log.file):
         path = Path(placed_path(configuration.log.file, file.where))
         if path.is_dir() or not path.parent.is_dir():
             why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
@@ -670,7 +762,7 @@ def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
                 "its secret is read from there",
                 remedy,
             )
-    if auth.secret_file:
+    if auth.secret_file and not _flaw_of_path(auth.secret_file):
         try:
             is_empty = not Path(placed_path(auth.secret_file, file.where)).read_bytes().strip()
         except OSError:
@@ -800,7 +892,7 @@ def _check_copying(file: TomlFile, journal: Copying) -> None:
 
 def _check_copying_secret(file: TomlFile, journal: Copying) -> None:
     """Report a secret of the follower that is not there."""
-    if not (journal.copies and journal.secret_file):
+    if not (journal.copies and journal.secret_file) or _flaw_of_path(journal.secret_file):
         return
     try:
         read_secret(Path(placed_path(journal.secret_file, file.where)))

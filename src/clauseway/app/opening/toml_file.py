@@ -10,6 +10,7 @@ import re
 import tomllib
 import types
 from collections.abc import Mapping
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
@@ -92,12 +93,15 @@ class TomlFile:
         if _has_endless_number(self.content):
             raise _endless(where, text)
         self._lines = _lines_of(text)
-        self._text = text.splitlines()
+        self._text = text.split("\n")
         self._places: dict[int, _Path] = {}
 
     def line(self, *path: str | int) -> int:
         """Return where a key stands, or the nearest table around it; 0 where that is not known."""
         while path and path not in self._lines:
+            # A list of tables begins with its first.
+            if (*path, 0) in self._lines:
+                return self._lines[*path, 0]
             path = path[:-1]
         return self._lines.get(path, 0)
 
@@ -105,16 +109,20 @@ class TomlFile:
         """Return where a record that was read stands; to be asked while the record is there."""
         return self._places[id(record)]
 
-    def line_of(self, *path: str | int) -> int:
-        """Return the line of a key's value, or of the value around it; 0 where the file does not
-        have it."""
+    def has(self, *path: str | int) -> bool:
+        """Return whether the file has a value there."""
         value: Any = self.content
         for part in path:
             try:
                 value = value[part]
             except (KeyError, IndexError, TypeError):
-                return 0
-        return self.line(*path)
+                return False
+        return True
+
+    def line_of(self, *path: str | int) -> int:
+        """Return the line of a key's value, or of the value around it; 0 where the file does not
+        have it."""
+        return self.line(*path) if self.has(*path) else 0
 
     def problem(self, path: _Path, problem: str, why: str, remedy: str) -> None:
         self.problems.append(
@@ -134,7 +142,7 @@ class TomlFile:
         if not isinstance(value, Mapping):
             self.problem(
                 path,
-                f"{_named(path)} is not a table",
+                f"{named(path)} is not a table",
                 f"it is {value!r}",
                 "Write a table of keys and values.",
             )
@@ -142,7 +150,7 @@ class TomlFile:
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         # Unknown keys are reported, and reading goes on.
         for name in value.keys() - fields.keys():
-            unknown = f"unknown key {_named((*path, name))}"
+            unknown = f"unknown key {named((*path, name))}"
             self.problem((*path, name), unknown, "nothing reads it", suggestion(name, fields))
         values: dict[str, Any] = {}
         for name, field in fields.items():
@@ -154,7 +162,7 @@ class TomlFile:
             elif field.required:
                 self.problem(
                     path,
-                    f"{_named((*path, name))} is missing",
+                    f"{named((*path, name))} is missing",
                     "nothing stands for it",
                     f"Write {name} = ….",
                 )
@@ -180,9 +188,9 @@ class TomlFile:
             and issubclass(items[0], msgspec.Struct)
         ):
             if not isinstance(value, list):
-                remedy = f"Write [[{_named(path)}]] for each of them."
+                remedy = f"Write [[{named(path)}]] for each of them."
                 self.problem(
-                    path, f"{_named(path)} is not a list of tables", "there may be several", remedy
+                    path, f"{named(path)} is not a list of tables", "there may be several", remedy
                 )
                 return _NOT_HERE
             read = [
@@ -193,17 +201,19 @@ class TomlFile:
         try:
             return msgspec.convert(self._number(kind, value, path), kind)
         except BadNumber as error:
-            shown = (
-                value.text if isinstance(value, _Fraction) else self._written(path) or _shown(value)
+            number = (
+                value.text if isinstance(value, _Fraction) else self._written(path) or shown(value)
             )
-            self.problem(path, f"{_named(path)} = {shown} cannot be", error.why, error.remedy)
+            self.problem(path, f"{named(path)} = {number} cannot be", error.why, error.remedy)
             return _NOT_HERE
         except msgspec.ValidationError as error:
             reason = description_of(kind)
-            remedy = f"It says: {reason}" if reason else "Write another value."
+            is_day = _plain_kind(kind) is date
+            other = "Write a day, as 2026-01-31." if is_day else "Write another value."
+            remedy = f"It says: {reason}" if reason else other
             self.problem(
                 path,
-                f"{_named(path)} = {_shown(value)} cannot be",
+                f"{named(path)} = {shown(value)} cannot be",
                 str(error).replace("`", ""),
                 remedy,
             )
@@ -265,7 +275,7 @@ def read_file(path: Path) -> TomlFile:
         problem, why, remedy = (
             "the configuration cannot be read",
             str(error),
-            "Give a readable text file.",
+            "Give a readable text file, in UTF-8.",
         )
     raise InvalidInput(Problem(what=problem, why=why, where=str(path), remedy=remedy))
 
@@ -330,13 +340,15 @@ def _endless(where: Path, text: str) -> InvalidInput:
     )
 
 
-def _named(path: _Path) -> str:
+def named(path: _Path) -> str:
     """`deployment[2].auth.kind`, counted from 1 as people do."""
     named = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)
     return named.removeprefix(".")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    if isinstance(value, date | time):  # a moment is a date, too
+        return value.isoformat()
     return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}…"
 
 
@@ -346,7 +358,8 @@ def _lines_of(text: str) -> dict[_Path, int]:
     table: _Path = ()
     counts: dict[_Path, int] = {}
     within = ""  # the quotes of a text of several lines
-    for number, line in enumerate(text.splitlines(), 1):
+    # `splitlines` would count lines at characters that end none in TOML, nor in an editor.
+    for number, line in enumerate(text.split("\n"), 1):
         if within:
             within = "" if within in line else within
             continue
