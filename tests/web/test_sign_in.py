@@ -99,6 +99,7 @@ def test_as_long_as_nobody_has_a_password_nobody_is_asked(stranger: TestClient, 
 
 def test_the_cookie_of_a_session_is_described(stranger: TestClient) -> None:
     described = stranger.get("/openapi.json").json()
+    stranger.base_url = described["servers"][0]["url"]
     session = described["components"]["securitySchemes"]["session"]
     cookie = signed_in(stranger, "anna").partition("=")[0]
     assert (session["type"], session["in"], session["name"]) == ("apiKey", "cookie", cookie)
@@ -187,6 +188,25 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(stranger: TestCli
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert SECRET not in cookie
+
+
+def test_the_pages_of_two_homes_on_one_machine_know_their_readers_apart(stranger: TestClient) -> None:
+    """A browser sends a cookie to every port of a host: a sign-in at one home ended that at the other."""
+    for port in (8401, 8402):
+        stranger.base_url = f"http://127.0.0.1:{port}"
+        assert stranger.get("/finance").status_code == 303
+        signed_in(stranger, "anna")
+    stranger.base_url = "http://127.0.0.1:8401"
+    assert stranger.get("/finance").status_code == 200
+    stranger.post("/sign-out")
+    assert stranger.get("/finance").status_code == 303
+    stranger.base_url = "http://127.0.0.1:8402"
+    assert stranger.get("/finance").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:99999", "127.0.0.1:x", "[::1", ""])
+def test_a_host_that_cannot_be_is_no_failure(stranger: TestClient, host: str) -> None:
+    assert stranger.get("/finance", headers={"host": host}).status_code in (303, 400)
 
 
 def change_password(readers: SampleReaders) -> None:

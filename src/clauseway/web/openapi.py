@@ -7,9 +7,10 @@ from typing import Any
 from clauseway.web.engineer import MONITORING, MONITORING_FILES
 from clauseway.web.page import WebPage
 from clauseway.web.page_list import FILES, PAGES, PageSource
-from clauseway.web.sign_in import COOKIE, SIGN_IN, SIGN_OUT
+from clauseway.web.sign_in import SIGN_IN, SIGN_OUT, cookie_of
 
 _Node = dict[str, Any]
+_PORT = 8401  # the usual one
 _PROBLEM = {"description": "A page that says what, why and what to do."}
 _FAULT = {"description": "Something in the home is damaged or lost, or it is a failure of ours."}
 # The answer to a reader who may not see an address, once anybody has a password.
@@ -31,7 +32,7 @@ def pages_document(version: str) -> _Node:
             "Once somebody has a password, whoever has no session is led to the form (303); a program "
             "that asks for the counts is answered 401. A reader of other screens is answered 403.",
         },
-        "servers": [{"url": "http://127.0.0.1:8401"}],
+        "servers": [{"url": f"http://127.0.0.1:{_PORT}"}],
         # Nobody has to sign in before anybody has a password.
         "security": [{}, {"session": []}],
         "components": {
@@ -39,8 +40,9 @@ def pages_document(version: str) -> _Node:
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
-                    "name": COOKIE,
-                    "description": f"Of whoever signed in: POST {SIGN_IN} sets it.",
+                    "name": cookie_of(_PORT),
+                    "description": f"Of whoever signed in: POST {SIGN_IN} sets it. Its name ends with "
+                    "the port that the address names, if any.",
                 }
             }
         },

@@ -30,7 +30,7 @@ SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 _OPEN = frozenset({SIGN_IN, SIGN_OUT, "/healthz", "/openapi.json"})
 # Addresses for programs, which are answered 401 in place of a form.
 _FOR_PROGRAMS = frozenset({"/counts.json"})
-COOKIE = "clauseway-session"
+_COOKIE = "clauseway-session"
 _SESSION_S = 12 * 3600
 # Wrong passwords in a row that are answered at once; each further one waits twice as long.
 _TRIES = 5
@@ -202,7 +202,7 @@ class RequireSignIn:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _OPEN:
             request = Request(scope, receive)
-            token = request.cookies.get(COOKIE, "")
+            token = request.cookies.get(cookie_of(_port_in(request)), "")
             reader = await self._sessions.reader(token, self._readers)
             if reader is None and await self._readers.are_named():
                 answer = await self._kept(request) or _led_to_the_form(request)
@@ -286,7 +286,7 @@ class SignIn:
         else:
             answer = RedirectResponse(goes_to, 303)
         answer.set_cookie(
-            COOKIE,
+            cookie_of(_port_in(request)),
             self._sessions.begin(reader),
             max_age=_SESSION_S,
             secure=request.url.scheme == "https",
@@ -309,10 +309,26 @@ class SignIn:
         """End the session."""
         answer = RedirectResponse(SIGN_IN, 303)
         if not is_foreign(request):
-            if account := self._sessions.end(request.cookies.get(COOKIE, "")):
+            if account := self._sessions.end(request.cookies.get(cookie_of(_port_in(request)), "")):
                 self._tell(_event("signed out", account, request))
-            answer.delete_cookie(COOKIE, httponly=True, samesite="lax")
+            answer.delete_cookie(cookie_of(_port_in(request)), httponly=True, samesite="lax")
         return answer
+
+
+def cookie_of(port: int | None) -> str:
+    """Return the name of the cookie at the port of an address; None where the address names none.
+
+    A browser sends a cookie to every port of a host, so that each needs a name of its own.
+    """
+    return _COOKIE if port is None else f"{_COOKIE}-{port}"
+
+
+def _port_in(request: Request) -> int | None:
+    """Return the port that the client called; None where its address names none that can be."""
+    try:
+        return request.url.port
+    except ValueError:
+        return None
 
 
 def ignore(event: SignInEvent) -> None:
