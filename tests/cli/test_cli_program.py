@@ -119,6 +119,8 @@ LINES = [
     (("export", "rego", "--out="), "--out", "'' is no value"),
     (("config", "check", ""), "FILE", "'' is no value"),
     (("person", "two", "books", "\t"), "KIND", "'\\t' is no value"),
+    (("basis", "--home", "elsewhere", "history"), "--home", "it stands before history"),
+    (("statement", "--period", "2026-05", "verify", "2026-04"), "--period", "it stands before verify"),
 ]
 
 
@@ -126,7 +128,7 @@ LINES = [
 @pytest.mark.parametrize(("words", "where", "what"), LINES)
 def test_each_flag_is_given_once_and_with_a_value(words: tuple[str, ...], where: str, what: str, as_json: bool) -> None:
     """The last of two would win unseen. A variable of the shell that is not set would widen a question,
-    a grant or an export to everybody."""
+    a grant or an export to everybody. A home named before the word of a command was not the one it wrote into."""
     done = run(*words, *(["--json"] if as_json else []))
     assert done.returncode == 3
     if as_json:
@@ -159,6 +161,32 @@ def test_a_working_directory_that_was_removed_is_told_in_words(words: list[str],
     assert done.returncode == 1
     assert "the working directory is gone" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# What a command reads in another of its uses alone.
+UNREAD = [
+    (("price", "gpt-5.4", "book.csv", "--cloud", "azure"), "FILE", "`price check` alone reads a file"),
+    (("price", "check", "book.csv", "--cloud", "azure"), "--cloud", "a book is checked whole"),
+    (("price", "check", "book.csv", "--tokens", "in=1"), "--tokens", "a book is checked whole"),
+    (("statement", "verify", "may.json", "--party", "openai"), "--party", "a file says itself whose it is"),
+    (
+        ("statement", "dispute", "c2cwpac9", "--party", "openai", "--reason", "no", "--private-key", "k"),
+        "--private-key",
+        "without --file nothing is signed",
+    ),
+    (("export", "cedar", "--entities", "--out", "p.cedar"), "--entities", "with --out it is written beside"),
+    (("export", "cedar", "--entities", "--schema"), "--schema", "one text is printed"),
+]
+
+
+@pytest.mark.parametrize(("words", "where", "why"), UNREAD)
+def test_what_a_command_would_not_read_is_refused(words: tuple[str, ...], where: str, why: str, tmp_path: Path) -> None:
+    home = tmp_path / ".clauseway"
+    home.mkdir()
+    (home / "control.db").touch()
+    done = run(*words, "--json", cwd=tmp_path)
+    [problem] = json.loads(done.stdout)["error"]["problems"]
+    assert (done.returncode, problem["where"], why in problem["why"]) == (3, where, True), problem
 
 
 # Commands that read a file, which is not there.

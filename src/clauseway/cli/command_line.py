@@ -2,7 +2,8 @@
 
 A flag of one value is given once: of two, all but the last would be ignored. Each value says
 something: an empty one is mostly a variable of the shell that is not set, and would be taken for a
-flag that was left out, which asks, grants or exports more.
+flag that was left out, which asks, grants or exports more. And each is read: what a command reads
+in another of its uses alone is refused.
 """
 
 from collections import Counter
@@ -13,7 +14,8 @@ from clauseway.values import InvalidInput, Problem
 
 
 def checked(command: Any) -> Any:
-    """Have every command of a tree refuse flags that are repeated and values that are empty."""
+    """Have every command of a tree refuse flags that are repeated, values that are empty, and flags
+    of a group where one of its commands is named."""
     for below in getattr(command, "commands", {}).values():
         checked(below)
     make_parser = command.make_parser
@@ -27,6 +29,8 @@ def checked(command: Any) -> Any:
             # A shell that completes a line has only a part of it, and help answers whatever is given.
             if not context.resilient_parsing and not values.get("help"):
                 _check(values, order)
+                if rest and hasattr(command, "commands"):
+                    _check_none(order, rest[0])
             return values, rest, order
 
         parser.parse_args = parsed
@@ -48,11 +52,51 @@ def _check(values: Mapping[str, Any], order: Iterable[Any]) -> None:
         raise InvalidInput(*problems)
 
 
+def _check_none(order: Iterable[Any], below: str) -> None:
+    """Raise InvalidInput for each flag of a group that was given before the name of the command
+    `below`: it says what the group shows by itself, and the command does not see it."""
+    problems = [
+        Problem(
+            what=f"it stands before {below}",
+            why=f"{below} reads the flags behind it alone",
+            where=parameter.opts[0],
+            remedy=f"Write it after {below}, if {below} has it.",
+        )
+        for parameter in dict.fromkeys(order)
+        if parameter.param_type_name == "option" and not parameter.is_eager
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def check_unread(context: Any, unread: Mapping[str, str], remedy: str = "Leave it out.") -> None:
+    """Raise InvalidInput for each parameter that was given although this use of its command does
+    not read it. `unread` says why, by its name."""
+    problems = [
+        Problem(what="nothing reads it here", why=why, where=_place(parameter), remedy=remedy)
+        for parameter in context.command.params
+        if (why := unread.get(parameter.name)) and _is_given(context, parameter.name)
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def _is_given(context: Any, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _place(parameter: Any) -> str:
+    """Return how a problem names a parameter."""
+    is_option = parameter.param_type_name == "option"
+    return str(parameter.opts[0] if is_option else parameter.name.upper().rstrip("S"))
+
+
 def _problems(parameter: Any, number: int, given: Any) -> Iterator[Problem]:
     if getattr(parameter, "is_flag", False):
         return
     is_option = parameter.param_type_name == "option"
-    where = parameter.opts[0] if is_option else parameter.name.upper().rstrip("S")
+    where = _place(parameter)
     if is_option and not parameter.multiple and number > 1:
         yield Problem(
             what=f"it is given {number} times",

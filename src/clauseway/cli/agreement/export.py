@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -60,10 +61,24 @@ def cedar(flags: _Flags, entities: _Entities = False, schema: _Schema = False) -
     What was expected of May when March ended?
       clauseway export cedar --as-of 2026-05-01 --known-at 2026-03-31
     """
-    if flags.out is None and (entities or schema):
+    _check_one_text(flags.out, {"--entities": entities, "--schema": schema})
+    if entities or schema:
         return _put_all(flags, _schema if schema else _entities)
     beside = {".entities.json": _entities, ".cedarschema": _schema}
     return _put_all(flags, lambda taken: _terms(taken, cedar_text(taken)[0]), beside)
+
+
+def _check_one_text(out: Path | None, asked: Mapping[str, bool]) -> None:
+    """Raise InvalidInput if a text is asked for alone that is not to be printed alone."""
+    flags = [flag for flag, is_asked in asked.items() if is_asked]
+    why = "with --out it is written beside the policies"
+    if out is None:
+        flags, why = flags[1:], "one text is printed at a time"
+    if flags:
+        problem = Problem(
+            what="nothing reads it here", why=why, where=flags[0], remedy="Leave it out."
+        )
+        raise InvalidInput(problem)
 
 
 def agreement_in(export: Export) -> Callable[..., int]:

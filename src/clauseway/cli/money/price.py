@@ -24,16 +24,21 @@ from clauseway.app.opening.prices import (
 )
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.output import counted
 from clauseway.pricing import DEFAULT_TIER, Sale
 from clauseway.values import InvalidInput, Problem
 
 _CHECK = "check"
+_READ_BY_CHECK = {"product", "file", "home", "as_json"}
+_WHOLE = "a book is checked whole, for every sale"
+_ANOTHER_BOOK = "Leave it out; --prices FILE prices with another book."
 _STYLES = {"won": "green", "discount": "cyan", "skipped": "dim"}
 
 
 def command(
+    context: typer.Context,
     product: Annotated[
         str, typer.Argument(help="A product or a model's name; or `check`.", metavar="MODEL|check")
     ],
@@ -101,7 +106,9 @@ def command(
     Exit code: 0 done, 3 unknown price or unsound book, 1 a failure, ours or the machine's.
     """
     if product == _CHECK:
+        check_unread(context, dict.fromkeys(set(context.params) - _READ_BY_CHECK, _WHOLE))
         return _check(file, home, as_json)
+    check_unread(context, {"file": "`price check` alone reads a file"}, _ANOTHER_BOOK)
     day, hour = moment(at) if at else (datetime.now(UTC).date(), -1)
     given = NamedBasis(prices=prices, rates=rates)
     basis = basis_of(home_at(home))

@@ -21,6 +21,7 @@ from clauseway.app.reports.statements import statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
 from clauseway.cli.held import held_agreements
 from clauseway.cli.money.statement_text import print_statement
@@ -138,6 +139,7 @@ def explain(
 
 @app.command()
 def verify(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -162,6 +164,8 @@ def verify(
       clauseway statement verify may.json
     """
     at, path, signing = home_at(home), Path(source), None
+    if path.exists() or path.suffix:
+        check_unread(context, {"party": "a file says itself whose it is"})
     if is_pack(path):
         return _verified_pack(at, path, as_json)
     # A month has no suffix; a name with one means a file, also one that is not there.
@@ -297,6 +301,7 @@ def countersign(
 
 @app.command()
 def dispute(
+    context: typer.Context,
     line: Annotated[
         str,
         typer.Argument(help="The line's name, as every format prints it; its beginning is enough."),
@@ -330,6 +335,7 @@ def dispute(
     check_party(party, held_agreements(home))
     at, on = home_at(home), parse_day(day, "--dated") if day else None
     if file is None:
+        check_unread(context, {"key": "without --file nothing is signed"})
         disputed, signing = _loaded("tracing").disputed_days(at, line, party, reason, on), None
     else:
         given = read_statement(file)
