@@ -176,6 +176,15 @@ UNREAD = [
     ),
     (("export", "cedar", "--entities", "--out", "p.cedar"), "--entities", "with --out it is written beside"),
     (("export", "cedar", "--entities", "--schema"), "--schema", "one text is printed"),
+    ((*ASKED, "--out", "answer.csv"), "--out", "one answer is printed"),
+    (("decide", "--batch", "questions.csv", "--trace"), "--trace", "answers without their traces"),
+    (("basis", "prices", "book.csv", "--without-own", "--why", "w"), "--without-own", "the file is your own book"),
+    (("lake", "move", "--to", "home", "--region", "r"), "--region", "the home has no address"),
+    (
+        ("lake", "move", "--to", "s3://b/x", "--secret-env", "A", "--secret-file", "b"),
+        "--secret-file",
+        "--secret-env names the secret already",
+    ),
 ]
 
 

@@ -73,7 +73,7 @@ def check_unread(context: Any, unread: Mapping[str, str], remedy: str = "Leave i
     """Raise InvalidInput for each parameter that was given although this use of its command does
     not read it. `unread` says why, by its name."""
     problems = [
-        Problem(what="nothing reads it here", why=why, where=_place(parameter), remedy=remedy)
+        Problem(what="it has no meaning here", why=why, where=_place(parameter), remedy=remedy)
         for parameter in context.command.params
         if (why := unread.get(parameter.name)) and _is_given(context, parameter.name)
     ]

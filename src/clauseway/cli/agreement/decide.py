@@ -19,6 +19,7 @@ from clauseway.cli.agreement.explanation import (
     print_would_change,
 )
 from clauseway.cli.answers import answer
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.output import Lines, Styled, counted, indented, lines, outcome_style
 from clauseway.decisions import Outcome, Question, Reason
 from clauseway.values import InvalidInput, Problem
@@ -32,6 +33,7 @@ NOT_PERMITTED, INVALID = 2, 3
 @options.taking(options.QuestionFlags, first=True)
 def command(
     flags: msgspec.Struct,
+    context: typer.Context,
     as_of: options.AsOf = None,
     known_at: options.KnownAtFlag = None,
     reading: options.Readings = None,
@@ -88,12 +90,13 @@ def command(
     """
     named, asked = options.named_by(flags), options.opened(agreement, facts, home=home)
     if batch is not None:
+        check_unread(context, {"trace": "a file of questions gets answers without their traces"})
         given = named.named() | {"as_of": as_of or "", "known_at": known_at or ""}
         given |= {"reading": ";".join(reading or ()), "suppose": ";".join(suppose or ())}
         return _decide_batch(
             asked, batch, out, {name: value for name, value in given.items() if value}
         )
-    _check_single(out)
+    check_unread(context, {"out": "one answer is printed"})
     options.check_named(
         named, "a question names it", "Name it, or ask a file of questions with --batch."
     )
@@ -109,15 +112,6 @@ def command(
     is_named = not named.product or opened.catalog.names_product(named.product)
     answer(as_json, decision, lambda: _print(lines(), question, decision, is_named=is_named))
     return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED
-
-
-def _check_single(out: Path | None) -> None:
-    """Raise InvalidInput for a flag that only a file of questions takes."""
-    if out is not None:
-        why = "one answer is printed"
-        raise InvalidInput(
-            Problem(what="it has no meaning here", why=why, where="--out", remedy="Leave it out.")
-        )
 
 
 def _decide_batch(

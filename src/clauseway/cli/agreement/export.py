@@ -76,7 +76,7 @@ def _check_one_text(out: Path | None, asked: Mapping[str, bool]) -> None:
         flags, why = flags[1:], "one text is printed at a time"
     if flags:
         problem = Problem(
-            what="nothing reads it here", why=why, where=flags[0], remedy="Leave it out."
+            what="it has no meaning here", why=why, where=flags[0], remedy="Leave it out."
         )
         raise InvalidInput(problem)
 

@@ -30,6 +30,7 @@ from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.opening.prices import slips_in
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
 from clauseway.cli.money.price import print_slips
 from clauseway.storage.books.basis import Acceptance
@@ -98,6 +99,7 @@ def show(
 
 @app.command()
 def prices(
+    context: typer.Context,
     why: Why,
     file: Annotated[
         Path | None, typer.Argument(help="Your price book; it goes before the shipped ones.")
@@ -125,6 +127,8 @@ def prices(
         raise InvalidInput(
             Problem(what="no price book", why="none was named", where="FILE", remedy=remedy)
         )
+    if file is not None:
+        check_unread(context, {"alone": "the file is your own book"})
     changed = change_prices(
         home_at(home), why, file=file, of_this_version=of_this_version, alone=alone
     )

@@ -11,10 +11,11 @@ import typer
 from clauseway.app.opening.home import home_at
 from clauseway.app.usage.compacting import compact_lake, rebuild_rollups, retain, state, today
 from clauseway.app.usage.lake_checks import check_lake, unknown_problem
-from clauseway.app.usage.lake_place import move_lake
+from clauseway.app.usage.lake_place import HOME, move_lake
 from clauseway.app.usage.losses import accept_file_loss
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
 from clauseway.cli.output import counted
 from clauseway.cli.usage.accepted_loss import print_accepted
@@ -23,6 +24,8 @@ from clauseway.storage.lake.compaction import FILES_LEAST, FILES_LEAST_OVER
 
 BAD = 2
 _PROGRESS_EVERY_S = 5.0
+_IN_THE_HOME = "the home has no address and no secret"
+
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
@@ -213,6 +216,7 @@ def compact(
 
 @app.command()
 def move(
+    context: typer.Context,
     to: Annotated[
         str,
         typer.Option("--to", help="s3://BUCKET/PREFIX, or `home`.", metavar="ADDRESS"),
@@ -266,6 +270,11 @@ def move(
 
     Exit code: 0 moved, 3 nothing was moved and why, 1 a failure, ours or the machine's.
     """
+    if to == HOME:
+        of_storage = ("endpoint", "plain_http", "region", "access_key_env", "secret_env")
+        check_unread(context, dict.fromkeys((*of_storage, "secret_file"), _IN_THE_HOME))
+    if secret_env:
+        check_unread(context, {"secret_file": "--secret-env names the secret already"})
     settings = {
         "endpoint": endpoint,
         "plain_http": plain_http,
