@@ -218,7 +218,7 @@ def test_a_change_says_who_and_why_and_so_does_the_correction_it_causes(home: Pa
     told(home, "books", "close", "2026-05")
     other = written(tmp_path / "other.csv", OWN.format("3.00"))
     refusal, _ = refused(home, "basis", "prices", other, "--why", " ")
-    assert refusal.startswith("--why: no reason")
+    assert refusal.startswith("--why: ' ' is no value")
     [changed] = told(home, "basis", "prices", other, "--why", "contract 12, signed late")
     assert (changed["who"], changed["why"]) == (acting(), "contract 12, signed late")
     assert told(home, "basis", "prices", other, "--why", "the same again") == []

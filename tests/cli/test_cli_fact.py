@@ -129,9 +129,9 @@ def test_every_kind_of_fact_is_recorded_and_read_back(kind: str, tmp_path: Path)
 
 
 def test_a_bad_fact_is_refused_whole(tmp_path: Path) -> None:
-    bad = ("fact", "record", "grant", "--party", "gogle", "--product", "gpt", "--effective", "soon", "--source", "")
+    bad = ("fact", "record", "grant", "--party", "gogle", "--product", "gpt", "--effective", "soon", "--source", "a letter")
     problems = answer(*bad, "--home", str(tmp_path / "h"), code=3)["error"]["problems"]
-    assert [problem["where"] for problem in problems] == ["--effective", "--party", "--product", "--source"]
+    assert [problem["where"] for problem in problems] == ["--effective", "--party", "--product"]
     assert not (tmp_path / "h").exists()
 
 
@@ -272,13 +272,14 @@ CONTRADICTING = [
 def test_a_contradiction_is_recorded_as_a_correction_or_not_at_all(
     first: tuple[str, ...], second: tuple[str, ...], tmp_path: Path
 ) -> None:
-    common = ("--effective", "2026-05-01", "--source", "a letter", "--home", str(tmp_path))
+    source = ("--source", "a letter", "--home", str(tmp_path))
+    common = ("--effective", "2026-05-01", *source)
     answer("fact", "record", *first, *common)
     answer("fact", "record", *first, *common)  # said twice is no contradiction
     [problem] = answer("fact", "record", *second, *common, code=3)["error"]["problems"]
     assert (problem["where"], problem["what"]) == ("--corrects", "it contradicts F1")
     assert "record a correction: --corrects F1" in problem["remedy"]
-    answer("fact", "record", *second, *common, "--effective", "2026-05-02")
+    answer("fact", "record", *second, *source, "--effective", "2026-05-02")
     answer("fact", "record", "retraction", "--corrects", "F2", *common)
     answer("fact", "record", *second, *common, "--corrects", "F1")
 

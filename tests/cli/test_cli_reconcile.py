@@ -74,13 +74,17 @@ def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: 
         (["--period", "May"], "--period"),
         (["--cloud", "azre"], "Did you mean 'azure'?"),
         (["--seller", "opnai"], "Did you mean 'openai'?"),
-        (["--bill", "none.csv"], "none.csv"),
     ],
 )
 def test_what_is_given_wrongly_is_refused(home: Home, bill: Path, more: list[str], word: str) -> None:
     told = run("usage", "reconcile", *flags(home, bill), *more)
     assert told.returncode == 3
     assert word in told.stderr
+
+
+def test_a_bill_that_is_not_there_is_refused(home: Home) -> None:
+    told = run("usage", "reconcile", *flags(home, Path("none.csv")))
+    assert (told.returncode, "none.csv" in told.stderr) == (3, True)
 
 
 def test_what_lies_beside_usage_is_told_as_the_table_shows_it(home: Home, bill: Path) -> None:

@@ -69,8 +69,8 @@ def told(home: Home, *arguments: str, code: int = 0) -> Any:
     return answer("statement", *arguments, "--home", str(home.root), code=code)
 
 
-def written(home: Home, path: Path, *arguments: str) -> Path:
-    printed(home, "--period", "2026-05", "--out", str(path), *arguments)
+def written(home: Home, path: Path, *arguments: str, period: str = "2026-05") -> Path:
+    printed(home, "--period", period, "--out", str(path), *arguments)
     return path
 
 
@@ -605,7 +605,7 @@ def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: 
         (lambda own, may: told(own, "sign", str(may), "--party", "microsoft"), "microsoft has signed it"),
         (lambda own, may: may.with_name("keys").rename(may.with_name("gone")), "no key of microsoft"),
         (lambda own, may: may.write_bytes(may.read_bytes() + b" "), "byte for byte"),
-        (lambda own, may: written(own, may, "--period", "2026-04"), "it has no line '2pa4'"),
+        (lambda own, may: written(own, may, period="2026-04"), "it has no line '2pa4'"),
     ],
     ids=["signed before", "no key", "other bytes", "another month"],
 )
@@ -671,7 +671,7 @@ def test_the_calendar_of_a_share_with_terms_of_payment(tmp_path: Path) -> None:
         (("--period", "2026-05", "--format", "csv", "--json"), "they ask for two formats"),
         (("--period", "2026-05", "--out", "/no/folder/may.pdf"), "cannot be written"),
         (("explain", "zzzzzzzz"), "no line 'zzzzzzzz'"),
-        (("explain", ""), "no line ''"),
+        (("explain", ""), "'' is no value"),
         (("explain", "2pa4", "--cent", "15"), "the line amounts to 0.14"),
         (("explain", "2pa4", "--request", "req_0"), "no request 'req_0'"),
         (("verify", "2027-01"), "is not settled"),

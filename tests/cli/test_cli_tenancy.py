@@ -195,10 +195,19 @@ def test_bad_input_is_refused_whole_with_every_problem(clauseway: Commands) -> N
     assert (clauseway.json("limit list"), clauseway.json("budget list")) == ([], [])
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", " a", "x" * 201])
-def test_names_that_are_none(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "is no value"),
+        (" ", "is no value"),
+        ("a\nb", "is not a name"),
+        (" a", "is not a name"),
+        ("x" * 201, "is not a name"),
+    ],
+)
+def test_names_that_are_none(name: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["organisation", "create", name]) == 3
-    assert "is not a name" in capsys.readouterr().err
+    assert says in capsys.readouterr().err
     assert run(["organisation", "create", "acme"]) == 0
     assert run(["project", "create", "acme", name]) == 3
 
