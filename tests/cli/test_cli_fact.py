@@ -129,7 +129,19 @@ def test_every_kind_of_fact_is_recorded_and_read_back(kind: str, tmp_path: Path)
 
 
 def test_a_bad_fact_is_refused_whole(tmp_path: Path) -> None:
-    bad = ("fact", "record", "grant", "--party", "gogle", "--product", "gpt", "--effective", "soon", "--source", "a letter")
+    bad = (
+        "fact",
+        "record",
+        "grant",
+        "--party",
+        "gogle",
+        "--product",
+        "gpt",
+        "--effective",
+        "soon",
+        "--source",
+        "a letter",
+    )
     problems = answer(*bad, "--home", str(tmp_path / "h"), code=3)["error"]["problems"]
     assert [problem["where"] for problem in problems] == ["--effective", "--party", "--product"]
     assert not (tmp_path / "h").exists()

@@ -321,6 +321,16 @@ def test_what_is_retired_is_said_and_is_no_fault(
     assert all(check.ok for check in of_retirements)
 
 
+@pytest.mark.parametrize(
+    "section", ['[tls]\nupstream_ca = "nowhere.pem"\n', '[log]\nfile = "nowhere/x.log"\n'], ids=["authority", "log"]
+)
+def test_a_file_of_the_settings_that_cannot_be_had(tmp_path: Path, service: Service, section: str) -> None:
+    """`serve` refuses it, and the doctor called the configuration well."""
+    examination = found(tmp_path, section, deployment("direct", f"{service.url}/v1"))
+    [check] = [check for check in examination.checks if check.what == "configuration"]
+    assert (check.ok, "nowhere" in check.found) == (False, True)
+
+
 def test_a_configuration_that_is_none(tmp_path: Path) -> None:
     examination = found(
         tmp_path, deployment("one", "https://h/v1", dialect='"bedrock"', auth='{kind = "entra"}', cloud='"x"')

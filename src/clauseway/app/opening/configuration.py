@@ -309,10 +309,19 @@ def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Config
         _check_collector(file, configuration.telemetry, secrets=secrets)
         if secrets:
             _check_secrets(file, configuration)
+            _check_files(file, configuration)
             _check_copying_secret(file, configuration.journal)
     if file.problems or configuration is None:
         raise InvalidInput(*sorted(file.problems, key=lambda problem: problem.line))
     return configuration
+
+
+def missing_files(path: Path, configuration: Configuration) -> list[Problem]:
+    """Return the problems of certificates and of the log's place, of a configuration that was read
+    without secrets."""
+    file = read_file(path)
+    _check_files(file, configuration)
+    return file.problems
 
 
 def settings_of(configuration: Configuration, where: Path) -> Settings:
@@ -730,9 +739,13 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
 
 
 def _check_secrets(file: TomlFile, configuration: Configuration) -> None:
-    """Report secrets, certificates and the log's file where they are named and cannot be had."""
+    """Report secrets of deployments that are named and cannot be had."""
     for deployment in configuration.deployment:
         _check_secret(file, deployment)
+
+
+def _check_files(file: TomlFile, configuration: Configuration) -> None:
+    """Report certificates and a place for the log that are named and cannot be had."""
     for name in TlsSettings.__struct_fields__:
         written = getattr(configuration.tls, name)
         if not _can_be_read(written, file.where):

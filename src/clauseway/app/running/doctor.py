@@ -31,6 +31,7 @@ from clauseway.app.customers.keys import hash_key_fault
 from clauseway.app.opening.configuration import (
     Configuration,
     DeploymentWritten,
+    missing_files,
     read_configuration,
     resolve_auth,
     settings_of,
@@ -141,8 +142,12 @@ def examine(patient: Patient) -> Examination:
             lambda written: _DeploymentChecks(patient, written, configuration).checks(),
             configuration.deployment,
         )
-        own = _certificate_checks(settings_of(configuration, where).tls)
-        return _examination([read, *own, *kept, *(check for checks in checks for check in checks)])
+        missing = [
+            _failed("", "configuration", problem) for problem in missing_files(where, configuration)
+        ]
+        # Certificates that cannot be read are told once.
+        own = missing or [read, *_certificate_checks(settings_of(configuration, where).tls)]
+        return _examination([*own, *kept, *(check for checks in checks for check in checks)])
 
 
 def _certificate_checks(tls: TlsSettings) -> Iterator[Check]:
