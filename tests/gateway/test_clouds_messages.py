@@ -9,6 +9,7 @@ from typing import Any
 from zlib import crc32
 
 import anthropic
+import botocore.session  # type: ignore[import-untyped]
 import pytest
 from botocore.eventstream import EventStreamBuffer  # type: ignore[import-untyped]
 from hypothesis import given
@@ -232,17 +233,44 @@ def test_the_sandboxes_frames_are_aws_s() -> None:
     assert payloads == [b64encode(json.dumps(event).encode()).decode() for event in EVENTS]
 
 
-def test_an_exception_in_a_frame_is_an_error_event() -> None:
-    headers = {":exception-type": "throttlingException", ":message-type": "exception"}
-    frame = aws_frames.frame_of(headers, b'{"message":"Too many tokens."}')
+# The exceptions of AWS's model of the runtime, by the status that it states → Anthropic's word for it.
+EXCEPTIONS: list[tuple[str, str, int]] = [
+    ("validationException", "invalid_request_error", 400),
+    ("accessDeniedException", "permission_error", 403),
+    ("resourceNotFoundException", "not_found_error", 404),
+    ("modelTimeoutException", "timeout_error", 408),
+    ("modelErrorException", "api_error", 424),
+    ("modelStreamErrorException", "api_error", 424),
+    ("throttlingException", "rate_limit_error", 429),
+    ("ThrottlingException", "rate_limit_error", 429),
+    ("modelNotReadyException", "rate_limit_error", 429),
+    ("internalServerException", "api_error", 500),
+    ("serviceUnavailableException", "overloaded_error", 503),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "_status"), EXCEPTIONS)
+def test_an_exception_in_a_frame_is_an_error_event(name: str, kind: str, _status: int) -> None:
+    headers = {":exception-type": name, ":message-type": "exception"}
+    frame = aws_frames.frame_of(headers, b'{"message":"As AWS says it."}')
     ((only,), rest) = frames_in(frame)
     assert rest == b""
     assert event_of(only) == (
-        b'event: error\ndata: {"type":"error","error":{"type":"rate_limit_error","message":"Too many tokens."}}\n\n'
+        b'event: error\ndata: {"type":"error","error":{"type":"%b","message":"As AWS says it."}}\n\n' % kind.encode()
     )
     stream = FramedMessageStream()
     stream.feed(frame)
     assert stream.failed
+
+
+def test_the_exceptions_are_those_of_aws_s_model() -> None:
+    model = botocore.session.get_session().get_service_model("bedrock-runtime")
+    shapes = [*model.operation_model("InvokeModelWithResponseStream").error_shapes]
+    members = model.shape_for("ResponseStream").members.values()
+    shapes += [shape for shape in members if shape.metadata.get("exception")]
+    stated = {shape.name.lower(): shape.metadata["error"]["httpStatusCode"] for shape in shapes}
+    del stated["servicequotaexceededexception"]  # its words tell it
+    assert {name.lower(): status for name, _, status in EXCEPTIONS} == stated
 
 
 @given(at=st.integers(0, len(FRAMED) - 1), bit=st.integers(0, 7))

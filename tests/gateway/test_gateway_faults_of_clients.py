@@ -362,9 +362,24 @@ def test_an_organisation_that_uses_up_its_further_attempts_leaves_the_others_the
         assert [tenants.ask("sk-brill") for _ in range(3)] == [(200, "second")] * 3
 
 
-def test_a_programme_that_an_account_is_not_in_takes_its_deployment_from_nobody(tmp_path: Path) -> None:
-    """OpenAI's 403 to a request for it; a deployment that has it may stand beside."""
-    refusing = telling(403, b'{"error":{"message":"Your project has no access to the program.","code":null}}')
+NO_PROGRAMME = b'{"error":{"message":"Your project has no access to the program.","type":"permission_error"}}'
+
+
+async def streamed_refusal(connection: Connection, _: Received) -> None:
+    connection.begin_stream()
+    connection.piece(b"data: %b\n\n" % NO_PROGRAMME)
+    connection.end_stream()
+
+
+@pytest.mark.parametrize(
+    ("refusing", "streamed"),
+    [(telling(403, NO_PROGRAMME), False), (streamed_refusal, True)],
+    ids=["a status", "an error in a stream"],
+)
+def test_a_programme_that_an_account_is_not_in_takes_its_deployment_from_nobody(
+    tmp_path: Path, refusing: Behaviour, streamed: bool
+) -> None:
+    """OpenAI's refusal of a request for it; a deployment that has it may stand beside."""
 
     async def without_programme(connection: Connection, request: Received) -> None:
         await (refusing if "access_programs" in request.json else answering)(connection, request)
@@ -372,7 +387,8 @@ def test_a_programme_that_an_account_is_not_in_takes_its_deployment_from_nobody(
     with Rig(tmp_path) as rig:
         tenants = Tenants(rig)
         tenants.first.behaviour = without_programme
-        asked = [tenants.ask("sk-acme-1", access_programs={"cyber": "daybreak_red"}) for _ in range(6)]
+        programmes = {"cyber": "daybreak_red"}
+        asked = [tenants.ask("sk-acme-1", access_programs=programmes, stream=streamed) for _ in range(6)]
         assert asked == [(200, "second")] * 6
         assert len(tenants.first.requests) == 6
         assert tenants.ask("sk-acme-1") == (200, "first")

@@ -367,6 +367,22 @@ REFUSALS: list[tuple[int, dict[str, object] | None, dict[str, str], bool, str, f
     (400, {"code": "blocked_api_access"}, {}, True, "answered 400 (blocked_api_access)", 60),
     (400, {"code": "QuotaExceeded"}, {}, True, "answered 400 (QuotaExceeded)", 60),
     (400, {"message": "You have reached your specified API usage limits."}, {}, True, "answered 400", 60),
+    (
+        429,
+        {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}},
+        {"retry-after": "7"},
+        True,
+        "answered 429 (enforced_spend_limit_reached)",
+        60,
+    ),
+    (
+        429,
+        {"type": "rate_limit_error", "details": {"error_code": "ramp_limit_exceeded"}},
+        {"retry-after": "7"},
+        True,
+        "answered 429 (ramp_limit_exceeded)",
+        7,
+    ),
 ]
 
 
@@ -723,6 +739,27 @@ WORDS: list[tuple[str, int, bytes, str | None]] = [
         400,
         b'{"type":"error","error":{"type":"invalid_request_error","message":"This organization has been disabled."}}',
         "answered 400",
+    ),
+    (
+        "our organisation, by Anthropic's word for the cause",
+        400,
+        b'{"type":"error","error":{"type":"invalid_request_error","message":"Your account is under review.",'
+        b'"details":{"error_code":"organization_on_hold"}}}',
+        "answered 400 (organization_on_hold)",
+    ),
+    (
+        "our workspace's encryption key, by Anthropic's word for the cause",
+        400,
+        b'{"type":"error","error":{"type":"invalid_request_error","message":"Re-enable the key.",'
+        b'"details":{"error_code":"cmek_key_disabled"}}}',
+        "answered 400 (cmek_key_disabled)",
+    ),
+    (
+        "a picture, by Anthropic's word for the cause",
+        400,
+        b'{"type":"error","error":{"type":"invalid_request_error","message":"Too large.",'
+        b'"details":{"error_code":"image_dimensions_too_large"}}}',
+        None,
     ),
     ("our account, as Amazon says it", 400, b'{"message":"Operation not allowed"}', "answered 400"),
     (

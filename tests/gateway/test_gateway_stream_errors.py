@@ -116,6 +116,7 @@ OWN: dict[str, tuple[str, tuple[bytes, ...]]] = {
         ),
     ),
     "an error before all": ("responses stream", (typed("error", 0, code="invalid_prompt", message="no", param=None),)),
+    "a bad value, as Oracle says it": ("chat stream", (chat_error(message="no", code="InvalidParameter"),)),
 }
 # And how deployments' faults are.
 DEPLOYMENTS: dict[str, tuple[str, tuple[bytes, ...]]] = {
@@ -126,6 +127,9 @@ DEPLOYMENTS: dict[str, tuple[str, tuple[bytes, ...]]] = {
     "our key": ("chat stream", (chat_error(message="no", type="invalid_request_error", code="invalid_api_key"),)),
     "our quota": ("chat stream", (chat_error(message="no", type="insufficient_quota", code="insufficient_quota"),)),
     "no such model": ("chat stream", (chat_error(message="no", type="invalid_request_error", code="model_not_found"),)),
+    "our rights, as Oracle says it": ("chat stream", (chat_error(message="no", code="NotAuthenticated"),)),
+    "busy, as Oracle says it": ("chat stream", (chat_error(message="no", code="TooManyRequests"),)),
+    "overloaded": ("chat stream", (chat_error(message="no", type="service_unavailable_error", code=None),)),
     "server_error": ("responses stream", (RESPONSE_PREAMBLE, failed_response("server_error"))),
     "busy": ("responses stream", (RESPONSE_PREAMBLE, failed_response("rate_limit_exceeded"))),
     "an error event": ("responses stream", (typed("error", 0, code="server_error", message="sorry", param=None),)),
@@ -316,6 +320,9 @@ def test_the_deployments_fault_sends_the_request_elsewhere(stage: Stage, call: s
 ALONE = {
     "rate limit": (429, "rate_limit_exceeded"),
     "busy": (429, "rate_limit_exceeded"),
+    "busy, as Oracle says it": (429, "rate_limit_exceeded"),
+    "overloaded": (503, "clouds_unavailable"),
+    "our rights, as Oracle says it": (502, "clouds_failed"),
     "server_error": (502, "clouds_failed"),
     "our quota": (502, "clouds_failed"),
 }

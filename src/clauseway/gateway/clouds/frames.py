@@ -26,6 +26,18 @@ from clauseway.values import NOT_JSON
 _PRELUDE: Final = struct.Struct(">III")
 _CRC: Final = struct.Struct(">I")
 _FRAME_BYTES_MAX: Final = 16 << 20  # AWS's own maximum
+# Anthropic's word for an exception of AWS, by the status that AWS's model of the runtime gives it;
+# of any other exception it is "api_error". A quota of the account is no fault of the request.
+_ERROR_TYPES: Final = {
+    "validationException": "invalid_request_error",
+    "accessDeniedException": "permission_error",
+    "resourceNotFoundException": "not_found_error",
+    "modelTimeoutException": "timeout_error",
+    "throttlingException": "rate_limit_error",
+    "modelNotReadyException": "rate_limit_error",
+    "serviceQuotaExceededException": "rate_limit_error",
+    "serviceUnavailableException": "overloaded_error",
+}
 # Bytes of a header's value by its type; 6 and 7 begin with their length.
 _SIZES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 
@@ -113,7 +125,9 @@ def event_of(frame: Frame) -> bytes:
     try:
         if frame.kind != "event":
             failure = _decode_failure(frame.payload) if frame.payload else _Failure()
-            error = {"type": _error_type(frame.name), "message": failure.message or frame.name}
+            # AWS writes a name with a small letter or with a capital one.
+            kind = _ERROR_TYPES.get(frame.name[:1].lower() + frame.name[1:], "api_error")
+            error = {"type": kind, "message": failure.message or frame.name}
             return _event("error", msgspec.json.encode({"type": "error", "error": error}))
         data = b64decode(_decode_chunk(frame.payload).bytes, validate=True)
         return _event(_decode_type(data), data)
@@ -130,15 +144,6 @@ _typed: Final = msgspec.json.Decoder(_Typed).decode
 
 def _decode_type(data: bytes) -> str:
     return _typed(data).type
-
-
-def _error_type(name: str) -> str:
-    """Return Anthropic's word for an exception of AWS."""
-    known = {
-        "throttlingException": "rate_limit_error",
-        "validationException": "invalid_request_error",
-    }
-    return known.get(name[:1].lower() + name[1:], "api_error")
 
 
 def _event(name: str, data: bytes) -> bytes:

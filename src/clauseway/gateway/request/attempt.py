@@ -714,7 +714,8 @@ class Attempt(Receiver):
         if failure.lacks_flex:
             return request.needs.tier == _FLEX
         # OpenAI's 403 to whoever asks for a programme that the account is not in.
-        return failure.status == _FORBIDDEN and _PROGRAMMES in request.body
+        status = failure.meant or failure.status
+        return status == _FORBIDDEN and _PROGRAMMES in request.body
 
     def _fail_for_this_machine(self, failure: Failure) -> None:
         """Report that the system gave no connection to anywhere. That does not count against the

@@ -23,8 +23,8 @@ import msgspec
 from clauseway.gateway.wire.error_bodies import members_in
 
 # Money or quota is exhausted: waiting does not help, but an administrator may change it.
-# "blocked_api_access" is Groq's code for a limit of spending; the last two are Oracle's, for its own
-# limit of a tenancy and an administrator's of a compartment.
+# "blocked_api_access" is Groq's code for a limit of spending; the two after it are Anthropic's, the
+# last two Oracle's, for its own limit of a tenancy and an administrator's of a compartment.
 _SPENT: Final = frozenset(
     {
         "insufficient_quota",
@@ -35,22 +35,29 @@ _SPENT: Final = frozenset(
         "billing_hard_limit_reached",
         "billing_not_active",
         "blocked_api_access",
+        "contract_spend_limit_reached",
+        "enforced_spend_limit_reached",
         "LimitExceeded",
         "QuotaExceeded",
     }
 )
 _SPENT_S: Final = 60.0
-# Our key or our rights, whatever the status.
+# Our key or our rights, whatever the status. "claude_code_key_…", "cmek_…" (the account's own
+# encryption key) and "organization_on_hold" are Anthropic's, under 400.
 _KEY: Final = frozenset(
     {
         "account_deactivated",
         "authentication_error",
+        "claude_code_key_creator_not_member",
+        "cmek_key_disabled",
+        "cmek_key_network_blocked",
         "invalid_api_key",
         "invalid_authentication",
         "invalid_organization",
         "invalid_project",
         "mismatched_organization",
         "mismatched_project",
+        "organization_on_hold",
         "organization_restricted",
         "permission_error",
     }
@@ -148,7 +155,8 @@ _UNFIT_WORDS: Final = re.compile(
 _NO_CAPACITY: Final = frozenset({"resource_unavailable", "flex_unavailable"})
 # Statuses that errors inside streams would have had as answers. OpenAI's codes are those of
 # `ResponseErrorCode` in its OpenAPI document; Anthropic's types stand in its list of HTTP errors;
-# the names of classes are those that vLLM sends as `type`.
+# the names of classes are those that vLLM sends as `type`; Oracle's codes stand in its list of the
+# errors that all its services have.
 _STATUS_BY_WORD: Final = {
     **dict.fromkeys(
         (
@@ -169,23 +177,32 @@ _STATUS_BY_WORD: Final = {
             "image_file_not_found",
             "invalid_request_error",
             "BadRequestError",
+            "CannotParseRequest",
+            "InvalidParameter",
+            "MissingParameter",
         ),
         400,
     ),
     "authentication_error": 401,
+    "NotAuthenticated": 401,
     "billing_error": 402,
     "permission_error": 403,
+    "NotAuthorized": 403,
     "not_found_error": 404,
     "NotFoundError": 404,
+    _HIDDEN: 404,
     "request_too_large": 413,
     _TOOL_FAILED: 424,
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
     "too_many_requests": 429,
+    "TooManyRequests": 429,
     "slow_down": 429,
     **dict.fromkeys(_NO_CAPACITY, 429),
     "server_error": 500,
     "server_is_overloaded": 503,
+    "service_unavailable_error": 503,
+    "ServiceUnavailable": 503,
     "api_error": 500,
     "timeout_error": 504,
     "overloaded_error": 529,
@@ -483,8 +500,12 @@ def _words_of(decoded: dict[str, Any], *, is_page: bool = False) -> _Words:
         code, kind = _text_of(decoded.get("code")), _text_of(decoded.get("type"))
         return _Words(code=code, type=kind, message=_text_of(words), is_page=is_page)
     metadata, details = error.get("metadata"), error.get("details")
+    code = error.get("code")
+    # Anthropic's word for the cause: its sentences may change.
+    if code is None and isinstance(details, dict):
+        code = details.get("error_code")
     return _Words(
-        code=_text_of(error.get("code")),
+        code=_text_of(code),
         type=_text_of(error.get("type")),
         message=_text_of(error.get("message")),
         names_model=error.get("param") in (None, "", "model"),
