@@ -139,6 +139,43 @@ def test_a_client_that_leaves_while_a_refused_credential_is_renewed_used_nothing
     assert (record.status, dict(record.units)) == (Status.FAILED, {})
 
 
+def test_for_a_client_that_left_no_hedge_is_sent_with_a_renewed_credential(rig: Rig, tmp_path: Path) -> None:
+    """The first attempt is read to its end; of the second no cloud works out an answer yet."""
+    secret, goes_on = tmp_path / "secret", asyncio.Event()
+    secret.write_text("first")
+
+    async def slow(connection: Connection, request: Received) -> None:
+        await goes_on.wait()
+        await well(connection, request)
+
+    async def strict(connection: Connection, request: Received) -> None:
+        is_renewed = request.header("authorization") == "Bearer second"
+        await (well if is_renewed else status(401))(connection, request)
+
+    azure, aws = rig.cloud("azure", slow), rig.cloud("aws", strict)
+    auth = Auth(kind="file", settings={"path": str(secret), "sends": "bearer"})
+    rig.start(rig.plan([rig.target("azure", azure.port), rig.target("aws", aws.port, auth=auth)]))
+    secret.unlink()
+    os.mkfifo(secret)  # whoever reads it waits for a writer
+    with rig.socket() as client:
+        client.sendall(request_bytes(chat_body(user="left"), "x-clauseway-hedge-ms: 50"))
+        eventually(lambda: aws.requests)
+        writer = os.open(secret, os.O_WRONLY)  # until the secret is being read
+    for _ in range(2):
+        rig.counts()  # the gateway answers in the order in which it hears
+    renewed = tmp_path / "renewed"
+    renewed.write_text("second")
+    renewed.replace(secret)
+    os.write(writer, b"second")
+    os.close(writer)
+    answer = rig.exchange(request_bytes(chat_body(), "x-clauseway-cloud: aws", "connection: close"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    azure.loop.call_soon_threadsafe(goes_on.set)
+    eventually(lambda: rig.counts()["open"] == 0)
+    assert rig.outcomes() == [("aws-1", "FAILED", 401), ("aws-1", "COMPLETE", 200), ("azure-1", "COMPLETE", 200)]
+    assert [request.json.get("user") for request in aws.requests].count("left") == 1
+
+
 def test_a_source_that_gives_nothing_leaves_the_others_to_serve(rig: Rig, tmp_path: Path) -> None:
     azure, aws = rig.cloud("azure"), rig.cloud("aws")
     missing = Auth(kind="file", settings={"path": str(tmp_path / "missing"), "sends": "bearer"})

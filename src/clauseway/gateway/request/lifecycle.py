@@ -638,10 +638,17 @@ class Lifecycle(AttemptOwner):
         rival = self._rival_of(attempt)
         self._attempt, self._hedge = attempt, None
         if rival is not None:
-            rival.disconnect()
-            rival.candidate.target.health.cancelled()
-            rival.record_usage_until_now()
-            self._note_ended(rival, Failure(_CALLED_OFF_AS_SLOWER, rival.status), called_off=True)
+            self._call_off(rival, _CALLED_OFF_AS_SLOWER)
+
+    def _call_off(self, attempt: Attempt, outcome: str) -> None:
+        """Meter an attempt until now, cancel it and note how it ended."""
+        self._cancel_attempt(attempt)
+        self._note_ended(attempt, Failure(outcome, attempt.status), called_off=True)
+
+    def _cancel_attempt(self, attempt: Attempt) -> None:
+        attempt.disconnect()
+        attempt.candidate.target.health.cancelled()
+        attempt.record_usage_until_now()
 
     def _rival_of(self, attempt: Attempt) -> Attempt | None:
         """Return the other attempt under a hedge; None if it is over or there is none."""
@@ -1287,8 +1294,7 @@ class Lifecycle(AttemptOwner):
         elif any(under_way.awaits_whole_answer for under_way in self._attempts_under_way):
             self._is_left = True
             self._hedge_due_s = FOREVER_S
-            for under_way in self._attempts_under_way:
-                under_way.repeat_nothing()
+            self._keep_whole_answers()
             self._go_on_unattended()
         else:
             self.cancel()
@@ -1302,6 +1308,16 @@ class Lifecycle(AttemptOwner):
         return self.customer.reads_on_leave or (
             resources is not None and resources.runs_on and not self._background_id
         )
+
+    def _keep_whole_answers(self) -> None:
+        """Call off an attempt of which no cloud works out a whole answer, as one that connects or
+        renews its credential; have the others sent nowhere again."""
+        for attempt in tuple(self._attempts_under_way):
+            if attempt.awaits_whole_answer:
+                attempt.repeat_nothing()
+                continue
+            self._attempt, self._hedge = self._rival_of(attempt), None
+            self._call_off(attempt, _CALLED_OFF_WITHOUT_CLIENT)
 
     def _go_on_unattended(self) -> None:
         """Read the answer to its end for its usage. Until then the request counts as a connection
@@ -1328,13 +1344,10 @@ class Lifecycle(AttemptOwner):
         rows: list[IndexedResource] = []
         for attempt in self._attempts_under_way:
             rows += self._rows_of_begun_stream(attempt)
-            attempt.disconnect()
-            attempt.candidate.target.health.cancelled()
-            attempt.record_usage_until_now()
             if attempt is self._hedge:
-                self._note_ended(
-                    attempt, Failure(_CALLED_OFF_WITHOUT_CLIENT, attempt.status), called_off=True
-                )
+                self._call_off(attempt, _CALLED_OFF_WITHOUT_CLIENT)
+            else:
+                self._cancel_attempt(attempt)
         if rows:
             self.shared.resource_index.add(rows, ignore_outcome)
 
