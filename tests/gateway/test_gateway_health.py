@@ -315,6 +315,16 @@ def test_a_quiet_day_saves_up_no_retries_for_an_outage() -> None:
     assert [budget.take(ACME) for _ in range(35)] == [True] * 34 + [False]
 
 
+def test_what_is_put_back_was_never_taken() -> None:
+    budget = RetryBudget(50)
+    for _ in range(100):
+        assert budget.take(ACME)
+        budget.put_back(ACME)
+    assert [budget.take(ACME) for _ in range(35)] == [True] * 34 + [False]
+    budget.put_back(ACME)
+    assert [budget.take(ACME), budget.take(ACME)] == [True, False]
+
+
 def test_the_retry_budget_comes_back() -> None:
     budget = RetryBudget(50)
     assert [budget.take(ACME) for _ in range(35)] == [True] * 34 + [False]

@@ -25,6 +25,8 @@ from awaiting import eventually
 from clauseway.app.running.planning import secrets_beside, write_plan
 from clauseway.gateway.plan import Auth, Plan
 from clauseway.gateway.plan.file import read_pieces
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.plan.steps import whole
 from clauseway.gateway.routing.opening import opened, opening
 from clauseway.metering import Status
@@ -185,6 +187,26 @@ def test_a_source_that_gives_nothing_leaves_the_others_to_serve(rig: Rig, tmp_pa
     assert answer.headers["x-clauseway-attempts"] == "1", "it is skipped, not attempted"
     (tmp_path / "missing").write_text("here it is")
     eventually(lambda: rig.post().headers["x-clauseway-cloud"] == "azure")
+
+
+@pytest.mark.parametrize("headers", [(), ("x-clauseway-hedge-ms: 50",)], ids=["after a failure", "as a hedge"])
+def test_a_further_attempt_that_none_could_make_is_not_taken(
+    rig: Rig, tmp_path: Path, headers: tuple[str, ...]
+) -> None:
+    """Else requests whose other deployments are all skipped use up what others fail over with."""
+
+    async def slow(connection: Connection, request: Received) -> None:
+        await asyncio.sleep(0.2 if headers else 0.0)  # four times as long as a hedge waits
+        await status(500)(connection, request)
+
+    azure, aws = rig.cloud("azure", slow), rig.cloud("aws")
+    missing = Auth(kind="file", settings={"path": str(tmp_path / "missing"), "sends": "bearer"})
+    targets = [rig.target("azure", azure.port), rig.target("aws", aws.port, auth=missing)]
+    rig.start(rig.plan(targets, settings=Settings(limits=Limits(retries=1))))
+    asked = request_bytes(chat_body(), "connection: close", *headers)
+    answers = [rig.exchange(asked), rig.exchange(asked), rig.exchange(request_bytes(chat_body(), "connection: close"))]
+    assert all(b"aws-1: has no credential at present" in answer for answer in answers)
+    assert not any(b"no retries are left" in answer for answer in answers)
 
 
 def test_what_is_missing_is_the_operators_affair(rig: Rig, tmp_path: Path) -> None:

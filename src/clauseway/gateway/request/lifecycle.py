@@ -153,6 +153,7 @@ class Lifecycle(AttemptOwner):
     _busy_until_s = 0.0  # the soonest time at which a cloud said to ask again; 0 if none did
     _may_pass = False  # the latest failure may have passed when the client comes again
     _lacks_retries = False  # the process had no further attempt for the candidates that are left
+    _has_unused_retry = False  # a further attempt is taken from `RetryBudget` and has not begun
     _first_shortage: Shortage | None = None  # the first shortage that ruled out a candidate
     _shortage_lines = b""  # the header lines of the customer's limits that hold for that candidate
     # Attempting: the attempt whose answer the client gets, or the latest; and the hedge beside it.
@@ -481,6 +482,7 @@ class Lifecycle(AttemptOwner):
                 return False
         if target.quota is not None and self.request.operation.routed:
             target.quota.take(tokens_expected(self.request, worst_case))
+        self._has_unused_retry = False
         # INVARIANT: the journal knows an attempt by this number, so no two of a request share it.
         self._attempts_begun += 1
         attempt = Attempt(self, candidate, self._attempts_begun, worst_case)
@@ -914,6 +916,7 @@ class Lifecycle(AttemptOwner):
         self._over = True
         self._decided = True
         self._last_bytes = b""
+        self._put_back_unused_retry()
         shared = self.shared
         shared.spool.open_requests -= 1
         if self.bytes_in_flight and self.in_flight_use is not None:
@@ -1037,7 +1040,14 @@ class Lifecycle(AttemptOwner):
 
     def _takes_retry(self) -> bool:
         """Take one of the organisation's further attempts; return False if none is left."""
-        return self.shared.retries.take(self.customer.buyer.organisation)
+        self._has_unused_retry = self.shared.retries.take(self.customer.buyer.organisation)
+        return self._has_unused_retry
+
+    def _put_back_unused_retry(self) -> None:
+        """Put back a further attempt that was taken, where every candidate left was skipped."""
+        if self._has_unused_retry:
+            self._has_unused_retry = False
+            self.shared.retries.put_back(self.customer.buyer.organisation)
 
     def _note_no_retries(self) -> None:
         """Note that no further candidate is attempted, for the explanation and the answer."""
@@ -1242,10 +1252,10 @@ class Lifecycle(AttemptOwner):
             or not self.has_candidates_left
         ):
             return
-        if self._takes_retry():
-            self._attempt_next_candidate()
-        else:
+        if not self._takes_retry():
             self._note_no_retries()
+        elif not self._attempt_next_candidate():
+            self._put_back_unused_retry()
 
     def _end_at_deadline(self) -> None:
         """End the attempts under way, and answer that the request's deadline has passed."""

@@ -239,14 +239,18 @@ class RetryBudget:
 
     def count_request(self, organisation: str) -> None:
         if self._left < self.always:
-            self._give_back(organisation)
+            self._give_back(organisation, _RETRIES_SHARE)
 
-    def _give_back(self, organisation: str) -> None:
-        self._left += _RETRIES_SHARE
+    def put_back(self, organisation: str) -> None:
+        """Put back a further attempt that the organisation has taken and not made."""
+        self._give_back(organisation, 1.0)
+
+    def _give_back(self, organisation: str, amount: float) -> None:
+        self._left += amount
         if self._left >= self.always:
             self._taken.clear()
         elif organisation in self._taken:
-            taken = self._taken[organisation] - _RETRIES_SHARE
+            taken = self._taken[organisation] - amount
             if taken > 0.0:
                 self._taken[organisation] = taken
             else:
