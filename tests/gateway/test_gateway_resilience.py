@@ -163,6 +163,26 @@ def test_a_hedge_answers_where_the_first_is_slow(stage: Stage, call: Call) -> No
     assert scene.clouds[0].left.wait(PATIENCE_S), "the slower one is called off"
 
 
+@pytest.mark.parametrize(
+    ("call", "fastest", "output"),
+    [
+        ("chat", answering, 8),
+        ("responses", answering, 8),
+        ("chat", status(400), 0),
+        ("chat stream", answering, 0),
+    ],
+    ids=["a chat", "a response", "a refusal", "a stream"],
+)
+def test_of_a_whole_answer_the_slower_attempt_is_estimated_to_be_as_long(
+    stage: Stage, call: str, fastest: Behaviour, output: int
+) -> None:
+    """Its cloud works the answer out all the same, and charges for it."""
+    scene = stage.scene(stall, fastest, attempt_timeout_s=PATIENCE_S)
+    scene.ask(CALLS[call], HEDGED)
+    slower = next(record for record in scene.records() if record.status is Status.INTERRUPTED_ESTIMATED)
+    assert dict(slower.units)[Unit.OUTPUT_TOKENS] == output
+
+
 # What its cloud keeps is asked for once: of a second attempt nobody would learn the identifier.
 KEPT: list[tuple[str, dict[str, object], str]] = [
     ("responses", {"store": None}, "1"),

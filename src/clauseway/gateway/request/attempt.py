@@ -849,9 +849,17 @@ class Attempt(Receiver):
         }
         return tuple([(unit, min(count, most[unit])) for unit, count in estimate])
 
-    def record_usage_until_now(self) -> None:
+    def output_in(self, body: bytes) -> int:
+        """Return the output tokens of a whole answer: as reported, or estimated by its length."""
+        units = self._reported_units
+        if units is not None:
+            return dict(units).get(_OUTPUT, 0)
+        return self._owner.request.operation.tokens_answered(len(body))
+
+    def record_usage_until_now(self, output_tokens: int = 0) -> None:
         """Record the usage until the answer broke off: as reported, or estimated by the events that
-        were passed on and by the input that the stream reported, if it did. A request that was
+        were passed on and by the input that the stream reported, if it did. Of an answer that comes
+        whole, `output_tokens` are estimated: its cloud works it out to its end. A request that was
         never sent, or was refused, used nothing, and a response that runs on at the cloud is
         metered at its end."""
         stream = self.stream
@@ -863,6 +871,8 @@ class Attempt(Receiver):
         elif units is not None:
             self.record_units(units, Status.INTERRUPTED)
         # A refusal may still be arriving, or its credential be renewed.
+        elif self.awaits_whole_answer:
+            self.record_estimate(Status.INTERRUPTED_ESTIMATED, output_tokens)
         elif self.sent and self.status < 300:
             self.record_estimate(
                 Status.INTERRUPTED_ESTIMATED,

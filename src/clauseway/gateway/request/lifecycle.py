@@ -547,9 +547,9 @@ class Lifecycle(AttemptOwner):
     def answered(self, attempt: Attempt, body: bytes) -> None:
         """Record the usage of a whole answer, and finish with the answer. The answer may be the
         cloud's refusal of the request itself."""
-        self._answer_from(attempt)
         self._status = status = attempt.status
         is_served = 200 <= status < 300
+        self._answer_from(attempt, attempt.output_in(body) if is_served else 0)
         # A refusal counts as a failed attempt, but not against the health of the deployment.
         if not is_served:
             self.shared.counts.failed[attempt.candidate.target.cloud] += 1
@@ -633,24 +633,26 @@ class Lifecycle(AttemptOwner):
             attempt.record_usage_of_stream()
         self._finish_issuing(last_bytes, rows)
 
-    def _answer_from(self, attempt: Attempt) -> None:
-        """Let the client's answer come from this attempt; cancel its rival, if there is one."""
+    def _answer_from(self, attempt: Attempt, output_tokens: int = 0) -> None:
+        """Let the client's answer come from this attempt, a whole one of `output_tokens`; cancel its
+        rival, if there is one."""
         if self._hedge is None:
             return
         rival = self._rival_of(attempt)
         self._attempt, self._hedge = attempt, None
         if rival is not None:
-            self._call_off(rival, _CALLED_OFF_AS_SLOWER)
+            self._call_off(rival, _CALLED_OFF_AS_SLOWER, output_tokens)
 
-    def _call_off(self, attempt: Attempt, outcome: str) -> None:
-        """Meter an attempt until now, cancel it and note how it ended."""
-        self._cancel_attempt(attempt)
+    def _call_off(self, attempt: Attempt, outcome: str, output_tokens: int = 0) -> None:
+        """Meter an attempt until now, cancel it and note how it ended. `output_tokens` is how long
+        the same answer was elsewhere."""
+        self._cancel_attempt(attempt, output_tokens)
         self._note_ended(attempt, Failure(outcome, attempt.status), called_off=True)
 
-    def _cancel_attempt(self, attempt: Attempt) -> None:
+    def _cancel_attempt(self, attempt: Attempt, output_tokens: int = 0) -> None:
         attempt.disconnect()
         attempt.candidate.target.health.cancelled()
-        attempt.record_usage_until_now()
+        attempt.record_usage_until_now(output_tokens)
 
     def _rival_of(self, attempt: Attempt) -> Attempt | None:
         """Return the other attempt under a hedge; None if it is over or there is none."""
