@@ -319,6 +319,21 @@ TURNING: list[tuple[Any, dict[str, Any], str]] = [
     (decode_chat, {"safety_model": "a-guard"}, "safety_model"),
     (decode_chat, {"draft_model": "a-small-one"}, "draft_model"),
     (decode_chat, {"lora_path": "weights"}, "lora_path"),
+    (decode_chat, {"context_window_fallbacks": [{"m": ["x"]}]}, "context_window_fallbacks"),
+    (decode_chat, {"content_policy_fallbacks": [{"m": ["x"]}]}, "content_policy_fallbacks"),
+    (decode_chat, {"user_config": {"model_list": [{"model_name": "m"}]}}, "user_config"),
+    (decode_chat, {"plugins": [{"id": "auto-router"}]}, "plugins"),
+    (decode_chat, {"lora": [{"id": 0, "scale": 1.0}]}, "lora"),
+    (decode_chat, {"adapters": "weights"}, "adapters"),
+    (decode_chat, {"api_base": "https://another.example"}, "api_base"),
+    (decode_chat, {"base_url": "https://another.example"}, "base_url"),
+    (decode_chat, {"extra_body": {"model": "x"}}, "extra_body.model"),
+    (decode_chat, {"extra_body": {"models": ["x"]}}, "extra_body.models"),
+    (decode_responses, {"extra_body": {"provider": {"order": ["azure"]}}}, "extra_body.provider"),
+    (decode_chat, {"extra_body": {"max_tokens": 100_000}}, "extra_body.max_tokens"),
+    (decode_responses, {"extra_body": {"tools": [{"type": "web_search"}]}}, "extra_body.tools"),
+    (decode_chat, {"extra_body": {"extra_body": {"model": "x"}}}, "extra_body.extra_body"),
+    (decode_messages, {"extra_body": {"thread": {"id": "x"}}}, "extra_body.thread"),
     (decode_chat, {"provider": {"order": ["azure"]}}, "provider"),
     (decode_responses, {"providerOptions": {"gateway": {"order": ["azure"]}}}, "providerOptions"),
     (decode_responses, {"tools": [SVG_TOOL]}, "tools"),
@@ -343,6 +358,9 @@ NOTHING: list[object] = [None, [], {}, ""]
     [
         *[(decode_chat, dict.fromkeys(FURTHER, nothing)) for nothing in NOTHING],
         (decode_drawing, {"moderation": "low"}),
+        (decode_chat, {"extra_body": {"google": {"thinking_config": {"include_thoughts": True}}}}),
+        (decode_chat, {"extra_body": {"models": None, "top_k": 4}}),
+        (decode_chat, {"extra_body": "no object"}),
         (decode_chat, {"compound_custom": {"tools": {"enabled_tools": ["web_search"]}}}),
         (decode_responses, {"tools": [{"type": "image_generation", "output_format": "png", "svg": None}]}),
         (decode_responses, {"tools": [{"type": "function", "name": "f", "svg": {}}, {"type": "image_generation"}]}),
@@ -362,6 +380,8 @@ def test_a_further_model_that_stands_beside_none_is_refused() -> None:
     """A cloud could read the first of the two."""
     with pytest.raises(RepeatedMember):
         decode_chat(b'{"model":"m","models":["x"],"models":null}', b"application/json")
+    with pytest.raises(RepeatedMember):
+        decode_chat(b'{"model":"m","extra_body":{"models":["x"],"models":null}}', b"application/json")
 
 
 @pytest.mark.parametrize(("asked", "searches"), SEARCHES)

@@ -166,7 +166,7 @@ def reader_of(
             check_utf8(body)
             members = members_once(body, read)
             if not FURTHER.isdisjoint(members):
-                refuse_further_models(members)
+                refuse_further_models(members, read)
             properties = typed_members.properties(body, members)
             for name, names in nested:
                 if name in members and memoryview(members[name])[0] == _OPENING_BRACE:

@@ -6,12 +6,12 @@ format and read more than OpenAI. Bodies of messages and the tools of a request 
 their own (`message_requests`, `needs`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Final
 
 from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered
 from clauseway.gateway.wire.bodies.escapes import may_have_escapes
-from clauseway.gateway.wire.bodies.members import Members
+from clauseway.gateway.wire.bodies.members import Members, members_once
 
 _NEXT_MODEL: Final = "Leave it out, and ask the next model yourself."
 _LEAVE_OUT: Final = "Leave it out."
@@ -22,26 +22,37 @@ FURTHER_MODELS: Final[Mapping[str, str]] = {
     # Anthropic's, LiteLLM's, OpenRouter's and other gateways': models that answer instead.
     "fallbacks": _NEXT_MODEL,
     "models": _NEXT_MODEL,
+    # LiteLLM's: models that answer instead for one reason, and a list of models with their keys.
+    "context_window_fallbacks": _NEXT_MODEL,
+    "content_policy_fallbacks": _NEXT_MODEL,
+    "user_config": _LEAVE_OUT,
     # OpenRouter's: what is stored under a name at the account, a model among it.
     "preset": _LEAVE_OUT,
+    # OpenRouter's: what chooses a model, reads files with one, or searches the web beside it.
+    "plugins": _LEAVE_OUT,
     # Groq's: the models of its compound systems.
     "compound_custom": "Leave its 'models' out.",
     # Together's: a model that moderates.
     "safety_model": "Leave it out, and ask that model yourself.",
     # LM Studio's: a model that writes ahead.
     "draft_model": _LEAVE_OUT,
-    # SGLang's: weights beside the model's.
+    # SGLang's, llama.cpp's and MLX's: weights beside the model's.
     "lora_path": _LEAVE_OUT,
+    "lora": _LEAVE_OUT,
+    "adapters": _LEAVE_OUT,
 }
-# OpenRouter's and Vercel's: who of several hosts serves.
-FURTHER_HOSTS: Final = ("provider", "providerOptions")
-FURTHER: Final = frozenset((*FURTHER_MODELS, *FURTHER_HOSTS))
+# OpenRouter's and Vercel's: who of several hosts serves. LiteLLM's: the address of another.
+FURTHER_HOSTS: Final = ("provider", "providerOptions", "api_base", "base_url")
+# LiteLLM's: members that take the place of those at the top. Google's has one of its own, `google`.
+_EXTRA_BODY: Final = "extra_body"
+FURTHER: Final = frozenset((*FURTHER_MODELS, *FURTHER_HOSTS, _EXTRA_BODY))
+_OBJECT: Final = ord("{")
 _SAYS_NOTHING: Final = frozenset((b"null", b"false", b'""', b"[]", b"{}"))
 
 
-def refuse_further_models(members: Members) -> None:
+def refuse_further_models(members: Members, read: Set[str]) -> None:
     """Raise FurtherModel or NotOffered where one of the members at the top of a body has the cloud
-    turn to another model or host."""
+    turn to another model or host. `read` are the members that the gateway reads at the top."""
     for name, instead in FURTHER_MODELS.items():
         if _names_model(name, members):
             raise FurtherModel(name, instead)
@@ -52,6 +63,20 @@ def refuse_further_models(members: Members) -> None:
                 "it out: the gateway chooses the deployment."
             )
             raise NotOffered(message, name)
+    extra = members.get(_EXTRA_BODY)
+    if extra is not None and memoryview(extra)[0] == _OBJECT:
+        _refuse_second_values(members_once(extra, read, _EXTRA_BODY), read)
+
+
+def _refuse_second_values(extra: Members, read: Set[str]) -> None:
+    """Raise NotOffered where `extra_body` holds a member that the gateway reads at the top."""
+    for name in extra:
+        if name in read and _says_something(name, extra):
+            message = (
+                f"{name!r} within {_EXTRA_BODY!r} takes the place of the member at the top, by which the "
+                "gateway decides. Write it at the top."
+            )
+            raise NotOffered(message, f"{_EXTRA_BODY}.{name}")
 
 
 def _names_model(name: str, members: Members) -> bool:
