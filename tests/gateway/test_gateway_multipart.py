@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of, with_field
+from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of, uploaded_in, with_field
 
 FILE = bytes(range(256)) * 3
 
@@ -191,6 +191,17 @@ BAD += [
 def test_what_is_no_form(body: bytes, content_type: bytes) -> None:
     with pytest.raises(BadForm):
         fields_of(body, content_type)
+
+
+PURPOSE = QUOTED.replace(b'"model"', b'"purpose"')
+
+
+@pytest.mark.parametrize("purpose", ["batch\0", "\0", "user\ndata", "x\x7f"])
+def test_a_purpose_has_no_control_characters(purpose: str) -> None:
+    """No database of text keeps them all, and a cloud that reads C's text takes the first for its end."""
+    assert uploaded_in(PURPOSE, TYPE).purpose == "m"
+    with pytest.raises(BadForm):
+        uploaded_in(PURPOSE.replace(b"\nm\r", b"\n%b\r" % purpose.encode()), TYPE)
 
 
 @given(st.binary(max_size=300), st.integers(0, 300))

@@ -271,7 +271,15 @@ class TestThePageItself:
         assert httpx.get(f"{served.url}/healthz").text == "ok\n"
 
     def test_a_foreign_name_that_points_here_is_refused(self, served: Served) -> None:
-        assert httpx.get(served.url, headers={"host": "elsewhere.example"}).status_code == 400
+        for host in ("elsewhere.example", "a b"):
+            answer = httpx.get(served.url, headers={"host": host})
+            assert answer.status_code == 400
+            assert answer.text.endswith("Open them as http://127.0.0.1 or http://localhost, with their port.\n")
+
+    def test_a_method_that_a_page_does_not_have_is_told_by_a_page(self, served: Served) -> None:
+        answer = httpx.put(f"{served.url}/finance")
+        assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+        assert "/finance takes GET and HEAD." in answer.text
 
 
 def contrast(one: str, other: str) -> float:

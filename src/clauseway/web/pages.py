@@ -18,12 +18,14 @@ from importlib.resources import files
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clauseway.values import VERSION, Damaged, InvalidInput
 from clauseway.web import monitoring
@@ -94,7 +96,7 @@ def create_app(
             Route("/healthz", _healthz),
         ],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)),
+            Middleware(RequireOwnHost, hosts=hosts),
             # Readers are looked up before any page is asked for, and the source may be unavailable.
             Middleware(ExceptionMiddleware, handlers={Unavailable: pages.unavailable}),
             Middleware(
@@ -107,6 +109,7 @@ def create_app(
         ],
         exception_handlers={
             404: pages.not_found,
+            405: pages.wrong_method,
             500: pages.failed,
             InvalidInput: pages.refused,
             Unavailable: pages.unavailable,
@@ -114,6 +117,29 @@ def create_app(
     )
     app.router.redirect_slashes = False  # an address with a slash at its end is another address
     return app
+
+
+class RequireOwnHost:
+    """Refuses requests for another host name: a foreign name that points here reads nothing."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "*" in self._hosts or scope["type"] == "lifespan" or self._is_own(scope):
+            await self._app(scope, receive, send)
+            return
+        addresses = " or ".join([f"http://{host}" for host in sorted(self._hosts)])
+        words = (
+            "The pages answer by no other name: whoever has one that points here could read them "
+            f"through your browser.\nOpen them as {addresses}, with their port.\n"
+        )
+        await PlainTextResponse(words, status_code=400)(scope, receive, send)
+
+    def _is_own(self, scope: Scope) -> bool:
+        host, _, port = Headers(scope=scope).get("host", "").partition(":")
+        return host.lower() in self._hosts and (not port or port.isdecimal())
 
 
 def _methods(page: WebPage[PageSource]) -> list[str]:
@@ -230,6 +256,20 @@ class _Pages:
             f"Nothing is at {request.url.path}.",
             "Go to the first page, or to /statement/ followed by a month such as 2026-05.",
         )
+
+    async def wrong_method(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        allowed = (error.headers or {}).get("Allow", "")
+        path, methods = request.url.path, " and ".join(sorted(allowed.split(", ")))
+        answer = self._problem(
+            request,
+            405,
+            f"A page is not asked for with {request.method}",
+            f"{path} takes {methods}.",
+            "Open it in a browser, or send its form from there.",
+        )
+        answer.headers["allow"] = allowed
+        return answer
 
     async def refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, InvalidInput)

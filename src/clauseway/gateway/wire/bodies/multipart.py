@@ -33,6 +33,7 @@ _ENCODED = re.compile(
     rb"content-transfer-encoding[ \t]*:(?![ \t]*(?:binary|[78]bit)[ \t]*(?:\r\n|\Z))", re.IGNORECASE
 )
 _DISPOSITION = b"content-disposition"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Of where a form goes and what it may cost.
 _DECIDING = frozenset({"model", "n", "stream", "output_format"})
 _PARTS_MAX = 1000  # a form of ours has some ten parts
@@ -91,6 +92,9 @@ def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
     if end - begin > _FIELD_BYTES_MAX:
         raise BadForm("its purpose is too long")
     purpose = body[begin:end].decode("utf-8", "replace")
+    # No database keeps a NUL in a text, and a server may take a character for the text's end.
+    if _CONTROL.search(purpose):
+        raise BadForm("its purpose has a control character")
     return Uploaded(purpose, *places.get("file", (0, 0)))
 
 
