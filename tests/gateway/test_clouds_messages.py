@@ -225,6 +225,55 @@ def test_a_stream_is_the_same_however_it_comes(seed: int) -> None:
         }
 
 
+UNTYPED = [{name: value for name, value in event.items() if name != "type"} for event in EVENTS]
+
+
+def test_a_type_may_stand_in_the_line_of_an_event_alone() -> None:
+    """As the vendor's client reads it; an error before content is one as well."""
+    stream = MessageStream()
+    lines = zip(EVENTS, UNTYPED, strict=True)
+    plain = b"".join([f"event: {event['type']}\ndata: {json.dumps(bare)}\n\n".encode() for event, bare in lines])
+    assert streamed(stream, plain, []) == plain
+    assert (stream.done, dict(stream.units or ())[Unit.OUTPUT_TOKENS]) == (True, 3)
+    failed = MessageStream()
+    assert failed.feed(b'event: error\ndata: {"message":"Overloaded"}\n\n') == b""
+    assert (failed.failed, failed.has_content) == (True, False)
+
+
+def test_a_report_without_output_is_none_behind_one_with_output() -> None:
+    stream = MessageStream()
+    for event in (*EVENTS[:-1], {"type": "message_delta", "usage": {"output_tokens": 0}}, EVENTS[-1]):
+        stream.feed(f"data: {json.dumps(event)}\n\n".encode())
+    assert dict(stream.units or ())[Unit.OUTPUT_TOKENS] == 3
+
+
+# Frames that are no event of the model's, and data that no line of an event can hold → what the client gets.
+INITIAL = {":event-type": "initial-response", ":message-type": "event"}
+ODD_FRAMES: list[tuple[str, bytes, bytes]] = [
+    ("the answer's beginning", aws_frames.frame_of(INITIAL, b"{}"), b""),
+    (
+        "an event of another kind",
+        aws_frames.frame_of({":event-type": "metadata", ":message-type": "event"}, b'{"latencyMs":7}'),
+        b"",
+    ),
+    (
+        "data of several lines",
+        aws_frames.chunk_frame(b'{"type":\r\n"ping"}'),
+        b'event: ping\ndata: {"type":  "ping"}\n\n',
+    ),
+]
+
+
+@pytest.mark.parametrize(("frame", "events"), [case[1:] for case in ODD_FRAMES], ids=[case[0] for case in ODD_FRAMES])
+def test_a_frame_is_one_event_or_none(frame: bytes, events: bytes) -> None:
+    assert streamed(FramedMessageStream(), frame + FRAMED, []) == events + PLAIN
+
+
+def test_a_type_of_two_lines_is_no_event() -> None:
+    with pytest.raises(BadStream):
+        FramedMessageStream().feed(aws_frames.chunk_frame(b'{"type":"ping\\ndata: x"}'))
+
+
 def test_the_sandboxes_frames_are_aws_s() -> None:
     """Read by botocore, as the vendor's client reads them."""
     buffer = EventStreamBuffer()

@@ -8,8 +8,8 @@ payload. Pure.
              payload
     4 bytes  CRC-32 of everything before
 
-A frame of a model's stream carries `{"bytes": …}`, an event in base64; one whose message type is
-`exception` or `error` carries the failure.
+A frame of a model's stream, a `chunk`, carries `{"bytes": …}`, an event in base64; one whose message
+type is `exception` or `error` carries the failure. AWS's clients skip events of any other name.
 """
 
 import struct
@@ -25,6 +25,7 @@ from clauseway.values import NOT_JSON
 
 _PRELUDE: Final = struct.Struct(">III")
 _CRC: Final = struct.Struct(">I")
+_CHUNK: Final = "chunk"
 _FRAME_BYTES_MAX: Final = 16 << 20  # AWS's own maximum
 # Anthropic's word for an exception of AWS, by the status that AWS's model of the runtime gives it;
 # of any other exception it is "api_error". A quota of the account is no fault of the request.
@@ -121,7 +122,8 @@ def _headers(block: bytes) -> Iterator[tuple[str, str]]:
 
 
 def event_of(frame: Frame) -> bytes:
-    """Return a frame as an event of Anthropic's streams. Raises BadFrame."""
+    """Return a frame as an event of Anthropic's streams; empty where it is no event of the model's.
+    Raises BadFrame."""
     try:
         if frame.kind != "event":
             failure = _decode_failure(frame.payload) if frame.payload else _Failure()
@@ -129,6 +131,8 @@ def event_of(frame: Frame) -> bytes:
             kind = _ERROR_TYPES.get(frame.name[:1].lower() + frame.name[1:], "api_error")
             error = {"type": kind, "message": failure.message or frame.name}
             return _event("error", msgspec.json.encode({"type": "error", "error": error}))
+        if frame.name not in ("", _CHUNK):
+            return b""
         data = b64decode(_decode_chunk(frame.payload).bytes, validate=True)
         return _event(_decode_type(data), data)
     except (*NOT_JSON, Base64Error) as error:
@@ -147,4 +151,8 @@ def _decode_type(data: bytes) -> str:
 
 
 def _event(name: str, data: bytes) -> bytes:
+    if not name.isprintable():
+        raise BadFrame("its event has no name that fits into a line")
+    # A line break within JSON is white space: no text holds one as it is.
+    data = data.replace(b"\r", b" ").replace(b"\n", b" ")
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data)

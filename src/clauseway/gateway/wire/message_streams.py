@@ -19,7 +19,7 @@ from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.errors import ErrorKind, reports_error
 from clauseway.gateway.wire.message_errors import error_message
-from clauseway.gateway.wire.sse import BadStream, data_of
+from clauseway.gateway.wire.sse import BadStream, data_of, type_in_line
 from clauseway.gateway.wire.stateful_resources import StatefulResource
 from clauseway.gateway.wire.typed_streams import DONE, TypedStream
 from clauseway.metering import Unit
@@ -93,12 +93,15 @@ class MessageStream(TypedStream):
         if data == DONE:
             return b""
         decoded = _decoded(data, self._omissions)
-        kind = decoded.type
+        # The vendor's client goes by the event's line.
+        kind = decoded.type or type_in_line(event)
         if kind in ("message_start", "message_delta") and b'"container"' in data:
             self._note_container(data)
         if kind == "message_start" and decoded.message is not None:
             self._usage, self.report = decoded.message.usage, data
         elif kind == "message_delta" and decoded.usage is not None:
+            if self.units is not None and decoded.usage.output_tokens == 0:
+                return event  # a report without output, behind one with output
             # The figures of `message_delta` are totals so far, not additions.
             self._usage = _together(self._usage, decoded.usage)
             # What `message_start` counts of the output is not all of it.
