@@ -575,6 +575,20 @@ def test_a_batch_is_decided_again_on_its_day(fresh: House) -> None:
     assert "A4 clause 3" in str(raised.value)
 
 
+def test_a_batch_is_decided_again_for_what_each_of_its_lines_needs(fresh: House) -> None:
+    """Azure could do what one line needs when the file was uploaded, and cannot any more."""
+    needy = line(prediction={"type": "content", "content": "x"})
+    files = [fresh.upload(*lines, cloud="azure") for lines in ((needy, line()), (line(), needy))]
+    fresh.rig.stop()
+    made = fresh.plan()
+    lack = Lack(capability=LACKING["openai"], reason="since today")
+    targets = tuple([msgspec.structs.replace(one, lacks=(*one.lacks, lack)) for one in made.targets])
+    fresh.rig.start(msgspec.structs.replace(made, targets=targets))
+    for file in files:
+        with pytest.raises(openai.BadRequestError, match="predicted-output"):
+            fresh.client().batches.create(input_file_id=file.id, **BATCH)
+
+
 def test_a_batch_is_held_at_the_higher_price_of_its_two_days(fresh: House) -> None:
     """Of the upload and of its own: OpenAI's has doubled between them, Azure's is half."""
     files = [fresh.upload(*small(3), cloud=cloud) for cloud in CLOUDS]

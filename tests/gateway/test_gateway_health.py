@@ -1013,6 +1013,7 @@ PASSING_IN_STREAMS = {
     '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}': True,
     '{"error":{"message":"slow down","code":"rate_limit_exceeded"}}': True,
     '{"error":{"message":"sorry","code":"what"}}': True,
+    '{"error":{"message":"too slow","code":408}}': True,
     '{"error":{"message":"no","code":"invalid_api_key","type":"authentication_error"}}': False,
     '{"error":{"message":"no","type":"permission_error"}}': False,
     '{"error":{"message":"spent","code":"insufficient_quota"}}': False,

@@ -173,6 +173,16 @@ def test_each_cloud_has_reasons_of_its_own() -> None:
     ]
 
 
+def test_what_the_agreement_closes_is_told_of_the_sellers_own_deployments() -> None:
+    closed = [deployment("theirs", "aws", seller="microsoft"), deployment("own", "aws")]
+    refusal = Refusal(cloud="aws", outcome="forbidden", message="A4.one.", terms=("A4.one",), receipt="receipt")
+    epochs = (
+        Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": Route(candidates=((0, 0),), refusals=(refusal,))}),
+    )
+    skipped = Bench(plan([DIRECT, *closed], epochs=epochs)).select().skipped
+    assert [(each.deployment, each.terms) for each in skipped] == [("own", ("A4.one",))]
+
+
 def test_a_deployment_that_stands_twice_is_asked_once_by_its_first_ruling() -> None:
     route = Route(candidates=((0, 1), (0, 0)))
     rulings = tuple(Ruling(name, "permitted", (), "receipt") for name in ("d-1", "d-2"))

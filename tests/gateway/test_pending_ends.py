@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from gateway_rig import (
     AUTHORIZED,
@@ -26,7 +27,7 @@ from gateway_rig import (
 from gateway_stage import typed
 
 from awaiting import eventually
-from clauseway.gateway.plan import Epoch, Route
+from clauseway.gateway.plan import Epoch, RateLimit, Route
 from clauseway.metering import Deployment, Unit
 
 SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
@@ -224,6 +225,7 @@ def test_a_response_that_is_incomplete_without_usage_is_estimated(house: House) 
     assert (tokens > 0, output) == (True, 0)
 
 
+TOKENS_PER_MINUTE = 10_000
 EMBEDDER = Deployment("azure-1", "azure", "openai", "eastus", "embedding", "embedder")
 EMBED = {"model": "embedder", "input": "x"}
 EMBED_LINE = compact({"custom_id": "c", "method": "POST", "url": "/v1/embeddings", "body": EMBED}) + b"\n"
@@ -241,7 +243,10 @@ def embedding_house(tmp_path: Path) -> Iterator[House]:
         routes["openai|embedding|direct"] = Route(candidates=((1, 0),))
         targets = (rig.target("azure", port), rig.target("azure", port, label=EMBEDDER))
         models = {MODEL: PRODUCT, "embedder": "embedding"}
-        rig.start(rig.plan(targets, models=models, epochs=(Epoch(begin_ns=0, routes=routes),)))
+        made = rig.plan(targets, models=models, epochs=(Epoch(begin_ns=0, routes=routes),))
+        limit = RateLimit(id="l", whose="organisation acme", tokens_per_minute=TOKENS_PER_MINUTE)
+        keys = tuple([msgspec.structs.replace(key, limits=(0,)) for key in made.keys])
+        rig.start(msgspec.structs.replace(made, limits=(limit,), keys=keys))
         house = House(rig, account)
         account.answers |= {
             "POST /v1/files": {"id": "file-1", "object": "file"},
@@ -271,6 +276,14 @@ def test_a_batch_that_a_list_tells_has_ended_is_metered_as_its_own_model(
     assert house.client.get("/v1/files/file-out/content").json() == {"custom_id": "c"}
     entries = [(where.model, dict(record.units)) for record, _, where, _ in house.rig.entries() if record.units]
     assert entries == [("embedder", {Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000})]
+
+
+def test_the_tokens_of_a_batch_count_toward_no_limit(embedding_house: House) -> None:
+    house = embedding_house
+    assert house.client.get("/v1/batches/batch_1").json() == ENDED_BATCH
+    content = house.client.get("/v1/files/file-out/content")
+    assert house.used() == [{Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000}]
+    assert content.headers["x-ratelimit-remaining-tokens"] == str(TOKENS_PER_MINUTE)
 
 
 def test_a_list_is_told_although_the_end_of_a_batch_cannot_be_read(embedding_house: House) -> None:

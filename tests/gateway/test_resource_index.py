@@ -5,20 +5,22 @@ import contextlib
 import errno
 import gc
 import itertools
+import time
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from gateway_stage import typed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_allowances import limit, opened
+from test_allowances import Scripted, budget, limit, opened, reserved
 
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.clouds.reports import responses_units_in
 from clauseway.gateway.request.holds import Holds, Reservation
-from clauseway.gateway.request.resource_index import IndexedResource, ListQuery, ResourceIndex
+from clauseway.gateway.request.resource_index import Hold, IndexedResource, ListQuery, ResourceIndex
 from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.metering import Buyer
 
@@ -180,6 +182,38 @@ def test_a_reservation_goes_once_another_worker_has_metered_its_end(tmp_path: Pa
     holds = Holds(worker.loop, accounts, worker.index)
     worker.loop.run_until_complete(tell())
     worker.close()
+
+
+# Does the lease server grant leases of a batch's own? → what this process has spent once a batch that reserved 40 has
+# ended with 7, and what the lease server is to be told of its hold.
+HELD = [(False, 7, 0), (True, 0, 7)]
+
+
+@pytest.mark.parametrize(("granted", "spent", "told"), HELD)
+def test_a_batch_is_charged_where_its_reservation_lies(worker: Index, granted: bool, spent: int, told: int) -> None:
+    """A reservation that gets no lease of its own stays in this process, whose slice then pays for the batch alone."""
+    hold = Hold("batch_1", ("b",), 40, time.time_ns())
+    worker.add(msgspec.structs.replace(row("batch_1", pending=True), hold=hold))
+
+    async def end() -> None:
+        lease_server = Scripted({"b": 100})
+        allowances = Allowances(lease_server)
+        account = opened(allowances, budgets=[budget()])
+        assert await reserved(allowances, account, 40) is None
+        holds = Holds(worker.loop, allowances, worker.index)
+        holds.keep("batch_1", Reservation(account, "azure", "gpt-5.5", 40, 0, True))
+        lease_server.holders_get = float(granted)
+        holds.look(0.0)
+        while holds.is_working:
+            await asyncio.sleep(0)
+        worker.index.flush()
+        assert holds.end_reservation("batch_1", 7, 0)
+        worker.index.flush()
+        (budget_slice,) = account.slices("azure", "gpt-5.5")
+        assert (budget_slice.spent, budget_slice.reserved) == (spent, 0)
+        assert [each.charged for each in worker.index.open_holds(9)] == [told]
+
+    worker.loop.run_until_complete(end())
 
 
 def test_of_a_stream_that_is_over_its_count_alone_is_held(worker: Index) -> None:

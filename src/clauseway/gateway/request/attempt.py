@@ -516,9 +516,8 @@ class Attempt(Receiver):
                 self._fail_encoded()
                 return
             body, self.head = plain, without_header(self.head, b"content-encoding")
-        # Only a whole body can tell that the resource is gone.
         owner = self._owner
-        names_resource = owner.names_resource and is_whole
+        names_resource = owner.names_resource
         failure = failure_of(self.status, self.head, body, time(), names_resource=names_resource)
         # A refusal of the path is passed on to the client only if no other server may have the
         # path.
