@@ -176,9 +176,7 @@ def test_each_cloud_has_reasons_of_its_own() -> None:
 def test_what_the_agreement_closes_is_told_of_the_sellers_own_deployments() -> None:
     closed = [deployment("theirs", "aws", seller="microsoft"), deployment("own", "aws")]
     refusal = Refusal(cloud="aws", outcome="forbidden", message="A4.one.", terms=("A4.one",), receipt="receipt")
-    epochs = (
-        Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": Route(candidates=((0, 0),), refusals=(refusal,))}),
-    )
+    epochs = (Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": Route(candidates=((0, 0),), refusals=(refusal,))}),)
     skipped = Bench(plan([DIRECT, *closed], epochs=epochs)).select().skipped
     assert [(each.deployment, each.terms) for each in skipped] == [("own", ("A4.one",))]
 

@@ -500,12 +500,12 @@ def _words_of(decoded: dict[str, Any], *, is_page: bool = False) -> _Words:
         code, kind = _text_of(decoded.get("code")), _text_of(decoded.get("type"))
         return _Words(code=code, type=kind, message=_text_of(words), is_page=is_page)
     metadata, details = error.get("metadata"), error.get("details")
-    code = error.get("code")
+    code = _text_of(error.get("code"))
     # Anthropic's word for the cause: its sentences may change.
-    if code is None and isinstance(details, dict):
-        code = details.get("error_code")
+    if not code and isinstance(details, dict):
+        code = _text_of(details.get("error_code"))
     return _Words(
-        code=_text_of(code),
+        code=code,
         type=_text_of(error.get("type")),
         message=_text_of(error.get("message")),
         names_model=error.get("param") in (None, "", "model"),
