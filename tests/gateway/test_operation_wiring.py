@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -163,6 +165,7 @@ def test_for_a_client_that_left_no_hedge_is_sent_with_a_renewed_credential(rig: 
         client.sendall(request_bytes(chat_body(user="left"), "x-clauseway-hedge-ms: 50"))
         eventually(lambda: aws.requests)
         writer = os.open(secret, os.O_WRONLY)  # until the secret is being read
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it resets
     for _ in range(2):
         rig.counts()  # the gateway answers in the order in which it hears
     renewed = tmp_path / "renewed"
