@@ -44,7 +44,7 @@ def flaw_of_name(name: str, most: int = NAME_CHARACTERS_MAX) -> str:
     return f"its character {name.index(hidden) + 1}, U+{ord(hidden):04X}, cannot be seen"
 
 
-def problem_of_name(name: str, where: str) -> Problem | None:
+def problem_of_name(name: str, where: str, line: int = 0) -> Problem | None:
     """Return the problem of a name, None if it has none. `where` is a flag, a field or a file."""
     why = flaw_of_name(name)
     if not why:
@@ -53,7 +53,7 @@ def problem_of_name(name: str, where: str) -> Problem | None:
     remedy = (
         f"Write 1 to {NAME_CHARACTERS_MAX} characters that can be seen, without spaces at the ends."
     )
-    return Problem(what=f"{shown} is not a name", why=why, where=where, remedy=remedy)
+    return Problem(what=f"{shown} is not a name", why=why, where=where, line=line, remedy=remedy)
 
 
 def check_names(names: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
