@@ -7,7 +7,7 @@ Rows that are wrong wait in quarantine.
 
 An import is all the files of one command and counts whole or not at all: its last transaction
 commits its files, its claims and what it holds in quarantine. Killed before that it has changed
-nothing, and is simply given again.
+nothing, and is simply given again; files that it left in the lake go once their usage is there.
 """
 
 import hashlib

@@ -114,7 +114,7 @@ def unknown_problem(names: Sequence[str]) -> Problem:
     return Problem(
         what="the lake holds usage that the database does not know",
         why=f"{len(names):,} of its files are on no list, as where the database was put back to an "
-        "earlier state; no statement has what is in them",
+        "earlier state or an import was killed; no statement has what is in them",
         where=names[-1],
         remedy="`clauseway lake check` names them, and what to do.",
     )

@@ -122,14 +122,14 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
         for name in report.unknown:
             out.print(
                 f"  {name}: the database does not know what is in it, as where it was put back to an "
-                "earlier state",
+                "earlier state or an import was killed",
                 soft_wrap=True,
             )
         if report.unknown:
             out.print(
                 "    Import the files of usage, each record once: `clauseway usage import FILE`; then accept "
                 "the loss: `clauseway spool list`. One that cannot be read is put back from a copy, or moved "
-                "out of the lake.",
+                "out of the lake, as is one of a killed import that nobody wants.",
                 soft_wrap=True,
             )
         for edit in report.edits:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from clauseway.metering import RequestId
 from clauseway.storage.control import schema
@@ -84,12 +84,6 @@ def begin(control: Control, files: Sequence[ImportedFile], started_ns: int) -> i
         done = connection.execute(insert(schema.imports).values(files=named, started_ns=started_ns))
         assert done.inserted_primary_key is not None
         return int(done.inserted_primary_key[0])
-
-
-def newest(control: Control) -> int:
-    """Return the number of the newest import that is known; 0 if there is none."""
-    with control.reading() as connection:
-        return connection.execute(select(func.max(_IMPORTS.number))).scalar_one() or 0
 
 
 def seen(control: Control, identities: Iterable[bytes]) -> dict[bytes, Seen]:

@@ -2,7 +2,7 @@
 
 Most were left by a process that was killed before its commit: what they hold is sealed again. After
 the database was put back to an earlier state, they are all that is left of usage that was sealed
-since, because the journals have let go of it.
+since, because the journals have let go of it, and nobody gives the bill again.
 """
 
 import re
@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 
 from clauseway.storage.books.losses import WHOLE, Loss, Losses
 from clauseway.storage.control.control import Control
-from clauseway.storage.control.schema import IMPORTED
+from clauseway.storage.control.schema import IMPORTED, LET_OUT
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, every_file, kept_from
-from clauseway.storage.lake.imports import newest
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.values import Interval
@@ -102,8 +101,8 @@ def _days_with_missing_intents(files: Collection[LakeFile], stored: Set[str]) ->
 
 
 class _Unsettled:
-    """The frames of journals that the database knows neither as sealed nor as lost, and the imports
-    that it never heard of."""
+    """The frames of journals that the database knows neither as sealed nor as lost, and all imports:
+    the number of one that it lost is given again."""
 
     def __init__(self, control: Control, listed: Collection[str]) -> None:
         losses = Losses(control)
@@ -114,20 +113,20 @@ class _Unsettled:
         self._journals = {registered.spool for registered in losses.spools()}
         self._accepted = [loss for loss in losses.all() if loss.is_accepted and not loss.file]
         self._kept_from = kept_from(control)
-        self._newest_import = newest(control)
 
     def may_be_wanted(self, file: _Unlisted) -> bool:
-        """Return whether a file is of a journal, or of an import since the state that the database is
-        in, or of what the database lists as sealed without a file; and its usage neither dropped nor
-        accepted as lost. What a killed import wrote is nobody's usage."""
+        """Return whether a file is of a journal, of an import, or of what the database lists as sealed
+        without a file; and its usage neither dropped nor accepted as lost.
+
+        What a killed import wrote is among it. A copy of the database that was taken while an import
+        ran, and was put back, knows that import as one that was killed.
+        """
         if self._kept_from is not None and file.day < str(self._kept_from):
             return False
-        if file.range is None:
+        if file.range is None or file.range.spool in (IMPORTED, LET_OUT):
             return True
         if file.range.spool in self._journals:
             return not any(_covers(loss, file.range) for loss in self._accepted)
-        if file.range.spool == IMPORTED and file.range.segment > self._newest_import:
-            return True
         has_file = (file.kind, file.day, file.range) in self._listed
         return not has_file and self._is_sealed(file.range)
 
