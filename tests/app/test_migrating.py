@@ -391,6 +391,16 @@ def test_a_server_that_is_away_is_a_fault_of_the_machine(home: Home, capsys: pyt
     assert "a failure of ours" not in told
 
 
+def test_a_server_that_a_home_is_to_be_moved_to_is_named_where_it_is_away(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["home", "migrate", "--to", "postgresql://me:secret@127.0.0.1:1/new", "--home", str(home.root)]) == 1
+    told = capsys.readouterr().err
+    assert "  postgresql://me:***@127.0.0.1:1/new: the database cannot be reached: " in told
+    assert "Connection refused.\n" in told
+    assert "secret" not in told
+
+
 # What is wrong with the server | a command | what is said.
 WRONG = [
     ("ALTER DATABASE {0} SET search_path = nowhere", ("key", "list"), "has no schema for the tables"),

@@ -3,6 +3,7 @@
     whole           a file written beside its place, then renamed; and a file that a user names
     counted_copies  a file copied, its bytes counted and hashed on the way
     core_dumps      files that a process with secrets never leaves
+    sqlite_errors   why a file of SQLite's could not be read or written
 
 Knows names, bytes and the disk; not what a file holds. Standard library only.
 """

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clauseway.files import STANDARD_OUTPUT, output_file
+from clauseway.files.sqlite_errors import primary_code
 from clauseway.values import InvalidInput, Problem
 
 A_FILE = "Name a file in a folder that exists and that you may write to."
@@ -25,7 +26,7 @@ def is_full(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in NO_ROOM_FOR_FILE
     said = getattr(error, "orig", error)  # by SQLAlchemy, of a database on a server
-    return bool(getattr(said, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL)
+    return primary_code(said) == sqlite3.SQLITE_FULL
 
 
 def place_or_output(out: Path | None) -> Path:

@@ -16,6 +16,7 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.places import NO_ROOM_FOR_FILE, is_full
+from clauseway.files.sqlite_errors import primary_code
 from clauseway.values import InvalidInput, Problem
 
 
@@ -58,8 +59,8 @@ _DAMAGED = _Fault(
 
 _AWAY = _Fault(
     "the database cannot be reached",
-    "Start the server, or fix the network or the address (database.url of the home), and repeat the "
-    "command: what was not written can be repeated.",
+    "Start the server, or fix the network or the address (database.url of the home, or --to), and "
+    "repeat the command: what was not written can be repeated.",
 )
 _COMMIT_LOST = _Fault(
     "whether it was written is not known",
@@ -211,7 +212,7 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
             if fault is _DAMAGED:
                 where = Home(home).control
             if fault in _OF_SERVER:
-                where = _place_of_data(home)
+                where = _database_of(cause) or _place_of_data(home)
             return Problem(what=fault.what, why=why, where=str(where or home), remedy=fault.remedy)
     return None
 
@@ -236,8 +237,8 @@ def _read(cause: BaseException) -> tuple[_Fault | None, str]:
     if isinstance(cause, MemoryError):
         return _NO_MEMORY, str(cause) or os.strerror(errno.ENOMEM).lower()
     if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        return _FULL if is_full(cause) else _BY_SQLITE_CODE.get(code), str(cause)
+        fault = _FULL if is_full(cause) else _BY_SQLITE_CODE.get(primary_code(cause))
+        return fault, str(cause)
     if type(cause).__name__ in _BY_CLASS:
         return _BY_CLASS[type(cause).__name__], _said_by_server(cause)
     if type(cause).__module__.partition(".")[0] == "psycopg":
@@ -261,9 +262,14 @@ def _of_server(cause: BaseException) -> _Fault | None:
 
 def _said_by_server(cause: BaseException) -> str:
     """Return the server's words in one line, without the place in a statement and full stop."""
-    original = getattr(cause, "orig", cause)
-    said = getattr(getattr(original, "diag", None), "message_primary", None) or str(original)
-    return " ".join(said.split()).rstrip(".")
+    from clauseway.storage.control.engines import said_by_driver  # noqa: PLC0415  # loads SQLAlchemy
+
+    return said_by_driver(getattr(cause, "orig", cause)).rstrip(".")
+
+
+def _database_of(cause: BaseException) -> str:
+    """Return the database that an error is of, as its engine noted it; empty for none."""
+    return str(getattr(getattr(cause, "orig", cause), "database", ""))
 
 
 def _place_of_data(home: Path) -> str:

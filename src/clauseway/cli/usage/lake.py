@@ -81,7 +81,9 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
     """Read every file to its last byte and hold it against the digest it was sealed with.
 
     Settling, exporting and merging do the same with the files they read, each time. This reads
-    all of them, also those that were merged into others and are not deleted yet.
+    all of them, also those that were merged into others and are not deleted yet. The rows of their
+    list are counted and not read; `clauseway audit verify` finds one that was changed beside the
+    program.
 
     \b
     As a weekly job:
@@ -134,6 +136,9 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
             )
         for edit in report.edits:
             out.print(f"  {edit.what}: {edit.why}\n    {edit.remedy}", soft_wrap=True)
+        if not report.edits:
+            counts = "the lists of files have as many rows as the log of the books says"
+            out.print(f"{counts}; `clauseway audit verify` reads each row", soft_wrap=True)
         if unread := len(report.unlisted) - len(report.unknown):
             out.print(f"{unread:,} files that nobody reads; `clauseway lake compact` removes them")
 

@@ -35,6 +35,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from clauseway.files.sqlite_errors import primary_code
 from clauseway.metering import Buyer
 
 # Hears the outcome of a change: True where a row was changed, or the error where nothing can be
@@ -550,9 +551,9 @@ class ResourceIndex:
             with self._writing:
                 outcomes = [self._perform(change) for change in changes]
         except sqlite3.Error as error:
-            full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+            is_full = primary_code(error) == sqlite3.SQLITE_FULL
             message = f"the index of identifiers cannot be written: {error}"
-            self.failure = IndexUnwritable(errno.ENOSPC if full else errno.EIO, message)
+            self.failure = IndexUnwritable(errno.ENOSPC if is_full else errno.EIO, message)
             return [self.failure] * len(changes)
         # INVARIANT: nothing is told to be kept that went into a file that was removed. SQLite writes
         # on into it, and it ends with the process.

@@ -197,10 +197,15 @@ def said_by(error: Exception) -> str:
     """Return what an error says, of a database's error its own words alone: the statement helps
     nobody who operates a home."""
     original = error.orig if isinstance(error, DBAPIError) else None
-    if original is None:
-        return str(error)
-    said = getattr(getattr(original, "diag", None), "message_primary", None) or str(original)
-    return " ".join(said.split())
+    return str(error) if original is None else said_by_driver(original)
+
+
+def said_by_driver(error: BaseException) -> str:
+    """Return what an error of a database's driver says, in one line."""
+    said = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+    # PostgreSQL's client library asks a question back in a line of its own, which begins with a tab.
+    lines = [line for line in said.splitlines() if not line.startswith("\t")]
+    return " ".join(" ".join(lines).split())
 
 
 def _sqlite(path: Path, *, begins: bool) -> Engine:
@@ -273,6 +278,7 @@ def _postgresql(address: str) -> Engine:
     event.listen(engine, "begin", _begin_postgresql)
     event.listen(engine, "commit", _note_commit)
     event.listen(engine, "handle_error", _name_lost_commit)
+    event.listen(engine, "handle_error", partial(_name_database, shown(address)))
     event.listen(engine, "checkin", _note_silence)
     event.listen(engine, "checkout", partial(_try_connection, engine.dialect))
     event.listen(engine, "first_connect", _require_order_of_bytes)
@@ -398,6 +404,11 @@ def _name_lost_commit(context: ExceptionContext) -> OperationalError | None:
     if not connection.info.pop(_IS_COMMITTING, False):
         return None
     return CommitLost(None, None, context.original_exception)
+
+
+def _name_database(place: str, context: ExceptionContext) -> None:
+    """Note on the driver's error which database it is of: a home that moves has two."""
+    context.original_exception.database = place  # type: ignore[attr-defined]
 
 
 def allow_silence(connection: Connection) -> None:

@@ -4,6 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from clauseway.files.sqlite_errors import primary_code
+
 
 def damage_in(path: Path) -> str:
     """Return what is damaged in a database, in SQLite's words; empty where nothing is.
@@ -20,7 +22,5 @@ def damage_in(path: Path) -> str:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Return whether an error says that the file is damaged. An extended code adds to the primary
-    one in its higher bits."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    """Return whether an error says that the file is damaged."""
+    return primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import ColumnCollectionConstraint
 
+from clauseway.files.sqlite_errors import primary_code
 from clauseway.storage.control import schema
 from clauseway.values import InvalidInput, Problem
 
@@ -219,8 +220,8 @@ def _without_version(lost: str) -> InvalidInput:
 
 def _is_of_another_shape(error: DBAPIError) -> bool:
     """Return whether a statement failed because a table or column is there already, or is not."""
-    sqlite = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR
-    return sqlite or getattr(error.orig, "sqlstate", "") in _OF_ANOTHER_SHAPE
+    is_of_sqlite = primary_code(error.orig) == sqlite3.SQLITE_ERROR
+    return is_of_sqlite or getattr(error.orig, "sqlstate", "") in _OF_ANOTHER_SHAPE
 
 
 def _false_version(held: str, error: DBAPIError) -> InvalidInput:
