@@ -32,9 +32,10 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(path: Path, size: int) -> Iterator[SmallDisk]:
+def small_disk(path: Path, size: int, files_max: int = 0) -> Iterator[SmallDisk]:
+    """Mount a disk of so many bytes; with `files_max`, of so many files and folders."""
     path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},nr_inodes={files_max}", "tmpfs", str(path)]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -633,6 +633,20 @@ def test_the_commands_say_what_is_not_in_it(home: Home, tmp_path: Path) -> None:
     assert (told["takes_over"], told["journals"]) == (False, 1)
 
 
+def test_a_full_disk_of_the_home_is_named_where_a_backup_needs_its_lock(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = str(home.root / "seal.lock")
+
+    def find_no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), lock)
+
+    monkeypatch.setattr(backing_up, "lake_locked", find_no_room)
+    done = run("home", "backup", str(tmp_path / "backup"), home=home.root)
+    assert done.returncode == 1
+    assert f"{lock}: the disk is full" in " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize("part", ["copy_hashed", "snapshot"])
 def test_a_full_disk_of_the_backups_is_named_and_not_the_homes(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str

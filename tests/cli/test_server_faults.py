@@ -2,6 +2,8 @@
 
 import errno
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.running.machine_faults import fault_of
 from clauseway.cli.gateway.up import requests_failed
 from clauseway.storage.control.engines import CommitLost, LockLost
+from small_disks import small_disk
 
 # The driver's error | what is said, nothing where it is ours.
 FAULTS = [
@@ -81,6 +84,16 @@ def test_a_fault_of_the_machine_is_said_in_words(error: Exception, said: str, tm
     assert problem is not None
     assert problem.what == said
     assert problem.why
+
+
+def test_a_disk_without_room_for_one_more_file_is_full(tmp_path: Path) -> None:
+    """SQLite cannot make the files beside the database, and does not say why."""
+    with small_disk(tmp_path / "disk", 1 << 20, files_max=2) as disk:
+        with closing(sqlite3.connect(disk.path / "control.db")) as control, pytest.raises(sqlite3.Error) as failed:
+            control.execute("CREATE TABLE t (x)")
+        problem = fault_of(failed.value, disk.path)
+    assert problem is not None
+    assert problem.what == "the disk is full"
 
 
 @pytest.mark.parametrize(

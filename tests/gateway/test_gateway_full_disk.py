@@ -358,6 +358,13 @@ def test_the_doctor_looks_whether_there_is_room(disk: SmallDisk) -> None:
     assert with_room(well, Path("/")).ok
 
 
+def test_the_doctor_looks_whether_there_is_room_for_files(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 100 << 20, files_max=500) as disk:
+        (short,) = with_room(Examination(True, ()), disk.path).checks
+    assert not short.ok
+    assert "499 files can still be made" in short.found
+
+
 def test_a_refusal_for_want_of_room_leaves_the_connection_usable(rig: Rig, disk: SmallDisk) -> None:
     start(rig)
     disk.fill()

@@ -1,5 +1,7 @@
 """Versions of the control database: a new one, an older one and a later one, in a file and on a server."""
 
+from contextlib import closing
+from datetime import date
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ ADDED = [
 
 PEOPLE = ("people", "passwords", "two_person_rules", "approvals")
 ISSUED = ("issued_resources", "identifier_copies")
+DAY = date(2026, 5, 1)
 
 
 @pytest.fixture
@@ -141,6 +144,28 @@ def test_a_database_of_a_later_version_is_refused_and_stays(engine: Engine, plac
     assert problem.what == "the home's database is of version 9999"
     with engine.begin() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"
+
+
+# What becomes of the version under a program that goes on | what its next write is told.
+CHANGED = [
+    ("UPDATE alembic_version SET version_num = '9999'", "the home's database is of version 9999 by now"),
+    ("UPDATE alembic_version SET version_num = '0009'", "the home's database is of version 0009 by now"),
+    ("DROP TABLE alembic_version", "the home's database does not say its version"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGED)
+def test_nothing_is_written_into_tables_that_another_version_brought_up(place: Place, change: str, said: str) -> None:
+    """A program that serves has its database open while a later one brings the tables up."""
+    with closing(Control.open(place)) as control:
+        control.record_fact(kind="x", effective=DAY, payload="{}", source="s", recorded_ns=1)
+        with engine_of(place).begin() as connection:
+            connection.execute(text(change))
+        with pytest.raises(InvalidInput) as refused:
+            control.record_fact(kind="x", effective=DAY, payload="{}", source="s", recorded_ns=2)
+        assert [problem.what for problem in refused.value.problems] == [said]
+        with control.reading() as connection:
+            assert connection.execute(text("SELECT count(*) FROM facts")).scalar_one() == 1
 
 
 def test_an_empty_database_on_a_server_is_begun_by_nobody_who_expects_control_data() -> None:

@@ -198,12 +198,18 @@ def _appearing(target: Path) -> Iterator[Path]:
         force_folder(folder)
     except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)  # a full disk gets its room back
-        if is_full(error):
-            # Only the backup is written: it is not the home's disk.
+        if is_full(error) and not _names_another(error, part):
+            # Beside its locks the home is only read: the full disk is that of the backup.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
         raise
     finally:
         os.close(held)
+
+
+def _names_another(error: BaseException, part: Path) -> bool:
+    """Return whether an error names a file that is not of the backup that is being written."""
+    name = getattr(error, "filename", None)
+    return name is not None and not Path(os.fsdecode(name)).is_relative_to(part)
 
 
 def _made(part: Path, target: Path) -> int:

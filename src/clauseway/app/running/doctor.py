@@ -72,6 +72,7 @@ T = TypeVar("T")
 _AT_ONCE = 8  # deployments examined together: most of the time is waiting
 _CREDENTIAL_TIMEOUT_S = 30.0  # a chain of sources may try several machines that are not there
 _JOURNAL_ROOM_BYTES = 64 << 20  # four segments: minutes of a busy gateway
+_FILES_LEAST = 1000  # two hours of sealing, before its files are merged
 _FOLLOWER_S = 5.0  # it answers within a round trip
 # Whoever renews certificates does it weeks before their end.
 _CERTIFICATE_LEFT_MIN = timedelta(days=7)
@@ -506,7 +507,9 @@ def with_room(examination: Examination, spools: Path) -> Examination:
     folder = next(path for path in (spools, *spools.absolute().parents) if path.exists())
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
-    ok = free >= _JOURNAL_ROOM_BYTES
+    # A file system without a limit of files says that it has none at all.
+    has_files = room.f_files == 0 or room.f_favail >= _FILES_LEAST
+    ok = free >= _JOURNAL_ROOM_BYTES and has_files
     remedy = (
         ""
         if ok
@@ -514,7 +517,8 @@ def with_room(examination: Examination, spools: Path) -> Examination:
             "Make room, or a gateway will refuse requests; it goes on by itself once there is room."
         )
     )
-    said = f"{free >> 20:,} MB are free where usage is recorded ({spools})"
+    files = "" if has_files else f", and {room.f_favail:,} files can still be made,"
+    said = f"{free >> 20:,} MB are free{files} where usage is recorded ({spools})"
     check = Check(deployment="", what="journal", ok=ok, found=said, remedy=remedy)
     return Examination(examination.ok and ok, (*examination.checks, check))
 

@@ -206,8 +206,10 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
         fault, why = _read(cause)
         if fault is not None:
             where = getattr(cause, "filename", None)
-            # SQLite's files in shared memory tell a full disk so.
-            if fault is _FAILING and _has_no_room(home):
+            # SQLite tells so that a disk is full which has its files in shared memory, or to which no
+            # file can be added.
+            may_be_full = fault is _FAILING or primary_code(cause) == sqlite3.SQLITE_CANTOPEN
+            if may_be_full and _has_no_room(home):
                 fault = _FULL
             if fault is _DAMAGED:
                 where = Home(home).control
@@ -284,4 +286,6 @@ def _place_of_data(home: Path) -> str:
 
 def _has_no_room(home: Path) -> bool:
     folder = next(folder for folder in (home, *home.parents) if folder.exists())
-    return os.statvfs(folder).f_bavail == 0
+    room = os.statvfs(folder)
+    # A file system without a limit of files says that it has none at all.
+    return room.f_bavail == 0 or (room.f_files > 0 and room.f_favail == 0)

@@ -35,7 +35,7 @@ from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.engines import Place, adder_of, engine_of, reader_of, writer_of
 from clauseway.storage.control.people import SecondPersonNeeded, ask, waits
 from clauseway.storage.control.row_numbers import continue_numbers_once
-from clauseway.storage.control.versions import bring_up, is_present
+from clauseway.storage.control.versions import bring_up, is_present, require_present
 from clauseway.values import Interval, InvalidInput, Problem
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -194,7 +194,7 @@ class Control:
 
         Raise InvalidInput, and write nothing, where the person may not write the rows, or a second
         person has to; then the write is noted as waiting. It is raised too where the control data
-        was moved since it was opened.
+        was moved, or its tables changed their version, since it was opened.
         """
         try:
             with self.unchained() as connection, audit.chaining(connection):
@@ -219,6 +219,7 @@ class Control:
         """Open a transaction that writes and that the log does not record: whoever opens it chains
         it, or begins the log again."""
         with self._writer.begin() as connection:
+            require_present(connection)
             continue_numbers_once(connection)
             yield connection
 

@@ -2,7 +2,8 @@
 
     InvalidInput     the database is of a later version than this program, does not say its version
                      any more or says a false one, lacks tables, or is empty where it should hold a
-                     home's control data or cannot hold every text
+                     home's control data or cannot hold every text; or it changed its version while
+                     a program had it open
 
 A new database is made whole at the present version. Only one of another version needs Alembic.
 """
@@ -52,6 +53,23 @@ def is_present(connection: Connection) -> bool:
     if missing := sorted(schema.metadata.tables.keys() - tables):
         raise _not_whole(connection, f"the table {missing[0]} is missing")
     return True
+
+
+def require_present(connection: Connection) -> None:
+    """Raise InvalidInput where a database is not of the present version any more: while a program
+    serves, a later one may bring the tables up, or a restore put earlier ones back.
+
+    INVARIANT: asked in each transaction in which a writer decides by rows. Two versions may mean different things by rows
+    that both can write.
+    """
+    try:
+        held = version_of(connection, {_TABLE})
+    except DBAPIError as error:
+        if not _is_of_another_shape(error):
+            raise
+        raise _without_version("is not there") from None
+    if held != PRESENT:
+        raise _changed(held) if held else _without_version("has no row")
 
 
 def missing_constraints(connection: Connection) -> list[str]:
@@ -234,6 +252,16 @@ def _later(held: str) -> InvalidInput:
     problem = f"the home's database is of version {held}"
     why = f"this program knows versions up to {PRESENT}; a later one wrote it"
     remedy = "Use the program that wrote it, or a later one."
+    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=remedy))
+
+
+def _changed(held: str) -> InvalidInput:
+    problem = f"the home's database is of version {held} by now"
+    why = (
+        f"this process opened it at version {PRESENT}; since then another version of the program or "
+        "a restore changed its tables, so nothing was written"
+    )
+    remedy = "Start it again, by the version of the program that was the last at the home."
     return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=remedy))
 
 
