@@ -86,6 +86,18 @@ def test_a_fault_of_the_machine_is_said_in_words(error: Exception, said: str, tm
     assert problem.why
 
 
+def test_a_home_that_was_moved_away_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with pytest.raises(FileNotFoundError) as failed:
+        (home / "home.id").read_bytes()
+    problem = fault_of(failed.value, home)
+    assert problem is not None
+    assert (problem.what, problem.where) == ("the home is gone", str(home / "home.id"))
+    # Of a home that is there, a file that is missing is a failure of ours.
+    home.mkdir()
+    assert fault_of(failed.value, home) is None
+
+
 def test_a_disk_without_room_for_one_more_file_is_full(tmp_path: Path) -> None:
     """SQLite cannot make the files beside the database, and does not say why."""
     with small_disk(tmp_path / "disk", 1 << 20, files_max=2) as disk:

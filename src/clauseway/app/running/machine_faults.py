@@ -57,6 +57,10 @@ _DAMAGED = _Fault(
     "Restore the home from its latest backup: clauseway home restore FOLDER --home PLACE --take-over.",
 )
 
+_GONE = _Fault(
+    "the home is gone",
+    "Mount its disk, or move it back, and repeat the command; or name where it lies now (--home).",
+)
 _AWAY = _Fault(
     "the database cannot be reached",
     "Start the server, or fix the network or the address (database.url of the home, or --to), and "
@@ -204,6 +208,8 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
         return error.problem
     for cause in _causes(error):
         fault, why = _read(cause)
+        if _is_of_a_home_that_is_gone(cause, home):
+            fault, why = _GONE, "its folder was moved, or its disk is not mounted any more"
         if fault is not None:
             where = getattr(cause, "filename", None)
             # SQLite tells so that a disk is full which has its files in shared memory, or to which no
@@ -217,6 +223,12 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
                 where = _database_of(cause) or _place_of_data(home)
             return Problem(what=fault.what, why=why, where=str(where or home), remedy=fault.remedy)
     return None
+
+
+def _is_of_a_home_that_is_gone(cause: BaseException, home: Path) -> bool:
+    if not isinstance(cause, FileNotFoundError) or cause.filename is None or home.exists():
+        return False
+    return Path(os.fsdecode(cause.filename)).absolute().is_relative_to(home.absolute())
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
