@@ -18,5 +18,5 @@ def control_of(home: Home) -> Control:
     """Open the control data of a home, for a caller who closes them; begin them where nothing was
     recorded yet. Raise InvalidInput, DBAPIError; FileNotFoundError where they go meanwhile."""
     # Looked at before the home is: of a disk that goes in between, the mount point gets no others.
-    is_there = bool(home.served_identity) or home.embedded_control.exists()
-    return Control.open(home.make().control, is_there=is_there)
+    may_begin = not (home.served_identity or home.embedded_control.exists())
+    return Control.open(home.make().control, may_begin=may_begin)

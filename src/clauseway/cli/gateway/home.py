@@ -72,10 +72,11 @@ def backup(
             _print(f"not in it: {name}")
         for edit in made.edits:
             _print(f"{edit.what}: {edit.why}")
-        if not made.edits:
-            _print("Its books have as many rows as their log says (`clauseway audit verify` reads each).")
         if made.edits:
             _print("Keep the backups before it. `clauseway audit verify` says all, and what to do.")
+        else:
+            counts = "Its books have as many rows as their log says"
+            _print(f"{counts}; `clauseway audit verify` reads each row.")
         _print(f"SHA-256 of its list: {made.digest}; keep it elsewhere.", style="dim")
 
     answer(as_json, made, show)

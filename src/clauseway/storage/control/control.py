@@ -154,16 +154,16 @@ class Control:
                 audit.open_log(connection, is_new=is_new)
 
     @classmethod
-    def open(cls, place: Place, *, is_there: bool | None = None) -> "Control":
+    def open(cls, place: Place, *, may_begin: bool = True) -> "Control":
         """Open the database at a place, and bring its tables to this program's version.
 
-        A SQLite file is created too, unless it `is_there` (see `engine_of`); an empty database on a
+        A SQLite file is created too if it `may_begin` (see `engine_of`); an empty database on a
         server is filled by `begin` alone. Raise InvalidInput as `engine_of` and `bring_up` do.
         """
         kept = _KEPT.get()
         if kept is not None and kept.place == place:
-            return kept.opened(is_there=is_there)
-        return cls(engine_of(place, is_there=is_there))
+            return kept.opened(may_begin=may_begin)
+        return cls(engine_of(place, may_begin=may_begin))
 
     @classmethod
     def begin(cls, place: Place) -> "Control":
@@ -489,10 +489,10 @@ class _KeptOpen:
         self._control: _KeptControl | None = None
         self._lock = Lock()
 
-    def opened(self, *, is_there: bool | None) -> Control:
+    def opened(self, *, may_begin: bool) -> Control:
         with self._lock:
             if self._control is None:
-                self._control = _KeptControl(engine_of(self.place, is_there=is_there))
+                self._control = _KeptControl(engine_of(self.place, may_begin=may_begin))
             return self._control
 
     def end(self) -> None:

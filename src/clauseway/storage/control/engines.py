@@ -136,15 +136,15 @@ class _Statements(LRUCache[Any, Any]):
 _STATEMENTS = _Statements(2000)
 
 
-def engine_of(place: Place, *, is_there: bool | None = None) -> Engine:
-    """Return an engine over the database at a place. A SQLite file is made at first use, unless it
-    `is_there`, by a look of the caller's or, without one, by a look now; its folder must exist.
+def engine_of(place: Place, *, may_begin: bool = True) -> Engine:
+    """Return an engine over the database at a place. A SQLite file that is not there now is made at
+    first use if it `may_begin`; its folder must exist.
 
     A server's database must exist; nothing is asked of it yet. Raise InvalidInput if the address is
     not valid.
     """
     if isinstance(place, Path):
-        return _sqlite(place, begins=not (place.exists() if is_there is None else is_there))
+        return _sqlite(place, begins=may_begin and not place.exists())
     return _postgresql(place)
 
 

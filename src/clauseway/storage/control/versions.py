@@ -59,8 +59,8 @@ def require_present(connection: Connection) -> None:
     """Raise InvalidInput where a database is not of the present version any more: while a program
     serves, a later one may bring the tables up, or a restore put earlier ones back.
 
-    INVARIANT: asked in each transaction in which a writer decides by rows. Two versions may mean different things by rows
-    that both can write.
+    INVARIANT: asked in each transaction in which a writer decides by rows. Two versions may mean
+    different things by rows that both can write.
     """
     try:
         held = version_of(connection, {_TABLE})
