@@ -2,9 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -519,6 +519,85 @@ def test_a_pinned_request_never_goes_elsewhere(clouds: Endpoints) -> None:
     with pytest.raises(openai.InternalServerError):
         client.responses.create(model=MODEL, input="Go on.", previous_response_id=made.id)
     assert (len(clouds.asked("openai")), clouds.asked("azure")) == (1, [])
+
+
+BATCHED = json.dumps({"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": MODEL}})
+# What no model does: how it is asked for, and the endpoint of the cloud that may be busy alone.
+WITHOUT_MODEL: dict[str, tuple[str, Callable[[Any, dict[str, str]], object]]] = {
+    "an upload": ("/files", lambda client, _: client.files.create(file=("b.jsonl", BATCHED.encode()), purpose="batch")),
+    "a file": ("/files", lambda client, made: client.files.retrieve(made["file"])),
+    "a batch": (
+        "/batches",
+        lambda client, made: client.batches.create(
+            input_file_id=made["file"], endpoint="/v1/chat/completions", completion_window="24h"
+        ),
+    ),
+    "a stored response": ("/responses", lambda client, made: client.responses.retrieve(made["response"])),
+    "a count": (
+        "/responses/input_tokens",
+        lambda client, _: client.responses.input_tokens.count(model=MODEL, input="How long is this?"),
+    ),
+}
+
+
+Kept = tuple[Endpoints, dict[str, str]]
+
+
+@contextmanager
+def something_kept(home: Path) -> Iterator[Kept]:
+    """Clouds that a test may make busy for a minute, and what lies on the first of them."""
+    with endpoints(home) as clouds:
+        client = clouds.client()
+        file = client.files.create(file=("b.jsonl", BATCHED.encode()), purpose="batch")
+        response = client.responses.create(model=MODEL, input="Kept.", extra_headers=on("openai"))
+        yield clouds, {"file": file.id, "response": response.id}
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """One for all operations: none is left alone for another's sake."""
+    with something_kept(tmp_path_factory.mktemp("busy")) as kept:
+        yield kept
+
+
+def chat_served_by(clouds: Endpoints) -> tuple[str, str]:
+    """The cloud that answers a chat, and the attempts that it took."""
+    headers = clouds.client().chat.completions.with_raw_response.create(model=MODEL, messages=MESSAGES).headers
+    return headers["x-clauseway-cloud"], headers["x-clauseway-attempts"]
+
+
+LIMITED: dict[str, Any] = {"kind": "status", "family": "rate_limit_exceeded", "retry_after_ms": 60_000, "count": None}
+
+
+@pytest.mark.parametrize("what", WITHOUT_MODEL)
+def test_a_model_is_served_while_what_no_model_does_is_limited(busy: Kept, what: str) -> None:
+    clouds, made = busy
+    endpoint, ask = WITHOUT_MODEL[what]
+    clouds.fault("openai", endpoint=endpoint, **LIMITED)
+    for attempts in ("1", "0"):
+        with pytest.raises(openai.RateLimitError) as refused:
+            ask(clouds.client(default_headers=on("openai")), made)
+        assert refused.value.response.headers["x-clauseway-attempts"] == attempts, "it is left alone itself"
+    clouds.clear_faults()
+    assert chat_served_by(clouds) == ("openai", "1")
+
+
+def test_what_no_model_does_is_answered_while_the_model_is_limited(tmp_path: Path) -> None:
+    with something_kept(tmp_path) as (clouds, made):
+        clouds.fault("openai", endpoint="/chat/completions", **LIMITED)
+        assert [chat_served_by(clouds) for _ in range(2)] == [("azure", "2"), ("azure", "1")]
+        for _, ask in WITHOUT_MODEL.values():
+            ask(clouds.client(), made)
+
+
+def test_what_no_model_does_heals_no_model(tmp_path: Path) -> None:
+    """Whoever asks for a file between failures does not keep a broken model in the way."""
+    with something_kept(tmp_path) as (clouds, made):
+        clouds.fault("openai", endpoint="/chat/completions", kind="status", status=500, count=None)
+        for _ in range(5):
+            assert chat_served_by(clouds) == ("azure", "2")
+            clouds.client().files.retrieve(made["file"])
+        assert chat_served_by(clouds) == ("azure", "1")
 
 
 def test_an_identifier_survives_kill_9_right_after_its_answer(tmp_path: Path) -> None:

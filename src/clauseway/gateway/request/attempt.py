@@ -159,6 +159,7 @@ class Attempt(Receiver):
     ) -> None:
         self._owner = owner
         self.candidate = candidate
+        self.health = candidate.target.health_of(owner.request.operation)
         self.ordinal = ordinal
         self.reserved = reserved
         self.head = b""
@@ -203,7 +204,7 @@ class Attempt(Receiver):
             deployment,
             ruling,
         )
-        if target.health.attempted(shared.wheel.now_s, owner.customer.buyer.organisation):
+        if self.health.attempted(shared.wheel.now_s, owner.customer.buyer.organisation):
             self.is_probe = True
         # The cloud may just have closed a kept connection; the request is then sent again. A
         # request that must not be repeated is sent on a fresh connection.
@@ -492,7 +493,7 @@ class Attempt(Receiver):
 
     def _report_answer(self, body: bytes) -> None:
         """Hand a whole answer to the lifecycle, which passes it on."""
-        self.candidate.target.health.succeeded()
+        self.health.succeeded()
         self._answer_body = body
         self._owner.answered(self, body)
 
@@ -500,7 +501,7 @@ class Attempt(Receiver):
         """Hand a refusal of the request itself to the lifecycle, which passes it on. It tells
         nothing about the deployment's health: a server whose model is broken still refuses what
         is not valid."""
-        self.candidate.target.health.cancelled()
+        self.health.cancelled()
         self._owner.answered(self, body)
 
     def _handle_refusal(self, body: bytes, *, is_whole: bool) -> None:
@@ -575,7 +576,7 @@ class Attempt(Receiver):
             if not self.has_content:
                 self.has_content = True
                 self.first_content_us = self.age_us()
-                self.candidate.target.health.succeeded()
+                self.health.succeeded()
             # After the last event only the connection has to end; else the next event is awaited.
             if stream.done:
                 owner.shorten_deadline(self, owner.shared.wheel.now_s + _REST_TIMEOUT_S)
@@ -606,7 +607,7 @@ class Attempt(Receiver):
         target, shared = self.candidate.target, self._owner.shared
         self.is_refused = self.has_content = True
         self.first_content_us = self.age_us()
-        target.health.cancelled()
+        self.health.cancelled()
         # As for whole refusals: count the attempt as failed, but not against the deployment's
         # health.
         shared.counts.failed[target.cloud] += 1
@@ -695,15 +696,15 @@ class Attempt(Receiver):
         cloud asks us to wait, has no capacity for the request's tier, or our account is in no
         programme that the request asks for."""
         self.failed = True
-        target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
+        now_s = self._owner.shared.wheel.now_s
         if self._leaves_other_requests(failure):
-            target.health.cancelled()
+            self.health.cancelled()
         elif failure.wait_s:
-            target.health.asked_to_wait(
+            self.health.asked_to_wait(
                 now_s, failure.wait_s, failure.outcome, named_duration=failure.named_duration
             )
         else:
-            target.health.failed(now_s, failure.outcome, self._owner.customer.buyer.organisation)
+            self.health.failed(now_s, failure.outcome, self._owner.customer.buyer.organisation)
         self._owner.attempt_failed(self, failure)
 
     def _leaves_other_requests(self, failure: Failure) -> bool:
@@ -725,7 +726,7 @@ class Attempt(Receiver):
     def _fail_without_blame(self, failure: Failure) -> None:
         """Report a failure that tells nothing about the deployment's health."""
         self.failed = True
-        self.candidate.target.health.cancelled()
+        self.health.cancelled()
         self._owner.attempt_failed(self, failure)
 
     def _fail_without_path(self) -> None:
@@ -734,8 +735,7 @@ class Attempt(Receiver):
         self.failed = True
         owner = self._owner
         name, organisation = owner.request.operation.name, owner.customer.buyer.organisation
-        health = self.candidate.target.health
-        health.found_absent(owner.shared.wheel.now_s, name, organisation)
+        self.health.found_absent(owner.shared.wheel.now_s, name, organisation)
         owner.attempt_failed(self, Failure(f"answered {self.status}: no such path", self.status))
 
     def _end_with_own_fault(self, error: Exception) -> None:
@@ -743,7 +743,7 @@ class Attempt(Receiver):
         nor against the cloud."""
         self.failed = True
         self.disconnect()
-        self.candidate.target.health.cancelled()
+        self.health.cancelled()
         self._owner.attempt_raised(self, error)
 
     def end_without_record(self) -> None:

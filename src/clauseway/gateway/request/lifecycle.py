@@ -399,20 +399,21 @@ class Lifecycle(AttemptOwner):
             candidate = self._candidates[self._next_index]
             self._next_index += 1
             target = candidate.target
+            health = target.health_of(self.request.operation)
             if target.write_head is None:
                 # The missing credential is logged already; the operator has to fix it.
                 self._skip(candidate, "has no credential at present")
-            elif not target.health.admits(now_s, self.customer.buyer.organisation):
-                self._skip(candidate, target.health.why)
+            elif not health.admits(now_s, self.customer.buyer.organisation):
+                self._skip(candidate, health.why)
                 # A cloud that named a time would refuse until then. Any other may have recovered: its
                 # deployment is a last resort, better than no answer.
-                if target.health.asked_for_pause and target.health.named_duration:
-                    self._note_busy(target.health.until_s)
+                if health.asked_for_pause and health.named_duration:
+                    self._note_busy(health.until_s)
                 else:
                     self._last_resort = self._last_resort or candidate
-                    if target.health.asked_for_pause:
+                    if health.asked_for_pause:
                         self._paused = (*self._paused, candidate)
-            elif target.health.absent and target.health.lacks(
+            elif health.absent and health.lacks(
                 now_s, self.request.operation.name, self.customer.buyer.organisation
             ):
                 self._skip(candidate, "its server did not have this path a short while ago")
@@ -651,7 +652,7 @@ class Lifecycle(AttemptOwner):
 
     def _cancel_attempt(self, attempt: Attempt, output_tokens: int = 0) -> None:
         attempt.disconnect()
-        attempt.candidate.target.health.cancelled()
+        attempt.health.cancelled()
         attempt.record_usage_until_now(output_tokens)
 
     def _rival_of(self, attempt: Attempt) -> Attempt | None:
@@ -1152,7 +1153,7 @@ class Lifecycle(AttemptOwner):
             if attempt is not None:
                 attempt.disconnect()
                 # Our fault ended the attempt: that is no failure of its cloud.
-                attempt.candidate.target.health.cancelled()
+                attempt.health.cancelled()
                 self._record_own_fault(attempt)
         # The status was sent with the head. Only an event can still tell the client of the failure.
         if self._stream_begun and stream is not None:
@@ -1266,7 +1267,7 @@ class Lifecycle(AttemptOwner):
         for attempt in self._attempts_under_way:
             attempt.disconnect()
             attempt.failed = True
-            attempt.candidate.target.health.failed(
+            attempt.health.failed(
                 self.shared.wheel.now_s,
                 "did not answer in time",
                 self.customer.buyer.organisation,

@@ -13,7 +13,9 @@ alone: its requests may be the cause. A deployment is ejected for all when reque
 organisations fail there too: of the failures in a row, at most three of each organisation count for
 all, so no organisation reaches five alone. After a probe that failed, the next is another
 organisation's, unless none comes for as long as the ejection took; until then failures of the first
-prolong nothing. Clouds limit and break by the model, so each model has its own health.
+prolong nothing. Clouds limit and break by the model, so each model has its own health. What no
+model works for (files, batches, stored responses, counts) they limit apart: each such operation has
+a health of its own, so that neither a model is left alone for its sake nor it for the model's.
 
 A server that lacks the path of an operation stays healthy: for a minute, that operation's requests
 of the organisation that met this skip it, and those of all once a second one met it; all others go
@@ -56,6 +58,7 @@ class Health:
         "_failures_of",
         "_last_failure",
         "_probing_until_s",
+        "_without_model",
         "_yielding",
         "_yields_until_s",
         "absent",
@@ -75,6 +78,8 @@ class Health:
         self.omissions: Omissions = {}
         # Operation → for whom it counts as absent, and until when; empty at nearly every deployment.
         self.absent: dict[str, tuple[str, float]] = {}
+        # By operation that no model works for; empty at most deployments.
+        self._without_model: dict[str, Health] = {}
         self._failures = 0
         # INVARIANT: it has five organisations at most: none is added while it is ejected for all.
         self._failures_of: dict[str, int] = {}
@@ -86,6 +91,13 @@ class Health:
         # The organisation whose probe failed last, and until when it leaves the next to another.
         self._yielding = EVERYBODY
         self._yields_until_s = 0.0
+
+    def without_model(self, operation: str) -> "Health":
+        """Return the health of an operation that no model works for."""
+        health = self._without_model.get(operation)
+        if health is None:
+            health = self._without_model[operation] = Health()
+        return health
 
     def is_away(self, now_s: float) -> bool:
         """Return whether requests skip it: what was asked for ends by itself, an ejection by a

@@ -19,7 +19,7 @@ from clauseway.gateway.routing.unit_rates import RateScale, TokenRates
 from clauseway.gateway.transport.upstream import Endpoint
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
-from clauseway.gateway.wire.operations import UnderstoodRequest
+from clauseway.gateway.wire.operations import Operation, UnderstoodRequest
 from clauseway.gateway.wire.splice import Destination
 from clauseway.metering import Buyer, Deployment, Status
 
@@ -105,6 +105,12 @@ class CallTarget:
         self._image_max = target.image_tokens_max or self._context_bound
         # Until the first request tells the time: the latest prices.
         self.turn_to(max((prices.begin_ns for prices in target.prices), default=_ALWAYS_NS))
+
+    def health_of(self, operation: Operation) -> Health:
+        """Return what the attempts of an operation tell about: its model, or that operation alone."""
+        if operation.asks_model:
+            return self.health
+        return self.health.without_model(operation.name)
 
     def present(self, credential: Credential | None) -> None:
         """From here on requests present this credential; None: there is none. Raises KeyError or

@@ -192,6 +192,11 @@ class Operation(NamedTuple):
         """Return whether the request goes where its model is served."""
         return self.decode is not None and self.name not in _MAKES_WITHOUT_MODEL
 
+    @property
+    def asks_model(self) -> bool:
+        """Return whether a model works for it. Clouds limit and break other operations apart."""
+        return self.routed and self.name not in _COUNTS
+
     def call(self, identifier: bytes, query: bytes, content_type: bytes, part: bytes = b"") -> Call:
         path = self.path
         if part:
@@ -286,6 +291,10 @@ _TELLS_FAILURE: Final = _TELLS_END | {"responses", "batches.create"}
 _MAKES_WITHOUT_MODEL: Final = frozenset(
     {"files.create", "batches.create", "conversations.create", "conversations.items.create"}
 )
+
+
+# These name a model, whose work they only measure.
+_COUNTS: Final = frozenset({"responses.input_tokens", "messages.count_tokens"})
 
 
 def _of_resource(
