@@ -19,6 +19,7 @@ from clauseway.gateway.request.failures import (
     without_retry,
 )
 from clauseway.gateway.routing.health import Health, RetryBudget
+from clauseway.gateway.wire.operations import OPERATIONS
 
 # (what happens at which second)… → at which seconds a request is admitted afterwards
 FIVE = [(0.0, "fails")] * 5
@@ -165,6 +166,12 @@ def test_a_path_that_one_organisation_did_not_find_is_looked_for_by_the_others()
     assert not health.lacks(62.5, "chat", ACME)
     health.found_absent(63.0, "chat", BRILL)
     assert [health.lacks(64.0, "chat", organisation) for organisation in (ACME, BRILL)] == [False, True]
+
+
+def test_models_work_for_what_costs_something_and_for_moderations() -> None:
+    """Clouds limit the rest apart: files, batches, conversations, stored answers, counts."""
+    working = {operation.name for operation in OPERATIONS if operation.asks_model}
+    assert working == {operation.name for operation in OPERATIONS if not operation.costs_nothing} | {"moderations"}
 
 
 def ejected_for_all() -> Health:
