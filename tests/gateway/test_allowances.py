@@ -627,6 +627,112 @@ def test_a_lease_of_its_own_is_whole_or_not_there(
     run(spend())
 
 
+def test_what_was_reserved_in_a_former_period_is_moved_out_of_that_one(clock: list[float]) -> None:
+    async def spend() -> None:
+        lease_server = Scripted({"b": 1000})
+        lease_server.changes = {"ends_in_s": 50.0}
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 40, 0.0) is None
+        clock[0] = 50.0
+        assert await reserved_at(allowances, allowance, 7, 50.0) is None
+        (slice_,) = slices = allowance.slices("azure", "gpt-5.5")
+        (former,) = slice_.formers
+        lease_server.heard.clear()
+        assert await allowances.transfer(slices, 40, "f" * 16, 1)
+        assert (former.reserved, slice_.reserved) == (0, 7)
+        assert [ask.holder for ask in lease_server.heard] == ["f" * 16], "a lease that is over grows no smaller"
+
+    run(spend())
+
+
+class Silent(Scripted):
+    """A lease server that answers nothing while it `is_silent`."""
+
+    is_silent = False
+
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
+        if self.is_silent:
+            await asyncio.Event().wait()
+        return await super().lease(asks)
+
+
+def test_a_lease_server_that_falls_silent_is_away(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spend() -> None:
+        lease_server = Silent({"b": 1000})
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 40, 0.0) is None
+        (slice_,) = slices = allowance.slices("azure", "gpt-5.5")
+        monkeypatch.setattr(sys.modules[Allowances.__module__], "_PATIENCE_S", 0.05)
+        lease_server.is_silent = True
+        assert not await allowances.transfer(slices, 40, "f" * 16, 1)
+        assert (slice_.reserved, slice_.left) == (40, slice_.leased - 40), "it is ours again"
+        await allowances.report(0.0)
+        assert (slice_.unheard, slice_.lease_task) == (True, None)
+
+    run(spend())
+
+
+def test_a_hold_is_there_where_each_budget_grants_it() -> None:
+    async def hold() -> None:
+        allowances = Allowances(LocalLeaseServer({"b": 10, "whole": 5}))
+        assert not await allowances.hold(["b", "whole"], 8, "e" * 16, 1)
+        assert await allowances.hold(["b", "whole"], 2, "f" * 16, 1)
+
+    run(hold())
+
+
+def test_who_waits_until_nobody_asks_waits_for_each_ask(clock: list[float]) -> None:
+    async def spend() -> None:
+        allowances = Allowances(Scripted({"b": 100_000}))
+        allowance = opened(allowances, budgets=[budget()])
+        work = [asyncio.create_task(reserved_at(allowances, allowance, 10, 0.0)) for _ in range(200)]
+        await asyncio.sleep(0)
+        (slice_,) = allowances.slices()
+        assert slice_.lease_task is not None
+        await allowances.quiet([slice_])  # those who wait have asked for more meanwhile
+        assert slice_.lease_task is None
+        assert await asyncio.gather(*work) == [None] * 200
+
+    run(spend())
+
+
+def test_a_stop_waits_for_the_ask_that_is_under_way(clock: list[float]) -> None:
+    async def spend() -> None:
+        lease_server = Scripted({"b": 1000})
+        allowances = Allowances(lease_server, shares_limits=True)
+        allowance = opened(allowances, [limit(requests_per_minute=1)], [budget()])
+        short = allowance.admit(0.0)
+        assert short is not None
+        assert await allowances.grow(short)
+        assert allowance.admit(0.0) is None
+        assert await reserved_at(allowances, allowance, 4, 0.0) is None
+        reporting = asyncio.create_task(allowances.report(0.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the ask is on its way
+        await allowances.close()
+        await reporting
+        last = {ask.kind: (ask.over, ask.spent) for ask in lease_server.heard}
+        assert last == {"budget": (True, 4), "requests": (True, 1)}, "a share that is used up is returned too"
+
+    run(spend())
+
+
+def test_who_has_nothing_free_gives_nothing_back(clock: list[float]) -> None:
+    async def spend() -> None:
+        lease_server = Scripted({"b": 10})
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 10, 0.0) is None
+        lease_server.changes = {"revoked": True}
+        lease_server.heard.clear()
+        await allowances.report(0.0)
+        assert len(lease_server.heard) == 1
+
+    run(spend())
+
+
 def test_a_request_waits_for_a_lease_no_longer_than_it_is_moved(clock: list[float]) -> None:
     """What moves it may have more to do, and each lease that it moves takes its own time."""
 
@@ -712,6 +818,8 @@ def test_a_budget_that_is_gone_gives_its_slice_back() -> None:
         await allowances.report(0.0)
         allowance.end_reservation("azure", "gpt-5.5", 6, 2, 0, 0)
         await allowances.report(0.0)
+        await allowances.report(0.0)
+        assert not allowances._slices
         other = Allowances(OneOf(lease_server, 1))
         allowance = opened(other, budgets=[budget()])
         assert await reserved(other, allowance, 9) is not None
@@ -741,6 +849,29 @@ def test_a_budget_that_a_later_plan_does_not_have_refuses_nobody() -> None:
         assert (whole.spent, whole.reserved) == (12, 0)
 
     run(spend())
+
+
+def test_of_a_budget_that_the_plan_does_not_have_no_more_is_asked_for(clock: list[float]) -> None:
+    async def spend() -> None:
+        lease_server = Scripted({"b": 1000})
+        allowances = Allowances(lease_server)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 4, 0.0) is None
+        allowances.reload(plan())
+        lease_server.heard.clear()
+        assert await reserved_at(allowances, allowance, 60, 0.0) is None
+        assert not lease_server.heard
+
+    run(spend())
+
+
+def test_a_budget_that_is_back_holds_before_the_former_plans_are_forgotten() -> None:
+    allowances = Allowances(LocalLeaseServer({"b": 10}))
+    opened(allowances, budgets=[budget()])
+    allowances.reload(plan())
+    made = plan(budgets=[budget()])
+    allowances.turn_to(made)
+    assert allowances.of(made.keys[0]).reserve("azure", "gpt-5.5", 11, 0, 0.0) is not None
 
 
 # -- a slice by itself
@@ -862,6 +993,9 @@ def test_asks_of_a_lease_are_numbered_from_one() -> None:
     ]
     slice_.turn()
     assert [(ask.part, ask.serial) for ask in (slice_.growth(1), slice_.ask())] == [(1, 1), (1, 2)]
+    never_asked = BudgetSlice(budget(), count())
+    never_asked.turn()
+    assert not never_asked.formers
 
 
 # Of 20 asked for at least, with 3 spent and 2 reserved, 15 were to come. Granted → from how much on nothing is asked.
@@ -877,6 +1011,19 @@ def test_what_is_denied_is_what_was_to_come(leased: int, least: int, until_s: fl
     for needed in (14, 15):
         assert slice_.shortage(needed, 5.5).may_grow is (not least or needed < least)
     assert slice_.shortage(15, 5.0 + DENIED_S).may_grow
+    slice_.turn()
+    assert slice_.shortage(15, 5.5).may_grow, "the next period was denied nothing"
+
+
+# The period ends in so many seconds → the number of the lease that an answer leaves.
+PERIOD_ENDS = [(0.1, 0), (0.0, 1), (-1.0, 1)]
+
+
+@pytest.mark.parametrize(("ends_in_s", "part"), PERIOD_ENDS)
+def test_a_period_that_ends_now_is_over(ends_in_s: float, part: int) -> None:
+    slice_ = BudgetSlice(budget(), count())
+    slice_.granted(GrantedLease(leased=10, left=0, amount=10, ends_in_s=ends_in_s), slice_.growth(1), 0.0)
+    assert (slice_.part, slice_.left) == (part, 0 if part else 10)
 
 
 # Of 5 asked for again within a second of a denial, with so much here and so much for anybody → whether that helps.
@@ -933,17 +1080,20 @@ def test_a_lease_server_that_went_away_is_named(clock: list[float]) -> None:
 
 
 # Seconds since something was spent → what is held of 68 leased and 3 spent, after a report.
-IDLE = [(4.0, 68), (6.0, 68), (59.0, 68), (60.0, 3)]
+IDLE = [(False, 4.0, 68), (False, 6.0, 68), (False, 59.0, 68), (False, 60.0, 3), (True, 60.0, 68)]
 
 
-@pytest.mark.parametrize(("idle_s", "held"), IDLE)
-def test_a_slice_that_lies_idle_for_a_minute_goes_back(clock: list[float], idle_s: float, held: int) -> None:
+@pytest.mark.parametrize(("is_open", "idle_s", "held"), IDLE)
+def test_a_slice_that_lies_idle_for_a_minute_goes_back(
+    clock: list[float], is_open: bool, idle_s: float, held: int
+) -> None:
     async def spend() -> None:
         lease_server = Scripted({"b": 1000})
         allowances = Allowances(lease_server)
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
-        allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
+        if not is_open:
+            allowance.end_reservation("azure", "gpt-5.5", 4, 3, 0, 0)
         await allowances.report(0.0)
         await allowances.report(idle_s)
         assert sum(lease_server._held.values()) == held
@@ -1005,14 +1155,19 @@ def test_who_looks_at_a_budget_has_it_heard_anew(clock: list[float]) -> None:
     run(spend())
 
 
+@pytest.mark.parametrize("journal", ["fails", "hangs"])
 @pytest.mark.parametrize("why", ["revoked", "idle"])
-def test_nothing_is_given_back_before_the_journal_has_what_freed_it(clock: list[float], why: str) -> None:
+def test_nothing_is_given_back_before_the_journal_has_what_freed_it(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch, why: str, journal: str
+) -> None:
     """Of a process that dies, an attempt without an end counts as reserved: others must not have spent that."""
 
     async def spend() -> None:
         is_durable = False
 
         async def recorded() -> bool:
+            if journal == "hangs" and not is_durable:
+                await asyncio.Event().wait()
             return is_durable
 
         lease_server = Scripted({"b": 1000})
@@ -1023,29 +1178,55 @@ def test_nothing_is_given_back_before_the_journal_has_what_freed_it(clock: list[
         await allowances.report(0.0)
         lease_server.changes = {"revoked": why == "revoked"}
         now_s = 60.0 if why == "idle" else 6.0
+        if journal == "hangs":
+            monkeypatch.setattr(sys.modules[Allowances.__module__], "_PATIENCE_S", 0.05)
         await allowances.report(now_s)
         (slice_,) = allowances.slices()
         assert (sum(lease_server._held.values()), slice_.leased, slice_.left) == (68, 68, 65)
         is_durable = True
+        monkeypatch.setattr(sys.modules[Allowances.__module__], "_PATIENCE_S", PATIENCE_S)
         await allowances.report(now_s)
         assert (sum(lease_server._held.values()), slice_.leased, slice_.left) == (3, 3, 0)
 
     run(spend())
 
 
-def test_an_answer_for_a_period_that_is_over_is_not_held_in_the_next(clock: list[float]) -> None:
+def test_what_is_kept_after_all_is_kept_in_its_own_period(clock: list[float]) -> None:
+    """The period ends while the journal is asked, which cannot record what freed the amount."""
+
+    async def spend() -> None:
+        async def recorded() -> bool:
+            slice_.turn()
+            return False
+
+        lease_server = Scripted({"b": 1000})
+        allowances = Allowances(lease_server, recorded=recorded)
+        allowance = opened(allowances, budgets=[budget()])
+        assert await reserved_at(allowances, allowance, 4, 0.0) is None
+        (slice_,) = allowances.slices()
+        lease_server.changes = {"revoked": True}
+        await allowances.report(0.0)
+        assert (slice_.part, slice_.leased, slice_.left) == (1, 0, 0)
+
+    run(spend())
+
+
+@pytest.mark.parametrize("asked", ["report", "transfer"])
+def test_an_answer_for_a_period_that_is_over_is_not_held_in_the_next(clock: list[float], asked: str) -> None:
     async def spend() -> None:
         lease_server = Scripted({"b": 1000})
         lease_server.changes = {"ends_in_s": 50.0}
         allowances = Allowances(lease_server)
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
-        reporting = asyncio.create_task(allowances.report(49.0))
+        (slice_,) = slices = allowance.slices("azure", "gpt-5.5")
+        asking: asyncio.Task[Any] = asyncio.create_task(
+            allowances.report(49.0) if asked == "report" else allowances.transfer(slices, 4, "f" * 16, 1)
+        )
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # the ask is on its way
         assert allowance.reserve("azure", "gpt-5.5", 4, 0, 50.0) is not None
-        await reporting
-        (slice_,) = allowances.slices()
+        await asking
         assert (slice_.part, slice_.leased, slice_.left) == (1, 0, 0)
 
     run(spend())

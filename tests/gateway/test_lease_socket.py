@@ -35,6 +35,29 @@ class Answering:
         writer.close()
 
 
+class Misbehaving:
+    """A lease server that answers the first call with these bytes, or not at all, and later calls well."""
+
+    def __init__(self, first: bytes | None) -> None:
+        self._first = first
+        self.calls = self.connections = 0
+        self.left = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # the gateway has left
+            while True:
+                length = re.search(rb"content-length: (\d+)", await reader.readuntil(b"\r\n\r\n"))
+                assert length is not None
+                await reader.readexactly(int(length[1]))
+                self.calls += 1
+                body = msgspec.json.encode([GRANTED])
+                well = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+                writer.write((self._first or b"") if self.calls == 1 else well)
+        self.left.set()
+        writer.close()
+
+
 async def ask_twice(path: Path, server: Answering) -> list[GrantedLease]:
     """Ask, take over a plan that names the same socket, and ask again."""
     current = CurrentLeaseServer(1, "", lambda: (0, 0))
@@ -77,3 +100,42 @@ def test_a_lease_server_that_is_asked_no_more_is_left(tmp_path: Path, turned_to:
             assert held is not None
 
     asyncio.run(leave())
+
+
+# What is answered; None: nothing, until the call is given up.
+MISBEHAVIOURS = {
+    "another status": b"HTTP/1.1 503 Away\r\ncontent-length: 2\r\n\r\n[]",
+    "no length": b"HTTP/1.1 200 OK\r\n\r\n",
+    "no JSON": b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{",
+    "a head without an end": b"x" * (17 << 20),
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("answer", MISBEHAVIOURS.values(), ids=MISBEHAVIOURS)
+def test_an_answer_that_is_none_leaves_no_connection_to_the_next_call(tmp_path: Path, answer: bytes | None) -> None:
+    async def ask_again() -> None:
+        server, current = Misbehaving(answer), CurrentLeaseServer(1, "", lambda: (0, 0))
+        async with await asyncio.start_unix_server(server.serve, tmp_path / "leases"):
+            current.reload(str(tmp_path / "leases"))
+            with pytest.raises(OSError):
+                async with asyncio.timeout(60 if answer else 0.1):
+                    await current.lease([ASK])
+            await asyncio.wait_for(server.left.wait(), 60)
+            assert await current.lease([ASK]) == (GRANTED,)
+            assert server.connections == 2
+            current.close()
+
+    asyncio.run(ask_again())
+
+
+def test_two_who_ask_at_once_ask_one_after_the_other(tmp_path: Path) -> None:
+    async def ask() -> None:
+        server, current = Answering([GRANTED]), CurrentLeaseServer(1, "", lambda: (0, 0))
+        async with await asyncio.start_unix_server(server.serve, tmp_path / "leases"):
+            current.reload(str(tmp_path / "leases"))
+            await asyncio.gather(current.lease([ASK]), current.lease([ASK]))
+            assert server.connections == 1
+            current.close()
+
+    asyncio.run(ask())
