@@ -30,12 +30,15 @@ class Hearing(LocalLeaseServer):
         super().__init__({"b": 1000})
         self.heard: list[tuple[bool, int]] = []
         self.is_away = False
+        self.may_answer: asyncio.Event | None = None
         self.calls = 0
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         self.calls += 1
         if self.is_away:
             raise ConnectionRefusedError
+        if self.may_answer is not None:
+            await self.may_answer.wait()
         self.heard += [(ask.over, ask.spent if ask.over else ask.target) for ask in asks if ask.holder]
         return await super().lease(asks)
 
@@ -165,13 +168,22 @@ def test_what_cannot_be_moved_stays_reserved_until_it_can(stage: Stage) -> None:
 def test_a_stop_moves_what_outlives_the_process(stage: Stage) -> None:
     async def stop() -> None:
         await stage.keep()
-        stage.holds.look(0.0)
-        await stage.holds.close()
+        await stage.look(0.0)
+        stage.holds.end_reservation("batch_1", 7, 0)
+        stage.index.flush()
+        stage.lease_server.may_answer = asyncio.Event()
+        stage.holds.look(1.0)
+        stopping = asyncio.create_task(stage.holds.close())
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert not stopping.done(), "the end that is being told is waited for"
+        stage.lease_server.may_answer.set()
+        await stopping
         assert not stage.holds.is_working
         stage.holds.keep("batch_2", await stage.reserve())
         await stage.holds.close()
         assert stage.slice.reserved == 0
-        assert stage.lease_server.heard == [(False, COST), (False, COST)]
+        assert stage.lease_server.heard == [(False, COST), (True, 7), (False, COST)]
 
     stage.run(stop())
 
@@ -219,7 +231,7 @@ def test_an_identifier_that_a_cloud_gives_twice_has_one_reservation(stage: Stage
 
 
 def test_each_reservation_is_looked_at_in_turn(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One at a time here: the second was metered by another worker; then it is pending again, and metered again."""
+    """One at a time here: the second was metered by another worker."""
     monkeypatch.setattr(sys.modules[Holds.__module__], "_LOOKED_AT_MAX", 1)
 
     async def look() -> None:
@@ -233,6 +245,29 @@ def test_each_reservation_is_looked_at_in_turn(stage: Stage, monkeypatch: pytest
             await stage.look(now_s)
             assert len(stage.holds) == left
         assert not stage.holds._ended_s
+
+    stage.run(look())
+
+
+def test_a_reservation_of_what_is_pending_again_stays(stage: Stage) -> None:
+    """Its identifier was given a second time: the time since its first end does not count."""
+
+    def meter() -> None:
+        stage.index.claim("resp_1", "req_a", lambda _outcome: None)
+        stage.index.mark_metered("resp_1")
+
+    def make() -> None:
+        stage.index.forget("resp_1", lambda _outcome: None)
+        stage.index.add([row("resp_1", pending=True)], lambda _outcome: None)
+
+    async def look() -> None:
+        make()
+        stage.holds.keep("resp_1", (await stage.reserve())._replace(outlives_process=False))
+        for now_s, happens, left in ((1.0, meter, 1), (3.0, make, 1), (5.0, meter, 1), (9.9, None, 1), (10.0, None, 0)):
+            if happens is not None:
+                happens()
+            await stage.look(now_s)
+            assert len(stage.holds) == left, now_s
 
     stage.run(look())
 
