@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from gateway_rig import (
     DONE_EVENT,
@@ -442,6 +443,21 @@ def test_an_answer_that_nobody_reads_stays_counted(rig: Rig, opened: Open) -> No
 )
 def test_an_address(peer: object, address: str) -> None:
     assert address_of(peer) == address
+
+
+# Whose TLS handshake begins, where the process has room for three and an address for two → is it taken?
+HANDSHAKES = [("a", True), ("a", True), ("a", False), ("b", True), ("c", False)]
+
+
+def test_handshakes_have_as_much_room_as_connections() -> None:
+    in_flight = InFlight(Counts())
+    limits = msgspec.structs.replace(LIMITS, connections=3, connections_per_address=2)
+    ends = [in_flight.begin_handshake((peer, 4711), limits) for peer, _ in HANDSHAKES]
+    assert [end is not None for end in ends] == [taken for _, taken in HANDSHAKES]
+    for end in ends:
+        if end is not None:
+            end()
+    assert (in_flight._handshakes_in_all, in_flight._handshakes) == (0, {})
 
 
 STEPS = strategies.lists(
