@@ -7,6 +7,7 @@ from pathlib import Path
 from time import time_ns
 from typing import Any
 
+import msgspec
 import pytest
 from gateway_stage import typed
 from test_allowances import budget, opened
@@ -16,7 +17,7 @@ from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import Ask, GrantedLease, LocalLeaseServer
 from clauseway.gateway.clouds.reports import responses_units_in
 from clauseway.gateway.request.holds import Holds, Reservation
-from clauseway.gateway.request.resource_index import Hold, IndexedResource, ResourceIndex
+from clauseway.gateway.request.resource_index import Hold, ResourceIndex
 from clauseway.gateway.wire.typed_streams import TypedStream
 
 COST = 40
@@ -67,7 +68,7 @@ class Stage:
         """A batch that is pending, with its hold."""
         resource = row("batch_1", pending=True)
         hold = Hold("batch_1", ("b",), COST, time_ns() - age_ns)
-        self.index.add([_held(resource, hold)], lambda _outcome: None)
+        self.index.add([msgspec.structs.replace(resource, hold=hold)], lambda _outcome: None)
         self.index.flush()
 
     async def keep(self) -> None:
@@ -84,20 +85,6 @@ class Stage:
     def close(self) -> None:
         self.index.close()
         self.loop.close()
-
-
-def _held(resource: IndexedResource, hold: Hold) -> IndexedResource:
-    return IndexedResource(
-        resource.identifier,
-        resource.buyer,
-        resource.deployment,
-        resource.model,
-        resource.endpoint,
-        resource.body_bytes,
-        resource.created_ns,
-        resource.pending,
-        hold=hold,
-    )
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gc
 import itertools
+import sys
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
@@ -105,7 +106,59 @@ def test_who_issued_first_owns_it(worker: Index) -> None:
     found = worker.index.find("resp_1")
     assert found is not None
     assert found.buyer == ACME
-    assert worker.index.find_for(RIVAL, "resp_1") is None
+
+
+# Whose project asks for what ACME's made → is it found?
+ASKING = [
+    (ACME, True),
+    (msgspec.structs.replace(ACME, key_id="key-9", seller="microsoft"), True),
+    (msgspec.structs.replace(ACME, project="sales"), False),
+    (msgspec.structs.replace(RIVAL, project=ACME.project), False),
+    (RIVAL, False),
+]
+
+
+@pytest.mark.parametrize(("buyer", "is_found"), ASKING)
+def test_a_resource_is_its_projects_alone(worker: Index, buyer: Buyer, is_found: bool) -> None:
+    worker.add(row("resp_1"))
+    assert (worker.index.find_for(buyer, "resp_1") is not None) is is_found
+    query = ListQuery(
+        organisation=buyer.organisation, project=buyer.project, endpoint=2, deployments=("azure-1",), count=9
+    )
+    assert bool(worker.loop.run_until_complete(worker.index.list_resources(query))) is is_found
+    assert bool(worker.loop.run_until_complete(worker.index.deployments(buyer, 2))) is is_found
+
+
+def file(identifier: str, contents: bytes, buyer: Buyer = ACME) -> IndexedResource:
+    return msgspec.structs.replace(row(identifier, buyer), purpose="batch", contents=contents)
+
+
+def test_the_contents_of_a_file_are_those_that_its_owner_sent(worker: Index) -> None:
+    """A cloud may give an identifier twice: to another project, or again once the file is deleted."""
+    worker.add(row("file_1"))
+    worker.add(file("file_1", b"theirs", RIVAL))
+    assert worker.index.contents("file_1") == b""
+    worker.add(file("file_2", b"first"))
+    worker.add(file("file_2", b"theirs", RIVAL))
+    assert worker.index.contents("file_2") == b"first"
+    worker.index.forget("file_2", lambda _outcome: None)
+    worker.add(row("file_2"))
+    assert worker.index.contents("file_2") == b""
+
+
+def test_what_is_claimed_is_pending_for_nobody_until_its_claim_is_decided(worker: Index) -> None:
+    """Also where the process remembers it: no second request meters the same end."""
+    worker.add(row("resp_1", pending=True), row("resp_2", pending=True))
+    worker.index.mark_metered("resp_2")
+    for is_pending in (False, True):
+        worker.claim("resp_1", "req_a")
+        assert [found.identifier for found in worker.index.pending(9)] == ["resp_2"]
+        assert worker.index.still_pending(["resp_1", "resp_2"]) == {"resp_1", "resp_2"}
+        if is_pending:
+            worker.resolve(set())
+        found = worker.index.find("resp_1")
+        assert found is not None
+        assert found.pending is is_pending
 
 
 def test_what_is_pending_is_claimed_by_one_of_two_workers(worker: Index, tmp_path: Path) -> None:
@@ -317,3 +370,40 @@ def test_each_is_claimed_once_whoever_comes(tmp_path: Path, steps: list[tuple[st
 
 
 _runs = itertools.count()
+
+
+# A hold, and what became of its batch → what its charge is once the dead process's claims are decided.
+LOST = {
+    "pending": (True, None, -1),
+    "claimed, and not recorded": (True, set(), -1),
+    "claimed and recorded": (True, {"req_a"}, 40),
+    "gone": (False, set(), 40),
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_a_hold_whose_charge_was_not_written_counts_whole(worker: Index, case: str) -> None:
+    is_there, recorded, charged = LOST[case]
+    worker.add(msgspec.structs.replace(row("batch_1", pending=True), hold=Hold("batch_1", ("b",), 40, 1)))
+    if recorded is not None:
+        worker.claim("batch_1", "req_a")
+    if not is_there:
+        worker.index.mark_metered("batch_1")
+        worker.index.forget("batch_1", lambda _outcome: None)
+    worker.resolve(recorded or set())
+    (hold,) = worker.index.open_holds(9)
+    assert hold.charged == charged
+    worker.index.mark_hold_ended("batch_1", 7)
+    worker.index.flush()
+    (hold,) = worker.index.open_holds(9)
+    assert hold.charged == (7 if charged < 0 else charged), "the first charge is the charge"
+
+
+def test_the_latest_are_remembered(worker: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[ResourceIndex.__module__], "_REMEMBERED_MAX", 2)
+    worker.add(*(row(f"resp_{number}") for number in range(4)))
+    assert list(worker.index._remembered) == ["resp_2", "resp_3"]
+    worker.index.remember([row("resp_0", RIVAL)])
+    found = worker.index.find("resp_0")
+    assert found is not None
+    assert found.buyer == ACME, "what another home says of ours changes nothing"
