@@ -1,6 +1,7 @@
 """Hedges, clients that leave, waits, credentials that are refused; and the law that nothing is asked twice."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import math
@@ -367,9 +368,18 @@ def halting(words: int, go_on: threading.Event) -> Behaviour:
 
 
 def test_a_client_that_leaves_has_its_request_called_off(stage: Stage) -> None:
-    scene = stage.scene(halting(3, NEVER), attempt_timeout_s=10 * PATIENCE_S)
+    async def speaking(connection: Connection, _: Received) -> None:
+        connection.begin_stream()
+        connection.piece(b"".join(content_events(with_nulls=True)[:4]))
+        with contextlib.suppress(OSError):
+            await connection.left()
+        left.set()
+
+    left = threading.Event()
+    scene = stage.scene(speaking, attempt_timeout_s=10 * PATIENCE_S)
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
+    assert left.wait(PATIENCE_S), "its cloud need not go on"
     assert scene.wait_for_outcomes(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
     (record,) = scene.records()
     assert dict(record.units)[Unit.OUTPUT_TOKENS] == 4, "by the events that were passed on"

@@ -3,6 +3,7 @@ long."""
 
 import asyncio
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -192,6 +193,8 @@ def test_a_stop_waits_for_the_usage_of_those_who_left(rig: Rig) -> None:
     assert rig.process is not None
     rig.process.terminate()
     eventually(lambda: '"drain"' in rig.errors())
+    with pytest.raises(subprocess.TimeoutExpired):
+        rig.process.wait(0.5)  # some times as long as a look at what is open: no connection is left
     slow.may_go_on.set()
     assert rig.process.wait(PATIENCE_S) == 0
     (record,) = rig.records()
