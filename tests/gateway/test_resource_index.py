@@ -372,25 +372,29 @@ def test_each_is_claimed_once_whoever_comes(tmp_path: Path, steps: list[tuple[st
 _runs = itertools.count()
 
 
-# A hold, and what became of its batch → what its charge is once the dead process's claims are decided.
-LOST = {
-    "pending": (True, None, -1),
-    "claimed, and not recorded": (True, set(), -1),
-    "claimed and recorded": (True, {"req_a"}, 40),
-    "gone": (False, set(), 40),
+# A hold, and what became of its batch; the requests that a dead process recorded, None where another process lives that
+# has claimed the end → what its charge is once the dead process's claims are decided.
+LOST: dict[str, tuple[str, set[str] | None, int]] = {
+    "pending": ("pending", set(), -1),
+    "claimed by a process that lives": ("claimed", None, -1),
+    "claimed, and not recorded": ("claimed", set(), -1),
+    "claimed and recorded": ("claimed", {"req_a"}, 40),
+    "gone": ("gone", set(), 40),
 }
 
 
-@pytest.mark.parametrize("case", LOST)
-def test_a_hold_whose_charge_was_not_written_counts_whole(worker: Index, case: str) -> None:
-    is_there, recorded, charged = LOST[case]
+@pytest.mark.parametrize(("state", "recorded", "charged"), LOST.values(), ids=LOST)
+def test_a_hold_whose_charge_was_not_written_counts_whole(
+    worker: Index, state: str, recorded: set[str] | None, charged: int
+) -> None:
     worker.add(msgspec.structs.replace(row("batch_1", pending=True), hold=Hold("batch_1", ("b",), 40, 1)))
-    if recorded is not None:
+    if state != "pending":
         worker.claim("batch_1", "req_a")
-    if not is_there:
+    if state == "gone":
         worker.index.mark_metered("batch_1")
         worker.index.forget("batch_1", lambda _outcome: None)
-    worker.resolve(recorded or set())
+    worker.index.resolve(worker.index.claims() if recorded is not None else {}, recorded or set())
+    worker.index.flush()
     (hold,) = worker.index.open_holds(9)
     assert hold.charged == charged
     worker.index.mark_hold_ended("batch_1", 7)
