@@ -31,7 +31,7 @@ from gateway_rig import (
 from hypothesis import given, strategies
 
 from awaiting import eventually
-from clauseway.gateway.plan import Epoch, Route
+from clauseway.gateway.plan import Epoch, Policy, Route
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.request.counters import Counts
@@ -389,6 +389,18 @@ def test_a_clients_pause_is_not_the_clouds_silence(tmp_path: Path) -> None:
         assert DONE_EVENT in answer
         eventually(lambda: rig.counts()["served"] == {"azure": 1})
         assert rig.counts()["failed"] == {}
+
+
+def test_what_a_client_left_unread_is_read_for_its_usage(tmp_path: Path) -> None:
+    """By the customer's policy: the cloud was paused for the client, and goes on once that has left."""
+    with Rig(tmp_path) as rig:
+        rig.cloud("azure", long_stream)
+        rig.start(rig.plan(policies=(Policy(on_leave="drain"),), attempt_timeout_s=PATIENCE_S))
+        with asks_and_pauses(rig):
+            time.sleep(0.5)  # until the gateway has no more room for it
+        eventually(lambda: rig.counts()["open"] == 0)
+        assert [record.status for record in rig.records()] == [Status.ESTIMATED]
+        assert rig.counts()["connections"] == 0
 
 
 def test_a_client_that_reads_nothing_of_a_stream_is_let_go(tmp_path: Path) -> None:
