@@ -36,10 +36,10 @@ class Answering:
 
 
 class Misbehaving:
-    """A lease server that answers the first call with these bytes, or not at all, and later calls well."""
+    """A lease server that answers the second call with these bytes, or not at all, and all others well."""
 
-    def __init__(self, first: bytes | None) -> None:
-        self._first = first
+    def __init__(self, second: bytes | None) -> None:
+        self._second = second
         self.calls = self.connections = 0
         self.left = asyncio.Event()
 
@@ -53,7 +53,7 @@ class Misbehaving:
                 self.calls += 1
                 body = msgspec.json.encode([GRANTED])
                 well = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
-                writer.write((self._first or b"") if self.calls == 1 else well)
+                writer.write((self._second or b"") if self.calls == 2 else well)
         self.left.set()
         writer.close()
 
@@ -118,12 +118,16 @@ def test_an_answer_that_is_none_leaves_no_connection_to_the_next_call(tmp_path: 
         server, current = Misbehaving(answer), CurrentLeaseServer(1, "", lambda: (0, 0))
         async with await asyncio.start_unix_server(server.serve, tmp_path / "leases"):
             current.reload(str(tmp_path / "leases"))
+            assert await current.lease([ASK]) == (GRANTED,)
+            assert current._socket is not None
+            held = current._socket._connection  # so that it is closed, and not only collected
             with pytest.raises((ConnectionError, TimeoutError)):
                 async with asyncio.timeout(60 if answer else 0.1):
                     await current.lease([ASK])
             await asyncio.wait_for(server.left.wait(), 60)
             assert await current.lease([ASK]) == (GRANTED,)
             assert server.connections == 2
+            assert held is not None
             current.close()
 
     asyncio.run(ask_again())

@@ -349,7 +349,7 @@ class Allowances:
 
     def top_up(self, budget_slice: BudgetSlice, needed: int) -> None:
         """Ask for more of a slice that runs low, before a request waits for it."""
-        if not budget_slice.gone and budget_slice.shortage(needed, monotonic()).may_grow:
+        if budget_slice.shortage(needed, monotonic()).may_grow:
             self._start([_Call(budget_slice, None, budget_slice.growth(needed))])
 
     async def transfer(
