@@ -89,4 +89,4 @@ def test_whole_books_are_not_begun_again(tmp_path: Path) -> None:
     assert refused.returncode == 3
     assert "the log is not broken" in refused.stderr
     by_hand(home, DEEDS["a posting"][0])
-    assert "no reason is given" in run("audit", "restart", "--why", " ", home=home.root).stderr
+    assert "--why: ' ' is no value" in run("audit", "restart", "--why", " ", home=home.root).stderr

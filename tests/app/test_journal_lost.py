@@ -512,8 +512,9 @@ def test_a_segment_that_grows_while_it_is_sealed_is_not_missed(home: Home, monke
 def test_an_estimate_needs_a_name_that_is_known_and_a_reason(home: Home) -> None:
     flip_in_the_middle(gateway(home))
     seal(home)
-    refused = answer("spool", "accept", "1", "--estimate", "zero", "--why", " ", home=home.root, code=3)
-    assert len(refused["error"]["problems"]) == 2
+    for estimate, why, place in [("zero", "x", "--estimate"), ("reserved", " ", "--why")]:
+        refused = answer("spool", "accept", "1", "--estimate", estimate, "--why", why, home=home.root, code=3)
+        assert [problem["where"] for problem in refused["error"]["problems"]] == [place]
     assert run("spool", "accept", "9", "--why", "x", home=home.root).returncode == 3
     assert run("spool", "write-off", "", "--why", "x", home=home.root).returncode == 3
     (one,) = answer("spool", "list", home=home.root, code=2)["spools"]

@@ -171,7 +171,7 @@ def test_a_file_lost_of_a_closed_month_moves_what_is_due_only_as_it_is_accepted(
 WRONG = [
     (("nothing-like-it.parquet", "--why", "x"), "no file of that name is read"),
     ((".parquet", "--why", "x"), "several files end so"),
-    (("FILE", "--why", " "), "no reason is given"),
+    (("FILE", "--why", " "), "' ' is no value"),
     (("FILE", "--why", "x", "--estimate", "reserved"), "'reserved': this loss has no such estimate. One of summed,"),
     (("FILE", "--why", "x"), "its bytes are those that were sealed"),
 ]

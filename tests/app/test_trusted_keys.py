@@ -155,7 +155,7 @@ def test_no_signature_by_a_key_of_small_order_counts() -> None:
 NOT_WITHDRAWN = [
     (("nothing", "--party", "openai", "--why", "x"), "openai has no such key here"),
     (("SHA256:", "--party", "microsoft", "--why", "x"), "microsoft has no such key here"),
-    (("SHA256:", "--party", "openai", "--why", " "), "no reason is given"),
+    (("SHA256:", "--party", "openai", "--why", " "), "' ' is no value"),
 ]
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from gateway_rig import (
@@ -576,8 +577,16 @@ def _fitted_pack(parts: dict[str, bytes]) -> bytes:
     for part in manifest["parts"]:
         content = parts.get(part["name"], b"")
         part["bytes"], part["digest"] = len(content), hashlib.sha256(content).hexdigest()
-    parts["manifest.json"] = json.dumps(manifest).encode()
+    parts["manifest.json"] = _as_packed(json.dumps(manifest).encode())
     return _zipped(parts)
+
+
+def _as_packed(document: bytes) -> bytes:
+    """A JSON document as packs have it, where it is one: any other writing is refused unread."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(document), order="sorted") + b"\n"
+    except (ValueError, RecursionError):
+        return document
 
 
 def _zipped(parts: Mapping[str, bytes]) -> bytes:
@@ -635,15 +644,17 @@ def _packs(folder: Path) -> Iterator[Opened]:
         drawn = mutator.random.randrange(_FITTED_ONE_IN)
         name = mutator.random.choice(sorted(parts))
         if drawn == 0:
-            made = mutator.json_of(parts[name]) if name.endswith(".json") else mutator.bytes_of(parts[name])
+            is_json = name.endswith(".json")
+            made = _as_packed(mutator.json_of(parts[name])) if is_json else mutator.bytes_of(parts[name])
             return _fitted_pack(parts | {name: made}) if name != "manifest.json" else _zipped(parts | {name: made})
         # Manifest, statement and days are read before the books; a pack of which all can be read is repeated.
         ending = {} if mutator.one_in(20) else {"books.json": b"{"}
         if drawn < _FITTED_ONE_IN // 3:
-            return _zipped(parts | {"manifest.json": mutator.json_of(parts["manifest.json"])} | ending)
+            manifest = _as_packed(mutator.json_of(parts["manifest.json"]))
+            return _zipped(parts | {"manifest.json": manifest} | ending)
         if drawn < _FITTED_ONE_IN // 2:
             name = mutator.random.choice(("statement.json", "days.json"))
-            return _fitted_pack(parts | {name: mutator.json_of(parts[name])} | ending)
+            return _fitted_pack(parts | {name: _as_packed(mutator.json_of(parts[name]))} | ending)
         return mutator.bytes_of(chosen)
 
     def read(content: bytes) -> object:

@@ -303,7 +303,7 @@ def check_sellers(items: Sequence[str], parties: Collection[str], where: str) ->
     check_known(where, filter(None, sellers), parties, "no agreement has a party of that name")
 
 
-def check_taken(items: Sequence[str], agreements: Iterable[Agreement], where: str) -> None:
+def check_taken(items: Sequence[str], agreements: Sequence[Agreement], where: str) -> None:
     """Raise InvalidInput where an item has no effect: no revenue share of the agreements that
     declare its figure takes it, or none takes in others' sales by the seller that it names."""
     shares = [
@@ -313,9 +313,12 @@ def check_taken(items: Sequence[str], agreements: Iterable[Agreement], where: st
         for term in amendment.terms
         if isinstance(term, RevenueShareTerm)
     ]
+    declared = {name for agreement in agreements for name in agreement.figures}
     problems = []
     for item in items:
         name, _, value = (part.strip() for part in item.partition("="))
+        if name not in declared:
+            continue  # refused with the names that there are, where the item is read
         taking = [term for term, figures in shares if name in figures and name in term.figures]
         seller = value.rpartition(":")[0].strip() if name == WHOLESALE else ""
         apart = [term.base.sellers | term.base.wholesale_except for term in taking]

@@ -161,7 +161,9 @@ def _account(request: Request) -> str:
 
 
 def _sees(request: Request, screen: str) -> bool:
-    reader: SignedIn | None = request.scope.get("reader")
+    if "reader" not in request.scope:
+        return False  # nobody was looked up: the address is open, or the readers are not known now
+    reader: SignedIn | None = request.scope["reader"]
     return reader is None or screen in reader.sees
 
 
