@@ -106,6 +106,23 @@ def test_a_receipt_is_verified_from_a_file_and_from_a_pipe(receipt: str, tmp_pat
     assert run("verify", "-", given=receipt).stdout.startswith("SAME\n")
 
 
+def test_what_a_receipt_answers_is_told_with_it() -> None:
+    """A receipt that is the same may answer something else than was said of it."""
+    supposing = ("--as-of", "2026-03-15", "--suppose", "milestone=2026-03-15")
+    done = run("decide", *SERVE, *supposing, "--json")
+    verified = run("verify", "-", given=done.stdout).stdout.splitlines()
+    assert (verified[0], verified[1]) == ("SAME", "  PERMITTED openai: serve api.stateless on aws")
+    assert verified[2].startswith("  as of 2026-03-15 · known at ")
+    assert "  supposing milestone=2026-03-15" in verified
+
+
+def test_a_receipt_in_which_a_name_stands_twice_is_refused(receipt: str) -> None:
+    """One reader would take the outcome that was decided, another the one that was written before it."""
+    forged = receipt.replace('"outcome"', '"outcome": "forbidden", "outcome"', 1)
+    refused = run("verify", "-", given=forged)
+    assert (refused.returncode, "`outcome` stands twice" in refused.stderr) == (3, True)
+
+
 # what was changed in the receipt, and what verify says differs
 CHANGED = [
     ({"outcome": "forbidden"}, ["outcome"]),

@@ -8,6 +8,7 @@ room may use.
     name_rule  the one rule for names that come from outside
     citations  the clause of a statement, its file and line, and its source
     problems   problems of somebody's input, as data
+    json_documents  what is refused of JSON that somebody else wrote
     version    the version of this program
 
 Knows nothing of agreements, clouds or requests. Everything here is frozen and valid once built.
@@ -26,6 +27,7 @@ from clauseway.values.clocks import (
     start_of_day_ns,
 )
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
+from clauseway.values.json_documents import check_names_once
 from clauseway.values.money import (
     CENT,
     USD,
@@ -96,6 +98,7 @@ __all__ = [
     "cause_of",
     "check_known",
     "check_names",
+    "check_names_once",
     "day_after",
     "day_of",
     "exact_product",

@@ -11,7 +11,7 @@ from clauseway.decisions.joint_answers import answer_of, in_their_order
 from clauseway.decisions.question import QuestionRecord
 from clauseway.decisions.searches.change import WouldChange, would_change_together
 from clauseway.decisions.trace import Traced, trace, trace_together
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, check_names_once
 from clauseway.wording.outcomes import is_due
 
 
@@ -51,10 +51,13 @@ class DecisionDifference(msgspec.Struct, frozen=True, kw_only=True):
 class DecisionVerification(msgspec.Struct, frozen=True, kw_only=True):
     """The comparison of a recorded decision with the same question asked now.
 
-    `notes` name edits that changed no answer.
+    `question` is what was asked, and `outcome` the answer now. `notes` name edits that changed no
+    answer.
     """
 
     same: bool
+    question: QuestionRecord
+    outcome: Outcome
     differences: tuple[DecisionDifference, ...]
     notes: tuple[DecisionDifference, ...]
     recorded: Receipt
@@ -131,6 +134,7 @@ def read_explanation(where: str, written: bytes) -> Explanation:
     """
     try:
         recorded = msgspec.json.decode(written, type=Explanation)
+        check_names_once(written)
         # Read here, because its text is only parsed where it is asked for.
         _ = recorded.question.known_at
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -176,6 +180,8 @@ def verify(opened: Opened, recorded: Explanation) -> DecisionVerification:
     )
     return DecisionVerification(
         same=not differences,
+        question=asked,
+        outcome=now.outcome,
         differences=differences,
         notes=notes,
         recorded=recorded.receipt,

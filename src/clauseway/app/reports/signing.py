@@ -2,7 +2,6 @@
 statement."""
 
 import base64
-import json
 import os
 import time
 from datetime import date, datetime
@@ -43,7 +42,15 @@ from clauseway.exchange.signatures import (
 )
 from clauseway.ledger import Statement
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.values import NOT_JSON, InvalidInput, KnownAt, Problem, cause_of, flaw_of_name
+from clauseway.values import (
+    NOT_JSON,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    cause_of,
+    check_names_once,
+    flaw_of_name,
+)
 
 _BESIDE = "Put the statement where you may write beside it."
 
@@ -348,20 +355,11 @@ def _check_words(signature: Signature) -> None:
         raise msgspec.DecodeError(f"{signature.at!a} is no instant") from None
 
 
-def _check_twice(members: list[tuple[str, object]]) -> None:
-    """Raise DecodeError where a name stands twice: another reader may take its other value."""
-    names = set[str]()
-    for name, _ in members:
-        if name in names:
-            raise msgspec.DecodeError(f"`{name}` stands twice")
-        names.add(name)
-
-
 def _read(path: Path) -> Signatures:
     try:
         content = path.read_bytes()
         document = msgspec.json.decode(content, type=Signatures)
-        json.loads(content, object_pairs_hook=_check_twice)
+        check_names_once(content)
         if document.format != FORMAT:
             raise msgspec.DecodeError(f"its format is {document.format!r}")
         for signature in document.signatures:

@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from clauseway.app.agreements.explaining import DecisionVerification, read_explanation, verify
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
+from clauseway.cli.output import outcome_style
 from clauseway.values import InvalidInput, Problem
+from clauseway.wording.names import act_of
+from clauseway.wording.outcomes import outcome_word
 
 DIFFERS = 2
 STANDARD_INPUT = "-"
@@ -66,6 +70,7 @@ def _print(verification: DecisionVerification) -> None:
     out = console()
     if verification.same:
         out.print("SAME", style="bold green")
+        _print_answer(out, verification)
         for note in verification.notes:
             print_indented(
                 out, f"The {note.what} was edited since, without a change of meaning.", by=2
@@ -73,7 +78,21 @@ def _print(verification: DecisionVerification) -> None:
         out.print(f"receipt {verification.recorded.id}", style="dim")
         return
     out.print("DIFFERS", style="bold red")
+    _print_answer(out, verification)
     for difference in verification.differences:
         out.print(f"\n{difference.what}", style="bold")
         print_indented(out, f"recorded: {difference.recorded}", by=2)
         print_indented(out, f"now:      {difference.now}", by=2)
+
+
+def _print_answer(out: Console, verification: DecisionVerification) -> None:
+    """Print what was asked and what the answer is now: a receipt is read by a program alone."""
+    asked = verification.question
+    word = outcome_word(verification.outcome, asked.action).upper()
+    style = outcome_style(verification.outcome)
+    print_indented(out, f"{word} {asked.party}: {act_of(asked)}", by=2, style=style)
+    print_indented(out, f"as of {asked.as_of} · known at {asked.known_at}", by=2, style="dim")
+    readings = [f"{name}={reading}" for name, reading in sorted(asked.readings.items())]
+    for words, items in (("read with", readings), ("supposing", asked.suppositions)):
+        if items:
+            print_indented(out, f"{words} {', '.join(items)}", by=2)

@@ -1,0 +1,27 @@
+"""What is refused of a JSON document that somebody else wrote."""
+
+import json
+
+import msgspec
+
+
+def check_names_once(document: bytes) -> None:
+    """Raise DecodeError where an object in a JSON document has a name twice.
+
+    A decoder takes the last value; another reader, or a person, may take the first.
+
+    >>> check_names_once(b'{"outcome": "permitted", "outcome": "forbidden"}')
+    Traceback (most recent call last):
+    ...
+    msgspec.DecodeError: `outcome` stands twice
+    """
+    # Numbers stay texts: one of a million digits takes long to read.
+    json.loads(document, object_pairs_hook=_check, parse_int=str, parse_float=str)
+
+
+def _check(members: list[tuple[str, object]]) -> None:
+    names = set[str]()
+    for name, _ in members:
+        if name in names:
+            raise msgspec.DecodeError(f"`{name}` stands twice")
+        names.add(name)
