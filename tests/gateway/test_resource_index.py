@@ -352,6 +352,22 @@ def test_a_disk_that_reads_again_is_believed(tmp_path: Path) -> None:
     worker.close()
 
 
+def test_a_disk_that_reads_again_is_written_again(tmp_path: Path) -> None:
+    """The writer keeps pages that it read, damaged ones too."""
+    path = tmp_path / "issued.db"
+    with contextlib.closing(Index(path)) as worker:
+        assert worker.add(*(row(f"resp_{number:05d}") for number in range(5_000))) is True
+    sound = path.read_bytes()
+    with contextlib.closing(Index(path)) as worker:
+        overwrite(path, b"\xff" * len(sound))
+        refused = worker.add(row("resp_x"))
+        assert isinstance(refused, OSError)
+        assert worker.index.failure is refused
+        overwrite(path, sound)
+        assert worker.add(row("resp_x")) is True
+        assert worker.index.failure is None
+
+
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=8))
 def test_each_is_claimed_once_whoever_comes(tmp_path: Path, steps: list[tuple[str, bool]]) -> None:

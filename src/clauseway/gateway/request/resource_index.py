@@ -21,6 +21,7 @@ and the process that runs this home copies it there (see `shared_index`). A pend
 metered by its own home alone.
 """
 
+import contextlib
 import errno
 import queue
 import sqlite3
@@ -261,8 +262,7 @@ class ResourceIndex:
         try:
             rows = connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            # SQLite keeps the pages that it has read, damaged ones too: the next query reads again.
-            connection.execute("PRAGMA shrink_memory")
+            _forget_pages(connection)
             self.unreadable = OSError(
                 errno.EIO, f"the index of identifiers cannot be read: {error}"
             )
@@ -551,6 +551,7 @@ class ResourceIndex:
             with self._writing:
                 outcomes = [self._perform(change) for change in changes]
         except sqlite3.Error as error:
+            _forget_pages(self._writing)
             is_full = primary_code(error) == sqlite3.SQLITE_FULL
             message = f"the index of identifiers cannot be written: {error}"
             self.failure = IndexUnwritable(errno.ENOSPC if is_full else errno.EIO, message)
@@ -582,6 +583,13 @@ class ResourceIndex:
                 if changed:
                     change.inserted.append(resource)
         return changed
+
+
+def _forget_pages(connection: sqlite3.Connection) -> None:
+    """Have the next statement read the file again: SQLite keeps the pages that it has read, damaged
+    ones too."""
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA shrink_memory")
 
 
 def _marks(values: Sequence[str]) -> str:
