@@ -2,6 +2,7 @@
 home is heard."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,23 @@ def test_a_home_that_shared_none_for_a_while_copies_all_again(homes: Homes) -> N
     again.copy()
     again.close()
     assert homes.listed("second") == ["file-2", "file-1"]
+
+
+def test_a_disk_that_reads_again_is_copied_from_again(homes: Homes) -> None:
+    """SQLite keeps pages that it has read, damaged ones too."""
+    index = homes.index("first")
+    homes.issue("first", resource("file-1"))
+    homes.of("first").copy()
+    homes.issue("first", *(resource(f"file-{number:05d}", number) for number in range(2, 3_000)))
+    sound = index.read_bytes()
+    with index.open("r+b") as damaged:
+        damaged.write(b"\xff" * len(sound))
+    with pytest.raises(sqlite3.Error):
+        homes.of("first").copy()
+    with index.open("r+b") as mended:
+        mended.write(sound)
+    homes.of("first").copy()
+    assert homes.find("second", "file-02999") is not None
 
 
 def test_lists_go_on_from_any_row_in_either_order(homes: Homes) -> None:

@@ -140,11 +140,19 @@ class SharedIdentifiers:
             if self._to_share is None and not self._index.exists():
                 return b"{}"
             self._to_share = to_share = self._to_share or ResourcesToShare(self._index)
-            while noted := to_share.waiting(_AT_ONCE_MAX):
-                added = [_row(note.resource) for note in noted if note.resource is not None]
-                self._shared.change(added, [note.identifier for note in noted if _is_lost(note)])
-                to_share.let_go(noted)
+            try:
+                self._copy_from(to_share)
+            except sqlite3.Error:
+                # SQLite keeps the pages that it has read, damaged ones too: open the file again.
+                self.close()
+                raise
         return b"{}"
+
+    def _copy_from(self, to_share: ResourcesToShare) -> None:
+        while noted := to_share.waiting(_AT_ONCE_MAX):
+            added = [_row(note.resource) for note in noted if note.resource is not None]
+            self._shared.change(added, [note.identifier for note in noted if _is_lost(note)])
+            to_share.let_go(noted)
 
     def copy_all(self) -> None:
         """Copy all that is noted, and say so. Raises DBAPIError, sqlite3.Error."""
@@ -195,6 +203,7 @@ class SharedIdentifiers:
     def close(self) -> None:
         if self._to_share is not None:
             self._to_share.close()
+            self._to_share = None
 
 
 def _is_lost(note: ToShare) -> bool:
