@@ -10,7 +10,6 @@ from typing import Any
 
 import uvloop
 
-from clauseway import spool
 from clauseway.gateway import clouds
 from clauseway.gateway.clouds import openai
 from clauseway.gateway.request import failures
@@ -23,7 +22,7 @@ def planted(call: Callable[..., Any], word: bytes) -> Callable[..., Any]:
     """`call`, which raises where the word stands in one of its arguments."""
 
     def checked(*arguments: Any, **named: Any) -> Any:
-        if any(isinstance(argument, bytes) and word in argument for argument in (*arguments, *named.values())):
+        if any(isinstance(argument, bytes) and word in argument for argument in arguments):
             raise LookupError(f"planted: {word.decode()}")
         return call(*arguments, **named)
 
@@ -36,7 +35,6 @@ def head_writer(target: Any, credential: Any) -> Callable[..., Any]:
 
 clouds.DIALECTS["openai"] = openai.DIALECT._replace(head_writer=head_writer)  # type: ignore[index]
 failures.failure_of = planted(failures.failure_of, b"fault-failing")
-spool.pack_usage_fields = planted(spool.pack_usage_fields, b"fault-recording")
 stateful_resources.resource_in = planted(stateful_resources.resource_in, b"fault-made")
 for stream in (EventStream, TypedStream):
     stream.feed = planted(stream.feed, b"fault-stream")  # type: ignore[method-assign]

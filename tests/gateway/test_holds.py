@@ -1,7 +1,6 @@
 """What is reserved for a resource that runs on: moved to a lease of its own, ended once, told again if unheard."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from time import time_ns
@@ -16,7 +15,7 @@ from test_resource_index import row
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import Ask, GrantedLease, LocalLeaseServer
 from clauseway.gateway.clouds.reports import responses_units_in
-from clauseway.gateway.request.holds import Holds, Reservation
+from clauseway.gateway.request.holds import _LOOKED_AT_MAX, _STREAMS_MAX, Holds, Reservation
 from clauseway.gateway.request.resource_index import Hold, ResourceIndex
 from clauseway.gateway.wire.typed_streams import TypedStream
 
@@ -217,18 +216,18 @@ def test_an_identifier_that_a_cloud_gives_twice_has_one_reservation(stage: Stage
     stage.run(keep())
 
 
-def test_each_reservation_is_looked_at_in_turn(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One at a time here: the second was metered by another worker."""
-    monkeypatch.setattr(sys.modules[Holds.__module__], "_LOOKED_AT_MAX", 1)
+def test_each_reservation_is_looked_at_in_turn(stage: Stage) -> None:
+    """There is one more than are looked at together: that one was metered by another worker."""
+    kept = [f"resp_{number}" for number in range(_LOOKED_AT_MAX + 1)]
 
     async def look() -> None:
-        for identifier in ("resp_1", "resp_2"):
+        for identifier in kept:
             stage.index.add([row(identifier, pending=True)], lambda _outcome: None)
-            stage.holds.keep(identifier, (await stage.reserve())._replace(outlives_process=False))
-        stage.index.claim("resp_2", "req_a", lambda _outcome: None)
-        stage.index.mark_metered("resp_2")
+            stage.holds.keep(identifier, (await stage.reserve(1))._replace(outlives_process=False))
+        stage.index.claim(kept[-1], "req_a", lambda _outcome: None)
+        stage.index.mark_metered(kept[-1])
         stage.index.flush()
-        for now_s, left in ((0.0, 2), (1.0, 2), (5.0, 2), (6.0, 1)):
+        for now_s, left in ((0.0, len(kept)), (1.0, len(kept)), (5.0, len(kept)), (6.0, len(kept) - 1)):
             await stage.look(now_s)
             assert len(stage.holds) == left
         assert not stage.holds._ended_s
@@ -271,22 +270,21 @@ def test_steps_are_told_by_one_task(stage: Stage) -> None:
     stage.run(look())
 
 
-def test_of_cancelled_responses_the_latest_are_known(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[Holds.__module__], "_STREAMS_MAX", 2)
+def test_of_cancelled_responses_the_latest_are_known(stage: Stage) -> None:
     for_s: Callable[[str, float], float] = stage.holds.cancelled_for_s
-    assert [for_s("resp_1", 0.0), for_s("resp_2", 1.0), for_s("resp_3", 2.0)] == [0.0, 0.0, 0.0]
-    assert [for_s("resp_3", 5.0), for_s("resp_2", 5.0)] == [3.0, 4.0]
-    assert for_s("resp_1", 5.0) == 0.0
-    stage.holds.forget_response("resp_3")
-    assert for_s("resp_3", 9.0) == 0.0
+    first, second, last = "resp_0", "resp_1", f"resp_{_STREAMS_MAX}"
+    assert {for_s(f"resp_{number}", 1.0) for number in range(_STREAMS_MAX + 1)} == {0.0}
+    assert [for_s(last, 5.0), for_s(second, 5.0)] == [4.0, 4.0]
+    assert for_s(first, 5.0) == 0.0
+    stage.holds.forget_response(last)
+    assert for_s(last, 9.0) == 0.0
 
 
-def test_of_streams_in_the_background_the_latest_are_counted(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[Holds.__module__], "_STREAMS_MAX", 1)
-    for identifier in ("resp_1", "resp_2"):
-        stream = TypedStream(responses_units_in, (), runs_on=True)
-        stream.feed(typed("response.output_text.delta", 0, delta="word"))
-        stage.holds.note_stream(identifier, stream)
-    assert [stage.holds.events_streamed(identifier) for identifier in ("resp_1", "resp_2")] == [0, 1]
-    stage.holds.forget_response("resp_2")
-    assert stage.holds.events_streamed("resp_2") == 0
+def test_of_streams_in_the_background_the_latest_are_counted(stage: Stage) -> None:
+    stream = TypedStream(responses_units_in, (), runs_on=True)
+    stream.feed(typed("response.output_text.delta", 0, delta="word"))
+    for number in range(_STREAMS_MAX + 1):
+        stage.holds.note_stream(f"resp_{number}", stream)
+    assert [stage.holds.events_streamed(identifier) for identifier in ("resp_0", "resp_1")] == [0, 1]
+    stage.holds.forget_response("resp_1")
+    assert stage.holds.events_streamed("resp_1") == 0
