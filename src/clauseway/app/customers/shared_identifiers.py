@@ -143,8 +143,7 @@ class SharedIdentifiers:
             try:
                 self._copy_from(to_share)
             except sqlite3.Error:
-                # SQLite keeps the pages that it has read, damaged ones too: open the file again.
-                self.close()
+                to_share.read_again()
                 raise
         return b"{}"
 
@@ -203,7 +202,6 @@ class SharedIdentifiers:
     def close(self) -> None:
         if self._to_share is not None:
             self._to_share.close()
-            self._to_share = None
 
 
 def _is_lost(note: ToShare) -> bool:

@@ -29,6 +29,12 @@ def is_full(error: BaseException) -> bool:
     return primary_code(said) == sqlite3.SQLITE_FULL
 
 
+def lacks_files(disk: os.statvfs_result, least: int = 1) -> bool:
+    """Return whether fewer than `least` files can be made on a disk. A file system without a limit
+    of files reports 0 of 0."""
+    return disk.f_files > 0 and disk.f_favail < least
+
+
 def place_or_output(out: Path | None) -> Path:
     """Return the place of a file, or that of standard output where none is named."""
     return out or STANDARD_OUTPUT

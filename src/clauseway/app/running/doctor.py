@@ -38,6 +38,7 @@ from clauseway.app.opening.configuration import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.offerings import shipped_models
+from clauseway.app.opening.places import lacks_files
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.opening.restored import origin_of, refuse_beside_another
@@ -507,8 +508,7 @@ def with_room(examination: Examination, spools: Path) -> Examination:
     folder = next(path for path in (spools, *spools.absolute().parents) if path.exists())
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
-    # A file system without a limit of files says that it has none at all.
-    has_files = room.f_files == 0 or room.f_favail >= _FILES_LEAST
+    has_files = not lacks_files(room, _FILES_LEAST)
     ok = free >= _JOURNAL_ROOM_BYTES and has_files
     remedy = (
         ""

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.places import NO_ROOM_FOR_FILE, is_full
+from clauseway.app.opening.places import NO_ROOM_FOR_FILE, is_full, lacks_files
 from clauseway.files.sqlite_errors import primary_code
 from clauseway.values import InvalidInput, Problem
 
@@ -299,5 +299,4 @@ def _place_of_data(home: Path) -> str:
 def _has_no_room(home: Path) -> bool:
     folder = next(folder for folder in (home, *home.parents) if folder.exists())
     room = os.statvfs(folder)
-    # A file system without a limit of files says that it has none at all.
-    return room.f_bavail == 0 or (room.f_files > 0 and room.f_favail == 0)
+    return room.f_bavail == 0 or lacks_files(room)

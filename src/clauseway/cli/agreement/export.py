@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -13,6 +12,7 @@ from clauseway.app.agreements.exporting import COMBINATION, cedar_schema, extrac
 from clauseway.app.agreements.exporting import cedar as cedar_text
 from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.commands import Export
 from clauseway.cli.written import OutFile, WrittenText, put, report_written, write_text
 from clauseway.exchange.agreements import AGREEMENT_FORMATS
@@ -45,7 +45,9 @@ _Schema = Annotated[
 
 
 @options.taking(_Flags)
-def cedar(flags: _Flags, entities: _Entities = False, schema: _Schema = False) -> int:
+def cedar(
+    flags: _Flags, context: typer.Context, entities: _Entities = False, schema: _Schema = False
+) -> int:
     """Write the agreement in force as Cedar policies, each with the term it comes from.
 
     With --out the entities (parties, products, clouds' launches, grants) and the schema, under
@@ -61,24 +63,15 @@ def cedar(flags: _Flags, entities: _Entities = False, schema: _Schema = False) -
     What was expected of May when March ended?
       clauseway export cedar --as-of 2026-05-01 --known-at 2026-03-31
     """
-    _check_one_text(flags.out, {"--entities": entities, "--schema": schema})
+    if flags.out is not None:
+        beside = "with --out it is written beside the policies"
+        check_unread(context, {"entities": beside, "schema": beside})
+    elif entities:
+        check_unread(context, {"schema": "one text is printed at a time"})
     if entities or schema:
         return _put_all(flags, _schema if schema else _entities)
-    beside = {".entities.json": _entities, ".cedarschema": _schema}
-    return _put_all(flags, lambda taken: _terms(taken, cedar_text(taken)[0]), beside)
-
-
-def _check_one_text(out: Path | None, asked: Mapping[str, bool]) -> None:
-    """Raise InvalidInput if a text is asked for alone that is not to be printed alone."""
-    flags = [flag for flag, is_asked in asked.items() if is_asked]
-    why = "with --out it is written beside the policies"
-    if out is None:
-        flags, why = flags[1:], "one text is printed at a time"
-    if flags:
-        problem = Problem(
-            what="it has no meaning here", why=why, where=flags[0], remedy="Leave it out."
-        )
-        raise InvalidInput(problem)
+    further = {".entities.json": _entities, ".cedarschema": _schema}
+    return _put_all(flags, lambda taken: _terms(taken, cedar_text(taken)[0]), further)
 
 
 def agreement_in(export: Export) -> Callable[..., int]:

@@ -262,7 +262,7 @@ class ResourceIndex:
         try:
             rows = connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            _forget_pages(connection)
+            forget_pages(connection)
             self.unreadable = OSError(
                 errno.EIO, f"the index of identifiers cannot be read: {error}"
             )
@@ -551,7 +551,7 @@ class ResourceIndex:
             with self._writing:
                 outcomes = [self._perform(change) for change in changes]
         except sqlite3.Error as error:
-            _forget_pages(self._writing)
+            forget_pages(self._writing)
             is_full = primary_code(error) == sqlite3.SQLITE_FULL
             message = f"the index of identifiers cannot be written: {error}"
             self.failure = IndexUnwritable(errno.ENOSPC if is_full else errno.EIO, message)
@@ -585,7 +585,7 @@ class ResourceIndex:
         return changed
 
 
-def _forget_pages(connection: sqlite3.Connection) -> None:
+def forget_pages(connection: sqlite3.Connection) -> None:
     """Have the next statement read the file again: SQLite keeps the pages that it has read, damaged
     ones too."""
     with contextlib.suppress(sqlite3.Error):

@@ -15,6 +15,7 @@ import msgspec
 from clauseway.gateway.request.resource_index import (
     COLUMNS,
     IndexedResource,
+    forget_pages,
     open_index,
     resource_in_row,
 )
@@ -81,6 +82,10 @@ class ResourcesToShare:
             self._connection.executemany(
                 _LET_GO, [(note.identifier, int(note.is_gone)) for note in copied]
             )
+
+    def read_again(self) -> None:
+        """Read the file again after an error, damaged pages too."""
+        forget_pages(self._connection)
 
     def close(self) -> None:
         self._connection.close()
