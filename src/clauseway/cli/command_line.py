@@ -30,7 +30,7 @@ def checked(command: Any) -> Any:
             if not context.resilient_parsing and not values.get("help"):
                 _check(values, order)
                 if rest and hasattr(command, "commands"):
-                    _check_none(order, rest[0])
+                    _check_before(order, rest[0])
             return values, rest, order
 
         parser.parse_args = parsed
@@ -52,13 +52,13 @@ def _check(values: Mapping[str, Any], order: Iterable[Any]) -> None:
         raise InvalidInput(*problems)
 
 
-def _check_none(order: Iterable[Any], below: str) -> None:
-    """Raise InvalidInput for each flag of a group that was given before the name of the command
-    `below`: it says what the group shows by itself, and the command does not see it."""
+def _check_before(order: Iterable[Any], below: str) -> None:
+    """Raise InvalidInput for each flag of a group that was given before the name of its command
+    `below`: only the group alone reads such a flag, and the command ignores it."""
     problems = [
         Problem(
             what=f"it stands before {below}",
-            why=f"{below} reads the flags behind it alone",
+            why=f"{below} reads only the flags after it",
             where=parameter.opts[0],
             remedy=f"Write it after {below}, if {below} has it.",
         )
@@ -108,7 +108,7 @@ def _problems(parameter: Any, number: int, given: Any) -> Iterator[Problem]:
         if isinstance(value, str) and not value.strip():
             yield Problem(
                 what=f"{value!r} is no value",
-                why="nothing stands there; a variable of the shell may not be set",
+                why="it is empty; a variable of the shell may not be set",
                 where=where,
                 remedy="Write a value."
                 if parameter.required

@@ -318,7 +318,7 @@ def check_taken(items: Sequence[str], agreements: Sequence[Agreement], where: st
     for item in items:
         name, _, value = (part.strip() for part in item.partition("="))
         if name not in declared:
-            continue  # refused with the names that there are, where the item is read
+            continue  # whoever reads the item refuses it, and suggests a name
         taking = [term for term, figures in shares if name in figures and name in term.figures]
         seller = value.rpartition(":")[0].strip() if name == WHOLESALE else ""
         apart = [term.base.sellers | term.base.wholesale_except for term in taking]

@@ -162,7 +162,7 @@ def _account(request: Request) -> str:
 
 def _sees(request: Request, screen: str) -> bool:
     if "reader" not in request.scope:
-        return False  # nobody was looked up: the address is open, or the readers are not known now
+        return False  # no reader was looked up: the address is open, or readers are unavailable
     reader: SignedIn | None = request.scope["reader"]
     return reader is None or screen in reader.sees
 
@@ -266,7 +266,7 @@ class _Pages:
         answer = self._problem(
             request,
             405,
-            f"A page is not asked for with {request.method}",
+            f"This page does not take {request.method}",
             f"{path} takes {methods}.",
             "Open it in a browser, or send its form from there.",
         )

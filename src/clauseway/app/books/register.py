@@ -123,7 +123,7 @@ def _refuse_grant_to_owner(grant: Grant, asked: AskedAgreement) -> None:
                 why=f"{grant.party} owns it on {grant.effective} and needs no grant of its own",
                 where="--party",
                 remedy="Name the party that it was granted to. If that is the owner, record nothing: "
-                "what binds an owner, no grant lifts.",
+                "no grant lifts a term that binds an owner.",
             )
         )
 

@@ -304,7 +304,7 @@ def _own_usage(reader: Home | None, stated_days: Sequence[DayContent], out: Path
 def _sources(books: Books, stated: Statement, reader: Home) -> Iterator[PackSource]:
     """Yield what was taken from a pack: a pack that agrees with itself may hold other prices.
 
-    Closed months are not settled again: of their usage, nobody can tell what came later.
+    Closed months are not settled again, because the pack does not say which usage came later.
     """
     agreement, prices = stated.inputs.agreement, stated.inputs.price_book
     held = text_hash(settled_agreement(reader, agreement)) == agreement

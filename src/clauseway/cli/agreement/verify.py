@@ -86,7 +86,7 @@ def _print(verification: DecisionVerification) -> None:
 
 
 def _print_answer(out: Console, verification: DecisionVerification) -> None:
-    """Print what was asked and what the answer is now: a receipt is read by a program alone."""
+    """Print the question and the answer now: people do not read the receipt itself."""
     asked = verification.question
     word = outcome_word(verification.outcome, asked.action).upper()
     style = outcome_style(verification.outcome)

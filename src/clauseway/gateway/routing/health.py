@@ -13,9 +13,9 @@ alone: its requests may be the cause. A deployment is ejected for all when reque
 organisations fail there too: of the failures in a row, at most three of each organisation count for
 all, so no organisation reaches five alone. After a probe that failed, the next is another
 organisation's, unless none comes for as long as the ejection took; until then failures of the first
-prolong nothing. Clouds limit and break by the model, so each model has its own health. What no
-model works for (files, batches, stored responses, counts) they limit apart: each such operation has
-a health of its own, so that neither a model is left alone for its sake nor it for the model's.
+prolong nothing. Clouds limit and break by the model, so each model has its own health. They limit
+operations without a model (files, batches, stored responses, counts) apart, so each of these has
+its own health too.
 
 A server that lacks the path of an operation stays healthy: for a minute, that operation's requests
 of the organisation that met this skip it, and those of all once a second one met it; all others go

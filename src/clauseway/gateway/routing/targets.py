@@ -107,7 +107,7 @@ class CallTarget:
         self.turn_to(max((prices.begin_ns for prices in target.prices), default=_ALWAYS_NS))
 
     def health_of(self, operation: Operation) -> Health:
-        """Return what the attempts of an operation tell about: its model, or that operation alone."""
+        """Return the health that attempts of an operation count for: the model's or its own."""
         if operation.asks_model:
             return self.health
         return self.health.without_model(operation.name)

@@ -2,7 +2,7 @@
 
 Most were left by a process that was killed before its commit: what they hold is sealed again. After
 the database was put back to an earlier state, they are all that is left of usage that was sealed
-since, because the journals have let go of it, and nobody gives the bill again.
+since, because the journals have let go of it, and nobody imports the bill again.
 """
 
 import re
@@ -118,8 +118,8 @@ class _Unsettled:
         """Return whether a file is of a journal, of an import, or of what the database lists as sealed
         without a file; and its usage neither dropped nor accepted as lost.
 
-        What a killed import wrote is among it. A copy of the database that was taken while an import
-        ran, and was put back, knows that import as one that was killed.
+        Files of a killed import count too: a copy of the database that was taken during an import
+        records that import as killed.
         """
         if self._kept_from is not None and file.day < str(self._kept_from):
             return False
