@@ -86,9 +86,10 @@ def command(
 
         def show() -> None:
             out = console()
+            width = max(len(address.cloud) for address in clouds.addresses)
             for address in clouds.addresses:
                 out.print(
-                    f"{address.cloud:15} {address.url}   {address.credential}", soft_wrap=True
+                    f"{address.cloud:{width}}  {address.url}   {address.credential}", soft_wrap=True
                 )
             for note in clouds.notes:
                 out.print(note, style="yellow")

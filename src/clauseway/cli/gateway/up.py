@@ -122,8 +122,9 @@ def _say_agreement(out: Console, opened: OpenAgreement) -> None:
 
 def _say_processes(out: Console, run: Night) -> None:
     out.print("\n2  Clouds, simulated", style="bold")
+    width = max(len(address.cloud) for address in run.clouds.addresses)
     for address in run.clouds.addresses:
-        print_indented(out, f"{address.cloud:8} {address.url}")
+        print_indented(out, f"{address.cloud:{width}}  {address.url}")
     out.print(f"\n3  Gateway {run.served.gateway_url} · pages {run.served.pages_url}", style="bold")
     for note in run.notes:
         print_indented(out, note, style="yellow")
