@@ -28,7 +28,8 @@ from clauseway.ledger import Settlement
 from clauseway.pricing import PriceTable
 from clauseway.storage.control import schema
 from clauseway.storage.lake.file_list import keep_listing
-from clauseway.values import InvalidInput, KnownAt
+from clauseway.storage.usage.content import content_name, day_contents
+from clauseway.values import Interval, InvalidInput, KnownAt, day_after
 from in_process import run
 
 KNOWN_BOOK = open_prices(settled_book.KNOWN)
@@ -237,16 +238,30 @@ def test_a_correction_that_is_posted_twice_by_a_forged_summary_is_found(home: Ho
     assert "found as nothing" in done.stdout
 
 
-def test_what_a_home_noted_of_its_usage_is_read_again(tmp_path: Path) -> None:
-    """The note was edited: a month settled with it does not repeat, and one settled from scratch is as it was."""
+def test_an_edited_note_of_usage_is_not_believed_and_a_forged_note_is_found(tmp_path: Path) -> None:
+    """A month settled on a forged note does not repeat; settled from scratch, it is as it was."""
     home = settled_book.make(tmp_path / "home")
-    stated = run("statement", "--period", "2026-05", "--format", "json", home=home.root).stdout
+
+    def stated() -> str:
+        return run("statement", "--period", "2026-05", "--format", "json", home=home.root).stdout
+
+    before = stated()
     with open_lake(home) as lake, lake.control.writing() as connection:
         connection.execute(update(schema.usage_contents).values(attempts=schema.usage_contents.c.attempts + 1))
+    assert run("settle", "--period", "2026-05", home=home.root).returncode == 0
+    assert stated() == before
+    with open_lake(home) as lake:
+        for content in day_contents(lake, Interval(date(2026, 5, 1), date(2026, 6, 1))):
+            forged = msgspec.structs.replace(content, attempts=content.attempts + 1)
+            name = content_name(lake.usage_files(Interval(content.day, day_after(content.day))), forged)
+            columns = schema.usage_contents.c
+            with lake.control.writing() as connection:
+                of_day = update(schema.usage_contents).where(columns.day == content.day)
+                connection.execute(of_day.values(files=name, attempts=forged.attempts))
     assert run("statement", "verify", "2026-05", home=home.root).returncode == 0
     assert run("settle", "--period", "2026-05", home=home.root).returncode == 0
     repeated = run("statement", "verify", "2026-05", home=home.root)
     assert repeated.returncode == 2
     assert "it had 7 attempts in the period, and there are 5 here" in " ".join(repeated.stdout.split())
     assert run("settle", "--period", "2026-05", "--from-scratch", home=home.root).returncode == 0
-    assert run("statement", "--period", "2026-05", "--format", "json", home=home.root).stdout == stated
+    assert stated() == before

@@ -536,7 +536,8 @@ closes = Table(
     Column("closed_ns", BigInteger, nullable=False),
 )
 
-# The content of a day's usage as it was read from `files` (the hash of theirs): see `content`.
+# The content of a day's usage as it was read; `files` hashes the files that it was read from
+# together with that content: see `content`.
 usage_contents = Table(
     "usage_contents",
     metadata,

@@ -55,21 +55,14 @@ _SORTED_BY_SPARK_ROWS = 50_000_000
 
 def day_contents(lake: Lake, days: Interval) -> list[DayContent]:
     """Return the content of each of these event days that has any, in order."""
-    files = lake.usage_files(days)
-    files_of = _by_days(files, days)
-    by_day = {day: _files_digest(of) for day, of in files_of.items()}
-    # Contents read before are kept with the hash of their files; a limited lake reads anew.
-    kept = _kept(lake.control, days) if not lake.is_limited else {}
-    contents = {
-        day: kept[day][1]
-        for day, digest in by_day.items()
-        if day in kept and kept[day][0] == digest
-    }
-    missing = [day for day in by_day if day not in contents]
+    files_of = _by_days(lake.usage_files(days), days)
+    # Contents read before are kept; a limited lake reads anew.
+    contents = {} if lake.is_limited else _kept(lake.control, days, files_of)
+    missing = [day for day in files_of if day not in contents]
     if missing:
         read = _read(lake, {day: sum(file.rows for file in files_of[day]) for day in missing})
         if not lake.is_limited:
-            _keep(lake.control, {day: (by_day[day], read[day]) for day in missing})
+            _keep(lake.control, read, files_of)
         contents |= read
     return [contents[day] for day in sorted(contents) if contents[day].attempts]
 
@@ -116,33 +109,43 @@ def _by_days(files: Sequence[LakeFile], days: Interval) -> dict[date, list[LakeF
     return dict(sorted(by_day.items()))
 
 
-def _files_digest(files: Sequence[LakeFile]) -> str:
-    """Hash the files that hold a day's rows: while they are the same, so is its content."""
-    together = "".join(sorted(file.digest for file in files))
-    return hashlib.blake2b(together.encode(), digest_size=32).hexdigest()
+def content_name(files: Sequence[LakeFile], content: DayContent) -> str:
+    """Hash the files that hold a day's rows together with the content read from them: while the
+    files are the same, so is the content."""
+    digests = sorted(file.digest for file in files)
+    named = msgspec.json.encode((digests, content.day, content.attempts, content.digest))
+    return hashlib.blake2b(named, digest_size=32).hexdigest()
 
 
-def _kept(control: Control, days: Interval) -> dict[date, tuple[str, DayContent]]:
-    """Return the contents read before, by day, with the hash of the files that they were read
-    from."""
+def _kept(
+    control: Control, days: Interval, files_of: Mapping[date, Sequence[LakeFile]]
+) -> dict[date, DayContent]:
+    """Return the contents that were read from the same files before; a row that was edited is
+    treated as missing."""
     columns = schema.usage_contents.c
     query = select(schema.usage_contents).where(columns.day >= days.begin, columns.day < days.end)
+    kept: dict[date, DayContent] = {}
     with control.reading() as connection:
-        return {
-            row.day: (row.files, DayContent(day=row.day, attempts=row.attempts, digest=row.digest))
-            for row in connection.execute(query)
-        }
+        for row in connection.execute(query):
+            content = DayContent(day=row.day, attempts=row.attempts, digest=row.digest)
+            if row.day in files_of and row.files == content_name(files_of[row.day], content):
+                kept[row.day] = content
+    return kept
 
 
-def _keep(control: Control, read: Mapping[date, tuple[str, DayContent]]) -> None:
+def _keep(
+    control: Control,
+    read: Mapping[date, DayContent],
+    files_of: Mapping[date, Sequence[LakeFile]],
+) -> None:
     """Keep contents if the home may be written to; otherwise they are computed again."""
     columns = schema.usage_contents.c
     with suppress(DBAPIError), control.writing() as connection:
-        for day, (files, content) in read.items():
+        for day, content in read.items():
             connection.execute(delete(schema.usage_contents).where(columns.day == day))
             values = {
                 "day": day,
-                "files": files,
+                "files": content_name(files_of[day], content),
                 "attempts": content.attempts,
                 "digest": content.digest,
             }
