@@ -142,6 +142,8 @@ def test_no_two_boxes_could_be_one() -> None:
         ("2026-04-27", "sell google gpt-5.5 oci", "forbidden conditional", "A5.ends-exclusive-sale", "grant"),
         # a fact that meets a condition is what changes the answer
         ("2026-04-28", "sell amazon gpt-5.5 aws", "conditional permitted", "launch:gpt-5.5:aws:preview", ""),
+        # from nothing stated: who needs a grant needs the owner's
+        ("2023-01-23", "contract-compute google compute.new azure", "unstated conditional", "A1.ownership", "grant"),
         # a licence that ends
         ("2033-01-01", "sell microsoft gpt-5.5 azure", "permitted forbidden", "A5.licence", ""),
     ],

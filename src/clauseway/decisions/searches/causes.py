@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from clauseway.agreement import FactRegister, in_force
+from clauseway.agreement import FactRegister, InForce, in_force
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX
 from clauseway.decisions.decision import Outcome, Reason
+from clauseway.decisions.givers import Givers
 from clauseway.decisions.joint_answers import AskedAgreement, JointSide, own_options
 from clauseway.decisions.parts import Names
 from clauseway.decisions.tables.decision_table import Verdict
@@ -35,6 +36,7 @@ class Causes:
     ) -> None:
         self._after, self._answering = after, answering
         self._is_later = (before.as_of, before.known_at) != (after.as_of, after.known_at)
+        self._givers = [Givers.of(_force_of(after, member).states) for member in after.asked]
         self._held = [_places_held(before, member) for member in before.asked]
         self._tried: dict[tuple[frozenset[_Place], ...], Answering] = {}
 
@@ -46,6 +48,8 @@ class Causes:
         """
         first = own or after.reasons[0]
         otherwise = self._new_prolongation(first, after.reasons) or first
+        if before.outcome is Outcome.UNSTATED:
+            return self._ownership(asked, otherwise) or otherwise
         if before.outcome is not Outcome.CONDITIONAL:
             return otherwise
         met = [
@@ -67,6 +71,18 @@ class Causes:
             if reasons and self._decide(asked, reasons, before):
                 return reasons[0]
         return otherwise
+
+    def _ownership(self, asked: Names, reason: Reason) -> Reason | None:
+        """Return the ownership by which a product needs its owner's grant, if a reason is the rule
+        `grant`: the rule held before anything was stated."""
+        if (reason.bearing, reason.term) != ("rule", "grant"):
+            return None
+        for givers, member in zip(self._givers, self._after.asked, strict=True):
+            owned = givers.ownership(member.catalog.lineage(asked.product), self._after.as_of)
+            if owned is not None and _is_of(reason, member):
+                owns = Reason.of("permits", owned.term.citation)
+                return msgspec.structs.replace(owns, agreement=reason.agreement)
+        return None
 
     def _new_prolongation(self, prolonged: Reason, reasons: Sequence[Reason]) -> Reason | None:
         """Return the change that keeps a cited term in force past its own end, if it did not hold
@@ -120,15 +136,20 @@ class Causes:
 
 def _places_held(side: JointSide, member: AskedAgreement) -> frozenset[_Place]:
     """Return the places of the terms in force, and of the changes and facts in effect."""
-    facts = member.facts.known(side.known_at)
-    readings = own_options(member.agreement, side.readings)
-    force = in_force(member.agreement, facts, side.as_of, side.known_at, readings)
+    force = _force_of(side, member)
     cited = [state.term.citation for state in force.states if state.in_force]
     for amendment in member.agreement.amendments:
         if amendment.id in force.amendments:
             cited += [change.citation for change in amendment.changes]
-    cited += [fact.citation for fact in facts.facts if fact.effective <= side.as_of]
+    facts = member.facts.known(side.known_at).facts
+    cited += [fact.citation for fact in facts if fact.effective <= side.as_of]
     return frozenset(map(_place, cited))
+
+
+def _force_of(side: JointSide, member: AskedAgreement) -> InForce:
+    facts = member.facts.known(side.known_at)
+    readings = own_options(member.agreement, side.readings)
+    return in_force(member.agreement, facts, side.as_of, side.known_at, readings)
 
 
 def _without(member: AskedAgreement, places: Collection[_Place]) -> AskedAgreement:
