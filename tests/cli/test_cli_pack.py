@@ -251,6 +251,18 @@ def test_a_forged_correction_is_found(ours: Path, packs: Path, tmp_path: Path, d
     assert said in " ".join(told.split())
 
 
+def test_a_correction_that_is_left_out_is_missed(ours: Path, packs: Path, tmp_path: Path) -> None:
+    """May names the usage of its own share, from 27 April on; the usage of the share before it is in no statement."""
+    forged = with_corrections_of_a_forger(ours, packs / "may.pack", tmp_path / "f.pack", lambda late: [])
+    told = " ".join(did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2).split())
+    assert "total: openai to microsoft is stated as 0.50, found as 0.59" in told
+    unnamed = "no usage of 2026-04 before 2026-04-27 is named by the statement: a correction left out with it is not missed"
+    for pack in (forged, packs / "may.pack"):
+        done = run("statement", "verify", str(pack), home=tmp_path / "nowhere")
+        assert unnamed in " ".join(done.stdout.split())
+    assert unnamed not in did(tmp_path / "nowhere", "statement", "verify", str(packs / "april.pack"))
+
+
 def test_a_closed_month_is_taken_from_the_pack_and_named(ours: Path, packs: Path, tmp_path: Path) -> None:
     """A payee says that April was closed with less than it was, so that more of it is still owed."""
     lower = with_corrections_of_a_forger(

@@ -135,13 +135,19 @@ class PackSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of settling a pack again, and the days whose usage differs from the pack's."""
+    """The result of settling a pack again, and the days whose usage differs from the pack's.
+
+    Of the closed `months_unnamed` the statement names no usage before `named_from`: a correction
+    that is left out together with its usage is not missed.
+    """
 
     repeated: StatementVerification
     digest: str
     attempts: int
     days_changed: tuple[str, ...]
     stands_on: tuple[PackSource, ...]
+    named_from: date
+    months_unnamed: tuple[str, ...]
 
     @property
     def same(self) -> bool:
@@ -248,6 +254,12 @@ def verify_pack(
                 settlement = performed_corrections(home, lake, stated, again)
             there = day_contents(again.view, _needed(again, stated.as_of))
             stands_on = tuple(_sources(Books(lake.control), stated, reader or home))
+            named_from = again.settler.needed(stated.as_of).begin
+            unnamed = tuple(
+                f"{closed.begin:%Y-%m}"
+                for closed in Books(lake.control).closed_receipts()
+                if again.settler.needed(closed).begin < named_from
+            )
         # Lines from usage that is not here stay unchecked.
         blocked = again.blocked
         if not has_usage:
@@ -274,6 +286,8 @@ def verify_pack(
         attempts=sum(content.attempts for content in stated_days),
         days_changed=tuple(str(day) for day in sorted(changed)),
         stands_on=stands_on,
+        named_from=named_from,
+        months_unnamed=unnamed,
     )
     return verified, given, signatures
 

@@ -5,6 +5,7 @@ statement names.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -26,7 +27,7 @@ from clauseway.app.reports.handed_statements import (
 )
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.usage.lake_place import store_of
-from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
+from clauseway.ledger import Inputs, Late, Settlement, Statement, corrected, statement_of
 from clauseway.ledger.assumptions import ESTIMATED, STATED, accepted_items
 from clauseway.ledger.differences import differences
 from clauseway.ledger.settlement import StatementChange
@@ -223,8 +224,8 @@ def performed_corrections(
 ) -> Settlement:
     """Return the settlement with its debts for closed periods computed again.
 
-    `lake` has a copy of the control data. A closed period for which nothing is stated is computed
-    too, if the statement names all of its usage. If the amounts are equal, keep the stated causes.
+    `lake` has a copy of the control data. A share of a closed period for which nothing is stated is
+    computed too, if the statement names all of its usage. If the amounts are equal, keep the stated causes.
     If usage of a closed period came since, take the usage known when it was settled.
     """
     periods = corrected_periods(again.settlement)
@@ -244,14 +245,25 @@ def performed_corrections(
         # A pack has no usage of other months.
         late = [
             late_month
-            for late_month in late_months
             if late_month.closed.period in periods
-            or settler.needed(late_month.closed.period).begin >= named
+            else _of_named_usage(late_month, settler, named)
+            for late_month in late_months
         ]
         redone.append(with_late(again.without_late, closed, late))
         if _changes(redone[-1]) == _changes(again.settlement):
             return again.settlement
     return redone[0]
+
+
+def _of_named_usage(late: Late, settler: Settler, named: date) -> Late:
+    """Return the late facts of a closed period without those of shares that began before `named`,
+    the first day whose usage the statement names."""
+    period = late.closed.period
+    if settler.needed(period).begin >= named:
+        return late
+    unnamed = {share.term for share in settler.in_force(period) if share.begin < named}
+    corrections = tuple(change for change in late.corrections if change.term not in unnamed)
+    return msgspec.structs.replace(late, corrections=corrections, restatement=None)
 
 
 def _settlers_then(lake: Lake, again: Repetition, settled_ns: int) -> Iterator[Settler]:

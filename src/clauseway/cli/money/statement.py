@@ -29,6 +29,7 @@ from clauseway.cli.money.trace_text import print_trace
 from clauseway.cli.money.verification_text import (
     print_signing,
     print_source,
+    print_unnamed,
     print_verification,
 )
 from clauseway.cli.output import counted
@@ -372,6 +373,8 @@ def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
         console().print(f"  pack {done.digest}", style="dim", soft_wrap=True)
         for source in done.stands_on:
             print_source(console(), source)
+        if done.months_unnamed:
+            print_unnamed(console(), done.months_unnamed, done.named_from)
         for day in done.days_changed:
             console().print(f"  usage of {day}: not what the pack says", style="red")
         if signing is not None:

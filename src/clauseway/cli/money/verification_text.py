@@ -1,5 +1,7 @@
 """Print a repeated statement and its signatures on a terminal."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from rich.console import Console
@@ -39,6 +41,16 @@ def print_source(out: Console, source: Any) -> None:
     here = "not in this home" if source.here == "not here" else f"{source.here} in this home"
     style = "red" if source.here == "another" else "dim"
     print_indented(out, f"stands on {source.what} {source.digest}: {here}", by=2, style=style)
+
+
+def print_unnamed(out: Console, months: Sequence[str], named_from: date) -> None:
+    """Print the closed months in which a correction that was left out of a pack is not missed."""
+    of = months[0] if len(months) == 1 else f"{months[0]} to {months[-1]}"
+    text = (
+        f"no usage of {of} before {named_from} is named by the statement: a correction left out "
+        f"with it is not missed"
+    )
+    print_indented(out, text, by=2, style="dim")
 
 
 def _named(party: str) -> str:
