@@ -163,3 +163,13 @@ def test_the_event_that_ends_a_share_is_named() -> None:
         sections = statement_context(statement_of(settled(SALES, period, ended))).sections
         assert [section.note for section in sections] == notes
         assert all(breach in section.ended_by for section in sections)
+
+
+def test_a_receipt_says_that_nothing_recorded_was_left_out() -> None:
+    statement = statement_of(settled_may())
+    for known_at, said in (
+        ("everything", ("known", "everything recorded")),
+        ("2026-06-03T23:59:59Z", ("known at", "2026-06-03T23:59:59Z")),
+    ):
+        receipt = statement_context(msgspec.structs.replace(statement, known_at=known_at)).receipt
+        assert said in [(line.name, line.value) for line in receipt]

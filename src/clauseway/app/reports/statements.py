@@ -15,7 +15,7 @@ from clauseway.ledger.floors import TopUp, part_in_words
 from clauseway.ledger.settlement import Inputs, described
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
-from clauseway.values import FOREVER, Citation, Interval, exact_product, exact_sum
+from clauseway.values import FOREVER, Citation, Interval, KnownAt, exact_product, exact_sum
 from clauseway.web.contexts import (
     DueLine,
     FigureShown,
@@ -406,9 +406,16 @@ def _receipt(statement: Statement) -> tuple[ReceiptLine, ...]:
         ReceiptLine(name="statement", value=digest_of(statement)),
         ReceiptLine(name="engine", value=inputs.engine),
         ReceiptLine(name="as of", value=f"{statement.as_of.begin} to {last_day}"),
-        ReceiptLine(name="known at", value=statement.known_at),
+        _knowledge(statement.known_at),
         ReceiptLine(name="agreement", value=inputs.agreement),
         ReceiptLine(name="facts", value=inputs.facts),
         ReceiptLine(name="price book", value=inputs.price_book),
         ReceiptLine(name="usage", value=_usage(inputs)),
     )
+
+
+def _knowledge(known_at: str) -> ReceiptLine:
+    """Return the point of knowledge, or that nothing recorded was left out."""
+    if known_at == str(KnownAt.everything()):
+        return ReceiptLine(name="known", value="everything recorded")
+    return ReceiptLine(name="known at", value=known_at)
