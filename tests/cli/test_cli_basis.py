@@ -387,6 +387,26 @@ def test_a_seller_that_an_earlier_version_accepted_is_told(home: Path, monkeypat
     assert "basis" not in {check["what"] for check in told(home, "doctor", code=2)["checks"]}
 
 
+def test_a_figure_that_no_share_takes_any_more_is_told(home: Path, tmp_path: Path) -> None:
+    """The text that the home stands on now states the rate itself, so the accepted one has no effect."""
+    told(home, *MAY, *ACCEPTED)
+    text = tmp_path / "ours"
+    shutil.copytree(Path(settled_book.__file__).parents[1] / "src/clauseway/agreement/builtin/openai-microsoft", text)
+    for name in ("A1.md", "A5.md"):
+        path = text / name
+        path.write_text(path.read_text("utf-8").replace("rate: share-openai-microsoft", "rate: 20 %"), "utf-8")
+    told(home, "basis", "agreement", str(text), "--why", "published")
+    checks = told(home, "doctor", "--agreement", str(text), code=2)["checks"]
+    [check] = [check for check in checks if check["what"] == "basis"]
+    why = "share-openai-microsoft=20 % is held and has no effect: no revenue share takes that figure"
+    assert check["found"] == why
+    withdraw = ("basis", "assume", "--withdraw", "share-openai-microsoft", "--why")
+    assert check["remedy"] == f"Withdraw it: clauseway {' '.join(withdraw)} …."
+    told(home, *withdraw, "the text states it")
+    checks = told(home, "doctor", "--agreement", str(text), code=2)["checks"]
+    assert "basis" not in {check["what"] for check in checks}
+
+
 # what changed after May was settled → why it cannot be closed
 CHANGED = [
     (("basis", "prices", "{other}", "--why", "a new list"), "prices or rates changed after it was settled"),

@@ -877,14 +877,15 @@ def change_figures(
     return _change(home, why, accepting)
 
 
-def unknown_sellers(home: Home) -> list[Problem]:
-    """Return a problem for each held figure of a seller that is no party: earlier versions accepted
-    a misspelt name, and it holds for no sale."""
+def idle_figures(home: Home) -> list[Problem]:
+    """Return a problem for each held figure without an effect: of a seller that is no party, whose
+    misspelt name earlier versions accepted, or that no share of the present text takes."""
     basis = basis_of(home)
     if not basis.assume:
         return []
+    opened = basis.opened()
     try:
-        check_sellers(basis.assume, basis.opened().catalog.parties, "clauseway basis")
+        check_sellers(basis.assume, opened.catalog.parties, "clauseway basis")
     except InvalidInput as error:
         remedy = (
             "Accept it with the right name (clauseway basis assume wholesale=SELLER:PART --why …), "
@@ -898,7 +899,21 @@ def unknown_sellers(home: Home) -> list[Problem]:
             )
             for problem in error.problems
         ]
-    return []
+    return list(_untaken(basis, opened))
+
+
+def _untaken(basis: Basis, opened: Opened) -> Iterator[Problem]:
+    """Yield a problem for each held figure that no share takes."""
+    for item in basis.assume:
+        try:
+            check_assumed(opened, [item], "clauseway basis")
+        except InvalidInput as error:
+            name = item.partition("=")[0]
+            remedy = f"Withdraw it: clauseway basis assume --withdraw {name} --why …."
+            [problem] = error.problems
+            yield msgspec.structs.replace(
+                problem, what=f"{item} is held and has no effect", remedy=remedy
+            )
 
 
 def replaced(home: Home, changed: Sequence[Acceptance]) -> Iterator[tuple[Acceptance, Acceptance]]:

@@ -23,8 +23,8 @@ from clauseway.app.books.basis import (
     PRICES,
     Basis,
     acceptance_text,
+    idle_figures,
     shipped_differently,
-    unknown_sellers,
 )
 from clauseway.app.books.register import clock_problem, facts_ahead
 from clauseway.app.customers.keys import hash_key_fault
@@ -203,7 +203,7 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
         yield Check(deployment="", what="books", ok=False, found=text, remedy=problem.remedy)
     if not edited:
         yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
-        yield from (_failed("", "basis", problem) for problem in unknown_sellers(home))
+        yield from (_failed("", "basis", problem) for problem in idle_figures(home))
     if lacking := constraint_fault(home):
         yield _failed("", "tables", lacking)
     if ahead := facts_ahead(home):
