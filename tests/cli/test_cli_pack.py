@@ -26,7 +26,7 @@ from clauseway.agreement.language.shares import PaymentTerm
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
 from clauseway.app.reports.verifying import repeat
-from clauseway.ledger import Statement, StatementChange, corrected, statement_of
+from clauseway.ledger import Settlement, Statement, StatementChange, corrected, statement_of
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage.books import handed_over
 from clauseway.storage.usage.past import copied
@@ -256,7 +256,9 @@ def test_a_correction_that_is_left_out_is_missed(ours: Path, packs: Path, tmp_pa
     forged = with_corrections_of_a_forger(ours, packs / "may.pack", tmp_path / "f.pack", lambda late: [])
     told = " ".join(did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2).split())
     assert "total: openai to microsoft is stated as 0.50, found as 0.59" in told
-    unnamed = "no usage of 2026-04 before 2026-04-27 is named by the statement: a correction left out with it is not missed"
+    unnamed = (
+        "no usage of 2026-04 before 2026-04-27 is named by the statement: a correction left out with it is not missed"
+    )
     for pack in (forged, packs / "may.pack"):
         done = run("statement", "verify", str(pack), home=tmp_path / "nowhere")
         assert unnamed in " ".join(done.stdout.split())
@@ -268,7 +270,16 @@ def test_a_closed_month_is_taken_from_the_pack_and_named(ours: Path, packs: Path
     lower = with_corrections_of_a_forger(
         ours, packs / "may.pack", tmp_path / "l.pack", lambda late: [msgspec.structs.replace(late, old=Decimal("0.12"))]
     )
-    earlier = edit("books.json", r"\"amount\":\"0.72\"", r"\"amount\":\"0.12\"")
+
+    def earlier(parts: dict[str, bytes]) -> None:
+        """Close April with less, in all that says so."""
+        books = json.loads(parts["books.json"])
+        april = books["settlements"][0]
+        april["body"] = april["body"].replace('"amount":"0.72"', '"amount":"0.12"')
+        stated = canonical_bytes(statement_of(msgspec.json.decode(april["body"], type=Settlement)))
+        books["closes"][0] |= {"statement": stated.decode(), "digest": hashlib.sha256(stated).hexdigest()}
+        parts["books.json"] = packed(books)
+
     forged = rewritten(lower, tmp_path / "f.pack", earlier)
 
     def april(pack: Path, home: Path, code: int) -> str:
@@ -337,6 +348,18 @@ def used(column: str, value: object) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
+def changed(table: str, **columns: object) -> Callable[[dict[str, bytes]], None]:
+    """Put other values into the first row of a table."""
+
+    def change(parts: dict[str, bytes]) -> None:
+        books = json.loads(parts["books.json"])
+        books[table][0] |= columns
+        parts["books.json"] = packed(books)
+
+    return change
+
+
+LATE = "A5.share-openai-microsoft|gpt-5.4|aws|openai"
 FACT = {"kind": "launch", "effective": "2026-05-01", "source": "a letter"}
 VOUCHER = {"id": "v", "kind": "invoice", "day": "2026-05-01"}
 SETTLEMENT = {"receipt": "r", "begin_day": "2026-05-01", "end_day": "2026-06-01"}
@@ -367,6 +390,34 @@ HOSTILE = {
     "an earlier amount of a billion digits": (
         edit("books.json", r"\"amount\":\"0.34\"", r"\"amount\":\"1E+999999999\""),
         "a row of settlements has a value of another kind: an amount is no sum of money",
+    ),
+    "a correction of no line": (
+        edit("statement.json", f'"line": "{LATE}"', '"line": ""'),
+        "statement.json: '' names no line: it lacks a product, a cloud or a seller",
+    ),
+    "a recorded correction of no line": (
+        edit("books.json", rf"\"line\":\"{LATE}\"", r"\"line\":\"gpt-5.4\""),
+        "a row of settlements has a value of another kind: 'gpt-5.4' names no line",
+    ),
+    "a settlement of another month": (
+        changed("settlements", begin_day="2026-03-01"),
+        "books.json: a row of settlements is not what its columns say: begin_day",
+    ),
+    "a credit under another name": (
+        changed("vouchers", id="c-2"),
+        "books.json: a row of vouchers is not what its columns say: id",
+    ),
+    "a close with another statement": (
+        edit("books.json", r"\"amount\": \"0.72\"", r"\"amount\": \"0.12\""),
+        "books.json: the statement with which 2026-04 was closed is not the one of its digest",
+    ),
+    "a close of nothing settled": (
+        changed("closes", receipt="r"),
+        "books.json: 2026-04 was closed with the settlement r, which is not there",
+    ),
+    "a close that its settlement does not state": (
+        edit("books.json", r"\"payee\":\"openai\"", r"\"payee\":\"oracle\""),
+        "books.json: the statement with which 2026-04 was closed has other lines than its settlement",
     ),
     "a name that speaks": (
         edit("statement.json", '"product": "gpt-5.5"', r'"product": "x\nthe same"'),

@@ -14,6 +14,8 @@ from clauseway.ledger.scale import Band
 from clauseway.values import Citation, Interval, KnownAt
 
 _ZERO = Decimal(0)
+# A line is named by its share, and behind it by product, cloud and seller.
+_PARTS_BEHIND = 3
 # The product of a line that is the top-up to a floor; the line's cloud is then the floor's period.
 MINIMUM = "minimum"
 
@@ -159,8 +161,9 @@ class Disputed(msgspec.Struct, frozen=True, kw_only=True):
 class StatementChange(msgspec.Struct, frozen=True, kw_only=True):
     """A line of a closed period whose statement no longer holds: old, new, and why.
 
-    `period` is the closed one. Amounts are USD in cents; `causes` are words, in order of weight.
-    `payment` and `withholding` are the term's.
+    `period` is the closed one; `line` ends with product, cloud and seller. Amounts are USD in cents;
+    `causes` are words, in order of weight. `payment` and `withholding` are the term's. Raise
+    ValueError where `line` names none.
     """
 
     period: Interval
@@ -183,6 +186,12 @@ class StatementChange(msgspec.Struct, frozen=True, kw_only=True):
     payment: PaymentTerm | None = None
     withholding: Decimal = _ZERO
 
+    def __post_init__(self) -> None:
+        if self.line.count("|") < _PARTS_BEHIND:
+            raise ValueError(
+                f"{self.line[:40]!r} names no line: it lacks a product, a cloud or a seller"
+            )
+
     @property
     def amount(self) -> Decimal:
         return self.new - self.old
@@ -190,15 +199,15 @@ class StatementChange(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def product(self) -> str:
         """Return the product of the line; `minimum` for a top-up to a floor."""
-        return self.line.rsplit("|", 3)[-3]
+        return self.line.rsplit("|", _PARTS_BEHIND)[-3]
 
     @property
     def cloud(self) -> str:
-        return self.line.rsplit("|", 3)[-2]
+        return self.line.rsplit("|", _PARTS_BEHIND)[-2]
 
     @property
     def seller(self) -> str:
-        return self.line.rsplit("|", 3)[-1]
+        return self.line.rsplit("|", _PARTS_BEHIND)[-1]
 
     @property
     def of(self) -> str:

@@ -5,6 +5,7 @@ Only the columns of the tables named here are read or written, each value by its
 """
 
 import base64
+import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -27,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from clauseway.ledger import Settlement
+from clauseway.ledger import Settlement, Statement, statement_of
 from clauseway.ledger.vouchers import Voucher
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, FactPayload
@@ -79,13 +80,17 @@ def put(control: Control, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> No
         raise Unfit(f"there is no table {unknown[0]!r}")
     if sum(map(len, rows.values())) > ROWS_MAX:
         raise Unfit(f"there are more than {ROWS_MAX:,} rows")
+    read = {
+        table.name: [_read(table, row) for row in rows.get(str(table.name), ())]
+        for table, _ in _TABLES
+    }
+    _check_texts(row["body"] for row in read["basis_texts"])
+    _check_closes(read["closes"], read["settlements"])
     with control.writing() as connection:
         for table, _ in _TABLES:
-            values = [_read(table, row) for row in rows.get(str(table.name), ())]
+            values = read[table.name]
             if not values:
                 continue
-            if table is schema.basis_texts:
-                _check_texts(row["body"] for row in values)
             try:
                 connection.execute(insert(table), values)
             except IntegrityError as error:
@@ -107,6 +112,37 @@ def _check_texts(bodies: Iterable[bytes]) -> None:
             raise Unfit(f"its texts unpack to more than {TEXT_BYTES_MAX >> 20} MB")
         if unpacking.unused_data:
             raise Unfit("a text is followed by something else")
+
+
+def _check_closes(
+    closes: Iterable[Mapping[str, Any]], settlements: Iterable[Mapping[str, Any]]
+) -> None:
+    """Raise Unfit where a month was not closed with the statement of a settlement that is there."""
+    bodies = {row["receipt"]: row["body"] for row in settlements}
+    for row in closes:
+        month, statement, receipt = f"{row['begin_day']:%Y-%m}", row["statement"], row["receipt"]
+        closed = f"the statement with which {month} was closed"
+        if hashlib.sha256(statement.encode()).hexdigest() != row["digest"]:
+            raise Unfit(f"{closed} is not the one of its digest")
+        if receipt not in bodies:
+            raise Unfit(
+                f"{month} was closed with the settlement {receipt[:80]}, which is not there"
+            )
+        settlement = msgspec.json.decode(bodies[receipt], type=Settlement)
+        try:
+            stated = msgspec.json.decode(statement, type=Statement)
+        except (msgspec.MsgspecError, InvalidOperation) as error:
+            raise Unfit(f"{closed} is none: {error}") from None
+        # Earlier versions wrote fewer members of a line.
+        if _of_lines(stated) != _of_lines(statement_of(settlement)):
+            raise Unfit(f"{closed} has other lines than its settlement")
+
+
+def _of_lines(statement: Statement) -> list[tuple[object, ...]]:
+    return [
+        (line.id, line.payer, line.payee, line.days, line.base, line.amount, line.product)
+        for line in statement.lines
+    ]
 
 
 def _taken(
@@ -137,12 +173,29 @@ def _read(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
         values = {column.name: _value(column.type, row[column.name]) for column in columns}
         for column in columns:
             if decoder := _RECORDS.get(column):
-                amount = unreal_amount(decoder.decode(values[column.name]))
-                if amount is not None:
+                record = decoder.decode(values[column.name])
+                if unreal_amount(record) is not None:
                     raise ValueError("an amount is no sum of money")
+                _check_columns(table, values, record)
         return values
+    except Unfit:
+        raise
     except (ValueError, TypeError, InvalidOperation) as error:
         raise Unfit(f"a row of {table.name} has a value of another kind: {error}") from None
+
+
+def _check_columns(table: Table, values: Mapping[str, Any], record: object) -> None:
+    """Raise Unfit where the columns of a row say something else than its record."""
+    if isinstance(record, Settlement):
+        period = record.period
+        stated = {"receipt": record.receipt, "begin_day": period.begin, "end_day": period.end}
+    elif isinstance(record, Voucher):
+        stated = {"id": record.id, "kind": record.kind, "day": record.day}
+    else:
+        return
+    for name, value in stated.items():
+        if values[name] != value:
+            raise Unfit(f"a row of {table.name} is not what its columns say: {name}")
 
 
 def _value(kind: Any, value: Any) -> Any:
