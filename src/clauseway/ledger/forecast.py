@@ -27,9 +27,10 @@ import msgspec
 from clauseway.agreement.language.shares import RevenueShare
 from clauseway.ledger.assumptions import Assumption, Assumptions
 from clauseway.ledger.dues import dues
-from clauseway.ledger.floors import Least, calendar_period, top_ups
-from clauseway.ledger.scale import Band, Scale
+from clauseway.ledger.floors import calendar_period, top_ups
+from clauseway.ledger.scale import Scale
 from clauseway.ledger.settlement import CapState, Settlement, ShareResult
+from clauseway.ledger.sharing import ShareFigures
 from clauseway.values import (
     Citation,
     Interval,
@@ -221,24 +222,13 @@ class _Ahead:
         end: date,
         growth: Growth | None,
     ) -> None:
-        assumptions = assumptions.of(share)
         self.share = share
         self.first = max(settled[-1].period.end, share.begin)
         self.end = min(end, share.end)
-        rate = assumptions.percentage(share.rate)
-        bands = [
-            Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate))
-            for tier in share.tiers
-        ]
+        figures = ShareFigures(share, assumptions.of(share))
+        self.rate, self.scale, self.floors = figures.rate, figures.scale, figures.floors
+        self.cap, self.opening = figures.cap, figures.opening
         self._gross_by_base: dict[tuple[Decimal, Decimal], Decimal] = {}
-        self.rate, self.scale = rate, Scale(rate, bands)
-        self.floors = [Least(floor.per, assumptions.amount(floor.amount)) for floor in share.floors]
-        self.cap = assumptions.amount(share.cap) if share.cap else None
-        counted = (
-            assumptions.amount(share.cap_opening)
-            if share.cap_opening
-            else assumptions.opening_balance
-        )
         # The past: the share's results in the settled months, and the amounts due for them.
         results = [(settlement, _of(settlement, share)) for settlement in settled]
         self.mine = [mine for _, mine in results if mine is not None]
@@ -253,12 +243,11 @@ class _Ahead:
         uncapped = self.past[-1].uncapped if self.past else _ZERO
         # If the cap changes, the new cap holds for months ahead; amounts that the old cap took off
         # stay off.
-        self.same_cap = not self.mine or self._is_settled_cap(self.mine[-1].cap, counted)
+        self.same_cap = not self.mine or self._is_settled_cap(self.mine[-1].cap)
         self.start = uncapped if self.same_cap else self.settled
         self.saved = exact_sum((uncapped, -self.start))
-        limit = None if self.cap is None else exact_sum((self.cap, -min(counted, self.cap)))
         # A cap below what was settled takes nothing back.
-        self.limit = None if limit is None else max(limit, self.settled)
+        self.limit = None if figures.limit is None else max(figures.limit, self.settled)
         # The future: growth, from the level of the last full settled month.
         history = _history(share, shares, settled)
         self.level = history[-1][1] if history else _ZERO
@@ -292,10 +281,10 @@ class _Ahead:
 
     # The share due on a cumulative base
 
-    def _is_settled_cap(self, cap: CapState | None, counted: Decimal) -> bool:
+    def _is_settled_cap(self, cap: CapState | None) -> bool:
         if cap is None or self.cap is None:
             return cap is None and self.cap is None
-        return (cap.cap, cap.opening) == (self.cap, min(counted, self.cap))
+        return (cap.cap, cap.opening) == (self.cap, self.opening)
 
     def _gross(self, base: Decimal, added: Decimal) -> Decimal:
         """Return the amount before its cap: the settled amount before its cap, and the increase by

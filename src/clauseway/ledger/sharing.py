@@ -36,6 +36,24 @@ def days_in(share: RevenueShare, period: Interval) -> Interval:
     return Interval(share.begin, share.end).intersect(period)
 
 
+class ShareFigures:
+    """The figures of a share under accepted assumptions: rate and scale, floors, withholding, cap."""
+
+    def __init__(self, share: RevenueShare, assumptions: Assumptions) -> None:
+        """`assumptions` are those that hold for the share (`Assumptions.of`)."""
+        percentage, amount = assumptions.percentage, assumptions.amount
+        self.rate = percentage(share.rate)
+        bands = [Band(amount(tier.above), percentage(tier.rate)) for tier in share.tiers]
+        self.scale = Scale(self.rate, bands)
+        self.floors = [Least(floor.per, amount(floor.amount)) for floor in share.floors]
+        self.withholding = percentage(share.withholding) if share.withholding else _ZERO
+        self.cap = amount(share.cap) if share.cap else None
+        counted = amount(share.cap_opening) if share.cap_opening else assumptions.opening_balance
+        # The amount counted toward the cap before the share began, and the amount left under it.
+        self.opening = _ZERO if self.cap is None else min(counted, self.cap)
+        self.limit = None if self.cap is None else exact_sum((self.cap, self.opening.copy_negate()))
+
+
 class _Key(NamedTuple):
     """The product, cloud and seller of a statement line. In a line's id the parts stand in this
     order."""
@@ -73,29 +91,14 @@ class Sharing:
 
         `name` is how the ids of its lines begin; by default the term's id.
         """
-        assumptions = assumptions.of(share)
         self.name = name or share.term
         self.share, self.days, self.ordered = share, days_in(share, period), ordered
         self.before = carried or Carried(until=share.begin, lines=(), ends=())
+        assumptions = assumptions.of(share)
         self.counting = Counting(share, catalog, assumptions)
-        self.rate = assumptions.percentage(share.rate)
-        bands = [
-            Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate))
-            for tier in share.tiers
-        ]
-        self.scale = Scale(self.rate, bands)
-        self.withholding = (
-            assumptions.percentage(share.withholding) if share.withholding else Decimal(0)
-        )
-        self.cap = assumptions.amount(share.cap) if share.cap else None
-        counted = (
-            assumptions.amount(share.cap_opening)
-            if share.cap_opening
-            else assumptions.opening_balance
-        )
-        opening = counted if self.cap is not None else Decimal(0)
-        self.opening = opening if self.cap is None else min(opening, self.cap)
-        self.limit = None if self.cap is None else self.cap - self.opening
+        figures = ShareFigures(share, assumptions)
+        self.rate, self.scale, self.withholding = figures.rate, figures.scale, figures.withholding
+        self.cap, self.opening, self.limit = figures.cap, figures.opening, figures.limit
         self.needs_order: list[date] = []
         self.reached: CapReached | None = None
         self.lines: dict[_Key, _Line] = {}
@@ -105,9 +108,8 @@ class Sharing:
         self.base: dict[date, dict[_Key, Decimal]] = {}
         self.swing: dict[date, tuple[Decimal, Decimal]] = {}
         self._count(revenue)
-        floors = [Least(floor.per, assumptions.amount(floor.amount)) for floor in share.floors]
         self.top_ups = top_ups(
-            Interval(share.begin, share.end), floors, self.days.end, self._share_until
+            Interval(share.begin, share.end), figures.floors, self.days.end, self._share_until
         )
 
     def _count(self, revenue: Sequence[RevenueLine]) -> None:
