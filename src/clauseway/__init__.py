@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from clauseway.decisions.searches.proof import Claim, Proof, Within, every_reading, prove
     from clauseway.ledger import Statement
     from clauseway.storage.lake.hourly_sums import Usage
-    from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Money, Problem
+    from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Problem
     from clauseway.wording.changes import Comparison
 
 _OFFERED = {
@@ -82,7 +82,6 @@ _OFFERED = {
     "InvalidInput": "clauseway.values",
     "Interval": "clauseway.values",
     "KnownAt": "clauseway.values",
-    "Money": "clauseway.values",
     "Problem": "clauseway.values",
     "QuestionParts": "clauseway.app.opening.library",
     "PriceWorking": "clauseway.app.opening.prices",
@@ -112,7 +111,6 @@ __all__ = [
     "InvalidInput",
     "KnownAt",
     "LineTrace",
-    "Money",
     "OpenAgreement",
     "OpenAgreements",
     "Outcome",

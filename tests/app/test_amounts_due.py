@@ -219,12 +219,12 @@ def test_usage_of_a_month_before_the_first_close_is_a_correction(tmp_path: Path)
 
 def credit(home: Home, day: date) -> None:
     sold = bookkeeping.Sold(request=settled_book.request(5))
-    bookkeeping.credit(home, lambda: PRICES, "note-1", sold, "", day, "")
+    bookkeeping.credit(home, lambda: PRICES, bookkeeping.VoucherDraft(id="note-1", sold=sold, day=day))
 
 
 def dispute(home: Home, day: date) -> None:
     sold = bookkeeping.Sold(request=settled_book.request(5))
-    bookkeeping.dispute(home, lambda: PRICES, "claim-1", sold, "", day, "")
+    bookkeeping.dispute(home, lambda: PRICES, bookkeeping.VoucherDraft(id="claim-1", sold=sold, day=day))
 
 
 def test_vouchers_are_not_dated_before_what_they_are_about(home: Home) -> None:

@@ -21,7 +21,7 @@ from clauseway.decisions import Outcome, decide
 from clauseway.decisions.searches.compare import Combination
 from clauseway.web.pictures import png_of
 from clauseway.wording.brief_page import Brief, markdown_of
-from clauseway.wording.changes import ChangedAnswer, Comparison, expanded
+from clauseway.wording.changes import ChangedAnswer, Comparison
 from terms_at_hand import amendment as written
 from terms_at_hand import at_hand, documents, reading
 
@@ -128,7 +128,8 @@ def test_the_groups_of_any_diff_are_exactly_what_changed(documents: Mapping[str,
     for amendment in opened.agreement.amendments:
         comparison = compare_amendments(opened, [amendment.id])
         changed = [Combination(**one.named()) for one in comparison.changed]
-        assert expanded(comparison.groups) == set(changed)
+        told_of = {combination for group in comparison.groups for combination in group.combinations()}
+        assert told_of == set(changed)
         assert sum(group.count for group in comparison.groups) == len(changed) == len(set(changed))
         told = {(group.sentence, group.place) for group in comparison.groups}
         assert len(told) == len(comparison.groups), "two groups are told in the same words"

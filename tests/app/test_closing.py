@@ -136,7 +136,9 @@ def test_a_month_is_closed_once_it_has_seen_the_usage_of_earlier_months(tmp_path
 
 def note(home: Home, told: str, request: int, amount: str = "") -> None:
     sold = bookkeeping.Sold(request=settled_book.request(request))
-    bookkeeping.credit(home, lambda: PRICES, told, sold, amount, date(2026, 6, 3), "")
+    bookkeeping.credit(
+        home, lambda: PRICES, bookkeeping.VoucherDraft(id=told, sold=sold, amount=amount, day=date(2026, 6, 3))
+    )
 
 
 def test_late_usage_is_a_correction_in_the_open_month(home: Home) -> None:
@@ -204,7 +206,11 @@ def test_a_credit_of_a_closed_month(home: Home) -> None:
 
 def test_a_dispute_waits_in_an_account_of_its_own(home: Home) -> None:
     sold = bookkeeping.Sold(day=date(2026, 5, 3), seller="openai", cloud="azure", product="gpt-5.5")
-    bookkeeping.dispute(home, lambda: PRICES, "claim-1", sold, "", date(2026, 6, 1), "never asked for")
+    bookkeeping.dispute(
+        home,
+        lambda: PRICES,
+        bookkeeping.VoucherDraft(id="claim-1", sold=sold, day=date(2026, 6, 1), reason="never asked for"),
+    )
     may = settle(home, "2026-05")
     # 20 % of 3.795 + 3.015 − 0.80 = 6.01 is 1.202 → 1.20, less 0.76; undisputed 1.362 → 1.36
     assert totals(may) == {A5: "0.44"}
@@ -220,7 +226,7 @@ def test_a_dispute_waits_in_an_account_of_its_own(home: Home) -> None:
 
 def test_a_dispute_over_a_close_is_resolved_in_the_open_month(home: Home) -> None:
     sold = bookkeeping.Sold(request=settled_book.request(5))
-    bookkeeping.dispute(home, lambda: PRICES, "claim-1", sold, "", date(2026, 5, 1), "")
+    bookkeeping.dispute(home, lambda: PRICES, bookkeeping.VoucherDraft(id="claim-1", sold=sold, day=date(2026, 5, 1)))
     settle(home, "2026-04")
     assert balance(home, "microsoft:receivable:disputed:openai") == "0.72"
     close(home, "2026-04")

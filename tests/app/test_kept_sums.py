@@ -94,12 +94,14 @@ def late_usage(home: Home) -> None:
 
 def credited(home: Home) -> None:
     sold = bookkeeping.Sold(request=settled_book.request(11))
-    bookkeeping.credit(home, lambda: KNOWN_BOOK, "note-1", sold, "1.00", TODAY, "")
+    bookkeeping.credit(
+        home, lambda: KNOWN_BOOK, bookkeeping.VoucherDraft(id="note-1", sold=sold, amount="1.00", day=TODAY)
+    )
 
 
 def disputed(home: Home) -> None:
     sold = bookkeeping.Sold(request=settled_book.request(2))
-    bookkeeping.dispute(home, lambda: KNOWN_BOOK, "claim-1", sold, "", TODAY, "")
+    bookkeeping.dispute(home, lambda: KNOWN_BOOK, bookkeeping.VoucherDraft(id="claim-1", sold=sold, day=TODAY))
 
 
 def nothing(home: Home) -> None:

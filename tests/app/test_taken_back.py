@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import settled_book
-from clauseway.app.books.bookkeeping import Sold, credit, dispute, disputes, resolve
+from clauseway.app.books.bookkeeping import Sold, VoucherDraft, credit, dispute, disputes, resolve
 from clauseway.app.books.settling import books_locked
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.tracing import disputed_days
@@ -42,7 +42,7 @@ def home(made: Path, tmp_path: Path) -> Home:
 
 
 def take(home: Home, told: str, sold: Sold, amount: str = "") -> D:
-    return credit(home, lambda: PRICES, told, sold, amount, None, "").of.amount
+    return credit(home, lambda: PRICES, VoucherDraft(id=told, sold=sold, amount=amount)).of.amount
 
 
 # first, then → what is left for the second
@@ -103,7 +103,7 @@ def test_a_line_of_which_nothing_is_left_is_not_disputed(home: Home) -> None:
 
 def test_the_days_of_a_line_are_disputed_all_or_none(home: Home) -> None:
     """The second of its days has another dispute by its name."""
-    dispute(home, lambda: PRICES, "2pa4zs7k-2026-05-03", REQUEST, "0.10", None, "")
+    dispute(home, lambda: PRICES, VoucherDraft(id="2pa4zs7k-2026-05-03", sold=REQUEST, amount="0.10"))
     with pytest.raises(InvalidInput, match="is taken"):
         claimed(home)
     assert booked(home) == ["2pa4zs7k-2026-05-03"]
@@ -130,9 +130,9 @@ def test_what_stands_never_exceeds_what_was_charged(made: Path, steps: list[tupl
         told = f"v-{number}"
         try:
             if what == "credit":
-                taken[told] = credit(home, lambda: PRICES, told, sold, amount, None, "").of.amount
+                taken[told] = credit(home, lambda: PRICES, VoucherDraft(id=told, sold=sold, amount=amount)).of.amount
             elif what == "dispute":
-                taken[told] = dispute(home, lambda: PRICES, told, sold, amount, None, "").of.amount
+                taken[told] = dispute(home, lambda: PRICES, VoucherDraft(id=told, sold=sold, amount=amount)).of.amount
                 open_disputes.append(told)
             elif open_disputes:
                 ended = open_disputes.pop()

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import cedarpy
 import msgspec
@@ -18,16 +18,21 @@ import debian_programs
 import opa_judge
 from clauseway.agreement.language.actions import SEGMENTS, takes
 from clauseway.decisions import Question
+from clauseway.decisions.parts import Names, NamesGiven
+from clauseway.decisions.question import region_problems
+from clauseway.decisions.reach import Act, act_on
 from clauseway.exchange.agreements.cedar import (
+    ANY_PRODUCT,
     CEDAR_SCHEMA,
-    answer_of,
+    ONCE_MET,
+    STATED,
     cedar_entities,
     cedar_policies,
-    cedar_requests,
 )
 from clauseway.exchange.agreements.extract import Extract
 from clauseway.exchange.agreements.odrl import odrl_document
 from clauseway.exchange.agreements.rego import rego_module
+from clauseway.values import InvalidInput
 
 ODRL = Namespace("http://www.w3.org/ns/odrl/2/")
 CW = Namespace("urn:clauseway:odrl:")
@@ -40,27 +45,59 @@ def cedar_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
     assert valid.validation_passed, valid.errors[:3]
     policies = cedarpy.PolicySet.from_str(text)
     entities = cedarpy.Entities.from_json_str(json.dumps(cedar_entities(extract)), schema)
-    asked = [list(_cedar_requests(extract, question)) for question in questions]
+    parts = ("action", "party", "product", "cloud", "to", "segment", "seller", "region")
+    asked = [cedar_requests(extract, **{part: getattr(question, part) for part in parts}) for question in questions]
     requests = [request for several in asked for request in several]
     results = cedarpy.is_authorized_batch(requests, policies, entities, schema)
     errors = [error for result in results for error in result.diagnostics.errors]
     assert not errors, errors[:3]
     allowed = iter([result.allowed for result in results])
-    return [answer_of([next(allowed) for _ in several]) for several in asked]
+    return [_answer_of([next(allowed) for _ in several]) for several in asked]
 
 
-def _cedar_requests(extract: Extract, asked: Question) -> Iterable[dict[str, object]]:
-    return cedar_requests(
-        extract,
-        action=asked.action,
-        party=asked.party,
-        product=asked.product,
-        cloud=asked.cloud,
-        to=asked.to,
-        segment=asked.segment,
-        seller=asked.seller,
-        region=asked.region,
-    )
+def cedar_requests(extract: Extract, **names: Unpack[NamesGiven]) -> list[dict[str, object]]:
+    """The three requests of a question: now, once met, stated. Of what is served and sold, those of the sale follow."""
+    asked, catalog = Names(**names), extract.catalog
+    if problems := region_problems(catalog, asked.action, asked.cloud, asked.region):
+        raise InvalidInput(*problems)
+    act = act_on(asked, region=catalog.region_of(asked.cloud, asked.region), seller=asked.seller or asked.party)
+    hosts = {act: _host(extract, act)}
+    if act.action == "serve":
+        sale = msgspec.structs.replace(act, action="sell", party=act.seller)
+        # Another seller's sale is hosted as any sale is: by the owner or the cloud's operator.
+        if act.seller != act.party:
+            hosts[sale] = _host(extract, sale)
+        # The party that sells what it serves is its host; what is never sold has no sale to ask about.
+        elif catalog.takes(act.product, "sell"):
+            hosts[sale] = act.party
+    where = ("cloud", "to", "segment", "seller", "region")
+    return [
+        {
+            "principal": {"type": "Party", "id": each.party},
+            "resource": {"type": "Product", "id": asked.product or ANY_PRODUCT},
+            "context": {**{part: getattr(each, part) for part in where}, "host": host},
+            "action": {"type": "Action", "id": each.action + further},
+        }
+        for each, host in hosts.items()
+        for further in ("", ONCE_MET, STATED)
+    ]
+
+
+def _host(extract: Extract, act: Act) -> str:
+    """Who serves hosts; a sale is hosted by the owner where it launched on that cloud, else by the cloud's operator."""
+    if act.action != "sell":
+        return act.party if act.action == "serve" else ""
+    launched = any(launch.cloud == act.cloud for launch in extract.launches(act.product))
+    return (launched and extract.owner(act.product)) or extract.catalog.operators.get(act.cloud, "")
+
+
+def _answer_of(allowed: Sequence[bool]) -> str:
+    """The strictest outcome of all requests of a question together (True is Allow)."""
+    outcomes = [
+        "permitted" if now else "conditional" if once_met else "forbidden" if stated else "unstated"
+        for now, once_met, stated in zip(allowed[::3], allowed[1::3], allowed[2::3], strict=True)
+    ]
+    return min(outcomes, key=["forbidden", "unstated", "conditional", "permitted"].index)
 
 
 def regopy_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:

@@ -4,14 +4,13 @@ from datetime import date
 
 import msgspec
 import pytest
-from outside_judges import JUDGES
+from outside_judges import JUDGES, cedar_requests
 from regopy import Interpreter
 
 from clauseway import KnownAt
 from clauseway.app.agreements.exporting import cedar, extract
 from clauseway.decisions import Question, all_questions
 from clauseway.exchange.agreements import AGREEMENT_FORMATS
-from clauseway.exchange.agreements.cedar import cedar_requests
 from clauseway.values import InvalidInput
 from housed_data import opened
 

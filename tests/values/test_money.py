@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from clauseway.values import (
     CENT,
-    Money,
     allocate,
     amount_text,
     exact_product,
@@ -125,13 +124,6 @@ def test_sums_and_products_lose_no_digit(units: list[int], factor: int) -> None:
 def test_a_product_too_wide_to_keep_is_an_error() -> None:
     with pytest.raises(Inexact):
         exact_product(D("1." + "1" * 40), D("1." + "1" * 40))
-
-
-def test_money_adds_within_a_currency_only() -> None:
-    assert Money(D("1.10")) + Money(D("2.20")) - Money(D("0.30")) == Money(D("3.00"))
-    assert str(Money(D("38000000000.00"))) == "38,000,000,000.00 USD"
-    with pytest.raises(AssertionError):
-        Money(D(1)) + Money(D(1), "EUR")
 
 
 @given(st.dictionaries(st.text(max_size=3), st.decimals(min_value=-(10**9), max_value=10**9, places=6), max_size=8))

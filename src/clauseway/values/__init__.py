@@ -31,7 +31,6 @@ from clauseway.values.json_documents import check_names_once
 from clauseway.values.money import (
     CENT,
     USD,
-    Money,
     allocate,
     amount_text,
     exact_product,
@@ -91,7 +90,6 @@ __all__ = [
     "Interval",
     "InvalidInput",
     "KnownAt",
-    "Money",
     "Problem",
     "allocate",
     "amount_text",

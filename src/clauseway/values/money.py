@@ -1,4 +1,4 @@
-"""Exact money: an amount and a currency, one named rounding, a stated home for the remainder.
+"""Exact money: decimal amounts, one named rounding, a stated home for the remainder.
 
 INVARIANT: no float touches money. Amounts are `Decimal`; token prices on the request's way are
 whole picodollars.
@@ -83,27 +83,6 @@ def unreal_amount(record: object) -> Decimal | None:
 def exact_product(amount: Decimal, factor: Decimal) -> Decimal:
     """Return the product with every digit kept (the context of plain `*` keeps 28)."""
     return _EXACT.multiply(amount, factor)
-
-
-class Money(msgspec.Struct, frozen=True):
-    """An exact amount in a currency (ISO 4217). Adding two currencies is a bug, not a
-    conversion."""
-
-    amount: Decimal
-    currency: str = USD
-
-    def __add__(self, other: "Money") -> "Money":
-        assert self.currency == other.currency, f"{self.currency} and {other.currency} do not add"
-        return Money(_EXACT.add(self.amount, other.amount), self.currency)
-
-    def __sub__(self, other: "Money") -> "Money":
-        return self + -other
-
-    def __neg__(self) -> "Money":
-        return Money(self.amount.copy_negate(), self.currency)
-
-    def __str__(self) -> str:
-        return f"{self.amount:,} {self.currency}"
 
 
 def allocate(

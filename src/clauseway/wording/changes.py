@@ -21,7 +21,7 @@ from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
 from clauseway.decisions.givers import Givers
 from clauseway.decisions.joint_answers import JointSide
 from clauseway.decisions.parts import Names
-from clauseway.decisions.searches.compare import Box, Combination, OutcomeChange, Side, grouped
+from clauseway.decisions.searches.compare import Box, OutcomeChange, Side, grouped
 from clauseway.values import KnownAt
 from clauseway.wording.names import Wording, listed, ordered, sentence
 from clauseway.wording.outcomes import outcome_word
@@ -130,11 +130,6 @@ def comparison_of(
         ),
         rescissions=rescissions,
     )
-
-
-def expanded(groups: Sequence[ChangeGroup]) -> set[Combination]:
-    """Return every combination that the groups stand for."""
-    return {combination for group in groups for combination in group.combinations()}
 
 
 # Words for a change, by the outcomes before and after: between party and act, and behind the act.

@@ -95,6 +95,17 @@ class Sold(msgspec.Struct, frozen=True, kw_only=True):
     product: str = ""
 
 
+class VoucherDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A credit or a dispute to book: its id, the sale, and the amount, by default all that is left
+    of it. Without a day, it is dated today, or as it was when it was first booked."""
+
+    id: str
+    sold: Sold
+    amount: str = ""
+    day: date | None = None
+    reason: str = ""
+
+
 class Balanced(msgspec.Struct, frozen=True, kw_only=True):
     """A leg of the journal with the running balance of its account after it."""
 
@@ -102,53 +113,30 @@ class Balanced(msgspec.Struct, frozen=True, kw_only=True):
     balance: Decimal
 
 
-def credit(
-    home: Home,
-    prices: HeldPrices,
-    identity: str,
-    sold: Sold,
-    amount: str,
-    day: date | None,
-    reason: str,
-) -> Credit:
+def credit(home: Home, prices: HeldPrices, draft: VoucherDraft) -> Credit:
     """Take a charge back, wholly or in part.
 
     Raise InvalidInput: no such sale, or less was charged.
     """
-    return _book_taken_back(Credit, home, prices, identity, sold, amount, day, reason)
+    return _book_taken_back(Credit, home, prices, draft)
 
 
-def dispute(
-    home: Home,
-    prices: HeldPrices,
-    identity: str,
-    sold: Sold,
-    amount: str,
-    day: date | None,
-    reason: str,
-) -> Dispute:
+def dispute(home: Home, prices: HeldPrices, draft: VoucherDraft) -> Dispute:
     """Dispute a charge: it leaves the base, and with it the cap, until the dispute is resolved.
 
     Raise InvalidInput.
     """
-    return _book_taken_back(Dispute, home, prices, identity, sold, amount, day, reason)
+    return _book_taken_back(Dispute, home, prices, draft)
 
 
 def _book_taken_back(
-    kind: type[_TakesBack],
-    home: Home,
-    prices: HeldPrices,
-    identity: str,
-    sold: Sold,
-    amount: str,
-    day: date | None,
-    reason: str,
+    kind: type[_TakesBack], home: Home, prices: HeldPrices, draft: VoucherDraft
 ) -> _TakesBack:
     """Book a voucher that takes a charge out of the base, wholly or in part."""
     with _books(home) as (lake, books):
-        sale = _taken_back(lake, books, prices(), identity, sold, amount)
-        dated = _dated_after_sale(books, identity, day, sale)
-        voucher = kind(id=identity, day=dated, reason=reason, of=sale)
+        sale = _taken_back(lake, books, prices(), draft)
+        dated = _dated_after_sale(books, draft.id, draft.day, sale)
+        voucher = kind(id=draft.id, day=dated, reason=draft.reason, of=sale)
         _book(books, voucher, ())
     return voucher
 
@@ -228,9 +216,7 @@ def invoice(
     currency: str = "",
 ) -> Invoice:
     """Invoice what is owed through a closed month and not yet invoiced, in USD unless a currency is
-    given.
-
-    Again, where nothing is left, the same.
+    given. Where nothing is left, return the invoice that was written under this id.
 
     Each payment that the agreement names is a line with its own due day, however late it is
     invoiced. Raise InvalidInput: the month is open, nothing is owed, a term is not payable before
@@ -359,12 +345,8 @@ def invoices(home: Home) -> list[tuple[Invoice, Decimal]]:
 def journal_of(
     home: Home, party: str = "", period: str = "", account: str = ""
 ) -> Iterator[Balanced]:
-    """Yield the journal's legs in order, each with its account's balance after it.
-
-    A party, month and account narrow them.
-
-    The balance counts everything that came before, shown or not.
-    """
+    """Yield the journal's legs of a party, month and account, in order, each with its account's
+    balance after it, which counts the legs that are left out, too."""
     days = month(period) if period else None
     balances: dict[tuple[object, str], Decimal] = {}
     with _reading(home) as books, books.control.reading() as connection:
@@ -376,10 +358,9 @@ def journal_of(
                 yield Balanced(leg=leg, balance=balances[key])
 
 
-def _taken_back(
-    lake: Lake, books: Books, prices: PriceTable, identity: str, sold: Sold, amount: str
-) -> Reversed:
-    """Return the sale that is taken back, with its event time and the amount that is left of it."""
+def _taken_back(lake: Lake, books: Books, prices: PriceTable, draft: VoucherDraft) -> Reversed:
+    """Return the sale that is taken back, with its event time and the amount taken back of it."""
+    sold = draft.sold
     try:
         sale, charged = _request(lake, prices, sold) if sold.request else _day(lake, prices, sold)
         day_charged = _charged_on(lake, prices, sale)
@@ -387,11 +368,11 @@ def _taken_back(
         raise unpriced(error) from None
     return taken_back(
         books.vouchers(),
-        identity,
+        draft.id,
         sale,
         charged=charged,
         day_charged=day_charged,
-        wanted=read_amount(amount, _PICO) if amount else None,
+        wanted=read_amount(draft.amount, _PICO) if draft.amount else None,
     )
 
 

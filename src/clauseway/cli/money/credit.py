@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from clauseway.app.books.bookkeeping import Sold, credit
+from clauseway.app.books.bookkeeping import Sold, VoucherDraft, credit
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
@@ -35,13 +35,20 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = ""
     day: Dated = ""
 
-    def sold(self) -> Sold:
-        return Sold(
+    def draft(self) -> VoucherDraft:
+        sold = Sold(
             request=self.request,
             day=parse_day(self.of_day, "--sold-on") if self.of_day else None,
             seller=self.seller,
             cloud=self.cloud,
             product=self.product,
+        )
+        return VoucherDraft(
+            id=self.reference,
+            sold=sold,
+            amount=self.amount,
+            day=dated(self.day),
+            reason=self.reason,
         )
 
 
@@ -69,15 +76,7 @@ def book(
     as_json: bool,
 ) -> int:
     """Book a voucher about the sale that the flags name, and print what was `done`."""
-    made = voucher(
-        home_at(home),
-        partial(held_prices, home),
-        which.reference,
-        which.sold(),
-        which.amount,
-        dated(which.day),
-        which.reason,
-    )
+    made = voucher(home_at(home), partial(held_prices, home), which.draft())
     of = made.of
     usage = f"{of.amount.normalize():f} USD of {of.product} on {of.cloud}"
     answer(as_json, made, f"{made.id}: {usage}, sold by {of.seller}, {done}")

@@ -1,10 +1,9 @@
 """The agreement in force as Cedar policies and entities, term by term.
 
 A question is a request: the party is the principal, the product (or class of products) the
-resource; cloud, other party, segment, seller and region stand in the context. The region is one
-that the agreement defines, or `elsewhere`, and empty where it defines none; `cedar_requests` finds
-the region of a place. An action has three names, and an authorizer's answers to them are the four
-outcomes:
+resource; cloud, other party, segment, seller, region and host stand in the context. The region is
+one that the agreement defines, or `elsewhere`, and empty where it defines none. An action has three
+names, and an authorizer's answers to them are the four outcomes:
 
     Action::"serve"            Allow: permitted
     Action::"serve.once-met"   Allow: conditional (permitted once what is missing is recorded)
@@ -18,16 +17,16 @@ So a caller that asks only `Action::"serve"` is allowed permitted acts and nothi
     precedence, right of first refusal                            forbid now, not once met
 
 A sale is an offer by the seller and a hosting: by the owner where it launched on that cloud, else
-by the cloud's operator, whom `cedar_requests` names in the context. To serve is both: ask `serve`
-for the party and `sell` for the seller, with that seller in the context of both, and as host the
-party where it sells what it serves. The stricter answer holds (`answer_of`). Every policy
-carries its term, document, line and source as annotations. Facts (launches, first shipments,
-answers, grants, offers) are attributes of entities. Language:
+by the cloud's operator. The context names that host. To serve is both: ask `serve` for the party
+and `sell` for the seller, with that seller in the context of both, and as host the party where it
+sells what it serves. The stricter answer holds. Every policy carries its term, document, line and
+source as annotations. Facts (launches, first shipments, answers, grants, offers) are attributes of
+entities. Language:
 https://docs.cedarpolicy.com/policies/syntax-policy.html
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Unpack, assert_never
+from typing import Any, assert_never
 
 import msgspec
 
@@ -49,9 +48,6 @@ from clauseway.agreement.language.terms import (
     Inoperative,
     Traded,
 )
-from clauseway.decisions.parts import Names, NamesGiven
-from clauseway.decisions.question import region_problems
-from clauseway.decisions.reach import Act, act_on
 from clauseway.exchange.agreements.extract import (
     SOLD,
     Extract,
@@ -60,7 +56,7 @@ from clauseway.exchange.agreements.extract import (
     heading,
     sold,
 )
-from clauseway.values import Citation, InvalidInput
+from clauseway.values import Citation
 
 # The further questions about an action, beside the question if it is permitted now.
 ONCE_MET, STATED = ".once-met", ".stated"
@@ -161,71 +157,6 @@ def cedar_entities(extract: Extract) -> list[dict[str, Any]]:
         *(_entity("Offer", subject, {"passed": True}) for subject in sorted(extract.offers())),
         _entity("Product", ANY_PRODUCT, {}),
     ]
-
-
-def cedar_requests(
-    extract: Extract,
-    **names: Unpack[NamesGiven],
-) -> list[dict[str, Any]]:
-    """Return the three requests of a question: now, once met, stated.
-
-    For what is served and sold, the three requests of the sale follow. Raise InvalidInput if the
-    agreement tells regions apart and does not know the region.
-    """
-    asked, catalog = Names(**names), extract.catalog
-    if problems := region_problems(catalog, asked.action, asked.cloud, asked.region):
-        raise InvalidInput(*problems)
-    resource = {"type": "Product", "id": asked.product or ANY_PRODUCT}
-    region, seller = catalog.region_of(asked.cloud, asked.region), asked.seller or asked.party
-    act = act_on(asked, region=region, seller=seller)
-    hosts = {act: _host(extract, act)}
-    if act.action == "serve":
-        sale = msgspec.structs.replace(act, action="sell", party=act.seller)
-        # Another seller's sale is hosted as any sale is: by the owner or the cloud's operator.
-        if act.seller != act.party:
-            hosts[sale] = _host(extract, sale)
-        # The party that sells what it serves is its host; what is never sold has no sale to ask
-        # about.
-        elif catalog.takes(act.product, "sell"):
-            hosts[sale] = act.party
-    return [
-        {
-            "principal": {"type": "Party", "id": each.party},
-            "resource": resource,
-            "context": _context(each, host),
-            "action": {"type": "Action", "id": each.action + asked},
-        }
-        for each, host in hosts.items()
-        for asked in ("", ONCE_MET, STATED)
-    ]
-
-
-def _host(extract: Extract, act: Act) -> str:
-    return {"serve": act.party, "sell": extract.host(act.product, act.cloud)}.get(act.action, "")
-
-
-def _context(act: Act, host: str) -> dict[str, str]:
-    where = {"cloud": act.cloud, "segment": act.segment, "region": act.region}
-    return {**where, "to": act.to, "seller": act.seller, "host": host}
-
-
-def outcome_of(now: bool, once_met: bool, stated: bool) -> str:
-    """Return the outcome of the three answers (True is Allow)."""
-    if now:
-        return "permitted"
-    if once_met:
-        return "conditional"
-    return "forbidden" if stated else "unstated"
-
-
-def answer_of(allowed: Sequence[bool]) -> str:
-    """Return the outcome of the answers to all requests of a question together: the strictest."""
-    outcomes = {outcome_of(*allowed[at : at + 3]) for at in range(0, len(allowed), 3)}
-    return next(
-        outcome
-        for outcome in ("forbidden", "unstated", "conditional", "permitted")
-        if outcome in outcomes
-    )
 
 
 # Policies

@@ -222,15 +222,6 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         agreement states it."""
         return self.agreement.rules.get(LAUNCH_RULE)
 
-    def host(self, product: str, cloud: str) -> str:
-        """Return the host of sales on a cloud: the owner where it launched there, else the cloud's
-        operator."""
-        if any(launch.cloud == cloud for launch in self.launches(product)) and (
-            owner := self.owner(product)
-        ):
-            return owner
-        return self.catalog.operators.get(cloud, "")
-
     def owner(self, product: str) -> str:
         """Return the owner of a product or class; empty if nobody owns it."""
         lineage = self.catalog.lineage(product)
