@@ -165,4 +165,4 @@ def test_a_charge_is_taken_back_by_the_prices_that_hold_when_the_books_are_free(
             pass
         return PRICES
 
-    assert takes_back(home, held, "note-1", REQUEST, "", None, "")
+    assert takes_back(home, held, VoucherDraft(id="note-1", sold=REQUEST))

@@ -131,6 +131,16 @@ class Basis:
     def _stack(self, acceptance: Acceptance) -> tuple[_Book, ...]:
         return _books_in(self._text(acceptance.digest))
 
+    @property
+    def prices_digest(self) -> str:
+        """Return the digest that a table of these prices has, without reading the books; empty
+        where no prices are held."""
+        for acceptance in self.of(PRICES):
+            books = [book.digest for book in self._stack(acceptance)]
+            rates = self.rates
+            return table_digest(books + ([rates.digest] if rates else []))
+        return ""
+
     def digest_of(self, name: str) -> str:
         """Return the digest of the text of a book or of rates that hold, by name; else empty."""
         texts = {book.name: book.text for held in self.of(PRICES) for book in self._stack(held)}
@@ -369,48 +379,28 @@ def _rates(source: str, text: str) -> Rates:
 def settled_prices(home: Home, digest: str, known_at: KnownAt) -> PriceTable:
     """Return the prices that a month was settled with, by their digest. If the home never kept
     those prices, return the present ones, whose digest differs."""
-    with _control(home) as control:
-        recorded = [] if control is None else acceptances(control)
-    read = _reader(home)
     # A digest can be told without reading a book, so every state is tried, the latest first.
-    for held in _states(recorded, (PRICES, RATES)):
-        basis = Basis(home, held, read)
-        if _prices_digest(basis, read) == digest:
+    for basis in _states(home, (PRICES, RATES)):
+        if basis.prices_digest == digest:
             return basis.prices(known_at)
-    former = former_prices(home, digest)
-    return PriceTable(*_in_order(former, known_at)) if former else basis_of(home).prices(known_at)
+    if former := former_prices(home, digest):
+        books, rates = former
+        return PriceTable(books, known_at, rates)
+    return basis_of(home).prices(known_at)
 
 
-def _in_order(
-    former: tuple[Sequence[PriceBook], Rates | None], known_at: KnownAt
-) -> tuple[Sequence[PriceBook], KnownAt, Rates | None]:
-    return former[0], known_at, former[1]
-
-
-def _states(recorded: Sequence[Acceptance], kinds: Sequence[str]) -> Iterator[Holding]:
-    """Return what held after each change of these kinds, the latest first."""
+def _states(home: Home, kinds: Sequence[str]) -> Iterator[Basis]:
+    """Yield the basis of a home after each change of these kinds, the latest first."""
+    recorded, read = history(home), _reader(home)
     for end in range(len(recorded), 0, -1):
         if recorded[end - 1].kind in kinds:
-            yield holding(recorded[:end])
-
-
-def _prices_digest(basis: Basis, read: Callable[[str], str]) -> str:
-    """Return the digest that a table of these prices has, without reading the books."""
-    for acceptance in basis.of(PRICES):
-        stack = _books_in(read(acceptance.digest))
-        rates = basis.rates
-        return table_digest([book.digest for book in stack] + ([rates.digest] if rates else []))
-    return ""
+            yield Basis(home, holding(recorded[:end]), read)
 
 
 def settled_agreement(home: Home, digest: str) -> Opened:
-    """Return the agreements that a month was settled under, by the digest of their texts; where
-    the home never held them those it holds now."""
-    with _control(home) as control:
-        recorded = [] if control is None else acceptances(control)
-    read = _reader(home)
-    for held in _states(recorded, (AGREEMENT,)):
-        basis = Basis(home, held, read)
+    """Return the agreements that a month was settled under, by the digest of their texts; those that
+    the home holds now if it never held them."""
+    for basis in _states(home, (AGREEMENT,)):
         if basis.holds_agreement and text_hash(basis.opened()) == digest:
             return basis.opened()
     return basis_of(home).opened()
@@ -478,10 +468,7 @@ def first_use(
         *_wanted_figures(basis, assume, figures, posted),
         *_wanted_readings(basis, opened, readings, posted),
     ]
-    # Nothing is recorded unless everything agrees with the basis held.
-    if problems := [acceptance for acceptance in wanted if isinstance(acceptance, Problem)]:
-        raise InvalidInput(*problems)
-    new = [acceptance for acceptance in wanted if isinstance(acceptance, Accepting)]
+    new = _without_problems(wanted)
     figures_given = (acceptance for acceptance in new if acceptance.kind == ASSUMPTION)
     items = [item for figure in figures_given for item in items_of(figure.name, figure.label)]
     return FirstUse(
@@ -490,6 +477,14 @@ def first_use(
         readings=basis.readings
         | {acceptance.name: acceptance.label for acceptance in new if acceptance.kind == READING},
     )
+
+
+def _without_problems(wanted: Sequence[Accepting | Problem]) -> list[Accepting]:
+    """Return the acceptances. Raise InvalidInput with the problems: nothing is recorded unless
+    everything agrees with the basis held."""
+    if problems := [item for item in wanted if isinstance(item, Problem)]:
+        raise InvalidInput(*problems)
+    return [item for item in wanted if isinstance(item, Accepting)]
 
 
 def _carried_over(basis: Basis, carried: Iterable[Acceptance]) -> Iterator[Accepting]:
@@ -551,13 +546,11 @@ def _wanted_figures(
     for acceptance in accepting_figures(assume, figures):
         if acceptance.name in held:
             if not _same_value(held[acceptance.name].label, acceptance.label):
-                yield _held_otherwise(
-                    held[acceptance.name], f"{acceptance.name}={acceptance.label}"
-                )
+                yield _another_value(acceptance, held[acceptance.name])
         elif acceptance.name in settled and not _same_value(
             settled[acceptance.name], acceptance.label
         ):
-            yield _another_default(ASSUMPTION, acceptance, settled[acceptance.name])
+            yield _another_default(acceptance, settled[acceptance.name])
         else:
             yield acceptance
 
@@ -589,12 +582,10 @@ def _wanted_readings(
         )
         if acceptance.name in held:
             if held[acceptance.name].label != acceptance.label:
-                yield _held_otherwise(
-                    held[acceptance.name], f"{acceptance.name}={acceptance.label}"
-                )
+                yield _another_value(acceptance, held[acceptance.name])
         # Months are posted under the default already, so another option is a change of the basis.
         elif posted is not None and acceptance.label != default:
-            yield _another_default(READING, acceptance, default)
+            yield _another_default(acceptance, default)
         else:
             yield acceptance
 
@@ -607,20 +598,24 @@ def accepting_readings(opened: Opened, readings: Mapping[str, str]) -> list[Acce
 
 
 def _held_otherwise(held: Acceptance, subject: str) -> Problem:
+    return _another(held, subject, f"this home stands on {acceptance_text(held)}")
+
+
+def _another_value(given: Accepting, held: Acceptance) -> Problem:
+    return _held_otherwise(held, f"{given.name}={given.label}")
+
+
+def _another_default(given: Accepting, settled: str) -> Problem:
+    return _another(given, f"{given.name}={given.label}", f"this home settled with {settled}")
+
+
+def _another(acceptance: Acceptance | Accepting, subject: str, why: str) -> Problem:
+    command = COMMANDS[acceptance.kind].format(name=acceptance.name)
     return Problem(
         what=subject,
-        why=f"this home stands on {acceptance_text(held)}",
-        where=FLAGS[held.kind],
-        remedy=f"Leave it out, or change it: {COMMANDS[held.kind].format(name=held.name)}.",
-    )
-
-
-def _another_default(kind: str, given: Accepting, settled: str) -> Problem:
-    return Problem(
-        what=f"{given.name}={given.label}",
-        why=f"this home settled with {settled}",
-        where=FLAGS[kind],
-        remedy=f"Leave it out, or change it: {COMMANDS[kind].format(name=given.name)}.",
+        why=why,
+        where=FLAGS[acceptance.kind],
+        remedy=f"Leave it out, or change it: {command}.",
     )
 
 
@@ -638,7 +633,7 @@ def reasons(control: Control, basis: Basis, since: Settlement) -> dict[str, str]
     recorded = acceptances(control)
     texts = {}
     for kind in (PRICES, RATES, AGREEMENT):
-        if changed := _changed(control, basis, recorded, kind, since):
+        if changed := _changed(basis, recorded, kind, since):
             texts[kind] = " and ".join(map(_reason, changed))
     for kind in (ASSUMPTION, READING):
         for acceptance in recorded:
@@ -648,7 +643,7 @@ def reasons(control: Control, basis: Basis, since: Settlement) -> dict[str, str]
 
 
 def _changed(
-    control: Control, basis: Basis, recorded: Sequence[Acceptance], kind: str, since: Settlement
+    basis: Basis, recorded: Sequence[Acceptance], kind: str, since: Settlement
 ) -> list[Acceptance]:
     """Return the acceptances of a kind that came after the last state that a settlement stood
     on."""
@@ -664,7 +659,7 @@ def _changed(
 def _stood_on(then: Basis, kind: str, since: Settlement) -> bool:
     if kind == AGREEMENT:
         return text_hash(then.opened()) == since.inputs.agreement
-    return _prices_digest(then, _reader(then.home)) == since.inputs.price_book
+    return then.prices_digest == since.inputs.price_book
 
 
 def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
@@ -763,10 +758,7 @@ def first_prices(home: Home, file: Path | None) -> list[Accepting]:
         return []
     basis = basis_of(home)
     prices = given_prices(basis, NamedBasis(prices=file), KnownAt.everything())
-    wanted = list(_wanted_prices(basis, prices))
-    if problems := [acceptance for acceptance in wanted if isinstance(acceptance, Problem)]:
-        raise InvalidInput(*problems)
-    return [acceptance for acceptance in wanted if isinstance(acceptance, Accepting)]
+    return _without_problems(list(_wanted_prices(basis, prices)))
 
 
 def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Acceptance]:
@@ -919,8 +911,7 @@ def _untaken(basis: Basis, opened: Opened) -> Iterator[Problem]:
 def replaced(home: Home, changed: Sequence[Acceptance]) -> Iterator[tuple[Acceptance, Acceptance]]:
     """Yield those of the recorded changes that took the place of another acceptance, each with
     the former one, whoever recorded it and however shortly before."""
-    with _control(home) as control:
-        recorded = [] if control is None else acceptances(control)
+    recorded = history(home)
     for change in changed:
         former = [
             acceptance
