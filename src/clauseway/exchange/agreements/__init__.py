@@ -3,7 +3,8 @@
 extract  what each of them is written of: terms in force, ended ones, facts in effect
 cedar    Cedar policies and entities
 rego     a Rego module for Open Policy Agent
-odrl     an ODRL 2.2 policy in JSON-LD
+odrl     an ODRL 2.2 policy in JSON-LD, with the nodes of its document (odrl_nodes) and its profile
+         (odrl_profile)
 
 `AGREEMENT_FORMATS` is the list of those of which one file holds all; Cedar has three files.
 """

@@ -210,8 +210,8 @@ class _Policies:
     def _ownership(self) -> None:
         for term, taken in self.extract.owned():
             rest = self._not_in(taken)
-            mine = [f"principal == {_name('Party', term.party)}"]
-            self._permit(term.citation, _now(_OWNED), [*mine, self._in(term.products), *rest])
+            mine = [_principal(term.party)]
+            self._permit(term.citation, _OWNED, [*mine, self._in(term.products), *rest])
             # For all others: conditional on a grant, and stated, so that a ban is answered with
             # `forbidden`.
             self._permit(
@@ -222,10 +222,10 @@ class _Policies:
 
     def _permission(self, scope: GrantedScope) -> None:
         term, public = scope.permission, scope.permission.party == ANYONE
-        who = [] if public else [f"principal == {_name('Party', term.party)}"]
+        who = [] if public else [_principal(term.party)]
         acts = sorted(term.actions & {*_OWNED})
         # A permission to anyone holds of products that nobody owns, too.
-        asked = _all(acts) if public else _now(acts)
+        asked = _all(acts) if public else acts
         self._permit(
             term.citation,
             asked,
@@ -233,14 +233,14 @@ class _Policies:
         )
 
     def _licence(self, term: Licence) -> None:
-        who = f"principal == {_name('Party', term.licensee)}"
+        who = _principal(term.licensee)
         use = [who, self._in(term.products), *self._gives(term, term.products)]
-        self._permit(term.citation, _now(["use-under-licence"]), use)
+        self._permit(term.citation, ["use-under-licence"], use)
         for scope in term.carries:
             if actions := sold(scope):
                 self._permit(
                     term.citation,
-                    _now(actions),
+                    actions,
                     [who, *self._scope(scope), *self._gives(term, scope.products)],
                 )
 
@@ -267,24 +267,24 @@ class _Policies:
         scopes = frozenset[str]().union(*(term.products for term, _ in self.extract.owned()))
         if not scopes:
             return
-        self._permit(citation, _now(_OWNED), ["resource in principal.grants", self._in(scopes)])
+        self._permit(citation, _OWNED, ["resource in principal.grants", self._in(scopes)])
         for kept in self.extract.kept_grants():
             term = kept.permission
-            who = f"principal == {_name('Party', term.party)}"
+            who = _principal(term.party)
             self._permit(
                 term.citation,
-                _now(sorted(term.actions)),
+                sorted(term.actions),
                 [who, *self._granted_scope(kept), self._in(scopes)],
             )
         if not self.extract.launch_rule:
             return
         own_launch = "principal.operates.contains(context.cloud) && resource has launchedOn"
         launched = "resource.launchedOn.contains(context.cloud)"
-        self._permit(self.extract.launch_rule, _now(SOLD), [own_launch, launched, self._in(scopes)])
+        self._permit(self.extract.launch_rule, SOLD, [own_launch, launched, self._in(scopes)])
 
     def _share(self, term: RevenueShareTerm) -> None:
         when = [
-            f"principal == {_name('Party', term.payer)}",
+            _principal(term.payer),
             f"context.to == {_quoted(term.payee)}",
         ]
         base = term.base
@@ -382,7 +382,7 @@ class _Policies:
             return "true"
         if of_owner:
             return self._owned_by({permission.party}, permission.products)
-        return f"principal == {_name('Party', permission.party)}"
+        return _principal(permission.party)
 
     def _carve_out(self, scope: Scope, action: str) -> str:
         if scope.actions and action not in scope.actions:
@@ -393,7 +393,7 @@ class _Policies:
         """Write that a right that rested on a licence ends with it, until another licence or a
         grant gives it anew."""
         term = lost.term
-        who = f"principal == {_name('Party', term.licensee)}"
+        who = _principal(term.licensee)
         use = _Reach(actions=("use-under-licence",), by="others", actor="owner")
         held = [
             *self._held(use, term.products),
@@ -543,7 +543,7 @@ class _Policies:
                 reach.actions,
                 [*when, *([] if does == "true" else [f"({does})"])],
                 [*met, *self._held(reach, term.products)],
-                _now,
+                now_only=True,
             )
         if owned != "false":
             self._forbid_now(
@@ -572,7 +572,7 @@ class _Policies:
             reach.actions,
             when,
             [*met, *free, *self._held(reach, term.products)],
-            _now,
+            now_only=True,
         )
 
     def _is_owner(self, reach: _Reach, products: Iterable[str]) -> str:
@@ -643,12 +643,11 @@ class _Policies:
             return ["context.seller == principal.name"]
         owners = self._owners_of(products)
         owner = " || ".join(
-            f"(principal == {_name('Party', term.party)}"
-            f" && {self._owner_scope(term.products, taken)})"
+            f"({_principal(term.party)} && {self._owner_scope(term.products, taken)})"
             for term, taken in owners
         )
         if len({term.party for term, _ in owners}) == 1:
-            owner = f"principal == {_name('Party', owners[0][0].party)}"
+            owner = _principal(owners[0][0].party)
         return [f"!({owner or 'false'})" if reach.by == "others" else f"({owner or 'false'})"]
 
     def _held(self, reach: _Reach, products: Iterable[str]) -> list[str]:
@@ -661,7 +660,7 @@ class _Policies:
             " && ".join(
                 [
                     use,
-                    f"principal == {_name('Party', term.licensee)}",
+                    _principal(term.licensee),
                     self._in(term.products),
                     *self._gives(term, term.products),
                 ]
@@ -693,9 +692,10 @@ class _Policies:
         actions: Sequence[str],
         when: Sequence[str],
         unless: Sequence[str],
-        asked: Any = None,
+        *,
+        now_only: bool = False,
     ) -> None:
-        named = _now(actions) if asked is _now else [*_now(actions), *_once_met(actions)]
+        named = actions if now_only else [*actions, *_once_met(actions)]
         self._write("forbid", citation, named, when, unless)
 
     def _write(
@@ -736,8 +736,8 @@ def _grouped(parts: Sequence[str]) -> list[str]:
     ]
 
 
-def _now(actions: Iterable[str]) -> list[str]:
-    return list(actions)
+def _principal(party: str) -> str:
+    return f"principal == {_name('Party', party)}"
 
 
 def _once_met(actions: Iterable[str]) -> list[str]:

@@ -31,14 +31,11 @@ know. Model: ODRL Information Model 2.2, https://www.w3.org/TR/odrl-model/
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
 from typing import Any, assert_never
-from urllib.parse import quote
 
 import msgspec
 
 from clauseway.agreement import (
-    Answer,
     Exclusivity,
     Launch,
     Licence,
@@ -57,11 +54,23 @@ from clauseway.agreement.language.terms import (
     Traded,
 )
 from clauseway.exchange.agreements.extract import SOLD, Extract, LostLicence, sold
+from clauseway.exchange.agreements.odrl_nodes import (
+    ANYONE,
+    OTHERS,
+    PROFILE,
+    Node,
+    asset_nodes,
+    cited,
+    day_node,
+    escaped,
+    party_nodes,
+    place_nodes,
+    prefix_of,
+    reference,
+)
+from clauseway.exchange.agreements.odrl_profile import profile_nodes, profile_terms
 from clauseway.values import Citation
 
-Node = dict[str, Any]
-
-PROFILE = "urn:clauseway:odrl:"
 _CONTEXT: Node = {
     "odrl": "http://www.w3.org/ns/odrl/2/",
     "dcterms": "http://purl.org/dc/terms/",
@@ -69,63 +78,7 @@ _CONTEXT: Node = {
     "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
     "cw": PROFILE,
 }
-ACTIONS = ("serve", "sell", "license", "use-under-licence", "contract-compute", "share-revenue")
-_OWNED = ACTIONS[:5]
-# The profile: the meaning of each of its terms, for the author of an evaluator.
-_NOTICE = (
-    "Read with this profile alone. An evaluator of ODRL that does not know it cannot tell what "
-    "the agreement permits, and no equivalence is claimed. Permitted: a permission reaches the "
-    "act, each of its duties is fulfilled or does not apply, and no prohibition reaches it. "
-    "Conditional: the same with an open duty. Forbidden: a prohibition reaches the act; of a "
-    "revenue share, that no obligation does. Unstated: no rule reaches it. To serve is "
-    "asked with the sale by the seller, unless the party sells itself what is never sold, and the "
-    "stricter answer holds. Who sells what it serves is its host."
-)
-_ACTIONS: Mapping[str, str] = {
-    "serve": "To run a product for customers on a cloud.",
-    "sell": "To sell customers the use of a product, whoever serves it. The product itself stays.",
-    "license": "To license a product to another party, the recipient.",
-    "use-under-licence": "To use a product by licence of its owner.",
-    "contract-compute": "To contract for new capacity on a cloud.",
-    "share-revenue": "To pay another party a share of revenue. Rates and caps are named, "
-    "and their sums undisclosed.",
-    "ship-first": "To launch a product on one cloud before any other.",
-    "offer-first": "To offer something to a party, which passes on it, before others may have it.",
-}
-# The left operands of constraints.
-_OPERANDS: Mapping[str, str] = {
-    "cloud": "The cloud on which the act takes place.",
-    "seller": "Who sells what is served: the party itself, unless another does.",
-    "sellsItself": "Whether the party itself sells what it serves.",
-    "segment": "The customers for whom the act is done. "
-    "None of a licence, of a use and of a revenue share: no name is theirs.",
-    "region": "The region in which the act's place lies (within), "
-    "or the region that the act names.",
-    "party": "Who acts.",
-    "recipient": "To whom the act is done: the licensee.",
-    "product": "The product of the act, and every collection that it is part of, "
-    "directly or through others.",
-    "firstShipped": "The day on which the product was first shipped on any cloud. "
-    "Never counts as later than any day.",
-    "launchedOn": "The clouds on which the product is launched (launch).",
-    "answer": "The answer of the operator of the first cloud, "
-    "when asked for what the product needs (says).",
-    "passed": "The subject that was offered to the holder of a right of first refusal, who passed on it.",
-    "granted": "Whether the owner's grant to the party, of the product or of what it is part of, "
-    "is recorded.",
-    "host": "Who runs what is sold: the owner where it launched on the cloud, "
-    "else the cloud's operator.",
-}
-# Further members of rules and duties that bear on the answer.
-_MEMBERS: Mapping[str, str] = {
-    "metBy": "The constraint that meets a duty; "
-    "the duty does not apply where its own constraints do not hold.",
-    "bearsOn": "The actions of the permissions on which a duty lies.",
-    "scope": "The products of the permissions on which a duty lies.",
-    "neverSold": "Whether the product, or each product of the collection, is served and never sold.",
-    "anyone": "Every party, as the assignee of a rule.",
-    "anyone-but-the-owner": "Every party but the rule's assigner, as the assignee of a rule.",
-}
+_OWNED = ("serve", "sell", "license", "use-under-licence", "contract-compute")
 
 
 class _Reach(msgspec.Struct, frozen=True):
@@ -167,13 +120,10 @@ class _Duty(msgspec.Struct, frozen=True):
     public: bool
 
 
-ANYONE, OTHERS = "anyone", "anyone-but-the-owner"
-
-
 def odrl_document(extract: Extract) -> Node:
     """Return the document: the profile, parties, assets with their facts, and the policy, if
     anything is in force."""
-    graph = [*_profile(), *_parties(extract), *_assets(extract), *_regions(extract)]
+    graph = [*profile_nodes(), *party_nodes(extract), *asset_nodes(extract), *place_nodes(extract)]
     if extract.force.stated:
         graph += _Policy(extract).nodes()
     return {"@context": _CONTEXT, "@graph": graph}
@@ -209,7 +159,7 @@ class _Policy:
         # The terms beside ODRL's own that an evaluator has to know to come to an answer.
         policy["cw:unknownWithoutProfile"] = [
             {"@id": PROFILE + name}
-            for name in sorted(_profile_terms([*duties, policy], _prefix(self.extract)))
+            for name in sorted(profile_terms([*duties, policy], prefix_of(self.extract)))
         ]
         return [*duties, policy]
 
@@ -242,14 +192,14 @@ class _Policy:
         extract = self.extract
         readings = [f"{name}={option}" for name, option in sorted(extract.readings.items())]
         return {
-            "@id": f"{_prefix(extract)}policy:{extract.as_of}",
+            "@id": f"{prefix_of(extract)}policy:{extract.as_of}",
             "@type": "odrl:Agreement",
             "odrl:profile": {"@id": PROFILE},
             # ODRL's default, `invalid`, would void the policy where a permission meets a
             # prohibition.
             "odrl:conflict": {"@id": "odrl:prohibit"},
             "dcterms:title": extract.agreement.title,
-            "cw:asOf": _day(extract.as_of),
+            "cw:asOf": day_node(extract.as_of),
             "cw:knownAt": str(extract.force.known_at),
             "cw:reading": readings,
             "cw:agreement": extract.agreement.text_digest,
@@ -405,17 +355,13 @@ class _Policy:
             "@type": "odrl:Duty",
             "odrl:action": {"@id": "odrl:obtainConsent"},
             "odrl:consentingParty": self._party(owner),
-            **_cited(rule),
+            **cited(rule),
         }
 
     def _refusal(self, term: RefusalRight) -> None:
-        elsewhere = [
-            self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(term.except_clouds)))
-        ]
-        not_by_holder = [self._constraint("party", "neq", [self._party(term.holder)])]
         open_while = [
-            *(elsewhere if term.except_clouds else []),
-            *not_by_holder,
+            *self._among("cloud", "isNoneOf", term.except_clouds),
+            *self._is_not(term.holder),
             *self._trade(term),
         ]
         met = [self._constraint("passed", "isAnyOf", [term.subject])]
@@ -438,20 +384,12 @@ class _Policy:
                 )
                 for owner, owned in self._owners_or_none(term.products):
                     binds_holder = (term.grantor or owner) == term.holder
-                    if not binds_holder and (
-                        reach.actor != "owner" or owner not in (term.holder, "")
-                    ):
-                        still = [*open_while, *hosted, *licensed, *owned]
-                        self._oblige(
-                            term,
-                            "offer-first",
-                            reach,
-                            owner,
-                            term.grantor or owner,
-                            still,
-                            met,
-                            term.holder,
-                        )
+                    # The holder as owner licenses what it has itself.
+                    if binds_holder or (reach.actor == "owner" and owner in (term.holder, "")):
+                        continue
+                    still = [*open_while, *hosted, *licensed, *owned]
+                    bound = term.grantor or owner
+                    self._oblige(term, "offer-first", reach, owner, bound, still, met, term.holder)
 
     def _precedence(self, term: Precedence) -> None:
         extract = self.extract
@@ -461,7 +399,7 @@ class _Policy:
         ]
         if extract.binds_new_only(term):
             # Never shipped counts as later than any day.
-            open_while.append(self._constraint("firstShipped", "gteq", [_day(term.since)]))
+            open_while.append(self._constraint("firstShipped", "gteq", [day_node(term.since)]))
         met = [self._constraint("launchedOn", "isAnyOf", [self._cloud(term.first)])]
         if term.lead_days:
             # No product bears the empty name: where none was there long enough, none meets it.
@@ -525,7 +463,7 @@ class _Policy:
         """Write a duty that lies on permissions where `open_while` holds, until any one of `met`
         does."""
         node = {
-            "@id": f"{_prefix(self.extract)}duty:{_escaped(term.id)}:{len(self.duties) + 1}",
+            "@id": f"{prefix_of(self.extract)}duty:{escaped(term.id)}:{len(self.duties) + 1}",
             "@type": "odrl:Duty",
             "odrl:action": {"@id": PROFILE + action},
             "odrl:informedParty": self._party(toward),
@@ -533,7 +471,7 @@ class _Policy:
             "cw:metBy": _any_of(*met),
             "cw:bearsOn": [{"@id": PROFILE + reach.asked}],
             "cw:scope": self._assets(term.products),
-            **_cited(term.citation),
+            **cited(term.citation),
         }
         self.duties.append(_Duty(node, reach.asked, term.products, owner, public))
 
@@ -592,12 +530,12 @@ class _Policy:
                 only = term.only
             case _:
                 assert_never(term)
-        if only.clouds:
-            return [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(only.clouds)))]
-        if only.sellers:
-            return [self._constraint("seller", "isNoneOf", map(self._party, sorted(only.sellers)))]
-        if only.regions:
-            return [self._constraint("region", "isNoneOf", map(self._region, sorted(only.regions)))]
+        if only.clouds or only.sellers or only.regions:
+            return [
+                *self._among("cloud", "isNoneOf", only.clouds),
+                *self._among("seller", "isNoneOf", only.sellers),
+                *self._among("region", "isNoneOf", only.regions),
+            ]
         if only.parties:
             return self._actor(reach, owner, only.parties, "isNoneOf")
         # Kept for licensees: the act stays open towards them, and the owner needs no licence.
@@ -779,9 +717,7 @@ class _Policy:
             *(self._in({*base.products, ""}) if base.products else []),
         ]
         if base.clouds:
-            counted.append(
-                self._constraint("cloud", "isAnyOf", map(self._cloud, sorted({*base.clouds, ""})))
-            )
+            counted += self._among("cloud", "isAnyOf", {*base.clouds, ""})
         rule = self._rule("obligation", term.citation, term.payer, "share-revenue", "", counted)
         rule["odrl:compensatedParty"] = self._party(term.payee)
         rule["cw:rate"] = term.rate
@@ -810,7 +746,7 @@ class _Policy:
             "obligation": "odrl:Duty",
         }
         rule: Node = {
-            "@id": f"{_prefix(self.extract)}rule:{_escaped(citation.term)}"
+            "@id": f"{prefix_of(self.extract)}rule:{escaped(citation.term)}"
             f":{self.times[citation.term]}",
             "@type": types[kind],
             "odrl:action": {"@id": PROFILE + action},
@@ -818,7 +754,7 @@ class _Policy:
             "odrl:assignee": self._party(party),
             **({"odrl:target": self._asset(product)} if product else {}),
             **({"odrl:constraint": list(constraints)} if constraints else {}),
-            **_cited(citation),
+            **cited(citation),
         }
         self.rules[kind].append(rule)
         return rule
@@ -891,18 +827,29 @@ class _Policy:
     def _is_not(self, party: str) -> list[Node]:
         return [self._constraint("party", "neq", [self._party(party)])]
 
-    def _where(self, scope: Scope | Permission | Forbidding) -> list[Node]:
-        clouds = [self._constraint("cloud", "isAnyOf", map(self._cloud, sorted(scope.clouds)))]
-        return [*(clouds if scope.clouds else []), *self._trade(scope)]
+    def _where(
+        self, scope: Scope | Permission | Forbidding, operator: str = "isAnyOf"
+    ) -> list[Node]:
+        """Return the constraints on cloud, seller, customer and region that a scope names."""
+        return [*self._among("cloud", operator, scope.clouds), *self._trade(scope, operator)]
 
     def _trade(self, scope: Scope | Traded, operator: str = "isAnyOf") -> list[Node]:
-        """Return the constraints on sellers, customers and places, as far as a scope names them."""
-        asked: list[tuple[str, list[Any]]] = [
-            ("seller", [self._party(name) for name in sorted(scope.sellers)]),
-            ("segment", sorted(scope.segments)),
-            ("region", [self._region(name) for name in sorted(scope.regions)]),
+        """Return the constraints on seller, customer and region that a scope names."""
+        return [
+            *self._among("seller", operator, scope.sellers),
+            *self._among("segment", operator, scope.segments),
+            *self._among("region", operator, scope.regions),
         ]
-        return [self._constraint(operand, operator, values) for operand, values in asked if values]
+
+    def _among(self, operand: str, operator: str, names: Iterable[str]) -> list[Node]:
+        """Return the constraint that an operand is among these names, or among none of them
+        (`isNoneOf`); nothing where there are none."""
+        kind = {"seller": "party"}.get(operand, operand)
+        values = [
+            name if operand == "segment" else reference(self.extract, kind, name)
+            for name in sorted(names)
+        ]
+        return [self._constraint(operand, operator, values)] if values else []
 
     def _not(
         self,
@@ -922,12 +869,7 @@ class _Policy:
             return {}
         parts = [
             *self._not_in(scope.products),
-            *(
-                [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(scope.clouds)))]
-                if scope.clouds
-                else []
-            ),
-            *self._trade(scope, "isNoneOf"),
+            *self._where(scope, "isNoneOf"),
             *(self._is_not(party) if party else []),
             *self._not_in(beside),
             *(self._in(but) if but else []),
@@ -952,16 +894,13 @@ class _Policy:
         return [self._asset(product) for product in sorted(products)]
 
     def _asset(self, product: str) -> Node:
-        return _reference(self.extract, "asset", product)
+        return reference(self.extract, "asset", product)
 
     def _party(self, party: str) -> Node:
-        return _reference(self.extract, "party", party)
+        return reference(self.extract, "party", party)
 
     def _cloud(self, cloud: str) -> Node:
-        return _reference(self.extract, "cloud", cloud)
-
-    def _region(self, region: str) -> Node:
-        return _reference(self.extract, "region", region)
+        return reference(self.extract, "cloud", cloud)
 
 
 def _any_of(*parts: Node) -> Node:
@@ -979,143 +918,3 @@ def _scope_of(term: Permission) -> Scope:
         segments=term.segments,
         regions=term.regions,
     )
-
-
-# The profile, parties, assets and regions of the policy
-
-
-def _profile() -> Iterator[Node]:
-    yield {"@id": PROFILE, "rdfs:comment": _NOTICE}
-    for action, meaning in _ACTIONS.items():
-        included = {"odrl:includedIn": {"@id": "odrl:use"}}
-        yield {"@id": PROFILE + action, "@type": "odrl:Action", **included, "rdfs:comment": meaning}
-    yield {
-        "@id": "odrl:obtainConsent",
-        "@type": "odrl:Action",
-        "odrl:includedIn": {"@id": "odrl:use"},
-    }
-    for operand, meaning in _OPERANDS.items():
-        yield {"@id": PROFILE + operand, "@type": "odrl:LeftOperand", "rdfs:comment": meaning}
-    for member, meaning in _MEMBERS.items():
-        yield {"@id": PROFILE + member, "rdfs:comment": meaning}
-
-
-def _profile_terms(value: Any, prefix: str) -> set[str]:
-    """Return the names of the profile's terms in a part of the policy: actions, operands, members,
-    and kinds of parties."""
-    if isinstance(value, list):
-        return set[str]().union(*(_profile_terms(item, prefix) for item in value))
-    if not isinstance(value, dict):
-        return set()
-    named = {key.removeprefix("cw:") for key in value}
-    if identifier := value.get("@id", ""):
-        named |= {identifier.removeprefix(PROFILE), identifier.removeprefix(f"{prefix}party:")}
-    inside = (_profile_terms(member, prefix) for member in value.values())
-    return (named & {*_ACTIONS, *_OPERANDS, *_MEMBERS}).union(*inside)
-
-
-def _parties(extract: Extract) -> Iterator[Node]:
-    # Rules for everybody, or for all but the owner, name a collection as their assignee.
-    for name in (ANYONE, OTHERS):
-        yield {**_reference(extract, "party", name), "@type": "odrl:PartyCollection"}
-    for name in sorted(extract.catalog.parties):
-        yield {
-            **_reference(extract, "party", name),
-            "@type": "odrl:Party",
-            "odrl:partOf": _reference(extract, "party", ANYONE),
-            "cw:operates": [
-                _reference(extract, "cloud", cloud)
-                for cloud in sorted(extract.catalog.own_cloud(name))
-            ],
-            "cw:granted": [
-                _reference(extract, "asset", grant.product) for grant in extract.grants(name)
-            ],
-        }
-
-
-def _assets(extract: Extract) -> Iterator[Node]:
-    unsold = extract.unsold()
-    for class_ in sorted(extract.catalog.classes.values(), key=lambda class_: class_.id):
-        reference = _reference(extract, "asset", class_.id)
-        within = class_.within
-        wider = {"odrl:partOf": _reference(extract, "asset", within)} if within else {}
-        sold = {"cw:neverSold": True} if class_.id in unsold else {}
-        yield {**reference, "@type": "odrl:AssetCollection", **wider, **sold}
-    for product in sorted(extract.catalog.products.values(), key=lambda product: product.id):
-        first = extract.first_shipped(product.id)
-        answer = extract.facts.answer(product.id, extract.as_of)
-        yield {
-            **_reference(extract, "asset", product.id),
-            "@type": "odrl:Asset",
-            "odrl:partOf": _reference(extract, "asset", product.product_class),
-            **(
-                {"cw:owner": _reference(extract, "party", owner)}
-                if (owner := extract.owner(product.id))
-                else {}
-            ),
-            **({"cw:neverSold": True} if product.id in unsold else {}),
-            **({"cw:firstShipped": _day(first)} if first else {}),
-            "cw:launch": [_launch(extract, launch) for launch in extract.launches(product.id)],
-            **({"cw:answer": _answer(answer)} if answer else {}),
-        }
-    for subject, citation in sorted(extract.offers().items()):
-        yield {
-            "@id": f"{_prefix(extract)}offer:{_escaped(subject)}",
-            "cw:passed": subject,
-            **_cited(citation),
-        }
-
-
-def _regions(extract: Extract) -> Iterator[Node]:
-    """Yield the places that lie in regions, each by its name on its cloud."""
-    catalog = extract.catalog
-    for cloud in sorted(catalog.clouds):
-        for place in sorted(catalog.places_of(cloud)):
-            yield {
-                "@id": f"{_prefix(extract)}place:{_escaped(cloud)}:{_escaped(place)}",
-                "cw:within": _reference(extract, "region", catalog.region_of(cloud, place)),
-            }
-
-
-def _launch(extract: Extract, launch: Launch) -> Node:
-    cloud = _reference(extract, "cloud", launch.cloud)
-    effective = _day(launch.effective)
-    return {
-        "cw:cloud": cloud,
-        "cw:stage": launch.stage,
-        "cw:effective": effective,
-        **_cited(launch.citation),
-    }
-
-
-def _answer(answer: Answer) -> Node:
-    said = f"{'can' if answer.can else 'cannot'}+{'declines' if answer.declines else 'chooses'}"
-    return {"cw:says": said, "cw:effective": _day(answer.effective), **_cited(answer.citation)}
-
-
-def _cited(citation: Citation) -> Node:
-    return {
-        "cw:term": citation.term,
-        "cw:amendment": citation.amendment,
-        "cw:document": citation.document,
-        "cw:line": citation.line,
-        "dcterms:source": citation.source,
-        "dcterms:description": citation.text,
-    }
-
-
-def _reference(extract: Extract, kind: str, name: str) -> Node:
-    return {"@id": f"{_prefix(extract)}{kind}:{_escaped(name)}"}
-
-
-def _prefix(extract: Extract) -> str:
-    return f"urn:clauseway:{_escaped(extract.agreement.id)}:"
-
-
-def _escaped(name: str) -> str:
-    """Return a name as part of an IRI."""
-    return quote(name, safe="")
-
-
-def _day(day: date) -> Node:
-    return {"@type": "xsd:date", "@value": str(day)}
