@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.app.opening.library import OpenAgreement, day_given, known_point, read_text
+from clauseway.app.opening.library import OpenAgreement, day_given, known_point
+from clauseway.app.opening.places import read_text
 from clauseway.decisions import (
     Audit,
     AuditFinding,

@@ -31,6 +31,7 @@ from clauseway.agreement import (
 )
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.offerings import shipped_products
+from clauseway.app.opening.places import read_text
 from clauseway.catalog import Catalog
 from clauseway.decisions import (
     AnsweredStretch,
@@ -44,7 +45,7 @@ from clauseway.decisions import (
     timeline,
 )
 from clauseway.decisions.parts import BY_NAME, NamesGiven
-from clauseway.values import InvalidInput, KnownAt, Problem, cause_of, parse_day, suggestion
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day, suggestion
 
 # The agreements that ship with the package, by the names that `--agreement` takes beside folders.
 SHIPPED = ("anthropic-clouds", "openai-microsoft")
@@ -220,16 +221,12 @@ class OpenAgreement(AskedAgreement, Askable, frozen=True):
 
         Raise InvalidInput naming every bad one.
         """
-        problems: list[Problem] = []
-        facts = []
-        for text in suppositions:
-            try:
-                facts.append(suppose(text, self.catalog, self.agreement.events))
-            except InvalidInput as error:
-                problems += error.problems
-        problems += _contradictions(facts, "--suppose", "Suppose one of the two.")
-        if problems:
-            raise InvalidInput(*problems)
+        wrong = ProblemList()
+        read = partial(suppose, catalog=self.catalog, events=self.agreement.events)
+        supposed = [wrong.tried(partial(read, text), None) for text in suppositions]
+        facts = [fact for fact in supposed if fact is not None]
+        wrong.problems += _contradictions(facts, "--suppose", "Suppose one of the two.")
+        wrong.refuse()
         return msgspec.structs.replace(self, facts=self.facts.with_facts(facts))
 
     def with_facts_from(self, path: Path) -> "OpenAgreement":
@@ -407,20 +404,6 @@ def _document(path: Path) -> str:
             Problem(what="it is not a document", why=why, where=str(path), remedy=remedy)
         )
     return read_text(path)
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            Problem(
-                what="the file cannot be read",
-                why=cause_of(error),
-                where=str(path),
-                remedy="Give a readable UTF-8 file.",
-            )
-        ) from None
 
 
 def readings_of(given: Iterable[str] | None) -> dict[str, str]:

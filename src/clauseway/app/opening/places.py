@@ -1,5 +1,5 @@
-"""The places that a user names for files: a fault of writing there is the user's to mend, unless the
-disk there is full or fails."""
+"""The files that a user names: a fault of reading them, or of writing at their places, is the user's
+to mend, unless the disk there is full or fails."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clauseway.files import STANDARD_OUTPUT, output_file
 from clauseway.files.sqlite_errors import primary_code
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, cause_of
 
 A_FILE = "Name a file in a folder that exists and that you may write to."
 A_FOLDER = "Name a folder that you may write to."
@@ -33,6 +33,21 @@ def lacks_files(disk: os.statvfs_result, least: int = 1) -> bool:
     """Return whether fewer than `least` files can be made on a disk. A file system without a limit
     of files reports 0 of 0."""
     return disk.f_files > 0 and disk.f_favail < least
+
+
+def read_text(path: Path, subject: str = "the file", encoding: str = "utf-8") -> str:
+    """Return the text of a file. Raise InvalidInput where it cannot be read."""
+    try:
+        return path.read_text(encoding)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            Problem(
+                what=f"{subject} cannot be read",
+                why=cause_of(error),
+                where=str(path),
+                remedy="Give a readable UTF-8 file.",
+            )
+        ) from None
 
 
 def place_or_output(out: Path | None) -> Path:

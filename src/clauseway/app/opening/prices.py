@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.opening.list_prices import list_book
+from clauseway.app.opening.places import read_text
 from clauseway.ledger.exchange_rates import Rates, read_rates
 from clauseway.metering import Unit, problems_of
 from clauseway.metering.endpoints import ENDPOINTS, TIERS, has_length
@@ -31,7 +32,6 @@ from clauseway.values import (
     BadNumber,
     InvalidInput,
     Problem,
-    cause_of,
     exact_product,
     nearest_name,
     parse_day,
@@ -70,17 +70,7 @@ def shipped_books() -> tuple[PriceBook, PriceBook]:
 def own_rates(path: Path) -> Rates:
     """Return the exchange rates that the operator supplies. Raise InvalidInput with every problem
     in them."""
-    try:
-        rates = read_rates(path.read_text("utf-8-sig"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            Problem(
-                what="the rates cannot be read",
-                why=cause_of(error),
-                where=str(path),
-                remedy="Give a readable file.",
-            )
-        ) from None
+    rates = read_rates(read_text(path, "the rates", "utf-8-sig"), str(path))
     return Rates(rates.all, path.name, rates.digest, rates.text)
 
 
@@ -103,17 +93,7 @@ def own_book(path: Path) -> PriceBook:
 
     Raise InvalidInput with everything wrong in it.
     """
-    try:
-        book = parse_book(path.read_text("utf-8-sig"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            Problem(
-                what="the price book cannot be read",
-                why=cause_of(error),
-                where=str(path),
-                remedy="Give a readable file.",
-            )
-        ) from None
+    book = parse_book(read_text(path, "the price book", "utf-8-sig"), str(path))
     if flaws := list(_names_unseen(book, path)):
         raise InvalidInput(*flaws)
     # Books are distinguished by their names: an operator's file may be called as the shipped one

@@ -20,10 +20,10 @@ from clauseway.app.opening.library import (
     ProblemList,
     agreement_of,
     open_agreement,
-    read_text,
     shipped_unless_named,
 )
 from clauseway.app.opening.library import with_recorded as one_with_recorded
+from clauseway.app.opening.places import read_text
 from clauseway.catalog import Catalog
 from clauseway.decisions import (
     AnsweredStretch,
