@@ -126,6 +126,15 @@ def outside_scope(scope: Scope, act: Act, belongs: Belongs) -> str:
     return _outside_places(act, scope)
 
 
+def _outside_subject(
+    act: Act, term: Permission | Barring | Precedence | RefusalRight, belongs: Belongs
+) -> str:
+    """Compare the action and the product."""
+    if act.action not in term.actions:
+        return ACTION
+    return NOWHERE if belongs(act.product, term.products) else PRODUCT
+
+
 def _outside_places(act: Act, scope: Located) -> str:
     return CLOUD if scope.clouds and act.cloud not in scope.clouds else _outside_trade(act, scope)
 
@@ -146,11 +155,7 @@ def _ownership(term: Ownership, act: Act, belongs: Belongs) -> str:
 def _permission(term: Permission, act: Act, belongs: Belongs) -> str:
     if term.party not in (act.party, ANYONE):
         return PARTY
-    if act.action not in term.actions:
-        return ACTION
-    if not belongs(act.product, term.products):
-        return PRODUCT
-    return _outside_places(act, term)
+    return _outside_subject(act, term, belongs) or _outside_places(act, term)
 
 
 def _exclusivity(term: Exclusivity, act: Act, belongs: Belongs) -> str:
@@ -164,20 +169,14 @@ def _exclusivity(term: Exclusivity, act: Act, belongs: Belongs) -> str:
 def _barring(term: Barring, act: Act, belongs: Belongs) -> str:
     if term.barred.isdisjoint((act.party, ANYONE)):
         return PARTY
-    if act.action not in term.actions:
-        return ACTION
-    if not belongs(act.product, term.products):
-        return PRODUCT
-    return _outside_places(act, term)
+    return _outside_subject(act, term, belongs) or _outside_places(act, term)
 
 
 def _precedence(term: Precedence, act: Act, belongs: Belongs) -> str:
     if act.party != term.party:
         return PARTY
-    if act.action not in term.actions:
-        return ACTION
-    if not belongs(act.product, term.products):
-        return PRODUCT
+    if lies_outside := _outside_subject(act, term, belongs):
+        return lies_outside
     return CLOUD if act.cloud == term.first else _outside_trade(act, term)
 
 
@@ -188,10 +187,8 @@ def _refusal_right(term: RefusalRight, act: Act, belongs: Belongs) -> str:
     """
     if act.party == term.holder or (term.grantor and act.party != term.grantor):
         return PARTY
-    if act.action not in term.actions:
-        return ACTION
-    if not belongs(act.product, term.products):
-        return PRODUCT
+    if lies_outside := _outside_subject(act, term, belongs):
+        return lies_outside
     return CLOUD if act.cloud in term.except_clouds else _outside_trade(act, term)
 
 

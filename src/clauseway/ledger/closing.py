@@ -243,31 +243,23 @@ def _net(changed: Sequence[StatementChange], counted: Sequence[StatementChange])
     of them."""
     last = changed[-1]
 
+    def moved(of_line: Iterable[StatementChange], part: str) -> Decimal:
+        return exact_sum(
+            getattr(change, f"new{part}") - getattr(change, f"old{part}") for change in of_line
+        )
+
     # The old value is the last new value with all uncounted moves undone.
-    def old(name: str) -> Decimal:
-        moved = exact_sum(
-            getattr(change, f"new_{name}") - getattr(change, f"old_{name}") for change in changed
-        )
-        before = exact_sum(
-            getattr(change, f"new_{name}") - getattr(change, f"old_{name}") for change in counted
-        )
-        return exact_sum((getattr(last, f"new_{name}"), -moved, before))
+    def old(part: str) -> Decimal:
+        new: Decimal = getattr(last, f"new{part}")
+        return exact_sum((new, -moved(changed, part), moved(counted, part)))
 
     return msgspec.structs.replace(
         last,
-        old=exact_sum(
-            (
-                last.new,
-                *(-change.amount for change in changed),
-                *(change.amount for change in counted),
-            )
-        ),
-        old_base=old("base"),
-        old_adjusted=old("adjusted"),
-        old_disputed=old("disputed"),
-        old_requests=last.new_requests
-        - sum(change.new_requests - change.old_requests for change in changed)
-        + sum(change.new_requests - change.old_requests for change in counted),
+        old=old(""),
+        old_base=old("_base"),
+        old_adjusted=old("_adjusted"),
+        old_disputed=old("_disputed"),
+        old_requests=int(old("_requests")),
         causes=tuple(
             dict.fromkeys(
                 cause

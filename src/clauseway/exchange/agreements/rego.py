@@ -40,10 +40,8 @@ from clauseway.agreement.language.terms import (
     Inoperative,
 )
 from clauseway.catalog import ELSEWHERE
-from clauseway.exchange.agreements.extract import Extract, LostLicence, heading
+from clauseway.exchange.agreements.extract import Extract, LostLicence, heading, sold
 from clauseway.values import Citation
-
-_SOLD = frozenset({"serve", "sell"})
 
 # The reading of silence. Terms and facts are added below; `if false` stands where nothing is said.
 _RULE = """\
@@ -389,8 +387,8 @@ def _licence(
     ]
     rules = [_rule(term.citation, head, use)]
     for scope in term.carries:
-        if sold := (scope.actions or _SOLD) & _SOLD:
-            carried = msgspec.structs.replace(scope, actions=sold)
+        if acts := sold(scope):
+            carried = msgspec.structs.replace(scope, actions=frozenset(acts))
             rules.append(_rule(term.citation, head, [who, *kept(scope.products), *_scope(carried)]))
     return rules
 

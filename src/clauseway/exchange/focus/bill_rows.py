@@ -27,7 +27,6 @@ from clauseway.exchange.usage.focus import (
     rows_of,
     scale_of,
 )
-from clauseway.exchange.usage.parquet_rows import RepeatedColumns
 from clauseway.exchange.usage.reported_rows import keepable
 from clauseway.ledger.reconciliation import (
     ADJUSTMENTS,
@@ -176,12 +175,6 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
                 )
                 for name in error.columns
             )
-        ) from None
-    except RepeatedColumns as error:
-        message, why = "a column is there twice", f"{error} could mean either"
-        remedy = "Give each column a name of its own."
-        raise InvalidInput(
-            Problem(what=message, why=why, where=str(path), line=1, remedy=remedy)
         ) from None
     except (OSError, pa.ArrowException) as error:
         remedy = (

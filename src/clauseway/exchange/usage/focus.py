@@ -188,7 +188,8 @@ def rows_of(
     """Yield the rows of a CSV or Parquet file, each with its line and why it could not be read,
     else empty.
 
-    Raise MissingColumns, naming the columns that the file lacks, and RepeatedColumns.
+    Raise MissingColumns, naming the columns that the file lacks, and InvalidInput for a column that
+    is there twice.
     """
     if path.suffix.lower() == ".parquet":
         yield from parquet_rows(path, lambda names: _check(names, needed))
@@ -200,7 +201,7 @@ def rows_of(
             names = list(reader.fieldnames or ())
         except csv.Error:
             names = []
-        check_names(names)
+        check_names(path, names)
         _check(names, needed)
         while True:
             try:

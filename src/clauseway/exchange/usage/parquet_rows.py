@@ -9,20 +9,25 @@ import pyarrow as pa
 
 from clauseway.exchange.parquet_process import WINDOW_ROWS
 from clauseway.exchange.parquet_reading import others_parquet
+from clauseway.values import InvalidInput, Problem
 
 # Raised by Arrow for values that Python cannot hold: bytes that are not UTF-8, a year 60,000, a
 # zone on Mars.
 _NO_PYTHON_VALUE = (ValueError, OverflowError, TypeError, LookupError)
 
 
-class RepeatedColumns(ValueError):
-    """A table has repeated column names; the message lists them."""
-
-
-def check_names(names: list[str]) -> None:
-    """Raise RepeatedColumns if a name is there twice: a row would silently keep the last value."""
+def check_names(path: Path, names: list[str]) -> None:
+    """Raise InvalidInput if a column is there twice: a row would silently keep the last value."""
     if again := sorted({name for name in names if names.count(name) > 1}):
-        raise RepeatedColumns(", ".join(again))
+        raise InvalidInput(
+            Problem(
+                what="a column is there twice",
+                why=f"{', '.join(again)} could mean either",
+                where=str(path),
+                line=1,
+                remedy="Give each column a name of its own.",
+            )
+        )
 
 
 def parquet_rows(
@@ -31,12 +36,12 @@ def parquet_rows(
     """Yield each row with its number from 1, and why it could not be read, else empty; first
     `check` the columns.
 
-    Raise RepeatedColumns, InvalidInput for a file that takes too much memory or time for its size,
-    ArrowException for a file that is damaged or not Parquet, and the errors of `check`.
+    Raise InvalidInput for a column that is there twice, and for a file that takes too much memory or
+    time for its size, ArrowException for a file that is damaged or not Parquet, and the errors of `check`.
     """
     with others_parquet(path, WINDOW_ROWS) as file:
         names = file.schema.names
-        check_names(names)
+        check_names(path, names)
         check(names)
         line = 0
         for batch in file.batches:

@@ -16,7 +16,7 @@ from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.exchange.usage.cloudevents import read_cloudevents
 from clauseway.exchange.usage.focus import VERSIONS_READ, BillNames, MissingColumns, read_focus
 from clauseway.exchange.usage.opentelemetry import Spans, read_opentelemetry
-from clauseway.exchange.usage.parquet_rows import RepeatedColumns, parquet_rows
+from clauseway.exchange.usage.parquet_rows import parquet_rows
 from clauseway.exchange.usage.reported_rows import Reported
 from clauseway.values import InvalidInput, Problem
 
@@ -102,12 +102,6 @@ def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
         remedy = (
             f"Export usage with the columns of FOCUS {VERSIONS_READ}, or name another --format."
         )
-        raise InvalidInput(
-            Problem(what=message, why=why, where=str(path), line=1, remedy=remedy)
-        ) from None
-    except RepeatedColumns as error:
-        message, why = "a column is there twice", f"{error} could mean either"
-        remedy = "Give each column a name of its own."
         raise InvalidInput(
             Problem(what=message, why=why, where=str(path), line=1, remedy=remedy)
         ) from None
